@@ -1,4 +1,4 @@
-"""What the API does wrong, though every answer comes whole."""
+"""Define the failures of the API that send complete responses."""
 
 from __future__ import annotations
 

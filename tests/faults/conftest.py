@@ -1,4 +1,4 @@
-"""Failures of the proofs show what was compared, as those of tests do."""
+"""Rewrite the assertions of the checks, as pytest does in tests."""
 
 from __future__ import annotations
 

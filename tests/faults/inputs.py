@@ -1,4 +1,4 @@
-"""What users get wrong: all of it is told before the API is asked for anything."""
+"""Define input errors that are reported before any API request."""
 
 from __future__ import annotations
 

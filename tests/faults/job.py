@@ -1,4 +1,4 @@
-"""The job of a scene as a process of its own, and what it left behind."""
+"""Run the job of a scene as a process."""
 
 from __future__ import annotations
 

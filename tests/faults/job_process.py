@@ -1,4 +1,7 @@
-"""A whole job in a process of its own, with the patience of a test; run by `scene`, never imported."""
+"""Run a whole job with the short limits of a test.
+
+The module is the program of the process that `job` starts. It is never imported.
+"""
 
 from __future__ import annotations
 

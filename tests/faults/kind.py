@@ -1,4 +1,4 @@
-"""What a kind of failure is: where it is felt, what it does, and what must come of it."""
+"""Describe a kind of failure, its phases and its expected result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the disk and the CI system do wrong around the job."""
+"""Define the failures of the disk and the CI system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of failure, played in every phase where it can be met; and the README's table of what came of it."""
+"""Run every failure in every phase and write the README table."""
 
 from __future__ import annotations
 

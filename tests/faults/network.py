@@ -1,4 +1,4 @@
-"""What the network does wrong, from the name of a host to the last byte of an answer."""
+"""Define the failures of the network and of proxies."""
 
 from __future__ import annotations
 

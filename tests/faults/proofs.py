@@ -1,4 +1,4 @@
-"""What must hold of every job, whatever went wrong in it."""
+"""Check what must hold for every job after any failure."""
 
 from __future__ import annotations
 

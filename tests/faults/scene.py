@@ -1,7 +1,8 @@
-"""Three servers for one job, of which one goes wrong in one phase of it.
+"""Run three servers for one job, one of them faulty.
 
-The job starts three tests, waits for them, fetches what the failed one shows, writes its reports and comments on its
-pull request. The API, the host of its media and GitHub are servers on loopback with a port each.
+The faulty server fails in one phase. The job starts three tests, waits for them, downloads the evidence of the failed
+one, writes its reports and comments on its pull request. The API, its media host and GitHub are loopback servers with
+one port each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever the server answers, the job ends with a state for the run and an exit code, never with a traceback."""
+"""Test that malformed and hostile responses never break a job."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ TITLED = tuple(f"::{level} title=Autonoma tests::" for level in ("error", "warni
 
 
 @pytest.mark.parametrize("name", NAMES_NO_RUN)
-def test_an_answer_that_names_no_run_leaves_it_open_and_is_not_asked_for_again(name: str, tmp_path: Path) -> None:
+def test_response_without_run_is_unknown(name: str, tmp_path: Path) -> None:
+    """A start whose response contains no run is unknown and sent once."""
     with FaultServer(started, {"odd": [NAMES_NO_RUN[name], started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_accounted_for(job, ["odd", "plain"])
@@ -75,7 +76,8 @@ STARTED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", STARTED)
-def test_an_answer_that_names_a_run_is_a_start_whatever_else_is_in_it(name: str, tmp_path: Path) -> None:
+def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
+    """A run id or a link is enough for a started run."""
     body, run_id, url = STARTED[name]
     with FaultServer(answer(200, body)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
@@ -85,8 +87,8 @@ def test_an_answer_that_names_a_run_is_a_start_whatever_else_is_in_it(name: str,
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 422, 429, 500, 503])
-def test_hostile_text_in_an_error_ends_as_text(status: int, tmp_path: Path) -> None:
-    """Line breaks and workflow commands in the fields and headers of every kind of refusal."""
+def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
+    """Line breaks and workflow commands in an error have no effect."""
     body = json.dumps({"error": HOSTILE, "message": HOSTILE})
     act = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
     with FaultServer(started, {"odd": [act, act, started]}) as server:
@@ -95,7 +97,8 @@ def test_hostile_text_in_an_error_ends_as_text(status: int, tmp_path: Path) -> N
     assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
 
 
-def test_an_error_page_of_a_gateway_is_no_message(tmp_path: Path) -> None:
+def test_gateway_page_is_not_shown(tmp_path: Path) -> None:
+    """The error page of a gateway is not shown as a message."""
     page = head(502, "Content-Type: text/html") + "<html>" + HOSTILE * 1000
     with FaultServer(said(page)) as server:
         job = run_job(tmp_path, server.url, ["odd"])

@@ -1,4 +1,4 @@
-"""Each run is started exactly once, whatever goes wrong, and none is lost from any report."""
+"""Test that each run is started once and reported everywhere."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_request_that_may_have_arrived_is_sent_once(fault: Fault, tmp_path: Path) -> None:
-    """The faulty run's POSTs are as many as it may have, and its neighbours are started as if nothing were."""
+def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
+    """A start that may have arrived is never repeated, and the other runs are unaffected."""
     ids = ["before", "faulty", "behind"]
     with FaultServer(started, {"faulty": fault.acts}) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=QUICK if fault.name in ENDLESS else PATIENT)
@@ -123,8 +123,8 @@ def test_a_request_that_may_have_arrived_is_sent_once(fault: Fault, tmp_path: Pa
         assert "look for it" in run["suggestion"]
 
 
-def test_start_after_another_has_its_own_connection(tmp_path: Path) -> None:
-    """A server that takes the second request and closes leaves it open, with one POST, on a connection of its own."""
+def test_each_start_has_own_connection(tmp_path: Path) -> None:
+    """A close by the server affects only the run of its connection."""
     with FaultServer(started, {"second": [close, started]}) as server:
         job = run_job(tmp_path, server.url, ["first", "second", "third"], "--concurrency", "1")
     assert len({request.connection for request in server.received}) == len(server.received)
@@ -134,8 +134,8 @@ def test_start_after_another_has_its_own_connection(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.003, 0.005])
-def test_close_after_each_answer_leaves_no_run_unknown(seconds: float, tmp_path: Path) -> None:
-    """The server closes each connection after one answer, though it promised to keep it."""
+def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> None:
+    """The server closes each connection although it promised to keep it."""
 
     def act(wire: Wire) -> bool:
         started(wire)
@@ -150,8 +150,8 @@ def test_close_after_each_answer_leaves_no_run_unknown(seconds: float, tmp_path:
 
 
 @pytest.mark.parametrize("greeting", [close, after(0.05, close), once_sent(reset)], ids=["close", "later", "reset"])
-def test_a_connection_that_ends_before_anything_was_read_is_not_made_again(greeting: Act, tmp_path: Path) -> None:
-    """Nobody can tell it from a server that read and acted, so each run has one connection and stays open."""
+def test_early_close_is_not_retried(greeting: Act, tmp_path: Path) -> None:
+    """An early close looks like a server that acted, so the start is not retried."""
     ids = ["a", "b", "c"]
     with FaultServer(started, greeting=greeting) as server:
         job = run_job(tmp_path, server.url, ids)
@@ -160,8 +160,8 @@ def test_a_connection_that_ends_before_anything_was_read_is_not_made_again(greet
     assert (job.code, server.connections) == (7, 3)
 
 
-def test_a_connection_that_is_reset_at_once_is_open_once_it_was_made(tmp_path: Path) -> None:
-    """A reset may come before the connection is made, which is tried again, or after it, which is not."""
+def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
+    """A reset is retried only before the connection is made."""
     ids = ["a", "b", "c"]
     with FaultServer(started, greeting=reset) as server:
         job = run_job(tmp_path, server.url, ids)
@@ -172,7 +172,8 @@ def test_a_connection_that_is_reset_at_once_is_open_once_it_was_made(tmp_path: P
         assert run["state"] == "unknown" or run["start_requests"] == BRISK.max_connect_attempts
 
 
-def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_path: Path) -> None:
+def test_refused_connection_is_not_started(tmp_path: Path) -> None:
+    """A refused connection is retried and ends as not started."""
     with FaultServer(started) as server:
         url = server.url
     job = run_job(tmp_path, url, ["a", "b"])
@@ -183,8 +184,8 @@ def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_p
     assert "refused the connection" in job.log
 
 
-def test_a_limiter_that_never_gives_way_ends_the_job_in_time(tmp_path: Path) -> None:
-    """Runs that were always refused are known not to have started; what got through stays started."""
+def test_endless_rate_limit_ends_in_time(tmp_path: Path) -> None:
+    """Rate-limited runs end as not started while other runs stay started."""
     ids = ["lucky", *(f"t{number}" for number in range(6))]
     with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
         job = run_job(tmp_path, server.url, ids, policy=BRISK._replace(give_up_after=1.0))
@@ -194,8 +195,8 @@ def test_a_limiter_that_never_gives_way_ends_the_job_in_time(tmp_path: Path) -> 
     assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.posts
 
 
-def test_a_limiter_that_names_a_time_beyond_the_job_is_not_asked_again(tmp_path: Path) -> None:
-    """Retry-After is honoured for all runs: nothing further is sent before its time, so nothing at all."""
+def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
+    """A Retry-After beyond the job's limit stops all further starts."""
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(answer(429, "{}", "Retry-After: 3600")) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "2")
@@ -206,7 +207,8 @@ def test_a_limiter_that_names_a_time_beyond_the_job_is_not_asked_again(tmp_path:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_stop_all_further_starts(status: int, tmp_path: Path) -> None:
+def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
+    """No start follows a rejection of the credentials."""
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(answer(status, '{"error": "Unauthorized", "message": "Invalid credentials"}')) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
@@ -226,8 +228,8 @@ def test_refused_credentials_stop_all_further_starts(status: int, tmp_path: Path
         answer(403, '{"message": "Forbidden: no CREDITS left"}'),
     ],
 )
-def test_used_up_quota_stops_all_further_starts(act: Act, tmp_path: Path) -> None:
-    """Every report says the reason, and none that the credentials are wrong."""
+def test_used_up_quota_stops_starts(act: Act, tmp_path: Path) -> None:
+    """Every report names the quota as the reason, and none the credentials."""
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
@@ -254,7 +256,8 @@ def test_used_up_quota_stops_all_further_starts(act: Act, tmp_path: Path) -> Non
         answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
     ],
 )
-def test_other_403_is_about_the_credentials(act: Act, tmp_path: Path) -> None:
+def test_403_without_quota_means_credentials(act: Act, tmp_path: Path) -> None:
+    """A 403 without a quota word in its message means wrong credentials."""
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ["limit-1", "b"], "--concurrency", "1")
     assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
@@ -271,8 +274,8 @@ def test_other_403_is_about_the_credentials(act: Act, tmp_path: Path) -> None:
     ],
     ids=["doctype", "comment first", "type alone", "empty", "too long"],
 )
-def test_web_page_in_place_of_the_api_is_one_error(act: Act, tmp_path: Path) -> None:
-    """Any of the runs may have started, and one annotation names the cause for all."""
+def test_web_page_gives_one_annotation(act: Act, tmp_path: Path) -> None:
+    """One annotation names the cause for all runs."""
     ids = ["a", "b", "c"]
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ids)
@@ -284,8 +287,8 @@ def test_web_page_in_place_of_the_api_is_one_error(act: Act, tmp_path: Path) -> 
     assert "may have started: a, b, c" in error
 
 
-def test_run_that_a_html_type_names_has_started(tmp_path: Path) -> None:
-    """The body decides: a gateway may set the type."""
+def test_run_in_html_response_is_started(tmp_path: Path) -> None:
+    """The body decides, because a gateway can set the content type."""
     body = '{"run_id": "r1"}'
     with FaultServer(answer(200, body, "Content-Type: text/html")) as server:
         job = run_job(tmp_path, server.url, ["a"])
@@ -293,8 +296,8 @@ def test_run_that_a_html_type_names_has_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["folder", "tag", "test"])
-def test_later_revision_of_a_start_is_known(option: str, tmp_path: Path) -> None:
-    """201 with the ids of the later contract, on a real socket."""
+def test_later_revision_is_started(option: str, tmp_path: Path) -> None:
+    """A 201 with the ids of the later contract is a started run."""
     group = {"runID": "r1", "runGroupID": "g1"} if option == "test" else {"folderRunID": "r1"}
     link = "" if option == "test" else f"{option}/"
     body = {"message": "ok", "url": f"https://autonoma.app/run/{link}r1", **group}
@@ -303,7 +306,8 @@ def test_later_revision_of_a_start_is_known(option: str, tmp_path: Path) -> None
     assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, "r1", body["url"])
 
 
-def test_two_spellings_of_two_ids_name_two_runs(tmp_path: Path) -> None:
+def test_conflicting_run_ids_are_unknown(tmp_path: Path) -> None:
+    """Two id fields must have the same value."""
     for names in ({"run_id": "r1", "runID": "r2"}, {"run_id": "r1", "runID": "r1"}):
         with FaultServer(answer(201, json.dumps(names))) as server:
             job = run_job(tmp_path, server.url, ["a"])
@@ -311,8 +315,8 @@ def test_two_spellings_of_two_ids_name_two_runs(tmp_path: Path) -> None:
         assert ("names two runs" in job.log) == (names["runID"] == "r2")
 
 
-def test_missing_device_farm_is_known_not_started(tmp_path: Path) -> None:
-    """The sentence proves it only in full and in JSON."""
+def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
+    """The message is a proof only in full and as JSON."""
     sentence = "Device Farm Project ARN is not configured"
     bodies = {"a": {"message": sentence}, "b": {"message": f"{sentence} yet"}}
     acts = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
@@ -323,7 +327,8 @@ def test_missing_device_farm_is_known_not_started(tmp_path: Path) -> None:
     assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["suggestion"]
 
 
-def test_an_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
+def test_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
+    """A 404 for one test does not stop the others."""
     ids = ["missing", "a", "b"]
     with FaultServer(started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
@@ -333,7 +338,8 @@ def test_an_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
     assert "no such thing" in job.log
 
 
-def test_fail_fast_stops_after_the_first_that_could_not_be_started(tmp_path: Path) -> None:
+def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
+    """With fail-fast, no start follows a failed one."""
     ids = ["a", "missing", "b", "c"]
     with FaultServer(started, {"missing": [answer(404)]}) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1", "--fail-fast")
@@ -342,8 +348,8 @@ def test_fail_fast_stops_after_the_first_that_could_not_be_started(tmp_path: Pat
     assert server.posts == {"a": 1, "missing": 1}
 
 
-def test_many_faults_at_once_lose_no_run(tmp_path: Path) -> None:
-    """Every fault of the table in one plan, many at a time: each run has its own end and its own count."""
+def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
+    """All faults in one concurrent plan have their own results."""
     faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
     scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
     with FaultServer(started, scripts) as server:

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a job: no run that the server started is lost, and nothing is green by mistake."""
+"""Test that SIGKILL at any moment loses no started run."""
 
 from __future__ import annotations
 
@@ -310,8 +310,8 @@ def _moments(chance: random.Random, length: float) -> list[float]:
 
 
 @pytest.mark.trust
-def test_a_job_killed_at_any_moment_tells_the_truth(tmp_path: Path) -> None:
-    """From the first instruction on: no started run is lost, none is started twice, no verdict is too green."""
+def test_kill_at_any_moment_loses_no_run(tmp_path: Path) -> None:
+    """A killed job loses no started run, repeats no start and never passes by mistake."""
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - shown if the test fails
     chance = random.Random(seed)
@@ -344,7 +344,7 @@ def test_a_job_killed_at_any_moment_tells_the_truth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 4])
 @pytest.mark.parametrize(("method", "waits"), [("POST", False), ("POST", True), ("GET", True)])
-def test_a_job_killed_at_a_request_tells_the_truth(method: str, waits: bool, number: int, tmp_path: Path) -> None:
+def test_kill_at_request_loses_no_run(method: str, waits: bool, number: int, tmp_path: Path) -> None:
     """The process is killed when the server has read its first or fourth request of a kind."""
     seen: Counter[str] = Counter()
     lock = threading.Lock()

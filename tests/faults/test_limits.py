@@ -1,4 +1,4 @@
-"""A process whose memory, threads or open files are limited loses no run: real limits of real processes."""
+"""Test jobs with limited memory, threads or open files."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def no_more_files(pid: int) -> None:
 
 @pytest.mark.parametrize("at", [1, 8, 30, 49])
 @pytest.mark.parametrize("limit", [no_more_memory, six_more_files], ids=["memory", "files"])
-def test_limit_while_runs_are_started_loses_no_id(limit: Callable[[int], None], at: int, tmp_path: Path) -> None:
-    """Fewer requests go side by side then, and each run is started once and has its id in the record and the log."""
+def test_limit_while_starting_loses_no_run(limit: Callable[[int], None], at: int, tmp_path: Path) -> None:
+    """Each run is started once and has its id in the record and the log."""
     job = run_limited(tmp_path, limit, at)
     assert job.code == 0, job.log
     assert "Traceback" not in job.log
@@ -135,8 +135,8 @@ def test_limit_while_runs_are_started_loses_no_id(limit: Callable[[int], None], 
 
 @pytest.mark.parametrize("response", [started, started_in_escapes])
 @pytest.mark.parametrize("at", [8, 49])
-def test_start_under_way_keeps_its_response_without_files(at: int, response: Act, tmp_path: Path) -> None:
-    """Nothing is opened to read a response: all starts that the server took are in the log, with their ids."""
+def test_response_is_read_without_files(at: int, response: Act, tmp_path: Path) -> None:
+    """Reading a response opens no file, so all run ids are in the log."""
     job = run_limited(tmp_path, no_more_files, at, response)
     # The record can't be written any more, so even a job that started everything is not green.
     assert job.code == (7 if at == len(IDS) else 5), job.log
@@ -182,8 +182,8 @@ def run_with_threads(folder: Path, most: int, act: Act, stop: Callable[[int], No
 
 
 @pytest.mark.parametrize("most", [2, 3, 4, 5])
-def test_command_with_few_threads_starts_each_run(most: int, tmp_path: Path) -> None:
-    """Two are enough: the main thread, and the one that ends what takes too long."""
+def test_few_threads_start_each_run(most: int, tmp_path: Path) -> None:
+    """Two threads are enough, the main thread and the one for timeouts."""
     job = run_with_threads(tmp_path, most, started)
     assert job.code == 0, job.log
     assert job.posts == dict.fromkeys(IDS[:12], 1)
@@ -192,24 +192,24 @@ def test_command_with_few_threads_starts_each_run(most: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("limit", "limited"), [(resource.RLIM_INFINITY, False), (256 * 1024 * 1024, True)])
-def test_limit_of_memory_is_known(limit: int, limited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer threads are kept then, since each takes address space that the imports may need."""
+def test_memory_limit_is_detected(limit: int, limited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limited address space is detected."""
     limits = {resource.RLIMIT_AS: (limit, resource.RLIM_INFINITY)}
     monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
     assert cli._is_memory_limited() is limited
 
 
 @pytest.mark.parametrize("most", [2, 3, 4])
-def test_refusal_is_heard_with_few_threads(most: int, tmp_path: Path) -> None:
-    """No start follows the one that was refused for the credentials."""
+def test_few_threads_stop_after_401(most: int, tmp_path: Path) -> None:
+    """No start follows a rejection of the credentials."""
     job = run_with_threads(tmp_path, most, answer(401, "{}"))
     assert (job.code, job.posts) == (3, {"t0": 1}), job.log
     assert {run["state"] for run in job.record.values()} == {"not-started"}
 
 
 @pytest.mark.parametrize("most", [3, 4])
-def test_signal_is_heard_with_few_threads(most: int, tmp_path: Path) -> None:
-    """The job ends while a start is under way, whose answer never comes, and only that one may have started."""
+def test_few_threads_handle_signal(most: int, tmp_path: Path) -> None:
+    """A signal ends the job while a start is under way."""
     job = run_with_threads(tmp_path, most, hang, lambda pid: os.kill(pid, signal.SIGTERM))
     assert (job.code, job.posts) == (143, {"t0": 1}), job.log
     assert {name for name, run in job.record.items() if run["state"] == "unknown"} == {"t0"}

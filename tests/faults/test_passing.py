@@ -1,4 +1,4 @@
-"""A network fault that passes ends no plan: what provably sent nothing is sent again."""
+"""Test that a temporary network fault does not end a plan."""
 
 from __future__ import annotations
 
@@ -113,10 +113,8 @@ def through_proxy(
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("name", HANDSHAKES)
 @pytest.mark.parametrize("times", [1, 3])
-def test_handshake_that_ends_early_ends_no_plan(
-    name: str, times: int, certificates: Certificates, tmp_path: Path
-) -> None:
-    """Twelve runs are started once each, and the exit code is 0, though the first handshakes end early."""
+def test_failed_handshake_is_retried(name: str, times: int, certificates: Certificates, tmp_path: Path) -> None:
+    """All runs are started once although the first handshakes end early."""
     act = HANDSHAKES[name]
     greeting = handshake_that_fails(act, times, certificates.good())
     timeouts = SILENT if name == "silence" else PATIENT
@@ -133,10 +131,10 @@ def test_handshake_that_ends_early_ends_no_plan(
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("name", TUNNELS)
-def test_proxy_that_fails_once_ends_no_plan(
+def test_failed_tunnel_is_retried(
     name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve runs are started once each, and the exit code is 0, though the first tunnel fails."""
+    """All runs are started once although the first tunnel fails."""
     argv = "--concurrency", "4"
     job, server, proxy = through_proxy(TUNNELS[name], 1, certificates, tmp_path, monkeypatch, *argv)
     assert_accounted_for(job, IDS)
@@ -147,10 +145,10 @@ def test_proxy_that_fails_once_ends_no_plan(
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("name", LASTING)
-def test_proxy_that_refuses_is_asked_once_for_each_run(
+def test_proxy_refusal_is_not_retried(
     name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A refusal lasts: no start is tried again, and after those under way the rest is dropped."""
+    """A refusal of the proxy is permanent, so the remaining starts are dropped."""
     argv = "--concurrency", "3"
     job, server, proxy = through_proxy(said(LASTING[name]), 1000, certificates, tmp_path, monkeypatch, *argv)
     assert_accounted_for(job, IDS)
@@ -161,10 +159,10 @@ def test_proxy_that_refuses_is_asked_once_for_each_run(
 
 
 @pytest.mark.usefixtures("trusted")
-def test_proxy_that_refuses_one_run_drops_no_other(
+def test_single_proxy_refusal_drops_one_run(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The third CONNECT gets 403: that run is not started, and all others are."""
+    """A 403 for one CONNECT affects only its own run."""
     count = Times(2)
     refuse = said(LASTING["403"])
     refused: list[bool] = []
@@ -199,7 +197,8 @@ def test_proxy_that_refuses_one_run_drops_no_other(
     ],
     ids=["HTTP", "no common cipher", "no common version", "no strong cipher", "SSH"],
 )
-def test_port_without_usable_tls_is_tried_once_per_run(greeting: Act, tmp_path: Path) -> None:
+def test_port_without_tls_is_not_retried(greeting: Act, tmp_path: Path) -> None:
+    """A port without usable TLS is permanent, so the remaining starts are dropped."""
     with FaultServer(started, greeting=greeting) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_accounted_for(job, IDS)
@@ -231,8 +230,8 @@ def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) ->
 
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO >= (3, 2), reason="OpenSSL tells it from plain HTTP only until 3.1")
-def test_damaged_handshake_ends_no_plan(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
-    """One changed byte in the first handshake says nothing of the next one."""
+def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
+    """A damaged handshake does not affect the next one."""
     act = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
     with FaultServer(started, greeting=handshake_that_fails(act, 1, certificates.good())) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
@@ -241,7 +240,7 @@ def test_damaged_handshake_ends_no_plan(certificates: Certificates, trusted: Pat
     assert server.posts == dict.fromkeys(IDS, 1)
 
 
-def test_file_without_authorities_is_read_once_per_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same file would fail each time."""
     bundle = tmp_path / "empty.pem"
     bundle.touch()
@@ -253,10 +252,10 @@ def test_file_without_authorities_is_read_once_per_run(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("end", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
-def test_fin_after_servers_part_of_handshake_is_never_sent_again(
+def test_close_after_handshake_is_not_retried(
     end: Callable[[Wire], object], certificates: Certificates, trusted: Path, tmp_path: Path
 ) -> None:
-    """With TLS 1.3 the client may have sent its request by then, so whether a run was started is not known."""
+    """With TLS 1.3 the client can have sent its request before the close."""
     certificates.good()
     with FaultServer(started, greeting=flight_then(end, trusted.parent)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
@@ -291,8 +290,8 @@ def test_fin_after_servers_part_of_handshake_is_never_sent_again(
         (None, False),
     ],
 )
-def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other versions of Python and OpenSSL raise, which can't be had from the one here."""
+def test_handshake_error_decides_retry(text: str | None, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of other Python and OpenSSL versions are simulated."""
 
     class Failing(ssl.SSLContext):
         def wrap_socket(self, *_: object, **__: object) -> ssl.SSLSocket:

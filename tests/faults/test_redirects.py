@@ -1,6 +1,6 @@
-"""A redirect is never followed: its target gets no request, and the user is told where it leads.
+"""Test that a redirect of a start is never followed.
 
-It proves nothing about the run: a 303 is the answer to a POST that was processed.
+A redirect proves nothing about the run, because a 303 is the response to a processed POST.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("long_body", [False, True], ids=["short body", "50 MiB body"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_the_target_of_a_redirect_receives_nothing_at_all(status: int, long_body: bool, tmp_path: Path) -> None:
+def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path: Path) -> None:
+    """The target of a redirect receives no request."""
     with FaultServer(started) as target:
         location = f"Location: {target.url}/test/a/run?token=something"
         act = huge(status, location) if long_body else answer(status, "moved", location)
@@ -39,7 +40,8 @@ def test_the_target_of_a_redirect_receives_nothing_at_all(status: int, long_body
 @pytest.mark.parametrize(
     "location", ["", "Location:", "Location: javascript:alert(1)", "Location: //[", "Location: \x1b[31m::error::x"]
 )
-def test_a_redirect_to_nowhere_is_an_error_like_the_others(location: str, tmp_path: Path) -> None:
+def test_redirect_without_target_is_unknown(location: str, tmp_path: Path) -> None:
+    """A redirect without a valid target leaves the run unknown."""
     with FaultServer(answer(302, "", *([location] if location else []))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert_accounted_for(job, ["a"])

@@ -1,4 +1,4 @@
-"""A connection that can't be trusted is none: nothing is sent over it, and the job says so."""
+"""Test that nothing is sent over an untrusted connection."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ def after_hello(act: Act) -> Act:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_companys_own_authority_is_trusted_if_the_user_says_so(certificates: Certificates, tmp_path: Path) -> None:
+def test_company_authority_is_trusted(certificates: Certificates, tmp_path: Path) -> None:
+    """A company's own authority is trusted through REQUESTS_CA_BUNDLE."""
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
     assert_accounted_for(job, ["a", "b"])
     assert (job.code, server.posts) == (0, {"a": 1, "b": 1})
 
 
-def test_without_that_the_same_server_is_not_trusted(certificates: Certificates, tmp_path: Path) -> None:
+def test_unknown_authority_is_not_trusted(certificates: Certificates, tmp_path: Path) -> None:
+    """The same server is not trusted without REQUESTS_CA_BUNDLE."""
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert (job.code, job.states["a"], server.posts.total()) == (5, "not-started", 0)
@@ -52,9 +54,8 @@ def test_without_that_the_same_server_is_not_trusted(certificates: Certificates,
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("kind", UNTRUSTED)
-def test_an_untrusted_certificate_gets_no_request_and_no_second_try(
-    kind: str, certificates: Certificates, tmp_path: Path
-) -> None:
+def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certificates, tmp_path: Path) -> None:
+    """An untrusted certificate gets no request and no retry."""
     make, told = UNTRUSTED[kind]
     with FaultServer(started, tls=make(certificates)) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
@@ -67,7 +68,8 @@ def test_an_untrusted_certificate_gets_no_request_and_no_second_try(
     assert told in job.log
 
 
-def test_plain_http_on_a_https_port_gets_no_request_and_no_second_try(tmp_path: Path) -> None:
+def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
+    """A plain HTTP response on an HTTPS port gets no retry."""
     refusal = said("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
     with FaultServer(started, greeting=after_hello(refusal)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
@@ -77,7 +79,8 @@ def test_plain_http_on_a_https_port_gets_no_request_and_no_second_try(tmp_path: 
 
 
 @pytest.mark.parametrize("act", [reset, close], ids=["reset", "close"])
-def test_a_handshake_that_breaks_off_is_known_not_to_have_started_anything(act: Act, tmp_path: Path) -> None:
+def test_broken_handshake_is_not_started(act: Act, tmp_path: Path) -> None:
+    """A broken handshake proves that no run was started."""
     with FaultServer(started, greeting=after_hello(act)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_accounted_for(job, ["a"])
@@ -92,8 +95,8 @@ def dripping(wire: Wire) -> bool:
 
 
 @pytest.mark.parametrize("greeting", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"])
-def test_a_handshake_without_an_end_is_given_up_in_time(greeting: Act, tmp_path: Path) -> None:
-    """A timeout for each byte would wait for ever; nothing was sent, so it is tried as often as may be."""
+def test_endless_handshake_times_out(greeting: Act, tmp_path: Path) -> None:
+    """The connect limit covers the whole handshake instead of each byte."""
     began = time.monotonic()
     with FaultServer(started, greeting=greeting) as server:
         url = server.url.replace("http:", "https:")

@@ -1,7 +1,9 @@
-"""make fuzz: feed each harness with what reaches new code, for so many seconds each, within limits.
+"""Fuzz each harness for a fixed number of seconds (make fuzz).
 
-`python -m tests.fuzz.fuzz SECONDS [NAME...]`. What is new stays in .fuzz/NAME for the next time; what is found
-lies in .fuzz/found, and belongs into tests/fuzz/corpus/NAME once it is mended.
+Usage: `python -m tests.fuzz.fuzz SECONDS [NAME...]`
+
+New inputs stay in .fuzz/NAME for the next run. Inputs that fail are written to .fuzz/found. Move them to
+tests/fuzz/corpus/NAME once the error is fixed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One function of bytes for each door by which bytes from outside come in, or go out again.
+"""Define one fuzz harness for each input and output format.
 
-Whatever the bytes are, it returns, or else something of ours is broken: an exception that is not in our tree of
-errors, a value that is none, or a file in which a text has become more than text.
+A harness returns for any bytes, or raises one of our own errors. It fails on an exception outside our tree of errors,
+on an invalid value, and on a file in which text has become markup.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the harnesses make of bytes: answers, texts, and reports whose every text is from outside."""
+"""Build responses, texts and reports from the bytes of a fuzz input."""
 
 from __future__ import annotations
 

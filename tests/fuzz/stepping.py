@@ -1,4 +1,4 @@
-"""The engine, stopped wherever it waits: a machine says what comes next, and when."""
+"""Run the engine step by step under control of a state machine."""
 
 from __future__ import annotations
 

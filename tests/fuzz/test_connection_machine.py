@@ -1,12 +1,12 @@
-"""Test that no run ever gets another run's id or verdict.
+"""Test that no run gets another run's id or verdict.
 
-A server on raw sockets knows for each request which run it is about, and every well-formed body that it sends names
-exactly that run: a late or surplus body names the run of the request that it belongs to. What the client makes of it
-may be unknown, but never another run's. The server keeps every connection that its script does not close, so a client
-that sends a second request on one gets what the first one left behind.
+A server on raw sockets knows the run of each request, and each well-formed body that it sends names exactly that run.
+A late or surplus body names the run of the request that it belongs to. The client may report unknown, but never
+another run. The server keeps each connection that its script does not close, so a client that sends a second request
+on one receives the rest of the first response.
 
-The server also knows which starts it acted on: all but those that it refused with one whole response and nothing else.
-A start that it acted on is never sent again, and never reported as not started.
+The server also knows on which starts it acted. These are all except those that it rejected with one whole response and
+nothing else. A start on which it acted is never sent again and never reported as not started.
 """
 
 from __future__ import annotations
@@ -449,7 +449,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
 @given(SCRIPTS)
-def test_calls_never_get_the_answer_of_another_run(script: Script) -> None:
+def test_calls_get_only_their_own_response(script: Script) -> None:
     """Each call has its own run's id, verdict and details, or none."""
     seen = exchange(script, BRISK)
     assert seen.wrong == []
@@ -502,7 +502,7 @@ def wrong_with(run: Mapping[str, Any]) -> str:
 
 @settings(max_examples=max(6, EXAMPLES // 25), deadline=None, suppress_health_check=SLOW)
 @given(JOBS)
-def test_jobs_never_report_the_answer_of_another_run(job: JobScript) -> None:
+def test_jobs_report_only_their_own_runs(job: JobScript) -> None:
     """A whole job mixes no runs up, sends no POST twice, and ends."""
     began = time.monotonic()
     ended, api = played(job)
@@ -519,7 +519,7 @@ def test_jobs_never_report_the_answer_of_another_run(job: JobScript) -> None:
 # What the property rests on
 
 
-def test_server_keeps_connections_in_the_good_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_keeps_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server would respond to more requests on a connection."""
     script = Script(calls("status p0", "start f0", "status p1", "details f1", "status p0"))
     assert exchange(script) == ([], 5, dict.fromkeys(range(1, 6), 1))
@@ -527,7 +527,7 @@ def test_server_keeps_connections_in_the_good_case(monkeypatch: pytest.MonkeyPat
     assert exchange(script) == ([], 5, {1: 5})
 
 
-def test_jobs_come_to_their_end_in_the_good_case() -> None:
+def test_job_without_faults_completes() -> None:
     """Without faults a job knows the verdict of each run."""
     ended, api = played(JobScript(TESTS, 2, Script(lag=3)), PATIENT, "30s")
     assert ended.states == {"p0": "passed", "f0": "failed", "p1": "passed", "f1": "failed"}
@@ -543,8 +543,8 @@ def test_jobs_come_to_their_end_in_the_good_case() -> None:
     ],
     ids=["two responses", "two responses, one later", "a greeting"],
 )
-def test_property_notices_repeated_starts(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If what is behind a response were not read, these starts would be sent again."""
+def test_property_detects_repeated_starts(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without reading the surplus, these starts would be sent again."""
     job = JobScript(("p0",), 1, script)
     ended, api = played(job, PATIENT)
     assert (ended.states, api.acted) == ({"p0": "unknown"}, {"p0": 1})
@@ -589,8 +589,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kind_of_fault_mixes_no_runs_up(kind: str) -> None:
-    """Each kind of fault alone loses no more than what it hides."""
+def test_single_fault_mixes_no_runs_up(kind: str) -> None:
+    """Each kind of fault loses only the calls that it hides."""
     script, known = KINDS[kind]
     seen = exchange(script)
     assert (seen.wrong, seen.known) == ([], known)
@@ -623,14 +623,14 @@ WITHOUT_LOSS = [kind for kind in INTERIM if KINDS[kind][1] == len(KINDS[kind][0]
 
 
 @pytest.mark.parametrize("kind", SHARED)
-def test_property_notices_shared_connections(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_property_detects_shared_connections(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If requests shared connections, each of these scripts would mix runs up."""
     share_connections(monkeypatch)
     assert exchange(KINDS[kind][0], hold=10.0).wrong
 
 
 @pytest.mark.parametrize("kind", INTERIM)
-def test_property_notices_interim_responses(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_property_detects_interim_responses(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interim responses mix runs up only if they are returned as final."""
     script, known = KINDS[kind]
     share_connections(monkeypatch)
@@ -640,7 +640,7 @@ def test_property_notices_interim_responses(kind: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("kind", WITHOUT_LOSS)
-def test_interim_responses_cost_no_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interim_response_loses_no_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If an interim response were final, its own call would be lost."""
     script, known = KINDS[kind]
     return_interim_responses(monkeypatch)

@@ -1,4 +1,7 @@
-"""Starting, with answers, silence and signals in any order: nothing is sent twice, and no started run is lost."""
+"""Test starts with responses, errors and signals in any order.
+
+Nothing is sent twice, and no started run is lost.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Waiting, with any answers, errors and steps of the clock: it ends in time, and passes nothing that did not pass."""
+"""Test polling with any responses, errors and steps of the clock.
+
+It ends in time, and only a run that passed is reported as passed.
+"""
 
 from __future__ import annotations
 
