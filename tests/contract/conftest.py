@@ -18,7 +18,7 @@ CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret":
 
 @pytest.fixture(scope="module", params=DESCRIPTIONS)
 def contract(request: pytest.FixtureRequest) -> str:
-    """Return each revision of the contract in turn."""
+    """Return each revision of the contract."""
     name = request.param
     assert isinstance(name, str)
     return name

@@ -23,58 +23,74 @@ if TYPE_CHECKING:
 
     import requests
 
-# By the revision of the contract.
+# The keys are revisions of the contract.
 DESCRIPTIONS = {name: Path(__file__).with_name(f"openapi-{name}.yaml") for name in ("2025-06", "2026-01")}
 DEFAULT = "2025-06"
 _SITE, _BASE = "https://autonoma.app", "/api"
 
 
 class ContractError(AssertionError):
-    """A request or an answer that the contract does not allow."""
+    """A request or response violates the contract."""
 
 
 def check_request(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, contract: str = DEFAULT
 ) -> None:
-    """Raise ContractError unless the contract allows this request; its host may be any."""
-    request = _request(method, url, headers, body)
+    """Check a request, whatever its host.
+
+    Raises:
+        ContractError: The contract does not allow the request.
+    """
+    request = _build_request(method, url, headers, body)
     try:
-        _description(contract).validate_request(request)
+        _load_description(contract).validate_request(request)
     except OpenAPIError as error:
-        raise _contract_error(f"{method} {request.path}", error) from error
+        raise _make_contract_error(f"{method} {request.path}", error) from error
     *_, kind, subject, _ = request.path.split("/")
-    # A schema has no words for this one.
+    # A schema cannot express this rule.
     if kind == "test" and body and json.loads(body)["id"] != subject:
-        raise ContractError(f"{method} {request.path}: the body's id is another one")
+        raise ContractError(f"{method} {request.path}: the body's id differs from the path")
 
 
-def check_answer(
+def check_raw_response(
     method: str, url: str, status: int, headers: Mapping[str, str], content: bytes, contract: str = DEFAULT
 ) -> None:
-    """Raise ContractError unless the contract allows this answer to a request of that method and URL."""
-    request = _request(method, url, {}, None)
+    """Check a response to a request of this method and URL.
+
+    Raises:
+        ContractError: The contract does not allow the response.
+    """
+    request = _build_request(method, url, {}, None)
     try:
-        _description(contract).validate_response(request, _Answer(status, Headers(dict(headers)), content))
+        _load_description(contract).validate_response(request, _Response(status, Headers(dict(headers)), content))
     except OpenAPIError as error:
-        raise _contract_error(f"{status} to {method} {request.path}", error) from error
+        raise _make_contract_error(f"{status} to {method} {request.path}", error) from error
 
 
-def check_prepared(request: requests.PreparedRequest, contract: str = DEFAULT) -> None:
-    """Raise ContractError unless the contract allows the request that requests is about to send."""
+def check_prepared_request(request: requests.PreparedRequest, contract: str = DEFAULT) -> None:
+    """Check a prepared request of the requests library.
+
+    Raises:
+        ContractError: The contract does not allow the request.
+    """
     body = request.body.encode() if isinstance(request.body, str) else request.body
     check_request(request.method or "", request.url or "", {**request.headers}, body, contract)
 
 
 def check_response(response: requests.Response, contract: str = DEFAULT) -> None:
-    """Raise ContractError unless the contract allows the answer that requests received."""
+    """Check a response of the requests library.
+
+    Raises:
+        ContractError: The contract does not allow the response.
+    """
     asked = response.request
     received = response.status_code, response.headers, response.content
-    check_answer(asked.method or "", asked.url or "", *received, contract)
+    check_raw_response(asked.method or "", asked.url or "", *received, contract)
 
 
 @dataclass
 class _Request:
-    # What openapi-core wants to know of a request; it writes the path's parameters into `parameters`.
+    # The fields are those of openapi-core's protocol. It writes path parameters into `parameters`.
     host_url: str
     path: str
     method: str
@@ -84,7 +100,7 @@ class _Request:
 
 
 @dataclass
-class _Answer:
+class _Response:
     status_code: int
     headers: Headers
     data: bytes
@@ -94,7 +110,7 @@ class _Answer:
         self.content_type = self.headers.get("Content-Type", "")
 
 
-def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> _Request:
+def _build_request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> _Request:
     parts = urlsplit(url)
     if not parts.path.startswith(f"{_BASE}/"):
         raise ContractError(f"{method} {parts.path}: not below {_BASE}")
@@ -104,10 +120,10 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | No
     return _Request(_SITE, parts.path, method.lower(), body or None, named.get("Content-Type", ""), parameters)
 
 
-def _contract_error(what: str, error: OpenAPIError) -> ContractError:
+def _make_contract_error(what: str, error: OpenAPIError) -> ContractError:
     return ContractError(f"{what}: {error} ({error.__cause__})")
 
 
 @functools.cache
-def _description(contract: str) -> OpenAPI:
+def _load_description(contract: str) -> OpenAPI:
     return OpenAPI.from_dict(yaml.safe_load(DESCRIPTIONS[contract].read_text("utf-8")), config=Config())

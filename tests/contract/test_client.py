@@ -17,7 +17,7 @@ from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.models import AppVersion, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
-from tests.contract.openapi import DESCRIPTIONS, check_prepared
+from tests.contract.openapi import DESCRIPTIONS, check_prepared_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def test_each_request_matches_contract(mocked: requests_mock.Mocker, request_: R
     assert client.start(request_).status is StartStatus.STARTED
     prepared = mocked.request_history[-1]._request
     for contract in DESCRIPTIONS:
-        check_prepared(prepared, contract)
+        check_prepared_request(prepared, contract)
     body = json.loads(prepared.body)
     assert prepared.url == f"{BASE}/{request_.kind}/{request_.id}/run"
     assert prepared.headers["autonoma-client-id"] == "client-id-of-the-test"

@@ -10,7 +10,7 @@ import json
 import pytest
 import requests
 
-from tests.contract.openapi import ContractError, check_answer, check_prepared, check_request
+from tests.contract.openapi import ContractError, check_prepared_request, check_raw_response, check_request
 
 URL = "http://localhost:1234/api"
 HEADERS = {"autonoma-client-id": "a", "autonoma-client-secret": "b", "Content-Type": "application/json"}
@@ -27,8 +27,12 @@ def test_valid_request_is_accepted_for_any_host() -> None:
 
 def test_prepared_request_is_accepted() -> None:
     """A valid request of the requests library is accepted."""
-    check_prepared(requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, json={"id": "abc"}).prepare())
-    check_prepared(requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, data='{"id": "abc"}').prepare())
+    check_prepared_request(
+        requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, json={"id": "abc"}).prepare()
+    )
+    check_prepared_request(
+        requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, data='{"id": "abc"}').prepare()
+    )
 
 
 @pytest.mark.parametrize("name", ["autonoma-client-id", "autonoma-client-secret"])
@@ -83,7 +87,7 @@ def test_published_responses_are_accepted() -> None:
     started = {"message": "ok", "url": "https://autonoma.app/run/r1", "run_id": "r1"}
     missing = {"error": "Not found", "message": "Resource with id `abc` not found"}
     for status, body in ((200, started), (200, {}), (401, UNAUTHORIZED), (404, missing)):
-        check_answer("POST", f"{URL}/test/abc/run", status, JSON, json.dumps(body).encode())
+        check_raw_response("POST", f"{URL}/test/abc/run", status, JSON, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -108,17 +112,17 @@ def test_published_responses_are_accepted() -> None:
 def test_undescribed_response_is_rejected(method: str, path: str, status: int, body: object) -> None:
     """A response outside the description is rejected."""
     with pytest.raises(ContractError):
-        check_answer(method, URL + path, status, JSON, json.dumps(body).encode())
+        check_raw_response(method, URL + path, status, JSON, json.dumps(body).encode())
 
 
 def test_malformed_response_is_rejected() -> None:
     """A response that is not JSON or has an invalid Retry-After is rejected."""
     error = b'{"error": "Too Many Requests", "message": "Later"}'
-    check_answer("GET", f"{URL}/folder", 429, {**JSON, "Retry-After": "1"}, error)
+    check_raw_response("GET", f"{URL}/folder", 429, {**JSON, "Retry-After": "1"}, error)
     for headers, content in (
         ({"Content-Type": "text/html"}, error),
         (JSON, b"{"),
         ({**JSON, "Retry-After": "soon"}, error),
     ):
         with pytest.raises(ContractError):
-            check_answer("GET", f"{URL}/folder", 429, headers, content)
+            check_raw_response("GET", f"{URL}/folder", 429, headers, content)

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.sandbox import SCENARIO_IDS, Sandbox
 from autonoma_ci.sandbox.contract import KINDS
-from tests.contract.openapi import ContractError, check_prepared, check_response
+from tests.contract.openapi import ContractError, check_prepared_request, check_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def test_start_response_matches_contract(
     """Each response to a start matches the contract."""
     for body in start_bodies(kind, subject):
         answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
-        check_prepared(answer.request, contract)
+        check_prepared_request(answer.request, contract)
         check_response(answer, contract)
         assert answer.status_code != 422
 
@@ -55,7 +55,7 @@ def test_start_response_matches_contract(
 def test_web_page_is_outside_contract(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
     """The id simulates another host, so its response is not described."""
     answer = session.post(f"{sandbox.url}/{kind}/{WEB_PAGE}/run", timeout=60)
-    check_prepared(answer.request, contract)
+    check_prepared_request(answer.request, contract)
     with pytest.raises(ContractError):
         check_response(answer, contract)
 
@@ -84,7 +84,7 @@ def test_long_source_is_rejected_since_2026(
     assert statuses == ([201, 400] if contract == "2026-01" else [200, 200])
     refusal = pytest.raises(ContractError) if contract == "2026-01" else nullcontext()
     with refusal:
-        check_prepared(answer.request, contract)
+        check_prepared_request(answer.request, contract)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,7 +113,7 @@ def test_entry_response_matches_contract(
 ) -> None:
     """Each response about a test or folder matches the contract."""
     answer = session.get(sandbox.url + path, timeout=60)
-    check_prepared(answer.request, contract)
+    check_prepared_request(answer.request, contract)
     check_response(answer, contract)
     assert answer.status_code == status
 
@@ -125,7 +125,7 @@ def test_unknown_run_response_matches_contract(
 ) -> None:
     """Each response about an unknown run id matches the contract."""
     answer = session.get(sandbox.url + path.format(subject), timeout=60)
-    check_prepared(answer.request, contract)
+    check_prepared_request(answer.request, contract)
     check_response(answer, contract)
     assert answer.status_code != 200
 
@@ -145,7 +145,7 @@ def test_run_response_matches_at_each_age(
         now = age
         for path in (f"/run/{run_id}/status", f"/run/{run_id}{query}"):
             answer = session.get(sandbox.url + path, timeout=60)
-            check_prepared(answer.request, contract)
+            check_prepared_request(answer.request, contract)
             check_response(answer, contract)
             assert answer.status_code == 200
 
@@ -156,7 +156,7 @@ def test_group_status_matches_contract(sandbox: Sandbox, session: requests.Sessi
     field = "folderRunID" if contract == "2026-01" else f"{kind}_run_id"
     run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[field]
     answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
-    check_prepared(answer.request, contract)
+    check_prepared_request(answer.request, contract)
     check_response(answer, contract)
     assert answer.status_code == 200
 
@@ -165,7 +165,7 @@ def test_group_status_matches_contract(sandbox: Sandbox, session: requests.Sessi
 def test_folder_page_matches_contract(sandbox: Sandbox, session: requests.Session, contract: str, query: str) -> None:
     """Each page of the folder list matches the contract."""
     answer = session.get(f"{sandbox.url}/folder{query}", timeout=60)
-    check_prepared(answer.request, contract)
+    check_prepared_request(answer.request, contract)
     check_response(answer, contract)
     assert answer.status_code == 200
 
@@ -188,7 +188,7 @@ def test_invalid_query_gets_described_error(
     run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()[RUN_FIELD[contract]]
     answer = session.get(sandbox.url + path.format(run_id), timeout=60)
     with pytest.raises(ContractError):
-        check_prepared(answer.request, contract)
+        check_prepared_request(answer.request, contract)
     check_response(answer, contract)
     assert answer.status_code == 422
 
@@ -220,7 +220,7 @@ def test_invalid_request_gets_described_error(
     assert answer.status_code == status
     if status != 413:  # a schema has no words for a body's length
         with pytest.raises(ContractError):
-            check_prepared(answer.request, contract)
+            check_prepared_request(answer.request, contract)
 
 
 def test_unknown_length_gets_described_error(sandbox: Sandbox, session: requests.Session, contract: str) -> None:
