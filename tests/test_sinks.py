@@ -34,7 +34,7 @@ from autonoma_ci.reports.log import collect_warnings, format_run, group_failures
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import build_outputs, render_dotenv
 from autonoma_ci.reports.results_json import render_results_json
-from tests.fuzz.material import Scripted
+from tests.fuzz.material import ScriptedTransport
 from tests.report.reports import FAILED, report
 
 if TYPE_CHECKING:
@@ -193,7 +193,9 @@ def client_of(value: str, given: HttpResponse, *, credential: bool) -> tuple[Aut
     """Return a client with the value as its client secret, or a run with it as a variable."""
     secrets = [Secret(CLIENT_ID), Secret(value)] if credential else [Secret(CLIENT_ID)]
     variables = {} if credential else {"NAME": value}
-    return AutonomaClient(Scripted(given), "test", secrets), RunRequest(TargetKind.TEST, "a-test", variables=variables)
+    return AutonomaClient(ScriptedTransport(given), "test", secrets), RunRequest(
+        TargetKind.TEST, "a-test", variables=variables
+    )
 
 
 def started(value: str, given: HttpResponse, *, credential: bool) -> RunResult:
@@ -293,7 +295,7 @@ def test_no_sink_shows_a_hidden_value(place: str, found: tuple[str, str], creden
     assert_unseen(value, report_with(act(value, make(text), credential=credential or place == "id")))
 
 
-class Listing(Scripted):
+class Listing(ScriptedTransport):
     """Gives the same page of folders to everything."""
 
     def __init__(self, page: HttpResponse) -> None:

@@ -17,7 +17,7 @@ from autonoma_ci.errors import ApiError
 from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
-from tests.fuzz.material import SECRETS, Scripted
+from tests.fuzz.material import SECRETS, ScriptedTransport
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ WRAPPED = "%41&amp;\\"
 
 
 def start(answer: HttpResponse) -> object:
-    return AutonomaClient(Scripted(answer), "test", SECRETS).start(REQUEST)
+    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).start(REQUEST)
 
 
 def status(answer: HttpResponse) -> object:
-    return AutonomaClient(Scripted(answer), "test", SECRETS).status(REQUEST, "a-run")
+    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).status(REQUEST, "a-run")
 
 
 def details(answer: HttpResponse) -> object:
-    return AutonomaClient(Scripted(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
+    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
 
 
 def account(answer: HttpResponse) -> object:
     try:
-        return list_folders(Scripted(answer), Redactor(SECRETS), lambda seconds: None)
+        return list_folders(ScriptedTransport(answer), Redactor(SECRETS), lambda seconds: None)
     except ApiError as error:
         return error
 

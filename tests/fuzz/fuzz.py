@@ -16,41 +16,47 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
-KEPT = ROOT / ".fuzz"
-FOUND = KEPT / "found"
-# In bytes: of addresses, as libFuzzer's own limit is looked at once a second only, and of an input.
-_MEMORY = 4 * 1024**3
-_LONGEST = 8192
+FUZZ_DIR = ROOT / ".fuzz"
+FINDINGS_DIR = FUZZ_DIR / "found"
+# In bytes. The address space is limited, because libFuzzer checks its own limit only once per second.
+_MAX_MEMORY_BYTES = 4 * 1024**3
+_MAX_INPUT_BYTES = 8192
 
 
-def fuzz(name: str, seconds: int) -> None:
-    """Fuzz one harness in this process, which ends with it."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+def fuzz_harness(name: str, seconds: int) -> None:
+    """Fuzz one harness and end this process."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     atheris = import_module("atheris")
     with atheris.instrument_imports(include=["autonoma_ci"]):
         harnesses = import_module("tests.fuzz.harnesses")
-        # So that what is loaded only where it is needed is watched too.
+        # Lazy imports happen here, so that they are instrumented too.
         for path in sorted((CORPUS / name).iterdir()):
-            harnesses.check(name, path.read_bytes())
-    for folder in (KEPT / name, FOUND):
+            harnesses.check_input(name, path.read_bytes())
+    for folder in (FUZZ_DIR / name, FINDINGS_DIR):
         folder.mkdir(parents=True, exist_ok=True)
     options = {
         "max_total_time": seconds,
-        "max_len": _LONGEST,
-        # The harness itself fails after a second of work: this is for what never ends.
+        "max_len": _MAX_INPUT_BYTES,
+        # The harness itself fails after 1 s of work. This limit is for input that never ends.
         "timeout": 20,
         "rss_limit_mb": 1024,
-        "artifact_prefix": f"{FOUND}/{name}-",
+        "artifact_prefix": f"{FINDINGS_DIR}/{name}-",
         "print_final_stats": 1,
         "verbosity": 0,
     }
     flags = [f"-{option}={value}" for option, value in options.items()]
-    atheris.Setup([name, *flags, str(KEPT / name), str(CORPUS / name)], lambda data: harnesses.check(name, data))
+    atheris.Setup(
+        [name, *flags, str(FUZZ_DIR / name), str(CORPUS / name)], lambda data: harnesses.check_input(name, data)
+    )
     atheris.Fuzz()
 
 
 def main(arguments: list[str]) -> int:
-    """Fuzz these harnesses, or all, each in a process of its own; return 1 if any of them found something."""
+    """Fuzz these harnesses, or all, in one process each.
+
+    Returns:
+        1 if any harness found an error.
+    """
     seconds, *names = arguments
     failed = []
     for name in names or sorted(path.name for path in CORPUS.iterdir()):
@@ -80,6 +86,6 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--one":
-        fuzz(sys.argv[2], int(sys.argv[3]))
+        fuzz_harness(sys.argv[2], int(sys.argv[3]))
     else:
         sys.exit(main(sys.argv[1:]))

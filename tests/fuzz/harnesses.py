@@ -37,7 +37,15 @@ from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, render_dotenv
-from tests.fuzz.material import PARTS, SECRETS, VALUE, Scripted, answer_of, report_of, text_of
+from tests.fuzz.material import (
+    SECRETS,
+    TEXT_SEPARATOR,
+    VALUE,
+    ScriptedTransport,
+    build_report,
+    build_response,
+    decode_text,
+)
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
@@ -45,27 +53,27 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-# In seconds of the processor: the slowest stored input takes 0.02. So a slow machine is no finding.
-LIMIT = 1.0
-# Nothing that a line of a log or of a table is made of may end it.
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# In seconds of CPU time. The slowest stored input takes 0.02 s, so a slow machine is no finding.
+MAX_CPU_SECONDS = 1.0
+# The characters that may not occur in a line of a log or table.
+_LINE_BREAK_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def check(name: str, data: bytes) -> None:
-    """Feed bytes to a harness: raise for what it finds, and AssertionError if it takes a second or more."""
-    took = processor_seconds(lambda: _check_problems(name, data), LIMIT)
-    assert took < LIMIT, f"it took {took:.1f} s"
+def check_input(name: str, data: bytes) -> None:
+    """Run a harness, and fail if it finds an error or takes too long."""
+    took = processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
+    assert took < MAX_CPU_SECONDS, f"it took {took:.1f} s"
 
 
-def _check_problems(name: str, data: bytes) -> None:
-    """Feed the harness; check that the error that it ends with, if any, names problems of one line each."""
-    refused = _refused(name, data)
-    assert not any(_BREAKS.search(line) for line in refused or ()), "a problem has several lines"
+def _check_error_lines(name: str, data: bytes) -> None:
+    """Run a harness, and check that its error has problems of one line each."""
+    refused = _collect_error_lines(name, data)
+    assert not any(_LINE_BREAK_RE.search(line) for line in refused or ()), "a problem has several lines"
     assert refused is None or all(refused), "nothing is said of what is wrong"
 
 
-def _refused(name: str, data: bytes) -> list[str] | None:
-    """Feed the harness; return the lines of the error that it ends with, or None if it ends with none."""
+def _collect_error_lines(name: str, data: bytes) -> list[str] | None:
+    """Run a harness, and return the lines of its error, or None without an error."""
     try:
         HARNESSES[name](data)
     except InputError as error:
@@ -76,14 +84,14 @@ def _refused(name: str, data: bytes) -> list[str] | None:
 
 
 @cache
-def _folder() -> Path:
+def _make_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="autonoma-ci-fuzz-"))
 
 
-def _manifest(data: bytes) -> None:
-    place = _folder() / "autonoma.yml"
+def _check_manifest(data: bytes) -> None:
+    place = _make_folder() / "autonoma.yml"
     place.write_bytes(data)
-    # With characters that no id has: ids are shown.
+    # The value contains characters that are invalid in ids, because ids are shown.
     environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
     facts = BuildContext("github", "0" * 40, "feature/a", "12", "owner/name")
     try:
@@ -95,100 +103,100 @@ def _manifest(data: bytes) -> None:
     for request in plan.requests:
         assert ID_RE.fullmatch(request.id)
         assert not any(variable_error(name, value) for name, value in request.variables.items())
-        assert not _BREAKS.search(describe_request(request))
+        assert not _LINE_BREAK_RE.search(describe_request(request))
         assert VALUE not in describe_request(request)
 
 
-def _variables(data: bytes) -> None:
-    for name, value in parse_variables(text_of(data)).items():
+def _check_variables(data: bytes) -> None:
+    for name, value in parse_variables(decode_text(data)).items():
         assert not variable_error(name, value)
 
 
-def _ids(data: bytes) -> None:
-    assert all(ID_RE.fullmatch(entry.id) for entry in parse_ids(text_of(data)))
+def _check_ids(data: bytes) -> None:
+    assert all(ID_RE.fullmatch(entry.id) for entry in parse_ids(decode_text(data)))
 
 
-def _client(data: bytes) -> AutonomaClient:
-    return AutonomaClient(Scripted(answer_of(data)), "fuzz", SECRETS)
+def _make_client(data: bytes) -> AutonomaClient:
+    return AutonomaClient(ScriptedTransport(build_response(data)), "fuzz", SECRETS)
 
 
-def _requests() -> Iterator[RunRequest]:
+def _make_requests() -> Iterator[RunRequest]:
     yield from (RunRequest(kind, "an-id", variables={"NAME": VALUE}) for kind in TargetKind)
 
 
-def _no_secret_in(value: object) -> None:
+def _assert_no_secret(value: object) -> None:
     shown = repr(value)
     assert not any(text in shown for text in (VALUE, *(secret.reveal() for secret in SECRETS))), "a secret shows"
 
 
-def _start(data: bytes) -> None:
-    for request in _requests():
-        attempt = _client(data).start(request)
-        # A value may be in an id or a link by chance, a credential is withheld there too.
-        _no_secret_in(attempt._replace(run_id="", url=""))
+def _check_start(data: bytes) -> None:
+    for request in _make_requests():
+        attempt = _make_client(data).start(request)
+        # Ids and links may contain a value by chance, but never a credential.
+        _assert_no_secret(attempt._replace(run_id="", url=""))
         assert not any(secret.reveal() in attempt.run_id + attempt.url for secret in SECRETS)
         assert (attempt.status is StartStatus.STARTED) <= (200 <= attempt.http_status < 300)
         assert (attempt.status is StartStatus.STARTED) <= bool(attempt.run_id or attempt.url)
         assert not attempt.run_id or ID_RE.fullmatch(attempt.run_id)
         assert attempt.url == safe_url(attempt.url)
-        assert not _BREAKS.search(attempt.message + attempt.suggestion)
+        assert not _LINE_BREAK_RE.search(attempt.message + attempt.suggestion)
         assert attempt.retry_after is None or attempt.retry_after >= 0
 
 
-def _status(data: bytes) -> None:
-    answer = answer_of(data)
-    for request in _requests():
-        status = _client(data).status(request, "a-run")
-        _no_secret_in(status._replace(url=""))
+def _check_status(data: bytes) -> None:
+    answer = build_response(data)
+    for request in _make_requests():
+        status = _make_client(data).status(request, "a-run")
+        _assert_no_secret(status._replace(url=""))
         assert not any(secret.reveal() in status.url for secret in SECRETS)
         if status.status is PollStatus.PASSED:
             assert answer.status == 200
             assert json.loads(answer.body)["status"].strip().lower() == "passed"
-        assert not _BREAKS.search(status.raw_status + status.message)
+        assert not _LINE_BREAK_RE.search(status.raw_status + status.message)
         assert status.retry_after is None or status.retry_after >= 0
 
 
-def _details(data: bytes) -> None:
-    details = _client(data).details(next(_requests()), "a-run", media=True)
-    _no_secret_in(details)
+def _check_details(data: bytes) -> None:
+    details = _make_client(data).details(next(_make_requests()), "a-run", media=True)
+    _assert_no_secret(details)
     texts = [details.title, details.error]
     for step in (*details.steps, *filter(None, [details.step])):
         texts += [step.instruction, step.output, step.url, step.status]
-    assert not _BREAKS.search("".join(texts))
+    assert not _LINE_BREAK_RE.search("".join(texts))
     assert details.duration_seconds is None or details.duration_seconds >= 0
 
 
-def _folders(data: bytes) -> None:
-    found = list_folders(Scripted(answer_of(data)), Redactor(SECRETS), lambda seconds: None)
+def _check_folders(data: bytes) -> None:
+    found = list_folders(ScriptedTransport(build_response(data)), Redactor(SECRETS), lambda seconds: None)
     for folder in found.folders:
-        _no_secret_in(folder)
+        _assert_no_secret(folder)
         for place, name in [(folder.id, folder.name), *((test.id, test.name) for test in folder.tests)]:
             assert ID_RE.fullmatch(place)
             assert name
-            assert not _BREAKS.search(name)
+            assert not _LINE_BREAK_RE.search(name)
 
 
-def _event(data: bytes) -> None:
+def _check_event(data: bytes) -> None:
     name, _, event = data.partition(b"\n")
-    place = _folder() / "event.json"
+    place = _make_folder() / "event.json"
     place.write_bytes(event)
     found = github.SYSTEM.build_context(
         {
-            "GITHUB_EVENT_NAME": text_of(name),
+            "GITHUB_EVENT_NAME": decode_text(name),
             "GITHUB_EVENT_PATH": str(place),
             "GITHUB_SHA": "1" * 40,
             "GITHUB_REF": "refs/pull/7/merge",
             "GITHUB_REPOSITORY": "owner/name",
         }
     )
-    assert not _BREAKS.search("".join(found))
+    assert not _LINE_BREAK_RE.search("".join(found))
     assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", found.sha)
     assert re.fullmatch(r"[0-9]*", found.change_number)
     assert not found.deployment_url or found.deployment_url.startswith(("https://", "http://"))
 
 
-def _addresses(report: Report) -> set[str]:
-    """Return every address of the report that may be followed."""
+def _collect_urls(report: Report) -> set[str]:
+    """Return all URLs of the report that may become links."""
     found = [report.web_base_url, report.context.build_url, report.context.deployment_url]
     for run in report.results:
         steps = [*run.evidence.steps, *filter(None, [run.step])]
@@ -199,8 +207,8 @@ def _addresses(report: Report) -> set[str]:
     return {safe_url(url) for url in found} - {""}
 
 
-def _junit(data: bytes) -> None:
-    report = report_of(data)
+def _check_junit(data: bytes) -> None:
+    report = build_report(data)
     written = render_junit(report)
     assert VALUE.encode() not in written
     etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False))
@@ -216,12 +224,12 @@ def _junit(data: bytes) -> None:
         )
 
 
-# What GitHub and GitLab make of it: tags are read as such, tables too.
+# As on GitHub and GitLab, HTML tags and tables are interpreted.
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
-def _markdown(data: bytes) -> None:
-    report = report_of(data)
+def _check_markdown(data: bytes) -> None:
+    report = build_report(data)
     text = render_summary(report)
     assert VALUE not in text
     text.encode()
@@ -235,40 +243,40 @@ def _markdown(data: bytes) -> None:
     none = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
     assert not none & {*kinds}
     assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>"}
-    allowed = {url.replace("(", "%28").replace(")", "%29") for url in _addresses(report)}
+    allowed = {url.replace("(", "%28").replace(")", "%29") for url in _collect_urls(report)}
     normal = {_MARKDOWN.normalizeLink(url) for url in allowed}
     assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normal
     assert len([token for token in tokens if token.type == "code_inline"]) <= 1
 
 
-# As good as the other in an address, or as bad, and no markup.
-_TAME = bytes.maketrans(b"<>\"&'", b"|||!!")
+# Replaces markup by characters that are equally valid in a URL.
+_WITHOUT_MARKUP = bytes.maketrans(b"<>\"&'", b"|||!!")
 
 
-def _html(data: bytes) -> None:
-    report = report_of(data)
+def _check_html(data: bytes) -> None:
+    report = build_report(data)
     page = render_html(report)
     assert VALUE.encode() not in page
-    found = _page(page)
+    found = _parse_html(page)
     assert not [name for one in found.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
     ours = ("#", "evidence/", "data:image/svg+xml,")
     targets = {str(address) for address in found.xpath("//@href | //@src")}
-    assert {target for target in targets if not target.startswith(ours)} <= _addresses(report)
-    choices, parts, texts = data.partition(PARTS)
-    tame = _page(render_html(report_of(choices + parts + texts.translate(_TAME))))
-    assert _skeleton(found) == _skeleton(tame), "a text has become an element"
+    assert {target for target in targets if not target.startswith(ours)} <= _collect_urls(report)
+    choices, parts, texts = data.partition(TEXT_SEPARATOR)
+    tame = _parse_html(render_html(build_report(choices + parts + texts.translate(_WITHOUT_MARKUP))))
+    assert _list_elements(found) == _list_elements(tame), "a text has become an element"
 
 
-def _page(text: bytes) -> lxml.html.HtmlElement:
+def _parse_html(text: bytes) -> lxml.html.HtmlElement:
     return lxml.html.document_fromstring(text, parser=lxml.html.HTMLParser(encoding="utf-8"))
 
 
-def _skeleton(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:
+def _list_elements(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:
     return [(str(one.tag), sorted(one.attrib)) for one in page.iter()]
 
 
-def _dotenv(data: bytes) -> None:
-    written = render_dotenv(report_of(data))
+def _check_dotenv(data: bytes) -> None:
+    written = render_dotenv(build_report(data))
     assert len(written) <= MAX_DOTENV_BYTES
     lines = written.split("\n")
     assert lines.pop() == ""
@@ -278,16 +286,16 @@ def _dotenv(data: bytes) -> None:
 
 
 HARNESSES: dict[str, Callable[[bytes], None]] = {
-    "manifest": _manifest,
-    "variables": _variables,
-    "ids": _ids,
-    "start-answer": _start,
-    "status-answer": _status,
-    "details-answer": _details,
-    "folders-answer": _folders,
-    "event": _event,
-    "junit": _junit,
-    "markdown": _markdown,
-    "html": _html,
-    "dotenv": _dotenv,
+    "manifest": _check_manifest,
+    "variables": _check_variables,
+    "ids": _check_ids,
+    "start-answer": _check_start,
+    "status-answer": _check_status,
+    "details-answer": _check_details,
+    "folders-answer": _check_folders,
+    "event": _check_event,
+    "junit": _check_junit,
+    "markdown": _check_markdown,
+    "html": _check_html,
+    "dotenv": _check_dotenv,
 }

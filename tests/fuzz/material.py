@@ -30,21 +30,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Never part of UTF-8, so that it parts texts and is in none.
-PARTS = b"\xff"
+# This byte is never part of UTF-8, so it can separate texts.
+TEXT_SEPARATOR = b"\xff"
 SECRETS = (Secret("id-5e11ed"), Secret("secret-7ab1e5"))
 VALUE = "value-0f-variable"
 
 
-def text_of(data: bytes) -> str:
-    """Return the text as the environment has it: what is not UTF-8 is lone surrogates."""
+def decode_text(data: bytes) -> str:
+    """Decode text like an environment variable, with surrogates for invalid bytes."""
     return data.decode("utf-8", "surrogateescape")
 
 
-def answer_of(data: bytes) -> HttpResponse:
-    """Return an answer from a line with the status, a line for each header, an empty line and the body.
+def build_response(data: bytes) -> HttpResponse:
+    """Build a response from lines of text.
 
-    A minus before the status is an answer that was cut short.
+    The lines are the status, the headers, an empty line and the body. A minus before the status stands for an
+    incomplete response.
     """
     head, _, body = data.partition(b"\n\n")
     status, *lines = head.decode("latin-1").split("\n")
@@ -56,8 +57,8 @@ def answer_of(data: bytes) -> HttpResponse:
     return HttpResponse(int(number) if known else 200, headers, body, is_complete=not status.startswith("-"))
 
 
-class Scripted(Transport):
-    """Gives the same answer to everything; to a second GET none comes."""
+class ScriptedTransport(Transport):
+    """Return one response, and lose the response to each later request."""
 
     def __init__(self, answer: HttpResponse) -> None:
         super().__init__("https://api.example/api", SECRETS)
@@ -76,78 +77,93 @@ class Scripted(Transport):
         return answer
 
 
-class _Draw(NamedTuple):
+class _InputReader(NamedTuple):
     choices: list[int]
     texts: list[str]
 
-    def one(self, of: Sequence[T]) -> T:
+    def choose(self, of: Sequence[T]) -> T:
         return of[(self.choices.pop() if self.choices else 0) % len(of)]
 
-    def number(self) -> int:
+    def read_number(self) -> int:
         return self.choices.pop() if self.choices else 0
 
-    def text(self) -> str:
+    def read_text(self) -> str:
         return self.texts.pop() if self.texts else ""
 
 
-def report_of(data: bytes) -> Report:
-    """Return a report: the bytes before the first 0xFF choose what it is of, the parts after it are its texts."""
-    choices, *texts = data.split(PARTS)
-    draw = _Draw([*choices[:200]][::-1], [text_of(text) for text in texts[:200]][::-1])
-    outcomes = tuple(_outcome(draw) for _ in range(draw.number() % 4))
-    verdict = Verdict(draw.one(list(Conclusion)), draw.one(list(ExitReason)), draw.number())
-    links = (draw.text(), draw.text())
-    context = BuildContext("github", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
+def build_report(data: bytes) -> Report:
+    """Build a report from bytes.
+
+    The bytes before the first separator choose its values, and the parts after it are its texts.
+    """
+    choices, *texts = data.split(TEXT_SEPARATOR)
+    draw = _InputReader([*choices[:200]][::-1], [decode_text(text) for text in texts[:200]][::-1])
+    outcomes = tuple(_build_result(draw) for _ in range(draw.read_number() % 4))
+    verdict = Verdict(draw.choose(list(Conclusion)), draw.choose(list(ExitReason)), draw.read_number())
+    links = (draw.read_text(), draw.read_text())
+    context = BuildContext(
+        "github", draw.read_text(), draw.read_text(), draw.read_text(), draw.read_text(), *links, draw.read_text()
+    )
     return Report(
-        draw.text(),
+        draw.read_text(),
         context,
-        draw.text(),
+        draw.read_text(),
         outcomes,
-        draw.one([verdict, None]),
-        results_dir=draw.text(),
-        started_at=draw.text(),
-        input_errors=() if outcomes else tuple(draw.text() for _ in range(draw.number() % 3)),
-        web_base_url=draw.text(),
-        waits_for_results=draw.one([True, False]),
-        resume_command=draw.text(),
-        plan_notes=tuple(draw.text() for _ in range(draw.number() % 3)),
-        duration_seconds=float(draw.number()),
-        attachments_root=draw.text(),
+        draw.choose([verdict, None]),
+        results_dir=draw.read_text(),
+        started_at=draw.read_text(),
+        input_errors=() if outcomes else tuple(draw.read_text() for _ in range(draw.read_number() % 3)),
+        web_base_url=draw.read_text(),
+        waits_for_results=draw.choose([True, False]),
+        resume_command=draw.read_text(),
+        plan_notes=tuple(draw.read_text() for _ in range(draw.read_number() % 3)),
+        duration_seconds=float(draw.read_number()),
+        attachments_root=draw.read_text(),
     )
 
 
-def _outcome(draw: _Draw) -> RunResult:
-    request = RunRequest(draw.one(list(TargetKind)), draw.text(), draw.text(), {draw.text(): VALUE})
+def _build_result(draw: _InputReader) -> RunResult:
+    request = RunRequest(draw.choose(list(TargetKind)), draw.read_text(), draw.read_text(), {draw.read_text(): VALUE})
     return RunResult(
         request,
-        draw.one(list(RunState)),
-        draw.one(list(ExitReason)),
-        run_id=draw.text(),
-        url=draw.text(),
-        message=draw.text(),
-        suggestion=draw.text(),
-        duration_seconds=float(draw.number()),
-        start_offset_seconds=float(draw.number()),
-        title=draw.text(),
-        step=_step(draw) if draw.number() % 2 else None,
-        previous_attempts=tuple(_earlier(draw) for _ in range(draw.number() % 2)),
-        evidence=_evidence(draw),
+        draw.choose(list(RunState)),
+        draw.choose(list(ExitReason)),
+        run_id=draw.read_text(),
+        url=draw.read_text(),
+        message=draw.read_text(),
+        suggestion=draw.read_text(),
+        duration_seconds=float(draw.read_number()),
+        start_offset_seconds=float(draw.read_number()),
+        title=draw.read_text(),
+        step=_build_step(draw) if draw.read_number() % 2 else None,
+        previous_attempts=tuple(_build_attempt(draw) for _ in range(draw.read_number() % 2)),
+        evidence=_build_evidence(draw),
     )
 
 
-def _step(draw: _Draw) -> RunStep:
-    return RunStep(draw.number(), draw.text(), draw.text(), draw.text(), draw.text(), _file(draw))
+def _build_step(draw: _InputReader) -> RunStep:
+    return RunStep(
+        draw.read_number(), draw.read_text(), draw.read_text(), draw.read_text(), draw.read_text(), _choose_file(draw)
+    )
 
 
-def _file(draw: _Draw) -> str:
-    return draw.one(["", "evidence/r-1/step-004.png", "evidence/r-1/video.webm"])
+def _choose_file(draw: _InputReader) -> str:
+    return draw.choose(["", "evidence/r-1/step-004.png", "evidence/r-1/video.webm"])
 
 
-def _evidence(draw: _Draw) -> Evidence:
-    return Evidence(tuple(_step(draw) for _ in range(draw.number() % 2)), _file(draw), draw.text())
+def _build_evidence(draw: _InputReader) -> Evidence:
+    return Evidence(
+        tuple(_build_step(draw) for _ in range(draw.read_number() % 2)), _choose_file(draw), draw.read_text()
+    )
 
 
-def _earlier(draw: _Draw) -> PreviousAttempt:
+def _build_attempt(draw: _InputReader) -> PreviousAttempt:
     return PreviousAttempt(
-        draw.text(), draw.text(), draw.text(), _step(draw), 0.0, float(draw.number()), _evidence(draw)
+        draw.read_text(),
+        draw.read_text(),
+        draw.read_text(),
+        _build_step(draw),
+        0.0,
+        float(draw.read_number()),
+        _build_evidence(draw),
     )

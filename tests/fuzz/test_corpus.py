@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.harnesses import HARNESSES, check
+from tests.fuzz.harnesses import HARNESSES, check_input
 
 CORPUS = Path(__file__).parent / "corpus"
 INPUTS = sorted(CORPUS.glob("*/*"))
@@ -20,4 +20,4 @@ def test_each_harness_has_seeds() -> None:
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_stored_input_is_handled_in_time(path: Path) -> None:
     """A stored input gives a value or one of our errors within a second."""
-    check(path.parent.name, path.read_bytes())
+    check_input(path.parent.name, path.read_bytes())

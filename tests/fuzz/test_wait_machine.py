@@ -18,82 +18,84 @@ from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.engine.workers import StatusReceived
 from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
-from tests.fuzz.stepping import Came, Request, Stepping, answer
+from tests.fuzz.stepping import PendingRequest, RequestOutcome, SteppedEngine, make_response
 
-ENDS = {"passed": RunState.PASSED, "failed": RunState.FAILED, "cancelled": RunState.STOPPED}
-GOING_ON = ["pending", "running", "Running"]
-STRANGE = ["", "pass", "PASSED?", "success", "ok"]
-TROUBLE: list[Came] = [
-    answer(200, b"passed"),
-    answer(200, b'["passed"]'),
-    answer(200, b'{"status": null, "result": "passed"}'),
-    *(answer(status, b'{"status": "passed"}') for status in (201, 302, 404, 429, 500, 503)),
-    answer(429, headers={"Retry-After": "30"}),
+FINAL_WORDS = {"passed": RunState.PASSED, "failed": RunState.FAILED, "cancelled": RunState.STOPPED}
+RUNNING_WORDS = ["pending", "running", "Running"]
+UNKNOWN_WORDS = ["", "pass", "PASSED?", "success", "ok"]
+UNUSABLE_OUTCOMES: list[RequestOutcome] = [
+    make_response(200, b"passed"),
+    make_response(200, b'["passed"]'),
+    make_response(200, b'{"status": null, "result": "passed"}'),
+    *(make_response(status, b'{"status": "passed"}') for status in (201, 302, 404, 429, 500, 503)),
+    make_response(429, headers={"Retry-After": "30"}),
     ResponseLostError("reset"),
     RequestNotSentError("refused", retryable=True),
 ]
-TIMES = st.tuples(st.sampled_from([1.0, 60.0, 600.0]), st.sampled_from([None, 1.0, 30.0]), st.integers(1, 3)).map(
+POLICIES = st.tuples(st.sampled_from([1.0, 60.0, 600.0]), st.sampled_from([None, 1.0, 30.0]), st.integers(1, 3)).map(
     lambda drawn: PollPolicy(drawn[0], drawn[1], concurrency=drawn[2])
 )
-# What comes after the last verdict: asking what the runs did.
-EXPLAINED = 21.0
+# The time for details after the last final status.
+DETAILS_SECONDS = 21.0
 
-# What ends most of it at once is rare, so that something happens before.
+# Interrupts and clock steps are rare, so that other events happen before.
 SIX = 6
 DICE = st.integers(1, SIX)
 
 
-class ToBeWaitedFor(RuleBasedStateMachine):
-    """A few runs that have started, and an API that says of them what it likes when it likes."""
+class PollMachine(RuleBasedStateMachine):
+    """Poll a few started runs while the API responds at random."""
 
-    @initialize(runs=st.integers(1, 3), waiting=TIMES)
-    def begin(self, runs: int, waiting: PollPolicy) -> None:
-        self.told: dict[int, RunState] = {}
-        self.going_on: set[int] = set()
+    @initialize(runs=st.integers(1, 3), policy=POLICIES)
+    def begin(self, runs: int, policy: PollPolicy) -> None:
+        self.final_states: dict[int, RunState] = {}
+        self.running_runs: set[int] = set()
         self.refused = self.interrupted = False
         outcomes = [
             RunResult(RunRequest(TargetKind.TEST, f"t{place}"), RunState.STARTED, run_id=f"r{place}")
             for place in range(runs)
         ]
-        self.waiting = waiting
-        self.job = Stepping(outcomes, StartPolicy(), waiting, lambda place: None)
-        self.limit = self.job.time + waiting.timeout + waiting.late_response_grace + EXPLAINED
+        self.policy = policy
+        self.job = SteppedEngine(outcomes, StartPolicy(), policy, lambda place: None)
+        self.limit = self.job.time + policy.timeout + policy.late_response_grace + DETAILS_SECONDS
 
-    def questions(self) -> list[Request]:
-        return [request for request in self.job.under_way if request.kind is StatusReceived]
+    def pending_polls(self) -> list[PendingRequest]:
+        return [request for request in self.job.pending_requests if request.kind is StatusReceived]
 
-    def can_answer(self) -> bool:
-        return self.job.running and bool(self.questions())
+    def can_respond(self) -> bool:
+        return self.job.running and bool(self.pending_polls())
 
-    def say(self, data: st.DataObject, word: str) -> int:
-        request = data.draw(st.sampled_from(self.questions()))
-        still = self.job.board.results[request.plan_index].state is RunState.STARTED
-        if word in ENDS and still:
-            self.told[request.plan_index] = ENDS[word]
-        elif word not in ENDS and still:
-            self.going_on.add(request.plan_index)
-        self.job.answer(request, answer(200, json.dumps({"status": word}).encode()))
+    def respond(self, data: st.DataObject, word: str) -> int:
+        request = data.draw(st.sampled_from(self.pending_polls()))
+        still = self.job.run_table.results[request.plan_index].state is RunState.STARTED
+        if word in FINAL_WORDS and still:
+            self.final_states[request.plan_index] = FINAL_WORDS[word]
+        elif word not in FINAL_WORDS and still:
+            self.running_runs.add(request.plan_index)
+        self.job.complete(request, make_response(200, json.dumps({"status": word}).encode()))
         return request.plan_index
 
-    @precondition(can_answer)
-    @rule(data=st.data(), word=st.sampled_from([*ENDS]))
-    def end(self, data: st.DataObject, word: str) -> None:
-        self.say(data, word)
+    @precondition(can_respond)
+    @rule(data=st.data(), word=st.sampled_from([*FINAL_WORDS]))
+    def report_end(self, data: st.DataObject, word: str) -> None:
+        self.respond(data, word)
 
-    @precondition(can_answer)
-    @rule(data=st.data(), word=st.sampled_from(GOING_ON + STRANGE))
-    def go_on(self, data: st.DataObject, word: str) -> None:
-        self.say(data, word)
+    @precondition(can_respond)
+    @rule(data=st.data(), word=st.sampled_from(RUNNING_WORDS + UNKNOWN_WORDS))
+    def report_other(self, data: st.DataObject, word: str) -> None:
+        self.respond(data, word)
 
-    @precondition(can_answer)
-    @rule(data=st.data(), came=st.sampled_from(TROUBLE))
-    def be_of_no_use(self, data: st.DataObject, came: Came) -> None:
-        self.job.answer(data.draw(st.sampled_from(self.questions())), came)
+    @precondition(can_respond)
+    @rule(data=st.data(), outcome=st.sampled_from(UNUSABLE_OUTCOMES))
+    def fail_poll(self, data: st.DataObject, outcome: RequestOutcome) -> None:
+        self.job.complete(data.draw(st.sampled_from(self.pending_polls())), outcome)
 
-    @precondition(lambda self: self.can_answer() and not self.refused)
+    @precondition(lambda self: self.can_respond() and not self.refused)
     @rule(data=st.data(), status=st.sampled_from([401, 403]))
-    def refuse(self, data: st.DataObject, status: int) -> None:
-        self.job.answer(data.draw(st.sampled_from(self.questions())), answer(status, b'{"status": "passed"}'))
+    def reject(self, data: st.DataObject, status: int) -> None:
+        self.job.complete(
+            data.draw(st.sampled_from(self.pending_polls())), make_response(status, b'{"status": "passed"}')
+        )
         self.refused = True
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 10.0, 50.0, 130.0]))
@@ -102,12 +104,12 @@ class ToBeWaitedFor(RuleBasedStateMachine):
 
     @precondition(lambda self: self.job.running)
     @rule(dice=DICE, seconds=st.sampled_from([60.0, 100_000.0]))
-    def sleep(self, dice: int, seconds: float) -> None:
-        """Let the clock step, as on a machine that was suspended: nothing was asked meanwhile."""
+    def skip_time(self, dice: int, seconds: float) -> None:
+        """Step the clock without polls, as on a suspended machine."""
         if dice != SIX:
             return
-        self.limit = max(self.limit, self.job.time + seconds + self.waiting.late_response_grace + EXPLAINED)
-        self.job.go_on(seconds)
+        self.limit = max(self.limit, self.job.time + seconds + self.policy.late_response_grace + DETAILS_SECONDS)
+        self.job.advance(seconds)
 
     @precondition(lambda self: self.job.running and not self.interrupted)
     @rule(dice=DICE)
@@ -117,28 +119,28 @@ class ToBeWaitedFor(RuleBasedStateMachine):
             self.job.interrupt()
 
     @invariant()
-    def what_was_told_first_of_an_end_is_what_is_known(self) -> None:
-        for position, run in enumerate(self.job.board.results):
-            if position in self.told:
-                assert run.state is self.told[position]
+    def first_final_status_is_reported(self) -> None:
+        for position, run in enumerate(self.job.run_table.results):
+            if position in self.final_states:
+                assert run.state is self.final_states[position]
             else:
                 assert run.state in {RunState.STARTED, RunState.UNKNOWN, RunState.TIMED_OUT}
-                assert (run.state is RunState.TIMED_OUT) <= (position in self.going_on)
+                assert (run.state is RunState.TIMED_OUT) <= (position in self.running_runs)
 
     def teardown(self) -> None:
         if not hasattr(self, "job"):
             return
         self.job.pass_time(1000.0)
         assert self.job.time <= self.limit + 1, "it did not end in time"
-        self.what_was_told_first_of_an_end_is_what_is_known()
-        runs = self.job.board.results
+        self.first_final_status_is_reported()
+        runs = self.job.run_table.results
         assert self.interrupted or not any(run.state is RunState.STARTED for run in runs)
         verdict = compute_verdict(runs, self.job.engine.signal_number, waits_for_results=True)
-        all_passed = [self.told.get(place) for place in range(len(runs))] == [RunState.PASSED] * len(runs)
+        all_passed = [self.final_states.get(place) for place in range(len(runs))] == [RunState.PASSED] * len(runs)
         assert (verdict.exit_code == 0) == (all_passed and not self.interrupted)
 
 
-TestWaiting = ToBeWaitedFor.TestCase
+TestWaiting = PollMachine.TestCase
 TestWaiting.settings = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), stateful_step_count=25, deadline=None
 )
