@@ -4,5 +4,5 @@ from __future__ import annotations
 
 import pytest
 
-# Before anything imports it.
+# This must precede the first import of the module.
 pytest.register_assert_rewrite("tests.faults.proofs")

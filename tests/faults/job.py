@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 _PROCESS = Path(__file__).with_name("job_process.py")
 
 
-class Ended(NamedTuple):
-    """How the process ended: its exit code, all that was read of its log, its seconds and its MiB at the most."""
+class JobResult(NamedTuple):
+    """Result of the job's process."""
 
     code: int
-    log: str
+    log: str  # the part that was read
     seconds: float
-    megabytes: float
+    megabytes: float  # peak memory in MiB
 
 
-def run(scene: Scene) -> Ended:
-    """Run the job to its end, or until it has taken longer than its kind may."""
+def run_scene(scene: Scene) -> JobResult:
+    """Run the job to its end, and kill it after its time limit."""
     if scene.phase is Phase.REPORT:
         (scene.faults / "report-waits").touch()
-    environ = _environment(scene)
+    environ = _build_environment(scene)
     command = [sys.executable, "-B", str(_PROCESS)]
     if closed := environ.get("JOB_CLOSED"):
         command = closing(command, *map(int, closed.split()))
-    scene.began = began = time.monotonic()
+    scene.started_at = began = time.monotonic()
     scene.process = process = subprocess.Popen(
         command,
         cwd=scene.work,
@@ -54,41 +54,44 @@ def run(scene: Scene) -> Ended:
     log = bytearray()
     megabytes = 0.0
     while process.poll() is None:
-        log += b"" if scene.stalled.is_set() else _read(process.stdout)
-        megabytes = _largest(process.pid) or megabytes
+        log += b"" if scene.log_stalled.is_set() else _read_available(process.stdout)
+        megabytes = _read_peak_megabytes(process.pid) or megabytes
         about_to_report = (scene.faults / "report").exists() and (scene.faults / "report-waits").exists()
         if about_to_report:
-            scene.arm()
-        if scene.deaf.is_set():
+            scene.begin_fault()
+        if scene.close_log.is_set():
             process.stdout.close()
-            scene.left.set()
+            scene.log_closed.set()
         if about_to_report:
             (scene.faults / "report-waits").unlink()
         time.sleep(0.02)
-        if time.monotonic() > began + scene.kind.longest:
+        if time.monotonic() > began + scene.kind.max_seconds:
             process.kill()
     seconds = time.monotonic() - began
-    log += _read(process.stdout)
+    log += _read_available(process.stdout)
     process.stdout.close()
-    return Ended(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
+    return JobResult(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
 
 
-def _largest(pid: int) -> float:
-    """Return how many MiB a process has had in memory at the most; what wait() tells counts its parent's in."""
+def _read_peak_megabytes(pid: int) -> float:
+    """Return the peak memory of a process in MiB.
+
+    The value of wait() is unusable, because it includes memory of the parent.
+    """
     with suppress(OSError):
         found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
         return int(found[1]) / 1024 if found else 0.0
     return 0.0
 
 
-def _read(stream: IO[bytes]) -> bytes:
-    with suppress(ValueError):  # it is closed once its reader has left
+def _read_available(stream: IO[bytes]) -> bytes:
+    with suppress(ValueError):  # the stream is closed if its reader has left
         return stream.read() or b""
     return b""
 
 
-def _environment(scene: Scene) -> dict[str, str]:
-    """Return what GitHub gives a job of a pull request, and what the kind of failure changes of it."""
+def _build_environment(scene: Scene) -> dict[str, str]:
+    """Return the environment of a pull request job with the changes of the failure."""
     event = scene.folder / "event.json"
     head = {"sha": "c0ffee" * 6 + "abcd", "repo": {"full_name": "acme/shop"}}
     event.write_text(json.dumps({"pull_request": {"number": 7, "head": head}}))
@@ -97,19 +100,19 @@ def _environment(scene: Scene) -> dict[str, str]:
         "HOME": str(scene.folder / "home"),
         "JOB_FAULTS": str(scene.faults),
         "JOB_ADDRESSES": scene.kind.address,
-        **scene.kind.limits(scene.phase),
+        **scene.kind.build_limits(scene.phase),
         "GITHUB_ACTIONS": "true",
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_API_URL": scene.url_of(scene.forge, "github"),
+        "GITHUB_API_URL": scene.build_url(scene.forge, "github"),
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_RUN_ID": "500",
         "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
         "GITHUB_OUTPUT": str(scene.folder / "output"),
         "GITHUB_STEP_SUMMARY": str(scene.folder / "summary"),
-        "INPUT_API-URL": f"{scene.url_of(scene.api, 'api')}/api",
+        "INPUT_API-URL": f"{scene.build_url(scene.api, 'api')}/api",
         "INPUT_CLIENT-ID": sentinels.CLIENT_ID,
         "INPUT_CLIENT-SECRET": sentinels.CLIENT_SECRET,
         "INPUT_GITHUB-TOKEN": sentinels.TOKEN,
@@ -121,10 +124,10 @@ def _environment(scene: Scene) -> dict[str, str]:
         "INPUT_EVIDENCE": "failed",
         "INPUT_COMMENT": "true",
     }
-    if scene.kind.named and not scene.kind.stranger:
+    if scene.kind.uses_tls and not scene.kind.is_untrusted:
         given["REQUESTS_CA_BUNDLE"] = str(scene.certificates.authority)
     if scene.proxy:
         given["HTTPS_PROXY"] = scene.proxy.url
     changed = {**given, **scene.kind.prepare(scene)}
-    # What is made empty is taken away.
+    # Empty variables are removed.
     return {name: text for name, text in changed.items() if text}

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 FAULTS = Path(os.environ["JOB_FAULTS"])
-# How long a request may take, and how long the questions for a run may go wrong.
-_SECONDS, _PATIENCE = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
+# The timeout of a request, and the time for which polls may fail, in seconds.
+_REQUEST_SECONDS, _PATIENCE_SECONDS = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
 _resolve = socket.getaddrinfo
 _publish = ResultsDirPublisher.publish
 
 
-def resolve(host: Any, port: Any, *more: Any, **named: Any) -> Any:
-    """Know the names of the tests' servers, but those of which there is a file; the system answers for all others."""
+def resolve_test_hosts(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+    """Resolve the names of the test servers, unless a file makes them fail."""
     if not str(host).endswith("autonoma.test"):
         return _resolve(host, port, *more, **named)
     if (FAULTS / str(host)).exists():
@@ -47,8 +47,8 @@ def resolve(host: Any, port: Any, *more: Any, **named: Any) -> Any:
     return found
 
 
-def publish(self: ResultsDirPublisher, report: Report) -> list[str]:
-    """Write the files; for the last time only once whoever looks on has done what is to be done just then."""
+def publish_when_allowed(self: ResultsDirPublisher, report: Report) -> list[str]:
+    """Write the files, and wait for the test before the last time."""
     if report.verdict and (FAULTS / "report-waits").exists():
         (FAULTS / "report").touch()
         while (FAULTS / "report-waits").exists():
@@ -57,7 +57,7 @@ def publish(self: ResultsDirPublisher, report: Report) -> list[str]:
 
 
 def limit_threads(most: int) -> None:
-    """Let no more threads be made than so many, as a container with a limit of processes does."""
+    """Limit the number of threads, as a container with a process limit does."""
     made = itertools.count(1)
     start = _thread.start_new_thread
 
@@ -73,14 +73,14 @@ if most := os.environ.get("JOB_THREADS"):
     limit_threads(int(most))
 if most := os.environ.get("JOB_FILES"):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
-socket.getaddrinfo = resolve
-ResultsDirPublisher.publish = publish  # type: ignore[method-assign]
-http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _SECONDS, 0.05, 0.1
-evidence_store.download = partial(evidence_store.download, connect_seconds=_SECONDS)  # type: ignore[attr-defined]
-evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, timeout_seconds=_SECONDS)  # type: ignore[misc, assignment]
+socket.getaddrinfo = resolve_test_hosts
+ResultsDirPublisher.publish = publish_when_allowed  # type: ignore[method-assign]
+http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _REQUEST_SECONDS, 0.05, 0.1
+evidence_store.download = partial(evidence_store.download, connect_seconds=_REQUEST_SECONDS)  # type: ignore[attr-defined]
+evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, timeout_seconds=_REQUEST_SECONDS)  # type: ignore[misc, assignment]
 runtime.Runtime = partial(  # type: ignore[misc, assignment]
     runtime.Runtime,
-    timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
+    timeouts=Timeouts(connect=_REQUEST_SECONDS, read=_REQUEST_SECONDS / 1.5, total=_REQUEST_SECONDS),
     start_policy=StartPolicy(
         give_up_after=30.0,
         max_connect_attempts=3,
@@ -90,7 +90,11 @@ runtime.Runtime = partial(  # type: ignore[misc, assignment]
         hung_after=120.0,
     ),
     poll_policy=PollPolicy(
-        interval=0.1, give_up_after=_PATIENCE, not_found_grace=_PATIENCE, late_response_grace=10.0, hung_after=120.0
+        interval=0.1,
+        give_up_after=_PATIENCE_SECONDS,
+        not_found_grace=_PATIENCE_SECONDS,
+        late_response_grace=10.0,
+        hung_after=120.0,
     ),
 )
 cli.main()

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
     from tests.support.fault_server import Act
 
-    # Deals with one request, given what would be right.
-    Deed: TypeAlias = "Callable[[Scene, Act], Act]"
-    Greeting: TypeAlias = "Callable[[Scene], Act]"
+    # Returns the act for one request. The argument is the act of a correct server.
+    RequestFault: TypeAlias = "Callable[[Scene, Act], Act]"
+    ConnectionFault: TypeAlias = "Callable[[Scene], Act]"
 
 
 class Phase(StrEnum):
-    """What the job is doing when something goes wrong; the values are the table's headings."""
+    """State the job's activity at the time of a failure.
+
+    The values are the column headings of the README table.
+    """
 
     START = "start"
     BRIEFLY = "wait, for a moment"
@@ -30,34 +33,37 @@ class Phase(StrEnum):
     THROUGHOUT = "throughout"
 
 
-# Where requests are sent, and where files are written: the comment comes when all of them are.
-HTTP = (Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
-WRITING = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
-ALONG = (*WRITING, Phase.COMMENT)
-# The exit code if all goes as it should: one of the three tests fails.
-AS_USUAL = 1
-# Seconds after which a job is ended, however busy the machine is with others. It has 30 s to wait in all, and the same
-# for starts.
-_LONGEST = 180.0
-# Seconds that a request may take. A busy machine answers within the first. Where the answer never comes or never ends,
-# the job waits for the second.
-_ANSWERED, UNANSWERED = 20.0, 3.0
-# Seconds for which the questions for a run may go wrong: more than a failure that is over after a moment takes on a
-# busy machine, and little where it lasts.
-_UNTIL_OVER, _WHILE_IT_LASTS = 20.0, 2.0
+# Phases with requests.
+REQUEST_PHASES = (Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
+# Phases in which files are written. The comment follows after all files.
+WRITE_PHASES = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
+JOB_PHASES = (*WRITE_PHASES, Phase.COMMENT)
+# The exit code without a failure, because one of the three tests fails.
+USUAL_EXIT_CODE = 1
+# A job is killed after this time, even on a busy machine. It may start for 30 s and wait for 30 s.
+_MAX_JOB_SECONDS = 180.0
+# The timeout of a request, long enough for a busy machine. The short one is for responses that never come or never
+# end, because the job waits for the whole timeout.
+_REQUEST_SECONDS, SHORT_REQUEST_SECONDS = 20.0, 3.0
+# The job retries failed polls for this time. The long one exceeds a short failure on a busy machine. The short one is
+# for permanent failures.
+_LONG_PATIENCE_SECONDS, _SHORT_PATIENCE_SECONDS = 20.0, 2.0
 
 
-def nothing(*_: object) -> None:
-    """Leave everything as it is."""
+def do_nothing(*_: object) -> None:
+    """Do nothing."""
 
 
-def unchanged(_: Scene) -> dict[str, str]:
-    """Leave the environment as it is."""
+def keep_environment(_: Scene) -> dict[str, str]:
+    """Return no changes of the environment."""
     return {}
 
 
-def given(changes: Mapping[str, str]) -> Callable[[Scene], dict[str, str]]:
-    """Return what changes these variables; `{folder}`, `{api}` and `{forge}` in a value are the scene's, and ports."""
+def set_variables(changes: Mapping[str, str]) -> Callable[[Scene], dict[str, str]]:
+    """Return a function that sets these environment variables.
+
+    In a value, `{folder}` is the scene's folder, and `{api}` and `{forge}` are ports of its servers.
+    """
 
     def prepare(scene: Scene) -> dict[str, str]:
         known = {"folder": scene.folder, "api": scene.api.port, "forge": scene.forge.port}
@@ -67,53 +73,56 @@ def given(changes: Mapping[str, str]) -> Callable[[Scene], dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of failure; `codes` are the exit codes that are not as usual.
-
-    `exchange` deals with one request, `greeting` with a connection, `tunnel` with what goes through the proxy; `arm`
-    and `relent` begin and end what is none of these. `before` says that it is there when the phase's first connection
-    is made. `prepare` changes files, and returns what it changes of the environment.
-    """
+class FailureKind:
+    """Describe one kind of failure, when it occurs and its expected result."""
 
     group: str
     name: str
+    # The exit codes that differ from USUAL_EXIT_CODE.
     codes: Mapping[Phase, int] = field(default_factory=dict)
-    phases: tuple[Phase, ...] = HTTP
-    exchange: Deed | None = None
-    greeting: Greeting | None = None
-    tunnel: Greeting | None = None
-    arm: Callable[[Scene], None] = nothing
-    relent: Callable[[Scene], None] = nothing
-    before: bool = False
-    prepare: Callable[[Scene], Mapping[str, str]] = unchanged
-    # What the log says because of it.
-    says: str = ""
-    # Servers that have a name and a certificate, perhaps of an authority that the job does not know; and a proxy.
-    named: bool = False
-    stranger: bool = False
-    proxied: bool = False
-    # Servers that keep no connection, so that each request needs a new one; and where they listen.
-    closing: bool = False
+    phases: tuple[Phase, ...] = REQUEST_PHASES
+    # Each of these replaces the behaviour of the faulty server, for a request, a connection or a proxy tunnel.
+    request_fault: RequestFault | None = None
+    connection_fault: ConnectionFault | None = None
+    tunnel_fault: ConnectionFault | None = None
+    # Begin and end all other failures.
+    begin: Callable[[Scene], None] = do_nothing
+    end: Callable[[Scene], None] = do_nothing
+    # Whether the failure begins before the first connection of its phase.
+    begins_before_connection: bool = False
+    # Changes files before the job, and returns changes of its environment.
+    prepare: Callable[[Scene], Mapping[str, str]] = keep_environment
+    # The log of the job contains this text.
+    log_text: str = ""
+    # Whether the servers have a name and a certificate.
+    uses_tls: bool = False
+    # Whether the job does not know the authority of the certificates.
+    is_untrusted: bool = False
+    uses_proxy: bool = False
+    # Whether the servers close each connection, so that each request needs a new one.
+    closes_connections: bool = False
+    # The addresses of the servers.
     address: str = "127.0.0.1"
-    # How often a whole start of the one test may arrive: more than once only where the server said that it did not act.
-    posts: int = 1
-    # Whether the server says of a start that arrived that nothing came of it.
-    declines: bool = False
-    # Whether it takes the answers to all starts, and not to that of the one test alone.
-    takes_all: bool = False
-    # Whether only the first connection of the phase goes wrong, so that nothing may be missing at the end.
-    once: bool = False
-    # Whether something is wrong with the input, so that the API may not be asked for anything.
-    refused: bool = False
-    # Whether it ends the process, which then tells no more than it had told a second before.
-    kills: bool = False
-    # What can't hold the news of the runs any more: log, outputs, summary, record. Whatever is there must be whole.
-    lost: tuple[str, ...] = ()
-    longest: float = _LONGEST
-    # How long a request may take.
-    seconds: float = _ANSWERED
+    # How often a start of the affected test may arrive. More than once is allowed only after a proof that it did
+    # nothing.
+    max_posts: int = 1
+    # Whether the response proves that a start which arrived did nothing.
+    proves_not_started: bool = False
+    # Whether the responses to all starts are lost, not only that of the affected test.
+    affects_all_starts: bool = False
+    # Whether only the first connection of the phase fails, so that all results must be complete.
+    is_single: bool = False
+    # Whether the input is invalid, so that no API request is allowed.
+    is_input_error: bool = False
+    # Whether the process is killed. Its reports may then be a second old.
+    kills_job: bool = False
+    # The reports that cannot be written (log, outputs, summary, record). Those that exist must be whole.
+    lost_reports: tuple[str, ...] = ()
+    max_seconds: float = _MAX_JOB_SECONDS
+    # The timeout of a request.
+    request_seconds: float = _REQUEST_SECONDS
 
-    def limits(self, phase: Phase) -> dict[str, str]:
-        """Return the limits of the job's process, as its environment has them."""
-        patience = _UNTIL_OVER if phase is Phase.BRIEFLY else _WHILE_IT_LASTS
-        return {"JOB_SECONDS": str(self.seconds), "JOB_PATIENCE": str(patience)}
+    def build_limits(self, phase: Phase) -> dict[str, str]:
+        """Return the environment variables with the limits of the job."""
+        patience = _LONG_PATIENCE_SECONDS if phase is Phase.BRIEFLY else _SHORT_PATIENCE_SECONDS
+        return {"JOB_SECONDS": str(self.request_seconds), "JOB_PATIENCE": str(patience)}

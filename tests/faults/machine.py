@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.faults.kind import ALONG, WRITING, Kind, Phase, given
+from tests.faults.kind import JOB_PHASES, WRITE_PHASES, FailureKind, Phase, set_variables
 from tests.support.faults import close
 from tests.support.streams import fill
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
 
 _DISK, _CI = "disk", "CI"
-# Files that hold the news of the runs.
+# Files with the results of the runs.
 _FILES = ("outputs", "summary", "record")
 
 
-def _limited(what: int, number: int) -> Callable[[Scene], None]:
-    """Return what sets a limit of the process while it runs."""
+def _set_limit(what: int, number: int) -> Callable[[Scene], None]:
+    """Return a function that sets a limit of the running process."""
 
     def arm(scene: Scene) -> None:
         pid = scene.process.pid
-        with suppress(ProcessLookupError):  # it may have ended by then, which shows in its exit code
+        with suppress(ProcessLookupError):  # if the job has ended already, its exit code shows it
             resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
 
     return arm
 
 
-def _results(scene: Scene) -> Path:
+def _results_dir(scene: Scene) -> Path:
     return scene.work / "results"
 
 
-def _gone(scene: Scene) -> None:
-    # The job may be writing into it at this very moment.
-    shutil.rmtree(_results(scene), ignore_errors=True)
+def _remove_results_dir(scene: Scene) -> None:
+    # Errors are ignored, because the job may write into the folder at the same time.
+    shutil.rmtree(_results_dir(scene), ignore_errors=True)
 
 
-def _put(scene: Scene, path: Path, make: Callable[[], object]) -> None:
-    """Move what is at a path aside and make something else there, until the job has not been faster."""
+def _replace_path(scene: Scene, path: Path, make: Callable[[], object]) -> None:
+    """Replace the content of a path, and retry if the job writes it first."""
     for number in itertools.count():
         with suppress(FileNotFoundError):
             path.rename(scene.folder / f"aside-{number}")
@@ -57,140 +57,193 @@ def _put(scene: Scene, path: Path, make: Callable[[], object]) -> None:
             return
 
 
-def _a_file(scene: Scene) -> None:
-    path = _results(scene)
-    _put(scene, path, partial(path.touch, exist_ok=False))
+def _replace_with_file(scene: Scene) -> None:
+    path = _results_dir(scene)
+    _replace_path(scene, path, partial(path.touch, exist_ok=False))
 
 
-def _leads_out(scene: Scene) -> None:
-    path = _results(scene)
-    _put(scene, path, partial(path.symlink_to, scene.outside))
+def _replace_with_link(scene: Scene) -> None:
+    path = _results_dir(scene)
+    _replace_path(scene, path, partial(path.symlink_to, scene.outside))
 
 
-def _record_leads_out(scene: Scene) -> None:
-    record = _results(scene) / "results.json"
-    _put(scene, record, partial(record.symlink_to, scene.outside / "results.json"))
+def _replace_record_with_link(scene: Scene) -> None:
+    record = _results_dir(scene) / "results.json"
+    _replace_path(scene, record, partial(record.symlink_to, scene.outside / "results.json"))
 
 
-def _a_folder_for_the_record(scene: Scene) -> None:
-    record = _results(scene) / "results.json"
-    _put(scene, record, record.mkdir)
+def _replace_record_with_folder(scene: Scene) -> None:
+    record = _results_dir(scene) / "results.json"
+    _replace_path(scene, record, record.mkdir)
 
 
-def _disk(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> Kind:
-    return Kind(_DISK, name, {}, WRITING, arm=arm, says=says, lost=lost)
+def _make_disk_failure(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> FailureKind:
+    return FailureKind(_DISK, name, {}, WRITE_PHASES, begin=arm, log_text=says, lost_reports=lost)
 
 
-def _variables(name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str) -> Kind:
-    """Return a kind of wrong environment."""
-    return Kind(group, name, {}, (Phase.THROUGHOUT,), prepare=given(changes), says=says, lost=lost)
+def _make_environment_failure(
+    name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str
+) -> FailureKind:
+    """Return a failure of the environment."""
+    return FailureKind(
+        group, name, {}, (Phase.THROUGHOUT,), prepare=set_variables(changes), log_text=says, lost_reports=lost
+    )
 
 
-def _event(name: str, make: Callable[[Path], object]) -> Kind:
+def _make_event_failure(name: str, make: Callable[[Path], object]) -> FailureKind:
     def prepare(scene: Scene) -> dict[str, str]:
         path = scene.folder / "event.json"
         path.unlink()
         make(path)
         return {}
 
-    # Its number is in the ref too, so that the comment finds its place all the same.
-    return Kind(_CI, f"event file: {name}", {}, (Phase.THROUGHOUT,), prepare=prepare)
+    # The ref contains the number of the pull request too, so the comment is written.
+    return FailureKind(_CI, f"event file: {name}", {}, (Phase.THROUGHOUT,), prepare=prepare)
 
 
-def _signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
+def _send_signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
     def arm(scene: Scene) -> None:
         for number in numbers:
             scene.process.send_signal(number)
             time.sleep(pause)
         if scene.phase is Phase.EVIDENCE:
-            # With this last answer everything is found out, and a signal that is taken after it changes nothing.
-            scene.process.wait(scene.kind.longest)
+            # This response completes the results, so a later signal changes nothing.
+            scene.process.wait(scene.kind.max_seconds)
 
     return arm
 
 
-def _cancelled(name: str, code: int, *numbers: signal.Signals, pause: float = 0.2) -> Kind:
-    # What was found out is the verdict, whatever happens while it is told.
+def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause: float = 0.2) -> FailureKind:
+    # Once the results are complete, a signal does not change the verdict.
     codes = dict.fromkeys((Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE), code)
-    return Kind(_CI, name, codes, ALONG, arm=_signals(*numbers, pause=pause))
+    return FailureKind(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause=pause))
 
 
-def _killed(scene: Scene) -> None:
-    # A second is what it may be behind with what it has written, and more on a machine that is slow just now: the
-    # pause between two writes is four times as long as a write takes. It must end before the job gives its wait up.
-    scene.behind = min(8.0, max(1.0, 2 * scene.loading))
-    time.sleep(1.5 * scene.behind)
-    scene.killed = time.monotonic()
+def _kill_job(scene: Scene) -> None:
+    # The files may lag by 1 s, and by more on a slow machine, because the pause between two writes is four times as
+    # long as a write. The kill must come before the job's own timeout.
+    scene.lag_seconds = min(8.0, max(1.0, 2 * scene.startup_seconds))
+    time.sleep(1.5 * scene.lag_seconds)
+    scene.killed_at = time.monotonic()
     scene.process.kill()
 
 
-def _leaves(scene: Scene) -> None:
-    scene.deaf.set()
-    # While the report is about to be made, the reader itself is here, and leaves before it goes on.
+def _close_log(scene: Scene) -> None:
+    scene.close_log.set()
+    # In the report phase, the reader itself runs this function and closes the log afterwards.
     if scene.phase is not Phase.REPORT:
-        scene.left.wait(10)
+        scene.log_closed.wait(10)
 
 
-def _stalls(scene: Scene) -> None:
-    scene.stalled.set()
-    # Nothing more fits into the pipe, as after 64 KiB of a log that nobody reads.
+def _stall_log(scene: Scene) -> None:
+    scene.log_stalled.set()
+    # The pipe is full, as after 64 KiB of a log that is not read.
     assert scene.process.stdout
-    with suppress(FileNotFoundError):  # the job has ended, and so has the pipe
+    with suppress(FileNotFoundError):  # the pipe ends with the job
         writer = os.open(f"/proc/self/fd/{scene.process.stdout.fileno()}", os.O_WRONLY)
         fill(writer)
         os.close(writer)
 
 
-def _closed(name: str, numbers: str, *lost: str) -> Kind:
-    """Return a kind of job that is started without these file descriptors."""
-    return _variables(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost)
+def _make_closed_streams(name: str, numbers: str, *lost: str) -> FailureKind:
+    """Return a failure with closed file descriptors."""
+    return _make_environment_failure(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost)
 
 
 KINDS = [
-    _disk("full", _limited(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
-    # Sockets count too: a run whose answer is still to come can't be asked for any more. The limit is not 0: poll(2)
-    # takes no more files than that, so that open connections could not be waited for either.
-    Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, WRITING, arm=_limited(resource.RLIMIT_NOFILE, 3),
-         exchange=lambda scene, right: close if scene.phase is Phase.WAIT else right, closing=True, lost=_FILES,
-         says="Too many open files"),
-    _variables("eight open files at most", _DISK, {"JOB_FILES": "8"}),
-    _disk("results-dir is taken away", _gone),
-    _disk("results-dir becomes a file", _a_file, "could not be written to results-dir (File exists)", "record"),
-    _disk("results-dir becomes a link that leads out", _leads_out, "a symbolic link leads elsewhere", "record"),
-    _disk("the record becomes a link that leads out", _record_leads_out),
-    _disk("the record becomes a folder", _a_folder_for_the_record, "results.json could not be written", "record"),
-    _variables("outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"),
-    _variables("summary on a full disk", _DISK, {"GITHUB_STEP_SUMMARY": "/dev/full"},
-               "GITHUB_STEP_SUMMARY could not be written", "summary"),
-    _variables("no folder for the outputs", _DISK, {"GITHUB_OUTPUT": "{folder}/nowhere/output"},
-               "GITHUB_OUTPUT could not be written", "outputs"),
-    _variables("a folder for the summary", _DISK, {"GITHUB_STEP_SUMMARY": "{folder}/home"},
-               "GITHUB_STEP_SUMMARY could not be written", "summary"),
-    _cancelled("SIGINT", 130, signal.SIGINT),
-    _cancelled("SIGTERM", 143, signal.SIGTERM),
-    _cancelled("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
-    _cancelled("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
-    # The outputs are written once all runs are started, and at the end.
-    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True, lost=("outputs",)),
-    Kind(_CI, "the reader of the log leaves", {}, WRITING, arm=_leaves, lost=("log",)),
-    Kind(_CI, "the reader of the log stalls", {}, WRITING, arm=_stalls, lost=("log",)),
-    _closed("standard output is", "1", "log"),
-    _closed("standard error is", "2"),
-    _closed("all standard streams are", "0 1 2", "log"),
-    # One for the limits of time and one that sends; the others write the log, or send too.
-    *(_variables(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
-    _event("missing", lambda path: None),
-    _event("not JSON", lambda path: path.write_text("{")),
-    _event("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
-    _event("a pipe that nobody fills", os.mkfifo),
-    _event("without an end", lambda path: path.symlink_to("/dev/zero")),
-    _variables("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
-    _variables("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
-    _variables("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
-    _variables("GitHub's interface under plain HTTP elsewhere", _CI,
-               {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"}, "The comment could not be written"),
-    _variables("a C locale, no home, no time zone that is known", _CI,
-               {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": "", "TZ": "Nowhere/At_All"}),
-    _variables("hostile names of branch and repository", _CI,
-               {"GITHUB_REF": "refs/heads/x\n::error::y", "GITHUB_REPOSITORY": "a/b](https://example.com)\r::warning::z"}),
-]  # fmt: skip
+    _make_disk_failure("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
+    # Sockets count too, so a run without a result cannot be polled any more. The limit is not 0, because poll(2) would
+    # then reject open connections too.
+    FailureKind(
+        _DISK,
+        "no more open files",
+        {Phase.START: 7, Phase.WAIT: 7},
+        WRITE_PHASES,
+        begin=_set_limit(resource.RLIMIT_NOFILE, 3),
+        request_fault=lambda scene, right: close if scene.phase is Phase.WAIT else right,
+        closes_connections=True,
+        lost_reports=_FILES,
+        log_text="Too many open files",
+    ),
+    _make_environment_failure("eight open files at most", _DISK, {"JOB_FILES": "8"}),
+    _make_disk_failure("results-dir is taken away", _remove_results_dir),
+    _make_disk_failure(
+        "results-dir becomes a file", _replace_with_file, "could not be written to results-dir (File exists)", "record"
+    ),
+    _make_disk_failure(
+        "results-dir becomes a link that leads out", _replace_with_link, "a symbolic link leads elsewhere", "record"
+    ),
+    _make_disk_failure("the record becomes a link that leads out", _replace_record_with_link),
+    _make_disk_failure(
+        "the record becomes a folder", _replace_record_with_folder, "results.json could not be written", "record"
+    ),
+    _make_environment_failure(
+        "outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"
+    ),
+    _make_environment_failure(
+        "summary on a full disk",
+        _DISK,
+        {"GITHUB_STEP_SUMMARY": "/dev/full"},
+        "GITHUB_STEP_SUMMARY could not be written",
+        "summary",
+    ),
+    _make_environment_failure(
+        "no folder for the outputs",
+        _DISK,
+        {"GITHUB_OUTPUT": "{folder}/nowhere/output"},
+        "GITHUB_OUTPUT could not be written",
+        "outputs",
+    ),
+    _make_environment_failure(
+        "a folder for the summary",
+        _DISK,
+        {"GITHUB_STEP_SUMMARY": "{folder}/home"},
+        "GITHUB_STEP_SUMMARY could not be written",
+        "summary",
+    ),
+    _make_cancellation("SIGINT", 130, signal.SIGINT),
+    _make_cancellation("SIGTERM", 143, signal.SIGTERM),
+    _make_cancellation("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
+    _make_cancellation("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
+    # The outputs are written after the last start and at the end.
+    FailureKind(
+        _CI,
+        "SIGKILL",
+        dict.fromkeys(JOB_PHASES, -9),
+        JOB_PHASES,
+        begin=_kill_job,
+        kills_job=True,
+        lost_reports=("outputs",),
+    ),
+    FailureKind(_CI, "the reader of the log leaves", {}, WRITE_PHASES, begin=_close_log, lost_reports=("log",)),
+    FailureKind(_CI, "the reader of the log stalls", {}, WRITE_PHASES, begin=_stall_log, lost_reports=("log",)),
+    _make_closed_streams("standard output is", "1", "log"),
+    _make_closed_streams("standard error is", "2"),
+    _make_closed_streams("all standard streams are", "0 1 2", "log"),
+    # One thread handles timeouts and one sends. The others write the log or send too.
+    *(_make_environment_failure(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
+    _make_event_failure("missing", lambda path: None),
+    _make_event_failure("not JSON", lambda path: path.write_text("{")),
+    _make_event_failure("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
+    _make_event_failure("a pipe that nobody fills", os.mkfifo),
+    _make_event_failure("without an end", lambda path: path.symlink_to("/dev/zero")),
+    _make_environment_failure("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
+    _make_environment_failure("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
+    _make_environment_failure("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
+    _make_environment_failure(
+        "GitHub's interface under plain HTTP elsewhere",
+        _CI,
+        {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"},
+        "The comment could not be written",
+    ),
+    _make_environment_failure(
+        "a C locale, no home, no time zone that is known",
+        _CI,
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": "", "TZ": "Nowhere/At_All"},
+    ),
+    _make_environment_failure(
+        "hostile names of branch and repository",
+        _CI,
+        {"GITHUB_REF": "refs/heads/x\n::error::y", "GITHUB_REPOSITORY": "a/b](https://example.com)\r::warning::z"},
+    ),
+]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.faults import api, inputs, machine, network
-from tests.faults.job import run
-from tests.faults.kind import AS_USUAL, Kind, Phase
-from tests.faults.proofs import assert_sound
+from tests.faults.job import run_scene
+from tests.faults.kind import USUAL_EXIT_CODE, FailureKind, Phase
+from tests.faults.proofs import assert_job_is_correct
 from tests.faults.scene import Scene
 from tests.support.certificates import Certificates
 from tests.support.tables import with_block
@@ -23,41 +23,43 @@ KINDS = (*network.KINDS, *api.KINDS, *machine.KINDS, *inputs.KINDS)
 README = Path(__file__).parents[2] / "README.md"
 
 
-class Played(NamedTuple):
-    """What came of one job: its exit code, and what was wrong with it, if anything was."""
+class FailureResult(NamedTuple):
+    """Exit code of one job and the violation that was found, if any."""
 
     code: int
     flaw: str
 
 
-def play(folder: Path, kind: Kind, phase: Phase, certificates: Certificates) -> Played:
+def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> FailureResult:
     """Run one job with one failure in one phase."""
     with Scene(folder, kind, phase, certificates) as scene:
-        ended = run(scene)
+        ended = run_scene(scene)
         try:
-            assert ended.code == kind.codes.get(phase, AS_USUAL), f"exit code {ended.code}"
-            assert_sound(scene, ended)
+            assert ended.code == kind.codes.get(phase, USUAL_EXIT_CODE), f"exit code {ended.code}"
+            assert_job_is_correct(scene, ended)
         except (AssertionError, OSError, ValueError, KeyError) as error:
-            return Played(ended.code, f"{phase}: {type(error).__name__} {error}\n{ended.log[-3000:]}")
-    return Played(ended.code, "")
+            return FailureResult(ended.code, f"{phase}: {type(error).__name__} {error}\n{ended.log[-3000:]}")
+    return FailureResult(ended.code, "")
 
 
-def play_all(folder: Path, kind: Kind, certificates: Certificates) -> dict[Phase, Played]:
-    """Run the jobs of one kind, all at a time."""
+def run_all_phases(folder: Path, kind: FailureKind, certificates: Certificates) -> dict[Phase, FailureResult]:
+    """Run the jobs of one kind at the same time."""
     with ThreadPoolExecutor(len(kind.phases)) as pool:
-        jobs = {phase: pool.submit(play, folder / phase.name, kind, phase, certificates) for phase in kind.phases}
+        jobs = {
+            phase: pool.submit(run_failure, folder / phase.name, kind, phase, certificates) for phase in kind.phases
+        }
     return {phase: job.result() for phase, job in jobs.items()}
 
 
-def row(kind: Kind, codes: Mapping[Phase, int]) -> str:
-    """Return the kind's row of the table; the exit code is told where it is not as usual."""
-    cells = ["✓" if code == AS_USUAL else str(code) for code in (codes.get(phase, "") for phase in Phase)]
+def render_row(kind: FailureKind, codes: Mapping[Phase, int]) -> str:
+    """Return the row of a kind with its unusual exit codes."""
+    cells = ["✓" if code == USUAL_EXIT_CODE else str(code) for code in (codes.get(phase, "") for phase in Phase)]
     told = [cell if phase in codes else "" for phase, cell in zip(Phase, cells, strict=True)]
     return "| " + " | ".join([f"{kind.group}: {kind.name}", *told]) + " |"
 
 
-def head() -> str:
-    """Return what stands above the rows."""
+def render_table_head() -> str:
+    """Return the summary and the table head."""
     jobs = sum(len(kind.phases) for kind in KINDS)
     return (
         f"<summary>{len(KINDS)} kinds of failure in {jobs} jobs, and the exit code of each</summary>\n\n"
@@ -66,21 +68,25 @@ def head() -> str:
 
 
 def main() -> int:
-    """Play everything and write the README's table of it; return 1 if anything is wrong, which leaves the table."""
+    """Run all failures and write the README table.
+
+    Returns:
+        1 if any job violates a check. The table is then unchanged.
+    """
     rows, flaws = [], []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "certificates")
         place.mkdir()
         certificates = Certificates(place)
         for number, kind in enumerate(KINDS):
-            played = play_all(Path(folder, str(number)), kind, certificates)
-            rows.append(row(kind, {phase: each.code for phase, each in played.items()}))
+            played = run_all_phases(Path(folder, str(number)), kind, certificates)
+            rows.append(render_row(kind, {phase: each.code for phase, each in played.items()}))
             flaws += [f"{kind.group}: {kind.name}: {each.flaw}" for each in played.values() if each.flaw]
             sys.stdout.write(f"{rows[-1]}\n")
     if flaws:
         sys.stdout.write("\n\n".join(flaws) + "\n")
         return 1
-    table = "\n".join(["<details>", head(), *rows, "", "</details>"])
+    table = "\n".join(["<details>", render_table_head(), *rows, "", "</details>"])
     README.write_text(with_block(README.read_text("utf-8"), "faults", table), "utf-8")
     return 0
 

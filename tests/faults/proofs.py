@@ -14,53 +14,53 @@ from tests.support.proxy import PASSWORD
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.faults.job import Ended
+    from tests.faults.job import JobResult
     from tests.faults.scene import Scene
 
 _STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
-# Seconds that the job's own clock counts until the record is written for the last time.
-_LATEST = 120.0
-# MiB of a job that keeps a picture and makes all reports: about 55. What a server sends without an end is not kept.
-_LARGEST = 150.0
+# Seconds by the job's own clock until the record is written for the last time.
+_MAX_RECORD_SECONDS = 120.0
+# In MiB. A job with one screenshot and all reports uses about 55. An endless response must not be stored.
+_MAX_MEGABYTES = 150.0
 
 
-def assert_sound(scene: Scene, ended: Ended) -> None:
-    """Fail unless the job met what goes wrong, and ended as it should, in time, silent, and with every run told."""
+def assert_job_is_correct(scene: Scene, ended: JobResult) -> None:
+    """Check that the fault occurred and that the job handled it correctly."""
     kind = scene.kind
     assert "Traceback" not in ended.log
-    assert ended.seconds < kind.longest, f"it took {ended.seconds:.0f} s"
-    assert ended.megabytes < _LARGEST, f"it took {ended.megabytes:.0f} MiB"
-    assert_met(scene, ended.log)
-    assert_silent(scene, ended.log)
-    assert_told_apart(scene)
+    assert ended.seconds < kind.max_seconds, f"it took {ended.seconds:.0f} s"
+    assert ended.megabytes < _MAX_MEGABYTES, f"it took {ended.megabytes:.0f} MiB"
+    assert_fault_occurred(scene, ended.log)
+    assert_no_secret_shown(scene, ended.log)
+    assert_credentials_separated(scene)
     assert not list(scene.outside.iterdir()), "something was written outside"
-    if kind.refused:
-        assert_nothing_asked(scene, ended.code)
+    if kind.is_input_error:
+        assert_no_api_request(scene, ended.code)
         return
     assert_started_once(scene)
-    if kind.once:
-        assert_nothing_missing(scene)
-    if kind.kills:
-        assert_nothing_broken(scene)
+    if kind.is_single:
+        assert_results_are_complete(scene)
+    if kind.kills_job:
+        assert_killed_job_is_consistent(scene)
     else:
-        assert_accounted_for(scene, ended)
+        assert_all_runs_reported(scene, ended)
 
 
-def assert_met(scene: Scene, log: str) -> None:
-    """Fail unless what goes wrong in this phase was met in it."""
+def assert_fault_occurred(scene: Scene, log: str) -> None:
+    """Check that the fault occurred in its phase."""
     kind = scene.kind
-    if (kind.exchange or kind.greeting or kind.tunnel) and not kind.says:
-        assert scene.met, "the job did not meet what goes wrong"
+    if (kind.request_fault or kind.connection_fault or kind.tunnel_fault) and not kind.log_text:
+        assert scene.fault_count, "the job did not meet what goes wrong"
     elif scene.phase is not Phase.THROUGHOUT:
-        assert scene.armed, "it never came to what goes wrong"
-    # What is over after a moment is not told.
-    assert kind.says in log or scene.phase is Phase.BRIEFLY, f"the log does not say {kind.says!r}"
-    if "log" in kind.lost:
+        assert scene.has_begun, "it never came to what goes wrong"
+    # A short fault is not logged.
+    assert kind.log_text in log or scene.phase is Phase.BRIEFLY, f"the log does not say {kind.log_text!r}"
+    if "log" in kind.lost_reports:
         assert "of 3 runs passed" not in log
 
 
-def assert_silent(scene: Scene, log: str) -> None:
-    """Fail if anything secret is in the log or in a file, in any form."""
+def assert_no_secret_shown(scene: Scene, log: str) -> None:
+    """Check that neither the log nor a file contains a secret."""
     shown = "\n".join(line for line in log.split("\n") if not line.startswith("::add-mask::"))
     texts = {"log": shown}
     for path in scene.folder.rglob("*"):
@@ -72,8 +72,8 @@ def assert_silent(scene: Scene, log: str) -> None:
         assert PASSWORD not in text, place
 
 
-def assert_told_apart(scene: Scene) -> None:
-    """Fail if a server got what another one is given."""
+def assert_credentials_separated(scene: Scene) -> None:
+    """Check that no server receives the credentials of another one."""
     for request in scene.api.received:
         assert sentinels.TOKEN not in str(request.headers)
     for request in [*scene.media.received, *scene.forge.received]:
@@ -83,8 +83,8 @@ def assert_told_apart(scene: Scene) -> None:
         assert "authorization" not in request.headers
 
 
-def assert_nothing_asked(scene: Scene, code: int) -> None:
-    """Fail if the API was asked for anything, or if the outputs say that it was."""
+def assert_no_api_request(scene: Scene, code: int) -> None:
+    """Check that the API received nothing and that the outputs agree."""
     assert scene.api.connections == scene.media.connections == 0
     outputs = read_outputs((scene.folder / "output").read_text("utf-8"))
     told = {0: ("skipped", "ok"), 2: ("error", "input")}[code]
@@ -92,18 +92,18 @@ def assert_nothing_asked(scene: Scene, code: int) -> None:
 
 
 def assert_started_once(scene: Scene) -> None:
-    """Fail if a start that may have been taken was sent again, or a comment."""
+    """Check that no start and no comment was repeated."""
     for name in IDS:
         posts = scene.api.posts[name]
-        assert posts <= (scene.kind.posts if name == VICTIM else 1), f"{posts} POSTs for {name}"
-    # Of what was sent over a connection that ended before it was read, nobody but the sender knows.
-    if scene.phase is Phase.START and scene.kind.codes.get(Phase.START) == 7 and scene.kind.greeting:
+        assert posts <= (scene.kind.max_posts if name == VICTIM else 1), f"{posts} POSTs for {name}"
+    # The server cannot count requests on connections that end before it reads, so the connections are counted.
+    if scene.phase is Phase.START and scene.kind.codes.get(Phase.START) == 7 and scene.kind.connection_fault:
         assert scene.api.connections == len(IDS), f"{scene.api.connections} connections for {len(IDS)} starts"
-    assert sum(request.method == "POST" for request in scene.forge.received) <= scene.kind.posts
+    assert sum(request.method == "POST" for request in scene.forge.received) <= scene.kind.max_posts
 
 
-def assert_nothing_missing(scene: Scene) -> None:
-    """Fail unless all runs have ended as usual, with their details and files, and with a comment."""
+def assert_results_are_complete(scene: Scene) -> None:
+    """Check that all runs have their usual results, evidence and comment."""
     runs = json.loads((scene.work / "results" / "results.json").read_text("utf-8"))["runs"]
     states = {run["id"]: run["state"] for run in runs}
     assert states == {name: "failed" if name == VICTIM else "passed" for name in IDS}, states
@@ -113,59 +113,68 @@ def assert_nothing_missing(scene: Scene) -> None:
     assert [request.method for request in scene.forge.received].count("POST") == 1, "there is no comment"
 
 
-def assert_nothing_broken(scene: Scene) -> None:
-    """Fail unless all files are whole, and tell of every run that had started some time before."""
-    files = _files(scene)
-    states = _states(files)
-    # What a run has been for a short time when the report is about to be made may be told by it alone.
+def assert_killed_job_is_consistent(scene: Scene) -> None:
+    """Check that the files are whole and list each run started earlier."""
+    files = _read_reports(scene)
+    states = _read_states(files)
+    # In the report phase, the last states may be missing in the files.
     told = scene.phase is not Phase.REPORT
-    for name, at in dict(scene.handed_out).items():
+    for name, at in dict(scene.start_times).items():
         assert states[name] != "not-started", f"{name} has started"
-        # The one that is being started is answered when nobody is there any more.
-        if told and at <= scene.killed - scene.behind:
+        # The response to the current start may arrive after the end of the process.
+        if told and at <= scene.killed_at - scene.lag_seconds:
             assert all(f"/run/run-of-{name}" in text for text in files.values()), f"the link of {name} is lost"
-    # The outputs are appended once all runs are started.
-    if told and set(IDS) == set(scene.handed_out) and max(scene.handed_out.values()) <= scene.killed - scene.behind:
+    # The outputs are written after the last start.
+    if (
+        told
+        and set(IDS) == set(scene.start_times)
+        and max(scene.start_times.values()) <= scene.killed_at - scene.lag_seconds
+    ):
         found = read_outputs((scene.folder / "output").read_text("utf-8"))
         assert all(f"/run/run-of-{name}" in found["run-urls"] for name in IDS), "a link is lost in the outputs"
 
 
-def assert_accounted_for(scene: Scene, ended: Ended) -> None:
-    """Fail unless every run is in all that can hold it, with one state, and with its link if one was handed out."""
-    texts = _files(scene) if "log" in scene.kind.lost else {"log": ended.log, **_files(scene)}
-    states = _states(texts)
+def assert_all_runs_reported(scene: Scene, ended: JobResult) -> None:
+    """Check that all reports contain each run with one state and its link."""
+    texts = _read_reports(scene) if "log" in scene.kind.lost_reports else {"log": ended.log, **_read_reports(scene)}
+    states = _read_states(texts)
     starting = scene.phase is Phase.START
     for name in IDS:
         assert all(name in text for text in texts.values()), f"{name} is not everywhere"
-        declined = starting and name == VICTIM and scene.kind.declines
+        declined = starting and name == VICTIM and scene.kind.proves_not_started
         if scene.api.posts[name] and states and not declined:
             assert states[name] != "not-started", f"{name} may have started"
-    for name in list(scene.handed_out):
+    for name in list(scene.start_times):
         link = f"https://autonoma.app/run/run-of-{name}"
         told = [what for what, text in texts.items() if link in text]
-        # An answer that got lost has no link.
-        lost = starting and (name == VICTIM or scene.kind.takes_all) and states.get(name, "unknown") == "unknown"
+        # A lost response has no link.
+        lost = (
+            starting and (name == VICTIM or scene.kind.affects_all_starts) and states.get(name, "unknown") == "unknown"
+        )
         assert told == list(texts) or (lost and not told), f"the link of {name} is in {told} alone"
     assert "starting" not in states.values()
     if "record" in texts:
         seconds = json.loads(texts["record"])["duration_seconds"]
-        assert seconds < _LATEST, f"it took {seconds:.0f} s until the record was whole"
-    for code in _codes(texts):
+        assert seconds < _MAX_RECORD_SECONDS, f"it took {seconds:.0f} s until the record was whole"
+    for code in _read_exit_codes(texts):
         assert code == ended.code
 
 
-def _files(scene: Scene) -> dict[str, str]:
-    """Return what tells of the runs; what could not be written any more must be whole, if it is there."""
+def _read_reports(scene: Scene) -> dict[str, str]:
+    """Return the reports of the runs.
+
+    A report that could not be written again must be whole if it exists.
+    """
     paths = {"outputs": "output", "summary": "summary", "record": "work/results/results.json"}
     texts = {}
     for what, name in paths.items():
         path = scene.folder / name
-        if what not in scene.kind.lost or (path.is_file() and path.stat().st_size):
-            texts[what] = _whole(what, path)
-    return {what: text for what, text in texts.items() if what not in scene.kind.lost}
+        if what not in scene.kind.lost_reports or (path.is_file() and path.stat().st_size):
+            texts[what] = _read_whole_report(what, path)
+    return {what: text for what, text in texts.items() if what not in scene.kind.lost_reports}
 
 
-def _whole(what: str, path: Path) -> str:
+def _read_whole_report(what: str, path: Path) -> str:
     text = path.read_text("utf-8")
     if what == "outputs":
         read_outputs(text)
@@ -174,12 +183,12 @@ def _whole(what: str, path: Path) -> str:
     return text.replace("\\", "") if what == "summary" else text
 
 
-def _codes(texts: dict[str, str]) -> list[int]:
+def _read_exit_codes(texts: dict[str, str]) -> list[int]:
     return [json.loads(texts["record"])["exit_code"]] if "record" in texts else []
 
 
-def _states(texts: dict[str, str]) -> dict[str, str]:
-    """Return the states of the runs, the same in the record and in the outputs, where there are any."""
+def _read_states(texts: dict[str, str]) -> dict[str, str]:
+    """Return the states of the runs, equal in record and outputs."""
     found = []
     if "record" in texts:
         found.append({run["id"]: run["state"] for run in json.loads(texts["record"])["runs"]})

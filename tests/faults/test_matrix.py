@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.kind import ALONG, HTTP, WRITING, Kind, Phase
-from tests.faults.matrix import KINDS, README, head, play_all, row
+from tests.faults.kind import JOB_PHASES, REQUEST_PHASES, WRITE_PHASES, FailureKind, Phase
+from tests.faults.matrix import KINDS, README, render_row, render_table_head, run_all_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,19 +19,19 @@ TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partitio
 
 @pytest.mark.trust
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}, {kind.name}")
-def test_failure_matches_readme(kind: Kind, certificates: Certificates, tmp_path: Path) -> None:
+def test_failure_matches_readme(kind: FailureKind, certificates: Certificates, tmp_path: Path) -> None:
     """Each failure ends with the exit codes of its row in the README."""
-    played = play_all(tmp_path, kind, certificates)
+    played = run_all_phases(tmp_path, kind, certificates)
     flaws = [each.flaw for each in played.values() if each.flaw]
     assert not flaws, "\n\n".join(flaws)
-    assert row(kind, {phase: each.code for phase, each in played.items()}) in TABLE.splitlines()
+    assert render_row(kind, {phase: each.code for phase, each in played.items()}) in TABLE.splitlines()
 
 
 def test_readme_lists_all_failures() -> None:
     """The README lists exactly the existing kinds of failure."""
     told = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
     assert told == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
-    assert head() in TABLE
+    assert render_table_head() in TABLE
 
 
 def test_each_group_covers_its_phases() -> None:
@@ -41,7 +41,7 @@ def test_each_group_covers_its_phases() -> None:
         group: {p for kind in KINDS if kind.group == group for p in kind.phases} for group in {k.group for k in KINDS}
     }
     for group in ("network", "proxy", "API"):
-        assert phases[group] >= set(HTTP)
-    assert phases["disk"] == {Phase.THROUGHOUT, *WRITING}
-    assert phases["CI"] == {Phase.THROUGHOUT, *ALONG}
+        assert phases[group] >= set(REQUEST_PHASES)
+    assert phases["disk"] == {Phase.THROUGHOUT, *WRITE_PHASES}
+    assert phases["CI"] == {Phase.THROUGHOUT, *JOB_PHASES}
     assert phases["input"] == {Phase.THROUGHOUT}
