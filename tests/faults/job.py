@@ -33,7 +33,7 @@ class JobResult(NamedTuple):
 
 
 def run_scene(scene: Scene) -> JobResult:
-    """Run the job to its end, and kill it after its time limit."""
+    """Run the job, and kill it after its time limit."""
     if scene.phase is Phase.REPORT:
         (scene.faults / "report-waits").touch()
     environ = _build_environment(scene)
@@ -91,7 +91,7 @@ def _read_available(stream: IO[bytes]) -> bytes:
 
 
 def _build_environment(scene: Scene) -> dict[str, str]:
-    """Return the environment of a pull request job with the changes of the failure."""
+    """Build the environment of a pull request job with this failure."""
     event = scene.folder / "event.json"
     head = {"sha": "c0ffee" * 6 + "abcd", "repo": {"full_name": "acme/shop"}}
     event.write_text(json.dumps({"pull_request": {"number": 7, "head": head}}))

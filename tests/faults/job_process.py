@@ -36,7 +36,7 @@ _publish = ResultsDirPublisher.publish
 
 
 def resolve_test_hosts(host: Any, port: Any, *more: Any, **named: Any) -> Any:
-    """Resolve the names of the test servers, unless a file makes them fail."""
+    """Resolve the names of test servers, unless a file forbids it."""
     if not str(host).endswith("autonoma.test"):
         return _resolve(host, port, *more, **named)
     if (FAULTS / str(host)).exists():
@@ -57,7 +57,7 @@ def publish_when_allowed(self: ResultsDirPublisher, report: Report) -> list[str]
 
 
 def limit_threads(most: int) -> None:
-    """Limit the number of threads, as a container with a process limit does."""
+    """Limit the number of threads like a container does."""
     made = itertools.count(1)
     start = _thread.start_new_thread
 

@@ -48,7 +48,7 @@ def _remove_results_dir(scene: Scene) -> None:
 
 
 def _replace_path(scene: Scene, path: Path, make: Callable[[], object]) -> None:
-    """Replace the content of a path, and retry if the job writes it first."""
+    """Replace what is at a path, and retry if the job is faster."""
     for number in itertools.count():
         with suppress(FileNotFoundError):
             path.rename(scene.folder / f"aside-{number}")

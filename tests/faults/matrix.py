@@ -24,7 +24,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 class FailureResult(NamedTuple):
-    """Exit code of one job and the violation that was found, if any."""
+    """Exit code of one job and the violation found, if any."""
 
     code: int
     flaw: str
@@ -54,8 +54,8 @@ def run_all_phases(folder: Path, kind: FailureKind, certificates: Certificates) 
 def render_row(kind: FailureKind, codes: Mapping[Phase, int]) -> str:
     """Return the row of a kind with its unusual exit codes."""
     cells = ["✓" if code == USUAL_EXIT_CODE else str(code) for code in (codes.get(phase, "") for phase in Phase)]
-    told = [cell if phase in codes else "" for phase, cell in zip(Phase, cells, strict=True)]
-    return "| " + " | ".join([f"{kind.group}: {kind.name}", *told]) + " |"
+    shown = [cell if phase in codes else "" for phase, cell in zip(Phase, cells, strict=True)]
+    return "| " + " | ".join([f"{kind.group}: {kind.name}", *shown]) + " |"
 
 
 def render_table_head() -> str:

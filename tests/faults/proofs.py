@@ -87,8 +87,8 @@ def assert_no_api_request(scene: Scene, code: int) -> None:
     """Check that the API received nothing and that the outputs agree."""
     assert scene.api.connections == scene.media.connections == 0
     outputs = read_outputs((scene.folder / "output").read_text("utf-8"))
-    told = {0: ("skipped", "ok"), 2: ("error", "input")}[code]
-    assert (outputs["conclusion"], outputs["reason"]) == told
+    expected = {0: ("skipped", "ok"), 2: ("error", "input")}[code]
+    assert (outputs["conclusion"], outputs["reason"]) == expected
 
 
 def assert_started_once(scene: Scene) -> None:
@@ -118,15 +118,15 @@ def assert_killed_job_is_consistent(scene: Scene) -> None:
     files = _read_reports(scene)
     states = _read_states(files)
     # In the report phase, the last states may be missing in the files.
-    told = scene.phase is not Phase.REPORT
+    has_states = scene.phase is not Phase.REPORT
     for name, at in dict(scene.start_times).items():
         assert states[name] != "not-started", f"{name} has started"
         # The response to the current start may arrive after the end of the process.
-        if told and at <= scene.killed_at - scene.lag_seconds:
+        if has_states and at <= scene.killed_at - scene.lag_seconds:
             assert all(f"/run/run-of-{name}" in text for text in files.values()), f"the link of {name} is lost"
     # The outputs are written after the last start.
     if (
-        told
+        has_states
         and set(IDS) == set(scene.start_times)
         and max(scene.start_times.values()) <= scene.killed_at - scene.lag_seconds
     ):
@@ -135,7 +135,7 @@ def assert_killed_job_is_consistent(scene: Scene) -> None:
 
 
 def assert_all_runs_reported(scene: Scene, ended: JobResult) -> None:
-    """Check that all reports contain each run with one state and its link."""
+    """Check that all reports contain each run, its state and link."""
     texts = _read_reports(scene) if "log" in scene.kind.lost_reports else {"log": ended.log, **_read_reports(scene)}
     states = _read_states(texts)
     starting = scene.phase is Phase.START
@@ -146,12 +146,12 @@ def assert_all_runs_reported(scene: Scene, ended: JobResult) -> None:
             assert states[name] != "not-started", f"{name} may have started"
     for name in list(scene.start_times):
         link = f"https://autonoma.app/run/run-of-{name}"
-        told = [what for what, text in texts.items() if link in text]
+        found_in = [what for what, text in texts.items() if link in text]
         # A lost response has no link.
         lost = (
             starting and (name == VICTIM or scene.kind.affects_all_starts) and states.get(name, "unknown") == "unknown"
         )
-        assert told == list(texts) or (lost and not told), f"the link of {name} is in {told} alone"
+        assert found_in == list(texts) or (lost and not found_in), f"the link of {name} is in {found_in} alone"
     assert "starting" not in states.values()
     if "record" in texts:
         seconds = json.loads(texts["record"])["duration_seconds"]

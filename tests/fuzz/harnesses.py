@@ -60,20 +60,20 @@ _LINE_BREAK_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def check_input(name: str, data: bytes) -> None:
-    """Run a harness, and fail if it finds an error or takes too long."""
+    """Run a harness and check its CPU time."""
     took = processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
     assert took < MAX_CPU_SECONDS, f"it took {took:.1f} s"
 
 
 def _check_error_lines(name: str, data: bytes) -> None:
-    """Run a harness, and check that its error has problems of one line each."""
+    """Check that each problem of the harness's error is one line."""
     refused = _collect_error_lines(name, data)
     assert not any(_LINE_BREAK_RE.search(line) for line in refused or ()), "a problem has several lines"
     assert refused is None or all(refused), "nothing is said of what is wrong"
 
 
 def _collect_error_lines(name: str, data: bytes) -> list[str] | None:
-    """Run a harness, and return the lines of its error, or None without an error."""
+    """Return the lines of the harness's error, or None."""
     try:
         HARNESSES[name](data)
     except InputError as error:

@@ -87,7 +87,7 @@ class SteppedEngine(FakeClock):
         return event
 
     def advance(self, seconds: float, event: Event | None = None) -> None:
-        """Pass time and an event to the engine, until it waits again or ends."""
+        """Advance the engine until it waits again or ends."""
         self._next.put((seconds, event))
         self.pause = self._asks.get()
         if self._error:

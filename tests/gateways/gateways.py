@@ -119,10 +119,11 @@ KINDS = (
 
 
 class Gateway:
-    """Run one gateway inside a `with` block, with all of its files in `folder`.
+    """Run one gateway inside a `with` block.
 
-    It forwards to the port `backend` on loopback and waits `timeout_seconds` for a response. A program that is
-    missing or cannot start raises AssertionError, so that the test fails instead of being skipped.
+    All of its files are in `folder`. It forwards to the port `backend` on loopback and waits `timeout_seconds` for a
+    response. A program that is missing or cannot start raises AssertionError, so that the test fails instead of being
+    skipped.
     """
 
     def __init__(self, kind: Kind, folder: Path, backend: int, timeout_seconds: float) -> None:

@@ -20,7 +20,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 class Tap:
-    """Forward TCP connections to `port` inside a `with` block and record both directions."""
+    """Forward TCP connections to `port` and record both directions."""
 
     def __init__(self, port: int) -> None:
         self._port = port
