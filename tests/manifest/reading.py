@@ -1,4 +1,4 @@
-"""A manifest from text, or the problems that it has."""
+"""Manifests from text, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "m.yml"
 
 
-def read(
+def read_manifest(
     text: str | bytes,
     environ: Mapping[str, str] | None = None,
     context: BuildContext | None = None,
@@ -31,7 +31,7 @@ def read(
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
 ) -> Manifest:
-    """Return the manifest that a file with this text is; `allowed` is the option allow-env."""
+    """Load a manifest from text. `allowed` is the option allow-env."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
         interpolation = Interpolator(
@@ -44,7 +44,7 @@ def read(
         return load_manifest(NAME, folder, interpolation)
 
 
-def problems(
+def collect_errors(
     text: str | bytes,
     environ: Mapping[str, str] | None = None,
     context: BuildContext | None = None,
@@ -52,13 +52,13 @@ def problems(
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
 ) -> list[str]:
-    """Return what is wrong with it, one line each, without the file's name."""
+    """Return the errors of a wrong manifest, without the file name."""
     with pytest.raises(InputError) as refused:
-        read(text, environ, context, allowed=allowed, credentials=credentials)
+        read_manifest(text, environ, context, allowed=allowed, credentials=credentials)
     return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.diagnostics]
 
 
-def one_test(text: str, environ: Mapping[str, str] | None = None) -> Test:
-    """Return the only test of a manifest."""
-    (test,) = read(text, environ).tests
+def read_single_test(text: str, environ: Mapping[str, str] | None = None) -> Test:
+    """Load a manifest with one test and return the test."""
+    (test,) = read_manifest(text, environ).tests
     return test

@@ -1,4 +1,4 @@
-"""The limits of a manifest, at their edges, and what it costs to find that one is passed."""
+"""Limits of a manifest at their edges and with hostile files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from autonoma_ci.models import MAX_VALUE_CHARS
 from autonoma_ci.planning import plan
 from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError
 from autonoma_ci.yaml_subset.parser import MAX_YAML_DEPTH, MAX_YAML_NODES, parse_yaml
-from tests.manifest.reading import problems, read
+from tests.manifest.reading import collect_errors, read_manifest
 from tests.support.processor import processor_seconds
 
 ROOT = Path(__file__).parents[2]
 MEBIBYTE = 1024 * 1024
-# Of the processor. Each takes about one on a fast machine, and without its bound minutes, or all memory.
+# Processor time. Each needs about 1 s on a fast machine. Without its limit, it needs minutes or all memory.
 SECONDS = 20
 
 
@@ -28,22 +28,25 @@ def nested(levels: int) -> str:
     return "a: " + "[" * (levels - 2) + "x" + "]" * (levels - 2)
 
 
-def test_twenty_levels_are_read_and_one_more_is_not() -> None:
+def test_nesting_limit_is_20_levels() -> None:
+    """Twenty levels are accepted and the next one is an error."""
     assert not parse_yaml(nested(MAX_YAML_DEPTH), "").errors
     assert [p.message for p in parse_yaml(nested(MAX_YAML_DEPTH + 1), "").errors] == [
         "nested more than 20 levels deep: flatten it"
     ]
 
 
-def test_an_alias_brings_its_own_levels() -> None:
-    """What is deep only once it is expanded is as deep as what is written out."""
+def test_alias_adds_its_own_levels() -> None:
+    """Nesting counts the same with an alias as without one."""
     half = "a: &a " + "[" * 11 + "x" + "]" * 11
     assert not parse_yaml(f"{half}\nb: " + "[" * 7 + "*a" + "]" * 7, "").errors
     assert "levels deep" in parse_yaml(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").errors[0].message
 
 
 @pytest.mark.parametrize(("written", "levels"), [("x", 1), ("[]", 1), ("{}", 1), ("[x]", 2), ("{k: x}", 2)])
-def test_an_alias_may_go_as_deep_as_what_it_stands_for(written: str, levels: int) -> None:
+def test_alias_depth_is_limited_too(written: str, levels: int) -> None:
+    """An alias can be nested as deep as the value that it repeats."""
+
     def told(around: int) -> list[str]:
         return [p.message for p in parse_yaml(f"a: &a {written}\nb: " + "[" * around + "*a" + "]" * around, "").errors]
 
@@ -51,14 +54,15 @@ def test_an_alias_may_go_as_deep_as_what_it_stands_for(written: str, levels: int
     assert told(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
 
 
-def test_what_is_merged_counts_once_more() -> None:
-    """The place is that of the merge which is one too many."""
+def test_merged_entries_count_toward_limit() -> None:
+    """The error has the position of the merge that exceeds the limit."""
     many = "a: &a {" + ",".join(f"k{n}: x" for n in range(900)) + "}\nb:\n" + "- {<<: *a}\n" * 55
     assert [(p.line, p.column) for p in parse_yaml(many, "").errors] == [(57, 4)]
     assert not parse_yaml(many.removesuffix("- {<<: *a}\n"), "").errors
 
 
-def test_a_text_is_at_most_64_kib_long() -> None:
+def test_text_limit_is_64_kib() -> None:
+    """A longer text is an error with its position."""
     longest = "x" * MAX_VALUE_CHARS
     assert parse_yaml(f"a: {longest}", "").tree == {"a": longest}
     assert [(p.message, p.line, p.column) for p in parse_yaml(f"b: c\na: {longest}x", "").errors] == [
@@ -66,7 +70,8 @@ def test_a_text_is_at_most_64_kib_long() -> None:
     ]
 
 
-def test_that_there_are_more_problems_is_told_of_the_file() -> None:
+def test_error_limit_names_the_file() -> None:
+    """The error about the limit has the name of the file."""
     document = Document("m.yml")
     for _ in range(MAX_ERRORS - 1):
         document.add_error((), "wrong")
@@ -77,8 +82,8 @@ def test_that_there_are_more_problems_is_told_of_the_file() -> None:
     assert [problem.file for text in ("\0", "[") for problem in parse_yaml(text, "m.yml").errors] == ["m.yml"] * 2
 
 
-def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
-    """A mapping, a list and each entry count one; what an alias stands for counts again."""
+def test_entry_limit_is_100000() -> None:
+    """Each mapping, list and entry counts as one, and an alias counts again."""
     assert not parse_yaml("a: [" + "x," * (MAX_YAML_NODES - 2) + "]", "").errors
     assert parse_yaml("a: [" + "x," * (MAX_YAML_NODES - 1) + "]", "").errors
     half = "a: &a [" + "x," * (MAX_YAML_NODES // 2 - 2) + "]\nb: "
@@ -131,17 +136,17 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_hostile_files_cost_little(name: str) -> None:
-    """Whoever may change the manifest can't stop the machine with it."""
+def test_hostile_files_take_bounded_time(name: str) -> None:
+    """An author of a manifest cannot block the machine with it."""
     text = BOMBS[name]
-    assert processor_seconds(lambda: problems(text), SECONDS) < SECONDS
+    assert processor_seconds(lambda: collect_errors(text), SECONDS) < SECONDS
 
 
 def test_hostile_files_need_little_memory() -> None:
-    """Those that multiply stay within what a small container has."""
+    """Files with repeated aliases stay below 400 MiB."""
     names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
-    code = f"from tests.manifest import test_bounds as t\nfor name in {names}:\n    t.problems(t.BOMBS[name])\n"
-    # Not getrusage: that counts what the process it was started from, pytest, has used up to then.
+    code = f"from tests.manifest import test_bounds as t\nfor name in {names}:\n    t.collect_errors(t.BOMBS[name])\n"
+    # Not getrusage, because it includes the memory of the parent process (pytest) at the fork.
     code += (
         "import pathlib, re\nprint(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     )
@@ -149,11 +154,11 @@ def test_hostile_files_need_little_memory() -> None:
     assert int(ran.stdout) / 1024 < 400, "MiB"
 
 
-def test_a_matrix_of_aliases_is_not_expanded() -> None:
-    """A few hundred kilobytes could ask for millions of runs; they are counted, not made."""
+def test_matrix_of_aliases_is_not_expanded() -> None:
+    """Millions of runs from a small file are counted and rejected."""
     axis = "&m { A: [" + "x," * 30 + "], B: [" + "y," * 33 + "] }"
     tests = "".join(f"- {{ id: t{n}, matrix: *m }}\n" for n in range(1200))
-    manifest = read(f"tests:\n- {{ id: t, matrix: {axis} }}\n{tests}")
+    manifest = read_manifest(f"tests:\n- {{ id: t, matrix: {axis} }}\n{tests}")
 
     def refuse() -> None:
         with pytest.raises(InputError, match="more than 20,000 runs: split it"):
@@ -163,9 +168,9 @@ def test_a_matrix_of_aliases_is_not_expanded() -> None:
 
 
 def test_defaults_of_many_runs_are_counted() -> None:
-    """Each run has the defaults too: thousands of runs with thousands of variables are refused."""
+    """Thousands of runs with thousands of default variables are rejected."""
     defaults = ",".join(f"A{n}: x" for n in range(20_000))
-    manifest = read(
+    manifest = read_manifest(
         f"defaults: {{variables: {{{defaults}}}}}\ntests: [" + ",".join(f"t{n}" for n in range(20_000)) + "]"
     )
 
@@ -176,10 +181,12 @@ def test_defaults_of_many_runs_are_counted() -> None:
     assert processor_seconds(refuse, SECONDS) < SECONDS
 
 
-def test_what_the_environment_multiplies_is_bounded() -> None:
-    """A short word that stands for a long one can't fill the memory."""
+def test_interpolated_text_is_limited() -> None:
+    """A short reference to a long value cannot fill the memory."""
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{A: '{'${LONG}' * 100} {n}'}}}}\n" for n in range(4000))
-    assert problems(text, {"LONG": "x" * 2000}) == ["85:23: too much to fill in: use fewer ${...}, or shorter values"]
+    assert collect_errors(text, {"LONG": "x" * 2000}) == [
+        "85:23: too much to fill in: use fewer ${...}, or shorter values"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -193,26 +200,27 @@ def test_what_the_environment_multiplies_is_bounded() -> None:
     ],
     ids=["groups", "aliases of a group", "names", "long names", "long names in camel case"],
 )
-def test_many_references_are_read_in_bounded_time(text: str) -> None:
-    """Each is compared with the rules for secrets, and with the option allow-env."""
+def test_many_references_take_bounded_time(text: str) -> None:
+    """Each reference is compared with the secret rules and with allow-env."""
 
     def load() -> None:
         with suppress(InputError):
-            read(text, {"A": "x"}, allowed=("N*_*N*[0-9]", "A", "*?*?*?Z"))
+            read_manifest(text, {"A": "x"}, allowed=("N*_*N*[0-9]", "A", "*?*?*?Z"))
 
     assert processor_seconds(load, SECONDS) < SECONDS
 
 
-def test_the_first_thousand_problems_are_told() -> None:
-    """Nobody reads more, and the last line says that there are more."""
-    told = problems("tests: [" + "é," * 2000 + "]")
+def test_error_list_stops_at_1000() -> None:
+    """After 1,000 errors, one line says that there are more."""
+    told = collect_errors("tests: [" + "é," * 2000 + "]")
     assert len(told) == 1001
     assert told[0] == "there are more problems: the first 1,000 are told"
 
 
-def test_a_matrix_of_a_thousand_is_taken_and_a_larger_one_is_told() -> None:
+def test_matrix_limit_is_1000_combinations() -> None:
+    """A larger matrix is an error with its position."""
     axis = "[" + "x," * 10 + "]"
-    assert len(read(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}}}").tests) == 1
-    assert problems(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}, D: [x, y]}}") == [
+    assert len(read_manifest(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}}}").tests) == 1
+    assert collect_errors(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}, D: [x, y]}}") == [
         "3:3: more than 1,000 combinations: split it"
     ]

@@ -1,4 +1,4 @@
-"""The line with a caret: it points at the right column, and shows no value of a variable."""
+"""Excerpts of YAML errors point at the column and hide values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from autonoma_ci.yaml_subset.excerpt import build_excerpt
 from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 from autonoma_ci.yaml_subset.parser import parse_yaml
 from tests.commands.invoke import invoke
-from tests.manifest.reading import problems, read
+from tests.manifest.reading import collect_errors, read_manifest
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Each with the letters Q, X and Z only where a value of a variable is, or what was meant as one.
+# The letters Q, X and Z are only in values of variables, or in texts that were meant as values.
 HIDDEN = (
     "tests: [{id: abc, vars: {A: @QXZQXZ}}]",
     "tests: [{id: abc, env {A: QXZ: QXZ}]",
@@ -77,7 +77,8 @@ SHOWN = (
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
+def test_excerpt_hides_values(text: str) -> None:
+    """An excerpt shows no character of a variable's value."""
     found = parse_yaml(text, "m.yml").errors
     assert found
     for problem in found:
@@ -88,8 +89,8 @@ def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
-    """Not even how long the texts are; `variables` comes from a secret of the CI system."""
+def test_excerpt_of_option_hides_all_text(text: str) -> None:
+    """An option such as `variables` can be a secret, so its text has no length either."""
     for found in (parse_yaml_mapping(text)[1], parse_option_yaml(text).errors):
         for problem in found:
             assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])
@@ -97,7 +98,8 @@ def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "line"), SHOWN)
-def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
+def test_excerpt_shows_public_text(text: str, line: str) -> None:
+    """Text that reports show is also visible in excerpts."""
     [problem] = parse_yaml(text, "m.yml").errors
     assert problem.excerpt[0] == line
 
@@ -118,13 +120,14 @@ def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
         ("version: '" + "x" * 100 + ": b", ":", ("   1 | …" + "x" * 35 + ": b", "     | " + " " * 36 + "^")),
     ],
 )
-def test_caret_is_below_its_character(text: str, character: str, expected: tuple[str, str]) -> None:
-    """Also with wide, combining and control characters, tabs and long lines."""
+def test_caret_points_at_its_character(text: str, character: str, expected: tuple[str, str]) -> None:
+    """Wide, combining and control characters, tabs and long lines keep the column."""
     assert build_excerpt([text], 0, text.rindex(character), is_secret=False) == expected
 
 
 @given(st.lists(st.text("tests:idname{}[]-'\" \t\x1b\u7d50\u0301#|", max_size=200), max_size=4), st.data())
-def test_excerpt_of_any_text_fits_a_terminal(lines: list[str], data: st.DataObject) -> None:
+def test_any_excerpt_fits_terminal(lines: list[str], data: st.DataObject) -> None:
+    """An excerpt has two short lines without control characters."""
     line = data.draw(st.integers(-1, 4))
     column = data.draw(st.integers(-1, 220))
     found = build_excerpt(lines, line, column, is_secret=data.draw(st.booleans()))
@@ -136,25 +139,28 @@ def test_excerpt_of_any_text_fits_a_terminal(lines: list[str], data: st.DataObje
 
 
 @pytest.mark.parametrize("piece", ["x", "\u0301", "\u7d50", "[", "a: b ", "'", " ", "- ", "id: ", "\\", '"\\'])
-def test_hostile_lines_are_shown_in_linear_time(piece: str) -> None:
+def test_hostile_lines_take_linear_time(piece: str) -> None:
+    """An excerpt of a very long line takes bounded time."""
     lines = ["tests:", f"  - id: {piece * 200_000}", f"    name: {piece * 200_000}: x"]
     seconds = processor_seconds(lambda: build_excerpt(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
     assert seconds < 10.0
 
 
 @pytest.mark.parametrize("lines", ["  y\n" * 1_000_000, "  " + "y [" * 1_000_000 + "\n"], ids=["many", "long"])
-def test_excerpts_below_hostile_lines_take_linear_time(lines: str) -> None:
+def test_excerpts_below_hostile_lines_are_fast(lines: str) -> None:
     """Each excerpt reads the lines before it."""
     text = f"x-a:\n{lines}tests:\n" + "  - !a b\n" * 10
     assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 10.0) < 10.0
 
 
-def test_excerpts_of_one_hostile_line_take_linear_time() -> None:
+def test_excerpts_of_one_line_take_bounded_time() -> None:
+    """Many errors in one very long line take bounded time."""
     text = "tests:\n" + " a\u2028" * 800_000
     assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 2.0) < 2.0
 
 
-def test_a_file_full_of_problems_has_ten_excerpts() -> None:
+def test_excerpts_stop_at_ten() -> None:
+    """Only the first ten errors of a file have an excerpt."""
     found = parse_yaml("tests: [" + "!a b, " * 500 + "]", "m.yml").errors
     assert sum(bool(problem.excerpt) for problem in found) == 10
 
@@ -176,8 +182,9 @@ def test_a_file_full_of_problems_has_ten_excerpts() -> None:
         ("tests:\n- id: a\n  matrix: {A: 'b, c'}\n", "3:12: 'A' must be a list: write several values as [A, B]"),
     ],
 )
-def test_each_mistake_has_its_cure(text: str, says: str) -> None:
-    [found] = problems(text)
+def test_mistake_has_its_suggestion(text: str, says: str) -> None:
+    """The message of each common mistake says what to change."""
+    [found] = collect_errors(text)
     assert found.startswith(says)
 
 
@@ -191,20 +198,22 @@ def test_each_mistake_has_its_cure(text: str, says: str) -> None:
         ("variables:\n  A: |\n    <<<<<<< s3cret\n <<<<<<<\nx\n", ""),
     ],
 )
-def test_marks_of_a_line_are_shown(text: str, shown: str) -> None:
-    """They hold no value, and without them nobody knows which line is meant."""
+def test_markers_are_shown(text: str, shown: str) -> None:
+    """Merge conflict and document markers hold no value, so excerpts show them."""
     [found] = parse_yaml(text, "m.yml").errors
     assert not shown or found.excerpt[0] == shown
     assert "s3cret" not in "".join(found.excerpt)
 
 
-def test_a_single_word_is_a_list_of_one() -> None:
-    [test] = read("tests:\n- {id: a, groups: smoke, matrix: {A: -1, B: '${NOPE:-b c}'}}").tests
+def test_single_text_becomes_list() -> None:
+    """A text in place of a list is a list with one entry."""
+    [test] = read_manifest("tests:\n- {id: a, groups: smoke, matrix: {A: -1, B: '${NOPE:-b c}'}}").tests
     assert test.groups == ["smoke"]
     assert test.matrix == {"A": ["-1"], "B": ["b c"]}
 
 
-def test_validate_shows_the_line_with_a_caret(tmp_path: Path) -> None:
+def test_validate_prints_line_and_caret(tmp_path: Path) -> None:
+    """The command validate prints the excerpt below the error."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: abc\n    name: Checkout: pay\n", encoding="utf-8")
     ended = invoke(tmp_path, "validate")
     assert ended.code == 2
@@ -213,8 +222,8 @@ def test_validate_shows_the_line_with_a_caret(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "validate"])
 @pytest.mark.parametrize("system", ["GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS"])
-def test_annotation_names_the_file_from_the_root(command: str, system: str, tmp_path: Path) -> None:
-    """A `run:` step can have a `working-directory`. GitHub shows annotations by the path in the repository."""
+def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path) -> None:
+    """GitHub expects paths from the repository root, also with a working-directory."""
     (tmp_path / "e2e, a").mkdir()
     (tmp_path / "e2e, a/autonoma.yml").write_text("tests:\n  - nmae: a\n", encoding="utf-8")
     environ = {system: "true", "GITHUB_WORKSPACE": str(tmp_path)}
@@ -238,7 +247,8 @@ def test_annotation_names_the_file_from_the_root(command: str, system: str, tmp_
         ("{root}/../outside.yml", "{root}/../outside.yml"),
     ],
 )
-def test_annotation_names_a_file_elsewhere(path: str, named: str, tmp_path: Path) -> None:
+def test_annotation_path_outside_step_folder(path: str, named: str, tmp_path: Path) -> None:
+    """A file outside the working directory has its path from the root if possible."""
     root = tmp_path / "root"
     (root / "e2e/sub").mkdir(parents=True)
     for file in ("other.yml", "e2e/autonoma.yml", "../outside.yml"):
@@ -248,7 +258,8 @@ def test_annotation_names_a_file_elsewhere(path: str, named: str, tmp_path: Path
     assert f"::error file={named.format(root=root)},line=2,col=5::{given}:2:5: unknown key" in ended.err
 
 
-def test_a_wrong_variable_of_the_step_has_a_caret() -> None:
+def test_option_error_has_caret() -> None:
+    """An error in the option variables has an excerpt."""
     with pytest.raises(InputError) as refused:
         parse_variables("A: QXZ\nB: 'QXZ")
     [problem] = refused.value.diagnostics

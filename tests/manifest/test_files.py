@@ -1,4 +1,4 @@
-"""What stands where a manifest should: any kind of file, in a checkout that somebody else may have written."""
+"""Files of any kind in place of a manifest."""
 
 from __future__ import annotations
 
@@ -26,50 +26,53 @@ def read(path: str, folder: Path) -> Manifest:
 
 
 def refused(path: str, folder: Path) -> str:
-    """Return what is said of a path that is no manifest."""
+    """Return the error for a path that is no manifest."""
     with pytest.raises(InputError) as caught:
         read(path, folder)
     (problem,) = caught.value.diagnostics
     return str(problem)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
     assert refused("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
 
 
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
-def test_a_folder_is_no_manifest(path: str, tmp_path: Path) -> None:
+def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     assert "is a folder: give the path of a YAML file" in refused(path, tmp_path)
 
 
-def test_a_file_on_the_way_is_no_folder(tmp_path: Path) -> None:
+def test_file_as_parent_is_rejected(tmp_path: Path) -> None:
+    """A path below a file is an error."""
     (tmp_path / "a.yml").write_text("tests: [a]")
     assert "can't be read (Not a directory)" in refused("a.yml/b.yml", tmp_path)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 3000])
-def test_a_text_that_is_no_path(path: str, tmp_path: Path) -> None:
+def test_invalid_path_is_rejected(path: str, tmp_path: Path) -> None:
     assert "can't be read" in refused(path, tmp_path)
 
 
-def test_a_text_with_a_nul_is_not_a_path(tmp_path: Path) -> None:
+def test_path_with_nul_is_rejected(tmp_path: Path) -> None:
     assert refused("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
 
 
-def test_a_file_larger_than_any_memory_is_refused_at_once(tmp_path: Path) -> None:
+def test_huge_file_is_rejected_at_once(tmp_path: Path) -> None:
+    """The size is checked before the file is read."""
     with (tmp_path / "m.yml").open("wb") as stream:
         stream.truncate(1 << 43)
     assert refused("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
 
 
-def test_a_path_is_told_up_to_a_length(tmp_path: Path) -> None:
+def test_long_path_is_shortened(tmp_path: Path) -> None:
+    """Errors show at most 200 characters of a path."""
     for path, shown in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
         assert refused(path, tmp_path).startswith(f"{shown}: there is no such file")
 
 
-def test_a_pipe_or_a_device_is_never_waited_for(tmp_path: Path) -> None:
-    """A named pipe in a checkout must not hang the job, and an endless device must not fill its memory."""
+def test_special_files_are_never_opened(tmp_path: Path) -> None:
+    """A pipe must not block the job and a device must not fill its memory."""
     os.mkfifo(tmp_path / "pipe.yml")
     assert "is not a regular file" in refused("pipe.yml", tmp_path)
     assert "is not a regular file" in refused("/dev/zero", tmp_path)
@@ -79,14 +82,15 @@ def test_a_pipe_or_a_device_is_never_waited_for(tmp_path: Path) -> None:
         assert "can't be read" in refused("socket.yml", tmp_path)
 
 
-def test_a_pipe_with_the_default_name_is_refused_by_the_command(tmp_path: Path) -> None:
+def test_default_manifest_pipe_is_rejected(tmp_path: Path) -> None:
+    """The command rejects a pipe that has the default name of the manifest."""
     os.mkfifo(tmp_path / "autonoma.yml")
     ended = invoke(tmp_path, environ=CREDENTIALS)
     assert (ended.code, ended.errors) == (2, ["autonoma.yml: is not a regular file: give the path of a YAML file"])
 
 
-def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_path: Path) -> None:
-    """A pull request can't make a file of the runner show in the log by linking to it."""
+def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
+    """A pull request cannot show a file of the runner through a symbolic link."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (tmp_path / "outside.yml").write_text("tests: [outside]")
@@ -121,20 +125,22 @@ def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_pat
         (b"#" * (MAX_YAML_BYTES + 1), "is larger than 4 MiB: split it"),
     ],
 )
-def test_what_is_no_text_is_said(data: bytes, says: str, tmp_path: Path) -> None:
+def test_non_yaml_content_is_rejected(data: bytes, says: str, tmp_path: Path) -> None:
+    """Binary data, other encodings and empty files have their own messages."""
     (tmp_path / "m.yml").write_bytes(data)
     assert says in refused("m.yml", tmp_path)
 
 
-def test_a_file_in_another_encoding_is_told_in_these_words(tmp_path: Path) -> None:
+def test_invalid_utf8_error_has_position(tmp_path: Path) -> None:
+    """The message about the encoding has a line and a column."""
     (tmp_path / "m.yml").write_bytes(b"\xff")
     assert refused("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_line_ends_and_a_byte_order_mark_make_no_difference(encoding: str, end: str, tmp_path: Path) -> None:
-    """Editors of every system are fine, and positions count as they do."""
+def test_line_ends_and_bom_are_ignored(encoding: str, end: str, tmp_path: Path) -> None:
+    """Positions count lines and columns as editors do."""
     lines = ["tests:", "  - id: a", "    name: Ä", "    variables: {A: b}", ""]
     line = len(lines) + 2
     (tmp_path / "m.yml").write_bytes(end.join(lines).encode(encoding))
@@ -152,7 +158,8 @@ def test_four_mebibytes_are_read(tmp_path: Path) -> None:
     assert read("m.yml", tmp_path).tests[0].id == "a"
 
 
-def test_the_default_is_yml_before_yaml_and_only_without_ids(tmp_path: Path) -> None:
+def test_default_manifest_prefers_yml(tmp_path: Path) -> None:
+    """The default manifest is read only without ids, and yml wins over yaml."""
     (tmp_path / "autonoma.yaml").write_text("tests: [from-yaml]")
     assert "test from-yaml\n" in invoke(tmp_path, "--dry-run").out
     (tmp_path / "autonoma.yml").write_text("tests: [from-yml]")

@@ -1,4 +1,4 @@
-"""Texts that come from `${NAME}`: values, which nothing shows but ids."""
+"""Values from `${NAME}` stay hidden except in ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autonoma_ci.planning import plan
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
-from tests.manifest.reading import problems, read
+from tests.manifest.reading import collect_errors, read_manifest
 from tests.report.reports import report
 from tests.support.job import run_job
 
@@ -30,8 +30,8 @@ CONTEXT = BuildContext("github", branch="feature/cart", change_number="7")
 
 
 def label(name: str, environ: dict[str, str]) -> str:
-    """Return what reports call a run that has this name in the manifest."""
-    manifest = read(f"tests: [{{id: a, name: {json.dumps(name)}}}]", environ, CONTEXT)
+    """Return the label in reports of a run with this name in the manifest."""
+    manifest = read_manifest(f"tests: [{{id: a, name: {json.dumps(name)}}}]", environ, CONTEXT)
     return plan.build_plan(Settings(), manifest).requests[0].display_name
 
 
@@ -53,24 +53,24 @@ def test_name_shows_the_reference(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tests", "folders", "tags"])
-def test_names_of_every_kind_show_the_reference(kind: str) -> None:
-    """Aliases and merge keys are no way around it."""
+def test_entry_names_show_the_reference(kind: str) -> None:
+    """Aliases and merge keys show the reference too."""
     text = f"x: &n {{name: '${{A}}'}}\n{kind}: [{{id: a, <<: *n}}, {{id: b, name: &v '${{A}}'}}, {{id: c, name: *v}}]"
-    assert problems(text, {"A": "sentinel"}) == [
+    assert collect_errors(text, {"A": "sentinel"}) == [
         (
             "1:1: unknown key 'x': use application_versions, defaults, folders, run_on_latest, tags, tests, version, "
             "or begin it with 'x-' to have it ignored"
         )
     ]
     text = f"{kind}:\n- &n {{id: a, name: &v '${{A}}'}}\n- {{<<: *n, id: b}}\n- {{id: c, name: *v}}"
-    requests = plan.build_plan(Settings(), read(text, {"A": "sentinel"})).requests
+    requests = plan.build_plan(Settings(), read_manifest(text, {"A": "sentinel"})).requests
     assert [(run.id, run.name) for run in requests] == [("a", "${A}"), ("b", "${A}"), ("c", "${A}")]
 
 
-def test_variable_and_axis_that_are_called_name_are_sent() -> None:
-    """Only the name of an entry is shown, so only there stands the reference."""
+def test_variables_named_like_keys_are_sent() -> None:
+    """Only the name of an entry shows the reference in place of the value."""
     text = "tests: [{id: a, variables: {name: '${A}', groups: '${A}'}, matrix: {id: ['${A}']}}]"
-    (run,) = plan.build_plan(Settings(), read(text, {"A": "value"})).requests
+    (run,) = plan.build_plan(Settings(), read_manifest(text, {"A": "value"})).requests
     assert run.variables == {"name": "value", "groups": "value", "id": "value"}
 
 
@@ -79,18 +79,18 @@ GROUPS = "tests: [{id: a, groups: ['${TEAM}', smoke]}, {id: b, groups: ['x-${TEA
 
 def grouped() -> Manifest:
     """Return a manifest whose groups come from the environment."""
-    return read(GROUPS, {"TEAM": "sentinel"}, CONTEXT)
+    return read_manifest(GROUPS, {"TEAM": "sentinel"}, CONTEXT)
 
 
 @pytest.mark.parametrize(("group", "ids"), [("sentinel", ["a"]), ("smoke", ["a"]), ("x-sentinel-7", ["b"])])
-def test_groups_option_selects_by_value(group: str, ids: list[str]) -> None:
-    """The reference is for readers, the value for the option."""
+def test_groups_option_matches_values(group: str, ids: list[str]) -> None:
+    """Reports show the reference and the option compares the value."""
     assert [run.id for run in plan.build_plan(Settings(groups=(group,)), grouped()).requests] == ids
 
 
 @pytest.mark.parametrize("group", ["sentine", "sentinell", "Sentinel", "${TEAM}", "x-sentinel-8", "other"])
-def test_unknown_group_is_told_without_a_value(group: str) -> None:
-    """Neither the list of groups nor a hint shows a value, or that one is near."""
+def test_unknown_group_error_hides_values(group: str) -> None:
+    """Neither the list of groups nor a suggestion reveals a value."""
     with pytest.raises(InputError) as refused:
         plan.build_plan(Settings(groups=(group,)), grouped())
     assert "sentinel" not in str(refused.value).replace(f"'{group}'", "")
@@ -98,28 +98,23 @@ def test_unknown_group_is_told_without_a_value(group: str) -> None:
         plan.build_plan(Settings(groups=("other",)), grouped())
 
 
-def test_group_that_is_also_stated_is_shown() -> None:
-    """What the manifest states is no value, even if a variable has it too."""
-    manifest = read("tests: [{id: a, groups: ['${TEAM}']}, {id: b, groups: [web]}]", {"TEAM": "web"})
+def test_group_written_in_manifest_is_shown() -> None:
+    """A literal text of the manifest is no value, even if a variable has the same text."""
+    manifest = read_manifest("tests: [{id: a, groups: ['${TEAM}']}, {id: b, groups: [web]}]", {"TEAM": "web"})
     assert len(plan.build_plan(Settings(groups=("web",)), manifest).requests) == 2
     with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, web"):
         plan.build_plan(Settings(groups=("zzz",)), manifest)
 
 
-def test_plan_has_the_parts_of_values() -> None:
-    """Each text of the environment is one, but in ids. Facts of the build and defaults are none."""
+def test_plan_lists_parts_of_values() -> None:
+    """Parts are texts of the environment, without ids, build facts and defaults."""
     text = (
         "defaults: {variables: {X: 'a ${A:-no}', Y: '${ci.branch}${UNSET:-no}'}}\n"
         "tests: [{id: '${I}', name: '${N}', groups: ['g${G}'], matrix: {M: ['${M}-${ci.change}', '${EMPTY}']}}]"
     )
     environ = {"A": "sentinel-a", "I": "sentinel-i", "N": "sentinel-n", "G": "sentinel-g", "M": "sentinel-m"}
-    made = plan.build_plan(Settings(), read(text, {**environ, "EMPTY": ""}, CONTEXT))
-    assert [part.reveal() for part in made.environment_texts] == [
-        "sentinel-a",
-        "sentinel-g",
-        "sentinel-m",
-        "sentinel-n",
-    ]
+    made = plan.build_plan(Settings(), read_manifest(text, {**environ, "EMPTY": ""}, CONTEXT))
+    assert [part.reveal() for part in made.environment_texts] == ["sentinel-a", "sentinel-g", "sentinel-m", "sentinel-n"]
     assert "sentinel-a" not in repr(made)
 
 
@@ -134,22 +129,22 @@ def test_plan_has_the_parts_of_values() -> None:
         ("$$", set()),
     ],
 )
-def test_value_of_facts_alone_is_no_secret(value: str, facts: set[str]) -> None:
-    """The same text as a value of its own, of a manifest or an option, is one."""
+def test_build_facts_are_not_secret(value: str, facts: set[str]) -> None:
+    """The same text from another source is a value."""
     text = f"tests: [{{id: a, variables: {{V: '{value}'}}}}"
     environ = {"A": "feature/cart"}
-    assert plan.build_plan(Settings(), read(f"{text}]", environ, CONTEXT)).ci_values == facts
+    assert plan.build_plan(Settings(), read_manifest(f"{text}]", environ, CONTEXT)).ci_values == facts
     for other in ("feature/cart", "${A}"):
         more = f"{text}, {{id: b, matrix: {{M: ['{other}', feature/cart7]}}}}]"
-        assert plan.build_plan(Settings(), read(more, environ, CONTEXT)).ci_values == set()
+        assert plan.build_plan(Settings(), read_manifest(more, environ, CONTEXT)).ci_values == set()
     options = Settings(variables={f"F{number}": fact for number, fact in enumerate(facts)})
-    assert plan.build_plan(options, read(f"{text}]", environ, CONTEXT)).ci_values == set()
+    assert plan.build_plan(options, read_manifest(f"{text}]", environ, CONTEXT)).ci_values == set()
 
 
-def test_manifest_shows_no_value_in_its_repr() -> None:
-    """A traceback or a debug log prints it."""
+def test_manifest_repr_hides_values() -> None:
+    """Tracebacks and debug logs print the repr."""
     text = "tests: [{id: a, name: '${A}', groups: ['${A}'], variables: {V: '${A}'}, matrix: {M: ['${A}']}}]"
-    assert "sentinel" not in f"{read(text, {'A': 'sentinel'})!r} {read(text, {'A': 'sentinel'})}"
+    assert "sentinel" not in f"{read_manifest(text, {'A': 'sentinel'})!r} {read_manifest(text, {'A': 'sentinel'})}"
 
 
 # No other text has eight of these in a row.
@@ -176,7 +171,7 @@ MISTAKES = (
 
 
 def written(number: int, name: str, group: str, value: str, mistake: str) -> str:
-    """Return an entry of a manifest; the mistake takes the place of one key, or is a key of its own."""
+    """Return an entry of a manifest whose mistake replaces one key or adds one."""
     fields = {"id": f"t{number}", "name": json.dumps(name), "groups": json.dumps([group])}
     fields |= {"variables": json.dumps({"V": value}), "matrix": json.dumps({"M": [name, "x", group]})}
     key, _, text = mistake.partition(": ")
@@ -193,11 +188,11 @@ def written(number: int, name: str, group: str, value: str, mistake: str) -> str
 @example([("${A}", "${A}", "${A}", "")], "QXZQXZQXZ", "ZXQZXQZXQ")
 @example([("${A}", "${A}", "${A}", mistake) for mistake in MISTAKES], "QXZQXZQXZ", "ZXQZXQZXQ")
 def test_no_text_shows_a_value(entries: list[tuple[str, str, str, str]], one: str, other: str) -> None:
-    """No plan line, error, label, group or text of the record has eight characters of a value."""
+    """Plans, errors, labels, groups and results.json have no eight characters of a value."""
     text = "\n".join(["tests:", *(written(number, *entry) for number, entry in enumerate(entries)), "- last"])
     texts = []
     try:
-        manifest = read(text, {"A": one, "B": other}, CONTEXT)
+        manifest = read_manifest(text, {"A": one, "B": other}, CONTEXT)
         texts += [repr(manifest), *(group for entry in manifest.entries for group in entry.groups)]
         made = plan.build_plan(Settings(), manifest)
         outcomes = tuple(map(RunResult, made.requests))
@@ -213,8 +208,8 @@ def test_no_text_shows_a_value(entries: list[tuple[str, str, str, str]], one: st
     ]
 
 
-def test_whole_job_shows_no_value(tmp_path: Path) -> None:
-    """Log, outputs, summary, record, JUnit and page show the reference in place of the value."""
+def test_job_output_hides_values(tmp_path: Path) -> None:
+    """Log, outputs, summary, results.json, JUnit and page show the reference."""
     (tmp_path / "autonoma.yml").write_text(
         "tests:\n- {id: one, name: 'Pays on ${BRANCH}', groups: ['${TEAM}'], variables: {V: '${BRANCH}'}}\n"
         "- {id: sandbox-fails, name: 'Fails on ${BRANCH:-x}', groups: ['${TEAM}'], matrix: {M: ['${BRANCH}', b]}}\n",
@@ -239,8 +234,8 @@ def test_whole_job_shows_no_value(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_dry_run_and_validate_show_no_value(tmp_path: Path) -> None:
-    """Both print what a reader of the log of a pull request sees."""
+def test_validate_and_dry_run_hide_values(tmp_path: Path) -> None:
+    """Readers of a pull request can see the output of both commands."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, name: 'On ${A}', groups: ['${A}']}]", "utf-8")
     for argv in (
         ("validate",),

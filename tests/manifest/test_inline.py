@@ -1,4 +1,4 @@
-"""Application versions that an option gives as YAML or JSON."""
+"""Application versions and variables as YAML or JSON in options."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it
         '[{"application-id": "a", "version-id": "007"}, {"application_id": "a", "version_id": "b"}]',
     ],
 )
-def test_a_list_in_yaml_or_json_in_both_spellings(text: str) -> None:
-    """Ids are text as written, and one application may have several versions."""
+def test_versions_accept_yaml_and_json(text: str) -> None:
+    """Ids stay text as written, and one application can have several versions."""
     assert parse_application_versions(text) == (AppVersion("a", "007"), AppVersion("a", "b"))
 
 
-def test_an_empty_list_is_no_versions() -> None:
+def test_empty_list_has_no_versions() -> None:
     assert parse_application_versions("[]") == ()
 
 
@@ -58,7 +58,8 @@ def test_an_empty_list_is_no_versions() -> None:
         ),
     ],
 )
-def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[str]) -> None:
+def test_all_version_errors_have_lines(text: str, problems: list[str]) -> None:
+    """All errors of an option are reported together."""
     with pytest.raises(InputError) as refused:
         parse_application_versions(text)
     told = [str(problem) for problem in refused.value.diagnostics]
@@ -67,12 +68,12 @@ def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[s
 
 
 @given(st.text("-{}[]:, \nab&*'", max_size=30))
-def test_any_text_is_versions_or_an_input_problem(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     with suppress(InputError):
         assert all(isinstance(version, AppVersion) for version in parse_application_versions(text))
 
 
-def test_a_mapping_is_text_by_name() -> None:
+def test_mapping_values_stay_text() -> None:
     assert parse_yaml_mapping("A: 1.10\nB: ''") == ({"A": "1.10", "B": ""}, [])
 
 
@@ -90,11 +91,13 @@ def test_a_mapping_is_text_by_name() -> None:
         ("A: [b", ["line 1: invalid YAML: bracket '[' without its closing bracket. Close the bracket."]),
     ],
 )
-def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems: list[str]) -> None:
+def test_mapping_errors_have_lines(text: str, problems: list[str]) -> None:
+    """Each error of a mapping starts with its line."""
     assert [str(problem).partition(";")[0] for problem in parse_yaml_mapping(text)[1]] == problems
 
 
-def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
+def test_list_error_has_line() -> None:
+    """An error about a control character starts with its line."""
     told = parse_option_yaml("- \x01").errors
     assert [str(problem) for problem in told] == [f"line 1: {CONTROL}"]
 
@@ -108,12 +111,13 @@ def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
         ("\\\\\\ud83d\\ude81", "\\\U0001f681"),
     ],
 )
-def test_a_character_that_json_writes_in_two_halves_is_one(written: str, text: str) -> None:
+def test_json_surrogate_pair_is_joined(written: str, text: str) -> None:
+    """JSON may write a character as two escaped surrogates."""
     assert parse_yaml_mapping(f'{{"A": "{written}"}}') == ({"A": text}, [])
 
 
-def test_line_of_an_option_is_no_line_of_a_file() -> None:
-    """An annotation would point to a file that does not exist. The line with a caret shows no value."""
+def test_option_line_is_not_a_file_line() -> None:
+    """An annotation would point to a file that does not exist."""
     with pytest.raises(InputError) as refused:
         parsers.parse_variables("NAME: sentinel: x")
     [problem] = refused.value.diagnostics

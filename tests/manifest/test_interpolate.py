@@ -1,4 +1,4 @@
-"""`${...}`: the environment and the build's facts, and never a credential."""
+"""Interpolation of environment variables and build facts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
 
 
 def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, checking: bool = False) -> str:
-    """Return what a variable's value becomes."""
+    """Return the interpolated value of a variable."""
     (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
     manifest = load_manifest("m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), checking))
     return manifest.tests[0].variables["V"]
@@ -47,12 +47,13 @@ def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, checki
         ("no dollar", "no dollar"),
     ],
 )
-def test_a_value_is_filled_in(text: str, expected: str, tmp_path: Path) -> None:
+def test_reference_is_replaced(text: str, expected: str, tmp_path: Path) -> None:
     assert value_of(text, tmp_path) == expected
 
 
 @pytest.mark.parametrize("fact", CI_FIELDS)
-def test_every_fact_of_a_build_has_its_word(fact: str, tmp_path: Path) -> None:
+def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
+    """Each field of the build context has a name in `${ci.*}`."""
     assert value_of(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, CI_FIELDS[fact])
 
 
@@ -72,14 +73,16 @@ def test_every_fact_of_a_build_has_its_word(fact: str, tmp_path: Path) -> None:
         ("${NAME:=x}", "write ${NAME} for a variable, or $$ for a dollar sign"),
     ],
 )
-def test_what_cant_be_filled_in_is_an_error_with_its_place(text: str, says: str, tmp_path: Path) -> None:
+def test_invalid_reference_has_position(text: str, says: str, tmp_path: Path) -> None:
+    """An error about a reference has the position of its value."""
     with pytest.raises(InputError) as caught:
         value_of(text, tmp_path)
     assert str(caught.value).startswith("m.yml:4:7: ")
     assert says in str(caught.value)
 
 
-def test_a_reason_and_a_fact_are_told_up_to_a_length(tmp_path: Path) -> None:
+def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:
+    """Errors show at most 200 characters of a reason and 40 of a name."""
     for length, shown in ((200, "w" * 200), (201, "w" * 199 + "…")):
         with pytest.raises(InputError) as caught:
             value_of(f"${{NOPE:?{'w' * length}}}", tmp_path)
@@ -90,8 +93,8 @@ def test_a_reason_and_a_fact_are_told_up_to_a_length(tmp_path: Path) -> None:
         assert caught.value.diagnostics[0].message.startswith(f"${{ci.{shown}}} is no fact")
 
 
-def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() -> None:
-    """Between the braces of a variable's value may stand a part of a secret."""
+def test_invalid_name_is_hidden_in_values() -> None:
+    """An invalid reference in a variable can hold a part of a secret."""
 
     def told(key: str, text: str) -> list[str]:
         document = parse_yaml(f"{key}: '{text}'", "m.yml")
@@ -107,7 +110,9 @@ def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() 
     assert told("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {cure}"]
 
 
-def test_so_many_places_are_filled_in_and_no_more() -> None:
+def test_reference_limit_counts_places() -> None:
+    """One reference more than the limit is an error."""
+
     def fill(places: int) -> list[str]:
         whole, rest = divmod(places, 30_000)
         document = parse_yaml(
@@ -121,7 +126,9 @@ def test_so_many_places_are_filled_in_and_no_more() -> None:
     assert fill(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
 
 
-def test_so_much_is_filled_in_and_no_more() -> None:
+def test_reference_limit_counts_characters() -> None:
+    """One character more than the limit is an error."""
+
     def fill(length: int) -> list[str]:
         document = parse_yaml("a: ${HALF}\nb: [x, '${HALF}${REST}']", "")
         environ = {"HALF": "x" * (MAX_TEXT_CHARS // 2), "REST": "x" * (length - MAX_TEXT_CHARS)}
@@ -133,13 +140,15 @@ def test_so_much_is_filled_in_and_no_more() -> None:
     assert fill(MAX_TEXT_CHARS + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
 
 
-def test_what_many_aliases_stand_for_is_filled_in_once() -> None:
+def test_alias_is_interpolated_once() -> None:
+    """A value with many aliases counts once toward the limit."""
     document = parse_yaml(f"a: &a '{'$$' * 30_000}'\nb: [{'*a, ' * 10}]", "")
     Interpolator({}, CONTEXT).apply(document)
     assert document.tree == {"a": "$" * 30_000, "b": ["$" * 30_000] * 10}
 
 
-def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_check(tmp_path: Path) -> None:
+def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
+    """A build fact that only CI knows is an error in a run, but not in a check."""
     with pytest.raises(InputError, match="is not known here"):
         value_of("${ci.change}", tmp_path, context=BuildContext())
     assert value_of("${ci.change}", tmp_path, context=BuildContext(), checking=True) == "unknown"
@@ -154,21 +163,22 @@ def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_c
         "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "SEMAPHORE_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY",
     ],
 )  # fmt: skip
-def test_credentials_of_the_job_cant_be_named_whichever_system_it_is(name: str, tmp_path: Path) -> None:
+def test_job_credentials_are_rejected(name: str, tmp_path: Path) -> None:
+    """The manifest cannot read a credential of any CI system."""
     for text in (f"${{{name}}}", f"${{{name}:-x}}"):
         with pytest.raises(InputError, match="holds a credential of this job"):
             value_of(text, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "USER_TOKEN", "MY_API_KEY"])
-def test_what_looks_like_a_secret_is_in_no_name(name: str, tmp_path: Path) -> None:
-    """The reader of a log sees a name, and whoever writes the manifest chooses it."""
+def test_secret_is_rejected_in_names(name: str, tmp_path: Path) -> None:
+    """Logs show names, and the author of a manifest chooses them."""
     (tmp_path / "m.yml").write_text(f"tests: [{{id: a, name: '${{{name}}}'}}]", "utf-8")
     with pytest.raises(InputError, match="looks like a secret"):
         load_manifest("m.yml", str(tmp_path), Interpolator({name: "x"}, CONTEXT))
 
 
-def test_keys_are_left_as_they_are(tmp_path: Path) -> None:
+def test_keys_are_not_interpolated(tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
     manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT))
     assert manifest.tests[0].variables == {"${NAME}": "x"}

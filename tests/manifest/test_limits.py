@@ -1,4 +1,4 @@
-"""A manifest may be anything, and in a pull request by anybody: it is read in bounded time, or refused."""
+"""Hostile manifests are read in bounded time or rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # The examples of a test may share a folder, and a busy machine may take any time to make one.
 UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-# What YAML and a manifest are made of, so that more of it is nearly one.
+# Punctuation and keys of a manifest, so that more examples are almost valid.
 PUNCTUATION = "tests:-[]{}&*!<>|?%@`'\"#,\n \t$idnamegroups01~"
 
 
@@ -33,7 +33,7 @@ def read(data: bytes, folder: Path) -> Manifest:
 
 
 def bomb(levels: int, merge: bool) -> str:
-    """Return a few lines that stand for ten to the power of `levels` entries."""
+    """Return a short text that expands to 10 ** `levels` entries."""
     lines = ["a0: &a0 {x: y}" if merge else "a0: &a0 [x]"]
     for level in range(1, levels):
         aliases = ", ".join([f"*a{level - 1}"] * 10)
@@ -45,7 +45,8 @@ def bomb(levels: int, merge: bool) -> str:
 
 @pytest.mark.parametrize("merge", [True, False], ids=["merge keys", "aliases"])
 @pytest.mark.parametrize("levels", [6, 9, 15])
-def test_a_bomb_is_refused_before_it_goes_off(merge: bool, levels: int) -> None:
+def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
+    """Aliases that expand to many entries are rejected before the expansion."""
     problems = parse_yaml(bomb(levels, merge), "m.yml").errors
     assert [problem.message for problem in problems] == [
         f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file"
@@ -65,12 +66,13 @@ def test_a_bomb_is_refused_before_it_goes_off(merge: bool, levels: int) -> None:
         ("a: " + "9" * 5000 + "\nb: 2024-99-99\nc: !!int x", "a tag"),
     ],
 )
-def test_what_goes_beyond_a_limit_is_said(text: str, says: str) -> None:
+def test_exceeded_limit_has_message(text: str, says: str) -> None:
+    """Each limit of the parser has its own message."""
     assert any(says in problem.message for problem in parse_yaml(text, "m.yml").errors)
 
 
-def test_anchors_aliases_and_merge_keys_work(tmp_path: Path) -> None:
-    """A key of the mapping itself wins over a merged one, wherever it stands; the first merged one wins over others."""
+def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
+    """A key of the mapping itself wins over merged keys, and the first merged key wins."""
     manifest = read(
         b"defaults:\n  variables: &base {A: 1, B: 2}\ntests:\n  - id: &id a\n"
         b"    variables: {B: 3, <<: [*base, {A: 9, C: 4}]}\n  - *id\n",
@@ -82,7 +84,7 @@ def test_anchors_aliases_and_merge_keys_work(tmp_path: Path) -> None:
 
 @settings(deadline=None, suppress_health_check=UNCHECKED)
 @given(data=st.binary(max_size=300) | st.text(PUNCTUATION, max_size=300).map(str.encode))
-def test_any_bytes_are_a_manifest_or_an_error_of_ours(data: bytes, tmp_path: Path) -> None:
+def test_any_bytes_are_parsed_or_rejected(data: bytes, tmp_path: Path) -> None:
     said: list[str] = []
     manifests: list[object] = []
 
@@ -106,6 +108,7 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_chara
 
 @settings(deadline=None, suppress_health_check=UNCHECKED)
 @given(variables=st.dictionaries(names, texts, max_size=5))
-def test_quoted_text_comes_back_as_it_was(variables: dict[str, str], tmp_path: Path) -> None:
+def test_quoted_text_is_unchanged(variables: dict[str, str], tmp_path: Path) -> None:
+    """Any text in double quotes is read back unchanged."""
     data = yaml.safe_dump({"tests": [{"id": "a", "variables": variables}]}, default_style='"', allow_unicode=True)
     assert read(data.encode(), tmp_path).tests[0].variables == variables

@@ -1,13 +1,13 @@
-"""What a manifest means, and what is said of one that means nothing."""
+"""The meaning of a manifest, and the errors of wrong ones."""
 
 from __future__ import annotations
 
 import pytest
 
 from autonoma_ci.manifest.schema import Manifest
-from tests.manifest.reading import one_test, problems, read
+from tests.manifest.reading import collect_errors, read_manifest, read_single_test
 
-# The published example, with what its values are.
+# The published example.
 EXAMPLE = """\
 # yaml-language-server: $schema=autonoma.schema.json
 version: 1
@@ -33,9 +33,9 @@ application_versions:
 """
 
 
-def test_the_example_means_what_it_says() -> None:
-    """The whole of the published manifest arrives, value by value."""
-    manifest = read(EXAMPLE, {"NUMBER": "7"})
+def test_published_example_is_read() -> None:
+    """All values of the published example are read."""
+    manifest = read_manifest(EXAMPLE, {"NUMBER": "7"})
     assert manifest.defaults.application_version_id == "cm7dbowr80042waka7thyjhkq"
     assert manifest.defaults.variables == {"ENVIRONMENT": "staging", "BASE_URL": "https://pr-7.preview.example.com"}
     short, full = manifest.tests
@@ -53,10 +53,10 @@ def test_the_example_means_what_it_says() -> None:
     assert [entry.id[:4] for entry in manifest.entries] == ["g41k", "cm8d", "cm7t", "cm9r"]
 
 
-def test_values_do_not_show_in_the_repr() -> None:
+def test_manifest_repr_hides_values() -> None:
     """A manifest can be printed without the values of its variables."""
     text = "tests: [{id: a, variables: {A: sentinel}, matrix: {B: [sentinel]}}]\ndefaults: {variables: {C: sentinel}}"
-    assert "sentinel" not in repr(read(text))
+    assert "sentinel" not in repr(read_manifest(text))
 
 
 @pytest.mark.parametrize(
@@ -66,41 +66,43 @@ def test_values_do_not_show_in_the_repr() -> None:
         *("true", "nullish", "'null'", '"~"', "''", '"a\\tb"', "=", "<<", "-", "-1", "+1", ".5", "é", "a b  c", "a#b"),
     ],
 )
-def test_scalars_are_text_as_written(written: str) -> None:
-    """No scalar is turned into a number, a date or a truth value on its way to the API."""
+def test_scalars_stay_text(written: str) -> None:
+    """No scalar becomes a number, a date or a boolean."""
     plain = {'"a\\tb"': "a\tb"}.get(written) or written.strip("'\"")
     text = f"id: abc\n    variables:\n      A: {written}\n    matrix:\n      B:\n        - {written}\n"
     if written == "-":
         text = text.replace("- -", "- '-'").replace("A: -", "A: '-'")
-    test = one_test(f"tests:\n  - {text}")
+    test = read_single_test(f"tests:\n  - {text}")
     assert test.variables == {"A": plain}
     assert test.matrix == {"B": [plain]}
 
 
 @pytest.mark.parametrize("number", ["007", "1e5", "12345678901234567890", "1_0"])
-def test_ids_are_text_as_written(number: str) -> None:
-    """An id that looks like a number is still the id that was written."""
-    assert [test.id for test in read(f"tests: [{number}, {{id: {number}}}]").tests] == [number, number]
+def test_ids_stay_text(number: str) -> None:
+    """An id that looks like a number is unchanged."""
+    assert [test.id for test in read_manifest(f"tests: [{number}, {{id: {number}}}]").tests] == [number, number]
 
 
-def test_block_scalars_keep_their_lines() -> None:
+def test_block_scalars_have_lines() -> None:
     """A value may have several lines."""
-    test = one_test("tests:\n- id: a\n  variables:\n    A: |\n      one\n      two\n    B: >-\n      one\n      two\n")
+    test = read_single_test(
+        "tests:\n- id: a\n  variables:\n    A: |\n      one\n      two\n    B: >-\n      one\n      two\n"
+    )
     assert test.variables == {"A": "one\ntwo\n", "B": "one two"}
 
 
 @pytest.mark.parametrize("null", ["null", "Null", "NULL", "~", ""])
-def test_no_value_is_an_error(null: str) -> None:
-    """A value that is missing was forgotten, or must be written as an empty text."""
-    assert problems(f"tests:\n- id: a\n  variables:\n    A: {null}\n") == [
+def test_missing_value_is_rejected(null: str) -> None:
+    """An empty value must be written as an empty text."""
+    assert collect_errors(f"tests:\n- id: a\n  variables:\n    A: {null}\n") == [
         "4:5: 'A' has no value: write \"\" for an empty one"
     ]
 
 
 @pytest.mark.parametrize("version", ["1", "'1'", '"1"'])
-def test_version_one(version: str) -> None:
-    """The version is 1 however it is quoted; unset means 1."""
-    assert read(f"version: {version}\ntests: [a]").version == read("tests: [a]").version == "1"
+def test_version_is_one(version: str) -> None:
+    """The version is 1 with any quotes, and 1 is the default."""
+    assert read_manifest(f"version: {version}\ntests: [a]").version == read_manifest("tests: [a]").version == "1"
 
 
 @pytest.mark.parametrize(
@@ -108,22 +110,22 @@ def test_version_one(version: str) -> None:
     [("true", "true"), ("'true'", "true"), ("false", "false"), ("${LATEST}", "true"), ("${NO:-false}", "false")],
 )
 def test_run_on_latest_is_true_or_false(written: str, value: str) -> None:
-    """It stays text like every scalar; unset means false, and false goes with application versions."""
-    assert read(f"tags: [a]\nrun_on_latest: {written}", {"LATEST": "true"}).run_on_latest == value
-    assert read("tags: [a]").run_on_latest == "false"
+    """The value stays text, and false is the default."""
+    assert read_manifest(f"tags: [a]\nrun_on_latest: {written}", {"LATEST": "true"}).run_on_latest == value
+    assert read_manifest("tags: [a]").run_on_latest == "false"
     versions = "application_versions: [{application_id: a, version_id: b}]\nrun_on_latest: false"
-    assert len(read(versions).application_versions) == 1
+    assert len(read_manifest(versions).application_versions) == 1
 
 
-def test_json_is_a_manifest_too() -> None:
-    """What is JSON is YAML."""
-    test = one_test('{"tests": [{"id": "a", "variables": {"A": 1.50, "B": true}}]}')
+def test_json_is_accepted() -> None:
+    """JSON is YAML."""
+    test = read_single_test('{"tests": [{"id": "a", "variables": {"A": 1.50, "B": true}}]}')
     assert test.variables == {"A": "1.50", "B": "true"}
 
 
-def test_anchors_aliases_and_merge_keys() -> None:
-    """Repetition can be written once; what stands in the mapping itself wins, then the first of those merged."""
-    manifest = read(
+def test_anchors_and_merge_keys_work() -> None:
+    """A key of the mapping itself wins over merged keys, and the first merged key wins."""
+    manifest = read_manifest(
         """\
 defaults:
   variables: &base { A: base, B: base }
@@ -146,9 +148,9 @@ tests:
     assert four.name == four.id == "four"
 
 
-def test_a_quoted_merge_key_is_a_name() -> None:
-    """Who quotes `<<` means a variable of that name."""
-    assert one_test("tests: [{id: a, variables: {'<<': x}}]").variables == {"<<": "x"}
+def test_quoted_merge_key_is_a_name() -> None:
+    """A quoted `<<` is a variable with that name."""
+    assert read_single_test("tests: [{id: a, variables: {'<<': x}}]").variables == {"<<": "x"}
 
 
 @pytest.mark.parametrize(
@@ -244,16 +246,16 @@ def test_a_quoted_merge_key_is_a_name() -> None:
         ("tests:\n\t- a", ["2:1: invalid YAML: tab in the indentation. Indent with spaces."]),
     ],
 )
-def test_each_mistake_has_its_place_and_its_cure(text: str, expected: list[str]) -> None:
-    """Line and column lead to the mistake, and the text says how to mend it."""
-    found = problems(text)
+def test_mistake_has_position_and_suggestion(text: str, expected: list[str]) -> None:
+    """Each error has line, column and a suggestion."""
+    found = collect_errors(text)
     assert len(found) == len(expected)
     for line, start in zip(found, expected, strict=True):
         assert line.startswith(start)
 
 
-def test_every_mistake_is_told_at_once_and_in_order() -> None:
-    """A file with mistakes of all kinds is read to its end, and told from the top."""
+def test_all_mistakes_are_listed_in_order() -> None:
+    """All errors of a file are reported together from top to bottom."""
     text = """\
 version: 3
 tets: [a]
@@ -269,22 +271,23 @@ folders:
     matrix: { A: [b] }
 tags: !mine [t]
 """
-    found = problems(text)
+    found = collect_errors(text)
     assert [line.partition(": ")[0] for line in found] == [
         *("1:1", "2:1", "4:5", "6:18", "6:27", "6:42", "7:5", "10:5", "12:5", "13:7")
     ]
 
 
-def test_text_that_was_interpolated_is_not_repeated() -> None:
-    """An id that the environment gives is told by the name, not by its text."""
-    assert problems("tests:\n- ${WHAT}", {"WHAT": "sentinel/secret"}) == [
+def test_interpolated_id_is_hidden_in_errors() -> None:
+    """An invalid id from the environment is shown as its reference."""
+    assert collect_errors("tests:\n- ${WHAT}", {"WHAT": "sentinel/secret"}) == [
         "2:3: what '${WHAT}' gives is not an id: ids are letters, digits, - and _"
     ]
 
 
-def test_an_id_that_was_filled_in_is_told_as_it_is_written_up_to_a_length() -> None:
+def test_interpolated_id_is_shortened() -> None:
+    """Errors show at most 60 characters of an interpolated id."""
     for more, shown in (("x" * 53, "${WHAT}" + "x" * 53), ("x" * 54, "${WHAT}" + "x" * 52 + "…")):
-        assert problems(f"tests:\n- id: ${{WHAT}}{more}", {"WHAT": "/"}) == [
+        assert collect_errors(f"tests:\n- id: ${{WHAT}}{more}", {"WHAT": "/"}) == [
             f"2:3: what '{shown}' gives is not an id: ids are letters, digits, - and _"
         ]
 
@@ -311,23 +314,25 @@ def test_an_id_that_was_filled_in_is_told_as_it_is_written_up_to_a_length() -> N
         (f"{'k' * 61}: a\n{'k' * 61}: a", f"2:1: '{'k' * 59}…' is given twice, first on line 1: remove one"),
     ],
 )
-def test_a_mistake_in_a_long_text_or_a_late_place_is_told(text: str, expected: str) -> None:
-    assert expected in problems(text)
+def test_late_mistake_is_reported(text: str, expected: str) -> None:
+    """Long texts and nested mappings are checked too."""
+    assert expected in collect_errors(text)
 
 
-def test_every_source_of_a_merge_that_is_no_mapping_is_told() -> None:
-    told = problems("tests: [a]\n<<: [x, y]")
+def test_merge_errors_are_all_reported() -> None:
+    """Each merged value that is not a mapping has its own error."""
+    told = collect_errors("tests: [a]\n<<: [x, y]")
     assert told == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
 
 
-def test_a_key_may_be_an_alias_of_a_text() -> None:
-    """Also the key that merges."""
-    test = one_test("tests: [{id: a, name: &name X, variables: {*name : x, Y: &merge '<<', *merge : {Z: z}}}]")
+def test_key_can_be_an_alias() -> None:
+    """An alias can also be the merge key."""
+    test = read_single_test("tests: [{id: a, name: &name X, variables: {*name : x, Y: &merge '<<', *merge : {Z: z}}}]")
     assert test.variables == {"X": "x", "Y": "<<", "Z": "z"}
 
 
-def test_values_are_never_repeated() -> None:
-    """Whatever is wrong with a variable or an axis, its value is not shown."""
+def test_errors_hide_values() -> None:
+    """An error about a variable or an axis does not show its value."""
     text = """\
 defaults: { variables: { A: [sentinel], B: !sentinel sentinel, C: &sentinel sentinel, D: { sentinel: x } } }
 tests:
@@ -335,16 +340,16 @@ tests:
     variables: { A: "${sentinel-}", B: "${sentinel", C: "$sentinel", D: '${BAD:?}' }
     matrix: { A: [sentinel, [sentinel]], B: sentinel, C: ["${sentinel sentinel}"] }
 """
-    assert "sentinel" not in "\n".join(problems(text)).lower()
+    assert "sentinel" not in "\n".join(collect_errors(text)).lower()
 
 
-def test_mistakes_show_no_control_characters() -> None:
-    """What a file says can't run a command of the CI system or move a terminal's cursor."""
+def test_errors_have_no_control_characters() -> None:
+    """Text from the file cannot run a command of the CI system or move the cursor."""
     text = 'tests: [{id: a, "\\e[31m\\n::error::x": b}, "a\\e[2Jb\\r##[error]"]'
-    for line in problems(text):
+    for line in collect_errors(text):
         assert line.isprintable()
 
 
-def test_the_model_of_an_empty_manifest_is_empty() -> None:
-    """A manifest without entries is a manifest; whether that is meant is for the plan to say."""
-    assert read("version: 1").model_dump() == Manifest().model_dump()
+def test_empty_manifest_has_defaults() -> None:
+    """The plan decides whether an empty manifest is an error."""
+    assert read_manifest("version: 1").model_dump() == Manifest().model_dump()

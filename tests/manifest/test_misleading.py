@@ -1,4 +1,4 @@
-"""Characters that make a reviewer see another manifest than the one that is read."""
+"""Characters that hide parts of a manifest from reviewers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autonoma_ci.errors import InputError
 from autonoma_ci.yaml_subset.document import MAX_ERRORS
 from autonoma_ci.yaml_subset.parser import parse_yaml
 from tests.commands.invoke import CREDENTIALS, invoke
-from tests.manifest.reading import one_test, problems, read
+from tests.manifest.reading import collect_errors, read_manifest, read_single_test
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +48,9 @@ RARE = [
         ("tests: [{{id: a, 'na{0}me': b}}]", 1, 20),
     ],
 )
-def test_it_is_an_error_with_its_place(text: str, line: int, column: int, character: str) -> None:
-    """The place is the one that an editor shows, and the message says what to write instead."""
-    (problem,) = problems(text.format(character))
+def test_character_is_rejected_with_position(text: str, line: int, column: int, character: str) -> None:
+    """The error has the position of an editor and the escape to write instead."""
+    (problem,) = collect_errors(text.format(character))
     assert problem.startswith(f"{line}:{column}: ")
     assert f"(U+{ord(character):04X}): " in problem
     assert problem.endswith(f'; remove it, or write "{ESCAPES[character]}" in double quotes')
@@ -58,29 +58,29 @@ def test_it_is_an_error_with_its_place(text: str, line: int, column: int, charac
 
 
 @each
-def test_its_escape_is_the_character(character: str) -> None:
-    """What the message says to write gives the value that was meant."""
-    test = one_test(f'tests: [{{id: a, variables: {{V: "x{ESCAPES[character]}y"}}}}]')
+def test_escape_gives_the_character(character: str) -> None:
+    """The suggested escape gives the intended value."""
+    test = read_single_test(f'tests: [{{id: a, variables: {{V: "x{ESCAPES[character]}y"}}}}]')
     assert test.variables == {"V": f"x{character}y"}
 
 
 @each
-def test_it_may_come_from_the_environment(character: str) -> None:
-    """A value is inserted when YAML has been read, so it begins no line and no comment."""
+def test_character_is_valid_in_environment(character: str) -> None:
+    """Values are inserted after parsing, so they start no line and no comment."""
     value = f"x{character}# y{character}- z"
-    assert one_test("tests: [{id: a, variables: {V: '${A}'}}]", {"A": value}).variables == {"V": value}
+    assert read_single_test("tests: [{id: a, variables: {V: '${A}'}}]", {"A": value}).variables == {"V": value}
 
 
-def test_every_one_is_told_up_to_the_limit() -> None:
-    """All have their places, and a hostile file is told in bounded time."""
-    told = problems("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
+def test_all_are_reported_up_to_limit() -> None:
+    """Each one has a position, and a hostile file takes bounded time."""
+    told = collect_errors("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
     assert [problem.partition(": ")[0] for problem in told] == ["2:4", "3:4", "3:5", "4:4"]
     assert len(parse_yaml("\u2028" * 2_000_000, "").errors) == MAX_ERRORS + 1
 
 
-def test_line_ends_of_editors_are_fine() -> None:
+def test_crlf_and_lf_are_accepted() -> None:
     """LF and CRLF end lines, also in one file."""
-    assert [test.id for test in read("tests:\r\n- a\n- b\r\n# c\r\n- d\r\n").tests] == ["a", "b", "d"]
+    assert [test.id for test in read_manifest("tests:\r\n- a\n- b\r\n# c\r\n- d\r\n").tests] == ["a", "b", "d"]
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_no_character_ends_a_line_unseen(place: str) -> None:
     """Entries are those that a reviewer counts, or there is an error."""
     for character in RARE:
         try:
-            found = [test.id for test in read("tests:\n- a\n" + place.format(character)).tests]
+            found = [test.id for test in read_manifest("tests:\n- a\n" + place.format(character)).tests]
         except InputError:
             continue
         assert found in (["a"], ["a", "b"]), ascii(character)
 
 
 @each
-def test_command_refuses_the_file(character: str, tmp_path: Path) -> None:
-    """A comment that reviewers see as one line starts no folder."""
+def test_command_rejects_the_file(character: str, tmp_path: Path) -> None:
+    """A comment that looks like one line to reviewers starts no folder."""
     (tmp_path / "autonoma.yml").write_bytes(f"tests: [a] # smoke{character}folders: [b]\n".encode())
     for argv in (("validate",), ("--dry-run",)):
         done = invoke(tmp_path, *argv, environ=CREDENTIALS)
@@ -111,16 +111,16 @@ TRICKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029\u202e\u2066"
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
-def test_comment_of_variables_ends_with_its_line(character: str) -> None:
-    """No text behind `#` becomes a variable, and none changes how the other lines are read."""
+def test_comment_of_variables_ends_with_line(character: str) -> None:
+    """No text after `#` becomes a variable or changes how other lines are read."""
     assert parse_variables(f"# A=1{character}B=2\nC=3") == {"C": "3"}
     assert parse_variables(f"# x{character}A: 1\nC=3") == {"C": "3"}
     assert parse_variables(f"# x{character}{{\nC=3") == {"C": "3"}
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
-def test_value_of_a_variable_begins_no_line(character: str) -> None:
-    """In lines and in JSON the value is the text as it is; in YAML it is an error."""
+def test_variable_value_begins_no_line(character: str) -> None:
+    """Lines and JSON accept the text as it is, and YAML rejects it."""
     value = f"x{character}B=2{character}# y{character}B: z"
     assert parse_variables(f"A={value}\nC=3") == {"A": value, "C": "3"}
     if character > "\x1f":
@@ -130,15 +130,15 @@ def test_value_of_a_variable_begins_no_line(character: str) -> None:
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
-def test_comment_of_ids_ends_with_its_line(character: str) -> None:
-    """No text behind `#` becomes an id."""
+def test_comment_of_ids_ends_with_line(character: str) -> None:
+    """No text after `#` becomes an id."""
     assert [entry.id for entry in parse_ids(f"a # x{character}b\n#{character}c\nd")] == ["a", "d"]
     with pytest.raises(InputError):
         parse_ids(f"a{character}b")
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
-def test_other_options_split_at_no_other_character(character: str) -> None:
+def test_lists_split_at_commas_and_lines(character: str) -> None:
     """Groups are separated by commas and lines, and a list of versions is YAML."""
     assert parse_list(f"a{character}b\nc") == (f"a{character}b", "c")
     with pytest.raises(InputError):
@@ -151,10 +151,8 @@ JSON_TEXT = st.dictionaries(
 
 
 @given(JSON_TEXT, st.sampled_from([None, 1, "\t"]), st.booleans())
-def test_variables_in_json_are_the_same_text(
-    mapping: dict[str, str], indent: int | str | None, ascii_only: bool
-) -> None:
-    """JSON has characters in quotes that YAML takes for the end of a line, or does not take."""
+def test_json_variables_are_unchanged(mapping: dict[str, str], indent: int | str | None, ascii_only: bool) -> None:
+    """JSON allows characters in quotes that YAML reads as line ends or rejects."""
     import json
 
     assert parse_variables(json.dumps(mapping, ensure_ascii=ascii_only, indent=indent)) == mapping

@@ -1,4 +1,4 @@
-"""`${...}` in a text, also in defaults of others."""
+"""References `${...}` in a text, also nested in defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.processor import processor_seconds
 
 
 def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
-    """Return what a value of a variable becomes, and what is wrong with it."""
+    """Return the interpolated value of a variable and its errors."""
     document = Document("", {"variables": text})
     Interpolator(environ, BuildContext(branch="main")).apply(document)
     assert isinstance(document.tree, dict)
@@ -38,11 +38,12 @@ def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
         ("${A:-{}}", {}, "{}"),
         ("{${A:-x}}", {}, "{x}"),
         ("${A:-}${B:-}", {"B": "b"}, "b"),
-        # What is not used needs no value.
+        # An unused reference needs no value.
         ("${A:-${UNSET}}", {"A": "a"}, "a"),
     ],
 )
-def test_default_holds_references(text: str, environ: dict[str, str], value: str) -> None:
+def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) -> None:
+    """A default can contain references, which are read only if it is used."""
     assert fill(text, **environ) == (value, [])
 
 
@@ -66,18 +67,19 @@ def test_default_holds_references(text: str, environ: dict[str, str], value: str
         ),
     ],
 )
-def test_invalid_reference_is_an_error(text: str, environ: dict[str, str], problem: str) -> None:
+def test_invalid_reference_is_rejected(text: str, environ: dict[str, str], problem: str) -> None:
     assert fill(text, **environ) == (None, [problem])
 
 
-def test_secret_in_a_default_needs_allow_env() -> None:
+def test_secret_in_default_needs_allow_env() -> None:
     _, problems = fill("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
     assert problems == [
         "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
     ]
 
 
-def test_value_of_a_default_is_hidden_and_missing_names_are_known() -> None:
+def test_default_value_is_hidden() -> None:
+    """A name shows the reference, and the result lists missing variables."""
     document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
     written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
     assert document.tree == {"tests": [{"name": "${A}"}]}
@@ -100,7 +102,8 @@ def test_depth_is_limited() -> None:
 
 
 @given(st.text("$${}:-?Aa. ci", max_size=60))
-def test_pieces_of_any_text_are_all_of_it(text: str) -> None:
+def test_any_text_is_split_without_loss(text: str) -> None:
+    """The pieces of a text together are the text."""
     pieces = parse_references(text)
     if not any(isinstance(piece, Reference) and piece.error for piece in pieces):
         written = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
@@ -108,6 +111,6 @@ def test_pieces_of_any_text_are_all_of_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
-def test_hostile_text_is_split_in_linear_time(piece: str) -> None:
+def test_hostile_text_takes_linear_time(piece: str) -> None:
     # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
     assert processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

@@ -1,4 +1,4 @@
-"""The JSON Schema, for editors: it sees numbers and booleans where the reader sees text."""
+"""The JSON Schema for editors agrees with the loader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.schema import manifest_json_schema
-from tests.manifest.reading import problems, read
+from tests.manifest.reading import collect_errors, read_manifest
 
 VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
 # Without booleans and fractions as ids: an editor refuses them, and the reader takes `true` as written.
@@ -49,18 +49,19 @@ _manifests = st.fixed_dictionaries(
         *(VERSIONS, "application_versions: []\nrun_on_latest: true"),
     ],
 )
-def test_both_take_what_folders_and_tags_run_against(text: str) -> None:
-    read(f"tags: [a]\n{text}")
+def test_run_on_latest_is_valid_in_both(text: str) -> None:
+    """Schema and loader accept the same forms of run_on_latest and versions."""
+    read_manifest(f"tags: [a]\n{text}")
     jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
 
 
-def test_the_schema_names_its_dialect_and_each_kind_of_entry() -> None:
+def test_schema_has_dialect_and_titles() -> None:
     schema = manifest_json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert [schema["$defs"][name]["title"] for name in ("Test", "Folder", "Tag")] == ["Test", "Folder", "Tag"]
 
 
-def test_an_entry_is_an_id_or_a_mapping_with_one() -> None:
+def test_entry_is_id_or_mapping_with_id() -> None:
     for entry in ("a", "{id: a}"):
         jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
     for entry in ("{name: a}", "[a]", "'a/b'"):
@@ -71,8 +72,9 @@ def test_an_entry_is_an_id_or_a_mapping_with_one() -> None:
 @pytest.mark.parametrize(
     "text", ["run_on_latest: maybe", "run_on_latest: 1", "run_on_latest: [true]", f"{VERSIONS}\nrun_on_latest: true"]
 )
-def test_both_refuse_what_can_not_be_meant(text: str) -> None:
-    assert len(problems(f"tags: [a]\n{text}")) == 1
+def test_invalid_run_on_latest_fails_in_both(text: str) -> None:
+    """Schema and loader reject values that contradict each other."""
+    assert len(collect_errors(f"tags: [a]\n{text}")) == 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
 
@@ -88,33 +90,34 @@ def test_both_refuse_what_can_not_be_meant(text: str) -> None:
         "x-common: {any: [thing]}\ntests: [{id: a, x-note: later}]\ndefaults: {x-y: z}",
     ],
 )
-def test_both_take_short_forms(text: str) -> None:
-    read(text)
+def test_short_forms_are_valid_in_both(text: str) -> None:
+    read_manifest(text)
     jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
 
-def test_short_forms_mean_the_long_ones() -> None:
+def test_short_forms_equal_long_forms() -> None:
+    """A short form gives the same manifest as its long form."""
     short, long = (
-        read("tests: [{id: a, groups: smoke, matrix: {LOCALE: en}, variables: }]\nfolders:"),
-        read("tests: [{id: a, groups: [smoke], matrix: {LOCALE: [en]}}]"),
+        read_manifest("tests: [{id: a, groups: smoke, matrix: {LOCALE: en}, variables: }]\nfolders:"),
+        read_manifest("tests: [{id: a, groups: [smoke], matrix: {LOCALE: [en]}}]"),
     )
     assert short == long
 
 
-def test_key_that_begins_with_x_is_a_variable_among_variables() -> None:
-    assert read("tests: [{id: a, variables: {x-trace: 'on'}}]").tests[0].variables == {"x-trace": "on"}
+def test_x_key_among_variables_is_a_variable() -> None:
+    assert read_manifest("tests: [{id: a, variables: {x-trace: 'on'}}]").tests[0].variables == {"x-trace": "on"}
 
 
-def test_ignored_key_may_hold_anything() -> None:
-    """Not even a reference in it is filled in, but an alias of it can be used."""
+def test_ignored_key_accepts_anything() -> None:
+    """References in an ignored key stay as written, and its anchors can be used."""
     text = "x-base: &base {A: a}\nx-other: ['${UNSET}', {nmae: x}]\ntests: [{id: a, variables: *base}]"
-    assert read(text).tests[0].variables == {"A": "a"}
+    assert read_manifest(text).tests[0].variables == {"A": "a"}
 
 
 @given(_manifests)
-def test_schema_and_reader_agree(manifest: object) -> None:
+def test_schema_and_loader_agree(manifest: object) -> None:
     try:
-        read(json.dumps(manifest))
+        read_manifest(json.dumps(manifest))
         is_read = True
     except InputError:
         is_read = False
@@ -133,9 +136,9 @@ def test_schema_and_reader_agree(manifest: object) -> None:
         ("tests: [{id: a, matrix: {A: 'b c'}}]", False),
     ],
 )
-def test_schema_and_reader_agree_on_texts(text: str, *, is_right: bool) -> None:
+def test_schema_and_loader_agree_on_texts(text: str, *, is_right: bool) -> None:
     assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_right
     if is_right:
-        read(text)
+        read_manifest(text)
     else:
-        assert problems(text)
+        assert collect_errors(text)

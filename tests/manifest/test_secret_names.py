@@ -1,11 +1,11 @@
-"""Names of secrets: a manifest reads none of them unless `allow-env` lists its full name."""
+"""Environment variables with secret names need their full name in allow-env."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.manifest.environment_names import HARMLESS, SECRETS
-from tests.manifest.reading import one_test, problems
+from tests.manifest.reading import collect_errors, read_single_test
 
 KEYS = {
     "variables": "tests: [{{id: a, variables: {{V: '{0}'}}}}]",
@@ -19,30 +19,30 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_secret_name_is_refused_in_variables(name: str) -> None:
-    """The error shows the line that lets the manifest read it, and not the value."""
+def test_secret_name_is_rejected_in_values(name: str) -> None:
+    """The error shows the line to add and hides the value."""
     for text in (f"${{{name}}}", f"https://x.example/?q=${{{name}:-none}}", f"${{{name}:?why}}"):
-        (problem,) = problems(KEYS["variables"].format(text), {name: "sentinel"})
+        (problem,) = collect_errors(KEYS["variables"].format(text), {name: "sentinel"})
         assert f"add `allow-env: {name}` to the step" in problem or "credential of this job" in problem
         assert "sentinel" not in problem
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_secret_name_is_refused_in_every_key(key: str) -> None:
-    """A shown key and a key that is sent have the same rule."""
-    (problem,) = problems(KEYS[key].format("${DB_PASSWORD}"), {"DB_PASSWORD": "sentinel"})
+def test_secret_name_is_rejected_in_keys(key: str) -> None:
+    """Keys that are shown and keys that are sent have the same rule."""
+    (problem,) = collect_errors(KEYS[key].format("${DB_PASSWORD}"), {"DB_PASSWORD": "sentinel"})
     assert "${DB_PASSWORD} looks like a secret" in problem
     assert "`allow-env: DB_PASSWORD`" in problem
-    (unset,) = problems(KEYS[key].format("${DB_PASSWORD:-x}"))
+    (unset,) = collect_errors(KEYS[key].format("${DB_PASSWORD:-x}"))
     assert "${DB_PASSWORD} looks like a secret" in unset
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_name_is_read(name: str) -> None:
-    """The rules refuse no name that a manifest usually reads."""
-    assert one_test(KEYS["variables"].format(f"${{{name}}}"), {name: "x"}).variables == {"V": "x"}
+    """The rules reject no common name."""
+    assert read_single_test(KEYS["variables"].format(f"${{{name}}}"), {name: "x"}).variables == {"V": "x"}
 
 
-def test_lists_of_names_are_long_enough() -> None:
-    """The rules stand for kinds of names, which takes many examples."""
+def test_name_lists_are_long_enough() -> None:
+    """Rules for kinds of names need many examples."""
     assert (len(set(SECRETS)) >= 150, len(set(HARMLESS)) >= 60) == (True, True)

@@ -1,4 +1,4 @@
-"""Values of secrets: a manifest reads none, whatever the variable's name is."""
+"""Environment variables with secret values need allow-env."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import pytest
 
 from autonoma_ci.manifest.secret_values import detect_secret_kind
-from tests.manifest.reading import one_test, problems, read
+from tests.manifest.reading import collect_errors, read_manifest, read_single_test
 from tests.support.processor import processor_seconds
 
 TEXT = "tests: [{id: a, variables: {V: '${PLAIN}'}}]"
@@ -433,9 +433,9 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("value", SECRETS)
-def test_secret_value_is_refused(value: str) -> None:
-    """A harmless name does not let a secret through, and the error does not repeat it."""
-    (problem,) = problems(TEXT, {"PLAIN": value})
+def test_secret_value_is_rejected(value: str) -> None:
+    """A harmless name does not allow a secret, and the error hides it."""
+    (problem,) = collect_errors(TEXT, {"PLAIN": value})
     assert problem.startswith("1:29: ${PLAIN} holds ")
     assert problem.endswith("if the manifest may read it, add `allow-env: PLAIN` to the step")
     assert "Zq5" not in problem
@@ -443,26 +443,26 @@ def test_secret_value_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", SECRETS)
-def test_secret_value_is_read_by_full_name_only(value: str) -> None:
+def test_secret_value_needs_full_name(value: str) -> None:
     """A pattern in `allow-env` allows no secret."""
-    assert read(TEXT, {"PLAIN": value}, allowed=("PLAIN",)).tests[0].variables == {"V": value}
-    assert len(problems(TEXT, {"PLAIN": value}, allowed=("PLA*", "*", "P?AIN"))) == 1
+    assert read_manifest(TEXT, {"PLAIN": value}, allowed=("PLAIN",)).tests[0].variables == {"V": value}
+    assert len(collect_errors(TEXT, {"PLAIN": value}, allowed=("PLA*", "*", "P?AIN"))) == 1
 
 
 @pytest.mark.parametrize("value", HARMLESS)
 def test_harmless_value_is_read(value: str) -> None:
-    """Addresses, versions, hashes and names are no secrets."""
+    """URLs, versions, hashes and names are no secrets."""
     assert detect_secret_kind(value) == ""
-    assert one_test(TEXT, {"PLAIN": value}).variables == {"V": value}
+    assert read_single_test(TEXT, {"PLAIN": value}).variables == {"V": value}
 
 
 @pytest.mark.parametrize(
     "value", ["client-secret-1", "x client-secret-1 y", "Y2xpZW50LXNlY3JldC0x", "client%2Dsecret%2D1"]
 )
-def test_value_with_a_credential_is_never_read(value: str) -> None:
-    """`allow-env` can't allow a credential of the step under another name."""
+def test_value_with_credential_is_rejected(value: str) -> None:
+    """The option allow-env cannot allow a credential of the step under another name."""
     for allowed in (None, ("PLAIN",)):
-        (problem,) = problems(TEXT, {"PLAIN": value}, allowed=allowed, credentials=["client-secret-1"])
+        (problem,) = collect_errors(TEXT, {"PLAIN": value}, allowed=allowed, credentials=["client-secret-1"])
         assert problem == "1:29: ${PLAIN} holds a credential of this job: a manifest can't name it"
 
 
@@ -502,22 +502,22 @@ def test_value_with_a_credential_is_never_read(value: str) -> None:
         '"A":',
     ],
 )
-def test_long_value_is_searched_in_bounded_time(piece: str) -> None:
-    """Linux allows 128 KiB for one variable. A search takes about 0.2 s."""
+def test_long_value_takes_bounded_time(piece: str) -> None:
+    """Linux allows 128 KiB for one variable, and a search takes about 0.2 s."""
     value = piece * (128 * 1024 // len(piece))
     assert processor_seconds(lambda: detect_secret_kind(value), 10) < 10
 
 
-def test_long_list_of_settings_is_searched_in_bounded_time() -> None:
+def test_long_settings_take_bounded_time() -> None:
     """Each of many names is compared with the rules for names."""
     value = "".join(f"A{number}=xxxxxx\n" for number in range(10_000))
     assert detect_secret_kind(value) == ""
     assert processor_seconds(lambda: detect_secret_kind(value), 20) < 20
 
 
-def test_long_value_is_searched_once() -> None:
-    """Many texts can name one variable."""
+def test_value_is_searched_once() -> None:
+    """Many texts can refer to one variable."""
     value = "a:b," * 15_000
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{V: '{n}${{PLAIN}}'}}}}\n" for n in range(200))
-    assert len(read(text, {"PLAIN": value}).tests) == 200
-    assert processor_seconds(lambda: read(text, {"PLAIN": value}), 10) < 10
+    assert len(read_manifest(text, {"PLAIN": value}).tests) == 200
+    assert processor_seconds(lambda: read_manifest(text, {"PLAIN": value}), 10) < 10

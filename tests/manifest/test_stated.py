@@ -1,4 +1,4 @@
-"""The variables of a manifest for a step that starts no runs: whatever can be known of them, and no error."""
+"""Variables of a manifest for a step that starts no runs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def read(folder: Path, text: str) -> StatedVariables:
     return collect_stated_variables("m.yml", str(folder), Interpolator(ENVIRON, BuildContext(branch="zq-branch")))
 
 
-def test_variables_of_all_entries_are_stated(tmp_path: Path) -> None:
-    """Defaults, entries, each value of a matrix, and what comes from an alias or a merge."""
+def test_all_entries_are_collected(tmp_path: Path) -> None:
+    """Defaults, entries, matrix values, aliases and merge keys count."""
     text = """\
 defaults: {variables: &a {A: 1.10, B: "${WORD}-${ci.branch}"}}
 tests:
@@ -54,8 +54,8 @@ tests:
 
 
 @pytest.mark.parametrize("value", ["${MISSING}", "${MISSING:?why}", "$x", "${ci.sha}", "${AUTONOMA_CLIENT_SECRET}"])
-def test_value_that_is_not_known_here_is_none(value: str, tmp_path: Path) -> None:
-    """Its name is stated, and the values beside it are known."""
+def test_unknown_value_is_none(value: str, tmp_path: Path) -> None:
+    """The name is collected, and other values of the entry are known."""
     text = f"tests: [{{id: a, variables: {{A: '{value}', B: b}}}}, {{id: '{value}', variables: {{C: c}}}}]"
     assert stated(tmp_path, text) == [("a", "A", None), ("a", "B", "b"), ("?", "C", "c")]
 
@@ -63,13 +63,13 @@ def test_value_that_is_not_known_here_is_none(value: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text", ["", "a", "[", "- {variables: [a]}", "variables: {A: {B: c}}", "a: b\n---\nc: d", "\0"]
 )
-def test_manifest_of_another_shape_is_no_error(text: str, tmp_path: Path) -> None:
-    """Nothing that is not a text is a value."""
+def test_another_shape_is_no_error(text: str, tmp_path: Path) -> None:
+    """Only texts are values."""
     assert [value for _, _, value in stated(tmp_path, text) if value is not None] == []
 
 
-def test_missing_manifest_states_nothing(tmp_path: Path) -> None:
-    """A file that is not there, a folder, and a link out of the working directory are no errors."""
+def test_missing_manifest_has_no_variables(tmp_path: Path) -> None:
+    """A missing file, a folder and a link out of the working directory are no errors."""
     (tmp_path / "work").mkdir()
     (tmp_path / "outside.yml").write_text("variables: {A: b}", "utf-8")
     (tmp_path / "work" / "link.yml").symlink_to(tmp_path / "outside.yml")
@@ -96,19 +96,19 @@ def test_missing_manifest_states_nothing(tmp_path: Path) -> None:
         ("$$", True, False),
     ],
 )
-def test_value_without_its_variable_is_not_known(value: str, is_known: bool, is_fact: bool, tmp_path: Path) -> None:
-    """The step that started the runs can have had it. The default is a value all the same."""
+def test_default_value_is_unknown(value: str, is_known: bool, is_fact: bool, tmp_path: Path) -> None:
+    """The step that started the runs may have known the variable."""
     (found,) = read(tmp_path, f"variables: {{A: '{value}'}}").variables
     assert (found.value is not None, found.is_known, found.is_fact) == (True, is_known, is_fact)
 
 
-def test_entry_with_the_default_as_id_is_not_known(tmp_path: Path) -> None:
-    """Its id was another one where the variable was set."""
+def test_entry_with_default_id_is_unknown(tmp_path: Path) -> None:
+    """The id was different where the variable was set."""
     assert stated(tmp_path, "tests: [{id: '${MISSING:-b}', variables: {A: x}}]") == [("?", "A", "x")]
 
 
-def test_parts_of_values_names_and_groups_are_stated(tmp_path: Path) -> None:
-    """Those of ids, facts and defaults are not among them."""
+def test_names_and_groups_are_collected(tmp_path: Path) -> None:
+    """Ids, build facts and defaults do not count."""
     text = """\
 tests:
   - {id: "${TEST}", variables: {A: "joe:${WORD}:${MISSING}", B: "${ci.branch}${MISSING:-none}"}}
@@ -117,8 +117,8 @@ tests:
     assert [part.reveal() for part in read(tmp_path, text).parts] == sorted([ENVIRON["LONG"], "zq-other", "zq-word"])
 
 
-def test_values_are_bounded(tmp_path: Path) -> None:
-    """Short texts that each name a long variable do not fill the memory."""
+def test_values_are_limited(tmp_path: Path) -> None:
+    """Short texts that refer to a long variable do not fill the memory."""
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(2000))
     found = stated(tmp_path, f"variables:\n{lines}")
     assert len(found) == 2000
@@ -132,14 +132,14 @@ def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 @given(st.recursive(st.none() | st.text(max_size=9), _nested))
 def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: object) -> None:
-    """A variable is a text or unknown, and nothing is raised."""
+    """A variable is a text or unknown, and no exception is raised."""
     for _, name, value in stated(tmp_path_factory.getbasetemp(), json.dumps(shape)):
         assert isinstance(name, str)
         assert value is None or isinstance(value, str)
 
 
-def test_missing_variables_of_labels_have_their_entry(tmp_path: Path) -> None:
-    """Facts, values of their own, and variables of other keys are not among them."""
+def test_missing_label_variables_are_listed(tmp_path: Path) -> None:
+    """Only variables of names and groups are listed."""
     text = """\
 tests:
   - {id: a, name: "${MISSING} ${WORD} ${ci.sha:-none}", groups: ["${EMPTY:-x}${OTHER}"], variables: {A: "${FURTHER}"}}
@@ -148,14 +148,15 @@ tests:
     assert read(tmp_path, text).missing == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
 
 
-def test_label_behind_too_many_values_is_missing(tmp_path: Path) -> None:
-    """Where no more values are read, those of names and groups are not known."""
+def test_label_after_limit_is_missing(tmp_path: Path) -> None:
+    """After the limit, values of names and groups are unknown."""
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
     text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
     assert read(tmp_path, text).missing == (("a", "WORD"),)
 
 
 @pytest.mark.parametrize("piece", ["$$", "${UNSET:-}", "${WORD:+}"])
-def test_text_of_many_aliases_is_read_once(tmp_path: Path, piece: str) -> None:
+def test_aliased_text_is_read_once(tmp_path: Path, piece: str) -> None:
+    """A text with many aliases takes bounded time."""
     text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
     assert processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0

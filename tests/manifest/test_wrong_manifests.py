@@ -1,4 +1,4 @@
-"""Wrong manifests as people write them: the first line of each message, and the line with a caret."""
+"""Messages and excerpts for common mistakes in manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHER = "g41k688vndxzt7kh4kq5m12s"
 
 
 class Wrong(NamedTuple):
-    """A manifest, the first line of the message behind the file's name, and the excerpt below it."""
+    """A wrong manifest, its error after the file name, and the excerpt below."""
 
     name: str
     text: str | bytes
@@ -187,7 +187,8 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_first_line_says_what_is_wrong(case: Wrong, tmp_path: Path) -> None:
+def test_error_has_message_and_excerpt(case: Wrong, tmp_path: Path) -> None:
+    """Each wrong manifest has this first line and this excerpt."""
     data = case.text.encode() if isinstance(case.text, str) else case.text
     (tmp_path / "autonoma.yml").write_bytes(data)
     ended = invoke(tmp_path, environ={"AUTONOMA_CI": "ci", **CREDENTIALS})
@@ -196,6 +197,6 @@ def test_first_line_says_what_is_wrong(case: Wrong, tmp_path: Path) -> None:
     assert tuple(lines[1 : 1 + len(case.excerpt)]) == case.excerpt
 
 
-def test_names_of_the_cases_are_distinct() -> None:
+def test_case_names_are_distinct() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
