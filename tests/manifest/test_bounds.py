@@ -70,7 +70,7 @@ def test_text_limit_is_64_kib() -> None:
     ]
 
 
-def test_error_limit_names_the_file() -> None:
+def test_error_limit_names_file() -> None:
     """The error about the limit has the name of the file."""
     document = Document("m.yml")
     for _ in range(MAX_ERRORS - 1):

@@ -90,7 +90,7 @@ def test_excerpt_hides_values(text: str) -> None:
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_excerpt_of_option_hides_all_text(text: str) -> None:
-    """An option such as `variables` can be a secret, so its text has no length either."""
+    """An option such as `variables` can be a secret, so not even its length is shown."""
     for found in (parse_yaml_mapping(text)[1], parse_option_yaml(text).errors):
         for problem in found:
             assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])

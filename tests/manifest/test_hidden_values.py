@@ -47,13 +47,13 @@ def label(name: str, environ: dict[str, str]) -> str:
         ("No reference", "No reference"),
     ],
 )
-def test_name_shows_the_reference(name: str, shown: str) -> None:
+def test_name_shows_reference(name: str, shown: str) -> None:
     """A name shows `${NAME}` in place of the value, without its default, and facts of the build filled in."""
     assert label(name, {"BRANCH": "sentinel"}) == shown
 
 
 @pytest.mark.parametrize("kind", ["tests", "folders", "tags"])
-def test_entry_names_show_the_reference(kind: str) -> None:
+def test_entry_names_show_reference(kind: str) -> None:
     """Aliases and merge keys show the reference too."""
     text = f"x: &n {{name: '${{A}}'}}\n{kind}: [{{id: a, <<: *n}}, {{id: b, name: &v '${{A}}'}}, {{id: c, name: *v}}]"
     assert collect_errors(text, {"A": "sentinel"}) == [
@@ -187,7 +187,7 @@ def written(number: int, name: str, group: str, value: str, mistake: str) -> str
 )
 @example([("${A}", "${A}", "${A}", "")], "QXZQXZQXZ", "ZXQZXQZXQ")
 @example([("${A}", "${A}", "${A}", mistake) for mistake in MISTAKES], "QXZQXZQXZ", "ZXQZXQZXQ")
-def test_no_text_shows_a_value(entries: list[tuple[str, str, str, str]], one: str, other: str) -> None:
+def test_no_text_shows_value(entries: list[tuple[str, str, str, str]], one: str, other: str) -> None:
     """Plans, errors, labels, groups and results.json have no eight characters of a value."""
     text = "\n".join(["tests:", *(written(number, *entry) for number, entry in enumerate(entries)), "- last"])
     texts = []

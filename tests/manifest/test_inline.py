@@ -69,6 +69,7 @@ def test_all_version_errors_have_lines(text: str, problems: list[str]) -> None:
 
 @given(st.text("-{}[]:, \nab&*'", max_size=30))
 def test_any_text_is_parsed_or_rejected(text: str) -> None:
+    """Any text gives application versions or an input error."""
     with suppress(InputError):
         assert all(isinstance(version, AppVersion) for version in parse_application_versions(text))
 
@@ -116,7 +117,7 @@ def test_json_surrogate_pair_is_joined(written: str, text: str) -> None:
     assert parse_yaml_mapping(f'{{"A": "{written}"}}') == ({"A": text}, [])
 
 
-def test_option_line_is_not_a_file_line() -> None:
+def test_option_line_is_not_file_line() -> None:
     """An annotation would point to a file that does not exist."""
     with pytest.raises(InputError) as refused:
         parsers.parse_variables("NAME: sentinel: x")

@@ -148,7 +148,7 @@ tests:
     assert four.name == four.id == "four"
 
 
-def test_quoted_merge_key_is_a_name() -> None:
+def test_quoted_merge_key_is_name() -> None:
     """A quoted `<<` is a variable with that name."""
     assert read_single_test("tests: [{id: a, variables: {'<<': x}}]").variables == {"<<": "x"}
 
@@ -325,7 +325,7 @@ def test_merge_errors_are_all_reported() -> None:
     assert told == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
 
 
-def test_key_can_be_an_alias() -> None:
+def test_key_can_be_alias() -> None:
     """An alias can also be the merge key."""
     test = read_single_test("tests: [{id: a, name: &name X, variables: {*name : x, Y: &merge '<<', *merge : {Z: z}}}]")
     assert test.variables == {"X": "x", "Y": "<<", "Z": "z"}

@@ -58,7 +58,7 @@ def test_character_is_rejected_with_position(text: str, line: int, column: int, 
 
 
 @each
-def test_escape_gives_the_character(character: str) -> None:
+def test_escape_gives_character(character: str) -> None:
     """The suggested escape gives the intended value."""
     test = read_single_test(f'tests: [{{id: a, variables: {{V: "x{ESCAPES[character]}y"}}}}]')
     assert test.variables == {"V": f"x{character}y"}
@@ -86,7 +86,7 @@ def test_crlf_and_lf_are_accepted() -> None:
 @pytest.mark.parametrize(
     "place", ["# x{0}- b\n", "- b # x{0}- c\n", "- b{0}- c\n", "#{0}\n- b\n", "- {{id: b}} #{0}- c\n"]
 )
-def test_no_character_ends_a_line_unseen(place: str) -> None:
+def test_no_character_ends_line_unseen(place: str) -> None:
     """Entries are those that a reviewer counts, or there is an error."""
     for character in RARE:
         try:
@@ -97,7 +97,7 @@ def test_no_character_ends_a_line_unseen(place: str) -> None:
 
 
 @each
-def test_command_rejects_the_file(character: str, tmp_path: Path) -> None:
+def test_command_rejects_file(character: str, tmp_path: Path) -> None:
     """A comment that looks like one line to reviewers starts no folder."""
     (tmp_path / "autonoma.yml").write_bytes(f"tests: [a] # smoke{character}folders: [b]\n".encode())
     for argv in (("validate",), ("--dry-run",)):

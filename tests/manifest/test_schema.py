@@ -56,12 +56,14 @@ def test_run_on_latest_is_valid_in_both(text: str) -> None:
 
 
 def test_schema_has_dialect_and_titles() -> None:
+    """The schema names its dialect and has a title for each kind of entry."""
     schema = manifest_json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert [schema["$defs"][name]["title"] for name in ("Test", "Folder", "Tag")] == ["Test", "Folder", "Tag"]
 
 
 def test_entry_is_id_or_mapping_with_id() -> None:
+    """An entry is an id or a mapping that has the key id."""
     for entry in ("a", "{id: a}"):
         jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
     for entry in ("{name: a}", "[a]", "'a/b'"):
@@ -104,7 +106,8 @@ def test_short_forms_equal_long_forms() -> None:
     assert short == long
 
 
-def test_x_key_among_variables_is_a_variable() -> None:
+def test_x_key_among_variables_is_variable() -> None:
+    """Elsewhere, a key that begins with x- is ignored."""
     assert read_manifest("tests: [{id: a, variables: {x-trace: 'on'}}]").tests[0].variables == {"x-trace": "on"}
 
 
