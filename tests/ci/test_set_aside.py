@@ -26,7 +26,7 @@ from tests.report.reports import (
     TIMED_OUT,
     failed,
     flaky,
-    lost,
+    indeterminate,
     passed,
     planned,
     refused,
@@ -59,7 +59,7 @@ COMMANDS = {
 REPORTS = {
     "begun": report([], None),
     "starting": report([planned("a"), started("b")], None),
-    "started": report([started("a", "A & B"), lost("b")], OK),
+    "started": report([started("a", "A & B"), indeterminate("b")], OK),
     "waiting": report([started("a")], None)._replace(waits_for_results=True),
     "passed": report([passed("a"), flaky("b")], PASSED)._replace(waits_for_results=True),
     "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waits_for_results=True),

@@ -1,4 +1,4 @@
-"""Reports to render: as small as a test needs them, and as large as they get."""
+"""Runs and reports for tests of renderers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ CONTEXT = BuildContext("github", "0123456789abcdef0123456789abcdef01234567", "fe
 
 
 def started(test_id: str, name: str = "") -> RunResult:
-    """Return a run that was started."""
+    """Create a run that was started."""
     url = f"https://autonoma.app/run/run-{test_id}"
     request = RunRequest(TargetKind.TEST, test_id, name)
     return RunResult(request, RunState.STARTED, ExitReason.OK, f"run-{test_id}", url, "Test started", "", 200, 1, 0.25)
 
 
 def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Check the id.") -> RunResult:
-    """Return a run that the API refused."""
+    """Create a run that the API refused to start."""
     request = RunRequest(TargetKind.TEST, test_id)
     return RunResult(
         request,
@@ -53,8 +53,8 @@ def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Che
     )
 
 
-def lost(test_id: str) -> RunResult:
-    """Return a run that may have started."""
+def indeterminate(test_id: str) -> RunResult:
+    """Create a run whose start request is indeterminate."""
     request = RunRequest(TargetKind.TEST, test_id)
     return RunResult(
         request,
@@ -70,12 +70,12 @@ STEP = RunStep(4, "Check the result", "Expected a confirmation, but the page sho
 
 
 def passed(test_id: str, name: str = "", seconds: float = 42.0) -> RunResult:
-    """Return a run that was waited for and passed."""
+    """Create a run that passed."""
     return started(test_id, name)._replace(state=RunState.PASSED, duration_seconds=seconds)
 
 
 def failed(test_id: str, name: str = "", seconds: float = 65.0) -> RunResult:
-    """Return a run that failed at a step that is known, with its title."""
+    """Create a run that failed at a known step."""
     run = started(test_id, name)
     return run._replace(
         state=RunState.FAILED,
@@ -88,7 +88,7 @@ def failed(test_id: str, name: str = "", seconds: float = 65.0) -> RunResult:
 
 
 def flaky(test_id: str, name: str = "") -> RunResult:
-    """Return a run that failed once and passed when it was started again."""
+    """Create a run that failed once and passed after a retry."""
     url = f"https://autonoma.app/run/first-of-{test_id}"
     first = PreviousAttempt(f"first-of-{test_id}", url, step=STEP, start_offset_seconds=0.0, duration_seconds=30.0)
     return passed(test_id, name)._replace(
@@ -97,7 +97,7 @@ def flaky(test_id: str, name: str = "") -> RunResult:
 
 
 def timed_out(test_id: str) -> RunResult:
-    """Return a run that was still running at the deadline."""
+    """Create a run that was still running at the deadline."""
     return started(test_id)._replace(
         state=RunState.TIMED_OUT,
         reason=ExitReason.TIMEOUT,
@@ -107,12 +107,12 @@ def timed_out(test_id: str) -> RunResult:
 
 
 def planned(test_id: str) -> RunResult:
-    """Return a run that nothing has been done about yet."""
+    """Create a run that is not started yet."""
     return RunResult(RunRequest(TargetKind.TEST, test_id))
 
 
 def report(outcomes: Sequence[RunResult] = (), verdict: Verdict | None = OK, problems: Sequence[str] = ()) -> Report:
-    """Return a report of these runs."""
+    """Create a report of these runs."""
     return Report(
         "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
         tuple(problems),

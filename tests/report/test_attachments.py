@@ -1,4 +1,4 @@
-"""Files of a run in junit.xml: GitLab and Jenkins publish them, each by its own kind of path; others get none."""
+"""Attachments of runs in junit.xml for GitLab and Jenkins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def lines(folder: str, run: RunResult = RUN) -> list[str]:
     return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
 
 
-def test_the_failing_step_comes_first_each_on_a_line_of_its_own() -> None:
+def test_failing_step_comes_first() -> None:
+    """The files of a run are listed one per line, and the failing step is first."""
     assert [line for line in lines("out") if "ATTACHMENT" in line] == [
         "[[ATTACHMENT|out/evidence/r/step-002.png]]",
         "[[ATTACHMENT|out/evidence/r/step-001.png]]",
@@ -35,31 +36,32 @@ def test_the_failing_step_comes_first_each_on_a_line_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "a]]b", "a\nb", "a|b", "x" * 2000])
-def test_a_folder_that_could_end_the_order_gets_none(folder: str) -> None:
+def test_unsafe_folder_has_no_attachments(folder: str) -> None:
+    """A path that could end the attachment marker is left out."""
     assert not [line for line in lines(folder) if "ATTACHMENT" in line]
 
 
-def test_without_evidence_there_is_nothing_to_attach() -> None:
+def test_no_evidence_has_no_attachments() -> None:
     assert not [line for line in lines("out", passed("b")) if "ATTACHMENT" in line]
 
 
-def test_what_a_step_saw_can_not_order_files(tmp_path: Path) -> None:
+def test_step_output_cannot_attach_files(tmp_path: Path) -> None:
     saw = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
     assert "[[ATTACHMENT" not in "\n".join(lines("out", saw))
 
 
-def test_jenkins_takes_absolute_paths(tmp_path: Path) -> None:
+def test_jenkins_paths_are_absolute(tmp_path: Path) -> None:
     assert jenkins.SYSTEM.attachments_root({}, tmp_path / "results") == str(tmp_path / "results")
 
 
-def test_gitlab_takes_paths_in_the_project(tmp_path: Path) -> None:
+def test_gitlab_paths_are_relative(tmp_path: Path) -> None:
     environ = {"CI_PROJECT_DIR": str(tmp_path)}
     assert gitlab.SYSTEM.attachments_root(environ, tmp_path / "a" / "b") == "a/b"
     assert gitlab.SYSTEM.attachments_root(environ, Path("/elsewhere")) == ""
     assert gitlab.SYSTEM.attachments_root({}, tmp_path) == ""
 
 
-def test_no_other_system_gets_any() -> None:
+def test_other_systems_get_no_attachments() -> None:
     others = [row for row in DETECTION_RULES if row.module not in {"gitlab", "jenkins"}]
     assert len(others) > 15
     assert {load_system(row).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}

@@ -1,4 +1,4 @@
-"""report.html as text: what is on it, what can't be on it, and its picture. Its looks are for tests/browser."""
+"""The content of report.html and its timeline chart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.report.reports import (
     PASSED,
     failed,
     flaky,
-    lost,
+    indeterminate,
     passed,
     planned,
     refused,
@@ -32,7 +32,16 @@ from tests.support.hostile import REPORTS
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
-KINDS = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g"), lost("h")]
+KINDS = [
+    started("a"),
+    passed("b"),
+    failed("c"),
+    flaky("d"),
+    timed_out("e"),
+    refused("f"),
+    planned("g"),
+    indeterminate("h"),
+]
 
 
 def page_of(made: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
@@ -45,7 +54,8 @@ def states(made: Report) -> list[str]:
 
 
 @given(REPORTS)
-def test_whatever_a_report_holds_the_page_has_no_script_and_leads_nowhere_else(made: Report) -> None:
+def test_any_report_has_only_safe_links(made: Report) -> None:
+    """Links of the page lead only to https, this machine, runs and evidence."""
     page = page_of(made)
     assert page.xpath("count(//script | //iframe | //object | //base | //form | //style)") == 0
     assert not [name for one in page.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
@@ -56,7 +66,7 @@ def test_whatever_a_report_holds_the_page_has_no_script_and_leads_nowhere_else(m
 
 
 @given(REPORTS)
-def test_no_value_of_a_variable_is_on_the_page(made: Report) -> None:
+def test_values_are_hidden(made: Report) -> None:
     marked = made._replace(
         results=tuple(
             run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
@@ -66,7 +76,8 @@ def test_no_value_of_a_variable_is_on_the_page(made: Report) -> None:
     assert b"v4lue-0f-it" not in render_html(marked)
 
 
-def test_a_large_page_takes_little_more_memory_than_its_size() -> None:
+def test_large_page_needs_little_memory() -> None:
+    """Rendering 3,000 runs needs at most seven times the size of the page."""
     made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)
     render_html(report(KINDS, FAILED))
     tracemalloc.start()
@@ -76,11 +87,12 @@ def test_a_large_page_takes_little_more_memory_than_its_size() -> None:
     finally:
         tracemalloc.stop()
     assert page.count(b"<tr") > 3000
-    # What the template is given for each run takes more than the page.
+    # The template's input for a run is larger than its part of the page.
     assert peak < 7 * len(page), f"{peak / len(page):.1f} times the size"
 
 
-def test_failures_come_first_and_each_run_says_how_it_stands() -> None:
+def test_failures_come_first_with_state() -> None:
+    """Runs are sorted by state, and each one shows its state."""
     assert states(report(KINDS, FAILED)) == [
         "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
     ]  # fmt: skip
@@ -100,18 +112,19 @@ def test_failures_come_first_and_each_run_says_how_it_stands() -> None:
         (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
     ],
 )
-def test_the_head_says_how_it_ended(made: Report, told: str) -> None:
+def test_heading_states_result(made: Report, told: str) -> None:
     assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == told
 
 
-def test_problems_with_the_input_are_listed() -> None:
+def test_input_errors_are_listed() -> None:
     page = page_of(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
     assert [one.text_content().strip() for one in page.xpath("//ul[@class='problems']/li")] == [
         "autonoma.yml:3:5: unknown key 'test'"
     ]
 
 
-def test_commit_branch_change_and_build_are_told() -> None:
+def test_build_context_is_shown() -> None:
+    """The page shows commit, branch, pull request and a link to the build."""
     made = report([passed("a")], PASSED)
     made = made._replace(context=made.context._replace(build_url="https://ci.test/build/7"))
     page = page_of(made)
@@ -122,7 +135,7 @@ def test_commit_branch_change_and_build_are_told() -> None:
     assert page.xpath("//header//dl//a/@href") == ["https://ci.test/build/7"]
 
 
-def test_the_failing_step_is_told_even_without_evidence() -> None:
+def test_failing_step_needs_no_evidence() -> None:
     page = page_of(report([failed("a")], FAILED))
     step = page.xpath("//li[contains(@class, 'step bad')]")[0]
     assert "Check the result" in step.text_content()
@@ -130,7 +143,8 @@ def test_the_failing_step_is_told_even_without_evidence() -> None:
     assert step.get("value") == "4"
 
 
-def test_steps_have_their_screenshots_and_a_run_its_video() -> None:
+def test_steps_link_screenshots_and_video() -> None:
+    """Each step has its screenshot and each run has its video."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"), RunStep(2, "Pay", "No", "", "failed"))
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
     page = page_of(report([run], FAILED))
@@ -140,50 +154,53 @@ def test_steps_have_their_screenshots_and_a_run_its_video() -> None:
     assert page.xpath("//article//details/@open")
 
 
-def test_a_file_that_is_not_there_is_not_shown() -> None:
+def test_missing_file_is_hidden() -> None:
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
     page = page_of(report([run], FAILED), AssetLinks(lambda _: ""))
     assert page.xpath("//img | //a[@class='shot']") == []
 
 
-def test_what_could_not_be_kept_is_told() -> None:
+def test_lost_evidence_is_reported() -> None:
     run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
     assert "Not kept: 2 of its files: HTTP 404" in page_of(report([run], FAILED)).text_content()
 
 
-def test_attempts_are_told_each_with_its_link() -> None:
+def test_attempts_have_links() -> None:
     page = page_of(report([flaky("a")], PASSED))
     attempt = page.xpath("//section[@class='attempt']")[0]
     assert "Attempt 1" in attempt.text_content()
     assert attempt.xpath(".//a/@href")[0] == "https://autonoma.app/run/first-of-a"
 
 
-def test_a_run_that_may_have_started_says_where_to_look() -> None:
-    page = page_of(report([lost("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
+def test_indeterminate_run_links_to_web_app() -> None:
+    """A run that may have started has a link to look for it."""
+    page = page_of(report([indeterminate("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
     assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
 
 
-def test_how_to_wait_later_is_told_if_there_is_something_to_wait_for() -> None:
+def test_wait_command_follows_open_runs() -> None:
+    """The command to wait is left out if all runs ended."""
     made = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
     assert "autonoma-ci wait results/results.json" in page_of(made).text_content()
     made = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
     assert "autonoma-ci wait" not in page_of(made).text_content()
 
 
-def test_filters_are_there_for_what_there_is() -> None:
+def test_filters_match_states() -> None:
+    """Filters exist only for the states of the runs."""
     assert page_of(report(KINDS, FAILED)).xpath("//fieldset//input/@id") == [
         "show-all", "show-bad", "show-flaky", "show-open", "show-good",
     ]  # fmt: skip
     assert page_of(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
 
 
-def test_the_icon_tells_passed_from_failed() -> None:
+def test_icon_differs_by_result() -> None:
     icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
     assert len(icons) == 3
 
 
-# --- the picture
+# --- the chart
 
 
 def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
@@ -192,7 +209,8 @@ def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
     return [(mark.left, mark.width, mark.symbol, mark.label) for mark in found.bars]
 
 
-def test_the_picture_has_a_bar_for_each_run_and_attempt_at_its_time() -> None:
+def test_chart_has_bar_per_attempt() -> None:
+    """Each run and attempt is a bar at its time."""
     first = passed("a", "First", 50.0)
     second = passed("b", "Second", 50.0)._replace(start_offset_seconds=50.0)
     assert drawn(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
@@ -200,7 +218,7 @@ def test_the_picture_has_a_bar_for_each_run_and_attempt_at_its_time() -> None:
     assert [mark[2] for mark in again] == ["✗", "⚠"]
 
 
-def test_bars_stay_within_the_picture() -> None:
+def test_bars_stay_inside_chart() -> None:
     runs = [passed(f"t{n}", seconds=n / 7)._replace(start_offset_seconds=n * 1.3) for n in range(60)]
     for left, width, *_ in drawn(*runs):
         assert 0 <= left <= 100
@@ -208,7 +226,8 @@ def test_bars_stay_within_the_picture() -> None:
         assert left + width <= 100.01
 
 
-def test_without_runs_that_took_time_there_is_no_picture() -> None:
+def test_chart_is_left_out_without_durations() -> None:
+    """Runs without a duration have no chart."""
     assert build_timeline_chart(report([planned("a"), refused("b")], FAILED)._replace(waits_for_results=True)) is None
     assert build_timeline_chart(report([started("a")])) is None
     assert (
@@ -217,7 +236,8 @@ def test_without_runs_that_took_time_there_is_no_picture() -> None:
     )
 
 
-def test_names_are_drawn_while_there_is_room_and_bars_up_to_a_limit() -> None:
+def test_chart_limits_labels_and_bars() -> None:
+    """Labels are left out above one limit, and bars above another."""
     few = build_timeline_chart(
         report([passed(f"t{n}") for n in range(MAX_LABELED)], PASSED)._replace(waits_for_results=True)
     )
@@ -231,7 +251,7 @@ def test_names_are_drawn_while_there_is_room_and_bars_up_to_a_limit() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])
-def test_the_axis_has_a_few_whole_times(seconds: float) -> None:
+def test_axis_has_few_round_ticks(seconds: float) -> None:
     found = build_timeline_chart(report([passed("a", seconds=seconds)], PASSED)._replace(waits_for_results=True))
     assert found
     assert 1 <= len(found.ticks) <= 6
@@ -239,6 +259,6 @@ def test_the_axis_has_a_few_whole_times(seconds: float) -> None:
     assert all(0 <= left < 97 for left, _ in found.ticks)
 
 
-def test_every_state_has_a_look() -> None:
+def test_every_state_has_label() -> None:
     for state in RunState:
         assert states(report([started("a")._replace(state=state)], FAILED))

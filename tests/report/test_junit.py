@@ -1,4 +1,4 @@
-"""junit.xml: what CI systems show of the runs, and that they can read it."""
+"""Contents of junit.xml for CI systems and their parsers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.report.reports import (
     STEP,
     failed,
     flaky,
-    lost,
+    indeterminate,
     passed,
     planned,
     refused,
@@ -47,7 +47,7 @@ RESULTS = ("failure", "error", "skipped")
 
 
 def suite_of(made: Report) -> Element:
-    """Return the suite as the standard library reads it, after the schema has been kept."""
+    """Validate junit.xml against its schema, and return the suite."""
     written = render_junit(made)
     SCHEMA.assertValid(etree.fromstring(written))
     (suite,) = ET.fromstring(written)
@@ -60,7 +60,7 @@ def case_of(outcome: RunResult, made: Report | None = None) -> Element:
 
 
 def result_of(case: Element) -> tuple[str, str, str]:
-    """Return the element, type and message of the result; empty texts: plain, which is shown green."""
+    """Return element, type and message of the result, empty if it passed."""
     results = [child for child in case if child.tag in RESULTS]
     assert len(results) <= 1
     return next(((made.tag, made.get("type", ""), made.get("message", "")) for made in results), ("", "", ""))
@@ -74,7 +74,8 @@ def properties_of(case: Element) -> dict[str, str]:
     return {made.get("name", ""): made.get("value", "") for made in case.iter("property")}
 
 
-def test_a_report_has_one_suite_with_one_case_per_run() -> None:
+def test_report_is_one_suite() -> None:
+    """A report is one suite with one case per run."""
     suite = suite_of(
         report([passed("a", "A"), failed("b"), timed_out("c"), planned("d")], FAILED)._replace(duration_seconds=70.0)
     )
@@ -99,7 +100,7 @@ def test_a_report_has_one_suite_with_one_case_per_run() -> None:
 
 
 @pytest.mark.parametrize("kind", TargetKind)
-def test_each_kind_of_run_has_a_class(kind: TargetKind) -> None:
+def test_kind_is_class(kind: TargetKind) -> None:
     case = case_of(RunResult(RunRequest(kind, "a")))
     assert case.get("classname") == f"autonoma.{kind}"
     assert case.get("file") == f"autonoma/{kind}/a"
@@ -124,22 +125,24 @@ STARTING = planned("a")._replace(state=RunState.STARTING)
         (refused("a"), ("error", "not-found", "not started: HTTP 404: Not found")),
         (refused("a")._replace(reason=ExitReason.OK), ("error", "not-started", "not started: HTTP 404: Not found")),
         (UNSENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
-        (lost("a"), ("error", "unknown", "may have started: no answer came in time")),
+        (indeterminate("a"), ("error", "unknown", "may have started: no answer came in time")),
         (ENDLESS, ("error", "unknown", "end unknown: the API says `paused`")),
         (STARTING, ("error", "unknown", "starting")),
         (planned("a"), ("skipped", "planned", "not sent")),
         (started("a"), ("skipped", "started", "started, not waited for")),
     ],
 )
-def test_each_state_is_shown_as_what_it_is(outcome: RunResult, expected: tuple[str, str, str]) -> None:
+def test_state_has_its_result_element(outcome: RunResult, expected: tuple[str, str, str]) -> None:
+    """Each state is shown as passed, failure, error or skipped."""
     case = case_of(outcome)
     assert result_of(case) == expected
     if expected[0]:
-        # GitLab shows the text alone.
+        # GitLab shows only the text.
         assert text_of(case, expected[0]).splitlines()[0] == expected[2]
 
 
-def test_a_run_that_was_left_running_is_not_green() -> None:
+def test_run_left_running_is_skipped() -> None:
+    """A run whose result is unknown is not shown as passed."""
     case = case_of(
         started("a"),
         report(verdict=CANCELLED)._replace(waits_for_results=True, resume_command="autonoma-ci wait results.json"),
@@ -148,11 +151,12 @@ def test_a_run_that_was_left_running_is_not_green() -> None:
     assert "To wait for it: autonoma-ci wait results.json" in text_of(case, "skipped")
 
 
-def test_a_dry_run_is_skipped() -> None:
+def test_dry_run_is_skipped() -> None:
     assert suite_of(report([planned("a"), planned("b")], DRY)).get("skipped") == "2"
 
 
-def test_a_failure_says_where_it_failed_and_where_to_look() -> None:
+def test_failure_has_step_page_and_link() -> None:
+    """The text of a failure has the failed step, its output, the page and the run's link."""
     text = text_of(case_of(failed("a")), "failure").splitlines()
     assert text == [
         f"failed at step 4: {STEP.instruction}",
@@ -162,16 +166,18 @@ def test_a_failure_says_where_it_failed_and_where_to_look() -> None:
     ]
 
 
-def test_a_run_that_did_not_start_says_how_to_mend_it() -> None:
+def test_refused_run_has_suggestion() -> None:
     assert text_of(case_of(refused("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
 
 
-def test_a_run_that_may_have_started_says_where_to_look() -> None:
+def test_indeterminate_run_links_to_web_app() -> None:
+    """A run that may have started has a link to look for it."""
     made = report()._replace(web_base_url="https://autonoma.app")
-    assert "Look here: https://autonoma.app" in text_of(case_of(lost("a"), made), "error")
+    assert "Look here: https://autonoma.app" in text_of(case_of(indeterminate("a"), made), "error")
 
 
-def test_the_link_of_the_run_is_in_the_output_and_the_properties() -> None:
+def test_link_is_in_output_and_properties() -> None:
+    """The link of a run is in system-out and in the properties."""
     case = case_of(passed("a"))
     assert text_of(case, "system-out") == "https://autonoma.app/run/run-a"
     assert properties_of(case) == {
@@ -183,7 +189,8 @@ def test_the_link_of_the_run_is_in_the_output_and_the_properties() -> None:
     }
 
 
-def test_a_flaky_pass_is_green_and_tells_of_each_failure() -> None:
+def test_flaky_run_lists_its_failures() -> None:
+    """A flaky run is passed, and its output has each failed attempt."""
     case = case_of(flaky("a"))
     properties = properties_of(case)
     assert properties["flaky"] == "true"
@@ -199,7 +206,7 @@ def test_a_flaky_pass_is_green_and_tells_of_each_failure() -> None:
 
 
 def test_jenkins_and_bitrise_show_retries() -> None:
-    """The test stays green, and the failure before it is shown with its step and link."""
+    """The test is passed, and its first failure has step and link."""
     written = render_junit(report([flaky("a", "Pay")]))
     (case,) = read_as_jenkins(written)
     assert case.status == "passed"
@@ -211,7 +218,7 @@ def test_jenkins_and_bitrise_show_retries() -> None:
 
 
 @pytest.mark.parametrize("run", [failed("a"), timed_out("a"), STOPPED, started("a")], ids=lambda run: run.state)
-def test_failed_retry_has_its_first_failures(run: RunResult) -> None:
+def test_failed_retry_shows_first_failures(run: RunResult) -> None:
     """A test that never passed is not flaky."""
     first = flaky("a").previous_attempts[0]
     (case,) = read_as_jenkins(
@@ -222,14 +229,15 @@ def test_failed_retry_has_its_first_failures(run: RunResult) -> None:
     assert len(case.reruns) == 2
 
 
-# Of a test case. Source: jenkinsci/xunit-plugin, src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/
+# Attributes and children of a test case.
+# Source: jenkinsci/xunit-plugin, src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/
 # junit-10.xsd.
 XUNIT_ATTRIBUTES = {"name", "time", "classname", "group"}
 XUNIT_CHILDREN = {"skipped", "error", "failure", "rerunFailure", "flakyFailure", "system-out", "system-err"}
 
 
-def test_readme_names_the_jenkins_step_for_the_file() -> None:
-    """The schema of the xUnit plugin refuses it, and the step `junit` has none."""
+def test_readme_names_jenkins_step() -> None:
+    """The schema of the xUnit plugin rejects the file, and the step `junit` has no schema."""
     case = case_of(flaky("a"))
     assert set(case.attrib) - XUNIT_ATTRIBUTES == {"file"}
     assert {child.tag for child in case} - XUNIT_CHILDREN == {"properties"}
@@ -243,8 +251,8 @@ WIDE = "\u6f22" * 5000
 
 @pytest.mark.parametrize("label", ["n" * 5000, WIDE, "\U0001f600" * 5000, "e\u0301" * 5000, "a" + WIDE])
 @pytest.mark.parametrize("test_id", ["a", "i" * 128])
-def test_names_fit_into_a_folder_of_jenkins(label: str, test_id: str, tmp_path: Path) -> None:
-    """A longer name makes the `junit` step fail, and all results are lost."""
+def test_names_fit_jenkins_folders(label: str, test_id: str, tmp_path: Path) -> None:
+    """A longer name makes the `junit` step fail and loses all results."""
     made = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
     cases = read_as_jenkins(render_junit(made))
     for case in cases:
@@ -255,15 +263,16 @@ def test_names_fit_into_a_folder_of_jenkins(label: str, test_id: str, tmp_path: 
 
 
 @given(REPORTS)
-def test_names_of_any_report_make_folders(made: Report) -> None:
+def test_any_names_give_distinct_folders(made: Report) -> None:
+    """Jenkins can create one folder per case of any report."""
     cases = read_as_jenkins(render_junit(made))
     assert all(len(case.name.encode()) <= 200 for case in cases)
     folders = [(case.folder, outcome.request.kind) for case, outcome in zip(cases, made.results, strict=True)]
     assert len(set(folders)) == len(cases)
 
 
-def test_names_that_differ_in_punctuation_have_ids() -> None:
-    """Jenkins makes one folder of `Pay: card` and `Pay/ card`, and shows one file for both."""
+def test_similar_names_get_ids() -> None:
+    """Jenkins creates one folder for `Pay: card` and `Pay/ card` and would mix their files."""
     cases = read_as_jenkins(
         render_junit(report([passed("a", "Pay: card"), passed("b", "Pay/ card"), passed("c", "Pay")]))
     )
@@ -278,8 +287,8 @@ def evidence(count: int) -> Evidence:
 
 @pytest.mark.parametrize("run", [passed("a"), flaky("a"), planned("a"), started("a")], ids=["pass", "flaky", "p", "s"])
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
-def test_jenkins_keeps_the_output_whole(run: RunResult, count: int) -> None:
-    """Jenkins cuts the middle of a longer output, and an order that is cut publishes nothing."""
+def test_jenkins_output_is_not_truncated(run: RunResult, count: int) -> None:
+    """Jenkins cuts the middle of long output, which can break attachment markers."""
     first = flaky("a").previous_attempts[0]._replace(message="\U0001f600" * 400, step=None)
     made = report([run._replace(evidence=evidence(count), previous_attempts=run.previous_attempts and (first,) * 5)])
     (case,) = read_as_jenkins(
@@ -295,8 +304,8 @@ def test_jenkins_keeps_the_output_whole(run: RunResult, count: int) -> None:
 
 
 @pytest.mark.parametrize("folder", [50, 200, 600, 900])
-def test_passed_test_has_its_link_and_its_last_files(folder: int) -> None:
-    """The link is first, and what has no room is counted."""
+def test_passed_run_has_link_and_last_files(folder: int) -> None:
+    """The link comes first, and files beyond the limit are counted."""
     run = passed("a")._replace(url=f"https://autonoma.app/{'u' * 340}")
     run = run._replace(evidence=evidence(20)._replace(video="evidence/run-a/video.webm"))
     (case,) = read_as_jenkins(render_junit(report([run])._replace(attachments_root="/" + "f" * folder)))
@@ -308,34 +317,35 @@ def test_passed_test_has_its_link_and_its_last_files(folder: int) -> None:
 
 
 @pytest.mark.parametrize("label", [".", "..", "..."])
-def test_label_of_dots_is_no_folder(label: str) -> None:
-    """Jenkins' plugin would write beside the folder of the test."""
+def test_label_of_dots_is_replaced(label: str) -> None:
+    """The plugin of Jenkins would write outside the folder of the test."""
     (case,) = read_as_jenkins(render_junit(report([passed("a", label)])))
     assert case.folder == "no name".replace(" ", "_")
 
 
-def test_failed_test_keeps_all_its_files() -> None:
+def test_failed_run_has_all_files() -> None:
     made = report([failed("a")._replace(evidence=evidence(200))])._replace(attachments_root="/var/results")
     (case,) = read_as_jenkins(render_junit(made))
     assert len(case.attachments) == 200
 
 
-def test_long_link_is_whole_or_left_out() -> None:
+def test_long_link_is_complete_or_omitted() -> None:
     url = f"https://autonoma.app/run/{'a' * 1500}"
     case = case_of(passed("a")._replace(url=url))
     assert case.find("system-out") is None
     assert properties_of(case)["url"] == url
 
 
-def test_a_pass_of_an_earlier_attempt_at_the_build_says_so() -> None:
+def test_reused_run_is_marked() -> None:
+    """A run that passed in an earlier build attempt says so."""
     case = case_of(passed("a")._replace(reused=True))
     assert result_of(case) == ("", "", "")
     assert properties_of(case)["reused"] == "true"
     assert "earlier attempt" in text_of(case, "system-out")
 
 
-def test_runs_with_the_same_label_have_names_of_their_own() -> None:
-    """GitLab drops every test case whose class and name came before."""
+def test_same_labels_get_distinct_names() -> None:
+    """GitLab drops a test case with the class and name of an earlier one."""
     folder = RunResult(RunRequest(TargetKind.FOLDER, "a", "Cart"))
     same = [passed("a", "Cart"), passed("b", "Cart "), passed("a", "Cart"), passed("c", "Cart (a)"), folder]
     names = [(case.get("classname"), case.get("name")) for case in suite_of(report(same))]
@@ -349,7 +359,7 @@ def test_runs_with_the_same_label_have_names_of_their_own() -> None:
     assert [case.get("name") for case in suite_of(report([passed("a"), passed("a")]))] == ["a", "a #2"]
 
 
-def test_wrong_input_is_one_error() -> None:
+def test_input_errors_are_one_case() -> None:
     suite = suite_of(report((), INPUT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
     (case,) = suite
     assert case.get("name") == "input"
@@ -357,13 +367,13 @@ def test_wrong_input_is_one_error() -> None:
     assert text_of(case, "error").splitlines()[1:] == ["autonoma.yml:1:2: bad", "client-id: missing"]
 
 
-def test_no_runs_make_an_empty_suite() -> None:
+def test_no_runs_give_empty_suite() -> None:
     suite = suite_of(report((), PASSED))
     assert suite.get("tests") == "0"
     assert not list(suite)
 
 
-def test_values_of_variables_are_not_in_it() -> None:
+def test_values_are_hidden() -> None:
     request = RunRequest(TargetKind.TEST, "a", "A", {"PASSWORD": "hidden-value"}, "version")
     outcomes = [RunResult(request, state, message="m") for state in RunState]
     assert b"hidden-value" not in render_junit(report(outcomes, ERROR))
@@ -372,18 +382,19 @@ def test_values_of_variables_are_not_in_it() -> None:
 @pytest.mark.parametrize(
     ("seconds", "time"), [(-1.0, "0.0"), (nan, "0.0"), (inf, "2592000.0"), (1e-9, "0.0"), (0.25, "0.25")]
 )
-def test_times_are_plain_numbers_that_a_date_can_take(seconds: float, time: str) -> None:
+def test_times_are_plain_decimals(seconds: float, time: str) -> None:
+    """Times have no exponent and fit into dates."""
     made = report([passed("a", seconds=seconds)])._replace(duration_seconds=seconds)
     suite = suite_of(made)
     assert [suite.get("time"), suite[0].get("time")] == [time, time]
 
 
 @pytest.mark.parametrize("began", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
-def test_a_start_that_is_no_date_is_left_out(began: str) -> None:
+def test_invalid_start_time_is_omitted(began: str) -> None:
     assert "timestamp" not in suite_of(report([passed("a")])._replace(started_at=began)).attrib
 
 
-def test_long_texts_are_cut() -> None:
+def test_long_texts_are_truncated() -> None:
     step = STEP._replace(instruction="i" * 20_000, output="o\n" * 20_000, url="https://shop.test/" + "u" * 20_000)
     written = render_junit(
         report([failed("a", "n" * 20_000)._replace(step=step, message="m" * 20_000, suggestion="h" * 20_000)] * 2)
@@ -394,7 +405,8 @@ def test_long_texts_are_cut() -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://user@autonoma.app/run/a", "http://autonoma.app/run/a"])
-def test_what_is_no_link_to_follow_is_not_shown_as_one(url: str) -> None:
+def test_unsafe_link_is_omitted(url: str) -> None:
+    """A link that is not safe to follow is not in the file."""
     run = flaky("a")._replace(url=url)
     assert url.encode() not in render_junit(
         report([run._replace(previous_attempts=(run.previous_attempts[0]._replace(url=url),))])
@@ -402,7 +414,7 @@ def test_what_is_no_link_to_follow_is_not_shown_as_one(url: str) -> None:
 
 
 @pytest.mark.parametrize("gap", ["", "\u200b", "\u202e"])
-def test_no_text_orders_a_file_to_be_published(gap: str) -> None:
+def test_texts_cannot_attach_files(gap: str) -> None:
     """GitLab and Jenkins attach the file that `[[ATTACHMENT|path]]` names in the output of a test."""
     order = f"[{gap}[ATTACHMENT|/etc/passwd]]"
     step = STEP._replace(instruction=order, output=order)
@@ -412,7 +424,8 @@ def test_no_text_orders_a_file_to_be_published(gap: str) -> None:
 
 
 @given(REPORTS)
-def test_whatever_a_report_holds_it_is_read_by_every_parser(made: Report) -> None:
+def test_any_report_is_valid_xml(made: Report) -> None:
+    """Each report matches the schema and can be read by two parsers."""
     written = render_junit(made)
     SCHEMA.assertValid(etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False)))
     (suite,) = ET.fromstring(written)
@@ -426,7 +439,7 @@ def test_whatever_a_report_holds_it_is_read_by_every_parser(made: Report) -> Non
 
 
 @given(REPORTS)
-def test_only_a_run_that_passed_is_green(made: Report) -> None:
+def test_only_passed_runs_are_green(made: Report) -> None:
     for outcome, case in zip(made.results, suite_of(made), strict=True):
         assert (result_of(case)[0] == "") is (outcome.state is RunState.PASSED)
         if outcome.state in {
@@ -439,25 +452,25 @@ def test_only_a_run_that_passed_is_green(made: Report) -> None:
             assert result_of(case)[0] in {"failure", "error"}
 
 
-def test_output_of_white_space_alone_is_left_out() -> None:
-    """Readers take no empty element, and the schema none of white space."""
+def test_blank_output_is_omitted() -> None:
+    """The schema allows no output of white space, and readers accept no empty element."""
     assert case_of(planned("a")._replace(run_id="\t")).find("system-out") is None
 
 
 @given(REFUSED)
-def test_any_problem_with_the_input_is_one_error(made: Report) -> None:
+def test_any_input_error_is_one_case(made: Report) -> None:
     (case,) = suite_of(made)
     assert result_of(case)[:2] == ("error", "input")
 
 
 @given(st.lists(st.sampled_from(["a", "a (x)", "a (x) #2", "a #2", ""]), max_size=8), st.sampled_from(["x", "a", ""]))
-def test_names_are_never_the_same(labels: list[str], test_id: str) -> None:
+def test_any_labels_give_distinct_names(labels: list[str], test_id: str) -> None:
     suite_of(report([planned(test_id)._replace(title=label) for label in labels]))
 
 
 @given(st.text(ANY_CHARACTER), TEXTS)
-def test_the_library_that_writes_it_makes_no_difference(one: str, other: str) -> None:
-    """Lxml is taken where it is installed, as for these tests, and is stricter than what is taken elsewhere."""
+def test_both_xml_libraries_give_same_file(one: str, other: str) -> None:
+    """The package uses lxml if it is installed, and lxml is stricter."""
     made = report([failed(one, other)._replace(message=one + other), flaky(other, one)], problems=[one])
 
     def canonical(library: ModuleType) -> str:

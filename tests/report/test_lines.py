@@ -1,4 +1,4 @@
-"""What the log says of runs: a line for each, and each kind of failure once."""
+"""Log lines of runs, grouped failures and warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
 from autonoma_ci.reports.summary import count_states, format_headline
-from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
+from tests.report.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
 from tests.support.runner import commands, elsewhere, lines
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         (started("a", "Sign in"), "started: Sign in (test a): https://autonoma.app/run/run-a"),
         (started("a")._replace(url=""), "started: test a: run-a"),
         (refused("a"), "not started: test a: HTTP 404: Not found"),
-        (lost("a"), "may have started: test a: no answer came in time"),
+        (indeterminate("a"), "may have started: test a: no answer came in time"),
         (planned("a"), "waiting: test a"),
         (passed("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
         (
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
         (passed("a")._replace(reused=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
     ],
 )
-def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: RunResult, line: str) -> None:
+def test_run_is_one_line(outcome: RunResult, line: str) -> None:
+    """The line of a run has its link or its reason."""
     assert format_run(outcome) == line
 
 
@@ -54,9 +55,16 @@ def _none(_: str) -> bool:
     return False
 
 
-def test_what_failed_in_the_same_way_is_said_once_and_worst_first() -> None:
+def test_same_failures_are_grouped() -> None:
+    """Equal failures are one issue, and the worst issue comes first."""
     found = group_failures(
-        [lost("a"), *[refused(f"t{i}") for i in range(5)], started("s"), lost("b"), refused("x", "HTTP 500")]
+        [
+            indeterminate("a"),
+            *[refused(f"t{i}") for i in range(5)],
+            started("s"),
+            indeterminate("b"),
+            refused("x", "HTTP 500"),
+        ]
     )
     assert [problem.message for problem in found] == [
         "not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
@@ -65,14 +73,18 @@ def test_what_failed_in_the_same_way_is_said_once_and_worst_first() -> None:
     ]
 
 
-def test_no_more_kinds_of_failure_are_told_than_a_runner_keeps() -> None:
+def test_issues_fit_annotation_limit() -> None:
+    """GitHub shows a limited number of annotations, so the rest is counted."""
     found = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
     assert len(found) == MAX_ANNOTATIONS + 1 == 10
     assert found[-1].message.startswith("and 21 more")
 
 
-def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
-    found = group_failures([timed_out("t"), refused("r"), failed("f"), passed("p"), lost("l")], "https://autonoma.app")
+def test_failure_has_step_and_link() -> None:
+    """A failed run is one issue and comes first."""
+    found = group_failures(
+        [timed_out("t"), refused("r"), failed("f"), passed("p"), indeterminate("l")], "https://autonoma.app"
+    )
     assert [problem.message for problem in found] == [
         (
             "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
@@ -84,13 +96,14 @@ def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
     ]
 
 
-def test_two_tests_that_failed_alike_are_two_issues_with_their_links() -> None:
+def test_each_failed_run_is_issue() -> None:
+    """Two runs that failed at the same step are two issues with links."""
     found = group_failures([failed("a"), failed("b")])
     assert [problem.message.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
 
 
-def test_a_sign_of_life_counts_what_there_is() -> None:
-    runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), lost("g")]
+def test_heartbeat_counts_states() -> None:
+    runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), indeterminate("g")]
     assert (
         format_heartbeat(runs, 150.0)
         == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
@@ -98,21 +111,20 @@ def test_a_sign_of_life_counts_what_there_is() -> None:
     assert format_heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
 
 
-def test_flaky_runs_are_warned_about_once() -> None:
+def test_flaky_runs_give_one_warning() -> None:
     assert collect_warnings([passed("a"), failed("b")], _none) == []
     (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
     assert problem.message == f"7 runs passed only after a failure (flaky): {names}."
 
 
-def test_nothing_is_an_issue_when_all_runs_have_started() -> None:
+def test_started_runs_give_no_issue() -> None:
     assert group_failures([started("a"), planned("b")]) == []
 
 
 @given(st.lists(OUTCOMES, max_size=3), TEXTS)
-def test_no_issue_is_more_than_one_command_on_github_or_any_command_elsewhere(
-    outcomes: list[RunResult], title: str
-) -> None:
+def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
+    """An issue is one command on GitHub and no command on other systems."""
     for problem in group_failures(outcomes):
         log = GITHUB.log_formatter.annotation("error", problem, title)
         assert [command.name for command in commands(log)] == ["error"]
@@ -124,27 +136,29 @@ def test_no_issue_is_more_than_one_command_on_github_or_any_command_elsewhere(
 
 
 @given(OUTCOMES)
-def test_no_run_forges_a_line(outcome: RunResult) -> None:
+def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
+    """Text of a run cannot add a line or a command."""
     line = escape_log_line(format_run(outcome))
     assert commands(line) == []
     assert elsewhere(line) == []
     assert len(lines(line)) == 1
 
 
-def test_a_run_without_a_link_is_told_with_its_id() -> None:
+def test_run_without_link_is_reported_by_id() -> None:
+    """The warning shows the run id, with which a user can find the run."""
     (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], _none)
     assert problem.message.startswith("1 run without a link")
     assert problem.message.endswith("the ids are whole: a is run-a.")
 
 
-def test_notes_say_nothing_untrue_of_a_missing_link() -> None:
-    """A run that passed in an earlier attempt has the link of its last status, which may have none."""
+def test_reused_run_warning_is_correct() -> None:
+    """A reused run has the link of its last status, which can be empty."""
     (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], _none)
     assert "as the API gave none that is an https URL without a credential's value" in problem.message
 
 
-def test_headline_counts_what_this_step_started() -> None:
-    """A pass of an earlier attempt was not started now."""
+def test_headline_counts_started_runs() -> None:
+    """A reused run was not started by this job step."""
     runs = [started("a"), passed("b")._replace(reused=True), planned("c")]
     assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
     assert format_headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
@@ -153,7 +167,8 @@ def test_headline_counts_what_this_step_started() -> None:
     )
 
 
-def test_a_link_that_the_system_would_mask_is_told() -> None:
+def test_masked_link_is_reported() -> None:
+    """A link that the CI system would mask has a warning."""
     (problem,) = collect_warnings([passed("a"), passed("b")], lambda url: "run-b" in url)
     assert problem.message.startswith("1 run whose link has a credential's value in it")
     assert problem.message.endswith(": b.")

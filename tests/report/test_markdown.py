@@ -1,4 +1,4 @@
-"""The summary: what needs a look first, within its size, and with nothing forged in it."""
+"""The Markdown summary, its order, its size limit and escaping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.report.reports import (
     PASSED,
     failed,
     flaky,
-    lost,
+    indeterminate,
     passed,
     planned,
     refused,
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 
-def test_a_summary_says_what_where_and_how_many() -> None:
+def test_summary_has_heading_and_table() -> None:
+    """The summary has the verdict, the counts and one row per run."""
     lines = render_summary(report([started("one"), started("two", "Sign in")])).splitlines()
     assert plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
     assert plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
@@ -49,13 +50,23 @@ def test_a_summary_says_what_where_and_how_many() -> None:
     assert len(lines) == 8
 
 
-def test_what_needs_a_look_comes_first_and_keeps_its_order() -> None:
-    outcomes = [started("a"), planned("b"), lost("c"), refused("d"), started("e"), refused("f"), lost("g")]
+def test_problems_come_first_in_order() -> None:
+    """Runs that need attention come first and stay in plan order."""
+    outcomes = [
+        started("a"),
+        planned("b"),
+        indeterminate("c"),
+        refused("d"),
+        started("e"),
+        refused("f"),
+        indeterminate("g"),
+    ]
     rows = render_summary(report(outcomes, ERROR)).splitlines()[6:]
     assert [cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
 
 
-def test_a_run_that_did_not_start_says_why_and_what_to_do() -> None:
+def test_refused_run_has_reason_and_hint() -> None:
+    """The row of a refused run has the reason and what to do."""
     row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
     _, state, told = cells(row)
     parts = state.split("<br>")
@@ -72,7 +83,7 @@ def test_a_run_that_did_not_start_says_why_and_what_to_do() -> None:
         (report([], DRY), "⏭️ Skipped", "Nothing was selected, so nothing was started."),
         (report([], INPUT, ["a: b"]), "❌ Error", "1 problem with the input. Nothing was sent."),
         (
-            report([started("a"), refused("b"), lost("c")], ERROR),
+            report([started("a"), refused("b"), indeterminate("c")], ERROR),
             "❌ Error",
             "1 of 3 runs started, 1 not started, 1 may have started.",
         ),
@@ -83,13 +94,13 @@ def test_a_run_that_did_not_start_says_why_and_what_to_do() -> None:
         ),
     ],
 )
-def test_the_head_says_how_it_ended(made: Report, title: str, sentence: str) -> None:
+def test_heading_states_result(made: Report, title: str, sentence: str) -> None:
     lines = render_summary(made).splitlines()
     assert plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
     assert plain_text(lines[2]).startswith(sentence)
 
 
-def test_problems_with_the_input_are_listed() -> None:
+def test_input_errors_are_listed() -> None:
     lines = render_summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
     assert lines[3] == ""
     assert [plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
@@ -98,10 +109,11 @@ def test_problems_with_the_input_are_listed() -> None:
     ]
 
 
-def test_ten_thousand_runs_with_huge_names_fit_and_the_rest_is_counted() -> None:
+def test_many_runs_fit_size_limit() -> None:
+    """Rows beyond the limit are counted in the last row."""
     names = ["🚀" * 600, "&" * 600, "|" * 600]
     outcomes = [started(f"id{i}", names[i % 3]) for i in range(9_998)]
-    text = render_summary(report([*outcomes, refused("first"), lost("second")], ERROR))
+    text = render_summary(report([*outcomes, refused("first"), indeterminate("second")], ERROR))
     size = len(text.encode())
     assert MAX_SUMMARY_BYTES - 6_000 < size <= MAX_SUMMARY_BYTES
     rows = text.splitlines()[6:]
@@ -114,7 +126,7 @@ def test_ten_thousand_runs_with_huge_names_fit_and_the_rest_is_counted() -> None
 
 
 @given(st.integers(-10_000, 3_000))
-def test_a_summary_is_never_larger_than_its_limit(limit: int) -> None:
+def test_summary_respects_any_limit(limit: int) -> None:
     outcomes = [refused(f"id-{i}", "🚀" * 40) for i in range(10)]
     for made in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
         text = render_summary(made, limit)
@@ -124,7 +136,8 @@ def test_a_summary_is_never_larger_than_its_limit(limit: int) -> None:
             assert "more" in text.splitlines()[-1]
 
 
-def test_a_thousand_problems_fit_and_the_rest_is_counted() -> None:
+def test_many_input_errors_fit_size_limit() -> None:
+    """Errors beyond the limit are counted in the last line."""
     text = render_summary(report([], INPUT, ["&" * 500] * 1_000), 100_000)
     assert len(text.encode()) <= 100_000
     assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
@@ -134,7 +147,7 @@ _LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
 
 
 def _check_cell(text: str) -> None:
-    """Fail if there is anything in a cell but text, and links to where one may go."""
+    """Fail if a cell has more than text and safe links."""
     for part in text.split("<br>"):
         for label, target in _LINK.findall(part):
             plain_text(label)
@@ -143,7 +156,8 @@ def _check_cell(text: str) -> None:
 
 
 @given(REPORTS)
-def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None:
+def test_report_text_cannot_forge_markup(made: Report) -> None:
+    """Text of a report adds no row, cell, link or markup."""
     text = render_summary(made)
     assert text.encode().endswith(b"\n")
     text, _, chart = text.partition("\n\n```mermaid\n")
@@ -169,7 +183,8 @@ def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None
 
 
 @given(REFUSED)
-def test_no_problem_forges_a_line_or_markup(made: Report) -> None:
+def test_input_error_cannot_forge_markup(made: Report) -> None:
+    """Text of an error adds no line and no markup."""
     lines = render_summary(made).splitlines()
     assert len(lines) == 4 + len(made.input_errors)
     for line in lines[4:]:
@@ -181,7 +196,8 @@ def _rows(made: Report) -> list[list[str]]:
     return [cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
 
 
-def test_with_wait_failures_come_first_with_their_step_and_link() -> None:
+def test_failures_come_first_after_wait() -> None:
+    """Failed runs have their step and link in the first rows."""
     runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
     made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
     lines = render_summary(made).splitlines()
@@ -199,26 +215,28 @@ def test_with_wait_failures_come_first_with_their_step_and_link() -> None:
     assert rows[0][3].endswith("](https://autonoma.app/run/run-c)")
 
 
-def test_a_flaky_run_is_marked_and_links_to_the_run_that_failed() -> None:
+def test_flaky_run_links_failed_attempt() -> None:
+    """The row of a flaky run is marked and links to the failed attempt."""
     row = _rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
     assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
     assert "(https://autonoma.app/run/first-of-b)" in row[1]
     assert "Expected a confirmation" in row[1]
 
 
-def test_the_title_replaces_a_bare_id() -> None:
+def test_title_replaces_id() -> None:
     assert (
         _rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0] == "Checkout pays by card<br>test c"
     )
 
 
 @pytest.mark.parametrize("verdict", list(Conclusion))
-def test_every_conclusion_has_a_word(verdict: Conclusion) -> None:
+def test_every_conclusion_has_title(verdict: Conclusion) -> None:
     made = report([passed("a")], Verdict(verdict, ExitReason.OK, 0))
     assert plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
 
-def test_what_is_left_running_says_how_to_take_it_up_and_that_nothing_was_cancelled() -> None:
+def test_running_runs_have_wait_command() -> None:
+    """The summary has the command to wait and says that no run was cancelled."""
     later = "autonoma-ci wait results/results.json"
     made = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=later)
     text = render_summary(made)
@@ -228,19 +246,20 @@ def test_what_is_left_running_says_how_to_take_it_up_and_that_nothing_was_cancel
     assert "no way to cancel" in render_summary(made._replace(resume_command=""))
 
 
-def test_without_wait_the_command_that_waits_later_is_told_once_the_step_is_over() -> None:
+def test_wait_command_follows_verdict() -> None:
+    """Without the option wait, the command is shown after the job step ended."""
     made = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
     assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(made)
     assert "autonoma-ci wait" not in render_summary(made._replace(verdict=None))
     assert "no way to cancel" not in render_summary(made)
 
 
-def test_notes_are_told() -> None:
+def test_plan_notes_are_shown() -> None:
     made = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
     assert "Shard 2/5" in render_summary(made)
 
 
-def test_a_chart_that_has_no_room_is_left_out() -> None:
+def test_chart_without_space_is_omitted() -> None:
     made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
     whole = render_summary(made)
     assert "```mermaid" in whole

@@ -1,4 +1,4 @@
-"""Outputs: every name, arrays in plan order, and nothing in them that sets another output."""
+"""Outputs of a job step and the file outputs.env."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from autonoma_ci.ci.systems.github import format_outputs
 from autonoma_ci.models import Conclusion, Report
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncated_array_lengths
-from tests.report.reports import ERROR, INPUT, lost, planned, refused, report, started
+from tests.report.reports import ERROR, INPUT, indeterminate, planned, refused, report, started
 from tests.support import runner
 from tests.support.hostile import REPORTS
 
@@ -27,8 +27,8 @@ NAMES = (
 )  # fmt: skip
 
 
-def test_every_output_is_there_with_its_text() -> None:
-    made = build_outputs(report([refused("a"), started("b", "B"), lost("c"), started("d")], ERROR))
+def test_all_outputs_have_values() -> None:
+    made = build_outputs(report([refused("a"), started("b", "B"), indeterminate("c"), started("d")], ERROR))
     assert tuple(made) == NAMES == tuple(output.name for output in OUTPUTS)
     results = json.loads(made.pop("results"))
     assert made == {
@@ -61,7 +61,7 @@ def test_every_output_is_there_with_its_text() -> None:
 
 
 @pytest.mark.parametrize("made", [report([], INPUT, ["bad"]), report([planned("a")], None)])
-def test_without_runs_the_outputs_are_there_and_empty(made: Report) -> None:
+def test_outputs_without_runs_are_empty(made: Report) -> None:
     found = build_outputs(made)
     assert tuple(found) == NAMES
     assert found["run-id"] == found["run-url"] == ""
@@ -70,7 +70,8 @@ def test_without_runs_the_outputs_are_there_and_empty(made: Report) -> None:
     assert found["conclusion"] in {"", Conclusion.ERROR}
 
 
-def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> None:
+def test_large_arrays_are_truncated() -> None:
+    """An array beyond the limit has its first entries and is valid JSON."""
     made = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
     found = build_outputs(made)
     for name in ("run-ids", "run-urls", "results"):
@@ -87,7 +88,8 @@ def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> N
 
 
 @given(REPORTS)
-def test_outputs_come_back_from_the_runner_as_they_were(made: Report) -> None:
+def test_runner_reads_outputs_unchanged(made: Report) -> None:
+    """GitHub's runner reads each output of any report unchanged."""
     found = build_outputs(made)
     assert runner.outputs(format_outputs(found)) == found
     for name in ("run-ids", "run-urls", "results"):
@@ -95,7 +97,8 @@ def test_outputs_come_back_from_the_runner_as_they_were(made: Report) -> None:
 
 
 @given(REPORTS)
-def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None:
+def test_outputs_env_has_safe_lines(made: Report) -> None:
+    """Each line is a name and a value without special characters."""
     text = render_dotenv(made)
     assert text.endswith("\n")
     assert len(text.encode()) < 60_000
@@ -109,7 +112,8 @@ def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None
         assert value in {"", expected[name.removeprefix("AUTONOMA_").lower().replace("_", "-")]}
 
 
-def test_outputs_env_holds_what_later_steps_need() -> None:
+def test_outputs_env_has_main_outputs() -> None:
+    """The file has the values that later steps need."""
     lines = render_dotenv(report([started("a")])).splitlines()
     assert "AUTONOMA_CONCLUSION=started" in lines
     assert "AUTONOMA_RUN_URL=https://autonoma.app/run/run-a" in lines
@@ -117,7 +121,8 @@ def test_outputs_env_holds_what_later_steps_need() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("sh"), reason="there is no shell")
-def test_a_shell_that_reads_outputs_env_runs_nothing(tmp_path: Path) -> None:
+def test_shell_runs_nothing_from_outputs_env(tmp_path: Path) -> None:
+    """A shell that sources the file executes no part of a value."""
     outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
     safe = started("b")
     (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe])))

@@ -1,4 +1,4 @@
-"""Every reader of outputs.env gets the same texts."""
+"""All readers of outputs.env get the same values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from autonoma_ci.reports.outputs import (
     output_variables,
     render_dotenv,
 )
-from tests.report.reports import ERROR, failed, lost, passed, report, started
+from tests.report.reports import ERROR, failed, indeterminate, passed, report, started
 from tests.support.tables import ROOT
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     Reader: TypeAlias = Callable[[Path], Mapping[str, str]]
 
 READERS = Path(__file__).with_name("readers")
-# Debian's packages of Go libraries are there: golang-github-joho-godotenv-dev.
+# Debian's packages of Go libraries install here, for example golang-github-joho-godotenv-dev.
 GO_PATH = Path("/usr/share/gocode")
-# `results` is too long for a variable, and `results-dir` is the name of an option. Arrays have no form.
+# `results` is too long for a variable, and `results-dir` is the name of an option. Arrays are left out.
 NAMES = {
     f"AUTONOMA_{output.name.upper().replace('-', '_')}": output.name
     for output in OUTPUTS
     if output.name not in {"run-ids", "run-urls", "results", "results-dir"}
 }
-MADE = report([passed("a"), failed("b"), lost("c")], ERROR)
-# A report whose links have characters of each kind: with and without a form.
+MADE = report([passed("a"), failed("b"), indeterminate("c")], ERROR)
+# Links with characters that outputs.env can hold, and with others.
 URLS = {
     "https://autonoma.app/run/a?tab=steps,log&x=1": "",
     "https://autonoma.app/run/a#step-3": "",
@@ -58,7 +58,7 @@ URLS = {
 
 
 def separate(printed: bytes) -> dict[str, str]:
-    """Return the pairs that a reader has printed, each with a zero byte behind it."""
+    """Return the pairs that a reader printed, each terminated by a zero byte."""
     pairs = [pair.decode().split("=", 1) for pair in printed.split(b"\0") if pair]
     return {name: value for name, value in pairs if name.startswith("AUTONOMA_")}
 
@@ -69,14 +69,14 @@ def printed_by(*command: str | Path, **environ: str) -> dict[str, str]:
     return separate(ran.stdout)
 
 
-def by_shell(name: str) -> Reader:
-    """Return a reader that is a shell, as scripts use it."""
+def create_shell_reader(name: str) -> Reader:
+    """Return a reader that sources the file in a shell."""
 
     def read(path: Path) -> Mapping[str, str]:
         shell, env = shutil.which(name), shutil.which("env")
         assert shell
         assert env
-        # A name at the front is looked up in PATH, and a zero byte can't be in a value.
+        # A command without a path is looked up in PATH. A value cannot contain a zero byte.
         return printed_by(shell, "-c", f'set -aeu; . "$1"; exec {env} -0', shell, path)
 
     return read
@@ -91,7 +91,7 @@ def by_our_properties(path: Path) -> Mapping[str, str]:
 
 
 def by_gitlab(path: Path) -> Mapping[str, str]:
-    """Port of GitLab's reader.
+    """Read like GitLab.
 
     Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
     """
@@ -104,7 +104,7 @@ def by_gitlab(path: Path) -> Mapping[str, str]:
 
 
 def by_gitlab_runner(path: Path) -> Mapping[str, str]:
-    """Port of the runner, which expands references for a later job.
+    """Read like GitLab's runner, which expands references for a later job.
 
     Source: gitlabhq/gitlab-runner, common/spec/variables.go, `ExpandWith`; Go's documentation, `os.Expand`.
     """
@@ -112,7 +112,7 @@ def by_gitlab_runner(path: Path) -> Mapping[str, str]:
 
 
 def by_harness(path: Path) -> Mapping[str, str]:
-    """Port of Harness' reader, which cuts at each `#` outside of quotes and decodes one prefix.
+    """Read like Harness, which cuts at each unquoted `#` and decodes one prefix.
 
     Source: harness/lite-engine, pipeline/runtime/common.go; harness/godotenv, v2.0.0, godotenv.go, `parseLine`.
     """
@@ -129,12 +129,12 @@ def by_harness(path: Path) -> Mapping[str, str]:
 
 
 def split_lines(text: str) -> dict[str, str]:
-    """Return what stands before and behind the first `=` of each line, but for comments."""
+    """Split each line at its first `=`, without comments."""
     return dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
 def by_docker(path: Path) -> Mapping[str, str]:
-    """Port of the reader behind `docker run --env-file`. Source: docker/cli, pkg/kvfile/kvfile.go."""
+    """Read like `docker run --env-file`. Source: docker/cli, pkg/kvfile/kvfile.go."""
     return split_lines(path.read_text("utf-8"))
 
 
@@ -159,7 +159,7 @@ def by_godotenv(path: Path) -> Mapping[str, str]:
 
 @cache
 def build_godotenv() -> Path | None:
-    """Compile the reader once, and return None where Go or the library is missing."""
+    """Compile the reader once, or return None without Go or the library."""
     go = shutil.which("go")
     if not (go and (GO_PATH / "src" / "github.com" / "joho" / "godotenv").is_dir()):
         return None
@@ -173,7 +173,7 @@ def build_godotenv() -> Path | None:
 
 def shell(name: str) -> object:
     missing = pytest.mark.skipif(not shutil.which(name), reason=f"there is no {name}")
-    return pytest.param(by_shell(name), id=name, marks=missing)
+    return pytest.param(create_shell_reader(name), id=name, marks=missing)
 
 
 PORTS = [by_gitlab, by_gitlab_runner, by_harness, by_docker, by_our_properties, by_python]
@@ -186,7 +186,7 @@ every_reader = pytest.mark.parametrize("read", ALL)
 
 
 @every_reader
-def test_every_reader_gets_the_same(read: Reader, tmp_path: Path) -> None:
+def test_every_reader_gets_same_values(read: Reader, tmp_path: Path) -> None:
     path = tmp_path / "outputs.env"
     path.write_text(render_dotenv(MADE), "utf-8")
     found, expected = read(path), build_outputs(MADE)
@@ -194,8 +194,8 @@ def test_every_reader_gets_the_same(read: Reader, tmp_path: Path) -> None:
 
 
 @every_reader
-def test_every_reader_gets_a_link_whole_or_none(read: Reader, tmp_path: Path) -> None:
-    """A part of a link, or a link with another character in it, leads nowhere."""
+def test_every_reader_gets_full_link_or_none(read: Reader, tmp_path: Path) -> None:
+    """A changed or truncated link leads nowhere."""
     found = []
     for number, url in enumerate(URLS):
         path = tmp_path / f"{number}.env"
@@ -213,7 +213,7 @@ def accepted() -> Iterator[str]:
 
 
 @every_reader
-def test_every_reader_takes_each_character(read: Reader, tmp_path: Path) -> None:
+def test_every_reader_accepts_each_character(read: Reader, tmp_path: Path) -> None:
     values = {f"AUTONOMA_{number}X": text for number, text in enumerate(accepted())}
     assert len(values) > 8000
     path = tmp_path / "all.env"
@@ -222,11 +222,11 @@ def test_every_reader_takes_each_character(read: Reader, tmp_path: Path) -> None
 
 
 def misread(text: str, folder: Path) -> list[str]:
-    """Return which readers of this machine get another text, or fail."""
+    """Return the readers of this machine that fail or get another text."""
     path = folder / "one.env"
     path.write_text(f"AUTONOMA_X={text}\n", "utf-8")
     found = []
-    for name, read in (("sh", by_shell("sh")), *((reader.__name__, reader) for reader in PORTS)):
+    for name, read in (("sh", create_shell_reader("sh")), *((reader.__name__, reader) for reader in PORTS)):
         try:
             if read(path) != {"AUTONOMA_X": text}:
                 found.append(name)
@@ -236,7 +236,7 @@ def misread(text: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("character", sorted(set(string.printable) - set(string.ascii_letters + string.digits)))
-def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
+def test_omitted_characters_are_misread(character: str, tmp_path: Path) -> None:
     """Each rule of the form has a reader that needs it.
 
     The exceptions are characters that shells expand in other places.
@@ -249,7 +249,7 @@ def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
     assert is_misread or character in expanded_elsewhere or character == "="
 
 
-def test_arrays_are_left_out_without_a_warning() -> None:
+def test_arrays_are_omitted_without_warning() -> None:
     """Shells remove the quotes of JSON, and GitLab keeps all quotes."""
     assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(render_dotenv(MADE)))
     assert omitted_variables(MADE, split_lines(render_dotenv(MADE))) == []
@@ -257,14 +257,14 @@ def test_arrays_are_left_out_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
-def test_id_that_a_reader_changes_is_left_out(run_id: str) -> None:
+def test_id_that_readers_change_is_omitted(run_id: str) -> None:
     made = report([started("a")._replace(run_id=run_id)])
     assert split_lines(render_dotenv(made))["AUTONOMA_RUN_ID"] == ""
     assert omitted_variables(made, split_lines(render_dotenv(made))) == ["AUTONOMA_RUN_ID"]
 
 
-def test_file_is_smaller_than_gitlab_allows() -> None:
-    """A link that has no room is left out, and what comes behind it is not."""
+def test_file_fits_gitlab_limit() -> None:
+    """A long link is omitted, and the values after it stay."""
     for length in (2000, 4750, 4800, 4900, 5000, 5200):
         text = render_dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
         assert len(text) <= MAX_DOTENV_BYTES < 5120
@@ -272,8 +272,8 @@ def test_file_is_smaller_than_gitlab_allows() -> None:
 
 
 @every_reader
-def test_second_file_leaves_nothing_of_the_first(read: Reader, tmp_path: Path) -> None:
-    """Jobs of GitLab inherit the variables of several files, and a script may read several too."""
+def test_second_file_replaces_first(read: Reader, tmp_path: Path) -> None:
+    """Jobs of GitLab inherit variables of several files, and scripts can read several."""
     path = tmp_path / "outputs.env"
     path.write_text(render_dotenv(MADE), "utf-8")
     before = read(path)

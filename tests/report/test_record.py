@@ -1,4 +1,4 @@
-"""results.json: everything about the step, and no value of a variable."""
+"""Contents of results.json without values of variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.report.reports import ERROR, refused, report, started
 from tests.support.hostile import REPORTS
 
 
-def test_the_record_holds_the_whole_step() -> None:
+def test_record_describes_step() -> None:
     made = report([started("a", "A"), refused("b")], ERROR)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
     document = json.loads(render_results_json(made._replace(part=part, step_id="0123456789abcdef")))
@@ -54,7 +54,8 @@ def test_the_record_holds_the_whole_step() -> None:
     ]
 
 
-def test_the_record_has_names_of_variables_and_no_values() -> None:
+def test_record_has_variable_names_only() -> None:
+    """The record has names of variables and none of their values."""
     request = RunRequest(
         TargetKind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
     )
@@ -67,7 +68,7 @@ def test_the_record_has_names_of_variables_and_no_values() -> None:
     assert json.loads(text)["conclusion"] is None
 
 
-def test_each_run_has_a_line_of_its_own() -> None:
+def test_each_run_is_one_line() -> None:
     lines = render_results_json(report([started("a", "A"), started("b")], ERROR)).splitlines()
     first = lines.index('  "runs": [') + 1
     assert [json.loads(line.removesuffix(","))["id"] for line in lines[first : first + 2]] == ["a", "b"]
@@ -76,7 +77,8 @@ def test_each_run_has_a_line_of_its_own() -> None:
 
 
 @given(REPORTS)
-def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> None:
+def test_any_report_can_be_read_back(made: Report) -> None:
+    """Each text of a report is in the record."""
     text = render_results_json(made)
     assert text.isascii()
     document = json.loads(text)
@@ -87,5 +89,5 @@ def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> Non
 
 
 def whole(text: str) -> str:
-    """Return the text with a question mark for each half of a surrogate pair: no strict reader takes those."""
+    """Replace single surrogates by question marks, because strict readers reject them."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""The record read back: what a step wrote, a later one finds, and whatever else is in a file is refused."""
+"""Reading results.json back and rejecting other files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OUTCOMES = st.builds(
     partial(RunResult), REQUESTS, st.sampled_from(RunState), st.sampled_from(ExitReason), IDS, LINKS, TEXTS, TEXTS,
     st.integers(0, 999), st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
 )  # fmt: skip
-# What a step writes: ids are checked, links are links, and the time of day is the clock's.
+# Reports as a step writes them, with checked ids, links and the time of its clock.
 REPORTS = st.builds(
     partial(Report), TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
     started_at=st.just("2025-01-07T09:30:00Z"), waits_for_results=st.booleans(), duration_seconds=NUMBERS,
@@ -63,12 +63,12 @@ SHOW_ALL = ResultsSanitizers(same, same, safe_url, same)
 
 
 def whole(value: object) -> object:
-    """Return the value with a question mark for each half of a surrogate pair, as the record has it."""
+    """Replace single surrogates by question marks, as results.json does."""
     return json.loads(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
 
 
 @given(REPORTS)
-def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
+def test_later_step_reads_results(made: Report) -> None:
     text = render_results_json(made)
     CHECKER.validate(json.loads(text))
     saved = parse_results(text.encode())
@@ -79,7 +79,7 @@ def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
 
 
 def _checked(secret: str) -> RunResult:
-    """Return a run with these checks of its link and its id."""
+    """Read a saved run back with this secret redacted."""
     made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
     [run] = parse_results(render_results_json(report([made])).encode()).runs
     redact = Redactor([secret])
@@ -87,32 +87,34 @@ def _checked(secret: str) -> RunResult:
 
 
 @pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])
-def test_saved_run_without_a_credential_is_shown(secret: str) -> None:
-    """What each link has is no secret."""
+def test_plain_saved_run_is_shown(secret: str) -> None:
+    """The part that all links share is no secret."""
     run = _checked(secret)
     assert (run.run_id, run.url) == ("run-of-a", "https://autonoma.app/run/run-of-a")
 
 
-def test_saved_run_with_a_credential_is_withheld() -> None:
-    """A record is checked like a response: id and link are left out, and no stars lead elsewhere."""
+def test_saved_credential_is_hidden() -> None:
+    """Id and link are left out as in a response, so no redacted link leads elsewhere."""
     run = _checked("of-a")
     assert (run.run_id, run.url) == ("", "")
 
 
-def test_every_kind_of_run_validates_against_the_published_schema() -> None:
+def test_every_state_matches_schema() -> None:
+    """Records of all kinds of runs are valid for the published schema."""
     runs = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g")]
     CHECKER.validate(json.loads(render_results_json(report(runs, OK))))
     CHECKER.validate(json.loads(render_results_json(report([], None))))
 
 
-def test_the_schema_is_one_and_describes_every_field() -> None:
+def test_schema_describes_every_field() -> None:
     Draft202012Validator.check_schema(results_json_schema())
     described = results_json_schema()["$defs"]["ResultsRun"]["properties"]
     assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(described)
     assert set(json.loads(render_results_json(report()))) == set(results_json_schema()["properties"])
 
 
-def test_times_are_moved_to_the_step_that_reads_them() -> None:
+def test_times_are_relative_to_reading_step() -> None:
+    """Times of an earlier step are moved to the start of the step that reads them."""
     saved = parse_results(render_results_json(report([flaky("a")])).encode())
     run = saved.runs[0].to_run_result(-100.0, SHOW_ALL)
     assert (run.start_offset_seconds, run.previous_attempts[0].start_offset_seconds) == (-69.0, -100.0)
@@ -128,7 +130,8 @@ def test_times_are_moved_to_the_step_that_reads_them() -> None:
         ({"conclusion": "green"}, "conclusion"),
     ],
 )
-def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], told: str) -> None:
+def test_invalid_record_has_error_position(change: dict[str, object], told: str) -> None:
+    """A file that is no record is rejected with the position of the error."""
     document = json.loads(render_results_json(report([started("a")]))) | change
     with pytest.raises(ValueError, match=told):
         parse_results(json.dumps(document).encode())
@@ -145,26 +148,28 @@ def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], 
         ("duration_seconds", 1e300),
     ],
 )
-def test_a_record_can_not_lead_a_request_astray(field: str, value: object) -> None:
+def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
+    """A record cannot change the URL of a request."""
     document = json.loads(render_results_json(report([started("a")])))
     document["runs"][0][field] = value
     with pytest.raises(ValueError, match=field):
         parse_results(json.dumps(document).encode())
 
 
-def test_a_link_that_is_none_is_left_out() -> None:
+def test_unsafe_link_is_omitted() -> None:
     document = json.loads(render_results_json(report([started("a")])))
     document["runs"][0]["url"] = "javascript:alert(1)"
     assert parse_results(json.dumps(document).encode()).runs[0].to_run_result(0.0, SHOW_ALL).url == ""
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
-def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
+def test_any_bytes_give_clear_error(data: bytes) -> None:
+    """Bytes that are no record give an error with a message."""
     with pytest.raises(ValueError, match=r"."):
         parse_results(data)
 
 
-# The limit stands for the memory of a small machine. It covers what the interpreter and its libraries take.
+# The limit is the memory of a small machine, including the interpreter and its libraries.
 SMALL_MACHINE = """
 import resource, sys
 from autonoma_ci.reports.results_schema import parse_results
@@ -189,8 +194,8 @@ except ValueError as error:
         (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0 has an unexpected value"),
     ],
 )
-def test_no_small_file_fills_the_memory(path: list[str | int], item: str, count: int, told: str) -> None:
-    """Also what has an error in each of its values is refused with the first one."""
+def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, told: str) -> None:
+    """A file with an error in each value is rejected at the first one."""
     document: Any = json.loads(render_results_json(report([started("a")])))
     place = document
     for step in path[:-1]:
@@ -203,15 +208,15 @@ def test_no_small_file_fills_the_memory(path: list[str | int], item: str, count:
 
 
 @pytest.mark.parametrize("name", ["tool", "totals"])
-def test_a_record_with_very_many_names_is_refused(name: str) -> None:
-    """One error stands for all of them."""
+def test_too_many_names_are_rejected(name: str) -> None:
+    """One error stands for all names."""
     document = json.loads(render_results_json(report([started("a")])))
     document[name] = {str(number): [] for number in range(101)}
     with pytest.raises(ValueError, match=f"^{name}: more than 100 names$"):
         parse_results(json.dumps(document).encode())
 
 
-def test_a_later_version_may_know_more() -> None:
+def test_later_version_can_add_fields() -> None:
     document = json.loads(render_results_json(report([started("a")]))) | {"more": 1}
     document["runs"][0]["more"] = 1
     assert len(parse_results(json.dumps(document).encode()).runs) == 1

@@ -1,4 +1,4 @@
-"""The chart of the runs: every run is a bar, and no name is anything but a name."""
+"""The Mermaid chart of runs in the summary."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bars(chart: str) -> list[str]:
     return [line for line in chart.splitlines() if " :" in line]
 
 
-def test_every_run_is_a_bar_with_its_place_in_time() -> None:
+def test_every_run_is_bar_at_its_time() -> None:
     runs = (
         passed("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
         failed("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
@@ -47,32 +47,32 @@ def test_every_run_is_a_bar_with_its_place_in_time() -> None:
     ]
 
 
-def test_a_run_that_goes_on_has_a_bar_up_to_now() -> None:
+def test_running_run_has_bar_up_to_now() -> None:
     made = waited(
         started("a")._replace(start_offset_seconds=10.0), passed("b")._replace(start_offset_seconds=0.0)
     )._replace(duration_seconds=60.0)
     assert bars(render_gantt(made))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
 
 
-def test_attempts_are_bars_of_their_own() -> None:
+def test_attempts_have_own_bars() -> None:
     chart = bars(render_gantt(waited(flaky("a"), timed_out("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
 
 
 @pytest.mark.parametrize(("runs", "drawn"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
-def test_there_is_a_chart_of_two_to_fifty_runs(runs: int, drawn: bool) -> None:
+def test_chart_needs_2_to_50_runs(runs: int, drawn: bool) -> None:
     assert bool(render_gantt(waited(*[passed(f"t{n}") for n in range(runs)]))) is drawn
 
 
-def test_what_has_not_run_is_not_drawn() -> None:
+def test_runs_without_times_are_omitted() -> None:
     assert render_gantt(waited(passed("a"), refused("b"))) == ""
     assert render_gantt(waited(passed("a"), passed("b")._replace(reused=True))) == ""
     assert render_gantt(report([started("a"), started("b")])) == ""
 
 
 @given(TEXTS)
-def test_no_name_breaks_out_of_its_bar(name: str) -> None:
+def test_name_cannot_break_chart(name: str) -> None:
     chart = render_gantt(waited(passed("a", name), passed("b")))
     assert len(chart.splitlines()) == 8
     for line in bars(chart):
@@ -81,8 +81,8 @@ def test_no_name_breaks_out_of_its_bar(name: str) -> None:
 
 
 @pytest.mark.linters
-def test_mermaid_itself_reads_every_chart() -> None:
-    """Each diagram has the tasks that were drawn, with the names that were meant, whatever the runs are called."""
+def test_mermaid_parses_every_chart() -> None:
+    """Each parsed diagram has all tasks, whatever the names are."""
     chance = random.Random(7)
     names = [*PIECES, *_WORDS, *(" ".join(chance.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
     charts = [render_gantt(waited(passed("a", name), failed("b", name), flaky("c"))) for name in names]
@@ -95,7 +95,8 @@ def test_mermaid_itself_reads_every_chart() -> None:
 
 
 @pytest.mark.linters
-def test_the_check_of_charts_can_fail() -> None:
+def test_chart_check_can_fail() -> None:
+    """The driver rejects a broken chart."""
     broken = json.dumps(["gantt\n  dateFormat x\n  a : b :: ,,, ; %%"])
     command = ["node", str(_DRIVER)]
     ran = subprocess.run(command, input=broken, capture_output=True, text=True, check=False, timeout=120)

@@ -1,4 +1,4 @@
-"""Signatures of variables in a record: nothing but names and hexadecimal digits is read."""
+"""Signatures of variables in results.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAC = "0123456789abcdef" * 2
 
 
 def document(macs: object) -> bytes:
-    """Return a record with a run of the variables A and B, and these signatures."""
+    """Return a record with the variables A and B and these signatures."""
     found = json.loads(render_results_json(report([started("a")])))
     found["runs"][0] |= {"variables": ["A", "B"], "variable_macs": macs}
     return json.dumps(found).encode()
@@ -31,36 +31,36 @@ def document(macs: object) -> bytes:
     ],
     ids=repr,
 )
-def test_variable_macs_in_another_form_are_refused(macs: object) -> None:
-    """Others can have written the record. The error quotes nothing of it."""
+def test_malformed_macs_are_rejected(macs: object) -> None:
+    """Other programs can write the record, so the error quotes nothing of it."""
     with pytest.raises(ValueError, match=r"^runs\.0\.variable_macs: not the (name|signature) of a variable$"):
         parse_results(document(macs))
 
 
-def test_variable_macs_come_back_unchanged() -> None:
-    """Those of names that the run does not have are left out."""
+def test_macs_are_read_unchanged() -> None:
+    """Signatures of names that the run does not have are left out."""
     run = parse_results(document({"B": MAC, "C": MAC})).runs[0].to_run_result(0.0, SHOW_ALL)
     assert run.variable_macs == {"B": MAC}
     written = json.loads(render_results_json(report([run])))["runs"][0]
     assert (written["variables"], written["variable_macs"]) == (["A", "B"], {"B": MAC})
 
 
-def test_name_with_a_credential_is_hidden_in_variable_macs() -> None:
-    """It is hidden as in the list of names."""
+def test_name_with_credential_is_hidden() -> None:
+    """The name is redacted as in the list of names."""
     checks = SHOW_ALL._replace(label=lambda text: text.replace("A", "***"))
     run = parse_results(document({"A": MAC})).runs[0].to_run_result(0.0, checks)
     assert (list(run.request.variables), run.variable_macs) == (["***", "B"], {"***": MAC})
 
 
-def test_record_of_an_earlier_version_has_no_variable_macs() -> None:
-    """It can still be read."""
+def test_earlier_record_has_no_macs() -> None:
+    """A record of an earlier version can still be read."""
     found = json.loads(document({}))
     del found["runs"][0]["variable_macs"]
     assert parse_results(json.dumps(found).encode()).runs[0].variable_macs == {}
 
 
-def test_schema_has_the_form_of_variable_macs() -> None:
-    """Readers of the schema learn the form of names and signatures."""
+def test_schema_has_format_of_macs() -> None:
+    """The schema describes names and signatures."""
     found = results_json_schema()["$defs"]["ResultsRun"]["properties"]["variable_macs"]
     assert found["additionalProperties"] == {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     assert found["propertyNames"]["maxLength"] == 128

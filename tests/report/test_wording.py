@@ -1,4 +1,4 @@
-"""Words, signs and numbers: the same in every report, and right for none, one and several runs."""
+"""Words, signs and numbers agree in all reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.summary import FLAKY_EMOJI, STATE_EMOJI, change_noun, format_headline
-from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
+from tests.report.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
 MAKERS: dict[str, Callable[[str], RunResult]] = {
-    "failed": failed, "flaky": flaky, "unknown": lost, "passed": passed, "planned": planned, "refused": refused,
-    "started": started, "timed out": timed_out,
+    "failed": failed, "flaky": flaky, "unknown": indeterminate, "passed": passed, "planned": planned,
+    "refused": refused, "started": started, "timed out": timed_out,
 }  # fmt: skip
 LATER = "autonoma-ci wait results"
-# What no text may have: a plural beside one, a singular beside several, or a verb that fits one of them alone.
+# Wrong grammar: a plural after one, a singular after several, or a verb that does not match.
 WRONG = re.compile(
     r"\b1 (?:runs|problems|tests|steps|attempts|folders)\b|\b(?:0|[2-9]|[0-9]{2,}) (?:run|problem|step|folder)\b"
     r"|\brun\(s\)|[2-9] needs\b|\bis no\b|\bis none\b|\bneither\b|\bgoes on\b|\bgo on\b"
@@ -64,14 +64,14 @@ def test_numbers_and_words_agree(name: str, count: int, waited: bool) -> None:
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 problem"), (2, "2 problems")])
-def test_the_page_counts_problems(count: int, told: str) -> None:
+def test_page_counts_problems(count: int, told: str) -> None:
     page = render_html(made([*(failed(f"f{place}") for place in range(count)), passed("p")])).decode()
     assert re.search(rf"> {told}<", page)
     assert "needs a look" not in page
 
 
-def test_a_flaky_run_has_one_sign_everywhere() -> None:
-    """The plain form of the sign is the one of the page, which has no pictures."""
+def test_flaky_run_has_one_sign() -> None:
+    """The page uses the plain form of the sign."""
     shown = made([flaky("a"), passed("b")])
     assert render_summary(shown).count(FLAKY_EMOJI) == 2, "in the table and in the chart"
     page = render_html(shown).decode()
@@ -81,14 +81,14 @@ def test_a_flaky_run_has_one_sign_everywhere() -> None:
         assert not ("flaky" in line and "✅" in line and line.startswith("|"))
 
 
-def test_every_state_has_a_sign() -> None:
+def test_every_state_has_sign() -> None:
     assert set(STATE_EMOJI) == set(RunState)
 
 
 @pytest.mark.parametrize(
     ("ci", "noun"), [("github", "pull request"), ("gitlab", "merge request"), ("x", "pull request")]
 )  # fmt: skip
-def test_a_change_is_called_as_its_system_does(ci: str, noun: str) -> None:
+def test_change_has_word_of_its_system(ci: str, noun: str) -> None:
     shown = made([passed("a"), passed("b")])._replace(context=BuildContext(ci_name=ci, change_number="7"))
     assert change_noun(ci) == noun
     assert f"({noun} 7" in render_summary(shown)
@@ -98,20 +98,20 @@ def test_a_change_is_called_as_its_system_does(ci: str, noun: str) -> None:
 @pytest.mark.parametrize(
     ("source", "shown"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
 )
-def test_the_source_is_told_in_words(source: str, shown: str) -> None:
+def test_source_is_shown_in_words(source: str, shown: str) -> None:
     page = render_html(made([passed("a")])._replace(source=source)).decode()
     assert f"Started from</dt><dd><bdi>{shown}<" in page
     assert "<dt>Source" not in page
 
 
-def test_more_kinds_of_failure_are_counted() -> None:
+def test_more_failures_are_counted() -> None:
     outcomes = [failed(f"f{place}")._replace(url=f"https://x.example/{place}") for place in range(10)]
     assert str(group_failures(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
     outcomes.append(failed("f10")._replace(url="https://x.example/10"))
     assert str(group_failures(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
 
 
-def test_a_cancelled_step_says_what_continues() -> None:
+def test_cancelled_step_lists_running_runs() -> None:
     shown = made([started("a"), passed("b"), started("c")], signal=2)
     assert list(format_summary_lines(shown)) == [
         "Cancelled. 1 of 3 runs passed, 2 still running.",
@@ -126,7 +126,8 @@ def test_a_cancelled_step_says_what_continues() -> None:
     )
 
 
-def test_a_step_that_was_not_cancelled_says_nothing_of_it() -> None:
+def test_normal_step_omits_cancellation() -> None:
+    """A step that was not cancelled has no text about running runs."""
     assert list(format_summary_lines(made([passed("a")]))) == ["1 of 1 run passed."]
     assert list(format_summary_lines(made([started("a")], waited=False))) == [
         "1 of 1 run started.", f"To wait for the results: {LATER}"
