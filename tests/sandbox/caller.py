@@ -1,4 +1,4 @@
-"""A fake clock, and a client that knows no more than how to call the sandbox."""
+"""A fake clock, and an HTTP client of the sandbox."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret":
 
 
 @dataclass
-class Clock:
-    """A clock that a test moves."""
+class FakeClock:
+    """A clock that tests set."""
 
     now: float = 1000.0
 
@@ -23,8 +23,8 @@ class Clock:
         return self.now
 
 
-class Caller:
-    """Calls one sandbox over one kept connection."""
+class SandboxClient:
+    """Sends requests to one sandbox over one persistent connection."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url
@@ -39,23 +39,23 @@ class Caller:
     def __exit__(self, *exc: object) -> None:
         self.session.close()
 
-    def start(self, subject: str, kind: str = "test", **fields: object) -> requests.Response:
-        """Ask for a run; `fields` go into the body."""
+    def request_start(self, subject: str, kind: str = "test", **fields: object) -> requests.Response:
+        """Send a start request with `fields` in the body."""
         body = {"id": subject, **fields} if kind == "test" else fields
         return self.session.post(f"{self.url}/{kind}/{subject}/run", json=body, timeout=60)
 
-    def run(self, subject: str, **fields: object) -> str:
-        """Start a test that can be started, and return the run's id."""
-        run_id = self.start(subject, "test", **fields).json()["run_id"]
+    def start_test(self, subject: str, **fields: object) -> str:
+        """Start a test and return the run id."""
+        run_id = self.request_start(subject, "test", **fields).json()["run_id"]
         assert isinstance(run_id, str)
         return run_id
 
     def get(self, path: str, **query: object) -> requests.Response:
-        """Ask the API for `path`."""
+        """Send a GET request to the API."""
         return self.session.get(self.url + path, params={k: str(v) for k, v in query.items()}, timeout=60)
 
-    def status(self, run_id: str) -> str:
-        """Return the word for how a test's run stands."""
+    def read_status(self, run_id: str) -> str:
+        """Return the status of a test run."""
         word = self.get(f"/run/{run_id}/status").json()["status"]
         assert isinstance(word, str)
         return word

@@ -1,4 +1,4 @@
-"""A sandbox whose time stands still until a test moves it."""
+"""Fixtures for a sandbox with a fake clock."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.sandbox.caller import Caller, Clock
+from tests.sandbox.caller import FakeClock, SandboxClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def log() -> list[str]:
 
 
 @pytest.fixture
-def sandbox(clock: Clock, log: list[str]) -> Iterator[Sandbox]:
+def sandbox(clock: FakeClock, log: list[str]) -> Iterator[Sandbox]:
     with Sandbox(clock=clock, log=log.append) as running:
         yield running
 
 
 @pytest.fixture
-def caller(sandbox: Sandbox) -> Iterator[Caller]:
-    with Caller(sandbox) as calling:
+def caller(sandbox: Sandbox) -> Iterator[SandboxClient]:
+    with SandboxClient(sandbox) as calling:
         yield calling

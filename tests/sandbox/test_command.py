@@ -1,4 +1,4 @@
-"""`autonoma-ci sandbox` as a process: the contract that it speaks, and what it prints."""
+"""The command sandbox as a process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
         (("--contract", "2026-01"), "2026-01", 201, "runID"),
     ],
 )
-def test_sandbox_speaks_the_contract_that_is_named(
+def test_sandbox_serves_named_contract(
     flags: tuple[str, ...], contract: str, status: int, field: str, tmp_path: Path
 ) -> None:
+    """The flag selects the contract, and the first line of output shows URL and contract."""
     command = [sys.executable, "-u", "-m", "autonoma_ci", "sandbox", "--port", "0", *flags]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as process:
@@ -44,7 +45,8 @@ def test_sandbox_speaks_the_contract_that_is_named(
             process.kill()
 
 
-def test_unknown_contract_is_an_error_that_names_the_others(tmp_path: Path) -> None:
+def test_unknown_contract_lists_known_ones(tmp_path: Path) -> None:
+    """An unknown contract is an error that lists the known contracts."""
     ended = invoke(tmp_path, "sandbox", "--contract", "2024-01")
     assert ended.code == 2
     assert [error for error in ended.errors if error.startswith("--contract: ") and "2025-06" in error]

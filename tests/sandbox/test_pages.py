@@ -1,4 +1,4 @@
-"""What a browser gets: the page behind a run's link, and images."""
+"""Pages, images and videos that the sandbox serves to browsers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from autonoma_ci.sandbox.pages import run_page
 from autonoma_ci.sandbox.run_store import Run
 
 if TYPE_CHECKING:
-    from tests.sandbox.caller import Caller, Clock
+    from tests.sandbox.caller import FakeClock, SandboxClient
 
 HOSTILE = "<script>alert('x')</script>\"&"
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;"
 
 
-def test_the_link_of_a_run_leads_to_a_page_without_credentials(caller: Caller, clock: Clock) -> None:
-    answer = caller.start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
+def test_run_page_needs_no_credentials(caller: SandboxClient, clock: FakeClock) -> None:
+    """The link of a run opens a page without credentials."""
+    answer = caller.request_start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
     caller.session.headers.clear()
     assert answer["url"] == f"{caller.origin}/run/{answer['run_id']}"
     first = caller.session.get(answer["url"], timeout=60)
@@ -29,8 +30,8 @@ def test_the_link_of_a_run_leads_to_a_page_without_credentials(caller: Caller, c
     assert "passed" in last.text
 
 
-def test_the_page_reloads_itself_until_the_run_has_ended(caller: Caller, clock: Clock) -> None:
-    url = caller.start("abc", kind="tag").json()["url"]
+def test_page_reloads_until_run_ends(caller: SandboxClient, clock: FakeClock) -> None:
+    url = caller.request_start("abc", kind="tag").json()["url"]
     seen = []
     for _ in range(4):
         seen.append('http-equiv="refresh"' in caller.session.get(url, timeout=60).text)
@@ -38,8 +39,8 @@ def test_the_page_reloads_itself_until_the_run_has_ended(caller: Caller, clock: 
     assert seen == [True, True, True, False]
 
 
-def test_a_hostile_source_and_variable_are_escaped(caller: Caller) -> None:
-    url = caller.start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
+def test_hostile_request_fields_are_escaped(caller: SandboxClient) -> None:
+    url = caller.request_start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
     page = caller.session.get(url, timeout=60)
     assert "<script" not in page.text
     assert page.text.count(ESCAPED) == 2
@@ -47,14 +48,14 @@ def test_a_hostile_source_and_variable_are_escaped(caller: Caller) -> None:
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_hostile_ids_are_escaped_everywhere_on_the_page() -> None:
+def test_hostile_run_fields_are_escaped() -> None:
     run = Run(HOSTILE, HOSTILE, HOSTILE, "passed", 3.0, 0.0, HOSTILE, "", (HOSTILE,))
     page = run_page(run, HOSTILE).content.decode()
     assert "<script" not in page.lower()
     assert page.count(ESCAPED) == 8  # title, heading, status, run, kind, subject, source, variables
 
 
-def test_an_address_that_leads_nowhere_is_404_and_escaped(caller: Caller) -> None:
+def test_unknown_path_is_404_and_escaped(caller: SandboxClient) -> None:
     for path in (
         "/",
         "/run/nothing",
@@ -68,8 +69,9 @@ def test_an_address_that_leads_nowhere_is_404_and_escaped(caller: Caller) -> Non
         assert "<script" not in answer.text
 
 
-def test_every_step_has_an_image_that_is_a_whole_png(caller: Caller, clock: Clock) -> None:
-    run_id = caller.run("sandbox-fails")
+def test_each_step_has_valid_png(caller: SandboxClient, clock: FakeClock) -> None:
+    """Each step has a different image, which is a complete PNG."""
+    run_id = caller.start_test("sandbox-fails")
     clock.now += 3
     steps = caller.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
     caller.session.headers.clear()
@@ -79,8 +81,8 @@ def test_every_step_has_an_image_that_is_a_whole_png(caller: Caller, clock: Cloc
     assert len(shown) == 4, "each step shows something else"
 
 
-def test_what_passed_and_what_failed_look_different(caller: Caller, clock: Clock) -> None:
-    runs = [caller.run("sandbox-fails"), caller.run("any")]
+def test_passed_and_failed_images_differ(caller: SandboxClient, clock: FakeClock) -> None:
+    runs = [caller.start_test("sandbox-fails"), caller.start_test("any")]
     clock.now += 3
     last = [caller.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
     caller.session.headers.clear()
@@ -88,8 +90,8 @@ def test_what_passed_and_what_failed_look_different(caller: Caller, clock: Clock
     assert failed != passed
 
 
-def test_a_run_that_has_ended_has_a_video(caller: Caller, clock: Clock) -> None:
-    run_id = caller.run("any")
+def test_finished_run_has_video(caller: SandboxClient, clock: FakeClock) -> None:
+    run_id = caller.start_test("any")
     details = caller.get(f"/run/{run_id}", media="true").json()
     assert details["video_url"] is None
     clock.now += 3

@@ -1,4 +1,4 @@
-"""HTTP as it is on the wire: loopback, kept connections, many at once, hostile lengths."""
+"""HTTP connections, parallel requests and hostile lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from autonoma_ci.sandbox import Sandbox
-from tests.sandbox.caller import CREDENTIALS, Caller
+from tests.sandbox.caller import CREDENTIALS, SandboxClient
 
 HEAD = "POST /api/test/abc/run HTTP/1.1\r\nHost: x\r\nautonoma-client-id: a\r\nautonoma-client-secret: b\r\n"
 
@@ -27,20 +27,20 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1", "example.com", "::", "localhost"])
-def test_a_host_that_is_not_a_loopback_address_is_refused(host: str) -> None:
+def test_non_loopback_host_is_rejected(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
         Sandbox(host=host)
 
 
-def test_it_listens_on_loopback_and_nowhere_else() -> None:
+def test_sandbox_listens_on_loopback_only() -> None:
     with Sandbox() as sandbox, connect(sandbox) as connection:
         assert connection.getpeername()[0] == "127.0.0.1"
-        # All of 127.0.0.0/8 is this machine: another address of it shows that not every address is taken.
+        # All of 127.0.0.0/8 is this machine, so another address of it shows that the sandbox binds only one.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=60)
 
 
-def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
+def test_connection_serves_many_requests(sandbox: Sandbox) -> None:
     request = f"{HEAD}Content-Length: 0\r\n\r\n".encode()
     with connect(sandbox) as connection:
         for _ in range(5):
@@ -51,19 +51,20 @@ def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
     assert sandbox.count_starts("abc") == 5
 
 
-def test_a_body_that_was_refused_is_not_taken_for_the_next_request(caller: Caller) -> None:
+def test_rejected_body_is_not_next_request(caller: SandboxClient) -> None:
+    """The rest of a rejected body is not read as a request."""
     for _ in range(3):
-        assert caller.start("sandbox-500", source="x" * 100_000).status_code == 500
+        assert caller.request_start("sandbox-500", source="x" * 100_000).status_code == 500
         assert caller.get("/folder", limit=0).status_code == 422
 
 
-def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
+def test_parallel_requests_are_all_answered(sandbox: Sandbox) -> None:
     ready = threading.Barrier(64)
 
     def start(number: int) -> str:
-        with Caller(sandbox) as caller:
+        with SandboxClient(sandbox) as caller:
             ready.wait(60)
-            return caller.run(f"test-{number}")
+            return caller.start_test(f"test-{number}")
 
     with ThreadPoolExecutor(64) as pool:
         runs = set(pool.map(start, range(64)))
@@ -71,7 +72,8 @@ def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
     assert {sandbox.count_starts(f"test-{number}") for number in range(64)} == {1}
 
 
-def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Caller) -> None:
+def test_tcp_nodelay_is_set(sandbox: Sandbox, caller: SandboxClient) -> None:
+    """Responses do not wait for acknowledgements of the client."""
     caller.get("/folder")
     assert sandbox._server
     (connection,) = sandbox._server._connections
@@ -79,13 +81,15 @@ def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Call
 
 
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 5_000_000])
-def test_a_body_of_more_than_a_mebibyte_is_413_and_the_client_gets_to_know(sandbox: Sandbox, size: int) -> None:
+def test_body_over_1_mib_is_413(sandbox: Sandbox, size: int) -> None:
+    """The connection is closed and the client gets the response."""
     answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=60)
     assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
     assert sandbox.count_starts("abc") == 1
 
 
-def test_a_client_may_send_its_huge_body_to_the_end_before_it_reads(sandbox: Sandbox) -> None:
+def test_huge_body_is_read_before_413(sandbox: Sandbox) -> None:
+    """A client that sends its whole body first still gets the response."""
     with connect(sandbox) as connection:
         connection.sendall(f"{HEAD}Content-Length: 5000000\r\n\r\n".encode())
         connection.sendall(b"x" * 5_000_000)
@@ -101,15 +105,17 @@ def test_a_client_may_send_its_huge_body_to_the_end_before_it_reads(sandbox: San
         ("Content-Length: ²", 400),
     ],
 )
-def test_a_length_that_can_not_be_trusted_ends_the_connection(sandbox: Sandbox, header: str, status: int) -> None:
+def test_invalid_length_closes_connection(sandbox: Sandbox, header: str, status: int) -> None:
+    """The connection is closed, because the start of the next request is unknown."""
     with connect(sandbox) as connection:
         connection.sendall(f"{HEAD}{header}\r\n\r\n".encode())
         assert read_all(connection).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
-    sandbox: Sandbox, caller: Caller, capfd: pytest.CaptureFixture[str]
+def test_aborted_body_starts_nothing(
+    sandbox: Sandbox, caller: SandboxClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A client that disconnects within its body starts no run and causes no log output."""
     with connect(sandbox) as connection:
         connection.sendall(f'{HEAD}Content-Length: 100\r\n\r\n{{"id":'.encode())
         connection.shutdown(socket.SHUT_WR)
@@ -119,7 +125,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
     assert capfd.readouterr().err == ""
 
 
-def test_closing_ends_open_connections_and_slow_answers() -> None:
+def test_close_ends_open_connections() -> None:
+    """Closing also ends slow responses."""
     sandbox = Sandbox(pace=20)
     sandbox.start()
     with connect(sandbox) as idle, connect(sandbox) as waiting:
@@ -131,11 +138,11 @@ def test_closing_ends_open_connections_and_slow_answers() -> None:
         assert read_all(idle) == b""
         waiting.settimeout(40)
         read_all(waiting)
-        # The slow answer takes 60 s.
+        # The slow response takes 60 s.
         assert time.monotonic() - began < 30
 
 
-def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> None:
+def test_connection_during_close_is_ended(sandbox: Sandbox) -> None:
     server = sandbox._server
     assert server
     ours, theirs = socket.socketpair()
@@ -146,16 +153,16 @@ def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> Non
         assert theirs.recv(1) == b""
 
 
-def test_a_bug_shows(capfd: pytest.CaptureFixture[str]) -> None:
+def test_exception_in_log_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     def log(line: str) -> None:
         raise RuntimeError("a bug in the log")
 
-    with Sandbox(log=log) as sandbox, Caller(sandbox) as caller, pytest.raises(requests.ConnectionError):
+    with Sandbox(log=log) as sandbox, SandboxClient(sandbox) as caller, pytest.raises(requests.ConnectionError):
         caller.get("/folder")
     assert "a bug in the log" in capfd.readouterr().err
 
 
-def test_it_can_be_started_and_closed_without_a_with_block() -> None:
+def test_sandbox_works_without_with_block() -> None:
     sandbox = Sandbox()
     with pytest.raises(RuntimeError):
         _ = sandbox.url
@@ -171,6 +178,6 @@ def test_it_can_be_started_and_closed_without_a_with_block() -> None:
     assert len(sandbox.received) == 1
 
 
-def test_a_port_that_is_taken_is_an_error() -> None:
+def test_used_port_is_error() -> None:
     with Sandbox() as first, pytest.raises(OSError, match="in use"):
         Sandbox(port=urlsplit(first.url).port or 0).start()
