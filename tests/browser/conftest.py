@@ -1,4 +1,4 @@
-"""The report of the demo, a browser to open it with, and a server as strict as Jenkins."""
+"""Fixtures for the report of the demo, a browser and a strict server."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Dialog, Page
 
-# Jenkins sends this with every file that a build has left.
-STRICT = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
+# The Content-Security-Policy of Jenkins for files of a build.
+JENKINS_POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the results-dir of a demo."""
+    """Run the demo and return its results folder."""
     folder = tmp_path_factory.mktemp("demo")
     assert invoke(folder, "demo", "--output", str(folder)).code == 0
     return folder / "results"
@@ -45,44 +45,44 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-class Opened:
-    """A page, and all that the browser had to say of it."""
+class OpenedPage:
+    """An open page with its messages, errors and requests."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", self._dialog)
-        page.on("requestfailed", lambda request: self.said.append(f"{request.url} could not be had"))
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.messages: list[str] = []
+        self.requested_urls: list[str] = []
+        page.on("console", lambda message: self.messages.append(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        page.on("dialog", self._on_dialog)
+        page.on("requestfailed", lambda request: self.messages.append(f"{request.url} could not be had"))
+        page.on("request", lambda request: self.requested_urls.append(request.url))
 
-    def _dialog(self, dialog: Dialog) -> None:
-        self.said.append(dialog.message)
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self.messages.append(dialog.message)
         dialog.dismiss()
 
-    def pictures_are_there(self) -> int:
-        """Return how many pictures the page has; fails if one of them does not show."""
-        # What is folded away is loaded once it is unfolded.
+    def count_loaded_images(self) -> int:
+        """Return the number of images, and fail if one is not loaded."""
+        # Images in closed sections load lazily.
         self.page.eval_on_selector_all("img", "all => all.forEach(one => { one.loading = 'eager' })")
         self.page.wait_for_function("[...document.images].every(one => one.complete)")
         widths: list[int] = self.page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
         assert all(widths), "a picture is broken"
         return len(widths)
 
-    def fits(self) -> bool:
-        """Say whether nothing has to be scrolled sideways."""
+    def fits_width(self) -> bool:
+        """Check that the page needs no horizontal scrolling."""
         found: bool = self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         return found
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
-    """Open a page in a context of its own: offline if it is a file, at a width, light or dark."""
+def opened(browser: Browser) -> Iterator[Callable[..., OpenedPage]]:
+    """Open pages in separate contexts, offline if they are files."""
     contexts = []
 
-    def open_page(address: str | Path, width: int = 1100, scheme: str = "light", *, script: bool = True) -> Opened:
+    def open_page(address: str | Path, width: int = 1100, scheme: str = "light", *, script: bool = True) -> OpenedPage:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -90,7 +90,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
             java_script_enabled=script,
         )
         contexts.append(context)
-        found = Opened(context.new_page())
+        found = OpenedPage(context.new_page())
         found.page.goto(address.as_uri() if isinstance(address, Path) else address)
         return found
 
@@ -99,9 +99,9 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
         context.close()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _StrictHandler(SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", STRICT)
+        self.send_header("Content-Security-Policy", JENKINS_POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
@@ -110,17 +110,17 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def strict_server(folder: Path) -> Iterator[str]:
-    """Serve a folder as Jenkins does, and yield its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
+def serve_like_jenkins(folder: Path) -> Iterator[str]:
+    """Serve a folder with the policy of Jenkins, and yield its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_StrictHandler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def keep_screenshot(page: Page, name: str, folder: Path) -> Path:
-    """Take a picture of the whole page, where SCREENSHOTS says or else in the test's own folder."""
+def save_screenshot(page: Page, name: str, folder: Path) -> Path:
+    """Save a screenshot to the folder SCREENSHOTS or to the given folder."""
     path = Path(os.environ.get("SCREENSHOTS") or folder) / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=True)

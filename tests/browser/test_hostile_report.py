@@ -1,4 +1,4 @@
-"""Whatever the API, the manifest and the build say, the page shows it as text and stays as it is."""
+"""Reports with hostile texts and many runs in a browser."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from autonoma_ci.models import (
 )
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.html import asset_files, render_html
-from tests.browser.conftest import strict_server
-from tests.browser.test_report import rows, violations
+from tests.browser.conftest import serve_like_jenkins
+from tests.browser.test_report import find_violations, read_visible_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.browser.conftest import Opened
+    from tests.browser.conftest import OpenedPage
 
 HOSTILE = {
     "script": "<script>alert('script')</script>",
@@ -78,40 +78,41 @@ def written(report: Report, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
     report = opened(written(hostile(text), tmp_path), 320)
     page = report.page
     page.wait_for_timeout(50)
-    assert report.said == []
-    assert all(url.startswith(tmp_path.as_uri()) for url in report.asked)
+    assert report.messages == []
+    assert all(url.startswith(tmp_path.as_uri()) for url in report.requested_urls)
     assert page.locator("script, img, iframe, object, style, link:not([href^='evidence/'])").count() == 0
     assert page.locator("h1").count() == 1
-    assert len(rows(page)) == 1 + len(RunState)
+    assert len(read_visible_states(page)) == 1 + len(RunState)
     addresses = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
     assert all(address.startswith("#") for address in addresses)
     shown = page.locator("article h3 bdi").first.inner_text()
     assert (
         shown.replace(" ", "")[:20] == "".join(c for c in text if c.isprintable() and c != " ")[:20] or "\x00" in text
     )
-    assert report.fits(), "nothing has to be scrolled sideways"
+    assert report.fits_width(), "nothing has to be scrolled sideways"
     page.set_viewport_size({"width": 1100, "height": 900})
-    assert report.fits()
+    assert report.fits_width()
 
 
 @pytest.mark.parametrize("text", [HOSTILE["handler"], HOSTILE["word"], HOSTILE["rtl"]])
-def test_hostile_text_is_accessible_too(text: str, opened: Callable[..., Opened], tmp_path: Path) -> None:
-    assert violations(opened(written(hostile(text), tmp_path), 320).page) == []
+def test_hostile_text_is_accessible(text: str, opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    assert find_violations(opened(written(hostile(text), tmp_path), 320).page) == []
 
 
-def test_hostile_text_says_nothing_under_jenkins_policy(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_hostile_text_passes_jenkins_policy(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """The browser logs no message and requests nothing from other hosts."""
     written(hostile("".join(HOSTILE.values())), tmp_path)
-    with strict_server(tmp_path) as origin:
+    with serve_like_jenkins(tmp_path) as origin:
         report = opened(f"{origin}/report.html")
-        assert report.said == []
-        assert all(url.startswith(f"{origin}/") for url in report.asked)
+        assert report.messages == []
+        assert all(url.startswith(f"{origin}/") for url in report.requested_urls)
 
 
-def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_10_000_steps_fit_page(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
     steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
     body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
     found = parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: Redactor(()))
@@ -121,10 +122,10 @@ def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Pat
     assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
     assert report.page.locator(".gap").inner_text() == "9,800 more steps not shown."
     assert "The end" in report.page.locator(".step.bad").inner_text()
-    assert report.fits()
+    assert report.fits_width()
 
 
-def test_a_thousand_runs_fit(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_1200_runs_fit_page(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
     runs = tuple(
         RunResult(
             RunRequest(TargetKind.TEST, f"id-{n}", f"Test number {n}"), RunState.PASSED if n % 10 else RunState.FAILED,
@@ -134,8 +135,8 @@ def test_a_thousand_runs_fit(opened: Callable[..., Opened], tmp_path: Path) -> N
         for n in range(1, 1201)
     )  # fmt: skip
     report = opened(written(hostile("x")._replace(results=runs), tmp_path), 320)
-    assert len(rows(report.page)) == 1200
-    assert rows(report.page)[:121] == ["failed"] * 120 + ["passed"]
+    assert len(read_visible_states(report.page)) == 1200
+    assert read_visible_states(report.page)[:121] == ["failed"] * 120 + ["passed"]
     assert report.page.locator("svg rect").count() == 1000
     assert "200 more not drawn." in report.page.inner_text("main")
-    assert report.fits()
+    assert report.fits_width()
