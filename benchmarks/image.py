@@ -58,13 +58,13 @@ def _measure_times(image: Image) -> list[Row]:
         python = [*variables, "--entrypoint", LAUNCHER]
         commands = [
             # The image's own ENTRYPOINT, named as in the other commands, because some engines look it up slowly.
-            image.command(python, "-I", ENTRYPOINT),
-            image.command(python, "-I", "-c", SCRIPT),
-            image.command(["--entrypoint", "true"]),
+            image.build_command(python, "-I", ENTRYPOINT),
+            image.build_command(python, "-I", "-c", SCRIPT),
+            image.build_command(["--entrypoint", "true"]),
         ]
         ours, theirs, empty = measure_in_turn(commands, os.environ, 7)
         inside = json.loads(
-            measure_command(image.command(python, "-I", "-c", START_TIMES_SCRIPT, SCRIPT), os.environ).output
+            measure_command(image.build_command(python, "-I", "-c", START_TIMES_SCRIPT, SCRIPT), os.environ).output
         )
     engine_seconds = median(cost.seconds for cost in empty)
     return [
@@ -87,5 +87,5 @@ def _measure_sizes(ours: Image, base: Image) -> list[Row]:
 
 
 def _measure_mebibytes(image: Image, script: str) -> float:
-    output = measure_command(image.command(["--entrypoint", "sh"], "-c", script), os.environ).output
+    output = measure_command(image.build_command(["--entrypoint", "sh"], "-c", script), os.environ).output
     return sum(int(line.split()[0]) for line in output.splitlines()) / 1024

@@ -1,4 +1,4 @@
-"""What the image's tests share: the image, a sandbox on loopback and the folders of a job."""
+"""Fixtures for the image, a sandbox and the folders of a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.container.image import Image, Job
+from tests.container.image import Image, JobFolders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def image() -> Image:
-    return Image.named_by_make()
+    return Image.from_environment()
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path)
+def job(tmp_path: Path) -> JobFolders:
+    return JobFolders(tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The built image as CI systems start it: through the docker command, with what each of them mounts and sets."""
+"""The built image, started as CI systems start it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# The first steps of GitHub's runner on a hosted machine belong to this user, and so does the workspace.
+# User id of GitHub's hosted runner, which owns the workspace.
 RUNNER = 1001
 LAUNCHER = "/opt/autonoma-ci/bin/python"
 
@@ -22,38 +22,39 @@ class Image:
     tag: str
 
     @classmethod
-    def named_by_make(cls) -> Image:
-        """Return the image that `make test-image` built, from DOCKER and IMAGE."""
+    def from_environment(cls) -> Image:
+        """Return the image that `make test-image` names in DOCKER and IMAGE."""
         return cls(tuple(shlex.split(os.environ["DOCKER"])), os.environ["IMAGE"])
 
-    def command(self, options: list[str], *arguments: str) -> list[str]:
-        """Return the command line of `docker run`; loopback is shared, since that is where the sandbox listens."""
+    def build_command(self, options: list[str], *arguments: str) -> list[str]:
+        """Return a `docker run` command with the host's network, for the sandbox."""
         return [*self.docker, "run", "--rm", "--network", "host", *options, self.tag, *arguments]
 
     def run(self, options: list[str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a container to its end, with `stdin` as its input."""
-        command = self.command(["-i", *options], *arguments)
+        """Run a container and wait for it."""
+        command = self.build_command(["-i", *options], *arguments)
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=90)
 
     def terminate(self, name: str) -> None:
-        """Send SIGTERM to the first process of the container `name`, whose CONTAINER_NAME says so too.
+        """Send SIGTERM to the first process of a container.
 
-        A docker command without `kill` has no engine: its containers are processes of this machine.
+        A docker command without `kill` has no engine, so its containers are processes of this machine.
+        They are found by the variable CONTAINER_NAME.
         """
         kill = [*self.docker, "kill", "--signal", "TERM", name]
         if subprocess.run(kill, capture_output=True, check=False).returncode:
-            for process in _processes(f"CONTAINER_NAME={name}"):
+            for process in _find_processes(f"CONTAINER_NAME={name}"):
                 os.kill(process, signal.SIGTERM)
 
 
-def _processes(variable: str) -> list[int]:
+def _find_processes(variable: str) -> list[int]:
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 first = (folder / "cmdline").read_bytes().split(b"\0")[0]
                 variables = (folder / "environ").read_bytes().split(b"\0")
-            except OSError:  # it ended meanwhile, or is not ours to read
+            except OSError:  # the process ended, or belongs to another user
                 continue
             if first == LAUNCHER.encode() and variable.encode() in variables:
                 found.append(int(folder.name))
@@ -61,28 +62,28 @@ def _processes(variable: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Job:
-    """The folders of one job, and the options that a CI system gives to `docker run` for them."""
+class JobFolders:
+    """The folders of one job and the `docker run` options of each CI system."""
 
     folder: Path
 
     @property
     def workspace(self) -> Path:
-        return self._made("workspace")
+        return self._create_folder("workspace")
 
     @property
     def output(self) -> Path:
-        return self._made("file_commands") / "set_output_1"
+        return self._create_folder("file_commands") / "set_output_1"
 
     @property
     def summary(self) -> Path:
-        return self._made("file_commands") / "step_summary_1"
+        return self._create_folder("file_commands") / "step_summary_1"
 
-    def as_github(self, **inputs: str) -> list[str]:
-        """Return options as GitHub's runner gives them; the names of inputs keep their hyphens."""
+    def github_options(self, **inputs: str) -> list[str]:
+        """Return the options of GitHub's runner, with hyphens in input names."""
         self.output.touch()
         self.summary.touch()
-        event = self._made("workflow") / "event.json"
+        event = self._create_folder("workflow") / "event.json"
         event.write_text("{}")
         variables = {
             "CI": "true",
@@ -102,27 +103,27 @@ class Job:
         }
         mounts = {
             self.workspace: "/github/workspace",
-            self._made("home"): "/github/home",
-            self._made("file_commands"): "/github/file_commands",
-            self._made("workflow"): "/github/workflow",
+            self._create_folder("home"): "/github/home",
+            self._create_folder("file_commands"): "/github/file_commands",
+            self._create_folder("workflow"): "/github/workflow",
         }
-        return [*_options(variables, mounts), "--workdir", "/github/workspace"]
+        return [*_docker_options(variables, mounts), "--workdir", "/github/workspace"]
 
-    def as_gitlab(self, **options: str) -> list[str]:
-        """Return options as GitLab's Docker executor gives them."""
-        variables = {"CI": "true", "GITLAB_CI": "true", "CI_PROJECT_DIR": "/builds/octo/shop", **_named(options)}
-        return [*_options(variables, {self.workspace: "/builds/octo/shop"}), "-w", "/builds/octo/shop"]
+    def gitlab_options(self, **options: str) -> list[str]:
+        """Return the options of GitLab's Docker executor."""
+        variables = {"CI": "true", "GITLAB_CI": "true", "CI_PROJECT_DIR": "/builds/octo/shop", **_name_options(options)}
+        return [*_docker_options(variables, {self.workspace: "/builds/octo/shop"}), "-w", "/builds/octo/shop"]
 
-    def as_jenkins(self, **options: str) -> list[str]:
-        """Return options as Jenkins gives them: its own user's id, which the image does not know."""
+    def jenkins_options(self, **options: str) -> list[str]:
+        """Return the options of Jenkins, with a user id that the image lacks."""
         if os.geteuid() == 0:
             os.chown(self.workspace, 1000, 1000)
         place = str(self.workspace)
-        variables = {"JENKINS_URL": "https://ci.example.com/", "WORKSPACE": place, **_named(options)}
+        variables = {"JENKINS_URL": "https://ci.example.com/", "WORKSPACE": place, **_name_options(options)}
         uid = "1000:1000" if os.geteuid() == 0 else f"{os.getuid()}:{os.getgid()}"
-        return ["-u", uid, *_options(variables, {self.workspace: place}), "-w", place]
+        return ["-u", uid, *_docker_options(variables, {self.workspace: place}), "-w", place]
 
-    def _made(self, name: str) -> Path:
+    def _create_folder(self, name: str) -> Path:
         folder = self.folder / name
         if not folder.exists():
             folder.mkdir()
@@ -131,11 +132,11 @@ class Job:
         return folder
 
 
-def _named(options: dict[str, str]) -> dict[str, str]:
+def _name_options(options: dict[str, str]) -> dict[str, str]:
     return {f"AUTONOMA_{name.upper()}": value for name, value in options.items()}
 
 
-def _options(variables: dict[str, str], mounts: dict[Path, str]) -> list[str]:
+def _docker_options(variables: dict[str, str], mounts: dict[Path, str]) -> list[str]:
     options = []
     for name, value in variables.items():
         options += ["-e", f"{name}={value}"]

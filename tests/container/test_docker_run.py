@@ -1,4 +1,4 @@
-"""The README's `docker run` recipe, read by the real docker client: each value reaches the container whole."""
+"""The docker run recipe of the README with the real docker client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DOCKER, SH = shutil.which("docker"), shutil.which("sh")
 RECIPE = re.compile(r"```sh\n(awk [^\n]*\n)(docker run [^\n]*)\n```")
-# A commit message with lines that an env file would take for variables.
+# A commit message with lines that look like variables of an env file.
 MESSAGE = "Fix the build\n\nCI was red = again\nAUTONOMA_ is a prefix\n  BUILD_X=1 # no comment\n"
 VARIABLES = {
     "AUTONOMA_TEST_IDS": "one # first\ntwo",
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not (DOCKER and SH and shutil.which("awk")), rea
 
 
 class Engine(BaseHTTPRequestHandler):
-    """An engine that remembers the container it is asked for, and makes none."""
+    """A Docker engine that records container requests and creates none."""
 
     protocol_version = "HTTP/1.1"
 
@@ -78,7 +78,7 @@ def engine() -> Iterator[ThreadingHTTPServer]:
 
 
 def run(script: str, folder: Path, engine: ThreadingHTTPServer) -> tuple[str, list[Any]]:
-    """Run a script as a step of a job; return what it printed, and the containers that the engine was asked for."""
+    """Run a script as a job step, and return its output and the container requests."""
     environ = {
         "PATH": f"{Path(str(DOCKER)).parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder),
@@ -102,19 +102,20 @@ def recipe() -> str:
     return (found[1] + found[2]).replace("REGISTRY/", "registry.example.com/")
 
 
-def test_docker_gets_each_value_of_the_recipe_whole(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
+def test_container_gets_each_value_unchanged(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
     printed, created = run(recipe(), tmp_path, engine)
     assert len(created) == 1, printed
     assert dict(text.split("=", 1) for text in created[0]["Env"]) == VARIABLES
 
 
-def test_the_file_of_the_recipe_has_names_alone(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
+def test_env_file_has_names_only(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
+    """The file of the recipe has names of variables without values."""
     run(recipe(), tmp_path, engine)
     assert sorted((tmp_path / "names.env").read_text("utf-8").split()) == sorted(VARIABLES)
 
 
-def test_lines_of_env_would_break_docker(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
-    """What the recipe must not do: `env` prints a value of several lines as several lines."""
+def test_env_output_breaks_docker(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
+    """The command `env` prints a value of several lines as several lines."""
     script = "env | grep -E '^(AUTONOMA_|CI)' | cut -d= -f1 > names.env\ndocker run --env-file names.env x"
     printed, created = run(script, tmp_path, engine)
     assert created == []

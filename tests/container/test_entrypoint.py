@@ -1,4 +1,4 @@
-"""entrypoint.py as a process of its own, beside a stand-in for the package: what it starts, and what ends it."""
+"""The process entrypoint.py with a fake package."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from autonoma_ci.cli import COMMANDS
 
 _ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.py"
 _PROGRAM = Path(__file__).parents[2] / "autonoma_ci" / "__main__.py"
-# It says what it was started with; `slow` makes it one that takes its time to import. It sleeps in
-# pieces, since a signal just before a call into C is heard after the call only.
+# A fake package that prints its arguments. SLOW makes the import slow. It sleeps in short pieces,
+# because Python handles a signal only after the current call into C.
 _CLI = """
 import os, sys, time
 if os.environ.get("SLOW"):
@@ -31,7 +31,7 @@ def main():
 
 @pytest.fixture
 def entrypoint(tmp_path: Path) -> list[str]:
-    # Without -I the folder of the script is on the import path: the stand-in is found there.
+    # Without -I, the folder of the script is on the import path, so the fake package is found there.
     package = tmp_path / "autonoma_ci"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -63,12 +63,12 @@ def _run(command: list[str], *arguments: str, stdin: str = "") -> subprocess.Com
         [""],
     ],
 )
-def test_other_arguments_are_for_autonoma_ci(entrypoint: list[str], arguments: list[str]) -> None:
+def test_other_arguments_go_to_autonoma_ci(entrypoint: list[str], arguments: list[str]) -> None:
     assert _run(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
 
 
-def test_names_of_commands_are_all_known(entrypoint: list[str]) -> None:
-    """A derived image may have a program such as `report`, and the command wins."""
+def test_command_names_win_over_programs(entrypoint: list[str]) -> None:
+    """A derived image can have a program with the name of a command."""
     for command in COMMANDS:
         assert _run([*entrypoint], command).stdout == f"autonoma-ci {command}\n"
     found = runpy.run_path(str(_ENTRYPOINT))
@@ -87,14 +87,14 @@ def test_names_of_commands_are_all_known(entrypoint: list[str]) -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_programs_of_the_image_are_handed_over_to(entrypoint: list[str], arguments: list[str], printed: str) -> None:
-    """CI systems and people start the image by these."""
+def test_known_programs_are_executed(entrypoint: list[str], arguments: list[str], printed: str) -> None:
+    """CI systems and users start the image with these programs."""
     result = _run(entrypoint, *arguments)
     assert (result.stdout.removesuffix("\n"), result.stderr, result.returncode) == (printed, "", 0)
 
 
-def test_any_absolute_path_is_handed_over_to(entrypoint: list[str], tmp_path: Path) -> None:
-    """Azure Pipelines mounts its own node and starts the container by it."""
+def test_absolute_path_is_executed(entrypoint: list[str], tmp_path: Path) -> None:
+    """Azure Pipelines mounts its own node and starts the container with it."""
     node = tmp_path / "__a" / "externals" / "node20_1" / "bin" / "node"
     node.parent.mkdir(parents=True)
     node.write_text('#!/bin/sh\necho "node:$1:$2"\n')
@@ -102,8 +102,8 @@ def test_any_absolute_path_is_handed_over_to(entrypoint: list[str], tmp_path: Pa
     assert _run(entrypoint, str(node), "-e", "setInterval(() => {}, 1)").stdout == "node:-e:setInterval(() => {}, 1)\n"
 
 
-def test_no_program_of_the_checkout_is_started(entrypoint: list[str], tmp_path: Path) -> None:
-    """The job's PATH may name a folder that a pull request fills."""
+def test_checkout_programs_are_not_executed(entrypoint: list[str], tmp_path: Path) -> None:
+    """PATH of the job can contain a folder of the pull request."""
     planted = tmp_path / "bin" / "sleeep"
     planted.parent.mkdir()
     planted.write_text("#!/bin/sh\necho planted\n")
@@ -115,42 +115,41 @@ def test_no_program_of_the_checkout_is_started(entrypoint: list[str], tmp_path: 
 
 
 @pytest.mark.parametrize("arguments", [["test", "x"], ["true"], ["sh", "-c", "echo taken"], ["/bin/true"]])
-def test_command_in_a_script_hands_over_to_nothing(entrypoint: list[str], arguments: list[str], tmp_path: Path) -> None:
-    """In a script, `autonoma-ci true` would pass, and nothing would have run."""
+def test_script_command_executes_no_program(entrypoint: list[str], arguments: list[str], tmp_path: Path) -> None:
+    """In a script, `autonoma-ci true` would pass without a run."""
     (tmp_path / "autonoma-ci").symlink_to(entrypoint[1])
     result = _run([entrypoint[0], str(tmp_path / "autonoma-ci")], *arguments)
     assert result.stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
 
 
-def test_input_args_hands_over_to_nothing(entrypoint: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Act hands the input of an action to the container. Source: nektos/act, pkg/runner/action.go."""
+def test_input_args_execute_no_program(entrypoint: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Act passes the input `args` to the container (nektos/act, pkg/runner/action.go)."""
     monkeypatch.setenv("INPUT_ARGS", "test x")
     assert _run(entrypoint, "test", "x").stdout == "autonoma-ci test x\n"
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "/bin/sh", "/bin/bash"])
-def test_a_shell_is_handed_over_to_with_its_arguments_its_input_and_its_exit_code(
-    entrypoint: list[str], shell: str
-) -> None:
+def test_shell_gets_arguments_and_stdin(entrypoint: list[str], shell: str) -> None:
+    """The exit code of the shell is the exit code of the process."""
     result = _run(entrypoint, shell, "-c", 'read line; echo "$line: $1"; exit 7', "name", "one two", stdin="said\n")
     assert (result.stdout, result.stderr, result.returncode) == ("said: one two\n", "", 7)
 
 
 @pytest.mark.parametrize("cat", ["cat", "/bin/cat"])
-def test_cat_gives_back_its_input_and_stays_until_it_ends(entrypoint: list[str], cat: str) -> None:
+def test_cat_runs_until_stdin_ends(entrypoint: list[str], cat: str) -> None:
+    """Jenkins keeps a container open with cat."""
     assert _run(entrypoint, cat, stdin="held open\n").stdout == "held open\n"
 
 
-def test_a_pipe_in_the_shell_ends_as_it_does_without_us(entrypoint: list[str]) -> None:
-    """Python ignores SIGPIPE; a shell that inherited that would report an error of `yes` instead of signal 13."""
+def test_sigpipe_has_default_action(entrypoint: list[str]) -> None:
+    """Python ignores SIGPIPE, and a shell would inherit that."""
     result = _run(entrypoint, "bash", "-c", 'yes | head -n 1; echo "${PIPESTATUS[0]}"')
     assert (result.stdout, result.stderr) == ("y\n141\n", "")
 
 
 @pytest.mark.parametrize(("mode", "code"), [(None, 127), (0o644, 126)])
-def test_a_shell_that_is_not_there_or_not_executable_ends_as_a_shell_would_end(
-    entrypoint: list[str], tmp_path: Path, mode: int | None, code: int
-) -> None:
+def test_unusable_shell_has_shell_exit_code(entrypoint: list[str], tmp_path: Path, mode: int | None, code: int) -> None:
+    """The exit code is 127 for a missing program and 126 for one without permission."""
     shell = tmp_path / "sh"
     if mode:
         shell.touch()
@@ -161,9 +160,10 @@ def test_a_shell_that_is_not_there_or_not_executable_ends_as_a_shell_would_end(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_during_the_imports_ends_it_at_once_without_a_traceback(
+def test_signal_during_import_exits_quietly(
     entrypoint: list[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
+    """A signal during the imports ends the process at once without a traceback."""
     monkeypatch.setenv("SLOW", "1")
     with subprocess.Popen(entrypoint, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -173,10 +173,8 @@ def test_a_signal_during_the_imports_ends_it_at_once_without_a_traceback(
     assert (process.returncode, errors) == (code, "")
 
 
-def test_as_the_first_process_of_a_container_it_answers_sigterm(
-    entrypoint: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The kernel drops a signal that PID 1 has no handler for, and one with none would sleep on."""
+def test_pid_1_handles_sigterm(entrypoint: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel drops a signal for which PID 1 has no handler."""
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a PID namespace can't be made here")
@@ -184,7 +182,7 @@ def test_as_the_first_process_of_a_container_it_answers_sigterm(
     with subprocess.Popen([*unshare, *entrypoint], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
-        # unshare waits for its child, which is the one to be told.
+        # unshare waits for its child, which gets the signal.
         child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
         subprocess.run(["kill", "-TERM", child], check=True)
         assert process.wait(timeout=60) == 143

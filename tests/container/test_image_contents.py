@@ -1,4 +1,4 @@
-"""What is in the image, what is not, and who may change it."""
+"""Files, permissions, bytecode and labels of the image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.container.image import Image, Job
+    from tests.container.image import Image, JobFolders
 
 pytestmark = pytest.mark.image
-# Bytes 4 to 8 of a bytecode file: 1 says that it goes by its source's hash, and that nobody compares it.
+# Bytes 4 to 8 of a bytecode file. 1 means unchecked and hash-based (PEP 552).
 _UNCHECKED = """
 import importlib.util, pathlib, sysconfig
 for file in pathlib.Path(sysconfig.get_path("purelib")).rglob("*.py"):
@@ -36,36 +36,39 @@ def _shell(image: Image, script: str, *options: str) -> str:
     return result.stdout
 
 
-def test_no_file_of_ours_can_be_changed_by_anybody_but_root(image: Image) -> None:
+def test_only_root_can_change_files(image: Image) -> None:
     assert _shell(image, "find /opt/autonoma-ci ! -type l '(' -perm /022 -o ! -user root -o ! -group root ')'") == ""
 
 
 @pytest.mark.parametrize("user", ["1000:1000", "65534:65534"])
-def test_every_file_can_be_read_by_any_user(image: Image, user: str) -> None:
+def test_all_users_can_read_files(image: Image, user: str) -> None:
     assert _shell(image, "find /opt/autonoma-ci ! -readable -o -type d ! -executable", "-u", user) == ""
 
 
-def test_nothing_that_only_a_build_needs_is_left_in_it(image: Image) -> None:
+def test_build_tools_are_not_included(image: Image) -> None:
+    """The image has no pip, compiler, tests or cache of the build."""
     assert (
         _shell(image, "ls -d /build ~/.cache /opt/autonoma-ci/bin/pip* /opt/autonoma-ci/tests 2>/dev/null; true") == ""
     )
     assert _shell(image, "for tool in cc gcc g++ make git; do command -v $tool; done; true") == ""
 
 
-def test_our_bytecode_is_there_and_not_compared_with_its_source(image: Image) -> None:
+def test_bytecode_is_unchecked_hash_based(image: Image) -> None:
+    """Python loads our bytecode without a comparison with its source."""
     assert image.run([], "sh", "-c", f"/opt/autonoma-ci/bin/python -I -c '{_UNCHECKED}'").stdout == ""
 
 
-def test_a_start_as_any_user_finds_the_bytecode_of_everything_it_imports(image: Image) -> None:
+def test_bytecode_exists_for_all_imports(image: Image) -> None:
+    """A start as any user finds bytecode for all imported modules."""
     script = f"/opt/autonoma-ci/bin/python -I -B -c '{_STANDARD}'"
     assert _shell(image, script, "-u", "1000:1000") == ""
 
 
-def test_the_user_s_own_python_is_not_ours(image: Image, job: Job) -> None:
-    assert _shell(image, "command -v python", *job.as_gitlab()).strip() == "/usr/local/bin/python"
+def test_default_python_is_not_ours(image: Image, job: JobFolders) -> None:
+    assert _shell(image, "command -v python", *job.gitlab_options()).strip() == "/usr/local/bin/python"
 
 
-def test_the_labels_say_what_it_is(image: Image) -> None:
+def test_labels_are_complete(image: Image) -> None:
     inspect = [*image.docker, "inspect", "--format", "{{json .Config.Labels}}", image.tag]
     result = subprocess.run(inspect, capture_output=True, text=True, check=False)
     if result.returncode:

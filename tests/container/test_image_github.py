@@ -1,4 +1,4 @@
-"""The image as GitHub runs a container action: as root, in a workspace of somebody else's."""
+"""The image as a container action of GitHub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from tests.container.image import Image, Job
+    from tests.container.image import Image, JobFolders
 
 pytestmark = pytest.mark.image
 _SCRIPT = Path(__file__).parent / "with-sandbox.sh"
@@ -27,10 +27,13 @@ def _outputs(file: Path) -> dict[str, str]:
     return {name: value for name, _, value in found}
 
 
-def test_inputs_become_runs_outputs_and_a_summary(
-    image: Image, job: Job, sandbox: Sandbox, account: dict[str, str]
+def test_inputs_give_outputs_and_summary(
+    image: Image, job: JobFolders, sandbox: Sandbox, account: dict[str, str]
 ) -> None:
-    options = job.as_github(**account, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest="")
+    """Inputs of the action start runs and give outputs and a summary."""
+    options = job.github_options(
+        **account, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest=""
+    )
     result = image.run(options)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (sandbox.count_starts("sandbox-one"), sandbox.count_starts("sandbox-two")) == (1, 1)
@@ -42,8 +45,9 @@ def test_inputs_become_runs_outputs_and_a_summary(
     assert "Checkout" in job.summary.read_text()
 
 
-def test_a_wait_tells_how_runs_ended_and_where_one_failed(image: Image, job: Job, account: dict[str, str]) -> None:
-    options = job.as_github(**account, test_ids="sandbox-one\nsandbox-fails", wait="true", results_dir="out")
+def test_wait_reports_results(image: Image, job: JobFolders, account: dict[str, str]) -> None:
+    """Outputs, summary and JUnit have the result and the failed step."""
+    options = job.github_options(**account, test_ids="sandbox-one\nsandbox-fails", wait="true", results_dir="out")
     result = image.run(options)
     assert result.returncode == 1, result.stdout + result.stderr
     outputs = _outputs(job.output)
@@ -52,15 +56,15 @@ def test_a_wait_tells_how_runs_ended_and_where_one_failed(image: Image, job: Job
     assert "<failure" in (job.workspace / "out" / "junit.xml").read_text()
 
 
-def test_an_id_that_is_not_there_fails_the_step_and_says_so(image: Image, job: Job, account: dict[str, str]) -> None:
-    result = image.run(job.as_github(**account, test_ids="sandbox-404"))
+def test_unknown_id_fails_step(image: Image, job: JobFolders, account: dict[str, str]) -> None:
+    result = image.run(job.github_options(**account, test_ids="sandbox-404"))
     assert result.returncode == 4, result.stdout + result.stderr
     assert _outputs(job.output)["reason"] == "not-found"
 
 
-def test_files_take_the_owner_of_the_workspace(image: Image, job: Job, account: dict[str, str]) -> None:
-    """A self-hosted runner, which is not root, could not clean up what root left behind."""
-    result = image.run(job.as_github(**account, test_ids="sandbox-one", results_dir="out/autonoma"))
+def test_files_have_owner_of_workspace(image: Image, job: JobFolders, account: dict[str, str]) -> None:
+    """A self-hosted runner without root could not remove files of root."""
+    result = image.run(job.github_options(**account, test_ids="sandbox-one", results_dir="out/autonoma"))
     assert result.returncode == 0, result.stdout + result.stderr
     made = sorted(job.workspace.rglob("*"))
     assert {"out", "autonoma", "results.json", "junit.xml", "summary.md", "outputs.env"} <= {path.name for path in made}
@@ -68,21 +72,20 @@ def test_files_take_the_owner_of_the_workspace(image: Image, job: Job, account: 
     assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(owner.st_uid, owner.st_gid)}
 
 
-def test_bad_input_ends_as_such_and_nothing_is_sent(
-    image: Image, job: Job, sandbox: Sandbox, account: dict[str, str]
-) -> None:
-    assert image.run(job.as_github(**account, test_ids="../escape")).returncode == 2
+def test_invalid_input_sends_nothing(image: Image, job: JobFolders, sandbox: Sandbox, account: dict[str, str]) -> None:
+    assert image.run(job.github_options(**account, test_ids="../escape")).returncode == 2
     assert (_outputs(job.output)["conclusion"], _outputs(job.output)["reason"]) == ("error", "input")
-    assert image.run(job.as_github(**account), "no-such-command").returncode == 2
+    assert image.run(job.github_options(**account), "no-such-command").returncode == 2
     assert sandbox.received == []
 
 
-def test_the_script_of_our_own_workflow_starts_the_action_beside_a_sandbox(image: Image, job: Job) -> None:
+def test_sandbox_script_starts_action(image: Image, job: JobFolders) -> None:
+    """The script of the project's workflow runs the action with a sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     shutil.copy(str(_SCRIPT), str(job.workspace))
     arguments = ["bash", _SCRIPT.name, port]
-    options = job.as_github(
+    options = job.github_options(
         api_url=f"http://127.0.0.1:{port}/api",
         client_id="sandbox-id",
         client_secret="sandbox-secret",
@@ -93,18 +96,19 @@ def test_the_script_of_our_own_workflow_starts_the_action_beside_a_sandbox(image
     assert _outputs(job.output)["conclusion"] == "started"
 
 
-def test_sigterm_leaves_outputs_and_summary_of_what_was_started_within_two_seconds(image: Image, job: Job) -> None:
-    with Sandbox(pace=10) as sandbox:  # `slow` answers after 30 seconds
+def test_sigterm_writes_outputs_and_summary(image: Image, job: JobFolders) -> None:
+    """After SIGTERM, the started run is in outputs and summary within 2 s."""
+    with Sandbox(pace=10) as sandbox:  # the response to sandbox-slow takes 30 s
         inputs = {"api_url": sandbox.url, "client_id": "sandbox-id", "client_secret": "sandbox-secret"}
         name = f"autonoma-ci-{job.folder.name}"
-        options = job.as_github(**inputs, test_ids="sandbox-one\nsandbox-slow")
-        command = image.command(["--name", name, "-e", f"CONTAINER_NAME={name}", *options])
+        options = job.github_options(**inputs, test_ids="sandbox-one\nsandbox-slow")
+        command = image.build_command(["--name", name, "-e", f"CONTAINER_NAME={name}", *options])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             _wait_for_a_start(sandbox, job.summary)
             began = time.monotonic()
             image.terminate(name)
             log, _ = process.communicate(timeout=60)
-            # Two are promised, and a busy machine needs more. Without a signal it would be 30.
+            # The promise is 2 s, but a busy machine needs longer. Without a signal it takes 30 s.
             assert time.monotonic() - began < 20
         outputs, summary = _outputs(job.output), job.summary.read_text()
     assert process.returncode == 143, log
@@ -114,7 +118,7 @@ def test_sigterm_leaves_outputs_and_summary_of_what_was_started_within_two_secon
 
 
 def _wait_for_a_start(sandbox: Sandbox, summary: Path) -> None:
-    """Wait until the summary has the link of the one run. The other one is under way by then."""
+    """Wait until one run is in the summary and the other start is sent."""
     deadline = time.monotonic() + 60
     while (
         not sandbox.count_starts("sandbox-slow") or not summary.exists() or "](http" not in summary.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The image in a checkout that holds modules named like ours and Python's: none of them is ever imported."""
+"""The image in a checkout with modules named like ours and Python's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.container.image import Image, Job
+    from tests.container.image import Image, JobFolders
 
 pytestmark = pytest.mark.image
 _HOSTILE = [
@@ -36,7 +36,7 @@ _WAYS = [(), ("run",), ("sh", "-c", "autonoma-ci run"), ("bash", "-c", "cd / && 
 
 
 @pytest.fixture
-def marker(job: Job) -> Path:
+def marker(job: JobFolders) -> Path:
     for name in _HOSTILE:
         file = job.workspace / name
         file.parent.mkdir(exist_ok=True)
@@ -45,15 +45,15 @@ def marker(job: Job) -> Path:
 
 
 @pytest.mark.parametrize("way", _WAYS, ids=" ".join)
-def test_nothing_of_the_checkout_is_run(image: Image, job: Job, marker: Path, way: tuple[str, ...]) -> None:
+def test_checkout_modules_are_not_imported(image: Image, job: JobFolders, marker: Path, way: tuple[str, ...]) -> None:
     variables = [part for name, value in _VARIABLES.items() for part in ("-e", f"{name}={value}")]
-    result = image.run([*job.as_github(), *variables], *way)
+    result = image.run([*job.github_options(), *variables], *way)
     assert not marker.exists(), marker.read_text()
     assert result.returncode == 2, result.stdout + result.stderr  # no credentials: it has come as far as the options
 
 
-def test_the_same_checkout_takes_over_a_python_that_is_started_carelessly(image: Image, job: Job, marker: Path) -> None:
-    """Without this, the test above could pass for files that do nothing."""
-    image.run(job.as_github(), "sh", "-c", "PYTHONPATH=. /opt/autonoma-ci/bin/python -c 'import json'")
+def test_careless_python_imports_them(image: Image, job: JobFolders, marker: Path) -> None:
+    """Otherwise the other test could pass with harmless files."""
+    image.run(job.github_options(), "sh", "-c", "PYTHONPATH=. /opt/autonoma-ci/bin/python -c 'import json'")
     assert "sitecustomize" in marker.read_text()
     assert "json" in marker.read_text()

@@ -1,4 +1,4 @@
-"""The same commit makes the same layers, whoever builds it, where and when."""
+"""The same commit gives the same image layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTEXT = ("Dockerfile", ".dockerignore", "LICENSE", "entrypoint.py", "requireme
 
 
 def checkout(folder: Path, *, umask: int, changed: int) -> Path:
-    """Copy what an image is built from, as somebody with this umask would have it from a checkout of that time."""
+    """Copy the build context with this umask and modification time."""
     folder.mkdir()
     for name in CONTEXT:
         put = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
@@ -34,13 +34,13 @@ def checkout(folder: Path, *, umask: int, changed: int) -> Path:
 
 
 def layers(image: Image, tag: str, context: Path) -> list[str]:
-    """Build without a cache, and return the digests of the image's layers, those of its base first."""
+    """Build without a cache, and return the digests of all layers in order."""
     subprocess.run([*image.docker, "build", "-q", "--no-cache", "-t", tag, str(context)], check=True, timeout=600)
     command = [*image.docker, "image", "inspect", "--format", "{{json .RootFS.Layers}}", tag]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return [str(digest) for digest in json.loads(result.stdout)]
-    # A docker command that does not inspect images has no engine: it is put together from Buildah, which does.
+    # A docker command without an engine cannot inspect images. It is a wrapper of Buildah, which can.
     command = ["buildah", "inspect", "--type", "image", tag]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return [str(digest) for digest in json.loads(result.stdout)["OCIv1"]["rootfs"]["diff_ids"]]
@@ -52,12 +52,14 @@ def once(image: Image, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return layers(image, "autonoma-ci:once", checkout(folder, umask=0o022, changed=1_700_000_000))
 
 
-def test_another_checkout_makes_the_same_layers(image: Image, tmp_path: Path, once: list[str]) -> None:
+def test_other_checkout_gives_same_layers(image: Image, tmp_path: Path, once: list[str]) -> None:
+    """Another folder, umask and file time give the same layers."""
     theirs = checkout(tmp_path / "theirs-elsewhere", umask=0o077, changed=981_173_106)
     assert layers(image, "autonoma-ci:again", theirs) == once
 
 
-def test_a_changed_file_makes_another_layer_on_the_same_base(image: Image, tmp_path: Path, once: list[str]) -> None:
+def test_changed_file_gives_new_last_layer(image: Image, tmp_path: Path, once: list[str]) -> None:
+    """A changed file gives a new last layer on the same base."""
     changed = checkout(tmp_path / "changed", umask=0o022, changed=1_700_000_000)
     with (changed / "LICENSE").open("a", encoding="utf-8") as file:
         file.write("\n")
@@ -66,7 +68,7 @@ def test_a_changed_file_makes_another_layer_on_the_same_base(image: Image, tmp_p
     assert last != once[-1]
 
 
-def test_all_that_is_ours_has_one_time(image: Image) -> None:
-    """A time of the build would make each layer another one."""
+def test_files_have_one_time(image: Image) -> None:
+    """The time of the build would change each layer."""
     times = image.run([], "sh", "-c", "find /opt /usr/local/bin/autonoma-ci -printf '%T@\\n' | sort -u").stdout
     assert times == "0.0000000000\n"
