@@ -1,4 +1,4 @@
-"""Check the results of mutmut: how many mutants survived, module by module.
+"""Check the number of surviving mutants per module.
 
 `make mutation` runs it after mutmut. A mutant is killed if a test failed or hung because of it.
 """
@@ -30,12 +30,12 @@ class ModuleResult(NamedTuple):
 
     @property
     def killed_percent(self) -> float:
-        """Return the share of killed mutants in percent; 0 without mutants."""
+        """Return the percentage of killed mutants, or 0 without mutants."""
         return 100 * (self.total - len(self.survivors)) / self.total if self.total else 0.0
 
 
 def collect_module(name: str, statuses: Mapping[str, str]) -> ModuleResult:
-    """Return the mutants of a module such as `engine.starter`, or of a package such as `manifest`."""
+    """Collect the mutants of a module or package, such as `manifest`."""
     prefix = f"autonoma_ci.{name}."
     own = {mutant: status for mutant, status in statuses.items() if mutant.startswith(prefix)}
     survivors = tuple(mutant for mutant, status in own.items() if status not in KILLED_STATUSES)
@@ -43,7 +43,7 @@ def collect_module(name: str, statuses: Mapping[str, str]) -> ModuleResult:
 
 
 def find_errors(modules: Sequence[ModuleResult], accepted: Mapping[str, int]) -> list[str]:
-    """Return why the run fails, one sentence each."""
+    """Return the reasons why the run fails."""
     errors = []
     for module in modules:
         count, limit = len(module.survivors), accepted[module.name]
@@ -71,7 +71,7 @@ def format_table(modules: Sequence[ModuleResult]) -> list[str]:
 
 
 def read_statuses() -> dict[str, str]:
-    """Return the status of each mutant of the last run, by the name that mutmut gives it."""
+    """Read the status of each mutant of the last run."""
     command = [str(Path(sys.executable).with_name("mutmut")), "results", "--all", "true"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(re.findall(r"^\s*(\S+): (.+)$", output, re.MULTILINE))
