@@ -1,7 +1,7 @@
-"""Stands in for the programs of a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
+"""Fake programs of a rehearsal that store their effects as JSON.
 
-The file has the registry's images (`manifests`, `tags`), the releases, and what was signed. A program that is named in
-`broken` fails, once.
+The file REHEARSAL has the registry's images (`manifests`, `tags`), the releases and the signed images. A program in
+`broken` fails once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
             metadata.write_text(json.dumps({"containerimage.digest": digest}))
             return ""
         case ["buildx", "imagetools", "create", "--tag", tag, *rest]:
-            state["tags"][tag] = _joined(state, [_known(state, each) for each in rest if "@" in each])
+            state["tags"][tag] = _join_images(state, [_find_digest(state, each) for each in rest if "@" in each])
             return ""
         case ["buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]:
             if tag not in state["tags"]:
@@ -41,7 +41,7 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
             found = [{"digest": each, "platform": state["manifests"][each]} for each in parts] + state["planted"]
             return json.dumps({"digest": digest, "manifests": found})
         case ["run", "--rm", image, *rest]:
-            _known(state, image)
+            _find_digest(state, image)
             return f"autonoma-ci {os.environ['VERSION']}" if rest == ["--version"] else ""
     raise SystemExit(f"docker: {arguments}")
 
@@ -49,18 +49,18 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
 def gh(state: dict[str, Any], *arguments: str) -> str:
     match arguments:
         case ["api", "meta", "--jq", query]:
-            return _queried({"ssh_keys": HOST_KEYS}, query)
+            return _apply_jq({"ssh_keys": HOST_KEYS}, query)
         case ["api", path, "--jq", query] if "/releases/tags/" in path:
-            return _queried(state["releases"][path.rpartition("/")[2]], query)
+            return _apply_jq(state["releases"][path.rpartition("/")[2]], query)
         case ["api", path, "--jq", query]:
             [prefix] = re.findall(r"/matching-refs/(.+)", path)
             command = ["git", "ls-remote", "--refs", "origin", f"refs/{prefix}*"]
             names = re.findall(r"\t(.+)", subprocess.check_output(command, text=True))
-            return _queried([{"ref": name} for name in names], query)
+            return _apply_jq([{"ref": name} for name in names], query)
         case ["run", "list", *_, "--commit", commit, "--status", "success", "--json", "databaseId", "--jq", query]:
-            return _queried([{"databaseId": 1}] if commit in state["passed"] else [], query)
+            return _apply_jq([{"databaseId": 1}] if commit in state["passed"] else [], query)
         case ["release", "list", *_, "--jq", query]:
-            return _queried([{"tagName": tag, **each} for tag, each in state["releases"].items()], query)
+            return _apply_jq([{"tagName": tag, **each} for tag, each in state["releases"].items()], query)
         case ["release", "create", tag, "--draft", "--verify-tag", *_]:
             state["releases"].setdefault(tag, {"isDraft": True, "assets": []})
             return ""
@@ -74,12 +74,12 @@ def gh(state: dict[str, Any], *arguments: str) -> str:
 
 
 def cosign(state: dict[str, Any], *arguments: str) -> str:
-    state["signed"].append(_known(state, arguments[-1]))
+    state["signed"].append(_find_digest(state, arguments[-1]))
     return ""
 
 
 def ssh(state: dict[str, Any], *arguments: str) -> str:
-    """Let git push to the repository, if it comes with the key and knows whom it talks to."""
+    """Record key and known hosts of a push, and run it locally."""
     key = Path(arguments[arguments.index("-i") + 1])
     [hosts] = [each.partition("=")[2] for each in arguments if each.startswith("UserKnownHostsFile=")]
     [host, command] = arguments[-2:]
@@ -117,8 +117,8 @@ def _digest(*parts: str) -> str:
     return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
 
 
-def _joined(state: dict[str, Any], parts: list[str]) -> str:
-    """Return the digest of an index of these images, or of the one index that there is."""
+def _join_images(state: dict[str, Any], parts: list[str]) -> str:
+    """Create an index of these images, and return its digest."""
     if len(parts) == 1:
         return parts[0]
     digest = _digest(*parts)
@@ -126,14 +126,14 @@ def _joined(state: dict[str, Any], parts: list[str]) -> str:
     return digest
 
 
-def _known(state: dict[str, Any], image: str) -> str:
+def _find_digest(state: dict[str, Any], image: str) -> str:
     digest = image.partition("@")[2]
     if digest not in state["manifests"]:
         raise SystemExit(f"{image}: not found")
     return digest
 
 
-def _queried(answer: Any, query: str) -> str:
+def _apply_jq(answer: Any, query: str) -> str:
     command = ["jq", "--raw-output", query]
     return subprocess.run(command, input=json.dumps(answer), check=True, capture_output=True, text=True).stdout.strip()
 

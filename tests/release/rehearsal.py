@@ -1,4 +1,4 @@
-"""Runs the jobs of release.yml here: their shell is real and so is git, GitHub and the registry are stood in for."""
+"""Run the jobs of release.yml with real shell and git."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.release.workflow import EXPRESSION, JOBS, WORKFLOW, steps, waited_for
+from tests.release.workflow import EXPRESSION, JOBS, WORKFLOW, collect_needed_jobs, list_steps
 from tests.support.tables import ROOT, action
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("docker", "gh", "cosign", "ssh", "make", "python")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
-# What a person starts, in the order in which the runner would take them.
+# The jobs of a release in the order of the runner.
 ORDER = (
     "check",
     "packages",
@@ -34,9 +34,9 @@ ORDER = (
     "publish",
     "name",
 )
-# When every commit was made: long ago, so that it is not taken for the time of the build.
+# Time of every commit, in the past so that it differs from the time of the build.
 TIME = "1700000000"
-_NOTHING: dict[str, Any] = {
+_EMPTY_STATE: dict[str, Any] = {
     "manifests": {},
     "planted": [],
     "tags": {},
@@ -55,11 +55,11 @@ _NOTHING: dict[str, Any] = {
 
 
 class StepError(Exception):
-    """A step ended with another exit code than 0; the text is its output."""
+    """A step failed. The text is its output."""
 
 
 class Rehearsal:
-    """A repository with its registry and its releases, and the runs of the workflow."""
+    """A repository with registry, releases and runs of the workflow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Rehearsal:
         self._state, self._programs = folder / "state.json", folder / "programs"
         self.reference = "refs/heads/main"
         self._outputs: dict[tuple[str, str], dict[str, str]] = {}
-        self._state.write_text(json.dumps({**_NOTHING, "origin": str(self.origin)}))
+        self._state.write_text(json.dumps({**_EMPTY_STATE, "origin": str(self.origin)}))
         self._programs.mkdir()
         for program in PROGRAMS:
             stub = self._programs / program
@@ -83,19 +83,19 @@ class Rehearsal:
 
     def git(self, folder: Path, *arguments: str) -> str:
         command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
-        # The user may have hooks, or sign commits.
+        # The user's configuration can have hooks or sign commits.
         own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         env = {**os.environ, **own, "GIT_COMMITTER_DATE": f"{TIME} +0000"}
         return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, version: str) -> str:
-        """Put a version on main whose CI passes, and return the commit."""
+        """Commit a version to main with passed CI, and return the commit."""
         (self.main / "autonoma_ci" / "__init__.py").write_text(f'__version__ = "{version}"\n')
         self.git(self.main, "add", ".")
         self.git(self.main, "commit", "--quiet", "-m", version)
         self.git(self.main, "push", "--quiet", "origin", "HEAD:main")
         commit = self.git(self.main, "rev-parse", "HEAD")
-        self.change(passed=[*self.state["passed"], commit])
+        self.change_state(passed=[*self.state["passed"], commit])
         return commit
 
     @property
@@ -103,77 +103,81 @@ class Rehearsal:
         found: dict[str, Any] = json.loads(self._state.read_text())
         return found
 
-    def change(self, **changes: Any) -> None:
+    def change_state(self, **changes: Any) -> None:
         self._state.write_text(json.dumps({**self.state, **changes}))
 
-    def called(self, job: str, program: str) -> list[dict[str, Any]]:
-        """Return how often, where and with what the shell of a job has started a program."""
+    def list_calls(self, job: str, program: str) -> list[dict[str, Any]]:
+        """Return the calls of a program from the shell of a job."""
         return [
             each
             for each in self.state["called"]
             if each["where"].startswith(f"{job} on ") and each["program"] == program
         ]
 
-    def used(self, job: str, name: str) -> list[dict[str, str]]:
-        """Return what each step of a job with this action has given it."""
+    def list_action_inputs(self, job: str, name: str) -> list[dict[str, str]]:
+        """Return the inputs of each step of a job that uses this action."""
         return [each["with"] for each in self.state["used"] if (each["job"], each["action"]) == (job, name)]
 
-    def answer(self, job: str, step: str, **outputs: str) -> None:
-        """Put other outputs in place of those that a step has written."""
+    def replace_outputs(self, job: str, step: str, **outputs: str) -> None:
+        """Replace outputs of a step."""
         self._outputs[job, step].update(outputs)
 
-    def started(self) -> Rehearsal:
-        """Begin a run of the workflow: it knows nothing of the outputs and artifacts of others."""
+    def start(self) -> Rehearsal:
+        """Start a run of the workflow without earlier outputs and artifacts."""
         self._outputs = {}
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
         return self
 
     def run(self, *jobs: str) -> None:
-        """Run jobs, each on every row of its matrix; raise StepError where one of their steps fails."""
+        """Run jobs on each row of their matrix.
+
+        Raises:
+            StepError: A step failed.
+        """
         for job in jobs or ORDER:
-            assert waited_for(job) <= set(ORDER)
+            assert collect_needed_jobs(job) <= set(ORDER)
             matrix = JOBS[job].get("strategy", {}).get("matrix", {})
             for row in matrix.get("include") or [
                 {"runner": runner} for runner in matrix.get("runner", ["ubuntu-latest"])
             ]:
-                self._job(job, row)
+                self._run_job(job, row)
 
-    def _job(self, job: str, row: dict[str, str]) -> None:
+    def _run_job(self, job: str, row: dict[str, str]) -> None:
         shutil.rmtree(self.folder / "work", ignore_errors=True)
         (self.folder / "work" / "temp").mkdir(parents=True)
         workspace = self.folder / "work" / "workspace"
         workspace.mkdir()
-        for step in steps(job):
-            if "if" in step and self._resolved(job, row, "${{ steps.major.outputs.major }}") == "":
+        for step in list_steps(job):
+            if "if" in step and self._resolve(job, row, "${{ steps.major.outputs.major }}") == "":
                 continue
-            given = {key: self._resolved(job, row, str(value)) for key, value in step.get("with", {}).items()}
+            given = {key: self._resolve(job, row, str(value)) for key, value in step.get("with", {}).items()}
             name = step.get("uses", "").partition("@")[0]
             if name:
-                self.change(used=[*self.state["used"], {"job": job, "action": name, "with": given}])
-            outputs = self._used(name, given, workspace) if name else self._shell(job, row, step, workspace)
+                self.change_state(used=[*self.state["used"], {"job": job, "action": name, "with": given}])
+            outputs = self._run_action(name, given, workspace) if name else self._run_shell(job, row, step, workspace)
             if "id" in step:
-                # Each row of a matrix adds its own outputs to those of the job.
+                # Each row of a matrix adds its outputs to those of the job.
                 self._outputs.setdefault((job, step["id"]), {}).update(outputs)
 
-    def _resolved(self, job: str, row: dict[str, str], text: str) -> str:
+    def _resolve(self, job: str, row: dict[str, str], text: str) -> str:
         def value(found: re.Match[str]) -> str:
             match found[1].split("."):
                 case ["needs", other, "outputs", name]:
-                    return self._resolved(other, row, JOBS[other]["outputs"][name])
+                    return self._resolve(other, row, JOBS[other]["outputs"][name])
                 case ["steps", step, "outputs", name]:
                     return self._outputs.get((job, step), {}).get(name, "")
                 case ["matrix", name]:
-                    return self._resolved(job, row, row[name])
+                    return self._resolve(job, row, row[name])
                 case ["github", name]:
                     return f"the-{name}"
-                # A secret of an environment is there for the jobs that wait for it.
+                # Only jobs with the environment can read its secret.
                 case ["secrets", "RELEASE_KEY"] if JOBS[job].get("environment") == "release":
                     return KEY
             raise AssertionError(found[0])
 
         return EXPRESSION.sub(value, text)
 
-    def _used(self, name: str, given: dict[str, str], workspace: Path) -> dict[str, str]:
+    def _run_action(self, name: str, given: dict[str, str], workspace: Path) -> dict[str, str]:
         artifacts = self.folder / "artifacts"
         match name:
             case "actions/checkout":
@@ -203,14 +207,14 @@ class Rehearsal:
                 bundle.write_text(json.dumps(given))
                 return {"bundle-path": str(bundle)}
             case "pypa/gh-action-pypi-publish":
-                self.change(
+                self.change_state(
                     pypi=[*self.state["pypi"], *(path.name for path in (workspace / given["packages-dir"]).iterdir())]
                 )
             case "./":
                 return {"total": self.state["total"]}
         return {}
 
-    def _shell(self, job: str, row: dict[str, str], step: dict[str, Any], workspace: Path) -> dict[str, str]:
+    def _run_shell(self, job: str, row: dict[str, str], step: dict[str, Any], workspace: Path) -> dict[str, str]:
         written = self.folder / "work" / "output"
         written.write_text("")
         environ = {
@@ -225,9 +229,9 @@ class Rehearsal:
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": self.git(self.main, "rev-parse", "HEAD"),
             "RUNNER_TEMP": str(self.folder / "work" / "temp"),
-            **{name: self._resolved(job, row, text) for name, text in step.get("env", {}).items()},
+            **{name: self._resolve(job, row, text) for name, text in step.get("env", {}).items()},
         }
-        # How the runner starts this shell; one that no step names, it starts without pipefail.
+        # The runner starts a named shell with pipefail, and the default shell without it.
         assert WORKFLOW["defaults"] == {"run": {"shell": "bash"}}
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         place = workspace / step.get("working-directory", "")

@@ -1,4 +1,4 @@
-"""The packages for PyPI: the same files whoever builds them, with the program in them and nothing else."""
+"""The packages for PyPI and their contents."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ PROGRAM = {
 }
 
 
-def recipe() -> list[str]:
-    """Return what `make dist` gives to Python, where the time of the commit stands in the environment."""
+def read_build_command() -> list[str]:
+    """Return the Python command of `make dist`."""
     told = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
     [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', told, re.MULTILINE)
     return shlex.split(line)
 
 
-def built(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str, bytes]:
-    """Build both packages from a checkout of this umask and time, and return them by name."""
+def build_packages(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str, bytes]:
+    """Build both packages from a checkout with this umask and time."""
     folder.mkdir()
     for name in SOURCES:
         put = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         put(ROOT / name, folder / name)
-    # What lies about in a checkout, and is nobody's business.
+    # Files of a checkout that must not be in a package.
     (folder / "tests").mkdir()
     (folder / "autonoma_ci" / "__pycache__").mkdir(exist_ok=True)
     for name in ("tests/test_it.py", "notes.txt", ".env", "autonoma_ci/__pycache__/cli.cpython-311.pyc"):
@@ -55,7 +55,7 @@ def built(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
         os.utime(path, (changed, changed))
     env = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000", **environ}
-    command = [sys.executable, *recipe()]
+    command = [sys.executable, *read_build_command()]
     subprocess.run(command, cwd=folder, env=env, umask=umask, check=True, capture_output=True, timeout=120)
     return {path.name: path.read_bytes() for path in (folder / "dist").iterdir()}
 
@@ -64,19 +64,21 @@ def built(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build both packages, and return their folder."""
     folder = tmp_path_factory.mktemp("packages") / "ours"
-    built(folder, umask=0o022, changed=1_700_000_000, TZ="UTC", LC_ALL="C.UTF-8")
+    build_packages(folder, umask=0o022, changed=1_700_000_000, TZ="UTC", LC_ALL="C.UTF-8")
     return folder / "dist"
 
 
-def test_another_checkout_makes_the_same_packages(ours: Path, tmp_path: Path) -> None:
-    theirs = built(
+def test_other_checkout_gives_same_packages(ours: Path, tmp_path: Path) -> None:
+    """Another folder, umask, time zone and hash seed give the same files."""
+    theirs = build_packages(
         tmp_path / "theirs-elsewhere", umask=0o077, changed=981_173_106, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7"
     )
     assert sorted(theirs) == [f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"]
     assert theirs == {path.name: path.read_bytes() for path in ours.iterdir()}
 
 
-def test_the_wheel_has_the_program_its_licence_and_its_version_and_nothing_else(ours: Path) -> None:
+def test_wheel_has_program_and_metadata_only(ours: Path) -> None:
+    """The wheel has the package, its license and its metadata."""
     with zipfile.ZipFile(ours / f"{NAME}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         metadata = message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
@@ -91,19 +93,20 @@ def test_the_wheel_has_the_program_its_licence_and_its_version_and_nothing_else(
     )
 
 
-def test_the_source_package_has_what_the_wheel_is_made_of_and_nothing_else(ours: Path) -> None:
+def test_source_package_has_build_inputs(ours: Path) -> None:
+    """The source package has only the files that build the wheel."""
     with tarfile.open(ours / f"{NAME}.tar.gz") as source:
         names = {member.name.removeprefix(f"{NAME}/") for member in source.getmembers() if member.isfile()}
     assert names == PROGRAM | {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
 
 
-def test_the_installed_wheel_runs_and_shows_the_demo(ours: Path, tmp_path: Path) -> None:
-    """The libraries are those of the tests; the program is that of the wheel."""
-    # Without a pip of its own, which takes 10 s to install.
+def test_installed_wheel_runs_demo(ours: Path, tmp_path: Path) -> None:
+    """The program is from the wheel, and the libraries are from the test environment."""
+    # Without pip, because its installation takes 10 s.
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     wheel = str(ours / f"{NAME}-py3-none-any.whl")
-    # No variables that change what Python does, such as PYTHONPATH.
+    # Without variables that change Python, such as PYTHONPATH.
     env = {"PATH": os.environ["PATH"]}
     run = partial(subprocess.run, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
@@ -120,7 +123,7 @@ def test_the_installed_wheel_runs_and_shows_the_demo(ours: Path, tmp_path: Path)
     assert (tmp_path / "demo" / "results" / "report.html").exists()
 
 
-def test_what_builds_the_packages_is_locked_at_what_the_tests_have() -> None:
+def test_build_tools_are_locked_as_in_tests() -> None:
     locks = [(ROOT / folder / "requirements.lock").read_text("utf-8") for folder in ("release", "tests")]
     release, tests = (dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE)) for lock in locks)
     assert {"build", "hatchling"} <= set(release)

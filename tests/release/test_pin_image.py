@@ -1,4 +1,4 @@
-"""Pinning the action by a release's SHA pins its image too; the main branch goes on building its own."""
+"""The image digest in the tagged action."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEXT = f"ghcr.io/owner/autonoma-ci@sha256:{'b2' * 32}"
 
 def git(repository: Path, *arguments: str) -> str:
     command = ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
-    # The user may have hooks, or sign commits.
+    # The user's configuration can have hooks or sign commits.
     env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -39,7 +39,7 @@ def with_version(repository: Path, version: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Make a repository whose main branch has this project's action.yml, and a version of its own."""
+    """Create a repository with action.yml and a version on main."""
     folder = tmp_path / "repository"
     folder.mkdir()
     git(folder, "init", "--initial-branch=main")
@@ -49,11 +49,12 @@ def repository(tmp_path: Path) -> Path:
 
 
 def runs(repository: Path, reference: str) -> Any:
-    """Return what the action of this commit or tag runs."""
+    """Return `runs` of the action at a commit or tag."""
     return yaml.safe_load(git(repository, "show", f"{reference}:action.yml"))["runs"]
 
 
-def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(repository: Path) -> None:
+def test_tag_has_digest_and_main_dockerfile(repository: Path) -> None:
+    """The tagged action has the image digest, and main has its Dockerfile."""
     main = git(repository, "rev-parse", "main")
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     pinned = {"using": "docker", "image": f"docker://{IMAGE}", "args": []}
@@ -62,14 +63,15 @@ def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(rep
     assert git(repository, "rev-parse", "main") == main == git(repository, "rev-parse", f"{commit}^")
 
 
-def test_nothing_but_the_image_differs_from_what_was_released(repository: Path) -> None:
+def test_only_image_line_differs(repository: Path) -> None:
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     changes = git(repository, "diff", "--unified=0", "main", commit).splitlines()
     changed = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
     assert changed == ["-  image: Dockerfile", f"+  image: docker://{IMAGE}"]
 
 
-def test_a_pin_by_sha_keeps_its_image_when_the_major_tag_moves_on(repository: Path) -> None:
+def test_sha_pin_is_stable_after_new_release(repository: Path) -> None:
+    """The image of a commit stays the same after the major tag moves."""
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "tag", "v1", commit)
     git(repository, "reset", "--hard", "main")
@@ -80,12 +82,13 @@ def test_a_pin_by_sha_keeps_its_image_when_the_major_tag_moves_on(repository: Pa
     assert runs(repository, commit)["image"] == runs(repository, "v1.2.3")["image"] == f"docker://{IMAGE}"
 
 
-def test_a_release_that_is_taken_up_again_makes_the_same_commit(repository: Path, tmp_path: Path) -> None:
+def test_repeated_release_gives_same_commit(repository: Path, tmp_path: Path) -> None:
+    """Another clone makes the same commit for the same image."""
     git(repository, "clone", "--no-local", str(repository), str(tmp_path / "again"))
     assert commit_and_tag(repository, IMAGE, "v1.2.3") == commit_and_tag(tmp_path / "again", IMAGE, "v1.2.3")
 
 
-def test_a_version_is_never_released_twice(repository: Path) -> None:
+def test_version_is_released_once(repository: Path) -> None:
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "reset", "--hard", "main")
     with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
@@ -108,7 +111,8 @@ def test_a_version_is_never_released_twice(repository: Path) -> None:
         f"docker://ghcr.io/owner/autonoma-ci@sha256:{'a1' * 32}",
     ],
 )
-def test_anything_but_a_digest_on_ghcr_is_refused(repository: Path, image: str) -> None:
+def test_image_without_digest_is_rejected(repository: Path, image: str) -> None:
+    """Only a digest in the project's registry is accepted."""
     with pytest.raises(ReleaseError, match="is not an image of"):
         commit_and_tag(repository, image, "v1.2.3")
     assert git(repository, "tag", "--list") == ""
@@ -117,24 +121,25 @@ def test_anything_but_a_digest_on_ghcr_is_refused(repository: Path, image: str) 
 @pytest.mark.parametrize(
     "text", ["runs:\n  using: docker\n", action() + "  image: Dockerfile\n", pin_image(action(), IMAGE)]
 )
-def test_an_action_without_its_one_dockerfile_is_refused(text: str) -> None:
+def test_action_needs_one_dockerfile_line(text: str) -> None:
+    """The action must have exactly one line with its Dockerfile."""
     with pytest.raises(ReleaseError, match="one line"):
         pin_image(text, IMAGE)
 
 
 @pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2", "v1", "v1.2.3-rc1", "v01.2.3"])
-def test_a_tag_that_is_not_the_version_s_is_refused(repository: Path, tag: str) -> None:
+def test_wrong_tag_is_rejected(repository: Path, tag: str) -> None:
     with pytest.raises(ReleaseError, match=r"not the tag of the version '1\.2\.3'"):
         commit_and_tag(repository, IMAGE, tag)
 
 
-def test_a_checkout_with_changes_is_refused(repository: Path) -> None:
+def test_changed_checkout_is_rejected(repository: Path) -> None:
     (repository / "autonoma_ci" / "__init__.py").write_text('__version__ = "1.2.3"\nprint()\n')
     with pytest.raises(ReleaseError, match="has changes"):
         commit_and_tag(repository, IMAGE, "v1.2.3")
 
 
-def test_the_workflow_is_given_the_commit_or_an_error(repository: Path) -> None:
+def test_script_prints_commit_or_error(repository: Path) -> None:
     command = [sys.executable, str(ROOT / "release" / "pin_image.py")]
     refused = subprocess.run([*command, IMAGE, "v9"], cwd=repository, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -152,10 +157,11 @@ def test_the_workflow_is_given_the_commit_or_an_error(repository: Path) -> None:
         (["v1.10.0"], ""),
     ],
 )
-def test_the_major_tag_follows_its_newest_version_alone(tags: list[str], major: str) -> None:
+def test_major_tag_follows_newest_version(tags: list[str], major: str) -> None:
+    """The major tag moves only to the newest version of its major version."""
     assert find_major_tag("v1.2.3", tags) == major
 
 
-def test_the_major_tag_of_something_else_is_not_guessed() -> None:
+def test_other_tag_form_is_rejected() -> None:
     with pytest.raises(ValueError, match="not of the form"):
         find_major_tag("v1", [])

@@ -1,4 +1,4 @@
-"""A release, from the version on main to the tags that people use, with GitHub and the registry stood in for."""
+"""A rehearsed release from a version on main to its tags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.release.rehearsal import KEY, ORDER, Rehearsal, StepError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# They need jq, as GitHub's runners have it.
+# The tests need jq, which GitHub's runners have.
 pytestmark = pytest.mark.linters
 IMAGE = "ghcr.io/owner/autonoma-ci"
 
@@ -22,7 +22,7 @@ def rehearsal(tmp_path: Path) -> Rehearsal:
 
 
 def image_of(rehearsal: Rehearsal, reference: str) -> str:
-    """Return what the action of a tag or commit runs, as it is in the repository that people use."""
+    """Return the image of the action at a tag or commit on origin."""
     [line] = [
         line
         for line in rehearsal.git(rehearsal.origin, "show", f"{reference}:action.yml").splitlines()
@@ -31,9 +31,10 @@ def image_of(rehearsal: Rehearsal, reference: str) -> str:
     return line.removeprefix("  image: ")
 
 
-def test_a_release_gives_one_image_to_all_that_people_use(rehearsal: Rehearsal) -> None:
+def test_release_gives_one_image_everywhere(rehearsal: Rehearsal) -> None:
+    """Tags, images and the release all refer to one signed digest."""
     main = rehearsal.commit("1.2.3")
-    rehearsal.started().run()
+    rehearsal.start().run()
     state = rehearsal.state
     digest = state["tags"][f"{IMAGE}:1.2.3"]
     assert state["tags"][f"{IMAGE}:1"] == digest
@@ -61,9 +62,10 @@ def test_a_release_gives_one_image_to_all_that_people_use(rehearsal: Rehearsal) 
     assert sorted(state["pypi"]) == ["autonoma_ci.tar.gz", "autonoma_ci.whl"]
 
 
-def test_tags_are_pushed_with_the_key_to_who_is_known_to_be_github(rehearsal: Rehearsal) -> None:
+def test_tags_are_pushed_with_key(rehearsal: Rehearsal) -> None:
+    """Tags are pushed by SSH to a host whose key GitHub's API confirms."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run()
+    rehearsal.start().run()
     push = {
         "key": f"{KEY}\n",
         "mode": "0o600",
@@ -74,9 +76,9 @@ def test_tags_are_pushed_with_the_key_to_who_is_known_to_be_github(rehearsal: Re
     assert rehearsal.state["pushed"] == [push, push]
 
 
-def test_the_key_is_gone_once_the_tag_is_pushed(rehearsal: Rehearsal) -> None:
+def test_key_is_removed_after_push(rehearsal: Rehearsal) -> None:
     rehearsal.commit("1.2.3")
-    rehearsal.started().run(*ORDER[: ORDER.index("tag") + 1])
+    rehearsal.start().run(*ORDER[: ORDER.index("tag") + 1])
     left = [
         path
         for path in (rehearsal.folder / "work").rglob("*")
@@ -85,9 +87,10 @@ def test_the_key_is_gone_once_the_tag_is_pushed(rehearsal: Rehearsal) -> None:
     assert left == []
 
 
-def test_nothing_has_a_name_before_a_person_has_agreed(rehearsal: Rehearsal) -> None:
+def test_nothing_is_tagged_before_approval(rehearsal: Rehearsal) -> None:
+    """Before the approval, only a candidate tag exists in the registry."""
     main = rehearsal.commit("1.2.3")
-    rehearsal.started().run(*ORDER[: ORDER.index("attest")])
+    rehearsal.start().run(*ORDER[: ORDER.index("attest")])
     assert list(rehearsal.state["tags"]) == [f"{IMAGE}:candidate-{main}"]
     assert rehearsal.git(rehearsal.origin, "tag", "--list") == ""
     assert rehearsal.state["releases"] == {}
@@ -106,14 +109,13 @@ def test_nothing_has_a_name_before_a_person_has_agreed(rehearsal: Rehearsal) -> 
         ("gh release edit", ("publish", "name")),
     ],
 )
-def test_a_release_that_failed_is_taken_up_where_it_failed(
-    rehearsal: Rehearsal, broken: str, jobs: tuple[str, ...]
-) -> None:
+def test_failed_release_can_resume(rehearsal: Rehearsal, broken: str, jobs: tuple[str, ...]) -> None:
+    """A failed release continues at its failed job."""
     rehearsal.commit("1.2.3")
-    rehearsal.change(broken=[broken])
+    rehearsal.change_state(broken=[broken])
     with pytest.raises(StepError, match="broken"):
-        rehearsal.started().run()
-    # GitHub runs what failed and what waited for it again; the outputs of the other jobs are kept.
+        rehearsal.start().run()
+    # GitHub runs failed jobs and the jobs after them again, and keeps the outputs of the others.
     rehearsal.run(*(("tag",) if "attest" in jobs and "tag" not in jobs else ()), *jobs)
     digest = rehearsal.state["tags"][f"{IMAGE}:1.2.3"]
     assert image_of(rehearsal, "v1.2.3") == f"docker://{IMAGE}@{digest}"
@@ -121,20 +123,22 @@ def test_a_release_that_failed_is_taken_up_where_it_failed(
     assert len(rehearsal.state["releases"]["v1.2.3"]["assets"]) == 11
 
 
-def test_all_jobs_after_the_check_can_be_run_again_and_change_nothing(rehearsal: Rehearsal) -> None:
+def test_repeated_jobs_change_nothing(rehearsal: Rehearsal) -> None:
+    """All jobs after the check can run again without a change."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run()
+    rehearsal.start().run()
     tags, state = rehearsal.git(rehearsal.origin, "show-ref"), rehearsal.state
     rehearsal.run("attest", "tag", "action", "publish", "name")
     assert rehearsal.git(rehearsal.origin, "show-ref") == tags
     assert (rehearsal.state["tags"], rehearsal.state["releases"]) == (state["tags"], state["releases"])
 
 
-def test_another_image_never_takes_the_tag_of_a_version(rehearsal: Rehearsal) -> None:
+def test_image_tag_is_never_replaced(rehearsal: Rehearsal) -> None:
+    """A run with another commit of the same version is rejected."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run()
+    rehearsal.start().run()
     before = rehearsal.git(rehearsal.origin, "rev-parse", "v1.2.3")
-    # As after "re-run all jobs" if the check were not there: a commit of the same version, and so another image.
+    # Like "Re-run all jobs" without the check: another commit of the same version gives another image.
     rehearsal.commit("1.2.4")
     rehearsal.commit("1.2.3")
     with pytest.raises(StepError, match="rejected"):
@@ -142,47 +146,49 @@ def test_another_image_never_takes_the_tag_of_a_version(rehearsal: Rehearsal) ->
     assert rehearsal.git(rehearsal.origin, "rev-parse", "v1.2.3") == before
 
 
-def test_a_version_that_is_there_is_refused(rehearsal: Rehearsal) -> None:
+def test_existing_version_is_rejected(rehearsal: Rehearsal) -> None:
     rehearsal.commit("1.2.3")
-    rehearsal.started().run()
+    rehearsal.start().run()
     with pytest.raises(StepError, match=r"v1\.2\.3 is there: a version is never released twice"):
-        rehearsal.started().run("check")
+        rehearsal.start().run("check")
 
 
-def test_a_version_that_another_begins_with_is_not_refused(rehearsal: Rehearsal) -> None:
+def test_version_prefix_is_not_rejected(rehearsal: Rehearsal) -> None:
+    """Version 1.2.3 can be released after 1.2.30."""
     rehearsal.commit("1.2.30")
-    rehearsal.started().run()
+    rehearsal.start().run()
     rehearsal.commit("1.2.3")
-    rehearsal.started().run("check")
+    rehearsal.start().run("check")
 
 
-def test_a_commit_whose_ci_has_not_passed_is_refused(rehearsal: Rehearsal) -> None:
+def test_commit_without_ci_is_rejected(rehearsal: Rehearsal) -> None:
     rehearsal.commit("1.2.3")
-    rehearsal.change(passed=[])
+    rehearsal.change_state(passed=[])
     with pytest.raises(StepError, match="CI has not passed"):
-        rehearsal.started().run("check")
+        rehearsal.start().run("check")
 
 
-def test_another_branch_is_refused(rehearsal: Rehearsal) -> None:
+def test_other_branch_is_rejected(rehearsal: Rehearsal) -> None:
     rehearsal.commit("1.2.3")
     rehearsal.reference = "refs/heads/mine"
     with pytest.raises(StepError, match="only main is released, not refs/heads/mine"):
-        rehearsal.started().run("check")
+        rehearsal.start().run("check")
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.2.3rc1", "1.2.3.dev0"])
-def test_what_is_no_finished_version_is_refused(rehearsal: Rehearsal, version: str) -> None:
+def test_unfinished_version_is_rejected(rehearsal: Rehearsal, version: str) -> None:
     rehearsal.commit(version)
     with pytest.raises(StepError):
-        rehearsal.started().run("check")
+        rehearsal.start().run("check")
 
 
-def test_a_fix_of_an_older_version_moves_nothing_that_a_newer_one_has(rehearsal: Rehearsal) -> None:
+def test_fix_of_old_version_moves_no_tag(rehearsal: Rehearsal) -> None:
+    """A fix of an older version changes neither the major tag nor the latest release."""
     rehearsal.commit("1.3.0")
-    rehearsal.started().run()
+    rehearsal.start().run()
     newest = rehearsal.state["tags"][f"{IMAGE}:1"]
     rehearsal.commit("1.2.4")
-    rehearsal.started().run()
+    rehearsal.start().run()
     assert f"{IMAGE}:1.2.4" in rehearsal.state["tags"]
     assert rehearsal.state["tags"][f"{IMAGE}:1"] == newest != rehearsal.state["tags"][f"{IMAGE}:1.2.4"]
     assert image_of(rehearsal, "v1") == f"docker://{IMAGE}@{newest}"
@@ -192,33 +198,38 @@ def test_a_fix_of_an_older_version_moves_nothing_that_a_newer_one_has(rehearsal:
     }
 
 
-def test_the_newest_of_an_older_major_version_is_not_the_latest_release(rehearsal: Rehearsal) -> None:
+def test_older_major_is_not_latest_release(rehearsal: Rehearsal) -> None:
+    """The newest version of an older major version is not the latest release."""
     rehearsal.commit("2.0.0")
-    rehearsal.started().run()
+    rehearsal.start().run()
     rehearsal.commit("1.10.0")
-    rehearsal.started().run()
+    rehearsal.start().run()
     assert rehearsal.state["releases"]["v1.10.0"]["latest"] is False
     assert f"{IMAGE}:1" in rehearsal.state["tags"]
 
 
-def test_a_release_that_can_be_changed_fails_and_says_what_to_switch_on(rehearsal: Rehearsal) -> None:
+def test_mutable_release_fails_with_hint(rehearsal: Rehearsal) -> None:
+    """The release fails and says which setting makes releases immutable."""
     rehearsal.commit("1.2.3")
-    rehearsal.change(immutable=False)
+    rehearsal.change_state(immutable=False)
     with pytest.raises(StepError, match=r"v1\.2\.3 can be changed: switch on immutable releases"):
-        rehearsal.started().run()
+        rehearsal.start().run()
     assert "v1" not in rehearsal.git(rehearsal.origin, "tag", "--list").split()
-    # As that says: turned back into a draft, and published again.
-    rehearsal.change(immutable=True, releases={"v1.2.3": {**rehearsal.state["releases"]["v1.2.3"], "isDraft": True}})
+    # As the message says, the release becomes a draft and is published again.
+    rehearsal.change_state(
+        immutable=True, releases={"v1.2.3": {**rehearsal.state["releases"]["v1.2.3"], "isDraft": True}}
+    )
     rehearsal.run("publish", "name")
     assert rehearsal.state["releases"]["v1.2.3"]["immutable"] is True
 
 
-def test_the_name_of_a_version_is_not_given_to_another_image(rehearsal: Rehearsal) -> None:
+def test_version_name_stays_with_its_image(rehearsal: Rehearsal) -> None:
+    """A version in the registry is never moved to another image."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run(*ORDER[:-1])
+    rehearsal.start().run(*ORDER[:-1])
     [candidate] = rehearsal.state["tags"]
     other: dict[str, Any] = {"sha256:other": {"parts": []}}
-    rehearsal.change(
+    rehearsal.change_state(
         manifests={**rehearsal.state["manifests"], **other},
         tags={**rehearsal.state["tags"], f"{IMAGE}:1.2.3": "sha256:other"},
     )
@@ -228,30 +239,31 @@ def test_the_name_of_a_version_is_not_given_to_another_image(rehearsal: Rehearsa
     assert rehearsal.state["tags"][f"{IMAGE}:1.2.3"] == "sha256:other"
 
 
-def test_a_registry_that_does_not_say_whether_a_version_is_there_is_not_believed(rehearsal: Rehearsal) -> None:
+def test_registry_error_stops_naming(rehearsal: Rehearsal) -> None:
+    """After an error of the registry, the version is not assumed to be free."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run(*ORDER[:-1])
-    rehearsal.change(broken=["docker buildx imagetools"])
+    rehearsal.start().run(*ORDER[:-1])
+    rehearsal.change_state(broken=["docker buildx imagetools"])
     with pytest.raises(StepError, match="broken"):
         rehearsal.run("name")
     assert f"{IMAGE}:1.2.3" not in rehearsal.state["tags"]
 
 
 @pytest.mark.parametrize("job", ["installed", "attest", "pypi", "publish"])
-def test_packages_that_another_job_has_put_in_the_place_of_those_that_were_built_go_nowhere(
-    rehearsal: Rehearsal, job: str
-) -> None:
+def test_replaced_packages_are_rejected(rehearsal: Rehearsal, job: str) -> None:
+    """Packages that differ from the build are neither attested nor published."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run(*ORDER[: ORDER.index(job)])
+    rehearsal.start().run(*ORDER[: ORDER.index(job)])
     (rehearsal.folder / "artifacts" / "packages" / "autonoma_ci.whl").write_text("another wheel")
     with pytest.raises(StepError, match=f"{job}: Compare them with what was built"):
         rehearsal.run(job)
 
 
-def test_an_index_of_other_images_than_those_that_were_pushed_is_refused(rehearsal: Rehearsal) -> None:
+def test_index_of_other_images_is_rejected(rehearsal: Rehearsal) -> None:
+    """An index must consist of exactly the images that were pushed."""
     rehearsal.commit("1.2.3")
-    rehearsal.started().run("check", "images")
-    # What the registry answers with has somebody's image too.
-    rehearsal.change(planted=[{"digest": "sha256:other", "platform": {"architecture": "arm64"}}])
+    rehearsal.start().run("check", "images")
+    # The registry's response has a foreign image too.
+    rehearsal.change_state(planted=[{"digest": "sha256:other", "platform": {"architecture": "arm64"}}])
     with pytest.raises(StepError, match="index: Join the images"):
         rehearsal.run("index")

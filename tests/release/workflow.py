@@ -1,4 +1,4 @@
-"""release.yml as data: its jobs, what they wait for, and where a value that a job is given was first written."""
+"""Jobs, dependencies and value origins of release.yml."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import yaml
 from tests.support.tables import ROOT
 
 
-def read(name: str) -> dict[Any, Any]:
-    """Return a workflow of this project."""
+def read_workflow(name: str) -> dict[Any, Any]:
+    """Read a workflow of this project."""
     found: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text("utf-8"))
     return found
 
 
-WORKFLOW = read("release.yml")
-TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as a truth value
+WORKFLOW = read_workflow("release.yml")
+TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as a boolean
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 EXPRESSION = re.compile(r"\$\{\{ (.+?) \}\}")
 _OUTPUT = re.compile(r"(?:needs\.([\w-]+)|steps\.([\w-]+))\.outputs\.([\w-]+)")
@@ -31,32 +31,32 @@ class Origin(NamedTuple):
     output: str
 
 
-def steps(job: str) -> list[dict[str, Any]]:
+def list_steps(job: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = JOBS[job]["steps"]
     return found
 
 
-def step(job: str, name: str) -> dict[str, Any]:
-    """Return the one step of a job with this id, or with this name."""
-    [found] = [each for each in steps(job) if name in {each.get("id"), each["name"]}]
+def find_step(job: str, name: str) -> dict[str, Any]:
+    """Return the step of a job with this id or name."""
+    [found] = [each for each in list_steps(job) if name in {each.get("id"), each["name"]}]
     return found
 
 
-def waited_for(job: str) -> set[str]:
-    """Return all jobs that must have succeeded before this one begins."""
+def collect_needed_jobs(job: str) -> set[str]:
+    """Return all jobs that must succeed before this job."""
     needs = JOBS[job].get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
-    return direct.union(*map(waited_for, direct))
+    return direct.union(*map(collect_needed_jobs, direct))
 
 
-def origins(job: str, text: str) -> list[Origin]:
-    """Return where the values of a text's expressions were written, through the outputs of the jobs between."""
+def trace_origins(job: str, text: str) -> list[Origin]:
+    """Return the step outputs that the expressions of a text refer to."""
     found = []
     for other, own, output in _OUTPUT.findall(" ".join(EXPRESSION.findall(text))):
         if own:
-            assert step(job, own)
+            assert find_step(job, own)
             found.append(Origin(job, own, output))
         else:
-            assert other in waited_for(job)
-            found += origins(other, JOBS[other]["outputs"][output])
+            assert other in collect_needed_jobs(job)
+            found += trace_origins(other, JOBS[other]["outputs"][output])
     return found
