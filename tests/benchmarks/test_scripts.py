@@ -1,4 +1,4 @@
-"""What stands beside ours does the same work: each test is started once, with the credentials, and waited for."""
+"""Scripts of the benchmarks do the same work as autonoma-ci."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ IDS = ["sandbox-takes-3", "sandbox-takes-5", "abc"]
 
 
 def started(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
-    """Return how often each test was started, and what was printed."""
+    """Run a command, and return the starts per test and its output."""
     with Sandbox(pace=0.01, client_id="benchmark-id", client_secret="benchmark-secret") as sandbox:
         variables = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(IDS), "AUTONOMA_CONCURRENCY": "2"}
         cost = measure_command(command, CREDENTIALS | variables | environ)
         return [sandbox.count_starts(subject) for subject in IDS], cost.output
 
 
-def test_the_script_for_one_starts_it_once() -> None:
+def test_script_for_one_starts_it_once() -> None:
     starts, printed = started(script_command("bare_one.py"))
     assert starts == [0, 0, 1]
     assert "/run/" in printed
 
 
-def test_the_pool_starts_each_test_once() -> None:
+def test_pool_starts_each_test_once() -> None:
     starts, printed = started(script_command("bare_pool.py"))
     assert starts == [1, 1, 1]
     assert printed.count("/run/") == 3
 
 
-def test_the_loop_with_curl_starts_each_test_once_and_prints_its_run() -> None:
+def test_curl_loop_starts_each_test_once() -> None:
     if not all(map(shutil.which, ("bash", "curl", "jq"))):
         pytest.skip("needs bash, curl and jq")
     starts, printed = started(CURL)
@@ -48,7 +48,8 @@ def test_the_loop_with_curl_starts_each_test_once_and_prints_its_run() -> None:
     assert printed.count("/run/cm") == 3
 
 
-def test_the_poll_waits_for_each_run_and_says_what_that_took() -> None:
+def test_fixed_poll_waits_for_each_run() -> None:
+    """The script prints polls and seconds of each run."""
     starts, printed = started(script_command("bare_wait.py"), QUICK="100")
     assert starts == [1, 1, 1]
     late = parse_fixed_poll(printed, dict.fromkeys(IDS, 0.0))
@@ -56,12 +57,13 @@ def test_the_poll_waits_for_each_run_and_says_what_that_took() -> None:
     assert all(each.seconds >= 10 for each in late.values())
 
 
-def test_a_command_that_fails_is_no_figure() -> None:
+def test_failed_command_is_no_measurement() -> None:
     with pytest.raises(RuntimeError, match="401"):
         started(script_command("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
 
 
-def test_the_ratio_is_the_middle_one_of_the_pairs_and_may_be_of_another_figure_than_the_row_s() -> None:
+def test_ratio_is_median_of_pairs() -> None:
+    """The ratio can be of another figure than the row."""
     ours = [Cost(seconds, 2.0, 0.0, "") for seconds in (1.0, 9.0, 3.0)]
     theirs = [Cost(seconds, 8.0, 0.0, "") for seconds in (2.0, 9.0, 1.0)]
     row = compare_pairs(Row("row"), ours, theirs)
