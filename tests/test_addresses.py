@@ -1,4 +1,4 @@
-"""The URLs of the API and of the page that is to be tested: which are taken, and what is said of the rest."""
+"""Validation of the API URL and of the URL to wait for."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ EXAMPLE = "https://pr-12.preview.example.com"
         *("http://[::1]:8080/x#top", "https://example.com/a@b"),
     ],
 )
-def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
-    """A preview is the user's own: nothing secret is sent to it, so it need not be https."""
+def test_page_url_is_http_or_https(text: str) -> None:
+    """The page to test can be on any host, and needs no https because no secret is sent to it."""
     assert parse_http_url(EXAMPLE, text) == text
 
 
@@ -50,7 +50,8 @@ def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
         *("https://a b.example", "https://exa\nmple.com", "https://\u00e4.example", "https://[", "https://a:99999/"),
     ],
 )
-def test_what_is_no_page_is_told(text: str) -> None:
+def test_invalid_page_url_is_refused(text: str) -> None:
+    """Any other text is an input error on one line."""
     with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as refused:
         parse_http_url(EXAMPLE, text)
     assert str(refused.value).isprintable()
@@ -60,13 +61,15 @@ def test_what_is_no_page_is_told(text: str) -> None:
     "text",
     ["https://sentinel:pw@example.com", "http://sentinel@h/", "https://sentinel:@h", "https://u:sentinel@[", "@"],
 )
-def test_credentials_in_the_url_of_a_page_are_refused_unseen(text: str) -> None:
+def test_page_url_with_credentials_is_refused(text: str) -> None:
+    """The error does not repeat the credentials."""
     with pytest.raises(InputError, match="the URL holds credentials") as refused:
         parse_http_url(EXAMPLE, text)
     assert "sentinel" not in str(refused.value)
 
 
-def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
+def test_page_url_error_hides_query() -> None:
+    """The error about an invalid URL does not repeat its query or fragment."""
     with pytest.raises(InputError) as refused:
         parse_http_url(EXAMPLE, "ftp://example.com/x?token=sentinel#sentinel")
     assert "sentinel" not in str(refused.value)
@@ -97,8 +100,8 @@ def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
         "http://127.0.0.1:8787/v1",
     ],
 )
-def test_api_of_the_other_product_is_refused(text: str) -> None:
-    """The message says which product that is, and where the API of the tests is."""
+def test_other_product_api_is_refused(text: str) -> None:
+    """The error names the other product and the correct URL."""
     with pytest.raises(InputError) as error:
         parse_api_base_url(text)
     (problem,) = error.value.diagnostics
@@ -120,14 +123,15 @@ def test_api_of_the_other_product_is_refused(text: str) -> None:
         "http://localhost:8787/api",
     ],
 )
-def test_similar_api_url_is_taken(text: str) -> None:
+def test_similar_api_url_is_accepted(text: str) -> None:
+    """A URL that only resembles the other product's API is valid."""
     assert parse_api_base_url(text) == text
 
 
 @pytest.mark.parametrize("command", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
 @pytest.mark.parametrize("as_flag", [True, False])
 def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, tmp_path: Path) -> None:
-    """Nothing is sent, so no credential either."""
+    """No command sends a request, so no credential either."""
     with FaultServer(answer(200, "{}")) as server:
         url = f"{server.url}/v1"
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": f"{server.url}/api" if as_flag else url}

@@ -1,4 +1,4 @@
-"""A pass of an earlier attempt counts only if nothing has changed, and only if the API says so now.
+"""Reuse of passed runs of an earlier build attempt.
 
 Nothing of a restored record is believed without its signatures. Every doubt starts the run again.
 """
@@ -146,8 +146,8 @@ def with_request(index: int, /, **changes: Any) -> tuple[RunRequest, ...]:
     return tuple(requests)
 
 
-def test_runs_that_passed_are_carried_if_nothing_changed() -> None:
-    """A record of the attempt before names the runs that are to be confirmed."""
+def test_passed_runs_are_reused_if_unchanged() -> None:
+    """The record of the previous attempt names the runs to confirm."""
     assert carried() == ALL_PASSED
 
 
@@ -168,13 +168,13 @@ def test_runs_that_passed_are_carried_if_nothing_changed() -> None:
     ],
     ids=["secret", "client id", "api-url", "build", "commit", "no commit", "job", "part", "no part", "shard", "title"],
 )
-def test_nothing_is_carried_into_another_part_build_or_account(signer: ResultsSigner) -> None:
-    """One fact that differs is enough."""
+def test_reuse_needs_same_part_build_account(signer: ResultsSigner) -> None:
+    """One fact that differs prevents reuse."""
     assert carried(signer=signer) == {}
 
 
-def test_nothing_is_carried_with_another_source() -> None:
-    """The source is sent with tests and folders."""
+def test_reuse_needs_same_source() -> None:
+    """The source is sent with tests and folders, so it is part of the signature."""
     assert carried(source="cli") == {}
 
 
@@ -212,19 +212,19 @@ def test_nothing_is_carried_with_another_source() -> None:
         "one run more", "the first run less", "the last run less", "no runs",
     ],
 )  # fmt: skip
-def test_nothing_is_carried_into_another_plan(requests: Sequence[RunRequest]) -> None:
-    """One run that differs, one more or one less makes another step, whose passes are its own."""
+def test_reuse_needs_same_plan(requests: Sequence[RunRequest]) -> None:
+    """A plan with a changed, added or removed run belongs to a different step."""
     assert carried(requests=requests) == {}
 
 
-def test_another_label_is_the_same_plan() -> None:
-    """A label is not sent, and is no part of the run key."""
+def test_reuse_ignores_labels() -> None:
+    """A label is neither sent nor part of the run key."""
     assert carried(requests=with_request(0, name="Another label")) == ALL_PASSED
 
 
 @pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.PASSED])
-def test_run_that_ended_otherwise_is_not_carried(state: RunState) -> None:
-    """Only a pass is a pass."""
+def test_reuse_needs_state_passed(state: RunState) -> None:
+    """Only passed runs are reused."""
     assert carried(written(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
 
 
@@ -236,49 +236,49 @@ def test_run_that_ended_otherwise_is_not_carried(state: RunState) -> None:
         ("1", "9" * 25, False), ("１", "2", False),
     ],
 )  # fmt: skip
-def test_only_an_earlier_attempt_counts(was: str, is_now: str, counts: bool) -> None:
-    """A step that comes second in the same attempt is another step, whose runs are its own."""
+def test_reuse_needs_earlier_attempt(was: str, is_now: str, counts: bool) -> None:
+    """A record of the same attempt belongs to another step."""
     data = written(context=FIRST._replace(build_attempt=was))
     assert carried(data, context=FIRST._replace(build_attempt=is_now)) == (ALL_PASSED if counts else {})
 
 
-def test_nothing_is_carried_without_a_build() -> None:
-    """Where the system names no build, an attempt at it can't be told from another build."""
+def test_reuse_needs_build_id() -> None:
+    """Without a build id, an attempt cannot be told from another build."""
     signer = signer_of(context=SECOND._replace(build_id=""))
     assert carried(written(signer=signer), context=SECOND._replace(build_id=""), signer=signer) == {}
 
 
-def test_nothing_is_carried_without_a_commit() -> None:
-    """Where the system names no commit, such as in a workflow for a comment, it may be another one by now."""
+def test_reuse_needs_commit() -> None:
+    """Without a commit id, the commit may have changed, for example in a workflow for a comment."""
     context = SECOND._replace(sha="")
     signer = signer_of(context=context)
     data = written(context=FIRST._replace(sha=""), signer=signer)
     assert carried(data, context=context, signer=signer) == {}
 
 
-def test_flaky_pass_is_not_carried() -> None:
-    """As a carried run it would be a clean pass: the signature covers no earlier run."""
+def test_flaky_pass_is_not_reused() -> None:
+    """A reused run would look like a clean pass, because the signature covers no earlier attempt."""
     assert carried(written(flaky=0)) == {1: "run-1", 2: "run-2"}
 
 
-def test_nothing_is_carried_if_all_passed() -> None:
-    """A step that runs nothing proves nothing."""
+def test_all_passed_prevents_reuse() -> None:
+    """A step that starts no run proves nothing."""
     assert carried(written(states=[RunState.PASSED] * 4)) == {}
 
 
-def test_nothing_is_carried_if_all_passed_and_one_was_flaky() -> None:
-    """A step that starts the flaky run alone would prove no more."""
+def test_all_passed_with_flaky_prevents_reuse() -> None:
+    """A step that starts only the flaky run proves no more."""
     assert carried(written(states=[RunState.PASSED] * 4, flaky=0)) == {}
 
 
-def test_doubted_pass_is_not_carried() -> None:
-    """Its status and its details contradicted each other, and nothing has cleared that up."""
+def test_contradicted_pass_is_not_reused() -> None:
+    """The status and the details of the run contradicted each other."""
     data = edited(lambda document: document["runs"][0].update(has_contradiction=True), sign=True)
     assert carried(data) == {1: "run-1", 2: "run-2"}
 
 
-def test_nothing_is_carried_from_a_record_without_signatures() -> None:
-    """That is what a step without credentials leaves, and what anybody could write."""
+def test_unsigned_record_prevents_reuse() -> None:
+    """A step without credentials writes such a record, and so could anybody."""
     assert carried(written(signer=None)) == {}
 
 
@@ -302,8 +302,8 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_nothing_is_carried_from_a_record_that_was_edited(change: Callable[[dict[str, Any]], None]) -> None:
-    """The signature of the whole record fails with any edit."""
+def test_edited_record_prevents_reuse(change: Callable[[dict[str, Any]], None]) -> None:
+    """Any edit invalidates the signature of the record."""
     assert carried(edited(change, sign=False)) == {}
 
 
@@ -319,15 +319,15 @@ LEFT = {
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_each_entry_stands_on_its_own_signature(name: str) -> None:
-    """Even in a record whose own signature holds, an entry that was changed is none of ours."""
+def test_each_entry_needs_its_own_signature(name: str) -> None:
+    """A changed entry is refused even if the signature of the record is valid."""
     found = carried(edited(CHANGES[name], sign=True))
     assert found == LEFT[name]
 
 
 @pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
-def test_nothing_is_carried_if_any_byte_changed(bits: int) -> None:
-    """Each byte of the record counts, at each place."""
+def test_changed_byte_prevents_reuse(bits: int) -> None:
+    """The signature covers each byte of the record."""
     for place in range(len(RECORD)):
         data = RECORD[:place] + bytes([RECORD[place] ^ bits]) + RECORD[place + 1 :]
         assert carried(data) == {}, place
@@ -335,16 +335,16 @@ def test_nothing_is_carried_if_any_byte_changed(bits: int) -> None:
 
 @settings(deadline=None, max_examples=500)
 @given(st.integers(0, len(RECORD)), st.integers(0, 8), st.binary(max_size=8))
-def test_nothing_is_carried_if_anything_was_replaced(place: int, length: int, piece: bytes) -> None:
-    """Bytes may be changed, put in or left out: the record counts only as it was."""
+def test_replaced_bytes_prevent_reuse(place: int, length: int, piece: bytes) -> None:
+    """Changed, added or removed bytes invalidate the record."""
     data = RECORD[:place] + piece + RECORD[place + length :]
     assert carried(data) == (ALL_PASSED if data == RECORD else {})
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, len(RECORD) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
-def test_nothing_is_carried_if_a_letter_changed(place: int, letter: str) -> None:
-    """Such a change often leaves a record that can be read."""
+def test_changed_letter_prevents_reuse(place: int, letter: str) -> None:
+    """Such a change often leaves valid JSON."""
     data = RECORD[:place] + letter.encode() + RECORD[place + 1 :]
     assert carried(data) == (ALL_PASSED if data == RECORD else {})
 
@@ -478,8 +478,8 @@ def again(
     return Again(ended, posted, [f"{request.method} {request.path}" for request in received])
 
 
-def test_pass_is_carried_into_the_next_attempt_and_said(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """Only what had not passed is started again, and log, summary, record and JUnit say so."""
+def test_job_reuses_pass_and_reports_it(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The next attempt starts only the other runs, and all reports mark the reused ones."""
     second = again(earlier, tmp_path)
     ended = second.ended
     assert second.posted == {"b"}
@@ -499,8 +499,8 @@ def test_pass_is_carried_into_the_next_attempt_and_said(earlier: Earlier, accoun
     assert [case.find(".//property[@name='reused']") is not None for case in cases] == [True, False, True, True]
 
 
-def test_carried_run_has_the_link_that_the_api_names_now(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The record's link may be anybody's."""
+def test_reused_run_has_link_from_api(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The link in the record is not trusted."""
     ended = again(earlier, tmp_path).ended
     links = [f"https://autonoma.app/now/run-1-{name}" for name in "acf"]
     assert [run["url"] for run in ended.record["runs"] if run["reused"]] == links
@@ -513,10 +513,8 @@ def test_carried_run_has_the_link_that_the_api_names_now(earlier: Earlier, accou
 @pytest.mark.parametrize(
     "url", ["", "javascript:alert(1)", "http://evil.example/run", "https://x.example/client-secret-of-the-test"]
 )
-def test_carried_run_without_a_usable_link_has_none(
-    url: str, earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """No link of the API means no link, and the id is told."""
+def test_reused_run_without_link_shows_id(url: str, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Without a link from the API, the reports show the run id."""
     account.now["run-1-a"] = says("passed", url=url)
     second = again(earlier, tmp_path)
     assert second.posted == {"b"}
@@ -525,25 +523,23 @@ def test_carried_run_without_a_usable_link_has_none(
     assert (run["reused"], run["run_id"], run["url"]) == (True, "run-1-a", "")
 
 
-def test_carried_run_has_a_link_without_a_variables_value(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A query that holds a value is left out, as in the response to a start."""
+def test_reused_run_link_drops_variable_values(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A query that holds a value is removed, as in the response to a start request."""
     account.now["run-1-a"] = says("passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com")
     second = again(earlier, tmp_path)
     assert second.ended.record["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
 
 
-def test_pass_is_confirmed_once_before_anything_counts(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The API is asked about each run that is carried, by the path of its kind."""
+def test_each_pass_is_confirmed_once(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """One poll confirms each reused run, on the path of its kind."""
     asked = again(earlier, tmp_path).asked
     for path in ("/api/run/run-1-a/status", "/api/run/run-1-c/status", "/api/run/folder/run-1-f/status"):
         assert asked.count(f"GET {path}") == 1
     assert not [path for path in asked if "run-1-b" in path]
 
 
-def test_job_without_a_commit_starts_everything_and_says_why(
-    earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """A comment on a pull request starts a job whose checkout may be another commit the next time."""
+def test_job_without_commit_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """In a job for a comment, the checkout can be another commit the next time."""
     unknown = {"GITHUB_SHA": "", "GITHUB_EVENT_NAME": "issue_comment"}
     assert (
         run_job(tmp_path, earlier.server.url, IDS, more=attempt(1) | unknown, timeouts=PATIENT).states["a"] == "passed"
@@ -553,8 +549,8 @@ def test_job_without_a_commit_starts_everything_and_says_why(
     assert "the commit of this build is not known" in found.ended.log
 
 
-def test_pass_is_carried_through_three_attempts(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A run that was carried is signed again, so that the third attempt can carry it too."""
+def test_pass_is_reused_in_third_attempt(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A reused run is signed again, so that the third attempt can reuse it."""
     account.now["run-2-b"] = says("failed")
     assert again(earlier, tmp_path).ended.code == 1
     third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
@@ -595,10 +591,10 @@ def test_pass_is_carried_through_three_attempts(earlier: Earlier, account: Accou
         "application-versions",
     ],
 )  # fmt: skip
-def test_job_with_one_change_starts_again_what_it_concerns(
+def test_changed_input_starts_runs_again(
     more: dict[str, str], started: set[str], earlier: Earlier, account: Account, tmp_path: Path
 ) -> None:
-    """A pass under other circumstances is no pass now."""
+    """A changed input invalidates the pass of each run that it concerns."""
     second = again(earlier, tmp_path, more)
     assert second.posted == started
     assert second.ended.code == 0
@@ -606,8 +602,8 @@ def test_job_with_one_change_starts_again_what_it_concerns(
     assert carried == set(second.ended.states) - started
 
 
-def test_job_with_another_api_url_starts_everything(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """Even an API that knows the same runs is another one."""
+def test_changed_api_url_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Another URL is another API, even if it knows the same runs."""
     with FaultServer(account.act) as other:
         second = again(earlier, tmp_path, {"INPUT_API-URL": other.url})
         assert set(other.posts) == EVERYTHING
@@ -616,10 +612,8 @@ def test_job_with_another_api_url_starts_everything(earlier: Earlier, account: A
 
 
 @pytest.mark.parametrize("twelfth", range(12))
-def test_job_with_one_byte_changed_starts_everything(
-    twelfth: int, earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """Whether the record can still be read or not, nothing of it is believed."""
+def test_changed_record_byte_starts_all(twelfth: int, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A changed record is ignored, whether it is readable or not."""
 
     def change(data: bytes) -> bytes:
         place = len(data) * twelfth // 12 + twelfth
@@ -645,10 +639,10 @@ def test_job_with_one_byte_changed_starts_everything(
     ],
     ids=["a state", "a run id", "an attempt", "a line", "another form", "no record", "empty", "cut"],
 )
-def test_job_with_an_edited_record_starts_everything(
+def test_edited_record_starts_all(
     change: Callable[[bytes], bytes], earlier: Earlier, account: Account, tmp_path: Path
 ) -> None:
-    """What somebody wrote into the cache makes nothing green."""
+    """A record that was edited in the cache makes no run pass."""
     second = again(earlier, tmp_path, change=change)
     assert second.posted == EVERYTHING
     assert second.ended.code == 0
@@ -667,10 +661,8 @@ def test_job_with_an_edited_record_starts_everything(
         "empty", "204", "404", "429", "500", "503", "a redirect", "a close", "nothing",
     ],
 )  # fmt: skip
-def test_run_that_the_api_does_not_call_passed_is_started_again(
-    act: Act, earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """Every answer but `passed` leads to a new run, and the others are carried."""
+def test_unconfirmed_run_starts_again(act: Act, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Any response except `passed` starts a new run, and the other runs are reused."""
     account.now["run-1-a"] = act
     second = again(earlier, tmp_path, timeouts=BRISK_TIMES if act is hang else PATIENT)
     assert second.posted == {"a", "b"}
@@ -680,10 +672,8 @@ def test_run_that_the_api_does_not_call_passed_is_started_again(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_nothing_is_started_once_the_credentials_are_refused(
-    status: int, earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """A refusal of one poll ends the step: neither that run nor another one is started."""
+def test_refused_credentials_start_nothing(status: int, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A poll that is refused ends the step before any start request."""
     account.now["run-1-a"] = answer(status)
     second = again(earlier, tmp_path, timeouts=PATIENT, more={"INPUT_CONCURRENCY": "1"})
     assert "a" not in second.posted
@@ -691,8 +681,8 @@ def test_nothing_is_started_once_the_credentials_are_refused(
     assert second.ended.record["runs"][0]["state"] == "not-started"
 
 
-def test_run_that_is_started_again_and_fails_is_red(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The earlier pass of a run that was started again does not count any more."""
+def test_failed_restart_fails_step(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The earlier pass of a run that was started again does not count."""
     account.now["run-1-a"] = says("failed")
     account.ids["a"] = "a-new-run"
     account.now["a-new-run"] = says("failed")
@@ -704,25 +694,25 @@ def test_run_that_is_started_again_and_fails_is_red(earlier: Earlier, account: A
 @pytest.mark.parametrize(
     "details", [{"status": "failed"}, {"test_id": "somebody-elses"}, {"id": "another-run"}], ids=lambda d: str(*d)
 )
-def test_carried_run_whose_details_contradict_is_no_pass(
+def test_contradicting_details_void_reuse(
     details: dict[str, object], earlier: Earlier, account: Account, tmp_path: Path
 ) -> None:
-    """The API must not say two things about one run."""
+    """A run with contradicting status and details is not a pass."""
     account.details["run-1-a"] = details
     second = again(earlier, tmp_path)
     assert second.ended.states["a"] == "unknown"
     assert second.ended.code == 7
 
 
-def test_same_step_twice_in_one_attempt_starts_everything(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The record of the same attempt is that of another step of the job."""
+def test_same_step_twice_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The record of the same attempt belongs to another step of the job."""
     for _ in range(2):
         second = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "1"})
         assert second.posted == EVERYTHING
 
 
-def test_build_that_had_passed_starts_everything_again(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The job was run again for another reason, and a step that runs nothing proves nothing."""
+def test_rerun_of_passed_build_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A step that starts no run proves nothing."""
     assert again(earlier, tmp_path).posted == {"b"}
     third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
     assert third.posted == EVERYTHING
@@ -730,10 +720,8 @@ def test_build_that_had_passed_starts_everything_again(earlier: Earlier, account
 
 
 @pytest.mark.parametrize("part", [False, True], ids=["without part", "with part"])
-def test_leg_of_another_environment_starts_its_own_tests(
-    part: bool, earlier: Earlier, account: Account, tmp_path: Path
-) -> None:
-    """Two legs of a matrix share the restored results-dir: a pass on staging is none on production."""
+def test_matrix_leg_ignores_other_environment(part: bool, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A pass on staging does not count for production, even if both legs share results-dir."""
 
     def leg(name: str) -> dict[str, str]:
         return {
@@ -751,8 +739,8 @@ def test_leg_of_another_environment_starts_its_own_tests(
     assert not any(run["reused"] for run in production.ended.record["runs"])
 
 
-def test_leg_of_the_same_environment_carries_its_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The staging leg itself starts only what had not passed."""
+def test_matrix_leg_reuses_its_own_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The staging leg starts only the runs that did not pass."""
     leg = {"INPUT_VARIABLES": "ENVIRONMENT=staging", "INPUT_FOLDER-IDS": "", "INPUT_PART": '{"environment": "staging"}'}
     account.ids["b"] = "run-1-b"
     again(earlier, tmp_path, leg | {"GITHUB_RUN_ATTEMPT": "1"})
@@ -764,10 +752,10 @@ def test_leg_of_the_same_environment_carries_its_pass(earlier: Earlier, account:
 
 
 @pytest.mark.parametrize("ids", [["a", "c"], ["a", "b", "c", "d"], ["c", "b", "a"]], ids=["fewer", "more", "order"])
-def test_step_with_other_runs_carries_nothing(
+def test_step_with_other_runs_reuses_nothing(
     ids: list[str], earlier: Earlier, account: Account, tmp_path: Path
 ) -> None:
-    """Both steps have one part, and what passed in one, before a deployment, is no pass of the other."""
+    """A pass of a step before a deployment does not count after it."""
     shutil.copytree(earlier.results, tmp_path / "results")
     before = earlier.server.posts
     ended = run_job(tmp_path, earlier.server.url, ids, more=attempt(2), timeouts=PATIENT)
@@ -779,8 +767,8 @@ def test_step_with_other_runs_carries_nothing(
 # Ids that two runs share
 
 
-def test_new_run_with_the_id_of_an_earlier_one_is_unknown(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """Nothing is carried, and each start is answered with a run of the first attempt, as from a gateway's cache."""
+def test_start_with_old_run_id_is_unknown(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A gateway's cache can answer a start request with a run of the first attempt."""
     account.ids.update({"a": "run-1-a", "b": "run-1-b", "c": "run-1-c", "f": "run-1-f"})
     second = again(earlier, tmp_path, {"INPUT_VARIABLES": "BASE_URL=https://production.example.com"})
     assert second.posted == EVERYTHING
@@ -788,8 +776,8 @@ def test_new_run_with_the_id_of_an_earlier_one_is_unknown(earlier: Earlier, acco
     assert (second.ended.code, second.ended.outputs["passed"]) == (7, "0")
 
 
-def test_ids_of_an_unsigned_record_mean_nothing(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """Whoever writes to a cache must not make starts unknown."""
+def test_unsigned_run_ids_are_ignored(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A forged record in a cache cannot make started runs unknown."""
     account.ids.update({"a": "run-1-a"})
     second = again(
         earlier, tmp_path, change=lambda data: data.replace(b'"waits_for_results": true', b'"waits_for_results": false')
@@ -798,8 +786,8 @@ def test_ids_of_an_unsigned_record_mean_nothing(earlier: Earlier, account: Accou
     assert second.ended.states["a"] == "passed"
 
 
-def test_new_run_with_the_id_of_a_carried_one_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A start that names a run of the earlier attempt has started none that is known."""
+def test_start_with_reused_run_id_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A start response that names a run of the earlier attempt started no known run."""
     account.ids["b"] = "run-1-a"
     second = again(earlier, tmp_path)
     assert second.ended.states["b"] == "unknown"
@@ -807,8 +795,8 @@ def test_new_run_with_the_id_of_a_carried_one_is_no_pass(earlier: Earlier, accou
     assert second.ended.states["a"] == "passed"
 
 
-def test_new_run_that_names_a_carried_one_first_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """It does not matter which response comes first: the earlier run belongs to its own test."""
+def test_old_run_id_before_confirmation_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The order of the responses makes no difference."""
     account.ids["b"] = "run-1-a"
 
     def late(wire: Wire) -> bool:
@@ -824,8 +812,8 @@ def test_new_run_that_names_a_carried_one_first_is_no_pass(earlier: Earlier, acc
     assert second.ended.code == 7
 
 
-def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """Even a record that we signed must not give one run to two tests."""
+def test_one_run_id_is_reused_once(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A signed record cannot give one run to two tests."""
 
     def shared(data: bytes) -> bytes:
         # The second start in one job gets no id that the first one has, so such a record is written here.
@@ -852,10 +840,10 @@ def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Ac
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_during_the_confirmation_starts_nothing(
+def test_signal_in_confirmation_starts_nothing(
     number: signal.Signals, code: int, earlier: Earlier, account: Account, tmp_path: Path
 ) -> None:
-    """The job ends within two seconds, and what was to be confirmed is known not to have started."""
+    """The job ends within two seconds, and the runs to confirm count as not started."""
     for name in ("run-1-a", "run-1-c", "run-1-f"):
         account.now[name] = hang
     shutil.copytree(earlier.results, tmp_path / "results")
@@ -904,8 +892,8 @@ class Silent(ScriptedWorkers):
         super().poll(index, request, run_id, request_number, **more)
 
 
-def test_confirmation_that_never_comes_back_is_given_up() -> None:
-    """A thread that hangs holds nothing up for longer than 45 seconds."""
+def test_hanging_confirmation_is_abandoned() -> None:
+    """A hanging thread delays the step by at most 45 seconds."""
     clock = FakeClock()
     started = {0: [(0.1, StartResult(StartStatus.STARTED, run_id="r", http_status=200))]}
     workers = Silent(clock, started, {0: [Run(lambda _: PollResult(PollStatus.PASSED))]})
@@ -923,8 +911,8 @@ def test_confirmation_that_never_comes_back_is_given_up() -> None:
     assert (run.state, run.reused) == (RunState.PASSED, False)
 
 
-def test_confirmations_are_few_at_a_time() -> None:
-    """Of many runs, eight are asked about at once."""
+def test_confirmations_are_limited() -> None:
+    """At most eight confirmations are under way at once."""
     clock = FakeClock()
     workers = Silent(clock, {}, {})
     workers.confirming = []

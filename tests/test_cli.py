@@ -1,4 +1,4 @@
-"""The command as a user has it: each command, its help, and the ways out."""
+"""The command line with real commands, help texts and exit codes."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ application_versions:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
+    """Each command prints its usage line with `--help`."""
     ended = invoke(tmp_path, command, "--help")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"usage: autonoma-ci {command}")
 
 
-def test_the_help_lists_the_commands_and_version_tells_the_version(tmp_path: Path) -> None:
+def test_help_and_version(tmp_path: Path) -> None:
+    """The help lists every command, and `--version` prints the version."""
     assert all(f"  {command} " in invoke(tmp_path, "--help").out for command in COMMANDS)
     assert invoke(tmp_path, "--version").out == f"autonoma-ci {autonoma_ci.__version__}\n"
 
@@ -57,13 +59,15 @@ def test_the_help_lists_the_commands_and_version_tells_the_version(tmp_path: Pat
     ("word", "says"),
     [("validat", "did you mean validate?"), ("wiat", "did you mean wait?"), ("frobnicate", "known are run")],
 )
-def test_an_unknown_command_is_an_error_that_helps(word: str, says: str, tmp_path: Path) -> None:
+def test_unknown_command_suggests_known(word: str, says: str, tmp_path: Path) -> None:
+    """The error suggests a similar command or lists all commands."""
     ended = invoke(tmp_path, word)
     assert ended.code == 2
     assert says in ended.err
 
 
-def test_the_default_command_is_run(tmp_path: Path) -> None:
+def test_default_command_is_run(tmp_path: Path) -> None:
+    """Options without a command run tests."""
     with Sandbox() as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
         assert invoke(tmp_path, "--test-ids", "a", environ=environ).code == 0
@@ -75,8 +79,8 @@ def test_the_default_command_is_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "environ", [{}, {"CI": "false"}, {"AUTONOMA_CI": "cli", "CI": "true"}, {"AUTONOMA_TEST_IDS": "a"}]
 )
-def test_command_alone_at_a_terminal_prints_help(environ: dict[str, str], tmp_path: Path) -> None:
-    """It ends with what to type next."""
+def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: Path) -> None:
+    """The help ends with the commands to type next."""
     ended = invoke(tmp_path, environ=environ, typed="")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("usage: autonoma-ci [COMMAND]")
@@ -94,17 +98,17 @@ def test_command_alone_at_a_terminal_prints_help(environ: dict[str, str], tmp_pa
         ({}, ("--test-ids", "a"), ""),
     ],
 )
-def test_command_in_ci_or_with_arguments_runs(
+def test_no_command_in_ci_runs(
     environ: dict[str, str], argv: tuple[str, ...], typed: str | None, tmp_path: Path
 ) -> None:
-    """A job has no terminal, or says that it is one; whoever gives an argument wants a run."""
+    """A CI job or any argument selects the command `run`, even at a terminal."""
     ended = invoke(tmp_path, *argv, environ=environ, typed=typed)
     assert ended.code == 2
     assert "client-id and client-secret are missing" in ended.err
 
 
-def test_module_and_command_are_the_same_program(tmp_path: Path) -> None:
-    """`python -m autonoma_ci` has the same help, at a real terminal too."""
+def test_module_prints_help_of_command(tmp_path: Path) -> None:
+    """`python -m autonoma_ci` prints the same help, also at a real terminal."""
     command = [sys.executable, "-m", "autonoma_ci"]
     shown = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout == invoke(tmp_path, "--help").out
@@ -116,8 +120,8 @@ def test_module_and_command_are_the_same_program(tmp_path: Path) -> None:
     assert (process.returncode, printed.decode().replace("\r\n", "\n")) == (0, shown.stdout)
 
 
-def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
-    """The default manifest is found, facts of the build are filled in, and text arrives as written."""
+def test_manifest_starts_all_kinds(tmp_path: Path) -> None:
+    """The default manifest is found and interpolated, and its text is sent as written."""
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"pull_request": {"number": 7, "head": {"sha": "a" * 40}}}), "utf-8")
@@ -139,7 +143,8 @@ def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("environ", "source"), [({}, "cli"), ({"GITLAB_CI": "true"}, "gitlab")])
-def test_the_api_is_told_who_asks(environ: dict[str, str], source: str, tmp_path: Path) -> None:
+def test_source_is_sent_to_api(environ: dict[str, str], source: str, tmp_path: Path) -> None:
+    """The source is the CI system's name unless an option sets it."""
     with Sandbox() as sandbox:
         environ = CREDENTIALS | environ | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": "a"}
         invoke(tmp_path, environ=environ)
@@ -147,7 +152,8 @@ def test_the_api_is_told_who_asks(environ: dict[str, str], source: str, tmp_path
         assert [entry.source for entry in sandbox.received] == [source, "mine"]
 
 
-def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path) -> None:
+def test_dry_run_prints_plan_only(tmp_path: Path) -> None:
+    """A dry run prints the plan without values and sends no request."""
     with Sandbox() as sandbox:
         ended = invoke(tmp_path, "--dry-run", "--test-ids", "L=a,b", "--var", "KEY=hidden", "--api-url", sandbox.url)
         assert sandbox.received == []
@@ -157,13 +163,15 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path) -> None:
     assert "hidden" not in ended.printed
 
 
-def test_nothing_selected_passes_only_if_that_is_allowed(tmp_path: Path) -> None:
+def test_empty_plan_needs_allow_empty(tmp_path: Path) -> None:
+    """An empty plan is an error unless `allow-empty` is set."""
     assert invoke(tmp_path, environ=CREDENTIALS).code == 2
     ended = invoke(tmp_path, "--allow-empty", environ=CREDENTIALS)
     assert (ended.code, ended.out.strip()) == (0, "Nothing was selected, so nothing was started.")
 
 
-def test_validate_needs_neither_credentials_nor_a_ci_system(tmp_path: Path) -> None:
+def test_validate_needs_no_credentials(tmp_path: Path) -> None:
+    """The command works without credentials and without a CI system."""
     (tmp_path / "autonoma.yaml").write_text(MANIFEST, "utf-8")
     ended = invoke(tmp_path, "validate")
     assert (ended.code, ended.err) == (0, "")
@@ -179,20 +187,23 @@ def test_validate_needs_neither_credentials_nor_a_ci_system(tmp_path: Path) -> N
         (["bad.yml", "more"], "an argument too many"),
     ],
 )
-def test_validate_says_what_is_wrong(argv: list[str], says: str, tmp_path: Path) -> None:
+def test_validate_prints_errors(argv: list[str], says: str, tmp_path: Path) -> None:
+    """Each problem of the manifest has its position and a suggestion."""
     (tmp_path / "bad.yml").write_text("test: [a]\n", "utf-8")
     ended = invoke(tmp_path, "validate", *argv)
     assert ended.code == 2
     assert says in ended.err
 
 
-def test_problems_of_a_manifest_are_annotations_on_github(tmp_path: Path) -> None:
+def test_validate_annotates_on_github(tmp_path: Path) -> None:
+    """Problems of a manifest are annotations of its lines."""
     (tmp_path / "bad.yml").write_text("tests:\n  - a/b\n", "utf-8")
     ended = invoke(tmp_path, "validate", "bad.yml", environ={"GITHUB_ACTIONS": "true"})
     assert ended.err.startswith("::error file=bad.yml,line=2,col=5::bad.yml:2:5: 'a/b' is not an id")
 
 
-def test_ten_thousand_tests_in_one_file_are_checked(tmp_path: Path) -> None:
+def test_validate_reads_10000_tests(tmp_path: Path) -> None:
+    """A manifest can list 10,000 tests."""
     entries = [
         f"  - {{id: t{n}, name: Test {n}, groups: [g{n % 9}], variables: {{USER: u{n}}}}}" for n in range(10_000)
     ]
@@ -200,14 +211,16 @@ def test_ten_thousand_tests_in_one_file_are_checked(tmp_path: Path) -> None:
     assert "10,000 tests" in invoke(tmp_path, "validate", "big.yml").out
 
 
-def test_the_schema_is_one_and_takes_what_the_reader_takes(tmp_path: Path) -> None:
+def test_schema_accepts_valid_manifest(tmp_path: Path) -> None:
+    """The printed JSON schema is valid and accepts what the loader accepts."""
     schema = json.loads(invoke(tmp_path, "schema").out)
     assert schema == manifest_json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(yaml.safe_load(MANIFEST), schema)
 
 
-def test_the_schema_of_the_record_is_asked_for_by_its_name(tmp_path: Path) -> None:
+def test_schema_of_results_by_name(tmp_path: Path) -> None:
+    """The command prints the schema of results.json and refuses unknown names."""
     assert "runs" in json.loads(invoke(tmp_path, "schema", "results").out)["required"]
     refused = invoke(tmp_path, "schema", "reports")
     assert (refused.code, refused.out) == (2, "")
@@ -218,15 +231,16 @@ def test_the_schema_of_the_record_is_asked_for_by_its_name(tmp_path: Path) -> No
     "text", ["test: [a]", "tests: [{name: x}]", "tests: [a/b]", "tests: [{id: a, variables: {A: [1]}}]", "tests: a",
              "version: 2", "tests: [{id: a, matrix: {A: []}}]", "tests: [{id: a, nam: b}]"]
 )  # fmt: skip
-def test_the_schema_refuses_what_the_reader_refuses(text: str, tmp_path: Path) -> None:
+def test_schema_refuses_invalid_manifest(text: str, tmp_path: Path) -> None:
+    """The JSON schema refuses what the loader refuses."""
     (tmp_path / "bad.yml").write_text(text, "utf-8")
     assert invoke(tmp_path, "validate", "bad.yml").code == 2
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
 
-def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> None:
-    """It stays out of the outputs of a job around it, and ends with a report to open."""
+def test_demo_shows_links_and_report(tmp_path: Path) -> None:
+    """The demo ends with the path of a report and writes no outputs of the surrounding job."""
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")}
     ended = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
     assert (ended.code, ended.err) == (0, "")
@@ -243,14 +257,16 @@ def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> N
     assert len(list((report.parent / "evidence").glob("*/video.webm"))) == 7
 
 
-def test_the_demo_leaves_the_users_manifest_alone(tmp_path: Path) -> None:
+def test_demo_keeps_existing_manifest(tmp_path: Path) -> None:
+    """The demo refuses a folder that has a manifest."""
     (tmp_path / "autonoma.yml").write_text("version: 1", "utf-8")
     ended = invoke(tmp_path, "demo", "--output", ".")
     assert ended.code == 2
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "version: 1"
 
 
-def test_the_sandbox_serves_until_a_signal(tmp_path: Path) -> None:
+def test_sandbox_serves_until_signal(tmp_path: Path) -> None:
+    """The sandbox answers requests of another process until SIGTERM."""
     environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
@@ -266,21 +282,23 @@ def test_the_sandbox_serves_until_a_signal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["x", "70000", "-1"])
-def test_a_port_that_is_none_is_an_error(port: str, tmp_path: Path) -> None:
+def test_sandbox_refuses_invalid_port(port: str, tmp_path: Path) -> None:
+    """An invalid port is an input error."""
     ended = invoke(tmp_path, "sandbox", f"--port={port}")
     assert ended.code == 2
     assert "--port" in ended.err
 
 
-def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+def test_sandbox_refuses_used_port(tmp_path: Path) -> None:
+    """A port that is in use is an input error."""
     with Sandbox() as sandbox:
         ended = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
     assert ended.code == 2
     assert "give another with --port" in ended.err
 
 
-def test_a_log_that_nobody_reads_does_not_stop_the_job(tmp_path: Path) -> None:
-    """A closed pipe costs the log, not the runs."""
+def test_closed_log_pipe_keeps_runs(tmp_path: Path) -> None:
+    """A closed pipe loses the log, but the runs start."""
     with Sandbox() as sandbox:
         environ = CREDENTIALS | {
             "AUTONOMA_API_URL": sandbox.url,
@@ -314,6 +332,6 @@ cli.main()
 """
 
 
-def test_a_long_job_gives_back_what_its_requests_leave_behind() -> None:
-    """Exceptions, answers and timers that name each other are freed only by the collector of garbage."""
+def test_reference_cycles_are_collected() -> None:
+    """Garbage collection stays on, because it alone frees reference cycles of requests."""
     assert subprocess.run([sys.executable, "-c", LITTER], check=False, timeout=60).returncode == 0

@@ -1,4 +1,4 @@
-"""What the documents point at is there, and every command is told of."""
+"""Links, commands and pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
+    """Each relative link has a file, and each anchor has a heading."""
     prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\(([^)\s]+)\)", prose)
     for link in links:
@@ -33,27 +34,30 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_readme_tells_of_every_command() -> None:
+def test_readme_lists_every_command() -> None:
+    """The table of commands has one row for each command."""
     told = re.findall(r"^\| `autonoma-ci (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert set(told) == set(COMMANDS)
     assert len(told) == len(COMMANDS)
 
 
-def test_the_pictures_have_words_for_those_who_do_not_see_them() -> None:
+def test_pictures_have_alt_text() -> None:
+    """Each picture of the README has a text of more than 30 characters."""
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(pictures) == 2
     assert all(len(words) > 30 for words, _ in pictures)
 
 
-def test_the_threat_model_is_short_enough_to_be_read() -> None:
-    """It says what is worth protecting, from whom, what is promised and what is not, in at most 60 lines."""
+def test_threat_model_has_at_most_60_lines() -> None:
+    """The threat model names assets, attackers, promises and limits in at most 60 lines."""
     model = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threat model")[2]
     assert len(f"## Threat model{model}".splitlines()) <= 60
     parts = re.findall(r"^### (.*)$", model, re.MULTILINE)
     assert parts == ["What is worth protecting", "Who may want it", "What is promised", "What is not promised"]
 
 
-def test_every_promise_of_the_threat_model_says_what_shows_it() -> None:
+def test_threat_model_promises_name_tests() -> None:
+    """Each promise names the existing files that prove it."""
     promised = (ROOT / "SECURITY.md").read_text("utf-8").partition("### What is promised")[2].partition("###")[0]
     rows = re.findall(r"^\| (?!promise|---)(.+) \| (.+) \|$", promised, re.MULTILINE)
     assert len(rows) == 12

@@ -1,4 +1,4 @@
-"""A dry run whose reader has stalled: one signal ends it, also where a group of the log has an end."""
+"""Signals during a dry run whose output is not read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def unread(reader: int) -> int:
 
 
 @pytest.mark.parametrize("system", ["gitlab", "github", "teamcity", "travis"])
-def test_one_signal_ends_a_dry_run_that_nobody_reads(system: str, tmp_path: Path) -> None:
+def test_dry_run_with_stalled_reader_ends(system: str, tmp_path: Path) -> None:
+    """One SIGTERM ends the process while its output is blocked."""
     reader, writer = os.pipe()
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     process = start(tmp_path, "--dry-run", environ={"AUTONOMA_CI": system}, stdout=writer)

@@ -1,4 +1,4 @@
-"""Screenshots and videos over real sockets: what comes of a media host as it should be, and of each that is not."""
+"""Downloads of screenshots and videos from a media host."""
 
 from __future__ import annotations
 
@@ -92,9 +92,10 @@ def left_in(folder: Path) -> list[str]:
         (MP4, "binary/octet-stream", 0, "video.mp4"),
     ],
 )
-def test_a_file_gets_a_name_of_ours_by_its_step_and_its_first_bytes(
+def test_file_name_from_step_and_content(
     content: bytes, said_kind: str, number: int, name: str, tmp_path: Path
 ) -> None:
+    """The step number and the first bytes of the content decide the file name."""
     kept = fetch(tmp_path, picture(content, said_kind), number)
     assert (kept.path, kept.error) == (f"evidence/run-1/{name}", "")
     assert (tmp_path / kept.path).read_bytes() == content
@@ -131,9 +132,8 @@ def test_a_file_gets_a_name_of_ours_by_its_step_and_its_first_bytes(
         (said(b"rubbish\r\n\r\n"), "ended before an answer came", True),
     ],
 )
-def test_what_is_not_as_it_should_be_is_told_and_leaves_nothing(
-    act: Act, why: str, again: bool, tmp_path: Path
-) -> None:
+def test_failed_download_leaves_no_file(act: Act, why: str, again: bool, tmp_path: Path) -> None:
+    """The error states the reason, and the folder stays empty."""
     # Those two never end in time.
     kept = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)
     assert why in kept.error
@@ -141,12 +141,14 @@ def test_what_is_not_as_it_should_be_is_told_and_leaves_nothing(
     assert left_in(tmp_path) == []
 
 
-def test_a_length_that_is_too_short_ends_the_file_there(tmp_path: Path) -> None:
+def test_download_ends_at_content_length(tmp_path: Path) -> None:
+    """A file has as many bytes as its Content-Length, even if more follow."""
     kept = fetch(tmp_path, head(100))
     assert (tmp_path / kept.path).read_bytes() == PNG[:100]
 
 
-def test_names_are_in_the_order_of_the_steps(tmp_path: Path) -> None:
+def test_file_names_sort_by_step(tmp_path: Path) -> None:
+    """The step numbers in the names have the same number of digits."""
     with FaultServer(picture()) as server:
         store, media = (
             EvidenceDownloader(tmp_path, 10_000, 10_000, allow_http_loopback=True),
@@ -157,7 +159,8 @@ def test_names_are_in_the_order_of_the_steps(tmp_path: Path) -> None:
     assert names[0] == "evidence/r/step-0001.png"
 
 
-def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
+def test_redirects_are_followed(tmp_path: Path) -> None:
+    """A download follows several redirects."""
     assert fetch(tmp_path, in_turn(moved("/b", 301), moved("/c", 307), picture())).path
 
 
@@ -170,8 +173,8 @@ def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
         "https://media.test/" + "x" * 20_000,
     ],
 )  # fmt: skip
-def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -> None:
-    """Not even on this very machine, unless the API itself is there."""
+def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
+    """Plain http is refused even for this machine, unless the API is there too."""
     kept = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(
         EvidenceFile("r", 1, SignedUrl(url))
     )
@@ -179,7 +182,8 @@ def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -
     assert not kept.retryable
 
 
-def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Path) -> None:
+def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
+    """Evidence of passed runs gets at most half of `evidence-limit`."""
     with FaultServer(picture(PNG)) as server:
         media = SignedUrl(f"http://127.0.0.1:{server.port}/")
         store = EvidenceDownloader(tmp_path, 10_000, 4 * len(PNG), allow_http_loopback=True)
@@ -193,7 +197,8 @@ def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Pat
         ]
 
 
-def test_what_could_not_be_kept_takes_no_room(tmp_path: Path) -> None:
+def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
+    """A file that is discarded does not count towards the limit."""
     with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
         store = EvidenceDownloader(tmp_path, 10_000, 1200, allow_http_loopback=True)
         media = SignedUrl(f"http://127.0.0.1:{server.port}/")
@@ -201,7 +206,8 @@ def test_what_could_not_be_kept_takes_no_room(tmp_path: Path) -> None:
         assert store.fetch(EvidenceFile("r", 1, media)).path
 
 
-def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
+def test_symlinks_are_not_followed(tmp_path: Path) -> None:
+    """No download is written outside of the results folder."""
     outside, folder = tmp_path / "outside", tmp_path / "results"
     (outside / "run-1").mkdir(parents=True)
     folder.mkdir()
@@ -216,7 +222,8 @@ def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
     assert (outside / "file").read_text("utf-8") == "mine"
 
 
-def test_a_store_that_is_closed_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
+    """Closing the store removes a partial file and refuses more downloads."""
     with FaultServer(dripping) as server:
         store = EvidenceDownloader(tmp_path, 10_000, 10_000, allow_http_loopback=True, timeout_seconds=60)
         item = EvidenceFile("r", 1, SignedUrl(f"http://127.0.0.1:{server.port}/"))
@@ -270,7 +277,8 @@ def media(wire: Wire) -> bool:
     return (picture(WEBM, "video/webm") if wire.request.path.endswith("/v") else picture())(wire)
 
 
-def test_a_failed_run_leaves_its_screenshots_and_its_video(tmp_path: Path) -> None:
+def test_failed_run_has_evidence(tmp_path: Path) -> None:
+    """The results folder and the record have the screenshots and the video of a failed run."""
     with Service(media) as service:
         job = wait(tmp_path, service, ["fails", "fine"])
     assert job.code == 1
@@ -282,14 +290,16 @@ def test_a_failed_run_leaves_its_screenshots_and_its_video(tmp_path: Path) -> No
     assert run["evidence"]["video"] == "evidence/run-of-fails/video.webm"
 
 
-def test_of_all_runs_if_that_is_wanted(tmp_path: Path) -> None:
+def test_evidence_all_includes_passes(tmp_path: Path) -> None:
+    """With `evidence` set to all, passed runs have files too."""
     with Service(media) as service:
         job = wait(tmp_path, service, ["fine"], EVIDENCE="all")
     assert job.code == 0
     assert len(left_in(tmp_path / "results" / "evidence")) == 2
 
 
-def test_the_media_host_gets_no_credentials(tmp_path: Path) -> None:
+def test_media_host_gets_no_credentials(tmp_path: Path) -> None:
+    """Requests to the media host have neither credentials nor other headers of the API."""
     with Service(media) as service:
         wait(tmp_path, service, ["fails"])
         received = service.host.received
@@ -300,7 +310,8 @@ def test_the_media_host_gets_no_credentials(tmp_path: Path) -> None:
         assert set(request.headers) <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
-def test_expired_links_are_asked_for_anew_once(tmp_path: Path) -> None:
+def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
+    """HTTP 403 leads to one request for new URLs."""
     seen: list[str] = []
 
     def expired(wire: Wire) -> bool:
@@ -316,7 +327,8 @@ def test_expired_links_are_asked_for_anew_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ids", [["fine"], ["fails"]])
-def test_a_media_host_that_is_down_changes_no_verdict_and_is_told(ids: list[str], tmp_path: Path) -> None:
+def test_media_host_down_keeps_verdict(ids: list[str], tmp_path: Path) -> None:
+    """Missing evidence is a warning and does not change the exit code."""
     with Service(answer(500)) as service:
         job = wait(tmp_path, service, ids, EVIDENCE="all")
     assert job.code == (1 if ids == ["fails"] else 0)
@@ -325,7 +337,8 @@ def test_a_media_host_that_is_down_changes_no_verdict_and_is_told(ids: list[str]
     assert job.record["runs"][0]["evidence"]["missing_reason"] == "2 of its files: HTTP 500"
 
 
-def test_evidence_needs_a_place(tmp_path: Path) -> None:
+def test_evidence_needs_results_dir(tmp_path: Path) -> None:
+    """The option `evidence` without `results-dir` is an input error."""
     with Service(media) as service:
         ended = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
         assert service.api.received == []
@@ -333,8 +346,8 @@ def test_evidence_needs_a_place(tmp_path: Path) -> None:
     assert ended.errors == ["--evidence needs a folder to write to: give results-dir too"]
 
 
-def test_a_path_in_the_way_costs_no_other_file(tmp_path: Path) -> None:
-    """Only what holds for all files ends the fetching."""
+def test_blocked_path_keeps_other_files(tmp_path: Path) -> None:
+    """Only an error that concerns all files ends the downloads."""
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
     with FaultServer(picture(PNG, "image/png")) as server:
@@ -354,8 +367,8 @@ main()
 """
 
 
-def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
-    """The limit on a file's size stands for the disk; after the first file, the others are not even asked for."""
+def test_full_disk_is_warning(tmp_path: Path) -> None:
+    """After the first write error, no other file is requested. A file size limit simulates the disk."""
     with Sandbox(pace=0) as sandbox:
         environ = {
             "AUTONOMA_CLIENT_ID": "some-client-id",
@@ -377,7 +390,8 @@ def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
     assert left_in(tmp_path / "results" / "evidence") == []
 
 
-def test_a_record_of_a_killed_step_is_waited_for_with_evidence(tmp_path: Path) -> None:
+def test_wait_command_downloads_evidence(tmp_path: Path) -> None:
+    """The command `wait` downloads the evidence of runs that an earlier step started."""
     with Service(media) as service:
         first = run_job(tmp_path, service.api.url, ["fails"])
         assert first.code == 0

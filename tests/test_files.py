@@ -1,4 +1,4 @@
-"""Files that nobody sees half-written, that belong to the folder's owner, and that no link leads astray."""
+"""Atomic writes, file ownership and symbolic links."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+def test_write_is_atomic_for_readers(tmp_path: Path) -> None:
+    """A concurrent reader sees only whole contents."""
     path = tmp_path / "file"
     texts = {letter.encode() * 200_000 for letter in "abcd"}
     path.write_bytes(b"a" * 200_000)
@@ -49,7 +50,8 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["file"]
 
 
-def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -> None:
+def test_write_replaces_symlink(tmp_path: Path) -> None:
+    """The link becomes a file, and its target is unchanged."""
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("precious", "utf-8")
     link.symlink_to(target)
@@ -58,8 +60,8 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -
     assert (link.read_bytes(), link.is_symlink()) == (b"ours", False)
 
 
-def test_a_file_that_somebody_has_open_on_windows_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows refuses to put another one in its place."""
+def test_write_to_open_file_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to replace an open file, so it is overwritten."""
 
     def refuse(source: object, target: object) -> None:
         raise PermissionError(errno.EACCES, "Access is denied")
@@ -73,10 +75,8 @@ def test_a_file_that_somebody_has_open_on_windows_is_rewritten(tmp_path: Path, m
     assert names_in(tmp_path) == ["file"]
 
 
-def test_no_link_is_followed_where_the_folder_takes_no_new_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also not on Windows, which has no flag to say so."""
+def test_write_in_readonly_folder_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link stays untouched on Windows too, where `os.open` has no flag for it."""
 
     def closed(path: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
         if flags & os.O_CREAT:
@@ -93,7 +93,8 @@ def test_no_link_is_followed_where_the_folder_takes_no_new_file(
     assert (tmp_path / "target").read_bytes() == b"ours"
 
 
-def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+def test_write_keeps_file_mode(tmp_path: Path) -> None:
+    """A rewritten file has its former permissions."""
     path = tmp_path / "file"
     path.touch(0o600)
     path.chmod(0o640)
@@ -102,8 +103,8 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_as_root_files_and_folders_take_the_owner_of_their_folder(tmp_path: Path) -> None:
-    """A self-hosted runner cleans up as its own user, after a container that ran as root."""
+def test_root_keeps_owner_of_folder(tmp_path: Path) -> None:
+    """A self-hosted runner cleans up as its own user after a container that ran as root."""
     os.chown(tmp_path, 1001, 1002)
     make_directory(tmp_path / "a" / "b")
     write_atomic(tmp_path / "a" / "b" / "file", b"x")
@@ -111,15 +112,16 @@ def test_as_root_files_and_folders_take_the_owner_of_their_folder(tmp_path: Path
         assert (path.stat().st_uid, path.stat().st_gid) == (1001, 1002)
 
 
-def test_a_folder_in_the_way_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_write_over_folder_is_error(tmp_path: Path) -> None:
+    """The error leaves no temporary file."""
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="directory"):
         write_atomic(tmp_path / "file", b"x")
     assert names_in(tmp_path) == ["file"]
 
 
-def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
-    """The limit on a file's size stands for the disk: writing fails half-way."""
+def test_full_disk_keeps_old_content(tmp_path: Path) -> None:
+    """The limit on a file's size simulates a full disk during the write."""
     path = tmp_path / "file"
     path.write_text("old", "utf-8")
     code = (
@@ -135,9 +137,10 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("phase", ["open", "write", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_a_signal_or_no_memory_leaves_no_draft(
+def test_interrupted_write_leaves_no_temp_file(
     error: type[BaseException], phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A signal or MemoryError at any step leaves the old file only."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     really_open = os.open
@@ -162,7 +165,8 @@ def test_a_signal_or_no_memory_leaves_no_draft(
     assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
 
 
-def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
+def test_results_dir_is_created_with_files(tmp_path: Path) -> None:
+    """The folder is created with its parents and has all documented files."""
     place = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
     assert place.publish(report([started("x")])) == []
     files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
@@ -170,7 +174,8 @@ def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None
     assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
 
 
-def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> None:
+def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
+    """A link in place of the evidence folder is a warning."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
@@ -180,14 +185,15 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
     assert names_in(tmp_path / "outside") == []
 
 
-def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:
+def test_results_dir_can_be_outside(tmp_path: Path) -> None:
+    """An absolute path outside of the working directory is valid."""
     (tmp_path / "work").mkdir()
     assert open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work"))).folder.is_dir()
 
 
 @pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
-def test_a_link_out_of_the_checkout_is_refused(path: str, tmp_path: Path) -> None:
-    """A pull request can bring a link along; writing must not follow it."""
+def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
+    """A pull request can add a link, so a write must not follow it."""
     (tmp_path / "work" / "x").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
@@ -197,14 +203,16 @@ def test_a_link_out_of_the_checkout_is_refused(path: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["file", "file/deeper", "loop", "a\0b"])
-def test_a_results_dir_that_is_none_is_refused(path: str, tmp_path: Path) -> None:
+def test_invalid_results_dir_is_refused(path: str, tmp_path: Path) -> None:
+    """A file or a loop of links is an input error."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="results-dir"):
         open_results_dir(resolve_results_dir(path, str(tmp_path)))
 
 
-def test_a_file_that_cant_be_written_is_a_warning(tmp_path: Path) -> None:
+def test_unwritable_file_is_warning(tmp_path: Path) -> None:
+    """The other files are written."""
     (tmp_path / "results.json").mkdir()
     warnings = ResultsDirPublisher(tmp_path).publish(report([started("x")]))
     assert len(warnings) == 1

@@ -1,4 +1,4 @@
-"""On a full disk the runs start all the same, and the log says where they are and what is missing."""
+"""Job steps on a full disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ main()
 """
 
 
-def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
+def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
+    """The log has the links of all runs, and the step fails because the record is missing."""
     for name in ("output", "summary"):
         (tmp_path / name).write_text("before=1\n", "utf-8")
     with Sandbox() as sandbox:
@@ -79,8 +80,8 @@ def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
     ],
     ids=["dry run", "skipped", "empty"],
 )
-def test_step_without_runs_needs_its_record_too(more: dict[str, str], tmp_path: Path) -> None:
-    """What a later step would read of it is missing, so it is not green, and the outputs say so."""
+def test_step_without_runs_needs_record(more: dict[str, str], tmp_path: Path) -> None:
+    """A later step needs the record, so the step fails and its outputs state it."""
     out, log = tmp_path / "output", io.StringIO()
     environ = environment(tmp_path, "https://autonoma.test", ["one"])
     environ = {name: text for name, text in environ.items() if not name.startswith("INPUT_")}
@@ -93,8 +94,8 @@ def test_step_without_runs_needs_its_record_too(more: dict[str, str], tmp_path: 
     assert "the record could not be written to results-dir" in log.getvalue()
 
 
-def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last write is tried once more."""
+def test_record_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last write of the record is retried once."""
     failed: list[Path] = []
 
     def write_atomic(path: Path, data: bytes) -> None:
@@ -135,10 +136,8 @@ def _step(folder: Path, url: str, *argv: str, **more: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("argv", [("--test-ids", "a"), ("--test-ids", "a", "--dry-run"), ("--test-ids", "")])
-def test_a_record_without_the_runs_is_removed(
-    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is room for the first record, which has no runs, and for no other."""
+def test_record_without_runs_is_removed(argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is disk space for the first record, which has no runs, and for no other."""
     _write_only(lambda data: _is_empty(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         code, log = _step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
@@ -151,16 +150,16 @@ def test_a_record_without_the_runs_is_removed(
     assert "killed" not in log
 
 
-def test_a_record_with_the_runs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last record can't be written. An earlier one has the runs, and a later step waits for them."""
+def test_record_with_runs_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier record has the runs, so a later step can wait for them."""
     _write_only(lambda data: b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         assert _step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert not _is_empty((tmp_path / "results" / "results.json").read_bytes())
 
 
-def test_the_record_of_another_step_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It came in the place of this step's own."""
+def test_record_of_other_step_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other step has replaced the record of this step."""
     path = tmp_path / "results" / "results.json"
 
     def wanted(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Lists of ids as people write them, and what is said of a list that is invalid."""
+"""Parsing of lists of ids and errors about invalid lists."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def problems(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,
         ("A-Z_09" + "x" * 122, [("A-Z_09" + "x" * 122, "")]),
     ],
 )
-def test_ids_are_separated_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> None:
-    """A list of ids takes commas, lines of editors, comments, labels and repetitions."""
+def test_ids_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> None:
+    """A list has commas, line breaks of any editor, comments, labels and duplicates."""
     assert entries(text) == expected
 
 
@@ -61,20 +61,20 @@ def test_ids_are_separated_by_commas_or_lines(text: str, expected: list[tuple[st
     ],
 )
 def test_long_words_on_one_line_are_ids(text: str, expected: list[tuple[str, str]]) -> None:
-    """A word of 16 characters with a digit is no part of a label."""
+    """A word of 16 characters with a digit is an id, not part of a label."""
     assert entries(text) == expected
 
 
 @pytest.mark.parametrize("text", [f"Checkout {A}", f"{A} short", f"{A} abcdefghijklmnopqrst", f"{A} 0123456789abcde"])
-def test_other_words_on_one_line_are_refused(text: str) -> None:
-    """The answer shows how a label is written."""
+def test_short_words_on_one_line_are_refused(text: str) -> None:
+    """The error shows how to write a label."""
     (problem,) = problems(text)
     assert "it holds a space; write '" in problem
     assert " = " in problem
 
 
-def test_several_words_behind_a_label_are_refused() -> None:
-    """It is unknown which of them the label is of."""
+def test_two_ids_for_one_label_are_refused() -> None:
+    """It is unknown which of them has the label."""
     (problem,) = problems(f"Both = {A} {B}")
     assert problem.endswith("write one id after '=', and each entry on its own line")
 
@@ -91,16 +91,16 @@ def test_several_words_behind_a_label_are_refused() -> None:
         (f"[smoke] Checkout = {A}", [(A, "[smoke] Checkout")]),
     ],
 )
-def test_quotes_keep_a_label_whole(text: str, expected: list[tuple[str, str]]) -> None:
-    """An apostrophe is an ordinary character, and quotes around an id are not a part of it."""
+def test_quotes_delimit_label(text: str, expected: list[tuple[str, str]]) -> None:
+    """An apostrophe is an ordinary character, and quotes around an id are removed."""
     assert entries(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", [f"Checkout #2 = {A}", f"Pay = {A} # was Pay = {B}", f"{A} # owner=web", f"Checkout # = {A}"]
 )
-def test_comment_that_cuts_off_an_equals_sign_is_refused(text: str) -> None:
-    """A label with `#` would make another list of it."""
+def test_comment_before_equals_is_refused(text: str) -> None:
+    """A label with `#` would otherwise start another list of ids."""
     (problem,) = problems(f"{B}\n{text}")
     assert problem.startswith(f"line 2: '{text[:20]}")
     assert "' #' starts a comment, which cuts off '='; put the label in quotes (\"Checkout #2\" = ID)" in problem
@@ -109,16 +109,16 @@ def test_comment_that_cuts_off_an_equals_sign_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [f"C# tests = {A}", f"Issue#5 = {A}", f"Pay (#2) = {A}", f"{B}, C# = {A}", f"- C# = {A}"]
 )
-def test_sign_in_a_label_without_quotes_is_refused(text: str) -> None:
-    """Behind white space, the same sign would begin a comment."""
+def test_hash_in_unquoted_label_is_refused(text: str) -> None:
+    """After white space, the same character would start a comment."""
     (problem,) = problems(f"{B}\n{text}")
     assert problem.startswith("line 2: '")
     assert "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)" in problem
 
 
 @pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}", f"#5={A}", f"#5: Pay, fast = {A}"])
-def test_line_that_begins_with_a_number_is_no_comment(text: str) -> None:
-    """Else its test would not be started."""
+def test_hash_and_number_is_no_comment(text: str) -> None:
+    """Otherwise the test would not start."""
     (problem,) = problems(f"{B}\n{text}")
     assert "'#' starts a comment here; put the label in quotes (\"#5 Pay\" = ID), or a space after the '#'" in problem
 
@@ -127,19 +127,20 @@ def test_line_that_begins_with_a_number_is_no_comment(text: str) -> None:
     "text",
     ["#5", "#5 of them", f"#Pay = {A}", f"# 5 Pay = {A}", "#123 flaky, see retries=2", "#7 see https://x.test/?a=b"],
 )
-def test_comment_that_begins_with_a_number_is_one(text: str) -> None:
+def test_comment_with_number_is_comment(text: str) -> None:
+    """A comment can begin with a number."""
     assert entries(f"{B}\n{text}") == [(B, "")]
 
 
 @pytest.mark.parametrize("text", [f"Pay, fast = {A}", f"Pay, by card, fast = {A}", f"x = {B}, Pay, fast = {A}"])
-def test_comma_that_splits_a_label_is_refused(text: str) -> None:
-    """Else the first half of the label would be started as a test."""
+def test_comma_in_label_is_refused(text: str) -> None:
+    """Otherwise the first half of the label would start as a test."""
     (problem,) = problems(text)
     assert "the comma separates entries before '='; put the label in quotes (\"Pay, fast\" = ID)" in problem
 
 
-def test_id_before_a_label_is_no_part_of_it() -> None:
-    """What can only be an id is one."""
+def test_id_before_label_is_separate() -> None:
+    """A word that can only be an id is not part of the label."""
     assert entries(f"{A}, Pay = {B}") == [(A, ""), (B, "Pay")]
 
 
@@ -155,8 +156,8 @@ def test_id_before_a_label_is_no_part_of_it() -> None:
         (f'["a = b = {A}", "{A}", "{A}"]', [(A, "a = b"), (A, ""), (A, "")]),
     ],
 )
-def test_json_array_is_a_list(text: str, expected: list[tuple[str, str]]) -> None:
-    """A member is one entry, so `#` and `,` need no quotes within it."""
+def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
+    """A member is one entry, so `#` and `,` need no quotes in it."""
     assert entries(text) == expected
 
 
@@ -182,8 +183,8 @@ def test_json_array_is_a_list(text: str, expected: list[tuple[str, str]]) -> Non
         ("[NaN]", "member 1: a number is not an id"),
     ],
 )
-def test_json_array_says_what_is_wrong(text: str, says: str) -> None:
-    """Broken JSON has its place, and a member that is no text its number."""
+def test_invalid_json_array_is_refused(text: str, says: str) -> None:
+    """Broken JSON has a position, and a member of another type has its number."""
     assert problems(text)[0].startswith(says)
 
 
@@ -194,14 +195,14 @@ def test_json_array_says_what_is_wrong(text: str, says: str) -> None:
         f"HTTPS://AUTONOMA.APP:443/test/{A}", f"{APP}./test/{A}",
     ],
 )  # fmt: skip
-def test_link_of_the_app_is_its_id(link: str) -> None:
-    """Query, fragment and the slash at the end are no part of the id."""
+def test_app_link_is_id(link: str) -> None:
+    """Query, fragment and trailing slash are not part of the id."""
     assert entries(link) == [(A, "")]
     assert entries(f"Pay = {link}, {B}") == [(A, "Pay"), (B, "")]
 
 
-def test_links_of_each_kind_are_taken_where_they_belong() -> None:
-    """A link says which kind it is of, and the option takes that kind only."""
+def test_app_link_must_match_kind() -> None:
+    """A link names its kind, and an option accepts only its own kind."""
     for kind, option in (("test", "test-ids"), ("folder", "folder-ids"), ("tag", "tag-ids")):
         assert entries(f"{APP}/{kind}/{A}", option) == [(A, "")]
         for other in {"test-ids", "folder-ids", "tag-ids"} - {option}:
@@ -210,8 +211,8 @@ def test_links_of_each_kind_are_taken_where_they_belong() -> None:
             ]
 
 
-def test_links_between_commas_are_all_read() -> None:
-    """A comma ends a link, but one in its query would drop what follows."""
+def test_links_separated_by_commas() -> None:
+    """A comma ends a link, and a comma in its query is an error."""
     assert entries(f"{APP}/test/{A},{APP}/test/{B}?x=1,{APP}/test/{A},{B}") == [(A, ""), (B, ""), (A, ""), (B, "")]
     assert "a comma follows the '?' or '#'" in problems(f"{APP}/test/{A}?x=1,{B}")[0]
 
@@ -236,15 +237,15 @@ def test_links_between_commas_are_all_read() -> None:
         (f"autonoma.app/test/{A}", "write a link with its https://"),
     ],
 )
-def test_other_links_are_refused(link: str, says: str) -> None:
-    """Only a link of the app leads to an id, and what may be secret in a link is not shown."""
+def test_foreign_link_is_refused(link: str, says: str) -> None:
+    """Only links of the app are valid, and the error shows no secret part of a link."""
     (problem,) = problems(link)
     assert says in problem
     assert "sentinel" not in problem
 
 
-def test_links_of_the_api_s_own_host_are_taken() -> None:
-    """An app that is hosted elsewhere has links of its own."""
+def test_link_of_api_host_is_accepted() -> None:
+    """A self-hosted app has its own links."""
     own = id_lists.parse_origin("https://tests.example.com:8443/api")
     assert entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own)) == [(A, "")]
     assert entries(f"{APP}/test/{A}", sites=(APP, own)) == [(A, "")]
@@ -254,8 +255,8 @@ def test_links_of_the_api_s_own_host_are_taken() -> None:
     ("text", "expected"),
     [(f"- {A}\n- {B}", [(A, ""), (B, "")]), (f"-\t{A}", [(A, "")]), (f'- "Pay #2" = {A}', [(A, "Pay #2")])],
 )
-def test_dashes_of_a_yaml_list_are_understood(text: str, expected: list[tuple[str, str]]) -> None:
-    """Nothing else can be meant by them."""
+def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]) -> None:
+    """A dash at the start of a line has no other meaning."""
     assert entries(text) == expected
 
 
@@ -278,13 +279,13 @@ def test_dashes_of_a_yaml_list_are_understood(text: str, expected: list[tuple[st
         ('""', "an id is missing"),
     ],
 )
-def test_habits_of_other_lists_are_answered(text: str, says: str) -> None:
-    """Who writes a list as elsewhere is told how it is written here."""
+def test_other_list_syntax_is_explained(text: str, says: str) -> None:
+    """The error shows the correct syntax."""
     assert says in problems(text)[0]
 
 
-def test_a_hash_inside_a_word_is_no_comment() -> None:
-    """Only a `#` after white space starts a comment; one inside an id is told as a mistake."""
+def test_hash_inside_word_is_no_comment() -> None:
+    """Only a `#` after white space starts a comment. Inside an id it is an error."""
     assert problems("a#b") == ["'a#b' is not an id: it holds #; ids are letters, digits, - and _"]
 
 
@@ -295,14 +296,14 @@ def test_a_hash_inside_a_word_is_no_comment() -> None:
         *("é", "a\u200bb", "a.b", "%61", "a;b", "x=", "[a", "x" * 129),
     ],
 )
-def test_what_is_not_an_id_is_refused(bad: str) -> None:
-    """An id is letters, digits, - and _, up to 128 of them; nothing else ever becomes part of a path."""
+def test_invalid_id_is_refused(bad: str) -> None:
+    """An id has 1 to 128 letters, digits, hyphens and underscores, because it is part of a path."""
     assert problems(bad)
     assert parsers.id_error(bad.rpartition("=")[2])
 
 
-def test_every_bad_id_is_told_with_its_line() -> None:
-    """All mistakes of a list are told at once, and where they are."""
+def test_each_invalid_id_has_its_line() -> None:
+    """One error lists all invalid ids with their lines."""
     assert problems("ok\na/b, c d\nlabel=") == [
         "line 2: 'a/b' is not an id: it holds /; ids are letters, digits, - and _",
         "line 2: 'c d' is not an id: it holds a space; write 'c = d', or several ids on lines of their own",
@@ -311,8 +312,8 @@ def test_every_bad_id_is_told_with_its_line() -> None:
 
 
 @given(st.text() | st.text(f"""ab1 ,#="'[]\n\t-:/?{A}""") | st.lists(st.text()).map(json.dumps))
-def test_any_list_is_ids_or_problems_of_one_line(text: str) -> None:
-    """Whatever the text is, an id is an id, and a problem is one line."""
+def test_any_text_is_ids_or_errors(text: str) -> None:
+    """For any text, the result is valid ids or errors of one line each."""
     try:
         found = id_lists.parse_ids(text)
     except InputError as error:
@@ -322,8 +323,8 @@ def test_any_list_is_ids_or_problems_of_one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['"' * 200_000, "a " * 100_000, "' = " * 50_000, "https://a?" * 20_000, "," * 200_000])
-def test_long_list_ends_soon(text: str) -> None:
-    """No text makes the reader go over the same characters again and again."""
+def test_long_list_takes_linear_time(text: str) -> None:
+    """No text makes the parser read the same characters again and again."""
     try:
         id_lists.parse_ids(text)
     except InputError as error:
@@ -344,21 +345,21 @@ def test_joined_entries_are_refused(line: str) -> None:
     assert "an id stands before the last '='; write each entry on a line of its own" in problem
 
 
-def test_id_between_two_comments_is_refused() -> None:
-    """YAML's `>` joins lines, so that the first comment takes the second id away."""
+def test_id_between_comments_is_refused() -> None:
+    """YAML's `>` joins lines, so the first comment would hide the second id."""
     (problem,) = problems(f"{A} # first {B} # second")
     assert "' #' starts a comment, which cuts off an id; write each entry on a line of its own" in problem
     assert entries(f"{A} # was {B}") == [(A, "")]
 
 
-def test_label_with_equals_sign_is_kept() -> None:
-    """A `=` in a label is no fault where no id follows it."""
+def test_label_with_equals_is_accepted() -> None:
+    """A `=` in a label is valid where no id follows it."""
     assert entries(f"x = y = {A}\n'a = {B} b' = {A}") == [(A, "x = y"), (A, f"a = {B} b")]
 
 
 @pytest.mark.parametrize("text", [f'["{A} {B}"]', f'["{A} # x"]', f"{A} - {B}"])
-def test_no_id_is_proposed_as_a_label(text: str) -> None:
-    """The example would start one test, with the id of another as its label."""
+def test_suggestion_never_uses_id_as_label(text: str) -> None:
+    """Such an example would start one test with the id of another as its label."""
     (problem,) = problems(text)
     assert "write 'label = id'" in problem
 
@@ -375,8 +376,8 @@ def test_no_id_is_proposed_as_a_label(text: str) -> None:
         "https://host.example/?token=TINEL = x y",
     ],
 )
-def test_secret_parts_of_links_are_not_shown(text: str) -> None:
-    """A password or a query can be secret, wherever the link stands and whatever is wrong with the entry."""
+def test_link_errors_hide_secrets(text: str) -> None:
+    """No error repeats the password or the query of a link."""
     (problem,) = problems(text)
     assert "TINEL" not in problem
     assert "SEN" not in problem
@@ -391,7 +392,7 @@ def test_secret_parts_of_links_are_not_shown(text: str) -> None:
         (f"{A}\\n{B}", "it holds '\\n' as two characters; separate ids by commas or lines"),
     ],
 )
-def test_characters_that_are_not_seen_are_named(text: str, expected: str) -> None:
-    """A code point says nothing to most readers."""
+def test_invisible_characters_are_named(text: str, expected: str) -> None:
+    """The error has a readable name beside the code point."""
     (problem,) = problems(text)
     assert expected in problem

@@ -1,4 +1,4 @@
-"""What a signal is, before anything was sent and after; `test_signals` sends real ones to real processes."""
+"""Signal handling before and after the first start request."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
 
 
-def test_before_anything_was_sent_a_signal_is_raised() -> None:
+def test_signal_before_first_request_raises() -> None:
+    """Before the first start request, a signal raises Cancelled."""
     with pytest.raises(Cancelled) as error:
         SignalHandler().handle(15, None)
     assert error.value.signal == 15
 
 
-def test_afterwards_it_is_an_event_and_the_same_wish_again_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_signal_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """During the runs, a signal is one event, and its duplicate is ignored."""
     # A later one would end the tests.
     monkeypatch.setattr("autonoma_ci.engine.signals.DUPLICATE_SIGNAL_SECONDS", 600.0)
     interrupts = SignalHandler()
@@ -36,8 +38,8 @@ def test_afterwards_it_is_an_event_and_the_same_wish_again_is_none(monkeypatch: 
     assert events.empty()
 
 
-def test_no_handler_of_errors_takes_a_signal() -> None:
-    """Libraries go on after any Exception, and so does our code in places."""
+def test_signal_is_no_exception_subclass() -> None:
+    """Libraries and our own code catch Exception, so a signal must not be one."""
     with pytest.raises(Cancelled), suppress(Exception):
         SignalHandler().handle(15, None)
 
@@ -92,8 +94,8 @@ def _swallow(interrupts: SignalHandler) -> None:
         interrupts.handle(15, None)
 
 
-def test_signal_that_a_library_swallows_is_not_lost() -> None:
-    """A step that is about to start runs takes it first."""
+def test_swallowed_signal_is_raised_later() -> None:
+    """A step checks for it before it starts runs."""
     interrupts = SignalHandler()
     _swallow(interrupts)
     events: Events = queue.SimpleQueue()
@@ -103,8 +105,8 @@ def test_signal_that_a_library_swallows_is_not_lost() -> None:
     assert events.empty()
 
 
-def test_error_that_comes_of_a_signal_is_none_of_the_program() -> None:
-    """Python 3.11 makes a RuntimeError of what `__set_name__` raises."""
+def test_error_caused_by_signal_is_cancelled() -> None:
+    """Python 3.11 converts exceptions of `__set_name__` to RuntimeError."""
     interrupts = SignalHandler()
     _swallow(interrupts)
     with pytest.raises(Cancelled) as error, interrupts.reveal_cancelled():
@@ -133,13 +135,14 @@ except Cancelled as error:
     ("code", "out"),
     [(WAITING, "lost\ncancelled 15\n"), (FOLLOWED, "cancelled 15\n"), (STARTING, "SignalReceived(signal=15) True\n")],
 )
-def test_signal_that_python_drops_is_not_lost(how: str, code: str, out: str) -> None:
-    """Python says `Exception ignored` of what a destructor raises, and goes on."""
+def test_signal_in_destructor_is_kept(how: str, code: str, out: str) -> None:
+    """Python prints `Exception ignored` for exceptions of a destructor and continues."""
     ended = subprocess.run([sys.executable, "-c", LOST + code, how], capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == (out, "")
 
 
-def test_other_errors_of_destructors_are_shown_as_usual() -> None:
+def test_destructor_error_is_printed() -> None:
+    """Python prints other errors of destructors as usual."""
     code = "class Failing:\n    def __del__(self):\n        raise ValueError\nFailing()\n"
     ended = subprocess.run([sys.executable, "-c", LOST + code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0

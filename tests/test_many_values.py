@@ -1,4 +1,4 @@
-"""Thousands of values in one `Redactor`: an index finds those that a text can hold, and changes no result."""
+"""Redaction with an index of thousands of values."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def results(values: list[str], text: str, few: int) -> tuple[str, str]:
 
 
 @given(VALUES, st.data())
-def test_index_changes_no_result(values: list[str], data: st.DataObject) -> None:
-    """Whatever the values are, and however they stand in a text."""
+def test_index_keeps_results(values: list[str], data: st.DataObject) -> None:
+    """The result is the same for any values at any place of a text."""
     parts = data.draw(st.lists(st.one_of(st.sampled_from(values), PIECES, st.sampled_from(values).map(_half))))
     for text in ("".join(parts), " ".join(parts), "%20".join(parts)):
         assert results(values, text, 0) == results(values, text, 1_000_000)
@@ -34,8 +34,8 @@ def _half(value: str) -> str:
     return value[len(value) // 2 :]
 
 
-def test_text_is_compared_with_few_of_many_values() -> None:
-    """A text that holds none of 3,000 values costs no search for each of them."""
+def test_index_skips_absent_values() -> None:
+    """A text without any of 3,000 values needs no search for each of them."""
     searched: list[str] = []
 
     class Counted(str):

@@ -1,4 +1,4 @@
-"""Texts are compared by what a reader sees of them."""
+"""Normalization of text for comparison with secret values."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ EVERY_CHARACTER = [
         ("\U0001f680", "\U0001f680"),
     ],
 )
-def test_fold_keeps_what_a_reader_sees(text: str, folded: str) -> None:
+def test_fold_keeps_visible_letters(text: str, folded: str) -> None:
+    """The result has the visible letters in one normal form."""
     assert fold(text) == folded
 
 
@@ -62,14 +63,14 @@ def changed(texts: Iterable[str]) -> list[str]:
     return [c for c, one, other in zip(EVERY_CHARACTER, *forms, strict=True) if one != other]
 
 
-def test_fold_drops_all_that_one_line_drops() -> None:
-    """A value that `one_line` puts together again has been found before."""
+def test_fold_drops_like_sanitize_line() -> None:
+    """A value that `sanitize_line` joins again is found before."""
     shown = sanitize_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
     assert changed(shown.split(SEPARATOR)) == []
 
 
-def test_fold_is_the_same_after_a_readers_normalization() -> None:
-    """NFKC, NFD and the other case change nothing. An iota below a letter is a letter of its own in capitals."""
+def test_fold_ignores_normalization() -> None:
+    """NFKC, NFD and case make no difference. A capital iota subscript is a separate letter."""
     assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == []
     assert changed(unicodedata.normalize("NFD", letter) for letter in EVERY_CHARACTER) == []
     iotas = [letter for letter in EVERY_CHARACTER if "\u0345" in unicodedata.normalize("NFD", letter)]
@@ -78,13 +79,15 @@ def test_fold_is_the_same_after_a_readers_normalization() -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_fold_of_two_texts_is_that_of_each(first: str, second: str) -> None:
+def test_fold_concatenates(first: str, second: str) -> None:
+    """The result for two texts is the concatenation of both results."""
     assert fold(first + second) == fold(first) + fold(second)
     assert reduce(first + second) == reduce(first) + reduce(second)
 
 
 @given(TEXTS)
-def test_places_lead_from_the_folded_text_to_the_text(text: str) -> None:
+def test_positions_map_to_original(text: str) -> None:
+    """Each folded letter has the position of its character in the text."""
     assert len(fold_with_positions(text)) == len(fold(text))
     assert len(reduce_with_positions(text)) == len(reduce(text))
     for place, letter in zip(fold_with_positions(text), fold(text), strict=True):
@@ -93,11 +96,13 @@ def test_places_lead_from_the_folded_text_to_the_text(text: str) -> None:
         assert letter in reduce(text[place])
 
 
-def test_reduce_keeps_white_space_and_accents() -> None:
+def test_reduce_keeps_spaces_and_accents() -> None:
+    """Only case and invisible characters are removed."""
     assert reduce("A\tb\u200b É") == "a b e\u0301"
 
 
-def test_reduce_lines_keeps_what_is_no_space() -> None:
+def test_reduce_lines_keeps_line_breaks() -> None:
+    """The result is that of `reduce`, with line breaks."""
     text = "A\tb\u200b\r\n \u2028\xa0\u3000\x85É"
     assert reduce_lines(text) == "a\nb\n\n \n  \ne\u0301"
     assert reduce_lines(text).replace("\n", " ") == reduce(text)
@@ -114,16 +119,19 @@ def test_reduce_lines_keeps_what_is_no_space() -> None:
         (b"", ""),
     ],
 )
-def test_decode_loses_no_letter(data: bytes, text: str) -> None:
+def test_decode_keeps_every_byte(data: bytes, text: str) -> None:
+    """Invalid UTF-8 decodes to letters of another encoding."""
     assert decode(data) == text
 
 
-def test_fold_apart_finds_nothing_across_two_words() -> None:
+def test_fold_with_word_gaps_separates_words() -> None:
+    """A single space between two letters separates words."""
     assert fold_with_word_gaps("this and\tthat  (or) so") == "this|andthat(or)so"
 
 
 @given(TEXTS, st.integers(0, 20))
-def test_without_end_leaves_out_what_shows(text: str, number: int) -> None:
+def test_drop_last_letters_drops_visible(text: str, number: int) -> None:
+    """The function drops as many visible letters as the number says."""
     kept = drop_last_letters(text, number)
     assert text.startswith(kept)
     lost = text[len(kept) :]
@@ -151,16 +159,19 @@ def test_without_end_leaves_out_what_shows(text: str, number: int) -> None:
         (r"C:\-\.", "C:-."),
     ],
 )
-def test_unescape_undoes_escapes(text: str, plain: str) -> None:
+def test_unescape_decodes_escapes(text: str, plain: str) -> None:
+    """Each kind of escape is decoded."""
     assert unescape(text) == {plain}
 
 
-def test_unescape_has_both_meanings_of_a_letter() -> None:
+def test_unescape_has_both_letter_meanings() -> None:
+    """A letter after a backslash is a control character or itself."""
     assert unescape(r"ab\ncd") == {"abcd", "abncd"}
     assert unescape("nothing") == {"nothing"}
 
 
-def test_unescape_has_both_meanings_of_a_plus() -> None:
+def test_unescape_has_both_plus_meanings() -> None:
+    """In a URL, a plus sign is a space or itself."""
     assert unescape("a%E2%80%8Bb+c") == {"a\u200bb c", "a\u200bb+c"}
     assert unescape(r"a\u002bc") == {"a c", "a+c"}
 
@@ -178,20 +189,22 @@ def test_unescape_has_both_meanings_of_a_plus() -> None:
         (r"\\\"\'\/\n\x41\141\u{61}\U00000061\a%u0061", {"\\\"'/ Aaaa\\aa", "\"'/ Aaaa\\aa"}),
     ],
 )
-def test_unescape_in_steps_undoes_one_level_each(text: str, steps: set[str]) -> None:
+def test_unescape_in_steps_by_level(text: str, steps: set[str]) -> None:
+    """Each step decodes one level of escapes."""
     assert unescape_in_steps(text) - {text} == steps
 
 
 @pytest.mark.parametrize("undo", [unescape, unescape_in_steps])
 @pytest.mark.parametrize("number", ["9" * 4_301, "0" * 4_301 + "9" * 9])
-def test_unescape_takes_a_reference_of_any_length(undo: Callable[[str], set[str]], number: str) -> None:
-    """Python refuses to read a number of more than 4,300 digits."""
+def test_unescape_accepts_long_reference(undo: Callable[[str], set[str]], number: str) -> None:
+    """Python refuses to parse a number of more than 4,300 digits."""
     assert "a\ufffdb" in undo(f"a&#{number};b")
     assert "aAb" in undo(f"a&#{'0' * 5_000}65;b")
 
 
 @given(TEXTS)
-def test_unescape_takes_any_text(text: str) -> None:
+def test_unescape_accepts_any_text(text: str) -> None:
+    """Any text is decoded without an error."""
     assert unescape(text)
     assert text in unescape_in_steps(text)
 
@@ -200,8 +213,8 @@ def test_unescape_takes_any_text(text: str) -> None:
     "piece",
     ["\\", "\\u", "%u", "\\\\u0061", "\\u{0", "\\x6", "\\n", "\x1b[", "\x1b]", "\x9b0", "&", "&#", "%", "%4", "+"],
 )
-def test_unescape_takes_time_in_proportion(piece: str) -> None:
-    """A million characters take a few seconds, and hours if each is compared with each other."""
+def test_unescape_takes_linear_time(piece: str) -> None:
+    """A million characters take a few seconds. Quadratic time would be hours."""
 
     def unescape_all() -> None:
         for text in (piece * (1_000_000 // len(piece)), f"\\u{{{'0' * 1_000_000}", f"&#{'0' * 1_000_000}"):

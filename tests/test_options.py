@@ -1,4 +1,4 @@
-"""The table of options holds together."""
+"""Consistency of the table of options."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ BY_NAME = {option.name: option for option in OPTIONS}
 each = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 
 
-def test_no_promised_option_is_missing() -> None:
-    """An option that workflows may use stays."""
+def test_promised_options_exist() -> None:
+    """An option that workflows use is not removed."""
     assert set(BY_NAME) >= PROMISED
 
 
-def test_no_option_is_there_twice() -> None:
-    """Every option has one row."""
+def test_option_names_are_unique() -> None:
+    """Each option has one row."""
     assert len(BY_NAME) == len(OPTIONS)
 
 
-def test_defaults_are_the_documented_ones() -> None:
-    """What happens when nothing is said is a promise too."""
+def test_defaults_are_documented() -> None:
+    """A default is part of the contract."""
     assert {o.name: o.default for o in OPTIONS if o.default and o.name in PROMISED} == DEFAULTS
 
 
 def test_three_spellings() -> None:
-    """An option is a flag, an input with hyphens or underscores, and a variable."""
+    """An option has a flag, an input with hyphens or underscores, and a variable."""
     option = BY_NAME["test-ids"]
     assert option.flag == "--test-ids"
     assert option.github_input_names == ("INPUT_TEST-IDS", "INPUT_TEST_IDS")
@@ -66,14 +66,14 @@ def test_three_spellings() -> None:
 
 
 @each
-def test_an_option_has_a_field_of_its_name(option: Option) -> None:
-    """Settings has a place for what the option says."""
+def test_option_has_settings_field(option: Option) -> None:
+    """Settings has a field for each option."""
     assert option.settings_field in Settings._fields
 
 
 @each
-def test_a_default_is_a_value(option: Option) -> None:
-    """What the documents show as the default can be given, and means the same as nothing."""
+def test_default_is_valid_value(option: Option) -> None:
+    """A documented default can be given and has the effect of an unset option."""
     if option.default:
         assert option.parse(option.default) == getattr(Settings(), option.settings_field) or option.name in {
             "api-url",
@@ -82,15 +82,15 @@ def test_a_default_is_a_value(option: Option) -> None:
 
 
 @each
-def test_help_is_plain_text_that_fits_everywhere(option: Option) -> None:
-    """The help is sentences on one line: it goes into YAML, a Markdown table and a terminal."""
+def test_help_fits_every_format(option: Option) -> None:
+    """The help is one line of sentences for YAML, a Markdown table and a terminal."""
     assert re.fullmatch(r"[A-Z][^\n|<>*_\[\]]+\.", option.help)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", option.name)
 
 
 @each
-def test_an_option_that_stands_alone_means_yes(option: Option) -> None:
-    """Only yes-or-no options can stand without a value."""
+def test_flag_without_value_is_boolean(option: Option) -> None:
+    """Only boolean options can have no value."""
     if option.metavar:
         assert re.fullmatch(r"[A-Z]+", option.metavar)
     else:

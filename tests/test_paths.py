@@ -1,4 +1,4 @@
-"""Paths in a checkout that somebody else may have written."""
+"""Path checks in an untrusted checkout."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["out", "absolute/outside", "up/outside", "gone", "twice", "sub/deep", "./sub/../out"])
-def test_links_that_lead_out(checkout: Path, path: str) -> None:
-    """A link that somebody committed does not reach what lies outside of the checkout."""
+def test_symlink_out_is_refused(checkout: Path, path: str) -> None:
+    """A committed link does not reach files outside of the checkout."""
     assert escapes_via_symlink(path, str(checkout))
 
 
 @pytest.mark.parametrize("path", ["file", "in", "sub/none.yml", "none/none", ".", "loop", "sub/../file"])
-def test_paths_that_stay(checkout: Path, path: str) -> None:
-    """Whatever ends inside is fine, there or not, and a loop of links leads nowhere."""
+def test_path_inside_is_accepted(checkout: Path, path: str) -> None:
+    """A path that ends inside is valid, and a loop of links is not."""
     assert not escapes_via_symlink(path, str(checkout))
 
 
 @pytest.mark.parametrize("path", ["../outside", "{}/outside", "sub/../../outside"])
-def test_who_says_so_may_leave(checkout: Path, path: str) -> None:
-    """A path that is written as leading out is the user's own wish."""
+def test_explicit_outside_path_is_accepted(checkout: Path, path: str) -> None:
+    """A path that is written as leading outside is the user's decision."""
     assert not escapes_via_symlink(path.format(checkout.parent), str(checkout))
 
 
-def test_the_folder_itself_may_be_a_link(checkout: Path) -> None:
-    """A workspace that is reached by way of a link is as good as any other."""
+def test_checkout_can_be_symlink(checkout: Path) -> None:
+    """The workspace itself can be a symbolic link."""
     (checkout.parent / "workspace").symlink_to(checkout)
     assert not escapes_via_symlink("in", str(checkout.parent / "workspace"))
     assert escapes_via_symlink("out", str(checkout.parent / "workspace"))

@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled at their first use."""
+"""Regular expressions that compile at first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_pattern_is_compiled_once_and_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pattern_compiles_once_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call compiles the pattern, and later calls use it."""
     compiled: list[str] = []
 
     class _Counting:
@@ -27,7 +28,8 @@ def test_a_pattern_is_compiled_once_and_at_its_first_use(monkeypatch: pytest.Mon
     assert compiled == ["a+"]
 
 
-def test_a_pattern_does_what_a_compiled_one_does() -> None:
+def test_pattern_equals_compiled_pattern() -> None:
+    """Each method returns the result of a compiled pattern."""
     lazy, usual = lazy_pattern("(A) (b)", re.IGNORECASE), re.compile("(A) (b)", re.IGNORECASE)
     text = "a B, A b"
     assert lazy.findall(text) == usual.findall(text) == [("a", "B"), ("A", "b")]

@@ -1,4 +1,4 @@
-"""From settings and manifest to the runs, in order."""
+"""Plans from settings and manifest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def ids(requests: tuple[RunRequest, ...]) -> list[str]:
     return [request.id for request in requests]
 
 
-def test_ids_come_first_then_tests_folders_and_tags_in_the_manifests_order() -> None:
+def test_ids_precede_manifest_entries() -> None:
+    """Ids come first, then tests, folders and tags in the order of the manifest."""
     made = plan.build_plan(Settings(test_ids=(NamedId("x", "Label"),)), SMOKE)
     assert ids(made.requests) == ["x", "t1", "t2", *["t3"] * 6, "f1", "g1"]
     assert [request.kind for request in made.requests[-2:]] == [TargetKind.FOLDER, TargetKind.TAG]
@@ -53,7 +54,8 @@ def test_ids_come_first_then_tests_folders_and_tags_in_the_manifests_order() -> 
     assert made.requests[0].display_name == "Label"
 
 
-def test_ids_of_folders_and_tags_come_after_those_of_tests_and_before_the_manifest() -> None:
+def test_test_ids_precede_folder_and_tag_ids() -> None:
+    """Ids of folders and tags follow ids of tests and precede the manifest."""
     settings = Settings(tag_ids=(NamedId("g9", "Tag"),), folder_ids=(NamedId("f9"),), test_ids=(NamedId("x"),))
     requests = plan.build_plan(settings, SMOKE).requests
     assert [(r.kind, r.id, r.name) for r in requests[:3]] == [
@@ -90,10 +92,10 @@ both = {"application-versions", "run-on-latest"}
         (Settings(explicitly_set=frozenset({"application-versions"})), LATEST, (), False),
     ],
 )
-def test_an_option_replaces_what_the_manifest_runs_against(
+def test_version_option_replaces_manifest(
     settings: Settings, manifest: Manifest | None, versions: tuple[AppVersion, ...], latest: bool
 ) -> None:
-    """Versions and latest are one pair: never one of the option and the other of the manifest."""
+    """Versions and latest are a pair and never come from both sources."""
     made = plan.build_plan(settings._replace(folder_ids=(NamedId("f9"),)), manifest)
     runs = [request for request in made.requests if request.kind is not TargetKind.TEST]
     assert {(run.application_versions, run.run_on_latest) for run in runs} == {(versions, latest)}
@@ -104,14 +106,16 @@ def test_an_option_replaces_what_the_manifest_runs_against(
     ("settings", "name"),
     [(Settings(application_versions=OTHER), "application-versions"), (Settings(run_on_latest=True), "run-on-latest")],
 )
-def test_what_holds_for_folders_and_tags_says_when_there_are_none(settings: Settings, name: str) -> None:
+def test_folder_option_without_folders_has_note(settings: Settings, name: str) -> None:
+    """A note says that an option for folders and tags has no effect without any."""
     settings = settings._replace(test_ids=(NamedId("x"),), explicitly_set=frozenset({"test-ids", name}))
     (note,) = plan.build_plan(settings, None).notes
     assert note == f"{name} has no effect: it is for folders and tags, and there are none."
     assert plan.build_plan(settings._replace(tag_ids=(NamedId("g"),)), None).notes == ()
 
 
-def test_the_step_wins_over_the_test_and_the_test_over_the_defaults() -> None:
+def test_step_overrides_test_overrides_defaults() -> None:
+    """Variables and version of the step win, then those of the test."""
     one, two = plan.build_plan(Settings(), SMOKE).requests[:2]
     assert (one.variables, one.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
     assert (two.variables, two.application_version_id) == ({"ENV": "prod", "URL": "u"}, "v2")
@@ -120,12 +124,14 @@ def test_the_step_wins_over_the_test_and_the_test_over_the_defaults() -> None:
         assert (request.variables, request.application_version_id) == ({"ENV": "mine", "URL": "u"}, "v9")
 
 
-def test_defaults_hold_for_ids_that_the_step_gives() -> None:
+def test_defaults_apply_to_ids() -> None:
+    """Defaults of the manifest apply to ids of the step."""
     request = plan.build_plan(Settings(test_ids=(NamedId("x"),)), SMOKE).requests[0]
     assert (request.variables, request.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
 
 
-def test_a_matrix_gives_one_run_per_combination_told_apart_without_values() -> None:
+def test_matrix_makes_run_per_combination() -> None:
+    """The names of the runs have the places of the values, not the values."""
     runs = [request for request in plan.build_plan(Settings(), SMOKE).requests if request.id == "t3"]
     chosen = [(run.variables["LOCALE"], run.variables["ROLE"]) for run in runs]
     assert chosen == [("en", "a"), ("en", "b"), ("en", "c"), ("fr", "a"), ("fr", "b"), ("fr", "c")]
@@ -134,13 +140,15 @@ def test_a_matrix_gives_one_run_per_combination_told_apart_without_values() -> N
     assert not any(value in run.name for run in runs for value in ("en", "fr"))
 
 
-def test_a_variable_of_the_step_is_no_longer_an_axis() -> None:
+def test_step_variable_removes_axis() -> None:
+    """A variable of the step replaces the axis of the matrix."""
     runs = [r for r in plan.build_plan(Settings(variables={"LOCALE": "de"}), SMOKE).requests if r.id == "t3"]
     assert [run.variables["LOCALE"] for run in runs] == ["de"] * 3
     assert runs[0].name == "t3 [ROLE 1/3]"
 
 
-def test_groups_select_entries_and_not_ids() -> None:
+def test_groups_select_manifest_entries() -> None:
+    """Groups do not filter ids of the step."""
     made = plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("slow",)), SMOKE)
     assert set(ids(made.requests)) == {"x", "t3", "f1"}
 
@@ -149,13 +157,15 @@ def test_groups_select_entries_and_not_ids() -> None:
     ("groups", "says"),
     [(("smok",), "did you mean 'smoke'"), (("other",), "known are: slow, smoke"), (("smok", "other"), "other")],
 )
-def test_an_unknown_group_is_an_error_that_helps(groups: tuple[str, ...], says: str) -> None:
+def test_unknown_group_suggests_known(groups: tuple[str, ...], says: str) -> None:
+    """The error suggests a similar group or lists all groups."""
     with pytest.raises(InputError, match=says) as caught:
         plan.build_plan(Settings(groups=groups), SMOKE)
     assert len(caught.value.diagnostics) == len(groups)
 
 
-def test_groups_without_a_manifest_are_unknown() -> None:
+def test_groups_need_manifest() -> None:
+    """Groups without a manifest, or without groups in it, are an input error."""
     with pytest.raises(InputError, match=r"^groups: 'smoke' needs a manifest, and there is none"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("smoke",)), None)
     with pytest.raises(InputError, match=r"^--groups: the manifest has no group 'smoke': none of its entries has"):
@@ -164,11 +174,11 @@ def test_groups_without_a_manifest_are_unknown() -> None:
 
 @pytest.mark.parametrize("manifest", [None, SMOKE, Manifest()])
 def test_groups_none_selects_nothing(manifest: Manifest | None) -> None:
-    """The ids are left out too, and an empty plan is no error."""
+    """Ids are left out too, and an empty plan is no error."""
     assert plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("none",)), manifest).requests == ()
 
 
-def test_groups_none_beside_others_is_refused() -> None:
+def test_groups_none_with_others_is_refused() -> None:
     """One of the two is a mistake, and it is unknown which."""
     with pytest.raises(InputError, match=r"^groups: 'none' stands alone and selects nothing"):
         plan.build_plan(Settings(groups=("none", "smoke")), SMOKE)
@@ -185,20 +195,22 @@ def test_group_named_none_is_refused(tmp_path: Path) -> None:
     assert str(refused.value) == says
 
 
-def test_auto_names_the_option_as_it_was_written() -> None:
-    """The same holds for each problem that is found in the plan."""
+def test_plan_errors_name_option_as_written() -> None:
+    """Each error of the plan has the option's name as the user wrote it."""
     settings = Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD, spellings={"shard": "AUTONOMA_SHARD"})
     with pytest.raises(InputError, match=r"^AUTONOMA_SHARD: 'auto' needs a CI system"):
         plan.build_plan(settings, None)
 
 
-def test_a_run_that_is_listed_twice_is_started_once_and_said() -> None:
+def test_duplicates_start_once_with_note() -> None:
+    """A test that is listed several times starts once, and a note says so."""
     made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None)
     assert ids(made.requests) == ["x", "y"]
     assert made.notes == ("test x is listed 3 times with the same variables; it is started once.",)
 
 
-def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of_the_same_id_is_another() -> None:
+def test_duplicates_start_once_per_kind() -> None:
+    """A test, a folder and a tag with the same id are different runs."""
     settings = Settings(test_ids=(NamedId("f1"),), folder_ids=(NamedId("f1"),), tag_ids=(NamedId("g1"), NamedId("g1")))
     made = plan.build_plan(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
     assert [(r.kind, r.id) for r in made.requests] == [
@@ -212,13 +224,15 @@ def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of
     )
 
 
-def test_one_test_with_other_variables_is_another_run() -> None:
+def test_other_variables_make_another_run() -> None:
+    """Entries of one test with different variables are different runs."""
     entries = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
     assert len(plan.build_plan(Settings(), Manifest.model_validate({"tests": entries})).requests) == 2
 
 
 @pytest.mark.parametrize("manifest", [None, Manifest()])
-def test_nothing_to_run_is_an_error_unless_it_is_allowed(manifest: Manifest | None) -> None:
+def test_empty_plan_needs_allow_empty(manifest: Manifest | None) -> None:
+    """An empty plan is an input error unless `allow-empty` is set."""
     with pytest.raises(InputError, match="allow-empty"):
         plan.build_plan(Settings(), manifest)
     assert plan.build_plan(Settings(allow_empty=True), manifest).requests == ()
@@ -235,41 +249,43 @@ def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_empty_list_of_ids_is_named(name: str) -> None:
-    """It is given, so no manifest is asked for."""
+def test_empty_id_list_is_named(name: str) -> None:
+    """The option was given, so the error does not ask for a manifest."""
     spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
     said = why_empty(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
     assert said.startswith(f"nothing to run: {spelling} has no ids. Add an id")
 
 
-def test_option_that_is_set_but_empty_is_named() -> None:
-    """A variable that is not set leaves an empty text behind."""
+def test_blank_option_is_named() -> None:
+    """An unset CI variable leaves an empty text."""
     said = why_empty(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
     assert said.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
     said = why_empty(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
     assert said.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
 
 
-def test_without_ids_and_manifest_both_are_named() -> None:
-    """A first run has neither."""
+def test_error_names_ids_and_manifest() -> None:
+    """A new user has given neither."""
     assert why_empty(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")
 
 
-def test_empty_manifest_is_named_with_its_line(tmp_path: Path) -> None:
-    """The place is where the entries belong."""
+def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
+    """The position is where the entries belong."""
     (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
     manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
     said = why_empty(Settings(), manifest)
     assert said.startswith("autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`")
 
 
-def test_a_matrix_that_got_out_of_hand_is_an_error_and_not_a_bill() -> None:
+def test_huge_matrix_is_refused() -> None:
+    """More than 20,000 runs are an input error."""
     axes = {name: [str(n) for n in range(100)] for name in "ABC"}
     with pytest.raises(InputError, match="more than 20,000 runs"):
         plan.build_plan(Settings(), Manifest.model_validate({"tests": [{"id": "t", "matrix": axes}]}))
 
 
-def test_a_plan_in_words_has_names_of_variables_and_never_values() -> None:
+def test_plan_text_has_no_values() -> None:
+    """The text of a plan has names of variables without their values."""
     lines = plan.build_plan(Settings(), SMOKE).format_lines()
     assert lines[1] == "test Two (t2): variables ENV, URL; application version v2"
     assert lines[-1] == "tag g1: 1 application version(s)"
@@ -290,9 +306,8 @@ tests = st.fixed_dictionaries(
 
 
 @given(st.lists(tests, min_size=1, max_size=6), st.dictionaries(names, values, max_size=2))
-def test_a_plan_has_each_run_once_and_the_groups_together_are_the_whole(
-    entries: list[dict[str, object]], variables: dict[str, str]
-) -> None:
+def test_plan_runs_are_unique_for_any_manifest(entries: list[dict[str, object]], variables: dict[str, str]) -> None:
+    """A group with all entries selects the whole plan."""
     entries = [{**entry, "groups": [*entry.get("groups", []), "all"]} for entry in entries]  # type: ignore[misc]
     manifest = Manifest.model_validate({"tests": entries})
     whole = plan.build_plan(Settings(variables=variables), manifest).requests
@@ -304,8 +319,8 @@ def test_a_plan_has_each_run_once_and_the_groups_together_are_the_whole(
 
 @given(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=30))
 @pytest.mark.parametrize("total", range(1, 13))
-def test_the_shards_of_a_plan_are_the_plan(total: int, chosen: list[str]) -> None:
-    """Doubles are removed first, so no two shards start the same run."""
+def test_shards_cover_plan_once(total: int, chosen: list[str]) -> None:
+    """Duplicates are removed first, so no two shards start the same run."""
     settings = Settings(test_ids=tuple(map(NamedId, chosen)))
     whole = plan.build_plan(settings, SMOKE).requests
     shards = [plan.build_plan(settings._replace(shard=Shard(n, total)), SMOKE).requests for n in range(1, total + 1)]
@@ -317,7 +332,8 @@ def test_the_shards_of_a_plan_are_the_plan(total: int, chosen: list[str]) -> Non
         assert list(shard) == sorted(shard, key=whole.index)
 
 
-def test_auto_is_the_place_that_the_system_tells() -> None:
+def test_shard_auto_uses_ci_index() -> None:
+    """With `shard` set to auto, the CI system's parallel index selects the runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=AUTO_SHARD)
     made = plan.build_plan(settings, None, Shard(2, 2))
     assert (ids(made.requests), made.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
@@ -326,27 +342,29 @@ def test_auto_is_the_place_that_the_system_tells() -> None:
     assert alone.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
 
 
-def test_a_share_of_ones_own_wins_over_the_system_and_none_means_all() -> None:
+def test_shard_option_overrides_ci_index() -> None:
+    """An explicit shard wins, and without a shard the job starts all runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y")))
     assert ids(plan.build_plan(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
     whole = plan.build_plan(settings, None, Shard(2, 2))
     assert (ids(whole.requests), whole.notes) == (["x", "y"], ())
 
 
-def test_auto_where_the_system_does_not_tell_is_an_error_that_says_what_to_give() -> None:
-    """Starting all in every job would be as many times the price."""
+def test_shard_auto_without_index_is_refused() -> None:
+    """Starting all runs in every job would multiply the price."""
     with pytest.raises(InputError, match=r"give a part such as 1/3, on GitHub `shard: \$\{\{ matrix.shard \}\}`"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD), None)
 
 
-def test_an_empty_shard_is_no_error_and_says_so() -> None:
+def test_empty_shard_has_note() -> None:
+    """A shard without runs is valid if the plan has runs."""
     made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=Shard(5, 5)), None)
     assert (made.requests, made.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
     with pytest.raises(InputError, match="allow-empty"):
         plan.build_plan(Settings(shard=Shard(1, 5)), None)
 
 
-def test_no_groups_have_no_note_on_the_shard() -> None:
-    """A part of nothing is of no interest."""
+def test_groups_none_has_no_shard_note() -> None:
+    """The shard of an empty plan is of no interest."""
     settings = Settings(groups=("none",), shard=Shard(1, 2))
     assert plan.build_plan(settings, None).notes == ()

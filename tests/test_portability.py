@@ -1,4 +1,4 @@
-"""Where containers don't run, the package does: it asks for nothing that Windows lacks."""
+"""The package without the parts of Python that Windows lacks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def ran(folder: Path, code: str, *argv: str, **environ: str) -> subprocess.Compl
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
-def test_every_module_loads(tmp_path: Path) -> None:
+def test_every_module_imports(tmp_path: Path) -> None:
+    """All modules import without Unix modules."""
     names = [module.name for module in pkgutil.walk_packages(autonoma_ci.__path__, "autonoma_ci.")]
     assert len(names) > 100
     ended = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
@@ -75,7 +76,8 @@ def test_every_module_loads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ci", [_GITHUB, {}], ids=["github", "none"])
 @pytest.mark.parametrize("held", ["", _HELD], ids=["free", "held"])
-def test_a_whole_job_runs_and_a_later_step_takes_its_runs_up(ci: dict[str, str], held: str, tmp_path: Path) -> None:
+def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) -> None:
+    """A job starts runs, and a later `wait` reports them with evidence."""
     (tmp_path / "autonoma.yml").write_bytes(
         "version: 1\r\ntests:\r\n- {id: sandbox-one, name: Zoë → ✓}\r\n- sandbox-fails\r\n".encode()
     )
@@ -101,13 +103,13 @@ def test_a_whole_job_runs_and_a_later_step_takes_its_runs_up(ci: dict[str, str],
 
 
 @pytest.mark.parametrize("lost", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"])
-def test_what_is_taken_away_would_be_missed(lost: str, tmp_path: Path) -> None:
-    """A check that can't fail proves nothing."""
+def test_missing_modules_are_noticed(lost: str, tmp_path: Path) -> None:
+    """A check that cannot fail proves nothing."""
     assert ran(tmp_path, lost).returncode == 1
 
 
-def test_what_windows_sends_instead_of_sigterm_ends_a_job_with_all_its_files(tmp_path: Path) -> None:
-    """The signal with that name is another one's number here."""
+def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
+    """The signal of that name has another number on Unix."""
     stays = f"signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
     with Sandbox(pace=0.1) as sandbox:
         process = subprocess.Popen(
@@ -136,6 +138,6 @@ def test_what_windows_sends_instead_of_sigterm_ends_a_job_with_all_its_files(tmp
         ("D:\\a b\\r.json", "'D:\\a b\\r.json'", '"D:/a b/r.json"'),
     ],
 )
-def test_a_path_can_be_pasted_behind_a_command(path: str, posix: str, windows: str) -> None:
-    """Neither cmd nor PowerShell reads what a Unix shell does."""
+def test_path_quoting_for_windows_shells(path: str, posix: str, windows: str) -> None:
+    """Neither cmd nor PowerShell reads Unix quotes."""
     assert (quote_for_shell(path, "posix"), quote_for_shell(path, "nt")) == (posix, windows)

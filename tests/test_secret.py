@@ -1,4 +1,4 @@
-"""A secret shows nowhere, and comes back from nowhere."""
+"""Secret values and their redaction from text."""
 
 from __future__ import annotations
 
@@ -59,12 +59,15 @@ class TupleHolder(NamedTuple):
         repr(Redactor([VALUE, Secret(VALUE)])),
     ],
 )
-def test_a_secret_is_hidden_in_whatever_is_made_of_it(shown: str) -> None:
+def test_secret_is_hidden_in_formatting(shown: str) -> None:
+    """No formatting of an object with a secret shows its value."""
     assert VALUE not in shown
     assert "s3cr3t" not in shown
 
 
-def test_a_secret_can_not_be_written_or_copied() -> None:
+def test_secret_cannot_be_copied_or_dumped() -> None:
+    """Pickle, copy, JSON and `vars` raise a TypeError without the value."""
+
     def dump(secret: Secret) -> object:
         return json.dumps({"secret": secret})
 
@@ -86,15 +89,16 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
     [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr],
     ids=["getmembers", "dir", "pformat", "getstate", "reprlib"],
 )
-def test_whoever_looks_into_a_secret_sees_nothing(look: Callable[[object], object]) -> None:
-    """A debugger, a crash reporter or a printer of objects goes by these."""
+def test_secret_is_hidden_from_introspection(look: Callable[[object], object]) -> None:
+    """Debuggers, crash reporters and object printers use these functions."""
     if look.__name__ != "<lambda>" or hasattr(object, "__getstate__"):
         assert "s3cr3t" not in repr(look(Secret(VALUE)))
         assert "s3cr3t" not in repr(look(Redactor([Secret(VALUE)])))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_no_protocol_writes_a_secret(protocol: int) -> None:
+def test_pickle_refuses_secret(protocol: int) -> None:
+    """Each pickle protocol refuses a secret and every object with one."""
     redactor = Redactor([Secret(VALUE)])
     for holder in (Secret(VALUE), Holder(Secret(VALUE)), TupleHolder(Secret(VALUE)), [Secret(VALUE)], redactor):
         with pytest.raises(TypeError, match="never written anywhere"):
@@ -106,8 +110,8 @@ def told(error: BaseException) -> str:
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
-def test_a_redactor_shows_its_values_in_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever breaks off its work, and wherever."""
+def test_redactor_traceback_hides_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error at any place of a redaction shows no value in its traceback."""
     redact = Redactor([VALUE, "s3cr3t-ä", "s3c"])
     with pytest.raises(TypeError) as raised:
         redact(b"no text")  # type: ignore[arg-type]
@@ -122,7 +126,9 @@ def test_a_redactor_shows_its_values_in_no_traceback(monkeypatch: pytest.MonkeyP
     assert "s3cr3t" not in shown
 
 
-def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_traceback_and_log_hide_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """A traceback with local variables and a log line show only the mask."""
+
     def fail(secret: Secret) -> None:
         raise RuntimeError("failed with", secret)
 
@@ -136,7 +142,8 @@ def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixt
     assert "s3cr3t" not in caplog.text
 
 
-def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> None:
+def test_secret_truth_value_and_reveal() -> None:
+    """A secret states whether it is empty, and only `reveal` returns its value."""
     assert Secret(VALUE)
     assert not Secret("")
     assert Secret(VALUE).reveal() == VALUE
@@ -145,7 +152,8 @@ def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> 
     assert repr(Redactor([VALUE])) == "Redactor(...)"
 
 
-def test_a_redactor_knows_how_long_what_it_looks_for_may_be() -> None:
+def test_redactor_max_variant_length() -> None:
+    """The redactor has the length of its longest encoded variant."""
     assert Redactor([]).max_variant_length == 0
     assert Redactor(["four", "Zq5%"]).max_variant_length == len("5a713525")
     assert Redactor(["é" * 9]).max_variant_length == len("%C3%A9" * 9)
@@ -172,7 +180,8 @@ def test_a_redactor_knows_how_long_what_it_looks_for_may_be() -> None:
         f"https://api.example/?q={quote_plus(VALUE)}&x=1",
     ],
 )
-def test_every_form_in_which_a_secret_travels_is_replaced(form: str) -> None:
+def test_encoded_secret_is_redacted(form: str) -> None:
+    """Each usual encoding of a secret is replaced."""
     shown = Redactor([Secret(VALUE)])(f"before {form} after")
     assert "s3cr3t" not in shown.lower()
     assert form.strip('"={}') not in shown
@@ -182,7 +191,8 @@ def test_every_form_in_which_a_secret_travels_is_replaced(form: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["pässwörd €", "пароль", "密码密码", "İstanbul", "ΑΣΑΣ", "straße", "Kelvin"])
-def test_values_outside_of_ascii_are_replaced_in_all_forms(value: str) -> None:
+def test_non_ascii_secret_is_redacted(value: str) -> None:
+    """A value outside of ASCII is replaced in each encoding."""
     redact = Redactor([value])
     for form in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()):
         for text in (f"<{form}>", f"Α{form}Α", f"{form}{form}"):
@@ -200,18 +210,21 @@ def test_values_outside_of_ascii_are_replaced_in_all_forms(value: str) -> None:
         ("en1", "en1"),
     ],
 )
-def test_a_short_value_is_replaced_only_where_it_stands_as_a_word(text: str, shown: str) -> None:
+def test_short_value_is_redacted_as_word(text: str, shown: str) -> None:
+    """A short value is replaced only where it is a whole word."""
     assert Redactor(["en"])(text) == shown
 
 
 @pytest.mark.parametrize("text", ["", "nothing of note", "HTTP 401: Unauthorized"])
-def test_text_without_a_secret_is_left_alone(text: str) -> None:
+def test_text_without_secret_is_kept(text: str) -> None:
+    """Text without a secret is unchanged."""
     redact = Redactor([VALUE, "", "  ", "\n"])
     assert redact(text) == text
     assert not redact.contains_secret(text)
 
 
-def test_each_line_of_a_secret_with_several_lines_is_replaced() -> None:
+def test_each_line_of_secret_is_redacted() -> None:
+    """A secret of several lines is replaced whole and line by line."""
     key = "-----BEGIN KEY-----\nMIIEvQIBADAN\r\n  BgkqhkiG9w0B  \n-----END KEY-----\n"
     redact = Redactor([key])
     assert redact(key).strip() == MASK
@@ -221,28 +234,31 @@ def test_each_line_of_a_secret_with_several_lines_is_replaced() -> None:
     assert "MIIE" not in redact(key.replace("\r\n", "\n"))
 
 
-def test_a_secret_within_another_does_not_leave_the_rest_of_the_longer_one() -> None:
+def test_longer_secret_is_redacted_first() -> None:
+    """No rest of a secret is left where a shorter secret is part of it."""
     assert Redactor(["abcd", "abcdefgh"])("x abcdefgh y abcd") == "x *** y ***"
 
 
-def test_what_is_left_of_one_secret_may_not_make_another() -> None:
-    """A replacement changes the text, and the next search is in what it made of it."""
+def test_replacement_can_complete_secret() -> None:
+    """The search for the next secret is in the text after the replacement."""
     assert Redactor(["longsecret", "k***"])("klongsecret") == "***"
 
 
-def test_a_secret_of_several_lines_is_one_word_where_it_is_put_on_one_line() -> None:
+def test_multiline_secret_on_one_line_is_redacted() -> None:
+    """A secret of several lines is replaced where its lines are joined."""
     assert Redactor(["abcd\n  efgh\n"])("header: abcd efgh!") == "header: ***!"
 
 
-def test_a_secret_with_bytes_that_are_no_utf8_is_replaced() -> None:
-    """The environment may hold any bytes; Python reads those it can't decode as halves of characters."""
+def test_non_utf8_secret_is_redacted() -> None:
+    """The environment can hold any bytes. Python reads invalid ones as surrogates."""
     value = b"p\xe4ssword".decode("utf-8", "surrogateescape")
     assert Redactor([value])(f"<{value}>") == "<***>"
 
 
 @pytest.mark.parametrize("value", [VALUE, 'p"ä€', "tab\there", '\\"'])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_secret_in_json_is_replaced_from_its_first_character_to_its_last(value: str, ascii_only: bool) -> None:
+def test_secret_in_json_is_redacted_exactly(value: str, ascii_only: bool) -> None:
+    """The replacement covers the escaped value and nothing else."""
     shown = Redactor([value])(json.dumps({"key": value}, ensure_ascii=ascii_only))
     assert shown == '{"key": "***"}'
 
@@ -251,10 +267,10 @@ def test_a_secret_in_json_is_replaced_from_its_first_character_to_its_last(value
 @pytest.mark.parametrize("value", ["s3cr3t-", "p@ssw0rd", "~~~???>>>ÿ"])
 @pytest.mark.parametrize("before", ["", "u", "me", "me:", "user:"])
 @pytest.mark.parametrize("after", ["", "!", "\n...and more"])
-def test_a_secret_in_the_middle_of_base64_is_replaced(
+def test_secret_inside_base64_is_redacted(
     encode: Callable[[bytes], bytes], value: str, before: str, after: str
 ) -> None:
-    """All characters that hold nothing but bits of it, wherever it begins in a group of three bytes."""
+    """All characters with only bits of it are replaced, at any offset in a group of three bytes."""
     text = encode(f"{before}{value}{after}".encode()).decode()
     first = math.ceil(len(before) * 8 / 6)
     end = (len(before) + len(value.encode())) * 8 // 6
@@ -263,15 +279,15 @@ def test_a_secret_in_the_middle_of_base64_is_replaced(
     assert shown.removeprefix(text[:first] + MASK) in {text[end:], text[end + 1 :]}
 
 
-def test_a_text_that_is_nearly_a_secret_in_base64_is_left_alone() -> None:
-    """The last character alone is another one."""
+def test_similar_base64_is_kept() -> None:
+    """Only the last character differs."""
     redact = Redactor(["abcdeW"])
     assert redact("YWJjZGVX") == MASK
     assert redact("YWJjZGVW") == "YWJjZGVW"
 
 
-def test_a_short_secret_is_replaced_in_base64_only_where_it_stands_alone() -> None:
-    """Within other data, fewer than eight characters are its own: they might be anything."""
+def test_short_secret_in_base64_must_be_alone() -> None:
+    """In other data, fewer than eight characters can be a coincidence."""
     assert Redactor(["abcdef"])(base64.b64encode(b"abcdef!").decode()) == "***IQ=="
     redact = Redactor(["abcd"])
     assert redact("key YWJjZA end") == "key *** end"
@@ -283,15 +299,15 @@ def test_a_short_secret_is_replaced_in_base64_only_where_it_stands_alone() -> No
 @pytest.mark.parametrize(
     "wrap", [lambda text: quote(text, safe=""), json.dumps, lambda text: "".join(f"\\{c}" for c in text)]
 )
-def test_a_text_in_which_a_secret_is_wrapped_up_several_times_is_replaced_as_a_whole(
-    value: str, wrap: Callable[[str], str]
-) -> None:
+def test_nested_escapes_are_redacted(value: str, wrap: Callable[[str], str]) -> None:
+    """A text with a secret in several levels of escapes is replaced."""
     text = wrap(wrap(f"before {value} after"))
     assert MASK in Redactor(["another one", value])(text)
     assert value not in html.unescape(unquote(Redactor([value])(text))).replace("\\", "")
 
 
-def test_a_text_is_unwrapped_four_times() -> None:
+def test_four_levels_of_escapes_are_decoded() -> None:
+    """A secret in a fifth level of escapes is not found."""
     text = "a&b=c"
     for _ in range(4):
         text = quote(text, safe="")
@@ -299,16 +315,19 @@ def test_a_text_is_unwrapped_four_times() -> None:
     assert Redactor(["a&b=c"])(quote(text)) == quote(text)
 
 
-def test_a_secret_of_four_characters_is_not_looked_for_in_what_is_wrapped_up() -> None:
+def test_four_character_secret_skips_escapes() -> None:
+    """Only secrets of five characters or more are sought in decoded text."""
     assert Redactor(["abcd"])("\\a\\b\\c\\d") == "\\a\\b\\c\\d"
     assert Redactor(["abcde"])("\\a\\b\\c\\d\\e") == MASK
 
 
-def test_a_text_that_is_wrapped_up_without_a_secret_in_it_is_left_alone() -> None:
+def test_escapes_without_secret_are_kept() -> None:
+    """Escaped text without a secret is unchanged."""
     assert Redactor([VALUE])("50%25 &amp; \\n") == "50%25 &amp; \\n"
 
 
-def test_a_secret_is_no_pattern() -> None:
+def test_secret_is_literal() -> None:
+    """Characters with a meaning in regular expressions are ordinary in a secret."""
     redact = Redactor([".*+?[a](b)^$\\d"])
     assert redact("any text") == "any text"
     assert redact("x.*+?[a](b)^$\\dx") == "x***x"
@@ -337,8 +356,8 @@ GAPS = (
 
 @pytest.mark.parametrize("gap", GAPS, ids=ascii)
 @pytest.mark.parametrize("value", ["abcd1234", "qxzj", "pass word", "pässwörd"])
-def test_a_secret_is_replaced_with_gaps_in_it(value: str, gap: str) -> None:
-    """In one place, in each, and around it; what is around it stays."""
+def test_secret_with_gaps_is_redacted(value: str, gap: str) -> None:
+    """A gap can be at one place, at each place or around the value. The gaps around it stay."""
     redact = Redactor([value])
     assert redact(f"a {value[:3]}{gap}{value[3:]} b") == "a *** b"
     assert redact(f"a {gap.join(value)} b") == "a *** b"
@@ -346,15 +365,16 @@ def test_a_secret_is_replaced_with_gaps_in_it(value: str, gap: str) -> None:
     assert redact.contains_secret(gap.join(value.upper()))
 
 
-def test_a_secret_in_compatible_characters_is_replaced() -> None:
+def test_compatible_characters_are_redacted() -> None:
+    """Full-width, bold and circled letters count as their plain letters."""
     assert Redactor(["abcd1234"])("ａｂｃｄ１２３４ 𝐚𝐛𝐜𝐝𝟏𝟐𝟑𝟒 ⓐⓑⓒⓓ①②③④") == "*** *** ***"
     assert Redactor(["ａｂｃｄ"])("<abcd>") == "<***>"
     assert Redactor(["é-café"])("e\u0301-cafe\u0301 É-CAFÉ") == "***\u0301 ***"
 
 
 @pytest.mark.parametrize("form", [quote, base64.b64encode, bytes.hex], ids=["percent", "base64", "hex"])
-def test_a_form_of_a_secret_is_replaced_with_gaps_in_it(form: Callable[[bytes], str | bytes]) -> None:
-    """Encoders cut long lines, and mails and headers are folded."""
+def test_encoded_secret_with_gaps_is_redacted(form: Callable[[bytes], str | bytes]) -> None:
+    """Encoders cut long lines, and headers are folded."""
     made = form(VALUE.encode())
     text = made if isinstance(made, str) else made.decode()
     assert Redactor([VALUE])(f"a {text[:20]}\r\n  {text[20:]} b").strip("=b ") == "a ***"
@@ -369,7 +389,8 @@ def test_a_form_of_a_secret_is_replaced_with_gaps_in_it(form: Callable[[bytes], 
         "ab\\u{200b}cd1234", "abcd\x1b[0m1234", "abcd\\u001b[31m1234", "&#97;&#98;cd1234", "abcd%26%238203;1234",
     ],
 )  # fmt: skip
-def test_a_text_with_a_secret_in_escapes_is_replaced_as_a_whole(text: str) -> None:
+def test_text_with_escaped_secret_is_masked(text: str) -> None:
+    """The whole text is replaced, because the position in it is unknown."""
     assert Redactor(["abcd1234"])(f"before {text} after") == MASK
 
 
@@ -398,21 +419,21 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @example(r"1\2\3", {1})
 @example("%41%42", {1})
 @given(LIKE_ESCAPES, st.sets(st.integers(0, 9)))
-def test_secret_that_looks_like_escapes_is_found_in_them(kind: str, value: str, places: set[int]) -> None:
-    """An invisible character stands before each of `places`."""
+def test_secret_like_escape_is_found(kind: str, value: str, places: set[int]) -> None:
+    """An invisible character precedes each of `places`."""
     text = "".join(("\u200b" if place in places else "") + letter for place, letter in enumerate(value))
     assert Redactor([value]).contains_secret(f"x={ENCODINGS[kind](text)}")
 
 
-def test_no_rest_of_an_escaped_secret_is_left() -> None:
-    """What is replaced as it stands may be the end of one and the begin of another."""
+def test_escaped_secret_leaves_no_rest() -> None:
+    """The replaced text can be the end of one secret and the beginning of another."""
     assert Redactor(["aaaa a"])("aaaa%2520aaaaa%2520a") == MASK
     assert Redactor(["abcd/1234"])("no abcd/1234 &amp; abcd%2F1234") == "no *** &amp; ***"
     assert Redactor(["a    b"])("a%2520%2520%2520%2520b") == MASK
 
 
-def test_a_short_word_is_not_found_in_two_words() -> None:
-    """A single space between letters is what sentences have; everything else is not."""
+def test_short_word_is_not_found_across_words() -> None:
+    """Sentences have single spaces between letters. Any other gap is unusual."""
     redact = Redactor(["sand"])
     assert redact("this and that") == "this and that"
     assert redact("this and &amp; that") == "this and &amp; that"
@@ -422,7 +443,8 @@ def test_a_short_word_is_not_found_in_two_words() -> None:
     assert Redactor(["sandcastle"])("sand castle") == "***"
 
 
-def test_a_short_secret_is_found_without_what_does_not_show() -> None:
+def test_short_secret_ignores_invisible() -> None:
+    """A short secret is found with invisible characters in it."""
     redact = Redactor(["en", "é", "a b"])
     assert redact("the e\u200bn, \uff45n e\u0301 is") == "the ***, *** *** is"
     assert redact("e\u0301n, een, een\u0301, en\u0301") == "e\u0301n, een, een\u0301, en\u0301"
@@ -430,13 +452,15 @@ def test_a_short_secret_is_found_without_what_does_not_show() -> None:
 
 
 @pytest.mark.parametrize("value", ["\u200b" * 5, "\u0301\u0302\u0303\u0304", "´´´´", "\udc80" * 4])
-def test_a_secret_of_characters_that_do_not_show_is_replaced(value: str) -> None:
+def test_invisible_secret_is_redacted(value: str) -> None:
+    """A secret of invisible characters is replaced, and other text is unchanged."""
     redact = Redactor([value])
     assert redact(f"a{value}b") == "a***b"
     assert redact("any &amp; text") == "any &amp; text"
 
 
-def test_secrets_that_overlap_are_replaced_as_one() -> None:
+def test_overlapping_secrets_are_one_mask() -> None:
+    """Two secrets that overlap are replaced by one mask."""
     assert Redactor(["abcdef", "defghi"])("x abcde\u200bfghi y") == "x *** y"
 
 
@@ -460,11 +484,13 @@ SPLIT = "abcdefgh12345678"
         ("no part", "no part"),
     ],
 )
-def test_half_a_secret_at_an_edge_is_replaced(text: str, shown: str) -> None:
+def test_half_secret_at_edge_is_redacted(text: str, shown: str) -> None:
+    """Half of a long secret at either end of a text is replaced."""
     assert Redactor([SPLIT, "another-value-1"]).redact_edges(text) == shown
 
 
-def test_half_a_short_secret_at_an_edge_stays() -> None:
+def test_half_short_secret_at_edge_is_kept() -> None:
+    """Half of a short secret at the end of a text is unchanged."""
     assert Redactor(["abcdef12345"]).redact_edges("abcdef1234") == "abcdef1234"
     assert Redactor(["ababababababab"]).redact_edges("x abababababab") == "x ***"
     assert Redactor(()).redact_edges("any text") == "any text"
@@ -479,7 +505,8 @@ SECRETS = st.text(ANY_CHARACTER, min_size=4, max_size=12).filter(
 @example("", "İİİİ", "")
 @example("Α", "ΑΣΑΣ", "Α")
 @example("", "****a", "*")
-def test_no_text_that_holds_a_secret_holds_it_afterwards(before: str, value: str, after: str) -> None:
+def test_any_secret_in_any_text_is_redacted(before: str, value: str, after: str) -> None:
+    """No encoding of a secret is in the redacted text."""
     redact = Redactor([value])
     for form in (value, quote(value.encode("utf-8", "surrogatepass")), json.dumps(value)[1:-1]):
         text = before + form + after
@@ -489,7 +516,8 @@ def test_no_text_that_holds_a_secret_holds_it_afterwards(before: str, value: str
 
 
 @given(st.lists(SECRETS, min_size=1, max_size=3), TEXTS)
-def test_redacting_twice_changes_nothing_more_of_a_text_without_asterisks(values: list[str], text: str) -> None:
+def test_redaction_is_idempotent(values: list[str], text: str) -> None:
+    """A second redaction changes nothing."""
     redact = Redactor([value for value in values if "*" not in value])
     assert redact(redact(text)) == redact(text)
 
@@ -505,14 +533,14 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 @pytest.mark.parametrize("gap", ["\u200b", "\u00ad", "\U000e0041", "\u0301", "\u034f"])
 @pytest.mark.parametrize("kind", ESCAPES)
-def test_escape_with_gaps_in_it_is_undone(kind: str, gap: str) -> None:
-    """What is not shown is dropped later, and the escape is whole then."""
+def test_escape_with_gaps_is_decoded(kind: str, gap: str) -> None:
+    """Invisible characters are dropped later, and the escape is complete then."""
     text = gap.join("".join(map(ESCAPES[kind], "Zebra7-Quartz")))
     assert Redactor(["Zebra7-Quartz"])(text) == MASK
 
 
 @pytest.mark.parametrize("kind", ESCAPES)
-def test_escape_in_compatible_characters_is_undone(kind: str) -> None:
+def test_escape_in_compatible_characters(kind: str) -> None:
     """NFKC makes an escape of them."""
     text = "".join(map(ESCAPES[kind], "Zebra7-Quartz")).translate(FULL_WIDTH)
     assert Redactor(["Zebra7-Quartz"])(text) == MASK
@@ -527,13 +555,13 @@ def test_escape_in_compatible_characters_is_undone(kind: str) -> None:
         ("zebra/quartz/77", "zebra\u2044quartz\u221577"),
     ],
 )
-def test_typographic_characters_are_those_of_the_value(value: str, text: str) -> None:
-    """Word processors and pages put them in the place of ASCII."""
+def test_typographic_characters_match_ascii(value: str, text: str) -> None:
+    """Word processors and web pages replace ASCII characters by them."""
     assert Redactor([value])(f"typed {text} here") == f"typed {MASK} here"
 
 
-def test_escaped_base64_is_found() -> None:
-    """In a URL, base64 has escapes of its own."""
+def test_escaped_base64_is_redacted() -> None:
+    """Base64 in a URL has URL escapes."""
     value = "a?b>~c~long-value>>>?"
     text = quote(base64.b64encode(value.encode()).decode(), safe="")
     assert "%2F" in text
@@ -541,8 +569,8 @@ def test_escaped_base64_is_found() -> None:
 
 
 @pytest.mark.parametrize("length", range(6, 14))
-def test_beginning_of_a_cut_secret_is_replaced(length: int) -> None:
-    """A text that was cut before it was redacted ends in an ellipsis."""
+def test_start_of_truncated_secret_is_redacted(length: int) -> None:
+    """A text that was truncated before the redaction ends in an ellipsis."""
     cut = "Zebra7-Quartz-1"[:length]
     assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{MASK}…' is no number"
 
@@ -558,15 +586,16 @@ def test_beginning_of_a_cut_secret_is_replaced(length: int) -> None:
     ],
     ids=["URL", "JSON", "base64", "basic", "hex"],
 )
-def test_encoded_value_that_is_cut_is_replaced(encode: Callable[[str], str]) -> None:
-    """Browsers and test tools cut URLs and headers. At an edge, half of the encoded value counts."""
+def test_truncated_encoded_value_is_redacted(encode: Callable[[str], str]) -> None:
+    """Browsers and test tools truncate URLs and headers, so half of the encoded value counts at an edge."""
     redact = Redactor(['p@ss/"word9-kx7qz-hunter2'])
     text = encode('p@ss/"word9-kx7qz-hunter2')[:-6]
     assert text[8:] not in redact(f"Opened x.test/?a={text}…")
     assert text[8:] not in redact.redact_edges(f"Opened x.test/?a={text}")
 
 
-def test_ordinary_ellipsis_stays() -> None:
+def test_ordinary_ellipsis_is_kept() -> None:
+    """Words before an ellipsis are unchanged."""
     assert Redactor(["Zebra7-Quartz-1"])("a zebra… and so on…") == "a zebra… and so on…"
 
 
@@ -574,26 +603,28 @@ def test_ordinary_ellipsis_stays() -> None:
     ("value", "text"),
     [("homepage", "Open the home page"), ('{\n "a": 1\n}', "a { b }"), ("checkout", "Check out the cart")],
 )
-def test_ordinary_words_stay(value: str, text: str) -> None:
-    """A short word is no value if it is two words, and a bracket of a value says nothing."""
+def test_ordinary_words_are_kept(value: str, text: str) -> None:
+    """A value of two short words and a bracket of a value match no ordinary text."""
     assert Redactor([value])(text) == text
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 @pytest.mark.parametrize("value", ["pässwörd-xk7q", "пароль-xk7q", "ключ🔑7"])
-def test_utf8_that_was_read_in_another_encoding(value: str, encoding: str) -> None:
+def test_mojibake_of_secret_is_redacted(value: str, encoding: str) -> None:
+    """UTF-8 that was decoded in another encoding is replaced."""
     text = value.encode().decode(encoding, "replace")
     assert Redactor([value])(f"no {text} here") == f"no {MASK} here"
 
 
-def test_byte_of_the_environment_is_a_letter_elsewhere() -> None:
+def test_surrogate_byte_matches_latin_letter() -> None:
+    """An undecodable byte of a value matches its letter in Latin-1."""
     value = b"p\xe4ssword".decode("utf-8", "surrogateescape")
     assert Redactor([value])("<pässword>") == "<***>"
 
 
 @pytest.mark.parametrize("value", ["密码", "密码密码", "äé"])
-def test_misread_value_hides_no_ordinary_word(value: str) -> None:
-    """Without accents and controls, a few letters are left of it."""
+def test_mojibake_keeps_ordinary_words(value: str) -> None:
+    """Without accents and control characters, only a few letters of the value remain."""
     text = "a AC acac, an ace"
     assert Redactor([value])(text) == text
 
@@ -612,7 +643,8 @@ MEMBERS = {
 @pytest.mark.parametrize(
     "part", ["kx7qz-hunter2", "4711992", "pw%2112345", "pw!12345", "zebra-quartz", "MIIEvQIBADANBgkq"]
 )
-def test_member_of_a_json_value_is_replaced(part: str) -> None:
+def test_json_member_of_secret_is_redacted(part: str) -> None:
+    """Each member of a JSON secret is a secret."""
     assert Redactor([json.dumps(MEMBERS)])(f"type {part} here") == f"type {MASK} here"
     assert MASK in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
 
@@ -633,17 +665,18 @@ def test_member_of_a_json_value_is_replaced(part: str) -> None:
         '["\\"", "kx7qz-hunter2", ]',
     ],
 )
-def test_member_of_what_programs_read_as_json_is_replaced(value: str) -> None:
-    """Not all of them are as strict as the standard, and a shell or a CI system may have put in line breaks."""
+def test_lenient_json_member_is_redacted(value: str) -> None:
+    """Programs accept invalid JSON, and shells and CI systems insert line breaks."""
     assert Redactor([value])("type kx7qz-hunter2 here") == f"type {MASK} here"
 
 
-def test_key_of_what_is_nearly_json_stays() -> None:
+def test_lenient_json_key_is_kept() -> None:
+    """A key of invalid JSON is no secret."""
     assert Redactor(['{"base_url" : "kx7qz-hunter2",}'])("the base_url of it") == "the base_url of it"
 
 
-def test_unclosed_quotes_take_time_in_proportion() -> None:
-    """Each quote would be looked at anew for each before it: 30 s, and 0.01 s if not."""
+def test_unclosed_quotes_take_linear_time() -> None:
+    """Quadratic time would be 30 s instead of 0.01 s."""
     value = "[" + '\\"' * 8_000
     assert processor_seconds(lambda: Redactor([value]), 5) < 5
 
@@ -667,23 +700,26 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYX
         ('{"pass": "kx7&amp;hunter2-77"}', "kx7&hunter2-77"),
     ],
 )
-def test_value_is_replaced_without_its_own_escapes(value: str, part: str) -> None:
-    """A page or a program undoes them before it shows the value."""
+def test_secret_without_escapes_is_redacted(value: str, part: str) -> None:
+    """A page or a program decodes the escapes before it shows the value."""
     assert Redactor([value])(f"It shows {part} here") == f"It shows {MASK} here"
 
 
-def test_ordinary_member_of_a_json_value_stays() -> None:
+def test_ordinary_json_member_is_kept() -> None:
+    """Short and ordinary members of a JSON secret are unchanged."""
     text = "The admin user joe has a password and a role: true"
     assert Redactor([json.dumps(MEMBERS)])(text) == text
 
 
-def test_word_in_a_json_value_stays() -> None:
+def test_word_of_json_value_is_kept() -> None:
+    """Plain words of a JSON secret are unchanged."""
     text = "On monday, open chrome and buy premium"
     assert Redactor(['{"browser": "chrome", "plan": "premium"}', '["monday"]'])(text) == text
 
 
 @pytest.mark.parametrize("value", ["[" * 60_000, '{"a":', "[1, 2", '{"a": NaN}', f'["{"9" * 6}", {"9" * 9_000}]'])
-def test_value_that_is_nearly_json_is_taken(value: str) -> None:
+def test_broken_json_value_is_redacted(value: str) -> None:
+    """A value that is almost JSON is replaced as a whole."""
     assert Redactor([value])(f"a {value} b") == f"a {MASK} b"
 
 
@@ -714,7 +750,8 @@ def test_value_that_is_nearly_json_is_taken(value: str) -> None:
         ("https://pr.test/?key=primary", "the primary one", "the primary one"),
     ],
 )
-def test_password_of_a_url_is_replaced(value: str, text: str, shown: str) -> None:
+def test_url_password_is_redacted(value: str, text: str, shown: str) -> None:
+    """The password of a URL is a secret."""
     assert Redactor([value])(text) == shown
 
 
@@ -733,8 +770,8 @@ def test_password_of_a_url_is_replaced(value: str, text: str, shown: str) -> Non
         ("en", "the\nn", "the\nn"),
     ],
 )
-def test_short_value_is_found_across_lines(value: str, text: str, shown: str) -> None:
-    """A space alone is in ordinary texts."""
+def test_short_value_across_lines_is_redacted(value: str, text: str, shown: str) -> None:
+    """Ordinary text has single spaces only."""
     assert Redactor([value])(text) == shown
     assert Redactor([value, *map(str, range(100, 200))])(text) == shown
 
@@ -753,14 +790,15 @@ def test_short_value_is_found_across_lines(value: str, text: str, shown: str) ->
         ("en", "lang%3D%65n"),
     ],
 )
-def test_short_value_in_needless_escapes_is_hidden(value: str, text: str) -> None:
-    """Nobody escapes a letter, a digit or an invisible character for a reason."""
+def test_short_value_in_needless_escapes(value: str, text: str) -> None:
+    """Letters, digits and invisible characters need no escape, so such escapes are suspicious."""
     assert Redactor([value])(f"code {text} is") == MASK
     assert Redactor([value, *map(str, range(100, 200))])(f"code {text} is") == MASK
 
 
 @pytest.mark.parametrize("text", ["a&lt;b", "&quot;a&lt;b&quot;"])
-def test_short_value_in_html_is_replaced(text: str) -> None:
+def test_short_value_in_html_is_redacted(text: str) -> None:
+    """A short value is replaced in its HTML form."""
     assert Redactor(["a<b"])(text) == text.replace("a&lt;b", MASK)
 
 
@@ -774,16 +812,15 @@ def test_short_value_in_html_is_replaced(text: str) -> None:
         ("042", "%3442 and 0%3421"),
     ],
 )
-def test_ordinary_escape_hides_no_short_value(value: str, text: str) -> None:
+def test_ordinary_escapes_are_kept(value: str, text: str) -> None:
+    """A short value does not match ordinary escapes."""
     assert Redactor([value])(text) == text
 
 
 @pytest.mark.parametrize("change", [str, str.upper])
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
-def test_iota_below_a_letter_is_found(
-    form: Literal["NFC", "NFD", "NFKC", "NFKD"], change: Callable[[str], str]
-) -> None:
-    """It is a letter of its own in capitals."""
+def test_iota_subscript_is_matched(form: Literal["NFC", "NFD", "NFKC", "NFKD"], change: Callable[[str], str]) -> None:
+    """It is a separate letter in capitals."""
     value = "ᾳβῃκωδικῷς77"
     assert Redactor([value])(change(unicodedata.normalize(form, value))) == MASK
     assert Redactor(["password"])("p\u0345ass\u0345word") == MASK
@@ -802,8 +839,8 @@ def test_iota_below_a_letter_is_found(
         ("pässwört-7", "p=C3=A4ssw=C3=B6rt-7", "***"),
     ],
 )
-def test_value_within_quotes_is_replaced(value: str, text: str, shown: str) -> None:
-    """SQL, CSV, shells, PowerShell and mails each have a form of their own."""
+def test_quoted_value_is_redacted(value: str, text: str, shown: str) -> None:
+    """SQL, CSV, shells, PowerShell and mail have different quotes."""
     assert Redactor([value])(text) == shown
 
 
@@ -824,12 +861,14 @@ CUT = "kx7qz-hunter2-77"
         ("…er-77", "…er-77"),
     ],
 )
-def test_part_of_a_value_at_an_ellipsis_is_replaced(text: str, shown: str, others: list[str]) -> None:
+def test_partial_value_at_ellipsis_is_redacted(text: str, shown: str, others: list[str]) -> None:
+    """A truncated value beside an ellipsis is replaced."""
     assert Redactor([CUT, *others])(text) == shown
 
 
 @pytest.mark.parametrize("count", [0, 30, 150, 1000])
-def test_part_of_a_value_is_replaced_behind_many_dots(count: int) -> None:
+def test_partial_value_after_dots_is_redacted(count: int) -> None:
+    """Many dots in a text do not hide a truncated value."""
     shown = Redactor([CUT])("Loading... " * count + f"typed {CUT[:-2]}… into")
     assert "hunter2" not in shown
     assert shown.endswith(MASK if count == 1000 else "***… into")
@@ -843,5 +882,6 @@ def test_part_of_a_value_is_replaced_behind_many_dots(count: int) -> None:
         ("autonoma-checkout-7", "Loading... checkout-7"),
     ],
 )
-def test_word_at_three_dots_stays(value: str, text: str) -> None:
+def test_word_at_three_dots_is_kept(value: str, text: str) -> None:
+    """A word beside three dots is unchanged."""
     assert Redactor([value])(text) == text

@@ -1,4 +1,4 @@
-"""Which spelling of an option wins, and what is told about the others."""
+"""Settings from flags, inputs and variables, with their warnings and errors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def given_by(texts: dict[str, str]) -> Settings:
 
 
 @given(st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(["", " ", "\t\n", "one", "two", "three"])))
-def test_the_first_spelling_with_a_text_wins(texts: dict[str, str]) -> None:
-    """Flag, input with hyphens, input with underscores, variable, default; an empty text is as good as none."""
+def test_first_nonempty_spelling_wins(texts: dict[str, str]) -> None:
+    """The order is flag, input with hyphens, input with underscores, variable, default."""
     said = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
     settings = given_by(texts)
     assert settings.summary_title == (said[0] if said else "Autonoma tests")
     assert ("summary-title" in settings.explicitly_set) == bool(said)
 
 
-def test_every_option_is_read_from_every_spelling() -> None:
-    """No option lacks a spelling: a text that is wrong for it is told by each of the four."""
+def test_every_option_reads_every_spelling() -> None:
+    """Each of the four spellings reports an invalid value."""
     bad = {"variables": "no equals", "summary-title": "", "manifest": "", "results-dir": "", "groups": ""}
     bad["part"] = ""
     for option in OPTIONS:
@@ -48,23 +48,23 @@ def test_every_option_is_read_from_every_spelling() -> None:
         assert any(str(problem).startswith(f"{option.flag}: ") for problem in problems), option.flag
 
 
-def test_nothing_given_is_the_defaults() -> None:
-    """Without any input the settings are those of the documents."""
+def test_no_input_gives_defaults() -> None:
+    """Without any input, the settings are the documented defaults."""
     settings, problems = load_settings({}, (), {"PATH": "/bin"})
     assert not problems
     assert settings == Settings(api_url="https://autonoma.app/api", summary_title="Autonoma tests")
 
 
 @pytest.mark.parametrize("name", ["MIIEvQIBADANBgkq/hkiG9w0" * 9, "part of a secret", "a\nb"])
-def test_var_whose_name_may_be_a_secret_is_not_repeated(name: str) -> None:
-    """The second line of a secret, given by accident, ends with `=` like a name does."""
+def test_invalid_var_is_not_repeated(name: str) -> None:
+    """The second line of a secret can end with `=`, like a name."""
     _, problems = load_settings({}, (f"{name}={'x' * 70_000}",), {})
     assert len(problems) == 1
     assert name[:10] not in str(problems[0])
 
 
-def test_all_problems_are_told_together() -> None:
-    """One wrong option does not hide the others, and every problem names the spelling that was used."""
+def test_all_errors_are_reported_together() -> None:
+    """Each error names the spelling that the user wrote."""
     environ = {
         "INPUT_CONCURRENCY": "many",
         "AUTONOMA_CLIENT_SECRET": "sen\ntinel",
@@ -84,8 +84,8 @@ def test_all_problems_are_told_together() -> None:
 
 @pytest.mark.parametrize("around", [" {}", "{}\n", "\r\n{}\t", "\x0b{}\x0c"])
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET"])
-def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, around: str) -> None:
-    """What a copy leaves around a credential is no part of it, and the warning does not show it."""
+def test_space_around_credential_has_warning(name: str, around: str) -> None:
+    """The warning does not show the credential."""
     settings, problems = load_settings({}, (), {name: around.format("sentinel")})
     credential = settings.client_id or settings.client_secret
     assert credential
@@ -95,14 +95,14 @@ def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, ar
     assert not problems
 
 
-def test_white_space_around_other_options_is_removed_without_a_word() -> None:
-    """Block scalars of YAML end in a line break: that is nobody's mistake."""
+def test_space_around_option_has_no_warning() -> None:
+    """YAML block scalars end in a line break, so this is no mistake."""
     settings, _ = load_settings({}, (), {"INPUT_SOURCE": " nightly\n", "INPUT_CONCURRENCY": "3\n"})
     assert (settings.source, settings.concurrency, settings.warnings) == ("nightly", 3, ())
 
 
-def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
-    """It leaves the name of a variable that is not set, such as a secret withheld from a fork, as it is."""
+def test_azure_reference_counts_as_unset() -> None:
+    """Azure keeps the name of an unset variable, such as a secret that a fork cannot read."""
     environ = {"AUTONOMA_CLIENT_ID": "$(AUTONOMA_CLIENT_ID)", "AUTONOMA_SUMMARY_TITLE": "$(a) and more"}
     settings, problems = load_settings({}, (), environ)
     assert (settings.client_id, settings.summary_title, problems) == (None, "$(a) and more", [])
@@ -111,8 +111,8 @@ def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.is_credential], ids=lambda o: o.name)
-def test_option_that_azure_did_not_fill_in_is_an_error(option: Option) -> None:
-    """Without its groups, a step runs all of them; without dry-run, it runs them for real."""
+def test_azure_reference_in_option_is_refused(option: Option) -> None:
+    """Without `groups` or `dry-run`, the step would start too many runs."""
     environ = {option.env_var: " $(NAME)\n"}
     settings, problems = load_settings({}, (), environ)
     assert [
@@ -124,7 +124,8 @@ def test_option_that_azure_did_not_fill_in_is_an_error(option: Option) -> None:
     assert [problem.message.partition(":")[0] for problem in problems] == [option.name]
 
 
-def test_stronger_spelling_replaces_an_unresolved_one() -> None:
+def test_flag_overrides_azure_reference() -> None:
+    """A flag replaces a variable with an unresolved reference."""
     settings, problems = load_settings({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
     assert (settings.groups, settings.warnings, problems) == (("smoke",), (), [])
 
@@ -138,7 +139,7 @@ def test_stronger_spelling_replaces_an_unresolved_one() -> None:
     ],
 )  # fmt: skip
 def test_reference_is_no_credential(text: str) -> None:
-    """A CI system leaves one as it is whose form or variable it does not know, as GitLab does with `$NAME`."""
+    """A CI system keeps a reference whose form it does not know, as GitLab does with `$NAME`."""
     settings, problems = load_settings({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
     assert (settings.client_id, settings.warnings, problems) == (None, (), [])
     assert settings.unresolved_references["client-id"].spelling == "AUTONOMA_CLIENT_ID"
@@ -152,20 +153,21 @@ def test_reference_is_no_credential(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["$ecret-123", "$1234567", "%41%42", "a$(ID)", "{brace}", "<tag>", "$", "%%", "${{a}}b}}"]
 )
-def test_credential_with_signs_of_a_reference_is_taken(text: str) -> None:
+def test_credential_with_dollar_is_accepted(text: str) -> None:
+    """A credential can have the characters of a reference."""
     settings, _ = load_settings({}, (), {"AUTONOMA_CLIENT_SECRET": text})
     assert settings.client_secret
     assert settings.client_secret.reveal() == text
 
 
 def test_only_ascii_space_is_removed() -> None:
-    """Removing every kind of space would make two different texts the same."""
+    """Removing other spaces would make two different texts equal."""
     settings, _ = load_settings({}, (), {"INPUT_MANIFEST": "\u00a0a.yml\u2003"})
     assert settings.manifest == "\u00a0a.yml\u2003"
 
 
-def test_white_space_around_variables_is_removed() -> None:
-    """In lines it is never meant; a mapping keeps it."""
+def test_space_around_variables_is_removed() -> None:
+    """Lines lose the space, and a mapping keeps it."""
     settings, _ = load_settings({}, (" C = z ",), {"INPUT_VARIABLES": "A= x \nB=y "})
     assert settings.variables == {"A": "x", "B": "y", "C": "z"}
     settings, _ = load_settings({}, (), {"INPUT_VARIABLES": 'A: " x "'})
@@ -174,7 +176,7 @@ def test_white_space_around_variables_is_removed() -> None:
 
 @pytest.mark.parametrize("text", ['A="sentinel"', "export A=sentinel", "- A=sentinel", "A=sentinel #", "A=$(sentinel)"])
 def test_doubtful_variables_have_warnings(text: str) -> None:
-    """The option and `--var` tell it alike, as they were written, and without the value."""
+    """The option and `--var` give the same warning, without the value."""
     for flags, extra, environ, named in (
         ({"variables": text}, (), {}, "--variables"),
         ({}, (text,), {}, "--var"),
@@ -189,15 +191,15 @@ def test_doubtful_variables_have_warnings(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["sentinel A=x", "a sentinel b=x"])
-def test_var_with_white_space_in_its_name_is_refused(text: str) -> None:
-    """The name is not repeated, as it can be a part of a secret."""
+def test_var_name_with_space_is_refused(text: str) -> None:
+    """The error does not repeat the name, which can be part of a secret."""
     _, (problem,) = load_settings({}, (text,), {})
     assert str(problem).startswith("--var: a variable has white space in the name before '='")
     assert "sentinel" not in str(problem)
 
 
-def test_variables_of_the_command_line_win_one_by_one() -> None:
-    """`--var` is added to what `variables` says, and wins where both name one; the last of several counts."""
+def test_var_flag_overrides_one_variable() -> None:
+    """Each `--var` adds or replaces one variable, and the last of several wins."""
     settings, problems = load_settings(
         {"variables": "A=1\nB=1"}, ("B=2", "C=x=y", "C=z", "D="), {"INPUT_VARIABLES": "Z=1"}
     )
@@ -205,8 +207,8 @@ def test_variables_of_the_command_line_win_one_by_one() -> None:
     assert not problems
 
 
-def test_values_and_credentials_do_not_show_in_the_repr() -> None:
-    """Settings can be printed without showing what nobody should see."""
+def test_repr_hides_values_and_credentials() -> None:
+    """Settings can be printed without secrets."""
     environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
     settings, _ = load_settings({}, ("B=sentinel-more",), environ)
     assert "sentinel" not in repr(settings)
@@ -223,8 +225,8 @@ def test_values_and_credentials_do_not_show_in_the_repr() -> None:
         ({"AUTONOMA_SECRET_ID": "one", "INPUT_CLIENT-SECRET": "two"}, "two"),
     ],
 )
-def test_secret_id_is_the_client_secret_of_last_resort(texts: dict[str, str], secret: str) -> None:
-    """It counts after our own names, and is a credential whether it counts or not."""
+def test_secret_id_is_last_client_secret(texts: dict[str, str], secret: str) -> None:
+    """It counts after our own names, and is a secret in any case."""
     settings, problems = load_settings({}, (), texts)
     assert settings.client_secret
     assert settings.client_secret.reveal() == secret
@@ -232,15 +234,15 @@ def test_secret_id_is_the_client_secret_of_last_resort(texts: dict[str, str], se
     assert not problems
 
 
-def test_credentials_that_do_not_count_are_secrets_too() -> None:
-    """A job can have the credentials of two accounts, and no log shows either."""
+def test_unused_credentials_are_secrets() -> None:
+    """A job can have credentials of two accounts, and no log shows either."""
     environ = {"AUTONOMA_CLIENT_ID": "environment", "AUTONOMA_GITHUB_TOKEN": "token"}
     settings, _ = load_settings({"client-id": "flag", "github-token": "other"}, (), environ)
     assert {each.reveal() for each in settings.secrets} == {"environment", "flag", "token", "other"}
 
 
-def test_only_the_secret_s_own_names_are_read_by_other_commands() -> None:
-    """`list` and `init` take the same names."""
+def test_other_commands_read_same_secret_names() -> None:
+    """The commands `list` and `init` read the same names."""
     options = [option for option in OPTIONS if option.name == "client-secret"]
     settings, _ = load_options(options, {}, {"AUTONOMA_SECRET_ID": "one", "AUTONOMA_TEST_IDS": "a"})
     assert [secret.reveal() for secret in settings.secrets] == ["one"]
@@ -258,14 +260,14 @@ def test_only_the_secret_s_own_names_are_read_by_other_commands() -> None:
         ({}, {}, "timeout"),
     ],
 )
-def test_option_is_named_as_it_was_written(flags: dict[str, str], environ: dict[str, str], named: str) -> None:
-    """A message names what somebody can look for in their files."""
+def test_option_is_named_as_written(flags: dict[str, str], environ: dict[str, str], named: str) -> None:
+    """The message has the name that the user can find in a file."""
     settings, _ = load_settings(flags, (), environ)
     assert settings.spelling_of("timeout") == named
 
 
-def test_links_of_the_api_s_host_are_ids() -> None:
-    """The host of api-url may serve the app too, and links of other hosts are refused."""
+def test_link_of_api_host_is_id() -> None:
+    """The API host can serve the app too. Links of other hosts are refused."""
     environ = {
         "AUTONOMA_API_URL": "https://tests.example.com/api",
         "INPUT_TEST-IDS": "https://tests.example.com/test/a",
@@ -279,20 +281,20 @@ def test_links_of_the_api_s_host_are_ids() -> None:
 
 
 def test_empty_json_array_counts_as_given() -> None:
-    """Who computes a list means it, also when it is empty."""
+    """A computed list can be empty on purpose."""
     settings, problems = load_settings({"tag-ids": "[]"}, (), {})
     assert (settings.tag_ids, "tag-ids" in settings.explicitly_set, problems) == ((), True, [])
 
 
-def test_closest_finds_the_nearest_or_nothing() -> None:
-    """A guess is made only where it is likely."""
+def test_suggestion_needs_similar_word() -> None:
+    """A suggestion appears only where it is likely."""
     assert closest_match("tets", ["tests", "tags"]) == "tests"
     assert closest_match("zebra", ["tests", "tags"]) == ""
     assert closest_match("x", []) == ""
 
 
-def test_the_options_of_waiting_are_read() -> None:
-    """Durations are seconds, a share is a number of a total."""
+def test_wait_options_are_parsed() -> None:
+    """Durations are in seconds, and a shard has a number and a total."""
     environ = {
         "AUTONOMA_WAIT": "true",
         "AUTONOMA_TIMEOUT": "1h30m",
@@ -315,8 +317,8 @@ def test_the_options_of_waiting_are_read() -> None:
 
 
 @pytest.mark.parametrize("number", ["-1", "11", "two", "1.0"])
-def test_retries_are_bounded(number: str) -> None:
-    """A run that never passes is not started for ever."""
+def test_retries_have_limit(number: str) -> None:
+    """A run that never passes does not start forever."""
     _, (problem,) = load_settings({"retries": number}, (), {})
     assert str(problem) == f"--retries: '{number}': use a whole number from 0 to 10"
 
@@ -330,8 +332,8 @@ def test_retries_are_bounded(number: str) -> None:
         ("wait-for-url-timeout", "5m", "wait-for-url"),
     ],
 )
-def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) -> None:
-    """Who sets it expects something of it, and is told why nothing comes."""
+def test_option_that_needs_another_is_refused(name: str, text: str, other: str) -> None:
+    """The error names the missing option."""
     settings, problems = load_settings({name: text}, (), {})
     assert not problems
     assert settings.warnings == (f"--{name} has no effect without --{other}.",)
@@ -356,13 +358,14 @@ def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) 
         ),
     ],
 )
-def test_option_that_another_turns_off_says_so(texts: dict[str, str], told: str) -> None:
+def test_disabled_option_has_warning(texts: dict[str, str], told: str) -> None:
+    """An option without effect beside another one has a warning."""
     settings, problems = load_settings({}, (), texts)
     assert (settings.warnings, problems) == ((told,), [])
 
 
-def test_versions_and_latest_exclude_each_other() -> None:
-    """What can't both be meant is an error; false is not meant against anything."""
+def test_versions_exclude_latest() -> None:
+    """Both together are an error, unless latest is false."""
     versions = "[{application-id: a, version-id: b}]"
     _, problems = load_settings({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
     says = "application-versions and --run-on-latest exclude each other: give one of them"

@@ -1,4 +1,4 @@
-"""Real jobs beside other processes that append to the same files: every text stays, and each job's own is final."""
+"""Real jobs beside other processes that append to the same files."""
 
 from __future__ import annotations
 
@@ -181,7 +181,8 @@ FILES: dict[str, tuple[dict[str, str], str, str, Callable[[str], Mapping[str, st
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_summary_keeps_what_is_appended_meanwhile(kind: str, api: Api, tmp_path: Path) -> None:
+def test_summary_keeps_appended_lines(kind: str, api: Api, tmp_path: Path) -> None:
+    """The summary has the lines of another process and one final report."""
     writer = Writer(kind, tmp_path / "summary")
     writer.write("- before the job")
     job = Job(tmp_path, api, "one", github(tmp_path))
@@ -198,7 +199,8 @@ def test_a_summary_keeps_what_is_appended_meanwhile(kind: str, api: Api, tmp_pat
 
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("system", FILES)
-def test_variables_keep_what_is_appended_meanwhile(system: str, kind: str, api: Api, tmp_path: Path) -> None:
+def test_variables_keep_appended_lines(system: str, kind: str, api: Api, tmp_path: Path) -> None:
+    """The file has the variables of another process and the final conclusion."""
     environ, name, line, read = FILES[system]
     writer = Writer(kind, tmp_path / name)
     writer.write(line.format("FIRST", 1))
@@ -214,8 +216,8 @@ def test_variables_keep_what_is_appended_meanwhile(system: str, kind: str, api: 
     assert found["conclusion" if read is runner.outputs else "AUTONOMA_CONCLUSION"] == "passed"
 
 
-def test_two_jobs_side_by_side_both_end_in_the_summary(api: Api, tmp_path: Path) -> None:
-    """The first one to start ends first, and the other has read the file before."""
+def test_two_jobs_share_summary(api: Api, tmp_path: Path) -> None:
+    """The first job ends first, after the second job has read the file."""
     one = Job(tmp_path, api, "one", github(tmp_path))
     api.wait_for("one")
     two = Job(tmp_path, api, "two", github(tmp_path))
@@ -231,7 +233,8 @@ def test_two_jobs_side_by_side_both_end_in_the_summary(api: Api, tmp_path: Path)
     assert (found["conclusion"], found["run-ids"]) == ("passed", '["run-of-two"]')
 
 
-def test_a_job_that_is_cancelled_leaves_its_end_beside_others(api: Api, tmp_path: Path) -> None:
+def test_cancelled_job_keeps_other_lines(api: Api, tmp_path: Path) -> None:
+    """A cancelled job adds its report to the lines of other processes."""
     writer = {name: Writer("tee", tmp_path / name) for name in ("output", "summary")}
     job = Job(tmp_path, api, "one", github(tmp_path))
     api.wait_for("one")
@@ -247,7 +250,8 @@ def test_a_job_that_is_cancelled_leaves_its_end_beside_others(api: Api, tmp_path
     assert (text.count("theirs=1"), text.count("### "), text.count("🛑 Cancelled")) == (1, 1, 1)
 
 
-def test_a_job_that_is_killed_has_told_of_its_started_runs(api: Api, tmp_path: Path) -> None:
+def test_killed_job_has_outputs_of_runs(api: Api, tmp_path: Path) -> None:
+    """The outputs of a killed job have the ids of its started runs."""
     job = Job(tmp_path, api, "one", github(tmp_path))
     api.wait_for("one")
     until = time.monotonic() + HANGS
@@ -260,7 +264,8 @@ def test_a_job_that_is_killed_has_told_of_its_started_runs(api: Api, tmp_path: P
     assert (found["conclusion"], found["run-ids"]) == ("", '["run-of-one"]')
 
 
-def test_wait_replaces_the_summary_of_its_own_step(api: Api, tmp_path: Path) -> None:
+def test_wait_replaces_own_summary(api: Api, tmp_path: Path) -> None:
+    """The command `wait` replaces the summary of its step and keeps other lines."""
     first = Job(tmp_path, api, "one", {**github(tmp_path), "AUTONOMA_WAIT": "false"})
     assert first.end() == 0
     writer = Writer("bash", tmp_path / "summary")
@@ -274,8 +279,8 @@ def test_wait_replaces_the_summary_of_its_own_step(api: Api, tmp_path: Path) -> 
     assert runner.outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "passed"
 
 
-def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
-    """Two shells append as fast as they can."""
+def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
+    """Two shells append without a pause."""
     stop = tmp_path / "stop"
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
@@ -302,8 +307,8 @@ def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
 
 
-def test_outputs_of_many_jobs_at_once_are_whole(tmp_path: Path) -> None:
-    """Four processes append outputs and lines to one file, and the runner can read it."""
+def test_outputs_of_concurrent_jobs_are_whole(tmp_path: Path) -> None:
+    """Four processes append to one file, and the runner can read it."""
     code = """
 import sys
 from autonoma_ci.ci.systems.github import SYSTEM

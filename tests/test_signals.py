@@ -1,4 +1,4 @@
-"""Real processes with real signals: whatever ends the job, what had been started is not lost."""
+"""Real processes that receive real signals."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ class Step:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_within_two_seconds_everything_is_written(
+def test_signal_writes_reports_within_2_s(
     number: signal.Signals, code: int, unhurried: Sandbox, tmp_path: Path
 ) -> None:
-    """Started runs keep their links, those under way may have started, and the rest is known not to have."""
+    """Started runs keep their links, pending ones are unknown, and the rest is not started."""
     sandbox = unhurried
     step = Step(tmp_path, sandbox.url, ["quick", *SLOW, "late"], concurrency=2)
     step.wait_for(lambda: sandbox.count_starts("sandbox-slow-1") == 1)
@@ -122,8 +122,8 @@ def test_within_two_seconds_everything_is_written(
     assert sandbox.count_starts("late") == 0
 
 
-def test_two_signals_at_once_are_one_wish(unhurried: Sandbox, tmp_path: Path) -> None:
-    """`timeout`, npm and terminals deliver a signal twice; that must not cut the reports off."""
+def test_two_signals_at_once_count_as_one(unhurried: Sandbox, tmp_path: Path) -> None:
+    """`timeout`, npm and terminals deliver a signal twice, which must not cut off the reports."""
     ids = ["quick", *SLOW]
     step = Step(tmp_path, unhurried.url, ids)
     step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
@@ -134,8 +134,8 @@ def test_two_signals_at_once_are_one_wish(unhurried: Sandbox, tmp_path: Path) ->
     assert list(ended.states.values()) == ["started", "unknown", "unknown", "unknown"]
 
 
-def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The signal comes while the manifest is read."""
+def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The signal arrives while the manifest is read."""
     entries = "".join(f"  - id: t{n}\n    groups: [g]\n    variables: {{A: b}}\n" for n in range(12_000))
     (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
     environ = environment(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
@@ -152,8 +152,8 @@ def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_pa
     assert sandbox.received == []
 
 
-def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(unhurried: Sandbox, tmp_path: Path) -> None:
-    """SIGKILL can't be handled: what has been flushed by then is whole, and is nearly everything.
+def test_sigkill_keeps_runs_of_last_second(unhurried: Sandbox, tmp_path: Path) -> None:
+    """The flushed files are complete and have nearly all runs.
 
     Outputs are appended once all runs are started. Before that, the record and the summary have the links.
     """
@@ -171,8 +171,8 @@ def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(unhurried:
     assert (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") == 60
 
 
-def test_links_are_there_at_every_moment_of_a_long_start(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Killed at any time, the files parse, and every link in them is one that the server gave out.
+def test_sigkill_at_any_time_keeps_links(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The files parse at any time, and each link in them comes from the server.
 
     Outputs are appended once all runs are started.
     """
@@ -197,8 +197,8 @@ def _has_links(folder: Path) -> bool:
     return any(run["url"] for run in runs) and "](http://127.0.0.1" in summary.read_text("utf-8")
 
 
-def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path) -> None:
-    """More than a second after the first one it is meant; nothing holds the process then."""
+def test_second_signal_ends_hanging_job(tmp_path: Path) -> None:
+    """A signal more than a second after the first one ends the process at once."""
     code = (
         "import time, queue, signal\nfrom autonoma_ci.engine.signals import SignalHandler\n"
         "interrupts = SignalHandler()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
@@ -239,7 +239,8 @@ main()
 
 
 @pytest.mark.parametrize("method", ["configure", "run_plan"])
-def test_signal_that_python_drops_keeps_runs_from_being_started(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_dropped_signal_prevents_starts(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A signal that Python drops prevents all start requests."""
     environ = environment(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", LOSING, method]
     ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
@@ -264,7 +265,8 @@ main()
 
 
 @pytest.mark.parametrize("argv", ["run --test-ids a --wait-for-url https://shop.test", "list", "init --all"])
-def test_a_signal_is_heard_while_a_name_is_resolved(argv: str, tmp_path: Path) -> None:
+def test_signal_during_name_resolution(argv: str, tmp_path: Path) -> None:
+    """A signal ends a process that waits for DNS."""
     environ = CREDENTIALS | {"AUTONOMA_API_URL": "https://api.test"}
     process = start(tmp_path, *argv.split(), environ=environ, command=[sys.executable, "-c", RESOLVING])
     assert process.stdout
@@ -287,9 +289,10 @@ WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_POLL-INTERVAL": "1s
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_while_waiting_a_signal_says_within_two_seconds_what_is_left_running(
+def test_signal_while_waiting_lists_open_runs(
     number: signal.Signals, code: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
+    """The reports list the runs that continue on the server."""
     step = Step(tmp_path, sandbox.url, ["quick", "sandbox-stays"], more=WAIT)
     step.wait_for(lambda: "passed" in _states(tmp_path))
     ended, seconds = step.end(number)
@@ -322,10 +325,8 @@ def _all_read(sandbox: Sandbox, before: set[threading.Thread]) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.9, 1.7, 2.6, 4.0])
-def test_a_step_killed_at_any_moment_is_taken_up_and_no_run_is_started_twice(
-    seconds: float, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """While starting, waiting or reporting: the record is whole, and `wait` brings its runs to an end."""
+def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The record is complete at any time, and `wait` ends its runs without a second start."""
     ids = [f"t{n}" for n in range(20)] + ["sandbox-fails", "sandbox-flaky", "sandbox-slow"]
     before = set(threading.enumerate())
     step = Step(tmp_path, sandbox.url, ids, 4, more={**WAIT, "INPUT_RETRIES": "1"})

@@ -1,4 +1,4 @@
-"""Signatures: they cover all that a result depends on, and nothing shows the key."""
+"""Signatures of requests, runs, records and variables."""
 
 from __future__ import annotations
 
@@ -86,30 +86,30 @@ FOLDER = RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion
         (FOLDER, {"run_on_latest": True}),
     ],
 )
-def test_request_signature_depends_on_all_that_is_sent(request_: RunRequest, changed: dict[str, Any]) -> None:
-    """Each part of the request that the API gets is covered."""
+def test_request_signature_covers_body(request_: RunRequest, changed: dict[str, Any]) -> None:
+    """Each part of the request to the API is signed."""
     assert signature_of(request_._replace(**changed)) != signature_of(request_)
 
 
 @pytest.mark.parametrize("changed", [{"kind": TargetKind.TAG}, {"id": "u"}], ids=["kind", "id"])
-def test_request_signature_depends_on_what_is_run(changed: dict[str, Any]) -> None:
-    """Kind and id are in the path of the request, so they are covered whatever its body says."""
+def test_request_signature_covers_target(changed: dict[str, Any]) -> None:
+    """Kind and id are signed, because they are in the path."""
     assert SIGNER.sign_request(FOLDER._replace(**changed), {}) != SIGNER.sign_request(FOLDER, {})
 
 
-def test_request_signature_depends_on_the_source() -> None:
-    """The word that names who starts the run is sent, so it is covered."""
+def test_request_signature_covers_source() -> None:
+    """The source is sent, so it is signed."""
     assert signature_of(REQUEST, "cli") != signature_of(REQUEST, "github")
 
 
-def test_request_signature_does_not_depend_on_labels_or_order() -> None:
-    """A label is not sent, and the order of variables means nothing."""
+def test_request_signature_ignores_label_and_order() -> None:
+    """A label is not sent, and the order of variables has no meaning."""
     reordered = REQUEST._replace(name="Another label", variables=dict(reversed(list(REQUEST.variables.items()))))
     assert signature_of(reordered) == signature_of(REQUEST)
 
 
-def test_request_signature_shows_nothing_of_what_is_sent() -> None:
-    """It is 64 hexadecimal digits, and depends on a key that nobody has."""
+def test_request_signature_is_opaque() -> None:
+    """It is 64 hexadecimal digits and depends on a secret key."""
     found = signature_of(REQUEST)
     assert HEX.fullmatch(found)
     assert signature_of(REQUEST, signer=signer_of("another-secret")) != found
@@ -142,15 +142,15 @@ CHANGES: dict[str, tuple[ResultsSigner, RunResult]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_run_signature_depends_on(name: str) -> None:
-    """A signature is valid for one run, in one state, of one part of one build, by one account."""
+def test_run_signature_covers_each_fact(name: str) -> None:
+    """A signature is valid for one run in one state, part, build and account."""
     signer, run = CHANGES[name]
     assert signer.sign_run(run) != SIGNER.sign_run(RUN)
     assert not signer.verifies_run(run, SIGNER.sign_run(RUN))
 
 
-def test_run_signature_is_valid_for_the_same_facts() -> None:
-    """Another object with the same secret and facts verifies it, in any attempt."""
+def test_run_signature_is_valid_in_any_attempt() -> None:
+    """Another object with the same secret and facts verifies it."""
     mac = SIGNER.sign_run(RUN)
     assert HEX.fullmatch(mac)
     assert signer_of(
@@ -161,15 +161,15 @@ def test_run_signature_is_valid_for_the_same_facts() -> None:
 
 
 @pytest.mark.parametrize("state", RunState)
-def test_run_signature_of_each_state_is_another(state: RunState) -> None:
-    """No state has the signature of a pass but the pass."""
+def test_run_signature_differs_by_state(state: RunState) -> None:
+    """Only a passed run has the signature of a pass."""
     mac = SIGNER.sign_run(RUN._replace(state=state))
     assert SIGNER.verifies_run(RUN, mac) == (state is RunState.PASSED)
 
 
 @pytest.mark.parametrize("missing", ["run_id", "request_mac"])
-def test_run_without_an_id_or_a_request_is_not_signed(missing: str) -> None:
-    """Such a run can't be confirmed, and an empty signature verifies nothing."""
+def test_run_without_id_is_not_signed(missing: str) -> None:
+    """Such a run cannot be confirmed, and an empty signature verifies nothing."""
     without: dict[str, Any] = {missing: ""}
     run = RUN._replace(**without)
     assert SIGNER.sign_run(run) == ""
@@ -178,8 +178,8 @@ def test_run_without_an_id_or_a_request_is_not_signed(missing: str) -> None:
 
 
 @pytest.mark.parametrize("mac", ["", "0" * 64, "x", SIGNER.sign_run(RUN)[:-1], SIGNER.sign_run(RUN).upper()])
-def test_run_signature_that_is_not_the_one_is_refused(mac: str) -> None:
-    """Only the whole signature counts."""
+def test_wrong_run_signature_is_refused(mac: str) -> None:
+    """Only the whole signature is valid."""
     assert not SIGNER.verifies_run(RUN, mac)
 
 
@@ -198,7 +198,7 @@ def signed(facts: list[str]) -> str:
 
 @any_speed
 @given(GIVEN, st.integers(0, 6))
-def test_run_signature_of_shifted_facts_differs(facts: list[str], place: int) -> None:
+def test_run_signature_separates_facts(facts: list[str], place: int) -> None:
     """No text can end one fact and begin the next one."""
     joined = facts[place] + facts[place + 1]
     shifted = [*facts[:place], joined, "", *facts[place + 2 :]]
@@ -208,7 +208,7 @@ def test_run_signature_of_shifted_facts_differs(facts: list[str], place: int) ->
 
 @any_speed
 @given(GIVEN, st.integers(0, 7), st.integers(0, 7))
-def test_run_signature_of_swapped_facts_differs(facts: list[str], one: int, other: int) -> None:
+def test_run_signature_depends_on_fact_order(facts: list[str], one: int, other: int) -> None:
     """Each fact has its place."""
     swapped = list(facts)
     swapped[one], swapped[other] = facts[other], facts[one]
@@ -231,8 +231,8 @@ REPORT = report([passed("a"), failed("b")], PASSED)._replace(
 SIGNED = render_results_json(REPORT, SIGNER).encode()
 
 
-def test_record_that_was_signed_is_verified_with_its_runs() -> None:
-    """The record and each of its runs have signatures that hold."""
+def test_signed_record_is_valid() -> None:
+    """The record and each of its runs have valid signatures."""
     assert SIGNER.verifies_results(SIGNED)
     saved = parse_results(SIGNED)
     for run, outcome in zip(saved.runs, REPORT.results, strict=True):
@@ -242,30 +242,30 @@ def test_record_that_was_signed_is_verified_with_its_runs() -> None:
 
 
 @pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
-def test_record_with_any_byte_changed_is_refused(bits: int) -> None:
-    """Each byte counts, those of the signature too."""
+def test_record_with_changed_byte_is_refused(bits: int) -> None:
+    """Each byte counts, also those of the signature."""
     for place in range(len(SIGNED)):
         data = SIGNED[:place] + bytes([SIGNED[place] ^ bits]) + SIGNED[place + 1 :]
         assert not SIGNER.verifies_results(data), place
 
 
-def test_record_with_any_byte_removed_is_refused() -> None:
-    """Nothing can be left out, white space included."""
+def test_record_with_removed_byte_is_refused() -> None:
+    """White space counts too."""
     for place in range(len(SIGNED)):
         assert not SIGNER.verifies_results(SIGNED[:place] + SIGNED[place + 1 :]), place
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
-def test_record_with_a_byte_inserted_anywhere_is_refused(byte: bytes) -> None:
-    """Nothing can be put in, before and behind it included."""
+def test_record_with_added_byte_is_refused(byte: bytes) -> None:
+    """The places before and after the record count too."""
     for place in range(len(SIGNED) + 1):
         assert not SIGNER.verifies_results(SIGNED[:place] + byte + SIGNED[place:]), place
 
 
 @any_speed
 @given(st.integers(0, len(SIGNED)), st.integers(0, 40), st.binary(max_size=40))
-def test_record_with_any_piece_replaced_is_refused(place: int, length: int, piece: bytes) -> None:
-    """Whatever takes the place of a piece, the record does not count."""
+def test_record_with_replaced_piece_is_refused(place: int, length: int, piece: bytes) -> None:
+    """No replacement of a piece is valid."""
     data = SIGNED[:place] + piece + SIGNED[place + length :]
     assert SIGNER.verifies_results(data) == (data == SIGNED)
 
@@ -289,19 +289,19 @@ def test_record_with_any_piece_replaced_is_refused(place: int, length: int, piec
         "no member", "zeros", "a second member",
     ],
 )  # fmt: skip
-def test_record_in_another_form_is_refused(change: Callable[[bytes], bytes]) -> None:
-    """The bytes count, so not even the same content in another form is verified."""
+def test_reformatted_record_is_refused(change: Callable[[bytes], bytes]) -> None:
+    """The bytes count, so the same content in another form is invalid."""
     assert not SIGNER.verifies_results(change(SIGNED))
 
 
-def test_record_signed_with_another_secret_is_refused() -> None:
+def test_record_of_other_secret_is_refused() -> None:
     """Another account has another key."""
     assert not signer_of("another-secret").verifies_results(SIGNED)
     assert not SIGNER.verifies_results(render_results_json(REPORT, signer_of("another-secret")).encode())
     assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(SIGNED)
 
 
-def test_record_without_a_signer_has_empty_signatures() -> None:
+def test_record_without_signer_is_unsigned() -> None:
     """A step without credentials signs nothing, and nothing is verified."""
     text = render_results_json(REPORT)
     assert json.loads(text)["mac"] == ""
@@ -309,24 +309,24 @@ def test_record_without_a_signer_has_empty_signatures() -> None:
     assert not SIGNER.verifies_results(text.encode())
 
 
-def test_signature_of_a_run_is_none_of_a_record() -> None:
-    """What is signed as one thing does not count as another."""
+def test_run_signature_is_invalid_for_record() -> None:
+    """A signature is valid for one purpose."""
     unsigned = render_results_json(REPORT)
     for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
         data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
         assert not SIGNER.verifies_results(data)
 
 
-def test_text_that_is_no_record_is_not_signed() -> None:
-    """Only a text that ends as a record does has a place for the signature."""
+def test_only_record_text_is_signed() -> None:
+    """Only a text that ends like a record has a place for the signature."""
     for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
         assert SIGNER.sign_results(text) == text
 
 
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
-def test_record_of_any_report_is_signed_and_readable(made: Report) -> None:
-    """Whatever texts a report holds, its record is JSON and its signature holds."""
+def test_record_of_any_report_is_valid(made: Report) -> None:
+    """For any texts of a report, the record is JSON with a valid signature."""
     text = render_results_json(made, SIGNER)
     assert SIGNER.verifies_results(text.encode())
     assert without_signatures(text) == without_signatures(render_results_json(made))
@@ -344,8 +344,8 @@ def without_signatures(text: str) -> Any:
 
 @any_speed
 @given(st.text(ANY_CHARACTER, min_size=1, max_size=40), st.text(max_size=20))
-def test_derived_key_does_not_show_the_secret(value: str, purpose: str) -> None:
-    """It has 32 bytes whatever the secret is, and is the same for the same secret and purpose."""
+def test_derived_key_hides_secret(value: str, purpose: str) -> None:
+    """It has 32 bytes for any secret, and is equal for the same secret and purpose."""
     key = Secret(value).derive_key(purpose)
     assert len(key) == 32
     assert key == Secret(value).derive_key(purpose)
@@ -355,8 +355,8 @@ def test_derived_key_does_not_show_the_secret(value: str, purpose: str) -> None:
     assert Secret(value).derive_key(purpose + "x") != key
 
 
-def test_deriving_a_key_leaves_the_secret_hidden() -> None:
-    """The secret keeps neither the key nor itself where a dump would show it."""
+def test_key_derivation_keeps_secret_hidden() -> None:
+    """The secret stores neither the key nor itself where a dump would show it."""
     secret = Secret(SECRET)
     key = secret.derive_key("a purpose")
     for shown in (repr(secret), str(secret), f"{secret}", repr(dir(secret)), pprint.pformat(secret)):
@@ -396,24 +396,24 @@ def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["repr", "str", "format", "pprint", "reprlib", "vars", "dir", "reduce", "json", "copy"],
 )
-def test_signer_shows_neither_secret_nor_key(show: Callable[[ResultsSigner], str]) -> None:
-    """What a debugger or a log shows of a signer is safe to paste."""
+def test_signer_hides_secret_and_key(show: Callable[[ResultsSigner], str]) -> None:
+    """The output of a debugger or a log is safe to share."""
     shown = show(signer_of())
     assert [text for text in FORMS if text in shown] == []
 
 
 @pytest.mark.usefixtures("known_key")
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_signer_is_never_written(protocol: int) -> None:
-    """A signer can't be pickled, and the error says nothing of its key."""
+def test_signer_cannot_be_pickled(protocol: int) -> None:
+    """The error shows nothing of the key."""
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as raised:
         pickle.dumps(signer_of(), protocol)
     assert [text for text in FORMS if text in str(raised.value)] == []
 
 
 @pytest.mark.usefixtures("known_key")
-def test_signatures_and_records_show_neither_secret_nor_key() -> None:
-    """What is written to results-dir holds signatures alone."""
+def test_record_hides_secret_and_key() -> None:
+    """The files of results-dir have only signatures."""
     signer = signer_of()
     text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
     assert [form for form in FORMS if form in text] == []
@@ -438,13 +438,13 @@ VALUES = VariableSigner(Secret(SECRET))
     ],
     ids=str,
 )
-def test_variable_signature_depends_on(changed: dict[str, str]) -> None:
+def test_variable_signature_covers_each_fact(changed: dict[str, str]) -> None:
     """A signature is valid for one value of one name in the runs of one entry."""
     assert VALUES.sign(**(VARIABLE | changed)) != VALUES.sign(**VARIABLE)
 
 
-def test_variable_signature_needs_the_client_secret() -> None:
-    """It is 32 hexadecimal digits. No other signature of the same secret has them."""
+def test_variable_signature_needs_secret() -> None:
+    """It is 32 hexadecimal digits, and no other signature of the same secret has them."""
     found = VALUES.sign(**VARIABLE)
     assert re.fullmatch("[0-9a-f]{32}", found)
     assert VariableSigner(Secret(SECRET)).sign(**VARIABLE) == found
@@ -452,18 +452,18 @@ def test_variable_signature_needs_the_client_secret() -> None:
     assert not signature_of(REQUEST).startswith(found)
 
 
-def test_variable_signature_of_shifted_texts_differs() -> None:
+def test_variable_signature_separates_texts() -> None:
     """No text can end one part and begin the next one."""
     assert VALUES.sign(TargetKind.TEST, "t", "A", 'B","C') != VALUES.sign(TargetKind.TEST, "t", 'A","B', "C")
 
 
-def test_variable_signatures_of_a_request_are_by_name() -> None:
-    """Each variable of a request has one."""
+def test_variable_signatures_by_name() -> None:
+    """Each variable of a request has a signature."""
     found = VALUES.sign_all(REQUEST)
     assert list(found) == list(REQUEST.variables)
     assert found["LOCALE"] == VALUES.sign(**VARIABLE)
 
 
-def test_variable_signer_shows_no_key() -> None:
-    """No list of its fields holds the secret."""
+def test_variable_signer_hides_key() -> None:
+    """No list of its fields has the secret."""
     assert SECRET not in repr(vars(VALUES)) + repr(VALUES)

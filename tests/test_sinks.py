@@ -1,4 +1,4 @@
-"""No sink shows a value, however the API hides it between invisible characters and line breaks."""
+"""Hidden secret values in each sink."""
 
 from __future__ import annotations
 
@@ -283,8 +283,8 @@ def assert_unseen(value: str, made: Report) -> None:
 @pytest.mark.parametrize("place", PLACES)
 @settings(max_examples=12, deadline=None)
 @given(hidden(), st.booleans())
-def test_no_sink_shows_a_hidden_value(place: str, found: tuple[str, str], credential: bool) -> None:
-    """Wherever the API says it, in whatever characters it is hidden."""
+def test_sinks_hide_values(place: str, found: tuple[str, str], credential: bool) -> None:
+    """The value can be in any text of the API, between invisible characters."""
     value, text = found
     # What is in every report can't be told from the value.
     assume(len(seen(value)) >= 4 and seen(value) not in ORDINARY)
@@ -311,8 +311,8 @@ LONG = st.text("qxzjk789", min_size=12, max_size=30)
 
 @settings(max_examples=30, deadline=None)
 @given(LONG, st.data())
-def test_a_value_in_two_fields_is_not_put_together(value: str, data: st.DataObject) -> None:
-    """The summary shows a step's instruction and its output one behind the other."""
+def test_value_split_over_fields_is_hidden(value: str, data: st.DataObject) -> None:
+    """The summary shows the instruction of a step before its output."""
     assume(value not in ORDINARY)
     place = data.draw(st.integers(1, len(value) - 1))
     gap = data.draw(st.sampled_from(("", "\n", "\u200b")))
@@ -326,7 +326,8 @@ def test_a_value_in_two_fields_is_not_put_together(value: str, data: st.DataObje
 
 @settings(max_examples=40, deadline=None)
 @given(hidden())
-def test_a_list_of_folders_shows_no_hidden_credential(found: tuple[str, str]) -> None:
+def test_folder_list_hides_credentials(found: tuple[str, str]) -> None:
+    """Neither the list nor the error shows a credential that the API returns."""
     value, text = found
     test = {"id": "t-1", "name": text}
     listed = answer(200, [{"id": "f-1", "name": text, "tests": [test, {"id": text, "name": "x"}]}])
@@ -338,14 +339,15 @@ def test_a_list_of_folders_shows_no_hidden_credential(found: tuple[str, str]) ->
 
 
 @pytest.mark.parametrize("listed_id", ["abcd1234", "id-abcd1234", "ABCD1234_x"])
-def test_a_folder_whose_id_holds_a_credential_is_left_out(listed_id: str) -> None:
+def test_folder_id_with_credential_is_skipped(listed_id: str) -> None:
+    """A folder with a credential in its id is not listed."""
     page = answer(200, [{"id": listed_id, "name": "x"}, {"id": "f-1", "name": "y", "tests": []}])
     account = list_folders(Listing(page), Redactor(["abcd1234"]), lambda _: None)
     assert ([folder.id for folder in account.folders], account.skipped_count) == (["f-1"], 1)
 
 
-def test_the_judge_sees_a_value_that_is_not_hidden() -> None:
-    """In each place a text of the API reaches a reader, if nothing redacts it."""
+def test_check_finds_unredacted_value() -> None:
+    """Without redaction, the check finds the value in each sink."""
     for place, (act, make) in PLACES.items():
         # The others reach a reader only in part, or with escapes.
         if place not in {"no run", "id", "link", "escaped page"}:

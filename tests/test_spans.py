@@ -1,4 +1,4 @@
-"""Durations and shares of a plan: what is taken, and what is said of the rest."""
+"""Durations, sizes and shards as option values."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ runs = st.lists(st.builds(partial(RunRequest), st.just(TargetKind.TEST), st.text
         *(("1s", 1.0), ("24h", MAX_DURATION_SECONDS), ("86400s", MAX_DURATION_SECONDS), ("0h1s", 1.0), ("5M", 300.0)),
     ],
 )
-def test_a_duration_is_seconds(text: str, seconds: float) -> None:
-    """The interval of polls is written like any other duration."""
+def test_duration_is_seconds(text: str, seconds: float) -> None:
+    """The poll interval has the same format."""
     assert parsers.parse_duration(text) == parsers.parse_poll_interval(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["0s", "0h0m0s", "86401s", "24h1s", "25h", "999999h"])
-def test_a_duration_is_bounded(text: str) -> None:
+def test_duration_has_limits(text: str) -> None:
+    """A duration out of range is an input error."""
     with pytest.raises(InputError, match=f"^'{text}' is out of range: use 1s to 24h$"):
         parsers.parse_duration(text)
 
@@ -38,8 +39,8 @@ def test_a_duration_is_bounded(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "s", "+5", "1e3", "\u0663s", "9" * 5000, "::x", "ten", "10 mins ago", "10:00", "1h m", "p", "1,2,3s"]
 )
-def test_what_is_no_duration_is_told(text: str) -> None:
-    """One line says it, however long the text is."""
+def test_invalid_duration_is_refused(text: str) -> None:
+    """The error is one line for any text."""
     with pytest.raises(InputError, match="is not a duration: write a number and a unit, such as 90s, 30m") as refused:
         parsers.parse_duration(text)
     assert len(str(refused.value)) < 140
@@ -70,8 +71,8 @@ def test_what_is_no_duration_is_told(text: str) -> None:
         ("- 5", "'- 5' is negative: use 1s to 24h, such as 10m"),
     ],
 )
-def test_duration_in_another_form_has_its_cure(text: str, says: str) -> None:
-    """The answer is written with the user's own number, and can be copied."""
+def test_duration_error_suggests_syntax(text: str, says: str) -> None:
+    """The suggestion has the user's number and can be copied."""
     for parse in (parsers.parse_duration, parsers.parse_poll_interval):
         with pytest.raises(InputError) as refused:
             parse(text)
@@ -79,7 +80,8 @@ def test_duration_in_another_form_has_its_cure(text: str, says: str) -> None:
 
 
 @given(st.integers(0, 24), st.integers(0, 1440), st.integers(0, 86400))
-def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int) -> None:
+def test_duration_units_add_up(hours: int, minutes: int, seconds: int) -> None:
+    """Hours, minutes and seconds of a duration are added."""
     total = hours * 3600 + minutes * 60 + seconds
     text = f"{hours}h{minutes}m{seconds}s"
     if 1 <= total <= MAX_DURATION_SECONDS:
@@ -90,7 +92,8 @@ def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int
 
 
 @pytest.mark.parametrize("text", ["auto", "Auto", "AUTO"])
-def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
+def test_auto_interval_and_shard(text: str) -> None:
+    """The word auto leaves the interval and the shard to the program."""
     assert parsers.parse_poll_interval(text) is None
     assert parsers.parse_shard(text) == AUTO_SHARD
 
@@ -99,7 +102,8 @@ def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
     ("text", "shard"),
     [("2/5", Shard(2, 5)), ("1/1", Shard(1, 1)), ("5 / 5", Shard(5, 5)), ("1000/1000", Shard(1000, MAX_SHARDS))],
 )
-def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
+def test_shard_is_number_of_total(text: str, shard: Shard) -> None:
+    """A shard is a number and a total."""
     assert parsers.parse_shard(text) == shard
 
 
@@ -114,14 +118,16 @@ def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
         ("0/0", "^'0/0': the number of shards is out of range: use 1 to 1000$"),
     ],
 )
-def test_what_is_no_share_is_told(text: str, says: str) -> None:
+def test_invalid_shard_is_refused(text: str, says: str) -> None:
+    """The error states the reason in one short line."""
     with pytest.raises(InputError, match=says) as refused:
         parsers.parse_shard(text)
     assert len(str(refused.value)) < 140
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
-def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
+def test_any_text_is_value_or_input_error(text: str) -> None:
+    """No parser raises any other error."""
     for parse in (parsers.parse_duration, parsers.parse_poll_interval, parsers.parse_shard, parsers.parse_size):
         with suppress(InputError):
             parse(text)
@@ -129,8 +135,8 @@ def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
 
 @given(runs)
 @pytest.mark.parametrize("total", range(1, 13))
-def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[RunRequest]) -> None:
-    """Each run is in one share, shares differ by one run at most, and keep the plan's order."""
+def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> None:
+    """Shards are disjoint, differ by at most one run and keep the order of the plan."""
     places = [request._replace(name=str(place)) for place, request in enumerate(requests)]
     shares = [Shard(number, total).select(places)[0] for number in range(1, total + 1)]
     assert sorted((run for share in shares for run in share), key=lambda run: int(run.name)) == places
@@ -150,7 +156,8 @@ def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[Run
         (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
     ],
 )
-def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> None:
+def test_shard_note_is_one_sentence(shard: Shard, size: int, says: str) -> None:
+    """The note states the number of runs of the shard and of the plan."""
     assert shard.select([RunRequest(TargetKind.TEST, "a")] * size)[1] == says
 
 
@@ -158,12 +165,14 @@ def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> No
     ("text", "size"),
     [("1KB", 1000), ("500 kb", 500_000), ("30MB", 30_000_000), ("1GB", 10**9), ("100gb", 10**11), ("0001MB", 10**6)],
 )
-def test_a_size_is_bytes(text: str, size: int) -> None:
+def test_size_is_bytes(text: str, size: int) -> None:
+    """A size is a number of bytes."""
     assert parsers.parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "MB", "500B", "１MB", "9" * 10 + "KB", "1.5", "x" * 5000, "1 2MB"])
-def test_what_is_no_size_is_told(text: str) -> None:
+def test_invalid_size_is_refused(text: str) -> None:
+    """The error shows the syntax of a size."""
     with pytest.raises(InputError, match="is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"):
         parsers.parse_size(text)
 
@@ -183,22 +192,23 @@ def test_what_is_no_size_is_told(text: str) -> None:
         ("-1MB", "'-1MB' is negative: use 1KB to 100GB, such as 30MB"),
     ],
 )
-def test_size_in_another_form_has_its_cure(text: str, says: str) -> None:
-    """The answer can be copied."""
+def test_size_error_suggests_syntax(text: str, says: str) -> None:
+    """The suggestion can be copied."""
     with pytest.raises(InputError) as refused:
         parsers.parse_size(text)
     assert str(refused.value) == says
 
 
 @pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])
-def test_a_size_is_bounded(text: str) -> None:
+def test_size_has_limits(text: str) -> None:
+    """A size out of range is an input error."""
     with pytest.raises(InputError, match="is out of range: use 1KB to 100GB"):
         parsers.parse_size(text)
 
 
 @pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
-def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
-    """1.1 * 3600 is a little more than 3960 in binary."""
+def test_suggestion_of_fraction_is_exact(text: str, cure: str) -> None:
+    """The float 1.1 * 3600 is a little more than 3960."""
     with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
         parsers.parse_duration(text)
 
@@ -211,13 +221,13 @@ def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
         ("10m\n20m", "is not a duration"),
     ],
 )
-def test_quotes_and_lines_of_a_duration_are_understood(text: str, expected: str) -> None:
-    """Quotes are not a part of what was meant, and two durations are not added."""
+def test_duration_error_handles_quotes_and_lines(text: str, expected: str) -> None:
+    """Quotes are ignored, and two durations are not added."""
     with pytest.raises(InputError, match=expected):
         parsers.parse_duration(text)
 
 
-def test_quotes_around_a_size_are_understood() -> None:
-    """The cure is the size itself."""
+def test_size_error_handles_quotes() -> None:
+    """The suggestion is the size without quotes."""
     with pytest.raises(InputError, match=r"is not written as a size: write 30MB$"):
         parsers.parse_size('"30MB"')

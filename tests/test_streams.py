@@ -1,4 +1,4 @@
-"""Closed, full and stalled streams, and signals, with real processes."""
+"""Closed, full and stalled streams of real processes."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def has_started(folder: Path, name: str) -> bool:
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
-def test_closed_streams_leave_files_and_exit_code(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
-    """All files are whole, and no line of the log is in them."""
+def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
+    """All files are complete and have no line of the log."""
     process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed)
     out, err = process.communicate(timeout=ENDED)
     job = left_behind(tmp_path, process.returncode, out, err)
@@ -100,7 +100,8 @@ def test_closed_streams_leave_files_and_exit_code(closed: tuple[int, ...], sandb
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
-def test_closed_streams_and_bad_input_end_with_two(closed: tuple[int, ...], tmp_path: Path) -> None:
+def test_closed_streams_with_bad_input_exit_2(closed: tuple[int, ...], tmp_path: Path) -> None:
+    """Invalid input leads to exit code 2 if a stream is closed."""
     process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
     out, err = process.communicate(timeout=ENDED)
     assert process.returncode == 2
@@ -120,8 +121,8 @@ cli.main()
 """
 
 
-def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
-    """A message on standard error would go into the file."""
+def test_no_file_reuses_closed_descriptor(tmp_path: Path) -> None:
+    """Otherwise, a message to standard error would go into the file."""
     reader, writer = os.pipe()
     command = closing([sys.executable, "-c", NUMBERS, str(writer)], 0, 1, 2)
     subprocess.run(command, env=process_environ(), cwd=tmp_path, pass_fds=[writer], timeout=ENDED, check=True)
@@ -153,8 +154,8 @@ PRODUCTS = [
 
 @pytest.mark.parametrize("sink", ["disk", "reader", "closed"])
 @pytest.mark.parametrize("command", PRODUCTS)
-def test_a_product_that_is_lost_is_an_error(command: str, sink: str, product: tuple[Path, dict[str, str]]) -> None:
-    """The command prints one error line and ends with exit code 2."""
+def test_lost_command_output_is_error(command: str, sink: str, product: tuple[Path, dict[str, str]]) -> None:
+    """The command prints one error line and exits with code 2."""
     folder, environ = product
     reader, pipe = os.pipe()
     os.close(reader)
@@ -170,14 +171,16 @@ def test_a_product_that_is_lost_is_an_error(command: str, sink: str, product: tu
 
 
 @pytest.mark.parametrize(("argv", "code"), [("run", 0), ("wait results/results.json", 0), ("demo", 0), ("run --x", 2)])
-def test_a_log_on_a_full_disk_keeps_the_exit_code(argv: str, code: int, product: tuple[Path, dict[str, str]]) -> None:
+def test_log_on_full_disk_keeps_exit_code(argv: str, code: int, product: tuple[Path, dict[str, str]]) -> None:
+    """A full disk loses the log and does not change the exit code."""
     folder, environ = product
     with Path("/dev/full").open("w") as full:
         process = start(folder, *argv.split(), environ=environ, stdout=full.fileno(), stderr=full.fileno())
         assert ends(process) == code
 
 
-def test_a_product_waits_for_a_slow_reader(product: tuple[Path, dict[str, str]]) -> None:
+def test_command_output_waits_for_reader(product: tuple[Path, dict[str, str]]) -> None:
+    """The process waits until the reader has the whole output."""
     folder, environ = product
     with StalledPipe() as pipe:
         process = start(folder, "schema", environ=environ, stdout=pipe.writer)
@@ -188,10 +191,8 @@ def test_a_product_waits_for_a_slow_reader(product: tuple[Path, dict[str, str]])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_wait_for_a_product(
-    number: signal.Signals, code: int, product: tuple[Path, dict[str, str]]
-) -> None:
-    """A product that was not read whole never ends with exit code 0."""
+def test_signal_ends_wait_for_reader(number: signal.Signals, code: int, product: tuple[Path, dict[str, str]]) -> None:
+    """Incomplete output never has exit code 0."""
     folder, environ = product
     with StalledPipe() as pipe:
         process = start(folder, "schema", environ=environ, stdout=pipe.writer)
@@ -204,8 +205,8 @@ def test_a_signal_ends_the_wait_for_a_product(
     assert "Traceback" not in err
 
 
-def test_a_pipe_that_does_not_block_gets_everything(tmp_path: Path) -> None:
-    """Node gives its children non-blocking pipes, which take a part or nothing."""
+def test_nonblocking_pipe_gets_everything(tmp_path: Path) -> None:
+    """Node gives its children non-blocking pipes, which accept a part or nothing."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     ids = ",".join(f"test-with-a-name-of-its-own-{number}" for number in range(3000))
@@ -220,8 +221,8 @@ def test_a_pipe_that_does_not_block_gets_everything(tmp_path: Path) -> None:
     assert log.count(b"\ntest test-with-a-name-of-its-own-") == 3000
 
 
-def test_a_question_is_shown_before_the_answer(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Whoever types needs to read first, although a thread writes."""
+def test_prompt_is_shown_before_input(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The user must read the prompt first, although a thread writes it."""
     ours, theirs = pty.openpty()
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
     env = process_environ(**environ)
@@ -266,7 +267,7 @@ def test_a_question_is_shown_before_the_answer(sandbox: Sandbox, tmp_path: Path)
         ("--version", {}, 0),
     ],
 )
-def test_a_removed_working_directory_is_no_bug(
+def test_removed_working_directory_is_input_error(
     argv: str, environ: dict[str, str], code: int, product: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     """Only options that need the folder are input errors."""
@@ -289,10 +290,10 @@ def test_a_removed_working_directory_is_no_bug(
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_is_heard_while_the_reader_stalls(
+def test_signal_with_stalled_reader(
     number: signal.Signals, code: int, terminal: bool, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The record is whole, within the time that a signal leaves."""
+    """The record is complete within the time limit of a signal."""
     environ = environment(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
     with stalled(terminal=terminal) as writer:
         process = start(tmp_path, environ=environ, stdout=writer, stderr=writer)
@@ -327,7 +328,7 @@ class stalled:  # noqa: N801 - a context manager
             os.close(end)
 
 
-def test_the_timeout_holds_while_the_reader_stalls(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_timeout_with_stalled_reader(sandbox: Sandbox, tmp_path: Path) -> None:
     """The verdict is written at the deadline, and the job ends 10 s later."""
     environ = environment(tmp_path, sandbox.url, ["sandbox-stays"]) | {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
     with StalledPipe() as pipe:
@@ -341,8 +342,8 @@ def test_the_timeout_holds_while_the_reader_stalls(sandbox: Sandbox, tmp_path: P
 LABEL = "A test whose name is as long as the names of tests usually are when people write whole sentences"
 
 
-def test_2000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Only progress lines are left out. A line states their number."""
+def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Only progress lines are dropped, and a line states their number."""
     count = 2000
     ids = [f"t{number}" for number in range(count)]
     entries = "".join(f"  - {{ id: {name}, name: {LABEL} {name} }}\n" for name in ids)
@@ -370,8 +371,8 @@ def test_2000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_p
     assert lines.index(left_out[0]) < lines.index("::endgroup::") < lines.index(f"{count} of {count:,} runs started.")
 
 
-def test_a_slow_reader_gets_the_whole_log(tmp_path: Path) -> None:
-    """As long as it takes something, it is waited for."""
+def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:
+    """The process waits while the reader makes progress."""
     ids = ",".join(f"test-{number}" for number in range(2000))
     with StalledPipe() as pipe:
         process = start(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=pipe.writer)
@@ -394,8 +395,8 @@ cli.main()
 """
 
 
-def test_a_signal_shortens_the_wait_for_the_reader(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The verdict is decided by then, and stays."""
+def test_signal_shortens_wait_for_reader(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The verdict is decided by then and does not change."""
     with StalledPipe() as pipe:
         environ, command = environment(tmp_path, sandbox.url, ["a"]), [sys.executable, "-c", WAITING]
         process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer, command=command)
@@ -407,8 +408,8 @@ def test_a_signal_shortens_the_wait_for_the_reader(sandbox: Sandbox, tmp_path: P
         assert time.monotonic() - began < STOPPED
 
 
-def test_errors_are_shown_while_the_log_stalls(tmp_path: Path) -> None:
-    """Each stream has a thread of its own."""
+def test_errors_are_printed_while_log_stalls(tmp_path: Path) -> None:
+    """Each stream has its own thread."""
     with StalledPipe() as pipe:
         environ = {"GITHUB_ACTIONS": "true", "INPUT_CLIENT-ID": "some-client-id", "INPUT_TIMEOUT": "soon"}
         process = start(tmp_path, environ=environ, stdout=pipe.writer)
@@ -432,7 +433,8 @@ main()
 """
 
 
-def test_without_a_thread_the_log_is_written_directly(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_log_without_threads_is_direct(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Where no thread can start, the main thread writes the log."""
     command = [sys.executable, "-c", NO_THREADS]
     process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "b"]), command=command)
     out, err = process.communicate(timeout=ENDED)
@@ -440,8 +442,8 @@ def test_without_a_thread_the_log_is_written_directly(sandbox: Sandbox, tmp_path
     assert out.splitlines()[-2] == "2 of 2 runs started."
 
 
-def test_stream_starts_its_thread_with_its_first_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where threads are limited, standard error leaves its own to those that send, unless there is an error."""
+def test_stream_thread_starts_at_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where threads are limited, standard error needs none unless there is an error."""
     made: list[object] = []
     make = _thread.start_new_thread
 
@@ -484,8 +486,8 @@ def stalled_output() -> tuple[Pipe, OutputStream]:
     return pipe, output
 
 
-def test_only_progress_is_left_out_and_the_order_stays() -> None:
-    """A mask comes before each later line, however many were left out between."""
+def test_only_progress_lines_are_dropped() -> None:
+    """The order stays, so a mask precedes all later lines."""
     pipe, output = stalled_output()
     console = JobLog(cast("TextIO", output), GITHUB.log_formatter)
     for number in range(5000):
@@ -516,7 +518,7 @@ def test_only_progress_is_left_out_and_the_order_stays() -> None:
     ]
 
 
-def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_reader_gets_all_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not a stalled reader."""
     monkeypatch.setattr("autonoma_ci.streams._CAPACITY_WAIT_SECONDS", ENDED)
     monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY_SECONDS", ENDED)
@@ -533,8 +535,8 @@ def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) 
     assert texts[0].count("\n") == 20_000
 
 
-def test_lines_of_two_streams_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `2>&1` a mask comes before later lines of the other stream."""
+def test_two_streams_keep_line_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `2>&1`, a mask precedes later lines of the other stream."""
     # A thread that has no turn for a while has not stalled.
     monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", ENDED)
     with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
@@ -564,7 +566,8 @@ def _program(folder: Path, cli: str) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_during_the_imports_ends_the_program(number: signal.Signals, code: int, tmp_path: Path) -> None:
+def test_signal_during_imports_ends_process(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """A signal during the imports ends the process without a traceback."""
     _program(tmp_path, SLOW)
     with start(tmp_path, command=PROGRAM) as process:
         assert process.stdout
@@ -575,12 +578,14 @@ def test_a_signal_during_the_imports_ends_the_program(number: signal.Signals, co
     assert (process.returncode, err) == (code, "")
 
 
-def test_the_installed_command_is_the_same_program() -> None:
+def test_installed_command_is_main() -> None:
+    """The installed script calls the function of `__main__`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["scripts"] == {"autonoma-ci": f"{program.__name__}:{program.main.__name__}"}
 
 
-def test_python_m_is_the_same_program(tmp_path: Path) -> None:
+def test_python_m_runs_the_command(tmp_path: Path) -> None:
+    """`python -m autonoma_ci` runs the command."""
     process = start(tmp_path, "--version", command=PROGRAM)
     out, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (0, "")
@@ -593,7 +598,7 @@ def is_ready(process: subprocess.Popen[str]) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_at_any_moment_shows_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
+def test_signal_at_any_time_has_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
     """The process ends by the signal or with its work done."""
     for step in range(30):
         process = start(tmp_path, "schema", command=PROGRAM)
@@ -619,8 +624,8 @@ cli.main()
 @pytest.mark.parametrize(
     ("name", "code"), [("open_standard_streams", 70), ("run_command", 70), ("wait_until_written", 2)]
 )
-def test_an_error_at_any_place_never_ends_with_one(name: str, code: int, tmp_path: Path) -> None:
-    """Exit code 1 says that a run ended, and not as passed. A verdict that was decided stays."""
+def test_internal_error_never_exits_1(name: str, code: int, tmp_path: Path) -> None:
+    """Exit code 1 means that a run did not pass. A decided verdict does not change."""
     command = [sys.executable, "-c", FAILING, name]
     process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, command=command)
     _, err = process.communicate(timeout=ENDED)
@@ -629,7 +634,8 @@ def test_an_error_at_any_place_never_ends_with_one(name: str, code: int, tmp_pat
     assert "Traceback" not in err
 
 
-def test_an_error_during_the_imports_never_ends_with_one(tmp_path: Path) -> None:
+def test_import_error_never_exits_1(tmp_path: Path) -> None:
+    """An error during the imports has the exit code of an internal error."""
     _program(tmp_path, "raise MemoryError\n")
     with start(tmp_path, command=PROGRAM) as process:
         _, err = process.communicate(timeout=ENDED)
@@ -642,8 +648,8 @@ IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
 @pytest.mark.parametrize("command", [COMMAND, PROGRAM], ids=["run", "program"])
-def test_an_ignored_interrupt_stays_ignored(command: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
-    """The step goes on, and a request to terminate still ends it."""
+def test_ignored_sigint_stays_ignored(command: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """The step continues, and SIGTERM still ends it."""
     argv = ["--test-ids", "sandbox-stays", "--wait", "--results-dir", "results"]
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
     process = start(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
@@ -667,7 +673,8 @@ cli.main()
 """
 
 
-def test_a_signal_in_the_last_instructions_changes_nothing(tmp_path: Path) -> None:
+def test_signal_at_exit_changes_nothing(tmp_path: Path) -> None:
+    """A signal during the exit does not change the exit code."""
     process = start(tmp_path, "--version", command=[sys.executable, "-c", LAST])
     out, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (0, "")
@@ -708,7 +715,8 @@ cli.main()
 
 
 @pytest.mark.parametrize("command", [["schema"], ["run", "--results-dir", "r", "--dry-run"]])
-def test_signal_in_a_class_is_no_bug(command: list[str], tmp_path: Path) -> None:
+def test_signal_in_class_body_is_cancelled(command: list[str], tmp_path: Path) -> None:
+    """A signal during the creation of a class is reported as a cancellation."""
     process = start(tmp_path, *command, command=[sys.executable, "-c", WRAPPED])
     out, err = process.communicate(timeout=ENDED)
     assert process.returncode == 143, out + err
@@ -717,14 +725,15 @@ def test_signal_in_a_class_is_no_bug(command: list[str], tmp_path: Path) -> None
         assert json.loads((tmp_path / "r/results.json").read_bytes())["conclusion"] == "cancelled"
 
 
-def test_a_signal_while_an_error_is_told_shows_no_traceback(tmp_path: Path) -> None:
+def test_signal_during_error_has_no_traceback(tmp_path: Path) -> None:
+    """A signal during an error message is reported as a cancellation."""
     process = start(tmp_path, command=[sys.executable, "-c", HANDLED])
     _, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (143, "Cancelled before anything was started.\n")
 
 
-def test_a_reader_that_takes_too_long_is_left() -> None:
-    """It takes something all the time, but the job has to end."""
+def test_reader_over_time_limit_is_abandoned() -> None:
+    """The reader makes progress all the time, but the job has to end."""
     with StalledPipe() as pipe, os.fdopen(os.dup(pipe.writer), "w") as stream:
         output = OutputStream(stream)
         output.start(OutputStream(None))
@@ -736,8 +745,8 @@ def test_a_reader_that_takes_too_long_is_left() -> None:
         pipe.hand_over()
 
 
-def test_a_dry_run_that_is_lost_is_an_error(tmp_path: Path) -> None:
-    """The plan is what it is for."""
+def test_lost_dry_run_output_is_error(tmp_path: Path) -> None:
+    """The plan is the result of a dry run."""
     environ = {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"}
     with Path("/dev/full").open("wb") as full:
         process = start(tmp_path, "--dry-run", environ=environ, stdout=full.fileno())

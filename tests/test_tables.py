@@ -1,4 +1,4 @@
-"""The documents say what the tables of options and outputs say."""
+"""Documents and action.yml generated from the tables of options and outputs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ ACTION = yaml.safe_load((tables.ROOT / "action.yml").read_text("utf-8"))
 README = (tables.ROOT / "README.md").read_text("utf-8")
 
 
-def test_action_yml_is_made_from_the_tables() -> None:
+def test_action_yml_is_up_to_date() -> None:
+    """The file action.yml equals the generated text."""
     assert (tables.ROOT / "action.yml").read_text("utf-8") == tables.action()
 
 
-def test_the_readme_is_made_from_the_tables() -> None:
+def test_readme_tables_are_up_to_date() -> None:
+    """The tables of the README equal the generated text."""
     assert tables.with_blocks(README) == README
 
 
-def test_a_readme_without_markers_is_refused() -> None:
+def test_readme_without_markers_is_refused() -> None:
+    """A document without the markers of a table is an error."""
     with pytest.raises(ValueError, match="inputs:start"):
         tables.with_blocks("# nothing here")
 
 
-def test_the_action_has_every_option_as_an_input_without_a_default() -> None:
-    """A default in action.yml would always be given, and so win over the environment and the manifest."""
+def test_action_inputs_have_no_default() -> None:
+    """The runner would always pass a default, which would win over environment and manifest."""
     assert list(ACTION["inputs"]) == [*(option.name for option in OPTIONS), "args"]
     defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items() if "default" in declared}
     assert defaults == {
@@ -45,23 +48,27 @@ def test_the_action_has_every_option_as_an_input_without_a_default() -> None:
         assert option.default in ACTION["inputs"][option.name]["description"]
 
 
-def test_the_action_declares_exactly_the_outputs_that_are_written() -> None:
+def test_action_declares_written_outputs() -> None:
+    """The outputs of the action are those that a step writes."""
     assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(build_outputs(report()))
     assert all(declared["description"] for declared in ACTION["outputs"].values())
 
 
-def test_the_action_is_a_container_without_an_entry_point_of_its_own() -> None:
+def test_action_is_container_without_entrypoint() -> None:
+    """The action runs the entry point of the image."""
     assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile", "args": []}
     assert set(ACTION["branding"]) == {"icon", "color"}
 
 
-def test_the_help_of_the_command_line_has_every_option() -> None:
+def test_help_lists_every_option() -> None:
+    """The help has the flag and the default of each option."""
     text = " ".join(build_parser("run", "Start.", OPTIONS, io.StringIO()).format_help().split())
     for option in OPTIONS:
         assert f"{option.flag} " in text
         assert f"Default: {option.default}." in text or not option.default
 
 
-def test_every_option_is_a_field_of_the_settings() -> None:
+def test_settings_have_every_option() -> None:
+    """Each option has a field in the settings."""
     others = {"explicitly_set", "spellings", "blank_options", "unresolved_references", "unused_secrets", "warnings"}
     assert {option.settings_field for option in OPTIONS} == set(Settings._fields) - others

@@ -1,4 +1,4 @@
-"""The page about tested CI systems has a row for each system."""
+"""The documentation page about tested CI systems."""
 
 from __future__ import annotations
 
@@ -34,17 +34,19 @@ each = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.system)
 
 
 def test_each_system_has_one_row() -> None:
+    """Each CI system has one row."""
     assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in DETECTION_RULES)
 
 
 @each
 def test_row_names_a_proof(proof: Proof) -> None:
+    """Each row has test files or an example, and the files exist."""
     assert proof.tests or proof.documents == "example"
     assert all((ROOT / path).is_file() for path in proof.tests)
 
 
 @each
-def test_row_names_its_system_in_its_tests(proof: Proof) -> None:
+def test_row_tests_name_the_system(proof: Proof) -> None:
     """A test that never names the system proves nothing about it."""
     shared = {"tests/report/test_outputs_env_readers.py", "tests/report/junit.xsd"}
     local = {"ci", "cli"}
@@ -54,15 +56,15 @@ def test_row_names_its_system_in_its_tests(proof: Proof) -> None:
 
 
 @each
-def test_published_schema_is_really_checked(proof: Proof) -> None:
-    """The column says so exactly where the example is checked with the schema of its system."""
+def test_published_schema_is_checked(proof: Proof) -> None:
+    """The column is set exactly where the example is checked with the published schema."""
     example = OF_SYSTEM.get(proof.system, "")
     assert ("published schema" in proof.run) is (example in SCHEMAS.values())
 
 
 @each
 def test_ports_name_their_repository(proof: Proof) -> None:
-    """A port without an origin can't be compared again."""
+    """A port without an origin cannot be compared again."""
     texts = " ".join((ROOT / path).read_text("utf-8") for path in re.findall(r"`(tests/[\w/.-]+)`", proof.source))
     for repository in re.findall(r"\b[\w-]+/[\w-]+(?=[ ,)])", re.sub(r"`.*?`", "", proof.source)):
         assert repository in texts, repository

@@ -1,4 +1,4 @@
-"""Untrusted text is nothing but text, whatever it is and wherever it is written."""
+"""Escaping of untrusted text for each sink."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 @example("12 s: unfold:end:a fold:\u200bstart:b")
 @example("downtime:end:0a1b:start=1,finish=2")
 @example("##\u2060vso[task.complete]")
-def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
+def test_log_line_is_no_command(text: str) -> None:
+    """No text is a command of any CI system in a log line."""
     line = escape_log_line(text)
     assert commands(line) == []
     assert elsewhere(line) == []
@@ -50,19 +51,22 @@ def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_log_lines_stay_lines_when_others_follow(first: str, second: str) -> None:
+def test_two_log_lines_are_two_lines(first: str, second: str) -> None:
+    """Two log lines together are two lines without a command."""
     log = f"{escape_log_line(first)}\n{escape_log_line(second)}\n"
     assert commands(log) == []
     assert len(lines(log)) == 3
 
 
 @given(TEXTS, st.integers(1, 40))
-def test_one_line_has_at_most_as_many_characters_as_asked_for(text: str, limit: int) -> None:
+def test_line_length_has_limit(text: str, limit: int) -> None:
+    """Sanitized and truncated text is at most as long as the limit."""
     assert len(sanitize_line(text, limit)) <= limit
     assert len(truncate(text, limit)) <= limit
 
 
-def test_one_line_drops_what_is_not_seen_and_shows_what_was_a_control_character() -> None:
+def test_line_drops_invisible_characters() -> None:
+    """Invisible characters are removed, and control characters are replaced."""
     assert sanitize_line("a\u200bb\u202ec\n\nd\x00e\ud800f") == "abc d\ufffde\ufffdf"
     assert sanitize_line("x" * 5000) == "x" * 3999 + "…"
     assert sanitize_line("naïve 🚀 \u0639") == "naïve 🚀 \u0639"
@@ -81,7 +85,8 @@ def test_one_line_drops_what_is_not_seen_and_shows_what_was_a_control_character(
         *((escape_github_property, 500), (escape_markdown, 500), (markdown_code_span, 500)),
     ],
 )
-def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Callable[..., str], limit: int) -> None:
+def test_text_is_cut_to_sink_limit(write: Callable[..., str], limit: int) -> None:
+    """Each sink has a limit, which an argument can replace."""
     for most, text in ((limit, write("x" * limit)), (1000, write("x" * 1000, 1000))):
         assert text.strip("`") == "x" * most
     for most, text in ((limit, write("x" * (limit + 1))), (1000, write("x" * 1001, 1000))):
@@ -89,8 +94,8 @@ def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Ca
 
 
 @pytest.mark.parametrize("write", [escape_github_data, escape_azure])
-def test_many_lines_are_cut_to_the_limit_as_one_text(write: Callable[[str], str]) -> None:
-    """Also where each of them is short."""
+def test_multiline_text_has_one_limit(write: Callable[[str], str]) -> None:
+    """The limit applies to the whole text, even if each line is short."""
     text = "\n".join(["x" * 99] * 50)
     assert write(text).replace("%0A", "\n") == text[:3999] + "…"
 
@@ -98,7 +103,8 @@ def test_many_lines_are_cut_to_the_limit_as_one_text(write: Callable[[str], str]
 @pytest.mark.parametrize(
     "write", [sanitize_line, escape_log_line, escape_teamcity, escape_markdown, markdown_code_span]
 )
-def test_a_limit_may_be_larger_than_the_usual_one(write: Callable[..., str]) -> None:
+def test_limit_can_exceed_default(write: Callable[..., str]) -> None:
+    """An argument can raise the limit of a sink."""
     assert write("x" * 4500, 5000).strip("`") == "x" * 4500
 
 
@@ -106,14 +112,15 @@ def test_a_limit_may_be_larger_than_the_usual_one(write: Callable[..., str]) -> 
     "write",
     [sanitize_line, escape_log_line, escape_github_property, escape_teamcity, escape_markdown, markdown_code_span],
 )
-def test_what_is_far_beyond_the_limit_is_not_looked_at(write: Callable[..., str]) -> None:
+def test_text_beyond_limit_is_not_read(write: Callable[..., str]) -> None:
     """A text of gigabytes costs no more than a long line."""
     assert write("\n" * 40 + "x", 10).strip(" `") == "…"
     assert write("\n" * 39 + "x", 10).strip(" `") == "x"
 
 
 @pytest.mark.parametrize("write", [escape_github_data, escape_github_property, escape_azure])
-def test_the_limit_counts_what_is_put_in_to_break_commands(write: Callable[..., str]) -> None:
+def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
+    """Characters that break commands count towards the limit."""
     assert write("##[x", 4) == "#\u200b#…"
 
 
@@ -133,14 +140,14 @@ def test_the_limit_counts_what_is_put_in_to_break_commands(write: Callable[..., 
         (markdown_code_span, "\u200b \n", ""),
     ],
 )
-def test_what_is_special_in_a_place_is_escaped_and_nothing_else(
-    write: Callable[[str], str], text: str, written: str
-) -> None:
+def test_only_special_characters_are_escaped(write: Callable[[str], str], text: str, written: str) -> None:
+    """Each sink escapes its special characters and no others."""
     assert write(text) == written
 
 
 @given(TEXTS)
-def test_the_data_of_a_command_is_one_command_and_comes_back_as_text(text: str) -> None:
+def test_command_data_stays_in_command(text: str) -> None:
+    """The data of a command adds no command, also when the runner prints it."""
     found = commands(f"::error::{escape_github_data(text)}\n")
     assert [command.name for command in found] == ["error"]
     # What the runner prints of it, line by line, is not for acting upon either.
@@ -149,14 +156,16 @@ def test_the_data_of_a_command_is_one_command_and_comes_back_as_text(text: str) 
 
 
 @given(TEXTS, TEXTS)
-def test_a_property_of_a_command_sets_no_other_property_and_ends_no_head(title: str, text: str) -> None:
+def test_command_property_stays_in_property(title: str, text: str) -> None:
+    """A property adds no other property and does not end the command."""
     found = commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
     assert len(found) == 1
     assert set(found[0].properties) == {"title", "line"}
     assert found[0].properties["line"] == "3"
 
 
-def test_ordinary_text_passes_through_commands_unchanged() -> None:
+def test_ordinary_text_survives_commands() -> None:
+    """The runner reads ordinary text back unchanged."""
     text = "100% of a: b, c; d\nnext line"
     found = commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
     assert found[0].data == text
@@ -169,7 +178,8 @@ def test_ordinary_text_passes_through_commands_unchanged() -> None:
 @example(["@user #1 @_user"])
 @example(["# heading", "1. list", "- list", "    code"])
 @example(["&#124; &lt;img&gt;"])
-def test_markdown_never_adds_a_cell_or_a_line_or_markup(texts: list[str]) -> None:
+def test_markdown_adds_no_cell_or_markup(texts: list[str]) -> None:
+    """No text adds a table cell, a line or markup."""
     row = "| " + " | ".join(f"x{escape_markdown(text)}" for text in texts) + " |"
     assert len(row.splitlines()) == 1
     assert len(cells(row)) == len(texts)
@@ -178,28 +188,32 @@ def test_markdown_never_adds_a_cell_or_a_line_or_markup(texts: list[str]) -> Non
 
 
 @given(TEXTS)
-def test_markdown_at_the_beginning_of_a_line_is_a_paragraph(text: str) -> None:
+def test_markdown_at_line_start_is_paragraph(text: str) -> None:
+    """Text at the start of a line makes no heading, list or table."""
     plain_text(escape_markdown(text))
 
 
-def test_text_ahead_of_a_space_makes_no_link() -> None:
-    """A heading has a colon and a space behind a title."""
+def test_markdown_before_space_is_no_link() -> None:
+    """A heading has a colon and a space after a title."""
     assert plain_text(f"{escape_markdown('http')}: Starting") == "http: Starting"
     for linked in ("http://a.test", "https:", "see www.a.test"):
         with pytest.raises(ValueError, match="markup"):
             plain_text(linked)
 
 
-def test_markdown_at_the_beginning_of_a_line_is_no_block_of_code() -> None:
+def test_markdown_at_line_start_is_no_code() -> None:
+    """Leading spaces make no code block."""
     assert escape_markdown("\t   four\tspaces ") == "four spaces "
 
 
 @pytest.mark.parametrize("text", ["XX marks the spot", "\u3000two columns wide", "\u00a0bound to what follows"])
-def test_markdown_keeps_what_begins_a_line_and_is_no_common_space(text: str) -> None:
+def test_markdown_keeps_uncommon_spaces(text: str) -> None:
+    """Other characters at the start of a line are unchanged."""
     assert escape_markdown(text) == text
 
 
-def test_markdown_shows_the_text_that_it_was_given() -> None:
+def test_markdown_shows_original_text() -> None:
+    """The rendered Markdown shows the original text."""
     text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~~j~~ # k"
     assert plain_text(escape_markdown(text)).replace("\u200b", "") == text
 
@@ -213,8 +227,8 @@ REFERENCES = (
 
 
 @pytest.mark.parametrize("text", REFERENCES)
-def test_references_are_plain_text_in_markdown(text: str) -> None:
-    """GitHub and GitLab look for them after backslash escapes are gone."""
+def test_markdown_references_are_plain(text: str) -> None:
+    """GitHub and GitLab search for references after they remove backslash escapes."""
     with pytest.raises(ValueError, match=r"markup|mention"):
         plain_text(text)
     for whole in (text, f"see {text} now", f"fixes: {text}, {text}."):
@@ -224,12 +238,14 @@ def test_references_are_plain_text_in_markdown(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["50% of 1234 & more", "run cm8d9gt6v000c9fe5glmyi33u", "a [LOCALE 1/2]", "3 * 4", "10$"]
 )
-def test_markdown_adds_nothing_invisible_to_ordinary_text(text: str) -> None:
+def test_markdown_adds_nothing_to_plain_text(text: str) -> None:
+    """Ordinary text gets no invisible character."""
     assert "\u200b" not in escape_markdown(text)
 
 
 @pytest.mark.parametrize("text", ["a|b", "`code`", "<img>", "@user", "https://x.example", "# x", "&#124;", "&copy;"])
-def test_the_judge_of_markdown_finds_markup_when_nothing_is_escaped(text: str) -> None:
+def test_check_finds_unescaped_markdown(text: str) -> None:
+    """The check finds markup in text that is not escaped."""
     with pytest.raises(ValueError, match=r"markup|mention"):
         plain_text(text)
 
@@ -245,7 +261,8 @@ def test_the_judge_of_markdown_finds_markup_when_nothing_is_escaped(text: str) -
 @example("https://ev\u0131l.example/")
 @example("https://evil.example:99999/")
 @example("https://[::1/")
-def test_a_link_is_an_https_url_and_nothing_else(url: str) -> None:
+def test_safe_url_is_https(url: str) -> None:
+    """For any text, a safe URL is https or on this machine."""
     shown = safe_url(url)
     assert shown in {"", url}
     if shown:
@@ -266,7 +283,8 @@ def test_a_link_is_an_https_url_and_nothing_else(url: str) -> None:
         "http://[::1]:8787/run/a",
     ],
 )
-def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
+def test_safe_url_keeps_valid_links(url: str) -> None:
+    """Valid https links and links to this machine are unchanged."""
     assert safe_url(url) == url
 
 
@@ -279,13 +297,15 @@ def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
         "https://a$b.example/",
     ],
 )  # fmt: skip
-def test_what_is_not_a_safe_link_is_no_link(url: str) -> None:
+def test_unsafe_url_makes_no_link(url: str) -> None:
+    """An unsafe URL leaves only the label."""
     assert safe_url(url) == ""
     assert markdown_link("open", url) == "open"
 
 
 @given(TEXTS, URLS)
-def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> None:
+def test_markdown_link_is_one_cell(label: str, url: str) -> None:
+    """A link has one target and adds no table cell."""
     row = f"| {markdown_link('x' + label, url)} | end |"
     assert len(row.splitlines()) == 1
     cell, end = cells(row)
@@ -300,7 +320,8 @@ def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> No
         plain_text(cell)
 
 
-def test_the_target_of_a_markdown_link_holds_no_parentheses() -> None:
+def test_markdown_link_escapes_parentheses() -> None:
+    """Parentheses of a URL are percent-encoded."""
     assert markdown_link("a", "https://a.example/(b)") == "[a](https://a.example/%28b%29)"
 
 
@@ -312,5 +333,6 @@ def test_the_target_of_a_markdown_link_holds_no_parentheses() -> None:
         *((7199, "1 h 59 min"), (7200, "2 h"), (360_000, "100 h")),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+def test_duration_has_two_largest_units(seconds: float, text: str) -> None:
+    """A duration is printed in its two largest units."""
     assert format_duration(seconds) == text

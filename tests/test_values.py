@@ -1,4 +1,4 @@
-"""What the text of one option means, and what is said of a text that means nothing."""
+"""Parsing of option values and errors about invalid values."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ def problems(parse: Callable[[str], object], text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "yes", "on", "1", "True"])
-def test_words_for_yes(text: str) -> None:
-    """A yes-or-no option takes the words that people write for yes."""
+def test_boolean_accepts_true_words(text: str) -> None:
+    """A boolean option accepts the usual words for yes."""
     assert parsers.parse_bool(text) is True
 
 
 @pytest.mark.parametrize("text", ["false", "FALSE", "no", "off", "0"])
-def test_words_for_no(text: str) -> None:
-    """A yes-or-no option takes the words that people write for no."""
+def test_boolean_accepts_false_words(text: str) -> None:
+    """A boolean option accepts the usual words for no."""
     assert parsers.parse_bool(text) is False
 
 
 @pytest.mark.parametrize("text", ["maybe", "2", "", "tru", "ja", "0x1", "true\nfalse"])
-def test_other_words_are_neither(text: str) -> None:
-    """Anything else is an error, rather than a no that nobody meant."""
+def test_boolean_refuses_other_words(text: str) -> None:
+    """Any other word is an error and not a silent no."""
     assert problems(parsers.parse_bool, text)[0].endswith("': use true or false")
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "1e1", "", "eight", "٣", "1_0", "+8", "9" * 5000, "0x8"])
-def test_numbers_have_bounds(text: str) -> None:
-    """What is not a whole number within its bounds is an error that names the bounds, and is not long."""
+def test_number_out_of_range_is_refused(text: str) -> None:
+    """The short error names both limits."""
     (problem,) = problems(lambda t: parsers.parse_int(1, 64, t), text)
     assert problem.endswith("': use a whole number from 1 to 64")
     assert len(problem) < 100
 
 
-def test_numbers_at_their_bounds() -> None:
-    """Both bounds are within; leading zeros mean nothing."""
+def test_number_at_limit_is_accepted() -> None:
+    """Both limits are included, and leading zeros are ignored."""
     assert [parsers.parse_int(1, 64, text) for text in ("1", "64", "008")] == [1, 64, 8]
 
 
-def test_a_credential_is_a_secret() -> None:
-    """A credential is printable ASCII, and hidden from then on."""
+def test_credential_is_secret() -> None:
+    """A credential is printable ASCII and hidden after parsing."""
     secret = parsers.parse_secret("Az09~!$%^&*()\"'=+/")
     assert secret.reveal() == "Az09~!$%^&*()\"'=+/"
     assert "Az09" not in f"{secret} {secret!r}"
@@ -75,8 +75,8 @@ def test_a_credential_is_a_secret() -> None:
         ("topsecret\u00a0", "a character that is not ASCII"),
     ],
 )
-def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
-    """The error says what kind of character is wrong, and nothing of the text."""
+def test_invalid_credential_is_not_repeated(text: str, what: str) -> None:
+    """The error names the kind of the invalid character and nothing of the text."""
     (problem,) = problems(parsers.parse_secret, text)
     assert what in problem
     assert "top" not in problem
@@ -104,7 +104,7 @@ def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
     ],
 )
 def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
-    """The value is everything after the first `=`, without white space around it."""
+    """The value is the text after the first `=`, without white space around it."""
     assert parsers.parse_variables(text) == expected
 
 
@@ -123,21 +123,21 @@ def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
         ("{}", {}),
     ],
 )
-def test_variables_as_a_mapping(text: str, expected: dict[str, str]) -> None:
-    """A YAML or JSON mapping says the same, and its scalars stay text as written."""
+def test_variables_as_mapping(text: str, expected: dict[str, str]) -> None:
+    """A YAML or JSON mapping is equivalent, and its scalars stay text as written."""
     assert parsers.parse_variables(text) == expected
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5), st.booleans())
-def test_variables_in_json_come_back_unchanged(mapping: dict[str, str], ascii_only: bool) -> None:
-    """Whatever text a JSON writer escapes, in halves or not, is the text that the API gets."""
+def test_variables_in_json_round_trip(mapping: dict[str, str], ascii_only: bool) -> None:
+    """Any text that a JSON writer escapes is sent to the API unchanged."""
     text = json.dumps(mapping, ensure_ascii=ascii_only)
     assert parsers.parse_variables(text) == mapping
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5))
-def test_variables_in_lines_come_back_unchanged(mapping: dict[str, str]) -> None:
-    """Any text without a line break can stand after `NAME=`; only white space around it is lost."""
+def test_variables_in_lines_round_trip(mapping: dict[str, str]) -> None:
+    """Any text without a line break is unchanged except for white space around it."""
     mapping = {
         name: value.replace("\n", "").replace("\r", "").strip(parsers.ASCII_WHITESPACE)
         for name, value in mapping.items()
@@ -170,8 +170,8 @@ NOT_A_VARIABLE = "is not NAME=value: give other names and values of several line
         ("A=sentinel\udcff", ["'A': the value is not valid UTF-8"]),
     ],
 )
-def test_bad_variables_are_told_without_their_values(text: str, expected: list[str]) -> None:
-    """Each mistake has its line or its name, all are told at once, and no value is repeated."""
+def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
+    """One error lists all mistakes with line or name, and no value."""
     assert problems(parsers.parse_variables, text) == expected
 
 
@@ -182,8 +182,8 @@ def test_bad_variables_are_told_without_their_values(text: str, expected: list[s
         "sentinel\u200b=", "sentinel" * 17 + "=", "-----BEGIN sentinel=",
     ],
 )  # fmt: skip
-def test_line_without_a_plain_name_is_never_repeated(line: str) -> None:
-    """It can be a part of a value of several lines, that of a secret too."""
+def test_line_without_name_is_not_repeated(line: str) -> None:
+    """It can be one line of a secret with several lines."""
     assert problems(parsers.parse_variables, f"A=1\n{line}\n{line}") == [
         f"line {place} {NOT_A_VARIABLE}" for place in (2, 3)
     ]
@@ -192,8 +192,8 @@ def test_line_without_a_plain_name_is_never_repeated(line: str) -> None:
 @pytest.mark.parametrize(
     ("width", "size"), [(60, 46), (60, 113), (64, 49), (64, 80), (64, 113), (72, 55), (76, 58), (76, 113)]
 )
-def test_base64_of_several_lines_is_no_variable(width: int, size: int) -> None:
-    """Its last line can end with `=`, so that it looks like a name and an empty value."""
+def test_multiline_base64_is_no_variable(width: int, size: int) -> None:
+    """Its last line can end with `=`, like a name with an empty value."""
     text = base64.b64encode(bytes(number * 7 % 251 for number in range(size))).decode()
     lines = [text[place : place + width] for place in range(0, len(text), width)]
     assert (len(lines) > 1, lines[-1][-1]) == (True, "=")
@@ -207,8 +207,8 @@ SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a 
 
 
 @pytest.mark.parametrize("line", ["sentinel words=x", "exported sentinel = x", "sentinel\u00a0b=x", "a sentinel c=1"])
-def test_name_with_white_space_is_refused(line: str) -> None:
-    """The name can be a part of a secret, so it is not repeated."""
+def test_variable_name_with_space_is_refused(line: str) -> None:
+    """The name can be part of a secret, so it is not repeated."""
     assert problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
 
 
@@ -226,8 +226,8 @@ def test_name_with_white_space_is_refused(line: str) -> None:
         ("URL=https://$(sentinel.host)/x", "has an unresolved $(…) in its value"),
     ],
 )
-def test_doubtful_variable_has_a_warning(line: str, says: str) -> None:
-    """It names the variable and the mapping form, and never the value, which is sent as written."""
+def test_doubtful_variable_has_warning(line: str, says: str) -> None:
+    """The warning names the variable and the mapping form, and the value is sent as written."""
     warnings: list[str] = []
     found = parsers.parse_variables(line, warnings.append)
     assert found == {"URL": line.partition("=")[2].strip()}
@@ -239,14 +239,14 @@ def test_doubtful_variable_has_a_warning(line: str, says: str) -> None:
 
 @pytest.mark.parametrize("line", ["URL=x#y", "URL=#x", "URL='", 'URL="a', "exported=1", "URL=$HOME", "URL=(x)"])
 def test_ordinary_variable_has_no_warning(line: str) -> None:
-    """Only what is likely a mistake is warned about."""
+    """Only likely mistakes have a warning."""
     warnings: list[str] = []
     parsers.parse_variables(line, warnings.append)
     assert warnings == []
 
 
-def test_unresolved_value_in_mapping_has_a_warning() -> None:
-    """In a mapping, quotes and `#` have YAML's meaning, but `$(NAME)` is as unresolved as in a line."""
+def test_unresolved_value_in_mapping_has_warning() -> None:
+    """A mapping has YAML quotes and comments, but `$(NAME)` is unresolved there too."""
     warnings: list[str] = []
     text = 'A: $(sentinel)\nB: "quoted"\nC: x # comment'
     assert parsers.parse_variables(text, warnings.append) == {"A": "$(sentinel)", "B": "quoted", "C": "x"}
@@ -256,29 +256,29 @@ def test_unresolved_value_in_mapping_has_a_warning() -> None:
 
 
 @pytest.mark.parametrize("text", ["ture", "fail", ""])
-def test_choice_says_what_is_allowed(text: str) -> None:
-    """The answer names the words there are."""
+def test_choice_error_lists_allowed_words(text: str) -> None:
+    """The error lists the allowed words."""
     assert problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
 
 
-def test_empty_values_behind_a_long_one_are_variables() -> None:
-    """A name in another form than the end of base64 is no part of the value on the line before."""
+def test_empty_values_after_long_one_are_variables() -> None:
+    """A name in another form than the end of base64 is a separate variable."""
     text = "\n".join([f"HASH={'0a' * 32}", "PASSWORD=", f"TOKEN={'x' * 20}", "KEY=", f"ID={'y' * 63}", "KEY2="])
     assert list(parsers.parse_variables(text)) == ["HASH", "PASSWORD", "TOKEN", "KEY", "ID", "KEY2"]
 
 
 @pytest.mark.parametrize("name", ["API_KEY", "API_URL", "user_id", "KEY", "ABCDEFG"])
 @pytest.mark.parametrize("value", ["0a" * 32, "A" * 63 + "z"], ids=["hash", "base64"])
-def test_empty_variable_is_no_end_of_base64(name: str, value: str) -> None:
-    """A secret that is not available is empty, and its line can be as long as the end of base64."""
+def test_empty_variable_is_no_base64_end(name: str, value: str) -> None:
+    """An unavailable secret is empty, and its line can be as long as the end of base64."""
     assert parsers.parse_variables(f"DIGEST={value}\n{name}=") == {"DIGEST": value, name: ""}
 
 
 @pytest.mark.parametrize(
     "text", ["A: !!str sentinel", "A: *sentinel", 'A: "sentinel', "{A: sentinel", "A: x\n\tsentinel"]
 )
-def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
-    """What the YAML parser has to say does not repeat what stands in the mapping."""
+def test_broken_mapping_is_not_repeated(text: str) -> None:
+    """The message of the YAML parser does not repeat the mapping."""
     assert "sentinel" not in "".join(problems(parsers.parse_variables, text))
 
 
@@ -294,8 +294,8 @@ def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
         "HTTPS://autonoma.app/api",
     ],
 )
-def test_urls_of_the_api(text: str) -> None:
-    """Https to any host and http to this machine are taken; the slash at the end makes no difference."""
+def test_api_url_is_accepted(text: str) -> None:
+    """Https to any host and http to this machine are valid, and a trailing slash is ignored."""
     assert parsers.parse_api_base_url(text) == text
     assert parsers.parse_api_base_url(text + "/") == text
 
@@ -323,8 +323,8 @@ def test_urls_of_the_api(text: str) -> None:
         ("https://äutonoma.app", "is not a base URL"),
     ],
 )
-def test_other_urls_are_refused(text: str, what: str) -> None:
-    """Credentials go over https, or stay on this machine."""
+def test_other_api_urls_are_refused(text: str, what: str) -> None:
+    """Credentials go over https or stay on this machine."""
     assert what in problems(parsers.parse_api_base_url, text)[0]
 
 
@@ -339,45 +339,45 @@ def test_other_urls_are_refused(text: str, what: str) -> None:
         "https://autonoma.app/api#sentinel",
     ],
 )
-def test_credentials_in_a_url_are_not_repeated(text: str) -> None:
-    """A URL with credentials in it is refused without showing them."""
+def test_api_url_error_hides_credentials(text: str) -> None:
+    """A URL with credentials is refused without showing them."""
     assert "sentinel" not in problems(parsers.parse_api_base_url, text)[0]
 
 
 @pytest.mark.parametrize("text", ["nightly", "my nightly", "a/b:ci_1-a", "x" * 10])
-def test_sources(text: str) -> None:
+def test_source_is_accepted(text: str) -> None:
     """A source is a short plain word or path."""
     assert parsers.parse_source(text) == text
 
 
 @pytest.mark.parametrize("text", ["x" * 11, "github-actions", "ä", "a\nb", "<b>", "a;b", ""])
-def test_bad_sources(text: str) -> None:
-    """What would need escaping somewhere is not a source."""
+def test_invalid_source_is_refused(text: str) -> None:
+    """A text that would need escapes is no source."""
     assert problems(parsers.parse_source, text)
 
 
-def test_words_are_told_once_each() -> None:
-    """A list of names takes commas and lines, keeps the order, and forgets repetitions."""
+def test_word_list_drops_duplicates() -> None:
+    """A list of names has commas or lines, and keeps its order."""
     assert parsers.parse_list(" smoke, checkout\nsmoke,,\n sign in ") == ("smoke", "checkout", "sign in")
 
 
-def test_titles_are_one_short_line() -> None:
-    """A title can't break out of its line, and can't be longer than a heading should be."""
+def test_title_is_one_short_line() -> None:
+    """A title cannot break out of its line or be longer than a heading."""
     assert parsers.parse_title(" A\ntitle ") == "A title"
     assert len(parsers.parse_title("x" * 1000)) <= 100
     assert parsers.parse_title("x" * 100) == "x" * 100
 
 
-def test_titles_that_differ_behind_the_cut_stay_two() -> None:
-    """A title is a part of what tells two steps apart."""
+def test_long_titles_stay_distinct() -> None:
+    """The title is part of a step's identity."""
     one, other = (parsers.parse_title("x" * 200 + end) for end in "ab")
     assert one != other
     assert one.startswith("x" * 80)
 
 
 @given(st.text())
-def test_any_text_is_a_value_or_a_problem(text: str) -> None:
-    """No parser of an option fails in any other way than by telling a problem."""
+def test_any_text_is_value_or_error(text: str) -> None:
+    """No parser of an option raises any other error."""
     from autonoma_ci.config.options import OPTIONS
 
     for option in OPTIONS:
@@ -394,7 +394,7 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
         ("NAME\u00a0=x", "line 1 has white space in the name before '='"),
     ],
 )
-def test_unseen_characters_of_a_name_are_told(line: str, expected: str) -> None:
-    """Such a line looks right in an editor."""
+def test_invisible_characters_in_name_are_named(line: str, expected: str) -> None:
+    """Such a line looks correct in an editor."""
     with pytest.raises(InputError, match=expected):
         parsers.parse_variables(line)

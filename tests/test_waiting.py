@@ -1,4 +1,4 @@
-"""Whole jobs that wait, on real sockets: each bad case has its end, and `wait` takes up what was left."""
+"""Job steps that wait for their runs, and the command `wait`."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ RUNNING, PASSED = says("running"), says("passed")
         ([RUNNING], "timed-out", "timeout", 6),
     ],
 )
-def test_each_bad_case_ends_in_a_state_and_an_exit_code(
+def test_bad_responses_have_state_and_exit_code(
     acts: list[Act], state: str, reason: str, code: int, tmp_path: Path
 ) -> None:
+    """Each kind of bad poll response ends in a defined state and exit code."""
     with FaultServer(polled(*acts)) as server:
         # These come to their end at the deadline, or could.
         more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
@@ -90,7 +91,8 @@ def test_each_bad_case_ends_in_a_state_and_an_exit_code(
     assert job.record["runs"][0]["run_id"] in job.summary.replace("\\", "")
 
 
-def test_a_wait_tells_of_failures_with_their_step_everywhere(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Log, summary and junit.xml have the failed step and the flaky run."""
     more = {**WAIT, "INPUT_RETRIES": "1"}
     job = run_job(tmp_path, sandbox.url, ["sandbox-fails", "sandbox-flaky", "plain"], more=more)
     assert (job.code, job.outputs["conclusion"]) == (1, "failed")
@@ -107,7 +109,8 @@ def test_a_wait_tells_of_failures_with_their_step_everywhere(sandbox: Sandbox, t
     assert (flaky["flaky"], flaky["attempts"], len(flaky["previous_attempts"])) == (True, 2, 1)
 
 
-def test_folders_and_tags_are_waited_for_too(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_covers_folders_and_tags(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Folders and tags are started and polled like tests."""
     more = {**WAIT, "INPUT_FOLDER-IDS": "f, sandbox-fails", "INPUT_TAG-IDS": "Nightly=t", "INPUT_RUN-ON-LATEST": "true"}
     job = run_job(tmp_path, sandbox.url, ["a"], more=more)
     assert [(run["kind"], run["state"]) for run in job.record["runs"]] == [
@@ -118,7 +121,8 @@ def test_folders_and_tags_are_waited_for_too(sandbox: Sandbox, tmp_path: Path) -
     assert bodies["/api/tag/t/run"] == {"run_on_latest": True}
 
 
-def test_an_empty_shard_passes_and_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_empty_shard_passes_with_note(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A shard without runs has the conclusion skipped and sends no start request."""
     job = run_job(tmp_path, sandbox.url, ["a", "b"], more={**WAIT, "INPUT_SHARD": "3/3"})
     assert (job.code, job.outputs["conclusion"], job.outputs["total"]) == (0, "skipped", "0")
     assert "Shard 3/3 has no runs" in job.log
@@ -126,7 +130,8 @@ def test_an_empty_shard_passes_and_says_so(sandbox: Sandbox, tmp_path: Path) -> 
     assert not [received for received in sandbox.received if received.method == "POST"]
 
 
-def test_the_shards_of_one_plan_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_shards_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """All shards together start each run once."""
     ids = [f"t{n}" for n in range(7)]
     for number in (1, 2, 3):
         assert run_job(tmp_path, sandbox.url, ids, more={"INPUT_SHARD": f"{number}/3"}).code == 0
@@ -144,7 +149,8 @@ def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None =
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 
-def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The command in log and summary resumes waiting for the runs."""
     job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"])
     assert (job.code, job.states) == (0, {"a": "started", "sandbox-fails": "started"})
     assert "autonoma-ci wait results/results.json" in job.log
@@ -157,8 +163,8 @@ def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sand
     assert "no effect" not in later.log
 
 
-def test_what_had_passed_is_confirmed_and_nothing_else_asked(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The API has to call the run passed now. What was not started is not asked for."""
+def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Passed runs are confirmed by a poll, and runs that were not started are not polled."""
     build = {"GITHUB_RUN_ID": "17"}
     run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], more=WAIT | build)
     asked = len(sandbox.received)
@@ -168,7 +174,8 @@ def test_what_had_passed_is_confirmed_and_nothing_else_asked(sandbox: Sandbox, t
     assert (later.code, later.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
 
 
-def test_what_timed_out_is_asked_for_again(tmp_path: Path) -> None:
+def test_wait_polls_timed_out_runs(tmp_path: Path) -> None:
+    """The command `wait` polls runs that timed out in an earlier step."""
     with FaultServer(polled(RUNNING)) as server:
         job = run_job(tmp_path, server.url, ["a"], more=WAIT | {"INPUT_TIMEOUT": "1s"})
         assert job.code == 6
@@ -179,7 +186,8 @@ def test_what_timed_out_is_asked_for_again(tmp_path: Path) -> None:
         assert server.posts == {}
 
 
-def test_what_a_killed_step_did_not_tell_may_have_started(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Runs without an id in the record of a killed step are unknown."""
     run_job(tmp_path, sandbox.url, ["a", "b", "c"], more=WAIT)
     path = tmp_path / "results" / "results.json"
     record = json.loads(path.read_text("utf-8"))
@@ -194,7 +202,8 @@ def test_what_a_killed_step_did_not_tell_may_have_started(sandbox: Sandbox, tmp_
 
 
 @pytest.mark.parametrize("content", ["", "{}", "no json", '{"version": 1}'])
-def test_a_file_that_is_no_record_is_refused_and_stays_as_it_is(content: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_refuses_invalid_record(content: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The command `wait` keeps the file and sends no request."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text(content, "utf-8")
     out, err = io.StringIO(), io.StringIO()
@@ -206,7 +215,8 @@ def test_a_file_that_is_no_record_is_refused_and_stays_as_it_is(content: str, sa
     assert sandbox.received == []
 
 
-def test_without_credentials_a_record_is_not_lost(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_without_credentials_keeps_record(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The command `wait` without credentials does not change the record."""
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
     out, err = io.StringIO(), io.StringIO()
@@ -217,9 +227,10 @@ def test_without_credentials_a_record_is_not_lost(sandbox: Sandbox, tmp_path: Pa
 
 
 @pytest.mark.parametrize("system", [{}, {"GITHUB_ACTIONS": ""}])
-def test_a_signal_before_anything_was_asked_does_not_cost_the_record(
+def test_signal_before_first_poll_keeps_record(
     system: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A signal before the first poll does not change the record."""
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
 
@@ -233,8 +244,8 @@ def test_a_signal_before_anything_was_asked_does_not_cost_the_record(
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
 
-def test_a_record_can_not_send_the_credentials_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:
-    """What is asked, and where, comes from the step's own settings alone."""
+def test_wait_ignores_urls_of_record(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Only the settings of the step decide what is requested and where."""
     run_job(tmp_path, sandbox.url, ["a"])
     path = tmp_path / "results" / "results.json"
     record = json.loads(path.read_text("utf-8"))
@@ -253,7 +264,8 @@ def attempt(number: int, build: str = "17") -> dict[str, str]:
     return {"GITHUB_RUN_ID": build, "GITHUB_RUN_ATTEMPT": str(number), "GITHUB_SHA": "c" * 40, **WAIT}
 
 
-def test_only_what_had_not_passed_is_started_again(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The next build attempt reuses passed runs and starts the others."""
     ids = ["a", "sandbox-flaky", "b"]
     assert run_job(tmp_path, sandbox.url, ids, more=attempt(1)).code == 1
     job = run_job(tmp_path, sandbox.url, ids, more=attempt(2))
@@ -264,8 +276,8 @@ def test_only_what_had_not_passed_is_started_again(sandbox: Sandbox, tmp_path: P
     assert "passed in an earlier attempt" in job.summary
 
 
-def test_a_build_whose_runs_had_all_passed_starts_all_again(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The job was red for another reason, and a step that runs nothing proves nothing."""
+def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A step that starts no run proves nothing."""
     for number in (1, 2):
         assert run_job(tmp_path, sandbox.url, ["a", "b"], more=attempt(number)).outputs["conclusion"] == "passed"
     assert [sandbox.count_starts(name) for name in "ab"] == [2, 2]
@@ -282,14 +294,16 @@ def test_a_build_whose_runs_had_all_passed_starts_all_again(sandbox: Sandbox, tm
     ],
     ids=["another build", "the same attempt", "another commit", "no build", "another plan"],
 )
-def test_another_build_commit_or_plan_starts_all(more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """A record of another build, commit or plan is not reused."""
     ids = ["a", "sandbox-flaky"]
     run_job(tmp_path, sandbox.url, ids, more=attempt(1))
     run_job(tmp_path, sandbox.url, ids, more=more)
     assert [sandbox.count_starts(name) for name in ids] == [2, 2]
 
 
-def test_a_record_that_can_not_be_read_starts_all_with_a_warning(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unreadable_record_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An unreadable record of the earlier attempt is a warning."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")
     job = run_job(tmp_path, sandbox.url, ["a"], more=attempt(2))
@@ -300,13 +314,15 @@ def test_a_record_that_can_not_be_read_starts_all_with_a_warning(sandbox: Sandbo
 # A page that must be up first
 
 
-def test_nothing_is_started_before_the_page_is_up(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_starts_wait_for_url(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Runs start after the page of `wait-for-url` responds."""
     with FaultServer(answer(200), {"x": []}) as page:
         job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c"})
     assert (job.code, sandbox.count_starts("a")) == (0, 1)
 
 
-def test_a_page_that_does_not_come_up_ends_the_step_and_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unavailable_url_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A page that stays unavailable ends the step without a start request."""
     with FaultServer(answer(503)) as page:
         more = {"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c?token=t0p", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
         job = run_job(tmp_path, sandbox.url, ["a", "b"], more=more)
