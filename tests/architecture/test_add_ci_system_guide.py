@@ -104,7 +104,8 @@ def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: S
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_one_file_and_three_rows_are_all_that_was_touched(project: Path) -> None:
+def test_change_is_one_file_and_three_rows(project: Path) -> None:
+    """Git shows one new file and one added row in each of three files."""
     assert set(git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
         *("?? autonoma_ci/ci/systems/quarry.py", " M autonoma_ci/ci/detection.py", " M tests/ci/environments.py"),
         " M docs/tested-ci-systems.md",
@@ -117,7 +118,8 @@ def test_one_file_and_three_rows_are_all_that_was_touched(project: Path) -> None
     ]
 
 
-def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(project: Path, tmp_path: Path) -> None:
+def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> None:
+    """A job of the new system has its build context, log groups, outputs and summary."""
     with Sandbox(pace=0) as sandbox:
         code, log = step(project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"})
         assert code == 0, log
@@ -141,7 +143,8 @@ def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(pro
     assert "pull request 7, branch feature/cart" in page
 
 
-def test_its_parallel_jobs_share_the_plan(project: Path, tmp_path: Path) -> None:
+def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
+    """The parallel index of the new system selects the shard."""
     with Sandbox(pace=0) as sandbox:
         given = {"AUTONOMA_TEST_IDS": "one, two", "AUTONOMA_SHARD": "auto", "QUARRY_JOB": "2", "QUARRY_JOBS": "2"}
         code, log = step(project, tmp_path, sandbox.url, given)
@@ -149,14 +152,16 @@ def test_its_parallel_jobs_share_the_plan(project: Path, tmp_path: Path) -> None
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (0, 1)
 
 
-def test_a_manifest_can_not_name_its_credentials(project: Path, tmp_path: Path) -> None:
+def test_manifest_cannot_name_credentials(project: Path, tmp_path: Path) -> None:
+    """A manifest cannot interpolate a credential variable of the new system."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${QUARRY_TOKEN}'}}]", "utf-8")
     code, log = step(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
     assert code == 2
     assert "holds a credential" in log
 
 
-def test_the_projects_own_tests_and_linters_take_the_new_rows(project: Path) -> None:
+def test_tests_and_linters_accept_new_rows(project: Path) -> None:
+    """The tests cover the new system, and all linters pass."""
     tests = run(project, sys.executable, "-m", "pytest", "-v", "-m", "not linters", *TESTS)
     assert tests.returncode == 0, tests.stdout[-4000:]
     about_it = [line for line in tests.stdout.splitlines() if "quarry" in line]

@@ -1,4 +1,4 @@
-"""Values that several modules pass on can't be changed."""
+"""Immutability of the values that packages pass on."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ def classes_of(path: Path) -> list[type]:
 
 @pytest.mark.parametrize("name", ["models", "identity", "api/models"])
 def test_models_are_frozen(name: str) -> None:
+    """The models cannot be changed."""
     values = classes_of(PACKAGE / f"{name}.py")
     assert values
     assert all(issubclass(value, tuple | Enum) for value in values)
 
 
-def test_settings_plan_and_schemas_are_frozen() -> None:
+def test_settings_plan_schemas_are_frozen() -> None:
+    """Settings, plan and schemas cannot be changed."""
     assert issubclass(Settings, tuple)
     assert issubclass(Plan, tuple)
     models = [each for path in MODULES for each in classes_of(path) if issubclass(each, BaseModel)]

@@ -1,4 +1,4 @@
-"""Libraries and process-wide state are used in few, named modules. The layers are contracts of import-linter."""
+"""Owners of libraries and of global state."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ OWNERS = {
 
 
 @pytest.mark.parametrize("library", OWNERS)
-def test_a_library_has_one_owner(library: str) -> None:
+def test_library_has_named_owners(library: str) -> None:
+    """Only the listed modules import a library."""
     users = {
         module_path(path)
         for path in MODULES
@@ -75,7 +76,8 @@ def test_a_library_has_one_owner(library: str) -> None:
         ),
     ],
 )
-def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:
+def test_global_state_has_named_owners(pattern: str, owners: set[str]) -> None:
+    """Only the listed modules use a piece of global state."""
     users = {module_path(path) for path in MODULES if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)}
     assert users == owners
 
@@ -84,7 +86,8 @@ def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:
 VAGUE = re.compile(r"(?:^|_)(?:util|helper|common|manager|misc|stuff)s?(?:_|$)")
 
 
-def test_no_name_is_vague() -> None:
+def test_names_are_specific() -> None:
+    """No module, function or class has a vague word in its name."""
     tests = [path for path in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in path.parts]
     names = {part.removesuffix(".py") for path in (*MODULES, *tests) for part in path.relative_to(ROOT).parts}
     for path in MODULES:
@@ -108,10 +111,10 @@ def test_no_name_is_vague() -> None:
         ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml", "jinja2"}),
     ],
 )
-def test_a_job_loads_only_what_it_needs(
+def test_job_imports_only_needed_libraries(
     environ: dict[str, str], arguments: list[str], absent: set[str], tmp_path: Path
 ) -> None:
-    """A plain start is as quick as a bare script only because the heavy libraries stay out of it."""
+    """Heavy libraries stay out of a plain start, so that it is fast."""
     code = (
         "import io, sys\nfrom autonoma_ci import cli\nfrom autonoma_ci.app.runtime import Runtime\n"
         f"cli.run_command({arguments!r}, Runtime({environ!r}, io.StringIO(), io.StringIO()))\n"
@@ -123,8 +126,8 @@ def test_a_job_loads_only_what_it_needs(
     assert not loaded & absent
 
 
-def test_the_repository_names_no_place_that_only_its_authors_have() -> None:
-    """No path of a machine and no registry's host is in what is committed."""
+def test_repository_has_no_local_paths() -> None:
+    """No committed file has a path of a machine or the host of a registry."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     # Not the workspace on GitHub's own runners.
     pattern = re.compile(r"(?<!/home/runner)/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian")

@@ -1,4 +1,4 @@
-"""What is reported of a run is compared with what happened: each way in which it may be wrong is told."""
+"""The check of reported runs against what happened."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ TRUE = [
 
 
 @pytest.mark.parametrize(("posts", "run", "ends"), TRUE)
-def test_what_is_true_is_no_reason_to_complain(posts: list[Post], run: Found, ends: dict[str, str]) -> None:
+def test_correct_report_has_no_complaint(posts: list[Post], run: Found, ends: dict[str, str]) -> None:
+    """A report that matches the ledger has no complaint."""
     assert said(posts, run, ends) == []
 
 
@@ -70,11 +71,13 @@ FALSE = [
 
 
 @pytest.mark.parametrize(("posts", "run", "ends", "text"), FALSE)
-def test_what_is_not_true_is_told(posts: list[Post], run: Found, ends: dict[str, str], text: str) -> None:
+def test_wrong_report_has_complaint(posts: list[Post], run: Found, ends: dict[str, str], text: str) -> None:
+    """Each wrong statement of a report has a complaint."""
     assert any(text in told for told in said(posts, run, ends))
 
 
-def test_a_run_that_is_missing_or_was_never_planned_is_told() -> None:
+def test_missing_and_unplanned_runs_are_complaints() -> None:
+    """A missing run and a start request without a planned run are complaints."""
     ledger = Ledger()
     ledger.posts["other"] = [Post(AGAIN)]
     told = judge(ledger, ["t", "u"], [Found("t", "not-started", "")], 0).complaints
@@ -82,5 +85,6 @@ def test_a_run_that_is_missing_or_was_never_planned_is_told() -> None:
     assert [text for text in told if "other: POSTs for what nobody planned" in text]
 
 
-def test_a_run_that_may_have_started_by_a_post_that_nobody_saw_is_counted() -> None:
+def test_unseen_start_requests_are_counted() -> None:
+    """A run that may have started without a seen start request is counted."""
     assert judge(Ledger(), ["t"], [Found("t", "unknown", "", (), HINT)], 0).unseen == 1

@@ -1,4 +1,4 @@
-"""The layer does to each exchange what its table says, and the client takes it for what the ledger notes."""
+"""The proxy between command and sandbox that injects faults."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def through(what: str, name: str) -> Iterator[tuple[AutonomaClient, Layer, Sandb
 
 
 @pytest.mark.parametrize("name", POSTS)
-def test_a_start_is_known_to_have_started_exactly_if_the_answer_went_through(name: str) -> None:
+def test_start_is_known_if_response_arrives(name: str) -> None:
+    """The client and the ledger agree about each fault of a start request."""
     with through("start", name) as (client, layer, sandbox):
         attempt = client.start(TEST)
         (post,) = layer.ledger.posts[TEST.id]
@@ -60,14 +61,16 @@ def test_a_start_is_known_to_have_started_exactly_if_the_answer_went_through(nam
 
 
 @pytest.mark.parametrize("name", GETS)
-def test_an_end_is_told_exactly_if_the_answer_went_through(name: str) -> None:
+def test_result_is_known_if_response_arrives(name: str) -> None:
+    """The client and the ledger agree about each fault of a poll."""
     with through("question", name) as (client, layer, _):
         run_id = client.start(TEST).run_id
         told = client.status(TEST, run_id).status is PollStatus.PASSED
         assert told == (layer.ledger.ends == {run_id: "passed"}) == (GETS[name].told is Told.STARTED)
 
 
-def test_without_harm_everything_goes_through_and_while_nobody_listens_nothing_is_sent() -> None:
+def test_proxy_without_faults_passes_requests() -> None:
+    """Without faults all requests pass, and during an outage none is sent."""
     with through("", "") as (client, layer, sandbox):
         started = client.start(TEST)
         assert started.status is StartStatus.STARTED

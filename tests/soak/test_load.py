@@ -1,4 +1,4 @@
-"""A few seconds of real load, and that each file, output and line that says something else is found out."""
+"""A few seconds of real load, and detection of false reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def with_job(load: Load, **changes: object) -> Load:
     return load._replace(job=load.job.__class__(**{**vars(load.job), **changes}))
 
 
-def test_no_run_is_lost_or_started_twice(loaded: Load) -> None:
+def test_load_loses_no_run(loaded: Load) -> None:
+    """No run is lost or started twice."""
     assert complaints(loaded) == []
     assert states(loaded.found).total() == RUNS
     assert loaded.ledger.harms.total()
@@ -50,7 +51,8 @@ def test_no_run_is_lost_or_started_twice(loaded: Load) -> None:
         ),
     ],
 )
-def test_what_says_something_else_is_found_out(tamper: Callable[[Load], Load], says: str, loaded: Load) -> None:
+def test_false_reports_are_complaints(tamper: Callable[[Load], Load], says: str, loaded: Load) -> None:
+    """Each file, output or line that contradicts the record is a complaint."""
     assert any(says in text for text in complaints(tamper(loaded)))
 
 
@@ -76,9 +78,11 @@ STARTING = [80.0 + second / 4 for second in range(20)]
         ([90.0] * 24, ["1 s are too short a time to see whether memory grows"]),
     ],
 )
-def test_memory_that_grows_is_told(memory: list[float], says: list[str]) -> None:
+def test_growing_memory_is_reported(memory: list[float], says: list[str]) -> None:
+    """Memory that grows with each run or over time is reported."""
     assert grown(remembered(memory)) == says
 
 
-def test_memory_counts_from_the_last_first_start_until_the_last_reports() -> None:
+def test_memory_window_after_last_start() -> None:
+    """Memory counts from the last first start until the reports."""
     assert window(remembered([float(second) for second in range(30)])) == [20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0]

@@ -1,4 +1,4 @@
-"""A minute of the simulated soak, and that it notices what it is for; `make soak` runs half an hour."""
+"""A short simulated soak and its detection of faults."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ RUNS = 300
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_run_is_lost_or_started_twice(seed: int) -> None:
+def test_simulation_loses_no_run(seed: int) -> None:
+    """No run is lost or started twice."""
     found = simulate(seed, RUNS)
     assert found.judged.complaints == []
     assert found.states.total() == RUNS
 
 
-def test_one_exchange_in_ten_goes_wrong_in_every_way() -> None:
+def test_one_exchange_in_ten_fails() -> None:
+    """One exchange in ten fails, and each kind of fault occurs."""
     ledger = simulate(2, 2000).simulation.ledger
     assert ledger.harms.total() / ledger.exchanges.total() == pytest.approx(HARMED, rel=0.1)
     named = {f"start: {name}" for name in STARTS} | {f"question: {name}" for name in QUESTIONS}
     assert named <= set(ledger.harms)
 
 
-def test_the_same_seed_does_the_same() -> None:
+def test_same_seed_gives_same_result() -> None:
+    """The seed alone decides the result."""
     one, other, third = (simulate(seed, 100) for seed in (7, 7, 8))
     assert one.simulation.ledger.posts == other.simulation.ledger.posts
     assert (one.states, one.seconds) == (other.states, other.seconds)
@@ -58,15 +61,17 @@ def mixed_up(attempt: StartResult) -> StartResult:
     ("wrong", "said"),
     [(changed, "was sent again"), (called_off, "may have arrived"), (mixed_up, "was started, and is lost")],
 )
-def test_a_client_that_says_something_else_of_a_start_is_found_out(
+def test_wrong_start_result_is_complaint(
     wrong: Callable[[StartResult], StartResult], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A client that misreports a start request is detected."""
     start = AutonomaClient.start
     monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
     assert any(said in text for text in simulate(1, RUNS).judged.complaints)
 
 
-def test_a_run_that_passes_without_having_passed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is reported as passed without a pass is detected."""
     status = AutonomaClient.status
 
     def hopeful(self: AutonomaClient, *arguments: Any) -> PollResult:
@@ -77,7 +82,8 @@ def test_a_run_that_passes_without_having_passed_is_found_out(monkeypatch: pytes
     assert any("called passed" in text for text in simulate(1, RUNS).judged.complaints)
 
 
-def test_a_failed_run_that_is_forgotten_once_it_is_started_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed attempt that is missing from the report is detected."""
     again = RunTable.begin_retry
 
     def forgetful(self: RunTable, position: int) -> None:
@@ -88,7 +94,8 @@ def test_a_failed_run_that_is_forgotten_once_it_is_started_again_is_found_out(mo
     assert any("is lost" in text for text in simulate(1, RUNS).judged.complaints)
 
 
-def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without a final state is detected."""
     ended = Poller._end
 
     def careless(self: Poller, position: int, state: RunState, *arguments: Any) -> None:
@@ -98,7 +105,8 @@ def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.Mon
     assert any("ends as started" in text for text in simulate(1, RUNS).judged.complaints)
 
 
-def test_a_deadline_that_is_not_kept_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missed_deadline_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that exceeds its deadline is detected."""
     monkeypatch.setattr(details, "_MAX_SILENCE_SECONDS", 600.0)
     monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
     monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)

@@ -1,4 +1,4 @@
-"""The server that goes wrong shows the bugs of a test, and not that the other side has left."""
+"""The fault server reports bugs of tests and ignores disconnects."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ def client(server: FaultServer) -> socket.socket:
 
 
 @pytest.mark.parametrize("error", LEFT, ids=repr)
-def test_that_the_other_side_has_left_is_no_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnect_is_ignored(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error because the client left does not reach the top of the thread."""
     assert shown(error, monkeypatch) == []
 
 
 @pytest.mark.parametrize("error", BUGS, ids=repr)
-def test_a_bug_of_a_test_is_a_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_of_test_is_reported(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other error reaches the top of the thread."""
     assert shown(error, monkeypatch) == [type(error)]
 
 
-def test_an_act_that_waits_for_data_leaves_it_unread() -> None:
+def test_wait_for_data_leaves_it_unread() -> None:
+    """The act can read the data itself."""
     left: list[bytes] = []
 
     def note(wire: Wire) -> bool:

@@ -1,4 +1,4 @@
-"""Hypothesis has the same settings on a developer's machine and in CI."""
+"""Hypothesis settings on a developer's machine and in CI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ print(now.deadline, now.derandomize, now.max_examples, HealthCheck.too_slow in n
 @pytest.mark.parametrize(
     "environ", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "true", "CI": "1"}], ids=["none", "CI", "GitHub"]
 )
-def test_examples_have_no_deadline_and_no_profile_of_ci(environ: dict[str, str]) -> None:
+def test_settings_are_equal_in_ci(environ: dict[str, str]) -> None:
+    """The settings have no deadline and do not depend on CI variables."""
     env = {"PYTHONPATH": str(ROOT), **environ}
     ran = subprocess.run(
         [sys.executable, "-c", EXAMPLES], cwd=ROOT, env=env, capture_output=True, text=True, check=True

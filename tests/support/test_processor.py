@@ -1,4 +1,4 @@
-"""The measure of processor time leaves out what is not the call's."""
+"""Measurement of processor time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ def worked(seconds: float) -> None:
         pass
 
 
-def test_work_is_measured_and_waiting_is_not() -> None:
+def test_work_counts_and_waiting_does_not() -> None:
+    """Only processor time counts."""
     assert processor_seconds(lambda: worked(0.2), 0.1) >= 0.2
     assert processor_seconds(lambda: time.sleep(0.2), 0.1) < 0.1
 
 
-def test_work_of_other_threads_does_not_count() -> None:
+def test_other_threads_do_not_count() -> None:
+    """Only the calling thread counts."""
+
     def wait_for_other() -> None:
         other = threading.Thread(target=worked, args=(0.2,))
         other.start()
@@ -36,20 +39,23 @@ def test_work_of_other_threads_does_not_count() -> None:
     assert processor_seconds(wait_for_other, 0.1) < 0.1
 
 
-def test_the_quickest_of_three_calls_counts() -> None:
+def test_fastest_of_three_calls_counts() -> None:
+    """The result is the smallest of three measurements."""
     calls: list[float] = [0.3, 0.2, 0.3]
     assert 0.2 <= processor_seconds(lambda: worked(calls.pop(0)), 0.1) < 0.3
     assert calls == []
 
 
-def test_a_quick_call_is_not_repeated() -> None:
+def test_fast_call_is_not_repeated() -> None:
+    """A call below the limit is measured once."""
     calls: list[int] = []
     processor_seconds(lambda: calls.append(1), 60)
     assert len(calls) == 1 < TRIES
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_is_not_collected_meanwhile(enabled: bool) -> None:
+def test_garbage_collection_is_off(enabled: bool) -> None:
+    """Garbage collection is off during the call and restored after it."""
     found: list[bool] = []
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""The judges of what we print find what they are there to find."""
+"""The reimplemented grammars of CI systems."""
 
 from __future__ import annotations
 
@@ -23,24 +23,29 @@ from tests.support.runner import Command, FileCommandError, cells, commands, els
         ("##[error", []),
     ],
 )
-def test_commands_are_found_where_the_runner_finds_them(log: str, expected: list[Command]) -> None:
+def test_commands_are_found_like_runner(log: str, expected: list[Command]) -> None:
+    """The parser finds the commands that GitHub's runner executes."""
     assert commands(log) == expected
 
 
-def test_lines_end_where_dot_net_ends_them() -> None:
+def test_lines_end_like_dot_net() -> None:
+    """Only the line breaks of .NET end a line."""
     assert lines("a\nb\rc\r\nd\u2028e") == ["a", "b", "c", "d\u2028e"]
 
 
 def test_masks_cover_each_line() -> None:
+    """A mask of several lines hides each of them."""
     assert masks("::add-mask::first%0Asecond\n") == {"first\nsecond", "first", "second"}
 
 
-def test_outputs_are_read_as_the_runner_reads_them() -> None:
+def test_outputs_are_read_like_runner() -> None:
+    """The parser reads values and heredocs of GITHUB_OUTPUT."""
     assert outputs("a=b=<<c\n\nd<<E\nx\n\ny=z\nE\nf=\ne<<E\nE\n") == {"a": "b=<<c", "d": "x\n\ny=z", "f": "", "e": ""}
 
 
 @pytest.mark.parametrize("file", ["word\n", "=a\n", "<<E\nE\n", "a<<\n\n", "a<<E", "a<<E\nb\n", "a<<E\nb"])
-def test_what_the_runner_refuses_is_an_error(file: str) -> None:
+def test_invalid_outputs_are_refused(file: str) -> None:
+    """A file that the runner refuses is an error."""
     with pytest.raises(FileCommandError):
         outputs(file)
 
@@ -60,9 +65,11 @@ def test_what_the_runner_refuses_is_an_error(file: str) -> None:
     ],
 )
 def test_commands_of_other_systems_are_found(log: str, system: str) -> None:
+    """The check names the CI system that would execute a command."""
     assert system in elsewhere(log)
 
 
-def test_cells_are_counted_as_github_counts_them() -> None:
+def test_cells_are_counted_like_github() -> None:
+    """An escaped pipe does not end a table cell."""
     assert cells("| a | b\\|c | d\\\\ | |") == ["a", "b\\|c", "d\\\\", ""]
     assert len(cells("| a | b\\\\|c |")) == 3
