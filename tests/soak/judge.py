@@ -1,4 +1,4 @@
-"""Whether what was reported of each planned run is what really happened: none lost, none started twice."""
+"""Comparison of reported runs with what really happened."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.soak.ledger import ENDS, Told
+from tests.soak.ledger import FINAL_STATES, KnownResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from autonoma_ci.models import RunResult
-    from tests.soak.ledger import Ledger, Post
+    from tests.soak.ledger import Ledger, StartRecord
 
 _OPEN = {"timed-out", "unknown"}
 
 
-class Found(NamedTuple):
-    """What was reported of one planned run; `earlier` are the ids of those that failed and were started again."""
+class ReportedRun(NamedTuple):
+    """The report of one planned run."""
 
-    subject: str
+    target_id: str
     state: str
     run_id: str
-    earlier: tuple[str, ...] = ()
-    hint: str = ""
+    previous_ids: tuple[str, ...] = ()  # ids of the failed attempts
+    suggestion: str = ""
 
 
-def of_outcome(run: RunResult) -> Found:
-    """Return what the engine says of a run."""
-    return Found(
+def read_run_result(run: RunResult) -> ReportedRun:
+    """Read the report of a run from the engine."""
+    return ReportedRun(
         run.request.id, run.state, run.run_id, tuple(each.run_id for each in run.previous_attempts), run.suggestion
     )
 
 
-def of_record(run: Mapping[str, Any]) -> Found:
-    """Return what results.json says of a run."""
-    return Found(
+def read_record_run(run: Mapping[str, Any]) -> ReportedRun:
+    """Read the report of a run from results.json."""
+    return ReportedRun(
         run["id"],
         run["state"],
         run["run_id"],
@@ -45,63 +45,65 @@ def of_record(run: Mapping[str, Any]) -> Found:
     )
 
 
-class Judged(NamedTuple):
-    """What is wrong, a line each; `unseen` are the runs that may have started by a POST that never reached us."""
+class CheckResult(NamedTuple):
+    """The result of a comparison."""
 
-    complaints: list[str]
-    unseen: int
+    complaints: list[str]  # one line for each error
+    unseen_starts: int  # runs that may have started by a request that the ledger lacks
 
 
-def judge(ledger: Ledger, planned: Sequence[str], runs: Iterable[Found], retries: int) -> Judged:
-    """Compare all runs with what really happened."""
+def check_runs(ledger: Ledger, planned: Sequence[str], runs: Iterable[ReportedRun], retries: int) -> CheckResult:
+    """Compare all reported runs with the ledger."""
     runs = list(runs)
-    complaints = [f"{subject}: POSTs for what nobody planned" for subject in set(ledger.posts) - set(planned)]
-    if [run.subject for run in runs] != list(planned):
+    complaints = [f"{subject}: POSTs for what nobody planned" for subject in set(ledger.starts) - set(planned)]
+    if [run.target_id for run in runs] != list(planned):
         complaints.append(f"{len(planned)} runs were planned, and others or {len(runs)} are reported")
     unseen = 0
     for run in runs:
-        posts = ledger.posts.get(run.subject, [])
-        told = chain(_sent(ledger, posts, retries), _kept(ledger, posts, run), _called(ledger, posts, run))
-        complaints += [f"{run.subject}: {text}" for text in told]
-        last = posts[-1].told if posts else Told.AGAIN
-        if run.state == "unknown" and not run.run_id and last in {Told.AGAIN, Told.STARTED}:
+        posts = ledger.starts.get(run.target_id, [])
+        found = chain(
+            _check_starts(ledger, posts, retries), _check_ids(ledger, posts, run), _check_state(ledger, posts, run)
+        )
+        complaints += [f"{run.target_id}: {text}" for text in found]
+        last = posts[-1].known if posts else KnownResult.NOT_NOW
+        if run.state == "unknown" and not run.run_id and last in {KnownResult.NOT_NOW, KnownResult.STARTED}:
             unseen += 1
-    return Judged(complaints, unseen)
+    return CheckResult(complaints, unseen)
 
 
-def _sent(ledger: Ledger, posts: Sequence[Post], retries: int) -> Iterator[str]:
-    """Say which POSTs should not have been sent."""
+def _check_starts(ledger: Ledger, posts: Sequence[StartRecord], retries: int) -> Iterator[str]:
+    """Yield a complaint for each wrong start request."""
     for number, post in enumerate(posts[:-1], 1):
-        if post.told in {Told.NOTHING, Told.NO}:
+        if post.known in {KnownResult.INDETERMINATE, KnownResult.REJECTED}:
             yield f"POST {number} of {len(posts)} may have arrived, or was refused, and was sent again"
-        if post.told is Told.STARTED and ledger.ends.get(post.run_id) != "failed":
+        if post.known is KnownResult.STARTED and ledger.final_states.get(post.run_id) != "failed":
             yield f"{post.run_id} was not known to have failed, and was started again"
-    if sum(post.told is Told.STARTED for post in posts) > 1 + retries:
+    if sum(post.known is KnownResult.STARTED for post in posts) > 1 + retries:
         yield "it was started more often than was asked for"
 
 
-def _kept(ledger: Ledger, posts: Sequence[Post], run: Found) -> Iterator[str]:
-    """Say which runs are lost, made up, or wrongly called failed."""
-    ids = {*run.earlier, run.run_id} - {""}
+def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield a complaint for each lost, invented or falsely failed run."""
+    ids = {*run.previous_ids, run.run_id} - {""}
     for post in posts:
-        if post.told is Told.STARTED and post.run_id not in ids:
+        if post.known is KnownResult.STARTED and post.run_id not in ids:
             yield f"{post.run_id} was started, and is lost"
     for run_id in ids - {post.run_id for post in posts}:
         yield f"{run_id} is reported, and was never started"
-    for run_id in run.earlier:
-        if ledger.ends.get(run_id) != "failed":
+    for run_id in run.previous_ids:
+        if ledger.final_states.get(run_id) != "failed":
             yield f"{run_id} was not known to have failed"
 
 
-def _called(ledger: Ledger, posts: Sequence[Post], run: Found) -> Iterator[str]:
-    """Say why its state is not the true one."""
-    last = posts[-1].told if posts else Told.AGAIN
-    known = ledger.ends.get(run.run_id)
-    if last is Told.NOTHING and (run.run_id or run.state != "unknown"):
+def _check_state(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield a complaint if the reported state is false."""
+    last = posts[-1].known if posts else KnownResult.NOT_NOW
+    known = ledger.final_states.get(run.run_id)
+    if last is KnownResult.INDETERMINATE and (run.run_id or run.state != "unknown"):
         yield f"its last POST may have arrived, and it is called {run.state}"
-    elif last is Told.NO and run.state not in {"not-started", "failed"}:
+    elif last is KnownResult.REJECTED and run.state not in {"not-started", "failed"}:
         yield f"its last POST was refused for good, and it is called {run.state}"
-    elif run.state in ENDS.values():
+    elif run.state in FINAL_STATES.values():
         if not run.run_id or run.state != known:
             yield f"it is called {run.state}, and what was told is {known}"
     elif run.state == "not-started":
@@ -111,10 +113,13 @@ def _called(ledger: Ledger, posts: Sequence[Post], run: Found) -> Iterator[str]:
         yield f"it ends as {run.state}"
     elif run.run_id and known:
         yield f"it is called {run.state}, and was told to be {known}"
-    elif not run.run_id and "may have started" not in run.hint:
-        yield f"nobody is told that it may have started: {run.hint!r}"
+    elif not run.run_id and "may have started" not in run.suggestion:
+        yield f"nobody is told that it may have started: {run.suggestion!r}"
 
 
-def states(runs: Iterable[Found]) -> Counter[str]:
-    """Return how many runs have which state; those that may have started are apart from the other unknown ones."""
+def count_states(runs: Iterable[ReportedRun]) -> Counter[str]:
+    """Count the runs by state.
+
+    Unknown runs without an id count as "may have started".
+    """
     return Counter("may have started" if run.state == "unknown" and not run.run_id else run.state for run in runs)

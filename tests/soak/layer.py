@@ -1,7 +1,7 @@
-"""What lies between the command and the sandbox: it passes on what comes, harms some of it, and keeps the ledger.
+"""Proxy between the command and the sandbox that injects faults.
 
-What happens to an exchange depends on the seed, on what was to be run and on how often that was asked for, but not on
-which thread is faster.
+The fault of an exchange depends on the seed, the target and the number of earlier exchanges. It does not depend on
+the speed of threads.
 """
 
 from __future__ import annotations
@@ -16,60 +16,69 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
-from tests.soak.ledger import ENDS, Ledger, Told
-from tests.soak.trouble import GETS, POSTS, one_of
+from tests.soak.ledger import FINAL_STATES, KnownResult, Ledger
+from tests.soak.trouble import POLL_FAULTS, START_FAULTS, choose_fault
 from tests.support.fault_server import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.soak.trouble import Trouble
+    from tests.soak.trouble import WireFault
     from tests.support.fault_server import Received
 
-# Says what goes wrong with a start, a question or a request for details: one of the names, or an empty text.
-Choose: TypeAlias = "Callable[[str, Mapping[str, Trouble], Random], str]"
-HARMED = 0.1
-# In seconds: how long a connection may be idle, and how long a run may not be there yet.
-_IDLE, _NOT_YET = 15.0, 5.0
-# Every so many seconds on the mean, nobody listens for up to so many.
-_BETWEEN_OUTAGES, _OUTAGE = 8.0, 0.8
+# Returns the name of the fault of a start, question or details request, or an empty text.
+Choose: TypeAlias = "Callable[[str, Mapping[str, WireFault], Random], str]"
+FAULT_RATE = 0.1
+# The maximum idle time of a connection, and the time in which a new run can be missing.
+_IDLE_SECONDS, _NOT_FOUND_SECONDS = 15.0, 5.0
+# The mean time between outages, and the maximum length of one.
+_OUTAGE_INTERVAL_SECONDS, _MAX_OUTAGE_SECONDS = 8.0, 0.8
 _HEAD = "HTTP/1.1 {0.status} {0.reason}\r\nContent-Type: application/json\r\nContent-Length: {1}\r\n\r\n"
 
 
-def one_in_ten(what: str, troubles: Mapping[str, Trouble], random: Random) -> str:
-    """Let one exchange in ten go wrong."""
-    return one_of(troubles, random) if random.random() < HARMED else ""
+def choose_one_in_ten(what: str, faults: Mapping[str, WireFault], random: Random) -> str:
+    """Return a random fault for one exchange in ten."""
+    return choose_fault(faults, random) if random.random() < FAULT_RATE else ""
 
 
-class _Passed(NamedTuple):
-    """What the sandbox said: the whole answer, and the object that is its body."""
+class _SandboxResponse(NamedTuple):
+    """A response of the sandbox as bytes, and its parsed body."""
 
     data: bytes = b""
     body: Mapping[str, object] = {}
 
 
-class Layer:
-    """Listens inside a `with` block, for a sandbox on port `target`.
+class FaultProxy:
+    """A server that listens inside a `with` block and forwards to the sandbox.
 
-    At most `rate` starts a second go through, as with an API that is busy; `longest` is for how many seconds
-    anything hangs. `outages` counts how often, and `refused` for how many seconds, nobody listened.
+    Attributes:
+        ledger: what really happened.
+        outages: the number of outages, in which connections are refused.
+        outage_seconds: the total length of the outages.
     """
 
     def __init__(
-        self, target: int, seed: int, rate: float, longest: float, choose: Choose = one_in_ten, *, outages: bool = True
+        self,
+        target: int,
+        seed: int,
+        rate: float,
+        longest: float,
+        choose: Choose = choose_one_in_ten,
+        *,
+        outages: bool = True,
     ) -> None:
         self.ledger = Ledger()
-        self.outages, self.refused = 0, 0.0
-        self._target, self._seed, self._rate, self._longest, self._choose = target, seed, rate, longest, choose
+        self.outages, self.outage_seconds = 0, 0.0
+        self._target, self._seed, self._rate, self._max_delay, self._choose = target, seed, rate, longest, choose
         self._with_outages = outages
         self._visits: Counter[tuple[str, str]] = Counter()
-        self._born: dict[str, tuple[str, float]] = {}
+        self._created: dict[str, tuple[str, float]] = {}
         self._turn = time.monotonic()
         self._stopping = threading.Event()
-        # It never listens, and so keeps the port while nobody does.
-        self._place = _bound(0)
-        self.port = int(self._place.getsockname()[1])
-        self._listener = self._place
+        # This socket never listens, but it reserves the port during outages.
+        self._reserved = _bind_socket(0)
+        self.port = int(self._reserved.getsockname()[1])
+        self._listener = self._reserved
 
     @property
     def url(self) -> str:
@@ -79,36 +88,36 @@ class Layer:
     def __enter__(self) -> Self:
         self.listen()
         if self._with_outages:
-            threading.Thread(target=self._refuse, args=(Random(self._seed),), daemon=True).start()
+            threading.Thread(target=self._simulate_outages, args=(Random(self._seed),), daemon=True).start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stopping.set()
-        self.deafen()
-        self._place.close()
+        self.stop_listening()
+        self._reserved.close()
 
     def listen(self) -> None:
-        """Take connections."""
-        self._listener = _bound(self.port)
+        """Accept connections."""
+        self._listener = _bind_socket(self.port)
         self._listener.listen(256)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
-    def deafen(self) -> None:
-        """Refuse connections; those that there are go on."""
-        # Closing alone would not wake the thread that accepts.
+    def stop_listening(self) -> None:
+        """Refuse new connections."""
+        # Closing alone would not wake the thread in `accept`.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _refuse(self, random: Random) -> None:
-        while not self._stopping.wait(random.uniform(0.5, 1.5) * _BETWEEN_OUTAGES):
-            seconds = random.uniform(0.1, _OUTAGE)
-            self.deafen()
+    def _simulate_outages(self, random: Random) -> None:
+        while not self._stopping.wait(random.uniform(0.5, 1.5) * _OUTAGE_INTERVAL_SECONDS):
+            seconds = random.uniform(0.1, _MAX_OUTAGE_SECONDS)
+            self.stop_listening()
             if self._stopping.wait(seconds):
                 return
             self.listen()
             self.outages += 1
-            self.refused += seconds
+            self.outage_seconds += seconds
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -116,105 +125,107 @@ class Layer:
                 threading.Thread(target=self._serve, args=(listener.accept()[0],), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(_IDLE)
+        sock.settimeout(_IDLE_SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         upstream = http.client.HTTPConnection("127.0.0.1", self._target, timeout=60)
         with sock:
-            conversation = _Conversation(Wire(sock, self._stopping), upstream)
-            while self._converse(conversation):
+            connection = _Connection(Wire(sock, self._stopping), upstream)
+            while self._handle_exchange(connection):
                 pass
         upstream.close()
 
-    def _converse(self, conversation: _Conversation) -> bool:
-        """Deal with one exchange; say whether the connection is kept."""
-        line = _peek(conversation.wire.socket)
+    def _handle_exchange(self, connection: _Connection) -> bool:
+        """Handle one exchange, and return whether the connection stays open."""
+        line = _peek_request_line(connection.wire.socket)
         if not line:
             return False
         method, path, _ = line.split(" ")
-        return self._start(conversation, path) if method == "POST" else self._ask(conversation, path)
+        return self._handle_start(connection, path) if method == "POST" else self._handle_get(connection, path)
 
-    def _start(self, conversation: _Conversation, path: str) -> bool:
+    def _handle_start(self, connection: _Connection, path: str) -> bool:
         subject = path.split("/")[-2]
-        random, trouble = self._chance("start", subject, POSTS)
-        post = self.ledger.sent(subject)
-        if trouble and trouble.unread:
-            return trouble.act(conversation.wire, b"", random, self._longest)
-        if not conversation.wire.read(1):
+        random, fault = self._choose_fault("start", subject, START_FAULTS)
+        post = self.ledger.add_start(subject)
+        if fault and fault.before_read:
+            return fault.act(connection.wire, b"", random, self._max_delay)
+        if not connection.wire.read(1):
             return False
-        passed = _Passed()
-        if trouble is None or trouble.passes:
-            self._take_turn()
-            passed = conversation.ask()
+        passed = _SandboxResponse()
+        if fault is None or fault.reaches_server:
+            self._wait_for_turn()
+            passed = connection.forward_request()
             post.run_id = str(passed.body["run_id"])
-            self._born[post.run_id] = subject, time.monotonic()
-        kept = self._answer(conversation.wire, passed, random, trouble)
-        post.told = trouble.told if trouble else Told.STARTED if kept else Told.NOTHING
+            self._created[post.run_id] = subject, time.monotonic()
+        kept = self._answer(connection.wire, passed, random, fault)
+        post.known = fault.known if fault else KnownResult.STARTED if kept else KnownResult.INDETERMINATE
         return kept
 
-    def _ask(self, conversation: _Conversation, path: str) -> bool:
+    def _handle_get(self, connection: _Connection, path: str) -> bool:
         run_id = path.partition("?")[0].removesuffix("/status").rpartition("/")[2]
         what = "question" if path.endswith("/status") else "details"
-        subject, born = self._born.get(run_id, ("", 0.0))
-        random, trouble = self._chance(what, subject, GETS)
-        if trouble is GETS["404 at first"] and time.monotonic() - born > _NOT_YET:
-            trouble = GETS["500"]
-        if trouble and trouble.unread:
-            return trouble.act(conversation.wire, b"", random, self._longest)
-        if not conversation.wire.read(1):
+        subject, born = self._created.get(run_id, ("", 0.0))
+        random, fault = self._choose_fault(what, subject, POLL_FAULTS)
+        if fault is POLL_FAULTS["404 at first"] and time.monotonic() - born > _NOT_FOUND_SECONDS:
+            fault = POLL_FAULTS["500"]
+        if fault and fault.before_read:
+            return fault.act(connection.wire, b"", random, self._max_delay)
+        if not connection.wire.read(1):
             return False
-        passed = conversation.ask() if trouble is None or trouble.passes else _Passed()
+        passed = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
         word = str(passed.body.get("status", ""))
-        if what == "question" and word in ENDS and (trouble is None or trouble.told is Told.STARTED):
-            # Before it is sent: what comes of it may be here before we are back.
-            self.ledger.answered(run_id, word)
-        return self._answer(conversation.wire, passed, random, trouble)
+        if what == "question" and word in FINAL_STATES and (fault is None or fault.known is KnownResult.STARTED):
+            # Added before the response is sent, because the next request can arrive at once.
+            self.ledger.add_response(run_id, word)
+        return self._answer(connection.wire, passed, random, fault)
 
-    def _answer(self, wire: Wire, passed: _Passed, random: Random, trouble: Trouble | None) -> bool:
-        return trouble.act(wire, passed.data, random, self._longest) if trouble else wire.send(passed.data)
+    def _answer(self, wire: Wire, passed: _SandboxResponse, random: Random, fault: WireFault | None) -> bool:
+        return fault.act(wire, passed.data, random, self._max_delay) if fault else wire.send(passed.data)
 
-    def _chance(self, what: str, subject: str, troubles: Mapping[str, Trouble]) -> tuple[Random, Trouble | None]:
+    def _choose_fault(
+        self, what: str, subject: str, faults: Mapping[str, WireFault]
+    ) -> tuple[Random, WireFault | None]:
         with self.ledger.lock:
             self._visits[what, subject] += 1
             visit = self._visits[what, subject]
         random = Random(f"{self._seed} {what} {subject} {visit}")
-        name = self._choose(what, troubles, random)
-        self.ledger.count(what, f"{what}: {name}" if name else "")
-        return random, troubles.get(name)
+        name = self._choose(what, faults, random)
+        self.ledger.count_exchange(what, f"{what}: {name}" if name else "")
+        return random, faults.get(name)
 
-    def _take_turn(self) -> None:
+    def _wait_for_turn(self) -> None:
         with self.ledger.lock:
             now = time.monotonic()
-            # What could not be started in its turn may be made up for, within limits.
+            # A delay can be made up for, but only for five seconds.
             self._turn = max(self._turn + 1 / self._rate, now - 5.0)
             pause = self._turn - now
         self._stopping.wait(max(0.0, pause))
 
 
-class _Conversation(NamedTuple):
-    """A connection from the command, and the one to the sandbox that belongs to it."""
+class _Connection(NamedTuple):
+    """A connection from the command with its connection to the sandbox."""
 
     wire: Wire
     upstream: http.client.HTTPConnection
 
-    def ask(self) -> _Passed:
-        """Let the sandbox have the request that was read."""
+    def forward_request(self) -> _SandboxResponse:
+        """Forward the request to the sandbox, and return its response."""
         request: Received = self.wire.request
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "connection"}}
         self.upstream.request(request.method, request.path, request.body or None, headers)
         answer = self.upstream.getresponse()
         body = answer.read()
-        return _Passed(_HEAD.format(answer, len(body)).encode() + body, json.loads(body))
+        return _SandboxResponse(_HEAD.format(answer, len(body)).encode() + body, json.loads(body))
 
 
-def _bound(port: int) -> socket.socket:
+def _bind_socket(port: int) -> socket.socket:
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
     return sock
 
 
-def _peek(sock: socket.socket) -> str:
-    """Return the first line of the next request, which stays unread; an empty text if none comes."""
+def _peek_request_line(sock: socket.socket) -> str:
+    """Return the first line of the next request without reading it, or an empty text."""
     seen = b""
     while b"\r\n" not in seen:
         try:

@@ -1,4 +1,4 @@
-"""What really happened, as the server's side knows it: each POST, what came of it, and what was told of each run."""
+"""Ledger of what really happened on the server's side."""
 
 from __future__ import annotations
 
@@ -7,56 +7,59 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
-# How a run may end, in the API's word and in the record's.
-ENDS = {"passed": "passed", "failed": "failed", "cancelled": "stopped"}
+# The status of an ended run in the API, and its state in results.json.
+FINAL_STATES = {"passed": "passed", "failed": "failed", "cancelled": "stopped"}
 
 
-class Told(StrEnum):
-    """What whoever sent a POST came to know by it."""
+class KnownResult(StrEnum):
+    """What the client knows about a run after its start request."""
 
-    STARTED = "started"  # a whole answer named the run
-    AGAIN = "again"  # not now, or it never left: may be sent again
-    NO = "no"  # refused for good: nothing was started
-    NOTHING = "nothing"  # no usable answer: it may have arrived
+    STARTED = "started"  # a complete response named the run
+    NOT_NOW = "again"  # rate limited, or never sent, so it can be sent again
+    REJECTED = "no"  # refused for good, so no run started
+    INDETERMINATE = "nothing"  # no usable response, so it may have arrived
 
 
 @dataclass
-class Post:
-    """One POST that reached us; `run_id` is what the server started by it, if anything."""
+class StartRecord:
+    """One start request that arrived."""
 
-    told: Told = Told.NOTHING
-    run_id: str = ""
+    known: KnownResult = KnownResult.INDETERMINATE
+    run_id: str = ""  # the run that the server started, if any
 
 
 class Ledger:
-    """Kept while it happens, from any thread; `posts` are in the order of their coming, by what was to be run.
+    """Thread-safe record of all exchanges.
 
-    `ends` are the words by which ends of runs were told in whole answers, `harms` counts what went wrong by
-    kind, and `exchanges` all that was asked.
+    Attributes:
+        starts: the start requests by target id, in the order of arrival.
+        final_states: the final state by run id, if a complete response named it.
+        faults: the number of faults by kind.
+        exchanges: the number of requests by kind.
     """
 
     def __init__(self) -> None:
-        self.posts: dict[str, list[Post]] = defaultdict(list)
-        self.ends: dict[str, str] = {}
-        self.harms: Counter[str] = Counter()
+        self.starts: dict[str, list[StartRecord]] = defaultdict(list)
+        self.final_states: dict[str, str] = {}
+        self.faults: Counter[str] = Counter()
         self.exchanges: Counter[str] = Counter()
         self.lock = threading.Lock()
 
-    def sent(self, subject: str) -> Post:
-        """Note a POST; until more is known, it may have arrived."""
-        post = Post()
+    def add_start(self, subject: str) -> StartRecord:
+        """Add a start request, which counts as indeterminate at first."""
+        post = StartRecord()
         with self.lock:
-            self.posts[subject].append(post)
+            self.starts[subject].append(post)
         return post
 
-    def answered(self, run_id: str, word: str) -> None:
-        """Note what a whole answer said of a run."""
-        if word in ENDS:
-            self.ends[run_id] = ENDS[word]
+    def add_response(self, run_id: str, word: str) -> None:
+        """Add the status that a complete response had."""
+        if word in FINAL_STATES:
+            self.final_states[run_id] = FINAL_STATES[word]
 
-    def count(self, exchange: str, harm: str) -> None:
-        """Note an exchange, and what went wrong with it if anything did."""
+    def count_exchange(self, exchange: str, fault: str) -> None:
+        """Count an exchange and its fault, if any."""
         with self.lock:
             self.exchanges[exchange] += 1
-            if harm:
-                self.harms[harm] += 1
+            if fault:
+                self.faults[fault] += 1

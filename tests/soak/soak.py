@@ -1,7 +1,7 @@
-"""make soak: ten thousand runs on a clock of ours, and as many over real sockets, while one exchange in ten goes wrong.
+"""Soak test of ten thousand simulated runs and as many real ones (`make soak`).
 
-`python -m tests.soak.soak SECONDS [SEED]`: the real half takes about so many seconds, and has as many runs for each
-minute as it has in five. Exit code 1 if a run was lost or started twice, or if memory grew.
+`python -m tests.soak.soak SECONDS [SEED]`. The real half takes about SECONDS. It has 2,000 runs for each minute. Exit
+code 1 means that a run was lost or started twice, or that memory grew.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.soak.judge import states
-from tests.soak.load import complaints, fifths, grown, kept, load, window
+from tests.soak.judge import count_states
+from tests.soak.load import (
+    find_complaints,
+    find_memory_growth,
+    median_fifths,
+    memory_after_starts,
+    memory_per_run,
+    run_load,
+)
 from tests.soak.simulation import simulate
 
 if TYPE_CHECKING:
@@ -30,72 +37,76 @@ _SHOWN = 20
 
 
 def main(seconds: float, seed: int) -> int:
-    """Run both halves, say what happened, and return the exit code."""
-    say(f"seed {seed}: make soak SOAK_SECONDS={seconds:g} SOAK_SEED={seed} does the same again")
-    wrong = [*simulated(seed), *real(seed, seconds)]
+    """Run both halves, print the results, and return the exit code."""
+    print_text(f"seed {seed}: make soak SOAK_SECONDS={seconds:g} SOAK_SEED={seed} does the same again")
+    wrong = [*run_simulation(seed), *run_real_load(seed, seconds)]
     for text in wrong[:_SHOWN]:
-        say(f"WRONG: {text}")
-    say(f"{len(wrong)} things are wrong" if wrong else "none lost, none started twice, memory flat")
+        print_text(f"WRONG: {text}")
+    print_text(f"{len(wrong)} things are wrong" if wrong else "none lost, none started twice, memory flat")
     return 1 if wrong else 0
 
 
-def simulated(seed: int) -> list[str]:
-    """Show the half without waiting; return what is wrong."""
+def run_simulation(seed: int) -> list[str]:
+    """Run the simulated half, and return its errors."""
     began = time.monotonic()
     found = simulate(seed, RUNS)
     simulation = found.simulation
-    say(
+    print_text(
         f"simulated: {RUNS} runs in {found.seconds / 60:.0f} minutes of their own clock, which took "
-        f"{time.monotonic() - began:.1f} s; suspended for {simulation.suspended:.0f} s"
+        f"{time.monotonic() - began:.1f} s; suspended for {simulation.suspended_seconds:.0f} s"
     )
-    show(simulation.ledger, found.states)
-    return found.judged.complaints
+    print_statistics(simulation.ledger, found.states)
+    return found.check.complaints
 
 
-def real(seed: int, seconds: float) -> list[str]:
-    """Show the half with real processes and sockets; return what is wrong."""
+def run_real_load(seed: int, seconds: float) -> list[str]:
+    """Run the half with real processes and sockets, and return its errors."""
     runs = round(RUNS * seconds / SECONDS)
     with tempfile.TemporaryDirectory() as folder:
-        found = load(Path(folder), seed, runs, seconds)
-        wrong = complaints(found)
-    say(
+        found = run_load(Path(folder), seed, runs, seconds)
+        wrong = find_complaints(found)
+    print_text(
         f"real: {runs} runs in {found.seconds:.0f} s; in {found.outages} outages "
-        f"of {found.refused:.0f} s in all nobody listened"
+        f"of {found.outage_seconds:.0f} s in all nobody listened"
     )
-    show(found.ledger, states(found.found))
+    print_statistics(found.ledger, count_states(found.runs))
     minutes = " ".join(f"{mib:.0f}" for mib in found.memory[15:-15:30])
-    say(f"  memory each half minute: {minutes} MiB; at most {max(found.memory):.0f}, while the last reports are made")
-    if grew := grown(found):
+    print_text(
+        f"  memory each half minute: {minutes} MiB; at most {max(found.memory):.0f}, while the last reports are made"
+    )
+    if grew := find_memory_growth(found):
         return [*wrong, *grew]
-    early, late = fifths(window(found))
-    say(f"  memory until all were started: {kept(found):.1f} KiB more for each run")
-    say(f"  memory in the {len(window(found))} s after that: second fifth {early:.1f} MiB, last {late:.1f}")
+    early, late = median_fifths(memory_after_starts(found))
+    print_text(f"  memory until all were started: {memory_per_run(found):.1f} KiB more for each run")
+    print_text(
+        f"  memory in the {len(memory_after_starts(found))} s after that: second fifth {early:.1f} MiB, last {late:.1f}"
+    )
     return wrong
 
 
-def show(ledger: Ledger, found: Counter[str]) -> None:
-    """Say what was asked, what went wrong with it, and what became of the runs."""
-    harmed, asked = ledger.harms.total(), ledger.exchanges.total()
-    say(
+def print_statistics(ledger: Ledger, found: Counter[str]) -> None:
+    """Print the number of exchanges, faults and runs."""
+    harmed, asked = ledger.faults.total(), ledger.exchanges.total()
+    print_text(
         f"  {asked} exchanges, {harmed} of them harmed ({harmed / asked:.1%}); "
         f"{ledger.exchanges['start']} POSTs for starts"
     )
-    say("  " + listed(found.items()))
+    print_text("  " + format_counts(found.items()))
     kinds: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for harm, times in ledger.harms.items():
+    for harm, times in ledger.faults.items():
         exchange, _, kind = harm.partition(": ")
         kinds[exchange].append((kind, times))
     for exchange, harms in sorted(kinds.items(), reverse=True):
-        say(f"  harm to a {exchange}: {listed(harms)}")
+        print_text(f"  harm to a {exchange}: {format_counts(harms)}")
 
 
-def listed(counts: Iterable[tuple[str, int]]) -> str:
-    """Return the most frequent first."""
+def format_counts(counts: Iterable[tuple[str, int]]) -> str:
+    """Format counts, the most frequent first."""
     return ", ".join(f"{name} {times}" for name, times in sorted(counts, key=lambda each: (-each[1], each[0])))
 
 
-def say(text: str) -> None:
-    """Print a paragraph, at once."""
+def print_text(text: str) -> None:
+    """Print a paragraph without buffering."""
     sys.stdout.write(textwrap.fill(text, 116, subsequent_indent="    ") + "\n")
     sys.stdout.flush()
 

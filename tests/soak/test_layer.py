@@ -13,29 +13,29 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from tests.soak.layer import Layer
-from tests.soak.ledger import Told
-from tests.soak.trouble import GETS, POSTS
+from tests.soak.layer import FaultProxy
+from tests.soak.ledger import KnownResult
+from tests.soak.trouble import POLL_FAULTS, START_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DELIVERIES = {
-    Told.STARTED: {StartStatus.STARTED},
-    Told.AGAIN: {StartStatus.RATE_LIMITED},
-    Told.NO: {StartStatus.REJECTED},
-    Told.NOTHING: {StartStatus.INDETERMINATE},
+    KnownResult.STARTED: {StartStatus.STARTED},
+    KnownResult.NOT_NOW: {StartStatus.RATE_LIMITED},
+    KnownResult.REJECTED: {StartStatus.REJECTED},
+    KnownResult.INDETERMINATE: {StartStatus.INDETERMINATE},
 }
 TEST = RunRequest(TargetKind.TEST, "sandbox-takes-0")
 SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 
 
 @contextmanager
-def through(what: str, name: str) -> Iterator[tuple[AutonomaClient, Layer, Sandbox]]:
-    """Let this happen to each exchange of a kind, and to no other."""
+def open_client(what: str, name: str) -> Iterator[tuple[AutonomaClient, FaultProxy, Sandbox]]:
+    """Open a client whose exchanges of one kind have this fault."""
     with (
         Sandbox() as sandbox,
-        Layer(
+        FaultProxy(
             int(sandbox.url.rpartition(":")[2].partition("/")[0]),
             seed=1,
             rate=1000.0,
@@ -48,34 +48,38 @@ def through(what: str, name: str) -> Iterator[tuple[AutonomaClient, Layer, Sandb
         yield AutonomaClient(transport, "soak", SECRETS), layer, sandbox
 
 
-@pytest.mark.parametrize("name", POSTS)
+@pytest.mark.parametrize("name", START_FAULTS)
 def test_start_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a start request."""
-    with through("start", name) as (client, layer, sandbox):
+    with open_client("start", name) as (client, layer, sandbox):
         attempt = client.start(TEST)
-        (post,) = layer.ledger.posts[TEST.id]
-        assert sandbox.count_starts(TEST.id) == bool(post.run_id) == POSTS[name].passes
-        assert attempt.status in DELIVERIES[POSTS[name].told]
+        (post,) = layer.ledger.starts[TEST.id]
+        assert sandbox.count_starts(TEST.id) == bool(post.run_id) == START_FAULTS[name].reaches_server
+        assert attempt.status in DELIVERIES[START_FAULTS[name].known]
         assert attempt.run_id == (post.run_id if attempt.status is StartStatus.STARTED else "")
-        assert layer.ledger.harms == {f"start: {name}": 1}
+        assert layer.ledger.faults == {f"start: {name}": 1}
 
 
-@pytest.mark.parametrize("name", GETS)
+@pytest.mark.parametrize("name", POLL_FAULTS)
 def test_result_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a poll."""
-    with through("question", name) as (client, layer, _):
+    with open_client("question", name) as (client, layer, _):
         run_id = client.start(TEST).run_id
         told = client.status(TEST, run_id).status is PollStatus.PASSED
-        assert told == (layer.ledger.ends == {run_id: "passed"}) == (GETS[name].told is Told.STARTED)
+        assert (
+            told
+            == (layer.ledger.final_states == {run_id: "passed"})
+            == (POLL_FAULTS[name].known is KnownResult.STARTED)
+        )
 
 
 def test_proxy_without_faults_passes_requests() -> None:
     """Without faults all requests pass, and during an outage none is sent."""
-    with through("", "") as (client, layer, sandbox):
+    with open_client("", "") as (client, layer, sandbox):
         started = client.start(TEST)
         assert started.status is StartStatus.STARTED
         assert client.details(TEST, started.run_id).title
-        layer.deafen()
+        layer.stop_listening()
         assert client.start(TEST).status is StartStatus.NOT_SENT
         layer.listen()
         assert client.start(TEST).status is StartStatus.STARTED

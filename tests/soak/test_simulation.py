@@ -12,8 +12,8 @@ from autonoma_ci.engine import details
 from autonoma_ci.engine.poller import Poller
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.models import RunState
-from tests.soak.harms import QUESTIONS, STARTS
-from tests.soak.simulation import HARMED, Simulation, simulate
+from tests.soak.harms import POLL_FAULTS, START_FAULTS
+from tests.soak.simulation import FAULT_RATE, Simulation, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,41 +25,41 @@ RUNS = 300
 def test_simulation_loses_no_run(seed: int) -> None:
     """No run is lost or started twice."""
     found = simulate(seed, RUNS)
-    assert found.judged.complaints == []
+    assert found.check.complaints == []
     assert found.states.total() == RUNS
 
 
 def test_one_exchange_in_ten_fails() -> None:
     """One exchange in ten fails, and each kind of fault occurs."""
     ledger = simulate(2, 2000).simulation.ledger
-    assert ledger.harms.total() / ledger.exchanges.total() == pytest.approx(HARMED, rel=0.1)
-    named = {f"start: {name}" for name in STARTS} | {f"question: {name}" for name in QUESTIONS}
-    assert named <= set(ledger.harms)
+    assert ledger.faults.total() / ledger.exchanges.total() == pytest.approx(FAULT_RATE, rel=0.1)
+    named = {f"start: {name}" for name in START_FAULTS} | {f"question: {name}" for name in POLL_FAULTS}
+    assert named <= set(ledger.faults)
 
 
 def test_same_seed_gives_same_result() -> None:
     """The seed alone decides the result."""
     one, other, third = (simulate(seed, 100) for seed in (7, 7, 8))
-    assert one.simulation.ledger.posts == other.simulation.ledger.posts
+    assert one.simulation.ledger.starts == other.simulation.ledger.starts
     assert (one.states, one.seconds) == (other.states, other.seconds)
     assert one.seconds != third.seconds
 
 
-def changed(attempt: StartResult) -> StartResult:
+def to_rate_limited(attempt: StartResult) -> StartResult:
     return attempt._replace(status=StartStatus.RATE_LIMITED) if attempt.status is StartStatus.INDETERMINATE else attempt
 
 
-def called_off(attempt: StartResult) -> StartResult:
+def to_rejected(attempt: StartResult) -> StartResult:
     return attempt._replace(status=StartStatus.REJECTED) if attempt.status is StartStatus.INDETERMINATE else attempt
 
 
-def mixed_up(attempt: StartResult) -> StartResult:
+def to_wrong_id(attempt: StartResult) -> StartResult:
     return attempt._replace(run_id=attempt.run_id and "run-0")
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [(changed, "was sent again"), (called_off, "may have arrived"), (mixed_up, "was started, and is lost")],
+    [(to_rate_limited, "was sent again"), (to_rejected, "may have arrived"), (to_wrong_id, "was started, and is lost")],
 )
 def test_wrong_start_result_is_complaint(
     wrong: Callable[[StartResult], StartResult], said: str, monkeypatch: pytest.MonkeyPatch
@@ -67,7 +67,7 @@ def test_wrong_start_result_is_complaint(
     """A client that misreports a start request is detected."""
     start = AutonomaClient.start
     monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
-    assert any(said in text for text in simulate(1, RUNS).judged.complaints)
+    assert any(said in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
         return found._replace(status=PollStatus.PASSED) if found.status is PollStatus.UNRECOGNIZED else found
 
     monkeypatch.setattr(AutonomaClient, "status", hopeful)
-    assert any("called passed" in text for text in simulate(1, RUNS).judged.complaints)
+    assert any("called passed" in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None
         self.results[position] = self.results[position]._replace(previous_attempts=())
 
     monkeypatch.setattr(RunTable, "begin_retry", forgetful)
-    assert any("is lost" in text for text in simulate(1, RUNS).judged.complaints)
+    assert any("is lost" in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
         ended(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
 
     monkeypatch.setattr(Poller, "_end", careless)
-    assert any("ends as started" in text for text in simulate(1, RUNS).judged.complaints)
+    assert any("ends as started" in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_missed_deadline_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,4 +110,4 @@ def test_missed_deadline_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(details, "_MAX_SILENCE_SECONDS", 600.0)
     monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
     monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)
-    assert any("after the deadline" in text for text in simulate(1, RUNS).judged.complaints)
+    assert any("after the deadline" in text for text in simulate(1, RUNS).check.complaints)

@@ -1,7 +1,6 @@
-"""What goes wrong on the wire; each kind says what the sender comes to know by it.
+"""Faults of the wire.
 
-401 and 403 are not among them: each ends the whole job, as it should, and there would be no load any more.
-tests/faults has them.
+HTTP 401 and 403 are missing, because each ends the whole job. tests/faults covers them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tests.soak.ledger import Told
+from tests.soak.ledger import KnownResult
 from tests.support import faults
 
 if TYPE_CHECKING:
@@ -19,56 +18,52 @@ if TYPE_CHECKING:
 
     from tests.support.fault_server import Act, Wire
 
-# Deals with an exchange; is given the sandbox's answer, chance, and for how many seconds anything hangs at most.
-# Says whether the connection is kept.
-Harm: TypeAlias = "Callable[[Wire, bytes, Random, float], bool]"
+# Gets the wire, the response of the sandbox, a random generator and the maximum delay in seconds.
+# Returns whether the connection stays open.
+FaultAct: TypeAlias = "Callable[[Wire, bytes, Random, float], bool]"
 
 
-class Trouble(NamedTuple):
-    """One way for an exchange to go wrong.
+class WireFault(NamedTuple):
+    """One fault of an exchange."""
 
-    `unread`: before the request is read; `passes`: after the sandbox acted. `told` is STARTED where the
-    sandbox's whole answer goes through in the end.
-    """
-
-    act: Harm
-    told: Told = Told.NOTHING
-    passes: bool = False
-    unread: bool = False
+    act: FaultAct
+    known: KnownResult = KnownResult.INDETERMINATE  # STARTED if the whole response arrives in the end
+    reaches_server: bool = False  # whether the sandbox acts on the request
+    before_read: bool = False  # whether the fault occurs before the request is read
     weight: float = 1.0
 
 
-def one_of(troubles: Mapping[str, Trouble], random: Random) -> str:
-    """Return the name of one of them."""
-    return random.choices([*troubles], [trouble.weight for trouble in troubles.values()])[0]
+def choose_fault(table: Mapping[str, WireFault], random: Random) -> str:
+    """Return the name of a random fault."""
+    return random.choices([*table], [fault.weight for fault in table.values()])[0]
 
 
-def _plain(act: Act) -> Harm:
+def _adapt_act(act: Act) -> FaultAct:
     return lambda wire, data, random, longest: act(wire)
 
 
-def _says(status: int, *headers: str) -> Harm:
-    # Nothing of this may be believed but the status.
-    return _plain(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
+def _answer_status(status: int, *headers: str) -> FaultAct:
+    # The client must trust only the status, not the body.
+    return _adapt_act(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
 
 
-def _closed_unread(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _close_unread(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     with suppress(OSError):
         wire.socket.shutdown(socket.SHUT_WR)
     return False
 
 
-def _half_a_head(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_half_head(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     wire.send(data[: random.randrange(1, data.index(b"\r\n\r\n"))])
     return False
 
 
-def _half_a_body(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_half_body(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     wire.send(data[: random.randrange(data.index(b"\r\n\r\n") + 4, len(data))])
     return False
 
 
-def _bad_chunk(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_bad_chunk(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     body = data.partition(b"\r\n\r\n")[2]
     wire.send(faults.head(200, "Transfer-Encoding: chunked").encode() + b"%x\r\n%b\r\nnone\r\n" % (len(body), body))
     return False
@@ -84,55 +79,57 @@ def _drip(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     return True
 
 
-def _late(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _answer_late(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     return not wire.pause(random.uniform(0.2, 1.0) * min(6.0, longest)) and wire.send(data)
 
 
-_LOST = {
-    "closed unread": Trouble(_closed_unread, unread=True),
-    "reset unread": Trouble(_plain(faults.reset), unread=True),
-    "closed when read": Trouble(_plain(faults.close)),
-    "reset when read": Trouble(_plain(faults.reset)),
-    "closed after the act": Trouble(_plain(faults.close), passes=True),
-    "reset after the act": Trouble(_plain(faults.reset), passes=True),
-    "half a head": Trouble(_half_a_head, passes=True),
-    "half a body": Trouble(_half_a_body, passes=True),
-    "bad chunk": Trouble(_bad_chunk, passes=True),
-    "page of a proxy": Trouble(_plain(faults.answer(200, "<html>Log in</html>")), passes=True),
-    # Of those that take long there are fewer, or hardly anything else would be under way.
-    "hang": Trouble(_hang, passes=True, weight=0.3),
-    "500": Trouble(_says(500)),
-    "500 after the act": Trouble(_says(500), passes=True),
-    "502": Trouble(_says(502)),
-    "504 after the act": Trouble(_says(504), passes=True),
+_LOST_RESPONSES = {
+    "closed unread": WireFault(_close_unread, before_read=True),
+    "reset unread": WireFault(_adapt_act(faults.reset), before_read=True),
+    "closed when read": WireFault(_adapt_act(faults.close)),
+    "reset when read": WireFault(_adapt_act(faults.reset)),
+    "closed after the act": WireFault(_adapt_act(faults.close), reaches_server=True),
+    "reset after the act": WireFault(_adapt_act(faults.reset), reaches_server=True),
+    "half a head": WireFault(_send_half_head, reaches_server=True),
+    "half a body": WireFault(_send_half_body, reaches_server=True),
+    "bad chunk": WireFault(_send_bad_chunk, reaches_server=True),
+    "page of a proxy": WireFault(_adapt_act(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
+    # Slow faults are rare, because they would block all workers.
+    "hang": WireFault(_hang, reaches_server=True, weight=0.3),
+    "500": WireFault(_answer_status(500)),
+    "500 after the act": WireFault(_answer_status(500), reaches_server=True),
+    "502": WireFault(_answer_status(502)),
+    "504 after the act": WireFault(_answer_status(504), reaches_server=True),
 }
-_WHOLE = {
-    "drip": Trouble(_drip, Told.STARTED, passes=True),
-    "late": Trouble(_late, Told.STARTED, passes=True),
+_SLOW_RESPONSES = {
+    "drip": WireFault(_drip, KnownResult.STARTED, reaches_server=True),
+    "late": WireFault(_answer_late, KnownResult.STARTED, reaches_server=True),
 }
-# Each of these makes the command send less for a while: with as many of them, little load would be left.
-_NOT_NOW = {
-    "429": Trouble(_says(429), Told.AGAIN, weight=0.3),
-    "429, Retry-After": Trouble(_says(429, "Retry-After: 1"), Told.AGAIN, weight=0.3),
+# These are rare, because each one makes the command send fewer requests for a while.
+_RATE_LIMITS = {
+    "429": WireFault(_answer_status(429), KnownResult.NOT_NOW, weight=0.3),
+    "429, Retry-After": WireFault(_answer_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
 }
-_NOT_SERVING = {
-    "503": Trouble(_says(503)),
-    # Varnish says this while the server is at work on the request.
-    "503, Retry-After": Trouble(_says(503, "Retry-After: 0"), passes=True),
+_UNAVAILABLE = {
+    "503": WireFault(_answer_status(503)),
+    # Varnish can send this while the server still processes the request.
+    "503, Retry-After": WireFault(_answer_status(503, "Retry-After: 0"), reaches_server=True),
 }
-POSTS = {
-    **_LOST,
-    **_WHOLE,
-    **_NOT_NOW,
-    **_NOT_SERVING,
-    "302": Trouble(_plain(faults.answer(302, "", "Location: http://127.0.0.2/"))),
-    "303 after the act": Trouble(_plain(faults.answer(303, "", "Location: http://127.0.0.2/")), passes=True),
-    "400": Trouble(_says(400), Told.NO),
+START_FAULTS = {
+    **_LOST_RESPONSES,
+    **_SLOW_RESPONSES,
+    **_RATE_LIMITS,
+    **_UNAVAILABLE,
+    "302": WireFault(_adapt_act(faults.answer(302, "", "Location: http://127.0.0.2/"))),
+    "303 after the act": WireFault(
+        _adapt_act(faults.answer(303, "", "Location: http://127.0.0.2/")), reaches_server=True
+    ),
+    "400": WireFault(_answer_status(400), KnownResult.REJECTED),
 }
-GETS = {
-    **_LOST,
-    **_WHOLE,
-    **{name: trouble._replace(weight=0.1) for name, trouble in (_NOT_NOW | _NOT_SERVING).items()},
-    "404 at first": Trouble(_says(404)),
-    "unknown word": Trouble(_plain(faults.answer(200, '{"status": "evaporating"}'))),
+POLL_FAULTS = {
+    **_LOST_RESPONSES,
+    **_SLOW_RESPONSES,
+    **{name: fault._replace(weight=0.1) for name, fault in (_RATE_LIMITS | _UNAVAILABLE).items()},
+    "404 at first": WireFault(_answer_status(404)),
+    "unknown word": WireFault(_adapt_act(faults.answer(200, '{"status": "evaporating"}'))),
 }
