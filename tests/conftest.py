@@ -1,4 +1,4 @@
-"""Certificates are made once for all tests that need some."""
+"""Fixtures and settings for all tests."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from tests.support.certificates import Certificates
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A shell that runs the tests in the background has SIGINT ignored for them, and steps that they start leave it ignored.
-# Some tests send it. Only the main thread may change it.
+# A shell ignores SIGINT in background jobs, and child processes inherit that. Some tests send SIGINT, so it is reset.
+# Only the main thread may change it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.default_int_handler)
-# A hook of Git runs the tests with variables that lead each `git` of theirs to the user's own repository.
+# Git hooks set these variables, which would direct each `git` of a test to the user's repository.
 for _name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR"):
     os.environ.pop(f"GIT_{_name}", None)
-# Some shells export the size of the terminal. Help and the live table would take theirs from it.
+# Some shells export the terminal size, which would change the help and the live table.
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 _AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 _NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
-# No example fails for the time that it took: a busy machine may need any. So may the making of examples, which
-# Hypothesis measures in seconds too, and a seed in many may draw large ones.
+# Examples have no time limit, because a busy machine can be slow. The generation of examples has none either, and some
+# seeds generate large examples.
 _SPEED = [HealthCheck.too_slow, HealthCheck.data_too_large]
-# From the plain profile, since where CI is set, Hypothesis takes another one.
+# Based on the default profile, because Hypothesis has another one where CI is set.
 settings.register_profile(
     "any-speed", settings.get_profile("default"), deadline=None, suppress_health_check=_SPEED
 )  # fmt: skip
 settings.load_profile("any-speed")
-# make mutation: the same examples for every mutant, and no search for a smaller one once a mutant is found out.
+# For `make mutation`: each mutant gets the same examples, and a failing example is not minimized.
 settings.register_profile(
     "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=_SPEED,
@@ -46,9 +46,9 @@ settings.register_profile(
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected out of garbage collection.
+    """Exclude the collected tests from garbage collection.
 
-    More than 10,000 tests are millions of objects, which live until the end. To look at them all takes a second or
+    More than 10,000 tests are millions of objects that live until the end. A collection of them all takes a second or
     more, in the middle of any test.
     """
     gc.collect()
@@ -57,7 +57,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_network_of_the_user(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away the user's proxy and authorities, but from what may have to load something from elsewhere."""
+    """Remove the user's proxy and authorities, except from tests that download images or linters."""
     if not any(map(request.node.get_closest_marker, ("image", "linters"))):
         for name in _NETWORK:
             monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Draw the packages and their imports as a Mermaid chart in docs/contributing/architecture.md (`make architecture`)."""
+"""Draw the chart of packages in docs/contributing/architecture.md (`make architecture`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- packages: begin -->\n", "<!-- packages: end -->\n"
 
 
 def find_package_imports() -> dict[str, set[str]]:
-    """Return, for each package and module at the top of autonoma_ci, the others that it imports."""
+    """Return the imports of each top-level package and module."""
     graph = grimp.build_graph("autonoma_ci")
     tops = sorted(name for name in graph.modules if name.count(".") == 1)
     for name in tops:
@@ -28,7 +28,7 @@ def find_package_imports() -> dict[str, set[str]]:
 
 
 def drop_implied_imports(imports: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return the imports without those that follow from others, so that the chart stays readable."""
+    """Remove the imports that follow from others, so that the chart is readable."""
 
     def reachable(start: str, skipped: str) -> set[str]:
         found: set[str] = set()
@@ -46,7 +46,10 @@ def drop_implied_imports(imports: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def count_modules(name: str) -> int:
-    """Return the number of modules of a package, without empty `__init__` files, or 1 for a module."""
+    """Return the number of modules of a package, or 1 for a module.
+
+    Empty `__init__` files do not count.
+    """
     folder = PACKAGE / name
     return len([path for path in folder.rglob("*.py") if path.name != "__init__.py"]) if folder.is_dir() else 1
 
@@ -63,7 +66,7 @@ def render_chart() -> str:
 
 
 def insert_chart(document: str) -> str:
-    """Return the text of the document with the chart of today between its markers."""
+    """Insert the current chart between the markers of the document."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}{render_chart()}{END}{after}"

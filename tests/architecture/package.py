@@ -1,4 +1,4 @@
-"""The package as source files and syntax trees. Nothing of it is run."""
+"""Source files and syntax trees of the package, without running it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def module_path(path: Path) -> str:
 
 
 def package_name(path: Path) -> str:
-    """Return the package or the module at the top of autonoma_ci that a file belongs to."""
+    """Return the top-level package or module of a file."""
     return module_path(path).split("/")[0].removesuffix(".py")
 
 
 def dotted_name(path: Path) -> str:
-    """Return the name by which a module is imported."""
+    """Return the import name of a module."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -33,7 +33,7 @@ def parse_module(path: Path) -> ast.Module:
 
 
 def find_imports(path: Path) -> set[str]:
-    """Return the full names of all modules that a file imports, and of everything that it imports from them."""
+    """Return the full names of all modules and members that a file imports."""
     found = set()
     for node in ast.walk(parse_module(path)):
         if isinstance(node, ast.Import):

@@ -68,7 +68,7 @@ def put_before(path: Path, line: str, row: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project to which the system has been added."""
+    """Return a copy of the project with the new system."""
     folder = tmp_path_factory.mktemp("newcomer") / "project"
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
@@ -87,7 +87,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: Sequence[str] = ()) -> tuple[int, str]:
-    """Run the copy's own command in a job of that system; return exit code and log."""
+    """Run the copy's command in a job of the new system, and return exit code and log."""
     environ = {
         **PUSH,
         "PATH": os.environ["PATH"],

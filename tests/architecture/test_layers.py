@@ -26,7 +26,7 @@ OWNERS = {
     "rich": {"app/live_table.py"},
     "junitparser": {"reports/junit.py"},
     "argparse": {"config/arguments.py"},
-    # `output` measures how long a reader of the log takes nothing, which no test can turn by hand.
+    # `streams` measures how long a reader stalls, which no fake clock can simulate.
     "time": {"clock.py", "engine/signals.py", "net/connection.py", "streams.py"},
     "random": {"clock.py"},
     "signal": {"engine/signals.py"},
@@ -39,7 +39,7 @@ OWNERS = {
         "engine/workers.py",
         "reports/evidence_store.py",
     },
-    # `output` has a thread for each stream, so that a reader that takes nothing stops nobody else.
+    # `streams` has one thread for each stream, so that a stalled reader blocks only its own stream.
     "_thread": {"streams.py", "net/threads.py"},
     "socket": {"net/connection.py", "net/errors.py"},
     "tempfile": {"commands/demo.py"},
@@ -61,7 +61,7 @@ def test_library_has_named_owners(library: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "owners"),
     [
-        # requests reads where its authorities are from the environment too.
+        # requests reads the path of the authorities from the environment too.
         (r"\bos\.environ\b|\bgetenv\b", {"cli.py", "net/certificates.py"}),
         (r"\bos\._exit\b|\bsys\.exit\b", {"cli.py", "engine/signals.py", "__main__.py"}),
         (r"\bsys\.std(?:in|out|err)\b|^\s*print\(", {"cli.py"}),
@@ -82,7 +82,7 @@ def test_global_state_has_named_owners(pattern: str, owners: set[str]) -> None:
     assert users == owners
 
 
-# Words that say nothing about a module, a function or a field.
+# Words without a meaning in the name of a module, a function or a class.
 VAGUE = re.compile(r"(?:^|_)(?:util|helper|common|manager|misc|stuff)s?(?:_|$)")
 
 
@@ -94,7 +94,7 @@ def test_names_are_specific() -> None:
         for node in ast.walk(parse_module(path)):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower())
-    # The name that requests gives to the method which our adapter overrides.
+    # Our adapter overrides this method of requests.
     names.discard("proxy_manager_for")
     assert sorted(name for name in names if VAGUE.search(name)) == []
 
@@ -129,7 +129,7 @@ def test_job_imports_only_needed_libraries(
 def test_repository_has_no_local_paths() -> None:
     """No committed file has a path of a machine or the host of a registry."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    # Not the workspace on GitHub's own runners.
+    # The workspace on GitHub's own runners is allowed.
     pattern = re.compile(r"(?<!/home/runner)/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian")
     files = [ROOT / name for name in listed.split("\0") if name and name != "tests/architecture/test_layers.py"]
     assert files

@@ -1,6 +1,6 @@
-"""Port of act's reader of GITHUB_OUTPUT, with the limit that it had before July 2025.
+"""Port of act's parser of GITHUB_OUTPUT, with its line limit before July 2025.
 
-Gitea's and Forgejo's runners are built on act, and kept the limit for longer.
+The runners of Gitea and Forgejo are built on act, and kept the limit for longer.
 
 Source: nektos/act, pkg/container/parse_env_file.go; Go's documentation, `bufio.Scanner` (`MaxScanTokenSize`).
 """
@@ -21,10 +21,10 @@ class LostOutputsError(Exception):
 
 
 def read_env_file(data: bytes) -> dict[str, str]:
-    """Return the outputs that a file sets.
+    """Parse the outputs of a file.
 
     Raises:
-        LostOutputsError: A line is too long, or has no form.
+        LostOutputsError: A line is too long or invalid.
 
     """
     lines = data.split(b"\n")

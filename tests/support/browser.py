@@ -1,4 +1,4 @@
-"""A real Chromium, as Debian, Ubuntu's runners or the variable CHROMIUM have it."""
+"""A real Chromium from the PATH or from the variable CHROMIUM."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser
 
 @contextmanager
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Yield a browser without a window; fails if there is none on this machine."""
+    """Start a headless browser, or fail if none is installed."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     assert path, "there is no Chromium here: install it, or name it in the variable CHROMIUM"
-    # Containers and CI runners give it no sandbox of its own; it is shown nothing but our own pages.
+    # Containers and CI runners do not allow its sandbox. It shows only our own pages.
     browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
     try:
         yield browser

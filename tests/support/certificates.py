@@ -1,4 +1,4 @@
-"""Certificates for tests, made anew by the openssl command: one authority and what it has signed."""
+"""Certificates for tests, made by the openssl command."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ class Certificates:
         self._issue("authority", "authority", HERE, _LONG, self_signed=True)
 
     def good(self) -> ssl.SSLContext:
-        """Return the server side with a certificate for this machine."""
+        """Return a server context with a certificate for this machine."""
         return self._context("good", HERE, _LONG)
 
     def expired(self) -> ssl.SSLContext:
-        """Return the server side with a certificate whose time is over."""
+        """Return a server context with an expired certificate."""
         return self._context("expired", HERE, _OVER)
 
     def of_another_host(self) -> ssl.SSLContext:
-        """Return the server side with a certificate for somebody else."""
+        """Return a server context with a certificate for another host."""
         return self._context("other", "DNS:other.test", _LONG)
 
     def self_signed(self) -> ssl.SSLContext:
-        """Return the server side with a certificate that nobody vouches for."""
+        """Return a server context with a self-signed certificate."""
         return self._context("self", HERE, _LONG, self_signed=True)
 
     def _context(self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False) -> ssl.SSLContext:
-        # Tests that run several jobs at once want the same one from several threads.
+        # Tests that run several jobs at once call this from several threads.
         with self._lock:
             if name not in self._made:
                 self._issue(name, "server", names, days, self_signed=self_signed)

@@ -1,4 +1,4 @@
-"""A clock without waiting, and workers that answer from a script at the times it says."""
+"""A fake clock, and workers with scripted responses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Event
     from autonoma_ci.models import RunRequest, RunResult
 
-# A loop that asks for events this often without an end in sight has none.
+# A loop that requests more events than this never ends.
 _TOO_OFTEN = 200_000
 
 
 class FakeClock(Clock):
-    """Time passes only while somebody waits; `jitter` takes the same share of every pause."""
+    """A clock that advances only during a wait.
+
+    `jitter` returns the same share of every pause.
+    """
 
     def __init__(self, share: float = 1.0) -> None:
         self.time = 1000.0
@@ -51,11 +54,11 @@ class FakeClock(Clock):
         self.time += seconds
 
     def later(self, seconds: float, event: Event) -> None:
-        """Let an event happen in so many seconds."""
+        """Schedule an event."""
         heapq.heappush(self._agenda, (self.time + seconds, next(self._number), event))
 
     def count(self, kind: type) -> int:
-        """Return how many requests of one kind are under way."""
+        """Return the number of pending requests of one kind."""
         return sum(isinstance(event, kind) for _, _, event in self._agenda)
 
     def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
@@ -71,7 +74,7 @@ class FakeClock(Clock):
 
 
 class Sent(NamedTuple):
-    """One request on its way: when, and which run."""
+    """The time of a request and the index of its run."""
 
     at: float
     run: int
@@ -82,22 +85,26 @@ def _kept(item: EvidenceFile, _: int) -> DownloadResult:
 
 
 class Run(NamedTuple):
-    """One run on the server: what it says at an age in seconds, after how long, and why it failed.
+    """One run on the server."""
 
-    `keeps` is what comes of fetching one of its files, the first time, the second time and so on.
-    """
-
-    says: Callable[[float], PollResult]
-    delay: float = 0.05
+    says: Callable[[float], PollResult]  # the poll result at an age in seconds
+    delay: float = 0.05  # of each response, in seconds
     details: RunDetails = RunDetails(error="HTTP 500")
-    keeps: Callable[[EvidenceFile, int], DownloadResult] = _kept
+    keeps: Callable[[EvidenceFile, int], DownloadResult] = _kept  # by file and number of the download
 
 
 class ScriptedWorkers:
-    """Answers each run's requests from its script, each after so many seconds; the last one stays.
+    """Workers whose responses come from scripts.
 
-    `runs` are what the started runs of each place are, in turn; `polls` and `explained` note what was asked. Of the
-    places in `connecting`, nothing is sent yet.
+    Args:
+        clock: the clock that delivers the responses.
+        scripts: the start results by index, each with its delay in seconds. The last one repeats.
+        runs: the runs that the start requests of an index create, in order. The last one repeats.
+
+    Attributes:
+        polls: the polls in order. `sent`, `explained`, `refreshed` and `fetched` have the other requests.
+        connecting: the indexes whose start request has no connection yet.
+
     """
 
     def __init__(
@@ -122,7 +129,7 @@ class ScriptedWorkers:
         self.polls_at_once = 0
 
     def _run(self, index: int, run_id: str) -> tuple[float, Run]:
-        """Return when the run was born and what it is; each start of a place makes its next run."""
+        """Return the start time of a run, and the run. A new id creates the next run of the index."""
         if (index, run_id) not in self._born:
             runs = self._runs[index]
             number = sum(place == index for place, _ in self._born)
@@ -130,7 +137,7 @@ class ScriptedWorkers:
         return self._born[index, run_id]
 
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
-        """Take note, and let the answer come in its time: it says how things were half-way."""
+        """Record the poll, and schedule a response with the status half-way."""
         self.polls.append(Sent(self._clock.time, index))
         born, run = self._run(index, run_id)
         status = run.says(self._clock.time + run.delay / 2 - born)
@@ -138,20 +145,20 @@ class ScriptedWorkers:
         self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
-        """Take note, and tell what the run has to tell."""
+        """Record the request, and schedule the details."""
         self.explained.append(Sent(self._clock.time, index))
         run = self._run(index, run_id)[1]
         details = run.details if media else run.details._replace(media_urls={})
         self._clock.later(run.delay, DetailsReceived(index, run_id, details))
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
-        """Take note, and give the run's addresses once more."""
+        """Record the request, and schedule the URLs of the run."""
         self.refreshed.append(Sent(self._clock.time, index))
         run = self._run(index, run_id)[1]
         self._clock.later(run.delay, UrlsRefreshed(index, run_id, run.details))
 
     def download(self, index: int, file: EvidenceFile) -> None:
-        """Take note, and let the file come in its time, as the run says."""
+        """Record the download, and schedule its result."""
         self.fetched.append(file)
         run = self._run(index, file.run_id)[1]
         times = self.fetched.count(file)
@@ -159,11 +166,11 @@ class ScriptedWorkers:
         self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:
-        """Return True: there are as many threads as it takes."""
+        """Return True, because threads are unlimited."""
         return True
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
-        """Take note, and let the answer come in its time."""
+        """Record the start request, and schedule its response."""
         attempts = sum(sent.run == index for sent in self.sent)
         self.sent.append(Sent(self._clock.time, index))
         script = self._scripts[index]
@@ -173,19 +180,19 @@ class ScriptedWorkers:
             attempt = attempt._replace(run_id=f"run-{index}-{number}")
             self._run(index, attempt.run_id)
         elif attempt.status is StartStatus.STARTED and attempt.run_id == "r":
-            # The ids of two runs are never the same.
+            # Two runs never have the same id.
             attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
         self._clock.later(seconds, StartFinished(index, attempt))
         self.at_once = max(self.at_once, self._clock.count(StartFinished))
         return lambda: index in self.connecting
 
     def times(self, index: int) -> list[float]:
-        """Return when the run's requests were sent."""
+        """Return the times of the start requests of a run."""
         return [sent.at for sent in self.sent if sent.run == index]
 
 
 class Watched:
-    """A watcher that keeps which runs reached their state, in that order."""
+    """A listener that records the runs in the order of their results."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -194,14 +201,14 @@ class Watched:
         self.ticks = 0
 
     def on_run_changed(self, run: RunResult) -> None:
-        """Note which run reached its state."""
+        """Record which run reached its state."""
         self.ended.append(run.request.id)
         self.seen.append(run)
 
     def on_warning(self, message: str) -> None:
-        """Keep the warning."""
+        """Record the warning."""
         self.warnings.append(message)
 
     def on_tick(self, results: Sequence[RunResult]) -> None:
-        """Count."""
+        """Count the tick."""
         self.ticks += 1

@@ -1,7 +1,7 @@
-"""A loopback server on bare sockets that goes wrong as it is told, and counts what arrived.
+"""A loopback server on plain sockets with scripted faults.
 
-What it does with a request comes from `tests.support.faults`; what it does with a connection before
-anything is read is `greeting`. A POST counts once its line, its headers and its body are all here.
+An act of `tests.support.faults` handles each request. A `greeting` handles each connection before the first read. A
+request counts when its line, headers and body have arrived.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# No test needs a connection for longer; a thread that is still here then would only keep pytest waiting.
+# In seconds. No test needs a connection for longer, and a remaining thread would only delay pytest.
 _LONGEST = 45.0
-# What a socket says, beside ConnectionError, once the other side has left or the server was stopped.
+# Errors of a socket, beside ConnectionError, after the client left or the server stopped.
 _ENDED = {errno.ENOTCONN, errno.EBADF}
 
 
 @dataclass(frozen=True)
 class Received:
-    """One whole request; `connection` counts the connections from 1, `at` is monotonic."""
+    """One complete request."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
-    connection: int
-    at: float
+    connection: int  # number of the connection, from 1
+    at: float  # monotonic time in seconds
 
     @property
     def subject(self) -> str:
-        """The id of the test, folder or tag that was asked to run."""
+        """The id of the test, folder or tag in the path."""
         return self.path.rsplit("/", 2)[-2]
 
 
@@ -53,7 +53,7 @@ class Wire:
         self.request = Received("", "", {}, b"", 0, 0.0)
 
     def send(self, data: bytes) -> bool:
-        """Send everything; say whether the other side took it."""
+        """Send all data, and return whether the client was still there."""
         try:
             self.socket.sendall(data)
         except OSError:
@@ -61,22 +61,22 @@ class Wire:
         return True
 
     def drip(self, data: bytes, every: float) -> None:
-        """Send one byte at a time until the other side has left."""
+        """Send one byte at a time until the client leaves."""
         for place in range(len(data)):
             if not self.send(data[place : place + 1]) or self.pause(every):
                 return
 
     def pause(self, seconds: float) -> bool:
-        """Wait; say whether the server is to stop."""
+        """Wait, and return whether the server is stopping."""
         return self._stopping.wait(seconds)
 
     def hang(self) -> None:
-        """Say nothing until the other side has left."""
+        """Send nothing until the client leaves."""
         with suppress(OSError):
             self.socket.recv(1)
 
     def secure(self, tls: ssl.SSLContext) -> bool:
-        """Go on in TLS; say whether the other side agrees."""
+        """Start TLS, and return whether the handshake succeeded."""
         try:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
             self.socket.do_handshake()
@@ -85,11 +85,11 @@ class Wire:
         return True
 
     def reset(self) -> None:
-        """Make the end of this connection a reset."""
+        """Make the close of this connection a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def read(self, connection: int) -> bool:
-        """Read one request into `request`; say whether a whole one came."""
+        """Read one request into `request`, and return whether it is complete."""
         data = self._rest
         while b"\r\n\r\n" not in data:
             data += (more := self.receive())
@@ -109,26 +109,29 @@ class Wire:
         return True
 
     def receive(self) -> bytes:
-        """Return what comes next, or nothing once the other side has left."""
+        """Return the next data, or nothing after the client left."""
         try:
             return self.socket.recv(65536)
         except OSError:
             return b""
 
     def await_data(self) -> bool:
-        """Wait until the other side has sent something, and leave it unread; say whether it has."""
+        """Wait for data without reading it, and return whether any arrived."""
         try:
             return bool(self.socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
 
 
-# Deals with the request that was read; says whether the connection is kept.
+# Handles the request that was read, and returns whether the connection stays open.
 Act: TypeAlias = "Callable[[Wire], bool]"
 
 
 class FaultServer:
-    """Serves on `port` inside a `with` block; `scripts` are the acts for each id in turn, of which the last stays."""
+    """A server that listens on `port` inside a `with` block.
+
+    The scripts have the acts for each id in order, and the last act repeats.
+    """
 
     def __init__(
         self,
@@ -166,8 +169,8 @@ class FaultServer:
             thread.join(_LONGEST)
 
     def refuse(self) -> None:
-        """Take no connection any more."""
-        # Closing alone would not wake the thread that accepts.
+        """Refuse new connections."""
+        # Closing alone would not wake the thread in `accept`.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -179,12 +182,12 @@ class FaultServer:
 
     @property
     def posts(self) -> Counter[str]:
-        """How many POSTs arrived for each id."""
+        """The number of POSTs by id."""
         with self._lock:
             return Counter(request.subject for request in self.received if request.method == "POST")
 
     def wait_for(self, posts: int, seconds: float = 60.0) -> None:
-        """Return once so many POSTs have arrived."""
+        """Wait until this number of POSTs has arrived."""
         until = time.monotonic() + seconds
         while self.posts.total() < posts:
             assert time.monotonic() < until, f"only {self.posts.total()} of {posts} POSTs arrived"
@@ -211,7 +214,7 @@ class FaultServer:
             if self._tls and not self._greeting:
                 sock = self._tls.wrap_socket(sock, server_side=True)
         except OSError:
-            return  # The handshake failed, which is what some tests are about.
+            return  # The handshake failed, which some tests expect.
         with sock:
             with self._lock:
                 self._open.add(sock)
@@ -219,10 +222,10 @@ class FaultServer:
             try:
                 self._converse(wire, number)
             except OSError as error:
-                # The other side may leave at any moment; everything else is a bug of the test.
+                # The client can leave at any time. Any other error is a bug of the test.
                 if not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)) and error.errno not in _ENDED:
                     raise
-            # A greeting may have made it a secure one.
+            # A greeting can have replaced the socket by a TLS socket.
             wire.socket.close()
             with self._lock:
                 self._open.discard(sock)

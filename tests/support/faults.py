@@ -1,4 +1,7 @@
-"""What a server can do with a request, right and wrong; each says whether the connection is kept."""
+"""Acts of the fault server.
+
+Each act handles a request, and returns whether the connection stays open.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ _MEGABYTE = b"x" * 1024 * 1024
 
 
 def started(wire: Wire) -> bool:
-    """Start a run whose id tells which request started it."""
+    """Answer with a run whose id has the id of the request."""
     run = f"run-of-{wire.request.subject}"
     body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
     return answer(200, json.dumps(body))(wire)
 
 
 def answer(status: int, body: str | bytes = b"", *headers: str) -> Act:
-    """Answer in full."""
+    """Send a complete response."""
 
     def act(wire: Wire) -> bool:
         return wire.send(_head(status, *headers, f"Content-Length: {len(_bytes(body))}") + _bytes(body))
@@ -28,17 +31,17 @@ def answer(status: int, body: str | bytes = b"", *headers: str) -> Act:
 
 
 def after(seconds: float, act: Act) -> Act:
-    """Do something, but not at once."""
+    """Delay an act."""
     return lambda wire: not wire.pause(seconds) and act(wire)
 
 
 def once_sent(act: Act) -> Act:
-    """Do something once the other side has sent something, which is not read."""
+    """Delay an act until the client has sent data, which stays unread."""
     return lambda wire: wire.await_data() and act(wire)
 
 
 def then_close(act: Act) -> Act:
-    """Do something and close a connection that was promised to be kept."""
+    """Do an act, and close a keep-alive connection."""
 
     def both(wire: Wire) -> bool:
         act(wire)
@@ -48,7 +51,7 @@ def then_close(act: Act) -> Act:
 
 
 def said(data: str | bytes) -> Act:
-    """Send these bytes, whatever they are, and close."""
+    """Send raw bytes, and close."""
 
     def act(wire: Wire) -> bool:
         wire.send(_bytes(data))
@@ -58,24 +61,24 @@ def said(data: str | bytes) -> Act:
 
 
 def close(wire: Wire) -> bool:
-    """Close without a word."""
+    """Close without a response."""
     return False
 
 
 def reset(wire: Wire) -> bool:
-    """End the connection with a reset."""
+    """Reset the connection."""
     wire.reset()
     return False
 
 
 def hang(wire: Wire) -> bool:
-    """Never answer."""
+    """Send no response."""
     wire.hang()
     return False
 
 
 def dripped(data: str, every: float = 0.05) -> Act:
-    """Send a byte at a time."""
+    """Send one byte at a time."""
 
     def act(wire: Wire) -> bool:
         wire.drip(data.encode(), every)
@@ -85,19 +88,19 @@ def dripped(data: str, every: float = 0.05) -> Act:
 
 
 def half_body() -> Act:
-    """Promise a longer body than what comes; what comes is a perfect answer."""
+    """Send a valid response with a Content-Length that is too long."""
     body = b'{"run_id": "run-of-half", "url": "https://autonoma.app/run/run-of-half"}'
     return said(_head(200, f"Content-Length: {len(body) + 100}") + body)
 
 
 def bad_chunk() -> Act:
-    """Break off the chunked form in the middle of a perfect answer."""
+    """Send a valid response with an invalid second chunk."""
     chunk = b'{"run_id": "run-of-chunk"}'
     return said(_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk))
 
 
 def huge(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
-    """Send a body that nobody should want, for as long as it is taken."""
+    """Send a huge body for as long as the client reads."""
 
     def act(wire: Wire) -> bool:
         wire.send(_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
@@ -107,7 +110,7 @@ def huge(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
 
 
 def head(status: int, *headers: str) -> str:
-    """Return the part of an answer before its body."""
+    """Return the head of a response."""
     return _head(status, *headers).decode()
 
 

@@ -1,4 +1,4 @@
-"""The GitLab CI/CD component, made from the table of options; `make tables` writes it anew."""
+"""Generator of the GitLab CI/CD component (`make tables`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from autonoma_ci.config.options import Option
 
 IMAGE = "ghcr.io/OWNER/autonoma-ci:1"
-# Inputs are part of the pipeline's definition, which many may read.
+# Inputs are part of the pipeline's definition, which many people can read.
 SECRET = frozenset(option.name for option in OPTIONS if option.parse is parsers.parse_secret)
 GIVEN = tuple(option for option in OPTIONS if option.name not in SECRET)
-# A manifest may say it as well, and an input that says false would win over that.
+# A manifest can set it too, and an input with the value false would win.
 _MAYBE = frozenset({"run-on-latest"})
 _HEAD = """\
 # A CI/CD component: starts Autonoma tests, waits for them if asked to, and reports them in GitLab's own form.
@@ -65,7 +65,7 @@ _TAIL = """\
 
 
 def component() -> str:
-    """Return templates/autonoma.yml."""
+    """Return the text of templates/autonoma.yml."""
     text = _HEAD
     text += _input("job-name", "Name of the job.", ["default: autonoma"])
     text += _input("stage", "Stage of the job.", ["default: test"])
@@ -80,7 +80,10 @@ def component() -> str:
 
 
 def _as_text(option: Option) -> str:
-    """Return what keeps a boolean input from being a boolean variable, which older servers refuse: a space, trimmed."""
+    """Return a space behind a boolean input.
+
+    The space makes the variable a text, because older servers refuse boolean variables. It is removed later.
+    """
     return " " if "type: boolean" in _type(option) else ""
 
 
@@ -97,7 +100,10 @@ def _described(option: Option) -> str:
 
 
 def _type(option: Option) -> list[str]:
-    """Return type and default: empty where the default is our own, so that it counts as not given."""
+    """Return type and default of an input.
+
+    An input is empty by default where the program has its own default, so that it counts as unset.
+    """
     if option.name == "results-dir":
         return ["type: string", "default: autonoma-results"]
     if option.name in _MAYBE:

@@ -1,6 +1,6 @@
-"""What each CI system takes for an order in a log, written down from its documentation and sources.
+"""Parsers of the log commands of CI systems, from their documentation and sources.
 
-GitHub's grammar is in `runner`. Everything here is for judging what we print.
+The tests check our log with them. GitHub's grammar is in `runner`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Order:
-    """One order as the system carries it out: its name, its properties, and what comes after them."""
+    """One log command with its properties and the text after it."""
 
     name: str
     values: dict[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ _TRAVIS = re.compile(r"((?:fold|time):(?:start|end)):([\w.-]+)", re.ASCII)
 
 
 def azure(log: str) -> list[Order]:
-    """Return the logging commands; they are found anywhere in a line, the ones for looks too."""
+    """Return the logging and formatting commands at any place of a line."""
     found = []
     for line in re.split(r"\r\n|\r|\n", log):
         if command := _AZURE.search(line):
@@ -48,7 +48,12 @@ def _azure(text: str) -> str:
 
 
 def teamcity(log: str) -> list[Order]:
-    """Return the service messages; raise ValueError for one that TeamCity would complain about."""
+    """Return the service messages.
+
+    Raises:
+        ValueError: TeamCity would refuse a message.
+
+    """
     found = []
     for line in re.split(r"[\r\n]", log):
         if not line.lstrip().startswith("##teamcity["):
@@ -71,12 +76,15 @@ def teamcity(log: str) -> list[Order]:
 
 
 def gitlab(log: str) -> list[Order]:
-    """Return the ends of sections."""
+    """Return the starts and ends of sections."""
     return [Order(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
 
 
 def by_line(pattern: str, log: str) -> list[Order]:
-    """Return an order for each line that the pattern matches; its two groups are the name and what comes after it."""
+    """Return a command for each line that matches.
+
+    The two groups of the pattern are the name and the text after it.
+    """
     return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := re.match(pattern, line))]
 
 
@@ -86,5 +94,5 @@ def buildkite(log: str) -> list[Order]:
 
 
 def travis(log: str) -> list[Order]:
-    """Return the ends of folds and timers."""
+    """Return the starts and ends of folds and timers."""
     return [Order(found[1], {"key": found[2]}) for found in _TRAVIS.finditer(log)]

@@ -1,4 +1,4 @@
-"""Text that somebody would write to make a CI system, a Markdown page or a later step do something."""
+"""Hostile texts for CI systems, Markdown pages and later steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PIECES = (
     "travis_time:start:a", "fold:end:a", "time:end:a", "fold:", "start:",
     "conclusion<<EOF\npassed\nEOF\n", "# ", "- ", "1. ", "$(id)", "'", '"', ",", "{", "}", "word", "0", "é", "🚀",
 )  # fmt: skip
-# By default Hypothesis leaves surrogates out; the environment and JSON can both hold them.
+# Hypothesis excludes surrogates by default, but the environment and JSON can have them.
 ANY_CHARACTER = st.characters(codec=None)
 TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(ANY_CHARACTER, max_size=4)), max_size=8).map("".join)
 URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))

@@ -1,4 +1,4 @@
-"""One whole job in this process, as on GitHub, and everything that it left behind."""
+"""A whole job on GitHub in this process, with all its results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# For a server that answers: on a machine that is busy with others, what is sent at once may come seconds later.
+# For a server that responds. On a busy machine, a response can arrive seconds late.
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-# For a server that says nothing, or never comes to an end. Where others answer beside it, they have this time.
+# For a server that sends nothing or never ends. Responses of other requests must arrive within this time.
 QUICK = Timeouts(connect=10.0, read=3.0, total=4.0)
 BRIEF = PollPolicy(interval=0.1, give_up_after=1.0, not_found_grace=0.3, late_response_grace=10.0, hung_after=300.0)
-# The patience is longer than all tries of a run that makes no connection, on any machine.
+# `give_up_after` is longer than all connection attempts of a run on any machine.
 BRISK = StartPolicy(
     give_up_after=300.0,
     max_connect_attempts=3,
@@ -35,14 +35,14 @@ BRISK = StartPolicy(
 
 @dataclass(frozen=True)
 class Ended:
-    """What a job left behind; `log` is standard output, `record` is results.json."""
+    """The result of a job."""
 
     code: int
-    log: str
-    errors: str
+    log: str  # standard output
+    errors: str  # standard error
     outputs: Mapping[str, str]
     summary: str
-    record: Any
+    record: Any  # the parsed results.json
 
     @property
     def states(self) -> dict[str, str]:
@@ -51,12 +51,12 @@ class Ended:
 
     @property
     def everything(self) -> str:
-        """All texts that anybody could read."""
+        """All texts that a reader can see."""
         return "\n".join([self.log, self.errors, self.summary, json.dumps(self.record), *self.outputs.values()])
 
 
 def environment(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return what a job on GitHub is given; the files that the runner names are in `folder`."""
+    """Return the environment of a job on GitHub with its files in `folder`."""
     return {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -78,7 +78,7 @@ def run_job(
     policy: StartPolicy = BRISK,
     more: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a job that starts these tests; `more` is what else its environment holds."""
+    """Run a job that starts these tests, with `more` environment variables."""
     out, err = io.StringIO(), io.StringIO()
     environ = environment(folder, url, ids) | dict(more or {})
     world = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=BRIEF)
@@ -87,7 +87,7 @@ def run_job(
 
 
 def left_behind(folder: Path, code: int, log: str, errors: str) -> Ended:
-    """Read what a job wrote; raises where a file is missing or not whole."""
+    """Read the files of a job, and fail if one is missing or incomplete."""
     outputs = read_outputs((folder / "output").read_text("utf-8"))
     summary = (folder / "summary").read_text("utf-8")
     record = json.loads((folder / "results" / "results.json").read_text("utf-8"))
@@ -95,7 +95,7 @@ def left_behind(folder: Path, code: int, log: str, errors: str) -> Ended:
 
 
 def read_outputs(text: str) -> dict[str, str]:
-    """Return the outputs of a file of heredocs; raises where one does not end."""
+    """Parse a file of heredocs, and fail if one does not end."""
     found: dict[str, str] = {}
     lines = text.split("\n")
     assert lines.pop() == "", "the file must end with a line end"
@@ -109,7 +109,7 @@ def read_outputs(text: str) -> dict[str, str]:
 
 
 def assert_accounted_for(job: Ended, ids: Sequence[str]) -> None:
-    """Fail unless every planned run has one final state, the same in all that was written."""
+    """Fail unless each planned run has one final state, equal in all reports."""
     assert job.code != 70, job.errors
     assert "Traceback" not in job.log + job.errors
     runs = job.record["runs"]

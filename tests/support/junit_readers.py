@@ -15,14 +15,14 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-# Half of the characters that are left of a longer output: of a test that failed, and of any other.
+# Half of the characters that remain of a long output, for a failed test and for any other.
 _HALF_OF_FAILED, _HALF = 50_000, 500
 _UNSAFE = re.compile(r"""[\x00-\x20\x7f"#%/:<>?\[\\\]^`{|}]""")
 _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|(.+)\]\]")
 
 
 class Failure(NamedTuple):
-    """A failure before a retry, as it is shown."""
+    """A failure before a retry, as Jenkins shows it."""
 
     message: str
     text: str
@@ -41,7 +41,7 @@ class JenkinsCase(NamedTuple):
 
 
 def read_as_jenkins(written: bytes) -> list[JenkinsCase]:
-    """Return the tests of a file."""
+    """Parse the tests of a file like Jenkins."""
     return [_jenkins_case(case) for case in ET.fromstring(written).iter("testcase")]
 
 
@@ -78,7 +78,7 @@ def _trim(text: str, half: int) -> str:
 
 
 def read_as_bitrise(written: bytes) -> list[tuple[str, str, str]]:
-    """Return name, status and text of each test, and of each failure before a retry."""
+    """Parse name, status and text of each test and each failure before a retry."""
     found = []
     for case in ET.fromstring(written).iter("testcase"):
         name = case.get("name", "")

@@ -1,4 +1,4 @@
-"""Measure the processor time of a call such that a busy machine makes no difference."""
+"""Measurement of processor time, independent of other processes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# One call can be slow for a reason that is not in it: a processor that was throttled, or a cache that was filled.
+# One call can be slow because of a throttled processor or a cold cache.
 TRIES = 3
 
 
 def processor_seconds(call: Callable[[], object], limit: float) -> float:
-    """Call until one call takes less than the limit, at most three times; return the seconds of the quickest.
+    """Return the seconds of the fastest of up to three calls.
 
-    Only the calling thread counts, without garbage collection: that looks at all that other tests have left.
+    A call below the limit is the last one. Only the calling thread counts. Garbage collection is off, because it would
+    scan the objects of other tests.
     """
     quickest = math.inf
     for _ in range(TRIES):

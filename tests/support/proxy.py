@@ -1,4 +1,4 @@
-"""A proxy on loopback that notes what it is asked, and connects to a port of this machine or goes wrong."""
+"""A loopback proxy that records requests, with scripted faults."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Act, Wire
 
 PASSWORD = "proxy-password"
-# In seconds: no tunnel of a test says nothing for longer.
+# The longest silence in a tunnel of a test, in seconds.
 _LONGEST = 60.0
 
 
 class Proxy:
-    """Sends every tunnel to this machine, to `port` or to the one that is asked for; `asked` are the first lines.
+    """A proxy whose tunnels all lead to this machine.
 
-    With `refusal` there is no tunnel; `meddle` may return, for a port that is asked for, what is done instead. With
-    `tls` it is spoken to in TLS.
+    Args:
+        port: the port of each tunnel, or 0 for the requested port.
+        refusal: the status line that replaces each tunnel.
+        meddle: returns the act that replaces the tunnel to a port, or None.
+        tls: the server context if clients use TLS.
     """
 
     def __init__(
@@ -41,11 +44,11 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The proxy's address as HTTPS_PROXY takes it, with a login that must show nowhere."""
+        """The URL for HTTPS_PROXY, with a login that must stay secret."""
         return f"http{'s' * bool(self._tls)}://proxy-user:{PASSWORD}@127.0.0.1:{self.server.port}"
 
     def die(self) -> None:
-        """Break every tunnel off, and take no connection any more."""
+        """Close all tunnels, and refuse new connections."""
         self.server.refuse()
         for target in list(self._targets):
             with suppress(OSError):
@@ -67,7 +70,7 @@ class Proxy:
             wire.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())
             return False
         wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-        # There may be nobody any more who takes the connection.
+        # The target can have stopped listening.
         with (
             suppress(OSError),
             socket.create_connection(("127.0.0.1", self._port or port), timeout=60) as target,
@@ -78,16 +81,16 @@ class Proxy:
 
 
 def _relay(client: socket.socket, target: socket.socket) -> None:
-    """Pass on the data of both sides until both have ended.
+    """Forward the data of both sides until both have ended.
 
-    One thread does it all, since two may not use one TLS connection at the same time (openssl-threads(7)).
+    One thread does it, because two threads must not use one TLS connection at once (openssl-threads(7)).
     """
     others = {client: target, target: client}
     with selectors.DefaultSelector() as selector:
         for sock in others:
             selector.register(sock, selectors.EVENT_READ)
         while others:
-            # What TLS has decrypted already makes no socket ready.
+            # Data that TLS has decrypted already makes no socket ready.
             ready: list[socket.socket] = [sock for sock in others if isinstance(sock, ssl.SSLSocket) and sock.pending()]
             if not ready:
                 readable = {key.fd for key, _ in selector.select(_LONGEST)}
@@ -101,7 +104,7 @@ def _relay(client: socket.socket, target: socket.socket) -> None:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> bool:
-    """Pass on the data that has arrived, and return whether more may follow."""
+    """Forward the data that has arrived, and return whether more can follow."""
     try:
         if data := source.recv(65536):
             target.sendall(data)

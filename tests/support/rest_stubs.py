@@ -1,7 +1,7 @@
-"""Stand-ins for what GitHub and GitLab do with comments on a change, on loopback.
+"""Stubs of the comment APIs of GitHub and GitLab on loopback.
 
-Each checks every request as the published REST descriptions have it: path, query, headers, body and paging. What is
-wrong with one is in `complaints`, and the request gets the status that the real service would give.
+Each stub checks path, query, headers, body and paging of every request against the published REST documentation. Errors
+are added to `complaints`, and the response has the status of the real service.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ TOKEN = "token-of-the-test"
 
 @dataclass
 class Comment:
-    """A comment as the service keeps it; `system` ones are GitLab's own notes."""
+    """A comment on a pull or merge request."""
 
     id: int
     body: str
     author: Any
-    system: bool = False
-    # When it was changed last, to the second as the services tell it, and after how many other changes.
-    updated: str = ""
-    changes: int = 0
+    system: bool = False  # a note that GitLab itself wrote
+    updated: str = ""  # time of the last change, in seconds like the services
+    changes: int = 0  # number of the last change, counted over all comments
 
 
 @dataclass
 class Fault:
-    """What the next requests of a method get instead of an answer."""
+    """The response to the next requests of a method."""
 
     method: str
     status: int
@@ -46,7 +45,10 @@ class Fault:
 
 
 class CodeHost(ThreadingHTTPServer):
-    """What both have in common; `before` is called with each request's method before it is answered."""
+    """The common part of both stubs.
+
+    `before` is called with the method of each request before the response.
+    """
 
     daemon_threads = True
     base: str
@@ -85,60 +87,63 @@ class CodeHost(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}{self.base}"
 
     def add(self, body: str, author: Any, *, system: bool = False) -> Comment:
-        """Put a comment there, as somebody else might have."""
+        """Add a comment as another user."""
         with self.lock:
             return self.keep(body, author, system=system)
 
     def keep(self, body: str, author: Any, *, system: bool = False) -> Comment:
-        """Add a comment under an id that none has ever had."""
+        """Add a comment with a new id."""
         made = Comment(next(self._ids), body, author, system)
         self.note_change(made)
         self.comments.append(made)
         return made
 
     def note_change(self, comment: Comment) -> None:
-        """Record that the comment was changed just now."""
+        """Set the time of the last change to now."""
         comment.updated = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         comment.changes = next(self._changes)
 
     def methods(self, *, without_get: bool = True) -> list[str]:
-        """Return the methods of the requests, in the order in which they came."""
+        """Return the methods of the requests in the order of arrival."""
         return [method for method, _, _ in self.requests if method not in {"GET", "GRAPHQL"} or not without_get]
 
     def owner(self) -> Any:
-        """Return who writes with the token, as a comment has it."""
+        """Return the user of the token, as in a comment."""
         raise NotImplementedError
 
     def user(self) -> tuple[int, Any]:
-        """Return the answer to the question whose token it is."""
+        """Return the response of the user endpoint."""
         raise NotImplementedError
 
     def viewer(self, body: Any) -> tuple[int, Any]:
-        """Return the answer of GraphQL."""
+        """Return the response of GraphQL."""
         return 404, {"message": "Not Found"}
 
     def shown(self, comment: Comment) -> dict[str, Any]:
-        """Return a comment as an answer has it."""
+        """Return a comment as in a response."""
         raise NotImplementedError
 
     def wrong_headers(self, headers: dict[str, str]) -> list[str]:
-        """Return what is wrong with the headers."""
+        """Return the errors of the headers."""
         raise NotImplementedError
 
     def authorized(self, headers: dict[str, str]) -> bool:
-        """Say whether the token is there and right."""
+        """Return whether the token is correct."""
         raise NotImplementedError
 
 
-# The user behind the tokens of all jobs of GitHub Actions, with its number on github.com.
+# The user of the tokens of all jobs of GitHub Actions, with its id on github.com.
 ACTIONS = {"login": "github-actions[bot]", "id": 41898282, "type": "Bot"}
 
 
 class GitHub(CodeHost):
-    """An Enterprise Server. `login` is whose token it is; None: that of `bot`, which REST does not tell its owner.
+    """A GitHub Enterprise Server.
 
-    `graphql` says whether GraphQL tells it. `edits_all`: the token may change comments of others, as a job's token with
-    write access may.
+    Args:
+        login: the user of the token, or None for a bot, whose user REST does not return.
+        bot: the bot behind the token.
+        graphql: whether GraphQL returns the user.
+        edits_all: whether the token can change comments of others, like a job's token with write access.
     """
 
     base, update = "/api/v3", "PATCH"
@@ -155,7 +160,7 @@ class GitHub(CodeHost):
         return {"login": self.login, "id": 583231, "type": "User"} if self.login else self.bot
 
     def viewer(self, body: Any) -> tuple[int, Any]:
-        """Return the answer of GraphQL, which names a bot without the suffix of REST."""
+        """Return the response of GraphQL, where a bot has no suffix."""
         if not self.graphql:
             return 404, {"message": "Not Found"}
         if body != {"query": "query { viewer { login databaseId } }"}:
@@ -179,7 +184,7 @@ class GitHub(CodeHost):
 
 
 class GitLab(CodeHost):
-    """A server of one's own, with the token of a project's bot."""
+    """A self-hosted GitLab server with the token of a project's bot."""
 
     base, update = "/api/v4", "PUT"
     all, one = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
@@ -210,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         host, method = self.server, self.command
-        # It reads, as a GET does.
+        # A GraphQL query only reads, like a GET.
         if self.path == "/api/graphql":
             method = "GRAPHQL"
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -233,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
             host.complaints += [f"{method} {self.path}: {text}" for text in wrong]
             host.requests.append((method, self.path, status))
         text = b"" if data is None else json.dumps(data).encode()
-        # The fault's own Date counts, if it has one.
+        # A Date header of the fault replaces the default one.
         self.send_response_only(status)
         if "Date" not in more:
             self.send_header("Date", self.date_time_string())

@@ -1,6 +1,6 @@
-"""What CI systems take for a command: their grammars, written down from their sources and documentation.
+"""Parsers of GitHub's workflow commands, outputs and Markdown.
 
-GitHub's runner reads stdout and stderr alike. Everything here is for judging what we print and write.
+The tests check our log and files with them. The runner reads standard output and standard error alike.
 
 Source: actions/runner, src/Runner.Common/ActionCommand.cs, src/Runner.Worker/FileCommandManager.cs.
 """
@@ -17,7 +17,7 @@ REGISTERED = frozenset(
     }
 )  # fmt: skip
 _DOT_NET_LINES = re.compile(r"\r\n|\r|\n")
-# Char.IsWhiteSpace, which is what TrimStart removes.
+# Char.IsWhiteSpace, which TrimStart removes.
 _DOT_NET_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
 
 
@@ -31,7 +31,7 @@ class Command:
 
 
 class FileCommandError(Exception):
-    """The runner would fail the step: it can't read what was written to the file."""
+    """The runner cannot read the file and would fail the step."""
 
 
 def lines(log: str) -> list[str]:
@@ -40,7 +40,7 @@ def lines(log: str) -> list[str]:
 
 
 def commands(log: str) -> list[Command]:
-    """Return every workflow command in a log, in both notations; at most one in each line."""
+    """Return the workflow commands of a log, at most one for each line."""
     return [command for line in lines(log) if (command := _current(line) or _legacy(line))]
 
 
@@ -70,18 +70,23 @@ def _legacy(line: str) -> Command | None:
 
 
 def unescape(data: str) -> str:
-    """Return the data of a command as it was meant."""
+    """Decode the data of a command."""
     return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
 def masks(log: str) -> set[str]:
-    """Return every value that the runner hides from then on: each mask, and each line of it."""
+    """Return the values that the runner hides, with each line of a mask."""
     data = [command.data for command in commands(log) if command.name == "add-mask"]
     return {part for text in data for part in (text, *text.splitlines()) if part.strip()}
 
 
 def outputs(file: str) -> dict[str, str]:
-    """Return the outputs that a GITHUB_OUTPUT file sets; raise FileCommandError where the runner refuses it."""
+    """Parse the outputs of a GITHUB_OUTPUT file.
+
+    Raises:
+        FileCommandError: The runner would refuse the file.
+
+    """
     found: dict[str, str] = {}
     rest = file
     while rest:
@@ -105,7 +110,7 @@ def outputs(file: str) -> dict[str, str]:
 
 
 def _until(delimiter: str, text: str) -> tuple[str, str]:
-    """Return the value that ends at a line with the delimiter alone, and what follows that line."""
+    """Return the value before the delimiter, and the text after it."""
     value: list[str] = []
     while text:
         line, newline, text = text.partition("\n")
@@ -117,7 +122,7 @@ def _until(delimiter: str, text: str) -> tuple[str, str]:
     raise FileCommandError("the delimiter does not come again")
 
 
-# What other systems look for, each with the place where it looks.
+# The patterns of commands of other systems, and the characters that a terminal executes.
 _ELSEWHERE = {
     "azure": re.compile(r"##vso\[", re.IGNORECASE),
     "azure, for looks": re.compile(r"##\[(?:group|endgroup|section|error|warning|debug|command)\b", re.IGNORECASE),
@@ -131,13 +136,16 @@ _ELSEWHERE = {
 
 
 def elsewhere(log: str) -> list[str]:
-    """Return the names of the other systems that would find something to act on in this log."""
+    """Return the names of other systems that would execute part of the log."""
     broken = "\n".join(lines(log))
     return [name for name, pattern in _ELSEWHERE.items() if pattern.search(log) or pattern.search(broken)]
 
 
 def cells(row: str) -> list[str]:
-    """Return the cells of a row of a GitHub table: a backslash takes the next character out of the grammar."""
+    """Return the cells of a row of a GitHub table.
+
+    A backslash escapes the next character.
+    """
     parts = [""]
     for piece in re.findall(r"\\.|.", row, re.DOTALL):
         if piece == "|":
@@ -149,21 +157,26 @@ def cells(row: str) -> list[str]:
     return [part.strip() for part in parts[1:-1]]
 
 
-# GitHub's references, and GitLab's: a person, an issue, a merge request, an epic, a label, a milestone, a snippet, an
-# entity in brackets, an iteration, a project, a commit.
+# References of GitHub and GitLab to users, issues, merge requests, epics, labels, milestones, snippets, entities in
+# brackets, iterations, projects and commits.
 _REFERENCE = re.compile(
     r"""@[a-z0-9]|[#!&$]\d|[~%]["\w*]|\bG[HL]-\d|\[[a-z_]+:|\*iteration:|\w/[\w.-]+>|(?<!\w)[0-9a-f]{7,64}(?!\w)""",
     re.IGNORECASE,
 )
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-# A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9). This check is stricter: behind the
-# colon it allows white space alone.
+# A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9). This check is stricter, because it
+# allows only white space after the colon.
 _ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
 
 def plain_text(markdown: str) -> str:
-    """Return what a piece of GitHub Markdown shows; raise ValueError if any of it is markup, link or mention."""
-    # Escaped characters can't take part in markup, so they are put aside as private ones while that is sought.
+    """Return the visible text of a piece of GitHub Markdown.
+
+    Raises:
+        ValueError: The text has markup, a link or a mention.
+
+    """
+    # Escaped characters cannot be markup, so they become private characters during the search.
     aside = re.sub(
         r"\\(.)", lambda m: chr(0xF0000 + ord(m[1])) if m[1] in _PUNCTUATION else m[0], markdown, flags=re.DOTALL
     )
@@ -174,8 +187,7 @@ def plain_text(markdown: str) -> str:
     if found := _ACTIVE.search(shown):
         raise ValueError(f"markup at {found.start()}: {found[0]!r} in {markdown!r}")
     text = re.sub(r"[\U000F0021-\U000F007E]", lambda m: chr(ord(m[0]) - 0xF0000), shown)
-    # The page's own search for names of people and issues comes after the rendering.
-    # The build's own commit is a reference on purpose.
+    # GitHub searches for mentions after the rendering. The commit of the build is a reference on purpose.
     if mention := _REFERENCE.search(re.sub(r"(?<=, commit )[0-9a-f]{12}(?=[,)])", "", text)):
         raise ValueError(f"a mention: {mention[0]!r} in {markdown!r}")
     return text

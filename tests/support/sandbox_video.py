@@ -1,4 +1,4 @@
-"""Makes the sandbox's video anew: `python -m tests.support.sandbox_video` has Chromium record its screenshots."""
+"""Record the video of the sandbox (`python -m tests.support.sandbox_video`)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Makes the README's pictures anew: `make screenshots` runs the demo's manifest, and looks at it with Chromium.
+"""Take the screenshots of the README (`make screenshots`).
 
-On Linux, a font with emoji is needed (Debian: fonts-noto-color-emoji).
+It runs the demo's manifest, and renders the reports with Chromium. On Linux, it needs a font with emoji (Debian:
+fonts-noto-color-emoji).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 MERMAID = ROOT / "tests" / "linters" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
-# Like GitHub's own page, as far as it matters for how a summary looks.
+# The parts of GitHub's style that change the look of a summary.
 _STYLE = """
 body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2328; margin: 24px; width: 980px }
 table { border-collapse: collapse } th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left }
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def _run(folder: Path) -> None:
-    """Run the demo's manifest as a pull request's job on GitHub would."""
+    """Run the demo's manifest like a job of a pull request on GitHub."""
     (folder / "autonoma.yml").write_text(DEMO_MANIFEST, "utf-8")
     event = {"number": 42, "pull_request": {"number": 42, "head": {"sha": _SHA, "ref": "card-payments"}}}
     (folder / "event.json").write_text(json.dumps(event), "utf-8")

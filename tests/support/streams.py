@@ -1,4 +1,4 @@
-"""Start the command with closed, full or stalled streams, and read what it prints at a terminal."""
+"""Processes with closed, full or stalled streams."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
-# In bytes: as much as a pipe takes at once.
+# The atomic write size of a pipe, in bytes.
 _FILLER = b"." * 4096
 
 
 def fill(writer: int) -> None:
-    """Write to a pipe or terminal until it takes no more."""
+    """Write to a pipe or terminal until it is full."""
     os.set_blocking(writer, False)
-    # A terminal moves what was written to another buffer a moment later.
+    # A terminal moves the data to another buffer a moment later.
     for _ in range(5):
         with suppress(BlockingIOError):
             while True:
@@ -58,7 +58,7 @@ class StalledPipe:
             self.writer = -1
 
     def read(self) -> str:
-        """Return all that is written until the process ends or closes it."""
+        """Return all data until the process ends or closes its end."""
         self.hand_over()
         parts = []
         while part := os.read(self.reader, 65536):
@@ -67,7 +67,7 @@ class StalledPipe:
 
 
 def read_terminal(fd: int) -> bytes:
-    """Return all that comes until nobody has the other end of a pseudo-terminal open, and close this one."""
+    """Return all data of a pseudo-terminal until its other end is closed."""
     shown = b""
     # Linux then fails the read (EIO, termios(3)).
     with suppress(OSError):
@@ -78,12 +78,12 @@ def read_terminal(fd: int) -> bytes:
 
 
 def process_environ(**more: str) -> dict[str, str]:
-    """Return the environment that a process needs to find our modules."""
+    """Return an environment in which a process finds our modules."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **more}
 
 
 def closing(command: Sequence[str], *numbers: int) -> list[str]:
-    """Return a command that starts `command` with these descriptors closed."""
+    """Return a command line that starts `command` with closed descriptors."""
     # A shell would drop variables with a hyphen in their name, such as INPUT_CLIENT-ID.
     code = (
         "import os, sys\nfor number in sys.argv[1].split(): os.close(int(number))\nos.execv(sys.argv[2], sys.argv[2:])"
@@ -108,8 +108,8 @@ def start(
         environ: more variables.
         stdout: where standard output goes, as in Popen.
         stderr: where standard error goes, as in Popen.
-        closed: file descriptors that the process does not have.
-        command: how the program is started.
+        closed: file descriptors that are closed in the process.
+        command: the command line of the program.
     """
     whole = closing([*command, *argv], *closed) if closed else [*command, *argv]
     env = process_environ(**(environ or {}))

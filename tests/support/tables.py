@@ -1,4 +1,4 @@
-"""The documents that are made from the tables of options and outputs; `make tables` writes them anew."""
+"""Generator of the documents from the tables of options and outputs (`make tables`)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ runs:
 """
 
 
-# Only GitHub knows these values, and only in action.yml. The legs of a matrix have the same environment: `part` tells
-# them apart. Its default is empty outside of a matrix.
+# Only action.yml can have these values. The legs of a matrix have the same environment, so `part` identifies them. It
+# is empty outside of a matrix.
 DEFAULTS = {
     "github-token": "${{ github.token }}",
     "part": "${{ strategy.job-total > 1 && toJSON(matrix) || '' }}",
@@ -42,13 +42,13 @@ DEFAULTS = {
 
 
 class Block(NamedTuple):
-    """A part of a document between two markers."""
+    """The text between two markers of a document."""
 
     name: str
     text: str
 
 
-# The input `args` is no option: it is for the GitHub Action alone.
+# The input `args` exists only in the GitHub Action and is no option.
 ARGS_HELP = (
     "Another command and its arguments, such as `wait autonoma-results`, split into words like a shell does, without a "
     "shell. Default: run."
@@ -56,7 +56,7 @@ ARGS_HELP = (
 
 
 def action() -> str:
-    """Return action.yml."""
+    """Return the text of action.yml."""
     text = _HEAD
     for option in OPTIONS:
         text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
@@ -72,7 +72,7 @@ def _described(option: Option) -> str:
 
 
 def blocks() -> list[Block]:
-    """Return the README's tables."""
+    """Return the generated tables of the README."""
     options = ["| option | default | meaning |", "| --- | --- | --- |"]
     options += [
         f"| `{option.name}` | {f'`{option.default}`' if option.default else ''} | {option.help} |" for option in OPTIONS
@@ -92,14 +92,24 @@ def _inputs() -> str:
 
 
 def with_blocks(text: str) -> str:
-    """Return a document with its blocks made anew; raise ValueError if a marker is missing."""
+    """Replace all blocks of a document.
+
+    Raises:
+        ValueError: A marker is missing.
+
+    """
     for block in blocks():
         text = with_block(text, *block)
     return text
 
 
 def with_block(text: str, name: str, table: str) -> str:
-    """Return a document with one block made anew; raise ValueError if a marker is missing."""
+    """Replace one block of a document.
+
+    Raises:
+        ValueError: A marker is missing.
+
+    """
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if start not in text or end not in text:
         raise ValueError(f"README.md has no {start} and {end}")

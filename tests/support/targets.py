@@ -1,4 +1,4 @@
-"""What publishers write to, with a log that can be read afterwards."""
+"""Contexts for publishers, with a readable log."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 def target(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
 ) -> PublishContext:
-    """Return a target in `folder`; the lines of its log are added to `said`."""
+    """Return a context in `folder` that adds its log lines to `said`."""
     return PublishContext(environ, summary, folder or Path(), (said if said is not None else []).extend, Clock())

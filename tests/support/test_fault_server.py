@@ -21,7 +21,7 @@ BUGS = [AssertionError(), ValueError(), FileNotFoundError(errno.ENOENT, ""), OSE
 
 
 def shown(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
-    """Return the kinds of exceptions that reach the top of a thread when a greeting raises this one."""
+    """Return the exceptions that reach the top of a thread if a greeting raises this one."""
     seen: list[type[BaseException]] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# What the settings of Hypothesis come to in a process of its own.
+# Prints the effective settings of Hypothesis in a separate process.
 EXAMPLES = """
 import tests.conftest
 from hypothesis import HealthCheck, settings

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def worked(seconds: float) -> None:
-    """Use the processor for so many seconds in this thread."""
+    """Use the processor for some seconds in this thread."""
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
