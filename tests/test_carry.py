@@ -37,10 +37,10 @@ from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
-from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang
-from tests.support.job import Ended, environment, left_behind, run_job
+from tests.support.job import JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -422,14 +422,14 @@ class Earlier:
     account: Account
     server: FaultServer
     results: Path
-    ended: Ended
+    ended: JobResult
 
 
 @dataclass(frozen=True)
 class Again:
     """What a later attempt came to; `posted` has the ids that were sent to be started, `asked` all paths."""
 
-    ended: Ended
+    ended: JobResult
     posted: set[str]
     asked: list[str]
 
@@ -847,7 +847,7 @@ def test_signal_in_confirmation_starts_nothing(
     for name in ("run-1-a", "run-1-c", "run-1-f"):
         account.now[name] = hang
     shutil.copytree(earlier.results, tmp_path / "results")
-    environ = environment(tmp_path, earlier.server.url, IDS) | attempt(2) | {"PATH": os.environ["PATH"]}
+    environ = github_environ(tmp_path, earlier.server.url, IDS) | attempt(2) | {"PATH": os.environ["PATH"]}
     before = len(earlier.server.received)
     process = subprocess.Popen(
         [sys.executable, "-c", "from autonoma_ci.cli import main; main()"],
@@ -868,7 +868,7 @@ def test_signal_in_confirmation_starts_nothing(
     out, err = process.communicate(timeout=60)
     # The server says nothing for 45 s, so whoever waits for it is later.
     assert time.monotonic() - began < 30
-    ended = left_behind(tmp_path, process.returncode, out, err)
+    ended = read_job_result(tmp_path, process.returncode, out, err)
     assert ended.code == code
     assert ended.outputs["conclusion"] == "cancelled"
     assert {name: ended.states[name] for name in "acf"} == dict.fromkeys("acf", "not-started")
@@ -900,7 +900,13 @@ def test_hanging_confirmation_is_abandoned() -> None:
     workers.confirming = []
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
     engine = Engine(
-        board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy(), passed_runs={0: "earlier-a"}
+        board,
+        StartPolicy(),
+        clock,
+        queue.SimpleQueue(),
+        RecordingListener(),
+        PollPolicy(),
+        passed_runs={0: "earlier-a"},
     )
     begun = clock.time
     engine.run(workers)
@@ -919,6 +925,6 @@ def test_confirmations_are_limited() -> None:
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(30)], clock.time)
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     places = {number: f"earlier-{number}" for number in range(30)}
-    engine = Engine(board, StartPolicy(), clock, events, Watched(), PollPolicy(), passed_runs=places)
+    engine = Engine(board, StartPolicy(), clock, events, RecordingListener(), PollPolicy(), passed_runs=places)
     engine._pass_confirmer.dispatch(workers)
     assert workers.confirming == list(range(8))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.streams import start
+from tests.support.streams import start_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def test_dry_run_with_stalled_reader_ends(system: str, tmp_path: Path) -> None:
     """One SIGTERM ends the process while its output is blocked."""
     reader, writer = os.pipe()
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
-    process = start(tmp_path, "--dry-run", environ={"AUTONOMA_CI": system}, stdout=writer)
+    process = start_process(tmp_path, "--dry-run", environ={"AUTONOMA_CI": system}, stdout=writer)
     os.close(writer)
     try:
         while unread(reader) < FULL:

@@ -16,8 +16,8 @@ from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer, Wire
-from tests.support.faults import answer, close, hang, reset, said, started
-from tests.support.job import Ended, run_job
+from tests.support.faults import answer, close, hang, reset, send_raw, started
+from tests.support.job import JobResult, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ HTML = b"<html><script>alert(1)</script></html>"
 
 def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Act:
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
-    return said("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
+    return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
 
 
 def in_turn(*acts: Act) -> Act:
@@ -62,7 +62,7 @@ def dripping(wire: Wire) -> bool:
 
 
 def head(length: int, body: bytes = PNG) -> Act:
-    return said(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+    return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
 def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
@@ -129,7 +129,7 @@ def test_file_name_from_step_and_content(
         (moved("ftp://media.test/1.png"), "address is not https", False),
         (moved("//user:pw@127.0.0.1/x"), "its address is none", False),
         (moved("/again"), "redirects more than 5 times", False),
-        (said(b"rubbish\r\n\r\n"), "ended before an answer came", True),
+        (send_raw(b"rubbish\r\n\r\n"), "ended before an answer came", True),
     ],
 )
 def test_failed_download_leaves_no_file(act: Act, why: str, again: bool, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ class Service:
         return answer(200, json.dumps({"name": "A title", "status": word} | shown))(wire)
 
 
-def wait(folder: Path, service: Service, ids: list[str], **more: str) -> Ended:
+def wait(folder: Path, service: Service, ids: list[str], **more: str) -> JobResult:
     given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_EVIDENCE": "failed"}
     return run_job(folder, service.api.url, ids, more=given | {f"INPUT_{k}": v for k, v in more.items()})
 

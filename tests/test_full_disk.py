@@ -18,7 +18,7 @@ from autonoma_ci.fs import files
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
-from tests.support.job import environment, read_outputs, run_job
+from tests.support.job import github_environ, read_outputs, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
 def test_step_without_runs_needs_record(more: dict[str, str], tmp_path: Path) -> None:
     """A later step needs the record, so the step fails and its outputs state it."""
     out, log = tmp_path / "output", io.StringIO()
-    environ = environment(tmp_path, "https://autonoma.test", ["one"])
+    environ = github_environ(tmp_path, "https://autonoma.test", ["one"])
     environ = {name: text for name, text in environ.items() if not name.startswith("INPUT_")}
     credentials = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
     environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | more

@@ -420,7 +420,7 @@ hostile_parts = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
 def step_names(log: str) -> set[str]:
-    return {command.name for command in runner.commands(log)}
+    return {command.name for command in runner.find_commands(log)}
 
 
 @hostile_parts
@@ -431,12 +431,12 @@ def test_hostile_part_in_log_is_text(text: str) -> None:
     console = JobLog(out, GITHUB.log_formatter)
     console.annotate("error", Diagnostic("what went wrong"), heading)
     console.info(heading)
-    [found] = runner.commands(out.getvalue())
+    [found] = runner.find_commands(out.getvalue())
     assert (found.name, found.data) == ("error", "what went wrong")
     assert set(found.properties) == {"title"}
     assert found.properties["title"].startswith("Autonoma tests (")
-    assert runner.elsewhere(out.getvalue()) == []
-    assert len(runner.lines(out.getvalue())) == 3
+    assert runner.find_foreign_commands(out.getvalue()) == []
+    assert len(runner.split_lines(out.getvalue())) == 3
 
 
 @hostile_parts
@@ -446,11 +446,11 @@ def test_hostile_part_in_summary_is_text(text: str) -> None:
         part=Part(part=text, shard="1/2"), waits_for_results=True
     )
     lines = render_summary(made).splitlines()
-    shown = runner.plain_text(lines[0].removeprefix("### "))
+    shown = runner.render_plain_text(lines[0].removeprefix("### "))
     assert shown.startswith("Autonoma tests (")
     assert shown.endswith("): ❌ Failed")
     assert lines[1] == ""
-    assert runner.cells(lines[4]) == ["What", "State", "Time", "Link"]
+    assert runner.split_cells(lines[4]) == ["What", "State", "Time", "Link"]
     assert sum(line.startswith("#") for line in lines) == 1
 
 
@@ -495,7 +495,7 @@ def test_hostile_part_in_comment_is_text(text: str) -> None:
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
     assert re.search(rf" {build_mark(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
-    assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
+    assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
     assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
@@ -526,7 +526,7 @@ def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
     assert job.record["part"] == text.encode("utf-8", "replace").decode()
     assert "Traceback" not in job.log + job.errors
     heading = next(line for line in job.summary.splitlines() if line.startswith("### "))
-    assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
+    assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
 
 
 def test_part_of_large_matrix_is_accepted(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from autonoma_ci.redaction.normalize import (
     unescape_in_steps,
 )
 from tests.support.hostile import TEXTS
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -221,4 +221,4 @@ def test_unescape_takes_linear_time(piece: str) -> None:
             unescape(text)
             unescape_in_steps(text)
 
-    assert processor_seconds(unescape_all, 60) < 60
+    assert measure_processor_seconds(unescape_all, 60) < 60

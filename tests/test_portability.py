@@ -15,7 +15,7 @@ import pytest
 import autonoma_ci
 from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.sandbox import Sandbox
-from tests.support.runner import outputs
+from tests.support.runner import parse_outputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) 
     assert b"\r" not in (results / "outputs.env").read_bytes()
     assert "Zoë → ✓" in (results / "report.html").read_text("utf-8")
     if ci:
-        assert outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "failed"
+        assert parse_outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "failed"
         assert "Zoë → ✓" in (tmp_path / "step-summary").read_text("utf-8")
 
 

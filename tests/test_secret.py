@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.redaction.redactor import MASK, Redactor, Secret
 from tests.support.hostile import ANY_CHARACTER, TEXTS
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -678,7 +678,7 @@ def test_lenient_json_key_is_kept() -> None:
 def test_unclosed_quotes_take_linear_time() -> None:
     """Quadratic time would be 30 s instead of 0.01 s."""
     value = "[" + '\\"' * 8_000
-    assert processor_seconds(lambda: Redactor([value]), 5) < 5
+    assert measure_processor_seconds(lambda: Redactor([value]), 5) < 5
 
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYXRpb25z\n-----END PRIVATE KEY-----\n"

@@ -21,7 +21,7 @@ from tests.architecture.package import ROOT
 from tests.report.reports import PASSED, passed, report
 from tests.support import faults, runner
 from tests.support.fault_server import FaultServer
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -168,8 +168,8 @@ def sourced(text: str) -> dict[str, str]:
 
 # The environment of a job, the name of the file in it, a line of others, and how the file is read.
 FILES: dict[str, tuple[dict[str, str], str, str, Callable[[str], Mapping[str, str]]]] = {
-    "github": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.outputs),
-    "gitea": ({"GITEA_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.outputs),
+    "github": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.parse_outputs),
+    "gitea": ({"GITEA_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.parse_outputs),
     "circleci": ({"CIRCLECI": "true", "BASH_ENV": "{}/file"}, "file", "export {}={}", sourced),
     "harness": ({"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": "{}/file"}, "file", "{}={}", pairs),
     "bitbucket": (
@@ -213,7 +213,7 @@ def test_variables_keep_appended_lines(system: str, kind: str, api: Api, tmp_pat
     writer.end()
     found = read((tmp_path / name).read_text("utf-8"))
     assert {key: found.get(key) for key in ("FIRST", "SECOND", "THIRD")} == {"FIRST": "1", "SECOND": "2", "THIRD": "3"}
-    assert found["conclusion" if read is runner.outputs else "AUTONOMA_CONCLUSION"] == "passed"
+    assert found["conclusion" if read is runner.parse_outputs else "AUTONOMA_CONCLUSION"] == "passed"
 
 
 def test_two_jobs_share_summary(api: Api, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_two_jobs_share_summary(api: Api, tmp_path: Path) -> None:
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (2, 2, 0)
     assert all(text.count(f"[run-of-{name}]") == 1 for name in ("one", "two"))
-    found = runner.outputs((tmp_path / "output").read_text("utf-8"))
+    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert (found["conclusion"], found["run-ids"]) == ("passed", '["run-of-two"]')
 
 
@@ -244,7 +244,7 @@ def test_cancelled_job_keeps_other_lines(api: Api, tmp_path: Path) -> None:
     assert job.end() == 143
     for other in writer.values():
         other.end()
-    found = runner.outputs((tmp_path / "output").read_text("utf-8"))
+    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert (found["theirs"], found["conclusion"], found["run-id"]) == ("1", "cancelled", "run-of-one")
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("theirs=1"), text.count("### "), text.count("🛑 Cancelled")) == (1, 1, 1)
@@ -260,7 +260,7 @@ def test_killed_job_has_outputs_of_runs(api: Api, tmp_path: Path) -> None:
         time.sleep(0.01)
     job.send(signal.SIGKILL)
     assert job.end() == -9
-    found = runner.outputs((tmp_path / "output").read_text("utf-8"))
+    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert (found["conclusion"], found["run-ids"]) == ("", '["run-of-one"]')
 
 
@@ -276,7 +276,7 @@ def test_wait_replaces_own_summary(api: Api, tmp_path: Path) -> None:
     writer.end()
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("- theirs\n"), text.count("### "), text.count("✅ Passed")) == (1, 1, 1)
-    assert runner.outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "passed"
+    assert runner.parse_outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "passed"
 
 
 def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    [file] = GITHUB.create_publishers(target(environ))
+    [file] = GITHUB.create_publishers(make_publish_context(environ))
     many = [passed(f"s{number}") for number in range(20)]
     shells = [
         subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop, name], stdout=subprocess.PIPE)
@@ -313,9 +313,9 @@ def test_outputs_of_concurrent_jobs_are_whole(tmp_path: Path) -> None:
 import sys
 from autonoma_ci.ci.systems.github import SYSTEM
 from tests.report.reports import report, started
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 for turn in range(40):
-    [file] = SYSTEM.create_publishers(target({"GITHUB_OUTPUT": sys.argv[1]}))
+    [file] = SYSTEM.create_publishers(make_publish_context({"GITHUB_OUTPUT": sys.argv[1]}))
     assert file.publish(report([started(f"t{number}") for number in range(turn * 5)])) == []
     with open(sys.argv[1], "a") as stream:
         stream.write(f"theirs-{sys.argv[2]}-{turn}=1\\n")
@@ -327,7 +327,7 @@ for turn in range(40):
     ]
     for job in jobs:
         assert job.communicate(timeout=HANGS)[1] == ""
-    found = runner.outputs((tmp_path / "output").read_text("utf-8"))
+    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert len([name for name in found if name.startswith("theirs-")]) == 160
     text = (tmp_path / "output").read_text("utf-8")
     assert len(re.findall(r"^conclusion<<", text, re.MULTILINE)) == 160

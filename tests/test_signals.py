@@ -17,8 +17,8 @@ import requests
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
-from tests.support.job import Ended, assert_accounted_for, environment, left_behind
-from tests.support.streams import catches, start
+from tests.support.job import JobResult, assert_runs_reported, github_environ, read_job_result
+from tests.support.streams import has_signal_handler, start_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +72,7 @@ class Step:
     ) -> None:
         self.folder = folder
         self.began = time.monotonic()
-        environ = environment(folder, url, ids) | {"INPUT_CONCURRENCY": str(concurrency), "PATH": os.environ["PATH"]}
+        environ = github_environ(folder, url, ids) | {"INPUT_CONCURRENCY": str(concurrency), "PATH": os.environ["PATH"]}
         environ |= dict(more or {})
         self.process = subprocess.Popen(
             [*COMMAND, *argv], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -85,7 +85,7 @@ class Step:
             assert self.process.poll() is None, "it ended too early"
             time.sleep(0.01)
 
-    def end(self, *signals: signal.Signals, pause: float = 0.0) -> tuple[Ended, float]:
+    def end(self, *signals: signal.Signals, pause: float = 0.0) -> tuple[JobResult, float]:
         """Send the signals and return what the step left behind, and after how many seconds it ended."""
         began = time.monotonic()
         for number in signals:
@@ -93,7 +93,7 @@ class Step:
             time.sleep(pause)
         out, err = self.process.communicate(timeout=60)
         seconds = time.monotonic() - began
-        return left_behind(self.folder, self.process.returncode, out, err), seconds
+        return read_job_result(self.folder, self.process.returncode, out, err), seconds
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -130,7 +130,7 @@ def test_two_signals_at_once_count_as_one(unhurried: Sandbox, tmp_path: Path) ->
     ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
     assert ended.code == 143
     assert seconds < STOPPED
-    assert_accounted_for(ended, ids)
+    assert_runs_reported(ended, ids)
     assert list(ended.states.values()) == ["started", "unknown", "unknown", "unknown"]
 
 
@@ -138,11 +138,11 @@ def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) 
     """The signal arrives while the manifest is read."""
     entries = "".join(f"  - id: t{n}\n    groups: [g]\n    variables: {{A: b}}\n" for n in range(12_000))
     (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
-    environ = environment(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
+    environ = github_environ(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", READING]
     process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until = time.monotonic() + 60
-    while not catches(process.pid, signal.SIGTERM):
+    while not has_signal_handler(process.pid, signal.SIGTERM):
         assert time.monotonic() < until, "it never came to that"
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
@@ -241,7 +241,7 @@ main()
 @pytest.mark.parametrize("method", ["configure", "run_plan"])
 def test_dropped_signal_prevents_starts(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """A signal that Python drops prevents all start requests."""
-    environ = environment(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
+    environ = github_environ(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", LOSING, method]
     ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert (ended.returncode, sandbox.count_starts("quick")) == (143, 0)
@@ -268,7 +268,7 @@ main()
 def test_signal_during_name_resolution(argv: str, tmp_path: Path) -> None:
     """A signal ends a process that waits for DNS."""
     environ = CREDENTIALS | {"AUTONOMA_API_URL": "https://api.test"}
-    process = start(tmp_path, *argv.split(), environ=environ, command=[sys.executable, "-c", RESOLVING])
+    process = start_process(tmp_path, *argv.split(), environ=environ, command=[sys.executable, "-c", RESOLVING])
     assert process.stdout
     shown = b""
     while b"resolving" not in shown:
@@ -339,7 +339,7 @@ def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, 
     assert len(_states(tmp_path)) == len(ids)
     later = Step(tmp_path, sandbox.url, [], 8, "wait", "results/results.json", more=WAIT)
     out, err = later.process.communicate(timeout=120)
-    ended = left_behind(tmp_path, later.process.returncode, out, err)
+    ended = read_job_result(tmp_path, later.process.returncode, out, err)
     assert {name: sandbox.count_starts(name) for name in ids} == started_by_then
     assert max(started_by_then.values()) <= 2
     assert {name for name, count in started_by_then.items() if count > 1} <= {"sandbox-fails", "sandbox-flaky"}

@@ -30,8 +30,16 @@ from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.streams import MAX_BUFFER_BYTES, OutputStream, WriteTimeouts, wait_until_written
 from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS
-from tests.support.job import environment, left_behind
-from tests.support.streams import COMMAND, StalledPipe, catches, closing, fill, process_environ, start
+from tests.support.job import github_environ, read_job_result
+from tests.support.streams import (
+    COMMAND,
+    StalledPipe,
+    close_descriptors,
+    fill_stream,
+    has_signal_handler,
+    process_environ,
+    start_process,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,9 +97,11 @@ def has_started(folder: Path, name: str) -> bool:
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
 def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
     """All files are complete and have no line of the log."""
-    process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed)
+    process = start_process(
+        tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed
+    )
     out, err = process.communicate(timeout=ENDED)
-    job = left_behind(tmp_path, process.returncode, out, err)
+    job = read_job_result(tmp_path, process.returncode, out, err)
     assert job.code == job.record["exit_code"] == 4
     assert job.states == {"a": "started", "sandbox-404": "not-started"}
     assert job.outputs["reason"] == "not-found"
@@ -102,7 +112,7 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
 def test_closed_streams_with_bad_input_exit_2(closed: tuple[int, ...], tmp_path: Path) -> None:
     """Invalid input leads to exit code 2 if a stream is closed."""
-    process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
+    process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
     out, err = process.communicate(timeout=ENDED)
     assert process.returncode == 2
     assert "Traceback" not in out + err
@@ -124,7 +134,7 @@ cli.main()
 def test_no_file_reuses_closed_descriptor(tmp_path: Path) -> None:
     """Otherwise, a message to standard error would go into the file."""
     reader, writer = os.pipe()
-    command = closing([sys.executable, "-c", NUMBERS, str(writer)], 0, 1, 2)
+    command = close_descriptors([sys.executable, "-c", NUMBERS, str(writer)], 0, 1, 2)
     subprocess.run(command, env=process_environ(), cwd=tmp_path, pass_fds=[writer], timeout=ENDED, check=True)
     os.close(writer)
     assert min(map(int, os.read(reader, 100).split())) > 2
@@ -141,7 +151,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, di
     (folder / "autonoma.yml").write_text("tests: [a]\n", "utf-8")
     with Sandbox() as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
-        process = start(folder, "--test-ids", "a", "--results-dir", "results", environ=environ)
+        process = start_process(folder, "--test-ids", "a", "--results-dir", "results", environ=environ)
         process.communicate(timeout=ENDED)
         yield folder, environ
 
@@ -161,7 +171,9 @@ def test_lost_command_output_is_error(command: str, sink: str, product: tuple[Pa
     os.close(reader)
     full = os.open("/dev/full", os.O_WRONLY)
     stdout = {"disk": full, "reader": pipe}.get(sink, subprocess.PIPE)
-    process = start(folder, *command.split(), environ=environ, stdout=stdout, closed=(1,) if sink == "closed" else ())
+    process = start_process(
+        folder, *command.split(), environ=environ, stdout=stdout, closed=(1,) if sink == "closed" else ()
+    )
     os.close(pipe)
     os.close(full)
     _, err = process.communicate(timeout=ENDED)
@@ -175,7 +187,7 @@ def test_log_on_full_disk_keeps_exit_code(argv: str, code: int, product: tuple[P
     """A full disk loses the log and does not change the exit code."""
     folder, environ = product
     with Path("/dev/full").open("w") as full:
-        process = start(folder, *argv.split(), environ=environ, stdout=full.fileno(), stderr=full.fileno())
+        process = start_process(folder, *argv.split(), environ=environ, stdout=full.fileno(), stderr=full.fileno())
         assert ends(process) == code
 
 
@@ -183,7 +195,7 @@ def test_command_output_waits_for_reader(product: tuple[Path, dict[str, str]]) -
     """The process waits until the reader has the whole output."""
     folder, environ = product
     with StalledPipe() as pipe:
-        process = start(folder, "schema", environ=environ, stdout=pipe.writer)
+        process = start_process(folder, "schema", environ=environ, stdout=pipe.writer)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         assert json.loads(pipe.read())["$schema"]
@@ -195,8 +207,8 @@ def test_signal_ends_wait_for_reader(number: signal.Signals, code: int, product:
     """Incomplete output never has exit code 0."""
     folder, environ = product
     with StalledPipe() as pipe:
-        process = start(folder, "schema", environ=environ, stdout=pipe.writer)
-        until(lambda: catches(process.pid, signal.SIGTERM))
+        process = start_process(folder, "schema", environ=environ, stdout=pipe.writer)
+        until(lambda: has_signal_handler(process.pid, signal.SIGTERM))
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         process.send_signal(number)
@@ -210,7 +222,7 @@ def test_nonblocking_pipe_gets_everything(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     ids = ",".join(f"test-with-a-name-of-its-own-{number}" for number in range(3000))
-    process = start(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=writer)
+    process = start_process(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=writer)
     os.close(writer)
     log = b""
     while part := os.read(reader, 4096):
@@ -279,7 +291,7 @@ def test_removed_working_directory_is_input_error(
     shell = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", *command]
     # The path of a temporary folder may hold a space.
     arguments = [argument.format(record=record) for argument in argv.split()]
-    process = start(tmp_path, *arguments, environ=product[1] | environ, command=shell)
+    process = start_process(tmp_path, *arguments, environ=product[1] | environ, command=shell)
     _, err = process.communicate(timeout=ENDED)
     assert process.returncode == code, err
     assert ("Error: " in err) == (code == 2)
@@ -294,15 +306,15 @@ def test_signal_with_stalled_reader(
     number: signal.Signals, code: int, terminal: bool, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """The record is complete within the time limit of a signal."""
-    environ = environment(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
+    environ = github_environ(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
     with stalled(terminal=terminal) as writer:
-        process = start(tmp_path, environ=environ, stdout=writer, stderr=writer)
+        process = start_process(tmp_path, environ=environ, stdout=writer, stderr=writer)
         until(lambda: has_started(tmp_path, "sandbox-stays"))
         began = time.monotonic()
         process.send_signal(number)
         assert ends(process, STOPPED) == code
         assert time.monotonic() - began < STOPPED
-    job = left_behind(tmp_path, code, "", "")
+    job = read_job_result(tmp_path, code, "", "")
     assert (job.record["conclusion"], job.outputs["conclusion"]) == ("cancelled", "cancelled")
     assert set(job.states) == {"quick", "sandbox-stays"}
     assert job.states["sandbox-stays"] == "started"
@@ -318,7 +330,7 @@ class stalled:  # noqa: N801 - a context manager
     def __enter__(self) -> int:
         if self._pipe:
             return self._pipe.writer
-        fill(self._ends[-1])
+        fill_stream(self._ends[-1])
         return self._ends[-1]
 
     def __exit__(self, *_: object) -> None:
@@ -330,9 +342,9 @@ class stalled:  # noqa: N801 - a context manager
 
 def test_timeout_with_stalled_reader(sandbox: Sandbox, tmp_path: Path) -> None:
     """The verdict is written at the deadline, and the job ends 10 s later."""
-    environ = environment(tmp_path, sandbox.url, ["sandbox-stays"]) | {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
+    environ = github_environ(tmp_path, sandbox.url, ["sandbox-stays"]) | {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
     with StalledPipe() as pipe:
-        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
         until(lambda: conclusion(tmp_path) == "timed-out")
         # The 10 s, and a margin for a busy machine.
         assert ends(process, 60) == 6
@@ -348,14 +360,14 @@ def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -
     ids = [f"t{number}" for number in range(count)]
     entries = "".join(f"  - {{ id: {name}, name: {LABEL} {name} }}\n" for name in ids)
     (tmp_path / "autonoma.yml").write_text(f"tests:\n{entries}", "utf-8")
-    environ = environment(tmp_path, sandbox.url, [])
+    environ = github_environ(tmp_path, sandbox.url, [])
     with StalledPipe() as pipe:
-        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
         # Seldom, since the record is long and the server needs this process too.
         until(lambda: process.poll() is not None or bool(conclusion(tmp_path)), every=1.0)
         log = pipe.read()
         assert ends(process) == 0
-    job = left_behind(tmp_path, 0, log, "")
+    job = read_job_result(tmp_path, 0, log, "")
     assert [sandbox.count_starts(name) for name in ids] == [1] * count
     assert job.states == dict.fromkeys(ids, "started")
     lines = log.splitlines()
@@ -375,8 +387,8 @@ def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:
     """The process waits while the reader makes progress."""
     ids = ",".join(f"test-{number}" for number in range(2000))
     with StalledPipe() as pipe:
-        process = start(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=pipe.writer)
-        pipe.hand_over()
+        process = start_process(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=pipe.writer)
+        pipe.close_writer()
         time.sleep(1)
         log = b""
         while part := os.read(pipe.reader, 2048):
@@ -398,8 +410,8 @@ cli.main()
 def test_signal_shortens_wait_for_reader(sandbox: Sandbox, tmp_path: Path) -> None:
     """The verdict is decided by then and does not change."""
     with StalledPipe() as pipe:
-        environ, command = environment(tmp_path, sandbox.url, ["a"]), [sys.executable, "-c", WAITING]
-        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer, command=command)
+        environ, command = github_environ(tmp_path, sandbox.url, ["a"]), [sys.executable, "-c", WAITING]
+        process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer, command=command)
         until(lambda: conclusion(tmp_path) == "started")
         time.sleep(0.5)
         began = time.monotonic()
@@ -412,7 +424,7 @@ def test_errors_are_printed_while_log_stalls(tmp_path: Path) -> None:
     """Each stream has its own thread."""
     with StalledPipe() as pipe:
         environ = {"GITHUB_ACTIONS": "true", "INPUT_CLIENT-ID": "some-client-id", "INPUT_TIMEOUT": "soon"}
-        process = start(tmp_path, environ=environ, stdout=pipe.writer)
+        process = start_process(tmp_path, environ=environ, stdout=pipe.writer)
         assert process.stderr
         assert select.select([process.stderr], [], [], ENDED)[0]
         assert "timeout: 'soon' is not a duration" in process.stderr.readline()
@@ -436,7 +448,7 @@ main()
 def test_log_without_threads_is_direct(sandbox: Sandbox, tmp_path: Path) -> None:
     """Where no thread can start, the main thread writes the log."""
     command = [sys.executable, "-c", NO_THREADS]
-    process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "b"]), command=command)
+    process = start_process(tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "b"]), command=command)
     out, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines()[-2] == "2 of 2 runs started."
@@ -569,7 +581,7 @@ def _program(folder: Path, cli: str) -> None:
 def test_signal_during_imports_ends_process(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """A signal during the imports ends the process without a traceback."""
     _program(tmp_path, SLOW)
-    with start(tmp_path, command=PROGRAM) as process:
+    with start_process(tmp_path, command=PROGRAM) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
         process.send_signal(number)
@@ -586,7 +598,7 @@ def test_installed_command_is_main() -> None:
 
 def test_python_m_runs_the_command(tmp_path: Path) -> None:
     """`python -m autonoma_ci` runs the command."""
-    process = start(tmp_path, "--version", command=PROGRAM)
+    process = start_process(tmp_path, "--version", command=PROGRAM)
     out, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("autonoma-ci ")
@@ -594,14 +606,14 @@ def test_python_m_runs_the_command(tmp_path: Path) -> None:
 
 def is_ready(process: subprocess.Popen[str]) -> bool:
     """Return whether a process catches signals, or has ended."""
-    return process.poll() is not None or catches(process.pid, signal.SIGTERM)
+    return process.poll() is not None or has_signal_handler(process.pid, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_at_any_time_has_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
     """The process ends by the signal or with its work done."""
     for step in range(30):
-        process = start(tmp_path, "schema", command=PROGRAM)
+        process = start_process(tmp_path, "schema", command=PROGRAM)
         # Python catches no SIGTERM by itself, and SIGINT comes before it here. On a busy machine it may have ended.
         until(partial(is_ready, process))
         time.sleep(step / 200)
@@ -627,7 +639,7 @@ cli.main()
 def test_internal_error_never_exits_1(name: str, code: int, tmp_path: Path) -> None:
     """Exit code 1 means that a run did not pass. A decided verdict does not change."""
     command = [sys.executable, "-c", FAILING, name]
-    process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, command=command)
+    process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, command=command)
     _, err = process.communicate(timeout=ENDED)
     assert process.returncode == code
     assert "Error: autonoma-ci ended early (MemoryError).\n" in err
@@ -637,7 +649,7 @@ def test_internal_error_never_exits_1(name: str, code: int, tmp_path: Path) -> N
 def test_import_error_never_exits_1(tmp_path: Path) -> None:
     """An error during the imports has the exit code of an internal error."""
     _program(tmp_path, "raise MemoryError\n")
-    with start(tmp_path, command=PROGRAM) as process:
+    with start_process(tmp_path, command=PROGRAM) as process:
         _, err = process.communicate(timeout=ENDED)
     assert process.returncode == EXIT_INTERNAL_ERROR
     assert "MemoryError" in err
@@ -652,9 +664,9 @@ def test_ignored_sigint_stays_ignored(command: list[str], sandbox: Sandbox, tmp_
     """The step continues, and SIGTERM still ends it."""
     argv = ["--test-ids", "sandbox-stays", "--wait", "--results-dir", "results"]
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
-    process = start(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
+    process = start_process(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
     until(lambda: sandbox.count_starts("sandbox-stays") == 1)
-    assert not catches(process.pid, signal.SIGINT)
+    assert not has_signal_handler(process.pid, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     assert ends(process) == 143
@@ -675,7 +687,7 @@ cli.main()
 
 def test_signal_at_exit_changes_nothing(tmp_path: Path) -> None:
     """A signal during the exit does not change the exit code."""
-    process = start(tmp_path, "--version", command=[sys.executable, "-c", LAST])
+    process = start_process(tmp_path, "--version", command=[sys.executable, "-c", LAST])
     out, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (0, "")
     assert out
@@ -717,7 +729,7 @@ cli.main()
 @pytest.mark.parametrize("command", [["schema"], ["run", "--results-dir", "r", "--dry-run"]])
 def test_signal_in_class_body_is_cancelled(command: list[str], tmp_path: Path) -> None:
     """A signal during the creation of a class is reported as a cancellation."""
-    process = start(tmp_path, *command, command=[sys.executable, "-c", WRAPPED])
+    process = start_process(tmp_path, *command, command=[sys.executable, "-c", WRAPPED])
     out, err = process.communicate(timeout=ENDED)
     assert process.returncode == 143, out + err
     assert "Cancelled before anything was started.\n" in out + err
@@ -727,7 +739,7 @@ def test_signal_in_class_body_is_cancelled(command: list[str], tmp_path: Path) -
 
 def test_signal_during_error_has_no_traceback(tmp_path: Path) -> None:
     """A signal during an error message is reported as a cancellation."""
-    process = start(tmp_path, command=[sys.executable, "-c", HANDLED])
+    process = start_process(tmp_path, command=[sys.executable, "-c", HANDLED])
     _, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (143, "Cancelled before anything was started.\n")
 
@@ -742,14 +754,14 @@ def test_reader_over_time_limit_is_abandoned() -> None:
         wait_until_written([output], lambda: WriteTimeouts(ENDED, 0.5))
         assert time.monotonic() - began >= 0.5
         assert output.has_unwritten
-        pipe.hand_over()
+        pipe.close_writer()
 
 
 def test_lost_dry_run_output_is_error(tmp_path: Path) -> None:
     """The plan is the result of a dry run."""
     environ = {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"}
     with Path("/dev/full").open("wb") as full:
-        process = start(tmp_path, "--dry-run", environ=environ, stdout=full.fileno())
+        process = start_process(tmp_path, "--dry-run", environ=environ, stdout=full.fileno())
     _, errors = process.communicate(timeout=ENDED)
     assert process.returncode == 2
     assert "the output could not be written (No space left on device)" in errors

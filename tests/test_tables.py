@@ -20,18 +20,18 @@ README = (tables.ROOT / "README.md").read_text("utf-8")
 
 def test_action_yml_is_up_to_date() -> None:
     """The file action.yml equals the generated text."""
-    assert (tables.ROOT / "action.yml").read_text("utf-8") == tables.action()
+    assert (tables.ROOT / "action.yml").read_text("utf-8") == tables.render_action()
 
 
 def test_readme_tables_are_up_to_date() -> None:
     """The tables of the README equal the generated text."""
-    assert tables.with_blocks(README) == README
+    assert tables.replace_blocks(README) == README
 
 
 def test_readme_without_markers_is_refused() -> None:
     """A document without the markers of a table is an error."""
     with pytest.raises(ValueError, match="inputs:start"):
-        tables.with_blocks("# nothing here")
+        tables.replace_blocks("# nothing here")
 
 
 def test_action_inputs_have_no_default() -> None:

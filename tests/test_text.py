@@ -23,7 +23,7 @@ from autonoma_ci.escaping import (
     truncate,
 )
 from tests.support.hostile import TEXTS, URLS
-from tests.support.runner import cells, commands, elsewhere, lines, plain_text
+from tests.support.runner import find_commands, find_foreign_commands, render_plain_text, split_cells, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 def test_log_line_is_no_command(text: str) -> None:
     """No text is a command of any CI system in a log line."""
     line = escape_log_line(text)
-    assert commands(line) == []
-    assert elsewhere(line) == []
-    assert len(lines(line)) == len(line.splitlines() or [""]) == 1
+    assert find_commands(line) == []
+    assert find_foreign_commands(line) == []
+    assert len(split_lines(line)) == len(line.splitlines() or [""]) == 1
     assert line.isascii() or line.encode()
 
 
@@ -54,8 +54,8 @@ def test_log_line_is_no_command(text: str) -> None:
 def test_two_log_lines_are_two_lines(first: str, second: str) -> None:
     """Two log lines together are two lines without a command."""
     log = f"{escape_log_line(first)}\n{escape_log_line(second)}\n"
-    assert commands(log) == []
-    assert len(lines(log)) == 3
+    assert find_commands(log) == []
+    assert len(split_lines(log)) == 3
 
 
 @given(TEXTS, st.integers(1, 40))
@@ -148,17 +148,17 @@ def test_only_special_characters_are_escaped(write: Callable[[str], str], text: 
 @given(TEXTS)
 def test_command_data_stays_in_command(text: str) -> None:
     """The data of a command adds no command, also when the runner prints it."""
-    found = commands(f"::error::{escape_github_data(text)}\n")
+    found = find_commands(f"::error::{escape_github_data(text)}\n")
     assert [command.name for command in found] == ["error"]
     # What the runner prints of it, line by line, is not for acting upon either.
-    assert commands(found[0].data) == []
-    assert elsewhere(found[0].data) == []
+    assert find_commands(found[0].data) == []
+    assert find_foreign_commands(found[0].data) == []
 
 
 @given(TEXTS, TEXTS)
 def test_command_property_stays_in_property(title: str, text: str) -> None:
     """A property adds no other property and does not end the command."""
-    found = commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
+    found = find_commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
     assert len(found) == 1
     assert set(found[0].properties) == {"title", "line"}
     assert found[0].properties["line"] == "3"
@@ -167,7 +167,7 @@ def test_command_property_stays_in_property(title: str, text: str) -> None:
 def test_ordinary_text_survives_commands() -> None:
     """The runner reads ordinary text back unchanged."""
     text = "100% of a: b, c; d\nnext line"
-    found = commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
+    found = find_commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
     assert found[0].data == text
     assert found[0].properties == {"title": "50%: a, b"}
 
@@ -182,23 +182,23 @@ def test_markdown_adds_no_cell_or_markup(texts: list[str]) -> None:
     """No text adds a table cell, a line or markup."""
     row = "| " + " | ".join(f"x{escape_markdown(text)}" for text in texts) + " |"
     assert len(row.splitlines()) == 1
-    assert len(cells(row)) == len(texts)
-    for cell in cells(row):
-        plain_text(cell)
+    assert len(split_cells(row)) == len(texts)
+    for cell in split_cells(row):
+        render_plain_text(cell)
 
 
 @given(TEXTS)
 def test_markdown_at_line_start_is_paragraph(text: str) -> None:
     """Text at the start of a line makes no heading, list or table."""
-    plain_text(escape_markdown(text))
+    render_plain_text(escape_markdown(text))
 
 
 def test_markdown_before_space_is_no_link() -> None:
     """A heading has a colon and a space after a title."""
-    assert plain_text(f"{escape_markdown('http')}: Starting") == "http: Starting"
+    assert render_plain_text(f"{escape_markdown('http')}: Starting") == "http: Starting"
     for linked in ("http://a.test", "https:", "see www.a.test"):
         with pytest.raises(ValueError, match="markup"):
-            plain_text(linked)
+            render_plain_text(linked)
 
 
 def test_markdown_at_line_start_is_no_code() -> None:
@@ -215,7 +215,7 @@ def test_markdown_keeps_uncommon_spaces(text: str) -> None:
 def test_markdown_shows_original_text() -> None:
     """The rendered Markdown shows the original text."""
     text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~~j~~ # k"
-    assert plain_text(escape_markdown(text)).replace("\u200b", "") == text
+    assert render_plain_text(escape_markdown(text)).replace("\u200b", "") == text
 
 
 REFERENCES = (
@@ -230,9 +230,9 @@ REFERENCES = (
 def test_markdown_references_are_plain(text: str) -> None:
     """GitHub and GitLab search for references after they remove backslash escapes."""
     with pytest.raises(ValueError, match=r"markup|mention"):
-        plain_text(text)
+        render_plain_text(text)
     for whole in (text, f"see {text} now", f"fixes: {text}, {text}."):
-        assert plain_text(escape_markdown(whole)).replace("\u200b", "") == whole
+        assert render_plain_text(escape_markdown(whole)).replace("\u200b", "") == whole
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_markdown_adds_nothing_to_plain_text(text: str) -> None:
 def test_check_finds_unescaped_markdown(text: str) -> None:
     """The check finds markup in text that is not escaped."""
     with pytest.raises(ValueError, match=r"markup|mention"):
-        plain_text(text)
+        render_plain_text(text)
 
 
 @given(URLS)
@@ -308,16 +308,16 @@ def test_markdown_link_is_one_cell(label: str, url: str) -> None:
     """A link has one target and adds no table cell."""
     row = f"| {markdown_link('x' + label, url)} | end |"
     assert len(row.splitlines()) == 1
-    cell, end = cells(row)
+    cell, end = split_cells(row)
     assert end == "end"
     if safe_url(url):
         text, _, target = cell.rpartition("](")
         assert text.startswith("[")
-        plain_text(text[1:])
+        render_plain_text(text[1:])
         assert target.endswith(")")
         assert not set(target[:-1]) & set("() <>|\\")
     else:
-        plain_text(cell)
+        render_plain_text(cell)
 
 
 def test_markdown_link_escapes_parentheses() -> None:

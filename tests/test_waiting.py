@@ -14,7 +14,15 @@ from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import answer, close, hang, started
-from tests.support.job import BRIEF, PATIENT, QUICK, Ended, environment, left_behind, run_job
+from tests.support.job import (
+    LONG_TIMEOUTS,
+    POLL_POLICY,
+    SHORT_TIMEOUTS,
+    JobResult,
+    github_environ,
+    read_job_result,
+    run_job,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,7 +91,9 @@ def test_bad_responses_have_state_and_exit_code(
     with FaultServer(polled(*acts)) as server:
         # These come to their end at the deadline, or could.
         more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
-        job = run_job(tmp_path, server.url, ["a"], more=more, timeouts=QUICK if hang in acts else PATIENT)
+        job = run_job(
+            tmp_path, server.url, ["a"], more=more, timeouts=SHORT_TIMEOUTS if hang in acts else LONG_TIMEOUTS
+        )
         assert server.posts == {"a": 1}
     assert (job.states["a"], job.outputs["reason"], job.code) == (state, reason, code)
     assert job.outputs["run-url"] == "https://autonoma.app/run/run-of-a"
@@ -141,12 +151,12 @@ def test_shards_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
 # Taking up what another step left
 
 
-def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> Ended:
+def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> JobResult:
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
-    code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), poll_policy=BRIEF))
-    return left_behind(folder, code, out.getvalue(), err.getvalue())
+    environ = {**github_environ(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
+    code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), poll_policy=POLL_POLICY))
+    return read_job_result(folder, code, out.getvalue(), err.getvalue())
 
 
 def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -207,7 +217,7 @@ def test_wait_refuses_invalid_record(content: str, sandbox: Sandbox, tmp_path: P
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text(content, "utf-8")
     out, err = io.StringIO(), io.StringIO()
-    environ = environment(tmp_path, sandbox.url, [])
+    environ = github_environ(tmp_path, sandbox.url, [])
     code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(tmp_path)))
     assert code == 2
     assert "results.json" in err.getvalue()
@@ -220,7 +230,7 @@ def test_wait_without_credentials_keeps_record(sandbox: Sandbox, tmp_path: Path)
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
     out, err = io.StringIO(), io.StringIO()
-    environ = environment(tmp_path, sandbox.url, []) | {"INPUT_CLIENT-SECRET": ""}
+    environ = github_environ(tmp_path, sandbox.url, []) | {"INPUT_CLIENT-SECRET": ""}
     assert cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(tmp_path))) == 2
     assert "client-secret is missing" in err.getvalue()
     assert (tmp_path / "results" / "results.json").read_bytes() == before
@@ -238,7 +248,7 @@ def test_signal_before_first_poll_keeps_record(
         raise Cancelled(15)
 
     monkeypatch.setattr("autonoma_ci.commands.wait.to_run_results", cancelled)
-    environ = environment(tmp_path, sandbox.url, []) | system
+    environ = github_environ(tmp_path, sandbox.url, []) | system
     world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path))
     assert cli.run_command(["wait", "results/results.json"], world) == 143
     assert (tmp_path / "results" / "results.json").read_bytes() == before

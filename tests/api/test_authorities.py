@@ -26,7 +26,7 @@ from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
-from tests.support.job import PATIENT, run_job
+from tests.support.job import LONG_TIMEOUTS, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_unusable_ca_file_has_suggestion(
     path.write_bytes(make(certificates.authority))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
-        Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+        Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {what}: {path}"
     assert cure.replace("{}", str(path)) in caught.value.hint
     assert (server.connections, caught.value.retryable) == (0, False)
@@ -149,7 +149,7 @@ def test_skipped_certificate_is_reported(
     path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{joined}\n", "utf-8")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
-        Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+        Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith(f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Write")
 
@@ -198,7 +198,7 @@ def test_unusable_ca_folder_is_reported(
         (folder / name).write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
-        Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+        Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     cure = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
     assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {what}: {folder}. {cure}"
@@ -212,7 +212,7 @@ def test_hashed_ca_folder_is_trusted(
     (tmp_path / f"{name}.0").write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
     with FaultServer(started, tls=certificates.good()) as server:
-        assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
+        assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
     assert find_ca_fault() is None
 
 
@@ -230,7 +230,7 @@ def test_unreadable_ca_file_is_reported(
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
     monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _Unreadable)
     with pytest.raises(RequestNotSentError) as caught:
-        Transport("https://127.0.0.1:9", SECRETS, PATIENT).post("/test/a/run", {})
+        Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
     assert (caught.value.retryable, "permission to read it" in caught.value.hint) == (False, True)
 
@@ -259,7 +259,7 @@ def test_request_with_ca_pipe_fails(variable: str, tmp_path: Path, monkeypatch: 
     with FaultServer(started) as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(RequestNotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
-            Transport(url, SECRETS, PATIENT).post("/test/a/run", {})
+            Transport(url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -269,11 +269,11 @@ def test_each_ca_variable_is_used(
     """Each variable selects the file, and an error names the variable."""
     monkeypatch.setenv(variable, str(certificates.authority))
     with FaultServer(started, tls=certificates.good()) as server:
-        assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
+        assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
         (tmp_path / "empty.pem").touch()
         monkeypatch.setenv(variable, str(tmp_path / "empty.pem"))
         with pytest.raises(RequestNotSentError, match=f"^{variable} names an empty file: "):
-            Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+            Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
 
 
 def test_first_ca_variable_wins(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,14 +282,14 @@ def test_first_ca_variable_wins(certificates: Certificates, monkeypatch: pytest.
     monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     with FaultServer(started, tls=certificates.good()) as server:
-        assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
+        assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
 
 
 def test_missing_ssl_cert_file_is_only_hint(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL ignores a missing file, and some images set it for other programs."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no-cert-file.crt")
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
-        Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+        Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith("SSL_CERT_FILE names a missing file: /no-cert-file.crt. ")
 
@@ -298,7 +298,7 @@ def test_ca_file_without_issuer_is_reported(certificates: Certificates, monkeypa
     """A valid file without the server's authority gives a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
-        Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
+        Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     told = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
     assert caught.value.hint.startswith(told)
 
@@ -340,7 +340,7 @@ def test_unusable_ca_file_is_examined_once(
 def test_poll_with_missing_ca_file_has_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A poll that fails for its CA file has the suggestion too."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    client = AutonomaClient(Transport("https://127.0.0.1:9", SECRETS, PATIENT), "ci", SECRETS)
+    client = AutonomaClient(Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS), "ci", SECRETS)
     status = client.status(RunRequest(TargetKind.TEST, "a"), "r")
     assert status.status is PollStatus.UNAVAILABLE
     assert status.suggestion.startswith("Check the path.")
@@ -354,7 +354,7 @@ def test_folder_list_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(ApiError) as caught:
-        list_folders(Transport("https://127.0.0.1:9", SECRETS, PATIENT), NO_SECRETS, fail)
+        list_folders(Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS), NO_SECRETS, fail)
     assert "REQUESTS_CA_BUNDLE names a missing file: /nowhere/ca.pem. Check the path." in str(caught.value)
 
 

@@ -22,7 +22,7 @@ from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, dripped, head, reset, said, started, then_close
+from tests.support.faults import answer, close, make_head, reset, send_raw, send_slowly, started, then_close
 from tests.support.job import run_job
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def raw(data: bytes) -> Act:
 
 def whole(*headers: str, status: int = 200, body: bytes = BODY) -> bytes:
     """Return a response with these headers, whatever its body is."""
-    return head(status, *headers).encode() + body
+    return make_head(status, *headers).encode() + body
 
 
 def says(word: str) -> bytes:
@@ -196,7 +196,7 @@ WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
 )
 def test_response_in_rejection_is_indeterminate(headers: tuple[str, ...], text: bytes, status: int) -> None:
     """Without a usable length, the body can contain the real response."""
-    with FaultServer(said(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
+    with FaultServer(send_raw(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
@@ -209,13 +209,13 @@ def test_response_in_rejection_is_indeterminate(headers: tuple[str, ...], text: 
 )
 def test_incomplete_429_is_indeterminate(body: bytes) -> None:
     """The missing rest of a response can change its meaning."""
-    with FaultServer(said(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
+    with FaultServer(send_raw(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
         assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_429_with_nested_response_is_sent_once(tmp_path: Path) -> None:
     """A start is sent once if the server may have acted on it."""
-    with FaultServer(said(whole(status=429, body=b"slow down") + WAS_STARTED)) as server:
+    with FaultServer(send_raw(whole(status=429, body=b"slow down") + WAS_STARTED)) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
@@ -224,7 +224,7 @@ def test_429_with_nested_response_is_sent_once(tmp_path: Path) -> None:
 def test_rejection_page_can_mention_http() -> None:
     """An error page with a length can contain a status line."""
     page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
-    with FaultServer(said(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
+    with FaultServer(send_raw(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
         assert client_of(server).start(A).status is StartStatus.REJECTED
 
 
@@ -299,7 +299,7 @@ CUT = {
 @pytest.mark.parametrize("status", [200, 400, 404, 429])
 def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
     """The missing headers can change the meaning (RFC 9112 §8)."""
-    with FaultServer(said(CUT[name].replace(b"429", str(status).encode()))) as server:
+    with FaultServer(send_raw(CUT[name].replace(b"429", str(status).encode()))) as server:
         client = client_of(server)
         attempt = client.start(A)
         assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
@@ -310,19 +310,19 @@ def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
 @pytest.mark.parametrize("status", ["0429", "+429", "4_29", "42", " 429x"])
 def test_malformed_status_is_indeterminate(status: str) -> None:
     """A status has exactly three digits (RFC 9110 §15)."""
-    with FaultServer(said(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
+    with FaultServer(send_raw(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
         assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_status_line_without_reason_is_read() -> None:
     """The reason is optional (RFC 9112 §4)."""
-    with FaultServer(said(PLAIN.replace(b"200 Said", b"200"))) as server:
+    with FaultServer(send_raw(PLAIN.replace(b"200 Said", b"200"))) as server:
         assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_dripping_headers_time_out() -> None:
     """The error reports the timeout, not the incomplete headers."""
-    act = dripped(head(200, f"X-Filler: {'x' * 10_000}"))
+    act = send_slowly(make_head(200, f"X-Filler: {'x' * 10_000}"))
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
         with pytest.raises(ResponseLostError, match="no answer came in time"):

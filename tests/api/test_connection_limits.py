@@ -30,9 +30,9 @@ from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.commands.invoke import CREDENTIALS
 from tests.support.fault_server import FaultServer
-from tests.support.faults import hang, head, said, started
+from tests.support.faults import hang, make_head, send_raw, started
 from tests.support.proxy import Proxy
-from tests.support.streams import start
+from tests.support.streams import start_process
 
 if TYPE_CHECKING:
     import ssl
@@ -267,7 +267,7 @@ def test_body_through_proxy_has_limit(
     headers = ["Content-Length: 9999", *filter(None, [close])]
 
     def drip(wire: Wire) -> bool:
-        wire.send(head(200, *headers).encode())
+        wire.send(make_head(200, *headers).encode())
         wire.drip(b" " * 9999, 0.05)
         return False
 
@@ -309,7 +309,7 @@ def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.Monkey
 
     def refuse(wire: Wire) -> bool:
         wire.receive()
-        return said(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(wire)
+        return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(wire)
 
     with FaultServer(started, greeting=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
@@ -327,7 +327,7 @@ def test_body_before_close_has_limit(length: str) -> None:
     headers = ["Connection: close", *filter(None, [length])]
 
     def drip(wire: Wire) -> bool:
-        wire.send(head(200, *headers).encode())
+        wire.send(make_head(200, *headers).encode())
         wire.drip(b"{}" + b" " * 9999, 0.05)
         return False
 
@@ -418,7 +418,7 @@ def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
     """Starts without a connection are reported as not started."""
     with dead() as port:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": f"https://127.0.1.1:{port}/api"}
-        process = start(
+        process = start_process(
             tmp_path,
             "run",
             "--test-ids",

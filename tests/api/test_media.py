@@ -6,7 +6,7 @@ import pytest
 
 from autonoma_ci.net.download import DownloadError, FileTooLargeError, download
 from tests.support.fault_server import FaultServer
-from tests.support.faults import said
+from tests.support.faults import send_raw
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabcd"
 
@@ -14,7 +14,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\
 def test_download_returns_content_type() -> None:
     """A download passes on the body and returns the content type without parameters."""
     pieces: list[bytes] = []
-    with FaultServer(said(ANSWER)) as server:
+    with FaultServer(send_raw(ANSWER)) as server:
         assert (
             download(f"http://127.0.0.1:{server.port}/a", pieces.append, 4, 5.0, allow_http_loopback=True)
             == "image/png"
@@ -30,6 +30,6 @@ def test_download_raises_errors_of_writer(raised: type[Exception]) -> None:
         raise raised
 
     told = DownloadError if raised is FileTooLargeError else raised
-    with FaultServer(said(ANSWER)) as server, pytest.raises(told) as error:
+    with FaultServer(send_raw(ANSWER)) as server, pytest.raises(told) as error:
         download(f"http://127.0.0.1:{server.port}/secret", take, 4, 5.0, allow_http_loopback=True)
     assert "secret" not in str(error.value)

@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
-from tests.support.faults import after, answer, close, dripped, hang, head, reset
+from tests.support.faults import after, answer, close, hang, make_head, reset, send_slowly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def test_timeout_reports_last_response(down: Act, why: str) -> None:
     assert why in waited.why
 
 
-@pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
+@pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
 def test_unresponsive_url_times_out(act: Act) -> None:
     """An incomplete response does not extend the wait."""
     with FaultServer(act) as server:
@@ -166,7 +166,7 @@ def test_body_is_not_read() -> None:
     megabytes: list[bool] = []
 
     def send_all(wire: Wire) -> bool:
-        wire.send(head(200, "Content-Length: 1073741824").encode())
+        wire.send(make_head(200, "Content-Length: 1073741824").encode())
         while len(megabytes) < 1024 and wire.send(bytes(1024 * 1024)):
             megabytes.append(True)
         return False

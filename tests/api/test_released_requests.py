@@ -25,7 +25,7 @@ from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.wait_for_url import wait_for_url
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, bad_chunk, close, half_body, hang, reset, said
+from tests.support.faults import answer, close, hang, reset, send_bad_chunk, send_half_body, send_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +36,12 @@ SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 FAILURES: dict[str, Act] = {
     "closed": close,
     "reset": reset,
-    "no HTTP": said("SSH-2.0-OpenSSH_9.6\r\n"),
-    "cut head": said("HTTP/1.1 200 OK\r\nContent-"),
+    "no HTTP": send_raw("SSH-2.0-OpenSSH_9.6\r\n"),
+    "cut head": send_raw("HTTP/1.1 200 OK\r\nContent-"),
     "late": hang,
-    "half a body": half_body(),
-    "bad chunk": bad_chunk(),
-    "bad length": said("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"),
+    "half a body": send_half_body(),
+    "bad chunk": send_bad_chunk(),
+    "bad length": send_raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"),
 }
 # For a server that says nothing, and for the others, which a busy machine may hold up.
 BRIEF = Timeouts(connect=20.0, read=0.5, total=1.0)

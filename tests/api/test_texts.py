@@ -18,7 +18,7 @@ from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from tests.fuzz.material import SECRETS, ScriptedTransport
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ BOMBS = {
 def test_longest_response_is_parsed_in_time(name: str) -> None:
     """The longest possible response is parsed within its CPU limit."""
     ask, code, body = BOMBS[name]
-    assert processor_seconds(lambda: ask(HttpResponse(code, {}, body, is_complete=True)), SECONDS) < SECONDS
+    assert measure_processor_seconds(lambda: ask(HttpResponse(code, {}, body, is_complete=True)), SECONDS) < SECONDS
 
 
 def test_sanitizer_has_budget() -> None:

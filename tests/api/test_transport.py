@@ -19,7 +19,7 @@ from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, dripped, hang, head, started, then_close
+from tests.support.faults import answer, close, hang, make_head, send_slowly, started, then_close
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> 
         transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
         with pytest.raises(RequestNotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
             transport.post("/test/a/run", {})
-    assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]
+    assert [line.rpartition(" ")[0] for line in proxy.requests] == ["CONNECT autonoma.test:443"]
     assert "proxy-password" not in str(caught.value)
 
 
@@ -162,7 +162,7 @@ def test_proxy_tunnel_is_used(certificates: Certificates, trusted: Path, monkeyp
             monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK_HOST_RE", NEVER)
             transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(20, 20, 40))
             assert transport.post("/test/a/run", {}).status == 200
-    assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
+    assert proxy.requests[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
 
 
 def test_missing_ca_bundle_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_unknown_host_sends_nothing() -> None:
         Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 
 
-@pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
+@pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
 def test_total_timeout_covers_slow_response(act: Act) -> None:
     """The total timeout also ends a response that arrives byte by byte."""
     with FaultServer(act) as server:
@@ -196,7 +196,7 @@ def test_body_over_limit_is_not_read(status: int) -> None:
     taken: list[bool] = []
 
     def pour(wire: Wire) -> bool:
-        wire.send(head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
+        wire.send(make_head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
         taken.extend(itertools.takewhile(bool, (wire.send(bytes(1 << 20)) for _ in range(50))))
         return False
 

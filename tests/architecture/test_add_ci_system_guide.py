@@ -49,18 +49,18 @@ TESTS = (
 )
 
 
-def run(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_command(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
 
 
-def git(folder: Path, *words: str) -> str:
+def run_git(folder: Path, *words: str) -> str:
     own = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    ran = run(folder, "git", "-c", "user.name=x", "-c", "user.email=x@x.example", *words, env=own)
+    ran = run_command(folder, "git", "-c", "user.name=x", "-c", "user.email=x@x.example", *words, env=own)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
-def put_before(path: Path, line: str, row: str) -> None:
+def insert_before(path: Path, line: str, row: str) -> None:
     text = path.read_text("utf-8")
     assert text.count(line) == 1
     path.write_text(text.replace(line, row + line), "utf-8")
@@ -70,23 +70,25 @@ def put_before(path: Path, line: str, row: str) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with the new system."""
     folder = tmp_path_factory.mktemp("newcomer") / "project"
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    listed = run_git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "before")
+    run_git(folder, "init", "--quiet")
+    run_git(folder, "add", "--all")
+    run_git(folder, "commit", "--quiet", "--message", "before")
     (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
-    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', indent(RULE, " " * 4))
-    put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', indent(CASES, " " * 4))
-    put_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
-    assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
+    insert_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', indent(RULE, " " * 4))
+    insert_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', indent(CASES, " " * 4))
+    insert_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
+    assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
     return folder
 
 
-def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: Sequence[str] = ()) -> tuple[int, str]:
+def run_step(
+    project: Path, folder: Path, url: str, more: Mapping[str, str], argv: Sequence[str] = ()
+) -> tuple[int, str]:
     """Run the copy's command in a job of the new system, and return exit code and log."""
     environ = {
         **PUSH,
@@ -100,17 +102,17 @@ def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: S
         "QUARRY_SUMMARY": str(folder / "page.md"),
     }
     code = "from autonoma_ci.cli import main; main()"
-    ran = run(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
+    ran = run_command(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
     return ran.returncode, ran.stdout + ran.stderr
 
 
 def test_change_is_one_file_and_three_rows(project: Path) -> None:
     """Git shows one new file and one added row in each of three files."""
-    assert set(git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
+    assert set(run_git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
         *("?? autonoma_ci/ci/systems/quarry.py", " M autonoma_ci/ci/detection.py", " M tests/ci/environments.py"),
         " M docs/tested-ci-systems.md",
     }
-    changed = [line.split("\t") for line in git(project, "diff", "--numstat").splitlines()]
+    changed = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
     assert [(added == "1", removed, name) for added, removed, name in changed] == [
         (True, "0", "autonoma_ci/ci/detection.py"),
         (True, "0", "docs/tested-ci-systems.md"),
@@ -121,7 +123,9 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
 def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> None:
     """A job of the new system has its build context, log groups, outputs and summary."""
     with Sandbox(pace=0) as sandbox:
-        code, log = step(project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"})
+        code, log = run_step(
+            project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
+        )
         assert code == 0, log
         assert {received.source for received in sandbox.received if received.method == "POST"} == {"quarry"}
     assert re.search(r"^##quarry\[open\]Starting 1 run$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
@@ -147,7 +151,7 @@ def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
     """The parallel index of the new system selects the shard."""
     with Sandbox(pace=0) as sandbox:
         given = {"AUTONOMA_TEST_IDS": "one, two", "AUTONOMA_SHARD": "auto", "QUARRY_JOB": "2", "QUARRY_JOBS": "2"}
-        code, log = step(project, tmp_path, sandbox.url, given)
+        code, log = run_step(project, tmp_path, sandbox.url, given)
         assert code == 0, log
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (0, 1)
 
@@ -155,18 +159,18 @@ def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
 def test_manifest_cannot_name_credentials(project: Path, tmp_path: Path) -> None:
     """A manifest cannot interpolate a credential variable of the new system."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${QUARRY_TOKEN}'}}]", "utf-8")
-    code, log = step(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
+    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
     assert code == 2
     assert "holds a credential" in log
 
 
 def test_tests_and_linters_accept_new_rows(project: Path) -> None:
     """The tests cover the new system, and all linters pass."""
-    tests = run(project, sys.executable, "-m", "pytest", "-v", "-m", "not linters", *TESTS)
+    tests = run_command(project, sys.executable, "-m", "pytest", "-v", "-m", "not linters", *TESTS)
     assert tests.returncode == 0, tests.stdout[-4000:]
     about_it = [line for line in tests.stdout.splitlines() if "quarry" in line]
     assert len(about_it) > 40
     assert all("PASSED" in line for line in about_it)
     for command in (("ruff", "check"), ("mypy",)):
-        linted = run(project, sys.executable, "-m", *command, *CHANGED)
+        linted = run_command(project, sys.executable, "-m", *command, *CHANGED)
         assert linted.returncode == 0, linted.stdout

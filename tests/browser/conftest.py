@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.commands.invoke import invoke
-from tests.support.browser import chromium
+from tests.support.browser import start_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as running:
+    with sync_playwright() as playwright, start_chromium(playwright) as running:
         yield running
 
 

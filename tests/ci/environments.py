@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.support.grammars import Order
+    from tests.support.grammars import LogCommand
 
 HEAD = "c0ffee" + "0123456789" * 3 + "abcd"
 MERGE = "ba5eba11" * 5
@@ -34,7 +34,7 @@ class Parallel(NamedTuple):
 class Log(NamedTuple):
     """How a system reads a log, and the names of the orders that make a group, an issue and a mask."""
 
-    read: Callable[[str], list[Order]]
+    read: Callable[[str], list[LogCommand]]
     group: tuple[str, ...] = ()
     issue: tuple[str, ...] = ()
     mask: str = ""
@@ -419,7 +419,7 @@ ROWS = (
         GITLAB,
         _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
         parallel=Parallel("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
-        log=Log(grammars.gitlab, ("section_start", "section_end")),
+        log=Log(grammars.find_gitlab_sections, ("section_start", "section_end")),
     ),
     Case(
         "gitlab-merge-request",
@@ -533,7 +533,7 @@ ROWS = (
         AZURE,
         _seen("azure", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
         parallel=Parallel("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
-        log=Log(grammars.azure, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
+        log=Log(grammars.find_azure_commands, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
     ),
     Case(
         "azure-pull-request-builds-a-merge-commit",
@@ -595,7 +595,7 @@ ROWS = (
         BUILDKITE,
         _seen("buildkite", BUILDKITE_URL, **_FEATURE),
         parallel=Parallel("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
-        log=Log(grammars.buildkite, ("+++",)),
+        log=Log(grammars.find_buildkite_headings, ("+++",)),
     ),
     Case(
         "buildkite-pull-request",
@@ -618,7 +618,7 @@ ROWS = (
             "TRAVIS_PULL_REQUEST_BRANCH": "feature/cart",
             "TRAVIS_PULL_REQUEST_SHA": HEAD,
         },
-        log=Log(grammars.travis, ("fold:start", "fold:end")),
+        log=Log(grammars.find_travis_folds, ("fold:start", "fold:end")),
     ),
     # On Linux the flag is in small letters.
     *both(
@@ -745,7 +745,7 @@ ROWS = (
             "config.properties": "teamcity.build.branch=<default>\nvcsroot.branch=refs/heads/main\n"
             "vcsroot.url=https\\://bot\\:pass@github.com/acme/shop.git\n",
         },
-        log=Log(grammars.teamcity, ("blockOpened", "blockClosed"), ("message",)),
+        log=Log(grammars.find_teamcity_messages, ("blockOpened", "blockClosed"), ("message",)),
     ),
     Case(
         "teamcity-pull-request",

@@ -35,7 +35,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import failed, passed, report, started
 from tests.support import grammars
 from tests.support.hostile import REPORTS
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ def step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = 
         "AUTONOMA_WAIT": "true",
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
+    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
     code = cli.run_command([], world)
     assert "Traceback" not in out.getvalue()
     return code, out.getvalue()
@@ -187,7 +187,7 @@ def test_gitlab_annotations_link_to_runs(tmp_path: Path, sandbox: Sandbox) -> No
     links = [entry["external_link"] for entry in found["Autonoma tests"]]
     assert [entry["label"] for entry in links] == ["failed: Pay", "passed: Sign in"]
     assert all(entry["url"].startswith("http://127.0.0.1") for entry in links)
-    assert [order.name for order in grammars.gitlab(log)] == ["section_start", "section_end"]
+    assert [order.name for order in grammars.find_gitlab_sections(log)] == ["section_start", "section_end"]
 
 
 def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -224,7 +224,7 @@ def test_azure_sets_outputs_and_summary(tmp_path: Path, sandbox: Sandbox) -> Non
     environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY_TITLE": "Shop; smoke]"}
     code, log = step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")
     assert code == 1
-    orders = grammars.azure(log)
+    orders = grammars.find_azure_commands(log)
     assert [order.data for order in orders if order.name == "task.setsecret"] == ["sandbox-id", "sandbox-secret"]
     assert [order.name for order in orders if order.name in {"group", "endgroup"}] == ["group", "endgroup"]
     variables = {o.values["variable"]: o for o in orders if o.name == "task.setvariable"}
@@ -260,7 +260,7 @@ def test_teamcity_failure_sends_messages(tmp_path: Path, sandbox: Sandbox) -> No
     """A failed step sends its status, problem, parameters and JUnit file to TeamCity."""
     code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"}, "sandbox-one, sandbox-fails")
     assert code == 1
-    orders = grammars.teamcity(log)
+    orders = grammars.find_teamcity_messages(log)
     parameters = {o.values["name"]: o.values["value"] for o in orders if o.name == "setParameter"}
     assert parameters["env.AUTONOMA_CONCLUSION"] == "failed"
     [status] = [order.values for order in orders if order.name == "buildStatus"]
@@ -285,7 +285,7 @@ def test_teamcity_junit_path_is_from_checkout(tmp_path: Path, sandbox: Sandbox) 
         properties.write_text(f"teamcity.build.checkoutDir={tmp_path / checkout}\n", "utf-8")
         environ = {"TEAMCITY_VERSION": "2026.1", "TEAMCITY_BUILD_PROPERTIES_FILE": str(properties)}
         _, log = step(tmp_path / "shop" / "e2e", sandbox, {**environ, "AUTONOMA_RESULTS_DIR": folder})
-        found += [order.values["path"] for order in grammars.teamcity(log) if order.name == "importData"]
+        found += [order.values["path"] for order in grammars.find_teamcity_messages(log) if order.name == "importData"]
     assert found[:2] == ["e2e/results/junit.xml"] * 2
     assert found[2:] == [str(tmp_path / "outside" / "junit.xml")]
 
@@ -294,7 +294,7 @@ def test_teamcity_pass_sends_no_problem(tmp_path: Path, sandbox: Sandbox) -> Non
     """A passed step sends no build problem to TeamCity."""
     code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"})
     assert code == 0
-    assert "buildProblem" not in {order.name for order in grammars.teamcity(log)}
+    assert "buildProblem" not in {order.name for order in grammars.find_teamcity_messages(log)}
 
 
 # --- programs of the agent

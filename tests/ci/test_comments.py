@@ -24,7 +24,7 @@ from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed,
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, hang
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
 
 if TYPE_CHECKING:
@@ -683,7 +683,7 @@ def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
     runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
     assert publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
     body = host.comments[0].body
-    assert len(body) <= host.largest
+    assert len(body) <= host.max_body_length
     assert "Checkout pays by card" in body
     assert re.search(r"^\| … and [\d,]+ more runs \| \| \| \|$", body, re.MULTILINE)
 
@@ -716,7 +716,7 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime({**environ, **more}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
+        world = Runtime({**environ, **more}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
         code = cli.run_command([], world)
     return code, out.getvalue()
 

@@ -38,7 +38,7 @@ def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str,
     console.annotate("error", Diagnostic(text, text, 1, 2), text)
     with console.group(text):
         pass
-    found = runner.commands(out.getvalue())
+    found = runner.find_commands(out.getvalue())
     assert len(found) == (3 if dialect is GITHUB.log_formatter else 0)
     shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
     if value not in before + after and not set(value) <= set("error group file line col title started"):
@@ -52,7 +52,7 @@ def test_log_redacts_command_like_secret(secret: str) -> None:
     console = JobLog(out, GITHUB.log_formatter)
     console.redact_with(Redactor([Secret(secret)]))
     console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
-    assert runner.commands(out.getvalue()) == [
+    assert runner.find_commands(out.getvalue()) == [
         runner.Command(
             "error",
             "a.yml:3:5: the value <***> is bad",
@@ -107,7 +107,7 @@ def test_mask_command_has_exact_value(value: str) -> None:
     """The mask command contains exactly the secret value."""
     out = io.StringIO()
     JobLog(out, GITHUB.log_formatter).mask([Secret(value)])
-    assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]
+    assert runner.find_commands(out.getvalue()) == [runner.Command("add-mask", value)]
 
 
 class Stalled(OutputStream):

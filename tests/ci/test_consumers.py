@@ -22,7 +22,7 @@ from tests.report.reports import PASSED, failed, passed, report
 from tests.support import grammars, runner
 from tests.support.act_env_file import LostOutputsError, read_env_file
 from tests.support.hostile import REPORTS
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)]
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
     """Publish a report in a CI system, and return the warnings."""
-    found = SYSTEMS[name].create_publishers(target(environ, folder, summary=False))
+    found = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False))
     return [warning for each in found for warning in each.publish(made)]
 
 
@@ -67,7 +67,7 @@ def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
     """Outputs on GitHub may be longer than act can read."""
     path = tmp_path / "output"
     publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE)
-    assert len(runner.outputs(path.read_text("utf-8"))["results"]) > 100_000
+    assert len(runner.parse_outputs(path.read_text("utf-8"))["results"]) > 100_000
     with pytest.raises(LostOutputsError):
         read_env_file(path.read_bytes())
 
@@ -164,8 +164,8 @@ def test_bitrise_expands_no_value(tmp_path: Path) -> None:
 )
 def test_travis_lines_never_match_fold(text: str) -> None:
     """The log viewer replaces a whole line that contains a fold command."""
-    assert grammars.travis(escape_log_line(text)) == []
-    assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
+    assert grammars.find_travis_folds(escape_log_line(text)) == []
+    assert grammars.find_travis_folds(text.replace("\u200b", "").replace("\u2060", ""))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
     lines: list[str] = []
     made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
-    [publisher] = SYSTEMS[name].create_publishers(target(environ, tmp_path, summary=False, said=lines))
+    [publisher] = SYSTEMS[name].create_publishers(make_publish_context(environ, tmp_path, summary=False, said=lines))
     warnings = publisher.publish(made)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]

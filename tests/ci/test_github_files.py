@@ -22,7 +22,7 @@ from autonoma_ci.redaction.redactor import Redactor, Secret
 from tests.report.reports import report, started
 from tests.support import runner
 from tests.support.hostile import TEXTS
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Files:
     """The publishers of a job with these variables."""
 
     def __init__(self, environ: Mapping[str, str], *, summary: bool = True) -> None:
-        self._publishers = GITHUB.create_publishers(target(environ, summary=summary))
+        self._publishers = GITHUB.create_publishers(make_publish_context(environ, summary=summary))
 
     def publish(self, made: Report) -> list[str]:
         """Publish a report; return all warnings."""
@@ -47,7 +47,7 @@ class Files:
 def test_outputs_round_trip_any_text(values: dict[str, str]) -> None:
     """No value ends itself early, sets another output or fails the step."""
     values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
-    assert runner.outputs(format_outputs(values)) == values
+    assert runner.parse_outputs(format_outputs(values)) == values
 
 
 def test_outputs_use_new_delimiter_each_time() -> None:
@@ -62,7 +62,7 @@ def test_publish_twice_replaces_values(tmp_path: Path) -> None:
     files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     assert files.publish(report([started("x")], verdict=None)) == []
     assert files.publish(report([started("x"), started("y")])) == []
-    found = runner.outputs(output.read_text("utf-8"))
+    found = runner.parse_outputs(output.read_text("utf-8"))
     assert (found["earlier"], found["total"], found["conclusion"]) == ("1", "2", "started")
     assert step_summary.read_text("utf-8").count("### ") == 1
 
@@ -102,7 +102,7 @@ def test_output_symlink_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     assert Files({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
     assert (tmp_path / "link").is_symlink()
-    assert runner.outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
+    assert runner.parse_outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
 
 
 @pytest.mark.parametrize("size", [1_000_000, 1_023_900, 1_040_000, 2_000_000])
@@ -122,7 +122,7 @@ def test_outputs_survive_invalid_utf8_paths(tmp_path: Path) -> None:
     made = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
     paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     assert Files(paths).publish(made) == []
-    assert runner.outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
+    assert runner.parse_outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
 
 
 def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
     assert step_summary.stat().st_size < MIB
     assert "more runs" in step_summary.read_text("utf-8")
     assert output.stat().st_size < MIB / 2
-    assert runner.outputs(output.read_text("utf-8"))["total"] == "10000"
+    assert runner.parse_outputs(output.read_text("utf-8"))["total"] == "10000"
     assert ["results" in warning for warning in warnings] == [True]
 
 
@@ -153,7 +153,7 @@ def printed(console_lines: list[tuple[str, str]]) -> str:
 @given(TEXTS)
 def test_annotation_is_one_command(text: str) -> None:
     """An annotation with any text is exactly one command."""
-    found = runner.commands(printed([("error", text)]))
+    found = runner.find_commands(printed([("error", text)]))
     assert [command.name for command in found] == ["error"]
     assert found[0].properties == {"title": "title"}
 
@@ -163,8 +163,8 @@ def test_log_line_is_never_a_command(text: str, dialect: object) -> None:
     """A log line with any text is no command in any CI system."""
     out = io.StringIO()
     JobLog(out, dialect).info(text)  # type: ignore[arg-type]
-    assert runner.commands(out.getvalue()) == []
-    assert runner.elsewhere(out.getvalue()) == []
+    assert runner.find_commands(out.getvalue()) == []
+    assert runner.find_foreign_commands(out.getvalue()) == []
     assert out.getvalue().count("\n") == 1
 
 
@@ -176,7 +176,7 @@ def test_log_masks_credentials_first() -> None:
     console.mask(secrets)
     console.redact_with(Redactor(secrets))
     console.info("the server said a-secret-100% and tiny")
-    assert runner.masks(out.getvalue()) == {"a-secret-100%"}
+    assert runner.find_masks(out.getvalue()) == {"a-secret-100%"}
     assert out.getvalue().splitlines()[1:] == ["the server said *** and ***"]
 
 

@@ -18,7 +18,7 @@ from autonoma_ci.redaction.redactor import Secret
 from tests.ci import environments
 from tests.ci.environments import Log
 from tests.support import grammars, runner
-from tests.support.grammars import Order
+from tests.support.grammars import LogCommand
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ LEVELS = st.sampled_from(["error", "warning"])
 PLACES = st.builds(Diagnostic, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
 
 
-def names(orders: list[Order]) -> tuple[str, ...]:
+def names(orders: list[LogCommand]) -> tuple[str, ...]:
     return tuple(order.name for order in orders)
 
 
@@ -56,7 +56,7 @@ def others(case: Case, log: str) -> list[str]:
     """Return which of the other systems would find an order in this log."""
     found = [other.name for other in CASES if other is not case and other.log.read(log)]
     # Both of Microsoft's systems know `##[group]`, and a job is never in both.
-    return found + (["github"] if case.name != "azure" and runner.commands(log) else [])
+    return found + (["github"] if case.name != "azure" and runner.find_commands(log) else [])
 
 
 def test_table_covers_every_log_grammar() -> None:
@@ -108,22 +108,22 @@ def test_group_ends_share_unique_key(case: Case) -> None:
 @given(TEXTS)
 def test_azure_parses_annotation_text(text: str) -> None:
     """Azure reads the annotation text unchanged."""
-    [order] = grammars.azure(AZURE.annotation("error", Diagnostic(text)))
+    [order] = grammars.find_azure_commands(AZURE.annotation("error", Diagnostic(text)))
     assert order.data == "\n".join(escape_log_line(line) for line in text.splitlines())[:4000]
 
 
 @given(TEXTS)
 def test_teamcity_parses_annotation_text(text: str) -> None:
     """TeamCity reads the annotation text unchanged."""
-    [order] = grammars.teamcity(TEAMCITY.annotation("error", Diagnostic(text)))
+    [order] = grammars.find_teamcity_messages(TEAMCITY.annotation("error", Diagnostic(text)))
     assert order.values == {"text": escape_log_line(str(Diagnostic(text))), "status": "ERROR"}
 
 
 def test_azure_annotation_has_file_position() -> None:
     """An Azure annotation has the file, line and column of its diagnostic."""
     line = AZURE.annotation("warning", Diagnostic("unknown key", "a;b].yml", 3, 5), "Autonoma")
-    assert grammars.azure(line) == [
-        Order(
+    assert grammars.find_azure_commands(line) == [
+        LogCommand(
             "task.logissue",
             {"type": "warning", "sourcepath": "a;b].yml", "linenumber": "3", "columnnumber": "5"},
             "Autonoma: a;b].yml:3:5: unknown key",
@@ -143,6 +143,6 @@ def test_mask_has_exact_value_or_is_empty(case: Case, value: str) -> None:
     out = io.StringIO()
     JobLog(out, case.dialect).mask([Secret(value)])
     if case.log.mask:
-        assert case.log.read(out.getvalue()) == [Order(case.log.mask, data=value)]
+        assert case.log.read(out.getvalue()) == [LogCommand(case.log.mask, data=value)]
     else:
         assert out.getvalue() == ""

@@ -19,7 +19,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder, program, step
 from tests.report.reports import PASSED, passed, report, started
 from tests.support import grammars
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ FILES = {
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, said: list[str]) -> list[str]:
     """Publish a report as a step of its own; return its warnings."""
-    publishers = SYSTEMS[name].create_publishers(target(environ, folder, summary=False, said=said))
+    publishers = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False, said=said))
     return [warning for each in publishers if not isinstance(each, RemotePublisher) for warning in each.publish(made)]
 
 
@@ -99,7 +99,7 @@ def test_step_with_two_writes_warns_once(name: str, tmp_path: Path) -> None:
     """Variables can be written early, but a warning appears only once."""
     environ, _ = FILES[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
-    publishers = SYSTEMS[name].create_publishers(target(environ, tmp_path))
+    publishers = SYSTEMS[name].create_publishers(make_publish_context(environ, tmp_path))
     [file] = [each for each in publishers if not isinstance(each, RemotePublisher)]
     made = LARGE if name == "circleci" else ODD
     early = waiting(made)
@@ -116,12 +116,12 @@ def test_warning_names_results_dir(tmp_path: Path) -> None:
 
 
 def teamcity(log: str) -> Mapping[str, str]:
-    orders = [order for order in grammars.teamcity(log) if order.name == "setParameter"]
+    orders = [order for order in grammars.find_teamcity_messages(log) if order.name == "setParameter"]
     return {order.values["name"].removeprefix("env."): order.values["value"] for order in orders}
 
 
 def azure(log: str) -> Mapping[str, str]:
-    return {o.values["variable"]: o.data for o in grammars.azure(log) if o.name == "task.setvariable"}
+    return {o.values["variable"]: o.data for o in grammars.find_azure_commands(log) if o.name == "task.setvariable"}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,9 @@ def test_appveyor_sets_every_variable(tmp_path: Path) -> None:
     with Recorder() as server:
         warnings: list[str] = []
         for made in (SMALL, LARGE):
-            [agent] = SYSTEMS["appveyor"].create_publishers(target({"APPVEYOR_API_URL": server.url}, tmp_path))
+            [agent] = SYSTEMS["appveyor"].create_publishers(
+                make_publish_context({"APPVEYOR_API_URL": server.url}, tmp_path)
+            )
             warnings += agent.publish(made)
     [warning] = warnings
     assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
@@ -176,7 +178,9 @@ def test_bitrise_sets_same_four_variables(tmp_path: Path) -> None:
     calls = program(tmp_path / "bin", "envman")
     folder = tmp_path / "work"
     folder.mkdir()
-    [envman] = SYSTEMS["bitrise"].create_publishers(target({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder))
+    [envman] = SYSTEMS["bitrise"].create_publishers(
+        make_publish_context({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder)
+    )
     [warning] = envman.publish(ALONE)
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
     assert [line.split(" --value ") for line in calls.read_text("utf-8").splitlines()] == [

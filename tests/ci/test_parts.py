@@ -44,9 +44,9 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import FAILED, PASSED, failed, passed, report
 from tests.support.hostile import TEXTS
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -364,7 +364,9 @@ class Place:
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         }
         environ = {**ours, **self.environ, **self.facts.of(**facts), **more}
-        world = Runtime(environ, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK, timeouts=PATIENT)
+        world = Runtime(
+            environ, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY, timeouts=PATIENT
+        )
         code = cli.run_command(argv, world)
         assert "Traceback" not in out.getvalue()
         return Step(folder, code, out.getvalue())
@@ -1423,7 +1425,7 @@ def test_data_at_once_has_two_names(round_: int) -> None:
 def test_annotations_at_once_have_two_names(round_: int, tmp_path: Path) -> None:
     """Matrix jobs share the key of their step and may end at the same time."""
     shared = Shared()
-    agent = BuildkitePublisher(cast("Any", shared), target({}, tmp_path))
+    agent = BuildkitePublisher(cast("Any", shared), make_publish_context({}, tmp_path))
     at_once(agent.publish)
     found = [match[2] for text in shared.annotations.values() if (match := _HEADING.search(text))]
     assert sorted(found) == ["Failed", "Passed"]
@@ -1464,7 +1466,7 @@ def test_annotation_taken_by_other_is_doubled(tmp_path: Path) -> None:
         def read(self, arguments: list[str]) -> str:
             return store.get(arguments[2], arguments[4])
 
-    warnings = BuildkitePublisher(cast("Any", Slow()), target({}, tmp_path)).publish(red)
+    warnings = BuildkitePublisher(cast("Any", Slow()), make_publish_context({}, tmp_path)).publish(red)
     assert sorted(annotations) == [name, f"{name}-aaaaaaaa"]
     assert shared_warning("an annotation") in warnings
 

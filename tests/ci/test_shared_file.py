@@ -23,7 +23,7 @@ from autonoma_ci.models import RunState
 from tests.report.reports import CANCELLED, PASSED, passed, report, started
 from tests.support import runner
 from tests.support.fake_clock import FakeClock
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -410,7 +410,11 @@ class Meanwhile(FakeClock):
 
 # How a value of another process begins and ends, and what the reader of the file finds.
 OPEN: dict[str, tuple[str, str, Callable[[Path], str]]] = {
-    "heredoc": ("report<<EOF\n", "a=b\nEOF\n", lambda path: runner.outputs(path.read_text("utf-8"))["conclusion"]),
+    "heredoc": (
+        "report<<EOF\n",
+        "a=b\nEOF\n",
+        lambda path: runner.parse_outputs(path.read_text("utf-8"))["conclusion"],
+    ),
     "quotes": ("export NOTES='first\n", "last'\n", lambda path: sourced(path, "AUTONOMA_CONCLUSION")),
 }
 
@@ -426,7 +430,7 @@ def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
         if kind == "heredoc"
         else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
     )
-    [made] = find(target({name: str(path)})._replace(clock=clock))
+    [made] = find(make_publish_context({name: str(path)})._replace(clock=clock))
     return made
 
 

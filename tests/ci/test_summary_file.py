@@ -23,7 +23,7 @@ from autonoma_ci.models import RunStep
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES
 from tests.report.reports import CANCELLED, FAILED, PASSED, failed, passed, report, started
 from tests.support.fake_clock import FakeClock
-from tests.support.targets import target
+from tests.support.targets import make_publish_context
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult, Verdict
@@ -514,8 +514,8 @@ def test_huge_file_warns_without_reading(tmp_path: Path) -> None:
 def test_summary_off_has_no_publisher(tmp_path: Path) -> None:
     """The option `summary` turns the publisher off."""
     environ = {"SUMMARY": str(tmp_path / "summary")}
-    assert summary_file("SUMMARY")(target(environ, summary=False)) == ()
-    assert len(summary_file("SUMMARY")(target(environ))) == 1
+    assert summary_file("SUMMARY")(make_publish_context(environ, summary=False)) == ()
+    assert len(summary_file("SUMMARY")(make_publish_context(environ))) == 1
 
 
 # What another process writes, and how many runs our report has, in turn.

@@ -10,7 +10,7 @@ from autonoma_ci.commands import run
 from autonoma_ci.reports import html
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
-from tests.support.job import left_behind
+from tests.support.job import read_job_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
         environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
         ended = invoke(tmp_path, environ=environ)
         assert sandbox.count_starts("a") == 1
-    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states["a"] == "started"
     assert job.outputs["conclusion"] == "error"
@@ -102,7 +102,7 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
     with Sandbox() as sandbox:
         ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
         assert sandbox.received == []
-    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
     assert "may have started" not in job.everything
@@ -121,7 +121,7 @@ def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.
     with Sandbox() as sandbox:
         environ = _environment(tmp_path, sandbox.url)
         ended = invoke(tmp_path, environ=environ)
-    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
     assert job.code == 70
     assert "RuntimeError" in job.errors
     assert "sentinel" not in job.everything

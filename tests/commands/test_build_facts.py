@@ -13,7 +13,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder
 from tests.commands.invoke import CREDENTIALS, invoke
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 from tests.support.rest_stubs import TOKEN, GitHub, GitLab
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
         "AUTONOMA_API_URL": sandbox.url,
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
+    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
     return cli.run_command(argv, world), out.getvalue()
 
 

@@ -12,7 +12,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 from tests.support.rest_stubs import TOKEN, GitLab
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_comment_memory_error_is_warning(
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime(environ, out, out, str(tmp_path), poll_policy=BRIEF, start_policy=BRISK)
+        world = Runtime(environ, out, out, str(tmp_path), poll_policy=POLL_POLICY, start_policy=START_POLICY)
         ended = cli.run_command([], world)
     lines = out.getvalue().splitlines()
     assert ended == code

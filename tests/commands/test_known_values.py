@@ -17,7 +17,7 @@ from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
-from tests.support.job import BRIEF
+from tests.support.job import POLL_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,7 +104,9 @@ class Step:
     def __call__(self, *argv: str, **more: str) -> CommandResult:
         """Run a command."""
         out, err = io.StringIO(), io.StringIO()
-        code = cli.run_command(argv, Runtime({**self._environ, **more}, out, err, str(self.folder), poll_policy=BRIEF))
+        code = cli.run_command(
+            argv, Runtime({**self._environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY)
+        )
         return CommandResult(code, out.getvalue(), err.getvalue())
 
     def run_process(self, *argv: str, **more: str) -> CommandResult:

@@ -14,7 +14,7 @@ from tests.commands.accounts import build_folder, build_large_account, invoke_on
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support import grammars
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, half_body
+from tests.support.faults import answer, close, send_half_body
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +166,7 @@ def test_list_names_are_no_commands(flags: tuple[str, ...], tmp_path: Path) -> N
         assert "##[" not in line
         assert "##vso" not in line
         assert "##team" not in line
-        assert grammars.travis(line) == []
+        assert grammars.find_travis_folds(line) == []
         assert "\x1b" not in line
         assert "\u202e" not in line
 
@@ -225,7 +225,7 @@ def fail_once(first: Act) -> Act:
 
 
 @pytest.mark.parametrize(
-    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, half_body()]
+    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()]
 )
 def test_list_retries_temporary_errors(act: Act, tmp_path: Path) -> None:
     """A temporary error is followed by another request."""

@@ -168,7 +168,7 @@ def test_signal_draws_table_once(table: Table) -> None:
     interrupt = SignalReceived(signal.SIGINT)
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     events.put(interrupt)
-    clock.later(0, interrupt)
+    clock.schedule(0, interrupt)
     with table.live as live:
         live.on_tick(board.results)
         Engine(board, StartPolicy(), clock, events, live).run(ScriptedWorkers(clock, {}))

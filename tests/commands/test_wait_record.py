@@ -32,7 +32,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import report, started
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
-from tests.support.job import environment, read_outputs
+from tests.support.job import github_environ, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def run_step(
     for name in ("output", "summary"):
         (folder / name).unlink(missing_ok=True)
     out = io.StringIO()
-    environ = environment(folder, url, ids) | BUILD | dict(more or {})
+    environ = github_environ(folder, url, ids) | BUILD | dict(more or {})
     world = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
     code = cli.run_command(argv, world)
     record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
@@ -377,7 +377,7 @@ def test_wait_at_terminal_accepts_any_record(
 ) -> None:
     """A user at a terminal chooses the record."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"])
-    environ = environment(tmp_path, sandbox.url, []) | BUILD | place
+    environ = github_environ(tmp_path, sandbox.url, []) | BUILD | place
     world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], world) == 0
     record = json.loads(path.read_text("utf-8"))

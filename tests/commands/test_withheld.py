@@ -52,9 +52,9 @@ def test_skip_passes_with_notice(head: object, author: str, why: str, tmp_path: 
     """With `skip`, a notice has the reason, and the conclusion is skipped."""
     code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_ON-MISSING-CREDENTIALS": "skip"})
     assert code == 0
-    [notice] = [command for command in runner.commands(log) if command.name == "notice"]
+    [notice] = [command for command in runner.find_commands(log) if command.name == "notice"]
     assert why in notice.data
-    outputs = runner.outputs((tmp_path / "output").read_text("utf-8"))
+    outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("skipped", "ok", "0")
     summary = (tmp_path / "summary").read_text("utf-8")
     assert "Skipped, nothing was started" in summary
@@ -66,7 +66,7 @@ def test_missing_credentials_fail_by_default(head: object, author: str, why: str
     """By default, the error has the reason, and the exit code is 2."""
     code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_TEST-IDS": "a"})
     assert code == 2
-    errors = [command.data for command in runner.commands(log) if command.name == "error"]
+    errors = [command.data for command in runner.find_commands(log) if command.name == "error"]
     (error,) = errors
     assert why in error
     assert ("on-missing-credentials" in error) == (why[:4] == "this")
@@ -107,7 +107,7 @@ def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> 
         code, log = run_job(tmp_path, event, FORK, **more)
         assert code == 2
         assert sandbox.received == []
-        [warning] = [command.data for command in runner.commands(log) if command.name == "warning"]
+        [warning] = [command.data for command in runner.find_commands(log) if command.name == "warning"]
         assert warning.startswith(f"autonoma.yml is not read: a job of the event {event} has all secrets")
         code, log = run_job(tmp_path, event, FORK, **more, INPUT_MANIFEST="autonoma.yml")
         assert code == 0

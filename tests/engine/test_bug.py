@@ -16,7 +16,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedWorkers
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, started
 from tests.support.job import run_job
@@ -29,7 +29,7 @@ STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app
 IDS = [f"t{number}" for number in range(8)]
 
 
-class FailingWatcher(Watched):
+class FailingWatcher(RecordingListener):
     """Fail after a number of successful calls."""
 
     def __init__(self, healthy: int) -> None:
@@ -43,7 +43,7 @@ class FailingWatcher(Watched):
 
 
 def make_engine(
-    watcher: Watched, scripts: dict[int, list[tuple[float, StartResult]]]
+    watcher: RecordingListener, scripts: dict[int, list[tuple[float, StartResult]]]
 ) -> tuple[Engine, RunTable, FakeClock]:
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
@@ -90,7 +90,7 @@ def test_signal_after_bug_shortens_wait() -> None:
     """A signal after a bug shortens the wait for responses."""
     scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
     engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
-    clock.later(5.0, SignalReceived(15))
+    clock.schedule(5.0, SignalReceived(15))
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))
     assert run_table.results[1].state is RunState.UNKNOWN
@@ -101,7 +101,7 @@ def test_signal_after_bug_shortens_wait() -> None:
 def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response that causes the error is saved too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
-    engine, run_table, clock = make_engine(Watched(), scripts)
+    engine, run_table, clock = make_engine(RecordingListener(), scripts)
     real, calls = getattr(RunStarter, place), list[int]()
 
     def fail(self: RunStarter, *given: object) -> object:

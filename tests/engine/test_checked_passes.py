@@ -13,7 +13,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.engine.test_wait import FAILED, PASSED, STARTED, Job, make_run
-from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
 
 NAMED = RunRequest(TargetKind.TEST, "a", "Checkout")
 FITS = RunDetails("A title", status=PollStatus.PASSED)
@@ -48,7 +48,7 @@ def run_reused_pass(details: RunDetails, *, waiting: bool) -> tuple[RunResult, S
     run_table = RunTable([RunResult(NAMED)], clock.time)
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     wait = PollPolicy() if waiting else None
-    engine = Engine(run_table, StartPolicy(), clock, events, Watched(), wait, passed_runs={0: "earlier"})  # type: ignore[arg-type]
+    engine = Engine(run_table, StartPolicy(), clock, events, RecordingListener(), wait, passed_runs={0: "earlier"})  # type: ignore[arg-type]
     engine.run(workers)
     return run_table.results[0], workers
 

@@ -19,7 +19,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.models import TargetKind
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close
-from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
+from tests.support.job import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,14 +74,14 @@ def _next(values: list[T]) -> T:
     return values.pop(0) if len(values) > 1 else values[0]
 
 
-def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> Ended:
+def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> JobResult:
     """Run a job that waits, with short pauses between its requests."""
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
 
 
-def get_warnings(job: Ended) -> str:
+def get_warnings(job: JobResult) -> str:
     return "\n".join(line for line in job.log.splitlines() if line.startswith("::warning"))
 
 
@@ -275,12 +275,14 @@ def test_tag_start_rejects_old_folder_run() -> None:
 # Saved results
 
 
-def run_wait(folder: Path, url: str) -> Ended:
+def run_wait(folder: Path, url: str) -> JobResult:
     """Run `wait` on the results.json of a job in this folder."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m"}
-    code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(folder), poll_policy=BRIEF))
-    return left_behind(folder, code, out.getvalue(), err.getvalue())
+    environ = {**github_environ(folder, url, []), "INPUT_TIMEOUT": "10m"}
+    code = cli.run_command(
+        ["wait", "results/results.json"], Runtime(environ, out, err, str(folder), poll_policy=POLL_POLICY)
+    )
+    return read_job_result(folder, code, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("state", ["started", "passed", "failed", "timed-out", "unknown"])
@@ -339,7 +341,7 @@ def make_details(**fields: object) -> dict[str, object]:
     return {"id": "r", "test_id": "a", "name": OWN, "status": "passed", **fields}
 
 
-def run_with_details(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> Ended:
+def run_with_details(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> JobResult:
     """Run a job with one test of this status and these details."""
     return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), [f"{label}a"], {})
 
@@ -383,7 +385,7 @@ def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
         assert get_message(job).endswith(CONTRADICTIONS[name][1])
 
 
-def get_message(job: Ended) -> str:
+def get_message(job: JobResult) -> str:
     return str(job.record["runs"][0]["message"])
 
 

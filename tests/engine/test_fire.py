@@ -18,7 +18,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class OneThreadWorkers(ScriptedWorkers):
     ) -> None:
         super().__init__(clock, scripts, runs)
         self._free_at = clock.time + busy
-        clock.later(busy, ReportWritten())
+        clock.schedule(busy, ReportWritten())
 
     def can_start(self) -> bool:
         return self._clock.time >= self._free_at and not self._clock.count(StartFinished)
@@ -73,7 +73,7 @@ class Job:
         self.clock = FakeClock()
         timed = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
         self.workers = ScriptedWorkers(self.clock, timed)
-        self.watched = Watched()
+        self.watched = RecordingListener()
         outcomes = [RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(len(scripts))]
         self.run_table = RunTable(outcomes, self.clock.time)
         self.engine = Engine(self.run_table, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.watched)
@@ -198,7 +198,7 @@ def test_start_without_thread_is_not_in_flight() -> None:
     assert [sent.at - 1000.0 for sent in job.workers.sent] == [30.0, 70.0]
     cancelled = Job([STARTED], [STARTED])
     cancelled.workers = OneThreadWorkers(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
-    cancelled.clock.later(20.0, SignalReceived(15))
+    cancelled.clock.schedule(20.0, SignalReceived(15))
     assert cancelled.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
     assert [sent.run for sent in cancelled.workers.sent] == [0]
 
@@ -210,7 +210,7 @@ def test_starts_get_threads_before_polls() -> None:
     run_table = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
     passing = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
     workers = OneThreadWorkers(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
-    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy()).run(workers)
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), RecordingListener(), PollPolicy()).run(workers)
     assert [sent.at - 1000.0 for sent in workers.sent] == [30.0]
     assert min(poll.at for poll in workers.polls) >= 1030.0
     assert {run.state for run in run_table.results} == {RunState.PASSED}
@@ -454,7 +454,7 @@ def test_late_start_response_counts() -> None:
 def test_signal_stops_starts() -> None:
     """A signal stops the starts and gives each run a state."""
     job = Job(*[[STARTED]] * 4, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
-    job.clock.later(15.0, SignalReceived(15))
+    job.clock.schedule(15.0, SignalReceived(15))
     job.run()
     assert job.engine.signal_number == 15
     assert job.states == [RunState.STARTED, RunState.STARTED, RunState.UNKNOWN, RunState.UNKNOWN]
@@ -467,7 +467,7 @@ def test_signal_stops_starts() -> None:
 def test_response_during_grace_counts() -> None:
     """A response during the grace period after a signal still counts."""
     job = Job([STARTED], [STARTED], seconds=10.0, policy=StartPolicy(concurrency=1, shutdown_grace=1.0))
-    job.clock.later(9.5, SignalReceived(2))
+    job.clock.schedule(9.5, SignalReceived(2))
     job.run()
     assert job.states == [RunState.STARTED, RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.OK, ExitReason.CANCELLED]
@@ -476,7 +476,7 @@ def test_response_during_grace_counts() -> None:
 def test_refusal_during_grace_is_saved() -> None:
     """A refusal during the grace period after a signal keeps its HTTP status."""
     job = Job([make_rate_limit(0.0), STARTED], seconds=10.0)
-    job.clock.later(9.5, SignalReceived(15))
+    job.clock.schedule(9.5, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
     assert job.run_table.results[0].http_status == 429
 
@@ -484,7 +484,7 @@ def test_refusal_during_grace_is_saved() -> None:
 def test_signal_cancels_waiting_start() -> None:
     """A start that waits for its next request is not sent after a signal."""
     job = Job([make_rate_limit(30.0), STARTED])
-    job.clock.later(5.0, SignalReceived(15))
+    job.clock.schedule(5.0, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
     assert len(job.workers.sent) == 1
 
@@ -514,7 +514,7 @@ def test_only_unarrived_starts_are_resent(
     """Each run ends in a final state without repeating a request that may have arrived."""
     job = Job(*script, seconds=seconds, policy=StartPolicy(concurrency=concurrency, fail_fast=fail_fast))
     if signal_at is not None:
-        job.clock.later(signal_at, SignalReceived(15))
+        job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
     assert set(job.states) <= {RunState.STARTED, RunState.NOT_STARTED, RunState.UNKNOWN}
     assert len(job.watched.ended) == len(set(job.watched.ended)) == len(script)
@@ -644,8 +644,8 @@ def test_early_signal_starts_nothing() -> None:
     workers = ScriptedWorkers(clock, {number: [(1.0, STARTED)] for number in range(3)})
     events: Events = queue.SimpleQueue()
     events.put(SignalReceived(15))
-    clock.later(0.0, SignalReceived(15))
-    engine = Engine(run_table, StartPolicy(), clock, events, Watched())
+    clock.schedule(0.0, SignalReceived(15))
+    engine = Engine(run_table, StartPolicy(), clock, events, RecordingListener())
     engine.run(workers)
     assert engine.signal_number == 15
     assert workers.sent == []
@@ -720,7 +720,7 @@ def test_signal_withdraws_unconnected_start() -> None:
     """A signal withdraws a start that has no connection yet."""
     job = Job(*[[STARTED]] * 3, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
     job.workers.connecting = {1}
-    job.clock.later(5.0, SignalReceived(15))
+    job.clock.schedule(5.0, SignalReceived(15))
     job.run()
     assert job.states == [RunState.UNKNOWN, RunState.NOT_STARTED, RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.UNKNOWN, ExitReason.CANCELLED, ExitReason.CANCELLED]

@@ -140,9 +140,9 @@ def test_retried_download_uses_new_url() -> None:
     def old(index: int, request: object, run_id: str, *, media: bool = False) -> None:
         born, run = job.workers._run(index, run_id)
         stale = run._replace(details=FOUND._replace(media_urls={2: SignedUrl("https://media.test/old")}))
-        job.workers._born[index, run_id] = born, stale
+        job.workers._created[index, run_id] = born, stale
         explain(index, job.first.request, run_id, media=media)
-        job.workers._born[index, run_id] = born, run
+        job.workers._created[index, run_id] = born, run
 
     job.workers.fetch_details = old  # type: ignore[method-assign]
     job.run()
@@ -219,7 +219,7 @@ def test_signal_ends_downloads() -> None:
 
     def once(index: int, file: EvidenceFile) -> None:
         fetch(index, file)
-        job.clock.later(0.5, SignalReceived(15))
+        job.clock.schedule(0.5, SignalReceived(15))
 
     job.workers.download = once  # type: ignore[method-assign]
     job.run()

@@ -20,7 +20,7 @@ from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
-from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +78,7 @@ class Job:
         turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
         scripts = {place: [(0.1, STARTED)] for place in turns} | dict(starts or {})
         self.workers = ScriptedWorkers(self.clock, scripts, turns)
-        self.watched = Watched()
+        self.watched = RecordingListener()
         self.poll_policy = poll_policy or PollPolicy()
         self.run_table = RunTable([RunResult(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
         self.engine = Engine(
@@ -380,14 +380,14 @@ def test_run_without_id_is_unknown() -> None:
     run_table = RunTable(
         [RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, url="https://autonoma.app/x")], 1000.0
     )
-    clock, watched = FakeClock(), Watched()
+    clock, watched = FakeClock(), RecordingListener()
     Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(ScriptedWorkers(clock, {}))
     assert run_table.results[0].state is RunState.UNKNOWN
 
 
 def test_old_run_is_polled_at_once() -> None:
     """A run that was started long ago is polled at once."""
-    clock, watched = FakeClock(), Watched()
+    clock, watched = FakeClock(), RecordingListener()
     run = RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, run_id="run-0-1", start_offset_seconds=-500.0)
     run_table = RunTable([run], clock.time)
     workers = ScriptedWorkers(clock, {}, {0: [make_run(0)]})
@@ -532,7 +532,7 @@ def test_missing_details_delay_nothing(delay: float) -> None:
 
     def slow(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         run = job.workers._runs[0][0]
-        job.workers._born[index, run_id] = (1000.0, run._replace(delay=delay))
+        job.workers._created[index, run_id] = (1000.0, run._replace(delay=delay))
         explain(index, request, run_id)
 
     job.workers.fetch_details = slow  # type: ignore[method-assign]
@@ -557,7 +557,7 @@ def test_only_tests_have_details(kind: TargetKind) -> None:
 def test_signal_stops_polls() -> None:
     """A signal stops the polls and leaves open runs in the state started."""
     job = Job(make_run(10), make_run(1000))
-    job.clock.later(100.0, SignalReceived(15))
+    job.clock.schedule(100.0, SignalReceived(15))
     assert job.run().states == [RunState.PASSED, RunState.STARTED]
     assert job.code == 143
     assert job.seconds <= 101
@@ -567,7 +567,7 @@ def test_signal_stops_polls() -> None:
 def test_signal_prevents_further_starts() -> None:
     """No further run is retried after a signal."""
     job = Job([make_run(100, FAILED)], make_run(1000), poll_policy=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
-    job.clock.later(99.99, SignalReceived(2))
+    job.clock.schedule(99.99, SignalReceived(2))
     assert len(job.run().workers.sent) == 2
 
 
@@ -603,14 +603,14 @@ def test_any_plan_loses_no_started_run(
     starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
     job = Job(*[runs for runs, _ in plan], poll_policy=PollPolicy(timeout=timeout, retries=retries), starts=starts)
     if signal_at is not None:
-        job.clock.later(signal_at, SignalReceived(15))
+        job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
     known = {
         run_id
         for run in job.run_table.results
         for run_id in (run.run_id, *(old.run_id for old in run.previous_attempts))
     }
-    assert {run_id for _, run_id in job.workers._born} <= known
+    assert {run_id for _, run_id in job.workers._created} <= known
     final = {
         RunState.PASSED,
         RunState.FAILED,
@@ -634,6 +634,6 @@ def test_any_plan_loses_no_started_run(
     for place, (_, attempts) in enumerate(plan):
         opened = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
         sent = len(job.workers.times(place))
-        starts_made = sum(born == place for born, _ in job.workers._born)
+        starts_made = sum(born == place for born, _ in job.workers._created)
         assert starts_made <= retries + 1
         assert sent <= len(attempts) + retries + 8 or not opened

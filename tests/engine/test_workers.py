@@ -32,7 +32,7 @@ from autonoma_ci.engine.workers import (
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.net import connection, threads
 from autonoma_ci.net.connection_state import connection_state
-from tests.support.fake_clock import Watched
+from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
 from tests.support.job import run_job
@@ -241,7 +241,7 @@ def test_crashed_thread_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 0.0)
     # The second start gets its response well within this time on any machine.
     policy = StartPolicy(hung_after=4.0, concurrency=2)
-    Engine(run_table, policy, Clock(), events, Watched(), None).run(ThreadedExecutor(FakeApi(start), events))
+    Engine(run_table, policy, Clock(), events, RecordingListener(), None).run(ThreadedExecutor(FakeApi(start), events))
     assert [run.state for run in run_table.results] == [RunState.UNKNOWN, RunState.STARTED]
     assert names == ["a", "b"]
 
@@ -276,7 +276,7 @@ def test_refusal_or_signal_ends_inline_starts(signalled: bool, monkeypatch: pyte
 
     clock = Clock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "abc"], clock.monotonic())
-    Engine(run_table, StartPolicy(), clock, events, Watched()).run(ThreadedExecutor(FakeApi(start), events))
+    Engine(run_table, StartPolicy(), clock, events, RecordingListener()).run(ThreadedExecutor(FakeApi(start), events))
     assert sent == ["a"]
     assert [run.state for run in run_table.results[1:]] == [RunState.NOT_STARTED] * 2
 

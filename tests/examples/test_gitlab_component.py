@@ -18,7 +18,7 @@ import yaml
 
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.sandbox import Sandbox
-from tests.support.gitlab_component import SECRET, component
+from tests.support.gitlab_component import SECRET_OPTIONS, render_component
 from tests.support.tables import ROOT
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ later:
 
 def test_component_matches_generator() -> None:
     """The file is the output of the generator."""
-    assert FILE.read_text("utf-8") == component()
+    assert FILE.read_text("utf-8") == render_component()
 
 
 def test_inputs_are_options_without_secrets() -> None:
     """Every option except a secret one is an input."""
-    assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET | {"job-name", "stage", "image", "rules"}
-    assert {"client-id", "client-secret", "github-token", "gitlab-token"} == SECRET
+    assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET_OPTIONS | {"job-name", "stage", "image", "rules"}
+    assert {"client-id", "client-secret", "github-token", "gitlab-token"} == SECRET_OPTIONS
 
 
 def test_inputs_have_help_and_type_of_option() -> None:
@@ -111,7 +111,7 @@ class Project:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
         (folder / "templates").mkdir()
-        (folder / "templates" / "autonoma.yml").write_text(component(), "utf-8")
+        (folder / "templates" / "autonoma.yml").write_text(render_component(), "utf-8")
 
     def run(
         self, include: dict[str, Any], inputs: Mapping[str, object], pipeline: Mapping[str, str] = MERGE_REQUEST

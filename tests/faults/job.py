@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from tests.faults.kind import Phase
 from tests.faults.scene import IDS
 from tests.leaks import sentinels
-from tests.support.streams import closing
+from tests.support.streams import close_descriptors
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -39,7 +39,7 @@ def run_scene(scene: Scene) -> JobResult:
     environ = _build_environment(scene)
     command = [sys.executable, "-B", str(_PROCESS)]
     if closed := environ.get("JOB_CLOSED"):
-        command = closing(command, *map(int, closed.split()))
+        command = close_descriptors(command, *map(int, closed.split()))
     scene.started_at = began = time.monotonic()
     scene.process = process = subprocess.Popen(
         command,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.kind import JOB_PHASES, WRITE_PHASES, FailureKind, Phase, set_variables
 from tests.support.faults import close
-from tests.support.streams import fill
+from tests.support.streams import fill_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,7 +141,7 @@ def _stall_log(scene: Scene) -> None:
     assert scene.process.stdout
     with suppress(FileNotFoundError):  # the pipe ends with the job
         writer = os.open(f"/proc/self/fd/{scene.process.stdout.fileno()}", os.O_WRONLY)
-        fill(writer)
+        fill_stream(writer)
         os.close(writer)
 
 

@@ -14,7 +14,7 @@ from tests.faults.kind import USUAL_EXIT_CODE, FailureKind, Phase
 from tests.faults.proofs import assert_job_is_correct
 from tests.faults.scene import Scene
 from tests.support.certificates import Certificates
-from tests.support.tables import with_block
+from tests.support.tables import replace_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def main() -> int:
         sys.stdout.write("\n\n".join(flaws) + "\n")
         return 1
     table = "\n".join(["<details>", render_table_head(), *rows, "", "</details>"])
-    README.write_text(with_block(README.read_text("utf-8"), "faults", table), "utf-8")
+    README.write_text(replace_block(README.read_text("utf-8"), "faults", table), "utf-8")
     return 0
 
 

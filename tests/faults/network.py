@@ -10,7 +10,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.faults.kind import REQUEST_PHASES, SHORT_REQUEST_SECONDS, FailureKind, Phase
-from tests.support.faults import answer, bad_chunk, close, dripped, half_body, hang, head, once_sent, reset, said
+from tests.support.faults import (
+    after_data,
+    answer,
+    close,
+    hang,
+    make_head,
+    reset,
+    send_bad_chunk,
+    send_half_body,
+    send_raw,
+    send_slowly,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -85,7 +96,7 @@ def _shorten_limit(kind: FailureKind) -> FailureKind:
 
 def _make_refusal(status: int) -> FailureKind:
     return _limit_to_first(
-        _make_tunnel_failure(f"answers {status}", said(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
+        _make_tunnel_failure(f"answers {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
     )
 
 
@@ -107,14 +118,14 @@ def _stay_silent(wire: Wire) -> bool:
 
 
 def _send_endless_body(wire: Wire) -> bool:
-    wire.send(head(200, "Connection: close").encode())
+    wire.send(make_head(200, "Connection: close").encode())
     while wire.send(b" " * 65536):
         pass
     return False
 
 
 def _send_endless_chunks(wire: Wire) -> bool:
-    wire.send(head(200, "Transfer-Encoding: chunked").encode())
+    wire.send(make_head(200, "Transfer-Encoding: chunked").encode())
     while wire.send(b"10000\r\n" + b" " * 65536 + b"\r\n"):
         pass
     return False
@@ -166,7 +177,7 @@ def _send_bomb(wire: Wire) -> bool:
 
 
 def _reset_in_body(wire: Wire) -> bool:
-    wire.send(head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
+    wire.send(make_head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
     wire.pause(0.05)
     return reset(wire)
 
@@ -207,7 +218,7 @@ def _make_name_failure(name: str, number: int) -> FailureKind:
 def _kill_proxy(scene: Scene, right: Act) -> Act:
     def act(wire: Wire) -> bool:
         assert scene.proxy
-        scene.proxy.die()
+        scene.proxy.close()
         return False
 
     return act
@@ -241,17 +252,17 @@ KINDS = [
     ),
     _make_connection_failure("accepted and closed", lambda scene: close),
     # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
-    _make_connection_failure("accepted and reset", lambda scene: once_sent(reset)),
+    _make_connection_failure("accepted and reset", lambda scene: after_data(reset)),
     _shorten_limit(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent)),
     _shorten_limit(_make_handshake_failure("handshake that drips", _after_hello(_drip_record))),
     _make_handshake_failure("handshake that is reset", _after_hello(reset)),
     _limit_to_first(_make_handshake_failure("handshake that is closed", _after_hello(close))),
     _limit_to_first(_make_handshake_failure("handshake that is reset", _after_hello(reset))),
-    _limit_to_first(_make_handshake_failure("handshake that breaks off", _after_hello(said(b"\x16\x03\x03\x40")))),
+    _limit_to_first(_make_handshake_failure("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
     _shorten_limit(_limit_to_first(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent))),
-    _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n"))),
+    _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
     _make_handshake_failure("certificate that has expired", _present_certificate(lambda by: by.expired())),
-    _make_handshake_failure("certificate of another host", _present_certificate(lambda by: by.of_another_host())),
+    _make_handshake_failure("certificate of another host", _present_certificate(lambda by: by.other_host())),
     _make_handshake_failure("certificate signed by itself", _present_certificate(lambda by: by.self_signed())),
     FailureKind(
         NETWORK,
@@ -266,21 +277,25 @@ KINDS = [
     make_request_failure("closed after the request", close),
     make_request_failure("reset after the request", reset),
     _shorten_limit(make_request_failure("no answer", hang)),
-    make_request_failure("half a status line", said("HTTP/1.1 20")),
-    make_request_failure("half the headers", said("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    _shorten_limit(make_request_failure("headers that drip", dripped(head(200, f"X-Filler: {'x' * 1000}")))),
-    make_request_failure("a header of 200 KB", said(head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
-    make_request_failure("500 headers", said(head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
+    make_request_failure("half a status line", send_raw("HTTP/1.1 20")),
+    make_request_failure("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    _shorten_limit(make_request_failure("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
+    make_request_failure("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
+    make_request_failure("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
     _shorten_limit(make_request_failure("100 Continue without an end", _send_endless_continues)),
-    make_request_failure("101 Switching Protocols", said("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    make_request_failure(
+        "101 Switching Protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")
+    ),
     FailureKind(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
     FailureKind(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
-    make_request_failure("half a body", half_body()),
+    make_request_failure("half a body", send_half_body()),
     _shorten_limit(
-        make_request_failure("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.02))
+        make_request_failure(
+            "a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02)
+        )
     ),
     make_request_failure("reset in the body", _reset_in_body),
-    make_request_failure("a bad chunk", bad_chunk()),
+    make_request_failure("a bad chunk", send_bad_chunk()),
     make_request_failure("chunks without an end", _send_endless_chunks),
     make_request_failure("a body without an end", _send_endless_body),
     FailureKind(
@@ -291,20 +306,22 @@ KINDS = [
         prepare=_prepare_bomb,
     ),
     make_request_failure("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
-    make_request_failure("two lengths", said(head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
-    make_request_failure("not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_failure("refuses", said("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
-    _make_tunnel_failure("asks for a password", said("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")),
+    make_request_failure("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_request_failure("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_failure("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
+    _make_tunnel_failure(
+        "asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")
+    ),
     _shorten_limit(_make_tunnel_failure("does not answer", hang)),
-    _make_tunnel_failure("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_failure("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
+    _make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     *(_make_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
     _limit_to_first(_make_tunnel_failure("closes the connection", close)),
     _shorten_limit(_limit_to_first(_make_tunnel_failure("does not answer", hang))),
-    _limit_to_first(_make_tunnel_failure("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n"))),
-    _limit_to_first(_make_tunnel_failure("answers half", said("HTTP/1.1 200 Connected\r\nX-y"))),
+    _limit_to_first(_make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
+    _limit_to_first(_make_tunnel_failure("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
     _limit_to_first(
-        _make_tunnel_failure("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
+        _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
     ),
     FailureKind(
         _PROXY,

@@ -10,8 +10,8 @@ import pytest
 
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.fault_server import Act, FaultServer
-from tests.support.faults import answer, head, huge, said, started
-from tests.support.job import assert_accounted_for, run_job
+from tests.support.faults import answer, make_head, send_huge_body, send_raw, started
+from tests.support.job import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +44,10 @@ NAMES_NO_RUN: dict[str, Act] = {
     "a link to another page": answer(200, '{"message": "Log in", "url": "https://sso.example.com/login"}'),
     "hostile everywhere": answer(200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE))),
     "a run id too long": answer(200, json.dumps({"run_id": "x" * 129})),
-    "50 MiB": huge(),
+    "50 MiB": send_huge_body(),
     "50 MiB out of 50 KiB": answer(200, gzip.compress(b" " * 50 * 1024 * 1024), "Content-Encoding: gzip"),
-    "no content": said("HTTP/1.1 204 No Content\r\n\r\n"),
-    "a hostile reason phrase": said(f"HTTP/1.1 200 ::error::x\x1b[31m\r\nX: {'y' * 60_000}\r\n\r\n"),
+    "no content": send_raw("HTTP/1.1 204 No Content\r\n\r\n"),
+    "a hostile reason phrase": send_raw(f"HTTP/1.1 200 ::error::x\x1b[31m\r\nX: {'y' * 60_000}\r\n\r\n"),
 }
 TITLED = tuple(f"::{level} title=Autonoma tests::" for level in ("error", "warning"))
 
@@ -57,7 +57,7 @@ def test_response_without_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A start whose response contains no run is unknown and sent once."""
     with FaultServer(started, {"odd": [NAMES_NO_RUN[name], started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
-    assert_accounted_for(job, ["odd", "plain"])
+    assert_runs_reported(job, ["odd", "plain"])
     assert job.states == {"odd": "unknown", "plain": "started"}
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert server.posts == {"odd": 1, "plain": 1}
@@ -81,7 +81,7 @@ def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
     body, run_id, url = STARTED[name]
     with FaultServer(answer(200, body)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
-    assert_accounted_for(job, ["odd"])
+    assert_runs_reported(job, ["odd"])
     assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, run_id, url)
     assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
 
@@ -93,14 +93,14 @@ def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
     act = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
     with FaultServer(started, {"odd": [act, act, started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
-    assert_accounted_for(job, ["odd", "plain"])
+    assert_runs_reported(job, ["odd", "plain"])
     assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
 
 
 def test_gateway_page_is_not_shown(tmp_path: Path) -> None:
     """The error page of a gateway is not shown as a message."""
-    page = head(502, "Content-Type: text/html") + "<html>" + HOSTILE * 1000
-    with FaultServer(said(page)) as server:
+    page = make_head(502, "Content-Type: text/html") + "<html>" + HOSTILE * 1000
+    with FaultServer(send_raw(page)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
     assert (job.code, job.states["odd"]) == (7, "unknown")
     assert "<html>" not in job.everything

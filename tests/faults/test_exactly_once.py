@@ -12,20 +12,20 @@ import pytest
 from tests.support.fault_server import Act, FaultServer
 from tests.support.faults import (
     after,
+    after_data,
     answer,
-    bad_chunk,
     close,
-    dripped,
-    half_body,
     hang,
-    head,
-    huge,
-    once_sent,
+    make_head,
     reset,
-    said,
+    send_bad_chunk,
+    send_half_body,
+    send_huge_body,
+    send_raw,
+    send_slowly,
     started,
 )
-from tests.support.job import BRISK, PATIENT, QUICK, assert_accounted_for, run_job
+from tests.support.job import LONG_TIMEOUTS, SHORT_TIMEOUTS, START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,18 +63,18 @@ FAULTS = [
     final("close after reading", close),
     final("reset after reading", reset),
     final("close after a while", after(0.1, close)),
-    final("half a status line", said("HTTP/1.1 20")),
-    final("half the headers", said("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    final("headers without a body", said(head(200, "Content-Length: 100"))),
-    final("half a body", half_body()),
-    final("a bad chunk", bad_chunk()),
-    final("headers that drip", dripped(head(200, f"X-Filler: {'x' * 1000}"))),
-    final("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
+    final("half a status line", send_raw("HTTP/1.1 20")),
+    final("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    final("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
+    final("half a body", send_half_body()),
+    final("a bad chunk", send_bad_chunk()),
+    final("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
+    final("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
     final("no answer", hang),
-    final("another protocol", said("SSH-2.0-OpenSSH_9.6\r\n")),
-    final("two lengths", said(head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
-    final("200 headers", said(head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
-    final("switching protocols", said("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    final("another protocol", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    final("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    final("200 headers", send_raw(make_head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
+    final("switching protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
     final("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
     *(final(str(status), answer(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
     final("500 with Retry-After", answer(500, "{}", "Retry-After: 0")),
@@ -110,8 +110,8 @@ def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
     """A start that may have arrived is never repeated, and the other runs are unaffected."""
     ids = ["before", "faulty", "behind"]
     with FaultServer(started, {"faulty": fault.acts}) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=QUICK if fault.name in ENDLESS else PATIENT)
-    assert_accounted_for(job, ids)
+        job = run_job(tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS else LONG_TIMEOUTS)
+    assert_runs_reported(job, ids)
     state, reason, code = fault.ends
     assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
     assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
@@ -144,18 +144,18 @@ def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> No
     ids = [f"t{number}" for number in range(60)]
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ids)
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"started"}
     assert server.posts == dict.fromkeys(ids, 1)
 
 
-@pytest.mark.parametrize("greeting", [close, after(0.05, close), once_sent(reset)], ids=["close", "later", "reset"])
+@pytest.mark.parametrize("greeting", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"])
 def test_early_close_is_not_retried(greeting: Act, tmp_path: Path) -> None:
     """An early close looks like a server that acted, so the start is not retried."""
     ids = ["a", "b", "c"]
     with FaultServer(started, greeting=greeting) as server:
         job = run_job(tmp_path, server.url, ids)
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"unknown"}
     assert (job.code, server.connections) == (7, 3)
 
@@ -165,11 +165,11 @@ def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
     ids = ["a", "b", "c"]
     with FaultServer(started, greeting=reset) as server:
         job = run_job(tmp_path, server.url, ids)
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     runs = job.record["runs"]
     assert server.connections == sum(run["start_requests"] for run in runs)
     for run in runs:
-        assert run["state"] == "unknown" or run["start_requests"] == BRISK.max_connect_attempts
+        assert run["state"] == "unknown" or run["start_requests"] == START_POLICY.max_connect_attempts
 
 
 def test_refused_connection_is_not_started(tmp_path: Path) -> None:
@@ -177,10 +177,10 @@ def test_refused_connection_is_not_started(tmp_path: Path) -> None:
     with FaultServer(started) as server:
         url = server.url
     job = run_job(tmp_path, url, ["a", "b"])
-    assert_accounted_for(job, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["start_requests"] for run in job.record["runs"]} == {BRISK.max_connect_attempts}
+    assert {run["start_requests"] for run in job.record["runs"]} == {START_POLICY.max_connect_attempts}
     assert "refused the connection" in job.log
 
 
@@ -188,8 +188,8 @@ def test_endless_rate_limit_ends_in_time(tmp_path: Path) -> None:
     """Rate-limited runs end as not started while other runs stay started."""
     ids = ["lucky", *(f"t{number}" for number in range(6))]
     with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
-        job = run_job(tmp_path, server.url, ids, policy=BRISK._replace(give_up_after=1.0))
-    assert_accounted_for(job, ids)
+        job = run_job(tmp_path, server.url, ids, policy=START_POLICY._replace(give_up_after=1.0))
+    assert_runs_reported(job, ids)
     assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
     assert (job.code, job.outputs["reason"]) == (5, "api")
     assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.posts
@@ -200,7 +200,7 @@ def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(answer(429, "{}", "Retry-After: 3600")) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "2")
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"not-started"}
     assert server.posts.total() <= 2
     assert job.code == 5
@@ -212,7 +212,7 @@ def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(answer(status, '{"error": "Unauthorized", "message": "Invalid credentials"}')) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert server.posts == {"t0": 1}
     assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
     assert "Invalid credentials" in job.log
@@ -233,7 +233,7 @@ def test_used_up_quota_stops_starts(act: Act, tmp_path: Path) -> None:
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert server.posts == {"t0": 1}
     assert (job.code, job.outputs["reason"], job.outputs["conclusion"]) == (5, "quota", "error")
     assert {run["reason"] for run in job.record["runs"]} == {"quota"}
@@ -270,7 +270,7 @@ def test_403_without_quota_means_credentials(act: Act, tmp_path: Path) -> None:
         answer(201, "\ufeff\n<!-- x -->\n<HTML lang='en'>"),
         answer(200, "Hello", "Content-Type: text/html; charset=utf-8"),
         answer(200, "", "Content-Type: Text/HTML"),
-        huge(200, "Content-Type: text/html", megabytes=2),
+        send_huge_body(200, "Content-Type: text/html", megabytes=2),
     ],
     ids=["doctype", "comment first", "type alone", "empty", "too long"],
 )
@@ -279,7 +279,7 @@ def test_web_page_gives_one_annotation(act: Act, tmp_path: Path) -> None:
     ids = ["a", "b", "c"]
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ids)
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert server.posts == dict.fromkeys(ids, 1)
     (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
@@ -343,7 +343,7 @@ def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
     ids = ["a", "missing", "b", "c"]
     with FaultServer(started, {"missing": [answer(404)]}) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1", "--fail-fast")
-    assert_accounted_for(job, ids)
+    assert_runs_reported(job, ids)
     assert list(job.states.values()) == ["started", "not-started", "not-started", "not-started"]
     assert server.posts == {"a": 1, "missing": 1}
 
@@ -353,8 +353,8 @@ def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
     faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
     scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
     with FaultServer(started, scripts) as server:
-        job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=QUICK)
-    assert_accounted_for(job, list(scripts))
+        job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=SHORT_TIMEOUTS)
+    assert_runs_reported(job, list(scripts))
     for subject, fault in zip(scripts, faults, strict=True):
         assert (job.states[subject], server.posts[subject]) == (fault.ends[0], fault.posts), fault.name
     assert (job.code, job.outputs["reason"]) == (4, "not-found")

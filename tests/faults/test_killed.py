@@ -25,7 +25,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
-from tests.support.job import environment, read_outputs
+from tests.support.job import github_environ, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +163,7 @@ class Scene:
 
     def _run_old_build(self) -> None:
         """Let all tests pass in a job of an older build."""
-        environ = environment(self.folder, self._server.url, self.shape.ids) | OLD_BUILD | WAIT
+        environ = github_environ(self.folder, self._server.url, self.shape.ids) | OLD_BUILD | WAIT
         world = Runtime(environ, io.StringIO(), io.StringIO(), str(self.folder), poll_policy=PollPolicy(interval=0.01))
         assert cli.run_command([], world) == 0
         results = self.folder / "results"
@@ -177,7 +177,7 @@ class Scene:
         """Start the command as a step of this build's job, with new files for outputs, summary and log."""
         for name in ("output", "summary"):
             (self.folder / name).unlink(missing_ok=True)
-        environ = environment(self.folder, self._server.url, self.shape.ids) | BUILD
+        environ = github_environ(self.folder, self._server.url, self.shape.ids) | BUILD
         environ |= {"INPUT_CONCURRENCY": str(self.shape.concurrency), "PATH": os.environ["PATH"], "PYTHONPATH": PACKAGE}
         if self.shape.waits or argv:
             environ |= WAIT

@@ -18,7 +18,7 @@ import pytest
 from autonoma_ci import cli
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, answer, hang, started
-from tests.support.job import environment
+from tests.support.job import github_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: A
 def start_job(folder: Path, server: FaultServer, ids: list[str], prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Start a job in a process of its own; `prefix` is the command that runs it."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    environ |= environment(folder, server.url, ids)
+    environ |= github_environ(folder, server.url, ids)
     command = [*prefix, sys.executable, "-B", "-c", JOB]
     return subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

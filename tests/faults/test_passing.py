@@ -14,8 +14,8 @@ from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.faults.test_tls import after_hello
 from tests.support.fault_server import FaultServer
-from tests.support.faults import close, dripped, hang, reset, said, started
-from tests.support.job import BRISK, PATIENT, Ended, assert_accounted_for, run_job
+from tests.support.faults import close, hang, reset, send_raw, send_slowly, started
+from tests.support.job import LONG_TIMEOUTS, START_POLICY, JobResult, assert_runs_reported, run_job
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -37,29 +37,29 @@ HANDSHAKES = {
     "FIN at once": close,
     "FIN": after_hello(close),
     "reset": after_hello(reset),
-    "half a record": after_hello(said(b"\x16\x03\x03\x40")),
-    "close_notify": after_hello(said(CLOSE_NOTIFY)),
-    "internal_error": after_hello(said(INTERNAL_ERROR)),
-    "unexpected_message": after_hello(said(UNEXPECTED_MESSAGE)),
-    "bad_record_mac": after_hello(said(BAD_RECORD_MAC)),
-    "record_overflow": after_hello(said(RECORD_OVERFLOW)),
-    "decode_error": after_hello(said(DECODE_ERROR)),
-    "unrecognized_name": after_hello(said(UNRECOGNIZED_NAME)),
+    "half a record": after_hello(send_raw(b"\x16\x03\x03\x40")),
+    "close_notify": after_hello(send_raw(CLOSE_NOTIFY)),
+    "internal_error": after_hello(send_raw(INTERNAL_ERROR)),
+    "unexpected_message": after_hello(send_raw(UNEXPECTED_MESSAGE)),
+    "bad_record_mac": after_hello(send_raw(BAD_RECORD_MAC)),
+    "record_overflow": after_hello(send_raw(RECORD_OVERFLOW)),
+    "decode_error": after_hello(send_raw(DECODE_ERROR)),
+    "unrecognized_name": after_hello(send_raw(UNRECOGNIZED_NAME)),
     "silence": after_hello(hang),
 }
 TUNNELS = {
     **{
-        str(status): said(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n")
+        str(status): send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n")
         for status in (408, 429, 500, 502, 503, 504)
     },
     "FIN": close,
     "reset": reset,
-    "half a status line": said("HTTP/1.1 20"),
-    "half the headers": said("HTTP/1.1 200 Connected\r\nX-y"),
-    "garbage": said("SSH-2.0-OpenSSH_9.6\r\n"),
+    "half a status line": send_raw("HTTP/1.1 20"),
+    "half the headers": send_raw("HTTP/1.1 200 Connected\r\nX-y"),
+    "garbage": send_raw("SSH-2.0-OpenSSH_9.6\r\n"),
     "silence": hang,
-    "drip": dripped("HTTP/1.1 200 Connected\r\nX: " + "x" * 500),
-    "handshake cut": said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"),
+    "drip": send_slowly("HTTP/1.1 200 Connected\r\nX: " + "x" * 500),
+    "handshake cut": send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"),
 }
 LASTING = {
     "403": "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
@@ -97,7 +97,7 @@ def handshake_that_fails(act: Act, times: int, tls: ssl.SSLContext) -> Act:
 
 def through_proxy(
     act: Act, times: int, certificates: Certificates, folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str
-) -> tuple[Ended, FaultServer, Proxy]:
+) -> tuple[JobResult, FaultServer, Proxy]:
     """Run a job through a proxy that treats the first CONNECT requests so."""
     fails = Times(times)
     with FaultServer(started, tls=certificates.good()) as server:
@@ -105,7 +105,7 @@ def through_proxy(
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            timeouts = SILENT if act in {hang, TUNNELS["drip"]} else PATIENT
+            timeouts = SILENT if act in {hang, TUNNELS["drip"]} else LONG_TIMEOUTS
             job = run_job(folder, f"https://api.autonoma.test:{server.port}/api", IDS, *argv, timeouts=timeouts)
     return job, server, proxy
 
@@ -117,13 +117,13 @@ def test_failed_handshake_is_retried(name: str, times: int, certificates: Certif
     """All runs are started once although the first handshakes end early."""
     act = HANDSHAKES[name]
     greeting = handshake_that_fails(act, times, certificates.good())
-    timeouts = SILENT if name == "silence" else PATIENT
+    timeouts = SILENT if name == "silence" else LONG_TIMEOUTS
     with FaultServer(started, greeting=greeting) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One run may be quicker than the others, and meet all that goes wrong.
-        policy = BRISK._replace(max_connect_attempts=times + 1)
+        policy = START_POLICY._replace(max_connect_attempts=times + 1)
         job = run_job(tmp_path, url, IDS, *argv, timeouts=timeouts, policy=policy)
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert server.posts == dict.fromkeys(IDS, 1)
     assert server.connections == len(IDS) + times
@@ -137,10 +137,10 @@ def test_failed_tunnel_is_retried(
     """All runs are started once although the first tunnel fails."""
     argv = "--concurrency", "4"
     job, server, proxy = through_proxy(TUNNELS[name], 1, certificates, tmp_path, monkeypatch, *argv)
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert server.posts == dict.fromkeys(IDS, 1)
-    assert len(proxy.asked) == len(IDS) + 1
+    assert len(proxy.requests) == len(IDS) + 1
 
 
 @pytest.mark.usefixtures("trusted")
@@ -150,10 +150,10 @@ def test_proxy_refusal_is_not_retried(
 ) -> None:
     """A refusal of the proxy is permanent, so the remaining starts are dropped."""
     argv = "--concurrency", "3"
-    job, server, proxy = through_proxy(said(LASTING[name]), 1000, certificates, tmp_path, monkeypatch, *argv)
-    assert_accounted_for(job, IDS)
+    job, server, proxy = through_proxy(send_raw(LASTING[name]), 1000, certificates, tmp_path, monkeypatch, *argv)
+    assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (5, {"not-started"})
-    assert len(proxy.asked) == 3
+    assert len(proxy.requests) == 3
     assert not server.posts
     assert "no connection to the API can be made" in job.log
 
@@ -164,7 +164,7 @@ def test_single_proxy_refusal_drops_one_run(
 ) -> None:
     """A 403 for one CONNECT affects only its own run."""
     count = Times(2)
-    refuse = said(LASTING["403"])
+    refuse = send_raw(LASTING["403"])
     refused: list[bool] = []
 
     def meddle(_: int) -> Act | None:
@@ -180,7 +180,7 @@ def test_single_proxy_refusal_drops_one_run(
             monkeypatch.setenv("NO_PROXY", "")
             url = f"https://api.autonoma.test:{server.port}/api"
             job = run_job(tmp_path, url, IDS, "--concurrency", "1")
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert job.code == 5
     assert job.states == {name: "not-started" if name == "t2" else "started" for name in IDS}
 
@@ -189,11 +189,11 @@ def test_single_proxy_refusal_drops_one_run(
 @pytest.mark.parametrize(
     "greeting",
     [
-        after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n")),
-        after_hello(said(HANDSHAKE_FAILURE)),
-        after_hello(said(PROTOCOL_VERSION)),
-        after_hello(said(INSUFFICIENT_SECURITY)),
-        said("SSH-2.0-OpenSSH_9.6\r\n"),
+        after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n")),
+        after_hello(send_raw(HANDSHAKE_FAILURE)),
+        after_hello(send_raw(PROTOCOL_VERSION)),
+        after_hello(send_raw(INSUFFICIENT_SECURITY)),
+        send_raw("SSH-2.0-OpenSSH_9.6\r\n"),
     ],
     ids=["HTTP", "no common cipher", "no common version", "no strong cipher", "SSH"],
 )
@@ -201,7 +201,7 @@ def test_port_without_tls_is_not_retried(greeting: Act, tmp_path: Path) -> None:
     """A port without usable TLS is permanent, so the remaining starts are dropped."""
     with FaultServer(started, greeting=greeting) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert (job.code, server.connections) == (5, 3)
     assert "no connection to the API can be made" in job.log
 
@@ -235,7 +235,7 @@ def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path,
     act = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
     with FaultServer(started, greeting=handshake_that_fails(act, 1, certificates.good())) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert server.posts == dict.fromkeys(IDS, 1)
 
@@ -259,7 +259,7 @@ def test_close_after_handshake_is_not_retried(
     certificates.good()
     with FaultServer(started, greeting=flight_then(end, trusted.parent)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
-    assert_accounted_for(job, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
     assert (job.code, set(job.states.values()), server.connections) == (7, {"unknown"}, 2)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, huge, started
-from tests.support.job import assert_accounted_for, run_job
+from tests.support.faults import answer, send_huge_body, started
+from tests.support.job import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,10 @@ def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path
     """The target of a redirect receives no request."""
     with FaultServer(started) as target:
         location = f"Location: {target.url}/test/a/run?token=something"
-        act = huge(status, location) if long_body else answer(status, "moved", location)
+        act = send_huge_body(status, location) if long_body else answer(status, "moved", location)
         with FaultServer(act) as server:
             job = run_job(tmp_path, server.url, ["a", "b"])
-    assert_accounted_for(job, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
     assert target.connections == 0
     assert server.posts == {"a": 1, "b": 1}
     assert set(job.states.values()) == {"unknown"}
@@ -44,6 +44,6 @@ def test_redirect_without_target_is_unknown(location: str, tmp_path: Path) -> No
     """A redirect without a valid target leaves the run unknown."""
     with FaultServer(answer(302, "", *([location] if location else []))) as server:
         job = run_job(tmp_path, server.url, ["a"])
-    assert_accounted_for(job, ["a"])
+    assert_runs_reported(job, ["a"])
     assert (job.states["a"], job.code) == ("unknown", 7)
     assert "\x1b" not in job.everything

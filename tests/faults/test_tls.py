@@ -10,8 +10,8 @@ import pytest
 from autonoma_ci.api.models import Timeouts
 from tests.support.certificates import Certificates
 from tests.support.fault_server import Act, FaultServer, Wire
-from tests.support.faults import close, reset, said, started
-from tests.support.job import BRISK, assert_accounted_for, run_job
+from tests.support.faults import close, reset, send_raw, started
+from tests.support.job import START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     import ssl
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
     "expired": (Certificates.expired, "expired"),
     "self-signed": (Certificates.self_signed, "self"),
-    "wrong host": (Certificates.of_another_host, "127.0.0.1"),
+    "wrong host": (Certificates.other_host, "127.0.0.1"),
 }
 
 
@@ -40,7 +40,7 @@ def test_company_authority_is_trusted(certificates: Certificates, tmp_path: Path
     """A company's own authority is trusted through REQUESTS_CA_BUNDLE."""
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
-    assert_accounted_for(job, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
     assert (job.code, server.posts) == (0, {"a": 1, "b": 1})
 
 
@@ -59,7 +59,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
     make, told = UNTRUSTED[kind]
     with FaultServer(started, tls=make(certificates)) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
-    assert_accounted_for(job, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, job.outputs["reason"]) == (5, "api")
     assert server.posts.total() == 0
@@ -70,10 +70,10 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
 
 def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
     """A plain HTTP response on an HTTPS port gets no retry."""
-    refusal = said("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    refusal = send_raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
     with FaultServer(started, greeting=after_hello(refusal)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
-    assert_accounted_for(job, ["a"])
+    assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"], server.connections) == (5, "not-started", 1)
     assert "secure connection" in job.log
 
@@ -83,9 +83,9 @@ def test_broken_handshake_is_not_started(act: Act, tmp_path: Path) -> None:
     """A broken handshake proves that no run was started."""
     with FaultServer(started, greeting=after_hello(act)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
-    assert_accounted_for(job, ["a"])
+    assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
-    assert 1 <= server.connections <= BRISK.max_connect_attempts
+    assert 1 <= server.connections <= START_POLICY.max_connect_attempts
 
 
 def dripping(wire: Wire) -> bool:
@@ -101,7 +101,7 @@ def test_endless_handshake_times_out(greeting: Act, tmp_path: Path) -> None:
     with FaultServer(started, greeting=greeting) as server:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
-    assert_accounted_for(job, ["a"])
-    assert (job.code, job.states["a"], server.connections) == (5, "not-started", BRISK.max_connect_attempts)
+    assert_runs_reported(job, ["a"])
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", START_POLICY.max_connect_attempts)
     # The silence would last for 30 s, and the record for 50 s.
     assert time.monotonic() - began < 25

@@ -46,7 +46,7 @@ from tests.fuzz.material import (
     build_response,
     decode_text,
 )
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ _LINE_BREAK_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def check_input(name: str, data: bytes) -> None:
     """Run a harness and check its CPU time."""
-    took = processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
+    took = measure_processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
     assert took < MAX_CPU_SECONDS, f"it took {took:.1f} s"
 
 

@@ -13,7 +13,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.workers import DetailsReceived, SignalReceived, StartFinished, StatusReceived
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from tests.fuzz.material import SECRETS, ScriptedTransport
-from tests.support.fake_clock import FakeClock, Watched
+from tests.support.fake_clock import FakeClock, RecordingListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +67,7 @@ class SteppedEngine(FakeClock):
         self._error: BaseException | None = None
         self._next: queue.SimpleQueue[tuple[float, Event | None]] = queue.SimpleQueue()
         self._asks: queue.SimpleQueue[float] = queue.SimpleQueue()
-        self.engine = Engine(self.run_table, policy, self, queue.SimpleQueue(), Watched(), waiting)
+        self.engine = Engine(self.run_table, policy, self, queue.SimpleQueue(), RecordingListener(), waiting)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self.pause = self._asks.get()

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.fault_server import Wire
-    from tests.support.job import Ended
+    from tests.support.job import JobResult
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
@@ -473,7 +473,7 @@ JOBS = st.builds(
 )
 
 
-def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tuple[Ended, Api]:
+def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tuple[JobResult, Api]:
     """Run a whole job that waits, against the server of the script."""
     api = Api(job.script, HOLD)
     more = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": wait, "INPUT_CONCURRENCY": str(job.concurrency)}

@@ -20,14 +20,14 @@ from tests.gateways.gateways import KINDS, Gateway, Kind
 from tests.gateways.tap import Tap
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, answer, close, started
-from tests.support.job import BRISK, assert_accounted_for, run_job
+from tests.support.job import START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.fault_server import Wire
-    from tests.support.job import Ended
+    from tests.support.job import JobResult
 
 pytestmark = pytest.mark.gateways
 
@@ -44,13 +44,13 @@ SLOW_SECONDS = 60.0
 # Longer than every gateway's timeout, so that the gateway gives up first.
 PATIENT = Timeouts(connect=5.0, read=20.0, total=30.0)
 # Long enough to wait for Varnish's `Retry-After: 5` and send again. A job that repeats starts does so here.
-PERSISTENT = BRISK._replace(give_up_after=20.0, hung_after=40.0)
+PERSISTENT = START_POLICY._replace(give_up_after=20.0, hung_after=40.0)
 
 VARNISH = KINDS[0]
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
-def run(folder: Path, tap: Tap, ids: Sequence[str], *argv: str) -> Ended:
+def run(folder: Path, tap: Tap, ids: Sequence[str], *argv: str) -> JobResult:
     return run_job(folder, tap.url, ids, *argv, timeouts=PATIENT, policy=PERSISTENT)
 
 
@@ -62,8 +62,8 @@ def passed(wire: Wire) -> bool:
     return answer(200, json.dumps({"status": "passed", "url": url}))(wire)
 
 
-def assert_all_unknown(job: Ended, ids: Sequence[str]) -> None:
-    assert_accounted_for(job, ids)
+def assert_all_unknown(job: JobResult, ids: Sequence[str]) -> None:
+    assert_runs_reported(job, ids)
     assert job.states == dict.fromkeys(ids, "unknown")
     assert job.code == 7
     assert job.log.count("may have started") >= len(ids)
@@ -136,7 +136,7 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
         assert act.closed
         assert tap.starts == ONCE
         assert backend.posts == ONCE
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert job.states == {name: "unknown" if name in act.closed else "started" for name in IDS}
     assert job.code == 7
 
@@ -162,7 +162,7 @@ def test_start_with_quick_backend_is_started(kind: Kind, tmp_path: Path) -> None
         assert backend.posts == ONCE
     assert tap.starts == ONCE
     assert tap.statuses == {"200": len(IDS)}
-    assert_accounted_for(job, IDS)
+    assert_runs_reported(job, IDS)
     assert job.states == dict.fromkeys(IDS, "started")
     assert job.code == 0
 

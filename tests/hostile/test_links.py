@@ -14,7 +14,7 @@ from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, CommandResult
-from tests.support.job import BRIEF, BRISK
+from tests.support.job import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,9 @@ class Checkout:
             "AUTONOMA_EVIDENCE": "all",
         }
         out, err = io.StringIO(), io.StringIO()
-        world = Runtime({**environ, **more}, out, err, str(self.folder), poll_policy=BRIEF, start_policy=BRISK)
+        world = Runtime(
+            {**environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+        )
         return CommandResult(cli.run_command(argv, world), out.getvalue(), err.getvalue())
 
     def place_links(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from tests.support.job import BRIEF, BRISK, PATIENT
-from tests.support.runner import masks
+from tests.support.job import LONG_TIMEOUTS, POLL_POLICY, START_POLICY
+from tests.support.runner import find_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,14 +93,14 @@ def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
         out,
         err,
         str(folder),
-        timeouts=PATIENT,
-        start_policy=BRISK._replace(give_up_after=1.0),
-        poll_policy=BRIEF,
+        timeouts=LONG_TIMEOUTS,
+        start_policy=START_POLICY._replace(give_up_after=1.0),
+        poll_policy=POLL_POLICY,
     )
     code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}
-    assert masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
+    assert find_masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
     log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
     written = (path for path in folder.rglob("*") if path.is_file() and path not in before)
     return JobResult(code, log, {path.name: path.read_text("utf-8") for path in written})

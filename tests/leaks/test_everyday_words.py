@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.job import Ended
+    from tests.support.job import JobResult
 
 IDS = ["sandbox-one", "sandbox-fails", "sandbox-404"]
 DAILY = ("passed", "run")
@@ -37,12 +37,12 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> Ended:
+def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> JobResult:
     given = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
     return run_job(folder, sandbox.url, IDS, more=given | {f"INPUT_{name}": value for name, value in more.items()})
 
 
-def collect_facts(ended: Ended) -> dict[str, Any]:
+def collect_facts(ended: JobResult) -> dict[str, Any]:
     """Return the results that later steps use and that two equal jobs share."""
     kept = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
     runs = [(run["id"], run["kind"], run["state"]) for run in ended.record["runs"]]
@@ -50,7 +50,7 @@ def collect_facts(ended: Ended) -> dict[str, Any]:
     return {"code": ended.code, "runs": runs, "told": told, **{name: ended.outputs[name] for name in kept}}
 
 
-def assert_correct(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
+def assert_correct(ended: JobResult, folder: Path, sandbox: Sandbox) -> None:
     assert collect_facts(ended) == {
         "code": 4, "conclusion": "error", "reason": "not-found", "total": "3", "started": "2", "passed": "1",
         "failed": "1", "not-started": "1", "unknown": "0", "results-dir": "results",

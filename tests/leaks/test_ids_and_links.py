@@ -21,7 +21,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.redaction.redactor import Redactor
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
-from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
+from tests.support.job import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,13 +62,13 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
     return act
 
 
-def run_step(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> Ended:
+def run_step(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> JobResult:
     given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
     with FaultServer(act) as server:
         return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)
 
 
-def collect_text(ended: Ended, folder: Path) -> str:
+def collect_text(ended: JobResult, folder: Path) -> str:
     """Return log and files of the job without the masks."""
     files = [path.read_text("utf-8") for path in sorted((folder / "results").iterdir()) if path.is_file()]
     lines = [line for line in ended.everything.splitlines() if not line.startswith("::add-mask::")]
@@ -105,11 +105,11 @@ def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
         world = Runtime(
-            environment(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
-            poll_policy=BRIEF, timeouts=PATIENT,
+            github_environ(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
+            poll_policy=POLL_POLICY, timeouts=PATIENT,
         )  # fmt: skip
         code = cli.run_command(["wait", "results/results.json"], world)
-    later = left_behind(tmp_path, code, out.getvalue(), err.getvalue())
+    later = read_job_result(tmp_path, code, out.getvalue(), err.getvalue())
     assert code == 1
     assert (later.outputs["run-id"], later.outputs["run-url"]) == (RUN_ID, URL)
     assert later.states == {"shop": "passed", "other": "failed"}

@@ -14,8 +14,8 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from tests.support.job import BRISK, PATIENT
-from tests.support.runner import commands
+from tests.support.job import LONG_TIMEOUTS, START_POLICY
+from tests.support.runner import find_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,10 +87,12 @@ def build_environment(folder: Path, url: str, system: str) -> dict[str, str]:
 def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run a command and return its exit code, and log and files without masks."""
     out, err = io.StringIO(), io.StringIO()
-    world = Runtime(environ, out, err, str(folder), timeouts=PATIENT, start_policy=BRISK._replace(give_up_after=1.0))
+    world = Runtime(
+        environ, out, err, str(folder), timeouts=LONG_TIMEOUTS, start_policy=START_POLICY._replace(give_up_after=1.0)
+    )
     code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
-    masks = {command.data for command in commands(log) if command.name == "add-mask"}
+    masks = {command.data for command in find_commands(log) if command.name == "add-mask"}
     # Each line has its own mask. An invalid credential is masked, too.
     credentials = [environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")]
     assert masks <= {line for credential in credentials for line in credential.splitlines()}

@@ -21,7 +21,7 @@ def build_start_response(url: str, run_id: str = "run-1") -> str:
 
 
 def list_warnings(log: str) -> list[str]:
-    return [command.data for command in runner.commands(log) if command.name == "warning"]
+    return [command.data for command in runner.find_commands(log) if command.name == "warning"]
 
 
 def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.yaml_subset import parser
 from tests.leaks.echo_server import EchoResponse, EchoServer
-from tests.support.job import PATIENT
+from tests.support.job import LONG_TIMEOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def test_repr_of_response_hides_request() -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     echo = EchoResponse(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
-        transport = Transport(server.url, secrets, PATIENT)
+        transport = Transport(server.url, secrets, LONG_TIMEOUTS)
         client = AutonomaClient(transport, "cli", secrets)
         answer = transport.post("/test/one/run", build_start_body(REQUEST, "cli"))
         attempt = client.start(REQUEST)
@@ -97,7 +97,7 @@ def test_repr_of_response_hides_request() -> None:
 def test_network_error_hides_request(url: str) -> None:
     """The exception and its traceback show nothing of the request."""
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
-    transport, body = Transport(url, secrets, PATIENT), {"a": "sentinel-a"}
+    transport, body = Transport(url, secrets, LONG_TIMEOUTS), {"a": "sentinel-a"}
     with pytest.raises(RequestNotSentError) as raised:
         transport.post("/test/one/run", body)
     assert "sentinel" not in _format_value(raised.value) + "".join(traceback.format_exception(raised.value))
@@ -117,7 +117,7 @@ def test_exception_chain_quotes_no_header(secret: str) -> None:
     """Requests quotes an invalid header, and error reporters print the whole chain."""
     with EchoServer(lambda *_: EchoResponse(200, {"x": "y" * 10})) as server:
         url = server.url
-    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], PATIENT)
+    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], LONG_TIMEOUTS)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
         transport.post("/test/one/run", {"a": "sentinel-a"})
     shown = [f"{_format_value(error)} {error.args!r} {vars(error)!r}" for error in list_causes(raised.value)]
@@ -129,7 +129,7 @@ def test_sandbox_log_hides_secrets() -> None:
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
         secrets = [Secret("sentinel-id"), Secret(SECRET)]
-        AutonomaClient(Transport(sandbox.url, secrets, PATIENT), "cli", secrets).start(REQUEST)
+        AutonomaClient(Transport(sandbox.url, secrets, LONG_TIMEOUTS), "cli", secrets).start(REQUEST)
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
         page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=60)
         assert page.ok

@@ -25,7 +25,7 @@ from tests.leaks import sentinels
 from tests.leaks.systems import ENVIRONMENTS, prepare_job
 from tests.support import faults
 from tests.support.fault_server import FaultServer
-from tests.support.job import BRISK
+from tests.support.job import START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Builds the response from the text that it repeats.
 Fault: TypeAlias = "Callable[[str], Act]"
 _TIMEOUTS = Timeouts(connect=5.0, read=1.5, total=2.0)
-_START_POLICY = BRISK._replace(give_up_after=1.0, max_connect_attempts=2)
+_START_POLICY = START_POLICY._replace(give_up_after=1.0, max_connect_attempts=2)
 _POLL_POLICY = PollPolicy(
     interval=0.02, give_up_after=0.1, not_found_grace=0.1, late_response_grace=0.4, hung_after=2.0
 )
@@ -73,20 +73,24 @@ FAULTS: Mapping[str, Fault] = {
     **{f"{status} with JSON": _make_json_fault(status) for status in (200, 307, 401, 404, 422, 429, 500)},
     **{f"{status} with text": _make_text_fault(status) for status in (200, 401, 503)},
     "a list": lambda echo: faults.answer(200, json.dumps([_build_folder(echo)])),
-    "a reason phrase": lambda echo: faults.said(f"HTTP/1.1 500 {_to_header_value(echo)}\r\nContent-Length: 0\r\n\r\n"),
-    "a header without end": lambda echo: faults.said(f"HTTP/1.1 200 OK\r\nX-Echo: {_to_header_value(echo)}" * 40),
-    "no HTTP": faults.said,
-    "half a body": lambda echo: faults.said(faults.head(500, "Content-Length: 999999") + echo),
-    "a bad chunk": lambda echo: faults.said(faults.head(200, "Transfer-Encoding: chunked") + f"zz{echo}\r\n{echo}"),
-    "a chunk's extension": lambda echo: faults.said(
-        faults.head(200, "Transfer-Encoding: chunked")
+    "a reason phrase": lambda echo: faults.send_raw(
+        f"HTTP/1.1 500 {_to_header_value(echo)}\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "a header without end": lambda echo: faults.send_raw(f"HTTP/1.1 200 OK\r\nX-Echo: {_to_header_value(echo)}" * 40),
+    "no HTTP": faults.send_raw,
+    "half a body": lambda echo: faults.send_raw(faults.make_head(500, "Content-Length: 999999") + echo),
+    "a bad chunk": lambda echo: faults.send_raw(
+        faults.make_head(200, "Transfer-Encoding: chunked") + f"zz{echo}\r\n{echo}"
+    ),
+    "a chunk's extension": lambda echo: faults.send_raw(
+        faults.make_head(200, "Transfer-Encoding: chunked")
         + f"2;{_to_header_value(echo)}\r\n{{}}\r\n0\r\nX: {_to_header_value(echo)}\r\n\r\n"
     ),
     "an encoding that is none": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
-    "a length that is none": lambda echo: faults.said(
-        faults.head(200, f"Content-Length: {_to_header_value(echo)}") + echo
+    "a length that is none": lambda echo: faults.send_raw(
+        faults.make_head(200, f"Content-Length: {_to_header_value(echo)}") + echo
     ),
-    "a body that drips": lambda echo: faults.dripped(faults.head(500, "Content-Length: 9999") + echo),
+    "a body that drips": lambda echo: faults.send_slowly(faults.make_head(500, "Content-Length: 9999") + echo),
     "a close": lambda _: faults.close,
     "a reset": lambda _: faults.reset,
     "silence": lambda _: faults.hang,

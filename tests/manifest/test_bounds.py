@@ -16,7 +16,7 @@ from autonoma_ci.planning import plan
 from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError
 from autonoma_ci.yaml_subset.parser import MAX_YAML_DEPTH, MAX_YAML_NODES, parse_yaml
 from tests.manifest.reading import collect_errors, read_manifest
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 ROOT = Path(__file__).parents[2]
 MEBIBYTE = 1024 * 1024
@@ -139,7 +139,7 @@ BOMBS = {
 def test_hostile_files_take_bounded_time(name: str) -> None:
     """An author of a manifest cannot block the machine with it."""
     text = BOMBS[name]
-    assert processor_seconds(lambda: collect_errors(text), SECONDS) < SECONDS
+    assert measure_processor_seconds(lambda: collect_errors(text), SECONDS) < SECONDS
 
 
 def test_hostile_files_need_little_memory() -> None:
@@ -164,7 +164,7 @@ def test_matrix_of_aliases_is_not_expanded() -> None:
         with pytest.raises(InputError, match="more than 20,000 runs: split it"):
             plan.build_plan(Settings(), manifest)
 
-    assert processor_seconds(refuse, SECONDS) < SECONDS
+    assert measure_processor_seconds(refuse, SECONDS) < SECONDS
 
 
 def test_defaults_of_many_runs_are_counted() -> None:
@@ -178,7 +178,7 @@ def test_defaults_of_many_runs_are_counted() -> None:
         with pytest.raises(InputError, match="more than 1,000,000 variables in all: split"):
             plan.build_plan(Settings(), manifest)
 
-    assert processor_seconds(refuse, SECONDS) < SECONDS
+    assert measure_processor_seconds(refuse, SECONDS) < SECONDS
 
 
 def test_interpolated_text_is_limited() -> None:
@@ -207,7 +207,7 @@ def test_many_references_take_bounded_time(text: str) -> None:
         with suppress(InputError):
             read_manifest(text, {"A": "x"}, allowed=("N*_*N*[0-9]", "A", "*?*?*?Z"))
 
-    assert processor_seconds(load, SECONDS) < SECONDS
+    assert measure_processor_seconds(load, SECONDS) < SECONDS
 
 
 def test_error_list_stops_at_1000() -> None:

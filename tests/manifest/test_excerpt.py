@@ -15,7 +15,7 @@ from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 from autonoma_ci.yaml_subset.parser import parse_yaml
 from tests.commands.invoke import invoke
 from tests.manifest.reading import collect_errors, read_manifest
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ def test_any_excerpt_fits_terminal(lines: list[str], data: st.DataObject) -> Non
 def test_hostile_lines_take_linear_time(piece: str) -> None:
     """An excerpt of a very long line takes bounded time."""
     lines = ["tests:", f"  - id: {piece * 200_000}", f"    name: {piece * 200_000}: x"]
-    seconds = processor_seconds(lambda: build_excerpt(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
+    seconds = measure_processor_seconds(lambda: build_excerpt(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
     assert seconds < 10.0
 
 
@@ -150,13 +150,13 @@ def test_hostile_lines_take_linear_time(piece: str) -> None:
 def test_excerpts_below_hostile_lines_are_fast(lines: str) -> None:
     """Each excerpt reads the lines before it."""
     text = f"x-a:\n{lines}tests:\n" + "  - !a b\n" * 10
-    assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 10.0) < 10.0
+    assert measure_processor_seconds(lambda: parse_yaml(text, "m.yml"), 10.0) < 10.0
 
 
 def test_excerpts_of_one_line_take_bounded_time() -> None:
     """Many errors in one very long line take bounded time."""
     text = "tests:\n" + " a\u2028" * 800_000
-    assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 2.0) < 2.0
+    assert measure_processor_seconds(lambda: parse_yaml(text, "m.yml"), 2.0) < 2.0
 
 
 def test_excerpts_stop_at_ten() -> None:

@@ -15,7 +15,7 @@ from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.parser import MAX_YAML_NODES, parse_yaml
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
     assert [problem.message for problem in problems] == [
         f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file"
     ]
-    assert processor_seconds(lambda: parse_yaml(bomb(levels, merge), "m.yml"), 20) < 20
+    assert measure_processor_seconds(lambda: parse_yaml(bomb(levels, merge), "m.yml"), 20) < 20
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_any_bytes_are_parsed_or_rejected(data: bytes, tmp_path: Path) -> None:
             said.extend(problem.message for problem in error.diagnostics)
 
     # A few milliseconds.
-    assert processor_seconds(read_it, 2) < 2
+    assert measure_processor_seconds(read_it, 2) < 2
     assert all(text.isprintable() for text in said)
     assert said or isinstance(manifests[0], Manifest)
 

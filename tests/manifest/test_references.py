@@ -10,7 +10,7 @@ from autonoma_ci.manifest.interpolation import Interpolator
 from autonoma_ci.manifest.references import MAX_REFERENCE_DEPTH, Reference, find_names, parse_references
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.document import Document
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 
 def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
@@ -113,4 +113,4 @@ def test_any_text_is_split_without_loss(text: str) -> None:
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
-    assert processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0
+    assert measure_processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.manifest.secret_values import detect_secret_kind
 from tests.manifest.reading import collect_errors, read_manifest, read_single_test
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 TEXT = "tests: [{id: a, variables: {V: '${PLAIN}'}}]"
 # No scanner for secrets should take these for real ones, so they are put together here.
@@ -505,14 +505,14 @@ def test_value_with_credential_is_rejected(value: str) -> None:
 def test_long_value_takes_bounded_time(piece: str) -> None:
     """Linux allows 128 KiB for one variable, and a search takes about 0.2 s."""
     value = piece * (128 * 1024 // len(piece))
-    assert processor_seconds(lambda: detect_secret_kind(value), 10) < 10
+    assert measure_processor_seconds(lambda: detect_secret_kind(value), 10) < 10
 
 
 def test_long_settings_take_bounded_time() -> None:
     """Each of many names is compared with the rules for names."""
     value = "".join(f"A{number}=xxxxxx\n" for number in range(10_000))
     assert detect_secret_kind(value) == ""
-    assert processor_seconds(lambda: detect_secret_kind(value), 20) < 20
+    assert measure_processor_seconds(lambda: detect_secret_kind(value), 20) < 20
 
 
 def test_value_is_searched_once() -> None:
@@ -520,4 +520,4 @@ def test_value_is_searched_once() -> None:
     value = "a:b," * 15_000
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{V: '{n}${{PLAIN}}'}}}}\n" for n in range(200))
     assert len(read_manifest(text, {"PLAIN": value}).tests) == 200
-    assert processor_seconds(lambda: read_manifest(text, {"PLAIN": value}), 10) < 10
+    assert measure_processor_seconds(lambda: read_manifest(text, {"PLAIN": value}), 10) < 10

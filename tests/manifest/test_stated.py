@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autonoma_ci.manifest.interpolation import Interpolator
 from autonoma_ci.manifest.stated_variables import StatedVariables, collect_stated_variables
 from autonoma_ci.models import BuildContext
-from tests.support.processor import processor_seconds
+from tests.support.processor import measure_processor_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,4 +159,4 @@ def test_label_after_limit_is_missing(tmp_path: Path) -> None:
 def test_aliased_text_is_read_once(tmp_path: Path, piece: str) -> None:
     """A text with many aliases takes bounded time."""
     text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
-    assert processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0
+    assert measure_processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.release.workflow import EXPRESSION, JOBS, WORKFLOW, collect_needed_jobs, list_steps
-from tests.support.tables import ROOT, action
+from tests.support.tables import ROOT, render_action
 
 if TYPE_CHECKING:
     import re
@@ -78,7 +78,7 @@ class Rehearsal:
         self.git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
         self.git(folder, "clone", "--quiet", str(self.origin), str(self.main))
         shutil.copytree(ROOT / "release", self.main / "release")
-        (self.main / "action.yml").write_text(action(), "utf-8")
+        (self.main / "action.yml").write_text(render_action(), "utf-8")
         (self.main / "autonoma_ci").mkdir()
 
     def git(self, folder: Path, *arguments: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from release.major_tag import find_major_tag
 from release.pin_image import ReleaseError, commit_and_tag, pin_image
-from tests.support.tables import ROOT, action
+from tests.support.tables import ROOT, render_action
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
     git(folder, "init", "--initial-branch=main")
-    (folder / "action.yml").write_text(action(), "utf-8")
+    (folder / "action.yml").write_text(render_action(), "utf-8")
     with_version(folder, "1.2.3")
     return folder
 
@@ -119,7 +119,7 @@ def test_image_without_digest_is_rejected(repository: Path, image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["runs:\n  using: docker\n", action() + "  image: Dockerfile\n", pin_image(action(), IMAGE)]
+    "text", ["runs:\n  using: docker\n", render_action() + "  image: Dockerfile\n", pin_image(render_action(), IMAGE)]
 )
 def test_action_needs_one_dockerfile_line(text: str) -> None:
     """The action must have exactly one line with its Dockerfile."""

@@ -15,7 +15,7 @@ from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_he
 from autonoma_ci.reports.summary import count_states, format_headline
 from tests.report.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
-from tests.support.runner import commands, elsewhere, lines
+from tests.support.runner import find_commands, find_foreign_commands, split_lines
 
 if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
@@ -127,21 +127,21 @@ def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
     """An issue is one command on GitHub and no command on other systems."""
     for problem in group_failures(outcomes):
         log = GITHUB.log_formatter.annotation("error", problem, title)
-        assert [command.name for command in commands(log)] == ["error"]
-        assert len(lines(log)) == 1
+        assert [command.name for command in find_commands(log)] == ["error"]
+        assert len(split_lines(log)) == 1
         plain = PLAIN_LOG_FORMATTER.annotation("error", problem, title)
-        assert commands(plain) == []
-        assert elsewhere(plain) == []
-        assert len(lines(plain)) == 1
+        assert find_commands(plain) == []
+        assert find_foreign_commands(plain) == []
+        assert len(split_lines(plain)) == 1
 
 
 @given(OUTCOMES)
 def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
     """Text of a run cannot add a line or a command."""
     line = escape_log_line(format_run(outcome))
-    assert commands(line) == []
-    assert elsewhere(line) == []
-    assert len(lines(line)) == 1
+    assert find_commands(line) == []
+    assert find_foreign_commands(line) == []
+    assert len(split_lines(line)) == 1
 
 
 def test_run_without_link_is_reported_by_id() -> None:

@@ -30,7 +30,7 @@ from tests.report.reports import (
     timed_out,
 )
 from tests.support.hostile import REFUSED, REPORTS
-from tests.support.runner import cells, plain_text
+from tests.support.runner import render_plain_text, split_cells
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
@@ -39,14 +39,16 @@ if TYPE_CHECKING:
 def test_summary_has_heading_and_table() -> None:
     """The summary has the verdict, the counts and one row per run."""
     lines = render_summary(report([started("one"), started("two", "Sign in")])).splitlines()
-    assert plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
-    assert plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
-    assert cells(lines[4]) == ["What", "State", "Link"]
-    what, state, told = cells(lines[6])
+    assert render_plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
+    assert (
+        render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
+    )
+    assert split_cells(lines[4]) == ["What", "State", "Link"]
+    what, state, told = split_cells(lines[6])
     assert (what, state) == ("one", "🚀 started")
     label, _, target = told.removeprefix("[").partition("](")
-    assert (plain_text(label), target) == ("run-one", "https://autonoma.app/run/run-one)")
-    assert cells(lines[7])[0] == "Sign in<br>test two"
+    assert (render_plain_text(label), target) == ("run-one", "https://autonoma.app/run/run-one)")
+    assert split_cells(lines[7])[0] == "Sign in<br>test two"
     assert len(lines) == 8
 
 
@@ -62,15 +64,19 @@ def test_problems_come_first_in_order() -> None:
         indeterminate("g"),
     ]
     rows = render_summary(report(outcomes, ERROR)).splitlines()[6:]
-    assert [cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
+    assert [split_cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
 
 
 def test_refused_run_has_reason_and_hint() -> None:
     """The row of a refused run has the reason and what to do."""
     row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
-    _, state, told = cells(row)
+    _, state, told = split_cells(row)
     parts = state.split("<br>")
-    assert [plain_text(part) for part in parts] == ["❌ not started", "HTTP 404: no such <test>", "Check | the id."]
+    assert [render_plain_text(part) for part in parts] == [
+        "❌ not started",
+        "HTTP 404: no such <test>",
+        "Check | the id.",
+    ]
     assert told == ""
 
 
@@ -96,14 +102,14 @@ def test_refused_run_has_reason_and_hint() -> None:
 )
 def test_heading_states_result(made: Report, title: str, sentence: str) -> None:
     lines = render_summary(made).splitlines()
-    assert plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
-    assert plain_text(lines[2]).startswith(sentence)
+    assert render_plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
+    assert render_plain_text(lines[2]).startswith(sentence)
 
 
 def test_input_errors_are_listed() -> None:
     lines = render_summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
     assert lines[3] == ""
-    assert [plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
+    assert [render_plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
         "autonoma.yml:3:5: unknown key 'tets'",
         "# <b>api-url</b>",
     ]
@@ -117,12 +123,12 @@ def test_many_runs_fit_size_limit() -> None:
     size = len(text.encode())
     assert MAX_SUMMARY_BYTES - 6_000 < size <= MAX_SUMMARY_BYTES
     rows = text.splitlines()[6:]
-    assert cells(rows[0])[0] == "first"
-    assert cells(rows[1])[0] == "second"
-    told = re.fullmatch(r"… and ([\d,]+) more runs", cells(rows[-1])[0])
+    assert split_cells(rows[0])[0] == "first"
+    assert split_cells(rows[1])[0] == "second"
+    told = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
     assert told
     assert int(told[1].replace(",", "")) == 10_000 - (len(rows) - 1)
-    assert all(len(cells(row)) == 3 for row in rows)
+    assert all(len(split_cells(row)) == 3 for row in rows)
 
 
 @given(st.integers(-10_000, 3_000))
@@ -150,9 +156,9 @@ def _check_cell(text: str) -> None:
     """Fail if a cell has more than text and safe links."""
     for part in text.split("<br>"):
         for label, target in _LINK.findall(part):
-            plain_text(label)
+            render_plain_text(label)
             assert safe_url(target)
-        plain_text(_LINK.sub("", part))
+        render_plain_text(_LINK.sub("", part))
 
 
 @given(REPORTS)
@@ -162,18 +168,18 @@ def test_report_text_cannot_forge_markup(made: Report) -> None:
     assert text.encode().endswith(b"\n")
     text, _, chart = text.partition("\n\n```mermaid\n")
     lines = text.splitlines()
-    plain_text(lines[0].removeprefix("### "))
+    render_plain_text(lines[0].removeprefix("### "))
     assert lines[1] == lines[3] == ""
     _check_cell(lines[2])
     rows = [number for number, line in enumerate(lines) if line.startswith("|")]
     for line in lines[4 : rows[0] if rows else None]:
         sentence, _, command = line.partition(": `")
-        plain_text(sentence)
+        render_plain_text(sentence)
         assert command.count("`") in {0, 1}
     assert len(rows) == (2 + len(made.results) if made.results else 0)
     assert rows == list(range(len(lines) - len(rows), len(lines)))
     for number in rows[2:]:
-        found = cells(lines[number])
+        found = split_cells(lines[number])
         assert len(found) == (4 if made.waits_for_results else 3)
         if made.waits_for_results:
             assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", found.pop(2))
@@ -189,11 +195,11 @@ def test_input_error_cannot_forge_markup(made: Report) -> None:
     assert len(lines) == 4 + len(made.input_errors)
     for line in lines[4:]:
         assert line.startswith("- ")
-        plain_text(line.removeprefix("- "))
+        render_plain_text(line.removeprefix("- "))
 
 
 def _rows(made: Report) -> list[list[str]]:
-    return [cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
+    return [split_cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
 
 
 def test_failures_come_first_after_wait() -> None:
@@ -202,14 +208,14 @@ def test_failures_come_first_after_wait() -> None:
     made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
     lines = render_summary(made).splitlines()
     assert lines[0] == "### Autonoma tests: ❌ Failed"
-    assert plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
+    assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
     assert "took 1 min 10 s" in lines[2]
     rows = _rows(made)
     assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
     state = rows[0][1].split("<br>")
     assert state[0] == "❌ failed"
-    assert plain_text(state[1]) == "step 4, Check the result"
-    assert plain_text(state[2]) == "Expected a confirmation, but the page shows an error"
+    assert render_plain_text(state[1]) == "step 4, Check the result"
+    assert render_plain_text(state[2]) == "Expected a confirmation, but the page shows an error"
     assert "](https://shop.test/done)" in state[3]
     assert rows[0][2] == "1 min 5 s"
     assert rows[0][3].endswith("](https://autonoma.app/run/run-c)")
@@ -232,7 +238,7 @@ def test_title_replaces_id() -> None:
 @pytest.mark.parametrize("verdict", list(Conclusion))
 def test_every_conclusion_has_title(verdict: Conclusion) -> None:
     made = report([passed("a")], Verdict(verdict, ExitReason.OK, 0))
-    assert plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
+    assert render_plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
 
 def test_running_runs_have_wait_command() -> None:

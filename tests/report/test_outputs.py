@@ -91,7 +91,7 @@ def test_large_arrays_are_truncated() -> None:
 def test_runner_reads_outputs_unchanged(made: Report) -> None:
     """GitHub's runner reads each output of any report unchanged."""
     found = build_outputs(made)
-    assert runner.outputs(format_outputs(found)) == found
+    assert runner.parse_outputs(format_outputs(found)) == found
     for name in ("run-ids", "run-urls", "results"):
         assert isinstance(json.loads(found[name]), list)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.soak.judge import ReportedRun, check_runs, count_states, read_record_run
 from tests.soak.layer import FaultProxy
-from tests.support.job import Ended, environment, left_behind
+from tests.support.job import JobResult, github_environ, read_job_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ class LoadResult(NamedTuple):
     """The result of a job under load."""
 
     planned: list[str]
-    job: Ended
+    job: JobResult
     runs: list[ReportedRun]
     ledger: Ledger
     memory: list[float]  # resident memory of the command in MiB, once a second
@@ -91,7 +91,7 @@ def run_load(folder: Path, seed: int, runs: int, seconds: float) -> LoadResult:
         _run_sandbox(seconds / 14) as port,
         FaultProxy(port, seed, 2.2 * runs / seconds, min(70.0, seconds / 4)) as layer,
     ):
-        environ = environment(folder, layer.url, []) | {"PATH": os.environ["PATH"], "INPUT_WAIT": "true"}
+        environ = github_environ(folder, layer.url, []) | {"PATH": os.environ["PATH"], "INPUT_WAIT": "true"}
         environ |= {"INPUT_RETRIES": str(RETRIES), "INPUT_CONCURRENCY": "64"} | _MALLOC_ENVIRON
         command = [str(Path(sys.executable).with_name("autonoma-ci"))]
         began = time.monotonic()
@@ -103,7 +103,7 @@ def run_load(folder: Path, seed: int, runs: int, seconds: float) -> LoadResult:
             memory = list(_measure_memory(process, _TIME_LIMIT_FACTOR * seconds + 60.0))
         took = time.monotonic() - began
     log_text, errors_text = ((folder / name).read_text("utf-8") for name in ("log", "errors"))
-    job = left_behind(folder, process.returncode, log_text, errors_text)
+    job = read_job_result(folder, process.returncode, log_text, errors_text)
     found = [read_record_run(run) for run in job.record["runs"]]
     return LoadResult(list(planned), job, found, layer.ledger, memory, took, layer.outages, layer.outage_seconds)
 

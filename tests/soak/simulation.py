@@ -25,7 +25,7 @@ from autonoma_ci.redaction.redactor import Secret
 from tests.soak.harms import POLL_FAULTS, START_FAULTS, SimulatedFault, choose_fault, make_response
 from tests.soak.judge import CheckResult, check_runs, count_states, read_run_result
 from tests.soak.ledger import KnownResult, Ledger
-from tests.support.fake_clock import Watched
+from tests.support.fake_clock import RecordingListener
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -224,7 +224,7 @@ def simulate(seed: int, runs: int) -> SimulationResult:
     """Simulate a step with this number of runs, and check its result."""
     simulation = Simulation(seed, runs)
     run_table = simulation.run_table
-    engine = Engine(run_table, POLICY, simulation, queue.SimpleQueue(), Watched(), WAITING)
+    engine = Engine(run_table, POLICY, simulation, queue.SimpleQueue(), RecordingListener(), WAITING)
     engine.run(simulation)  # type: ignore[arg-type]
     found = [read_run_result(run) for run in run_table.results]
     check = check_runs(simulation.ledger, simulation.planned, found, WAITING.retries)

@@ -9,7 +9,7 @@ import pytest
 from tests.soak.judge import count_states
 from tests.soak.ledger import Ledger
 from tests.soak.load import LoadResult, find_complaints, find_memory_growth, memory_after_starts, run_load
-from tests.support.job import Ended
+from tests.support.job import JobResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def make_load(memory: list[float]) -> LoadResult:
         {"start_offset_seconds": 50.0, "previous_attempts": [{"start_offset_seconds": 19.5}]},
         {"start_offset_seconds": 3.2, "previous_attempts": []},
     ]
-    job = Ended(0, "", "", {}, "", {"runs": runs, "duration_seconds": len(memory) - 2.5})
+    job = JobResult(0, "", "", {}, "", {"runs": runs, "duration_seconds": len(memory) - 2.5})
     return LoadResult([""] * 1000, job, [], Ledger(), memory, 0.0, 0, 0.0)
 
 

@@ -65,7 +65,9 @@ def _send_half_body(wire: Wire, data: bytes, random: Random, longest: float) -> 
 
 def _send_bad_chunk(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
     body = data.partition(b"\r\n\r\n")[2]
-    wire.send(faults.head(200, "Transfer-Encoding: chunked").encode() + b"%x\r\n%b\r\nnone\r\n" % (len(body), body))
+    wire.send(
+        faults.make_head(200, "Transfer-Encoding: chunked").encode() + b"%x\r\n%b\r\nnone\r\n" % (len(body), body)
+    )
     return False
 
 

@@ -16,7 +16,7 @@ _NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser
 
 
 @contextmanager
-def chromium(playwright: Playwright) -> Iterator[Browser]:
+def start_chromium(playwright: Playwright) -> Iterator[Browser]:
     """Start a headless browser, or fail if none is installed."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     assert path, "there is no Chromium here: install it, or name it in the variable CHROMIUM"

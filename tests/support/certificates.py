@@ -36,9 +36,9 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = {names}
 """
-HERE = "IP:127.0.0.1, DNS:localhost, DNS:autonoma.test, DNS:*.autonoma.test"
-_LONG = ("20200101000000Z", "21200101000000Z")
-_OVER = ("20200101000000Z", "20200102000000Z")
+LOCAL_NAMES = "IP:127.0.0.1, DNS:localhost, DNS:autonoma.test, DNS:*.autonoma.test"
+_VALID = ("20200101000000Z", "21200101000000Z")
+_EXPIRED = ("20200101000000Z", "20200102000000Z")
 
 
 class Certificates:
@@ -50,23 +50,23 @@ class Certificates:
         self._made: dict[str, ssl.SSLContext] = {}
         self.authority = folder / "authority.pem"
         folder.joinpath("index.txt").touch()
-        self._issue("authority", "authority", HERE, _LONG, self_signed=True)
+        self._issue("authority", "authority", LOCAL_NAMES, _VALID, self_signed=True)
 
     def good(self) -> ssl.SSLContext:
         """Return a server context with a certificate for this machine."""
-        return self._context("good", HERE, _LONG)
+        return self._context("good", LOCAL_NAMES, _VALID)
 
     def expired(self) -> ssl.SSLContext:
         """Return a server context with an expired certificate."""
-        return self._context("expired", HERE, _OVER)
+        return self._context("expired", LOCAL_NAMES, _EXPIRED)
 
-    def of_another_host(self) -> ssl.SSLContext:
+    def other_host(self) -> ssl.SSLContext:
         """Return a server context with a certificate for another host."""
-        return self._context("other", "DNS:other.test", _LONG)
+        return self._context("other", "DNS:other.test", _VALID)
 
     def self_signed(self) -> ssl.SSLContext:
         """Return a server context with a self-signed certificate."""
-        return self._context("self", HERE, _LONG, self_signed=True)
+        return self._context("self", LOCAL_NAMES, _VALID, self_signed=True)
 
     def _context(self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False) -> ssl.SSLContext:
         # Tests that run several jobs at once call this from several threads.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import RunRequest, RunResult
 
 # A loop that requests more events than this never ends.
-_TOO_OFTEN = 200_000
+_MAX_EVENTS = 200_000
 
 
 class FakeClock(Clock):
@@ -53,7 +53,7 @@ class FakeClock(Clock):
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 
-    def later(self, seconds: float, event: Event) -> None:
+    def schedule(self, seconds: float, event: Event) -> None:
         """Schedule an event."""
         heapq.heappush(self._agenda, (self.time + seconds, next(self._number), event))
 
@@ -63,7 +63,7 @@ class FakeClock(Clock):
 
     def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
         self._asked += 1
-        assert self._asked < _TOO_OFTEN, "this never ends"
+        assert self._asked < _MAX_EVENTS, "this never ends"
         until = self.time + max(0.0, seconds)
         if not self._agenda or self._agenda[0][0] > until:
             self.time = until
@@ -80,7 +80,7 @@ class Sent(NamedTuple):
     run: int
 
 
-def _kept(item: EvidenceFile, _: int) -> DownloadResult:
+def _save_file(item: EvidenceFile, _: int) -> DownloadResult:
     return DownloadResult(f"evidence/{item.run_id}/{item.step_number}")
 
 
@@ -90,7 +90,7 @@ class Run(NamedTuple):
     says: Callable[[float], PollResult]  # the poll result at an age in seconds
     delay: float = 0.05  # of each response, in seconds
     details: RunDetails = RunDetails(error="HTTP 500")
-    keeps: Callable[[EvidenceFile, int], DownloadResult] = _kept  # by file and number of the download
+    keeps: Callable[[EvidenceFile, int], DownloadResult] = _save_file  # by file and number of the download
 
 
 class ScriptedWorkers:
@@ -116,7 +116,7 @@ class ScriptedWorkers:
         self._clock = clock
         self._scripts = scripts
         self._runs = runs or {}
-        self._born: dict[tuple[int, str], tuple[float, Run]] = {}
+        self._created: dict[tuple[int, str], tuple[float, Run]] = {}
         self._polling = 0
         self.sent: list[Sent] = []
         self.polls: list[Sent] = []
@@ -130,18 +130,18 @@ class ScriptedWorkers:
 
     def _run(self, index: int, run_id: str) -> tuple[float, Run]:
         """Return the start time of a run, and the run. A new id creates the next run of the index."""
-        if (index, run_id) not in self._born:
+        if (index, run_id) not in self._created:
             runs = self._runs[index]
-            number = sum(place == index for place, _ in self._born)
-            self._born[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
-        return self._born[index, run_id]
+            number = sum(place == index for place, _ in self._created)
+            self._created[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
+        return self._created[index, run_id]
 
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         """Record the poll, and schedule a response with the status half-way."""
         self.polls.append(Sent(self._clock.time, index))
         born, run = self._run(index, run_id)
         status = run.says(self._clock.time + run.delay / 2 - born)
-        self._clock.later(run.delay, StatusReceived(index, run_id, status, request_number))
+        self._clock.schedule(run.delay, StatusReceived(index, run_id, status, request_number))
         self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
@@ -149,20 +149,20 @@ class ScriptedWorkers:
         self.explained.append(Sent(self._clock.time, index))
         run = self._run(index, run_id)[1]
         details = run.details if media else run.details._replace(media_urls={})
-        self._clock.later(run.delay, DetailsReceived(index, run_id, details))
+        self._clock.schedule(run.delay, DetailsReceived(index, run_id, details))
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
         """Record the request, and schedule the URLs of the run."""
         self.refreshed.append(Sent(self._clock.time, index))
         run = self._run(index, run_id)[1]
-        self._clock.later(run.delay, UrlsRefreshed(index, run_id, run.details))
+        self._clock.schedule(run.delay, UrlsRefreshed(index, run_id, run.details))
 
     def download(self, index: int, file: EvidenceFile) -> None:
         """Record the download, and schedule its result."""
         self.fetched.append(file)
         run = self._run(index, file.run_id)[1]
         times = self.fetched.count(file)
-        self._clock.later(run.delay, FileDownloaded(index, file, run.keeps(file, times)))
+        self._clock.schedule(run.delay, FileDownloaded(index, file, run.keeps(file, times)))
         self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:
@@ -176,13 +176,13 @@ class ScriptedWorkers:
         script = self._scripts[index]
         seconds, attempt = script[min(attempts, len(script) - 1)]
         if attempt.status is StartStatus.STARTED and self._runs:
-            number = sum(place == index for place, _ in self._born) + 1
+            number = sum(place == index for place, _ in self._created) + 1
             attempt = attempt._replace(run_id=f"run-{index}-{number}")
             self._run(index, attempt.run_id)
         elif attempt.status is StartStatus.STARTED and attempt.run_id == "r":
             # Two runs never have the same id.
             attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
-        self._clock.later(seconds, StartFinished(index, attempt))
+        self._clock.schedule(seconds, StartFinished(index, attempt))
         self.at_once = max(self.at_once, self._clock.count(StartFinished))
         return lambda: index in self.connecting
 
@@ -191,7 +191,7 @@ class ScriptedWorkers:
         return [sent.at for sent in self.sent if sent.run == index]
 
 
-class Watched:
+class RecordingListener:
     """A listener that records the runs in the order of their results."""
 
     def __init__(self) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 # In seconds. No test needs a connection for longer, and a remaining thread would only delay pytest.
-_LONGEST = 45.0
+_TIMEOUT_SECONDS = 45.0
 # Errors of a socket, beside ConnectionError, after the client left or the server stopped.
-_ENDED = {errno.ENOTCONN, errno.EBADF}
+_DISCONNECT_ERRORS = {errno.ENOTCONN, errno.EBADF}
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class FaultServer:
                     sock.shutdown(socket.SHUT_RDWR)
             threads = list(self._threads)
         for thread in threads:
-            thread.join(_LONGEST)
+            thread.join(_TIMEOUT_SECONDS)
 
     def refuse(self) -> None:
         """Refuse new connections."""
@@ -209,7 +209,7 @@ class FaultServer:
             self._spawn(self._serve, sock, self.connections)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        sock.settimeout(_LONGEST)
+        sock.settimeout(_TIMEOUT_SECONDS)
         try:
             if self._tls and not self._greeting:
                 sock = self._tls.wrap_socket(sock, server_side=True)
@@ -223,7 +223,10 @@ class FaultServer:
                 self._converse(wire, number)
             except OSError as error:
                 # The client can leave at any time. Any other error is a bug of the test.
-                if not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)) and error.errno not in _ENDED:
+                if (
+                    not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError))
+                    and error.errno not in _DISCONNECT_ERRORS
+                ):
                     raise
             # A greeting can have replaced the socket by a TLS socket.
             wire.socket.close()

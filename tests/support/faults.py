@@ -35,7 +35,7 @@ def after(seconds: float, act: Act) -> Act:
     return lambda wire: not wire.pause(seconds) and act(wire)
 
 
-def once_sent(act: Act) -> Act:
+def after_data(act: Act) -> Act:
     """Delay an act until the client has sent data, which stays unread."""
     return lambda wire: wire.await_data() and act(wire)
 
@@ -50,7 +50,7 @@ def then_close(act: Act) -> Act:
     return both
 
 
-def said(data: str | bytes) -> Act:
+def send_raw(data: str | bytes) -> Act:
     """Send raw bytes, and close."""
 
     def act(wire: Wire) -> bool:
@@ -77,7 +77,7 @@ def hang(wire: Wire) -> bool:
     return False
 
 
-def dripped(data: str, every: float = 0.05) -> Act:
+def send_slowly(data: str, every: float = 0.05) -> Act:
     """Send one byte at a time."""
 
     def act(wire: Wire) -> bool:
@@ -87,19 +87,19 @@ def dripped(data: str, every: float = 0.05) -> Act:
     return act
 
 
-def half_body() -> Act:
+def send_half_body() -> Act:
     """Send a valid response with a Content-Length that is too long."""
     body = b'{"run_id": "run-of-half", "url": "https://autonoma.app/run/run-of-half"}'
-    return said(_head(200, f"Content-Length: {len(body) + 100}") + body)
+    return send_raw(_head(200, f"Content-Length: {len(body) + 100}") + body)
 
 
-def bad_chunk() -> Act:
+def send_bad_chunk() -> Act:
     """Send a valid response with an invalid second chunk."""
     chunk = b'{"run_id": "run-of-chunk"}'
-    return said(_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk))
+    return send_raw(_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk))
 
 
-def huge(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
+def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
     """Send a huge body for as long as the client reads."""
 
     def act(wire: Wire) -> bool:
@@ -109,7 +109,7 @@ def huge(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
     return act
 
 
-def head(status: int, *headers: str) -> str:
+def make_head(status: int, *headers: str) -> str:
     """Return the head of a response."""
     return _head(status, *headers).decode()
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 IMAGE = "ghcr.io/OWNER/autonoma-ci:1"
 # Inputs are part of the pipeline's definition, which many people can read.
-SECRET = frozenset(option.name for option in OPTIONS if option.parse is parsers.parse_secret)
-GIVEN = tuple(option for option in OPTIONS if option.name not in SECRET)
+SECRET_OPTIONS = frozenset(option.name for option in OPTIONS if option.parse is parsers.parse_secret)
+INPUT_OPTIONS = tuple(option for option in OPTIONS if option.name not in SECRET_OPTIONS)
 # A manifest can set it too, and an input with the value false would win.
-_MAYBE = frozenset({"run-on-latest"})
+_UNSET_BOOLEANS = frozenset({"run-on-latest"})
 _HEAD = """\
 # A CI/CD component: starts Autonoma tests, waits for them if asked to, and reports them in GitLab's own form.
 #
@@ -64,49 +64,53 @@ _TAIL = """\
 """
 
 
-def component() -> str:
+def render_component() -> str:
     """Return the text of templates/autonoma.yml."""
     text = _HEAD
-    text += _input("job-name", "Name of the job.", ["default: autonoma"])
-    text += _input("stage", "Stage of the job.", ["default: test"])
-    text += _input("image", "Image of autonoma-ci; from a registry that your runners reach.", [f"default: {IMAGE}"])
+    text += _render_input("job-name", "Name of the job.", ["default: autonoma"])
+    text += _render_input("stage", "Stage of the job.", ["default: test"])
+    text += _render_input(
+        "image", "Image of autonoma-ci; from a registry that your runners reach.", [f"default: {IMAGE}"]
+    )
     text += _RULES
-    for option in GIVEN:
-        text += _input(option.name, _described(option), _type(option))
+    for option in INPUT_OPTIONS:
+        text += _render_input(option.name, _describe_option(option), _render_type(option))
     text += _JOB
-    for option in GIVEN:
-        text += f'    {option.env_var}: "$[[ inputs.{option.name} ]]{_as_text(option)}"\n'
+    for option in INPUT_OPTIONS:
+        text += f'    {option.env_var}: "$[[ inputs.{option.name} ]]{_text_suffix(option)}"\n'
     return text + _TAIL
 
 
-def _as_text(option: Option) -> str:
+def _text_suffix(option: Option) -> str:
     """Return a space behind a boolean input.
 
     The space makes the variable a text, because older servers refuse boolean variables. It is removed later.
     """
-    return " " if "type: boolean" in _type(option) else ""
+    return " " if "type: boolean" in _render_type(option) else ""
 
 
-def _input(name: str, description: str, lines: list[str]) -> str:
-    return "".join(f"{line}\n" for line in [f"    {name}:", *(f"      {each}" for each in _with(description, lines))])
+def _render_input(name: str, description: str, lines: list[str]) -> str:
+    return "".join(
+        f"{line}\n" for line in [f"    {name}:", *(f"      {each}" for each in _add_description(description, lines))]
+    )
 
 
-def _with(description: str, lines: list[str]) -> list[str]:
+def _add_description(description: str, lines: list[str]) -> list[str]:
     return [f"description: {json.dumps(description)}", *lines]
 
 
-def _described(option: Option) -> str:
+def _describe_option(option: Option) -> str:
     return option.help + (f" Default: {option.default}." if option.default and option.metavar else "")
 
 
-def _type(option: Option) -> list[str]:
+def _render_type(option: Option) -> list[str]:
     """Return type and default of an input.
 
     An input is empty by default where the program has its own default, so that it counts as unset.
     """
     if option.name == "results-dir":
         return ["type: string", "default: autonoma-results"]
-    if option.name in _MAYBE:
+    if option.name in _UNSET_BOOLEANS:
         return ["type: string", 'options: ["", "true", "false"]', 'default: ""']
     if not option.metavar:
         return ["type: boolean", f"default: {option.default}"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Order:
+class LogCommand:
     """One log command with its properties and the text after it."""
 
     name: str
@@ -28,16 +28,16 @@ _BUILDKITE = r"^\s*(---|\+\+\+|~~~|\^\^\^ \+\+\+)(.*)"
 _TRAVIS = re.compile(r"((?:fold|time):(?:start|end)):([\w.-]+)", re.ASCII)
 
 
-def azure(log: str) -> list[Order]:
+def find_azure_commands(log: str) -> list[LogCommand]:
     """Return the logging and formatting commands at any place of a line."""
     found = []
     for line in re.split(r"\r\n|\r|\n", log):
         if command := _AZURE.search(line):
             name, _, properties = command[1].partition(" ")
             pairs = (pair.partition("=") for pair in properties.split(";") if pair)
-            found.append(Order(name, {key: _azure(value) for key, _, value in pairs}, _azure(command[2])))
+            found.append(LogCommand(name, {key: _azure(value) for key, _, value in pairs}, _azure(command[2])))
         elif looks := _AZURE_LOOKS.search(line):
-            found.append(Order(looks[1], data=looks[2]))
+            found.append(LogCommand(looks[1], data=looks[2]))
     return found
 
 
@@ -47,7 +47,7 @@ def _azure(text: str) -> str:
     return text
 
 
-def teamcity(log: str) -> list[Order]:
+def find_teamcity_messages(log: str) -> list[LogCommand]:
     """Return the service messages.
 
     Raises:
@@ -71,28 +71,28 @@ def teamcity(log: str) -> list[Order]:
             if re.search(r"(?<!\|)(?:\|\|)*[\[\]]", pair[2]):
                 raise ValueError(f"a bracket without its escape: {line!r}")
             rest = rest[pair.end() :]
-        found.append(Order(name, values))
+        found.append(LogCommand(name, values))
     return found
 
 
-def gitlab(log: str) -> list[Order]:
+def find_gitlab_sections(log: str) -> list[LogCommand]:
     """Return the starts and ends of sections."""
-    return [Order(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
+    return [LogCommand(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
 
 
-def by_line(pattern: str, log: str) -> list[Order]:
+def find_by_line(pattern: str, log: str) -> list[LogCommand]:
     """Return a command for each line that matches.
 
     The two groups of the pattern are the name and the text after it.
     """
-    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := re.match(pattern, line))]
+    return [LogCommand(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := re.match(pattern, line))]
 
 
-def buildkite(log: str) -> list[Order]:
+def find_buildkite_headings(log: str) -> list[LogCommand]:
     """Return the headings."""
-    return by_line(_BUILDKITE, log)
+    return find_by_line(_BUILDKITE, log)
 
 
-def travis(log: str) -> list[Order]:
+def find_travis_folds(log: str) -> list[LogCommand]:
     """Return the starts and ends of folds and timers."""
-    return [Order(found[1], {"key": found[2]}) for found in _TRAVIS.finditer(log)]
+    return [LogCommand(found[1], {"key": found[2]}) for found in _TRAVIS.finditer(log)]

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # For a server that responds. On a busy machine, a response can arrive seconds late.
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 # For a server that sends nothing or never ends. Responses of other requests must arrive within this time.
-QUICK = Timeouts(connect=10.0, read=3.0, total=4.0)
-BRIEF = PollPolicy(interval=0.1, give_up_after=1.0, not_found_grace=0.3, late_response_grace=10.0, hung_after=300.0)
+SHORT_TIMEOUTS = Timeouts(connect=10.0, read=3.0, total=4.0)
+POLL_POLICY = PollPolicy(
+    interval=0.1, give_up_after=1.0, not_found_grace=0.3, late_response_grace=10.0, hung_after=300.0
+)
 # `give_up_after` is longer than all connection attempts of a run on any machine.
-BRISK = StartPolicy(
+START_POLICY = StartPolicy(
     give_up_after=300.0,
     max_connect_attempts=3,
     first_retry_pause=0.02,
@@ -34,7 +36,7 @@ BRISK = StartPolicy(
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobResult:
     """The result of a job."""
 
     code: int
@@ -55,7 +57,7 @@ class Ended:
         return "\n".join([self.log, self.errors, self.summary, json.dumps(self.record), *self.outputs.values()])
 
 
-def environment(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
+def github_environ(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
     """Return the environment of a job on GitHub with its files in `folder`."""
     return {
         "GITHUB_ACTIONS": "true",
@@ -74,24 +76,24 @@ def run_job(
     url: str,
     ids: Sequence[str],
     *argv: str,
-    timeouts: Timeouts = PATIENT,
-    policy: StartPolicy = BRISK,
+    timeouts: Timeouts = LONG_TIMEOUTS,
+    policy: StartPolicy = START_POLICY,
     more: Mapping[str, str] | None = None,
-) -> Ended:
+) -> JobResult:
     """Run a job that starts these tests, with `more` environment variables."""
     out, err = io.StringIO(), io.StringIO()
-    environ = environment(folder, url, ids) | dict(more or {})
-    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=BRIEF)
+    environ = github_environ(folder, url, ids) | dict(more or {})
+    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=POLL_POLICY)
     code = cli.run_command(argv, world)
-    return left_behind(folder, code, out.getvalue(), err.getvalue())
+    return read_job_result(folder, code, out.getvalue(), err.getvalue())
 
 
-def left_behind(folder: Path, code: int, log: str, errors: str) -> Ended:
+def read_job_result(folder: Path, code: int, log: str, errors: str) -> JobResult:
     """Read the files of a job, and fail if one is missing or incomplete."""
     outputs = read_outputs((folder / "output").read_text("utf-8"))
     summary = (folder / "summary").read_text("utf-8")
     record = json.loads((folder / "results" / "results.json").read_text("utf-8"))
-    return Ended(code, log, errors, outputs, summary, record)
+    return JobResult(code, log, errors, outputs, summary, record)
 
 
 def read_outputs(text: str) -> dict[str, str]:
@@ -108,7 +110,7 @@ def read_outputs(text: str) -> dict[str, str]:
     return found
 
 
-def assert_accounted_for(job: Ended, ids: Sequence[str]) -> None:
+def assert_runs_reported(job: JobResult, ids: Sequence[str]) -> None:
     """Fail unless each planned run has one final state, equal in all reports."""
     assert job.code != 70, job.errors
     assert "Traceback" not in job.log + job.errors

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TRIES = 3
 
 
-def processor_seconds(call: Callable[[], object], limit: float) -> float:
+def measure_processor_seconds(call: Callable[[], object], limit: float) -> float:
     """Return the seconds of the fastest of up to three calls.
 
     A call below the limit is the last one. Only the calling thread counts. Garbage collection is off, because it would
@@ -22,14 +22,14 @@ def processor_seconds(call: Callable[[], object], limit: float) -> float:
     """
     quickest = math.inf
     for _ in range(TRIES):
-        seconds = _measured(call)
+        seconds = _measure_once(call)
         quickest = min(quickest, seconds)
         if quickest < limit:
             break
     return quickest
 
 
-def _measured(call: Callable[[], object]) -> float:
+def _measure_once(call: Callable[[], object]) -> float:
     was_enabled = gc.isenabled()
     gc.disable()
     began = time.thread_time()

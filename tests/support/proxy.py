@@ -39,7 +39,7 @@ class Proxy:
     ) -> None:
         self._port, self._refusal, self._meddle, self._tls = port, refusal, meddle, tls
         self._targets: set[socket.socket] = set()
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.server = FaultServer(lambda _: False, greeting=self._greet)
 
     @property
@@ -47,7 +47,7 @@ class Proxy:
         """The URL for HTTPS_PROXY, with a login that must stay secret."""
         return f"http{'s' * bool(self._tls)}://proxy-user:{PASSWORD}@127.0.0.1:{self.server.port}"
 
-    def die(self) -> None:
+    def close(self) -> None:
         """Close all tunnels, and refuse new connections."""
         self.server.refuse()
         for target in list(self._targets):
@@ -62,8 +62,8 @@ class Proxy:
             head += (more := wire.receive())
             if not more:
                 return False
-        self.asked.append(head.decode("latin-1").partition("\r\n")[0])
-        port = int(self.asked[-1].split()[1].rpartition(":")[2])
+        self.requests.append(head.decode("latin-1").partition("\r\n")[0])
+        port = int(self.requests[-1].split()[1].rpartition(":")[2])
         if act := self._meddle and self._meddle(port):
             return act(wire)
         if self._refusal:
@@ -98,12 +98,12 @@ def _relay(client: socket.socket, target: socket.socket) -> None:
             if not ready:
                 return
             for source in ready:
-                if not _pass_on(source, others[source]):
+                if not _forward(source, others[source]):
                     selector.unregister(source)
                     del others[source]
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> bool:
+def _forward(source: socket.socket, target: socket.socket) -> bool:
     """Forward the data that has arrived, and return whether more can follow."""
     try:
         if data := source.recv(65536):

@@ -52,10 +52,10 @@ class CodeHost(ThreadingHTTPServer):
 
     daemon_threads = True
     base: str
-    all: str
-    one: str
+    collection_path: str
+    item_prefix: str
     update: str
-    largest: int
+    max_body_length: int
     default_page: int
     newest_first = False
     refusal = 422
@@ -89,9 +89,9 @@ class CodeHost(ThreadingHTTPServer):
     def add(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment as another user."""
         with self.lock:
-            return self.keep(body, author, system=system)
+            return self.store(body, author, system=system)
 
-    def keep(self, body: str, author: Any, *, system: bool = False) -> Comment:
+    def store(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment with a new id."""
         made = Comment(next(self._ids), body, author, system)
         self.note_change(made)
@@ -147,8 +147,8 @@ class GitHub(CodeHost):
     """
 
     base, update = "/api/v3", "PATCH"
-    all, one = "/repos/acme/shop/issues/7/comments", "/repos/acme/shop/issues/comments/"
-    largest, default_page = 65_536, 30
+    collection_path, item_prefix = "/repos/acme/shop/issues/7/comments", "/repos/acme/shop/issues/comments/"
+    max_body_length, default_page = 65_536, 30
 
     def __init__(
         self, login: str | None = None, *, bot: Any = None, graphql: bool = True, edits_all: bool = False
@@ -187,8 +187,8 @@ class GitLab(CodeHost):
     """A self-hosted GitLab server with the token of a project's bot."""
 
     base, update = "/api/v4", "PUT"
-    all, one = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
-    largest, default_page = 1_000_000, 20
+    collection_path, item_prefix = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
+    max_body_length, default_page = 1_000_000, 20
     newest_first = True
     refusal = 400
     query = frozenset({"per_page", "page", "sort", "order_by"})
@@ -256,15 +256,15 @@ class _Handler(BaseHTTPRequestHandler):
             return *host.viewer(body), {}
         if method == "GET" and path == "/user":
             return *host.user(), {}
-        if path == host.all and method == "GET":
+        if path == host.collection_path and method == "GET":
             return self._page({key: values[-1] for key, values in parse_qs(parts.query).items()})
-        if path == host.all and method == "POST":
+        if path == host.collection_path and method == "POST":
             if why := self._bad(body):
                 return host.refusal, {"message": why}, {}
-            return 201, host.shown(host.keep(body["body"], host.owner())), {}
-        found = next((c for c in host.comments if path == f"{host.one}{c.id}"), None)
+            return 201, host.shown(host.store(body["body"], host.owner())), {}
+        found = next((c for c in host.comments if path == f"{host.item_prefix}{c.id}"), None)
         if not found or method not in {host.update, "DELETE"}:
-            if path != host.all and not path.startswith(host.one):
+            if path != host.collection_path and not path.startswith(host.item_prefix):
                 host.complaints.append(f"{method} {self.path} is no endpoint")
             return 404, {"message": "Not Found"}, {}
         return self._change(found, method, body)
@@ -285,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _bad(self, body: Any) -> str:
         if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"].strip():
             return "body is missing"
-        return "body is too long" if len(body["body"]) > self.server.largest else ""
+        return "body is too long" if len(body["body"]) > self.server.max_body_length else ""
 
     def _page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         host = self.server
@@ -302,7 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
         last = -(-len(known) // size)
         places = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
         links = [
-            f'<{host.url}{host.all}?{urlencode({**query, "page": str(page)})}>; rel="{name}"'
+            f'<{host.url}{host.collection_path}?{urlencode({**query, "page": str(page)})}>; rel="{name}"'
             for name, page in places.items()
             if 1 <= page <= last and (name in {"prev", "next"} or page != number)
         ]

@@ -34,14 +34,14 @@ class FileCommandError(Exception):
     """The runner cannot read the file and would fail the step."""
 
 
-def lines(log: str) -> list[str]:
+def split_lines(log: str) -> list[str]:
     """Return the lines of a log as .NET's ReadLine delivers them."""
     return _DOT_NET_LINES.split(log)
 
 
-def commands(log: str) -> list[Command]:
+def find_commands(log: str) -> list[Command]:
     """Return the workflow commands of a log, at most one for each line."""
-    return [command for line in lines(log) if (command := _current(line) or _legacy(line))]
+    return [command for line in split_lines(log) if (command := _current(line) or _legacy(line))]
 
 
 def _current(line: str) -> Command | None:
@@ -74,13 +74,13 @@ def unescape(data: str) -> str:
     return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
-def masks(log: str) -> set[str]:
+def find_masks(log: str) -> set[str]:
     """Return the values that the runner hides, with each line of a mask."""
-    data = [command.data for command in commands(log) if command.name == "add-mask"]
+    data = [command.data for command in find_commands(log) if command.name == "add-mask"]
     return {part for text in data for part in (text, *text.splitlines()) if part.strip()}
 
 
-def outputs(file: str) -> dict[str, str]:
+def parse_outputs(file: str) -> dict[str, str]:
     """Parse the outputs of a GITHUB_OUTPUT file.
 
     Raises:
@@ -135,13 +135,13 @@ _ELSEWHERE = {
 }
 
 
-def elsewhere(log: str) -> list[str]:
+def find_foreign_commands(log: str) -> list[str]:
     """Return the names of other systems that would execute part of the log."""
-    broken = "\n".join(lines(log))
+    broken = "\n".join(split_lines(log))
     return [name for name, pattern in _ELSEWHERE.items() if pattern.search(log) or pattern.search(broken)]
 
 
-def cells(row: str) -> list[str]:
+def split_cells(row: str) -> list[str]:
     """Return the cells of a row of a GitHub table.
 
     A backslash escapes the next character.
@@ -169,7 +169,7 @@ _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
 
-def plain_text(markdown: str) -> str:
+def render_plain_text(markdown: str) -> str:
     """Return the visible text of a piece of GitHub Markdown.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from autonoma_ci.sandbox.screenshots import draw_screenshot
-from tests.support.browser import chromium
+from tests.support.browser import start_chromium
 
 _RECORD = """async (pictures) => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 400 })
@@ -39,7 +39,7 @@ _RECORD = """async (pictures) => {
 def main() -> None:
     """Write the video of a run that fails at its last step."""
     pictures = [base64.b64encode(draw_screenshot(step, failed=step == 4)).decode() for step in range(1, 5)]
-    with sync_playwright() as playwright, chromium(playwright) as browser:
+    with sync_playwright() as playwright, start_chromium(playwright) as browser:
         recorded = browser.new_page().evaluate(_RECORD, pictures)
     Path("autonoma_ci/sandbox/run.webm").write_bytes(base64.b64decode(recorded))
 

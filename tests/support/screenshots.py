@@ -19,7 +19,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.commands.demo import DEMO_MANIFEST
 from autonoma_ci.sandbox import Sandbox
-from tests.support.browser import chromium
+from tests.support.browser import start_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -40,7 +40,11 @@ _SHA = "4f1c2d9a7be04e6f8d21c35a90b7e6d1f3a2c4b8"
 def main() -> None:
     """Write the pictures to docs/images."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        start_chromium(playwright) as browser,
+    ):
         _run(Path(folder))
         _summary(browser, Path(folder, "results", "summary.md").read_text("utf-8"))
         page = browser.new_page(viewport={"width": 1000, "height": 1900}, color_scheme="light")

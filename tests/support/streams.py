@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 _FILLER = b"." * 4096
 
 
-def fill(writer: int) -> None:
+def fill_stream(writer: int) -> None:
     """Write to a pipe or terminal until it is full."""
     os.set_blocking(writer, False)
     # A terminal moves the data to another buffer a moment later.
@@ -42,16 +42,16 @@ class StalledPipe:
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
-        fill(self.writer)
+        fill_stream(self.writer)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.hand_over()
+        self.close_writer()
         os.close(self.reader)
 
-    def hand_over(self) -> None:
+    def close_writer(self) -> None:
         """Close our copy of the end that the process writes to."""
         if self.writer >= 0:
             os.close(self.writer)
@@ -59,7 +59,7 @@ class StalledPipe:
 
     def read(self) -> str:
         """Return all data until the process ends or closes its end."""
-        self.hand_over()
+        self.close_writer()
         parts = []
         while part := os.read(self.reader, 65536):
             parts.append(part)
@@ -82,7 +82,7 @@ def process_environ(**more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **more}
 
 
-def closing(command: Sequence[str], *numbers: int) -> list[str]:
+def close_descriptors(command: Sequence[str], *numbers: int) -> list[str]:
     """Return a command line that starts `command` with closed descriptors."""
     # A shell would drop variables with a hyphen in their name, such as INPUT_CLIENT-ID.
     code = (
@@ -91,7 +91,7 @@ def closing(command: Sequence[str], *numbers: int) -> list[str]:
     return [sys.executable, "-c", code, " ".join(map(str, numbers)), *command]
 
 
-def start(
+def start_process(
     folder: Path,
     *argv: str,
     environ: Mapping[str, str] | None = None,
@@ -111,14 +111,14 @@ def start(
         closed: file descriptors that are closed in the process.
         command: the command line of the program.
     """
-    whole = closing([*command, *argv], *closed) if closed else [*command, *argv]
+    whole = close_descriptors([*command, *argv], *closed) if closed else [*command, *argv]
     env = process_environ(**(environ or {}))
     return subprocess.Popen(
         whole, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
     )
 
 
-def catches(pid: int, number: signal.Signals) -> bool:
+def has_signal_handler(pid: int, number: signal.Signals) -> bool:
     """Return whether a process has a handler for a signal."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     caught = int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from autonoma_ci.app import action_args
 from autonoma_ci.config.options import OPTIONS, Option
 from autonoma_ci.reports.outputs import OUTPUTS
-from tests.support.gitlab_component import component
+from tests.support.gitlab_component import render_component
 
 ROOT = Path(__file__).parents[2]
 _HEAD = """\
@@ -55,11 +55,11 @@ ARGS_HELP = (
 )
 
 
-def action() -> str:
+def render_action() -> str:
     """Return the text of action.yml."""
     text = _HEAD
     for option in OPTIONS:
-        text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
+        text += f"  {option.name}:\n    description: {json.dumps(_describe_option(option))}\n    required: false\n"
         text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
     text += f"  {action_args.ARGS_INPUT}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
     for output in OUTPUTS:
@@ -67,11 +67,11 @@ def action() -> str:
     return text + _TAIL
 
 
-def _described(option: Option) -> str:
+def _describe_option(option: Option) -> str:
     return option.help + (f" Default: {option.default}." if option.default else "")
 
 
-def blocks() -> list[Block]:
+def render_blocks() -> list[Block]:
     """Return the generated tables of the README."""
     options = ["| option | default | meaning |", "| --- | --- | --- |"]
     options += [
@@ -79,10 +79,14 @@ def blocks() -> list[Block]:
     ]
     outputs = ["| output | what it says |", "| --- | --- |"]
     outputs += [f"| `{output.name}` | {output.help} |" for output in OUTPUTS]
-    return [Block("inputs", _inputs()), Block("options", "\n".join(options)), Block("outputs", "\n".join(outputs))]
+    return [
+        Block("inputs", _render_inputs()),
+        Block("options", "\n".join(options)),
+        Block("outputs", "\n".join(outputs)),
+    ]
 
 
-def _inputs() -> str:
+def _render_inputs() -> str:
     lines = ["```yaml", "- uses: OWNER/autonoma-ci@v1", "  with:"]
     for option in OPTIONS:
         lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
@@ -91,19 +95,19 @@ def _inputs() -> str:
     return "\n".join([*lines, f'    {action_args.ARGS_INPUT}: ""', "```"])
 
 
-def with_blocks(text: str) -> str:
+def replace_blocks(text: str) -> str:
     """Replace all blocks of a document.
 
     Raises:
         ValueError: A marker is missing.
 
     """
-    for block in blocks():
-        text = with_block(text, *block)
+    for block in render_blocks():
+        text = replace_block(text, *block)
     return text
 
 
-def with_block(text: str, name: str, table: str) -> str:
+def replace_block(text: str, name: str, table: str) -> str:
     """Replace one block of a document.
 
     Raises:
@@ -120,6 +124,6 @@ def with_block(text: str, name: str, table: str) -> str:
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(with_blocks(readme.read_text("utf-8")), "utf-8")
-    (ROOT / "action.yml").write_text(action(), "utf-8")
-    (ROOT / "templates" / "autonoma.yml").write_text(component(), "utf-8")
+    readme.write_text(replace_blocks(readme.read_text("utf-8")), "utf-8")
+    (ROOT / "action.yml").write_text(render_action(), "utf-8")
+    (ROOT / "templates" / "autonoma.yml").write_text(render_component(), "utf-8")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def target(
+def make_publish_context(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
 ) -> PublishContext:
     """Return a context in `folder` that adds its log lines to `said`."""

@@ -29,33 +29,33 @@ def host(request: pytest.FixtureRequest) -> Iterator[CodeHost]:
         yield running
 
 
-def ask(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
+def send_request(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
     sent = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
     return requests.request(method, host.url + path, json=body, headers=sent, timeout=60)
 
 
 def test_documented_requests_succeed(host: CodeHost) -> None:
     """Requests as documented succeed without a complaint."""
-    assert ask(host, "POST", host.all, {"body": "one"}).status_code == 201
-    [made] = ask(host, "GET", f"{host.all}?per_page=100").json()
-    assert ask(host, host.update, f"{host.one}{made['id']}", {"body": "two"}).json()["body"] == "two"
-    assert ask(host, "DELETE", f"{host.one}{made['id']}").status_code == 204
-    assert ask(host, "DELETE", f"{host.one}{made['id']}").status_code == 404
+    assert send_request(host, "POST", host.collection_path, {"body": "one"}).status_code == 201
+    [made] = send_request(host, "GET", f"{host.collection_path}?per_page=100").json()
+    assert send_request(host, host.update, f"{host.item_prefix}{made['id']}", {"body": "two"}).json()["body"] == "two"
+    assert send_request(host, "DELETE", f"{host.item_prefix}{made['id']}").status_code == 204
+    assert send_request(host, "DELETE", f"{host.item_prefix}{made['id']}").status_code == 404
     assert host.complaints == []
 
 
 def test_ids_are_never_reused(host: CodeHost) -> None:
     """A deleted comment's id is not assigned again."""
-    made = [ask(host, "POST", host.all, {"body": "x"}).json()["id"] for _ in range(2)]
-    ask(host, "DELETE", f"{host.one}{made[0]}")
-    assert ask(host, "POST", host.all, {"body": "x"}).json()["id"] not in made
+    made = [send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] for _ in range(2)]
+    send_request(host, "DELETE", f"{host.item_prefix}{made[0]}")
+    assert send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] not in made
 
 
 def test_pages_have_links(host: CodeHost) -> None:
     """A page has links to the next and the previous page."""
     for number in range(5):
         host.add(str(number), host.owner())
-    first = ask(host, "GET", f"{host.all}?per_page=2&page=1")
+    first = send_request(host, "GET", f"{host.collection_path}?per_page=2&page=1")
     assert set(first.links) == {"next", "last"}
     second = requests.get(first.links["next"]["url"], headers=HEADERS[type(host)], timeout=60)
     assert set(second.links) == {"prev", "next", "last", "first"}
@@ -65,47 +65,52 @@ def test_pages_have_links(host: CodeHost) -> None:
 @pytest.mark.parametrize("query", ["per_page=0", "per_page=500", "nonsense=1"])
 def test_undocumented_query_is_complaint(host: CodeHost, query: str) -> None:
     """An undocumented query is refused with a complaint."""
-    assert ask(host, "GET", f"{host.all}?{query}").status_code == host.refusal
+    assert send_request(host, "GET", f"{host.collection_path}?{query}").status_code == host.refusal
     assert len(host.complaints) == 1
 
 
 @pytest.mark.parametrize("body", [{"body": ""}, {"body": " "}, {"text": "x"}, {"body": "x", "more": 1}])
 def test_invalid_body_is_refused(host: CodeHost, body: dict[str, Any]) -> None:
     """A body without text or with other fields is refused."""
-    assert ask(host, "POST", host.all, body).status_code == host.refusal
+    assert send_request(host, "POST", host.collection_path, body).status_code == host.refusal
 
 
 def test_long_body_is_refused(host: CodeHost) -> None:
     """A body over the limit is refused."""
-    assert ask(host, "POST", host.all, {"body": "x" * (host.largest + 1)}).status_code == host.refusal
+    assert (
+        send_request(host, "POST", host.collection_path, {"body": "x" * (host.max_body_length + 1)}).status_code
+        == host.refusal
+    )
 
 
 def test_wrong_token_is_refused(host: CodeHost) -> None:
     """A wrong token has status 401."""
-    assert ask(host, "GET", host.all, Authorization="Bearer x", PRIVATE_TOKEN="x").status_code == 401
+    assert (
+        send_request(host, "GET", host.collection_path, Authorization="Bearer x", PRIVATE_TOKEN="x").status_code == 401
+    )
 
 
 def test_foreign_comment_cannot_be_changed(host: CodeHost) -> None:
     """A comment of another user has status 403."""
     made = host.add("x", {"id": 1, "login": "ada"})
-    assert ask(host, host.update, f"{host.one}{made.id}", {"body": "y"}).status_code == 403
+    assert send_request(host, host.update, f"{host.item_prefix}{made.id}", {"body": "y"}).status_code == 403
 
 
 def test_credentials_and_wrong_path_are_complaints(host: CodeHost) -> None:
     """Autonoma's credentials and an unknown path are complaints."""
-    ask(host, "GET", host.all, autonoma_client_id="x")
-    assert ask(host, "GET", "/elsewhere").status_code == 404
+    send_request(host, "GET", host.collection_path, autonoma_client_id="x")
+    assert send_request(host, "GET", "/elsewhere").status_code == 404
     assert len(host.complaints) == 2
 
 
 def test_missing_user_agent_is_complaint(host: CodeHost) -> None:
     """A request without our User-Agent is a complaint."""
-    ask(host, "GET", host.all, User_Agent="curl/8")
-    assert host.complaints == [f"GET {host.base}{host.all}: no User-Agent of ours"]
+    send_request(host, "GET", host.collection_path, User_Agent="curl/8")
+    assert host.complaints == [f"GET {host.base}{host.collection_path}: no User-Agent of ours"]
 
 
 def test_github_needs_api_version() -> None:
     """A request to GitHub without the API version is a complaint."""
     with GitHub() as host:
-        ask(host, "GET", host.all, X_GitHub_Api_Version=None)
+        send_request(host, "GET", host.collection_path, X_GitHub_Api_Version=None)
         assert len(host.complaints) == 1

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.runner import Command, FileCommandError, cells, commands, elsewhere, lines, masks, outputs
+from tests.support.runner import (
+    Command,
+    FileCommandError,
+    find_commands,
+    find_foreign_commands,
+    find_masks,
+    parse_outputs,
+    split_cells,
+    split_lines,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,29 +34,34 @@ from tests.support.runner import Command, FileCommandError, cells, commands, els
 )
 def test_commands_are_found_like_runner(log: str, expected: list[Command]) -> None:
     """The parser finds the commands that GitHub's runner executes."""
-    assert commands(log) == expected
+    assert find_commands(log) == expected
 
 
 def test_lines_end_like_dot_net() -> None:
     """Only the line breaks of .NET end a line."""
-    assert lines("a\nb\rc\r\nd\u2028e") == ["a", "b", "c", "d\u2028e"]
+    assert split_lines("a\nb\rc\r\nd\u2028e") == ["a", "b", "c", "d\u2028e"]
 
 
 def test_masks_cover_each_line() -> None:
     """A mask of several lines hides each of them."""
-    assert masks("::add-mask::first%0Asecond\n") == {"first\nsecond", "first", "second"}
+    assert find_masks("::add-mask::first%0Asecond\n") == {"first\nsecond", "first", "second"}
 
 
 def test_outputs_are_read_like_runner() -> None:
     """The parser reads values and heredocs of GITHUB_OUTPUT."""
-    assert outputs("a=b=<<c\n\nd<<E\nx\n\ny=z\nE\nf=\ne<<E\nE\n") == {"a": "b=<<c", "d": "x\n\ny=z", "f": "", "e": ""}
+    assert parse_outputs("a=b=<<c\n\nd<<E\nx\n\ny=z\nE\nf=\ne<<E\nE\n") == {
+        "a": "b=<<c",
+        "d": "x\n\ny=z",
+        "f": "",
+        "e": "",
+    }
 
 
 @pytest.mark.parametrize("file", ["word\n", "=a\n", "<<E\nE\n", "a<<\n\n", "a<<E", "a<<E\nb\n", "a<<E\nb"])
 def test_invalid_outputs_are_refused(file: str) -> None:
     """A file that the runner refuses is an error."""
     with pytest.raises(FileCommandError):
-        outputs(file)
+        parse_outputs(file)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +80,10 @@ def test_invalid_outputs_are_refused(file: str) -> None:
 )
 def test_commands_of_other_systems_are_found(log: str, system: str) -> None:
     """The check names the CI system that would execute a command."""
-    assert system in elsewhere(log)
+    assert system in find_foreign_commands(log)
 
 
 def test_cells_are_counted_like_github() -> None:
     """An escaped pipe does not end a table cell."""
-    assert cells("| a | b\\|c | d\\\\ | |") == ["a", "b\\|c", "d\\\\", ""]
-    assert len(cells("| a | b\\\\|c |")) == 3
+    assert split_cells("| a | b\\|c | d\\\\ | |") == ["a", "b\\|c", "d\\\\", ""]
+    assert len(split_cells("| a | b\\\\|c |")) == 3
