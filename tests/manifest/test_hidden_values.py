@@ -114,7 +114,12 @@ def test_plan_lists_parts_of_values() -> None:
     )
     environ = {"A": "sentinel-a", "I": "sentinel-i", "N": "sentinel-n", "G": "sentinel-g", "M": "sentinel-m"}
     made = plan.build_plan(Settings(), read_manifest(text, {**environ, "EMPTY": ""}, CONTEXT))
-    assert [part.reveal() for part in made.environment_texts] == ["sentinel-a", "sentinel-g", "sentinel-m", "sentinel-n"]
+    assert [part.reveal() for part in made.environment_texts] == [
+        "sentinel-a",
+        "sentinel-g",
+        "sentinel-m",
+        "sentinel-n",
+    ]
     assert "sentinel-a" not in repr(made)
 
 
