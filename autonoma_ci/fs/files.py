@@ -20,6 +20,11 @@ O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _SHARED_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
 # Errors of a folder that allows no new file: a folder of another user, or the parent of a file mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NOT_REGULAR = "not a regular file"
+
+
+class NotRegularFileError(OSError):
+    """A pipe, a socket or a device in place of a file."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -71,16 +76,10 @@ def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
 
 
 def _overwrite_in_place(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | O_NOFOLLOW | O_NONBLOCK)
+    descriptor = _require_regular(os.open(path, os.O_WRONLY | O_NOFOLLOW | O_NONBLOCK))
     with os.fdopen(descriptor, "wb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_regular_error()
         stream.write(data)
         stream.truncate()
-
-
-def _not_regular_error() -> OSError:
-    return OSError(errno.EINVAL, "not a regular file")
 
 
 def open_shared(path: Path) -> int:
@@ -126,12 +125,20 @@ def _require_regular(descriptor: int) -> int:
     """Return the descriptor if it is a regular file, else close it.
 
     Raises:
-        OSError: The file is not regular.
+        IsADirectoryError: It is a folder.
+        NotRegularFileError: It is a pipe, a socket or a device.
+        OSError: Its kind is unknown.
 
     """
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, _NOT_REGULAR)
+        if not stat.S_ISREG(mode):
+            raise NotRegularFileError(errno.EINVAL, _NOT_REGULAR)
+    except OSError:
         os.close(descriptor)
-        raise _not_regular_error()
+        raise
     return descriptor
 
 
@@ -178,40 +185,39 @@ def match_parent_owner(folder: Path, target: Path | int) -> None:
             chown(target, owner.st_uid, owner.st_gid)
 
 
-def read_regular_file(path: str, max_bytes: int) -> bytes:
-    """Return the content of a regular file without ever blocking.
+def read_head(path: str | Path, max_bytes: int) -> bytes:
+    """Return the first bytes of a regular file without ever blocking.
+
+    Every untrusted file is read by this function.
 
     Returns:
-        The content, or b"" if the path is not a regular file or has more than `max_bytes` bytes.
-
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | O_NONBLOCK)
-    except (OSError, ValueError):
-        return b""
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b""
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
-    return data if len(data) <= max_bytes else b""
-
-
-def read_head(path: Path, max_bytes: int) -> bytes:
-    """Return the first bytes of a regular file, at most `max_bytes`.
+        The first `max_bytes` bytes, fewer if the file is shorter.
 
     Raises:
-        OSError: The file can't be read or is not regular.
+        FileNotFoundError: The file is missing.
+        IsADirectoryError: The path is a folder. On Windows, this is a PermissionError.
+        NotRegularFileError: The path is a pipe, a socket or a device.
+        OSError: The file can't be read.
         ValueError: Python rejects the path.
 
     """
     descriptor = _require_regular(os.open(path, os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)))
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read(max_bytes)
+
+
+def read_regular_file(path: str, max_bytes: int) -> bytes:
+    """Return the content of a regular file, or b"" instead of an error.
+
+    Returns:
+        The content, or b"" if the file can't be read, is not regular or has more than `max_bytes` bytes.
+
+    """
+    try:
+        data = read_head(path, max_bytes + 1)
+    except (OSError, ValueError):
+        return b""
+    return data if len(data) <= max_bytes else b""
 
 
 def os_error_reason(error: OSError | ValueError) -> str:

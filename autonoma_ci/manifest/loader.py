@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
-import stat
 from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from autonoma_ci.config.parsers import id_error, quote_name, variable_error
 from autonoma_ci.config.settings import NO_GROUPS, closest_match
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import O_NONBLOCK
+from autonoma_ci.fs.files import NotRegularFileError, os_error_reason, read_head
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
@@ -98,18 +96,15 @@ def read_manifest_text(path: str, folder: str, file: str) -> str:
     if escapes_via_symlink(path, folder):
         raise build_error("leads out of the working directory through a symbolic link: give the file's own path")
     try:
-        descriptor = os.open(full_path, os.O_RDONLY | O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise build_error("is not a regular file: give the path of a YAML file")
-            data = stream.read(parser.MAX_YAML_BYTES + 1)
+        data = read_head(full_path, parser.MAX_YAML_BYTES + 1)
     except FileNotFoundError:
         raise build_error(f"there is no such file: {_suggest_path(path, full_path)}") from None
     except IsADirectoryError:
         raise build_error("is a folder: give the path of a YAML file") from None
+    except NotRegularFileError:
+        raise build_error("is not a regular file: give the path of a YAML file") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise build_error(f"can't be read ({reason}): give the path of a readable YAML file") from None
+        raise build_error(f"can't be read ({os_error_reason(error)}): give the path of a readable YAML file") from None
     if len(data) > parser.MAX_YAML_BYTES:
         raise build_error("is larger than 4 MiB: split it")
     try:
