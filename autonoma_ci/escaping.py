@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.urls import parse_url
 
 # How many results of a function are cached, because names and links of a plan are written repeatedly.
 _CACHE_SIZE = 8192
@@ -47,7 +47,6 @@ _COMMIT_RE = lazy_pattern(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNOREC
 _COMMIT_PREFIX_RE = lazy_pattern(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
 _URL_RE = lazy_pattern(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _ZERO_WIDTH_SPACE = "\u200b"
-LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
 def sanitize_line(text: str, limit: int = 4000) -> str:
@@ -164,16 +163,10 @@ def safe_url(url: str) -> str:
     """
     if not _URL_RE.fullmatch(url):
         return ""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
+    parts = parse_url(url)
+    if not parts or parts.has_login or not re.fullmatch(r"[\w.:-]+", parts.host, re.ASCII):
         return ""
-    if "@" in parts.netloc or not host or not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
-        return ""
-    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
-        return url
-    return ""
+    return url if parts.is_encrypted_or_local else ""
 
 
 def format_duration(seconds: float) -> str:

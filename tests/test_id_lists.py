@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.config import id_lists, parsers
 from autonoma_ci.errors import InputError
+from autonoma_ci.urls import parse_origin
 
 A, B = "cm8d9gt6v000c9fe5glmyi33u", "g41k688vndxzt7kh4kq5m12s"
 APP = "https://autonoma.app"
@@ -246,7 +247,7 @@ def test_foreign_link_is_refused(link: str, says: str) -> None:
 
 def test_link_of_api_host_is_accepted() -> None:
     """A self-hosted app has its own links."""
-    own = id_lists.parse_origin("https://tests.example.com:8443/api")
+    own = parse_origin("https://tests.example.com:8443/api")
     assert entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own)) == [(A, "")]
     assert entries(f"{APP}/test/{A}", sites=(APP, own)) == [(A, "")]
 

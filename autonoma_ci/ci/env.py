@@ -6,11 +6,12 @@ CI systems, runners, users and pull requests write to this environment, so no va
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from autonoma_ci.config.parsers import Shard
 from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import CHANGE_NUMBER_RE, COMMIT_HASH_RE, MAX_FACT_CHARS, NOT_A_BRANCH_RE, REF_PREFIX_RE
+from autonoma_ci.urls import join_host_and_port, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -156,16 +157,12 @@ def _parse_web_url(text: str) -> str:
     # Because browsers read a backslash as a slash, the host that they open could differ from the one that we parse.
     if "\\" in text or " " in text:
         return ""
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
+    url = parse_url(text)
+    if not url or not url.is_web or not _HOST_RE.fullmatch(url.host):
         return ""
-    if parts.scheme not in {"http", "https"} or not _HOST_RE.fullmatch(host):
-        return ""
-    host = f"[{host}]" if ":" in host else host
-    netloc = f"{host}:{port}" if port else host
-    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
+    # Port 0 is reserved, so it is left out.
+    host_and_port = join_host_and_port(url.host, url.port or None)
+    return urlunsplit((url.scheme, host_and_port, url.path, url.query, url.fragment))
 
 
 SINGLE_SHARD = Shard(1, 1)

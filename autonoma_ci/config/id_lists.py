@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, id_error, strip_link_secrets
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 APP_ORIGIN = "https://autonoma.app"
 # The option for links of each kind, by the first segment of the link's path.
 _OPTION_BY_KIND = {"test": "test-ids", "folder": "folder-ids", "tag": "tag-ids"}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 # The parts of a line. Quotes count only at the start of a label or an id, so an apostrophe is an ordinary character.
 # A link can follow a bracket. A comma ends a link, except in its query, where the comma becomes an error.
 _LINE_PART_RE = r"""(?xis)
@@ -188,14 +187,14 @@ class _ListParser:
         One of the two is empty. The problem leaves out the parts of the link that can be secret.
         """
         shown = _quote(text)
-        origin = parse_origin(text)
+        url = parse_url(text)
         if len(_split_words(text)) > 1:
             return "", f"{shown} is followed by more words: write each link on a line of its own"
-        if not origin or origin not in self._origins:
+        if not url or not url.origin or url.origin not in self._origins:
             return "", f"{shown} is not a link of {' or '.join(sorted(self._origins))}: give the id alone"
         if "," in text:
             return "", f"{shown}: a comma follows the '?' or '#' of the link: remove all from there on"
-        path = urlsplit(text).path.rstrip("/")
+        path = url.path.rstrip("/")
         if path == "/run" or path.startswith("/run/"):
             return "", f"{shown} is the link of a run: give the link or the id of its test, folder or tag"
         match = re.fullmatch(_PATH_RE, path)
@@ -214,7 +213,7 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     Args:
         text: Entries on lines or between commas, several ids on a line, or a JSON array of texts.
         option: The option that holds the list. It decides which links are valid.
-        origins: The origins of the app, as `parse_origin` returns them.
+        origins: The origins of the app, as `urls.parse_origin` returns them.
 
     Raises:
         InputError: With each invalid entry.
@@ -231,25 +230,6 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     if parser.problems:
         raise InputError(parser.problems)
     return tuple(parser.entries)
-
-
-def parse_origin(url: str) -> str:
-    """Return the normalized origin of a URL.
-
-    The origin has scheme, host and port, without the default port. It is empty if the URL is invalid or holds a user
-    name.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return ""
-    if not host or "@" in parts.netloc:
-        return ""
-    bracketed = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{bracketed}" + (
-        f":{port}" if port not in {None, _DEFAULT_PORTS.get(parts.scheme)} else ""
-    )
 
 
 def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:

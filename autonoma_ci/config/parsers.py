@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
-from autonoma_ci.escaping import LOOPBACK_HOST_RE, sanitize_line, strip_query
+from autonoma_ci.escaping import sanitize_line, strip_query
 from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import (
     CHANGE_NUMBER_RE,
@@ -24,11 +24,13 @@ from autonoma_ci.models import (
     AppVersion,
 )
 from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.urls import is_printable_ascii, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.models import RunRequest
+    from autonoma_ci.urls import Url
 
 
 # Texts, choices and numbers.
@@ -153,7 +155,6 @@ _OTHER_PRODUCT_MESSAGE = (
 )
 # How many layers of percent encoding are removed from a path. Deeper layers stay.
 _MAX_DECODINGS = 5
-_PRINTABLE_ASCII_RE = lazy_pattern(r"[\x21-\x7e]+")
 
 
 def parse_api_base_url(text: str) -> str:
@@ -166,14 +167,13 @@ def parse_api_base_url(text: str) -> str:
             repeats credentials.
 
     """
-    parts = _split_url(text, "remove them, and give client-id and client-secret")
-    host = parts.hostname or ""
-    if not host or not _PRINTABLE_ASCII_RE.fullmatch(text) or parts.query or parts.fragment:
+    url = _parse_url_without_login(text, "remove them, and give client-id and client-secret")
+    if not url or url.query or url.fragment:
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
-    if unquote(host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(parts.path) == "v1":
+    if unquote(url.host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(url.path) == "v1":
         # The message leaves out the URL, because its path may hold a key of that product.
         raise InputError([_OTHER_PRODUCT_MESSAGE])
-    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
+    if url.is_encrypted_or_local:
         return text.rstrip("/")
     raise InputError([f"'{sanitize_line(text, 100)}' is not https: credentials would travel in the clear"])
 
@@ -201,27 +201,26 @@ def parse_http_url(example: str, text: str) -> str:
         InputError: The text is another URL or no URL. The message leaves out the parts that can be secret.
 
     """
-    parts = _split_url(text, "remove them, as the URL is shown in logs and reports")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PRINTABLE_ASCII_RE.fullmatch(text):
+    url = _parse_url_without_login(text, "remove them, as the URL is shown in logs and reports")
+    if not url or not url.is_web:
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a URL like {example}"])
     return text
 
 
-def _split_url(text: str, advice: str) -> SplitResult:
-    """Return the parts of a URL, empty parts if it is invalid.
+def _parse_url_without_login(text: str, advice: str) -> Url | None:
+    """Return the parts of a URL, or None if the text is another one.
+
+    A URL has only printable ASCII characters without spaces.
 
     Raises:
         InputError: The URL holds credentials. `advice` is the end of the message.
 
     """
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if "@" in parts.netloc or (not host and "@" in text):
+    url = parse_url(text)
+    # An invalid URL can hold credentials too.
+    if url.has_login if url else "@" in text:
         raise InputError([f"the URL holds credentials: {advice}"])
-    return parts
+    return url if is_printable_ascii(text) and " " not in text else None
 
 
 def _last_segment(path: str) -> str:

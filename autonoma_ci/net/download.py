@@ -8,17 +8,17 @@ Source: the vendor's public API pages, by which a URL is valid for an hour, and 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import LOOPBACK_HOST_RE
 from autonoma_ci.net.connection import find_proxies, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import ResponseLostError, connect_error_from, release_frames, response_error_from
 from autonoma_ci.net.session import SafeSession
+from autonoma_ci.urls import is_printable_ascii, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,16 +117,10 @@ def _check_url(url: str, *, allow_http_loopback: bool) -> None:
     Raises:
         DownloadError: It is invalid, or its scheme is forbidden.
     """
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host = ""
-    if not host or len(url) > _MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
+    parts = parse_url(url)
+    if not parts or parts.has_login or len(url) > _MAX_URL_LENGTH or not is_printable_ascii(url):
         raise DownloadError("its address is none")
-    if parts.scheme != "https" and not (
-        parts.scheme == "http" and allow_http_loopback and LOOPBACK_HOST_RE.fullmatch(host)
-    ):
+    if parts.scheme != "https" and not (allow_http_loopback and parts.is_encrypted_or_local):
         raise DownloadError("its address is not https")
 
 

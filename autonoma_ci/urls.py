@@ -1,0 +1,78 @@
+"""Parse URLs from untrusted text, and check their parts.
+
+Each caller adds only the rules in which it differs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from autonoma_ci.lazy_regex import lazy_pattern
+
+LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Url(NamedTuple):
+    """The parts of a URL with a host and a valid port."""
+
+    scheme: str  # in lower case, empty if the text has none
+    host: str  # in lower case, an IPv6 address without brackets
+    port: int | None
+    path: str
+    query: str
+    fragment: str
+    has_login: bool  # there is an `@` before the path, also without a name
+
+    @property
+    def is_web(self) -> bool:
+        """Whether the scheme is http or https."""
+        return self.scheme in {"http", "https"}
+
+    @property
+    def is_encrypted_or_local(self) -> bool:
+        """Whether the URL is https, or http to a loopback host."""
+        return self.scheme == "https" or (self.scheme == "http" and bool(LOOPBACK_HOST_RE.fullmatch(self.host)))
+
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port, without the default port.
+
+        It is empty if the URL holds a user name.
+        """
+        host = self.host.rstrip(".")
+        if not host or self.has_login:
+            return ""
+        port = None if self.port == _DEFAULT_PORTS.get(self.scheme) else self.port
+        return f"{self.scheme}://{join_host_and_port(host, port)}"
+
+
+def parse_url(text: str) -> Url | None:
+    """Return the parts of a URL, or None without a host or a valid port."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host:
+        return None
+    return Url(parts.scheme, host, port, parts.path, parts.query, parts.fragment, "@" in parts.netloc)
+
+
+def parse_origin(text: str) -> str:
+    """Return the origin of a URL, or an empty text if it has none."""
+    url = parse_url(text)
+    return url.origin if url else ""
+
+
+def join_host_and_port(host: str, port: int | None) -> str:
+    """Return a host and its port as in a URL, with brackets for IPv6."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
+
+
+def is_printable_ascii(text: str) -> bool:
+    """Return whether a text has only printable ASCII characters and spaces."""
+    return text.isascii() and text.isprintable()
