@@ -25,6 +25,17 @@ _HEADING_DIGEST_DIGITS = 8
 _REDACTED_PART_RE = lazy_pattern(r"(.*) #[0-9a-f]{16}", re.DOTALL)
 
 
+def short_digest(text: str, digits: int) -> str:
+    """Return the start of the SHA-256 hash of a text.
+
+    Args:
+        text: The text. A lone surrogate counts as `?`.
+        digits: The number of hexadecimal digits, at most 64.
+
+    """
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
+
+
 class RunKey(NamedTuple):
     """The identity of a run within a plan.
 
@@ -90,7 +101,7 @@ class Part(NamedTuple):
     @property
     def digest(self) -> str:
         """The hash of the part, in 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
+        return short_digest(json.dumps(self), 16)
 
 
 def redact_part(part: Part, redact: Callable[[str], str], key: bytes) -> Part:

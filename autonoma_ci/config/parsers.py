@@ -6,13 +6,13 @@ text that can be a secret.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line, strip_query
+from autonoma_ci.identity import short_digest
 from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import (
     CHANGE_NUMBER_RE,
@@ -783,7 +783,7 @@ def parse_title(text: str) -> str:
     title = sanitize_line(text, len(text) + 1).strip()
     if len(title) <= MAX_TITLE_CHARS:
         return title
-    return f"{title[:TITLE_PREFIX_CHARS]}… {hashlib.sha256(title.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return f"{title[:TITLE_PREFIX_CHARS]}… {short_digest(title, 16)}"
 
 
 def parse_part(text: str) -> str:
@@ -793,7 +793,7 @@ def parse_part(text: str) -> str:
     """
     if len(text) <= MAX_PART_CHARS:
         return text
-    return f"{text[:PART_PREFIX_CHARS]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return f"{text[:PART_PREFIX_CHARS]}… {short_digest(text, 16)}"
 
 
 def parse_secret(text: str) -> Secret:

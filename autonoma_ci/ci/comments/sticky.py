@@ -5,7 +5,6 @@ A hidden mark identifies the comment.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from autonoma_ci.ci.comments.http import RestError
 from autonoma_ci.ci.ownership import Claim, build_mark, decide_ownership, parse_mark, shared_warning, sign_mark
 from autonoma_ci.escaping import markdown_link
+from autonoma_ci.identity import short_digest
 from autonoma_ci.reports.markdown import render_summary
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def upsert_comment(thread: CommentThread, report: Report, secret: Secret | None)
     """
     if not secret:
         return "The comment could not be written: client-secret is empty, which signs it."
-    key = hashlib.sha256(f"{thread.workflow_key}\n{report.part.digest}".encode("utf-8", "replace")).hexdigest()[:16]
+    key = short_digest(f"{thread.workflow_key}\n{report.part.digest}", 16)
     marked = _MarkedComments(
         thread, key, build_mark(report, thread.build_id), sign_mark(secret, [key, report.context.change_number])
     )

@@ -6,11 +6,11 @@ a part that passed would hide one that failed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.ownership import Claim, build_mark, classify_text, find_mark
+from autonoma_ci.identity import short_digest
 from autonoma_ci.reports.outputs import omitted_variables_warning, output_variables
 
 if TYPE_CHECKING:
@@ -159,7 +159,5 @@ def _format_suffix(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").upper()
     if len(name) > _MAX_SUFFIX_CHARS:
         # A digest distinguishes texts that differ only after the cut.
-        name = (
-            f"{name[: _MAX_SUFFIX_CHARS - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
-        )
+        name = f"{name[: _MAX_SUFFIX_CHARS - 9]}_{short_digest(text, 8).upper()}"
     return f"_{name}" if name else ""

@@ -7,7 +7,6 @@ credentials for the report: a proxy on its own machine adds them.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from autonoma_ci.ci.env import (
 from autonoma_ci.ci.ownership import Claim, build_mark, decide_ownership, parse_mark, shared_warning
 from autonoma_ci.ci.publishers.env_file import env_file
 from autonoma_ci.escaping import safe_url, sanitize_line, truncate
+from autonoma_ci.identity import short_digest
 from autonoma_ci.models import BuildContext, Conclusion
 from autonoma_ci.reports.summary import (
     NEEDS_ATTENTION,
@@ -174,8 +174,7 @@ class CodeInsightsPublisher(RemotePublisher):
             RestError: A request failed.
 
         """
-        key = hashlib.sha256(f"{report.part.digest}\n{self._origin}".encode("utf-8", "replace")).hexdigest()
-        prefix = f"autonoma-ci-{key[:12]}"
+        prefix = "autonoma-ci-" + short_digest(f"{report.part.digest}\n{self._origin}", 12)
         # A random id, so that two new reports never replace each other.
         new_path = f"{self._reports_path}/{prefix}-{secrets.token_hex(_ID_DIGITS // 2)}"
         decision = decide_ownership(mark, self._list_marked_reports(prefix))
