@@ -9,23 +9,26 @@ BIN := $(VENV)/bin
 
 # What `make lint` reads besides the Python code.
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
-LINTERS := tests/linters
+LINTERS := tests/system/linters
 # What is taken anew has been out for a week: most of what turned bad is found out by then.
 WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d.timezone.utc) - d.timedelta(7):%Y-%m-%dT%H:%M:%SZ}")')
 # One lock for every Python and system that the project supports, with the hash of each file.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions architecture
+.PHONY: demo test test-slow test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
+# The tests that need a browser, the image or other programs have commands of their own.
+OWN := image and not linters and not browser and not gateways
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not image and not linters and not browser and not trust and not gateways"
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) -m "not slow and not $(OWN)"
 
-test-trust: $(VENV)/.test
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m trust
+# Whole systems: real processes, each fault in each phase, attacks, examples, releases.
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
 
 test-gateways: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways
@@ -88,8 +91,8 @@ lock: $(VENV)/.venv
 	$(BIN)/python -m pip install --quiet uv==0.13.0
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
-	$(LOCK) -c tests/requirements.lock tests/mutation/requirements.in -o tests/mutation/requirements.lock
-	$(LOCK) -c tests/requirements.lock tests/fuzz/requirements.in -o tests/fuzz/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/system/mutation/requirements.in -o tests/system/mutation/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/system/fuzz/requirements.in -o tests/system/fuzz/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
 	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
@@ -104,47 +107,47 @@ bench: $(VENV)/.test
 
 # Lets the ratios of now be those that later ones are held against, and writes the table of benchmarks/README.md:
 # three times as long, and on a machine that does nothing else.
-baseline: $(VENV)/.test
+bench-baseline: $(VENV)/.test
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench --write-baseline
 
 screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
 	$(BIN)/python -m tests.support.screenshots
 
-$(VENV)/.mutation: $(VENV)/.test tests/mutation/requirements.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/mutation/requirements.lock
+$(VENV)/.mutation: $(VENV)/.test tests/system/mutation/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/mutation/requirements.lock
 	touch $@
 
 # The limit, in KiB, is for mutants that collect things without an end.
 mutation: $(VENV)/.mutation
 	rm -rf mutants && mkdir mutants
 	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
-	$(BIN)/python -m tests.mutation.check_results
+	$(BIN)/python -m tests.system.mutation.check_results
 
-$(VENV)/.fuzz: $(VENV)/.test tests/fuzz/requirements.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/fuzz/requirements.lock
+$(VENV)/.fuzz: $(VENV)/.test tests/system/fuzz/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/fuzz/requirements.lock
 	touch $@
 
 # So many seconds for each harness.
 FUZZ_SECONDS ?= 10
 fuzz: $(VENV)/.fuzz
-	$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
-	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/fuzz
+	$(BIN)/python -m tests.system.fuzz.fuzz $(FUZZ_SECONDS)
+	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/system/fuzz
 
 # Plays every failure, and writes the README's table of what came of it.
-faults: $(VENV)/.test
-	$(BIN)/python -m tests.faults.matrix
+fault-matrix: $(VENV)/.test
+	$(BIN)/python -m tests.system.faults.generate_matrix
 
 # So many seconds of real load, with as many runs for each minute as 10,000 are in five. SOAK_SEED does a run again.
 SOAK_SECONDS ?= 300
 soak: $(VENV)/.test
-	$(BIN)/python -m tests.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
+	$(BIN)/python -m tests.system.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
 
 # Draws the packages and their imports in docs/contributing/architecture.md.
 architecture: $(VENV)/.test
 	$(BIN)/python -m tests.architecture.draw_packages
 
-tables: $(VENV)/.test
-	$(BIN)/python -m tests.support.tables
+generate-docs: $(VENV)/.test
+	$(BIN)/python -m tests.support.generate_docs
 
 # The packages for PyPI, in dist/; with the time of the commit, so that whoever builds it gets the same files.
 $(VENV)/.dist: $(VENV)/.venv release/requirements.lock
@@ -159,6 +162,6 @@ $(VENV)/.audit: $(VENV)/.venv release/audit.lock
 	touch $@
 
 # Asks PyPI for known weaknesses of everything that is locked. What is locked is whole, so nothing is resolved anew.
-LOCKS := $(wildcard *.lock tests/*.lock tests/*/*.lock release/*.lock)
+LOCKS := $(wildcard *.lock tests/*.lock tests/system/*/*.lock release/*.lock)
 audit: $(VENV)/.audit
 	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)

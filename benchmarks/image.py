@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.costs import FOLDER, compare_pairs, measure_command, measure_in_turn, run_api_server
 from benchmarks.row import Row, with_comparison
-from tests.container.image import LAUNCHER, Image
+from tests.system.container.image import LAUNCHER, Image
 
 COLD = Row("image: docker run, one test", "s", 1.15)
 INSIDE = Row("image: one test, inside of it", "s", 1.15, how="median of 9 pairs")

@@ -64,7 +64,7 @@ def find_drift(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
     missing = [row.name for row in rows if row.ratio is not None and row.name not in baseline]
     # The baseline of a row that could not be measured this time stays valid.
     names = {row.name for row in rows if row.ratio is not None or row.ours is None}
-    return [f"{name}: no baseline (make baseline writes it)" for name in missing] + [
+    return [f"{name}: no baseline (make bench-baseline writes it)" for name in missing] + [
         f"{name}: a baseline without a ratio" for name in baseline if name not in names
     ]
 

@@ -125,5 +125,5 @@ def render_baseline(rows: Sequence[Row], machine: str) -> str:
     It holds only ratios, because times are valid for one machine.
     """
     lines = [f'"{row.name}" = {row.ratio}' for row in rows if row.ratio is not None]
-    head = f"# Ours to theirs, measured {machine}.\n# Written by `make baseline`."
+    head = f"# Ours to theirs, measured {machine}.\n# Written by `make bench-baseline`."
     return "\n".join([head, "[ratios]", *lines, ""])

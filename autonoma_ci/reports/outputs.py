@@ -65,7 +65,8 @@ MAX_DOTENV_BYTES = 5 * 1024 - 1
 # read quotes as a part of the value and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells execute
 # the text after a space, `;` or `&`. Java does not read UTF-8. zsh expands `=` at the start and after `:`. Harness
 # decodes a value that begins with `__B64__`.
-# Source: the readers in tests/report/test_outputs_env_readers.py; harness/lite-engine, pipeline/runtime/common.go.
+# Source: the readers in tests/unit/reports/test_outputs_dotenv_readers.py, and of harness/lite-engine,
+# pipeline/runtime/common.go.
 DOTENV_VALUE_RE = re.compile(r"(?!=|__B64__)(?!.*:=)[A-Za-z0-9._:/?@%+,=\[\]-]*")
 # These outputs are JSON, which has quotes around each text.
 _ARRAY_OUTPUTS = frozenset({"run-ids", "run-urls"})

@@ -15,13 +15,13 @@ import pytest
 
 from autonoma_ci.sandbox import Sandbox
 from tests.architecture.package import ROOT
-from tests.ci.environments import HEAD
+from tests.support.ci_environments import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-pytestmark = pytest.mark.trust
+pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "contributing" / "add-a-ci-system.md").read_text("utf-8")
 # The code of the page, in the order of its steps.
@@ -35,16 +35,25 @@ PUSH = {
     "QUARRY_BUILD_URL": URL,
 }
 OF_CHANGE = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
-CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/ci/environments.py")
+CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/support/ci_environments.py")
 # The tests that read the tables, and those of the architecture.
 TESTS = (
-    *("tests/ci/test_detect.py", "tests/ci/test_context.py", "tests/ci/test_parallel.py", "tests/ci/test_grammars.py"),
-    *("tests/architecture/test_layers.py", "tests/architecture/test_frozen_values.py", "tests/test_docs.py"),
     *(
-        "tests/test_tables.py",
-        "tests/test_tested_systems.py",
-        "tests/report/test_attachments.py",
-        "tests/examples/test_examples.py",
+        "tests/unit/ci/test_detection.py",
+        "tests/unit/ci/systems/test_build_context.py",
+        "tests/unit/ci/systems/test_shards.py",
+        "tests/unit/ci/systems/test_log_formatters.py",
+    ),
+    *(
+        "tests/architecture/test_layers.py",
+        "tests/architecture/test_frozen_values.py",
+        "tests/architecture/test_docs.py",
+    ),
+    *(
+        "tests/architecture/test_generated_docs.py",
+        "tests/architecture/test_tested_systems.py",
+        "tests/unit/reports/test_junit_attachments.py",
+        "tests/system/examples/test_examples.py",
     ),
 )
 
@@ -109,14 +118,18 @@ def run_step(
 def test_change_is_one_file_and_three_rows(project: Path) -> None:
     """Git shows one new file and one added row in each of three files."""
     assert set(run_git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
-        *("?? autonoma_ci/ci/systems/quarry.py", " M autonoma_ci/ci/detection.py", " M tests/ci/environments.py"),
+        *(
+            "?? autonoma_ci/ci/systems/quarry.py",
+            " M autonoma_ci/ci/detection.py",
+            " M tests/support/ci_environments.py",
+        ),
         " M docs/tested-ci-systems.md",
     }
     changed = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
     assert [(added == "1", removed, name) for added, removed, name in changed] == [
         (True, "0", "autonoma_ci/ci/detection.py"),
         (True, "0", "docs/tested-ci-systems.md"),
-        (False, "0", "tests/ci/environments.py"),
+        (False, "0", "tests/support/ci_environments.py"),
     ]
 
 

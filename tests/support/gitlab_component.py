@@ -1,4 +1,4 @@
-"""Generator of the GitLab CI/CD component (`make tables`)."""
+"""Generator of the GitLab CI/CD component (`make generate-docs`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEAD = """\
 # `component:` finds it in a project of your own GitLab server alone: see the README. GitLab 17.0 or newer.
 #
 # The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
-# AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make tables`.
+# AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make generate-docs`.
 spec:
   inputs:
 """

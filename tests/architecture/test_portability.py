@@ -1,0 +1,143 @@
+"""The package without the parts of Python that Windows lacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autonoma_ci
+from autonoma_ci.fs.paths import quote_for_shell
+from autonoma_ci.sandbox import Sandbox
+from tests.support.github_parser import parse_outputs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What CPython's documentation says is for Unix alone, of what a tool like this might use. The parts of the standard
+# library that look for these themselves are loaded before. Nothing there opens a text file without saying how it is
+# written either: on Windows that would not be UTF-8.
+_WITHOUT = """
+import argparse, asyncio, http.server, importlib.resources, logging, multiprocessing, pathlib, shutil, signal, ssl
+import os, select, selectors, socket, subprocess, sys, tempfile, threading, time, urllib.request
+import jinja2, junitparser, pydantic.main, requests, yaml
+
+LACKS = {
+    os: "O_CLOEXEC O_DIRECTORY O_DSYNC O_NDELAY O_NOCTTY O_NOFOLLOW O_NONBLOCK O_SYNC chown chroot confstr fchdir "
+    "fchmod fchown fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpgrp getpriority getsid getuid "
+    "getxattr initgroups killpg lchown lockf major mkfifo mknod nice openpty pathconf pread pwrite "
+    "sched_getaffinity sendfile set_blocking setsid setuid statvfs sync sysconf ttyname uname wait",
+    signal: "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 SIGWINCH alarm "
+    "pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigtimedwait sigwait",
+    select: "epoll kqueue poll",
+    socket: "AF_UNIX MSG_DONTWAIT SO_REUSEPORT sethostname",
+    time: "clock_gettime pthread_getcpuclockid tzset",
+}
+for module, names in LACKS.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+for name in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
+    sys.modules[name] = None
+"""
+_RUN = "from autonoma_ci.cli import main\nmain()\n"
+# Windows refuses to put a file in the place of one that somebody has open.
+_HELD = """
+def replace(source, target, put=os.replace):
+    if os.path.exists(target):
+        raise PermissionError(13, "Access is denied")
+    put(source, target)
+os.replace = replace
+"""
+_GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "step-summary"}
+
+
+def ran(folder: Path, code: str, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    flags = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning"]
+    # As on Windows, where the streams have the old code page of the system.
+    env = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0", **environ}
+    command = [sys.executable, *flags, "-c", _WITHOUT + code, *argv]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
+
+
+def test_every_module_imports(tmp_path: Path) -> None:
+    """All modules import without Unix modules."""
+    names = [module.name for module in pkgutil.walk_packages(autonoma_ci.__path__, "autonoma_ci.")]
+    assert len(names) > 100
+    ended = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("ci", [_GITHUB, {}], ids=["github", "none"])
+@pytest.mark.parametrize("held", ["", _HELD], ids=["free", "held"])
+def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) -> None:
+    """A job starts runs, and a later `wait` reports them with evidence."""
+    (tmp_path / "autonoma.yml").write_bytes(
+        "version: 1\r\ntests:\r\n- {id: sandbox-one, name: Zoë → ✓}\r\n- sandbox-fails\r\n".encode()
+    )
+    with Sandbox(pace=0.1) as sandbox:
+        environ = ci | {
+            "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client",
+            "AUTONOMA_CLIENT_SECRET": "some-secret", "AUTONOMA_RESULTS_DIR": "results",
+        }  # fmt: skip
+        first = ran(tmp_path, held + _RUN, "run", **environ)
+        waited = ran(tmp_path, held + _RUN, "wait", "results/results.json", "--evidence", "all", **environ)
+    assert (first.returncode, waited.returncode) == (0, 1), first.stderr + waited.stderr
+    assert "Zoë → ✓" in waited.stdout
+    results = tmp_path / "results"
+    record = json.loads((results / "results.json").read_text("utf-8"))
+    assert [run["state"] for run in record["runs"]] == ["passed", "failed"]
+    assert len(list(results.glob("evidence/*/*.png"))) == 8
+    assert not [path for path in results.rglob("*") if path.name.startswith(".")]
+    assert b"\r" not in (results / "outputs.env").read_bytes()
+    assert "Zoë → ✓" in (results / "report.html").read_text("utf-8")
+    if ci:
+        assert parse_outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "failed"
+        assert "Zoë → ✓" in (tmp_path / "step-summary").read_text("utf-8")
+
+
+@pytest.mark.parametrize("lost", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"])
+def test_missing_modules_are_noticed(lost: str, tmp_path: Path) -> None:
+    """A check that cannot fail proves nothing."""
+    assert ran(tmp_path, lost).returncode == 1
+
+
+def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
+    """The signal of that name has another number on Unix."""
+    stays = f"signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
+    with Sandbox(pace=0.1) as sandbox:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WITHOUT + stays + _RUN, "run", "--wait", "--test-ids", "sandbox-stays"],
+            cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+            env={
+                "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client", "AUTONOMA_RESULTS_DIR": "results",
+                "AUTONOMA_CLIENT_SECRET": "some-secret", "PYTHONUNBUFFERED": "1",
+            },
+        )  # fmt: skip
+        assert process.stdout
+        while "sandbox-stays" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGUSR1
+    assert json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))["conclusion"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("path", "posix", "windows"),
+    [
+        ("results/results.json", "results/results.json", "results/results.json"),
+        ("my results/r.json", "'my results/r.json'", '"my results/r.json"'),
+        ("out\\r.json", "'out\\r.json'", "out/r.json"),
+        ("D:\\a b\\r.json", "'D:\\a b\\r.json'", '"D:/a b/r.json"'),
+    ],
+)
+def test_path_quoting_for_windows_shells(path: str, posix: str, windows: str) -> None:
+    """Neither cmd nor PowerShell reads Unix quotes."""
+    assert (quote_for_shell(path, "posix"), quote_for_shell(path, "nt")) == (posix, windows)

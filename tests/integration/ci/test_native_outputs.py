@@ -1,0 +1,524 @@
+"""Outputs of one job step in each CI system."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from hypothesis import example, given, settings
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
+from autonoma_ci.escaping import safe_url, sanitize_line
+from autonoma_ci.reports.outputs import (
+    MAX_DOTENV_BYTES,
+    dotenv_variables,
+    omitted_variables,
+    output_variables,
+    render_dotenv,
+)
+from autonoma_ci.sandbox import Sandbox
+from tests.support import grammars
+from tests.support.hostile import REPORTS
+from tests.support.reports import failed, passed, report, started
+from tests.support.run_step import POLL_POLICY, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from autonoma_ci.models import Report
+
+SHA = "c0ffee" + "0123456789" * 3 + "abcd"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+def step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = "sandbox-one") -> tuple[int, str]:
+    """Run a step that waits for these tests; return exit code and log."""
+    out = io.StringIO()
+    ours = {
+        "AUTONOMA_CLIENT_ID": "sandbox-id",
+        "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+        "AUTONOMA_API_URL": sandbox.url,
+        "AUTONOMA_TEST_IDS": ids,
+        "AUTONOMA_WAIT": "true",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
+    code = cli.run_command([], world)
+    assert "Traceback" not in out.getvalue()
+    return code, out.getvalue()
+
+
+def sourced(path: Path) -> dict[str, str]:
+    """Return what bash has after it has read the file as commands."""
+    bash = shutil.which("bash")
+    assert bash
+    script = 'set -eu; . "$1"; for n in ${!AUTONOMA_*}; do printf "%s=%s\\0" "$n" "${!n}"; done'
+    ran = subprocess.run([bash, "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
+    assert ran.stderr == b""
+    return dict(pair.decode().split("=", 1) for pair in ran.stdout.split(b"\0") if pair)
+
+
+def program(folder: Path, name: str, code: int = 0) -> Path:
+    """Put a program on the path that writes down how it was called, and return where."""
+    folder.mkdir(exist_ok=True)
+    calls = folder / "calls"
+    script = folder / name
+    to = shlex.quote(str(calls))
+    script.write_text(
+        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {to}\ncat >> {to}.in\nenv >> {to}.env\nexit {code}\n', "utf-8"
+    )
+    script.chmod(0o755)
+    return calls
+
+
+# --- variables of a shell
+
+
+def test_circleci_exports_variables(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Later steps on CircleCI read the variables, except the results folder."""
+    env = tmp_path / "bash.env"
+    env.write_text("export EARLIER=1", "utf-8")
+    assert step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": str(env)})[0] == 0
+    found = sourced(env)
+    assert found["AUTONOMA_CONCLUSION"] == "passed"
+    assert found["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
+    assert "AUTONOMA_RESULTS_DIR" not in found, "a later step of ours would take it for its option"
+
+
+@settings(max_examples=25, deadline=None)
+@given(REPORTS)
+@example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
+def test_shell_exports_quote_any_text(made: Report) -> None:
+    """Bash reads each exported value back unchanged and runs none of it."""
+    path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
+    path.write_text(
+        SHELL_EXPORT_FORMAT.format_lines(SHELL_EXPORT_FORMAT.select_variables(made)), "utf-8", errors="replace"
+    )
+    try:
+        # No variable of any shell holds a zero byte.
+        expected = {
+            k: v.encode("utf-8", "replace").decode().replace("\0", "") for k, v in output_variables(made).items()
+        }
+        assert sourced(path) == expected
+    finally:
+        path.unlink()
+
+
+# --- files of variables
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/v"}, "v"),
+        ({"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": "{}/v"}, "v"),
+        ({"BUILDER_OUTPUT": "{}"}, "output"),
+    ],
+    ids=["bitbucket", "harness", "cloudbuild"],
+)
+def test_variable_file_is_appended(environ: dict[str, str], name: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The variables are added at the end of the CI system's file."""
+    (tmp_path / name).write_text("EARLIER=1\n", "utf-8")
+    assert step(tmp_path, sandbox, {key: value.format(tmp_path) for key, value in environ.items()})[0] == 0
+    lines = (tmp_path / name).read_text("utf-8").splitlines()
+    assert lines[0] == "EARLIER=1"
+    # The reader takes the last value of a name.
+    assert dict(line.split("=", 1) for line in lines)["AUTONOMA_CONCLUSION"] == "passed"
+    assert all(line.isprintable() and " " not in line for line in lines)
+
+
+def test_variable_file_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An unwritable variable file gives a warning and leaves the exit code unchanged."""
+    code, log = step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": "/proc/nowhere/env"})
+    assert code == 0
+    assert "Warning: The variables for later steps could not be written" in log
+
+
+@given(REPORTS)
+def test_outputs_env_follows_gitlab_rules(made: Report) -> None:
+    """outputs.env follows GitLab's rules for size, count, names and characters."""
+    text = render_dotenv(made)
+    assert len(text.encode()) <= MAX_DOTENV_BYTES
+    pairs = [line.split("=", 1) for line in text.splitlines()]
+    assert len({name for name, _ in pairs}) == len(pairs) <= 20
+    for name, value in pairs:
+        assert name.replace("_", "A").isalnum()
+        assert not any(c.isspace() or c in "\\'`$;&|<>()" for c in value)
+
+
+def test_outputs_env_reports_omitted_variables(tmp_path: Path) -> None:
+    """Important variables come first, and the omitted ones are listed."""
+    many = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
+    kept = [line.partition("=")[0] for line in render_dotenv(many).splitlines()]
+    assert kept[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
+    assert omitted_variables(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URL"]
+    few = report([started("a")])
+    assert omitted_variables(few, dotenv_variables(few)) == []
+
+
+# --- GitLab
+
+
+def test_gitlab_annotations_link_to_runs(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The annotations on GitLab's job page link to each run."""
+    code, log = step(tmp_path, sandbox, {"GITLAB_CI": "true"}, "Sign in=sandbox-one, Pay=sandbox-fails")
+    assert code == 1
+    found = json.loads((tmp_path / "results" / "gitlab-annotations.json").read_text("utf-8"))
+    links = [entry["external_link"] for entry in found["Autonoma tests"]]
+    assert [entry["label"] for entry in links] == ["failed: Pay", "passed: Sign in"]
+    assert all(entry["url"].startswith("http://127.0.0.1") for entry in links)
+    assert [order.name for order in grammars.find_gitlab_sections(log)] == ["section_start", "section_end"]
+
+
+def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Other CI systems get no gitlab-annotations.json."""
+    step(tmp_path, sandbox, {"TRAVIS": "true"})
+    assert not (tmp_path / "results" / "gitlab-annotations.json").exists()
+
+
+@given(REPORTS)
+def test_gitlab_annotations_are_safe(made: Report) -> None:
+    """Each link is a safe URL, and each label is one short line."""
+    for title, entries in json.loads(render_annotations(made)["gitlab-annotations.json"]).items():
+        assert title == sanitize_line(title)
+        for entry in entries:
+            assert safe_url(entry["external_link"]["url"])
+            assert 0 < len(entry["external_link"]["label"]) <= 100
+
+
+def test_gitlab_annotations_count_overflow() -> None:
+    """Failed runs come first, and runs beyond the limit are counted."""
+    many = report([*(passed(f"p{number}") for number in range(MAX_LINKS + 7)), failed("bad")])
+    entries = json.loads(render_annotations(many)["gitlab-annotations.json"])["Autonoma tests"]
+    labels = [entry["external_link"]["label"] for entry in entries]
+    assert labels[0] == "failed: Checkout pays by card"
+    assert labels[-1] == "and 8 more runs, from here on: passed"
+    assert len(labels) == MAX_LINKS + 1
+
+
+# --- Azure Pipelines
+
+
+def test_azure_sets_outputs_and_summary(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A job step on Azure sets output variables and uploads its summary."""
+    environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY_TITLE": "Shop; smoke]"}
+    code, log = step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")
+    assert code == 1
+    orders = grammars.find_azure_commands(log)
+    assert [order.data for order in orders if order.name == "task.setsecret"] == ["sandbox-id", "sandbox-secret"]
+    assert [order.name for order in orders if order.name in {"group", "endgroup"}] == ["group", "endgroup"]
+    variables = {o.values["variable"]: o for o in orders if o.name == "task.setvariable"}
+    assert variables["AUTONOMA_CONCLUSION"].data == "failed"
+    assert all(order.values["isOutput"] == "true" for order in variables.values())
+    [issue] = [order for order in orders if order.name == "task.logissue"]
+    assert issue.values["type"] == "error"
+    [upload] = [order for order in orders if order.name == "task.uploadsummary"]
+    assert Path(upload.data).parent == tmp_path
+    assert Path(upload.data).name.startswith("Shop-smoke-")
+    text = Path(upload.data).read_text("utf-8")
+    assert text.startswith("### Shop; smoke\\]: ❌ Failed")
+    assert "mermaid" not in text
+
+
+def test_azure_summary_off_uploads_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The option `summary` turns the upload on Azure off."""
+    environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY": "false"}
+    assert "uploadsummary" not in step(tmp_path, sandbox, environ)[1]
+
+
+def test_azure_summary_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An unwritable summary on Azure gives a warning."""
+    code, log = step(tmp_path, sandbox, {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "/proc/nowhere"})
+    assert code == 0
+    assert "task.logissue type=warning]The summary could not be written" in log
+
+
+# --- TeamCity
+
+
+def test_teamcity_failure_sends_messages(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A failed step sends its status, problem, parameters and JUnit file to TeamCity."""
+    code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"}, "sandbox-one, sandbox-fails")
+    assert code == 1
+    orders = grammars.find_teamcity_messages(log)
+    parameters = {o.values["name"]: o.values["value"] for o in orders if o.name == "setParameter"}
+    assert parameters["env.AUTONOMA_CONCLUSION"] == "failed"
+    [status] = [order.values for order in orders if order.name == "buildStatus"]
+    assert status == {"text": "{build.status.text}; Autonoma tests: 1 of 2 runs passed, 1 failed."}
+    [problem] = [order.values for order in orders if order.name == "buildProblem"]
+    assert problem["description"] == "Autonoma tests: 1 of 2 runs passed, 1 failed."
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", problem["identity"])
+    [tests] = [order.values for order in orders if order.name == "importData"]
+    assert tests == {"type": "junit", "path": "results/junit.xml"}
+
+
+def test_teamcity_junit_path_is_from_checkout(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The JUnit path is relative to the checkout, in any working directory.
+
+    Source: JetBrains's documentation, "Service messages", "Importing XML Reports".
+    """
+    (tmp_path / "shop" / "e2e").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "shop")
+    properties = tmp_path / "build.properties"
+    found = []
+    for checkout, folder in (("shop", "results"), ("link", "results"), ("shop", str(tmp_path / "outside"))):
+        properties.write_text(f"teamcity.build.checkoutDir={tmp_path / checkout}\n", "utf-8")
+        environ = {"TEAMCITY_VERSION": "2026.1", "TEAMCITY_BUILD_PROPERTIES_FILE": str(properties)}
+        _, log = step(tmp_path / "shop" / "e2e", sandbox, {**environ, "AUTONOMA_RESULTS_DIR": folder})
+        found += [order.values["path"] for order in grammars.find_teamcity_messages(log) if order.name == "importData"]
+    assert found[:2] == ["e2e/results/junit.xml"] * 2
+    assert found[2:] == [str(tmp_path / "outside" / "junit.xml")]
+
+
+def test_teamcity_pass_sends_no_problem(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A passed step sends no build problem to TeamCity."""
+    code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"})
+    assert code == 0
+    assert "buildProblem" not in {order.name for order in grammars.find_teamcity_messages(log)}
+
+
+# --- programs of the agent
+
+
+def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The Buildkite agent gets an annotation and meta-data without credentials."""
+    calls = program(tmp_path / "bin", "buildkite-agent")
+    environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": "one"}
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    assert step(workspace, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
+    lines = calls.read_text("utf-8").splitlines()
+    assert any(line.startswith("annotate --style error --context autonoma-ci-") for line in lines)
+    assert "meta-data set AUTONOMA_CONCLUSION" in lines
+    given_text = Path(f"{calls}.in").read_text("utf-8")
+    assert "### Autonoma tests: ❌ Failed" in given_text
+    assert "AUTONOMA_CLIENT" not in Path(f"{calls}.env").read_text("utf-8")
+    assert "sandbox-secret" not in Path(f"{calls}.env").read_text("utf-8")
+
+
+def test_buildkite_annotation_is_per_step(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Each job step has its own annotation, and a retry replaces its own."""
+    calls = program(tmp_path / "bin", "buildkite-agent")
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    for step_id, job in (("one", "0"), ("two", "0"), ("one", "1"), ("one", "0")):
+        environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": step_id}
+        step(workspace, sandbox, {**environ, "BUILDKITE_PARALLEL_JOB": job, "BUILDKITE_PARALLEL_JOB_COUNT": "2"})
+    contexts = [line.rpartition(" ")[2] for line in calls.read_text("utf-8").splitlines() if "annotate" in line]
+    assert contexts[0] == contexts[3]
+    assert len(set(contexts)) == 3
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "call"),
+    [
+        ({"SEMAPHORE": "true"}, "sem-context", "put AUTONOMA_CONCLUSION=passed --force"),
+        ({"BITRISE_IO": "true"}, "envman", "add --no-expand --key AUTONOMA_CONCLUSION --value passed"),
+    ],
+    ids=["semaphore", "bitrise"],
+)
+def test_agent_cli_gets_main_variables(
+    environ: dict[str, str], name: str, call: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The CI system's own program gets the four main variables."""
+    calls = program(tmp_path / "bin", name)
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    assert step(workspace, sandbox, {**environ, "PATH": f"{calls.parent}:/usr/bin:/bin"})[0] == 0
+    lines = [line for line in calls.read_text("utf-8").splitlines() if "AUTONOMA_WRITTEN_BY" not in line]
+    assert lines[0] == call
+    assert len(lines) == 4
+
+
+def test_agent_cli_failure_warns_once(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A failing program gives one warning and is called once."""
+    calls = program(tmp_path / "bin", "envman", code=3)
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    code, log = step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
+    assert code == 0
+    assert "Warning: The variables for later steps could not be set: envman failed with exit code 3." in log
+    assert len(calls.read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("#!/nowhere/bash\n", "can't be started (No such file or directory)"),
+        ("#!/bin/sh\nexec sleep 9\n", "did not end within 0 s"),
+    ],
+    ids=["not-a-program", "never-ends"],
+)
+def test_agent_cli_unusable_warns(
+    text: str, why: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that can't be started or never ends gives a warning."""
+    monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._CALL_TIMEOUT_SECONDS", 0.2)
+    calls = program(tmp_path / "bin", "envman")
+    (calls.parent / "envman").write_text(text, "utf-8")
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    code, log = step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
+    assert code == 0
+    assert f"Warning: The variables for later steps could not be set: envman {why}." in log
+
+
+@pytest.mark.parametrize("path", ["{0}", ".", "", "bin", "../work", "{0}/bin/../bin", "{1}/link"])
+def test_agent_cli_in_checkout_never_runs(path: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """A program inside the checkout is never run, whatever PATH contains."""
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    calls = program(workspace, "buildkite-agent")
+    program(workspace / "bin", "buildkite-agent")
+    (tmp_path / "link").symlink_to(workspace)
+    environ = {"BUILDKITE": "true", "PATH": path.format(workspace, tmp_path)}
+    assert step(workspace, sandbox, environ)[0] == 0
+    assert not calls.exists()
+    assert not (workspace / "bin" / "calls").exists()
+
+
+def test_agent_cli_skips_unreadable_path(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in PATH without read permission is skipped.
+
+    The test injects the error, because root may read every folder.
+    """
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **more: Any) -> os.stat_result:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert step(tmp_path, sandbox, {"BUILDKITE": "true", "PATH": "/closed/bin:/usr/bin"})[0] == 0
+
+
+# --- interfaces on the build's own machine
+
+
+class Recorder(HTTPServer):
+    """Keeps what it is asked, as (method, path, body); `status` and `body` are what it answers."""
+
+    def __init__(self, status: int = 200, body: bytes = b"{}") -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status, self.body = status, body
+        self.asked: list[tuple[str, str, Any]] = []
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Recorder
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.command, self.path, json.loads(body) if body else None))
+        assert not any(name.lower().startswith("autonoma") for name in self.headers)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_appveyor_agent_gets_data_and_message(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The AppVeyor agent gets the variables and one message."""
+    with Recorder() as agent:
+        environ = {"APPVEYOR": "True", "APPVEYOR_API_URL": f"{agent.url}/"}
+        assert step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
+    paths = [path for _, path, _ in agent.asked]
+    assert set(paths) == {"/api/build/variables", "/api/build/messages"}
+    assert ("POST", "/api/build/variables", {"name": "AUTONOMA_CONCLUSION", "value": "failed"}) in agent.asked
+    [message] = [body for _, path, body in agent.asked if path.endswith("messages")]
+    assert message["category"] == "error"
+    assert message["message"] == "Autonoma tests: 1 of 2 runs passed, 1 failed."
+    assert ": failed http" in message["details"].splitlines()[0]
+
+
+BITBUCKET = {
+    "BITBUCKET_BUILD_NUMBER": "12",
+    "BITBUCKET_COMMIT": SHA,
+    "BITBUCKET_WORKSPACE": "acme",
+    "BITBUCKET_REPO_SLUG": "shop",
+}
+
+
+def test_bitbucket_report_uses_proxy(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bitbucket gets a commit report through the proxy of the pipeline."""
+    with Recorder(body=b'{"values": []}') as proxy:
+        monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
+        assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
+    methods = [method for method, _, _ in proxy.asked]
+    assert methods == ["GET", "PUT", "POST"]
+    path, body = proxy.asked[1][1:]
+    # A proxy is asked for whole addresses; plain http is what this one takes.
+    assert path.startswith(f"http://api.bitbucket.org/2.0/repositories/acme/shop/commit/{SHA}/reports/autonoma-ci-")
+    assert (body["report_type"], body["result"]) == ("TEST", "FAILED")
+    assert {"title": "Failed", "type": "NUMBER", "value": 1} in body["data"]
+    assert len(body["data"]) <= 10
+    [annotation] = proxy.asked[2][2]
+    assert annotation["summary"] == "Pay: failed"
+    assert annotation["annotation_type"] == "BUG"
+    assert "step" in annotation["details"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"values": {}}', b'{"values": [1, {}]}'])
+def test_bitbucket_bad_list_replaces_nothing(
+    body: bytes, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invalid list of reports makes the report use a new id, so that nothing is lost."""
+    paths = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        with Recorder(body=body) as proxy:
+            monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
+            assert step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
+        assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
+        paths.append(proxy.asked[1][1])
+    assert len(set(paths)) == 2
+
+
+def test_bitbucket_without_proxy_warns(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing Bitbucket proxy gives a warning."""
+    with Recorder() as proxy:
+        url = proxy.url
+    monkeypatch.setattr(bitbucket, "PROXY_URL", url)
+    code, log = step(tmp_path, sandbox, BITBUCKET)
+    assert code == 0
+    assert "Warning: The Code Insights report could not be written" in log

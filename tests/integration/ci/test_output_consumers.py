@@ -1,0 +1,239 @@
+"""Outputs read by the programs of the CI systems."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT
+from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.reports.outputs import build_outputs
+from tests.architecture.package import ROOT
+from tests.integration.ci.test_steps_of_one_build import SEMAPHORE, Program
+from tests.support import github_parser as runner
+from tests.support import grammars
+from tests.support.act_env_file import LostOutputsError, read_env_file
+from tests.support.hostile import REPORTS
+from tests.support.publish_contexts import make_publish_context
+from tests.support.reports import PASSED, failed, passed, report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from autonoma_ci.models import Report
+
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
+LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
+
+
+def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
+    """Publish a report in a CI system, and return the warnings."""
+    found = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False))
+    return [warning for each in found for warning in each.publish(made)]
+
+
+# Gitea, Forgejo and act
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("gitea", {}), ("forgejo", {}), ("github", {"ACT": "true"}), ("github", {"GITEA_ACTIONS": "true"})],
+)
+def test_act_reads_outputs_of_large_plan(name: str, more: dict[str, str], tmp_path: Path) -> None:
+    """The outputs of a large plan are readable by act.
+
+    Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8.
+    """
+    path = tmp_path / "output"
+    warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE)
+    found = read_env_file(path.read_bytes())
+    assert found == build_outputs(LARGE, 60_000)
+    assert found["total"] == "2500"
+    counts = {each: len(json.loads(found[each])) for each in ("run-urls", "results")}
+    assert [re.findall(r"'(.+)' holds the first (\d+) runs", warning) for warning in warnings] == [
+        [(each, str(count))] for each, count in counts.items()
+    ]
+
+
+def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
+    """Outputs on GitHub may be longer than act can read."""
+    path = tmp_path / "output"
+    publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE)
+    assert len(runner.parse_outputs(path.read_text("utf-8"))["results"]) > 100_000
+    with pytest.raises(LostOutputsError):
+        read_env_file(path.read_bytes())
+
+
+@given(st.integers(1, 4000), st.integers(1, 2000))
+def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
+    """Each output line is shorter than act's line limit of 64 KiB."""
+    url = f"https://a.example/{'a' * length}"
+    made = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
+    lines = [f"{name}={text}" for name, text in build_outputs(made, 60_000).items()]
+    assert all(len(line.encode()) < 65_536 for line in lines)
+
+
+# Semaphore
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://autonoma.app/run/a", True),
+        ("https://autonoma.app/run/a?tab=steps", False),
+        ("https://autonoma.app/" + "a" * 25_000, False),
+        ("https://autonoma.app/run/a?token=YQ==", False),
+    ],
+    ids=["plain", "query", "long", "padding"],
+)
+def test_semaphore_accepts_every_value(url: str, kept: bool, tmp_path: Path) -> None:
+    """Its program refuses an empty value and a second `=`, and no later value was set.
+
+    Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
+    """
+    checkout = tmp_path / "work"
+    checkout.mkdir()
+    program = Program(tmp_path, "sem-context", SEMAPHORE)
+    environ = {"PATH": program.path, "SEMAPHORE_PIPELINE_ID": "p1"}
+    for link in ("https://autonoma.app/run/first", url):
+        made = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
+        warnings = publish("semaphore", environ, checkout, made)
+    assert len(warnings) == (not kept)
+    assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
+    assert program.data["AUTONOMA_RUN_URL"] == (url if kept else UNSET_TEXT)
+    assert program.data["AUTONOMA_RUN_ID"] == "run-a"
+
+
+# Harness
+
+
+def test_docs_name_harness_version_for_outputs() -> None:
+    """Older versions of its engine drop the outputs of a step that failed.
+
+    Source: harness/lite-engine, pipeline/runtime/run.go.
+    """
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert "On Harness, later steps can rely on the outputs only if the step ends with exit code 0." in readme
+    assert "only after exit code 0" in (ROOT / "examples" / "harness.yml").read_text("utf-8")
+
+
+# Bitrise
+
+
+def test_bitrise_expands_no_value(tmp_path: Path) -> None:
+    """A later Bitrise step gets each link with its `$` unchanged.
+
+    Source: bitrise-io/envman, cli/add.go, cli/commands.go and env/expand.go.
+    """
+    checkout = tmp_path / "work"
+    checkout.mkdir()
+    script = tmp_path / "bin" / "envman"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/bash\nprintf "%s\\0" "$@" >> {shlex.quote(str(tmp_path))}/calls\n', "utf-8")
+    script.chmod(0o755)
+    url = "https://autonoma.app/run/a?from=$HOME"
+    made = report([passed("a")._replace(url=url)], PASSED)
+    assert publish("bitrise", {"PATH": f"{script.parent}:/usr/bin:/bin"}, checkout, made) == []
+    words = (tmp_path / "calls").read_text("utf-8").split("\0")
+    place = words.index(url)
+    assert words[place - 5 : place] == ["add", "--no-expand", "--key", "AUTONOMA_RUN_URL", "--value"]
+    assert words.count("--no-expand") == words.count("add")
+
+
+# Travis
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "travis_fold:start:a",
+        "Sign in: travis_fold:end:autonoma_1",
+        "unfold:end:x",
+        "downtime:start:0a1b",
+        "travis_time:end:0a1b:start=1,finish=2,duration=1",
+        "fold:\u200bstart:x time:\u2060end:y",
+    ],
+)
+def test_travis_lines_never_match_fold(text: str) -> None:
+    """The log viewer replaces a whole line that contains a fold command."""
+    assert grammars.find_travis_folds(escape_log_line(text)) == []
+    assert grammars.find_travis_folds(text.replace("\u200b", "").replace("\u2060", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("azure", "time:start:1"),
+        ("teamcity", "time:start:1"),
+        ("azure", "from=$(SYSTEM_ACCESSTOKEN)"),
+        ("teamcity", "from=%env.SECRET%"),
+        ("teamcity", "from=%20%20"),
+    ],
+)
+def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) -> None:
+    """A link that contains a reference is broken or shows a secret, so it is left out.
+
+    Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
+    """
+    lines: list[str] = []
+    made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
+    environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
+    [publisher] = SYSTEMS[name].create_publishers(make_publish_context(environ, tmp_path, summary=False, said=lines))
+    warnings = publisher.publish(made)
+    assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
+    assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
+    assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]
+
+
+# GitLab's annotations
+
+MAX_BYTES, MAX_NAME = 81_920, 255
+
+
+def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
+    text = render_annotations(made)["gitlab-annotations.json"]
+    return text, json.loads(text)
+
+
+@pytest.mark.parametrize("size", [10, 1000, 1900])
+def test_gitlab_annotations_fit_size_limit(size: int) -> None:
+    """GitLab refuses a larger file, and a job that passed can fail by that.
+
+    Source: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and db/structure.sql
+    (`ci_job_annotations_size`); gitlab-runner, common/build.go, `pickPriorityError`.
+    """
+    runs = [
+        failed(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
+        for number in range(90)
+    ]
+    text, found = read_annotations(report(runs))
+    assert len(text.encode()) <= MAX_BYTES
+    [links] = found.values()
+    assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
+    assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_BYTES - 3000
+    # As text, not as escapes of six bytes.
+    assert "\u6f22" in text
+
+
+@given(REPORTS)
+def test_gitlab_annotations_match_schema(made: Report) -> None:
+    """The annotations match GitLab's schema.
+
+    Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas.
+    """
+    text, found = read_annotations(made)
+    assert len(text.encode()) <= MAX_BYTES
+    assert len(found) <= 20
+    assert all(0 < len(name) <= MAX_NAME for name in found)
+    links = [each for entries in found.values() for each in entries]
+    assert all(set(each) == {"external_link"} and set(each["external_link"]) == {"label", "url"} for each in links)
+    assert len(links) <= 1000

@@ -1,0 +1,83 @@
+"""Errors for wrong arguments of the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.cli import COMMANDS
+from tests.integration.commands.test_report import write_results
+from tests.support.invoke_command import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDS = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+
+
+RUN_ONE = "To run a test: autonoma-ci run --test-ids ID."
+FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci report --help)"
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["run", "sentinel"], f"an argument too many: {IDS} (see autonoma-ci run --help)"),
+        (["--dry-run", "sentinel"], f"--dry-run takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
+        (["run", "--wait", "sentinel"], f"--wait takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
+        (["sentinel"], f"unknown command: known are {', '.join(COMMANDS)}. {RUN_ONE}"),
+        (["report", "a", "--format", "it's sentinel"], f"--format: {FORMATS}"),
+        (["run", "--test-ids"], "--test-ids: a value is missing (see autonoma-ci run --help)"),
+        (["wait"], ("RESULTS is missing: give the results-dir of an earlier step, such as autonoma-results "
+         "(see autonoma-ci wait --help)")),
+        (["wait", "a", "sentinel"], ("an argument too many: wait takes one record; for several, run it once for each "
+         "(see autonoma-ci wait --help)")),
+        (["report", "a", "--format", "sentinel"], ("--format: unknown value. Use one of html, junit, markdown "
+         "(see autonoma-ci report --help)")),
+        (["report", "a", "--format", "(choose from 'sentinel')"], ("--format: unknown value. Use one of html, junit, "
+         "markdown (see autonoma-ci report --help)")),
+        (["init", "sentinel"], ("an argument too many: the file to write is --output PATH; what to write is --all, "
+         "--folder-ids or --test-ids (see autonoma-ci init --help)")),
+        (["demo", "sentinel"], ("an argument too many: the folder for its files is --output PATH "
+         "(see autonoma-ci demo --help)")),
+        (["sandbox", "sentinel"], "an argument too many: sandbox takes options only (see autonoma-ci sandbox --help)"),
+        (["validate", "a", "sentinel"], ("an argument too many: validate takes one argument "
+         "(see autonoma-ci validate --help)")),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_suggest_command(argv: list[str], told: str, tmp_path: Path) -> None:
+    """Each error suggests a command and repeats no value."""
+    ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
+    assert (ended.code, ended.errors) == (2, [told])
+    assert "sentinel" not in ended.printed
+
+
+@pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
+def test_switch_accepts_value(word: str, tmp_path: Path) -> None:
+    """A switch accepts its valid values as the next argument."""
+    argv = ["run", "--test-ids", "a", "--dry-run", "--wait", word]
+    assert invoke(tmp_path, *argv, environ=CREDENTIALS).code == 0
+
+
+def test_switch_leaves_path_to_report(tmp_path: Path) -> None:
+    """`report` reads the path behind a switch as the record."""
+    write_results(tmp_path)
+    assert invoke(tmp_path, "report", "--single-file", "results.json").code == 0
+
+
+def test_switch_leaves_path_to_wait(tmp_path: Path) -> None:
+    """`wait` reads the path behind a switch as the record."""
+    ended = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
+    assert ended.code == 2
+    assert ended.errors[0].startswith("nowhere does not exist.")
+
+
+@pytest.mark.parametrize("flag", ["--test-ids", "--folder-ids", "--tag-ids", "--groups", "--variables", "--allow-env"])
+def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
+    """Only the last one would count, and the tests of the first would not run."""
+    ended = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
+    assert ended.code == 2
+    why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
+    assert ended.errors[0].startswith(why)
+    assert "A=b" not in ended.printed

@@ -1,0 +1,102 @@
+"""Cancellation by Ctrl-C at a terminal and by SIGTERM in CI."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CREDENTIALS
+from tests.support.streams import COMMAND, process_environ, read_terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def interrupt_run(folder: Path, *argv: str, number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
+    """Start two endless runs, send a signal, and return exit code and lines."""
+    with Sandbox() as sandbox:
+        ours, theirs = pty.openpty()
+        environ = process_environ(TERM="dumb", AUTONOMA_API_URL=sandbox.url, **CREDENTIALS, **more)
+        command = [*COMMAND, "run", "--wait", "--test-ids", "sandbox-stays,sandbox-stays-2", *argv]
+        process = subprocess.Popen(command, env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        drawn, until = b"", time.monotonic() + 60
+        while drawn.count(b"started: ") < 2:
+            assert time.monotonic() < until, drawn
+            drawn += os.read(ours, 65536)
+        process.send_signal(number)
+        drawn += read_terminal(ours)
+        code = process.wait(60)
+    lines = CONTROLS.sub("", drawn.decode("utf-8", "replace")).replace("\r", "").splitlines()
+    return code, [line for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize(
+    ("argv", "record"), [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")]
+)
+def test_sigint_names_record_for_wait(argv: list[str], record: str, tmp_path: Path) -> None:
+    """The last line is the `wait` command with the path of the record."""
+    code, lines = interrupt_run(tmp_path, *argv)
+    assert code == 130
+    assert lines[-3:] == [
+        "Cancelled. 0 of 2 runs passed, 2 still running.",
+        "2 runs continue in Autonoma: the API has no way to cancel them.",
+        f"To wait for the results: autonoma-ci wait {record}",
+    ]
+
+
+def test_sigint_suggests_results_dir(tmp_path: Path) -> None:
+    """Without a results folder, the last line suggests to set `results-dir`."""
+    code, lines = interrupt_run(tmp_path)
+    assert code == 130
+    assert lines[-1] == "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+    assert "Traceback" not in "\n".join(lines)
+
+
+def stop_command(folder: Path, *argv: str, after: str) -> tuple[int, str]:
+    """Send SIGINT after a line with the text `after`, and return exit code and output."""
+    environ = process_environ(PYTHONUNBUFFERED="1")
+    with subprocess.Popen(
+        [*COMMAND, *argv], env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        lines: list[str] = []
+        for line in process.stdout:
+            if after in line and not any(after in earlier for earlier in lines):
+                process.send_signal(signal.SIGINT)
+            lines.append(line)
+        return process.wait(60), "".join(lines)
+
+
+def test_sigint_stops_sandbox(tmp_path: Path) -> None:
+    """The sandbox exits with 130 and says that it was stopped."""
+    code, printed = stop_command(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
+    assert code == 130
+    assert printed.endswith("\nThe sandbox was stopped.\n")
+    assert "Cancelled before" not in printed
+
+
+def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
+    """The runs of the demo end with it, so the advice to wait is withdrawn."""
+    code, printed = stop_command(tmp_path, "demo", "--output", "d", after="started: ")
+    assert code == 130
+    told = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
+    assert printed.endswith(told)
+
+
+def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:
+    """The log has the same lines as after Ctrl-C, and the exit code is 143."""
+    code, lines = interrupt_run(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
+    assert code == 143
+    assert "Cancelled. 0 of 2 runs passed, 2 still running." in lines
+    assert "To wait for the results: autonoma-ci wait r/results.json" in lines

@@ -1,0 +1,325 @@
+"""The command `init` and the manifest that it writes."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.api.account import ListedFolder, ListedTest
+from autonoma_ci.app.inputs import load_manifest
+from autonoma_ci.app.manifest_template import render_manifest
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.app.test_picker import Selection
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import BuildContext
+from autonoma_ci.sandbox import Sandbox
+from tests.support.account_server import build_folder, build_large_account, invoke_on_sandbox
+from tests.support.hostile import TEXTS
+from tests.support.invoke_command import invoke
+from tests.support.streams import read_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = [
+    build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
+    build_folder("f2", "Empty"),
+    build_folder("f3", "Account: sign-in", ("t3", "Costs $5 ${NAME}")),
+]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(folders=SMALL) as running:
+        yield running
+
+
+def get_dry_run_summary(where: Path, *argv: str) -> str:
+    """Return the last line of a dry run with the manifest."""
+    assert invoke(where, "validate", *argv[1:2]).code == 0
+    ended = invoke(where, "run", "--dry-run", *argv)
+    assert ended.code == 0, ended.printed
+    return ended.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "wrote", "runs"),
+    [
+        (["--all"], "54 folders", 54),
+        (["--all", "--each"], "1,000 tests", 1000),
+        (["--folder-ids", "folder-1,folder-2"], "2 folders", 2),
+        (["--folder-ids", "folder-1,folder-2", "--each"], "36 tests", 36),
+        (["--test-ids", "test-0-1\ntest-1-1"], "2 tests", 2),
+        (["--folder-ids", "folder-1", "--test-ids", "test-0-1"], "1 folder and 1 test", 2),
+    ],
+)
+def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
+    """A dry run of the written manifest has the expected number of runs."""
+    with Sandbox(folders=build_large_account()) as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        f"Wrote autonoma.yml: {wrote}.",
+        "Next, see what would be started, then start it:",
+        "  autonoma-ci run --dry-run",
+        "  autonoma-ci run --wait",
+    ]
+    assert f"{runs:,} run" in get_dry_run_summary(tmp_path)
+
+
+def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Comments explain the file, the size of folders and further keys."""
+    invoke_on_sandbox(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
+    text = (tmp_path / "autonoma.yml").read_text("utf-8")
+    assert text.startswith("# What autonoma-ci starts.")
+    assert "  - id: f1 # 2 tests\n    name: Checkout\n" in text
+    assert '  - id: t3\n    name: "Costs $$5 $${NAME}"\n    # groups: [smoke]' in text
+    assert "# application_versions:" in text
+    assert text.endswith("\n")
+
+
+@given(TEXTS, TEXTS)
+def test_init_name_round_trips(name: str, title: str) -> None:
+    """The reader returns each name as it is in the account."""
+    names = [sanitize_line(text, 500).strip() for text in (name, title)]
+    choice = Selection((ListedFolder("f1", names[0], ()),), (ListedTest("t1", names[1]), ListedTest("t2", names[1])))
+    with tempfile.TemporaryDirectory() as where:
+        (Path(where) / "autonoma.yml").write_text(render_manifest(choice), "utf-8")
+        read = load_manifest("autonoma.yml", where, {}, BuildContext("cli"), Settings())
+    assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
+
+
+WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_init_quotes_ambiguous_words(word: str, tmp_path: Path) -> None:
+    """Words that YAML reads as other types stay text."""
+    (tmp_path / "a.yml").write_text(
+        render_manifest(Selection((ListedFolder(word, word, ()),), (ListedTest(word, word),))), "utf-8"
+    )
+    read = load_manifest("a.yml", str(tmp_path), {}, BuildContext("cli"), Settings())
+    assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
+
+
+def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that appears just before the write is not replaced."""
+
+    def late(choice: Selection) -> str:
+        (tmp_path / "autonoma.yml").write_text("theirs", "utf-8")
+        return render_manifest(choice)
+
+    monkeypatch.setattr("autonoma_ci.commands.init.render_manifest", late)
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 2
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
+
+
+def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no empty file."""
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", full)
+    assert "No space left" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all").err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
+    """A manifest for more than 20,000 runs is refused."""
+    account = [build_folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
+    with Sandbox(folders=account) as sandbox:
+        assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (b"\xff\xfe\n\x04", 2)])
+def test_init_interrupted_writes_nothing(
+    sent: signal.Signals | bytes, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A signal or invalid UTF-8 at a real terminal leaves no file and no traceback."""
+    ours, theirs = pty.openpty()
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
+    environ |= {"PYTHONIOENCODING": "utf-8:strict", "AUTONOMA_API_URL": sandbox.url}
+    environ |= {"AUTONOMA_CLIENT_ID": "some-id", "AUTONOMA_CLIENT_SECRET": "some-secret"}
+    command = [sys.executable, "-c", "from autonoma_ci.cli import main; main()", "init"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environ)
+    os.close(theirs)
+    shown = b""
+    while b"Which folders?" not in shown:
+        shown += os.read(ours, 65536)
+    if isinstance(sent, bytes):
+        os.write(ours, sent)
+    else:
+        process.send_signal(sent)
+    assert process.wait(60) == code
+    shown += read_terminal(ours)
+    assert b"othing was written" in shown or b"nothing was chosen" in shown
+    assert b"bug" not in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runtime_copy_shares_stdin() -> None:
+    """A runtime with another environment has the same standard input."""
+    stdin = io.StringIO()
+    assert Runtime({}, io.StringIO(), io.StringIO(), stdin=stdin).with_environment({}, ".").stdin is stdin
+
+
+def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An existing file is replaced only with `--force`."""
+    (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert ended.code == 2
+    assert ended.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
+    assert sandbox.received == [], "nothing was asked either"
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--force").code == 0
+    assert "mine" not in (tmp_path / "autonoma.yml").read_text("utf-8")
+
+
+def test_init_refuses_dangling_link(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A dangling link counts as an existing file."""
+    (tmp_path / "autonoma.yml").symlink_to(tmp_path / "nowhere")
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 2
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_init_refuses_link_outside(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing is written through a link that leaves the working directory."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
+    ended = invoke_on_sandbox(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
+    assert ended.code == 2
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The suggested commands name a manifest with another path."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
+    assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
+    assert "2 runs" in get_dry_run_summary(tmp_path, "--manifest", "ci.yml")
+    assert (
+        "run --manifest 'my tests.yml' --wait"
+        in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
+    )
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
+    assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
+
+
+def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With two default manifests, the suggested commands name the new one."""
+    (tmp_path / "autonoma.yml").write_text("tests: [x]", "utf-8")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
+    assert "  autonoma-ci run --manifest autonoma.yaml --wait" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--output", "-"], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--test-ids", "t9"], "the account has no test with the id t9: autonoma-ci list shows them all"),
+        (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
+        (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),
+        (["--test-ids", "f1"], "f1 is the id of a folder, not of a test: give it by --folder-ids"),
+        (["--folder-ids", "f2"], "what was chosen has no tests, so nothing was written: choose a folder that has some"),
+        (["--test-ids", "a b"], "--test-ids: 'a b'"),
+        (["--evrything"], "unknown option --evrything"),
+    ],
+)
+def test_init_error_writes_nothing(flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each invalid call has its error and leaves no file."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
+    assert ended.code == 2
+    assert ended.errors[0].startswith(told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_label_becomes_name(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A label in the option replaces the name of the account."""
+    invoke_on_sandbox(tmp_path, sandbox, "init", "--folder-ids", "Payments=f1", "--test-ids", "Sign in=t3")
+    text = (tmp_path / "autonoma.yml").read_text("utf-8")
+    assert "  - id: f1 # 2 tests\n    name: Payments\n" in text
+    assert "  - id: t3\n    name: Sign in\n" in text
+
+
+@pytest.mark.parametrize("account", [[], [build_folder("f", "Empty")]])
+def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path: Path) -> None:
+    """An account without tests ends with an error and without a file."""
+    with Sandbox(folders=account) as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert ended.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
+    """Rejected credentials end with exit code 3 and without a file."""
+    with Sandbox(client_id="another") as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert ended.code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrote"),
+    [
+        ("all\nfolders\n", "2 folders"),
+        ("1\nf\n", "1 folder"),
+        ("1-2\ntests\nall\n", "3 tests"),
+        ("2, 1\nt\n1 3\n", "2 tests"),
+        ("0\n9\nx\n\n2-1\n1\nmaybe\n\nfolders\n", "1 folder"),
+    ],
+)
+def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """At a terminal, the answers select the folders or tests."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
+    assert ended.code == 0, ended.printed
+    assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
+    assert "Empty" not in ended.out
+    assert f"Wrote autonoma.yml: {wrote}." in ended.out
+    assert get_dry_run_summary(tmp_path)
+
+
+@pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
+def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The end of the input before the last answer leaves no file."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
+    assert ended.code == 2
+    assert ended.errors == ["nothing was chosen, so nothing was written"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_flags_skip_prompts(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With flags, there is no prompt at a terminal."""
+    assert "Which" not in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", typed="").out
+
+
+def test_init_ignores_job_variables(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The test ids of a job select nothing for the manifest."""
+    environ = {
+        "AUTONOMA_CLIENT_ID": "some-id",
+        "AUTONOMA_CLIENT_SECRET": "some-secret",
+        "AUTONOMA_API_URL": sandbox.url,
+        "AUTONOMA_TEST_IDS": "t1",
+    }
+    assert invoke(tmp_path, "init", environ=environ).code == 2
+
+
+def test_init_help_names_flags(tmp_path: Path) -> None:
+    """The help names each flag, and no variables of other commands."""
+    told = invoke(tmp_path, "init", "--help").out
+    for flag in ("--all", "--folder-ids", "--test-ids", "--each", "--output", "--force"):
+        assert flag in told
+    assert "AUTONOMA_TEST_IDS" not in told

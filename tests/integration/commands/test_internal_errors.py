@@ -1,0 +1,131 @@
+"""Exit code 70 and error report after an internal error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from autonoma_ci.app.job_step import JobStep
+from autonoma_ci.commands import run
+from autonoma_ci.reports import html
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import invoke
+from tests.support.run_step import read_job_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pytest
+
+    from autonoma_ci.app.runtime import Runtime
+    from autonoma_ci.engine.workers import ThreadedExecutor
+    from autonoma_ci.models import Report, RunResult
+
+
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_CLIENT_ID": "an-id",
+        "AUTONOMA_CLIENT_SECRET": "a-secret-of-ours",
+        "AUTONOMA_TEST_IDS": "a,b,c",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+
+
+def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report has type, versions and lines of code, because exception texts can hold secrets."""
+
+    def broken(argv: Sequence[str], world: Runtime) -> int:
+        local = "sentinel-local"
+        raise KeyError(f"sentinel-text {local} {world.environ} {argv}")
+
+    monkeypatch.setattr(run, "main", broken)
+    environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
+    ended = invoke(tmp_path, "--var", "B=sentinel-flag", environ=environ)
+    assert ended.code == 70
+    assert ended.out == ""
+    assert ended.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
+    assert "KeyError" in ended.err
+    assert "test_bug.py:" in ended.err
+    assert " in broken" in ended.err
+    assert "Traceback" not in ended.err
+    assert "sentinel" not in ended.err
+    assert str(tmp_path.parent) not in ended.err
+
+
+def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every report links the started runs after an internal error."""
+    from autonoma_ci.app.progress import ProgressReporter
+
+    changed = ProgressReporter.on_run_changed
+
+    def broken(self: ProgressReporter, outcome: RunResult) -> None:
+        changed(self, outcome)
+        raise RuntimeError("sentinel")
+
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", broken)
+    with Sandbox() as sandbox:
+        environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
+        ended = invoke(tmp_path, environ=environ)
+        assert sandbox.count_starts("a") == 1
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == job.record["exit_code"] == 70
+    assert job.states["a"] == "started"
+    assert job.outputs["conclusion"] == "error"
+    assert job.outputs["run-url"].startswith("http://127.0.0.1")
+    assert job.outputs["run-url"] in job.summary
+    assert "RuntimeError" in job.errors
+    assert "sentinel" not in job.everything
+
+
+def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules for requests load before any record says that runs may have started."""
+    path = tmp_path / "results" / "results.json"
+    spares: list[int] = []
+
+    def broken(self: JobStep, *_: object) -> ThreadedExecutor:
+        spares.append(len(self._spare))
+        assert json.loads(path.read_text("utf-8"))["runs"] == []
+        raise MemoryError
+
+    def finish(self: JobStep, report: Report) -> int:
+        spares.append(len(self._spare))
+        return finished(self, report)
+
+    finished = JobStep.finish
+    monkeypatch.setattr(JobStep, "_create_executor", broken)
+    monkeypatch.setattr(JobStep, "finish", finish)
+    with Sandbox() as sandbox:
+        ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
+        assert sandbox.received == []
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == job.record["exit_code"] == 70
+    assert job.states == dict.fromkeys("abc", "not-started")
+    assert "may have started" not in job.everything
+    # The spare memory is released for the reports.
+    assert spares[0] > 0
+    assert spares[1] == 0
+
+
+def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and summary are complete although the HTML page fails."""
+
+    def broken(report: Report) -> str:
+        raise RuntimeError("sentinel")
+
+    monkeypatch.setattr(html, "render_html", broken)
+    with Sandbox() as sandbox:
+        environ = _environment(tmp_path, sandbox.url)
+        ended = invoke(tmp_path, environ=environ)
+    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == 70
+    assert "RuntimeError" in job.errors
+    assert "sentinel" not in job.everything
+    assert set(job.states.values()) == {"started"}
+    assert (job.outputs["conclusion"], job.outputs["started"]) == ("started", "3")
+    assert all(name in job.summary for name in "abc")
+    assert "3 of 3 runs started." in job.log

@@ -1,0 +1,540 @@
+"""Values of variables that `wait` and `report` read again."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from tests.architecture.package import ROOT
+from tests.support import faults
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+from tests.support.run_step import POLL_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
+RECORD = "results/results.json"
+# A job of GitHub Actions.
+JOB = {
+    "AUTONOMA_CI": "github",
+    "GITHUB_RUN_ID": "17",
+    "GITHUB_RUN_ATTEMPT": "1",
+    "GITHUB_JOB": "e2e",
+    "GITHUB_SHA": "c" * 40,
+}
+# The application under test shows all of them.
+PASSWORD, LOGIN, THEME = "hunter2-Zq9", "jane.Zq8@example.com", "Zq7 dark & blue"
+OF_OTHERS = "Zq6-of-another-group"
+VALUES = (PASSWORD, LOGIN, THEME, OF_OTHERS)
+WHOLE = f"PASSWORD={PASSWORD}\nLOGIN={LOGIN}\nTHEME={THEME}\nOTHER={OF_OTHERS}"
+# The values come from an environment variable, the defaults, a matrix, and an entry that was not selected.
+MANIFEST = f"""\
+defaults: {{ variables: {{ LOGIN: "{LOGIN}" }} }}
+tests:
+  - id: a
+    groups: [smoke]
+    variables: {{ PASSWORD: "${{WORD_OF_JANE}}" }}
+    matrix: {{ THEME: ["{THEME}"] }}
+  - id: b
+    groups: [nightly]
+    variables: {{ OTHER: "{OF_OTHERS}" }}
+"""
+# The environment and arguments of `run` and of the later step.
+SOURCES = {
+    "environment": ({"AUTONOMA_VARIABLES": WHOLE}, []),
+    "input": ({"INPUT_VARIABLES": WHOLE}, []),
+    "flag": ({}, ["--variables", WHOLE]),
+    "several flags": ({}, [word for line in WHOLE.splitlines() for word in ("--var", line)]),
+    "default manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"}, []),
+    "manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke", "AUTONOMA_MANIFEST": "other.yml"}, []),
+    "manifest flag": ({"WORD_OF_JANE": PASSWORD, "INPUT_GROUPS": "smoke"}, ["--manifest", "other.yml"]),
+}
+
+
+def respond_with_values(wire: Wire) -> bool:
+    """Start each run, and repeat the values in all texts about it.
+
+    The first responses have an unknown status.
+    """
+    told = " / ".join(VALUES)
+    if wire.request.method == "POST":
+        return faults.started(wire)
+    if "steps=" in wire.request.path:
+        step = {
+            "instruction": f"Type {told}",
+            "output": f"Seen {told}",
+            "status": "failed",
+            "url": f"https://a.test/{told}",
+        }
+        return faults.answer(200, json.dumps({"name": f"Title {told}", "steps": [step]}))(wire)
+    word = "failed" if wire.request.connection > 2 else f"typing {told}"
+    return faults.then_close(faults.answer(200, json.dumps({"status": word})))(wire)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with FaultServer(respond_with_values) as server:
+        yield server.url
+
+
+class Step:
+    """Steps of one job at a terminal, with one environment."""
+
+    def __init__(self, folder: Path, url: str, environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._environ = {"AUTONOMA_CI": "cli", "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "results"}
+        self._environ |= {**CREDENTIALS, **environ}
+
+    def start(self, *argv: str, ids: str = "a", **more: str) -> None:
+        """Start the run of the test a without waiting."""
+        ended = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
+        assert ended.code == 0, ended.printed
+
+    def __call__(self, *argv: str, **more: str) -> CommandResult:
+        """Run a command."""
+        out, err = io.StringIO(), io.StringIO()
+        code = cli.run_command(
+            argv, Runtime({**self._environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY)
+        )
+        return CommandResult(code, out.getvalue(), err.getvalue())
+
+    def run_process(self, *argv: str, **more: str) -> CommandResult:
+        """Run a command in another process."""
+        ran = subprocess.run(
+            [*COMMAND, *argv],
+            env={"PYTHONPATH": str(ROOT), **self._environ, "AUTONOMA_POLL_INTERVAL": "1s", **more},
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=60,
+        )
+        return CommandResult(ran.returncode, ran.stdout, ran.stderr)
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the record's first run."""
+        path = self.folder / RECORD
+        document = json.loads(path.read_text("utf-8"))
+        document["runs"][0].update(changes)
+        path.write_text(json.dumps(document), "utf-8")
+
+    def collect_output(self, ended: CommandResult) -> str:
+        """Return the output and all written files, without escapes."""
+        written = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return "\n".join([ended.printed, *written]).replace("\\", "").replace("&amp;", "&")
+
+
+def add_manifest(folder: Path, source: str) -> None:
+    """Write the manifest with the name that this source of values needs."""
+    if "manifest" in source:
+        (folder / ("autonoma.yml" if source == "default manifest" else "other.yml")).write_text(MANIFEST, "utf-8")
+
+
+# `wait`
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
+    """No value is in the log or in a file, in any response of the API."""
+    environ, argv = SOURCES[source]
+    add_manifest(tmp_path, source)
+    step = Step(tmp_path, url, environ)
+    step.start(*argv, ids="" if "manifest" in source else "a")
+    ended = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
+    shown = step.collect_output(ended)
+    assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.printed
+    assert [value for value in VALUES if value in shown] == []
+    assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
+
+
+def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
+    """Another process has only record, manifest and environment of the first step."""
+    add_manifest(tmp_path, "default manifest")
+    step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
+    step.start(ids="")
+    ended = step.run_process("wait", RECORD)
+    shown = step.collect_output(ended)
+    assert (ended.code, "Type ***" in shown, ended.err) == (1, True, "")
+    assert [value for value in VALUES if value in shown] == []
+
+
+def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
+    """One notice names the variables, because step texts may show their values."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    ended = step("wait", RECORD)
+    assert ended.out.count("not known here") == 1
+    assert (
+        "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here: texts of steps may show them. "
+        "Give variables and manifest as in the step that started the runs.\n" in ended.out
+    )
+
+
+def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
+    """The others are counted, and a name of a record is no command of the log."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES="A=1", **JOB)
+    step.edit(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
+    ended = step("wait", RECORD, "--var", "E=2", **JOB)
+    assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in ended.out
+    assert not re.search(r"^\s*::error::[AB]", ended.out, re.MULTILINE)
+    step.edit(variables=[*"ABCDEFGH"])
+    assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
+    step.edit(variables=[*"ABCDEF"])
+    assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RECORD).out
+    step.edit(variables=["A"])
+    assert "The value of A is not known" in step("wait", RECORD).out
+
+
+def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
+    """A missing environment variable leaves one value unknown and is no error."""
+    add_manifest(tmp_path, "default manifest")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
+    ended = step("wait", RECORD)
+    assert (ended.code, ended.err) == (1, "")
+    assert "The value of PASSWORD is not known here" in ended.out
+    assert [value for value in VALUES if value in step.collect_output(ended)] == [PASSWORD]
+
+
+@pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
+def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -> None:
+    """Without a readable manifest, the runs end and the values are unknown."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    if content is not None:
+        (tmp_path / "other.yml").write_text(content, "utf-8")
+    ended = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
+    assert (ended.code, ended.err) == (1, "")
+    assert "The values of LOGIN, THEME and OTHER are not known here" in ended.out
+    assert PASSWORD not in step.collect_output(ended)
+
+
+def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
+    """The value of a run is known only from its own entry of the manifest."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES="LOGIN=1\nTHEME=2\nPASSWORD=3")
+    text = (
+        "defaults: {variables: {THEME: blue, PASSWORD: x1}}\n"
+        "tests: [{id: b, variables: {LOGIN: y}}, {id: a, variables: {PASSWORD: '${MISSING_HERE}'}}]"
+    )
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    # Without signatures, names count.
+    step.edit(variable_macs={})
+    assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
+
+
+def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> None:
+    """The checkout can be untrusted there, so only a named manifest is read."""
+    step = Step(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
+    step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
+    (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
+    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
+    ended = step("wait", RECORD, "--manifest", "autonoma.yml")
+    assert "not known here" not in ended.printed
+    assert LOGIN not in ended.out
+
+
+def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
+    """A record without variables needs no values."""
+    step = Step(tmp_path, url, {})
+    step.start()
+    assert "not known here" not in step("wait", RECORD).printed
+
+
+def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
+    """As in `run`, nothing is sent, and the record stays unchanged."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    before = (tmp_path / RECORD).read_bytes()
+    ended = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
+    assert (ended.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in ended.err) == (2, True)
+    assert PASSWORD not in ended.printed
+    assert (tmp_path / RECORD).read_bytes() == before
+
+
+def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
+    """A value such as `run` occurs there by chance, and a run without id would be lost."""
+    step = Step(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
+    step.start(ids="Checkout en=a")
+    step.edit(url="https://autonoma.app/run/run-of-a?locale=en")
+    ended = step("wait", RECORD)
+    assert ended.code == 1
+    [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
+    assert (run["run_id"], run["url"], run["label"]) == (
+        "run-of-a",
+        "https://autonoma.app/run/run-of-a",
+        "Checkout en",
+    )
+
+
+def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
+    """An earlier step without the values may have written the record."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step("wait", RECORD)
+    assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
+    ended = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
+    assert (ended.code, [value for value in VALUES if value in step.collect_output(ended)]) == (1, [])
+
+
+def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
+    """The record is untrusted, and each file shows its title and source."""
+    secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    step = Step(tmp_path, url, {})
+    step.start()
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8")) | {"title": f"Tests {secret}", "source": secret}
+    path.write_text(json.dumps(document), "utf-8")
+    assert secret not in step.collect_output(step("wait", RECORD))
+
+
+# `report`
+
+
+@pytest.fixture
+def step(tmp_path: Path, url: str) -> Step:
+    """Return a job whose record shows the values in all its texts.
+
+    Its second step did not know the variables.
+    """
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    ended = step("wait", RECORD)
+    shown = step.collect_output(ended)
+    assert [value for value in VALUES if value not in shown] == []
+    for name in ("report.html", "junit.xml", "summary.md"):
+        (tmp_path / "results" / name).unlink()
+    return step
+
+
+def report(step: Step, *argv: str, **environ: str) -> str:
+    """Return all reports of the record and the output."""
+    printed = []
+    for name in ("html", "junit", "markdown"):
+        for more in ([], ["--output", "-"]):
+            ended = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
+            assert ended.code == 0, ended.err
+            printed.append(ended.printed)
+    files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
+    texts = [*printed, *(path.read_text("utf-8") for path in files)]
+    return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_report_hides_values(source: str, step: Step) -> None:
+    """`report` reads options, manifest and environment like `wait`."""
+    add_manifest(step.folder, source)
+    environ, argv = SOURCES[source]
+    shown = report(step, *argv, **environ)
+    assert [value for value in VALUES if value in shown] == []
+    assert "Type ***" in shown
+
+
+def test_report_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
+    """The notice is no part of a printed report."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
+    ended = invoke(tmp_path, "report", RECORD, "--format", "junit")
+    assert (ended.out.startswith(notice), ended.err) == (True, "")
+    ended = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
+    assert (ended.out.startswith("<?xml"), ended.err.startswith(notice)) == (True, True)
+    ended = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": WHOLE})
+    assert (ended.out, ended.err) == ("Wrote results/report.html\n", "")
+
+
+SECRETS = {
+    "AUTONOMA_CLIENT_ID": "Zq1-client-id",
+    "INPUT_CLIENT-SECRET": "Zq2-client-secret",
+    "AUTONOMA_GITHUB_TOKEN": "Zq3-github-token",
+    "INPUT_GITLAB_TOKEN": "Zq4-gitlab-token",
+}
+
+
+def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
+    """A foreign record can hold credentials of this environment in texts, ids and links."""
+    step = Step(tmp_path, url, {})
+    step.start()
+    told = " ".join(SECRETS.values())
+    step.edit(
+        state="failed", message=told, suggestion=told, title=told, label=told,
+        run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
+        step={"number": 1, "instruction": told, "output": told, "url": f"https://a.test/{told}", "status": told},
+    )  # fmt: skip
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8"))
+    document |= dict.fromkeys(("title", "job", "part", "source"), told) | {"conclusion": "failed"}
+    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), told)
+    path.write_text(json.dumps(document), "utf-8")
+    shown = report(step, **SECRETS)
+    assert [secret for secret in SECRETS.values() if secret in shown] == []
+    assert "***" in shown
+
+
+def test_report_uses_facts_of_record(tmp_path: Path, url: str) -> None:
+    """On another machine, `${ci.branch}` is the branch of the step that started the runs."""
+    text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    build = {"AUTONOMA_CI": "github", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
+    step = Step(tmp_path, url, {})
+    step.start(ids="", **build)
+    step.edit(state="failed", message=f"Typed {PASSWORD}")
+    shown = report(step)
+    assert (PASSWORD in shown, "Typed ***" in shown, "not known here" in shown) == (False, True, False)
+
+
+@pytest.mark.parametrize("command", ["wait", "report"])
+def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
+    """Errors name the position in the record, because its names are untrusted."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8"))
+    for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
+        path.write_text(json.dumps(document | change), "utf-8")
+        ended = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
+        assert (ended.code, "is not a record of autonoma-ci" in ended.err) == (2, True)
+        assert not re.search("hunter2|client-s", ended.printed)
+    document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
+    path.write_text(json.dumps(document), "utf-8")
+    assert "runs.0.key: not a run key" in step(command, RECORD).err
+
+
+@pytest.mark.parametrize("command", ["run", "wait"])
+def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> None:
+    """A variable can hold the token, too, and `wait` does not know that value."""
+    step = Step(tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"})
+    if command == "wait":
+        step.start(AUTONOMA_WAIT="false")
+    ended = step(command, *([RECORD] if command == "wait" else []))
+    assert ended.code == 1
+    assert PASSWORD not in step.collect_output(ended)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
+def test_run_hides_values_of_other_runs(
+    shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test can show text that another test typed."""
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 2 if shared else 1)
+    text = f"tests: [{{id: a, variables: {{A: '{PASSWORD}'}}}}, {{id: b, variables: {{B: '{LOGIN}'}}}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true"})
+    assert step("run").code == 1
+    texts = [json.dumps(run) for run in json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]]
+    assert [PASSWORD in texts[0], LOGIN in texts[1]] == [False, False]
+    assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not shared, not shared]
+
+
+# Parts of values
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}'}}]",
+        "tests: [{id: a, matrix: {LOGIN: ['joe:${WORD}']}}]",
+        "defaults: {variables: {LOGIN: '${WORD:-none}@example.com'}}\ntests: [a]",
+        "tests: [{id: a, name: 'Signs in as ${WORD}'}]",
+        "tests: [{id: a, groups: ['of-${WORD}']}]",
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "wait", "report"])
+def test_value_part_is_hidden(
+    command: str, text: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of the environment is hidden, also within a longer value of the manifest."""
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {"WORD": PASSWORD})
+    if command == "run":
+        ended = step("run", AUTONOMA_WAIT="true")
+    else:
+        step.start(ids="")
+        step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
+        ended = step(command, RECORD)
+    assert (ended.code, "not known here" in ended.printed) == (int(command != "report"), False), ended.printed
+    written = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
+    assert "***" in written
+    assert PASSWORD not in written
+
+
+def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit, the texts of a run lose only the parts in its own values."""
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
+    monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_PARTS", 1)
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
+    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
+    shown = step.collect_output(step("run"))
+    assert [value for value in (PASSWORD, LOGIN) if value in shown] == []
+
+
+@pytest.mark.parametrize("command", ["run", "wait", "report"])
+@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+def test_build_fact_is_shown(
+    command: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that equals the branch is no secret, because ordinary sentences hold it."""
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {B: '${ci.branch}', C: '${WORD}'}}]", "utf-8")
+    branch = {**JOB, "GITHUB_REF": "refs/heads/Seen", "GITHUB_REF_NAME": "Seen", "WORD": PASSWORD}
+    step = Step(tmp_path, url, branch)
+    if command != "run":
+        step.start(ids="")
+    ended = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
+    shown = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
+    assert "Seen ***" in shown
+    assert "not known here" not in shown
+
+
+@pytest.mark.parametrize("value", ["${WORD:-none}", "joe:${WORD:-none}", "${WORD:-}"])
+@pytest.mark.parametrize("here", [{}, {"WORD": ""}], ids=["unset", "empty"])
+@pytest.mark.parametrize("command", ["wait", "report"])
+def test_default_is_not_known_value(command: str, here: dict[str, str], value: str, tmp_path: Path, url: str) -> None:
+    """The default is hidden, too, but the step that started the runs had another value."""
+    (tmp_path / "autonoma.yml").write_text(f"tests: [{{id: a, variables: {{LOGIN: '{value}'}}}}]", "utf-8")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", WORD=LOGIN)
+    if command == "report":
+        step.edit(state="failed", message="Typed none")
+    ended = step(command, RECORD, **here)
+    assert "The value of LOGIN is not known here" in ended.out
+    if command == "report" and value == "${WORD:-none}":
+        assert "Typed none" not in report(step, **here)
+
+
+def test_unknown_id_matches_any_entry(tmp_path: Path, url: str) -> None:
+    """Such an entry can be that of the run, so the value of the defaults is not known."""
+    text = "defaults: {variables: {LOGIN: x}}\ntests: [{id: '${TEST:-b}', variables: {LOGIN: '${WORD}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", TEST="a", WORD=LOGIN)
+    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
+
+
+def test_url_readiness_hides_parts(tmp_path: Path) -> None:
+    """The log shows the response of `wait-for-url` before anything is started."""
+    text = "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}', BRANCH: '${ci.branch}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    moved = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
+    with FaultServer(moved) as server:
+        more = {"AUTONOMA_WAIT_FOR_URL": server.url, "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
+        branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
+        step = Step(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
+        ended = step("run")
+    shown = step.collect_output(ended)
+    assert "a.test/main/***" in shown, shown
+    assert PASSWORD not in shown

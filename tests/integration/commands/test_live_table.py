@@ -1,0 +1,136 @@
+"""The live table of runs at an interactive terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.app.live_table import LiveTable, create_console, log_above
+from autonoma_ci.app.progress import ProgressReporter
+from autonoma_ci.sandbox import Sandbox
+from tests.support.fake_clock import FakeClock
+from tests.support.reports import passed, started
+from tests.support.streams import read_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = "from autonoma_ci.cli import main; main()"
+COMMAND = [sys.executable, "-c", START]
+WITHOUT_RICH = [sys.executable, "-c", f"import sys; sys.modules['rich'] = None\n{START}"]
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0.5) as sandbox:
+        yield sandbox
+
+
+def run_at_terminal(folder: Path, url: str, command: list[str], **more: str) -> tuple[int, str]:
+    """Run a step at a terminal, and return its exit code and output."""
+    ours, theirs = pty.openpty()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "TERM": "xterm-256color",
+        "COLUMNS": "120",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
+        "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
+        "AUTONOMA_TEST_IDS": "Sign in=a, sandbox-fails",
+        "AUTONOMA_WAIT": "true",
+        **more,
+    }
+    process = subprocess.Popen([*command, "run"], env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = read_terminal(ours)
+    return process.wait(60), drawn.decode("utf-8", "replace")
+
+
+def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The terminal shows a progress bar, and each line of the log stays."""
+    code, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND)
+    assert code == 1
+    assert "━" in drawn
+    assert "of 2 ended" in drawn
+    assert "passed: Sign in (test a)" in drawn
+    assert "Expected a confirmation" in drawn
+    assert "client-secret-of-the-test" not in drawn
+    # At the end, the table is removed, and the lines stay.
+    assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
+
+
+def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
+    """`NO_COLOR` removes the colours, not the table."""
+    _, coloured = run_at_terminal(tmp_path, sandbox.url, COMMAND)
+    _, plain = run_at_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
+    assert COLOUR.search(coloured)
+    assert not COLOUR.search(plain)
+    # Without colours, the bar has no part for pending runs.
+    assert "of 2 ended" in plain
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [(COMMAND, {"TERM": "dumb"}), (COMMAND, {"GITHUB_ACTIONS": "true"}), (COMMAND, {"CI": "true"}), (WITHOUT_RICH, {})],
+    ids=["a dumb terminal", "a CI system", "CI", "without rich"],
+)
+def test_live_table_needs_terminal(command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without a capable terminal or Rich, there are lines only."""
+    code, drawn = run_at_terminal(tmp_path, sandbox.url, command, **more)
+    assert code == 1
+    assert "\x1b" not in drawn
+    assert "passed: Sign in (test a)" in drawn
+
+
+class SlowTerminal(io.StringIO):
+    """A terminal that accepts output while `room` is true."""
+
+    room = True
+
+    def isatty(self) -> bool:
+        return True
+
+    def has_capacity(self) -> bool:
+        return self.room
+
+
+def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that are left out are counted, and warnings are always shown."""
+    # Rich reads the environment of the tests.
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal, clock = SlowTerminal(), FakeClock()
+    drawn = create_console(terminal, {"TERM": "xterm"})
+    assert drawn
+    with LiveTable(drawn, ProgressReporter(log_above(drawn), clock, lambda _: None, quiet=True), clock) as live:
+        live.on_tick([started("a")])
+        before = terminal.getvalue()
+        assert "0 of 1 ended" in before
+        terminal.room = False
+        live.on_run_changed(passed("a"))
+        live.on_run_changed(passed("b"))
+        live.on_tick([passed("a")])
+        assert terminal.getvalue() == before
+        live.on_warning("odd")
+        live.on_run_changed(passed("c"))
+    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(before) :]) == [
+        "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
+    ]  # fmt: skip
+
+
+def test_live_table_escapes_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Names hold no control sequences and no markup of Rich."""
+    name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"
+    _, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
+    assert "\x1b[2J" not in drawn
+    assert "\x1b]0;" not in drawn
+    assert "[bold red]x[/]" in drawn

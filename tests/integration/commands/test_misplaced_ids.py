@@ -1,0 +1,123 @@
+"""Ids of another target kind in a whole step."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close
+from tests.support.invoke_command import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.fault_server import Act, Wire
+
+FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
+TEST_TITLE = "A seller lists a flat"
+NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--test-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
+        (("--tag-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
+        (("--folder-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
+        (("--tag-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
+        (("--test-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
+        (("--folder-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
+    ],
+)
+def test_misplaced_id_is_explained(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    """Log and record explain it, the exit code is 4, and each run is sent once."""
+    with Sandbox(pace=0) as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
+        ended = invoke(tmp_path, *options, environ=environ)
+        assert sandbox.count_starts(options[1]) == 1
+    assert ended.code == 4
+    assert told in ended.printed
+    (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
+    assert told in run["suggestion"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"AUTONOMA_TEST_IDS": FOLDER}, "put it into AUTONOMA_FOLDER_IDS."),
+        ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "put it into folder-ids."),
+    ],
+)
+def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], told: str, tmp_path: Path) -> None:
+    """The advice names the variable or the input that the user wrote."""
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
+    assert told in ended.printed
+
+
+def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
+    """The advice names the key of the manifest."""
+    (tmp_path / "autonoma.yml").write_text(f"tests: [{FOLDER}]\nfolders: [{TEST}]\n", "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in ended.printed
+    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in ended.printed
+
+
+def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
+    """Without HTTP 404, the step sends start requests only."""
+    with Sandbox(pace=0) as sandbox:
+        invoke(tmp_path, "--test-ids", "a,sandbox-500", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+        assert {received.method for received in sandbox.received} == {"POST"}
+
+
+def refuse_and_answer(body: object) -> Act:
+    """Reject start requests, and answer other requests with this body."""
+
+    def act(wire: Wire) -> bool:
+        is_start = wire.request.method == "POST"
+        return answer(404, NO_SUCH)(wire) if is_start else answer(200, json.dumps(body))(wire)
+
+    return act
+
+
+def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
+    """The name shows no secret, stays on one line, and is no command of the runner."""
+    secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    name = f"x\n::error::mine\r##[group]y \x1b[31m {secret} the-value " + "z" * 5000
+    with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
+        more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
+        ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
+    shown = ended.printed.replace(f"::add-mask::{secret}", "")
+    assert "a is the folder x" in shown
+    assert secret not in shown
+    assert "the-value" not in shown
+    assert not any(line.startswith(("::error::mine", "##[group]")) for line in shown.splitlines())
+    assert "\x1b" not in shown
+    assert "z" * 200 not in shown
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        refuse_and_answer({}),
+        refuse_and_answer([]),
+        refuse_and_answer({"id": "another", "name": "x"}),
+        refuse_and_answer({"id": 1, "name": "x"}),
+        lambda wire: answer(404, NO_SUCH)(wire) if wire.request.method == "POST" else close(wire),
+        answer(404, NO_SUCH),
+    ],
+    ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
+)
+def test_failed_lookup_changes_nothing(act: Act, tmp_path: Path) -> None:
+    """Without a usable response, the advice is that of HTTP 404."""
+    with FaultServer(act) as server:
+        ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
+        assert server.posts == {"a": 1}
+    assert ended.code == 4
+    assert "Check the id: it must belong to the account of these credentials" in ended.printed

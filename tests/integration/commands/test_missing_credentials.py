@@ -1,0 +1,226 @@
+"""Errors about missing and invalid credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.app.credentials import find_credential_errors
+from autonoma_ci.ci.detection import DETECTION_RULES
+from autonoma_ci.config.settings import load_settings
+from autonoma_ci.models import BuildContext
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOTH = "client-id and client-secret are missing: "
+ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
+SYSTEMS = {row.name for row in DETECTION_RULES}
+
+
+def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
+    """Return the only error about the credentials."""
+    settings, problems = load_settings({}, (), environ)
+    assert not problems
+    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld))
+    return str(problem)
+
+
+@pytest.mark.parametrize(
+    ("environ", "ci", "withheld", "start", "cure"),
+    [
+        ({}, "github", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "gitlab", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "github", "dependabot", f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
+        ({}, "github", "", f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
+        ({}, "gitlab", "", f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
+        ({}, "jenkins", "", f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
+        ({}, "ci", "", f"{BOTH}they are not set here.", "the secrets of the CI system"),
+        ({}, "cli", "", f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
+        ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", "", f"{BOTH}the values are empty", "Actions"),
+        ({ID: "", SECRET: " "}, "gitlab", "", f"{BOTH}{ID} and {SECRET} are empty", "masked"),
+        ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
+        (
+            {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
+            f"{BOTH}{ID} and {SECRET} hold references such as $(NAME)", "map them under `env:`",
+        ),
+        ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
+        ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
+        ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", "", "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
+        ({ID: "an-id", SECRET: ""}, "gitlab", "", f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
+    ],
+)  # fmt: skip
+def test_missing_credentials_are_one_error(
+    environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
+) -> None:
+    """The error names the cause first, then the one thing to do."""
+    text = get_credential_error(environ, ci, withheld)
+    assert text.startswith(start)
+    assert cure in text
+    assert text.count("is missing") + text.count("are missing") == 1
+
+
+@pytest.mark.parametrize("ci", sorted(SYSTEMS))
+def test_each_system_has_own_advice(ci: str) -> None:
+    """Each CI system stores secrets in another place."""
+    text = get_credential_error({}, ci)
+    assert ID in text
+    assert SECRET in text
+    assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
+    others = [get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
+    assert text not in others
+
+
+def test_equal_id_and_secret_are_refused() -> None:
+    """One was copied into both options, and the API would explain less."""
+    text = get_credential_error({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
+    assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
+    assert "sentinel" not in text
+
+
+@pytest.mark.parametrize("argv", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
+def test_commands_share_error_text(argv: tuple[str, ...], tmp_path: Path) -> None:
+    """All commands have the same error for missing credentials."""
+    for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
+        ended = invoke(tmp_path, *argv, environ=environ)
+        assert (ended.code, ended.errors) == (2, [get_credential_error(environ, "cli")])
+
+
+def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
+    """The option `on-missing-credentials` covers missing credentials only."""
+    environ = {ID: "one-text", SECRET: "one-text", "AUTONOMA_TEST_IDS": "a"}
+    assert invoke(tmp_path, "--on-missing-credentials", "skip", environ=environ).code == 2
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "code"),
+    [
+        ("gitlab", "$NAME", 0), ("gitlab", "$(NAME)", 2), ("gitlab", "${{ secrets.NAME }}", 2), ("gitlab", "%NAME%", 2),
+        ("azure", "$(NAME)", 0), ("azure", "$NAME", 2), ("azure", "{{ NAME }}", 2),
+        ("github", "$(NAME)", 2), ("github", "$NAME", 2), ("github", "", 0),
+    ],
+)  # fmt: skip
+def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_path: Path) -> None:
+    """A typing error would make every build green."""
+    environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert ended.code == code, ended.printed
+    if code:
+        assert "such as " in ended.err
+        assert "in place of a value: the variable is not set, or this CI system writes" in ended.err
+
+
+def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:
+    """No output shows a credential that looks like a reference to a variable."""
+    environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
+    ended = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
+    assert (ended.code, "HUNTER2X" in ended.printed) == (2, False)
+
+
+def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
+    """Nothing is sent, so the step is skipped as after missing credentials."""
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, groups: [smoke]}]\n", "utf-8")
+    for environ in ({}, CREDENTIALS):
+        ended = invoke(tmp_path, "--test-ids", "b", "--groups", "none", "--results-dir", "out", environ=environ)
+        assert (ended.code, ended.err) == (0, "")
+        assert "Skipped, nothing was started: --groups is 'none'." in ended.out
+        assert '"conclusion": "skipped"' in (tmp_path / "out" / "results.json").read_text("utf-8")
+
+
+def test_groups_none_reports_other_errors(tmp_path: Path) -> None:
+    """The step of another branch would fail because of it."""
+    ended = invoke(tmp_path, "--test-ids", "a/b", "--groups", "none", environ=CREDENTIALS)
+    assert (ended.code, len(ended.errors)) == (2, 1)
+
+
+OTHER = "sentinel-of-the-other-account"
+
+
+def test_secret_id_authenticates_requests(tmp_path: Path) -> None:
+    """The header has the value of the secret id as client secret."""
+    with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
+        environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
+        ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+        assert (ended.code, sandbox.count_starts("a")) == (0, 1)
+    assert OTHER not in ended.printed
+
+
+def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
+    """No label, title or error shows a secret id that is not in use."""
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
+    argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
+    ended = invoke(tmp_path, *argv, environ=environ)
+    assert ended.code == 0, ended.printed
+    files = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
+    assert OTHER not in ended.printed + files
+    assert "Pay ***" in ended.out
+    refused = invoke(tmp_path, "--test-ids", f"{OTHER}/", environ=environ)
+    assert (refused.code, OTHER in refused.printed) == (2, False)
+    bad_command = invoke(tmp_path, "list", "--nonsense", OTHER, environ=environ)
+    assert (bad_command.code, OTHER in bad_command.printed) == (2, False)
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_SECRET_ID", "COPY"])
+def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
+    """The manifest can read it by no name, also not by another variable of the same value."""
+    text = f"tests: [{{id: a, variables: {{A: '${{{name}}}'}}}}]\n"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
+    ended = invoke(tmp_path, "--dry-run", environ=environ)
+    assert (ended.code, OTHER in ended.printed) == (2, False)
+    assert f"${{{name}}} holds a credential of this job" in ended.err
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_SECRET", "AUTONOMA_SECRET_ID"])
+@pytest.mark.parametrize("secret", ["Zx9qW8 eR7tY6uI5oP4", "Zx9qW8\u00e9R7tY6uI5oP4", "'Zx9qW8eR7tY6uI5oP4'"])
+@pytest.mark.parametrize("option", ["--test-ids", "--timeout", "--groups"])
+def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str, tmp_path: Path) -> None:
+    """An invalid or quoted credential is hidden in other options, too."""
+    text = secret.strip("'")
+    environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, option, text, environ=environ)
+    assert ended.code == 2
+    assert text[:6] not in ended.printed
+    assert text[-8:] not in ended.printed
+
+
+@pytest.mark.parametrize("option", ["--test-ids", "--groups", "--allow-env", "--api-url", "--wait-for-url"])
+@pytest.mark.parametrize("text", ["{}", "L = {} z", "https://u:{}@autonoma.app/test/x"])
+def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> None:
+    """A comma, `#` or `?` splits the text of an option and the secret in it."""
+    secret = "aB3$k'L9\"q#Z,x=P7;w&R?2uV"
+    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, option, text.format(secret), environ=environ)
+    assert ended.code == 2
+    assert f"{option} holds a credential: check which value is in which option" in ended.err
+    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in ended.printed]
+
+
+@pytest.mark.parametrize("text", ["{}", "L = {} z", "x {} y"])
+def test_base64_secret_without_padding_is_hidden(text: str, tmp_path: Path) -> None:
+    """The `=` at its end is read as the separator of a label."""
+    secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
+    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
+    ended = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
+    assert secret[:8] not in ended.printed
+
+
+def test_quoted_secret_is_explained(tmp_path: Path) -> None:
+    """Shells and env files leave quotes in place, and the API only returns 401."""
+    environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    why = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
+    assert f"Warning: {why}" in ended.out
+
+
+@pytest.mark.parametrize("system", [{"TF_BUILD": "True"}, {"GITHUB_ACTIONS": "true"}])
+def test_multiline_secret_is_no_command(system: dict[str, str], tmp_path: Path) -> None:
+    """A line break in a mask must not begin a new line of the log."""
+    other = f"{OTHER}\n##vso[task.complete result=Succeeded]done\n::error::done"
+    environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert ended.code == 0
+    assert not [line for line in ended.printed.splitlines() if line.startswith(("##vso[task.complete", "::error"))]

@@ -1,0 +1,184 @@
+"""The command `report` and its formats."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.results_json import render_results_json
+from tests.support.invoke_command import invoke
+from tests.support.reports import FAILED, failed, flaky, passed, refused, report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.models import Report
+
+IMAGE, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
+RUN = failed("a", "Checkout")._replace(
+    evidence=Evidence((RunStep(1, "Open", "", "", "passed", IMAGE),), VIDEO, ""),
+)
+MADE = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
+    waits_for_results=True, duration_seconds=70.0, results_dir=""
+)
+
+
+def write_results(folder: Path, made: Report = MADE) -> Path:
+    """Write a record with its evidence into the folder."""
+    (folder / "evidence" / "r").mkdir(parents=True)
+    for path in (IMAGE, VIDEO):
+        (folder / path).write_bytes(b"pixels")
+    (folder / "results.json").write_text(render_results_json(made), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
+)
+def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> None:
+    """Each format has its default name in the folder of the record."""
+    write_results(tmp_path / "results")
+    ended = invoke(tmp_path, "report", "results/results.json", "--format", name)
+    assert (ended.code, ended.printed) == (0, f"Wrote results/{file}\n")
+    assert "Checkout" in (tmp_path / "results" / file).read_text("utf-8")
+
+
+def test_report_default_format_is_html(tmp_path: Path) -> None:
+    """Without `--format`, the command writes the HTML page with its style sheet."""
+    invoke(write_results(tmp_path), "report", "results.json")
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "evidence" / "report.css").is_file()
+
+
+def test_report_equals_that_of_step(tmp_path: Path) -> None:
+    """JUnit and Markdown equal the files that the step wrote."""
+    write_results(tmp_path)
+    for name in ("junit", "markdown"):
+        assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
+    assert (tmp_path / "junit.xml").read_bytes() == render_junit(MADE)
+    assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(MADE)
+
+
+def test_report_prints_to_stdout(tmp_path: Path) -> None:
+    """With `--output -`, the report goes to standard output and to no file."""
+    write_results(tmp_path)
+    assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == render_summary(
+        MADE
+    )
+    page = invoke(tmp_path, "report", "results.json", "--output", "-").out
+    assert "<style>" in page
+    assert "data:image/png;base64,cGl4ZWxz" in page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "results.json"]
+
+
+def test_report_elsewhere_links_evidence(tmp_path: Path) -> None:
+    """A page in another folder has relative links to the evidence."""
+    write_results(tmp_path / "a b")
+    invoke(tmp_path, "report", "a b/results.json", "--output", "site/x/page.html")
+    assert 'src="../../a%20b/evidence/r/step-001.png"' in (tmp_path / "site/x/page.html").read_text("utf-8")
+    assert (tmp_path / "site/x/evidence/report.css").is_file()
+
+
+def test_report_single_file_embeds_evidence(tmp_path: Path) -> None:
+    """`--single-file` embeds the evidence as data URLs."""
+    write_results(tmp_path)
+    invoke(tmp_path, "report", "results.json", "--single-file", "--output", "page.html")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "data:video/webm;base64,cGl4ZWxz" in text
+    assert 'href="evidence' not in text
+
+
+def test_report_omits_missing_evidence(tmp_path: Path) -> None:
+    """The page names only evidence that exists."""
+    (write_results(tmp_path) / IMAGE).unlink()
+    invoke(tmp_path, "report", "results.json")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "<img" not in text
+    assert VIDEO in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret.png",
+        "/etc/passwd",
+        "evidence/r/../../secret.png",
+        "evidence/r/step-001.svg",
+        "javascript:alert(1)",
+        "evidence/r/x.png",
+    ],
+)
+def test_report_refuses_foreign_paths(path: str, tmp_path: Path) -> None:
+    """A record may name no files outside of the evidence folder."""
+    document = json.loads(render_results_json(MADE))
+    document["runs"][0]["evidence"]["steps"][0]["screenshot"] = path
+    (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
+    ended = invoke(tmp_path, "report", "results.json")
+    assert ended.code == 2
+    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.screenshot" in ended.err
+
+
+def test_report_follows_no_evidence_link(tmp_path: Path) -> None:
+    """A symbolic link among the evidence is not read."""
+    write_results(tmp_path / "results")
+    (tmp_path / "secret").write_text("mine", "utf-8")
+    (tmp_path / "results" / IMAGE).unlink()
+    (tmp_path / "results" / IMAGE).symlink_to(tmp_path / "secret")
+    invoke(tmp_path, "report", "results/results.json", "--single-file")
+    assert "<img" not in (tmp_path / "results" / "report.html").read_text("utf-8")
+
+
+def test_report_refuses_output_link(tmp_path: Path) -> None:
+    """Nothing is written through a link that leaves the working directory."""
+    work = tmp_path / "work"
+    write_results(work)
+    (tmp_path / "outside").mkdir()
+    (work / "link").symlink_to(tmp_path / "outside")
+    ended = invoke(work, "report", "results.json", "--output", "link/report.html")
+    assert ended.code == 2
+    assert "leads elsewhere through a symbolic link" in ended.err
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_report_of_killed_step_says_running(tmp_path: Path) -> None:
+    """A record without verdict has the title "Running"."""
+    write_results(tmp_path, MADE._replace(verdict=None))
+    invoke(tmp_path, "report", "results.json")
+    assert "Running" in (tmp_path / "report.html").read_text("utf-8").partition("</h1>")[0]
+
+
+def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
+    """An older version wrote records without evidence."""
+    document = json.loads(render_results_json(MADE))
+    for run in document["runs"]:
+        del run["evidence"]
+        for step in filter(None, [run["step"]]):
+            del step["screenshot"], step["status"]
+        for before in run["previous_attempts"]:
+            del before["evidence"]
+    (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
+    assert invoke(tmp_path, "report", "results.json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["nowhere.json"], "nowhere.json does not exist"),
+        (["results.json", "--format", "pdf"], "--format: unknown value. Use one of html, junit, markdown"),
+        ([], "RESULTS is missing: give the results-dir of an earlier step, such as autonoma-results"),
+        (["results.json", "--outptu", "x"], "unknown option --outptu: did you mean --output?"),
+        (["results.json", "--output", "results.json/x/report.html"], "could not be written"),
+    ],
+)
+def test_report_error_exits_2(argv: list[str], told: str, tmp_path: Path) -> None:
+    """Each invalid call has its error without a traceback."""
+    write_results(tmp_path)
+    ended = invoke(tmp_path, "report", *argv)
+    assert ended.code == 2
+    assert told in ended.err
+    assert "Traceback" not in ended.err

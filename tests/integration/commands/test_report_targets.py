@@ -1,0 +1,99 @@
+"""The files that `report` may replace."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.commands.test_report import IMAGE, MADE, write_results
+from tests.support.invoke_command import invoke
+from tests.support.reports import PASSED, passed, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def hard(link: Path, record: Path) -> None:
+    link.hardlink_to(record)
+
+
+def soft(link: Path, record: Path) -> None:
+    link.symlink_to(record)
+
+
+def none(link: Path, record: Path) -> None:
+    del link, record
+
+
+@pytest.mark.parametrize("single", [(), ("--single-file",)])
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [("out/results.json", none), ("out/../out/./results.json", none), ("x.html", hard), ("x.html", soft)],
+)
+def test_report_spares_its_record(
+    output: str, place: Callable[[Path, Path], None], single: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The output may be no name or link of the record."""
+    record = write_results(tmp_path / "out") / "results.json"
+    place(tmp_path / "x.html", record)
+    before = record.read_bytes()
+    ended = invoke(tmp_path, "report", "out/results.json", "--output", output, *single)
+    assert ended.code == 2
+    assert "is the record itself, which the report would replace: give another --output" in ended.err
+    assert record.read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
+
+
+def test_report_spares_other_records(tmp_path: Path) -> None:
+    """The output may be no record of another step."""
+    write_results(tmp_path / "out")
+    kept = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
+    write_results(tmp_path / "other")
+    before = kept.read_bytes()
+    ended = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
+    assert ended.code == 2
+    assert "is the record of a step, which the report would replace" in ended.err
+    assert kept.read_bytes() == before
+
+
+def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
+    """A record can have any name, so its report goes to a folder of its own."""
+    record = write_results(tmp_path) / "report.html"
+    (tmp_path / "results.json").rename(record)
+    before = record.read_bytes()
+    assert invoke(tmp_path, "report", "report.html").printed == "Wrote report/report.html\n"
+    assert record.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
+)
+def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path: Path) -> None:
+    """As in `wait`, the files beside it belong to the step that replaced it."""
+    results = write_results(tmp_path / "out")
+    (results / "results.json").rename(results / "results.1.json")
+    (results / file).write_text("of the other step", "utf-8")
+    ended = invoke(tmp_path, "report", "out/results.1.json", "--format", name)
+    assert ended.printed == f"Wrote out/results.1/{file}\n"
+    assert (results / file).read_text("utf-8") == "of the other step"
+    assert "Checkout" in (results / "results.1" / file).read_text("utf-8")
+    assert name != "html" or f'src="../{IMAGE}"' in (results / "results.1" / file).read_text("utf-8")
+
+
+def test_report_pages_have_own_icons(tmp_path: Path) -> None:
+    """Two pages in one folder have different icons."""
+    results = write_results(tmp_path / "out", MADE)
+    invoke(tmp_path, "report", "out/results.json")
+    red = (results / "evidence" / "report.svg").read_bytes()
+    write_results(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
+    invoke(tmp_path, "report", "other/results.json", "--output", "out/a b.html")
+    assert (results / "evidence" / "report.svg").read_bytes() == red
+    icon = re.search('<link rel="icon" href="(.*)">', (results / "a b.html").read_text("utf-8"))
+    assert icon
+    assert icon[1] == "evidence/a%20b.svg"
+    assert (results / "evidence" / "a b.svg").read_bytes() != red
+    page = (results / "report.html").read_text("utf-8")
+    assert '<link rel="icon" href="evidence/report.svg">' in page

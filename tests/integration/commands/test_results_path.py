@@ -1,0 +1,216 @@
+"""The path argument of `wait` and `report`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.integration.commands.test_report import write_results
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEFT_BY = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
+both = pytest.mark.parametrize("command", ["wait", "report"])
+
+
+def get_refusal(folder: Path, command: str, path: str) -> str:
+    ended = invoke(folder, command, path, environ=CREDENTIALS)
+    assert ended.code == 2
+    assert len(ended.errors) == 1, ended.errors
+    return ended.errors[0]
+
+
+def start_run(folder: Path, url: str) -> CommandResult:
+    environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "out/e2e"}
+    return invoke(folder, "run", "--test-ids", "sandbox-one", environ=environ)
+
+
+@pytest.mark.parametrize("path", ["out/e2e", "out/e2e/", "./out/e2e", "out/e2e/results.json"])
+def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
+    """The path of the folder means its results.json."""
+    with Sandbox() as sandbox:
+        assert start_run(tmp_path, sandbox.url).code == 0
+        ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+    assert ended.code == 0, ended.printed
+    assert "1 of 1 run passed" in (tmp_path / "out/e2e/summary.md").read_text("utf-8")
+    assert not (tmp_path / "out/e2e/results").exists()
+
+
+def test_report_accepts_results_folder(tmp_path: Path) -> None:
+    """The path of the folder means its results.json."""
+    write_results(tmp_path / "results")
+    ended = invoke(tmp_path, "report", "results", "--format", "markdown")
+    assert (ended.code, ended.printed) == (0, "Wrote results/summary.md\n")
+
+
+def test_report_accepts_working_directory(tmp_path: Path) -> None:
+    """The path `.` means the results.json in the working directory."""
+    ended = invoke(write_results(tmp_path), "report", ".")
+    assert (ended.code, ended.printed) == (0, "Wrote report.html\n")
+
+
+@both
+def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
+    """The error names records in subfolders and a command for one of them."""
+    for part in (1, 2, 3, 4):
+        write_results(tmp_path / "all" / f"part-{part}")
+    assert get_refusal(tmp_path, command, "all") == (
+        "The folder all has no results.json. Records in it: all/part-1/results.json, all/part-2/results.json, "
+        f"all/part-3/results.json and 1 more. Name one: autonoma-ci {command} all/part-1/results.json"
+    )
+
+
+@both
+def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> None:
+    """The error suggests a record such as results.1.json."""
+    write_results(tmp_path / "r")
+    (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
+    assert get_refusal(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
+
+
+@both
+def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
+    """The error lists the files of the folder, without control characters."""
+    (tmp_path / "r").mkdir()
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
+    for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
+        (tmp_path / "r" / name).touch()
+    told = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {told}. {LEFT_BY}"
+
+
+@both
+def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
+    """The error suggests the record in the working directory, if there is one."""
+    assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
+    write_results(tmp_path / "autonoma-results")
+    meant = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
+    assert get_refusal(tmp_path, command, "nope") == f"nope does not exist. {meant}"
+    assert get_refusal(tmp_path, command, "autonoma-results/result.json").endswith(meant)
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("junit.xml", '<?xml version="1.0"?>\n<testsuites tests="0"></testsuites>', "a JUnit report, not a record"),
+        ("report.html", "\n<!doctype html>\n<html>", "a web page, not a record"),
+        ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it holds no JSON object"),
+    ],
+)
+def test_other_result_file_names_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
+    """The error says what the file is, and names the record beside it."""
+    (tmp_path / name).write_text(text, "utf-8")
+    assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
+    write_results(tmp_path / "r it")
+    (tmp_path / "r it" / name).write_text(text, "utf-8")
+    typed = f"Type: autonoma-ci {command} 'r it/results.json'"
+    assert get_refusal(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {typed}"
+
+
+@both
+def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
+    """The error names the missing field."""
+    (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
+    why = "version is missing. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+
+
+@both
+def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
+    """The error says that another version of autonoma-ci wrote the record."""
+    write_results(tmp_path / "r")
+    path = tmp_path / "r/results.json"
+    path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
+    why = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {why}"
+
+
+@both
+@pytest.mark.parametrize("text", ["[]", "[1, 2]"])
+def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
+    """The error says that the file holds no JSON object."""
+    (tmp_path / "x.json").write_text(text, "utf-8")
+    why = "it holds no JSON object. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
+
+
+@both
+def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
+    """The error says that the file is empty."""
+    (tmp_path / "results.json").touch()
+    told = get_refusal(tmp_path, command, "results.json")
+    assert told == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
+
+
+@both
+def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
+    """The error names nothing outside of the working directory."""
+    (tmp_path / "secret-name").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
+    told = get_refusal(tmp_path / "work", command, "r")
+    assert told == "r leads out of the working directory through a symbolic link. Give its own path"
+
+
+@both
+def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
+    """Records behind a symbolic link are not suggested."""
+    write_results(tmp_path / "elsewhere")
+    (tmp_path / "work/r").mkdir(parents=True)
+    (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert "Records in it" not in get_refusal(tmp_path / "work", command, "r")
+
+
+@both
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path) -> None:
+    """A folder or a dangling link named results.json is refused."""
+    (tmp_path / "r").mkdir()
+    if kind == "folder":
+        (tmp_path / "r/results.json").mkdir()
+    else:
+        (tmp_path / "r/results.json").symlink_to("nowhere")
+    assert get_refusal(tmp_path, command, "r").startswith(
+        "r/results.json is not a regular file, or a link to nothing. "
+    )
+
+
+@both
+def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
+    """A variable that is not set gives an empty path."""
+    write_results(tmp_path / "r")
+    assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
+
+
+@pytest.mark.parametrize("is_record", [True, False])
+def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> None:
+    """Redaction after the cut would miss the first characters of a credential."""
+    name = "a" * (95 if is_record else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    (tmp_path / "r" / name).mkdir(parents=True)
+    if is_record:
+        write_results(tmp_path / "r" / name)
+    ended = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
+    assert ended.code == 2
+    assert "a***" in ended.printed
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in ended.printed
+
+
+@both
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
+    """A named pipe is refused without reading."""
+    os.mkfifo(tmp_path / "pipe")
+    assert get_refusal(tmp_path, command, "pipe").startswith("pipe can't be read.")
+
+
+@both
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", ""])
+def test_invalid_path_is_refused(command: str, path: str, tmp_path: Path) -> None:
+    """A path that the operating system does not accept has one error."""
+    assert get_refusal(tmp_path, command, path)

@@ -1,0 +1,158 @@
+"""Evidence files that `wait` copies into its results folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.sandbox import Sandbox
+from tests.integration.commands.test_report import IMAGE, RUN, VIDEO, write_results
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+from tests.support.reports import FAILED, flaky, report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MADE = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
+NOT_THERE = "not found beside the record"
+
+
+def run_wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> CommandResult:
+    """Run `wait` on a record, which polls no failed run."""
+    environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": api_url}
+    return invoke(folder, "wait", path, "--timeout", "10m", "--poll-interval", "1s", *more, environ=environ)
+
+
+def get_named_files(results: Path) -> set[str]:
+    """Return the files that page and record name, and fail if one is missing."""
+    page = (results / "report.html").read_text("utf-8")
+    named = set(re.findall(r'(?:src|href)="(evidence/r[^"]*/[^"]+)"', page))
+    recorded = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
+    assert named == recorded
+    assert all((results / name).is_file() for name in named)
+    return named
+
+
+def read_runs(results: Path) -> Any:
+    return json.loads((results / "results.json").read_text("utf-8"))["runs"]
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "results"),
+    [
+        ("out/results.1.json", (), "out/results.1"),
+        ("out/results.json", ("--results-dir", "other"), "other"),
+        ("out/results.json", ("--results-dir", "./x/../out"), "out"),
+    ],
+)
+def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
+    """Page and record name the copied files."""
+    write_results(tmp_path / "out", MADE)
+    (tmp_path / "out" / "results.json").rename(tmp_path / path)
+    ended = run_wait(tmp_path, path, *more)
+    assert ended.code == 1
+    assert "evidence" not in ended.printed
+    assert get_named_files(tmp_path / results) == {IMAGE, VIDEO}
+    assert (tmp_path / results / IMAGE).read_bytes() == b"pixels"
+    assert read_runs(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
+
+
+def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
+    """Record, page and log agree, for example where only results.json was downloaded."""
+    results = tmp_path / "out"
+    results.mkdir()
+    (results / "results.json").write_text(render_results_json(MADE), "utf-8")
+    ended = run_wait(tmp_path, "out/results.json")
+    assert ended.code == 1
+    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
+    assert get_named_files(results) == set()
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
+    assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
+    assert "ATTACHMENT" not in (results / "junit.xml").read_text("utf-8")
+    # A file that is missing already is not counted again.
+    run_wait(tmp_path, "out/results.json")
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
+
+
+def test_one_lost_file_spares_others(tmp_path: Path) -> None:
+    """The other files of the run are copied."""
+    (write_results(tmp_path / "out", MADE) / VIDEO).unlink()
+    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
+    assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.printed
+    assert get_named_files(tmp_path / "other") == {IMAGE}
+
+
+def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
+    """The reason joins that of the earlier attempt."""
+    run = flaky("c")
+    shown = Evidence((RunStep(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
+    first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=IMAGE))
+    failed = RUN._replace(previous_attempts=(first,), evidence=Evidence())
+    write_results(tmp_path / "out", report([failed], FAILED))
+    (tmp_path / "out" / IMAGE).unlink()
+    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
+    told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
+    assert told in ended.printed
+    assert get_named_files(tmp_path / "other") == set()
+    assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == told
+
+
+@pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
+def test_evidence_link_is_not_copied(name: str, tmp_path: Path) -> None:
+    """A link is not followed, whether it leads outside or stays inside."""
+    results = write_results(tmp_path / "out", MADE)
+    moved = tmp_path / "out" / "moved"
+    (results / name).rename(moved)
+    (results / name).symlink_to(moved)
+    run_wait(tmp_path, "out/results.json", "--results-dir", "other")
+    assert get_named_files(tmp_path / "other") == ({VIDEO} if name == IMAGE else set())
+
+
+def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
+    """No copy leaves the working directory through a link of the target folder."""
+    work = tmp_path / "work"
+    write_results(work / "out", MADE)
+    (tmp_path / "outside").mkdir()
+    (work / "other").mkdir()
+    (work / "other" / "evidence").symlink_to(tmp_path / "outside")
+    ended = run_wait(work, "out/results.json", "--results-dir", "other")
+    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in ended.printed
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert get_named_files(work / "other") == set()
+
+
+@pytest.mark.parametrize(
+    ("limit", "told", "left"),
+    [
+        ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {IMAGE}),
+        ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {IMAGE}),
+    ],
+)
+def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
+    """Screenshots are copied before videos."""
+    (write_results(tmp_path / "out", MADE) / VIDEO).write_bytes(b"frames" * 1000)
+    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
+    assert told in ended.printed
+    assert get_named_files(tmp_path / "other") == left
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None:
+    """`wait` polls a passed run again, and its files are those of the record."""
+    with Sandbox(pace=0.05) as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": sandbox.url}
+        options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]
+        assert invoke(tmp_path, "run", *options, environ=environ).code == 0
+        files = [path for path in (tmp_path / "out" / "evidence").rglob("*") if path.parent.name != "evidence"]
+        for path in filter(lambda path: is_gone and path.is_file(), files):
+            path.unlink()
+        ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
+    assert ended.code == 0
+    run = read_runs(tmp_path / "other")[0]
+    assert (NOT_THERE in ended.printed) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
+    assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone

@@ -1,0 +1,689 @@
+"""Records that `wait` and later steps find in a results folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.clock import Clock
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.verdict import compute_verdict
+from autonoma_ci.errors import Cancelled
+from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Report, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.reports import results_dir
+from autonoma_ci.reports.html import render_html
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.other_results import SharedResults
+from autonoma_ci.reports.outputs import build_outputs
+from autonoma_ci.sandbox import Sandbox
+from tests.support import faults
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.reports import report, started
+from tests.support.run_step import github_environ, read_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+# A job of GitHub Actions in one attempt of one build.
+BUILD = {"GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
+RE_RUN = {"GITHUB_RUN_ATTEMPT": "2"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
+# Each kind of second step that writes its own record.
+SECOND_STEPS = {
+    "starts runs": ({}, 0),
+    "waits for runs": (WAIT, 0),
+    "dry run": ({"INPUT_DRY-RUN": "true"}, 0),
+    "invalid input": ({"INPUT_TIMEOUT": "soon"}, 2),
+    "skipped": ({"INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"}, 0),
+}
+
+
+class StepResult(NamedTuple):
+    """Exit code, log and files of a step."""
+
+    code: int
+    printed: str
+    outputs: Mapping[str, str]
+    summary: str
+    record: Any
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each run by its id."""
+        return {run["id"]: run["state"] for run in self.record["runs"]}
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The total and passed counts of the record."""
+        return {name: self.record["totals"][name] for name in ("total", "passed")}
+
+
+def run_step(
+    folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: Mapping[str, str] | None = None
+) -> StepResult:
+    """Run a step of a GitHub job with new files for outputs and summary."""
+    for name in ("output", "summary"):
+        (folder / name).unlink(missing_ok=True)
+    out = io.StringIO()
+    environ = github_environ(folder, url, ids) | BUILD | dict(more or {})
+    world = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
+    code = cli.run_command(argv, world)
+    record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
+    return StepResult(
+        code,
+        out.getvalue(),
+        read_outputs((folder / "output").read_text("utf-8")),
+        (folder / "summary").read_text("utf-8"),
+        json.loads(record.read_text("utf-8")) if record.exists() else None,
+    )
+
+
+def run_wait(folder: Path, url: str, record: str = "results/results.json", **more: str) -> StepResult:
+    """Run `wait` on a record with `more` environment variables."""
+    return run_step(folder, url, "wait", record, more=WAIT | more)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file below the folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def edit_record(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a record without a new signature."""
+    record = json.loads(path.read_text("utf-8"))
+    change(record)
+    path.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0.05) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of the record."""
+    return tmp_path / "results" / "results.json"
+
+
+class Api:
+    """An API that starts each run and has one status for each test."""
+
+    def __init__(self, **words: str) -> None:
+        self._words = words
+        self.polled: list[str] = []
+
+    def __call__(self, wire: Wire) -> bool:
+        """Answer one request."""
+        request = wire.request
+        if request.method == "POST":
+            return faults.started(wire)
+        if "steps=" in request.path:
+            return faults.answer(200, '{"name": "A title"}')(wire)
+        test = request.subject.removeprefix("run-of-")
+        self.polled.append(test)
+        return faults.answer(200, json.dumps({"status": self._words[test]}))(wire)
+
+
+# What `wait` reports
+
+
+def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Log, summary, outputs and record have the final states, and no run counts as started."""
+    first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
+    assert (first.code, first.record["waits_for_results"]) == (0, False)
+    assert "2 of 2 runs started." in first.printed
+    later = run_wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (0, "passed", "2")
+    assert later.record["waits_for_results"] is True
+    assert (later.record["conclusion"], later.totals) == ("passed", {"total": 2, "passed": 2})
+    for text in (later.printed, later.summary):
+        assert "2 of 2 runs passed." in text
+        assert "started." not in text
+    assert "| What | State | Time | Link |" in later.summary
+    assert "```mermaid\ngantt" in later.summary
+    assert ", took " in later.summary
+    assert all(run["duration_seconds"] > 0 for run in later.record["runs"])
+
+
+def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The summary names the command for later, because runs cannot be cancelled."""
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
+    later = run_wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
+    assert (later.code, later.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
+    for text in (later.printed, later.summary):
+        assert "1 of 2 runs passed, 1 still running." in text
+        assert "autonoma-ci wait results/results.json" in text
+    assert "the API has no way to cancel" in later.summary
+
+
+# A record without runs
+
+
+def _cancelled(number: int) -> Callable[..., str]:
+    def wait_for_url(*_: object) -> str:
+        raise Cancelled(number)
+
+    return wait_for_url
+
+
+@pytest.mark.parametrize(
+    ("more", "signal", "code", "conclusion"),
+    [
+        ({"INPUT_TIMEOUT": "soon"}, 0, 2, "error"),
+        ({"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}, 2, 130, "cancelled"),
+        ({"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}, 15, 143, "cancelled"),
+        ({"INPUT_TEST-IDS": "", "INPUT_ALLOW-EMPTY": "true"}, 0, 0, "skipped"),
+        ({"INPUT_SHARD": "3/3"}, 0, 0, "skipped"),
+        ({"INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"}, 0, 0, "skipped"),
+    ],
+    ids=["invalid input", "SIGINT", "SIGTERM", "nothing selected", "empty shard", "no credentials"],
+)
+def test_wait_without_runs_repeats_exit_code(
+    more: dict[str, str],
+    signal: int,
+    code: int,
+    conclusion: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exit code is that of the first step, and its files stay unchanged."""
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _cancelled(signal))
+    first = run_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
+    assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
+    before = read_files(tmp_path / "results")
+    # The environment of the same job, with a valid input in place of the invalid one.
+    later = run_wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
+    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (code, conclusion, "0")
+    assert "has left none" in later.printed
+    assert "has left none" in later.summary
+    for text in (later.printed, later.summary):
+        assert "runs passed" not in text
+        assert "✅" not in text
+    assert read_files(tmp_path / "results") == before
+    assert sandbox.received == []
+
+
+def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A step killed before its plan leaves a record without runs and verdict."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    edit_record(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
+    later = run_wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (7, "error", "unknown")
+    assert "it was killed" in later.summary
+
+
+def _set_conclusion(conclusion: str | None, code: int | None, record: Any) -> None:
+    record.update(conclusion=conclusion, exit_code=code)
+
+
+def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, str]:
+    """Return the exit code and conclusion of `wait` on such a record without runs."""
+    code = -1 if code is None else code
+    if conclusion == "skipped" and code == 0:
+        return 0, "skipped"
+    if conclusion == "cancelled" and code in {130, 143}:
+        return code, "cancelled"
+    # Exit codes of an error without runs. Other combinations come from no step and are unknown.
+    if conclusion in {"skipped", "error", "cancelled"} and code in range(1, 8):
+        return code, "error"
+    return 7, "error"
+
+
+def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A record without runs gives exit code 0 only if its step was skipped."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    for conclusion in [*Conclusion, None]:
+        for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
+            edit_record(path, partial(_set_conclusion, conclusion, code))
+            later = run_wait(tmp_path, sandbox.url)
+            assert (later.code, later.outputs["conclusion"]) == _get_expected_end(conclusion, code), (conclusion, code)
+            assert "✅" not in later.summary
+    assert sandbox.received == []
+
+
+# A record with runs that passed
+
+
+def _forge_pass(entry: dict[str, Any], mac: str) -> None:
+    entry.update(state="passed", reason="ok", message="", suggestion="", step=None, mac=mac)
+
+
+def _compute_mac(entry: dict[str, Any]) -> str:
+    return str(entry.get("mac", ""))
+
+
+FORGERIES: dict[str, Callable[[Any], object]] = {
+    "no signature": lambda record: _forge_pass(record["runs"][1], ""),
+    "its own signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][1])),
+    "another run's signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][0])),
+    "an invented signature": lambda record: _forge_pass(record["runs"][1], "0" * 64),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, path: Path) -> None:
+    """A pass without a valid signature is polled, and the response counts."""
+    api = Api(a="passed", b="failed")
+    with FaultServer(api) as server:
+        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        edit_record(path, forge)
+        api.polled.clear()
+        later = run_wait(tmp_path, server.url)
+        assert (later.code, later.outputs["conclusion"]) == (1, "failed")
+        assert later.states == {"a": "passed", "b": "failed"}
+        assert set(api.polled) == {"a", "b"}
+        assert server.posts == {"a": 1, "b": 1}
+
+
+def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
+    """A signature by another client secret is invalid."""
+    api = Api(a="passed")
+    with FaultServer(api) as server:
+        other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
+        assert run_step(tmp_path, server.url, ids=["a"], more=other).code == 0
+        api.polled.clear()
+        assert run_wait(tmp_path, server.url).code == 0
+        assert api.polled == ["a"]
+
+
+def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without a run id, the run cannot be polled."""
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
+
+    def forge(record: Any) -> None:
+        _forge_pass(record["runs"][1], _compute_mac(record["runs"][0]))
+        record.update(conclusion="passed", reason="ok", exit_code=0)
+
+    edit_record(path, forge)
+    later = run_wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["reason"]) == (7, "unknown")
+    assert later.states == {"a": "passed", "sandbox-404": "unknown"}
+    assert "has no id to ask the API about" in later.summary
+
+
+def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
+    """The signed entry of one test in place of another is no second pass."""
+    api = Api(a="passed", b="failed")
+    with FaultServer(api) as server:
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        edit_record(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
+        later = run_wait(tmp_path, server.url)
+        assert (later.code, later.outputs["reason"]) == (7, "unknown")
+        assert [run["state"] for run in later.record["runs"]] == ["passed", "unknown"]
+
+
+# A record of another step
+
+
+@pytest.mark.parametrize(
+    ("waits", "more", "why"),
+    [
+        (True, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
+        (False, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
+        (True, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (False, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (True, RE_RUN, "it is of an earlier attempt at this job"),
+        (False, RE_RUN, "it is of an earlier attempt at this job"),
+    ],
+    ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
+)
+def test_wait_refuses_foreign_record(
+    waits: bool, more: dict[str, str], why: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
+    ids = ["a", "b"]
+    assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
+    before, sent = read_files(tmp_path / "results"), len(sandbox.received)
+    later = run_wait(tmp_path, sandbox.url, **more)
+    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (2, "error", "input")
+    assert f"results/results.json is not the record of this step: {why}" in later.printed
+    assert why in later.summary
+    assert (read_files(tmp_path / "results"), len(sandbox.received)) == (before, sent)
+
+
+def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A job that only waits runs again alone, so the record has a lower attempt."""
+    run_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
+    for number in ("2", "3"):
+        later = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
+        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+    assert [sandbox.count_starts(name) for name in "ab"] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "cli", "GITHUB_RUN_ID": "18"}],
+    ids=["no CI system", "AUTONOMA_CI=none"],
+)
+def test_wait_at_terminal_accepts_any_record(
+    place: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    """A user at a terminal chooses the record."""
+    run_step(tmp_path, sandbox.url, ids=["a", "b"])
+    environ = github_environ(tmp_path, sandbox.url, []) | BUILD | place
+    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
+    assert cli.run_command(["wait", "results/results.json"], world) == 0
+    record = json.loads(path.read_text("utf-8"))
+    assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
+def test_wait_without_build_id_refuses_old_record(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without a build id, only the time identifies an old record."""
+    unknown = dict.fromkeys(BUILD, "")
+    run_step(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
+    edit_record(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
+    later = run_wait(tmp_path, sandbox.url, **unknown)
+    assert later.code == 2
+    assert "it is older than a day" in later.printed
+
+
+@pytest.mark.parametrize(("waits", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
+def test_wait_without_job_refuses_ended_attempt(waits: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without job names, an earlier attempt counts only if it has open runs."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
+    assert run_wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
+
+
+def test_wait_warns_of_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A change of the signed record has a warning."""
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
+    edit_record(path, lambda record: record["runs"].pop())
+    later = run_wait(tmp_path, sandbox.url)
+    assert "was changed after it was written" in later.printed
+
+
+def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Passed runs of one step must not replace the failed record of another one."""
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
+    red = read_files(path.parent)
+    later = run_step(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+    assert later.code == 0
+    kept = read_files(path.parent)
+    assert {name: kept[name] for name in red} == red
+    assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
+
+
+def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A dry run leaves no runs, so `wait` ends with exit code 0."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
+    later = run_wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"]) == (0, "skipped")
+
+
+def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A link in the checkout must not copy a file from outside into the results folder."""
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    elsewhere = path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(elsewhere)
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    assert not path.with_name("results.1.json").exists()
+
+
+# Steps that share a results-dir
+
+
+@pytest.mark.parametrize(("more", "code"), SECOND_STEPS.values(), ids=SECOND_STEPS)
+def test_second_step_preserves_open_runs(
+    more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    """The first record is copied byte for byte, the log names it, and `wait` can use it."""
+    assert run_step(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
+    first = path.read_bytes()
+    second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
+    assert second.code == code
+    kept = path.with_name("results.1.json")
+    assert kept.read_bytes() == first
+    assert "its record is kept as results.1.json" in second.printed
+    assert "Give each step a results-dir of its own." in second.printed
+    posts = [sandbox.count_starts(name) for name in "abc"]
+    later = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
+    assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+    assert [sandbox.count_starts(name) for name in "abc"] == posts
+    assert kept.read_bytes() == first
+
+
+def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """With three steps, the first and second record have names of their own."""
+    left = []
+    for test in "abc":
+        assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
+        left.append(path.read_bytes())
+    names = ["results.1.json", "results.2.json", "results.json"]
+    assert sorted(found.name for found in path.parent.glob("results*.json")) == names
+    assert [path.with_name(name).read_bytes() for name in names] == left
+
+
+def test_wait_in_same_folder_preserves_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """`wait` on a numbered record writes results.json and preserves the existing one."""
+    for test in "ab":
+        run_step(tmp_path, sandbox.url, ids=[test])
+    last = path.read_bytes()
+    later = run_wait(tmp_path, sandbox.url, "results/results.1.json")
+    assert (later.code, later.states) == (0, {"a": "passed"})
+    assert path.with_name("results.2.json").read_bytes() == last
+
+
+def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """`wait` continues the record of the step, so it makes no copy of it."""
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    later = run_wait(tmp_path, sandbox.url)
+    assert later.code == 0
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in later.printed
+
+
+def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The files of an ended step of the same build are replaced with a warning."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    second = run_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
+    assert (second.code, second.states) == (0, {"b": "passed"})
+    assert second.printed.count("results-dir has the files of another step of this build, which are replaced.") == 1
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_record_of_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The files of another build are removed."""
+    older = {"GITHUB_RUN_ID": "16", **(WAIT if waits else {})}
+    run_step(tmp_path, sandbox.url, ids=["a"], more=older)
+    second = run_step(tmp_path, sandbox.url, ids=["b"])
+    assert (second.code, second.states) == (0, {"b": "started"})
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in second.printed
+
+
+def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The record of an earlier attempt belongs to the same step."""
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
+    again = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
+    assert (again.code, again.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in again.printed
+
+
+def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The log names the attempt, and does not advise a folder for each step."""
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    open_runs = path.read_bytes()
+    again = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
+    assert path.with_name("results.1.json").read_bytes() == open_runs
+    assert "An earlier attempt left runs open: its record is kept as results.1.json." in again.printed
+    assert "results-dir of its own" not in again.printed
+
+
+def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A permanent results folder does not fill up, and no record of this build is replaced."""
+    for build in ("15", "16", "17"):
+        for _ in range(3):
+            run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
+    kept = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
+    assert sorted(found.name for found in path.parent.glob("results*.json")) == sorted(
+        [path.name, *(found.name for found in kept)]
+    )
+    assert {json.loads(found.read_text("utf-8"))["ci"]["build"] for found in kept} == {"17"}
+
+
+class Writer:
+    """A step that starts runs and publishes to a shared results folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        context = BuildContext("github", build_id="17", build_attempt="1")
+        at = "2025-01-02T03:04:05Z"
+        shared = partial(SharedResults, step_id=name, context=context, started_at=at, clock=Clock())
+        self._files = results_dir.open_results_dir(
+            results_dir.resolve_results_dir("results", str(folder)), create_shared=shared
+        )
+        self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
+        self._name = name
+        self.open: set[str] = set()
+        self.warnings = self._files.begin(self._report)
+
+    def publish(self) -> None:
+        """Start another run and publish the report."""
+        run = started(f"{self._name}-{len(self.open)}")
+        self.open.add(run.run_id)
+        self._report = self._report._replace(results=(*self._report.results, run))
+        assert self._files.publish(self._report) == []
+
+
+# Names of different lengths: no two records of different steps have the same size.
+@given(st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=20))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
+    """Records hold the open runs of each step in any order, and copies do not accumulate."""
+    folder = tmp_path_factory.mktemp("shared")
+    writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
+    for name in turns:
+        writers[name].publish()
+    records = [json.loads(found.read_text("utf-8")) for found in (folder / "results").glob("results*.json")]
+    found = [{run["run_id"] for run in record["runs"]} for record in records]
+    for writer in writers.values():
+        assert not writer.open or writer.open in found
+    steps = [record["step_id"] for record in records]
+    # Each step keeps at most one copy for each other step.
+    assert len(steps) <= 1 + len(writers) * (len(writers) - 1)
+
+
+# Before anything is sent
+
+
+def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None:
+    """When the first POST arrives, the record has each run as starting."""
+    seen: list[bytes] = []
+    lock = threading.Lock()
+
+    def read_record_first(wire: Wire) -> bool:
+        with lock:
+            if wire.request.method == "POST":
+                with suppress(FileNotFoundError):
+                    seen.append(path.read_bytes())
+            return api(wire)
+
+    api = Api(a="passed", b="passed", c="passed")
+    ids = ["a", "b", "c"]
+    with FaultServer(read_record_first) as server:
+        older = {**WAIT, "GITHUB_RUN_ID": "16"}
+        for more in (older, WAIT):
+            seen.clear()
+            assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
+            assert seen, "there was no record when the first POST arrived"
+            first = json.loads(seen[0])
+            assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
+            assert [(run["id"], run["state"]) for run in first["runs"]] == [(test, "starting") for test in ids]
+            assert (first["conclusion"], first["exit_code"]) == (None, None)
+
+
+def test_run_replaces_files_before_wait_for_url(
+    sandbox: Sandbox, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step killed before its first request leaves no passed results of an earlier step."""
+    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    assert path.with_name("junit.xml").exists()
+    seen: dict[str, bytes] = {}
+
+    def wait_for_url(*_: object) -> None:
+        seen.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
+
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
+    assert run_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
+    assert set(seen) == {"results.json"}
+    record = json.loads(seen["results.json"])
+    assert (record["runs"], record["conclusion"], record["exit_code"]) == ([], None, None)
+
+
+# No report shows more success than the runs
+
+any_run = st.builds(
+    partial(RunResult),
+    st.builds(partial(RunRequest), st.sampled_from(TargetKind), st.sampled_from(["a", "b"])),
+    st.sampled_from(RunState),
+    st.sampled_from(ExitReason),
+    run_id=st.sampled_from(["", "run-1", "run-2"]),
+    reused=st.booleans(),
+)
+# Random states are rarely equal, so lists of one state are generated separately.
+of_one_state = st.sampled_from(RunState).flatmap(
+    lambda state: st.lists(any_run.map(lambda run: run._replace(state=state)), min_size=1, max_size=4)
+)
+any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
+
+
+def _greens(shown: Report) -> dict[str, bool]:
+    """Return for each format whether its report shows success."""
+    page, text = render_html(shown).decode(), render_summary(shown)
+    icon = re.search('class="verdict ([a-z]+)"', page)
+    cases = etree.fromstring(render_junit(shown)).findall(".//testcase")
+    return {
+        "outputs": build_outputs(shown)["conclusion"] == "passed",
+        "summary": text.startswith("### Autonoma tests: ✅ Passed"),
+        "page": bool(icon and icon[1] == "good") or page.count("<title>Passed") > 0,
+        "junit": bool(cases) and all(case.find(f"./{bad}") is None for case in cases for bad in _NOT_GREEN),
+    }
+
+
+_NOT_GREEN = ("failure", "error", "skipped")
+
+
+@given(any_runs, st.booleans(), st.sampled_from([None, None, None, 2, 15]))
+@settings(deadline=None)
+def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
+    """Success needs a passed run and no other, unless the report says skipped."""
+    verdict = compute_verdict(runs, interrupt, waits_for_results=waited)
+    greens = _greens(report(runs, verdict)._replace(waits_for_results=waited))
+    passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
+    assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
+    assert not any(greens.values()) or passed
+    # A step without `wait` cannot know that a run passed.
+    said = {name for name, green in greens.items() if green and name != "junit"}
+    assert not said or verdict.conclusion is Conclusion.PASSED
+    assert (verdict.exit_code == 0) == (
+        verdict.conclusion in {Conclusion.PASSED, Conclusion.STARTED, Conclusion.SKIPPED}
+    )
+
+
+@given(any_runs.filter(bool))
+def test_skipped_means_no_new_runs(runs: list[RunResult]) -> None:
+    """With runs, only passes of an earlier attempt are skipped."""
+    skipped = compute_verdict(runs, waits_for_results=True).conclusion is Conclusion.SKIPPED
+    assert skipped == all(run.reused and run.state is RunState.PASSED for run in runs)

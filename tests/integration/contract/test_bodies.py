@@ -1,0 +1,125 @@
+"""Test that sandbox and contract reject the same request bodies."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.sandbox.contract import KINDS, body_error, parse_json
+from tests.integration.contract.openapi import DEFAULT, ContractError, check_request, check_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from autonoma_ci.sandbox import Sandbox
+
+HEADERS = {
+    "autonoma-client-id": "some-client-id",
+    "autonoma-client-secret": "some-client-secret",
+    "Content-Type": "application/json",
+}
+VERSIONS = [{"application_id": "a1", "application_version_ids": ["v1", "v2"]}]
+
+texts = st.text(max_size=5)
+scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(allow_nan=False, allow_infinity=False) | texts
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=5
+)
+versions = st.lists(
+    st.fixed_dictionaries({"application_id": texts, "application_version_ids": st.lists(texts, max_size=2)}), max_size=2
+)
+spoilt_versions = st.lists(
+    st.fixed_dictionaries(
+        {"application_id": scalars, "application_version_ids": st.lists(scalars, max_size=2)}, optional={"other": texts}
+    ),
+    max_size=2,
+)
+FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "id": st.just("abc"),
+    "source": texts,
+    "application_version_id": texts,
+    "runtime_metadata": st.dictionaries(texts, texts, max_size=3),
+    "application_versions": versions,
+    "recursive": st.just(value=True),
+    "run_on_latest": st.just(value=True),
+}
+SPOILT = anything | st.dictionaries(texts, scalars, max_size=3) | spoilt_versions
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[str, object]:
+    """Draw a body that is right in most of its fields: of rubbish alone nearly all is refused for its first word."""
+    kind = draw(st.sampled_from(KINDS))
+    own = {"test": {"id", "application_version_id", "runtime_metadata"}, "folder": {"recursive"}, "tag": set()}[kind]
+    shared = {"source", "run_on_latest"} | (set() if kind == "test" else {"application_versions"})
+    fields = {name: FIELDS[name] for name in sorted(own | shared)}
+    body: dict[str, object] = draw(st.fixed_dictionaries({}, optional=fields))
+    if kind == "test" and draw(st.integers(0, 3)):
+        body["id"] = "abc"
+    if draw(st.booleans()):
+        body[draw(st.sampled_from([*FIELDS, "unknown"]))] = draw(SPOILT)
+    return kind, body if draw(st.integers(0, 9)) else draw(anything)
+
+
+def contract_takes(kind: str, body: bytes, contract: str = DEFAULT) -> bool:
+    try:
+        check_request("POST", f"http://127.0.0.1/api/{kind}/abc/run", HEADERS, body, contract)
+    except ContractError:
+        return False
+    return True
+
+
+@settings(deadline=None, max_examples=200)  # the first body waits for the description to be read
+@given(bodies())
+def test_sandbox_rejects_same_bodies_as_contract(drawn: tuple[str, object]) -> None:
+    """The sandbox rejects a generated body exactly if the contract does."""
+    kind, body = drawn
+    raw = json.dumps(body).encode()
+    assert (body_error(kind, "abc", parse_json(raw)) == "") == contract_takes(kind, raw)
+
+
+def refused_bodies() -> Iterator[tuple[str, object]]:
+    shapeless: list[object] = [None, [], "abc", 1, True, {"unknown": "x"}, {"source": 1}]
+    for kind in KINDS:
+        yield from ((kind, body) for body in shapeless)
+    wrong_ids: list[object] = ["abd", "", None, 1, ["abc"]]
+    yield from (("test", {"id": wrong}) for wrong in wrong_ids)
+    no_texts: list[object] = [1, 1.5, True, None, [], {}, ["x"]]
+    yield from (("test", {"id": "abc", "runtime_metadata": {"A": value}}) for value in no_texts)
+    no_objects: list[object] = [None, [], "A=1"]
+    yield from (("test", {"id": "abc", "runtime_metadata": value}) for value in no_objects)
+    yield "test", {}
+    yield "test", {"id": "abc", "application_versions": VERSIONS}
+    yield "test", {"id": "abc", "application_version_id": None}
+    yield "test", {"id": "abc", "application_version_id": "v1", "run_on_latest": True}
+    not_true: list[object] = [False, 1, "true", None]
+    for kind in ("tag", "folder"):
+        yield kind, {"id": "abc"}
+        yield kind, {"run_on_latest": True, "application_versions": VERSIONS}
+        yield from ((kind, {"run_on_latest": value}) for value in not_true)
+    no_versions: list[object] = [None, {}, ["v1"], [{}], [{**VERSIONS[0], "more": "x"}]]
+    no_versions += [[{**VERSIONS[0], "application_version_ids": value}] for value in ("v1", [1])]
+    no_versions += [[{**VERSIONS[0], "application_id": 1}]]
+    yield from (("tag", {"application_versions": value}) for value in no_versions)
+    yield "tag", {"recursive": True}
+    yield "folder", {"recursive": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [*refused_bodies()], ids=lambda value: json.dumps(value) if not isinstance(value, str) else value
+)
+def test_invalid_body_gets_422(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str, body: object
+) -> None:
+    """The sandbox responds 422 to each body that the contract rejects."""
+    raw = json.dumps(body).encode()
+    assert not contract_takes(kind, raw, contract)
+    answer = session.post(f"{sandbox.url}/{kind}/abc/run", data=raw, headers=HEADERS, timeout=60)
+    check_response(answer, contract)
+    assert answer.status_code == 422

@@ -1,0 +1,498 @@
+"""Jobs against an API that confuses runs.
+
+Two runs with one id, or a status that contradicts the details, never pass. The job reports the reason.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.models import TargetKind
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close
+from tests.support.run_step import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.fault_server import Wire
+
+T = TypeVar("T")
+
+# In seconds. Long because no test waits for them and a slow machine must not change a result.
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_CONCURRENCY": "1"}
+OWN = "the title of its own test"
+OTHERS = "the title of another test"
+OTHER_STEP = {"instruction": "a step of another test", "output": "what another test saw", "status": "failed"}
+
+
+@dataclass
+class Api:
+    """Respond to each request from a list whose last item repeats.
+
+    Attributes:
+        starts: The run ids of each start, by the first two parts of its path.
+        words: The status words of each run, by its id.
+        details: The details of each run, by its id. Each is an HTTP status or the fields.
+        asked: The paths of the received requests.
+    """
+
+    starts: Mapping[str, list[str]]
+    words: Mapping[str, list[str]] = field(default_factory=dict)
+    details: Mapping[str, list[int | dict[str, object]]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def act(self, wire: Wire) -> bool:
+        """Respond to one request."""
+        path, _, query = wire.request.path.removeprefix("/api/").partition("?")
+        self.asked.append(path)
+        if wire.request.method == "POST":
+            kind = path.partition("/")[0]
+            run = _next(self.starts[path.removesuffix("/run")])
+            name = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}[kind]
+            return answer(200, json.dumps({name: run, "url": f"https://autonoma.app/run/{run}"}))(wire)
+        if query:
+            found = _next(self.details[path.removeprefix("run/")])
+            status, fields = (200, found) if isinstance(found, dict) else (found, {})
+            return answer(status, json.dumps(fields))(wire)
+        run = path.removesuffix("/status").rpartition("/")[2]
+        return answer(200, json.dumps({"status": _next(self.words[run])}))(wire)
+
+
+def _next(values: list[T]) -> T:
+    return values.pop(0) if len(values) > 1 else values[0]
+
+
+def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> JobResult:
+    """Run a job that waits, with short pauses between its requests."""
+    with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
+        patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
+        return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
+
+
+def get_warnings(job: JobResult) -> str:
+    return "\n".join(line for line in job.log.splitlines() if line.startswith("::warning"))
+
+
+def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
+    """A gateway returns to each poll the response of the previous poll."""
+    last = ["run-of-a"]
+
+    def act(wire: Wire) -> bool:
+        path = wire.request.path
+        if wire.request.method == "POST":
+            run = f"run-of-{wire.request.subject}"
+            return answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
+        run, last[0] = last[0], path.split("/")[3]
+        word = "failed" if run == "run-of-bad" else "passed"
+        return answer(200, json.dumps({"status": word, "url": f"https://autonoma.app/run/{run}"}))(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], more={**WAIT, "INPUT_TIMEOUT": "3s"})
+    assert job.code != 0
+    assert job.states["bad"] != "passed"
+    assert "failed" not in {job.states["a"], job.states["c"]}
+
+
+@pytest.mark.parametrize("name", ["nobody", "b"])
+def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
+    """A status whose link names another run is no pass."""
+
+    def act(wire: Wire) -> bool:
+        path, subject = wire.request.path, wire.request.subject
+        if wire.request.method == "POST":
+            return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
+        named = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
+        return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{named}/steps"}))(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
+    assert "the response is about another run" in job.log
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"run_id": "r ", "url": "https://autonoma.app/run/r"},
+        {"run_id": "r\u200b", "url": "https://autonoma.app/run/r"},
+        {"run_id": "s", "url": "https://autonoma.app/run/r"},
+        {"run_id": ["r"], "url": "https://autonoma.app/run/r"},
+        {"url": "https://autonoma.app/run/r?tab=1"},
+        {"url": "https://sso.example.com/login"},
+    ],
+    ids=["a space", "an invisible character", "another id", "a list", "a link alone", "a login page"],
+)
+def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
+    """A second test never gets the run of the first test under another spelling."""
+
+    def act(wire: Wire) -> bool:
+        first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
+        return answer(200, json.dumps(first if wire.request.subject == "a" else second))(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+        assert server.posts == {"a": 1, "b": 1}
+    assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
+
+
+def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
+    """A response with the run id of a test starts no folder."""
+    with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
+        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
+
+
+def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
+    """After two requests, the hint states only that the start is not sent again."""
+    with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+        assert server.posts == {"a": 2}
+    assert job.states == {"a": "unknown"}
+    assert "It is not sent again." in job.log
+    assert "second time" not in job.everything
+
+
+def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
+    """A second start that returns the run id of the first is unknown."""
+    api = Api({"test/a": ["r"], "test/b": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
+    job = run(tmp_path, api, ["a", "b"], {})
+    assert job.states == {"a": "passed", "b": "unknown"}
+    assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (7, "error", "unknown")
+    assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
+    assert "b: the API named run r, which is another one" in get_warnings(job)
+    assert "which is another one" in job.summary
+    assert api.asked.count("test/b/run") == 1
+
+
+def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
+    """A step without `wait` reports a duplicate run id too."""
+    with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
+    assert "run r," in get_warnings(job)
+
+
+def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
+    """The link ends with the run id if the API returns links alone."""
+
+    def links(wire: Wire) -> bool:
+        return answer(200, '{"url": "https://autonoma.app/run/r"}')(wire)
+
+    with FaultServer(links) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
+
+
+def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
+    """An error response does not assign the run of another test."""
+
+    def act(wire: Wire) -> bool:
+        status = 500 if wire.request.subject == "b" else 200
+        return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
+    assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
+
+
+def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
+    """A retry that returns the id of the failed run cannot pass."""
+    api = Api({"test/a": ["r"]}, {"r": ["failed", "passed"]}, {"r": [{"name": OWN}]})
+    job = run(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
+    assert (job.code, job.states, job.outputs["passed"]) == (1, {"a": "failed"}, "0")
+    assert api.asked.count("test/a/run") == 2
+    assert api.asked.count("run/r/status") == 1
+    for text in (job.log, job.summary, job.record["runs"][0]["message"]):
+        assert "the API named the run that failed, so whether another one was started is not known" in text
+
+
+def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
+    """A retry that returns the passed run of another test has not passed."""
+    api = Api(
+        {"test/a": ["r1"], "test/b": ["r2", "r1"]},
+        {"r1": ["passed"], "r2": ["failed"]},
+        {"r1": [{"name": OWN}], "r2": [{"name": OWN}]},
+    )
+    job = run(tmp_path, api, ["a", "b"], {"INPUT_RETRIES": "1"})
+    assert (job.code, job.states) == (7, {"a": "passed", "b": "unknown"})
+    assert "named run r1," in get_warnings(job)
+
+
+def test_retry_with_new_id_passes(tmp_path: Path) -> None:
+    """A retry with a new run id counts."""
+    api = Api(
+        {"test/a": ["r1", "r2"]}, {"r1": ["failed"], "r2": ["passed"]}, {"r1": [{"name": OWN}], "r2": [{"name": OWN}]}
+    )
+    job = run(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
+    assert (job.code, job.states) == (0, {"a": "passed"})
+    assert "another one" not in job.everything
+
+
+def test_kinds_may_share_run_id(tmp_path: Path) -> None:
+    """Tests, folders and tags have separate ids."""
+    api = Api({"test/x": ["r"], "folder/x": ["r"], "tag/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
+    job = run(tmp_path, api, ["x"], {"INPUT_FOLDER-IDS": "x", "INPUT_TAG-IDS": "x"})
+    assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 3)
+    assert [found["run_id"] for found in job.record["runs"]] == ["r"] * 3
+
+
+PAGE = "https://autonoma.app/run/folder/r"
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [(TargetKind.FOLDER, TargetKind.TAG), (TargetKind.TAG, TargetKind.FOLDER), (TargetKind.TAG, TargetKind.TAG)],
+)
+def test_tag_run_on_folder_page_is_duplicate(kinds: tuple[TargetKind, TargetKind]) -> None:
+    """A tag run on the page of a folder run is the same run."""
+    run_table = RunTable((), 0.0)
+    assert [run_table.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
+
+
+def test_tag_start_rejects_old_folder_run() -> None:
+    """A tag start cannot claim the folder run of an earlier attempt."""
+    run_table = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
+    assert not run_table.claim_start(TargetKind.TAG, "r", PAGE)
+    assert run_table.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
+
+
+# Saved results
+
+
+def run_wait(folder: Path, url: str) -> JobResult:
+    """Run `wait` on the results.json of a job in this folder."""
+    out, err = io.StringIO(), io.StringIO()
+    environ = {**github_environ(folder, url, []), "INPUT_TIMEOUT": "10m"}
+    code = cli.run_command(
+        ["wait", "results/results.json"], Runtime(environ, out, err, str(folder), poll_policy=POLL_POLICY)
+    )
+    return read_job_result(folder, code, out.getvalue(), err.getvalue())
+
+
+@pytest.mark.parametrize("state", ["started", "passed", "failed", "timed-out", "unknown"])
+def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
+    """The second of two saved runs with one id is unknown."""
+    api = Api(
+        {"test/a": ["r1"], "test/b": ["r2"]},
+        {"r1": ["failed" if state == "failed" else "passed"], "r2": ["passed"]},
+        {"r1": [{"name": OWN}], "r2": [{"name": OTHERS}]},
+    )
+    with FaultServer(api.act) as server:
+        run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
+        path = tmp_path / "results" / "results.json"
+        record = json.loads(path.read_text("utf-8"))
+        record["runs"][0].update(state=state)
+        record["runs"][1].update(run_id="r1", url=record["runs"][0]["url"])
+        path.write_text(json.dumps(record), "utf-8")
+        job = run_wait(tmp_path, server.url)
+    assert job.states == {"a": "failed" if state == "failed" else "passed", "b": "unknown"}
+    assert job.code == 7
+    assert "run/r2/status" not in api.asked
+    assert "b: the record gives two runs the same id, r1" in get_warnings(job)
+    assert "the record gives two runs the same id" in job.summary
+
+
+def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
+    """A saved id that belongs to the first attempt of another test is unknown."""
+    api = Api(
+        {"test/a": ["r1", "r2"], "test/b": ["r3"]},
+        {"r1": ["failed"], "r2": ["passed"], "r3": ["running", "passed"]},
+        {name: [{"name": OWN}] for name in ("r1", "r2", "r3")},
+    )
+    with FaultServer(api.act) as server:
+        run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_RETRIES": "1"}, timeouts=PATIENT)
+        path = tmp_path / "results" / "results.json"
+        record = json.loads(path.read_text("utf-8"))
+        record["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
+        path.write_text(json.dumps(record), "utf-8")
+        job = run_wait(tmp_path, server.url)
+    assert (job.code, job.states["b"]) == (7, "unknown")
+
+
+def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
+    """A test and a folder with one id are two runs in results.json too."""
+    api = Api({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
+    with FaultServer(api.act) as server:
+        run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=PATIENT)
+        job = run_wait(tmp_path, server.url)
+    assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 2)
+
+
+# Status and details
+
+
+def make_details(**fields: object) -> dict[str, object]:
+    return {"id": "r", "test_id": "a", "name": OWN, "status": "passed", **fields}
+
+
+def run_with_details(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> JobResult:
+    """Run a job with one test of this status and these details."""
+    return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), [f"{label}a"], {})
+
+
+CONTRADICTIONS = {
+    "another test": (make_details(test_id="b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another test"),
+    "another run": (make_details(id="r-of-b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another run"),
+    "failed": (make_details(status="failed"), "the details say failed"),
+    "error": (make_details(status="Error"), "the details say failed"),
+    "stopped": (make_details(status="cancelled"), "the details say stopped"),
+    "running for ever": (make_details(status="running"), "the details say running"),
+    "a number": (make_details(test_id=7), "the details are of another test"),
+    "another test inside": (make_details(test_id=None, test={"id": "b"}), "the details are of another test"),
+}
+
+
+@pytest.mark.parametrize("label", ["", "Checkout = "], ids=["without a label", "with a label"])
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> None:
+    """All reports explain why a contradicted pass does not count."""
+    found, why = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", found, label=label)
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+    assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
+    assert job.outputs["passed"] == "0"
+    for text in (job.log, job.summary, job.record["runs"][0]["message"]):
+        assert f"the API contradicts itself: the status is passed, but {why}" in text
+    assert job.record["runs"][0]["run_id"] == "r"
+
+
+@pytest.mark.parametrize("name", ["another test", "another run"])
+def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
+    """Neither the title nor the steps of another test are shown."""
+    for word in ("passed", "failed"):
+        folder = tmp_path / word
+        folder.mkdir()
+        job = run_with_details(folder, word, CONTRADICTIONS[name][0])
+        assert job.code == {"passed": 7, "failed": 1}[word]
+        for text in (OTHERS, "a step of another test", "what another test saw"):
+            assert text not in job.everything
+        assert get_message(job).endswith(CONTRADICTIONS[name][1])
+
+
+def get_message(job: JobResult) -> str:
+    return str(job.record["runs"][0]["message"])
+
+
+def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
+    """The status decides, and the job reports the contradiction."""
+    job = run_with_details(tmp_path, "failed", make_details())
+    assert (job.code, job.states) == (1, {"a": "failed"})
+    for text in (job.log, job.summary, get_message(job)):
+        assert "the API contradicts itself: the status is failed, but the details say passed" in text
+
+
+@pytest.mark.parametrize("word", ["running", "pending"])
+def test_pass_with_late_details_passes(word: str, tmp_path: Path) -> None:
+    """The details may lag behind the status for a moment."""
+    job = run_with_details(tmp_path, "passed", make_details(status=word), make_details(status=word), make_details())
+    assert (job.code, job.states) == (0, {"a": "passed"})
+    assert OWN in job.log
+    assert "contradicts" not in job.everything
+
+
+@pytest.mark.parametrize("name", ["another test", "another run"])
+def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
+    """Details of another test are requested again."""
+    job = run_with_details(tmp_path, "passed", CONTRADICTIONS[name][0], make_details())
+    assert (job.code, job.states) == (0, {"a": "passed"})
+    assert OTHERS not in job.everything
+
+
+@pytest.mark.parametrize("name", ["another test", "another run"])
+@pytest.mark.parametrize("then", [500, {}], ids=["an error", "empty"])
+def test_contradiction_remains_after_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
+    """Only details that fit the run resolve a contradiction."""
+    found, why = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", found, then)
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+    assert why in get_message(job)
+
+
+def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
+    """An error between wrong and right details changes nothing."""
+    job = run_with_details(tmp_path, "passed", CONTRADICTIONS["another test"][0], 500, make_details())
+    assert (job.code, job.states) == (0, {"a": "passed"})
+
+
+@pytest.mark.parametrize("first", [500, 429, 404])
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path) -> None:
+    """A failed request before the contradicting details changes nothing."""
+    found, why = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", first, *[found] * 20)
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+    assert why in get_message(job)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        make_details(),
+        make_details(id=None, test_id=None, status=None),
+        {"name": OWN},
+        make_details(status=5),
+        make_details(status="archived"),
+        {},
+        500,
+    ],
+    ids=["all fields", "null", "none", "a number", "an unknown word", "empty", "an error"],
+)
+def test_uncontradicted_pass_passes(found: int | dict[str, object], tmp_path: Path) -> None:
+    """Missing details or missing fields contradict nothing."""
+    job = run_with_details(tmp_path, "passed", found)
+    assert (job.code, job.states) == (0, {"a": "passed"})
+
+
+def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
+    """A contradicted pass leaves the results of the other tests unchanged."""
+    api = Api(
+        {"test/a": ["r"], "test/b": ["r2"]},
+        {"r": ["passed"], "r2": ["passed"]},
+        {
+            "r": [make_details(status="failed")],
+            "r2": [{"id": "r2", "test_id": "b", "status": "passed", "name": OTHERS}],
+        },
+    )
+    job = run(tmp_path, api, ["a", "b"], {})
+    assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
+
+
+@pytest.mark.parametrize("name", ["", "Login="])
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        (make_details(status="failed"), 7),
+        (500, 7),
+        (make_details(id="r1", test_id="other"), 7),
+        (make_details(id="r1"), 0),
+    ],
+    ids=["failed", "no details", "other test", "fits"],
+)
+def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: int, name: str, tmp_path: Path) -> None:
+    """The command `wait` requires details that fit, not only the status."""
+    api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
+    with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
+        patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
+        assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
+        record = tmp_path / "results" / "results.json"
+        saved = json.loads(record.read_text("utf-8"))
+        saved["runs"][0]["label"] = name.rstrip("=")
+        record.write_text(json.dumps(saved), "utf-8")
+        api.details["r1"][:] = [then]
+        assert run_wait(tmp_path, server.url).code == code

@@ -1,0 +1,42 @@
+"""Accounts of the sandbox and commands with credentials for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.sandbox import Sandbox
+
+
+def build_folder(place: str, name: str, *tests: tuple[str, str]) -> dict[str, object]:
+    """Return a folder as the API lists it."""
+    return {"id": place, "name": name, "tests": [{"id": test, "name": title} for test, title in tests]}
+
+
+def build_large_account() -> list[dict[str, object]]:
+    """Return 60 folders with 1,000 tests.
+
+    Six folders are empty, and names repeat.
+    """
+    full = [number for number in range(60) if number % 10 != 3]
+    counts = {number: 18 + (28 if number == full[-1] else 0) for number in full}
+    return [
+        build_folder(
+            f"folder-{number}",
+            f"Area {number % 7}",
+            *((f"test-{number}-{place}", f"Case {place % 9}") for place in range(counts.get(number, 0))),
+        )
+        for number in range(60)
+    ]
+
+
+def invoke_on_sandbox(where: Path, sandbox: Sandbox, *argv: str, typed: str | None = None) -> CommandResult:
+    """Run a command with credentials for the sandbox."""
+    ended = invoke(where, *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}, typed=typed)
+    assert "of-the-test" not in ended.printed
+    assert "Traceback" not in ended.printed
+    return ended

@@ -1,0 +1,129 @@
+"""Generator of the documents from the tables of options and outputs (`make generate-docs`)."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from autonoma_ci.app import action_args
+from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.reports.outputs import OUTPUTS
+from tests.support.gitlab_component import render_component
+
+ROOT = Path(__file__).parents[2]
+_HEAD = """\
+# Made from the table of options by `make generate-docs`. Options have no default here, as it would win over AUTONOMA_
+# variables and over the manifest. The exceptions are the job's token and the values of its matrix.
+name: Autonoma CI
+description: Start Autonoma end-to-end tests, each exactly once, wait for them, and link to the runs
+author: the autonoma-ci contributors
+branding:
+  icon: play-circle
+  color: green
+inputs:
+"""
+_TAIL = """\
+runs:
+  using: docker
+  image: Dockerfile
+  # The input args reaches the program as a variable. Without this line, the runner would split it in its own way too.
+  args: []
+"""
+
+
+# Only action.yml can have these values. The legs of a matrix have the same environment, so `part` identifies them. It
+# is empty outside of a matrix.
+DEFAULTS = {
+    "github-token": "${{ github.token }}",
+    "part": "${{ strategy.job-total > 1 && toJSON(matrix) || '' }}",
+}
+
+
+class Block(NamedTuple):
+    """The text between two markers of a document."""
+
+    name: str
+    text: str
+
+
+# The input `args` exists only in the GitHub Action and is no option.
+ARGS_HELP = (
+    "Another command and its arguments, such as `wait autonoma-results`, split into words like a shell does, without a "
+    "shell. Default: run."
+)
+
+
+def render_action() -> str:
+    """Return the text of action.yml."""
+    text = _HEAD
+    for option in OPTIONS:
+        text += f"  {option.name}:\n    description: {json.dumps(_describe_option(option))}\n    required: false\n"
+        text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
+    text += f"  {action_args.ARGS_INPUT}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
+    for output in OUTPUTS:
+        text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
+    return text + _TAIL
+
+
+def _describe_option(option: Option) -> str:
+    return option.help + (f" Default: {option.default}." if option.default else "")
+
+
+def render_blocks() -> list[Block]:
+    """Return the generated tables of the README."""
+    options = ["| option | default | meaning |", "| --- | --- | --- |"]
+    options += [
+        f"| `{option.name}` | {f'`{option.default}`' if option.default else ''} | {option.help} |" for option in OPTIONS
+    ]
+    outputs = ["| output | what it says |", "| --- | --- |"]
+    outputs += [f"| `{output.name}` | {output.help} |" for output in OUTPUTS]
+    return [
+        Block("inputs", _render_inputs()),
+        Block("options", "\n".join(options)),
+        Block("outputs", "\n".join(outputs)),
+    ]
+
+
+def _render_inputs() -> str:
+    lines = ["```yaml", "- uses: OWNER/autonoma-ci@v1", "  with:"]
+    for option in OPTIONS:
+        lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
+        lines += [f"    {option.name}: {DEFAULTS.get(option.name) or json.dumps(option.default)}", ""]
+    lines += textwrap.wrap(ARGS_HELP, 100, initial_indent="    # ", subsequent_indent="    # ")
+    return "\n".join([*lines, f'    {action_args.ARGS_INPUT}: ""', "```"])
+
+
+def replace_blocks(text: str) -> str:
+    """Replace all blocks of a document.
+
+    Raises:
+        ValueError: A marker is missing.
+
+    """
+    for block in render_blocks():
+        text = replace_block(text, *block)
+    return text
+
+
+def replace_block(text: str, name: str, table: str) -> str:
+    """Replace one block of a document.
+
+    Raises:
+        ValueError: A marker is missing.
+
+    """
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    if start not in text or end not in text:
+        raise ValueError(f"README.md has no {start} and {end}")
+    head, _, rest = text.partition(start)
+    _, _, tail = rest.partition(end)
+    return f"{head}{start}\n{table}\n{end}{tail}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(replace_blocks(readme.read_text("utf-8")), "utf-8")
+    (ROOT / "action.yml").write_text(render_action(), "utf-8")
+    (ROOT / "templates" / "autonoma.yml").write_text(render_component(), "utf-8")

@@ -1,0 +1,35 @@
+"""Fixtures for the image, a sandbox and the folders of a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.system.container.image import Image, JobFolders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    return Image.from_environment()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolders:
+    return JobFolders(tmp_path)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+@pytest.fixture
+def account(sandbox: Sandbox) -> dict[str, str]:
+    return {"api_url": sandbox.url, "client_id": "sandbox-id", "client_secret": "sandbox-secret"}

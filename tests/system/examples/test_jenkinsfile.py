@@ -1,0 +1,41 @@
+"""Jenkinsfile example, parsed by a Groovy linter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.generate_docs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.linters
+LINTER = ROOT / "tests" / "linters" / "node_modules" / ".bin" / "npm-groovy-lint"
+
+
+def findings(folder: Path) -> list[dict[str, Any]]:
+    """Return what the parser and its rules of severity error find in a folder's Jenkinsfile."""
+    command = [str(LINTER), "--noserver", "--failon=none", "--output=json", f"--path={folder}", "--files=Jenkinsfile"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    report = json.loads(ran.stdout[ran.stdout.index("{") :])
+    assert report["summary"]["totalFilesLinted"] == 1
+    found = [error for file in report["files"].values() for error in file["errors"]]
+    return [error for error in found if error["severity"] == "error"]
+
+
+def test_jenkinsfile_parses(tmp_path: Path) -> None:
+    """The parser finds no error in the example."""
+    shutil.copy(ROOT / "examples" / "Jenkinsfile", tmp_path)
+    assert findings(tmp_path) == []
+
+
+def test_check_finds_broken_jenkinsfile(tmp_path: Path) -> None:
+    """The parser detects an open quote."""
+    text = (ROOT / "examples" / "Jenkinsfile").read_text("utf-8")
+    (tmp_path / "Jenkinsfile").write_text(text.replace("sh 'autonoma-ci run'", "sh 'autonoma-ci run"), "utf-8")
+    assert [error["rule"] for error in findings(tmp_path)] == ["NglParseError"]

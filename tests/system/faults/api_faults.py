@@ -1,0 +1,100 @@
+"""Define the failures of the API that send complete responses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.support.faults import answer
+from tests.system.faults.fault_case import FailureKind, Phase
+from tests.system.faults.network_faults import make_request_failure
+
+if TYPE_CHECKING:
+    from tests.support.fault_server import Act, Wire
+    from tests.system.faults.fault_case import RequestFault
+    from tests.system.faults.harness import Scene
+
+_API = "API"
+_UNKNOWN_CODES = {Phase.START: 7, Phase.WAIT: 7}
+_LOGIN = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
+_HOSTILE = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
+_HOSTILE_BODY = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE))
+_REDIRECT = "Location: https://example.com/"
+
+
+def _make_response_failure(
+    name: str, status: int, start: int, wait: int = 7, body: str = "{}", *headers: str
+) -> FailureKind:
+    return make_request_failure(
+        name, answer(status, body, *headers), start, wait, group=_API, declines=start in {3, 4, 5}
+    )
+
+
+def _make_credential_failure(name: str, status: int) -> FailureKind:
+    """Return a rejection that ends the run at once in each phase."""
+    codes = dict.fromkeys((Phase.START, Phase.BRIEFLY, Phase.WAIT), 3)
+    return FailureKind(
+        _API, name, codes, request_fault=lambda scene, right: answer(status, "{}"), proves_not_started=True
+    )
+
+
+def _reject_first(status: int) -> RequestFault:
+    """Reject the first request and accept the next ones."""
+
+    def deed(scene: Scene, right: Act) -> Act:
+        def act(wire: Wire) -> bool:
+            first = scene.count_request(wire.request) == 1
+            return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
+
+        return act
+
+    return deed
+
+
+def _echo_request(status: int) -> RequestFault:
+    """Return the whole request in each field of the response."""
+
+    def act(wire: Wire) -> bool:
+        request = wire.request
+        said = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
+        fields = ("error", "message", "run_id", "url", "status", "name")
+        return answer(status, json.dumps(dict.fromkeys(fields, said)))(wire)
+
+    return lambda scene, right: act
+
+
+KINDS = [
+    _make_credential_failure("401", 401),
+    _make_credential_failure("403", 403),
+    _make_response_failure(
+        "403 that names the quota", 403, 5, 7, '{"message": "The quota of this account is used up"}'
+    ),
+    _make_response_failure("404", 404, 4, 4),
+    _make_response_failure("422", 422, 5),
+    _make_response_failure("429 for ever", 429, 5, 7, "{}", "Retry-After: 3600"),
+    FailureKind(_API, "429 once", request_fault=_reject_first(429), max_posts=2),
+    FailureKind(_API, "503 with Retry-After, once", {Phase.START: 7}, request_fault=_reject_first(503)),
+    _make_response_failure("503 with Retry-After", 503, 7, 7, "{}", "Retry-After: 1"),
+    _make_response_failure("503 without Retry-After", 503, 7),
+    _make_response_failure("402, payment required", 402, 5),
+    _make_response_failure("408", 408, 7),
+    _make_response_failure("409", 409, 7),
+    _make_response_failure("500", 500, 7),
+    _make_response_failure("502", 502, 7, 7, "<html>"),
+    _make_response_failure("504", 504, 7),
+    _make_response_failure(
+        "500, no device farm configured", 500, 5, 7, '{"message": "Device Farm Project ARN is not configured"}'
+    ),
+    _make_response_failure("a redirect", 307, 7, 7, "", _REDIRECT),
+    _make_response_failure("a redirect after the act", 303, 7, 7, "", _REDIRECT),
+    make_request_failure("a web page (login) with 200", _LOGIN, group=_API),
+    _make_response_failure("an empty answer", 200, 7, 7, ""),
+    _make_response_failure("an answer of another type", 200, 7, 7, "[1, null]"),
+    _make_response_failure(
+        "fields of other types", 200, 7, 7, '{"run_id": [5], "url": ["x"], "status": {}, "id": "x"}'
+    ),
+    _make_response_failure("nothing but hostile text", 200, 7, 7, _HOSTILE_BODY),
+    FailureKind(_API, "200 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(200)),
+    FailureKind(_API, "500 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(500)),
+    _make_response_failure("an answer nested 100,000 deep", 200, 7, 7, "[" * 100_000),
+]

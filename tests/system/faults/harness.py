@@ -1,0 +1,244 @@
+"""Run three servers for one job, one of them faulty.
+
+The faulty server fails in one phase. The job starts three tests, waits for them, downloads the evidence of the failed
+one, writes its reports and comments on its pull request. The API, its media host and GitHub are loopback servers with
+one port each.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer
+from tests.support.proxy import Proxy
+from tests.system.faults.fault_case import Phase
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Act, Received, Wire
+    from tests.system.faults.fault_case import FailureKind
+
+FIRST, VICTIM, LAST = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
+SIGNATURE = "sentinel-of-an-address"
+_PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
+_VIDEO = b"\x1a\x45\xdf\xa3" + b"frames" * 100
+# The length of a short fault in seconds.
+_MOMENT_SECONDS = 0.6
+
+
+class Scene:
+    """Run the servers of one job inside a `with` block."""
+
+    def __init__(self, folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> None:
+        self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
+        self.work, self.outside, self.faults = (folder / name for name in ("work", "outside", "faults"))
+        # The job, once it is started.
+        self.process: subprocess.Popen[bytes]
+        # Whether the reader of the log must close it, and whether it is closed.
+        self.close_log, self.log_closed = threading.Event(), threading.Event()
+        # Whether the reader of the log stops reading.
+        self.log_stalled = threading.Event()
+        # The start of the job and of each run, in seconds of the monotonic clock.
+        self.started_at = 0.0
+        self.start_times: dict[str, float] = {}
+        # The time of the kill, and how many seconds the files may lag behind it.
+        self.killed_at = self.lag_seconds = 0.0
+        # How often the fault occurred, in all and for each request.
+        self.fault_count = 0
+        self._request_counts: Counter[tuple[str, str]] = Counter()
+        self._has_begun, self._has_ended = threading.Event(), threading.Event()
+        self._reported_runs: set[str] = set()
+        self._lock = threading.Lock()
+        self._tls = certificates.good() if kind.uses_tls else None
+        self.api, self.media, self.forge = (
+            self._make_server(act) for act in (self._respond_api, self._respond_media, self._respond_forge)
+        )
+        self.proxy = Proxy(meddle=self._choose_tunnel_fault) if kind.uses_proxy else None
+
+    def __enter__(self) -> Self:
+        for path in (self.work, self.outside, self.faults, self.folder / "home"):
+            path.mkdir(parents=True)
+        for server in self._servers:
+            server.__enter__()
+        self._begin_before(Phase.START)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        # The proxy ends first, because it may still connect to the others.
+        for server in reversed(self._servers):
+            server.__exit__(*exc)
+
+    @property
+    def _servers(self) -> list[FaultServer]:
+        return [self.api, self.media, self.forge, *([self.proxy.server] if self.proxy else [])]
+
+    @property
+    def faulty_server(self) -> FaultServer:
+        """The faulty server of this phase."""
+        return {Phase.EVIDENCE: self.media, Phase.COMMENT: self.forge}.get(self.phase, self.api)
+
+    def build_url(self, server: FaultServer, name: str) -> str:
+        """Return the base URL of a server for the job."""
+        host = f"https://{name}.autonoma.test" if self.kind.uses_tls else "http://127.0.0.1"
+        return f"{host}:{server.port}"
+
+    @property
+    def startup_seconds(self) -> float:
+        """The seconds from the start of the job to its first request."""
+        return self.api.received[0].at - self.started_at
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the fault has begun."""
+        return self._has_begun.is_set()
+
+    @property
+    def _is_faulty(self) -> bool:
+        return self.has_begun and not self._has_ended.is_set()
+
+    def begin_fault(self) -> None:
+        """Begin the fault."""
+        with self._lock:
+            if self._has_begun.is_set():
+                return
+            self._has_begun.set()
+        self.kind.begin(self)
+        if not (self.kind.request_fault or self.kind.connection_fault or self.kind.tunnel_fault):
+            self._begin_moment()
+
+    def _count_fault(self) -> bool:
+        """Count the fault, and return whether it occurs this time.
+
+        A short fault begins with its first occurrence.
+        """
+        with self._lock:
+            self.fault_count += 1
+            first = self.fault_count == 1
+        if first:
+            self._begin_moment()
+        return first or not self.kind.is_single
+
+    def _begin_moment(self) -> None:
+        if self.phase is Phase.BRIEFLY:
+            threading.Timer(_MOMENT_SECONDS, self._end_fault).start()
+
+    def _end_fault(self) -> None:
+        self._has_ended.set()
+        self.kind.end(self)
+
+    def _begin_before(self, *phases: Phase) -> None:
+        """Begin a fault that must precede the first connection of its phase."""
+        if self.phase in phases and self.kind.begins_before_connection:
+            self.begin_fault()
+
+    def _respond_faulty(self, wire: Wire, right: Act, *phases: Phase) -> bool:
+        """Respond with the fault in these phases, and correctly otherwise."""
+        if self.phase in phases and not self._has_ended.is_set():
+            self.begin_fault()
+            if self.kind.request_fault:
+                with self._lock:
+                    self._request_counts[wire.request.method, wire.request.path] += 1
+                self._count_fault()
+                return self.kind.request_fault(self, right)(wire)
+        return right(wire)
+
+    def _make_server(self, act: Act) -> FaultServer:
+        server: FaultServer
+
+        def greet(wire: Wire) -> bool:
+            if self.kind.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
+                return self.kind.connection_fault(self)(wire)
+            return wire.secure(self._tls) if self._tls else True
+
+        server = FaultServer(act, greeting=greet, address=self.kind.address.split()[-1])
+        return server
+
+    def _choose_tunnel_fault(self, port: int) -> Act | None:
+        """Return the fault of a tunnel to this port, if any."""
+        if (
+            not self.kind.tunnel_fault
+            or port != self.faulty_server.port
+            or not self._is_faulty
+            or not self._count_fault()
+        ):
+            return None
+        return self.kind.tunnel_fault(self)
+
+    def _make_response(self, status: int, body: object) -> Act:
+        # Faults of connections need one connection for each request.
+        return answer(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
+
+    def _respond_api(self, wire: Wire) -> bool:
+        request = wire.request
+        if request.method == "POST":
+            return self._respond_start(wire, request.subject)
+        name = next((name for name in IDS if f"run-of-{name}" in request.path), "")
+        if request.path.endswith("/status"):
+            return self._respond_status(wire, name)
+        word = "failed" if name == VICTIM else "passed"
+        address = f"{self.build_url(self.media, 'media')}/{name}"
+        steps = [{"instruction": "Open", "status": word, "image": f"{address}/1.png?signature={SIGNATURE}"}]
+        shown = {"steps": steps, "video_url": f"{address}/video?signature={SIGNATURE}"}
+        right = self._make_response(200, {"name": f"The title of {name}", "status": word} | shown)
+        if name != VICTIM:
+            return right(wire)
+        self._begin_before(Phase.EVIDENCE)
+        return self._respond_faulty(wire, right, Phase.DETAILS)
+
+    def _respond_start(self, wire: Wire, name: str) -> bool:
+        run = f"run-of-{name}"
+        right = self._make_response(200, {"message": "x", "url": f"https://autonoma.app/run/{run}", "run_id": run})
+
+        def started(of: Wire) -> bool:
+            with self._lock:
+                self.start_times[name] = time.monotonic()
+                all_started = set(self.start_times) == set(IDS)
+            if all_started:
+                self._begin_before(Phase.BRIEFLY, Phase.WAIT)
+            return right(of)
+
+        return self._respond_faulty(wire, started, Phase.START) if name == VICTIM else started(wire)
+
+    def _respond_status(self, wire: Wire, name: str) -> bool:
+        # The failed run ends last, so the next phase begins with its end.
+        others_first = name == VICTIM and not {FIRST, LAST} <= self._reported_runs
+        starting = len(set(self.start_times)) < len(IDS) and self.phase is not Phase.START
+        if others_first or starting:
+            return self._make_response(200, {"status": "running"})(wire)
+        right = self._make_response(200, {"status": "failed" if name == VICTIM else "passed"})
+        self._reported_runs.add(name)
+        if name != VICTIM:
+            return right(wire)
+        self._begin_before(Phase.DETAILS)
+        return self._respond_faulty(wire, right, Phase.BRIEFLY, Phase.WAIT)
+
+    def _respond_media(self, wire: Wire) -> bool:
+        content, kind = (_PNG, "image/png") if "png" in wire.request.path else (_VIDEO, "video/webm")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+
+        def right(of: Wire) -> bool:
+            of.send(head.encode() + content)
+            return False
+
+        return self._respond_faulty(wire, right, Phase.EVIDENCE)
+
+    def _respond_forge(self, wire: Wire) -> bool:
+        if wire.request.method != "POST":
+            self._begin_before(Phase.COMMENT)
+            return self._make_response(200, {"login": "ours"} if wire.request.path.endswith("/user") else [])(wire)
+        return self._respond_faulty(
+            wire, self._make_response(201, {"id": 1, "body": "x", "user": {"login": "ours"}}), Phase.COMMENT
+        )
+
+    def count_request(self, request: Received) -> int:
+        """Return how often this request met the fault."""
+        with self._lock:
+            return self._request_counts[request.method, request.path]

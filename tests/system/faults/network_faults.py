@@ -1,0 +1,337 @@
+"""Define the failures of the network and of proxies."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import zlib
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tests.support.faults import (
+    after_data,
+    answer,
+    close,
+    hang,
+    make_head,
+    reset,
+    send_bad_chunk,
+    send_half_body,
+    send_raw,
+    send_slowly,
+)
+from tests.system.faults.fault_case import REQUEST_PHASES, SHORT_REQUEST_SECONDS, FailureKind, Phase
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Act, Wire
+    from tests.system.faults.fault_case import ConnectionFault
+    from tests.system.faults.harness import Scene
+
+NETWORK = "network"
+_PROXY = "proxy"
+
+
+def make_request_failure(
+    name: str, act: Act, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
+) -> FailureKind:
+    """Return a failure that treats each request for the affected run alike."""
+    codes = {Phase.START: start, Phase.WAIT: wait}
+    return FailureKind(group, name, codes, request_fault=lambda scene, right: act, proves_not_started=declines)
+
+
+def _make_connection_failure(
+    name: str, greeting: ConnectionFault, start: int = 7, *, named: bool = False
+) -> FailureKind:
+    codes = {Phase.START: start, Phase.WAIT: 7}
+    return FailureKind(
+        NETWORK,
+        name,
+        codes,
+        connection_fault=greeting,
+        closes_connections=True,
+        uses_tls=named,
+        begins_before_connection=True,
+    )
+
+
+def _make_handshake_failure(name: str, greeting: ConnectionFault) -> FailureKind:
+    """Return a failure of the TLS handshake, before any request."""
+    return _make_connection_failure(name, greeting, 5, named=True)
+
+
+def _make_tunnel_failure(name: str, act: Act) -> FailureKind:
+    codes = {Phase.START: 5, Phase.WAIT: 7}
+    return FailureKind(
+        _PROXY,
+        name,
+        codes,
+        tunnel_fault=lambda scene: act,
+        uses_tls=True,
+        uses_proxy=True,
+        closes_connections=True,
+        begins_before_connection=True,
+    )
+
+
+def _limit_to_first(kind: FailureKind) -> FailureKind:
+    """Return the kind limited to the first connection of a phase.
+
+    The exit code is then as usual in all phases.
+    """
+    return replace(kind, name=f"{kind.name}, once", codes={}, is_single=True)
+
+
+def _shorten_limit(kind: FailureKind) -> FailureKind:
+    """Return the kind with a short request timeout.
+
+    The job waits for the whole timeout.
+    """
+    return replace(kind, request_seconds=SHORT_REQUEST_SECONDS)
+
+
+def _make_refusal(status: int) -> FailureKind:
+    return _limit_to_first(
+        _make_tunnel_failure(f"answers {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
+    )
+
+
+def _present_certificate(of: Callable[[Certificates], ssl.SSLContext]) -> ConnectionFault:
+    return lambda scene: lambda wire: wire.secure(of(scene.certificates))
+
+
+def _after_hello(act: Act) -> ConnectionFault:
+    def greet(wire: Wire) -> bool:
+        wire.receive()
+        return act(wire)
+
+    return lambda scene: greet
+
+
+def _stay_silent(wire: Wire) -> bool:
+    wire.pause(20)
+    return False
+
+
+def _send_endless_body(wire: Wire) -> bool:
+    wire.send(make_head(200, "Connection: close").encode())
+    while wire.send(b" " * 65536):
+        pass
+    return False
+
+
+def _send_endless_chunks(wire: Wire) -> bool:
+    wire.send(make_head(200, "Transfer-Encoding: chunked").encode())
+    while wire.send(b"10000\r\n" + b" " * 65536 + b"\r\n"):
+        pass
+    return False
+
+
+def _send_endless_continues(wire: Wire) -> bool:
+    while wire.send(b"HTTP/1.1 100 Continue\r\n\r\n"):
+        if wire.pause(0.005):
+            break
+    return False
+
+
+def _send_interim_responses(scene: Scene, right: Act) -> Act:
+    def act(wire: Wire) -> bool:
+        wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        return right(wire)
+
+    return act
+
+
+def _respond_twice(scene: Scene, right: Act) -> Act:
+    def act(wire: Wire) -> bool:
+        kept = right(wire)
+        return kept and not wire.pause(0.01) and right(wire)
+
+    return act
+
+
+@cache
+def _compress_bomb() -> bytes:
+    """Return 300 KB that decompress to 300 MB.
+
+    The 300 MB are never in memory.
+    """
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(b" " * 1_000_000) for _ in range(300)) + packer.flush()
+
+
+def _prepare_bomb(scene: Scene) -> dict[str, str]:
+    # This runs before the job, because it takes longer than the job's timeout. The jobs of all phases start at the same
+    # time, so a lock lets only the first of them compress.
+    with _PACKING:
+        _compress_bomb()
+    return {}
+
+
+def _send_bomb(wire: Wire) -> bool:
+    return answer(200, _compress_bomb(), "Content-Encoding: gzip")(wire)
+
+
+def _reset_in_body(wire: Wire) -> bool:
+    wire.send(make_head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
+    wire.pause(0.05)
+    return reset(wire)
+
+
+def _drip_record(wire: Wire) -> bool:
+    wire.drip(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+    return False
+
+
+def _break_resolution(number: int) -> Callable[[Scene], None]:
+    """Return a function that breaks the name resolution of the faulty server."""
+
+    def arm(scene: Scene) -> None:
+        name = {Phase.EVIDENCE: "media", Phase.COMMENT: "github"}.get(scene.phase, "api")
+        (scene.faults / f"{name}.autonoma.test").write_text(str(number))
+
+    return arm
+
+
+def _restore_resolution(scene: Scene) -> None:
+    (scene.faults / "api.autonoma.test").unlink()
+
+
+def _make_name_failure(name: str, number: int) -> FailureKind:
+    return FailureKind(
+        NETWORK,
+        name,
+        _UNREACHABLE_CODES,
+        begin=_break_resolution(number),
+        end=_restore_resolution,
+        begins_before_connection=True,
+        uses_tls=True,
+        closes_connections=True,
+        log_text="could not be resolved",
+    )
+
+
+def _kill_proxy(scene: Scene, right: Act) -> Act:
+    def act(wire: Wire) -> bool:
+        assert scene.proxy
+        scene.proxy.close()
+        return False
+
+    return act
+
+
+_PACKING = threading.Lock()
+_UNREACHABLE_CODES = {Phase.START: 5, Phase.WAIT: 7}
+_LASTING_PHASES = tuple(phase for phase in REQUEST_PHASES if phase is not Phase.BRIEFLY)
+
+KINDS = [
+    _make_name_failure("a name that is not known", socket.EAI_NONAME),
+    _make_name_failure("name resolution that fails for now", socket.EAI_AGAIN),
+    FailureKind(
+        NETWORK,
+        "connection refused",
+        _UNREACHABLE_CODES,
+        _LASTING_PHASES,
+        begin=lambda scene: scene.faulty_server.refuse(),
+        begins_before_connection=True,
+        closes_connections=True,
+        log_text="refused the connection",
+    ),
+    FailureKind(NETWORK, "IPv6 alone", {}, (Phase.THROUGHOUT,), uses_tls=True, address="::1"),
+    FailureKind(
+        NETWORK,
+        "IPv6 that leads nowhere, IPv4 beside it",
+        {},
+        (Phase.THROUGHOUT,),
+        uses_tls=True,
+        address="::1 127.0.0.1",
+    ),
+    _make_connection_failure("accepted and closed", lambda scene: close),
+    # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
+    _make_connection_failure("accepted and reset", lambda scene: after_data(reset)),
+    _shorten_limit(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent)),
+    _shorten_limit(_make_handshake_failure("handshake that drips", _after_hello(_drip_record))),
+    _make_handshake_failure("handshake that is reset", _after_hello(reset)),
+    _limit_to_first(_make_handshake_failure("handshake that is closed", _after_hello(close))),
+    _limit_to_first(_make_handshake_failure("handshake that is reset", _after_hello(reset))),
+    _limit_to_first(_make_handshake_failure("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
+    _shorten_limit(_limit_to_first(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent))),
+    _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
+    _make_handshake_failure("certificate that has expired", _present_certificate(lambda by: by.expired())),
+    _make_handshake_failure("certificate of another host", _present_certificate(lambda by: by.other_host())),
+    _make_handshake_failure("certificate signed by itself", _present_certificate(lambda by: by.self_signed())),
+    FailureKind(
+        NETWORK,
+        "certificate of an authority that is not trusted",
+        {Phase.THROUGHOUT: 5},
+        (Phase.THROUGHOUT,),
+        uses_tls=True,
+        is_untrusted=True,
+        log_text="can't be trusted",
+    ),
+    FailureKind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.THROUGHOUT,), uses_tls=True),
+    make_request_failure("closed after the request", close),
+    make_request_failure("reset after the request", reset),
+    _shorten_limit(make_request_failure("no answer", hang)),
+    make_request_failure("half a status line", send_raw("HTTP/1.1 20")),
+    make_request_failure("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    _shorten_limit(make_request_failure("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
+    make_request_failure("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
+    make_request_failure("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
+    _shorten_limit(make_request_failure("100 Continue without an end", _send_endless_continues)),
+    make_request_failure(
+        "101 Switching Protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")
+    ),
+    FailureKind(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
+    FailureKind(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
+    make_request_failure("half a body", send_half_body()),
+    _shorten_limit(
+        make_request_failure(
+            "a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02)
+        )
+    ),
+    make_request_failure("reset in the body", _reset_in_body),
+    make_request_failure("a bad chunk", send_bad_chunk()),
+    make_request_failure("chunks without an end", _send_endless_chunks),
+    make_request_failure("a body without an end", _send_endless_body),
+    FailureKind(
+        NETWORK,
+        "a gzip bomb",
+        {Phase.START: 7, Phase.WAIT: 7},
+        request_fault=lambda scene, right: _send_bomb,
+        prepare=_prepare_bomb,
+    ),
+    make_request_failure("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
+    make_request_failure("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_request_failure("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_failure("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
+    _make_tunnel_failure(
+        "asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")
+    ),
+    _shorten_limit(_make_tunnel_failure("does not answer", hang)),
+    _make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
+    *(_make_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
+    _limit_to_first(_make_tunnel_failure("closes the connection", close)),
+    _shorten_limit(_limit_to_first(_make_tunnel_failure("does not answer", hang))),
+    _limit_to_first(_make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
+    _limit_to_first(_make_tunnel_failure("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
+    _limit_to_first(
+        _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
+    ),
+    FailureKind(
+        _PROXY,
+        "dies after the request",
+        {Phase.START: 7, Phase.WAIT: 7},
+        _LASTING_PHASES,
+        request_fault=_kill_proxy,
+        uses_tls=True,
+        uses_proxy=True,
+        closes_connections=True,
+        affects_all_starts=True,
+    ),
+]

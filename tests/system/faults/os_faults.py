@@ -1,0 +1,249 @@
+"""Define the failures of the disk and the CI system."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import shutil
+import signal
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.support.faults import close
+from tests.support.streams import fill_stream
+from tests.system.faults.fault_case import JOB_PHASES, WRITE_PHASES, FailureKind, Phase, set_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.system.faults.harness import Scene
+
+_DISK, _CI = "disk", "CI"
+# Files with the results of the runs.
+_FILES = ("outputs", "summary", "record")
+
+
+def _set_limit(what: int, number: int) -> Callable[[Scene], None]:
+    """Return a function that sets a limit of the running process."""
+
+    def arm(scene: Scene) -> None:
+        pid = scene.process.pid
+        with suppress(ProcessLookupError):  # if the job has ended already, its exit code shows it
+            resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
+
+    return arm
+
+
+def _results_dir(scene: Scene) -> Path:
+    return scene.work / "results"
+
+
+def _remove_results_dir(scene: Scene) -> None:
+    # Errors are ignored, because the job may write into the folder at the same time.
+    shutil.rmtree(_results_dir(scene), ignore_errors=True)
+
+
+def _replace_path(scene: Scene, path: Path, make: Callable[[], object]) -> None:
+    """Replace what is at a path, and retry if the job is faster."""
+    for number in itertools.count():
+        with suppress(FileNotFoundError):
+            path.rename(scene.folder / f"aside-{number}")
+        with suppress(FileExistsError):
+            make()
+            return
+
+
+def _replace_with_file(scene: Scene) -> None:
+    path = _results_dir(scene)
+    _replace_path(scene, path, partial(path.touch, exist_ok=False))
+
+
+def _replace_with_link(scene: Scene) -> None:
+    path = _results_dir(scene)
+    _replace_path(scene, path, partial(path.symlink_to, scene.outside))
+
+
+def _replace_record_with_link(scene: Scene) -> None:
+    record = _results_dir(scene) / "results.json"
+    _replace_path(scene, record, partial(record.symlink_to, scene.outside / "results.json"))
+
+
+def _replace_record_with_folder(scene: Scene) -> None:
+    record = _results_dir(scene) / "results.json"
+    _replace_path(scene, record, record.mkdir)
+
+
+def _make_disk_failure(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> FailureKind:
+    return FailureKind(_DISK, name, {}, WRITE_PHASES, begin=arm, log_text=says, lost_reports=lost)
+
+
+def _make_environment_failure(
+    name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str
+) -> FailureKind:
+    """Return a failure of the environment."""
+    return FailureKind(
+        group, name, {}, (Phase.THROUGHOUT,), prepare=set_variables(changes), log_text=says, lost_reports=lost
+    )
+
+
+def _make_event_failure(name: str, make: Callable[[Path], object]) -> FailureKind:
+    def prepare(scene: Scene) -> dict[str, str]:
+        path = scene.folder / "event.json"
+        path.unlink()
+        make(path)
+        return {}
+
+    # The ref contains the number of the pull request too, so the comment is written.
+    return FailureKind(_CI, f"event file: {name}", {}, (Phase.THROUGHOUT,), prepare=prepare)
+
+
+def _send_signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
+    def arm(scene: Scene) -> None:
+        for number in numbers:
+            scene.process.send_signal(number)
+            time.sleep(pause)
+        if scene.phase is Phase.EVIDENCE:
+            # This response completes the results, so a later signal changes nothing.
+            scene.process.wait(scene.kind.max_seconds)
+
+    return arm
+
+
+def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause: float = 0.2) -> FailureKind:
+    # Once the results are complete, a signal does not change the verdict.
+    codes = dict.fromkeys((Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE), code)
+    return FailureKind(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause=pause))
+
+
+def _kill_job(scene: Scene) -> None:
+    # The files may lag by 1 s, and by more on a slow machine, because the pause between two writes is four times as
+    # long as a write. The kill must come before the job's own timeout.
+    scene.lag_seconds = min(8.0, max(1.0, 2 * scene.startup_seconds))
+    time.sleep(1.5 * scene.lag_seconds)
+    scene.killed_at = time.monotonic()
+    scene.process.kill()
+
+
+def _close_log(scene: Scene) -> None:
+    scene.close_log.set()
+    # In the report phase, the reader itself runs this function and closes the log afterwards.
+    if scene.phase is not Phase.REPORT:
+        scene.log_closed.wait(10)
+
+
+def _stall_log(scene: Scene) -> None:
+    scene.log_stalled.set()
+    # The pipe is full, as after 64 KiB of a log that is not read.
+    assert scene.process.stdout
+    with suppress(FileNotFoundError):  # the pipe ends with the job
+        writer = os.open(f"/proc/self/fd/{scene.process.stdout.fileno()}", os.O_WRONLY)
+        fill_stream(writer)
+        os.close(writer)
+
+
+def _make_closed_streams(name: str, numbers: str, *lost: str) -> FailureKind:
+    """Return a failure with closed file descriptors."""
+    return _make_environment_failure(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost)
+
+
+KINDS = [
+    _make_disk_failure("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
+    # Sockets count too, so a run without a result cannot be polled any more. The limit is not 0, because poll(2) would
+    # then reject open connections too.
+    FailureKind(
+        _DISK,
+        "no more open files",
+        {Phase.START: 7, Phase.WAIT: 7},
+        WRITE_PHASES,
+        begin=_set_limit(resource.RLIMIT_NOFILE, 3),
+        request_fault=lambda scene, right: close if scene.phase is Phase.WAIT else right,
+        closes_connections=True,
+        lost_reports=_FILES,
+        log_text="Too many open files",
+    ),
+    _make_environment_failure("eight open files at most", _DISK, {"JOB_FILES": "8"}),
+    _make_disk_failure("results-dir is taken away", _remove_results_dir),
+    _make_disk_failure(
+        "results-dir becomes a file", _replace_with_file, "could not be written to results-dir (File exists)", "record"
+    ),
+    _make_disk_failure(
+        "results-dir becomes a link that leads out", _replace_with_link, "a symbolic link leads elsewhere", "record"
+    ),
+    _make_disk_failure("the record becomes a link that leads out", _replace_record_with_link),
+    _make_disk_failure(
+        "the record becomes a folder", _replace_record_with_folder, "results.json could not be written", "record"
+    ),
+    _make_environment_failure(
+        "outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"
+    ),
+    _make_environment_failure(
+        "summary on a full disk",
+        _DISK,
+        {"GITHUB_STEP_SUMMARY": "/dev/full"},
+        "GITHUB_STEP_SUMMARY could not be written",
+        "summary",
+    ),
+    _make_environment_failure(
+        "no folder for the outputs",
+        _DISK,
+        {"GITHUB_OUTPUT": "{folder}/nowhere/output"},
+        "GITHUB_OUTPUT could not be written",
+        "outputs",
+    ),
+    _make_environment_failure(
+        "a folder for the summary",
+        _DISK,
+        {"GITHUB_STEP_SUMMARY": "{folder}/home"},
+        "GITHUB_STEP_SUMMARY could not be written",
+        "summary",
+    ),
+    _make_cancellation("SIGINT", 130, signal.SIGINT),
+    _make_cancellation("SIGTERM", 143, signal.SIGTERM),
+    _make_cancellation("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
+    _make_cancellation("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
+    # The outputs are written after the last start and at the end.
+    FailureKind(
+        _CI,
+        "SIGKILL",
+        dict.fromkeys(JOB_PHASES, -9),
+        JOB_PHASES,
+        begin=_kill_job,
+        kills_job=True,
+        lost_reports=("outputs",),
+    ),
+    FailureKind(_CI, "the reader of the log leaves", {}, WRITE_PHASES, begin=_close_log, lost_reports=("log",)),
+    FailureKind(_CI, "the reader of the log stalls", {}, WRITE_PHASES, begin=_stall_log, lost_reports=("log",)),
+    _make_closed_streams("standard output is", "1", "log"),
+    _make_closed_streams("standard error is", "2"),
+    _make_closed_streams("all standard streams are", "0 1 2", "log"),
+    # One thread handles timeouts and one sends. The others write the log or send too.
+    *(_make_environment_failure(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
+    _make_event_failure("missing", lambda path: None),
+    _make_event_failure("not JSON", lambda path: path.write_text("{")),
+    _make_event_failure("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
+    _make_event_failure("a pipe that nobody fills", os.mkfifo),
+    _make_event_failure("without an end", lambda path: path.symlink_to("/dev/zero")),
+    _make_environment_failure("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
+    _make_environment_failure("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
+    _make_environment_failure("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
+    _make_environment_failure(
+        "GitHub's interface under plain HTTP elsewhere",
+        _CI,
+        {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"},
+        "The comment could not be written",
+    ),
+    _make_environment_failure(
+        "a C locale, no home, no time zone that is known",
+        _CI,
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": "", "TZ": "Nowhere/At_All"},
+    ),
+    _make_environment_failure(
+        "hostile names of branch and repository",
+        _CI,
+        {"GITHUB_REF": "refs/heads/x\n::error::y", "GITHUB_REPOSITORY": "a/b](https://example.com)\r::warning::z"},
+    ),
+]

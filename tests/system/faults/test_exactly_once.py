@@ -1,0 +1,360 @@
+"""Test that each run is started once and reported everywhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fault_server import Act, FaultServer
+from tests.support.faults import (
+    after,
+    after_data,
+    answer,
+    close,
+    hang,
+    make_head,
+    reset,
+    send_bad_chunk,
+    send_half_body,
+    send_huge_body,
+    send_raw,
+    send_slowly,
+    started,
+)
+from tests.support.run_step import LONG_TIMEOUTS, SHORT_TIMEOUTS, START_POLICY, assert_runs_reported, run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.fault_server import Wire
+
+OPEN = ("unknown", "unknown", 7)
+NOT_STARTED = ("not-started", "api", 5)
+STARTED = ("started", "ok", 0)
+NOW = formatdate(usegmt=True)
+# What needs a limit of time to come to an end.
+ENDLESS = {"headers that drip", "a body that drips", "no answer"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the server does with one run's requests, what must come of it, and how many POSTs there may be."""
+
+    name: str
+    acts: tuple[Act, ...]
+    ends: tuple[str, str, int]
+    posts: int = 1
+
+
+def again(name: str, status: int, *headers: str) -> Fault:
+    return Fault(name, (answer(status, "{}", *headers), started), STARTED, posts=2)
+
+
+def final(name: str, act: Act, ends: tuple[str, str, int] = OPEN) -> Fault:
+    # Were it sent again, it would be started, and the count would be 2.
+    return Fault(name, (act, started), ends)
+
+
+FAULTS = [
+    final("close after reading", close),
+    final("reset after reading", reset),
+    final("close after a while", after(0.1, close)),
+    final("half a status line", send_raw("HTTP/1.1 20")),
+    final("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    final("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
+    final("half a body", send_half_body()),
+    final("a bad chunk", send_bad_chunk()),
+    final("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
+    final("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
+    final("no answer", hang),
+    final("another protocol", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    final("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    final("200 headers", send_raw(make_head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
+    final("switching protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    final("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
+    *(final(str(status), answer(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
+    final("500 with Retry-After", answer(500, "{}", "Retry-After: 0")),
+    final("502 with Retry-After", answer(502, "{}", "Retry-After: 0")),
+    final("503 without Retry-After", answer(503, "{}")),
+    final("503, Retry-After is garbage", answer(503, "{}", "Retry-After: soon")),
+    final("503, Retry-After is empty", answer(503, "{}", "Retry-After:")),
+    final("503, Retry-After is huge", answer(503, "{}", "Retry-After: 99999")),
+    final("503 with Retry-After", answer(503, "{}", "Retry-After: 0")),
+    final("503, Retry-After is a date", answer(503, "{}", f"Date: {NOW}", f"Retry-After: {NOW}")),
+    *(final(str(status), answer(status, "{}", "Location: /")) for status in (300, 301, 302, 303, 304, 307, 308)),
+    *(final(str(status), answer(status, "{}")) for status in (406, 407, 408, 409, 411, 418, 423, 425, 499)),
+    final("429, Retry-After is huge", answer(429, "{}", "Retry-After: 99999"), NOT_STARTED),
+    *(final(str(status), answer(status, "{}"), NOT_STARTED) for status in (400, 405, 410, 413, 422, 451)),
+    final("402", answer(402, "{}"), ("not-started", "quota", 5)),
+    final("403, quota", answer(403, '{"error": "Insufficient quota"}'), ("not-started", "quota", 5)),
+    final("404", answer(404, "{}"), ("not-started", "not-found", 4)),
+    final("401", answer(401, "{}"), ("not-started", "unauthorized", 3)),
+    final("403", answer(403, "{}"), ("not-started", "unauthorized", 3)),
+    again("429 without Retry-After", 429),
+    again("429 with Retry-After", 429, "Retry-After: 1"),
+    again("429, Retry-After is a date", 429, f"Date: {NOW}", f"Retry-After: {NOW}"),
+    again("429, Retry-After is garbage", 429, "Retry-After: soon"),
+    again("429, Retry-After is negative", 429, "Retry-After: -5"),
+    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, started), OPEN, posts=2),
+    Fault("429, then 503, then started", (answer(429), answer(503, "", "Retry-After: 0"), started), OPEN, posts=2),
+    Fault("429 twice, then started", (answer(429), answer(429, "", "Retry-After: 0"), started), STARTED, posts=3),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
+    """A start that may have arrived is never repeated, and the other runs are unaffected."""
+    ids = ["before", "faulty", "behind"]
+    with FaultServer(started, {"faulty": fault.acts}) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS else LONG_TIMEOUTS)
+    assert_runs_reported(job, ids)
+    state, reason, code = fault.ends
+    assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
+    assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
+    assert {job.states["before"], job.states["behind"]} == {"started"}
+    run = next(run for run in job.record["runs"] if run["id"] == "faulty")
+    assert run["start_requests"] == fault.posts
+    if state == "unknown":
+        assert "may have started" in job.log
+        assert "look for it" in run["suggestion"]
+
+
+def test_each_start_has_own_connection(tmp_path: Path) -> None:
+    """A close by the server affects only the run of its connection."""
+    with FaultServer(started, {"second": [close, started]}) as server:
+        job = run_job(tmp_path, server.url, ["first", "second", "third"], "--concurrency", "1")
+    assert len({request.connection for request in server.received}) == len(server.received)
+    assert server.posts == {"first": 1, "second": 1, "third": 1}
+    assert list(job.states.values()) == ["started", "unknown", "started"]
+    assert job.code == 7
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.003, 0.005])
+def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> None:
+    """The server closes each connection although it promised to keep it."""
+
+    def act(wire: Wire) -> bool:
+        started(wire)
+        return wire.pause(seconds)
+
+    ids = [f"t{number}" for number in range(60)]
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_runs_reported(job, ids)
+    assert set(job.states.values()) == {"started"}
+    assert server.posts == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("greeting", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"])
+def test_early_close_is_not_retried(greeting: Act, tmp_path: Path) -> None:
+    """An early close looks like a server that acted, so the start is not retried."""
+    ids = ["a", "b", "c"]
+    with FaultServer(started, greeting=greeting) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_runs_reported(job, ids)
+    assert set(job.states.values()) == {"unknown"}
+    assert (job.code, server.connections) == (7, 3)
+
+
+def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
+    """A reset is retried only before the connection is made."""
+    ids = ["a", "b", "c"]
+    with FaultServer(started, greeting=reset) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_runs_reported(job, ids)
+    runs = job.record["runs"]
+    assert server.connections == sum(run["start_requests"] for run in runs)
+    for run in runs:
+        assert run["state"] == "unknown" or run["start_requests"] == START_POLICY.max_connect_attempts
+
+
+def test_refused_connection_is_not_started(tmp_path: Path) -> None:
+    """A refused connection is retried and ends as not started."""
+    with FaultServer(started) as server:
+        url = server.url
+    job = run_job(tmp_path, url, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
+    assert set(job.states.values()) == {"not-started"}
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert {run["start_requests"] for run in job.record["runs"]} == {START_POLICY.max_connect_attempts}
+    assert "refused the connection" in job.log
+
+
+def test_endless_rate_limit_ends_in_time(tmp_path: Path) -> None:
+    """Rate-limited runs end as not started while other runs stay started."""
+    ids = ["lucky", *(f"t{number}" for number in range(6))]
+    with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
+        job = run_job(tmp_path, server.url, ids, policy=START_POLICY._replace(give_up_after=1.0))
+    assert_runs_reported(job, ids)
+    assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.posts
+
+
+def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
+    """A Retry-After beyond the job's limit stops all further starts."""
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(answer(429, "{}", "Retry-After: 3600")) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "2")
+    assert_runs_reported(job, ids)
+    assert set(job.states.values()) == {"not-started"}
+    assert server.posts.total() <= 2
+    assert job.code == 5
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
+    """No start follows a rejection of the credentials."""
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(answer(status, '{"error": "Unauthorized", "message": "Invalid credentials"}')) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert_runs_reported(job, ids)
+    assert server.posts == {"t0": 1}
+    assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
+    assert "Invalid credentials" in job.log
+    assert "client-secret" in job.log
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(402),
+        answer(402, "<html>pay</html>", "Content-Type: text/html"),
+        answer(403, '{"error": "Forbidden", "message": "Insufficient quota"}'),
+        answer(403, '{"message": "Forbidden: no CREDITS left"}'),
+    ],
+)
+def test_used_up_quota_stops_starts(act: Act, tmp_path: Path) -> None:
+    """Every report names the quota as the reason, and none the credentials."""
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert_runs_reported(job, ids)
+    assert server.posts == {"t0": 1}
+    assert (job.code, job.outputs["reason"], job.outputs["conclusion"]) == (5, "quota", "error")
+    assert {run["reason"] for run in job.record["runs"]} == {"quota"}
+    junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
+    assert junit.count('type="quota"') == 10
+    for text in (job.log, job.summary, junit):
+        assert "the account's quota is used up" in text.replace("&#39;", "'")
+        assert "not sent: the account's quota is used up" in text.replace("&#39;", "'")
+    assert "Add quota in Autonoma" in job.log
+    assert "client-id and client-secret" not in job.everything
+    assert "Check" not in job.log
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(403, "<html>Your plan has no quota</html>", "Content-Type: text/html"),
+        answer(403, '{"message": "Forbidden: check the credentials, access is unlimited"}'),
+        answer(403, '{"links": "quota", "plan": "free"}'),
+        answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
+    ],
+)
+def test_403_without_quota_means_credentials(act: Act, tmp_path: Path) -> None:
+    """A 403 without a quota word in its message means wrong credentials."""
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["limit-1", "b"], "--concurrency", "1")
+    assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(200, "<!DOCTYPE html><p>Hi</p>"),
+        answer(201, "\ufeff\n<!-- x -->\n<HTML lang='en'>"),
+        answer(200, "Hello", "Content-Type: text/html; charset=utf-8"),
+        answer(200, "", "Content-Type: Text/HTML"),
+        send_huge_body(200, "Content-Type: text/html", megabytes=2),
+    ],
+    ids=["doctype", "comment first", "type alone", "empty", "too long"],
+)
+def test_web_page_gives_one_annotation(act: Act, tmp_path: Path) -> None:
+    """One annotation names the cause for all runs."""
+    ids = ["a", "b", "c"]
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_runs_reported(job, ids)
+    assert (job.code, job.outputs["reason"]) == (7, "unknown")
+    assert server.posts == dict.fromkeys(ids, 1)
+    (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
+    assert "this host serves a web page, not the API. Check api-url" in error
+    assert "may have started: a, b, c" in error
+
+
+def test_run_in_html_response_is_started(tmp_path: Path) -> None:
+    """The body decides, because a gateway can set the content type."""
+    body = '{"run_id": "r1"}'
+    with FaultServer(answer(200, body, "Content-Type: text/html")) as server:
+        job = run_job(tmp_path, server.url, ["a"])
+    assert (job.code, job.outputs["run-id"]) == (0, "r1")
+
+
+@pytest.mark.parametrize("option", ["folder", "tag", "test"])
+def test_later_revision_is_started(option: str, tmp_path: Path) -> None:
+    """A 201 with the ids of the later contract is a started run."""
+    group = {"runID": "r1", "runGroupID": "g1"} if option == "test" else {"folderRunID": "r1"}
+    link = "" if option == "test" else f"{option}/"
+    body = {"message": "ok", "url": f"https://autonoma.app/run/{link}r1", **group}
+    with FaultServer(answer(201, json.dumps(body))) as server:
+        job = run_job(tmp_path, server.url, [], f"--{option}-ids", "a")
+    assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, "r1", body["url"])
+
+
+def test_conflicting_run_ids_are_unknown(tmp_path: Path) -> None:
+    """Two id fields must have the same value."""
+    for names in ({"run_id": "r1", "runID": "r2"}, {"run_id": "r1", "runID": "r1"}):
+        with FaultServer(answer(201, json.dumps(names))) as server:
+            job = run_job(tmp_path, server.url, ["a"])
+        assert job.code == (0 if names["runID"] == "r1" else 7)
+        assert ("names two runs" in job.log) == (names["runID"] == "r2")
+
+
+def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
+    """The message is a proof only in full and as JSON."""
+    sentence = "Device Farm Project ARN is not configured"
+    bodies = {"a": {"message": sentence}, "b": {"message": f"{sentence} yet"}}
+    acts = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
+    with FaultServer(started, {**acts, "c": [answer(500, sentence)]}) as server:
+        job = run_job(tmp_path, server.url, ["a", "b", "c"])
+    assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
+    assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
+    assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["suggestion"]
+
+
+def test_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
+    """A 404 for one test does not stop the others."""
+    ids = ["missing", "a", "b"]
+    with FaultServer(started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert list(job.states.values()) == ["not-started", "started", "started"]
+    assert server.posts == {"missing": 1, "a": 1, "b": 1}
+    assert (job.code, job.outputs["reason"]) == (4, "not-found")
+    assert "no such thing" in job.log
+
+
+def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
+    """With fail-fast, no start follows a failed one."""
+    ids = ["a", "missing", "b", "c"]
+    with FaultServer(started, {"missing": [answer(404)]}) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1", "--fail-fast")
+    assert_runs_reported(job, ids)
+    assert list(job.states.values()) == ["started", "not-started", "not-started", "not-started"]
+    assert server.posts == {"a": 1, "missing": 1}
+
+
+def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
+    """All faults in one concurrent plan have their own results."""
+    faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
+    scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
+    with FaultServer(started, scripts) as server:
+        job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=SHORT_TIMEOUTS)
+    assert_runs_reported(job, list(scripts))
+    for subject, fault in zip(scripts, faults, strict=True):
+        assert (job.states[subject], server.posts[subject]) == (fault.ends[0], fault.posts), fault.name
+    assert (job.code, job.outputs["reason"]) == (4, "not-found")

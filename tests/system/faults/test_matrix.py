@@ -1,0 +1,47 @@
+"""Test every kind of failure in every phase of a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.faults.fault_case import JOB_PHASES, REQUEST_PHASES, WRITE_PHASES, FailureKind, Phase
+from tests.system.faults.generate_matrix import KINDS, README, render_row, render_table_head, run_all_phases
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.certificates import Certificates
+
+TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partition("<!-- faults:end -->")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}, {kind.name}")
+def test_failure_matches_readme(kind: FailureKind, certificates: Certificates, tmp_path: Path) -> None:
+    """Each failure ends with the exit codes of its row in the README."""
+    played = run_all_phases(tmp_path, kind, certificates)
+    flaws = [each.flaw for each in played.values() if each.flaw]
+    assert not flaws, "\n\n".join(flaws)
+    assert render_row(kind, {phase: each.code for phase, each in played.items()}) in TABLE.splitlines()
+
+
+def test_readme_lists_all_failures() -> None:
+    """The README lists exactly the existing kinds of failure."""
+    told = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
+    assert told == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
+    assert render_table_head() in TABLE
+
+
+def test_each_group_covers_its_phases() -> None:
+    """Each group of failures covers all phases where it can occur."""
+    assert len(KINDS) >= 40
+    phases = {
+        group: {p for kind in KINDS if kind.group == group for p in kind.phases} for group in {k.group for k in KINDS}
+    }
+    for group in ("network", "proxy", "API"):
+        assert phases[group] >= set(REQUEST_PHASES)
+    assert phases["disk"] == {Phase.THROUGHOUT, *WRITE_PHASES}
+    assert phases["CI"] == {Phase.THROUGHOUT, *JOB_PHASES}
+    assert phases["input"] == {Phase.THROUGHOUT}

@@ -1,0 +1,107 @@
+"""Test that nothing is sent over an untrusted connection."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.models import Timeouts
+from tests.support.certificates import Certificates
+from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.faults import close, reset, send_raw, started
+from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from pathlib import Path
+
+UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
+    "expired": (Certificates.expired, "expired"),
+    "self-signed": (Certificates.self_signed, "self"),
+    "wrong host": (Certificates.other_host, "127.0.0.1"),
+}
+
+
+def after_hello(act: Act) -> Act:
+    """Read the client's first message, then act."""
+
+    def greet(wire: Wire) -> bool:
+        wire.receive()
+        return act(wire)
+
+    return greet
+
+
+@pytest.mark.usefixtures("trusted")
+def test_company_authority_is_trusted(certificates: Certificates, tmp_path: Path) -> None:
+    """A company's own authority is trusted through REQUESTS_CA_BUNDLE."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
+    assert (job.code, server.posts) == (0, {"a": 1, "b": 1})
+
+
+def test_unknown_authority_is_not_trusted(certificates: Certificates, tmp_path: Path) -> None:
+    """The same server is not trusted without REQUESTS_CA_BUNDLE."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        job = run_job(tmp_path, server.url, ["a"])
+    assert (job.code, job.states["a"], server.posts.total()) == (5, "not-started", 0)
+    assert "certificate" in job.log
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("kind", UNTRUSTED)
+def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certificates, tmp_path: Path) -> None:
+    """An untrusted certificate gets no request and no retry."""
+    make, told = UNTRUSTED[kind]
+    with FaultServer(started, tls=make(certificates)) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"])
+    assert_runs_reported(job, ["a", "b"])
+    assert set(job.states.values()) == {"not-started"}
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert server.posts.total() == 0
+    assert server.connections == 2
+    assert "can't be trusted" in job.log
+    assert told in job.log
+
+
+def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
+    """A plain HTTP response on an HTTPS port gets no retry."""
+    refusal = send_raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    with FaultServer(started, greeting=after_hello(refusal)) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
+    assert_runs_reported(job, ["a"])
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", 1)
+    assert "secure connection" in job.log
+
+
+@pytest.mark.parametrize("act", [reset, close], ids=["reset", "close"])
+def test_broken_handshake_is_not_started(act: Act, tmp_path: Path) -> None:
+    """A broken handshake proves that no run was started."""
+    with FaultServer(started, greeting=after_hello(act)) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
+    assert_runs_reported(job, ["a"])
+    assert (job.code, job.states["a"]) == (5, "not-started")
+    assert 1 <= server.connections <= START_POLICY.max_connect_attempts
+
+
+def dripping(wire: Wire) -> bool:
+    """Promise a long record and never get to its end."""
+    wire.drip(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+    return False
+
+
+@pytest.mark.parametrize("greeting", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"])
+def test_endless_handshake_times_out(greeting: Act, tmp_path: Path) -> None:
+    """The connect limit covers the whole handshake instead of each byte."""
+    began = time.monotonic()
+    with FaultServer(started, greeting=greeting) as server:
+        url = server.url.replace("http:", "https:")
+        job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
+    assert_runs_reported(job, ["a"])
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", START_POLICY.max_connect_attempts)
+    # The silence would last for 30 s, and the record for 50 s.
+    assert time.monotonic() - began < 25

@@ -1,0 +1,301 @@
+"""Define one fuzz harness for each input and output format.
+
+A harness returns for any bytes, or raises one of our own errors. It fails on an exception outside our tree of errors,
+on an invalid value, and on a file in which text has become markup.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import lxml.html
+from lxml import etree
+from markdown_it import MarkdownIt
+
+from autonoma_ci.api.account import list_folders
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus, StartStatus
+from autonoma_ci.ci.detection import all_secret_variables
+from autonoma_ci.ci.systems import github
+from autonoma_ci.config.id_lists import parse_ids
+from autonoma_ci.config.parsers import ID_RE, parse_variables, variable_error
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.errors import AutonomaError, InputError
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext, RunRequest, RunState, TargetKind
+from autonoma_ci.planning.plan import build_plan, describe_request
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.html import render_html
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, render_dotenv
+from tests.support.processor_time import measure_processor_seconds
+from tests.system.fuzz.strategies import (
+    SECRETS,
+    TEXT_SEPARATOR,
+    VALUE,
+    ScriptedTransport,
+    build_report,
+    build_response,
+    decode_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from autonoma_ci.models import Report
+
+# In seconds of CPU time. The slowest stored input takes 0.02 s, so a slow machine is no finding.
+MAX_CPU_SECONDS = 1.0
+# The characters that may not occur in a line of a log or table.
+_LINE_BREAK_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def check_input(name: str, data: bytes) -> None:
+    """Run a harness and check its CPU time."""
+    took = measure_processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
+    assert took < MAX_CPU_SECONDS, f"it took {took:.1f} s"
+
+
+def _check_error_lines(name: str, data: bytes) -> None:
+    """Check that each problem of the harness's error is one line."""
+    refused = _collect_error_lines(name, data)
+    assert not any(_LINE_BREAK_RE.search(line) for line in refused or ()), "a problem has several lines"
+    assert refused is None or all(refused), "nothing is said of what is wrong"
+
+
+def _collect_error_lines(name: str, data: bytes) -> list[str] | None:
+    """Return the lines of the harness's error, or None."""
+    try:
+        HARNESSES[name](data)
+    except InputError as error:
+        return [str(problem) for problem in error.diagnostics] or [""]
+    except AutonomaError as error:
+        return [str(error)]
+    return None
+
+
+@cache
+def _make_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="autonoma-ci-fuzz-"))
+
+
+def _check_manifest(data: bytes) -> None:
+    place = _make_folder() / "autonoma.yml"
+    place.write_bytes(data)
+    # The value contains characters that are invalid in ids, because ids are shown.
+    environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
+    facts = BuildContext("github", "0" * 40, "feature/a", "12", "owner/name")
+    try:
+        found = load_manifest(place.name, str(place.parent), Interpolator(environ, facts, all_secret_variables()))
+        plan = build_plan(Settings(), found)
+    except InputError as error:
+        assert VALUE not in str(error)  # noqa: PT017 - any input may be refused
+        raise
+    for request in plan.requests:
+        assert ID_RE.fullmatch(request.id)
+        assert not any(variable_error(name, value) for name, value in request.variables.items())
+        assert not _LINE_BREAK_RE.search(describe_request(request))
+        assert VALUE not in describe_request(request)
+
+
+def _check_variables(data: bytes) -> None:
+    for name, value in parse_variables(decode_text(data)).items():
+        assert not variable_error(name, value)
+
+
+def _check_ids(data: bytes) -> None:
+    assert all(ID_RE.fullmatch(entry.id) for entry in parse_ids(decode_text(data)))
+
+
+def _make_client(data: bytes) -> AutonomaClient:
+    return AutonomaClient(ScriptedTransport(build_response(data)), "fuzz", SECRETS)
+
+
+def _make_requests() -> Iterator[RunRequest]:
+    yield from (RunRequest(kind, "an-id", variables={"NAME": VALUE}) for kind in TargetKind)
+
+
+def _assert_no_secret(value: object) -> None:
+    shown = repr(value)
+    assert not any(text in shown for text in (VALUE, *(secret.reveal() for secret in SECRETS))), "a secret shows"
+
+
+def _check_start(data: bytes) -> None:
+    for request in _make_requests():
+        attempt = _make_client(data).start(request)
+        # Ids and links may contain a value by chance, but never a credential.
+        _assert_no_secret(attempt._replace(run_id="", url=""))
+        assert not any(secret.reveal() in attempt.run_id + attempt.url for secret in SECRETS)
+        assert (attempt.status is StartStatus.STARTED) <= (200 <= attempt.http_status < 300)
+        assert (attempt.status is StartStatus.STARTED) <= bool(attempt.run_id or attempt.url)
+        assert not attempt.run_id or ID_RE.fullmatch(attempt.run_id)
+        assert attempt.url == safe_url(attempt.url)
+        assert not _LINE_BREAK_RE.search(attempt.message + attempt.suggestion)
+        assert attempt.retry_after is None or attempt.retry_after >= 0
+
+
+def _check_status(data: bytes) -> None:
+    answer = build_response(data)
+    for request in _make_requests():
+        status = _make_client(data).status(request, "a-run")
+        _assert_no_secret(status._replace(url=""))
+        assert not any(secret.reveal() in status.url for secret in SECRETS)
+        if status.status is PollStatus.PASSED:
+            assert answer.status == 200
+            assert json.loads(answer.body)["status"].strip().lower() == "passed"
+        assert not _LINE_BREAK_RE.search(status.raw_status + status.message)
+        assert status.retry_after is None or status.retry_after >= 0
+
+
+def _check_details(data: bytes) -> None:
+    details = _make_client(data).details(next(_make_requests()), "a-run", media=True)
+    _assert_no_secret(details)
+    texts = [details.title, details.error]
+    for step in (*details.steps, *filter(None, [details.step])):
+        texts += [step.instruction, step.output, step.url, step.status]
+    assert not _LINE_BREAK_RE.search("".join(texts))
+    assert details.duration_seconds is None or details.duration_seconds >= 0
+
+
+def _check_folders(data: bytes) -> None:
+    found = list_folders(ScriptedTransport(build_response(data)), Redactor(SECRETS), lambda seconds: None)
+    for folder in found.folders:
+        _assert_no_secret(folder)
+        for place, name in [(folder.id, folder.name), *((test.id, test.name) for test in folder.tests)]:
+            assert ID_RE.fullmatch(place)
+            assert name
+            assert not _LINE_BREAK_RE.search(name)
+
+
+def _check_event(data: bytes) -> None:
+    name, _, event = data.partition(b"\n")
+    place = _make_folder() / "event.json"
+    place.write_bytes(event)
+    found = github.SYSTEM.build_context(
+        {
+            "GITHUB_EVENT_NAME": decode_text(name),
+            "GITHUB_EVENT_PATH": str(place),
+            "GITHUB_SHA": "1" * 40,
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_REPOSITORY": "owner/name",
+        }
+    )
+    assert not _LINE_BREAK_RE.search("".join(found))
+    assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", found.sha)
+    assert re.fullmatch(r"[0-9]*", found.change_number)
+    assert not found.deployment_url or found.deployment_url.startswith(("https://", "http://"))
+
+
+def _collect_urls(report: Report) -> set[str]:
+    """Return all URLs of the report that may become links."""
+    found = [report.web_base_url, report.context.build_url, report.context.deployment_url]
+    for run in report.results:
+        steps = [*run.evidence.steps, *filter(None, [run.step])]
+        found += [run.url, *(earlier.url for earlier in run.previous_attempts)]
+        for earlier in run.previous_attempts:
+            steps += [*earlier.evidence.steps, *filter(None, [earlier.step])]
+        found += [step.url for step in steps]
+    return {safe_url(url) for url in found} - {""}
+
+
+def _check_junit(data: bytes) -> None:
+    report = build_report(data)
+    written = render_junit(report)
+    assert VALUE.encode() not in written
+    etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False))
+    (suite,) = ET.fromstring(written)
+    assert len(suite) == max(len(report.results), bool(report.input_errors))
+    for case, run in zip(suite, report.results, strict=False):
+        green = not {child.tag for child in case} & {"failure", "error", "skipped"}
+        assert green is (run.state is RunState.PASSED)
+        orders = "".join(case.itertext()).count("[[ATTACHMENT|")
+        assert (
+            orders
+            <= len(run.evidence.files) + sum(len(earlier.evidence.files) for earlier in run.previous_attempts) + 1
+        )
+
+
+# As on GitHub and GitLab, HTML tags and tables are interpreted.
+_MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def _check_markdown(data: bytes) -> None:
+    report = build_report(data)
+    text = render_summary(report)
+    assert VALUE not in text
+    text.encode()
+    tokens = [inner for token in _MARKDOWN.parse(text) for inner in (token, *(token.children or ()))]
+    kinds = [token.type for token in tokens]
+    assert kinds.count("heading_open") == 1
+    assert kinds.count("table_open") == bool(report.results)
+    assert kinds.count("tr_open") == (1 + len(report.results) if report.results else 0)
+    assert kinds.count("fence") <= 1
+    assert kinds.count("list_item_open") == (0 if report.results else len(report.input_errors))
+    none = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
+    assert not none & {*kinds}
+    assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>"}
+    allowed = {url.replace("(", "%28").replace(")", "%29") for url in _collect_urls(report)}
+    normal = {_MARKDOWN.normalizeLink(url) for url in allowed}
+    assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normal
+    assert len([token for token in tokens if token.type == "code_inline"]) <= 1
+
+
+# Replaces markup by characters that are equally valid in a URL.
+_WITHOUT_MARKUP = bytes.maketrans(b"<>\"&'", b"|||!!")
+
+
+def _check_html(data: bytes) -> None:
+    report = build_report(data)
+    page = render_html(report)
+    assert VALUE.encode() not in page
+    found = _parse_html(page)
+    assert not [name for one in found.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
+    ours = ("#", "evidence/", "data:image/svg+xml,")
+    targets = {str(address) for address in found.xpath("//@href | //@src")}
+    assert {target for target in targets if not target.startswith(ours)} <= _collect_urls(report)
+    choices, parts, texts = data.partition(TEXT_SEPARATOR)
+    tame = _parse_html(render_html(build_report(choices + parts + texts.translate(_WITHOUT_MARKUP))))
+    assert _list_elements(found) == _list_elements(tame), "a text has become an element"
+
+
+def _parse_html(text: bytes) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(text, parser=lxml.html.HTMLParser(encoding="utf-8"))
+
+
+def _list_elements(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:
+    return [(str(one.tag), sorted(one.attrib)) for one in page.iter()]
+
+
+def _check_dotenv(data: bytes) -> None:
+    written = render_dotenv(build_report(data))
+    assert len(written) <= MAX_DOTENV_BYTES
+    lines = written.split("\n")
+    assert lines.pop() == ""
+    assert all(re.fullmatch(r"AUTONOMA_[A-Z_]+=[\w.:/?@#%+,=\[\]\"-]*", line, re.ASCII) for line in lines)
+    names = [line.partition("=")[0] for line in lines]
+    assert len({*names}) == len(names)
+
+
+HARNESSES: dict[str, Callable[[bytes], None]] = {
+    "manifest": _check_manifest,
+    "variables": _check_variables,
+    "ids": _check_ids,
+    "start-answer": _check_start,
+    "status-answer": _check_status,
+    "details-answer": _check_details,
+    "folders-answer": _check_folders,
+    "event": _check_event,
+    "junit": _check_junit,
+    "markdown": _check_markdown,
+    "html": _check_html,
+    "dotenv": _check_dotenv,
+}

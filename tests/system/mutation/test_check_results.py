@@ -1,0 +1,70 @@
+"""The check of surviving mutants per module."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.system.mutation.check_results import ACCEPTED_FILE, ModuleResult, collect_module, find_errors, format_table
+
+ROOT = Path(__file__).parents[3]
+
+
+def module(total: int, survivors: int, name: str = "escaping") -> ModuleResult:
+    return ModuleResult(name, total, tuple(f"mutant-{number}" for number in range(survivors)))
+
+
+@pytest.mark.parametrize("status", ["survived", "no tests", "suspicious", "segfault"])
+def test_unkilled_mutants_survive(status: str) -> None:
+    statuses = {
+        "autonoma_ci.manifest.loader.x_f__mutmut_1": status,
+        "autonoma_ci.manifest.keys.x_f__mutmut_1": "killed",
+    }
+    result = collect_module("manifest", statuses)
+    assert (result.total, result.survivors) == (2, ("autonoma_ci.manifest.loader.x_f__mutmut_1",))
+
+
+def test_hanging_mutants_are_killed() -> None:
+    assert collect_module("clock", {"autonoma_ci.clock.x_f__mutmut_1": "timeout"}).survivors == ()
+
+
+def test_longer_module_names_do_not_count() -> None:
+    assert collect_module("manifest", {"autonoma_ci.manifests.x_f__mutmut_1": "killed"}).total == 0
+
+
+@pytest.mark.parametrize(
+    ("survivors", "error"),
+    [(3, None), (4, "4 mutants survived, 3 are accepted"), (2, "lower the accepted number from 3")],
+)
+def test_survivors_equal_accepted_number(survivors: int, error: str | None) -> None:
+    """More survivors are an error, and fewer must lower the accepted number."""
+    errors = find_errors([module(1000, survivors)], {"escaping": 3})
+    assert (errors == []) if error is None else (error in errors[0])
+
+
+def test_module_without_mutants_is_error() -> None:
+    assert find_errors([module(0, 0)], {"escaping": 0}) == ["escaping has no mutants"]
+
+
+@pytest.mark.parametrize(("killed", "passes"), [(95, True), (94, False)])
+def test_five_percent_may_survive(killed: int, passes: bool) -> None:
+    survivors = 100 - killed
+    assert (find_errors([module(100, survivors)], {"escaping": survivors}) == []) is passes
+
+
+def test_table_has_module_rows_and_total() -> None:
+    assert [line.split() for line in format_table([module(10, 1), module(10, 0, "clock")])[1:]] == [
+        ["escaping", "10", "1", "90.0", "%"],
+        ["clock", "10", "0", "100.0", "%"],
+        ["all", "20", "1", "95.0", "%"],
+    ]
+
+
+def test_mutated_modules_have_limit() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    paths = {path.removeprefix("autonoma_ci/").removesuffix("/*.py").removesuffix(".py") for path in
+             project["tool"]["mutmut"]["only_mutate"]}  # fmt: skip
+    accepted = tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))["accepted"]
+    assert {path.replace("/", ".") for path in paths} == set(accepted)

@@ -1,0 +1,350 @@
+"""Real processes that receive real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CREDENTIALS
+from tests.support.run_step import JobResult, assert_runs_reported, github_environ, read_job_result
+from tests.support.streams import has_signal_handler, start_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
+# The same with a manifest that takes a minute to read, however late a busy machine sends the signal. It takes it in
+# pieces, since a signal just before a call into C is heard after the call only.
+READING = """
+import time
+from autonoma_ci.app import inputs
+def load(*given, real=inputs.load_manifest, **named):
+    loaded = real(*given, **named)
+    for _ in range(600):
+        time.sleep(0.1)
+    return loaded
+inputs.load_manifest = load
+from autonoma_ci.cli import main
+main()
+"""
+# Slow ids answer after three seconds, or 30 in `unhurried`: long enough to be under way when a signal comes.
+SLOW = [f"sandbox-slow-{n}" for n in range(3)]
+# In seconds. A step that is told to stop has a second for what is under way, and writes its reports. On a machine that
+# is busy with others that takes longer, but not as long as to wait for slow answers, for runs or for late responses.
+STOPPED = 20.0
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def unhurried() -> Iterator[Sandbox]:
+    with Sandbox(pace=10) as sandbox:
+        yield sandbox
+
+
+class Step:
+    """A step of a job as its own process, in a process group of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        ids: list[str],
+        concurrency: int = 8,
+        *argv: str,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.began = time.monotonic()
+        environ = github_environ(folder, url, ids) | {"INPUT_CONCURRENCY": str(concurrency), "PATH": os.environ["PATH"]}
+        environ |= dict(more or {})
+        self.process = subprocess.Popen(
+            [*COMMAND, *argv], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < until, "it never came to that"
+            assert self.process.poll() is None, "it ended too early"
+            time.sleep(0.01)
+
+    def end(self, *signals: signal.Signals, pause: float = 0.0) -> tuple[JobResult, float]:
+        """Send the signals and return what the step left behind, and after how many seconds it ended."""
+        began = time.monotonic()
+        for number in signals:
+            self.process.send_signal(number)
+            time.sleep(pause)
+        out, err = self.process.communicate(timeout=60)
+        seconds = time.monotonic() - began
+        return read_job_result(self.folder, self.process.returncode, out, err), seconds
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_writes_reports_within_2_s(
+    number: signal.Signals, code: int, unhurried: Sandbox, tmp_path: Path
+) -> None:
+    """Started runs keep their links, pending ones are unknown, and the rest is not started."""
+    sandbox = unhurried
+    step = Step(tmp_path, sandbox.url, ["quick", *SLOW, "late"], concurrency=2)
+    step.wait_for(lambda: sandbox.count_starts("sandbox-slow-1") == 1)
+    ended, seconds = step.end(number)
+    assert seconds < STOPPED
+    # What it waits for on purpose leaves a second for the reports.
+    assert StartPolicy().shutdown_grace <= 1
+    assert ended.code == code
+    assert ended.states == {
+        "quick": "started",
+        **dict(zip(SLOW, ["unknown", "unknown", "not-started"], strict=True)),
+        "late": "not-started",
+    }
+    assert ended.outputs["conclusion"] == ended.outputs["reason"] == ended.record["conclusion"] == "cancelled"
+    assert ended.outputs["run-url"] in ended.summary
+    assert ended.outputs["run-url"].startswith("http://127.0.0.1")
+    assert "may have started" in ended.summary
+    assert "Traceback" not in ended.errors
+    assert sandbox.count_starts("late") == 0
+
+
+def test_two_signals_at_once_count_as_one(unhurried: Sandbox, tmp_path: Path) -> None:
+    """`timeout`, npm and terminals deliver a signal twice, which must not cut off the reports."""
+    ids = ["quick", *SLOW]
+    step = Step(tmp_path, unhurried.url, ids)
+    step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
+    ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
+    assert ended.code == 143
+    assert seconds < STOPPED
+    assert_runs_reported(ended, ids)
+    assert list(ended.states.values()) == ["started", "unknown", "unknown", "unknown"]
+
+
+def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The signal arrives while the manifest is read."""
+    entries = "".join(f"  - id: t{n}\n    groups: [g]\n    variables: {{A: b}}\n" for n in range(12_000))
+    (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
+    environ = github_environ(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", READING]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while not has_signal_handler(process.pid, signal.SIGTERM):
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    # The manifest would take 60 s.
+    process.communicate(timeout=40)
+    assert process.returncode == 143
+    assert sandbox.received == []
+
+
+def test_sigkill_keeps_runs_of_last_second(unhurried: Sandbox, tmp_path: Path) -> None:
+    """The flushed files are complete and have nearly all runs.
+
+    Outputs are appended once all runs are started. Before that, the record and the summary have the links.
+    """
+    ids = [f"t{n}" for n in range(60)] + SLOW
+    step = Step(tmp_path, unhurried.url, ids)
+    step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
+    # A second on any usual machine. On one that is slow just now, writing takes longer, as all before it has.
+    time.sleep(min(20, max(1.2, 2 * (time.monotonic() - step.began))))
+    step.process.kill()
+    step.process.communicate(timeout=60)
+    assert not (tmp_path / "output").exists()
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert len([run["url"] for run in record["runs"] if run["url"]]) == 60
+    assert [run["state"] for run in record["runs"]] == ["started"] * 60 + ["starting"] * 3
+    assert (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") == 60
+
+
+def test_sigkill_at_any_time_keeps_links(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The files parse at any time, and each link in them comes from the server.
+
+    Outputs are appended once all runs are started.
+    """
+    step = Step(tmp_path, sandbox.url, [f"t{n}" for n in range(3000)], concurrency=4)
+    step.wait_for(lambda: len(sandbox.received) > 400 and _has_links(tmp_path))
+    step.process.kill()
+    step.process.communicate(timeout=60)
+    received = len(sandbox.received)
+    assert not (tmp_path / "output").exists()
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert 0 < len([run["url"] for run in record["runs"] if run["url"]]) <= received
+    assert 0 < (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") <= received
+    assert 0 < sum(run["state"] == "started" for run in record["runs"]) <= received
+
+
+def _has_links(folder: Path) -> bool:
+    """Return whether the record has a link at this moment, and the summary too."""
+    record, summary = folder / "results" / "results.json", folder / "summary"
+    if not record.exists() or not summary.exists():
+        return False
+    runs = json.loads(record.read_text("utf-8"))["runs"]
+    return any(run["url"] for run in runs) and "](http://127.0.0.1" in summary.read_text("utf-8")
+
+
+def test_second_signal_ends_hanging_job(tmp_path: Path) -> None:
+    """A signal more than a second after the first one ends the process at once."""
+    code = (
+        "import time, queue, signal\nfrom autonoma_ci.engine.signals import SignalHandler\n"
+        "interrupts = SignalHandler()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
+        "print('ready', flush=True)\n"
+        "interrupts.events.get(timeout=60)\nprint('first', flush=True)\n"
+        "until = time.monotonic() + 60\nwhile time.monotonic() < until: time.sleep(0.1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "first\n"
+    time.sleep(1.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+# Before anything is sent, a signal comes in a destructor, so that Python drops the exception.
+LOSING = """
+import os, signal, sys
+from autonoma_ci.app.job_step import JobStep
+class Sending:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.sent = True
+def lose(real):
+    def act(*given, **named):
+        Sending()
+        return real(*given, **named)
+    return act
+method = sys.argv.pop()
+setattr(JobStep, method, lose(getattr(JobStep, method)))
+from autonoma_ci.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("method", ["configure", "run_plan"])
+def test_dropped_signal_prevents_starts(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A signal that Python drops prevents all start requests."""
+    environ = github_environ(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", LOSING, method]
+    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, sandbox.count_starts("quick")) == (143, 0)
+    assert ended.stdout.splitlines()[-1].startswith("Cancelled")
+    assert ended.stderr == ""
+
+
+# The resolver of the C library goes on after a signal, and no handler runs before it returns.
+RESOLVING = """
+import os, signal, socket, time
+def getaddrinfo(*args, **options):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.write(1, b"resolving")
+    time.sleep(30)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    raise socket.gaierror(socket.EAI_AGAIN, "no name server answers")
+socket.getaddrinfo = getaddrinfo
+from autonoma_ci.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("argv", ["run --test-ids a --wait-for-url https://shop.test", "list", "init --all"])
+def test_signal_during_name_resolution(argv: str, tmp_path: Path) -> None:
+    """A signal ends a process that waits for DNS."""
+    environ = CREDENTIALS | {"AUTONOMA_API_URL": "https://api.test"}
+    process = start_process(tmp_path, *argv.split(), environ=environ, command=[sys.executable, "-c", RESOLVING])
+    assert process.stdout
+    shown = b""
+    while b"resolving" not in shown:
+        part = os.read(process.stdout.fileno(), 1024)
+        assert part, "it never came to that"
+        shown += part
+    # By then it sleeps.
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < STOPPED
+    assert process.returncode == 143
+    assert "Traceback" not in err
+
+
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_POLL-INTERVAL": "1s"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_while_waiting_lists_open_runs(
+    number: signal.Signals, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The reports list the runs that continue on the server."""
+    step = Step(tmp_path, sandbox.url, ["quick", "sandbox-stays"], more=WAIT)
+    step.wait_for(lambda: "passed" in _states(tmp_path))
+    ended, seconds = step.end(number)
+    assert (seconds < STOPPED, ended.code) == (True, code)
+    assert ended.states == {"quick": "passed", "sandbox-stays": "started"}
+    assert ended.outputs["conclusion"] == ended.record["conclusion"] == "cancelled"
+    for text in (ended.log, ended.summary):
+        assert "autonoma-ci wait results/results.json" in text
+    assert "no way to cancel" in ended.summary
+    assert (tmp_path / "results" / "junit.xml").exists()
+    assert sandbox.count_starts("sandbox-stays") == 1
+
+
+def _states(folder: Path) -> list[str]:
+    """Return the states that the record on disk has at this moment; it must be whole at any."""
+    path = folder / "results" / "results.json"
+    return [run["state"] for run in json.loads(path.read_text("utf-8"))["runs"]] if path.exists() else []
+
+
+def _all_read(sandbox: Sandbox, before: set[threading.Thread]) -> None:
+    """Wait until the sandbox has read all that an ended process sent; `before` are the threads from before its start.
+
+    What was sent may still lie in the system's buffers.
+    """
+    # Connections are accepted in order, so once this one is answered, there are none that were not accepted.
+    assert requests.get(f"{sandbox.url}/folder", timeout=60).status_code == 401
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.9, 1.7, 2.6, 4.0])
+def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The record is complete at any time, and `wait` ends its runs without a second start."""
+    ids = [f"t{n}" for n in range(20)] + ["sandbox-fails", "sandbox-flaky", "sandbox-slow"]
+    before = set(threading.enumerate())
+    step = Step(tmp_path, sandbox.url, ids, 4, more={**WAIT, "INPUT_RETRIES": "1"})
+    step.wait_for(lambda: bool(_states(tmp_path)))
+    time.sleep(seconds)
+    step.process.kill()
+    step.process.communicate(timeout=60)
+    _all_read(sandbox, before)
+    started_by_then = {name: sandbox.count_starts(name) for name in ids}
+    assert len(_states(tmp_path)) == len(ids)
+    later = Step(tmp_path, sandbox.url, [], 8, "wait", "results/results.json", more=WAIT)
+    out, err = later.process.communicate(timeout=120)
+    ended = read_job_result(tmp_path, later.process.returncode, out, err)
+    assert {name: sandbox.count_starts(name) for name in ids} == started_by_then
+    assert max(started_by_then.values()) <= 2
+    assert {name for name, count in started_by_then.items() if count > 1} <= {"sandbox-fails", "sandbox-flaky"}
+    assert set(ended.states.values()) <= {"passed", "failed", "unknown"}
+    assert ended.code in {1, 7}
+    passed = {name for name, state in ended.states.items() if state == "passed"}
+    # Half a second of starting may be missing from the record, and nothing that was in it.
+    assert all(started_by_then[name] for name in passed)

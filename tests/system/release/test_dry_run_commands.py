@@ -1,0 +1,158 @@
+"""Calls of a release to Docker, Cosign, GitHub and PyPI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.system.release.dry_run import ORDER, TIME, Rehearsal, StepError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The tests need jq, which GitHub's runners have.
+pytestmark = pytest.mark.linters
+IMAGE = "ghcr.io/owner/autonoma-ci"
+RUNNERS = {"amd64": "ubuntu-latest", "arm64": "ubuntu-24.04-arm"}
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Release 1.2.3 for tests that only read it."""
+    rehearsal = Rehearsal(tmp_path_factory.mktemp("release"))
+    rehearsal.commit("1.2.3")
+    rehearsal.start().run()
+    return rehearsal
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Rehearsal:
+    """Run the release of 1.2.3 up to its tag."""
+    rehearsal = Rehearsal(tmp_path)
+    rehearsal.commit("1.2.3")
+    rehearsal.start().run(*ORDER[: ORDER.index("action")])
+    return rehearsal
+
+
+def digest_of(released: Rehearsal) -> str:
+    return str(released.state["tags"][f"{IMAGE}:1.2.3"])
+
+
+def option(call: dict[str, Any], name: str) -> str:
+    return str(call["arguments"][call["arguments"].index(name) + 1])
+
+
+def builds(released: Rehearsal) -> list[dict[str, Any]]:
+    return [call for call in released.list_calls("images", "docker") if call["arguments"][:2] == ["buildx", "build"]]
+
+
+def test_ci_passed_on_push_to_main(released: Rehearsal) -> None:
+    [asked] = [call for call in released.list_calls("check", "gh") if call["arguments"][0] == "run"]
+    expected = {"--workflow": "ci.yml", "--branch": "main", "--event": "push", "--status": "success"}
+    assert {name: option(asked, name) for name in expected} == expected
+
+
+def test_image_is_built_on_its_architecture(released: Rehearsal) -> None:
+    found = {option(call, "--platform"): call["where"] for call in builds(released)}
+    assert found == {f"linux/{name}": f"images on {runner}" for name, runner in RUNNERS.items()}
+
+
+def test_image_build_uses_pinned_builder(released: Rehearsal) -> None:
+    """The builder is pinned, and layers have the time of the commit."""
+    created = [call["arguments"] for call in released.list_calls("images", "docker") if "create" in call["arguments"]]
+    assert {arguments[arguments.index("--name") + 1] for arguments in created} == {"release"}
+    assert all("image=moby/buildkit:" in arguments[-1] for arguments in created)
+    assert {option(call, "--builder") for call in builds(released)} == {"release"}
+    assert {call["epoch"] for call in builds(released)} == {TIME}
+    outputs = [option(call, "--output").split(",") for call in builds(released)]
+    wanted = {"push=true", "push-by-digest=true", "rewrite-timestamp=true", "oci-mediatypes=true"}
+    assert all(wanted <= set(output) for output in outputs)
+    assert all(
+        {"SOURCE_DATE_EPOCH", "--provenance=false", "--sbom=false"} <= set(call["arguments"])
+        for call in builds(released)
+    )
+
+
+def test_image_is_tested_on_each_architecture(released: Rehearsal) -> None:
+    runs = [(call["where"], *call["arguments"][2:]) for call in released.list_calls("smoke", "docker")]
+    image = f"{IMAGE}@{digest_of(released)}"
+    for runner in RUNNERS.values():
+        assert [run for run in runs if run[0] == f"smoke on {runner}" and run[1] == image] == [
+            (f"smoke on {runner}", image, "--version"),
+            (f"smoke on {runner}", image, "run", "--dry-run", "--test-ids", "sandbox-one"),
+            (f"smoke on {runner}", image, "demo"),
+        ]
+
+
+def test_attestations_match_their_images(released: Rehearsal) -> None:
+    """Image, architectures and packages have attestations of their own digests."""
+    parts = released.state["manifests"][digest_of(released)]["parts"]
+    of_images = [
+        given for given in released.list_action_inputs("attest", "actions/attest") if "subject-digest" in given
+    ]
+    assert [(given["subject-digest"], given.get("sbom-path")) for given in of_images] == [
+        (digest_of(released), None),
+        *((part, f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)),
+    ]
+    assert {(given["subject-name"], given["push-to-registry"]) for given in of_images} == {(IMAGE, "True")}
+    of_packages = [
+        given for given in released.list_action_inputs("attest", "actions/attest") if "subject-digest" not in given
+    ]
+    assert of_packages == [
+        {"subject-path": "packages/*"},
+        {"subject-path": "packages/*", "sbom-path": "sboms/packages.spdx.json"},
+    ]
+
+
+def test_sbom_matches_its_image(released: Rehearsal) -> None:
+    """The SBOM of an architecture lists the image of that architecture."""
+    parts = released.state["manifests"][digest_of(released)]["parts"]
+    listed = [
+        (given["image"], given["output-file"]) for given in released.list_action_inputs("sbom", "anchore/sbom-action")
+    ]
+    assert listed == [
+        (f"{IMAGE}@{part}", f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)
+    ]
+
+
+def test_image_is_signed_with_its_parts(released: Rehearsal) -> None:
+    [signed] = released.list_calls("attest", "cosign")
+    assert signed["arguments"] == ["sign", "--yes", "--recursive", f"{IMAGE}@{digest_of(released)}"]
+
+
+def test_pypi_gets_attestations(released: Rehearsal) -> None:
+    """The upload creates attestations and skips existing files."""
+    [given] = released.list_action_inputs("pypi", "pypa/gh-action-pypi-publish")
+    # The action creates attestations by default.
+    assert given == {"packages-dir": "dist", "skip-existing": "True"}
+
+
+def test_action_of_other_image_is_rejected(tagged: Rehearsal) -> None:
+    tagged.replace_outputs("index", "join", digest="sha256:other")
+    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+        tagged.run("action")
+
+
+def test_tag_of_other_commit_is_rejected(tagged: Rehearsal) -> None:
+    tagged.replace_outputs("tag", "pin", commit=tagged.git(tagged.main, "rev-parse", "HEAD"))
+    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+        tagged.run("action")
+
+
+def test_action_without_plan_is_rejected(tagged: Rehearsal) -> None:
+    tagged.change_state(total="0")
+    with pytest.raises(StepError, match="action: Look at the outputs"):
+        tagged.run("action")
+
+
+def test_changed_registry_tag_stops_release(tagged: Rehearsal) -> None:
+    """The release fails if the registry resolves a name to another image."""
+    tagged.run("action", "pypi", "publish")
+    [part, *_] = tagged.state["manifests"]
+    tagged.change_state(
+        manifests={**tagged.state["manifests"], "sha256:other": {"parts": [part]}},
+        drifted={f"{IMAGE}:1": "sha256:other"},
+    )
+    with pytest.raises(StepError, match="name: Give it the version"):
+        tagged.run("name")

@@ -1,0 +1,130 @@
+"""The packages for PyPI and their contents."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from email import message_from_bytes
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import __version__
+from tests.support.generate_docs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCES = ("LICENSE", "README.md", "pyproject.toml", ".gitignore", "autonoma_ci")
+NAME = f"autonoma_ci-{__version__}"
+PROGRAM = {
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "autonoma_ci").rglob("*")
+    if path.is_file() and path.parent.name != "__pycache__"
+}
+
+
+def read_build_command() -> list[str]:
+    """Return the Python command of `make dist`."""
+    told = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
+    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', told, re.MULTILINE)
+    return shlex.split(line)
+
+
+def build_packages(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str, bytes]:
+    """Build both packages from a checkout with this umask and time."""
+    folder.mkdir()
+    for name in SOURCES:
+        put = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        put(ROOT / name, folder / name)
+    # Files of a checkout that must not be in a package.
+    (folder / "tests").mkdir()
+    (folder / "autonoma_ci" / "__pycache__").mkdir(exist_ok=True)
+    for name in ("tests/test_it.py", "notes.txt", ".env", "autonoma_ci/__pycache__/cli.cpython-311.pyc"):
+        (folder / name).write_text("SECRET = 1\n")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+        os.utime(path, (changed, changed))
+    env = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000", **environ}
+    command = [sys.executable, *read_build_command()]
+    subprocess.run(command, cwd=folder, env=env, umask=umask, check=True, capture_output=True, timeout=120)
+    return {path.name: path.read_bytes() for path in (folder / "dist").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build both packages, and return their folder."""
+    folder = tmp_path_factory.mktemp("packages") / "ours"
+    build_packages(folder, umask=0o022, changed=1_700_000_000, TZ="UTC", LC_ALL="C.UTF-8")
+    return folder / "dist"
+
+
+def test_other_checkout_gives_same_packages(ours: Path, tmp_path: Path) -> None:
+    """Another folder, umask, time zone and hash seed give the same files."""
+    theirs = build_packages(
+        tmp_path / "theirs-elsewhere", umask=0o077, changed=981_173_106, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7"
+    )
+    assert sorted(theirs) == [f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"]
+    assert theirs == {path.name: path.read_bytes() for path in ours.iterdir()}
+
+
+def test_wheel_has_program_and_metadata_only(ours: Path) -> None:
+    """The wheel has the package, its license and its metadata."""
+    with zipfile.ZipFile(ours / f"{NAME}-py3-none-any.whl") as wheel:
+        names = set(wheel.namelist())
+        metadata = message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
+    about = {
+        f"{NAME}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    }
+    assert names == PROGRAM | about
+    assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (
+        "autonoma-ci",
+        __version__,
+        "MIT",
+    )
+
+
+def test_source_package_has_build_inputs(ours: Path) -> None:
+    """The source package has only the files that build the wheel."""
+    with tarfile.open(ours / f"{NAME}.tar.gz") as source:
+        names = {member.name.removeprefix(f"{NAME}/") for member in source.getmembers() if member.isfile()}
+    assert names == PROGRAM | {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
+
+
+def test_installed_wheel_runs_demo(ours: Path, tmp_path: Path) -> None:
+    """The program is from the wheel, and the libraries are from the test environment."""
+    # Without pip, because its installation takes 10 s.
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    wheel = str(ours / f"{NAME}-py3-none-any.whl")
+    # Without variables that change Python, such as PYTHONPATH.
+    env = {"PATH": os.environ["PATH"]}
+    run = partial(subprocess.run, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], timeout=120)
+    [site] = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    where = [str(python), "-c", "import autonoma_ci; print(autonoma_ci.__file__)"]
+    assert str(site) in run(where).stdout
+    command = [str(tmp_path / "venv" / "bin" / "autonoma-ci")]
+    version = run([*command, "--version"])
+    assert version.stdout == f"autonoma-ci {__version__}\n"
+    demo = run([*command, "demo", "--output", "demo"], timeout=90)
+    assert "That was the demo" in demo.stdout
+    assert (tmp_path / "demo" / "results" / "report.html").exists()
+
+
+def test_build_tools_are_locked_as_in_tests() -> None:
+    locks = [(ROOT / folder / "requirements.lock").read_text("utf-8") for folder in ("release", "tests")]
+    release, tests = (dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE)) for lock in locks)
+    assert {"build", "hatchling"} <= set(release)
+    assert release == {name: tests.get(name) for name in release}

@@ -1,0 +1,91 @@
+"""Secrets that are everyday words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from lxml import etree
+
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.reports.results_schema import results_json_schema
+from autonoma_ci.sandbox import Sandbox
+from tests.support.run_step import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.run_step import JobResult
+
+IDS = ["sandbox-one", "sandbox-fails", "sandbox-404"]
+DAILY = ("passed", "run")
+OTHERS = (
+    "a", "1", "***",
+    "test", "true", "failed", "started", "not-started", "error", "null", "json", "http", "https", "name",
+    "system-out", "127.0.0.1", "localhost", "AUTONOMA", "api", "title", "</testcase>", "::error::", "|", "\\", "'",
+)  # fmt: skip
+WORDS = [*DAILY, *(pytest.param(word, marks=pytest.mark.slow) for word in OTHERS)]
+WARNING = "Was the right one copied?"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> JobResult:
+    given = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
+    return run_job(folder, sandbox.url, IDS, more=given | {f"INPUT_{name}": value for name, value in more.items()})
+
+
+def collect_facts(ended: JobResult) -> dict[str, Any]:
+    """Return the results that later steps use and that two equal jobs share."""
+    kept = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
+    runs = [(run["id"], run["kind"], run["state"]) for run in ended.record["runs"]]
+    told = [(run["id"], run["state"]) for run in json.loads(ended.outputs["results"])]
+    return {"code": ended.code, "runs": runs, "told": told, **{name: ended.outputs[name] for name in kept}}
+
+
+def assert_correct(ended: JobResult, folder: Path, sandbox: Sandbox) -> None:
+    assert collect_facts(ended) == {
+        "code": 4, "conclusion": "error", "reason": "not-found", "total": "3", "started": "2", "passed": "1",
+        "failed": "1", "not-started": "1", "unknown": "0", "results-dir": "results",
+        "runs": [(name, "test", state) for name, state in zip(IDS, ("passed", "failed", "not-started"), strict=True)],
+        "told": [*zip(IDS, ("passed", "failed", "not-started"), strict=True)],
+    }  # fmt: skip
+    jsonschema.validate(ended.record, results_json_schema())
+    suites = etree.parse(folder / "results" / "junit.xml").getroot()
+    assert [suites.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    page = etree.parse(folder / "results" / "report.html", etree.HTMLParser()).getroot()
+    assert page.find(".//h1") is not None
+    ids, urls = json.loads(ended.outputs["run-ids"]), json.loads(ended.outputs["run-urls"])
+    site = sandbox.url.removesuffix("/api")
+    # A link is correct or left out.
+    assert all(
+        not url or (safe_url(url) == url and url == f"{site}/run/{run}") for run, url in zip(ids, urls, strict=True)
+    )
+    assert len([run for run in ids if run]) == 2
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("option", [pytest.param("CLIENT-ID", marks=pytest.mark.slow), "CLIENT-SECRET"])
+def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Results stay correct, and one warning explains the redacted text."""
+    ended = run_with_word(tmp_path, sandbox, **{option: word})
+    assert_correct(ended, tmp_path, sandbox)
+    told = ended.log.count(WARNING)
+    assert told == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_variable_word_changes_no_result(word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Results stay correct, and links that hold the word by chance are shown."""
+    ended = run_with_word(tmp_path, sandbox, VARIABLES=f"WORD={word}")
+    assert_correct(ended, tmp_path, sandbox)
+    assert WARNING not in ended.log
+    if word == "run":
+        assert len([url for url in json.loads(ended.outputs["run-urls"]) if url]) == 2, "every link has that word"

@@ -1,0 +1,160 @@
+"""Dumps, tracebacks and command lines that other processes can read."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fault_server import FaultServer
+from tests.support.faults import hang, started
+from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction.ci_environments import prepare_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+OURS = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
+CARELESS = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+# Each setting that makes Python print more about itself.
+TALKATIVE = {"PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONTRACEMALLOC": "5", "PYTHONINSPECT": "1"}
+PATTERN = Path("/proc/sys/kernel/core_pattern")
+
+
+def crash_step(
+    folder: Path, command: Sequence[str], url: str, number: int, await_start: Callable[[], None] = lambda: None
+) -> tuple[str, str]:
+    """End a step by a signal, and return its limits and output.
+
+    The step may write dumps. `await_start` returns when the step has sent its request.
+    """
+    environ = {
+        "PATH": os.environ["PATH"],
+        "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
+        "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "a",
+        "AUTONOMA_RESULTS_DIR": "results",
+        **TALKATIVE,
+    }
+    bash = shutil.which("bash")
+    assert bash
+    with subprocess.Popen(
+        [bash, "-c", 'ulimit -c unlimited; exec "$@"', "bash", *command],
+        cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        said = process.stdout.readline()
+        limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
+        await_start()
+        wait_until_idle(process.pid)
+        process.send_signal(number)
+        said += process.communicate(timeout=60)[0]
+    assert process.returncode == -number
+    return limits, said
+
+
+def wait_until_idle(process: int) -> None:
+    """Wait until no thread of a process runs, begins or ends.
+
+    Python dumps threads while they run. If one begins or ends meanwhile, the process can end by another signal.
+    This happened in 6 of 707 processes with Python 3.13, with threads that do nothing else.
+    """
+    before, threads = None, _read_idle_threads(process)
+    until = time.monotonic() + 60
+    while not threads or threads != before:
+        assert time.monotonic() < until, "the threads never rest"
+        time.sleep(0.1)
+        before, threads = threads, _read_idle_threads(process)
+
+
+def _read_idle_threads(process: int) -> frozenset[tuple[str, ...]]:
+    """Return state and switches of each thread, or nothing if one is running."""
+    threads = set()
+    for folder in Path(f"/proc/{process}/task").iterdir():
+        try:
+            status = (folder / "status").read_text("ascii", "replace")
+        except FileNotFoundError:
+            return frozenset()
+        threads.add((folder.name, *re.findall(r"^(?:State|\w*voluntary_ctxt_switches):\t.*", status, re.MULTILINE)))
+    return frozenset(threads) if all("S (sleeping)" in thread[1] for thread in threads) else frozenset()
+
+
+def read_files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux tells the limits of a process")
+@pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)])
+def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
+    """A fatal signal leaves no core file, and the traceback shows no secret."""
+    with FaultServer(hang) as server:
+        limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
+    assert "Fatal Python error" in said
+    assert not sentinels.find_leaks({"what it said": said, **read_files(tmp_path)})
+    assert not [name for name in read_files(tmp_path) if "core" in name]
+    # With a program for dumps, the kernel skips it for a limit of 1 only. A limit of 0 cannot be raised.
+    assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE)
+
+
+@pytest.mark.skipif(not PATTERN.exists() or "/" in PATTERN.read_text(), reason="dumps go elsewhere")
+def test_unprotected_process_leaves_dump(tmp_path: Path) -> None:
+    """Without this control, the test above could pass where nothing ever dumps."""
+    limits, _ = crash_step(tmp_path, CARELESS, "", signal.SIGABRT)
+    assert "unlimited" in next(line for line in limits.splitlines() if line.startswith("Max core"))
+    dumps = [path for path in tmp_path.iterdir() if path.name.startswith("core")]
+    if not dumps:
+        pytest.skip("this system dumps nothing")
+    assert sentinels.CLIENT_SECRET.encode() in dumps[0].read_bytes()
+
+
+# Logs the public command lines of this program and its parent process.
+WATCHING = """#!/bin/sh
+cat > /dev/null
+for process in $$ $PPID; do tr "\\0" "\\n" < /proc/$process/cmdline >> {0}; done
+"""
+
+
+def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> str:
+    """Return the command lines of a step and of the CI program that it starts."""
+    with FaultServer(started) as server:
+        environ = prepare_job(system, folder, server.url) | {
+            "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+            "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
+            "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_TEST_IDS": "a",
+        }
+        seen = folder / "seen"
+        (folder / "bin" / program).write_text(WATCHING.format(shlex.quote(str(seen))), "utf-8")
+        subprocess.run([*OURS, *flags], cwd=folder / "workspace", env=environ, check=True, capture_output=True)
+    return seen.read_text("utf-8")
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
+@pytest.mark.parametrize(
+    ("system", "program"), [("buildkite", "buildkite-agent"), ("semaphore", "sem-context"), ("bitrise", "envman")]
+)
+def test_process_list_hides_environment_secrets(system: str, program: str, tmp_path: Path) -> None:
+    """No command line shows a secret of the environment."""
+    seen = list_command_lines(tmp_path, system, program)
+    assert OURS[-1] in seen
+    assert re.search(rf"/{program}\n(?:\S+\n)*AUTONOMA_", seen)
+    assert not sentinels.find_leaks({"the list of processes": seen})
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
+def test_process_list_shows_flag_secret(tmp_path: Path) -> None:
+    """README warns of it, and this control shows that the test above reads command lines."""
+    seen = list_command_lines(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
+    assert sentinels.find_leaks({"the list of processes": seen})

@@ -1,0 +1,200 @@
+"""Secrets in responses and mistakes that could repeat them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from tests.support.github_parser import find_commands
+from tests.support.run_step import LONG_TIMEOUTS, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+CLIENT_ID = "sentinel-id-5d1f/+=&x"
+CLIENT_SECRET = "sentinel-secret-9a4c/+=&\"x'<y"
+VALUE = "sentinel value/7e?&=+\"x'<y"
+OTHER = "sentinel-of-the-job-31c6"
+SYSTEMS = {
+    "github": {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": OTHER},
+    "gitlab": {"GITLAB_CI": "true", "CI_JOB_TOKEN": OTHER},
+    "jenkins": {"JENKINS_URL": "https://ci.example.com/", "JENKINS_HOME": "/var/jenkins"},
+    "none": {},
+}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A handler that repeats the request in all parts of the response."""
+
+    protocol_version = "HTTP/1.0"
+    status: ClassVar[int] = 200
+    as_json: ClassVar[bool] = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        sent = [self.headers["autonoma-client-id"], self.headers["autonoma-client-secret"], body]
+        sent += json.loads(body).get("runtime_metadata", {}).values()
+        sent += [quote(text, safe="") for text in sent] + [base64.b64encode(text.encode()).decode() for text in sent]
+        echo = " ".join([*sent, json.dumps(sent)])
+        self.send_response(self.status, echo.replace("\n", " "))
+        self.send_header("Location", f"https://example.com/{quote(echo)}?{quote(echo)}")
+        self.send_header("Retry-After", echo)
+        self.send_header("X-Echo", echo)
+        self.end_headers()
+        fields = {"message": echo, "error": echo, "url": f"https://autonoma.app/run/{quote(sent[1], safe='')}"}
+        fields |= {"run_id": "r1", "status": echo}
+        self.wfile.write((json.dumps(fields) if self.as_json else echo).encode())
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, type[Echo]]]:
+    class Handler(Echo):
+        pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", Handler
+        server.shutdown()
+
+
+def build_environment(folder: Path, url: str, system: str) -> dict[str, str]:
+    return SYSTEMS[system] | {
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "AUTONOMA_CLIENT_ID": CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": CLIENT_SECRET,
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "My test=abc",
+        "AUTONOMA_VARIABLES": f"PASSWORD={VALUE}",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+
+
+def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
+    """Run a command and return its exit code, and log and files without masks."""
+    out, err = io.StringIO(), io.StringIO()
+    world = Runtime(
+        environ, out, err, str(folder), timeouts=LONG_TIMEOUTS, start_policy=START_POLICY._replace(give_up_after=1.0)
+    )
+    code = cli.run_command(argv, world)
+    log = out.getvalue() + err.getvalue()
+    masks = {command.data for command in find_commands(log) if command.name == "add-mask"}
+    # Each line has its own mask. An invalid credential is masked, too.
+    credentials = [environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")]
+    assert masks <= {line for credential in credentials for line in credential.splitlines()}
+    kept = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    written = [file.read_text("utf-8") for file in folder.rglob("*") if file.is_file() and file.suffix != ".yml"]
+    return code, "\n".join([kept, *written])
+
+
+def assert_silent(text: str, *more: str) -> None:
+    """Fail if the text holds a sentinel in any encoding."""
+    for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, OTHER, *more):
+        data = secret.encode()
+        forms = [secret, quote(data, safe=""), quote(data), json.dumps(secret)[1:-1], base64.b64encode(data).decode()]
+        for form in forms:
+            assert form not in text
+    assert "sentinel" not in text.lower()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    "status", [200, 201, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504]
+)
+def test_echoing_server_leaks_nothing(
+    status: int, as_json: bool, system: str, echo: tuple[str, type[Echo]], tmp_path: Path
+) -> None:
+    """A server that repeats each request in all parts of a response leaks no secret."""
+    url, handler = echo
+    handler.status, handler.as_json = status, as_json
+    code, text = run_and_collect(tmp_path, build_environment(tmp_path, url, system))
+    assert code in {0, 3, 4, 5, 7}
+    assert (code == 0) == (status < 300 and as_json)
+    assert_silent(text)
+    assert "PASSWORD" in text
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("changes", "argv"),
+    [
+        ({"AUTONOMA_CLIENT_SECRET": "sentinel\nsecret"}, []),
+        ({"AUTONOMA_CLIENT_SECRET": "sentinel-sécret"}, []),
+        ({"AUTONOMA_CLIENT_ID": "sentinel\x00id"}, []),
+        ({"AUTONOMA_API_URL": "https://sentinel:sentinel@autonoma.app/api"}, []),
+        ({"AUTONOMA_API_URL": "https://autonoma.app/api?key=sentinel"}, []),
+        ({"AUTONOMA_VARIABLES": "A=b\nsentinel without an equals sign"}, []),
+        ({"AUTONOMA_VARIABLES": '{"A": ["sentinel"], "B": {"c": "sentinel"}}'}, []),
+        ({"AUTONOMA_VARIABLES": '{"A": "sentinel'}, []),
+        ({"AUTONOMA_VARIABLES": "A: !sentinel x\nB: *sentinel"}, []),
+        ({"AUTONOMA_CLIENT_SECRT": "sentinel"}, ["--dry-run"]),
+        ({}, ["--client-secrt", "sentinel-flag", "--client-secrt=sentinel-flag"]),
+        ({}, ["--client-secret"]),
+        ({}, ["--var", "sentinel"]),
+        ({}, ["--var", "=sentinel"]),
+        ({}, ["sentinel", "more"]),
+        ({}, ["--dry-run", "--var", "A=sentinel"]),
+        ({"AUTONOMA_MANIFEST": "secrets.yml"}, []),
+        ({"AUTONOMA_MANIFEST": "secrets.yml"}, ["--dry-run"]),
+    ],
+)
+def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str], system: str, tmp_path: Path) -> None:
+    """No error quotes a value that can be secret."""
+    (tmp_path / "secrets.yml").write_text(
+        "tests:\n  - id: ${ID_FROM_OUTSIDE}\n    name: ${DB_PASSWORD}\n    variables:\n"
+        "      A: ${CI_JOB_TOKEN}${GITHUB_TOKEN}${AUTONOMA_CLIENT_SECRET}\n      B: [sentinel]\n      C: $sentinel\n",
+        "utf-8",
+    )
+    environ = build_environment(tmp_path, "http://127.0.0.1:9", system) | {"CI_JOB_TOKEN": OTHER, "GITHUB_TOKEN": OTHER}
+    environ |= {"ID_FROM_OUTSIDE": "sentinel/id", "DB_PASSWORD": "sentinel-database"} | changes
+    code, text = run_and_collect(tmp_path, environ, *argv)
+    assert code == (0 if "--dry-run" in argv and "AUTONOMA_MANIFEST" not in changes else 2)
+    assert_silent(text)
+
+
+def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report names the location, because the text of an exception can hold secrets."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
+
+    monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", broken)
+    code, text = run_and_collect(tmp_path, build_environment(tmp_path, "http://127.0.0.1:9", "github"))
+    assert code == 70
+    assert "RuntimeError" in text
+    assert "test_leaks.py" in text
+    assert_silent(text)
+
+
+def test_repr_hides_secrets(tmp_path: Path) -> None:
+    """The repr of each of our values is safe to paste."""
+    from autonoma_ci.api.models import StartResult, StartStatus
+    from autonoma_ci.app.inputs import RunArguments, add_plan, detect_ci, load_inputs
+    from autonoma_ci.models import BuildContext, Report, RunResult
+
+    environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
+    given = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
+    given = add_plan(given, environ, str(tmp_path), detect_ci({}))
+    world = Runtime(environ, io.StringIO(), io.StringIO())
+    outcome = RunResult(given.plan.requests[0])
+    report = Report("t", BuildContext(), "cli", (outcome,))
+    assert given.settings.variables == {"PASSWORD": VALUE}
+    assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
+    assert_silent(
+        repr([given.settings, given.plan, world, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
+    )

@@ -1,0 +1,106 @@
+"""Pipes, devices and folders in the place of files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
+
+
+def make_endless_file(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+def make_sparse_file(path: Path) -> None:
+    """Make a sparse file of 1 TiB that uses no disk space."""
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+THINGS: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a device": make_endless_file,
+    "a socket": make_socket,
+    "a folder": os.mkdir,
+    "a file without end": make_sparse_file,
+}
+# For each source of a path: the environment, a text of the log, and the exit code.
+# The runs continue without files that are optional.
+PLACES = {
+    "manifest": ({"AUTONOMA_MANIFEST": "thing"}, "thing", 2),
+    "event": ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0),
+    "outputs": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "thing", "AUTONOMA_TEST_IDS": "a"}, "GITHUB_OUTPUT", 0),
+    "variables": ({"CIRCLECI": "true", "BASH_ENV": "thing", "AUTONOMA_TEST_IDS": "a"}, "The variables for", 0),
+    "parameters": (
+        {"TEAMCITY_VERSION": "1", "TEAMCITY_BUILD_PROPERTIES_FILE": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0
+    ),
+    "results-dir": ({"AUTONOMA_RESULTS_DIR": "thing", "AUTONOMA_TEST_IDS": "a"}, "AUTONOMA_RESULTS_DIR", 2),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("place", PLACES)
+def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The process has 1 GiB of memory and one minute."""
+    THINGS[thing](tmp_path / "thing")
+    environ, says, code = PLACES[place]
+    if (place, thing) == ("results-dir", "a folder"):
+        says, code = "", 0
+    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
+    ended = subprocess.run(
+        COMMAND, env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=60, preexec_fn=limit_memory,
+    )  # fmt: skip
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert says in ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["wait", "report", "run"])
+@pytest.mark.parametrize("thing", THINGS)
+def test_special_file_is_no_record(thing: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A later attempt looks for a record and continues without it."""
+    (tmp_path / "results").mkdir()
+    THINGS[thing](tmp_path / "results" / "results.json")
+    attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
+    more = {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "results", **attempt} if command == "run" else {}
+    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **more}
+    argv = [command] if command == "run" else [command, "results/results.json"]
+    ended = subprocess.run(
+        [*COMMAND, *argv], env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False, timeout=60, preexec_fn=limit_memory,
+    )  # fmt: skip
+    # A folder cannot be replaced, and a step without its record fails.
+    started = 7 if thing == "a folder" else 0
+    assert ended.returncode == (started if command == "run" else 2), ended.stdout + ended.stderr
+    assert command == "run" or "results/results.json" in ended.stderr

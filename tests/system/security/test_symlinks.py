@@ -1,0 +1,193 @@
+"""Symbolic links that lead out of the checkout."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.reports.evidence_store import EvidenceDownloader
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CREDENTIALS, CommandResult
+from tests.support.run_step import POLL_POLICY, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from autonoma_ci.api.models import DownloadResult, EvidenceFile
+    from autonoma_ci.models import Report
+
+# Each file of the results folder with a fixed name.
+OURS = (
+    "results.json",
+    "outputs.env",
+    "summary.md",
+    "junit.xml",
+    "report.html",
+    "gitlab-annotations.json",
+    "evidence/report.css",
+    "evidence/report.svg",
+)
+PRECIOUS = "precious"
+
+
+class Checkout:
+    """A job in a checkout, and a folder outside of it."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder, self.outside = folder / "checkout", folder / "outside"
+        self.results = self.folder / "results"
+        self.folder.mkdir()
+        self.outside.mkdir()
+        self._sandbox = sandbox
+
+    def run(self, *argv: str, **more: str) -> CommandResult:
+        """Run a command with options to wait and to download all evidence."""
+        environ = {
+            **CREDENTIALS,
+            "GITLAB_CI": "true",
+            "AUTONOMA_API_URL": self._sandbox.url,
+            "AUTONOMA_TEST_IDS": "sandbox-fails",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_EVIDENCE": "all",
+        }
+        out, err = io.StringIO(), io.StringIO()
+        world = Runtime(
+            {**environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+        )
+        return CommandResult(cli.run_command(argv, world), out.getvalue(), err.getvalue())
+
+    def place_links(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
+        """Create a file outside and a link to it for each name."""
+        for number, name in enumerate(names):
+            target = self.outside / f"file-{number}"
+            target.write_text(PRECIOUS, "utf-8")
+            link = self.results / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            place(link, target)
+
+    def assert_untouched(self) -> None:
+        """Fail if a file outside has changed."""
+        assert {path.read_text("utf-8") for path in self.outside.iterdir()} <= {PRECIOUS}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    with Sandbox(pace=0) as sandbox:
+        yield Checkout(tmp_path, sandbox)
+
+
+def dangling(link: Path, target: Path) -> None:
+    target.unlink()
+    link.symlink_to(target)
+
+
+def hard(link: Path, target: Path) -> None:
+    link.hardlink_to(target)
+
+
+def soft(link: Path, target: Path) -> None:
+    link.symlink_to(target)
+
+
+@pytest.mark.parametrize("place", [soft, hard, dangling], ids=["a link", "a hard link", "a link to nowhere"])
+def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
+    """A link is replaced or reported, and its target stays unchanged."""
+    checkout.place_links(place)
+    ended = checkout.run("run")
+    assert ended.code == 1
+    for name in OURS:
+        path = checkout.results / name
+        told = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+        assert path.is_symlink() == told
+        assert told or path.read_bytes() != PRECIOUS.encode()
+        assert not told or "/" in name
+    checkout.assert_untouched()
+    names = {path.name for path in checkout.results.iterdir()}
+    renamed = {f"{name}.orig" for name in OURS}
+    assert names - renamed == {name.partition("/")[0] for name in OURS}, "no draft is left behind"
+
+
+@pytest.mark.parametrize("name", [".", "deeper/results", "evidence"])
+def test_results_folder_link_is_refused(name: str, checkout: Checkout) -> None:
+    """A results folder behind a link that leads outside is refused."""
+    link = checkout.folder / "results" / name if name == "evidence" else checkout.folder / "results"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(checkout.outside)
+    ended = checkout.run("run", AUTONOMA_RESULTS_DIR="results/deeper" if "/" in name else "results")
+    assert ended.code == (1 if name == "evidence" else 2)
+    assert "symbolic link" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+def replace_with_link(checkout: Checkout) -> None:
+    """Replace the results folder by a link, like a concurrent process."""
+    shutil.rmtree(checkout.results)
+    checkout.results.symlink_to(checkout.outside)
+
+
+def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that replaces the results folder during the runs is not followed."""
+    publish = ResultsDirPublisher.publish
+
+    def meddled(self: ResultsDirPublisher, report: Report) -> list[str]:
+        # The record is written twice.
+        if report.verdict and not checkout.results.is_symlink():
+            replace_with_link(checkout)
+        return publish(self, report)
+
+    monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
+    ended = checkout.run("run")
+    assert ended.code == 1, "the verdict is that of the tests"
+    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that replaces the folder before a download is not followed."""
+    fetch = EvidenceDownloader.fetch
+
+    def meddled(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
+        if not checkout.results.is_symlink():
+            replace_with_link(checkout)
+        return fetch(self, item)
+
+    monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)
+    ended = checkout.run("run")
+    assert ended.code == 1
+    assert "a symbolic link in results-dir leads elsewhere" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["results", "results/results.json"])
+@pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-")])
+def test_record_link_outside_is_not_read(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
+    """`wait` and `report` refuse a record behind a link that leads outside."""
+    checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
+    (checkout.folder / name).parent.mkdir(exist_ok=True)
+    target = checkout.outside if name == "results" else checkout.outside / "results.json"
+    (checkout.folder / name).symlink_to(target)
+    before = target.stat().st_mtime_ns
+    ended = checkout.run(*argv, "results/results.json", AUTONOMA_RESULTS_DIR="")
+    assert ended.code == 2
+    assert "leads out of the working directory through a symbolic link" in ended.err
+    assert ended.out == ""
+    assert target.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["demo", "demo/results"])
+def test_demo_link_outside_is_refused(name: str, checkout: Checkout) -> None:
+    """`demo` writes nothing through a link that leads outside."""
+    (checkout.folder / name).parent.mkdir(exist_ok=True)
+    (checkout.folder / name).symlink_to(checkout.outside)
+    ended = checkout.run("demo", "--output", "demo")
+    assert ended.code == 2
+    assert "symbolic link" in ended.err or "through a link" in ended.err
+    assert list(checkout.outside.iterdir()) == []

@@ -1,0 +1,125 @@
+"""Comparison of reported runs with what really happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.system.soak.ground_truth import FINAL_STATES, KnownResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from autonoma_ci.models import RunResult
+    from tests.system.soak.ground_truth import Ledger, StartRecord
+
+_OPEN = {"timed-out", "unknown"}
+
+
+class ReportedRun(NamedTuple):
+    """The report of one planned run."""
+
+    target_id: str
+    state: str
+    run_id: str
+    previous_ids: tuple[str, ...] = ()  # ids of the failed attempts
+    suggestion: str = ""
+
+
+def read_run_result(run: RunResult) -> ReportedRun:
+    """Read the report of a run from the engine."""
+    return ReportedRun(
+        run.request.id, run.state, run.run_id, tuple(each.run_id for each in run.previous_attempts), run.suggestion
+    )
+
+
+def read_record_run(run: Mapping[str, Any]) -> ReportedRun:
+    """Read the report of a run from results.json."""
+    return ReportedRun(
+        run["id"],
+        run["state"],
+        run["run_id"],
+        tuple(each["run_id"] for each in run["previous_attempts"]),
+        run["suggestion"],
+    )
+
+
+class CheckResult(NamedTuple):
+    """The result of a comparison."""
+
+    complaints: list[str]  # one line for each error
+    unseen_starts: int  # runs that may have started by a request that the ledger lacks
+
+
+def check_runs(ledger: Ledger, planned: Sequence[str], runs: Iterable[ReportedRun], retries: int) -> CheckResult:
+    """Compare all reported runs with the ledger."""
+    runs = list(runs)
+    complaints = [f"{subject}: POSTs for what nobody planned" for subject in set(ledger.starts) - set(planned)]
+    if [run.target_id for run in runs] != list(planned):
+        complaints.append(f"{len(planned)} runs were planned, and others or {len(runs)} are reported")
+    unseen = 0
+    for run in runs:
+        posts = ledger.starts.get(run.target_id, [])
+        found = chain(
+            _check_starts(ledger, posts, retries), _check_ids(ledger, posts, run), _check_state(ledger, posts, run)
+        )
+        complaints += [f"{run.target_id}: {text}" for text in found]
+        last = posts[-1].known if posts else KnownResult.NOT_NOW
+        if run.state == "unknown" and not run.run_id and last in {KnownResult.NOT_NOW, KnownResult.STARTED}:
+            unseen += 1
+    return CheckResult(complaints, unseen)
+
+
+def _check_starts(ledger: Ledger, posts: Sequence[StartRecord], retries: int) -> Iterator[str]:
+    """Yield a complaint for each wrong start request."""
+    for number, post in enumerate(posts[:-1], 1):
+        if post.known in {KnownResult.INDETERMINATE, KnownResult.REJECTED}:
+            yield f"POST {number} of {len(posts)} may have arrived, or was refused, and was sent again"
+        if post.known is KnownResult.STARTED and ledger.final_states.get(post.run_id) != "failed":
+            yield f"{post.run_id} was not known to have failed, and was started again"
+    if sum(post.known is KnownResult.STARTED for post in posts) > 1 + retries:
+        yield "it was started more often than was asked for"
+
+
+def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield a complaint for each lost, invented or falsely failed run."""
+    ids = {*run.previous_ids, run.run_id} - {""}
+    for post in posts:
+        if post.known is KnownResult.STARTED and post.run_id not in ids:
+            yield f"{post.run_id} was started, and is lost"
+    for run_id in ids - {post.run_id for post in posts}:
+        yield f"{run_id} is reported, and was never started"
+    for run_id in run.previous_ids:
+        if ledger.final_states.get(run_id) != "failed":
+            yield f"{run_id} was not known to have failed"
+
+
+def _check_state(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield a complaint if the reported state is false."""
+    last = posts[-1].known if posts else KnownResult.NOT_NOW
+    known = ledger.final_states.get(run.run_id)
+    if last is KnownResult.INDETERMINATE and (run.run_id or run.state != "unknown"):
+        yield f"its last POST may have arrived, and it is called {run.state}"
+    elif last is KnownResult.REJECTED and run.state not in {"not-started", "failed"}:
+        yield f"its last POST was refused for good, and it is called {run.state}"
+    elif run.state in FINAL_STATES.values():
+        if not run.run_id or run.state != known:
+            yield f"it is called {run.state}, and what was told is {known}"
+    elif run.state == "not-started":
+        if any(post.run_id for post in posts):
+            yield "it is called not started, and was"
+    elif run.state not in _OPEN:
+        yield f"it ends as {run.state}"
+    elif run.run_id and known:
+        yield f"it is called {run.state}, and was told to be {known}"
+    elif not run.run_id and "may have started" not in run.suggestion:
+        yield f"nobody is told that it may have started: {run.suggestion!r}"
+
+
+def count_states(runs: Iterable[ReportedRun]) -> Counter[str]:
+    """Count the runs by state.
+
+    Unknown runs without an id count as "may have started".
+    """
+    return Counter("may have started" if run.state == "unknown" and not run.run_id else run.state for run in runs)

@@ -1,0 +1,240 @@
+"""Proxy between the command and the sandbox that injects faults.
+
+The fault of an exchange depends on the seed, the target and the number of earlier exchanges. It does not depend on
+the speed of threads.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+
+from tests.support.fault_server import Wire
+from tests.system.soak.ground_truth import FINAL_STATES, KnownResult, Ledger
+from tests.system.soak.network_faults import POLL_FAULTS, START_FAULTS, choose_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.support.fault_server import Received
+    from tests.system.soak.network_faults import WireFault
+
+# Returns the name of the fault of a start, question or details request, or an empty text.
+Choose: TypeAlias = "Callable[[str, Mapping[str, WireFault], Random], str]"
+FAULT_RATE = 0.1
+# The maximum idle time of a connection, and the time in which a new run can be missing.
+_IDLE_SECONDS, _NOT_FOUND_SECONDS = 15.0, 5.0
+# The mean time between outages, and the maximum length of one.
+_OUTAGE_INTERVAL_SECONDS, _MAX_OUTAGE_SECONDS = 8.0, 0.8
+_HEAD = "HTTP/1.1 {0.status} {0.reason}\r\nContent-Type: application/json\r\nContent-Length: {1}\r\n\r\n"
+
+
+def choose_one_in_ten(what: str, faults: Mapping[str, WireFault], random: Random) -> str:
+    """Return a random fault for one exchange in ten."""
+    return choose_fault(faults, random) if random.random() < FAULT_RATE else ""
+
+
+class _SandboxResponse(NamedTuple):
+    """A response of the sandbox as bytes, and its parsed body."""
+
+    data: bytes = b""
+    body: Mapping[str, object] = {}
+
+
+class FaultProxy:
+    """A server that listens inside a `with` block and forwards to the sandbox.
+
+    Attributes:
+        ledger: what really happened.
+        outages: the number of outages, in which connections are refused.
+        outage_seconds: the total length of the outages.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        seed: int,
+        rate: float,
+        longest: float,
+        choose: Choose = choose_one_in_ten,
+        *,
+        outages: bool = True,
+    ) -> None:
+        self.ledger = Ledger()
+        self.outages, self.outage_seconds = 0, 0.0
+        self._target, self._seed, self._rate, self._max_delay, self._choose = target, seed, rate, longest, choose
+        self._with_outages = outages
+        self._visits: Counter[tuple[str, str]] = Counter()
+        self._created: dict[str, tuple[str, float]] = {}
+        self._turn = time.monotonic()
+        self._stopping = threading.Event()
+        # This socket never listens, but it reserves the port during outages.
+        self._reserved = _bind_socket(0)
+        self.port = int(self._reserved.getsockname()[1])
+        self._listener = self._reserved
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def __enter__(self) -> Self:
+        self.listen()
+        if self._with_outages:
+            threading.Thread(target=self._simulate_outages, args=(Random(self._seed),), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopping.set()
+        self.stop_listening()
+        self._reserved.close()
+
+    def listen(self) -> None:
+        """Accept connections."""
+        self._listener = _bind_socket(self.port)
+        self._listener.listen(256)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def stop_listening(self) -> None:
+        """Refuse new connections."""
+        # Closing alone would not wake the thread in `accept`.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _simulate_outages(self, random: Random) -> None:
+        while not self._stopping.wait(random.uniform(0.5, 1.5) * _OUTAGE_INTERVAL_SECONDS):
+            seconds = random.uniform(0.1, _MAX_OUTAGE_SECONDS)
+            self.stop_listening()
+            if self._stopping.wait(seconds):
+                return
+            self.listen()
+            self.outages += 1
+            self.outage_seconds += seconds
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(_IDLE_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        upstream = http.client.HTTPConnection("127.0.0.1", self._target, timeout=60)
+        with sock:
+            connection = _Connection(Wire(sock, self._stopping), upstream)
+            while self._handle_exchange(connection):
+                pass
+        upstream.close()
+
+    def _handle_exchange(self, connection: _Connection) -> bool:
+        """Handle one exchange, and return whether the connection stays open."""
+        line = _peek_request_line(connection.wire.socket)
+        if not line:
+            return False
+        method, path, _ = line.split(" ")
+        return self._handle_start(connection, path) if method == "POST" else self._handle_get(connection, path)
+
+    def _handle_start(self, connection: _Connection, path: str) -> bool:
+        subject = path.split("/")[-2]
+        random, fault = self._choose_fault("start", subject, START_FAULTS)
+        post = self.ledger.add_start(subject)
+        if fault and fault.before_read:
+            return fault.act(connection.wire, b"", random, self._max_delay)
+        if not connection.wire.read(1):
+            return False
+        passed = _SandboxResponse()
+        if fault is None or fault.reaches_server:
+            self._wait_for_turn()
+            passed = connection.forward_request()
+            post.run_id = str(passed.body["run_id"])
+            self._created[post.run_id] = subject, time.monotonic()
+        kept = self._answer(connection.wire, passed, random, fault)
+        post.known = fault.known if fault else KnownResult.STARTED if kept else KnownResult.INDETERMINATE
+        return kept
+
+    def _handle_get(self, connection: _Connection, path: str) -> bool:
+        run_id = path.partition("?")[0].removesuffix("/status").rpartition("/")[2]
+        what = "question" if path.endswith("/status") else "details"
+        subject, born = self._created.get(run_id, ("", 0.0))
+        random, fault = self._choose_fault(what, subject, POLL_FAULTS)
+        if fault is POLL_FAULTS["404 at first"] and time.monotonic() - born > _NOT_FOUND_SECONDS:
+            fault = POLL_FAULTS["500"]
+        if fault and fault.before_read:
+            return fault.act(connection.wire, b"", random, self._max_delay)
+        if not connection.wire.read(1):
+            return False
+        passed = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
+        word = str(passed.body.get("status", ""))
+        if what == "question" and word in FINAL_STATES and (fault is None or fault.known is KnownResult.STARTED):
+            # Added before the response is sent, because the next request can arrive at once.
+            self.ledger.add_response(run_id, word)
+        return self._answer(connection.wire, passed, random, fault)
+
+    def _answer(self, wire: Wire, passed: _SandboxResponse, random: Random, fault: WireFault | None) -> bool:
+        return fault.act(wire, passed.data, random, self._max_delay) if fault else wire.send(passed.data)
+
+    def _choose_fault(
+        self, what: str, subject: str, faults: Mapping[str, WireFault]
+    ) -> tuple[Random, WireFault | None]:
+        with self.ledger.lock:
+            self._visits[what, subject] += 1
+            visit = self._visits[what, subject]
+        random = Random(f"{self._seed} {what} {subject} {visit}")
+        name = self._choose(what, faults, random)
+        self.ledger.count_exchange(what, f"{what}: {name}" if name else "")
+        return random, faults.get(name)
+
+    def _wait_for_turn(self) -> None:
+        with self.ledger.lock:
+            now = time.monotonic()
+            # A delay can be made up for, but only for five seconds.
+            self._turn = max(self._turn + 1 / self._rate, now - 5.0)
+            pause = self._turn - now
+        self._stopping.wait(max(0.0, pause))
+
+
+class _Connection(NamedTuple):
+    """A connection from the command with its connection to the sandbox."""
+
+    wire: Wire
+    upstream: http.client.HTTPConnection
+
+    def forward_request(self) -> _SandboxResponse:
+        """Forward the request to the sandbox, and return its response."""
+        request: Received = self.wire.request
+        headers = {name: value for name, value in request.headers.items() if name not in {"host", "connection"}}
+        self.upstream.request(request.method, request.path, request.body or None, headers)
+        answer = self.upstream.getresponse()
+        body = answer.read()
+        return _SandboxResponse(_HEAD.format(answer, len(body)).encode() + body, json.loads(body))
+
+
+def _bind_socket(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    return sock
+
+
+def _peek_request_line(sock: socket.socket) -> str:
+    """Return the first line of the next request without reading it, or an empty text."""
+    seen = b""
+    while b"\r\n" not in seen:
+        try:
+            data = sock.recv(65536, socket.MSG_PEEK)
+        except OSError:
+            return ""
+        if not data:
+            return ""
+        if data == seen:
+            time.sleep(0.001)
+        seen = data
+    return seen.partition(b"\r\n")[0].decode("latin-1")

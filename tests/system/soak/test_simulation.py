@@ -1,0 +1,113 @@
+"""A short simulated soak and its detection of faults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus
+from autonoma_ci.engine import details
+from autonoma_ci.engine.poller import Poller
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.models import RunState
+from tests.system.soak.api_faults import POLL_FAULTS, START_FAULTS
+from tests.system.soak.simulation import FAULT_RATE, Simulation, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNS = 300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_simulation_loses_no_run(seed: int) -> None:
+    """No run is lost or started twice."""
+    found = simulate(seed, RUNS)
+    assert found.check.complaints == []
+    assert found.states.total() == RUNS
+
+
+def test_one_exchange_in_ten_fails() -> None:
+    """One exchange in ten fails, and each kind of fault occurs."""
+    ledger = simulate(2, 2000).simulation.ledger
+    assert ledger.faults.total() / ledger.exchanges.total() == pytest.approx(FAULT_RATE, rel=0.1)
+    named = {f"start: {name}" for name in START_FAULTS} | {f"question: {name}" for name in POLL_FAULTS}
+    assert named <= set(ledger.faults)
+
+
+def test_same_seed_gives_same_result() -> None:
+    """The seed alone decides the result."""
+    one, other, third = (simulate(seed, 100) for seed in (7, 7, 8))
+    assert one.simulation.ledger.starts == other.simulation.ledger.starts
+    assert (one.states, one.seconds) == (other.states, other.seconds)
+    assert one.seconds != third.seconds
+
+
+def to_rate_limited(attempt: StartResult) -> StartResult:
+    return attempt._replace(status=StartStatus.RATE_LIMITED) if attempt.status is StartStatus.INDETERMINATE else attempt
+
+
+def to_rejected(attempt: StartResult) -> StartResult:
+    return attempt._replace(status=StartStatus.REJECTED) if attempt.status is StartStatus.INDETERMINATE else attempt
+
+
+def to_wrong_id(attempt: StartResult) -> StartResult:
+    return attempt._replace(run_id=attempt.run_id and "run-0")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(to_rate_limited, "was sent again"), (to_rejected, "may have arrived"), (to_wrong_id, "was started, and is lost")],
+)
+def test_wrong_start_result_is_complaint(
+    wrong: Callable[[StartResult], StartResult], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that misreports a start request is detected."""
+    start = AutonomaClient.start
+    monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
+    assert any(said in text for text in simulate(1, RUNS).check.complaints)
+
+
+def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is reported as passed without a pass is detected."""
+    status = AutonomaClient.status
+
+    def hopeful(self: AutonomaClient, *arguments: Any) -> PollResult:
+        found = status(self, *arguments)
+        return found._replace(status=PollStatus.PASSED) if found.status is PollStatus.UNRECOGNIZED else found
+
+    monkeypatch.setattr(AutonomaClient, "status", hopeful)
+    assert any("called passed" in text for text in simulate(1, RUNS).check.complaints)
+
+
+def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed attempt that is missing from the report is detected."""
+    again = RunTable.begin_retry
+
+    def forgetful(self: RunTable, position: int) -> None:
+        again(self, position)
+        self.results[position] = self.results[position]._replace(previous_attempts=())
+
+    monkeypatch.setattr(RunTable, "begin_retry", forgetful)
+    assert any("is lost" in text for text in simulate(1, RUNS).check.complaints)
+
+
+def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without a final state is detected."""
+    ended = Poller._end
+
+    def careless(self: Poller, position: int, state: RunState, *arguments: Any) -> None:
+        ended(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
+
+    monkeypatch.setattr(Poller, "_end", careless)
+    assert any("ends as started" in text for text in simulate(1, RUNS).check.complaints)
+
+
+def test_missed_deadline_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that exceeds its deadline is detected."""
+    monkeypatch.setattr(details, "_MAX_SILENCE_SECONDS", 600.0)
+    monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
+    monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)
+    assert any("after the deadline" in text for text in simulate(1, RUNS).check.complaints)

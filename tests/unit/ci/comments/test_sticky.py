@@ -1,0 +1,821 @@
+"""Comment on a pull or merge request, with faults of its host."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from collections import Counter
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.comments import http, sticky
+from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.clock import Clock
+from autonoma_ci.identity import Part
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.sandbox import Sandbox
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, hang
+from tests.support.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
+from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
+from tests.support.run_step import POLL_POLICY, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from autonoma_ci.ci.comments.sticky import CommentThread
+    from autonoma_ci.models import Report, RunResult, Verdict
+    from tests.support.fault_server import Wire
+
+
+class Service(NamedTuple):
+    """One of the two: its stand-in, and the variables of a job of a change on it."""
+
+    name: str
+    host: Callable[[], CodeHost]
+    environ: Mapping[str, str]
+    address: str
+    token: str
+    somebody: object
+
+
+EVENT = {"pull_request": {"number": 7, "head": {"sha": "c0ffee" * 6 + "abcd"}}}
+SERVICES = (
+    Service(
+        "github",
+        GitHub,
+        {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
+            "GITHUB_SERVER_URL": "https://git.example.com",
+            "GITHUB_RUN_ID": "500",
+        },
+        "GITHUB_API_URL",
+        "AUTONOMA_GITHUB_TOKEN",
+        {"login": "mallory", "type": "User"},
+    ),
+    Service(
+        "gitlab",
+        GitLab,
+        {
+            "GITLAB_CI": "true",
+            "CI_MERGE_REQUEST_IID": "17",
+            "CI_MERGE_REQUEST_PROJECT_ID": "42",
+            "CI_PROJECT_ID": "43",
+            "CI_PIPELINE_ID": "500",
+            "CI_PIPELINE_URL": "https://git.example.com/acme/shop/-/pipelines/500",
+        },
+        "CI_API_V4_URL",
+        "AUTONOMA_GITLAB_TOKEN",
+        {"id": 8, "username": "mallory"},
+    ),
+)
+ATTEMPTS = count(1)
+both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
+
+
+@pytest.fixture
+def host(service: Service) -> Iterator[CodeHost]:
+    with service.host() as running:
+        yield running
+    assert running.complaints == []
+
+
+def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
+    return thread_with(Clock(), service, url, token, **more)
+
+
+def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
+    environ = {**service.environ, service.address: url, **more}
+    system = load_system(detect(environ))
+    assert system.comment_support
+    found = system.comment_support.open_thread(environ, system.build_context(environ), Secret(token), clock)
+    assert found
+    return found
+
+
+CLIENT_SECRET = Secret("secret-of-the-client")
+
+
+def publish(thread: CommentThread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
+    """Publish a report with the secret that all steps share."""
+    return sticky.upsert_comment(thread, made, secret)
+
+
+def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
+    """Return the report of a step of the next attempt at the build."""
+    runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
+    made, attempt = report(runs, verdict), next(ATTEMPTS)
+    context = made.context._replace(build_attempt=str(attempt))
+    part = Part("tests", title=title)
+    return made._replace(title=title, part=part, step_id=f"{attempt:08x}", context=context, waits_for_results=True)
+
+
+@both
+def test_second_step_updates_comment(service: Service, host: CodeHost) -> None:
+    """The second job step updates the comment that the first one wrote."""
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    [made] = host.comments
+    mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
+    assert re.match(
+        rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", made.body
+    )
+    assert publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert host.comments == [made]
+    assert "✅ Passed" in made.body
+    assert host.methods() == ["POST", host.update]
+
+
+@both
+def test_comment_lists_failed_runs_first(service: Service, host: CodeHost) -> None:
+    """Failed runs stand above passed ones."""
+    publish(thread_of(service, host.url), of(FAILED))
+    body = host.comments[0].body
+    assert body.index("❌ failed") < body.index("✅ passed")
+
+
+@both
+def test_comment_is_per_workflow_and_title(service: Service, host: CodeHost) -> None:
+    """Each workflow and title has its own comment."""
+    other = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
+    for _ in range(2):
+        publish(thread_of(service, host.url), of(title="Smoke"))
+        publish(thread_of(service, host.url), of(title="Nightly"))
+        publish(thread_of(service, host.url, **other), of(title="Smoke"))
+    assert len(host.comments) == 3
+
+
+@both
+def test_comment_is_found_among_200(service: Service, host: CodeHost) -> None:
+    """The comment is found among 200 others."""
+    for number in range(150):
+        host.add(f"comment {number}", service.somebody)
+    publish(thread_of(service, host.url), of())
+    for number in range(50):
+        host.add(f"comment {number}", service.somebody)
+    publish(thread_of(service, host.url), of(FAILED))
+    assert len(host.comments) == 201
+    assert host.methods() == ["POST", host.update]
+
+
+@both
+def test_comment_with_copied_mark_stays(service: Service, host: CodeHost) -> None:
+    """A comment of another author with a copied owner mark is left unchanged."""
+    publish(thread_of(service, host.url), of(FAILED))
+    copied = host.comments.pop()
+    fake = host.add(copied.body.replace("Failed", "Passed"), service.somebody)
+    publish(thread_of(service, host.url), of(FAILED))
+    assert fake.body == copied.body.replace("Failed", "Passed")
+    assert [made.author for made in host.comments] == [service.somebody, host.owner()]
+
+
+@both
+def test_older_build_changes_nothing(service: Service, host: CodeHost) -> None:
+    """An older build that ends later leaves the comment unchanged."""
+    publish(thread_of(service, host.url), of(PASSED))
+    earlier = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
+    assert publish(thread_of(service, host.url, **earlier), of(FAILED)) == ""
+    assert "Passed" in host.comments[0].body
+    assert host.methods() == ["POST"]
+
+
+@both
+def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) -> None:
+    """Two builds that write at the same time leave the comment of the later build."""
+    gate = threading.Barrier(2)
+
+    def before(method: str) -> None:
+        # Both have found nothing by the time that either writes.
+        if method == "POST":
+            gate.wait(60)
+
+    host.before = before
+    builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
+    threads = [thread_of(service, host.url, **build) for build in builds]
+    reports = [of(PASSED), of(FAILED)]
+    steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
+    for each in steps:
+        each.start()
+    for each in steps:
+        each.join(120)
+    [left] = host.comments
+    assert "Failed" in left.body, "the later build's report stays"
+    assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
+
+
+@both
+def test_two_attempts_at_once_both_comment(service: Service, host: CodeHost) -> None:
+    """They may be attempts of two jobs, and neither has found the other's comment."""
+    gate = threading.Barrier(2)
+
+    def before(method: str) -> None:
+        if method == "POST":
+            gate.wait(60)
+
+    host.before = before
+    steps = [
+        threading.Thread(target=publish, args=(thread_of(service, host.url), made)) for made in (of(PASSED), of(FAILED))
+    ]
+    for each in steps:
+        each.start()
+    for each in steps:
+        each.join(120)
+    assert sorted("Failed" in made.body for made in host.comments) == [False, True]
+    assert host.methods() == ["POST", "POST"]
+
+
+# --- marks that others have made
+
+BOT = {"login": "weather[bot]", "id": 2002, "type": "Bot"}
+APP = {"login": "acme-ci[bot]", "id": 2001, "type": "Bot"}
+
+
+def opening_of(host: CodeHost) -> str:
+    return host.comments[0].body.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"build 500", "build 1"),
+        (r"build 500", f"build {'9' * 18}"),
+        (r"attempt \d+", "attempt 0"),
+        (r"attempt \d+", f"attempt {'9' * 18}"),
+        (r"step \w+", "step bbbbbbbb"),
+        (r"mac \w", "mac "),
+        (r" mac \w{32}", ""),
+        (r"mac \w{32}", f"mac {'0' * 32}"),
+    ],
+)
+def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
+    """All workflows write as the same bot, so the signature decides whose comment it is."""
+    with GitHub(bot=BOT, edits_all=True) as host:
+        thread = thread_of(SERVICES[0], host.url)
+        assert publish(thread, of(FAILED)) == ""
+        forged = re.sub(pattern, text, opening_of(host))
+        host.comments.clear()
+        theirs = host.add(f"{forged}\nthe weather is fine", BOT)
+        assert publish(thread, of(FAILED)) == ""
+        assert theirs.body == f"{forged}\nthe weather is fine"
+        [ours] = [made for made in host.comments if made is not theirs]
+        assert "Failed" in ours.body
+        assert host.methods() == ["POST", "POST"]
+
+
+def test_comment_with_mark_elsewhere_stays() -> None:
+    """A mark can be copied from a change that anybody may comment on."""
+    with GitHub() as host:
+        thread, made = thread_of(SERVICES[0], host.url), of(FAILED)
+        publish(thread, made._replace(context=made.context._replace(change_number="11")))
+        copied = host.comments.pop()
+        theirs = host.add(copied.body, BOT)
+        assert publish(thread, of(FAILED)) == ""
+        assert theirs.body == copied.body
+        assert len(host.comments) == 2
+
+
+def test_comment_of_other_client_secret_stays() -> None:
+    """Two accounts may test one change and must not replace each other's comment."""
+    with GitHub() as host:
+        thread = thread_of(SERVICES[0], host.url)
+        assert publish(thread, of(FAILED), Secret("secret-of-another-client")) == ""
+        assert publish(thread, of(PASSED)) == ""
+        assert ["Failed" in made.body for made in host.comments] == [True, False]
+
+
+def test_comment_needs_client_secret() -> None:
+    """An unsigned comment could never be found again."""
+    with GitHub() as host:
+        why = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
+        assert why == "The comment could not be written: client-secret is empty, which signs it."
+        assert host.requests == []
+
+
+def test_comment_begins_with_short_text() -> None:
+    """The beginning is the first line of every e-mail notification."""
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        assert len(opening_of(host)) < 160
+
+
+# --- comments of other authors, whose marks are valid
+
+
+@pytest.mark.parametrize("ours", [None, APP], ids=["job", "app"])
+@pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "no graphql"])
+@pytest.mark.parametrize(
+    "author",
+    [
+        BOT,
+        {"login": "dependabot[bot]", "type": "Bot"},
+        {"login": "github-actions", "id": 3, "type": "User"},
+        {"login": "acme-ci", "id": 4, "type": "Bot"},
+        {"id": 41898282.5, "type": "Bot"},
+        None,
+    ],
+    ids=["bot", "no number", "user", "same name", "half a number", "ghost"],
+)
+def test_comment_copied_by_other_app_stays(ours: object, graphql: bool, author: object) -> None:
+    """A copy has a valid signature and the right change, and the token may edit it."""
+    with GitHub(bot=ours, graphql=graphql, edits_all=True) as host:
+        assert publish(thread_of(SERVICES[0], host.url), of(FAILED)) == ""
+        copied = host.comments.pop()
+        theirs = host.add(f"{copied.body}\nthe weather is fine", author)
+        for verdict in (PASSED, FAILED, PASSED):
+            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+        assert theirs.body == f"{copied.body}\nthe weather is fine"
+        [left] = [made for made in host.comments if made is not theirs]
+        assert left.author == host.owner()
+        assert "Passed" in left.body
+        assert host.complaints == []
+
+
+def test_comment_of_bot_is_found_by_id() -> None:
+    """GraphQL names the bot without the suffix that REST uses."""
+    with GitHub() as host:
+        for verdict in (FAILED, PASSED):
+            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+        assert host.methods() == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize(("base", "path"), [("", "/graphql"), ("/api/v3", "/api/graphql")])
+def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
+    """github.com and GitHub Enterprise Server have GraphQL at different paths."""
+    viewer = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
+    refusal = answer(403, '{"message": "Resource not accessible by integration"}')
+    routes = {f"{base}/user": refusal, path: viewer}
+    with FaultServer(lambda wire: routes.get(wire.request.path, answer(200, "[]"))(wire)) as host:
+        publish(thread_of(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), of())
+        asked = [(request.method, request.path) for request in host.received]
+    assert asked[:2] == [("GET", f"{base}/user"), ("POST", path)]
+    assert asked[2][0] == "GET"
+
+
+def test_graphql_transient_error_is_retried() -> None:
+    """A transient error of GraphQL is retried."""
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        host.faults.append(Fault("GRAPHQL", 502, times=2))
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
+        assert host.methods() == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize("viewer", [[], {"data": None}, {"data": {"viewer": 5}}, {"data": {"viewer": {"login": 5}}}])
+def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
+    """A new comment is written, and its response contains the author."""
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        host.faults.append(Fault("GRAPHQL", 200, body=viewer))
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
+        assert ["Passed" in made.body for made in host.comments] == [True]
+        assert host.methods() == ["POST", "POST", "DELETE", "PATCH"]
+
+
+def test_unknown_owner_keeps_later_build() -> None:
+    """A comment of a later build stays if the token owner is unknown."""
+    with GitHub(graphql=False) as host:
+        publish(thread_of(SERVICES[0], host.url), of(PASSED))
+        publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED))
+        assert ["Passed" in made.body for made in host.comments] == [True]
+
+
+def test_unknown_owner_keeps_other_part() -> None:
+    """A comment of another part stays if the token owner is unknown."""
+    with GitHub(graphql=False) as host:
+        for _ in range(2):
+            for title in ("Smoke", "Nightly"):
+                assert publish(thread_of(SERVICES[0], host.url), of(title=title)) == ""
+        assert len(host.comments) == 2
+
+
+def test_unknown_owner_two_builds_leave_one() -> None:
+    """Both builds write their comments before either reads them."""
+    with GitHub(graphql=False) as host:
+        gate = threading.Barrier(2)
+
+        def before(method: str) -> None:
+            # Both have written theirs by the time that either reads.
+            if method == "POST":
+                gate.wait(60)
+
+        host.before = before
+        threads = [thread_of(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
+        reports = [of(PASSED), of(FAILED)]
+        steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
+        for each in steps:
+            each.start()
+        for each in steps:
+            each.join(120)
+        [left] = host.comments
+        assert "Failed" in left.body
+
+
+# --- refusals, in the server's own words
+
+LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+SSO = "Resource protected by organization SAML enforcement. You must grant your token access to this organization."
+GITHUB, GITLAB = SERVICES
+
+
+@pytest.mark.parametrize(
+    ("service", "status", "body", "shown", "advice"),
+    [
+        (GITHUB, 403, {"message": "Resource not accessible by integration"}, "Resource not accessible by integration",
+         "The job needs the permission `pull-requests: write`"),
+        (GITHUB, 403, {"message": "Resource not accessible by personal access token"},
+         "Resource not accessible by personal access token", "the permission `Pull requests: write`"),
+        (GITHUB, 403, {"message": "Unable to create comment because issue is locked."},
+         "Unable to create comment because issue is locked", "Unlock the conversation"),
+        (GITHUB, 403, {"message": LIMIT}, LIMIT.rstrip("."), "Run the step again later"),
+        (GITHUB, 429, {"message": "API rate limit exceeded"}, "API rate limit exceeded", "Run the step again later"),
+        (GITHUB, 403, {"message": SSO}, SSO.rstrip("."), "single sign-on"),
+        (GITHUB, 403, {"message": "Repository was archived so is read-only."},
+         "Repository was archived so is read-only", "Unarchive the repository"),
+        (GITHUB, 403, {"message": "Maintenance of the week."}, "Maintenance of the week", ""),
+        (GITHUB, 403, "<html>blocked", "", "a proxy or a firewall may have answered"),
+        (GITHUB, 404, {"message": "Not Found", "status": "404"}, "Not Found", "no access to this repository"),
+        (GITHUB, 401, {"message": "Bad credentials"}, "Bad credentials", "has expired"),
+        (GITHUB, 422, {"message": "Validation Failed", "errors": [{"message": "Body is too long"}]},
+         "Validation Failed: Body is too long", ""),
+        (GITLAB, 403, {"error": "insufficient_scope", "error_description": "The request requires higher privileges.",
+                       "scope": "api"}, "insufficient_scope: The request requires higher privileges", "scope `api`"),
+        (GITLAB, 403, {"message": "403 Forbidden"}, "Forbidden", "In a locked discussion, only members"),
+        (GITLAB, 401, {"error": "invalid_token", "error_description": "Token is expired."},
+         "invalid_token: Token is expired", "scope `api`"),
+        (GITLAB, 404, {"message": "404 Project Not Found"}, "Project Not Found", "scope `api`"),
+        (GITLAB, 400, {"message": {"note": ["is too long (maximum is 1000 characters)"]}},
+         "note is too long (maximum is 1000 characters)", ""),
+        (GITLAB, 429, {"message": {"error": "This endpoint has been requested too many times. Try again later."}},
+         "error This endpoint has been requested too many times. Try again later", "Run the step again later"),
+    ],
+)  # fmt: skip
+def test_rejection_shows_reason_and_advice(
+    service: Service, status: int, body: object, shown: str, advice: str
+) -> None:
+    """The permission is named only if the server says that it is missing."""
+    with service.host() as host:
+        host.faults.append(Fault("POST", status, body=body))
+        why = publish(thread_of(service, host.url), of())
+        assert host.methods() == ["POST"]
+    told = f"The comment could not be written: HTTP {status}{f': {shown}' if shown else ''}."
+    assert why.startswith(told)
+    assert advice in why if advice else why == told
+    assert ("pull-requests: write" in why) is ("by integration" in shown or (status == 404 and service is GITHUB))
+
+
+@both
+@pytest.mark.parametrize("status", [403, 429])
+def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+    """The reason may contain the token, runner commands or a very long text."""
+    said = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
+    host.faults.append(Fault("POST", status, body={"message": said, "errors": ["[" * 5000, {"message": {}}, 5]}))
+    code, log = step(tmp_path, service, host.url)
+    assert code == 0
+    [line] = [line for line in log.splitlines() if "could not be written" in line]
+    assert f"HTTP {status}" in line
+    assert TOKEN not in line
+    assert "\x1b" not in line
+    assert "\u202e" not in line
+    assert "##vso[" not in line
+    assert not line.startswith("::error")
+    assert len(line) < 800
+
+
+@both
+@pytest.mark.parametrize("body", [None, [], 5, {"message": None}, {"message": [[]]}, {"errors": 5}, {"message": {}}])
+def test_rejection_with_any_body_warns(service: Service, host: CodeHost, body: object) -> None:
+    """A rejection with any response body gives one short warning."""
+    host.faults.append(Fault("POST", 400, body=body))
+    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 400."
+
+
+# --- rate limits
+
+DATE = "Wed, 01 Jul 2026 10:00:00 GMT"
+RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(1782900000 + 20), "Date": DATE}
+
+
+@both
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "0"}, 0.01),
+        ({"Retry-After": "Wed, 01 Jul 2026 10:00:30 GMT", "Date": DATE}, 30),
+        (RESET, 20),
+        ({**RESET, "X-RateLimit-Reset": "1"}, 0.01),
+    ],
+    ids=["seconds", "at once", "date", "reset", "reset in the past"],
+)
+def test_rate_limit_is_waited_for_once(
+    service: Service, host: CodeHost, method: str, status: int, headers: dict[str, str], seconds: float
+) -> None:
+    """The server did nothing, so even a new comment is sent again."""
+    clock = FakeClock()
+    host.faults.append(Fault(method, status, headers=headers, body={"message": LIMIT}))
+    assert publish(thread_with(clock, service, host.url), of()) == ""
+    assert clock.time == pytest.approx(1000 + seconds)
+    assert len(host.comments) == 1
+
+
+@both
+def test_rate_limit_twice_warns(service: Service, host: CodeHost) -> None:
+    """A second rate limit gives a warning without another wait."""
+    clock = FakeClock()
+    host.faults.append(Fault("POST", 403, times=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
+    why = publish(thread_with(clock, service, host.url), of())
+    assert f"HTTP 403: {LIMIT.rstrip('.')}. " in why
+    assert "takes requests again in 7.0 s." in why
+    assert (host.methods(), clock.time) == (["POST"] * 2, 1007)
+
+
+@both
+@pytest.mark.parametrize("wait", ["60", "3600", "9" * 9])
+def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHost, wait: str) -> None:
+    """A rate limit longer than the time left gives a warning without a wait."""
+    clock = FakeClock()
+    host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
+    why = publish(thread_with(clock, service, host.url), of())
+    assert "HTTP 429: scripted. " in why
+    assert "takes requests again in " in why
+    assert (len(host.requests), clock.time) == (1, 1000)
+
+
+@both
+@pytest.mark.parametrize("value", ["-1", "soon", "9" * 5000, "\u0661", "1.5"])
+def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHost, value: str) -> None:
+    """A rate limit with an invalid time gives a warning without a wait."""
+    clock = FakeClock()
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
+    host.faults.append(Fault("POST", 403, headers=headers))
+    assert "HTTP 403" in publish(thread_with(clock, service, host.url), of())
+    assert (host.methods(), clock.time) == (["POST"], 1000)
+
+
+def test_comment_is_not_resent_after_503() -> None:
+    """The request may have arrived, with or without Retry-After."""
+    with GitHub() as host:
+        host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
+        assert "HTTP 503." in publish(thread_of(GITHUB, host.url), of())
+        assert host.methods() == ["POST"]
+
+
+@both
+def test_wrong_token_warns(service: Service, host: CodeHost) -> None:
+    """A wrong token gives a warning that does not show it."""
+    why = publish(thread_of(service, host.url, "another-token"), of())
+    assert "HTTP 401" in why
+    assert "another-token" not in why
+
+
+@both
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_idempotent_requests_are_retried(service: Service, host: CodeHost, method: str) -> None:
+    """GET and PATCH requests are retried after HTTP 502."""
+    publish(thread_of(service, host.url), of(PASSED))
+    host.faults.append(Fault(host.update if method == "PATCH" else "GET", 502, times=2))
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert "Failed" in host.comments[0].body
+
+
+@both
+def test_comment_is_not_resent_after_502(service: Service, host: CodeHost) -> None:
+    """A POST request is not sent again after HTTP 502."""
+    host.faults.append(Fault("POST", 502))
+    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
+    assert host.methods() == ["POST"]
+
+
+@both
+def test_redirect_is_not_followed(service: Service, host: CodeHost) -> None:
+    """A redirect is not followed, because the request has the token."""
+    with FaultServer(answer(200, "[]")) as other:
+        host.faults.append(Fault("POST", 307, headers={"Location": f"{other.url}/x"}))
+        assert "HTTP 307" in publish(thread_of(service, host.url), of())
+        assert other.connections == 0
+
+
+@both
+def test_next_page_on_other_host_is_not_read(service: Service) -> None:
+    """The next page on another host is not read, because the request has the token."""
+    with FaultServer(answer(200, "[]")) as other:
+        page = answer(200, json.dumps([]), f'Link: <{other.url}/x>; rel="next"')
+        user = answer(200, json.dumps({"id": 7, "login": "x"}))
+
+        with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
+            why = publish(thread_of(service, f"{host.url}/api"), of())
+        assert "another host, which gets no token" in why
+        assert other.connections == 0
+
+
+@both
+def test_next_page_with_invalid_url_warns(service: Service) -> None:
+    """An invalid URL of the next page gives a warning."""
+    page = answer(200, "[]", 'Link: <http://[>; rel="next"')
+    user = answer(200, json.dumps({"id": 7, "login": "x"}))
+    with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
+        assert "the next page is none" in publish(thread_of(service, f"{host.url}/api"), of())
+
+
+@both
+def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHost) -> None:
+    """An owner mark with a huge build number is ignored."""
+    publish(thread_of(service, host.url), of(FAILED))
+    host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
+    assert publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert len(host.comments) == 2
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -0100", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "x"])
+def test_invalid_date_reads_all_comments(date: str) -> None:
+    """An invalid Date header makes the step read all comments."""
+    paths: list[str] = []
+    page = answer(200, "[]", f"Date: {date}")
+    one = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
+
+    def act(wire: Wire) -> bool:
+        paths.append(wire.request.path)
+        is_page = wire.request.method == "GET" and not wire.request.path.endswith("/user")
+        return page(wire) if is_page else one(wire)
+
+    with FaultServer(act) as host:
+        assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
+    assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
+
+
+@both
+@pytest.mark.parametrize("act", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)])
+def test_invalid_response_warns(service: Service, act: Callable[..., bool]) -> None:
+    """An invalid response gives a warning."""
+    with FaultServer(act) as host:
+        assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
+
+
+@both
+def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without a response gives a warning after the timeout."""
+    monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
+    with FaultServer(hang) as host:
+        assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
+
+
+@both
+def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
+    """A long report is cut between two rows and states the number of omitted runs."""
+    runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
+    assert publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
+    body = host.comments[0].body
+    assert len(body) <= host.max_body_length
+    assert "Checkout pays by card" in body
+    assert re.search(r"^\| … and [\d,]+ more runs \| \| \| \|$", body, re.MULTILINE)
+
+
+def test_personal_token_finds_own_comment() -> None:
+    """A personal token updates only the comment of that person."""
+    with GitHub("ada") as host:
+        host.add("<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"})
+        for _ in range(2):
+            assert publish(thread_of(SERVICES[0], host.url), of()) == ""
+        assert len(host.comments) == 2
+        assert host.methods() == ["POST", "PATCH"]
+        assert host.complaints == []
+
+
+# --- as a whole step
+
+
+def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **more: str) -> tuple[int, str]:
+    out = io.StringIO()
+    with Sandbox(pace=0) as sandbox:
+        environ = {
+            **service.environ,
+            service.address: url,
+            service.token: TOKEN,
+            "AUTONOMA_CLIENT_ID": "sandbox-id",
+            "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_TEST_IDS": ids,
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_COMMENT": "true",
+        }
+        world = Runtime({**environ, **more}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
+        code = cli.run_command([], world)
+    return code, out.getvalue()
+
+
+@both
+def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHost, tmp_path: Path) -> None:
+    """The comment shows the failed run, and the exit code is that of the tests."""
+    assert step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
+    [made] = host.comments
+    assert "❌ Failed" in made.body
+    assert "https://git.example.com/acme/shop/" in made.body
+    assert re.search(r"❌ failed<br>step \d, ", made.body)
+
+
+@both
+@pytest.mark.parametrize("status", [403, 500])
+def test_comment_failure_keeps_exit_code(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+    """A failed comment is a warning and leaves the exit code unchanged."""
+    host.faults.append(Fault("POST", status))
+    code, log = step(tmp_path, service, host.url)
+    assert code == 0
+    assert f"The comment could not be written: HTTP {status}" in log.replace("%3A", ":")
+    hidden = [line for line in log.splitlines() if "add-mask" not in line]
+    assert TOKEN not in "\n".join(hidden)
+
+
+@both
+def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path: Path) -> None:
+    """Without this, the comment of an earlier commit would still show a pass."""
+    assert step(tmp_path, service, host.url, "no id!")[0] == 2
+    assert "❌ Error" in host.comments[0].body
+
+
+@both
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
+        (
+            {"AUTONOMA_GITHUB_TOKEN": "$TOKEN", "AUTONOMA_GITLAB_TOKEN": "$TOKEN"},
+            "TOKEN holds a reference such as $NAME in place of a value",
+        ),
+        (
+            {"CI_MERGE_REQUEST_IID": "", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"},
+            "this build is of no pull or merge request",
+        ),
+        ({"GITHUB_API_URL": "file:///etc", "CI_API_V4_URL": "file:///etc"}, "do not say where"),
+        ({"AUTONOMA_DRY_RUN": "true"}, ""),
+        ({"AUTONOMA_COMMENT": "false"}, ""),
+    ],
+)
+def test_comment_without_requirements_is_skipped(
+    service: Service, host: CodeHost, more: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    """No request is sent without token, change, API address or a real run."""
+    code, log = step(tmp_path, service, host.url, **more)
+    assert code == 0
+    assert says in log
+    assert host.requests == []
+
+
+@both
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://git.example.com/api", " (http://git.example.com/api)"),
+        ("HTTP://git.example.com/api?token=ZQ9#ZQ9", " (HTTP://git.example.com/api)"),
+        ("http://user:ZQ9@git.example.com/api", ""),
+    ],
+)
+def test_plain_http_server_gets_no_token(
+    service: Service, host: CodeHost, url: str, shown: str, tmp_path: Path
+) -> None:
+    """A server on plain HTTP gets no token, and the warning gives advice."""
+    code, log = step(tmp_path, service, host.url, **{service.address: url})
+    told = f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
+    assert code == 0
+    assert log.count(told) == 1
+    assert "Serve the API over https, or turn comment off." in log
+    assert "ZQ9" not in log
+
+
+def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
+    """The option `comment` gives a warning on other CI systems."""
+    drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
+    assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in step(tmp_path, drone, "x")[1]
+
+
+@both
+@pytest.mark.parametrize("verdict", [CANCELLED, DRY])
+def test_comment_after_cancel_is_unchanged(service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path) -> None:
+    """A cancelled step or a dry run leaves the comment unchanged."""
+    from autonoma_ci.app.inputs import detect_ci
+    from autonoma_ci.app.publishing import post_comment as write
+    from autonoma_ci.config.settings import Settings
+
+    environ = {**service.environ, service.address: host.url}
+    token = Secret(TOKEN)
+    settings = Settings(comment=True, github_token=token, gitlab_token=token)
+    world = Runtime(environ, io.StringIO(), io.StringIO())
+    assert write(settings, detect_ci(environ), world, of(verdict)).message is None
+    assert host.requests == []

@@ -1,0 +1,138 @@
+"""Code and HTML blocks left open at the end of a summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from autonoma_ci.ci.publishers import summary_file
+from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
+from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
+from autonoma_ci.clock import Clock
+from tests.support.fake_clock import FakeClock
+from tests.support.processor_time import measure_processor_seconds
+from tests.support.reports import CANCELLED, failed, passed, report, started
+from tests.unit.ci.publishers.test_summary_file import BLOCKS, append, ended, html, of, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1024 * 1024
+MANY = [failed(f"t{number}") for number in range(60)]
+# What begins and ends blocks, and what nearly does. An end tag alone may begin a block of kind 7, which ends at an
+# empty line: none is here.
+FENCES = ["`", "```", "````", "~~~", "~~~~~", " ", "    ", "a"]
+PARTS = [*FENCES, "<!--", "-->", "<pre>", "a</PRE>", "<style ", "a</script>"]
+LINES = st.lists(st.sampled_from(PARTS), max_size=4).map("".join)
+
+
+@given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_block_end_matches_markdown_parser(lines: list[str], line_break: str) -> None:
+    """The end of a block is where a Markdown parser finds it."""
+    text = line_break.join(lines)
+    tokens = MarkdownIt("commonmark").parse(f"{text}\n\n\n# ours\n")
+    is_apart = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
+    assert ends_in_block(text.encode()) is not is_apart
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * MIB, "```\n" * (MIB // 4), "`" * MIB, "x" * MIB, "<!--\n" + "--\n" * (MIB // 3), "~~~a\n~~\n" * 150_000],
+)
+def test_block_search_of_1_mib_is_fast(text: str) -> None:
+    """Reading 1 MiB of the worst text stays within the time of a slow machine."""
+    data = text.encode()
+    assert measure_processor_seconds(lambda: ends_in_block(data), 5.0) < 5.0
+
+
+@pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
+def test_region_never_moves_into_open_block(begin: str, end: str, tmp_path: Path) -> None:
+    """The text is cut in place and moves when the block ends."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, f"theirs\n{begin}")
+    size = path.stat().st_size
+    assert file.publish(running(*MANY)) == []
+    text = path.read_text("utf-8")
+    assert (path.stat().st_size, text[-len(begin) :], "more runs" in text) == (size, begin, True)
+    append(path, end)
+    assert file.publish(ended(*MANY)) == []
+    text = path.read_text("utf-8")
+    assert (text.index(begin) < text.index("### "), text.count("❌ failed")) == (True, 60)
+    assert "<table>" in html(path)
+
+
+def test_region_waits_for_open_block_at_end(tmp_path: Path) -> None:
+    """The final text waits 2 s for the block to end and then stays in place."""
+    path = tmp_path / "summary"
+    clock = FakeClock()
+    file = SummaryFilePublisher("SUMMARY", path, clock)
+    file.publish(running(started("a")))
+    append(path, "```\n")
+    now = clock.monotonic()
+    assert file.publish(ended(*MANY)) == []
+    assert 2.0 <= clock.monotonic() - now < 2.2
+    assert path.read_text("utf-8").endswith("```\n")
+    now = clock.monotonic()
+    assert file.publish(report(MANY, CANCELLED)._replace(waits_for_results=True)) == []
+    assert clock.monotonic() == now
+    assert html(path).count("❌ failed") > 1
+
+
+def test_region_that_fits_never_waits(tmp_path: Path) -> None:
+    """A later step also replaces the region of an earlier one without a wait."""
+    path = tmp_path / "summary"
+    of(path).publish(running(started("a")))
+    append(path, "```\n")
+    clock = FakeClock()
+    now = clock.monotonic()
+    file = SummaryFilePublisher("SUMMARY", path, clock)
+    assert file.publish(running(passed("a"))) == []
+    assert "✅ passed" in path.read_text("utf-8")
+    assert file.publish(ended(*[passed("a"), passed("b")])) == []
+    assert clock.monotonic() == now
+    assert "```mermaid" in path.read_text("utf-8")
+
+
+def test_region_in_block_has_no_chart(tmp_path: Path) -> None:
+    """The fence of a chart would close the block of another process."""
+    path = tmp_path / "summary"
+    append(path, "```\n")
+    runs = [passed("a"), passed("b")]
+    first, later = (SummaryFilePublisher("SUMMARY", path, FakeClock()) for _ in range(2))
+    for file in (first, first, later):
+        [warning] = file.publish(ended(*runs))
+        assert warning.startswith("SUMMARY ends within a code block")
+        assert "```mermaid" not in path.read_text("utf-8")
+
+
+def test_region_removed_waits_for_open_block(tmp_path: Path) -> None:
+    """A removed region is written again when the block ends or the step does."""
+    path = tmp_path / "summary"
+    file = SummaryFilePublisher("SUMMARY", path, FakeClock())
+    file.publish(running(started("a")))
+    path.write_text("```\ncode\n", "utf-8")
+    assert file.publish(running(started("a"))) == []
+    assert path.read_text("utf-8") == "```\ncode\n"
+    [warning] = file.publish(ended(passed("a")))
+    assert "within a code block" in warning
+    assert "✅ Passed" in path.read_text("utf-8")
+
+
+def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full file is not searched for blocks."""
+    path = tmp_path / "summary"
+    append(path, "\n" * 2 * MIB)
+
+    def never(_: bytes) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(summary_file, "ends_in_block", never)
+    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
+        "SUMMARY is full; the log has the links."
+    ]

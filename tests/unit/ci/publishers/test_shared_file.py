@@ -1,0 +1,575 @@
+"""Variable files to which other processes append at the same time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.publishers import shared_file
+from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file, is_in_quotes
+from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedFileValues
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.ci.systems.github import is_in_heredoc
+from autonoma_ci.clock import Clock
+from autonoma_ci.models import RunState
+from tests.support import github_parser as runner
+from tests.support.fake_clock import FakeClock
+from tests.support.publish_contexts import make_publish_context
+from tests.support.reports import CANCELLED, PASSED, passed, report, started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autonoma_ci.ci.base import ReportPublisher
+    from autonoma_ci.ci.publishers.env_file import EnvFileFormat
+    from autonoma_ci.models import Report, RunResult, Verdict
+
+FILE_LIMIT = """
+import resource, sys, pathlib
+from autonoma_ci.ci.publishers.shared_file import SharedFile
+from autonoma_ci.clock import Clock
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    SharedFile(pathlib.Path(sys.argv[1]), Clock()).append(b"x" * 5000)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def shared(path: Path) -> SharedFile:
+    return SharedFile(path, Clock())
+
+
+def waiting(*runs: RunResult, ended: bool = False) -> Report:
+    """Return the report of a step that waits for these runs."""
+    return report(list(runs), PASSED if ended else None)._replace(waits_for_results=True)
+
+
+@pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
+def test_append_starts_new_line(before: str, kept: str, tmp_path: Path) -> None:
+    """No empty line is added, because act's runner rejects a file of outputs with one."""
+    path = tmp_path / "file"
+    path.write_text(before, "utf-8")
+    shared(path).append(b"one=1\n")
+    shared(path).append(b"two=2\n")
+    assert path.read_text("utf-8") == f"{kept}one=1\ntwo=2\n"
+
+
+def test_append_keeps_inode_and_adds_no_file(tmp_path: Path) -> None:
+    """A file that is its own mount, in a folder without write permission, can be written."""
+    path = tmp_path / "file"
+    path.write_text("a=b\n", "utf-8")
+    path.chmod(0o640)
+    before = path.stat()
+    shared(path).append(b"x\n")
+    after = path.stat()
+    assert (before.st_ino, before.st_mode, before.st_uid) == (after.st_ino, after.st_mode, after.st_uid)
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_new_file_has_owner_of_folder(tmp_path: Path) -> None:
+    """A self-hosted runner deletes files as its own user after a container ran as root."""
+    os.chown(tmp_path, 1001, 1002)
+    shared(tmp_path / "file").append(b"x\n")
+    found = (tmp_path / "file").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode) & 0o600) == (1001, 1002, 0o600)
+
+
+@pytest.mark.parametrize("thing", ["pipe", "read pipe", "folder", "device", "loop"])
+def test_append_to_special_file_fails_at_once(thing: str, tmp_path: Path) -> None:
+    """A pipe, folder, device or link loop is an error without a wait."""
+    path = Path(os.devnull) if thing == "device" else tmp_path / "thing"
+    reader = -1
+    if thing.endswith("pipe"):
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if thing == "read pipe" else -1
+    elif thing == "folder":
+        path.mkdir()
+    elif thing == "loop":
+        path.symlink_to("thing")
+    with pytest.raises(OSError, match=r"regular|directory|symbolic"):
+        shared(path).append(b"x\n")
+    if reader >= 0:
+        os.close(reader)
+
+
+def test_append_to_huge_file_fails(tmp_path: Path) -> None:
+    """An earlier step may have left a sparse file of one tebibyte."""
+    path = tmp_path / "file"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="larger than 16 MiB"):
+        shared(path).append(b"x\n")
+    assert path.stat().st_size == 1 << 40
+
+
+@pytest.mark.parametrize("before", [b"", b"a=b\n", b"a=b", b"y" * 999])
+def test_full_disk_leaves_no_partial_block(before: bytes, tmp_path: Path) -> None:
+    """Half a heredoc would fail the step, and a file size limit simulates the full disk."""
+    path = tmp_path / "file"
+    path.write_bytes(before)
+    ran = subprocess.run([sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "File too large\n"
+    assert path.read_bytes() == before
+
+
+def test_foreign_lines_after_partial_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends between our short write and the error of the next one."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a=b\n")
+    write = os.write
+    calls: list[bytes] = []
+
+    def cut_short(descriptor: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 1:
+            count = write(descriptor, data[:6])
+            with path.open("ab") as other:
+                other.write(b"\ntheirs=1\n")
+            return count
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", cut_short)
+    with pytest.raises(OSError, match="No space"):
+        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+    assert path.read_bytes().split() == [b"a=b", b"theirs=1"]
+    assert path.read_bytes().endswith(b"\n\ntheirs=1\n")
+
+
+def test_interrupted_block_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block is removed if another process wrote into the middle of it."""
+    path = tmp_path / "file"
+    write = os.write
+    calls: list[bytes] = []
+
+    def in_two(descriptor: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) > 1:
+            return write(descriptor, data)
+        count = write(descriptor, data[:6])
+        with path.open("ab") as other:
+            other.write(b"\ntheirs=1\n")
+        return count
+
+    monkeypatch.setattr(os, "write", in_two)
+    with pytest.raises(OSError, match="another process"):
+        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+    assert path.read_bytes().split() == [b"theirs=1"]
+
+
+def test_line_begun_before_write_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that another process begins just before our write stays separate."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a=b\n")
+    write = os.write
+    calls: list[bytes] = []
+
+    def late(descriptor: int, data: bytes) -> int:
+        if not calls:
+            with path.open("ab") as other:
+                other.write(b"theirs=1")
+        calls.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    shared(path).append(b"ours=2\n")
+    assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"\nours=2\n"
+
+
+def test_lines_begun_at_any_time_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process begins a line before each of our writes."""
+    path = tmp_path / "file"
+    write = os.write
+
+    def late(descriptor: int, data: bytes) -> int:
+        if data.strip():
+            with path.open("ab") as other:
+                other.write(b"theirs=1")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    shared(path).append(b"ours=2\n")
+    assert path.read_bytes().split() == [b"theirs=1", b"theirs=1", b"ours=2"]
+
+
+def test_unwritten_lines_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first write follows half a line, and the disk is full at the second one."""
+    path = tmp_path / "file"
+    write = os.write
+    calls: list[bytes] = []
+
+    def late(descriptor: int, data: bytes) -> int:
+        if not data.strip():
+            return write(descriptor, data)
+        calls.append(data)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with path.open("ab") as other:
+            other.write(b"theirs=1")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    with pytest.raises(OSError, match="No space"):
+        shared(path).append(b"ours=2\n")
+    assert len(calls) == 2
+    assert path.read_bytes() == b"theirs=1" + b"\n" * len("ours=2\n")
+
+
+def test_stopped_lock_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a stopped process is waited for only once."""
+    monkeypatch.setattr(shared_file, "MAX_LOCK_SECONDS", 0.05)
+    path = tmp_path / "file"
+    path.touch()
+    pauses: list[float] = []
+
+    class Counting(Clock):
+        def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            super().sleep(seconds)
+
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        file = SharedFile(path, Counting())
+        file.append(b"one\n")
+        assert pauses
+        pauses.clear()
+        file.append(b"two\n")
+        assert not pauses
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_append_works_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks does not stop the write."""
+
+    def none(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    shared(tmp_path / "file").append(b"x\n")
+    assert (tmp_path / "file").read_bytes() == b"x\n"
+
+
+# --- values of several lines
+
+
+@pytest.mark.parametrize(
+    ("data", "is_open"),
+    [
+        (b"", False),
+        (b"a=b\n", False),
+        (b"a=b<<EOF\n", False),
+        (b"a<<EOF\n", True),
+        (b"a<<EOF", True),
+        (b"a<<EOF\nb=c\n", True),
+        (b"a<<EOF\nEOF\n", False),
+        (b"a<<EOF\nEOF", False),
+        (b"a<<EOF\n EOF\nEOF \n", True),
+        (b"a<<EOF\r\nb\r\nEOF\r\n", False),
+        (b"a<<EOF\nb<<END\nEOF\n", False),
+        (b"a<<EOF\nEOF\nb<<END\nEOF\n", True),
+    ],
+)
+def test_heredoc_end_is_detected(data: bytes, is_open: bool) -> None:
+    """The end of a file of outputs is inside a heredoc or outside."""
+    assert is_in_heredoc(data) == is_open
+
+
+@pytest.mark.parametrize(
+    ("data", "is_open"),
+    [
+        (b"", False),
+        (b"export A=b\n", False),
+        (b"export A='b", True),
+        (b"export A='b\n", True),
+        (b"export A='b\nc'\n", False),
+        (b"export A='b'\\''c'\n", False),
+        (b"export A=\"it's", True),
+        (b'export A="it\'s"\n', False),
+        (b'export A="\\""\n', False),
+        (b'export A="\\"\n', True),
+        (b"export A=$'it\\'s'\n", False),
+        (b"export A=$'it\\'s\n", True),
+        (b"export A=b \\\n", True),
+        (b"export A=b \\\n B=c\n", False),
+        (b"# it's\nexport A=b # it's\n", False),
+        (b"export A=${#B} C=b#'\n", True),
+        (b"cat <<EOF\nit's\nEOF\n", False),
+        (b"cat <<EOF\nits\nEOF \n", True),
+        (b"cat <<EOF\nEOF\ncat << 'E'\nit's\nE\n", False),
+        (b"cat <<-'E'\nit's\n\tE", False),
+        (b'cat <<< "it\'s" < file\n', False),
+        (b"export A=\xff\0\n", False),
+        # Any word ends a heredoc.
+        (b"cat <<END-OF-FILE\nit's\nEND-OF-FILE\n", False),
+        (b"cat <<END-OF-FILE\nEND\n", True),
+        (b"cat <<'END OF'\nit's\nEND OF\n", False),
+        (b'cat <<"!" >> "$A"\nit\'s\n!\n', False),
+        (b"cat <<\\E | cat\nit's\nE\n", False),
+        (b"cat <<E\r\nit's\r\nE\r\n", False),
+        (b"cat <<E\n\tE\nit's\nE\n", False),
+        (b"cat <<-E\n\tE\nexport A='b\n", True),
+        (b"cat <<-E\n-E\n", True),
+        (b"cat <<EE\nE\n", True),
+        (b"cat <<E", True),
+        # A number is moved by bits.
+        (b"((y=1<<n))\n", False),
+        (b"((y=1<<n))\nexport A='b\n", True),
+        (b"for ((i=1; i<${#A}; i=i<<1)); do\n", False),
+        (b"((y=(1<<n)))\n", False),
+        (b"y=$((1<<n))\n", False),
+        (b"y=$[1<<n]\n", False),
+        (b"a[1<<n]=b\n", False),
+        # An expansion may have quotes of its own.
+        (b'export V="$(echo "it\'s")"\n', False),
+        (b"export V=$(echo \"it's\" # it's\n)\n", False),
+        (b'A="${B:-"don\'t"}"\n', False),
+        (b'A=${B:-"don\'t"}\n', False),
+        (b'A="`echo "it\'s"`"\n', False),
+        (b'A=`echo "it\'s"`\n', False),
+        (b"A='$(' B='${' C='`' D='b\n", True),
+        (b"# `it's $( ${\nA='b\n", True),
+        (b'A="${B}/b:$B:${C%/*}" D=\'e\n', True),
+        (b'A="${B}$', True),
+        (b'A="b\\', True),
+        # What is only known to a whole parser does not count as open.
+        (b"cat <<A <<B\nit's\nA\nit's\nB\n", False),
+        (b"cat <<A \\\n > b\nit's\nA\n", False),
+        (b'cat <<A > "$(echo "it\'s")"\nA\n', False),
+        (b"cat <<A'B'\nit's\nAB\n", False),
+    ],
+)
+def test_open_quote_is_detected(data: bytes, is_open: bool) -> None:
+    """The end of a shell file is inside a quote or heredoc, or outside."""
+    assert is_in_quotes(data) == is_open
+
+
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"'a' " * LONG,
+        b'"' + b"$a" * LONG,
+        b'"' + b"${a}" * LONG,
+        b'"' + b"${" * LONG,
+        b"${" + b"a" * LONG,
+        b"((" + b"$a" * LONG,
+        b"((" * LONG,
+        b"<<" + b"E" * LONG + b"\n" + b"E\n" * LONG,
+        b"<<-" + b" " * LONG + b"E\n" + b"\t" * LONG,
+        b"<<E " + b"'a'" * LONG + b"<",
+        b"<<E\nE\n" * LONG,
+        b"a#" * LONG,
+    ],
+)
+def test_open_quote_search_is_linear(data: bytes) -> None:
+    """A quadratic search would take minutes or hours for these texts."""
+    is_in_quotes(data)
+
+
+@pytest.mark.parametrize("text", ['V="$(echo "it\'s")"', "cat <<E-F >&2\nit's\nE-F", "((y=1<<n))"])
+def test_complete_exports_cause_no_wait(text: str, tmp_path: Path) -> None:
+    """Complete exports of another process cause no wait."""
+    path = tmp_path / "file"
+    path.write_text(f"{text}\n", "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    file = publisher("quotes", path, clock)
+    assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8").count("AUTONOMA_CONCLUSION=") == 1
+    assert file.publish(waiting(passed("a"), ended=True)) == []
+    assert clock.monotonic() == began
+    assert sourced(path, "AUTONOMA_CONCLUSION") == "passed"
+
+
+class Meanwhile(FakeClock):
+    """A clock during whose second pause something happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens, self._pauses = happens, 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._pauses += 1
+        if self._pauses == 2:
+            self._happens()
+
+
+# How a value of another process begins and ends, and what the reader of the file finds.
+OPEN: dict[str, tuple[str, str, Callable[[Path], str]]] = {
+    "heredoc": (
+        "report<<EOF\n",
+        "a=b\nEOF\n",
+        lambda path: runner.parse_outputs(path.read_text("utf-8"))["conclusion"],
+    ),
+    "quotes": ("export NOTES='first\n", "last'\n", lambda path: sourced(path, "AUTONOMA_CONCLUSION")),
+}
+
+
+def sourced(path: Path, name: str) -> str:
+    script = f'. "$1"; echo "${name}"'
+    return subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True).stdout[:-1]
+
+
+def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
+    find, name = (
+        (GITHUB.create_publishers, "GITHUB_OUTPUT")
+        if kind == "heredoc"
+        else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
+    )
+    [made] = find(make_publish_context({name: str(path)})._replace(clock=clock))
+    return made
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_open_value_is_waited_for(kind: str, tmp_path: Path) -> None:
+    """A write inside an open value would become part of that value."""
+    path = tmp_path / "file"
+    begin, end, read = OPEN[kind]
+    path.write_text(begin, "utf-8")
+
+    def go_on() -> None:
+        with path.open("a", encoding="utf-8") as other:
+            other.write(end)
+
+    clock = Meanwhile(go_on)
+    assert publisher(kind, path, clock).publish(report([passed("a")], PASSED)) == []
+    assert read(path) == "passed"
+
+
+@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
+@pytest.mark.parametrize("kind", OPEN)
+def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
+    """The wait for the end is short, and a signal skips it."""
+    path = tmp_path / "file"
+    path.write_text(OPEN[kind][0], "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    [warning] = publisher(kind, path, clock).publish(report([passed("a")], verdict))
+    assert "open value" in warning
+    assert seconds <= clock.monotonic() - began < seconds + 0.2
+    assert "conclusion" in path.read_text("utf-8").lower()
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_early_values_follow_open_value(kind: str, tmp_path: Path) -> None:
+    """While runs go on, a step does not wait for the end of an open value."""
+    path = tmp_path / "file"
+    begin, end, _ = OPEN[kind]
+    path.write_text(begin, "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    file = publisher(kind, path, clock)
+    assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8") == begin
+    path.write_text(begin + end, "utf-8")
+    for _ in range(2):
+        assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8").startswith(begin + end)
+    assert path.read_text("utf-8").count("run-a") >= 1
+    assert path.read_text("utf-8").lower().count("conclusion") == 1
+    assert clock.monotonic() == began
+
+
+# --- when values are written
+
+
+def written(path: Path, *reports: Report, early: bool = True, form: EnvFileFormat = DOTENV_FORMAT) -> list[str]:
+    """Return the lines that set the conclusion, once all reports were published."""
+    values = SharedFileValues(path, Clock(), form.format_lines, write_early=early)
+    for made in reports:
+        values.write(made, form.select_variables)
+    text = path.read_text("utf-8") if path.exists() else ""
+    return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
+
+
+STARTING = started("a")._replace(state=RunState.STARTING)
+PLANNED = started("b")._replace(state=RunState.PLANNED)
+
+
+def test_values_are_written_at_start_and_end(tmp_path: Path) -> None:
+    """The values are written once all runs are started, and again at the end."""
+    again = started("a")._replace(state=RunState.STARTING)
+    found = written(
+        tmp_path / "file",
+        waiting(),
+        waiting(STARTING, PLANNED),
+        waiting(started("a"), PLANNED),
+        waiting(started("a"), started("b")),
+        waiting(passed("a"), started("b")),
+        # One is started again.
+        waiting(again, started("b")),
+        waiting(started("c"), started("b")),
+        waiting(passed("c"), passed("b"), ended=True),
+        waiting(passed("c"), passed("b"), ended=True),
+    )
+    assert found == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
+
+
+def test_values_without_wait_are_written_once(tmp_path: Path) -> None:
+    """A step without `wait` ends when all its runs are started."""
+    runs = [started("a"), started("b")]
+    assert written(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
+
+
+def test_values_without_early_write_come_last(tmp_path: Path) -> None:
+    """The early write can be turned off."""
+    early = waiting(started("a"))
+    assert written(tmp_path / "file", early, waiting(passed("a"), ended=True), early=False) == [
+        "AUTONOMA_CONCLUSION=passed"
+    ]
+
+
+def last_values(path: Path) -> Mapping[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
+
+
+def test_value_omitted_later_is_emptied(tmp_path: Path) -> None:
+    """outputs.env has room for the links of few runs, and none for a link with a space."""
+    path = tmp_path / "file"
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
+    values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
+    assert last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
+    values.write(
+        waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV_FORMAT.select_variables
+    )
+    assert last_values(path)["AUTONOMA_RUN_URL"] == ""
+
+
+def test_export_omitted_later_is_emptied(tmp_path: Path) -> None:
+    """An export that is too long in the final report becomes empty."""
+    path = tmp_path / "file"
+    values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.format_lines)
+    values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.select_variables)
+    values.write(
+        waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True),
+        SHELL_EXPORT_FORMAT.select_variables,
+    )
+    script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
+    ran = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
+    assert ran.stdout == "passed:run-a:\n"
+
+
+def test_values_after_early_failure_are_written(tmp_path: Path) -> None:
+    """A failed early write is repeated at the end."""
+    path = tmp_path / "file"
+    path.mkdir()
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
+    with pytest.raises(OSError, match="directory"):
+        values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
+    path.rmdir()
+    values.write(waiting(passed("a"), ended=True), DOTENV_FORMAT.select_variables)
+    assert last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

@@ -1,0 +1,379 @@
+"""Identity of jobs, attempts and builds in every CI system."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.ci.env import join_job_path, number_job, parse_count
+from autonoma_ci.config.parsers import Shard
+from tests.support import ci_environments as environments
+from tests.support import github_environments
+from tests.support.github_environments import GITEA, GITHUB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from autonoma_ci.models import BuildContext
+
+
+@dataclass(frozen=True)
+class System:
+    """A job's environment, and what the system changes in it for another job, attempt or build.
+
+    `shares_build` is false where each job is a build of its own. `job` is empty where no variable names
+    the job, `retry` is empty where no variable counts attempts.
+    """
+
+    environ: Mapping[str, str]
+    build: Mapping[str, str]
+    job: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    retry: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shares_build: bool = True
+
+
+_GITHUB_JOB = {"GITHUB_JOB": "lint"}
+_GITHUB_RETRY = {"GITHUB_RUN_ATTEMPT": "10"}
+SYSTEMS = {
+    "github": System(
+        GITHUB,
+        build={"GITHUB_RUN_ID": "1658821494", "GITHUB_RUN_NUMBER": "4", "GITHUB_RUN_ATTEMPT": "1"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "gitea": System(
+        {**GITHUB, **GITEA},
+        build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "forgejo": System(
+        {**GITHUB, **GITEA, "FORGEJO_ACTIONS": "true"},
+        build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "gitlab": System(
+        environments.GITLAB,
+        build={"CI_PIPELINE_ID": "8", "CI_PIPELINE_IID": "3", "CI_JOB_ID": "80"},
+        job={"CI_JOB_NAME": "e2e 2/3", "CI_JOB_ID": "71"},
+        retry={"CI_JOB_ID": "100"},
+    ),
+    "circleci": System(
+        environments.CIRCLE,
+        build={
+            "CIRCLE_WORKFLOW_ID": "1e",
+            "CIRCLE_WORKFLOW_WORKSPACE_ID": "1e",
+            "CIRCLE_PIPELINE_ID": "1f",
+            "CIRCLE_BUILD_NUM": "840",
+        },
+        job={"CIRCLE_JOB": "lint", "CIRCLE_BUILD_NUM": "813", "CIRCLE_WORKFLOW_JOB_ID": "2a"},
+        retry={"CIRCLE_WORKFLOW_ID": "1c", "CIRCLE_BUILD_NUM": "1000", "CIRCLE_WORKFLOW_JOB_ID": "2b"},
+    ),
+    "azure": System(
+        environments.AZURE,
+        build={"BUILD_BUILDID": "4712"},
+        job={"SYSTEM_JOBNAME": "mac"},
+        retry={"SYSTEM_JOBATTEMPT": "10"},
+    ),
+    "bitbucket": System(
+        environments.BITBUCKET,
+        build={"BITBUCKET_BUILD_NUMBER": "56", "BITBUCKET_PIPELINE_UUID": "{b}", "BITBUCKET_STEP_UUID": "{s}"},
+        retry={"BITBUCKET_STEP_RUN_NUMBER": "2"},
+    ),
+    "buildkite": System(
+        environments.BUILDKITE,
+        build={
+            "BUILDKITE_BUILD_ID": "5f",
+            "BUILDKITE_BUILD_NUMBER": "1515",
+            "BUILDKITE_STEP_ID": "6f",
+            "BUILDKITE_JOB_ID": "7f",
+        },
+        job={"BUILDKITE_STEP_KEY": "lint", "BUILDKITE_STEP_ID": "6e", "BUILDKITE_JOB_ID": "7e"},
+        retry={"BUILDKITE_RETRY_COUNT": "9", "BUILDKITE_JOB_ID": "7d"},
+    ),
+    "travis": System(
+        environments.TRAVIS,
+        build={"TRAVIS_BUILD_ID": "32", "TRAVIS_BUILD_NUMBER": "5", "TRAVIS_JOB_NUMBER": "5.1", "TRAVIS_JOB_ID": "320"},
+        job={"TRAVIS_JOB_NAME": "lint", "TRAVIS_JOB_NUMBER": "4.2", "TRAVIS_JOB_ID": "311"},
+    ),
+    "appveyor": System(
+        environments.APPVEYOR,
+        build={"APPVEYOR_BUILD_ID": "3010", "APPVEYOR_BUILD_NUMBER": "10", "APPVEYOR_JOB_ID": "x"},
+        job={"APPVEYOR_JOB_NAME": "Image: macOS", "APPVEYOR_JOB_NUMBER": "2", "APPVEYOR_JOB_ID": "y"},
+    ),
+    # A restart is another build: test_woodpecker_restart_is_a_later_build.
+    "woodpecker": System(
+        environments.WOODPECKER,
+        build={"CI_PIPELINE_NUMBER": "9"},
+        job={"CI_STEP_NAME": "lint", "CI_STEP_NUMBER": "4"},
+    ),
+    "harness": System(
+        environments.HARNESS,
+        build={"HARNESS_EXECUTION_ID": "Uu", "HARNESS_BUILD_ID": "89", "DRONE_BUILD_NUMBER": "89"},
+        job={"DRONE_STEP_NAME": "lint"},
+    ),
+    "drone": System(
+        environments.DRONE,
+        build={"DRONE_BUILD_NUMBER": "43"},
+        job={"DRONE_STAGE_NAME": "other", "DRONE_STAGE_NUMBER": "2"},
+    ),
+    "semaphore": System(
+        environments.SEMAPHORE,
+        build={"SEMAPHORE_WORKFLOW_ID": "b3f2", "SEMAPHORE_PIPELINE_ID": "ea3f", "SEMAPHORE_JOB_ID": "a26e"},
+        job={"SEMAPHORE_JOB_NAME": "e2e - 2/3", "SEMAPHORE_JOB_ID": "a26f"},
+    ),
+    "bitrise": System(
+        environments.BITRISE,
+        build={"BITRISEIO_PIPELINE_ID": "7", "BITRISE_BUILD_SLUG": "a0", "BITRISE_BUILD_NUMBER": "7"},
+        job={"BITRISE_TRIGGERED_WORKFLOW_ID": "lint", "BITRISE_BUILD_SLUG": "a1"},
+    ),
+    "codefresh": System(
+        environments.CODEFRESH,
+        build={"CF_BUILD_ID": "6f1b"},
+        job={"CF_STEP_NAME": "lint"},
+        retry={"CF_CURRENT_ATTEMPT": "2"},
+    ),
+    "codebuild": System(
+        environments.CODEBUILD,
+        build={"CODEBUILD_BUILD_ID": "shop:c2", "CODEBUILD_BUILD_NUMBER": "26"},
+        job={"CODEBUILD_BUILD_ID": "shop:c3", "CODEBUILD_BATCH_BUILD_IDENTIFIER": "lint"},
+        shares_build=False,
+    ),
+    "teamcity": System(
+        environments.TEAMCITY,
+        build={"TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/next.properties", "BUILD_NUMBER": "20"},
+        job={"TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/next.properties", "TEAMCITY_BUILDCONF_NAME": "Lint"},
+        shares_build=False,
+    ),
+    "jenkins": System(
+        environments.JENKINS,
+        build={"BUILD_NUMBER": "32", "BUILD_ID": "32", "BUILD_TAG": "jenkins-acme-shop-32"},
+        job={"STAGE_NAME": "Lint"},
+    ),
+    "cloudbuild": System(environments.CLOUD_BUILD, build={"BUILD_ID": "9c7e"}),
+}
+FILES = {"build.properties": environments.TEAMCITY_BUILD, "next.properties": "teamcity.build.id=4712\n"}
+CASES = (*environments.ROWS, *github_environments.ROWS)
+NAMED = {name: system for name, system in SYSTEMS.items() if system.job}
+COUNTED = {name: system for name, system in SYSTEMS.items() if system.retry}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with TeamCity's files of two builds."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> BuildContext:
+    """Read the context of a system's documented job with some variables changed."""
+    environ = {**SYSTEMS[system].environ, **(changes or {})}
+    environ = {name: value.replace("{folder}", str(folder)) for name, value in environ.items()}
+    assert detect(environ).name == system
+    return load_system(detect(environ)).build_context(environ)
+
+
+def test_identity_table_covers_every_system() -> None:
+    """The systems without job names, attempts or shared builds are known exceptions."""
+    assert SYSTEMS.keys() == {case.expected.ci_name for case in CASES if case.expected.build_id}
+    assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket", "cloudbuild"}
+    assert {name for name, system in NAMED.items() if not system.shares_build} == {"codebuild", "teamcity"}
+    without_attempts = {"travis", "appveyor", "harness", "drone", "semaphore", "bitrise", "codebuild"}
+    assert SYSTEMS.keys() - COUNTED.keys() == {
+        *without_attempts,
+        "teamcity",
+        "jenkins",
+        "cloudbuild",
+        "woodpecker",
+    }
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_identity_two_jobs_share_build(name: str, folder: Path) -> None:
+    """Two jobs have different names, and one build if the system has builds of several jobs."""
+    first, second = context_of(name, folder), context_of(name, folder, SYSTEMS[name].job)
+    assert first.job_name
+    assert second.job_name
+    assert first.job_name != second.job_name
+    assert first.build_id
+    assert second.build_id
+    assert (first.build_id == second.build_id) is SYSTEMS[name].shares_build
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_identity_retry_has_higher_attempt(name: str, folder: Path) -> None:
+    """A retried job has the same build and job, and its attempt is higher as a number."""
+    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].retry)
+    assert before.build_id
+    assert (before.build_id, before.job_name) == (after.build_id, after.job_name)
+    assert before.build_attempt.isdecimal()
+    assert after.build_attempt.isdecimal()
+    assert int(before.build_attempt) < int(after.build_attempt)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_identity_next_build_differs(name: str, folder: Path) -> None:
+    """The next build has another identity, and its job has the same name."""
+    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].build)
+    assert before.build_id
+    assert after.build_id
+    assert before.build_id != after.build_id
+    assert before.job_name == after.job_name
+    assert bool(before.job_name) is (name in NAMED)
+
+
+@pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - COUNTED.keys() - {"woodpecker"}))
+def test_identity_without_count_has_no_attempt(name: str, folder: Path) -> None:
+    """A flag for a re-run is no number, because a second retry would not be higher."""
+    flags = ("TRAVIS_JOB_RESTARTED", "APPVEYOR_RE_BUILD", "APPVEYOR_RE_RUN_INCOMPLETE", "SEMAPHORE_JOB_RERUN")
+    assert context_of(name, folder, dict.fromkeys(flags, "true")).build_attempt == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "total"),
+    [
+        ("circleci", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"),
+        ("buildkite", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"),
+        ("harness", "HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL"),
+        ("bitrise", "BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL"),
+    ],
+)
+def test_identity_parallel_copies_differ(name: str, index: str, total: str, folder: Path) -> None:
+    """Copies of one job have their index in the job name, and an invalid index gives no name."""
+    alone = context_of(name, folder).job_name
+    copies = [context_of(name, folder, {index: str(place), total: "2"}).job_name for place in (0, 1)]
+    assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
+    assert context_of(name, folder, {index: "2", total: "2"}).job_name == ""
+
+
+def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
+    """A stage that runs again has a higher attempt, although its job attempts restart at 1."""
+    stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
+    order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
+    attempts = [context_of("azure", folder, {stage: s, job: j}).build_attempt for s, j in order]
+    assert attempts == ["1001", "1002", "2001", "2003", "10001"]
+    assert context_of("azure", folder, {stage: ""}).build_attempt == "1"
+    assert context_of("azure", folder, {job: ""}).build_attempt == ""
+
+
+def test_azure_release_is_not_its_build(folder: Path) -> None:
+    """All stages of a classic release have the id of the deployed build, so it identifies no release."""
+    for kind in ("release", "deployment", "gates"):
+        assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build_id == ""
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build_id == "4711"
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": "Build"}).build_id == "4711"
+
+
+def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
+    """A restarted pipeline has a new number."""
+    first = context_of("woodpecker", folder)
+    restart = {"CI_PIPELINE_NUMBER": "9", "CI_PIPELINE_PARENT": "8", "CI_PIPELINE_RERUNS": "1"}
+    second = context_of("woodpecker", folder, restart)
+    assert (first.build_id, first.build_attempt) == ("8", "1")
+    assert (second.build_id, second.build_attempt, second.job_name) == ("9", "2", first.job_name)
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_RERUNS": "often"}).build_attempt == ""
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).build_attempt == ""
+
+
+def test_circleci_without_workspace_uses_workflow(folder: Path) -> None:
+    """A rerun without a workspace id is another build."""
+    changes = {"CIRCLE_WORKFLOW_WORKSPACE_ID": ""}
+    assert context_of("circleci", folder, changes).build_id == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
+
+
+def test_bitbucket_without_uuid_uses_number(folder: Path) -> None:
+    """The build's number is unique within the repository."""
+    assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build_id == "55"
+
+
+def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
+    """A workflow outside of a pipeline is identified by its own slug."""
+    assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build_id == "9f"
+
+
+def test_buildkite_step_without_key_uses_id(folder: Path) -> None:
+    """Two steps may share a label, so the id of the step identifies it."""
+    step = environments.BUILDKITE["BUILDKITE_STEP_ID"]
+    changes = {"BUILDKITE_STEP_KEY": ""}
+    assert context_of("buildkite", folder, changes).job_name == f"{step}/:hammer: Specs"
+    assert context_of("buildkite", folder, {**changes, "BUILDKITE_LABEL": ""}).job_name == step
+    changes = {"BUILDKITE_STEP_KEY": "", "BUILDKITE_STEP_ID": ""}
+    assert context_of("buildkite", folder, changes).job_name == ":hammer: Specs"
+
+
+def test_buildkite_matrix_jobs_use_labels(folder: Path) -> None:
+    """Matrix jobs share key and id, but a label can contain the matrix values."""
+    jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job_name for os in ("linux", "mac")]
+    assert jobs == ["e2e/E2E linux", "e2e/E2E mac"]
+
+
+def test_travis_job_without_name_uses_index(folder: Path) -> None:
+    """The index is the same in the next build, although the build number differs."""
+    names = [
+        context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job_name
+        for number in ("4.1", "4.2", "5.1", "broken")
+    ]
+    assert names == ["Verify/1", "Verify/2", "Verify/1", ""]
+    assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job_name == "e2e"
+
+
+def test_appveyor_job_without_name_uses_number(folder: Path) -> None:
+    """A build with one job has no name for it."""
+    assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job_name == "1"
+
+
+def test_jenkins_builds_of_two_jobs_differ(folder: Path) -> None:
+    """Build 31 of another job is another build, even with the same BUILD_TAG."""
+    builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build_id for name in ("acme/shop", "acme-shop", "")}
+    assert builds == {"acme/shop#31", "acme-shop#31", ""}
+
+
+def test_codefresh_attempt_zero_is_valid(folder: Path) -> None:
+    """A count may begin at 0, and a step without retries has none."""
+    attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).build_attempt for text in ("0", "1", "")]
+    assert attempts == ["0", "1", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "add", "found"),
+    [
+        ("0", 0, "0"),
+        ("007", 0, "7"),
+        ("9", 1, "10"),
+        ("9" * 18, 1, "1" + "0" * 18),
+        ("9" * 19, 0, ""),
+        ("", 1, ""),
+        ("-1", 1, ""),
+        ("1.0", 0, ""),
+        ("\u0663", 0, ""),
+        ("1\n", 0, ""),
+    ],
+)
+def test_count_accepts_only_ascii_digits(text: str, add: int, found: str) -> None:
+    """A count is a limited number of ASCII digits, so parsing it is always fast."""
+    assert parse_count(text, add) == found
+
+
+def test_job_paths_are_unique() -> None:
+    """Different lists of names have different paths, and a path needs a job."""
+    lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
+    assert [join_job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
+    assert join_job_path("", "b") == "b"
+    assert join_job_path("a", "") == ""
+    assert join_job_path("x" * 1999, "b") == ""
+
+
+def test_numbered_job_has_index() -> None:
+    """A single job keeps its name, and an invalid index makes the job unknown."""
+    assert number_job("e2e", Shard(1, 1)) == "e2e"
+    assert number_job("e2e", Shard(2, 4)) == "e2e 2/4"
+    assert number_job("e2e", None) == ""
+    assert number_job("", Shard(2, 4)) == ""
+    assert number_job("x" * 2000, Shard(2, 4)) == ""

@@ -1,0 +1,151 @@
+"""Job log with secrets, and with broken or stalled streams."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.errors import Cancelled, Diagnostic
+from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.streams import OutputStream
+from tests.support import github_parser as runner
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from autonoma_ci.ci.base import LogFormatter
+
+# What credentials may hold: printable ASCII without spaces.
+SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
+
+
+@given(TEXTS, SECRETS, TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
+def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str, dialect: LogFormatter) -> None:
+    """No line, annotation or group shows a secret in any escaping."""
+    out = io.StringIO()
+    console = JobLog(out, dialect)
+    console.redact_with(Redactor([Secret(value)]))
+    text = before + value + after
+    console.info(text)
+    console.annotate("error", Diagnostic(text, text, 1, 2), text)
+    with console.group(text):
+        pass
+    found = runner.find_commands(out.getvalue())
+    assert len(found) == (3 if dialect is GITHUB.log_formatter else 0)
+    shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
+    if value not in before + after and not set(value) <= set("error group file line col title started"):
+        assert all(value not in line.replace("\u200b", "") for line in shown)
+
+
+@pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])
+def test_log_redacts_command_like_secret(secret: str) -> None:
+    """A secret that looks like a command leaves the log commands valid."""
+    out = io.StringIO()
+    console = JobLog(out, GITHUB.log_formatter)
+    console.redact_with(Redactor([Secret(secret)]))
+    console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
+    assert runner.find_commands(out.getvalue()) == [
+        runner.Command(
+            "error",
+            "a.yml:3:5: the value <***> is bad",
+            {"file": "a.yml", "line": "3", "col": "5", "title": "title ***"},
+        )
+    ]
+
+
+def test_annotation_has_file_position() -> None:
+    """An annotation has the file, line and column of its diagnostic."""
+    assert GITHUB.log_formatter.annotation("warning", Diagnostic("text", "a, b.yml", 3, 5), "t: u") == (
+        "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::a, b.yml:3:5: text"
+    )
+    assert GITHUB.log_formatter.annotation("notice", Diagnostic("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
+    assert GITHUB.log_formatter.annotation("error", Diagnostic("text")) == "::error::text"
+    assert (
+        PLAIN_LOG_FORMATTER.annotation("error", Diagnostic("text", "a.yml", 3, 5), "title")
+        == "Error: title: a.yml:3:5: text"
+    )
+
+
+def test_group_closes_after_error() -> None:
+    """A group is closed when its content raises an error."""
+    out = io.StringIO()
+    console = JobLog(out, GITHUB.log_formatter)
+    with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
+        raise RuntimeError("inside")
+    assert out.getvalue() == "::group::Plan\n::endgroup::\n"
+
+
+class Broken(io.StringIO):
+    """A log that nobody reads any more."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_log_ignores_broken_stream() -> None:
+    """A broken or closed stream does not end the job."""
+    closed = io.StringIO()
+    closed.close()
+    for stream in (Broken(), closed):
+        console = JobLog(stream, GITHUB.log_formatter)
+        console.info("text")
+        console.annotate("error", Diagnostic("text"))
+        with console.group("title"):
+            console.mask([Secret("long-enough")])
+
+
+@given(SECRETS)
+def test_mask_command_has_exact_value(value: str) -> None:
+    """The mask command contains exactly the secret value."""
+    out = io.StringIO()
+    JobLog(out, GITHUB.log_formatter).mask([Secret(value)])
+    assert runner.find_commands(out.getvalue()) == [runner.Command("add-mask", value)]
+
+
+class Stalled(OutputStream):
+    """Standard output, whose reader stalls once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.texts: list[str] = []
+        self.is_stalled_now = False
+
+    def write(self, text: str) -> int:
+        self.texts.append(text)
+        return len(text)
+
+    def write_through(self, text: str) -> None:
+        if self.is_stalled_now:
+            pytest.fail("it waits for ever")
+        self.texts.append(text)
+
+
+def _interrupt(console: JobLog, out: Stalled) -> None:
+    console.info("test a")
+    out.is_stalled_now = True
+    raise Cancelled(15)
+
+
+def test_group_end_never_waits_after_error() -> None:
+    """The end of a group does not wait for a stalled reader after a signal."""
+    out = Stalled()
+    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
+    with pytest.raises(Cancelled), console.group("Plan"):
+        _interrupt(console, out)
+    assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
+
+
+def test_group_end_lost_in_product_fails() -> None:
+    """A product log without its last line is incomplete, so the loss is an error."""
+    out = Stalled()
+    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
+    with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):
+        out.is_stalled_now = True

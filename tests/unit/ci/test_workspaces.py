@@ -1,0 +1,125 @@
+"""Warnings about a results folder that is lost with its container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.workspaces import lost_folder_warnings
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": "/github/workspace"}
+GITLAB = {"GITLAB_CI": "true", "CI_PROJECT_DIR": "/builds/group/app", "CI_DISPOSABLE_ENVIRONMENT": "true"}
+BITBUCKET = {"BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_CLONE_DIR": "/opt/atlassian/pipelines/agent/build"}
+JOBS = {"github": GITHUB, "gitlab": GITLAB, "bitbucket": BITBUCKET}
+
+
+def warned(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[str]:
+    return lost_folder_warnings("results-dir", path, folder, environ, ci)
+
+
+def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> CommandResult:
+    more = {**environ, **CREDENTIALS, "AUTONOMA_RESULTS_DIR": results_dir}
+    return invoke(folder, "run", "--dry-run", "--test-ids", "a", environ=more)
+
+
+@pytest.mark.parametrize(
+    ("ci", "path", "folder"),
+    [
+        ("github", "/tmp/results", "/github/workspace"),
+        ("github", "../results", "/github/workspace"),
+        ("github", "/github/results", "/github/workspace"),
+        ("github", "/github/workspace-2/results", "/github/workspace"),
+        ("github", "/home/runner/work/app/app/results", "/github/workspace"),
+        ("gitlab", "/tmp/results", "/builds/group/app"),
+        ("gitlab", "../results", "/builds/group/app"),
+        ("bitbucket", "/tmp/results", BITBUCKET["BITBUCKET_CLONE_DIR"]),
+    ],
+)
+def test_folder_outside_workspace_warns(ci: str, path: str, folder: str) -> None:
+    """A folder outside the workspace of a container gives a warning."""
+    [told] = warned(path, ci, folder, JOBS[ci])
+    assert told.startswith(f"results-dir {path} is outside of the workspace, so ")
+
+
+@pytest.mark.parametrize(
+    ("ci", "path", "folder"),
+    [
+        ("github", "results", "/github/workspace"),
+        ("github", "a/../results", "/github/workspace"),
+        ("github", ".", "/github/workspace"),
+        ("github", "../results", "/github/workspace/app"),
+        ("github", "/github/runner_temp/results", "/github/workspace"),
+        ("github", "/github/home/results", "/github/workspace"),
+        ("gitlab", "results", "/builds/group/app"),
+        ("gitlab", "/builds/group/app/results", "/"),
+        ("bitbucket", "results", BITBUCKET["BITBUCKET_CLONE_DIR"]),
+    ],
+)
+def test_folder_in_workspace_is_silent(ci: str, path: str, folder: str) -> None:
+    """A folder inside the workspace gives no warning."""
+    assert warned(path, ci, folder, JOBS[ci]) == []
+
+
+@pytest.mark.parametrize(
+    ("ci", "environ"),
+    [
+        ("github", {"GITHUB_WORKSPACE": "/home/runner/work/app/app"}),
+        ("github", {"GITHUB_WORKSPACE": "/__w/app/app"}),
+        ("github", {}),
+        ("gitlab", {"CI_PROJECT_DIR": "/builds/group/app"}),
+        ("gitlab", {"CI_PROJECT_DIR": "", "CI_DISPOSABLE_ENVIRONMENT": "true"}),
+        ("jenkins", {"WORKSPACE": "/var/jenkins/app"}),
+        ("cli", GITHUB),
+    ],
+)
+def test_folder_that_persists_is_silent(ci: str, environ: Mapping[str, str]) -> None:
+    """A folder that later steps can read gives no warning."""
+    assert warned("/tmp/results", ci, "/", environ) == []
+
+
+def test_folder_symlink_is_resolved(tmp_path: Path) -> None:
+    """The target of a symbolic link decides about the warning."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (tmp_path / "linked").symlink_to(workspace, target_is_directory=True)
+    environ = {"CI_PROJECT_DIR": str(tmp_path / "linked"), "CI_DISPOSABLE_ENVIRONMENT": "true"}
+    assert warned("results", "gitlab", str(workspace), environ) == []
+    (workspace / "out").symlink_to(tmp_path, target_is_directory=True)
+    assert len(warned("out/results", "gitlab", str(workspace), environ)) == 1
+
+
+@pytest.mark.parametrize("path", ["~/results", "~", "~runner/results"])
+def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
+    """A path that begins with ~ is not expanded and gives a warning."""
+    ended = dry_run(tmp_path, path, {})
+    assert ended.code == 0
+    assert (tmp_path / path / "results.json").is_file()
+    assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in ended.printed
+
+
+def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
+    """The warning is an annotation on GitHub."""
+    ended = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
+    told = [line for line in ended.printed.splitlines() if "is outside of the workspace" in line]
+    assert len(told) == 1
+    assert told[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
+    assert "its files are lost with the container" in told[0]
+
+
+def test_folder_path_is_shown_on_one_line() -> None:
+    """A hostile path is shown on one line without control characters."""
+    [told] = warned("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
+    assert "\n" not in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("path", ["a\0b", "/" + "x" * 5000])
+def test_folder_path_invalid_exits_2(path: str, tmp_path: Path) -> None:
+    """A path that no file system allows ends the step with exit code 2."""
+    assert dry_run(tmp_path, path, GITHUB).code == 2

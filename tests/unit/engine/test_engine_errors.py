@@ -1,0 +1,160 @@
+"""A bug in the engine's thread while starts are in flight."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.app.progress import ProgressReporter
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import RunStarter, StartPolicy
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedWorkers
+from tests.support.fault_server import FaultServer
+from tests.support.faults import after, started
+from tests.support.run_step import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app/page", http_status=200)
+IDS = [f"t{number}" for number in range(8)]
+
+
+class FailingWatcher(RecordingListener):
+    """Fail after a number of successful calls."""
+
+    def __init__(self, healthy: int) -> None:
+        super().__init__()
+        self._healthy = healthy
+
+    def on_run_changed(self, outcome: RunResult) -> None:
+        super().on_run_changed(outcome)
+        if len(self.seen) > self._healthy:
+            raise KeyError("a bug")
+
+
+def make_engine(
+    watcher: RecordingListener, scripts: dict[int, list[tuple[float, StartResult]]]
+) -> tuple[Engine, RunTable, FakeClock]:
+    clock = FakeClock()
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
+    policy = StartPolicy(concurrency=4, hung_after=30.0, shutdown_grace=1.0)
+    engine = Engine(run_table, policy, clock, queue.SimpleQueue(), watcher)
+    return engine, run_table, clock
+
+
+@pytest.mark.parametrize("healthy", [0, 1, 3])
+def test_bug_between_responses_loses_no_id(healthy: int) -> None:
+    """The engine waits for the starts in flight although the bug occurs for each."""
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(8)}
+    engine, run_table, clock = make_engine(FailingWatcher(healthy), scripts)
+    workers = ScriptedWorkers(clock, scripts)
+    with pytest.raises(KeyError, match="a bug"):
+        engine.run(workers)
+    sent = {each.run for each in workers.sent}
+    assert len(sent) == healthy + 4
+    for number, run in enumerate(run_table.results):
+        if number in sent:
+            assert (run.state, run.run_id) == (RunState.STARTED, f"r{number}")
+        else:
+            assert (run.state, run.reason, run.start_requests) == (RunState.NOT_STARTED, ExitReason.UNKNOWN, 0)
+            assert run.message == "not sent: the step ended because of a bug"
+
+
+def test_bug_with_missing_response_is_unknown() -> None:
+    """A start without a response in time may have arrived and is never sent again."""
+    scripts = {
+        0: [(1.0, STARTED)],
+        1: [(1000.0, STARTED)],
+        2: [(2.0, StartResult(StartStatus.NOT_SENT, ExitReason.API))],
+    }
+    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
+    workers = ScriptedWorkers(clock, scripts)
+    with pytest.raises(KeyError):
+        engine.run(workers)
+    assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
+    assert clock.time == 1000.0 + 1.0 + 30.0
+    assert len(workers.sent) == 3
+
+
+def test_signal_after_bug_shortens_wait() -> None:
+    """A signal after a bug shortens the wait for responses."""
+    scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
+    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
+    clock.schedule(5.0, SignalReceived(15))
+    with pytest.raises(KeyError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert run_table.results[1].state is RunState.UNKNOWN
+    assert clock.time == 1000.0 + 5.0 + 1.0
+
+
+@pytest.mark.parametrize("place", ["_apply_result", "_check_distinct_run", "_finish"])
+def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response that causes the error is saved too."""
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
+    engine, run_table, clock = make_engine(RecordingListener(), scripts)
+    real, calls = getattr(RunStarter, place), list[int]()
+
+    def fail(self: RunStarter, *given: object) -> object:
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError
+        return real(self, *given)
+
+    monkeypatch.setattr(RunStarter, place, fail)
+    with pytest.raises(MemoryError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert [(run.state, run.run_id) for run in run_table.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
+
+
+def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine ends even if saving the results fails too."""
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
+    engine, _, clock = make_engine(FailingWatcher(0), scripts)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    for name in ("save_result", "save_unfinished"):
+        monkeypatch.setattr(RunStarter, name, fail)
+    with pytest.raises(KeyError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert clock.time <= 1000.0 + 31.0
+
+
+def _fail_at_call(number: int) -> Callable[[ProgressReporter, RunResult], None]:
+    lock, calls = threading.Lock(), list[int]()
+
+    def changed(self: ProgressReporter, outcome: RunResult) -> None:
+        with lock:
+            calls.append(1)
+        if len(calls) == number:
+            raise KeyError("a bug")
+
+    return changed
+
+
+def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bug, results.json and the outputs have the id of each started run."""
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", _fail_at_call(1))
+    scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
+    with FaultServer(started, scripts) as server:
+        job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")
+        posts = server.posts
+    assert job.code == 70
+    assert "this is a bug" in job.errors
+    assert set(posts) == set(IDS)
+    for run in job.record["runs"]:
+        assert (run["state"], run["run_id"]) == ("started", f"run-of-{run['id']}")
+    results = json.loads(job.outputs["results"])
+    assert [result["run_id"] for result in results] == [f"run-of-{name}" for name in IDS]
+    assert (job.record["exit_code"], job.record["conclusion"]) == (70, "error")

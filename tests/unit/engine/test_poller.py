@@ -1,0 +1,639 @@
+"""Polls of started runs, on a fake clock."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.verdict import compute_verdict
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
+from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autonoma_ci.engine.evidence import EvidencePolicy
+
+# The link names no run because each start gets its own id.
+STARTED = StartResult(StartStatus.STARTED, url="https://autonoma.app/page", http_status=200)
+RUNNING, PASSED, FAILED = (
+    PollResult(PollStatus.RUNNING, "running"),
+    PollResult(PollStatus.PASSED),
+    PollResult(PollStatus.FAILED),
+)
+STOPPED = PollResult(PollStatus.STOPPED, "cancelled")
+UNRECOGNIZED = PollResult(PollStatus.UNRECOGNIZED, "zzz", "the API says 'zzz', which is no status that is known")
+MISSING = PollResult(PollStatus.NOT_FOUND, message="HTTP 404", http_status=404)
+UNAUTHORIZED = PollResult(PollStatus.UNAUTHORIZED, message="HTTP 401", http_status=401)
+RATE_LIMITED = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429)
+UNAVAILABLE = PollResult(PollStatus.UNAVAILABLE, message="HTTP 500", http_status=500)
+STEP = RunStep(4, "Check the result", "Expected a confirmation", "https://shop.test/done")
+
+
+def status_by_age(*parts: tuple[float, PollResult], last: PollResult) -> Callable[[float], PollResult]:
+    """Return a function from the age of a run in seconds to its status.
+
+    Args:
+        parts: Each status with the age at which it ends.
+        last: The status after all parts.
+    """
+    return lambda age: next((status for until, status in parts if age < until), last)
+
+
+def make_run(seconds: float, end: PollResult = PASSED, delay: float = 0.05) -> Run:
+    """Make a run that ends after some seconds."""
+    return Run(status_by_age((seconds, RUNNING), last=end), delay)
+
+
+class Job:
+    """Run a plan against scripted runs.
+
+    Args:
+        runs: For each plan entry, the runs that its starts create in turn.
+    """
+
+    def __init__(
+        self,
+        *runs: Run | Sequence[Run],
+        poll_policy: PollPolicy | None = None,
+        policy: StartPolicy | None = None,
+        starts: Mapping[int, Sequence[tuple[float, StartResult]]] | None = None,
+        kind: TargetKind = TargetKind.TEST,
+        evidence_policy: EvidencePolicy | None = None,
+    ) -> None:
+        self.clock = FakeClock()
+        turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
+        scripts = {place: [(0.1, STARTED)] for place in turns} | dict(starts or {})
+        self.workers = ScriptedWorkers(self.clock, scripts, turns)
+        self.watched = RecordingListener()
+        self.poll_policy = poll_policy or PollPolicy()
+        self.run_table = RunTable([RunResult(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
+        self.engine = Engine(
+            self.run_table,
+            policy or StartPolicy(concurrency=64),
+            self.clock,
+            queue.SimpleQueue(),
+            self.watched,
+            self.poll_policy,
+            evidence_policy,
+        )
+
+    def run(self) -> Job:
+        self.engine.run(self.workers)
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self.clock.time - 1000.0
+
+    @property
+    def states(self) -> list[RunState]:
+        return [outcome.state for outcome in self.run_table.results]
+
+    @property
+    def first(self) -> RunResult:
+        return self.run_table.results[0]
+
+    def polls(self, place: int = 0) -> list[float]:
+        return [sent.at - 1000.0 for sent in self.workers.polls if sent.run == place]
+
+    @property
+    def code(self) -> int:
+        return compute_verdict(self.run_table.results, self.engine.signal_number, waits_for_results=True).exit_code
+
+
+def test_passed_status_passes_run() -> None:
+    """A run passes when the server reports passed."""
+    job = Job(make_run(20), make_run(3)).run()
+    assert job.states == [RunState.PASSED] * 2
+    assert job.code == 0
+    assert 20 <= job.first.duration_seconds <= 23
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "code"),
+    [(FAILED, RunState.FAILED, 1), (STOPPED, RunState.STOPPED, 1), (PASSED, RunState.PASSED, 0)],
+)
+def test_final_status_sets_exit_code(end: PollResult, state: RunState, code: int) -> None:
+    """Each final status has its state and exit code."""
+    job = Job(make_run(20, end)).run()
+    assert (job.states, job.code) == ([state], code)
+    assert ("cancelled" in job.first.message) == (state is RunState.STOPPED)
+
+
+def test_first_final_status_counts() -> None:
+    """A status after the first final status does not count."""
+    job = Job(Run(status_by_age((10, RUNNING), (15, PASSED), last=RUNNING))).run()
+    assert job.states == [RunState.PASSED]
+
+
+def test_polls_overlap_starts() -> None:
+    """Started runs are polled while others are still in flight."""
+    slow = {1: [(60.0, STARTED)]}
+    job = Job(make_run(5), make_run(65), starts=slow).run()
+    assert [outcome.request.id for outcome in job.watched.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
+    assert job.polls(0)[-1] < 10
+
+
+@pytest.mark.parametrize("length", [1, 5, 30, 90, 300, 1500])
+def test_poll_pauses_follow_run_age(length: float) -> None:
+    """The mean delay is at most 1 s plus 2 % of the length, with pauses of about 10 s at most."""
+    late = []
+    for share in range(60):
+        exact = length * (0.9 + share / 300)
+        job = Job(make_run(exact)).run()
+        late.append(job.first.duration_seconds - exact)
+        pauses = [after - before for before, after in itertools.pairwise(job.polls())]
+        assert all(pause <= 10.2 for pause in pauses)
+        assert all(after >= before - 1e-6 for before, after in itertools.pairwise(pauses))
+    assert sum(late) / len(late) <= 1.0 + 0.02 * length
+
+
+def test_five_minute_run_poll_count() -> None:
+    """A run of 300 s needs at most 60 polls, twice those of a fixed interval of 10 s."""
+    assert len(Job(make_run(300)).run().polls()) <= 60
+
+
+def test_benchmark_table_matches_polls() -> None:
+    """The table in benchmarks/README.md states the polls per run length without jitter."""
+    text = (Path(__file__).parents[3] / "benchmarks" / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\d,]+) s \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert len(rows) == 7
+    for length, questions, fixed in rows:
+        seconds = int(length.replace(",", ""))
+        assert len(Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0)).run().polls()) == int(questions)
+        every_ten = Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0, interval=10.0)).run().polls()
+        assert len(every_ten) == int(fixed)
+
+
+def test_fixed_interval_is_used() -> None:
+    """A fixed interval replaces the growing pauses."""
+    job = Job(make_run(100), poll_policy=PollPolicy(interval=20.0)).run()
+    assert job.polls() == pytest.approx([20 + 20.05 * n for n in range(5)], abs=0.3)
+
+
+def test_poll_pauses_have_jitter() -> None:
+    """Jitter prevents runs from polling at the same time."""
+    job = Job(make_run(3))
+    job.clock.swing = 0.9
+    assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.7, abs=0.02)
+
+
+def test_many_runs_poll_less_often() -> None:
+    """Each of 900 runs is polled less often but at least about every ten seconds."""
+    job = Job(*[make_run(60, delay=0.02)] * 900, poll_policy=PollPolicy(concurrency=32)).run()
+    assert job.states == [RunState.PASSED] * 900
+    assert job.workers.polls_at_once <= 32
+    pauses = [after - before for before, after in itertools.pairwise(job.polls())]
+    assert pauses[0] > 5
+    assert max(pauses) <= 11
+
+
+def test_last_poll_is_at_deadline() -> None:
+    """The last poll is sent exactly at the deadline."""
+    job = Job(make_run(599.9), poll_policy=PollPolicy(timeout=600.0)).run()
+    assert job.states == [RunState.PASSED]
+    assert job.polls()[-1] == pytest.approx(600.1)
+
+
+def test_running_at_deadline_times_out() -> None:
+    """A run that is still running at the deadline times out without further polls."""
+    job = Job(make_run(10_000), make_run(5), poll_policy=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.TIMED_OUT, RunState.PASSED]
+    assert (job.first.reason, job.code) == (ExitReason.TIMEOUT, 6)
+    assert max(sent.at for sent in job.workers.polls) <= 1060.1
+    assert job.seconds <= 61
+    assert "still running" in job.first.message
+    assert "autonoma-ci wait" in job.first.suggestion
+
+
+def test_timeout_begins_after_last_start() -> None:
+    """The timeout begins when all runs are started."""
+    job = Job(
+        make_run(10_000), make_run(10_000), poll_policy=PollPolicy(timeout=60.0), starts={1: [(50.0, STARTED)]}
+    ).run()
+    assert job.polls(0)[-1] == pytest.approx(110.0)
+
+
+def test_hung_poll_does_not_delay_end() -> None:
+    """A hung poll does not delay the end of the step."""
+    job = Job(Run(lambda _: PASSED, 10_000), poll_policy=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.UNKNOWN]
+    assert job.seconds <= 71
+    assert job.code == 7
+
+
+def test_lost_poll_is_repeated() -> None:
+    """A poll without a response is repeated."""
+    delays = iter([1e6])
+    job = Job(make_run(100))
+    run = job.workers._runs[0][0]
+    job.workers._runs = {0: [run]}
+    poll = job.workers.poll
+
+    def lose_first_poll(index: int, request: RunRequest, run_id: str, request_number: int) -> None:
+        if next(delays, None) is None:
+            poll(index, request, run_id, request_number)
+
+    job.workers.poll = lose_first_poll  # type: ignore[method-assign]
+    assert job.run().states == [RunState.PASSED]
+
+
+@pytest.mark.parametrize("trouble", [UNAVAILABLE, RATE_LIMITED, UNRECOGNIZED])
+def test_single_failed_polls_are_tolerated(trouble: PollResult) -> None:
+    """Single failed polls do not end the wait."""
+    job = Job(Run(status_by_age((20, RUNNING), (110, trouble), (130, RUNNING), (220, trouble), last=PASSED))).run()
+    assert job.states == [RunState.PASSED]
+
+
+@pytest.mark.parametrize("trouble", [UNAVAILABLE, RATE_LIMITED])
+def test_lasting_poll_failures_are_unknown(trouble: PollResult) -> None:
+    """Two minutes of failed polls end the run as unknown."""
+    job = Job(Run(status_by_age((30, RUNNING), last=trouble))).run()
+    assert job.states == [RunState.UNKNOWN]
+    assert (job.first.reason, job.code) == (ExitReason.UNKNOWN, 7)
+    assert 145 <= job.seconds <= 300
+    assert "HTTP" in job.first.message
+
+
+def test_unavailable_run_ends_alone() -> None:
+    """Failed polls of one run do not affect the others."""
+    job = Job(Run(lambda _: UNAVAILABLE), make_run(400)).run()
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
+
+
+def test_unauthorized_ends_all_polls() -> None:
+    """Refused credentials end the wait for all runs."""
+    job = Job(Run(status_by_age((30, RUNNING), last=UNAUTHORIZED)), make_run(1000)).run()
+    assert job.states == [RunState.UNKNOWN] * 2
+    assert {outcome.reason for outcome in job.run_table.results} == {ExitReason.UNAUTHORIZED}
+    assert job.code == 3
+    assert job.seconds < 40
+
+
+def test_run_may_be_missing_after_start() -> None:
+    """HTTP 404 shortly after the start does not end the run."""
+    assert Job(Run(status_by_age((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [RunState.PASSED]
+
+
+def test_run_missing_too_long_is_not_found() -> None:
+    """A run that stays missing ends as not found."""
+    job = Job(Run(lambda _: MISSING), make_run(60)).run()
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
+    assert (job.first.reason, job.code) == (ExitReason.NOT_FOUND, 4)
+    assert job.polls()[-1] < 45
+
+
+def test_unrecognized_status_warns_once() -> None:
+    """An unrecognized status warns once and ends as unknown."""
+    job = Job(Run(lambda _: UNRECOGNIZED), Run(lambda _: UNRECOGNIZED), poll_policy=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.UNKNOWN] * 2
+    assert job.code == 7
+    assert len(job.watched.warnings) == 1
+    assert "zzz" in job.watched.warnings[0]
+    assert job.polls()[-1] == pytest.approx(60.1)
+
+
+def test_retry_after_pauses_all_polls() -> None:
+    """Retry-After pauses the polls of all runs."""
+    asked: list[float] = []
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=40.0)
+    job = Job(Run(status_by_age((3, limited), last=PASSED)), *[Run(status_by_age((3, RUNNING), last=PASSED))] * 5)
+    asked += [sent.at - 1000 for sent in job.run().workers.polls]
+    refused = job.polls()[0]
+    assert all(at <= refused + 0.1 or at >= refused + 40 for at in asked)
+    assert set(job.states) == {RunState.PASSED}
+
+
+@pytest.mark.parametrize("runs", [1, 16, 300])
+def test_long_retry_after_is_capped(runs: int) -> None:
+    """Polls continue each minute and end after two minutes of rate limits."""
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
+    job = Job(*[Run(status_by_age((30, RUNNING), last=limited))] * runs).run()
+    assert set(job.states) == {RunState.UNKNOWN}
+    assert {run.reason for run in job.run_table.results} == {ExitReason.UNKNOWN}
+    assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.run_table.results)
+    assert all(145 < run.duration_seconds < 165 for run in job.run_table.results)
+    assert 150 < job.seconds < 165
+    refused = [at for at in job.polls() if at > 30.2]
+    assert all(60 <= later - at <= 62 for at, later in itertools.pairwise(refused))
+    assert len(refused) <= 3
+
+
+@pytest.mark.parametrize("retry_after", [None, 3600.0])
+def test_rate_limited_run_ends_alone(retry_after: float | None) -> None:
+    """A run that is always rate-limited does not end another run."""
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=retry_after)
+    refused, late = Run(status_by_age(last=limited)), Run(status_by_age((300, UNAVAILABLE), last=PASSED))
+    job = Job(refused, late, starts={1: [(150.0, STARTED)]}, poll_policy=PollPolicy(interval=100.0)).run()
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
+
+
+def test_brief_rate_limit_is_tolerated() -> None:
+    """A brief rate limit does not end the run despite a long Retry-After."""
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
+    job = Job(Run(status_by_age((5, RUNNING), (6, limited), last=PASSED)), poll_policy=PollPolicy(timeout=1800.0)).run()
+    assert job.states == [RunState.PASSED]
+    assert job.seconds < 75
+
+
+def test_occasional_response_continues_polls() -> None:
+    """One usable response a minute is enough to continue the polls."""
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=50.0)
+    job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), make_run(20)).run()
+    assert job.states == [RunState.PASSED] * 2
+    spoilt = Job(make_run(400), *[Run(status_by_age((395, limited), last=PASSED))] * 40).run()
+    assert spoilt.states[0] is RunState.PASSED
+
+
+def test_rate_limits_slow_polls() -> None:
+    """A rate-limiting server is polled less often."""
+    often = Job(*[make_run(60)] * 10).run()
+    seldom = Job(*[Run(status_by_age((60, RATE_LIMITED), last=PASSED))] * 10).run()
+    assert len(seldom.workers.polls) < len(often.workers.polls) / 2
+    assert set(seldom.states) == {RunState.PASSED}
+
+
+def test_long_retry_after_ends_at_deadline() -> None:
+    """A pause beyond the deadline ends there with one last poll."""
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 503", http_status=503, retry_after=3600.0)
+    job = Job(Run(status_by_age((5, RUNNING), (20, limited), last=PASSED)), poll_policy=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.PASSED]
+    assert job.polls()[-1] == pytest.approx(60.1)
+
+
+def test_run_without_id_is_unknown() -> None:
+    """A started run without an id ends as unknown."""
+    run_table = RunTable(
+        [RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, url="https://autonoma.app/x")], 1000.0
+    )
+    clock, watched = FakeClock(), RecordingListener()
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(ScriptedWorkers(clock, {}))
+    assert run_table.results[0].state is RunState.UNKNOWN
+
+
+def test_old_run_is_polled_at_once() -> None:
+    """A run that was started long ago is polled at once."""
+    clock, watched = FakeClock(), RecordingListener()
+    run = RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, run_id="run-0-1", start_offset_seconds=-500.0)
+    run_table = RunTable([run], clock.time)
+    workers = ScriptedWorkers(clock, {}, {0: [make_run(0)]})
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(workers)
+    assert [sent.at for sent in workers.polls] == [1000.0]
+    assert workers.sent == []
+    assert run_table.results[0].state is RunState.PASSED
+
+
+def test_clock_jump_loses_no_run() -> None:
+    """After a suspend past the deadline, each run is polled once more."""
+    job = Job(make_run(100), make_run(10_000), poll_policy=PollPolicy(timeout=600.0))
+    says = job.workers._runs[0][0].says
+
+    def suspended(age: float) -> PollResult:
+        if 40 < age < 60:
+            job.clock.time += 5000
+        return says(age)
+
+    job.workers._runs = {0: [Run(suspended)], 1: job.workers._runs[1]}
+    assert job.run().states == [RunState.PASSED, RunState.TIMED_OUT]
+    assert all(len(job.polls(place)) > 3 for place in (0, 1))
+
+
+# Retries
+
+
+def test_pass_on_retry_is_flaky() -> None:
+    """A run that passes on retry is flaky."""
+    job = Job([make_run(10, FAILED), make_run(10)], poll_policy=PollPolicy(retries=1)).run()
+    assert (job.states, job.first.is_flaky, job.first.attempt_count, job.code) == ([RunState.PASSED], True, 2, 0)
+    assert job.first.run_id == "run-0-2"
+    assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
+    assert 10 <= job.first.previous_attempts[0].duration_seconds <= 13
+    assert len(job.workers.sent) == 2
+
+
+def test_retries_are_limited() -> None:
+    """A failed run is retried at most `retries` times."""
+    job = Job([make_run(5, FAILED)] * 9, make_run(5), poll_policy=PollPolicy(retries=3)).run()
+    assert job.states == [RunState.FAILED, RunState.PASSED]
+    assert (len(job.workers.times(0)), len(job.workers.times(1))) == (4, 1)
+    assert (job.first.attempt_count, job.code) == (4, 1)
+
+
+@pytest.mark.parametrize("end", [STOPPED, UNRECOGNIZED, MISSING, UNAUTHORIZED, UNAVAILABLE])
+def test_only_failed_runs_are_retried(end: PollResult) -> None:
+    """No state other than failed leads to a retry."""
+    job = Job([make_run(5, end), make_run(5)], poll_policy=PollPolicy(retries=3, timeout=300)).run()
+    assert len(job.workers.sent) == 1
+    assert job.code != 0
+
+
+def test_indeterminate_retry_is_never_resent() -> None:
+    """An indeterminate retry is unknown and keeps the failed attempt."""
+    lost = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+    job = Job([make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
+    assert job.states == [RunState.UNKNOWN]
+    assert len(job.workers.sent) == 2
+    assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
+    assert job.code == 7
+
+
+def test_rejected_retry_stays_failed() -> None:
+    """A run whose retry is rejected stays failed."""
+    gone = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
+    job = Job([make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
+    assert (job.states, job.first.reason, job.code) == ([RunState.FAILED], ExitReason.FAILED, 1)
+    assert (job.first.run_id, job.first.previous_attempts) == ("run-0-1", ())
+    assert "HTTP 404" in job.first.message
+
+
+def test_no_retry_after_deadline() -> None:
+    """A run that fails at the deadline is not retried."""
+    job = Job([make_run(59.9, FAILED)], poll_policy=PollPolicy(retries=5, timeout=60.0)).run()
+    assert job.states == [RunState.FAILED]
+    assert len(job.workers.sent) == 1
+
+
+def test_waiting_retry_ends_at_deadline() -> None:
+    """A rate-limited retry is not sent after the deadline."""
+    busy = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, message="HTTP 429", http_status=429, retry_after=100.0)
+    job = Job(
+        [make_run(30, FAILED)],
+        poll_policy=PollPolicy(retries=1, timeout=60.0),
+        starts={0: [(0.1, STARTED), (0.1, busy)]},
+    )
+    assert job.run().states == [RunState.FAILED]
+    assert len(job.workers.sent) == 2
+    assert job.seconds < 75
+
+
+@pytest.mark.parametrize(("connecting", "state"), [({0}, RunState.FAILED), (set(), RunState.UNKNOWN)])
+def test_unconnected_retry_ends_at_deadline(connecting: set[int], state: RunState) -> None:
+    """At the deadline, the failure stands unless the retry may have arrived."""
+    starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
+    job = Job([make_run(30, FAILED)], poll_policy=PollPolicy(retries=1, timeout=60.0), starts=starts)
+    job.workers.connecting = connecting
+    assert job.run().states == [state]
+    assert ("no answer came" in job.first.message) == (not connecting)
+    assert job.seconds < 75
+
+
+# Details
+
+
+def test_failure_has_step_and_title() -> None:
+    """A failed run has the title, failed step and duration of its details."""
+    failed = make_run(10, FAILED)._replace(details=RunDetails("Checkout", STEP, 9.5))
+    job = Job(failed, make_run(5)).run()
+    assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
+    assert [sent.run for sent in job.workers.explained].count(0) == 1
+    told = next(outcome for outcome in job.watched.seen if outcome.state is RunState.FAILED)
+    assert told.step == STEP
+
+
+def test_pass_requests_details_once() -> None:
+    """The details confirm a pass and give the title of a run without a name."""
+    run = make_run(10)._replace(details=RunDetails("Checkout"))
+    job = Job(run, make_run(10)._replace(details=RunDetails("Search"))).run()
+    assert [outcome.display_name for outcome in job.run_table.results] == ["Checkout", "Search"]
+    assert sorted(sent.run for sent in job.workers.explained) == [0, 1]
+    named = Job(run)
+    named.run_table.results[0] = named.first._replace(request=named.first.request._replace(name="Mine"))
+    assert len(named.run().workers.explained) == 1
+    assert named.first.display_name == "Mine"
+
+
+def test_retry_preserves_first_failed_step() -> None:
+    """The failed step of the first attempt remains after a retry."""
+    failed = make_run(10, FAILED)._replace(details=RunDetails("Checkout", STEP))
+    job = Job([failed, make_run(10)], poll_policy=PollPolicy(retries=1)).run()
+    assert job.first.is_flaky
+    assert (job.first.title, job.first.previous_attempts[0].step, job.first.step) == ("Checkout", STEP, None)
+
+
+@pytest.mark.parametrize("delay", [0.05, 7.0, 1e6])
+def test_missing_details_delay_nothing(delay: float) -> None:
+    """Missing details change no result and delay the step only briefly."""
+    job = Job(make_run(10, FAILED))
+    explain = job.workers.fetch_details
+
+    def slow(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+        run = job.workers._runs[0][0]
+        job.workers._created[index, run_id] = (1000.0, run._replace(delay=delay))
+        explain(index, request, run_id)
+
+    job.workers.fetch_details = slow  # type: ignore[method-assign]
+    assert job.run().states == [RunState.FAILED]
+    assert len(job.workers.explained) <= 3
+    assert job.seconds <= 45
+    assert [outcome.state for outcome in job.watched.seen].count(RunState.FAILED) == 1
+
+
+@pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
+def test_only_tests_have_details(kind: TargetKind) -> None:
+    """Details of folder and tag runs are not requested."""
+    job = Job(make_run(10, FAILED), kind=kind).run()
+    assert job.workers.explained == []
+    assert job.states == [RunState.FAILED]
+    assert job.watched.seen[-1].state is RunState.FAILED
+
+
+# Signals
+
+
+def test_signal_stops_polls() -> None:
+    """A signal stops the polls and leaves open runs in the state started."""
+    job = Job(make_run(10), make_run(1000))
+    job.clock.schedule(100.0, SignalReceived(15))
+    assert job.run().states == [RunState.PASSED, RunState.STARTED]
+    assert job.code == 143
+    assert job.seconds <= 101
+    assert max(sent.at for sent in job.workers.polls) <= 1100
+
+
+def test_signal_prevents_further_starts() -> None:
+    """No further run is retried after a signal."""
+    job = Job([make_run(100, FAILED)], make_run(1000), poll_policy=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
+    job.clock.schedule(99.99, SignalReceived(2))
+    assert len(job.run().workers.sent) == 2
+
+
+# Properties of any plan
+
+statuses = st.sampled_from(
+    [RUNNING, PASSED, FAILED, STOPPED, UNRECOGNIZED, MISSING, UNAUTHORIZED, RATE_LIMITED, UNAVAILABLE]
+)
+NOT_FOUND = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND)
+NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
+LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, retry_after=20.0)
+INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
+deliveries = st.sampled_from([STARTED, STARTED, STARTED, INDETERMINATE, NOT_FOUND, LIMITED, NOT_SENT])
+lives = st.builds(
+    lambda parts, last, delay: Run(status_by_age(*sorted(parts, key=lambda part: part[0]), last=last), delay),
+    st.lists(st.tuples(st.floats(0, 400), statuses), max_size=4),
+    statuses,
+    st.floats(0.01, 60),
+)
+plans = st.lists(
+    st.tuples(st.lists(lives, min_size=1, max_size=3), st.lists(deliveries, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
+def test_any_plan_loses_no_started_run(
+    plan: list[tuple[list[Run], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
+) -> None:
+    """Each started run has its id, and success requires the status passed for all."""
+    starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
+    job = Job(*[runs for runs, _ in plan], poll_policy=PollPolicy(timeout=timeout, retries=retries), starts=starts)
+    if signal_at is not None:
+        job.clock.schedule(signal_at, SignalReceived(15))
+    job.run()
+    known = {
+        run_id
+        for run in job.run_table.results
+        for run_id in (run.run_id, *(old.run_id for old in run.previous_attempts))
+    }
+    assert {run_id for _, run_id in job.workers._created} <= known
+    final = {
+        RunState.PASSED,
+        RunState.FAILED,
+        RunState.STOPPED,
+        RunState.TIMED_OUT,
+        RunState.NOT_STARTED,
+        RunState.UNKNOWN,
+    }
+    assert set(job.states) <= final | ({RunState.STARTED} if job.engine.signal_number else set())
+    if job.code == 0:
+        assert all(
+            any(run.says(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
+            for runs, _ in plan
+            for run in runs[-1:]
+        ) or set(job.states) == {RunState.PASSED}
+    deadline = job.engine._poller.deadline if job.engine._poller else 0
+    assert all(sent.at <= deadline + 1e-6 for sent in job.workers.polls)
+    # Each retry restarts the two minutes of the starts that the API still rate-limits.
+    started_by = 1000.0 + 150 * (1 + retries)
+    assert job.clock.time <= min(deadline, started_by + timeout) + job.poll_policy.late_response_grace + 1
+    for place, (_, attempts) in enumerate(plan):
+        opened = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
+        sent = len(job.workers.times(place))
+        starts_made = sum(born == place for born, _ in job.workers._created)
+        assert starts_made <= retries + 1
+        assert sent <= len(attempts) + retries + 8 or not opened

@@ -1,0 +1,169 @@
+"""Files of any kind in place of a manifest."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext
+from autonoma_ci.yaml_subset.parser import MAX_YAML_BYTES
+from tests.support.invoke_command import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.manifest.schema import Manifest
+
+
+def read(path: str, folder: Path) -> Manifest:
+    return load_manifest(path, str(folder), Interpolator({}, BuildContext()))
+
+
+def refused(path: str, folder: Path) -> str:
+    """Return the error for a path that is no manifest."""
+    with pytest.raises(InputError) as caught:
+        read(path, folder)
+    (problem,) = caught.value.diagnostics
+    return str(problem)
+
+
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
+    assert refused("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
+
+
+@pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
+def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    assert "is a folder: give the path of a YAML file" in refused(path, tmp_path)
+
+
+def test_file_as_parent_is_rejected(tmp_path: Path) -> None:
+    """A path below a file is an error."""
+    (tmp_path / "a.yml").write_text("tests: [a]")
+    assert "can't be read (Not a directory)" in refused("a.yml/b.yml", tmp_path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 3000])
+def test_invalid_path_is_rejected(path: str, tmp_path: Path) -> None:
+    assert "can't be read" in refused(path, tmp_path)
+
+
+def test_path_with_nul_is_rejected(tmp_path: Path) -> None:
+    assert refused("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
+
+
+def test_huge_file_is_rejected_at_once(tmp_path: Path) -> None:
+    """The size is checked before the file is read."""
+    with (tmp_path / "m.yml").open("wb") as stream:
+        stream.truncate(1 << 43)
+    assert refused("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
+
+
+def test_long_path_is_shortened(tmp_path: Path) -> None:
+    """Errors show at most 200 characters of a path."""
+    for path, shown in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
+        assert refused(path, tmp_path).startswith(f"{shown}: there is no such file")
+
+
+def test_special_files_are_never_opened(tmp_path: Path) -> None:
+    """A pipe must not block the job and a device must not fill its memory."""
+    os.mkfifo(tmp_path / "pipe.yml")
+    assert "is not a regular file" in refused("pipe.yml", tmp_path)
+    assert "is not a regular file" in refused("/dev/zero", tmp_path)
+    assert "is not a regular file" in refused("/dev/null", tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket.yml"))
+        assert "can't be read" in refused("socket.yml", tmp_path)
+
+
+def test_default_manifest_pipe_is_rejected(tmp_path: Path) -> None:
+    """The command rejects a pipe that has the default name of the manifest."""
+    os.mkfifo(tmp_path / "autonoma.yml")
+    ended = invoke(tmp_path, environ=CREDENTIALS)
+    assert (ended.code, ended.errors) == (2, ["autonoma.yml: is not a regular file: give the path of a YAML file"])
+
+
+def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
+    """A pull request cannot show a file of the runner through a symbolic link."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (tmp_path / "outside.yml").write_text("tests: [outside]")
+    (checkout / "inside.yml").write_text("tests: [inside]")
+    (checkout / "in.yml").symlink_to("inside.yml")
+    (checkout / "out.yml").symlink_to("../outside.yml")
+    (checkout / "loop.yml").symlink_to("loop.yml")
+    (checkout / "gone.yml").symlink_to("nowhere.yml")
+    assert read("in.yml", checkout).tests[0].id == "inside"
+    assert refused("out.yml", checkout) == (
+        "out.yml: leads out of the working directory through a symbolic link: give the file's own path"
+    )
+    assert "can't be read (Too many levels of symbolic links)" in refused("loop.yml", checkout)
+    assert "there is no such file" in refused("gone.yml", checkout)
+    assert read("../outside.yml", checkout).tests[0].id == "outside"
+    assert read(str(tmp_path / "outside.yml"), checkout).tests[0].id == "outside"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"\n\n# only comments\n", "is empty"),
+        (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "is not UTF-8 text: save it as UTF-8"),
+        ("tests: [a]".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+        ("tests: [a]".encode("utf-16-le"), "a control character that YAML does not allow"),
+        ("tests: [ä]".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
+        (b"tests: [a]\x00", "a control character that YAML does not allow"),
+        (b"tests: [a]\x1b[31m", "a control character that YAML does not allow"),
+        (b"%PDF-1.7\n1 0 obj", "invalid YAML"),
+        (b"#" * (MAX_YAML_BYTES + 1), "is larger than 4 MiB: split it"),
+    ],
+)
+def test_non_yaml_content_is_rejected(data: bytes, says: str, tmp_path: Path) -> None:
+    """Binary data, other encodings and empty files have their own messages."""
+    (tmp_path / "m.yml").write_bytes(data)
+    assert says in refused("m.yml", tmp_path)
+
+
+def test_invalid_utf8_error_has_position(tmp_path: Path) -> None:
+    """The message about the encoding has a line and a column."""
+    (tmp_path / "m.yml").write_bytes(b"\xff")
+    assert refused("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_and_bom_are_ignored(encoding: str, end: str, tmp_path: Path) -> None:
+    """Positions count lines and columns as editors do."""
+    lines = ["tests:", "  - id: a", "    name: Ä", "    variables: {A: b}", ""]
+    line = len(lines) + 2
+    (tmp_path / "m.yml").write_bytes(end.join(lines).encode(encoding))
+    (test,) = read("m.yml", tmp_path).tests
+    assert (test.name, test.variables) == ("Ä", {"A": "b"})
+    (tmp_path / "m.yml").write_bytes(end.join(["tets: []", *lines, "tegs: []"]).encode(encoding))
+    with pytest.raises(InputError) as caught:
+        read("m.yml", tmp_path)
+    assert [(problem.line, problem.column) for problem in caught.value.diagnostics] == [(1, 1), (line, 1)]
+
+
+def test_four_mebibytes_are_read(tmp_path: Path) -> None:
+    text = b"tests: [a]\n#"
+    (tmp_path / "m.yml").write_bytes(text + b"x" * (MAX_YAML_BYTES - len(text)))
+    assert read("m.yml", tmp_path).tests[0].id == "a"
+
+
+def test_default_manifest_prefers_yml(tmp_path: Path) -> None:
+    """The default manifest is read only without ids, and yml wins over yaml."""
+    (tmp_path / "autonoma.yaml").write_text("tests: [from-yaml]")
+    assert "test from-yaml\n" in invoke(tmp_path, "--dry-run").out
+    (tmp_path / "autonoma.yml").write_text("tests: [from-yml]")
+    assert "test from-yml\n" in invoke(tmp_path, "--dry-run").out
+    assert "from-y" not in invoke(tmp_path, "--dry-run", "--test-ids", "a").out
+    both = invoke(tmp_path, "--dry-run", "--test-ids", "a", "--manifest", "autonoma.yaml").out
+    assert both.index("test a\n") < both.index("test from-yaml\n")

@@ -1,0 +1,202 @@
+"""Messages and excerpts for common mistakes in manifests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.support.invoke_command import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ID = "cm8d9gt6v000c9fe5glmyi33u"
+OTHER = "g41k688vndxzt7kh4kq5m12s"
+
+
+class Wrong(NamedTuple):
+    """A wrong manifest, its error after the file name, and the excerpt below."""
+
+    name: str
+    text: str | bytes
+    line: str
+    excerpt: tuple[str, ...] = ()
+
+
+# fmt: off
+# ruff: noqa: E501 - the lines are as long as users see them
+CASES = (
+    Wrong('yaml: tab', 'tests:\n\t- cm8d9gt6v000c9fe5glmyi33u\n',
+          ':2:1: invalid YAML: tab in the indentation. Indent with spaces.',
+          ('   2 | →- cm8d9gt6v000c9fe5glmyi33u', '     | ^')),
+    Wrong('yaml: unquoted colon', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: Checkout: pay by card\n',
+          ':3:19: invalid YAML: second colon in a value without quotes. Put the value in quotes.',
+          ('   3 |     name: Checkout: pay by card', '     |                   ^')),
+    Wrong('yaml: indentation', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n   name: Checkout\n',
+          ':3:4: invalid YAML: wrong indentation. Align the line with the lines that it belongs to.',
+          ('   3 |    name: Checkout', '     |    ^')),
+    Wrong('yaml: unclosed quote', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: "Checkout\n',
+          ':3:11: invalid YAML: quote without its closing quote. Close the quote, or remove it.',
+          ('   3 |     name: "Checkout', '     |           ^')),
+    Wrong('yaml: unclosed bracket', 'tests:\n  - {id: cm8d9gt6v000c9fe5glmyi33u, groups: [smoke}\n',
+          ":2:45: invalid YAML: bracket '[' without its closing bracket. Close the bracket.",
+          ('   2 | …cm8d9gt6v000c9fe5glmyi33u, groups: [smoke}', '     |                                     ^')),
+    Wrong('yaml: at sign', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: @checkout\n',
+          ":3:11: invalid YAML: value begins with '@', which is reserved. Put the value in quotes.",
+          ('   3 |     name: @checkout', '     |           ^')),
+    Wrong('yaml: percent', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: %checkout\n',
+          ":3:11: invalid YAML: value begins with '%', which begins a directive. Put the value in quotes.",
+          ('   3 |     name: %checkout', '     |           ^')),
+    Wrong('yaml: no space behind the colon', 'tests:\n  - id:cm8d9gt6v000c9fe5glmyi33u\n    name: Checkout\n',
+          ':2:7: invalid YAML: no space after the colon. Write `key: value`.',
+          ('   2 |   - id:cm8d9gt6v000c9fe5glmyi33u', '     |       ^')),
+    Wrong('yaml: no space behind the hyphen', 'tests:\n  -cm8d9gt6v000c9fe5glmyi33u\n',
+          ":1:1: 'tests' must be a list: write a space after each '-'"),
+    Wrong('yaml: reference in braces', 'tests:\n  - {id: cm8d9gt6v000c9fe5glmyi33u, variables: {URL: ${BASE_URL}}}\n',
+          ':2:55: invalid YAML: ${…} without quotes inside { } or [ ]. Write "${NAME}".',
+          ('   2 | …················ ·········· ····· ·{···········', '     |                                     ^')),
+    Wrong('yaml: key twice', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: a\n    name: b\n',
+          ":4:5: 'name' is given twice, first on line 3: remove one"),
+    Wrong('yaml: tag', 'tests:\n  - id: !secret cm8d9gt6v000c9fe5glmyi33u\n',
+          ':2:9: a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written'),
+    Wrong('yaml: star', 'tests:\n  - *login\n',
+          ':2:5: an alias (a word after `*`) names no anchor that is complete before it: quote what is text'),
+    Wrong('yaml: two documents', 'tests: [cm8d9gt6v000c9fe5glmyi33u]\n---\ntests: [g41k688vndxzt7kh4kq5m12s]\n',
+          ':2:1: a second document starts here: keep one, and remove the line ---'),
+    Wrong('yaml: comment without space', 'tests:\n  - cm8d9gt6v000c9fe5glmyi33u#login\n',
+          ":2:5: 'cm8d9gt6v000c9fe5glmyi33u#login' is not an id: it holds #; ids are letters, digits, - and _"),
+    Wrong('manifest: empty', '',
+          ':1:1: the manifest is empty: start with `tests:` and a list of ids below it'),
+    Wrong('manifest: only comments', '# later\n',
+          ':1:1: the manifest is empty: start with `tests:` and a list of ids below it'),
+    Wrong('manifest: a text', 'smoke\n',
+          ':1:1: the manifest is a text: start with `tests:` and a list of ids below it'),
+    Wrong('manifest: a list', '- cm8d9gt6v000c9fe5glmyi33u\n',
+          ':1:1: the manifest is a list: start with `tests:` and a list of ids below it'),
+    Wrong('manifest: UTF-16', b'\xff\xfet\x00e\x00s\x00t\x00s\x00:\x00 \x00[\x00c\x00m\x008\x00d\x009\x00g\x00t\x006\x00v\x000\x000\x000\x00c\x009\x00f\x00e\x005\x00g\x00l\x00m\x00y\x00i\x003\x003\x00u\x00]\x00\n\x00',
+          ': is UTF-16 text: save it as UTF-8'),
+    Wrong('manifest: Windows-1252', b'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: Caf\xe9\n',
+          ':3:14: the file is not UTF-8 text: save it as UTF-8'),
+    Wrong('manifest: tests empty', 'tests:\n',
+          ':1:1: nothing to run: the manifest has no entries. Add an id below `tests:`, or set allow-empty to true if that is meant'),
+    Wrong('manifest: tests a text', 'tests: all\n',
+          ":1:1: 'tests' must be a list: begin each entry with `- `"),
+    Wrong('manifest: tests a mapping', 'tests:\n  login: cm8d9gt6v000c9fe5glmyi33u\n',
+          ":1:1: 'tests' must be a list: write each entry as `- id: ID` and `name: TEXT`"),
+    Wrong('manifest: version 2', 'version: 2\ntests: [cm8d9gt6v000c9fe5glmyi33u]\n',
+          ':1:1: this version of autonoma-ci reads version 1: write `version: 1`'),
+    Wrong('key: typo', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    nmae: Checkout\n',
+          ":3:5: unknown key 'nmae': did you mean 'name'?"),
+    Wrong('key: camelCase', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    applicationVersionId: g41k688vndxzt7kh4kq5m12s\n',
+          ":3:5: unknown key 'applicationVersionId': did you mean 'application_version_id'?"),
+    Wrong('key: singular', 'test:\n  - cm8d9gt6v000c9fe5glmyi33u\n',
+          ":1:1: unknown key 'test': did you mean 'tests'?"),
+    Wrong('key: variables at the top', 'variables: {A: b}\ntests: [cm8d9gt6v000c9fe5glmyi33u]\n',
+          ":1:1: the key 'variables' is not allowed here: put it under `defaults` or in an entry of `tests`"),
+    Wrong('key: an option', 'timeout: 10m\ntests: [cm8d9gt6v000c9fe5glmyi33u]\n',
+          ":1:1: 'timeout' is an option of the step, not a key of the manifest: give the option timeout"),
+    Wrong('key: variables of a folder', 'folders:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {A: b}\n',
+          ":3:5: the key 'variables' is not allowed here: put it under `defaults` or in an entry of `tests`"),
+    Wrong('key: steps of GitHub', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    with: {A: b}\n',
+          ":3:5: unknown key 'with': did you mean 'variables'?"),
+    Wrong('id: missing', 'tests:\n  - name: Checkout\n',
+          ":2:5: 'id' is missing: add it"),
+    Wrong('id: empty', 'tests:\n  - id:\n    name: Checkout\n',
+          ":2:5: 'id' has no value: give an id"),
+    Wrong('id: link', 'tests:\n  - https://autonoma.app/test/cm8d9gt6v000c9fe5glmyi33u\n',
+          ":2:5: 'https://autonoma.app/test/cm8d9gt6v000c9fe5glmyi33u' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"),
+    Wrong('id: a title', 'tests:\n  - Checkout pays by card\n',
+          ":2:5: 'Checkout pays by card' is not an id: it holds a space; ids are letters, digits, - and _"),
+    Wrong('groups: named none', 'tests:\n  - {id: cm8d9gt6v000c9fe5glmyi33u, groups: [none]}\n',
+          ":2:46: a group can't be named 'none', which selects nothing: give it another name"),
+    Wrong('groups: a mapping', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    groups: {smoke: true}\n',
+          ":3:5: 'groups' must be a list: begin each entry with `- `"),
+    Wrong('variables: a list', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: [A=b]\n',
+          ":3:5: 'variables' must be a mapping: write `key: value` lines below it"),
+    Wrong('variables: a text', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: A=b\n',
+          ":3:5: 'variables' must be a mapping: write `key: value` lines below it"),
+    Wrong('variables: no value', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables:\n      NAME:\n',
+          ':4:7: \'NAME\' has no value: write "" for an empty one'),
+    Wrong('variables: also in the matrix', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {A: b}\n    matrix: {A: [c, d]}\n',
+          ":4:14: 'A' is in both variables and matrix: keep one"),
+    Wrong('matrix: empty list', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    matrix: {A: []}\n',
+          ":3:14: 'A' is empty: list at least one value"),
+    Wrong('reference: not set', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: '${BASE_URL}'}\n",
+          ':3:17: ${BASE_URL} is not set: set it, or write ${BASE_URL:-default}'),
+    Wrong('reference: without braces', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: $BASE_URL/x}\n',
+          ":3:17: '$' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+    Wrong('reference: expression of GitHub', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: '${{ vars.URL }}'}\n",
+          ":3:17: '${' is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}"),
+    Wrong('reference: unknown fact', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {B: '${ci.brnch}'}\n",
+          ':3:17: ${ci.brnch} is no fact of a build: did you mean ${ci.branch}?'),
+    Wrong('reference: fact that is not known', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {B: '${ci.deployment_url}'}\n",
+          ':3:17: ${ci.deployment_url} is not known here: run it in a CI system, or write ${ci.deployment_url:-default}'),
+    Wrong('reference: a credential', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {B: '${AUTONOMA_CLIENT_SECRET}'}\n",
+          ":3:17: ${AUTONOMA_CLIENT_SECRET} holds a credential of this job: a manifest can't name it"),
+    Wrong('reference: an option', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {B: '${AUTONOMA_VARIABLES}'}\n",
+          ":3:17: ${AUTONOMA_VARIABLES} is an option of this step: a manifest can't name it; use a variable of another name"),
+    Wrong('application versions: with run_on_latest', 'tags: [cm8d9gt6v000c9fe5glmyi33u]\nrun_on_latest: true\napplication_versions: [{application_id: cm8d9gt6v000c9fe5glmyi33u, version_id: g41k688vndxzt7kh4kq5m12s}]\n',
+          ":2:1: 'run_on_latest' and application_versions exclude each other: keep one"),
+    Wrong('run_on_latest: a word', 'tags: [cm8d9gt6v000c9fe5glmyi33u]\nrun_on_latest: maybe\n',
+          ":2:1: 'run_on_latest': use true or false"),
+    Wrong('yaml: backtick', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: `checkout`\n',
+          ":3:11: invalid YAML: value begins with '`', which is reserved. Put the value in quotes.",
+          ('   3 |     name: `checkout`', '     |           ^')),
+    Wrong('yaml: text behind a quote', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: "Checkout" page\n',
+          ':3:22: invalid YAML: text behind a closing quote or bracket. Put the whole value in quotes.',
+          ('   3 |     name: "Checkout" page', '     |                      ^')),
+    Wrong('yaml: backslash in double quotes', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: "C:\\shop"\n',
+          ':3:14: invalid YAML: unknown escape after a backslash. Use single quotes, or write \\\\ for a backslash.',
+          ('   3 |     name: "C:\\shop"', '     |              ^')),
+    Wrong('yaml: no-break space', 'tests:\n\xa0\xa0- cm8d9gt6v000c9fe5glmyi33u\n',
+          ':2:1: invalid YAML: U+00A0 in the indentation, which only looks like a space. Replace it by a space.',
+          ('   2 | \xa0\xa0- cm8d9gt6v000c9fe5glmyi33u', '     | ^')),
+    Wrong('yaml: list among keys', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    groups:\n    name: a\n    - smoke\n',
+          ':5:5: invalid YAML: entry of a list where a key is expected. Indent all entries of a list alike.',
+          ('   5 |     - ·····', '     |     ^')),
+    Wrong('yaml: key in a list', 'tests:\n  - cm8d9gt6v000c9fe5glmyi33u\n  name: a\n',
+          ':3:3: invalid YAML: wrong indentation. Align the line with the lines that it belongs to.',
+          ('   3 |   name: a', '     |   ^')),
+    Wrong('yaml: missing comma', 'tests:\n  - {id: cm8d9gt6v000c9fe5glmyi33u name: a: b}\n',
+          ':2:40: invalid YAML: missing comma, or punctuation without quotes, inside { } or [ ]. Put texts in quotes.',
+          ('   2 | …{id: cm8d9gt6v000c9fe5glmyi33u name: a: b}', '     |                                     ^')),
+    Wrong('yaml: open bracket', 'tests: [cm8d9gt6v000c9fe5glmyi33u, g41k688vndxzt7kh4kq5m12s\nfolders: []\n',
+          ":1:8: invalid YAML: bracket '[' without its closing bracket. Close the bracket.",
+          ('   1 | tests: [cm8d9gt6v000c9fe5glmyi33u, g41k688vndxzt7kh4kq5m12s', '     |        ^')),
+    Wrong('yaml: text behind a bar', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: | text\n      more\n',
+          ":3:13: invalid YAML: text behind '|' or '>'. Begin the text of several lines on the next line, or use quotes.",
+          ('   3 |     name: | text', '     |             ^')),
+    Wrong('yaml: word without colon', 'tests:\n  - cm8d9gt6v000c9fe5glmyi33u\nfolders\ntags: []\n',
+          ':3:1: invalid YAML: line without a colon. Write `key: value`, or `- ` before an entry of a list.',
+          ('   3 | folders', '     | ^')),
+    Wrong('yaml: ampersand', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: & co\n',
+          ":3:11: invalid YAML: value begins with '&', which YAML takes for an alias or anchor. Put the value in quotes.",
+          ('   3 |     name: & co', '     |           ^')),
+    Wrong('yaml: secret behind a colon', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables:\n      PASSWORD: hunter2: x\n',
+          ':4:24: invalid YAML: second colon in a value without quotes. Put the value in quotes.',
+          ('   4 |       ········· ·······: ·', '     |                        ^')),
+    Wrong('yaml: wide characters', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: 結帳: 卡\n',
+          ':3:13: invalid YAML: second colon in a value without quotes. Put the value in quotes.',
+          ('   3 |     name: 結帳: 卡', '     |               ^')),
+    Wrong('yaml: long line', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long : x\n',
+          ':3:211: invalid YAML: second colon in a value without quotes. Put the value in quotes.',
+          ('   3 | …long long long long long long long : x', '     |                                     ^')),
+)
+# fmt: on
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_error_has_message_and_excerpt(case: Wrong, tmp_path: Path) -> None:
+    """Each wrong manifest has this first line and this excerpt."""
+    data = case.text.encode() if isinstance(case.text, str) else case.text
+    (tmp_path / "autonoma.yml").write_bytes(data)
+    ended = invoke(tmp_path, environ={"AUTONOMA_CI": "ci", **CREDENTIALS})
+    lines = ended.err.splitlines()
+    assert (ended.code, lines[0]) == (2, f"Error: autonoma.yml{case.line}")
+    assert tuple(lines[1 : 1 + len(case.excerpt)]) == case.excerpt
+
+
+def test_case_names_are_distinct() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,116 @@
+"""References `${...}` in a text, also nested in defaults."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.references import MAX_REFERENCE_DEPTH, Reference, find_names, parse_references
+from autonoma_ci.models import BuildContext
+from autonoma_ci.yaml_subset.document import Document
+from tests.support.processor_time import measure_processor_seconds
+
+
+def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
+    """Return the interpolated value of a variable and its errors."""
+    document = Document("", {"variables": text})
+    Interpolator(environ, BuildContext(branch="main")).apply(document)
+    assert isinstance(document.tree, dict)
+    value = document.tree["variables"]
+    assert isinstance(value, str)
+    return (None if document.errors else value), [problem.message for problem in document.errors]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "value"),
+    [
+        ("${A:-${B:-x}}", {}, "x"),
+        ("${A:-${B:-x}}", {"B": "b"}, "b"),
+        ("${A:-${B:-x}}", {"A": "a", "B": "b"}, "a"),
+        ("${A:-${B:-${C}}}", {"C": "c"}, "c"),
+        ("${A:-${ci.branch}}", {}, "main"),
+        ("${ci.change:-${ci.branch}}", {}, "main"),
+        ("https://${HOST:-pr-${NUMBER:-0}.example.com}/x", {"NUMBER": "7"}, "https://pr-7.example.com/x"),
+        ("${A:-$$5}", {}, "$5"),
+        ("${A:-a}b}", {}, "ab}"),
+        ("${A:-{}}", {}, "{}"),
+        ("{${A:-x}}", {}, "{x}"),
+        ("${A:-}${B:-}", {"B": "b"}, "b"),
+        # An unused reference needs no value.
+        ("${A:-${UNSET}}", {"A": "a"}, "a"),
+    ],
+)
+def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) -> None:
+    """A default can contain references, which are read only if it is used."""
+    assert fill(text, **environ) == (value, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "problem"),
+    [
+        ("${A:-${B}}", {}, "${B} is not set: set it, or write ${B:-default}"),
+        ("${A:-$5}", {}, "'$' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-${B:?give it}}", {}, "${B}: give it"),
+        ("${A:-${B}", {"B": "b"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${${A}}", {"A": "B"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        (
+            "${A:-${AUTONOMA_CLIENT_SECRET}}",
+            {"AUTONOMA_CLIENT_SECRET": "s"},
+            "${AUTONOMA_CLIENT_SECRET} holds a credential of this job: a manifest can't name it",
+        ),
+        (
+            "${{ vars.URL }}",
+            {},
+            "'${' is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}",
+        ),
+    ],
+)
+def test_invalid_reference_is_rejected(text: str, environ: dict[str, str], problem: str) -> None:
+    assert fill(text, **environ) == (None, [problem])
+
+
+def test_secret_in_default_needs_allow_env() -> None:
+    _, problems = fill("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
+    assert problems == [
+        "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
+    ]
+
+
+def test_default_value_is_hidden() -> None:
+    """A name shows the reference, and the result lists missing variables."""
+    document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
+    written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
+    assert document.tree == {"tests": [{"name": "${A}"}]}
+    assert written.parts == {"sentinel"}
+    assert written.missing == {"A"}
+
+
+def test_names_in_defaults_are_found() -> None:
+    assert list(find_names(parse_references("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == ["A", "B", "ci.sha", "C"]
+
+
+def test_depth_is_limited() -> None:
+    def nested(levels: int) -> str:
+        return "${A:-" * levels + "x" + "}" * levels
+
+    assert fill(nested(MAX_REFERENCE_DEPTH)) == ("x", [])
+    value, [problem] = fill(nested(MAX_REFERENCE_DEPTH + 2))
+    assert value is None
+    assert problem == f"'${{' is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
+
+
+@given(st.text("$${}:-?Aa. ci", max_size=60))
+def test_any_text_is_split_without_loss(text: str) -> None:
+    """The pieces of a text together are the text."""
+    pieces = parse_references(text)
+    if not any(isinstance(piece, Reference) and piece.error for piece in pieces):
+        written = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
+        assert "".join(written) == text
+
+
+@pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
+def test_hostile_text_takes_linear_time(piece: str) -> None:
+    # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
+    assert measure_processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

@@ -1,0 +1,147 @@
+"""The JSON Schema for editors agrees with the loader."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.schema import manifest_json_schema
+from tests.support.manifest_reader import collect_errors, read_manifest
+
+VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
+# Without booleans and fractions as ids: an editor refuses them, and the reader takes `true` as written.
+_ids = st.sampled_from(["a", "b-1", "", "a/b", 1, -1, None, "x" * 129, "${A:-a}"])
+_texts = st.sampled_from(["a", "a b", "a, b", "-x", "-1", "", "none", "x" * 101, "x" * 501, 1, 1.5, True, None])
+_lists = _texts | st.lists(_texts, max_size=2)
+_variables = _texts | st.dictionaries(st.sampled_from(["A", "B"]), _texts, max_size=2)
+_matrix = _texts | st.dictionaries(st.sampled_from(["C", "D"]), _lists, max_size=2)
+_short = {"name": _texts, "groups": _lists, "x-note": _lists}
+_long = {**_short, "variables": _variables, "matrix": _matrix, "application_version_id": _ids}
+_version = st.fixed_dictionaries({"application_id": _ids}, optional={"version_id": _ids})
+_defaults = st.fixed_dictionaries({}, optional={"variables": _variables, "application_version_id": _ids, "x-a": _texts})
+
+
+def _entries(entry: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.none() | _texts.filter(lambda text: not isinstance(text, bool)) | st.lists(entry, max_size=2)
+
+
+_manifests = st.fixed_dictionaries(
+    {"tests": _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_long))},
+    optional={
+        **dict.fromkeys(("folders", "tags"), _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_short))),
+        **dict.fromkeys(("version", "run_on_latest", "x-a"), _texts),
+        "application_versions": _entries(_version),
+        "defaults": _defaults | _texts,
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("run_on_latest: true", "run_on_latest: false", "run_on_latest: 'true'", f"{VERSIONS}\nrun_on_latest: false"),
+        *(VERSIONS, "application_versions: []\nrun_on_latest: true"),
+    ],
+)
+def test_run_on_latest_is_valid_in_both(text: str) -> None:
+    """Schema and loader accept the same forms of run_on_latest and versions."""
+    read_manifest(f"tags: [a]\n{text}")
+    jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
+
+
+def test_schema_has_dialect_and_titles() -> None:
+    """The schema names its dialect and has a title for each kind of entry."""
+    schema = manifest_json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert [schema["$defs"][name]["title"] for name in ("Test", "Folder", "Tag")] == ["Test", "Folder", "Tag"]
+
+
+def test_entry_is_id_or_mapping_with_id() -> None:
+    """An entry is an id or a mapping that has the key id."""
+    for entry in ("a", "{id: a}"):
+        jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
+    for entry in ("{name: a}", "[a]", "'a/b'"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
+
+
+@pytest.mark.parametrize(
+    "text", ["run_on_latest: maybe", "run_on_latest: 1", "run_on_latest: [true]", f"{VERSIONS}\nrun_on_latest: true"]
+)
+def test_invalid_run_on_latest_fails_in_both(text: str) -> None:
+    """Schema and loader reject values that contradict each other."""
+    assert len(collect_errors(f"tags: [a]\n{text}")) == 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests:\nfolders:\ntags: [a]\ndefaults:\napplication_versions:",
+        "tests: [{id: a, groups: smoke, matrix: {LOCALE: en}}]",
+        "tests: [{id: a, groups: , variables: , matrix: }]",
+        "defaults: {variables: }\ntests: [a]",
+        "folders: [{id: a, groups: smoke}]",
+        "x-common: {any: [thing]}\ntests: [{id: a, x-note: later}]\ndefaults: {x-y: z}",
+    ],
+)
+def test_short_forms_are_valid_in_both(text: str) -> None:
+    read_manifest(text)
+    jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
+
+
+def test_short_forms_equal_long_forms() -> None:
+    """A short form gives the same manifest as its long form."""
+    short, long = (
+        read_manifest("tests: [{id: a, groups: smoke, matrix: {LOCALE: en}, variables: }]\nfolders:"),
+        read_manifest("tests: [{id: a, groups: [smoke], matrix: {LOCALE: [en]}}]"),
+    )
+    assert short == long
+
+
+def test_x_key_among_variables_is_variable() -> None:
+    """Elsewhere, a key that begins with x- is ignored."""
+    assert read_manifest("tests: [{id: a, variables: {x-trace: 'on'}}]").tests[0].variables == {"x-trace": "on"}
+
+
+def test_ignored_key_accepts_anything() -> None:
+    """References in an ignored key stay as written, and its anchors can be used."""
+    text = "x-base: &base {A: a}\nx-other: ['${UNSET}', {nmae: x}]\ntests: [{id: a, variables: *base}]"
+    assert read_manifest(text).tests[0].variables == {"A": "a"}
+
+
+@given(_manifests)
+def test_schema_and_loader_agree(manifest: object) -> None:
+    try:
+        read_manifest(json.dumps(manifest))
+        is_read = True
+    except InputError:
+        is_read = False
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(manifest) == is_read
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("tags: [a]\nrun_on_latest: true\napplication_versions:", True),
+        ("tags: [{id: a, groups: 'smoke, nightly'}]", False),
+        ("tags: [{id: a, groups: -smoke}]", False),
+        ("tags: [{id: a, groups: ['']}]", False),
+        ("tags: [{id: a, groups: none}]", False),
+        (f"tags: [{{id: a, name: {'x' * 501}}}]", False),
+        ("tests: [{id: a, matrix: {A: 'b c'}}]", False),
+    ],
+)
+def test_schema_and_loader_agree_on_texts(text: str, *, is_right: bool) -> None:
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_right
+    if is_right:
+        read_manifest(text)
+    else:
+        assert collect_errors(text)

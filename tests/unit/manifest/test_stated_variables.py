@@ -1,0 +1,162 @@
+"""Variables of a manifest for a step that starts no runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.stated_variables import StatedVariables, collect_stated_variables
+from autonoma_ci.models import BuildContext
+from tests.support.processor_time import measure_processor_seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRON = {"WORD": "zq-word", "EMPTY": "", "OTHER": "zq-other", "LONG": "x" * 100_000, "TEST": "b"}
+
+
+def stated(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
+    """Return the variables of this manifest, with their values in the clear."""
+    found = read(folder, text).variables
+    return [(v.entry_id, v.name, None if v.value is None else v.value.reveal()) for v in found]
+
+
+def read(folder: Path, text: str) -> StatedVariables:
+    """Return all that this manifest states."""
+    (folder / "m.yml").write_text(text, "utf-8")
+    return collect_stated_variables("m.yml", str(folder), Interpolator(ENVIRON, BuildContext(branch="zq-branch")))
+
+
+def test_all_entries_are_collected(tmp_path: Path) -> None:
+    """Defaults, entries, matrix values, aliases and merge keys count."""
+    text = """\
+defaults: {variables: &a {A: 1.10, B: "${WORD}-${ci.branch}"}}
+tests:
+  - short-form
+  - {id: a, groups: [x], variables: {<<: *a, A: yes}, matrix: {C: [1, "${WORD}"]}}
+  - {id: "${TEST}", variables: {D: $$5}}
+"""
+    both = "zq-word-zq-branch"
+    assert stated(tmp_path, text) == [
+        ("", "A", "1.10"),
+        ("", "B", both),
+        ("a", "A", "yes"),
+        ("a", "B", both),
+        ("a", "C", "1"),
+        ("a", "C", "zq-word"),
+        ("b", "D", "$5"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["${MISSING}", "${MISSING:?why}", "$x", "${ci.sha}", "${AUTONOMA_CLIENT_SECRET}"])
+def test_unknown_value_is_none(value: str, tmp_path: Path) -> None:
+    """The name is collected, and other values of the entry are known."""
+    text = f"tests: [{{id: a, variables: {{A: '{value}', B: b}}}}, {{id: '{value}', variables: {{C: c}}}}]"
+    assert stated(tmp_path, text) == [("a", "A", None), ("a", "B", "b"), ("?", "C", "c")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "[", "- {variables: [a]}", "variables: {A: {B: c}}", "a: b\n---\nc: d", "\0"]
+)
+def test_another_shape_is_no_error(text: str, tmp_path: Path) -> None:
+    """Only texts are values."""
+    assert [value for _, _, value in stated(tmp_path, text) if value is not None] == []
+
+
+def test_missing_manifest_has_no_variables(tmp_path: Path) -> None:
+    """A missing file, a folder and a link out of the working directory are no errors."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "outside.yml").write_text("variables: {A: b}", "utf-8")
+    (tmp_path / "work" / "link.yml").symlink_to(tmp_path / "outside.yml")
+    for path in ("nowhere.yml", ".", "link.yml"):
+        assert (
+            collect_stated_variables(path, str(tmp_path / "work"), Interpolator(ENVIRON, BuildContext()))
+            == StatedVariables()
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "is_known", "is_fact"),
+    [
+        ("${WORD:-none}", True, False),
+        ("${MISSING:-none}", False, False),
+        ("x-${EMPTY:-none}", False, False),
+        ("${EMPTY}", False, False),
+        ("${WORD}${MISSING:-}", False, False),
+        ("${ci.branch}", True, True),
+        ("${ci.branch:-none}${ci.branch}", True, True),
+        ("${ci.sha:-none}", True, False),
+        ("${ci.branch}-x", True, False),
+        ("${ci.branch}${WORD}", True, False),
+        ("$$", True, False),
+    ],
+)
+def test_default_value_is_unknown(value: str, is_known: bool, is_fact: bool, tmp_path: Path) -> None:
+    """The step that started the runs may have known the variable."""
+    (found,) = read(tmp_path, f"variables: {{A: '{value}'}}").variables
+    assert (found.value is not None, found.is_known, found.is_fact) == (True, is_known, is_fact)
+
+
+def test_entry_with_default_id_is_unknown(tmp_path: Path) -> None:
+    """The id was different where the variable was set."""
+    assert stated(tmp_path, "tests: [{id: '${MISSING:-b}', variables: {A: x}}]") == [("?", "A", "x")]
+
+
+def test_names_and_groups_are_collected(tmp_path: Path) -> None:
+    """Ids, build facts and defaults do not count."""
+    text = """\
+tests:
+  - {id: "${TEST}", variables: {A: "joe:${WORD}:${MISSING}", B: "${ci.branch}${MISSING:-none}"}}
+  - {id: b, name: "x ${OTHER}", groups: ["${LONG}"]}
+"""
+    assert [part.reveal() for part in read(tmp_path, text).parts] == sorted([ENVIRON["LONG"], "zq-other", "zq-word"])
+
+
+def test_values_are_limited(tmp_path: Path) -> None:
+    """Short texts that refer to a long variable do not fill the memory."""
+    lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(2000))
+    found = stated(tmp_path, f"variables:\n{lines}")
+    assert len(found) == 2000
+    assert sum(len(value or "") for _, _, value in found) < 17 * 1024 * 1024
+
+
+def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    keys = st.sampled_from(["id", "variables", "matrix", "tests", "a"])
+    return st.lists(inner) | st.dictionaries(keys, inner)
+
+
+@given(st.recursive(st.none() | st.text(max_size=9), _nested))
+def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: object) -> None:
+    """A variable is a text or unknown, and no exception is raised."""
+    for _, name, value in stated(tmp_path_factory.getbasetemp(), json.dumps(shape)):
+        assert isinstance(name, str)
+        assert value is None or isinstance(value, str)
+
+
+def test_missing_label_variables_are_listed(tmp_path: Path) -> None:
+    """Only variables of names and groups are listed."""
+    text = """\
+tests:
+  - {id: a, name: "${MISSING} ${WORD} ${ci.sha:-none}", groups: ["${EMPTY:-x}${OTHER}"], variables: {A: "${FURTHER}"}}
+  - {id: "${MISSING:-b}", name: "${CI_JOB_TOKEN:-none} $MISSING"}
+"""
+    assert read(tmp_path, text).missing == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
+
+
+def test_label_after_limit_is_missing(tmp_path: Path) -> None:
+    """After the limit, values of names and groups are unknown."""
+    lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
+    text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
+    assert read(tmp_path, text).missing == (("a", "WORD"),)
+
+
+@pytest.mark.parametrize("piece", ["$$", "${UNSET:-}", "${WORD:+}"])
+def test_aliased_text_is_read_once(tmp_path: Path, piece: str) -> None:
+    """A text with many aliases takes bounded time."""
+    text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
+    assert measure_processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0

@@ -1,0 +1,441 @@
+"""Test the time limits of connections, proxies and bodies.
+
+Sources: RFC 9110 §9.3.6 (CONNECT), RFC 9112 §9.6 (`Connection: close`), listen(2) for a full queue of connections.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from urllib3.connection import HTTPConnection
+
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import StartStatus, Timeouts
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.engine.workers import StartFinished, StatusReceived, ThreadedExecutor
+from autonoma_ci.models import RunRequest, TargetKind
+from autonoma_ci.net import background
+from autonoma_ci.net.connection_state import SendGate
+from autonoma_ci.net.errors import RequestNotSentError
+from autonoma_ci.redaction.redactor import Secret
+from tests.support.fault_server import FaultServer
+from tests.support.faults import hang, make_head, send_raw, started
+from tests.support.invoke_command import CREDENTIALS
+from tests.support.proxy import Proxy
+from tests.support.streams import start_process
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from autonoma_ci.engine.workers import Events
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Wire
+
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+# In seconds. What is looked at would take much longer without the limit.
+LIMIT, LONG = 1.0, 60.0
+IN_TIME = 20.0
+CONNECT = Timeouts(connect=LIMIT, read=LONG, total=LONG)
+TOTAL = Timeouts(connect=LONG, read=LONG, total=LIMIT)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+A = RunRequest(TargetKind.TEST, "a")
+HOST = "api.autonoma.test"
+_resolve = socket.getaddrinfo
+COMMAND = (sys.executable, "-m", "autonoma_ci")
+
+
+@contextmanager
+def dead(port: int = 0) -> Iterator[int]:
+    """Yield a port at which all addresses of 127.0.1.0/24 leave connections unanswered."""
+    with kept() as opened:
+        for number in range(1, 14):
+            listener = opened(socket.socket())
+            listener.bind((f"127.0.1.{number}", port))
+            listener.listen(0)
+            port = listener.getsockname()[1]
+            for _ in range(3):
+                filler = opened(socket.socket())
+                filler.setblocking(False)
+                with suppress(BlockingIOError):
+                    filler.connect((f"127.0.1.{number}", port))
+        yield port
+
+
+@contextmanager
+def kept() -> Iterator[Callable[[socket.socket], socket.socket]]:
+    """Yield what takes note of sockets, which are closed at the end."""
+    sockets: list[socket.socket] = []
+
+    def opened(sock: socket.socket) -> socket.socket:
+        sockets.append(sock)
+        return sock
+
+    try:
+        yield opened
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def resolve_to(
+    patch: pytest.MonkeyPatch, *addresses: str, before: Callable[[], object] = lambda: None, host: str = HOST
+) -> None:
+    """Let a name have these addresses, which are told once `before` returns."""
+
+    def resolve(name: str, *args: object, **options: object) -> object:
+        if name != host:
+            return _resolve(name, *args, **options)  # type: ignore[arg-type]
+        before()
+        return [found for address in addresses for found in _resolve(address, *args, **options)]  # type: ignore[arg-type]
+
+    patch.setattr(socket, "getaddrinfo", resolve)
+
+
+def transport_to(port: int, timeouts: Timeouts, scheme: str = "http") -> Transport:
+    return Transport(f"{scheme}://{HOST}:{port}/api", SECRETS, timeouts=timeouts)
+
+
+def not_sent(transport: Transport) -> str:
+    """Return why a start was not sent, which took no longer than it may."""
+    began = time.monotonic()
+    with pytest.raises(RequestNotSentError) as caught:
+        transport.post("/test/a/run", {})
+    assert caught.value.retryable
+    assert time.monotonic() - began < IN_TIME
+    return str(caught.value)
+
+
+# One limit for all of a connection
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirteen unresponsive addresses take as long as one."""
+    resolve_to(monkeypatch, *(f"127.0.1.{number}" for number in range(1, 14)))
+    with dead() as port:
+        # Each of them would have 2 s.
+        found = not_sent(transport_to(port, CONNECT._replace(connect=2.0), scheme))
+    assert found == f"{HOST}:{port} did not answer the connection in time"
+
+
+def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with unresponsive first addresses stays usable."""
+    resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
+    with FaultServer(started) as server, dead(server.port):
+        answer = transport_to(server.port, PATIENT._replace(connect=6.0)).post("/test/a/run", {})
+        assert (answer.status, server.posts) == (200, {"a": 1})
+
+
+def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late result of the resolver is not used."""
+    end = threading.Event()
+    resolve_to(monkeypatch, "127.0.0.1", before=lambda: end.wait(LONG))
+    with FaultServer(started) as server:
+        found = not_sent(transport_to(server.port, CONNECT))
+        end.set()
+        time.sleep(0.2)
+        assert (found, server.connections) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
+
+
+@pytest.mark.parametrize("timeouts", [CONNECT, TOTAL], ids=["connect", "total"])
+def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread for the resolver, the limit is checked afterwards."""
+
+    def no_thread(_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(background, "start_thread", no_thread)
+    resolve_to(monkeypatch, "127.0.0.1", before=lambda: time.sleep(2 * LIMIT))
+    with FaultServer(started) as server:
+        not_sent(transport_to(server.port, timeouts))
+        assert server.posts == {}
+
+
+def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Path) -> None:
+    """No request follows a handshake that exceeds the total limit."""
+
+    def greet(wire: Wire) -> bool:
+        wire.pause(2 * LIMIT)
+        return wire.secure(certificates.good())
+
+    with FaultServer(started, greeting=greet, tls=certificates.good()) as server:
+        not_sent(Transport(server.url, SECRETS, timeouts=TOTAL))
+        assert server.posts == {}
+
+
+def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is made after the limit is closed."""
+    made: list[socket.socket] = []
+    connect = HTTPConnection._new_conn
+
+    def stall(self: HTTPConnection) -> socket.socket:
+        made.append(connect(self))
+        time.sleep(2 * LIMIT)
+        return made[0]
+
+    monkeypatch.setattr(HTTPConnection, "_new_conn", stall)
+    with FaultServer(started) as server:
+        not_sent(Transport(server.url, SECRETS, timeouts=CONNECT))
+        assert server.posts == {}
+    assert [each.fileno() for each in made] == [-1]
+
+
+def test_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown host is reported as a failed name resolution."""
+
+    def fail() -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    resolve_to(monkeypatch, before=fail)
+    assert not_sent(transport_to(1, PATIENT)) == f"the name of {HOST}:1 could not be resolved"
+
+
+def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many open files are not reported as a failed name resolution."""
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    resolve_to(monkeypatch, before=fail)
+    assert not_sent(transport_to(1, PATIENT)) == f"no connection to {HOST}:1 could be made"
+
+
+# Proxies
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def tls_of_proxy(request: pytest.FixtureRequest, certificates: Certificates, trusted: Path) -> ssl.SSLContext | None:
+    return certificates.good() if request.param else None
+
+
+def through(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Transport:
+    patch.setenv("HTTPS_PROXY", proxy.url)
+    return Transport(f"https://{HOST}/api", SECRETS, timeouts=timeouts)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 Connected\r\n" + b"X-Filler: x\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03\x40\x00" + bytes(9999),
+    ],
+    ids=["answer", "handshake"],
+)
+def test_dripping_proxy_has_one_limit(
+    data: bytes, tls_of_proxy: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that sends single bytes does not extend the limit."""
+
+    def drip(wire: Wire) -> bool:
+        wire.drip(data, 0.02)
+        return False
+
+    proxy = Proxy(meddle=lambda _: drip, tls=tls_of_proxy)
+    with proxy.server:
+        found = not_sent(through(proxy, monkeypatch, CONNECT))
+    assert found.endswith("did not answer the connection in time")
+
+
+def test_start_through_proxy_succeeds(
+    tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start arrives once through an HTTP or HTTPS proxy."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, tls=tls_of_proxy)
+        with proxy.server:
+            assert through(proxy, monkeypatch, PATIENT).post("/test/a/run", {}).status == 200
+        assert server.posts == {"a": 1}
+
+
+@pytest.mark.parametrize("close", ["", "Connection: close"], ids=["kept", "closed"])
+def test_body_through_proxy_has_limit(
+    close: str, tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of a body also holds with TLS inside TLS."""
+    headers = ["Content-Length: 9999", *filter(None, [close])]
+
+    def drip(wire: Wire) -> bool:
+        wire.send(make_head(200, *headers).encode())
+        wire.drip(b" " * 9999, 0.05)
+        return False
+
+    with FaultServer(drip, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, tls=tls_of_proxy)
+        with proxy.server:
+            began = time.monotonic()
+            assert not through(proxy, monkeypatch, PATIENT._replace(total=3.0)).get("/run/a").is_complete
+            assert time.monotonic() - began < IN_TIME
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"), [("self_signed", "self"), ("expired", "expired"), ("of_another_host", "mismatch")]
+)
+def test_untrusted_proxy_is_reported(
+    wrong: str, why: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrusted certificate of the proxy is reported as the proxy's."""
+    proxy = Proxy(tls=getattr(certificates, wrong)())
+    with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
+        through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
+    assert why in str(caught.value)
+    assert not caught.value.retryable
+
+
+def test_untrusted_api_behind_proxy_is_reported(
+    tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrusted certificate behind a proxy is reported as the API's."""
+    with FaultServer(started, tls=certificates.expired()) as server:
+        proxy = Proxy(server.port, tls=tls_of_proxy)
+        with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
+            through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
+        assert server.posts == {}
+
+
+def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An https URL for a plain HTTP proxy gives an error about the proxy."""
+
+    def refuse(wire: Wire) -> bool:
+        wire.receive()
+        return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(wire)
+
+    with FaultServer(started, greeting=refuse) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
+        with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
+            Transport(f"https://{HOST}/api", SECRETS, timeouts=PATIENT).post("/test/a/run", {})
+    assert not caught.value.retryable
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 9999", ""], ids=["length", "no length"])
+def test_body_before_close_has_limit(length: str) -> None:
+    """The limit holds although http.client releases the socket early."""
+    headers = ["Connection: close", *filter(None, [length])]
+
+    def drip(wire: Wire) -> bool:
+        wire.send(make_head(200, *headers).encode())
+        wire.drip(b"{}" + b" " * 9999, 0.05)
+        return False
+
+    with FaultServer(drip) as server:
+        began = time.monotonic()
+        answer = Transport(server.url, SECRETS, timeouts=PATIENT._replace(total=LIMIT)).get("/run/a")
+        assert (answer.status, answer.is_complete) == (200, False)
+        assert time.monotonic() - began < IN_TIME
+
+
+# What is taken back before it was sent
+
+
+def test_send_gate_has_one_winner() -> None:
+    """Either sending or withdrawing succeeds, never both."""
+    sent, withdrawn = SendGate(), SendGate()
+    assert [sent.enter(), sent.withdraw(), sent.enter()] == [True, False, True]
+    assert [withdrawn.withdraw(), withdrawn.enter(), withdrawn.withdraw()] == [True, False, True]
+
+
+def threads_to(transport: Transport) -> tuple[ThreadedExecutor, Events]:
+    events: Events = queue.SimpleQueue()
+    return ThreadedExecutor(AutonomaClient(transport, "cli", SECRETS), events), events
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_withdrawn_start_is_never_sent(
+    scheme: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that is withdrawn during name resolution is never sent."""
+    asked, end = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        asked.set()
+        end.wait(LONG)
+
+    resolve_to(monkeypatch, "127.0.0.1", before=wait)
+    with FaultServer(started, tls=certificates.good() if scheme == "https" else None) as server:
+        workers, events = threads_to(transport_to(server.port, PATIENT._replace(connect=LONG, total=LONG), scheme))
+        withdraw = workers.start(7, A)
+        assert asked.wait(LONG)
+        assert withdraw()
+        end.set()
+        event = events.get(timeout=LONG)
+        assert isinstance(event, StartFinished)
+        assert (event.plan_index, event.result.status) == (7, StartStatus.NOT_SENT)
+        assert withdraw()
+        assert server.received == []
+        # Its thread asks for other runs later, which is not held back.
+        workers.poll(8, A, "run-of-a", 1)
+        assert isinstance(events.get(timeout=LONG), StatusReceived)
+        # The server has accepted the earlier connection by now.
+        assert (server.connections, [request.method for request in server.received]) == (2, ["GET"])
+
+
+def test_sent_start_cannot_be_withdrawn() -> None:
+    """A start request that was sent cannot be withdrawn."""
+    with FaultServer(hang) as server:
+        workers, _ = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
+        withdraw = workers.start(7, A)
+        server.wait_for(posts=1)
+        assert not withdraw()
+
+
+def test_start_is_sent_or_withdrawn() -> None:
+    """At any moment a start is either withdrawn or sent, never both."""
+    dice, taken_back = random.Random(7), set()
+    ids = [f"t{number}" for number in range(300)]
+    with FaultServer(started) as server:
+        workers, events = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
+        attempts = {}
+        for number, name in enumerate(ids):
+            withdraw = workers.start(number, RunRequest(TargetKind.TEST, name))
+            time.sleep(dice.uniform(0.0, 0.003))
+            if withdraw():
+                taken_back.add(name)
+            event = events.get(timeout=LONG)
+            assert isinstance(event, StartFinished)
+            attempts[ids[event.plan_index]] = event.result.status
+        posts = server.posts
+    for name in ids:
+        expected = (StartStatus.NOT_SENT, 0) if name in taken_back else (StartStatus.STARTED, 1)
+        assert (attempts[name], posts[name]) == expected
+    assert taken_back
+
+
+def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
+    """Starts without a connection are reported as not started."""
+    with dead() as port:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": f"https://127.0.1.1:{port}/api"}
+        process = start_process(
+            tmp_path,
+            "run",
+            "--test-ids",
+            "a,b",
+            "--results-dir",
+            "r",
+            environ=environ,
+            command=COMMAND,
+        )
+        assert process.stdout
+        while "Starting 2 runs" not in (shown := process.stdout.readline()):
+            assert shown, "it never came to that"
+        # By then it connects, for as long as 10 s.
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=LONG)
+    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert [run["state"] for run in record["runs"]] == ["not-started"] * 2
+    assert {run["message"] for run in record["runs"]} == {"not sent: the job was cancelled"}
+    assert process.returncode == 143

@@ -1,0 +1,469 @@
+"""Signatures of requests, runs, records and variables."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import pprint
+import re
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.start_body import build_start_body
+from autonoma_ci.identity import Part
+from autonoma_ci.models import AppVersion, BuildContext, Report, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.planning.signing import ResultsSigner, VariableSigner
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
+from tests.support.hostile import ANY_CHARACTER, REPORTS
+from tests.support.reports import PASSED, failed, passed, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "s3cr3t-of-the-client"
+API_URL = "https://autonoma.app/api"
+CONTEXT = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
+PART = Part("e2e", "linux", "1/2", "Autonoma tests")
+REQUEST = RunRequest(
+    TargetKind.TEST,
+    "t",
+    "Label",
+    {"BASE_URL": "https://staging.example.com", "LOCALE": "en"},
+    "version-1",
+    matrix_place="L=1",
+)
+HEX = re.compile(r"[0-9a-f]{64}")
+any_speed = settings(deadline=None)
+
+
+def signer_of(
+    secret: str = SECRET, api_url: str = API_URL, context: BuildContext = CONTEXT, part: Part = PART
+) -> ResultsSigner:
+    return ResultsSigner(Secret(secret), api_url, context, part)
+
+
+SIGNER = signer_of()
+
+
+def signature_of(request: RunRequest, source: str = "github", signer: ResultsSigner = SIGNER) -> str:
+    """Return the signature of what is sent to start this run."""
+    return signer.sign_request(request, build_start_body(request, source))
+
+
+RUN = RunResult(REQUEST, RunState.PASSED, run_id="run-1", request_mac=signature_of(REQUEST))
+
+
+# What is sent
+
+
+FOLDER = RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion("a", "1"), AppVersion("b", "2")))
+
+
+@pytest.mark.parametrize(
+    ("request_", "changed"),
+    [
+        (REQUEST, {"id": "u"}),
+        (REQUEST, {"variables": {**REQUEST.variables, "LOCALE": "fr"}}),
+        (REQUEST, {"variables": {"BASE_URL": REQUEST.variables["BASE_URL"], "LANGUAGE": "en"}}),
+        (REQUEST, {"variables": {**REQUEST.variables, "MORE": ""}}),
+        (REQUEST, {"variables": {"LOCALE": "en"}}),
+        (REQUEST, {"variables": {}}),
+        (REQUEST, {"variables": {"BASE_URL": "en", "LOCALE": REQUEST.variables["BASE_URL"]}}),
+        (REQUEST, {"application_version_id": "version-2"}),
+        (REQUEST, {"application_version_id": ""}),
+        (FOLDER, {"kind": TargetKind.TAG}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("b", "3"))}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("c", "2"))}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"),)}),
+        (FOLDER, {"application_versions": ()}),
+        (FOLDER, {"run_on_latest": True}),
+    ],
+)
+def test_request_signature_covers_body(request_: RunRequest, changed: dict[str, Any]) -> None:
+    """Each part of the request to the API is signed."""
+    assert signature_of(request_._replace(**changed)) != signature_of(request_)
+
+
+@pytest.mark.parametrize("changed", [{"kind": TargetKind.TAG}, {"id": "u"}], ids=["kind", "id"])
+def test_request_signature_covers_target(changed: dict[str, Any]) -> None:
+    """Kind and id are signed, because they are in the path."""
+    assert SIGNER.sign_request(FOLDER._replace(**changed), {}) != SIGNER.sign_request(FOLDER, {})
+
+
+def test_request_signature_covers_source() -> None:
+    """The source is sent, so it is signed."""
+    assert signature_of(REQUEST, "cli") != signature_of(REQUEST, "github")
+
+
+def test_request_signature_ignores_label_and_order() -> None:
+    """A label is not sent, and the order of variables has no meaning."""
+    reordered = REQUEST._replace(name="Another label", variables=dict(reversed(list(REQUEST.variables.items()))))
+    assert signature_of(reordered) == signature_of(REQUEST)
+
+
+def test_request_signature_is_opaque() -> None:
+    """It is 64 hexadecimal digits and depends on a secret key."""
+    found = signature_of(REQUEST)
+    assert HEX.fullmatch(found)
+    assert signature_of(REQUEST, signer=signer_of("another-secret")) != found
+
+
+# A run and its state
+
+
+CHANGES: dict[str, tuple[ResultsSigner, RunResult]] = {
+    "secret": (signer_of(SECRET + "x"), RUN),
+    "client id": (ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")), RUN),
+    "api-url": (signer_of(api_url="https://other.autonoma.app/api"), RUN),
+    "build": (signer_of(context=CONTEXT._replace(build_id="18")), RUN),
+    "commit": (signer_of(context=CONTEXT._replace(sha="d" * 40)), RUN),
+    "no commit": (signer_of(context=CONTEXT._replace(sha="")), RUN),
+    "job": (signer_of(part=PART._replace(job_name="lint")), RUN),
+    "part": (signer_of(part=PART._replace(part="mac")), RUN),
+    "shard": (signer_of(part=PART._replace(shard="2/2")), RUN),
+    "title": (signer_of(part=PART._replace(title="Nightly")), RUN),
+    "part and shard swapped": (signer_of(part=PART._replace(part="1/2", shard="linux")), RUN),
+    "kind": (SIGNER, RUN._replace(request=REQUEST._replace(kind=TargetKind.TAG))),
+    "id": (SIGNER, RUN._replace(request=REQUEST._replace(id="u"))),
+    "place": (SIGNER, RUN._replace(request=REQUEST._replace(matrix_place="L=2"))),
+    "occurrence": (SIGNER, RUN._replace(request=REQUEST._replace(occurrence=2))),
+    "environment": (SIGNER, RUN._replace(request=REQUEST._replace(environment="production"))),
+    "request": (SIGNER, RUN._replace(request_mac=signature_of(REQUEST, "cli"))),
+    "run id": (SIGNER, RUN._replace(run_id="run-2")),
+    "state": (SIGNER, RUN._replace(state=RunState.FAILED)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_run_signature_covers_each_fact(name: str) -> None:
+    """A signature is valid for one run in one state, part, build and account."""
+    signer, run = CHANGES[name]
+    assert signer.sign_run(run) != SIGNER.sign_run(RUN)
+    assert not signer.verifies_run(run, SIGNER.sign_run(RUN))
+
+
+def test_run_signature_is_valid_in_any_attempt() -> None:
+    """Another object with the same secret and facts verifies it."""
+    mac = SIGNER.sign_run(RUN)
+    assert HEX.fullmatch(mac)
+    assert signer_of(
+        context=CONTEXT._replace(build_attempt="2", branch="x", build_url="https://x.example")
+    ).verifies_run(RUN, mac)
+    shown = RUN._replace(url="https://autonoma.app/run/x", title="Title", duration_seconds=5.0, reused=True)
+    assert SIGNER.verifies_run(shown, mac)
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_run_signature_differs_by_state(state: RunState) -> None:
+    """Only a passed run has the signature of a pass."""
+    mac = SIGNER.sign_run(RUN._replace(state=state))
+    assert SIGNER.verifies_run(RUN, mac) == (state is RunState.PASSED)
+
+
+@pytest.mark.parametrize("missing", ["run_id", "request_mac"])
+def test_run_without_id_is_not_signed(missing: str) -> None:
+    """Such a run cannot be confirmed, and an empty signature verifies nothing."""
+    without: dict[str, Any] = {missing: ""}
+    run = RUN._replace(**without)
+    assert SIGNER.sign_run(run) == ""
+    assert not SIGNER.verifies_run(run, "")
+    assert not SIGNER.verifies_run(run, SIGNER.sign_run(RUN))
+
+
+@pytest.mark.parametrize("mac", ["", "0" * 64, "x", SIGNER.sign_run(RUN)[:-1], SIGNER.sign_run(RUN).upper()])
+def test_wrong_run_signature_is_refused(mac: str) -> None:
+    """Only the whole signature is valid."""
+    assert not SIGNER.verifies_run(RUN, mac)
+
+
+FACTS = st.text(st.one_of(ANY_CHARACTER, st.sampled_from('",[]/\\')), max_size=5)
+GIVEN = st.lists(FACTS, min_size=8, max_size=8)
+
+
+def signed(facts: list[str]) -> str:
+    """Return the signature of a run with these texts as its facts."""
+    api_url, build, sha, job, part, shard, title, run_id = facts
+    signer = signer_of(
+        api_url=api_url, context=BuildContext(build_id=build, sha=sha), part=Part(job, part, shard, title)
+    )
+    return signer.sign_run(RUN._replace(run_id=f"r{run_id}"))
+
+
+@any_speed
+@given(GIVEN, st.integers(0, 6))
+def test_run_signature_separates_facts(facts: list[str], place: int) -> None:
+    """No text can end one fact and begin the next one."""
+    joined = facts[place] + facts[place + 1]
+    shifted = [*facts[:place], joined, "", *facts[place + 2 :]]
+    assume(shifted != facts)
+    assert signed(shifted) != signed(facts)
+
+
+@any_speed
+@given(GIVEN, st.integers(0, 7), st.integers(0, 7))
+def test_run_signature_depends_on_fact_order(facts: list[str], one: int, other: int) -> None:
+    """Each fact has its place."""
+    swapped = list(facts)
+    swapped[one], swapped[other] = facts[other], facts[one]
+    assume(swapped != facts)
+    assert signed(swapped) != signed(facts)
+
+
+# The whole record
+
+
+REPORT = report([passed("a"), failed("b")], PASSED)._replace(
+    results=(
+        passed("a")._replace(request_mac=signature_of(REQUEST)),
+        failed("b")._replace(request_mac=signature_of(REQUEST)),
+    ),
+    context=CONTEXT,
+    part=PART,
+    step_id="0123456789abcdef",
+)
+SIGNED = render_results_json(REPORT, SIGNER).encode()
+
+
+def test_signed_record_is_valid() -> None:
+    """The record and each of its runs have valid signatures."""
+    assert SIGNER.verifies_results(SIGNED)
+    saved = parse_results(SIGNED)
+    for run, outcome in zip(saved.runs, REPORT.results, strict=True):
+        assert SIGNER.verifies_run(outcome, run.mac)
+    assert json.loads(SIGNED)["mac"] == saved.mac
+    assert HEX.fullmatch(saved.mac)
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
+def test_record_with_changed_byte_is_refused(bits: int) -> None:
+    """Each byte counts, also those of the signature."""
+    for place in range(len(SIGNED)):
+        data = SIGNED[:place] + bytes([SIGNED[place] ^ bits]) + SIGNED[place + 1 :]
+        assert not SIGNER.verifies_results(data), place
+
+
+def test_record_with_removed_byte_is_refused() -> None:
+    """White space counts too."""
+    for place in range(len(SIGNED)):
+        assert not SIGNER.verifies_results(SIGNED[:place] + SIGNED[place + 1 :]), place
+
+
+@pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
+def test_record_with_added_byte_is_refused(byte: bytes) -> None:
+    """The places before and after the record count too."""
+    for place in range(len(SIGNED) + 1):
+        assert not SIGNER.verifies_results(SIGNED[:place] + byte + SIGNED[place:]), place
+
+
+@any_speed
+@given(st.integers(0, len(SIGNED)), st.integers(0, 40), st.binary(max_size=40))
+def test_record_with_replaced_piece_is_refused(place: int, length: int, piece: bytes) -> None:
+    """No replacement of a piece is valid."""
+    data = SIGNED[:place] + piece + SIGNED[place + length :]
+    assert SIGNER.verifies_results(data) == (data == SIGNED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b"",
+        lambda data: data + data,
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: json.dumps(json.loads(data)).encode(),
+        lambda data: json.dumps(json.loads(data), indent=2).encode() + b"\n\n",
+        lambda data: re.sub(rb'"mac": "[0-9a-f]{64}"\n}\n\Z', b'"mac": ""\n}\n', data),
+        lambda data: re.sub(rb',\n  "mac": "[0-9a-f]{64}"\n}\n\Z', b"\n}\n", data),
+        lambda data: re.sub(rb'"mac": "[0-9a-f]{64}"\n}\n\Z', b'"mac": "' + b"0" * 64 + b'"\n}\n', data),
+        lambda data: data.replace(b"\n}\n", b',\n  "mac": "' + b"0" * 64 + b'"\n}\n'),
+    ],
+    ids=[
+        "empty", "twice", "byte order mark", "other line ends", "compact", "more line ends", "no signature",
+        "no member", "zeros", "a second member",
+    ],
+)  # fmt: skip
+def test_reformatted_record_is_refused(change: Callable[[bytes], bytes]) -> None:
+    """The bytes count, so the same content in another form is invalid."""
+    assert not SIGNER.verifies_results(change(SIGNED))
+
+
+def test_record_of_other_secret_is_refused() -> None:
+    """Another account has another key."""
+    assert not signer_of("another-secret").verifies_results(SIGNED)
+    assert not SIGNER.verifies_results(render_results_json(REPORT, signer_of("another-secret")).encode())
+    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(SIGNED)
+
+
+def test_record_without_signer_is_unsigned() -> None:
+    """A step without credentials signs nothing, and nothing is verified."""
+    text = render_results_json(REPORT)
+    assert json.loads(text)["mac"] == ""
+    assert {run["mac"] for run in json.loads(text)["runs"]} == {""}
+    assert not SIGNER.verifies_results(text.encode())
+
+
+def test_run_signature_is_invalid_for_record() -> None:
+    """A signature is valid for one purpose."""
+    unsigned = render_results_json(REPORT)
+    for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
+        data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
+        assert not SIGNER.verifies_results(data)
+
+
+def test_only_record_text_is_signed() -> None:
+    """Only a text that ends like a record has a place for the signature."""
+    for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
+        assert SIGNER.sign_results(text) == text
+
+
+@settings(deadline=None, max_examples=50)
+@given(REPORTS)
+def test_record_of_any_report_is_valid(made: Report) -> None:
+    """For any texts of a report, the record is JSON with a valid signature."""
+    text = render_results_json(made, SIGNER)
+    assert SIGNER.verifies_results(text.encode())
+    assert without_signatures(text) == without_signatures(render_results_json(made))
+
+
+def without_signatures(text: str) -> Any:
+    document = json.loads(text)
+    for part in (document, *document["runs"]):
+        del part["mac"]
+    return document
+
+
+# The key
+
+
+@any_speed
+@given(st.text(ANY_CHARACTER, min_size=1, max_size=40), st.text(max_size=20))
+def test_derived_key_hides_secret(value: str, purpose: str) -> None:
+    """It has 32 bytes for any secret, and is equal for the same secret and purpose."""
+    key = Secret(value).derive_key(purpose)
+    assert len(key) == 32
+    assert key == Secret(value).derive_key(purpose)
+    raw = value.encode("utf-8", "surrogatepass")
+    assert len(raw) < 4 or raw not in key
+    assert Secret(value + "x").derive_key(purpose) != key
+    assert Secret(value).derive_key(purpose + "x") != key
+
+
+def test_key_derivation_keeps_secret_hidden() -> None:
+    """The secret stores neither the key nor itself where a dump would show it."""
+    secret = Secret(SECRET)
+    key = secret.derive_key("a purpose")
+    for shown in (repr(secret), str(secret), f"{secret}", repr(dir(secret)), pprint.pformat(secret)):
+        assert SECRET not in shown
+        assert key.hex() not in shown
+        assert repr(key) not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+# Bytes that occur in no other text.
+KEY = bytes(range(0x60, 0x80))
+# The texts in which a dump could show the secret or the key.
+FORMS = (SECRET, SECRET[2:14], SECRET.encode().hex(), KEY.hex(), repr(KEY), repr(KEY)[2:-1], KEY.decode())
+
+
+@pytest.fixture
+def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all signers use a key that can be looked for."""
+    monkeypatch.setattr(Secret, "derive_key", lambda *_: KEY)
+
+
+@pytest.mark.usefixtures("known_key")
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        "{}".format,
+        pprint.pformat,
+        reprlib.repr,
+        lambda signer: repr(vars(signer)),
+        lambda signer: repr([getattr(signer, name) for name in dir(signer)]),
+        lambda signer: repr(signer.__reduce_ex__(2)),
+        lambda signer: json.dumps(vars(signer), default=repr),
+        lambda signer: repr(copy.copy(signer)),
+    ],
+    ids=["repr", "str", "format", "pprint", "reprlib", "vars", "dir", "reduce", "json", "copy"],
+)
+def test_signer_hides_secret_and_key(show: Callable[[ResultsSigner], str]) -> None:
+    """The output of a debugger or a log is safe to share."""
+    shown = show(signer_of())
+    assert [text for text in FORMS if text in shown] == []
+
+
+@pytest.mark.usefixtures("known_key")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_signer_cannot_be_pickled(protocol: int) -> None:
+    """The error shows nothing of the key."""
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as raised:
+        pickle.dumps(signer_of(), protocol)
+    assert [text for text in FORMS if text in str(raised.value)] == []
+
+
+@pytest.mark.usefixtures("known_key")
+def test_record_hides_secret_and_key() -> None:
+    """The files of results-dir have only signatures."""
+    signer = signer_of()
+    text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
+    assert [form for form in FORMS if form in text] == []
+
+
+# Values of variables
+
+
+VARIABLE: dict[str, str] = {"kind": TargetKind.TEST, "entry_id": "t", "name": "LOCALE", "value": "en"}
+VALUES = VariableSigner(Secret(SECRET))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": TargetKind.TAG},
+        {"entry_id": "u"},
+        {"name": "LANGUAGE"},
+        {"value": "fr"},
+        {"value": ""},
+        {"value": "en "},
+    ],
+    ids=str,
+)
+def test_variable_signature_covers_each_fact(changed: dict[str, str]) -> None:
+    """A signature is valid for one value of one name in the runs of one entry."""
+    assert VALUES.sign(**(VARIABLE | changed)) != VALUES.sign(**VARIABLE)
+
+
+def test_variable_signature_needs_secret() -> None:
+    """It is 32 hexadecimal digits, and no other signature of the same secret has them."""
+    found = VALUES.sign(**VARIABLE)
+    assert re.fullmatch("[0-9a-f]{32}", found)
+    assert VariableSigner(Secret(SECRET)).sign(**VARIABLE) == found
+    assert VariableSigner(Secret(f"{SECRET}x")).sign(**VARIABLE) != found
+    assert not signature_of(REQUEST).startswith(found)
+
+
+def test_variable_signature_separates_texts() -> None:
+    """No text can end one part and begin the next one."""
+    assert VALUES.sign(TargetKind.TEST, "t", "A", 'B","C') != VALUES.sign(TargetKind.TEST, "t", 'A","B', "C")
+
+
+def test_variable_signatures_by_name() -> None:
+    """Each variable of a request has a signature."""
+    found = VALUES.sign_all(REQUEST)
+    assert list(found) == list(REQUEST.variables)
+    assert found["LOCALE"] == VALUES.sign(**VARIABLE)
+
+
+def test_variable_signer_hides_key() -> None:
+    """No list of its fields has the secret."""
+    assert SECRET not in repr(vars(VALUES)) + repr(VALUES)

@@ -1,0 +1,198 @@
+"""Files of other programs in the results folder, renamed before writing."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.systems.gitlab import render_annotations
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
+from autonoma_ci.reports.other_results import SharedResults
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
+from autonoma_ci.sandbox import Sandbox
+from tests.support.fake_clock import FakeClock
+from tests.support.invoke_command import CREDENTIALS, invoke
+from tests.support.reports import (
+    CANCELLED,
+    DRY,
+    ERROR,
+    FAILED,
+    INPUT,
+    OK,
+    PASSED,
+    TIMED_OUT,
+    failed,
+    flaky,
+    indeterminate,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.models import Report
+
+OTHERS = {
+    "results.json": '{"suites":"playwright"}',
+    "outputs.env": "TOKEN_OF_DEPLOY=1\n",
+    "summary.md": "### pytest: ✅ Passed\n\nall of it\n",
+    "junit.xml": '<testsuite name="pytest"><testcase name="a" classname="autonoma.tests" time="1"/></testsuite>',
+    "report.html": "<!DOCTYPE html>\n<html><footer><p>pytest</p></footer></body></html>\n",
+    "gitlab-annotations.json": '{"Coverage": [{"external_link": {"label": "Report", "url": "https://a.test"}}]}',
+}
+GITLAB = {**CREDENTIALS, "GITLAB_CI": "true", "AUTONOMA_RESULTS_DIR": "reports", "CI_PIPELINE_ID": "5"}
+COMMANDS = {
+    "dry run": (["run", "--dry-run", "--test-ids", "a"], 0),
+    "refused input": (["run", "--test-ids", "a", "--timeout", "soon"], 2),
+    "refused command line": (["run", "--test-ids", "a", "--no-such-option"], 2),
+    "run": (["run", "--test-ids", "a"], 0),
+}
+REPORTS = {
+    "begun": report([], None),
+    "starting": report([planned("a"), started("b")], None),
+    "started": report([started("a", "A & B"), indeterminate("b")], OK),
+    "waiting": report([started("a")], None)._replace(waits_for_results=True),
+    "passed": report([passed("a"), flaky("b")], PASSED)._replace(waits_for_results=True),
+    "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waits_for_results=True),
+    "timed out": report([timed_out("a")], TIMED_OUT)._replace(waits_for_results=True),
+    "error": report([refused("a")], ERROR)._replace(title='A "title": <b>', plan_notes=("A note.",)),
+    "input": report([], INPUT, ["client-id is missing"]),
+    "dry run": report([planned("a")], DRY),
+    "skipped": report([], DRY)._replace(skip_reason="Skipped, nothing was started: no client-id."),
+    "taken up": report([], ERROR)._replace(
+        skip_reason="The step that was to start the runs has left none: it was killed."
+    ),
+    "nothing": report([], ERROR),
+    "cancelled": report([], CANCELLED),
+}
+
+
+def put(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in OTHERS.items():
+        (folder / name).write_text(text, "utf-8")
+
+
+def renamed(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if ".orig" in path.name}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
+    """Every command renames the files of another program and gives one warning."""
+    put(tmp_path / "reports")
+    argv, code = COMMANDS[name]
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
+    assert ended.code == code
+    assert renamed(tmp_path / "reports") == {f"{name}.orig": text for name, text in OTHERS.items()}
+    assert ended.printed.count("results-dir has files of another program:") == 1
+    assert all(f"{name} is now {name}.orig" in ended.printed for name in OTHERS)
+    assert "Give autonoma-ci a results-dir of its own." in ended.printed
+    assert is_results_file(tmp_path / "reports" / "results.json")
+
+
+def test_wait_renames_foreign_files(tmp_path: Path) -> None:
+    """`wait` writes to the folder for the first time during the step."""
+    environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
+    (tmp_path / "out").mkdir()
+    ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
+    put(tmp_path / "reports")
+    ended = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
+    ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
+    assert renamed(tmp_path / "reports") == ours
+    assert ended.printed.count("results-dir has files of another program:") == 1
+
+
+def begin(folder: Path, name: str = "begun") -> list[str]:
+    """Have a step of a GitLab job begin, and end; return what was warned of."""
+    files = ResultsDirPublisher(folder, render_annotations)
+    return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
+
+
+def test_renamed_file_never_replaces_another(tmp_path: Path) -> None:
+    """A renamed file gets a number if its name is taken."""
+    for text in ("first", "second", "third"):
+        (tmp_path / "results.json").unlink(missing_ok=True)
+        (tmp_path / "junit.xml").write_text(text, "utf-8")
+        begin(tmp_path)
+    assert renamed(tmp_path) == {"junit.xml.orig": "first", "junit.xml.orig.1": "second", "junit.xml.orig.2": "third"}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_own_files_need_no_record(name: str, tmp_path: Path) -> None:
+    """A missing results.json after a killed step does not make renamed files pile up."""
+    for _ in range(2):
+        assert begin(tmp_path, name) == []
+        (tmp_path / "results.json").unlink()
+    assert renamed(tmp_path) == {}
+
+
+def test_files_beside_own_record_are_replaced(tmp_path: Path) -> None:
+    """Files beside our own results.json are replaced without a warning."""
+    begin(tmp_path, "passed")
+    (tmp_path / "junit.xml").write_text("changed by a later step", "utf-8")
+    assert begin(tmp_path) == []
+    assert renamed(tmp_path) == {}
+
+
+@pytest.mark.parametrize("change", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
+def test_record_of_other_version_is_own(change: bytes, tmp_path: Path) -> None:
+    """A truncated record also counts as our own."""
+    begin(tmp_path, "passed")
+    path = tmp_path / "results.json"
+    path.write_bytes(change or path.read_bytes()[:300])
+    assert begin(tmp_path) == []
+    assert renamed(tmp_path) == {}
+
+
+def test_links_folders_and_empty_files_stay(tmp_path: Path) -> None:
+    """Links, folders and empty files are never renamed."""
+    results = tmp_path / "results"
+    results.mkdir()
+    (tmp_path / "theirs").write_text("theirs", "utf-8")
+    (results / "junit.xml").symlink_to(tmp_path / "theirs")
+    (results / "report.html").mkdir()
+    (results / "summary.md").touch()
+    warnings = begin(results, "passed")
+    assert [text for text in warnings if "another program" in text] == []
+    assert renamed(results) == {}
+    assert (tmp_path / "theirs").read_text("utf-8") == "theirs"
+    assert not (results / "junit.xml").is_symlink()
+
+
+def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is its own mount can't be renamed."""
+    (tmp_path / "junit.xml").write_text("theirs", "utf-8")
+
+    def rename(*_: object) -> None:
+        raise OSError(16, os.strerror(16))
+
+    monkeypatch.setattr("pathlib.Path.rename", rename)
+    warning = rename_foreign_files(tmp_path, find_foreign_files(tmp_path, ["junit.xml"]))
+    assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
+
+
+def test_late_results_json_is_renamed(tmp_path: Path) -> None:
+    """Another program writes its results.json during the step."""
+
+    def shared(of: Report) -> SharedResults:
+        context = BuildContext("github", build_id="17")
+        return SharedResults(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
+
+    files = ResultsDirPublisher(tmp_path, shared=shared(REPORTS["begun"]))
+    assert files.begin(REPORTS["begun"]) == []
+    (tmp_path / "results.json").write_text(OTHERS["results.json"], "utf-8")
+    warnings = files.publish(REPORTS["passed"])
+    assert [text.partition(":")[0] for text in warnings] == ["results-dir has files of another program"]
+    assert renamed(tmp_path) == {"results.json.orig": OTHERS["results.json"]}
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))["conclusion"] == "passed"

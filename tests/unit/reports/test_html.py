@@ -1,0 +1,264 @@
+"""The content of report.html and its timeline chart."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import lxml.html
+import pytest
+from hypothesis import given
+
+from autonoma_ci.models import Evidence, RunState, RunStep
+from autonoma_ci.reports.html import AssetLinks, asset_files, render_html
+from autonoma_ci.reports.html_chart import MAX_BARS, MAX_LABELED, build_timeline_chart
+from tests.support.hostile import REPORTS
+from tests.support.reports import (
+    CANCELLED,
+    FAILED,
+    INPUT,
+    PASSED,
+    failed,
+    flaky,
+    indeterminate,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+
+if TYPE_CHECKING:
+    from autonoma_ci.models import Report
+
+KINDS = [
+    started("a"),
+    passed("b"),
+    failed("c"),
+    flaky("d"),
+    timed_out("e"),
+    refused("f"),
+    planned("g"),
+    indeterminate("h"),
+]
+
+
+def page_of(made: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(render_html(made, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
+
+
+def states(made: Report) -> list[str]:
+    found = page_of(made).xpath("//tbody/tr/td[1]")
+    return [" ".join(one.text_content().split()[1:]) for one in found]
+
+
+@given(REPORTS)
+def test_any_report_has_only_safe_links(made: Report) -> None:
+    """Links of the page lead only to https, this machine, runs and evidence."""
+    page = page_of(made)
+    assert page.xpath("count(//script | //iframe | //object | //base | //form | //style)") == 0
+    assert not [name for one in page.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
+    for address in page.xpath("//@href | //@src"):
+        assert address.startswith(("https://", "http://127.0.0.1", "http://localhost", "#run", "evidence/")), address
+    assert len(page.xpath("//h1")) == 1
+    assert len(page.xpath("//tbody/tr")) == len(made.results)
+
+
+@given(REPORTS)
+def test_values_are_hidden(made: Report) -> None:
+    marked = made._replace(
+        results=tuple(
+            run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
+            for run in made.results
+        )
+    )
+    assert b"v4lue-0f-it" not in render_html(marked)
+
+
+def test_large_page_needs_little_memory() -> None:
+    """Rendering 3,000 runs needs at most seven times the size of the page."""
+    made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)
+    render_html(report(KINDS, FAILED))
+    tracemalloc.start()
+    try:
+        page = render_html(made)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert page.count(b"<tr") > 3000
+    # The template's input for a run is larger than its part of the page.
+    assert peak < 7 * len(page), f"{peak / len(page):.1f} times the size"
+
+
+def test_failures_come_first_with_state() -> None:
+    """Runs are sorted by state, and each one shows its state."""
+    assert states(report(KINDS, FAILED)) == [
+        "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (report([passed("a")], PASSED)._replace(waits_for_results=True), "✓ Passed 1 of 1 run passed."),
+        (report([failed("a")], FAILED)._replace(waits_for_results=True), "✗ Failed 0 of 1 run passed, 1 failed."),
+        (report([started("a")]), "… Started 1 of 1 run started."),
+        (
+            report([started("a")], None)._replace(waits_for_results=True),
+            "… Running 0 of 1 run passed, 1 still running.",
+        ),
+        (report([], CANCELLED), "✗ Cancelled Cancelled before anything was started."),
+        (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
+    ],
+)
+def test_heading_states_result(made: Report, told: str) -> None:
+    assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == told
+
+
+def test_input_errors_are_listed() -> None:
+    page = page_of(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
+    assert [one.text_content().strip() for one in page.xpath("//ul[@class='problems']/li")] == [
+        "autonoma.yml:3:5: unknown key 'test'"
+    ]
+
+
+def test_build_context_is_shown() -> None:
+    """The page shows commit, branch, pull request and a link to the build."""
+    made = report([passed("a")], PASSED)
+    made = made._replace(context=made.context._replace(build_url="https://ci.test/build/7"))
+    page = page_of(made)
+    facts = {one.xpath("string(dt)"): one.xpath("string(dd)") for one in page.xpath("//header//dl/div")}
+    assert facts["Commit"] == "0123456789ab"
+    assert facts["Branch"] == "feature/a_b"
+    assert facts["Pull request"] == "12"
+    assert page.xpath("//header//dl//a/@href") == ["https://ci.test/build/7"]
+
+
+def test_failing_step_needs_no_evidence() -> None:
+    page = page_of(report([failed("a")], FAILED))
+    step = page.xpath("//li[contains(@class, 'step bad')]")[0]
+    assert "Check the result" in step.text_content()
+    assert "Expected a confirmation" in step.text_content()
+    assert step.get("value") == "4"
+
+
+def test_steps_link_screenshots_and_video() -> None:
+    """Each step has its screenshot and each run has its video."""
+    steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"), RunStep(2, "Pay", "No", "", "failed"))
+    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
+    page = page_of(report([run], FAILED))
+    assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
+    assert page.xpath("//img/@alt")[0].startswith("Screenshot of step 1")
+    assert page.xpath("//a[starts-with(text(), 'Video')]/@href") == ["evidence/r/video.webm"]
+    assert page.xpath("//article//details/@open")
+
+
+def test_missing_file_is_hidden() -> None:
+    steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
+    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
+    page = page_of(report([run], FAILED), AssetLinks(lambda _: ""))
+    assert page.xpath("//img | //a[@class='shot']") == []
+
+
+def test_lost_evidence_is_reported() -> None:
+    run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
+    assert "Not kept: 2 of its files: HTTP 404" in page_of(report([run], FAILED)).text_content()
+
+
+def test_attempts_have_links() -> None:
+    page = page_of(report([flaky("a")], PASSED))
+    attempt = page.xpath("//section[@class='attempt']")[0]
+    assert "Attempt 1" in attempt.text_content()
+    assert attempt.xpath(".//a/@href")[0] == "https://autonoma.app/run/first-of-a"
+
+
+def test_indeterminate_run_links_to_web_app() -> None:
+    """A run that may have started has a link to look for it."""
+    page = page_of(report([indeterminate("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
+    assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
+
+
+def test_wait_command_follows_open_runs() -> None:
+    """The command to wait is left out if all runs ended."""
+    made = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait results/results.json" in page_of(made).text_content()
+    made = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait" not in page_of(made).text_content()
+
+
+def test_filters_match_states() -> None:
+    """Filters exist only for the states of the runs."""
+    assert page_of(report(KINDS, FAILED)).xpath("//fieldset//input/@id") == [
+        "show-all", "show-bad", "show-flaky", "show-open", "show-good",
+    ]  # fmt: skip
+    assert page_of(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
+
+
+def test_icon_differs_by_result() -> None:
+    icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
+    assert len(icons) == 3
+
+
+# --- the chart
+
+
+def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
+    found = build_timeline_chart(report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=100.0))  # type: ignore[arg-type]
+    assert found
+    return [(mark.left, mark.width, mark.symbol, mark.label) for mark in found.bars]
+
+
+def test_chart_has_bar_per_attempt() -> None:
+    """Each run and attempt is a bar at its time."""
+    first = passed("a", "First", 50.0)
+    second = passed("b", "Second", 50.0)._replace(start_offset_seconds=50.0)
+    assert drawn(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
+    again = drawn(flaky("c"))
+    assert [mark[2] for mark in again] == ["✗", "⚠"]
+
+
+def test_bars_stay_inside_chart() -> None:
+    runs = [passed(f"t{n}", seconds=n / 7)._replace(start_offset_seconds=n * 1.3) for n in range(60)]
+    for left, width, *_ in drawn(*runs):
+        assert 0 <= left <= 100
+        assert width > 0
+        assert left + width <= 100.01
+
+
+def test_chart_is_left_out_without_durations() -> None:
+    """Runs without a duration have no chart."""
+    assert build_timeline_chart(report([planned("a"), refused("b")], FAILED)._replace(waits_for_results=True)) is None
+    assert build_timeline_chart(report([started("a")])) is None
+    assert (
+        build_timeline_chart(report([passed("a")._replace(reused=True)], PASSED)._replace(waits_for_results=True))
+        is None
+    )
+
+
+def test_chart_limits_labels_and_bars() -> None:
+    """Labels are left out above one limit, and bars above another."""
+    few = build_timeline_chart(
+        report([passed(f"t{n}") for n in range(MAX_LABELED)], PASSED)._replace(waits_for_results=True)
+    )
+    many = build_timeline_chart(
+        report([passed(f"t{n}") for n in range(MAX_BARS + 5)], PASSED)._replace(waits_for_results=True)
+    )
+    assert few
+    assert many
+    assert (few.has_labels, few.omitted_count) == (True, 0)
+    assert (many.has_labels, many.omitted_count, len(many.bars)) == (False, 5, MAX_BARS)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])
+def test_axis_has_few_round_ticks(seconds: float) -> None:
+    found = build_timeline_chart(report([passed("a", seconds=seconds)], PASSED)._replace(waits_for_results=True))
+    assert found
+    assert 1 <= len(found.ticks) <= 6
+    assert found.ticks[0] == (0.0, "0")
+    assert all(0 <= left < 97 for left, _ in found.ticks)
+
+
+def test_every_state_has_label() -> None:
+    for state in RunState:
+        assert states(report([started("a")._replace(state=state)], FAILED))

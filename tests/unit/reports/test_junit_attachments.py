@@ -1,0 +1,67 @@
+"""Attachments of runs in junit.xml for GitLab and Jenkins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lxml import etree
+
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.systems import gitlab, jenkins
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.junit import render_junit
+from tests.support.reports import FAILED, failed, passed, report
+
+if TYPE_CHECKING:
+    from autonoma_ci.models import RunResult
+
+STEPS = tuple(RunStep(number, "Do it", screenshot=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
+RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
+
+
+def lines(folder: str, run: RunResult = RUN) -> list[str]:
+    text = render_junit(report([run], FAILED)._replace(attachments_root=folder))
+    return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
+
+
+def test_failing_step_comes_first() -> None:
+    """The files of a run are listed one per line, and the failing step is first."""
+    assert [line for line in lines("out") if "ATTACHMENT" in line] == [
+        "[[ATTACHMENT|out/evidence/r/step-002.png]]",
+        "[[ATTACHMENT|out/evidence/r/step-001.png]]",
+        "[[ATTACHMENT|out/evidence/r/video.webm]]",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["", "a]]b", "a\nb", "a|b", "x" * 2000])
+def test_unsafe_folder_has_no_attachments(folder: str) -> None:
+    """A path that could end the attachment marker is left out."""
+    assert not [line for line in lines(folder) if "ATTACHMENT" in line]
+
+
+def test_no_evidence_has_no_attachments() -> None:
+    assert not [line for line in lines("out", passed("b")) if "ATTACHMENT" in line]
+
+
+def test_step_output_cannot_attach_files(tmp_path: Path) -> None:
+    saw = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
+    assert "[[ATTACHMENT" not in "\n".join(lines("out", saw))
+
+
+def test_jenkins_paths_are_absolute(tmp_path: Path) -> None:
+    assert jenkins.SYSTEM.attachments_root({}, tmp_path / "results") == str(tmp_path / "results")
+
+
+def test_gitlab_paths_are_relative(tmp_path: Path) -> None:
+    environ = {"CI_PROJECT_DIR": str(tmp_path)}
+    assert gitlab.SYSTEM.attachments_root(environ, tmp_path / "a" / "b") == "a/b"
+    assert gitlab.SYSTEM.attachments_root(environ, Path("/elsewhere")) == ""
+    assert gitlab.SYSTEM.attachments_root({}, tmp_path) == ""
+
+
+def test_other_systems_get_no_attachments() -> None:
+    others = [row for row in DETECTION_RULES if row.module not in {"gitlab", "jenkins"}]
+    assert len(others) > 15
+    assert {load_system(row).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}

@@ -1,0 +1,174 @@
+"""Log lines of runs, grouped failures and warnings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
+from autonoma_ci.reports.summary import count_states, format_headline
+from tests.support.github_parser import find_commands, find_foreign_commands, split_lines
+from tests.support.hostile import OUTCOMES, TEXTS
+from tests.support.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
+
+if TYPE_CHECKING:
+    from autonoma_ci.models import RunResult
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (started("a"), "started: test a: https://autonoma.app/run/run-a"),
+        (started("a", "Sign in"), "started: Sign in (test a): https://autonoma.app/run/run-a"),
+        (started("a")._replace(url=""), "started: test a: run-a"),
+        (refused("a"), "not started: test a: HTTP 404: Not found"),
+        (indeterminate("a"), "may have started: test a: no answer came in time"),
+        (planned("a"), "waiting: test a"),
+        (passed("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
+        (
+            failed("a"),
+            (
+                "failed: Checkout pays by card (test a) in 1 min 5 s: step 4 (Check the result): Expected a "
+                "confirmation, but the page shows an error: https://autonoma.app/run/run-a"
+            ),
+        ),
+        (
+            flaky("a", "Sign in"),
+            "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
+        ),
+        (timed_out("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
+        (passed("a")._replace(reused=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
+    ],
+)
+def test_run_is_one_line(outcome: RunResult, line: str) -> None:
+    """The line of a run has its link or its reason."""
+    assert format_run(outcome) == line
+
+
+def _none(_: str) -> bool:
+    return False
+
+
+def test_same_failures_are_grouped() -> None:
+    """Equal failures are one issue, and the worst issue comes first."""
+    found = group_failures(
+        [
+            indeterminate("a"),
+            *[refused(f"t{i}") for i in range(5)],
+            started("s"),
+            indeterminate("b"),
+            refused("x", "HTTP 500"),
+        ]
+    )
+    assert [problem.message for problem in found] == [
+        "not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
+        "not started: x: HTTP 500. Check the id.",
+        "may have started: a, b: no answer came in time. Look.",
+    ]
+
+
+def test_issues_fit_annotation_limit() -> None:
+    """GitHub shows a limited number of annotations, so the rest is counted."""
+    found = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
+    assert len(found) == MAX_ANNOTATIONS + 1 == 10
+    assert found[-1].message.startswith("and 21 more")
+
+
+def test_failure_has_step_and_link() -> None:
+    """A failed run is one issue and comes first."""
+    found = group_failures(
+        [timed_out("t"), refused("r"), failed("f"), passed("p"), indeterminate("l")], "https://autonoma.app"
+    )
+    assert [problem.message for problem in found] == [
+        (
+            "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
+            "error. Look here: https://autonoma.app/run/run-f"
+        ),
+        "not started: r: HTTP 404: Not found. Check the id.",
+        "may have started: l: no answer came in time. Look. Look here: https://autonoma.app",
+        "still running: t: still running after 30 min. Look here: https://autonoma.app/run/run-t",
+    ]
+
+
+def test_each_failed_run_is_issue() -> None:
+    """Two runs that failed at the same step are two issues with links."""
+    found = group_failures([failed("a"), failed("b")])
+    assert [problem.message.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
+
+
+def test_heartbeat_counts_states() -> None:
+    runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), indeterminate("g")]
+    assert (
+        format_heartbeat(runs, 150.0)
+        == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
+    )
+    assert format_heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
+
+
+def test_flaky_runs_give_one_warning() -> None:
+    assert collect_warnings([passed("a"), failed("b")], _none) == []
+    (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
+    names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
+    assert problem.message == f"7 runs passed only after a failure (flaky): {names}."
+
+
+def test_started_runs_give_no_issue() -> None:
+    assert group_failures([started("a"), planned("b")]) == []
+
+
+@given(st.lists(OUTCOMES, max_size=3), TEXTS)
+def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
+    """An issue is one command on GitHub and no command on other systems."""
+    for problem in group_failures(outcomes):
+        log = GITHUB.log_formatter.annotation("error", problem, title)
+        assert [command.name for command in find_commands(log)] == ["error"]
+        assert len(split_lines(log)) == 1
+        plain = PLAIN_LOG_FORMATTER.annotation("error", problem, title)
+        assert find_commands(plain) == []
+        assert find_foreign_commands(plain) == []
+        assert len(split_lines(plain)) == 1
+
+
+@given(OUTCOMES)
+def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
+    """Text of a run cannot add a line or a command."""
+    line = escape_log_line(format_run(outcome))
+    assert find_commands(line) == []
+    assert find_foreign_commands(line) == []
+    assert len(split_lines(line)) == 1
+
+
+def test_run_without_link_is_reported_by_id() -> None:
+    """The warning shows the run id, with which a user can find the run."""
+    (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], _none)
+    assert problem.message.startswith("1 run without a link")
+    assert problem.message.endswith("the ids are whole: a is run-a.")
+
+
+def test_reused_run_warning_is_correct() -> None:
+    """A reused run has the link of its last status, which can be empty."""
+    (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], _none)
+    assert "as the API gave none that is an https URL without a credential's value" in problem.message
+
+
+def test_headline_counts_started_runs() -> None:
+    """A reused run was not started by this job step."""
+    runs = [started("a"), passed("b")._replace(reused=True), planned("c")]
+    assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
+    assert format_headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
+    assert format_headline(report(runs, None)._replace(waits_for_results=True)) == (
+        "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 waiting."
+    )
+
+
+def test_masked_link_is_reported() -> None:
+    """A link that the CI system would mask has a warning."""
+    (problem,) = collect_warnings([passed("a"), passed("b")], lambda url: "run-b" in url)
+    assert problem.message.startswith("1 run whose link has a credential's value in it")
+    assert problem.message.endswith(": b.")

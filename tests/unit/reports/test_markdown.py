@@ -1,0 +1,274 @@
+"""The Markdown summary, its order, its size limit and escaping."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.models import Conclusion, ExitReason, Verdict
+from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
+from tests.support.github_parser import render_plain_text, split_cells
+from tests.support.hostile import REFUSED, REPORTS
+from tests.support.reports import (
+    CANCELLED,
+    DRY,
+    ERROR,
+    FAILED,
+    INPUT,
+    PASSED,
+    failed,
+    flaky,
+    indeterminate,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+
+if TYPE_CHECKING:
+    from autonoma_ci.models import Report
+
+
+def test_summary_has_heading_and_table() -> None:
+    """The summary has the verdict, the counts and one row per run."""
+    lines = render_summary(report([started("one"), started("two", "Sign in")])).splitlines()
+    assert render_plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
+    assert (
+        render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
+    )
+    assert split_cells(lines[4]) == ["What", "State", "Link"]
+    what, state, told = split_cells(lines[6])
+    assert (what, state) == ("one", "🚀 started")
+    label, _, target = told.removeprefix("[").partition("](")
+    assert (render_plain_text(label), target) == ("run-one", "https://autonoma.app/run/run-one)")
+    assert split_cells(lines[7])[0] == "Sign in<br>test two"
+    assert len(lines) == 8
+
+
+def test_problems_come_first_in_order() -> None:
+    """Runs that need attention come first and stay in plan order."""
+    outcomes = [
+        started("a"),
+        planned("b"),
+        indeterminate("c"),
+        refused("d"),
+        started("e"),
+        refused("f"),
+        indeterminate("g"),
+    ]
+    rows = render_summary(report(outcomes, ERROR)).splitlines()[6:]
+    assert [split_cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
+
+
+def test_refused_run_has_reason_and_hint() -> None:
+    """The row of a refused run has the reason and what to do."""
+    row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
+    _, state, told = split_cells(row)
+    parts = state.split("<br>")
+    assert [render_plain_text(part) for part in parts] == [
+        "❌ not started",
+        "HTTP 404: no such <test>",
+        "Check | the id.",
+    ]
+    assert told == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "title", "sentence"),
+    [
+        (report([started("a")], None), "⏳ Starting", "1 of 1 run started."),
+        (report([planned("a"), started("b")], None), "⏳ Starting", "1 of 2 runs started, 1 waiting."),
+        (report([planned("a")], DRY), "⏭️ Skipped", "Dry run: 1 run planned, nothing was sent."),
+        (report([], DRY), "⏭️ Skipped", "Nothing was selected, so nothing was started."),
+        (report([], INPUT, ["a: b"]), "❌ Error", "1 problem with the input. Nothing was sent."),
+        (
+            report([started("a"), refused("b"), indeterminate("c")], ERROR),
+            "❌ Error",
+            "1 of 3 runs started, 1 not started, 1 may have started.",
+        ),
+        (
+            report([started("a"), refused("b", "not sent: the job was cancelled", "")], CANCELLED),
+            "🛑 Cancelled",
+            "1 of 2 runs started, 1 not started.",
+        ),
+    ],
+)
+def test_heading_states_result(made: Report, title: str, sentence: str) -> None:
+    lines = render_summary(made).splitlines()
+    assert render_plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
+    assert render_plain_text(lines[2]).startswith(sentence)
+
+
+def test_input_errors_are_listed() -> None:
+    lines = render_summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
+    assert lines[3] == ""
+    assert [render_plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
+        "autonoma.yml:3:5: unknown key 'tets'",
+        "# <b>api-url</b>",
+    ]
+
+
+def test_many_runs_fit_size_limit() -> None:
+    """Rows beyond the limit are counted in the last row."""
+    names = ["🚀" * 600, "&" * 600, "|" * 600]
+    outcomes = [started(f"id{i}", names[i % 3]) for i in range(9_998)]
+    text = render_summary(report([*outcomes, refused("first"), indeterminate("second")], ERROR))
+    size = len(text.encode())
+    assert MAX_SUMMARY_BYTES - 6_000 < size <= MAX_SUMMARY_BYTES
+    rows = text.splitlines()[6:]
+    assert split_cells(rows[0])[0] == "first"
+    assert split_cells(rows[1])[0] == "second"
+    told = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
+    assert told
+    assert int(told[1].replace(",", "")) == 10_000 - (len(rows) - 1)
+    assert all(len(split_cells(row)) == 3 for row in rows)
+
+
+@given(st.integers(-10_000, 3_000))
+def test_summary_respects_any_limit(limit: int) -> None:
+    outcomes = [refused(f"id-{i}", "🚀" * 40) for i in range(10)]
+    for made in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
+        text = render_summary(made, limit)
+        assert len(text.encode()) <= max(0, limit)
+        assert not text or text.count("\n|") + text.count("\n-") in range(1, 14)
+        if text and len(text) < len(render_summary(made)):
+            assert "more" in text.splitlines()[-1]
+
+
+def test_many_input_errors_fit_size_limit() -> None:
+    """Errors beyond the limit are counted in the last line."""
+    text = render_summary(report([], INPUT, ["&" * 500] * 1_000), 100_000)
+    assert len(text.encode()) <= 100_000
+    assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
+
+
+_LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
+
+
+def _check_cell(text: str) -> None:
+    """Fail if a cell has more than text and safe links."""
+    for part in text.split("<br>"):
+        for label, target in _LINK.findall(part):
+            render_plain_text(label)
+            assert safe_url(target)
+        render_plain_text(_LINK.sub("", part))
+
+
+@given(REPORTS)
+def test_report_text_cannot_forge_markup(made: Report) -> None:
+    """Text of a report adds no row, cell, link or markup."""
+    text = render_summary(made)
+    assert text.encode().endswith(b"\n")
+    text, _, chart = text.partition("\n\n```mermaid\n")
+    lines = text.splitlines()
+    render_plain_text(lines[0].removeprefix("### "))
+    assert lines[1] == lines[3] == ""
+    _check_cell(lines[2])
+    rows = [number for number, line in enumerate(lines) if line.startswith("|")]
+    for line in lines[4 : rows[0] if rows else None]:
+        sentence, _, command = line.partition(": `")
+        render_plain_text(sentence)
+        assert command.count("`") in {0, 1}
+    assert len(rows) == (2 + len(made.results) if made.results else 0)
+    assert rows == list(range(len(lines) - len(rows), len(lines)))
+    for number in rows[2:]:
+        found = split_cells(lines[number])
+        assert len(found) == (4 if made.waits_for_results else 3)
+        if made.waits_for_results:
+            assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", found.pop(2))
+        for cell in found:
+            _check_cell(cell)
+    assert not chart or chart.splitlines().index("```") == len(chart.splitlines()) - 1
+
+
+@given(REFUSED)
+def test_input_error_cannot_forge_markup(made: Report) -> None:
+    """Text of an error adds no line and no markup."""
+    lines = render_summary(made).splitlines()
+    assert len(lines) == 4 + len(made.input_errors)
+    for line in lines[4:]:
+        assert line.startswith("- ")
+        render_plain_text(line.removeprefix("- "))
+
+
+def _rows(made: Report) -> list[list[str]]:
+    return [split_cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
+
+
+def test_failures_come_first_after_wait() -> None:
+    """Failed runs have their step and link in the first rows."""
+    runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
+    made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
+    lines = render_summary(made).splitlines()
+    assert lines[0] == "### Autonoma tests: ❌ Failed"
+    assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
+    assert "took 1 min 10 s" in lines[2]
+    rows = _rows(made)
+    assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
+    state = rows[0][1].split("<br>")
+    assert state[0] == "❌ failed"
+    assert render_plain_text(state[1]) == "step 4, Check the result"
+    assert render_plain_text(state[2]) == "Expected a confirmation, but the page shows an error"
+    assert "](https://shop.test/done)" in state[3]
+    assert rows[0][2] == "1 min 5 s"
+    assert rows[0][3].endswith("](https://autonoma.app/run/run-c)")
+
+
+def test_flaky_run_links_failed_attempt() -> None:
+    """The row of a flaky run is marked and links to the failed attempt."""
+    row = _rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
+    assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
+    assert "(https://autonoma.app/run/first-of-b)" in row[1]
+    assert "Expected a confirmation" in row[1]
+
+
+def test_title_replaces_id() -> None:
+    assert (
+        _rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0] == "Checkout pays by card<br>test c"
+    )
+
+
+@pytest.mark.parametrize("verdict", list(Conclusion))
+def test_every_conclusion_has_title(verdict: Conclusion) -> None:
+    made = report([passed("a")], Verdict(verdict, ExitReason.OK, 0))
+    assert render_plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
+
+
+def test_running_runs_have_wait_command() -> None:
+    """The summary has the command to wait and says that no run was cancelled."""
+    later = "autonoma-ci wait results/results.json"
+    made = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=later)
+    text = render_summary(made)
+    assert "no way to cancel" in text
+    assert "`autonoma-ci wait results/results.json`" in text
+    assert "no way to cancel" not in render_summary(made._replace(results=(passed("b"),)))
+    assert "no way to cancel" in render_summary(made._replace(resume_command=""))
+
+
+def test_wait_command_follows_verdict() -> None:
+    """Without the option wait, the command is shown after the job step ended."""
+    made = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
+    assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(made)
+    assert "autonoma-ci wait" not in render_summary(made._replace(verdict=None))
+    assert "no way to cancel" not in render_summary(made)
+
+
+def test_plan_notes_are_shown() -> None:
+    made = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
+    assert "Shard 2/5" in render_summary(made)
+
+
+def test_chart_without_space_is_omitted() -> None:
+    made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
+    whole = render_summary(made)
+    assert "```mermaid" in whole
+    limit = len(whole.encode()) - 50
+    assert "```mermaid" not in render_summary(made, limit)
+    assert render_summary(made, limit).count("\n| t") == 30

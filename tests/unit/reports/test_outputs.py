@@ -1,0 +1,135 @@
+"""Outputs of a job step and the file outputs.env."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.ci.systems.github import format_outputs
+from autonoma_ci.models import Conclusion, Report
+from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncated_array_lengths
+from tests.support import github_parser as runner
+from tests.support.hostile import REPORTS
+from tests.support.reports import ERROR, INPUT, indeterminate, planned, refused, report, started
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = (
+    "conclusion", "reason", "run-id", "run-url", "run-ids", "run-urls", "results", "total", "started", "passed",
+    "failed", "not-started", "unknown", "results-dir",
+)  # fmt: skip
+
+
+def test_all_outputs_have_values() -> None:
+    made = build_outputs(report([refused("a"), started("b", "B"), indeterminate("c"), started("d")], ERROR))
+    assert tuple(made) == NAMES == tuple(output.name for output in OUTPUTS)
+    results = json.loads(made.pop("results"))
+    assert made == {
+        "conclusion": "error",
+        "reason": "api",
+        "run-id": "run-b",
+        "run-url": "https://autonoma.app/run/run-b",
+        "run-ids": '["run-b","run-d"]',
+        "run-urls": '["https://autonoma.app/run/run-b","https://autonoma.app/run/run-d"]',
+        "total": "4",
+        "started": "2",
+        "passed": "0",
+        "failed": "0",
+        "not-started": "1",
+        "unknown": "1",
+        "results-dir": "results",
+    }
+    assert [run["id"] for run in results] == ["a", "b", "c", "d"]
+    assert results[1] == {
+        "name": "B",
+        "kind": "test",
+        "id": "b",
+        "state": "started",
+        "run_id": "run-b",
+        "url": "https://autonoma.app/run/run-b",
+        "message": "Test started",
+        "attempts": 1,
+        "duration_seconds": 0.25,
+    }
+
+
+@pytest.mark.parametrize("made", [report([], INPUT, ["bad"]), report([planned("a")], None)])
+def test_outputs_without_runs_are_empty(made: Report) -> None:
+    found = build_outputs(made)
+    assert tuple(found) == NAMES
+    assert found["run-id"] == found["run-url"] == ""
+    assert found["run-ids"] == found["run-urls"] == "[]"
+    assert found["conclusion"] == (made.verdict.conclusion if made.verdict else "")
+    assert found["conclusion"] in {"", Conclusion.ERROR}
+
+
+def test_large_arrays_are_truncated() -> None:
+    """An array beyond the limit has its first entries and is valid JSON."""
+    made = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
+    found = build_outputs(made)
+    for name in ("run-ids", "run-urls", "results"):
+        assert len(found[name]) <= MAX_ARRAY_CHARS
+        assert found[name].isascii()
+    results = json.loads(found["results"])
+    assert [run["id"] for run in results] == [f"id-{i}" for i in range(len(results))]
+    assert truncated_array_lengths(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
+    assert 0 < len(results) < 5_000
+    ids = json.loads(found["run-ids"])
+    assert ids == [f"run-id-{i}" for i in range(len(ids))]
+    assert len(ids) == 5_000
+    assert found["total"] == "5000"
+
+
+@given(REPORTS)
+def test_runner_reads_outputs_unchanged(made: Report) -> None:
+    """GitHub's runner reads each output of any report unchanged."""
+    found = build_outputs(made)
+    assert runner.parse_outputs(format_outputs(found)) == found
+    for name in ("run-ids", "run-urls", "results"):
+        assert isinstance(json.loads(found[name]), list)
+
+
+@given(REPORTS)
+def test_outputs_env_has_safe_lines(made: Report) -> None:
+    """Each line is a name and a value without special characters."""
+    text = render_dotenv(made)
+    assert text.endswith("\n")
+    assert len(text.encode()) < 60_000
+    found = dict(line.split("=", 1) for line in text.removesuffix("\n").split("\n"))
+    expected = build_outputs(made)
+    for name, value in found.items():
+        assert re.fullmatch(r"AUTONOMA_[A-Z_]+", name)
+        assert value.isascii()
+        assert value.isprintable()
+        assert not set(value) & set(" $`;&|<>()\\'!*~{}")
+        assert value in {"", expected[name.removeprefix("AUTONOMA_").lower().replace("_", "-")]}
+
+
+def test_outputs_env_has_main_outputs() -> None:
+    """The file has the values that later steps need."""
+    lines = render_dotenv(report([started("a")])).splitlines()
+    assert "AUTONOMA_CONCLUSION=started" in lines
+    assert "AUTONOMA_RUN_URL=https://autonoma.app/run/run-a" in lines
+    assert not [line for line in lines if line.startswith(("AUTONOMA_RESULTS=", "AUTONOMA_RUN_IDS="))]
+
+
+@pytest.mark.skipif(not shutil.which("sh"), reason="there is no shell")
+def test_shell_runs_nothing_from_outputs_env(tmp_path: Path) -> None:
+    """A shell that sources the file executes no part of a value."""
+    outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
+    safe = started("b")
+    (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe])))
+    done = subprocess.run(
+        ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == "started  2\n"
+    assert done.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs.env"]

@@ -1,0 +1,35 @@
+"""Fixtures for a sandbox with a fake clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.sandbox_client import FakeClock, SandboxClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def sandbox(clock: FakeClock, log: list[str]) -> Iterator[Sandbox]:
+    with Sandbox(clock=clock, log=log.append) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(sandbox: Sandbox) -> Iterator[SandboxClient]:
+    with SandboxClient(sandbox) as calling:
+        yield calling

@@ -1,0 +1,183 @@
+"""HTTP connections, parallel requests and hostile lengths."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.sandbox_client import CREDENTIALS, SandboxClient
+
+HEAD = "POST /api/test/abc/run HTTP/1.1\r\nHost: x\r\nautonoma-client-id: a\r\nautonoma-client-secret: b\r\n"
+
+
+def connect(sandbox: Sandbox) -> socket.socket:
+    parts = urlsplit(sandbox.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1", "example.com", "::", "localhost"])
+def test_non_loopback_host_is_rejected(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        Sandbox(host=host)
+
+
+def test_sandbox_listens_on_loopback_only() -> None:
+    with Sandbox() as sandbox, connect(sandbox) as connection:
+        assert connection.getpeername()[0] == "127.0.0.1"
+        # All of 127.0.0.0/8 is this machine, so another address of it shows that the sandbox binds only one.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=60)
+
+
+def test_connection_serves_many_requests(sandbox: Sandbox) -> None:
+    request = f"{HEAD}Content-Length: 0\r\n\r\n".encode()
+    with connect(sandbox) as connection:
+        for _ in range(5):
+            connection.sendall(request)
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" not in answer.lower()
+    assert sandbox.count_starts("abc") == 5
+
+
+def test_rejected_body_is_not_next_request(caller: SandboxClient) -> None:
+    """The rest of a rejected body is not read as a request."""
+    for _ in range(3):
+        assert caller.request_start("sandbox-500", source="x" * 100_000).status_code == 500
+        assert caller.get("/folder", limit=0).status_code == 422
+
+
+def test_parallel_requests_are_all_answered(sandbox: Sandbox) -> None:
+    ready = threading.Barrier(64)
+
+    def start(number: int) -> str:
+        with SandboxClient(sandbox) as caller:
+            ready.wait(60)
+            return caller.start_test(f"test-{number}")
+
+    with ThreadPoolExecutor(64) as pool:
+        runs = set(pool.map(start, range(64)))
+    assert len(runs) == 64
+    assert {sandbox.count_starts(f"test-{number}") for number in range(64)} == {1}
+
+
+def test_tcp_nodelay_is_set(sandbox: Sandbox, caller: SandboxClient) -> None:
+    """Responses do not wait for acknowledgements of the client."""
+    caller.get("/folder")
+    assert sandbox._server
+    (connection,) = sandbox._server._connections
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 5_000_000])
+def test_body_over_1_mib_is_413(sandbox: Sandbox, size: int) -> None:
+    """The connection is closed and the client gets the response."""
+    answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=60)
+    assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
+    assert sandbox.count_starts("abc") == 1
+
+
+def test_huge_body_is_read_before_413(sandbox: Sandbox) -> None:
+    """A client that sends its whole body first still gets the response."""
+    with connect(sandbox) as connection:
+        connection.sendall(f"{HEAD}Content-Length: 5000000\r\n\r\n".encode())
+        connection.sendall(b"x" * 5_000_000)
+        assert read_all(connection).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Transfer-Encoding: chunked", 411),
+        ("Content-Length: -1", 400),
+        ("Content-Length: 1e3", 400),
+        ("Content-Length: ²", 400),
+    ],
+)
+def test_invalid_length_closes_connection(sandbox: Sandbox, header: str, status: int) -> None:
+    """The connection is closed, because the start of the next request is unknown."""
+    with connect(sandbox) as connection:
+        connection.sendall(f"{HEAD}{header}\r\n\r\n".encode())
+        assert read_all(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_aborted_body_starts_nothing(
+    sandbox: Sandbox, caller: SandboxClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A client that disconnects within its body starts no run and causes no log output."""
+    with connect(sandbox) as connection:
+        connection.sendall(f'{HEAD}Content-Length: 100\r\n\r\n{{"id":'.encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection) == b""
+    assert caller.get("/folder").status_code == 200
+    assert sandbox.count_starts("abc") == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_close_ends_open_connections() -> None:
+    """Closing also ends slow responses."""
+    sandbox = Sandbox(pace=20)
+    sandbox.start()
+    with connect(sandbox) as idle, connect(sandbox) as waiting:
+        waiting.sendall(f"{HEAD}Content-Length: 0\r\n\r\n".replace("abc", "sandbox-slow").encode())
+        while not sandbox.count_starts("sandbox-slow"):
+            time.sleep(0.01)
+        began = time.monotonic()
+        sandbox.close()
+        assert read_all(idle) == b""
+        waiting.settimeout(40)
+        read_all(waiting)
+        # The slow response takes 60 s.
+        assert time.monotonic() - began < 30
+
+
+def test_connection_during_close_is_ended(sandbox: Sandbox) -> None:
+    server = sandbox._server
+    assert server
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        server.stopping.set()
+        server.track(ours)
+        server.untrack(ours)
+        assert theirs.recv(1) == b""
+
+
+def test_exception_in_log_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    def log(line: str) -> None:
+        raise RuntimeError("a bug in the log")
+
+    with Sandbox(log=log) as sandbox, SandboxClient(sandbox) as caller, pytest.raises(requests.ConnectionError):
+        caller.get("/folder")
+    assert "a bug in the log" in capfd.readouterr().err
+
+
+def test_sandbox_works_without_with_block() -> None:
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError):
+        _ = sandbox.url
+    sandbox.start()
+    with pytest.raises(RuntimeError):
+        sandbox.start()
+    url = sandbox.url
+    assert requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60).status_code == 200
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60)
+    assert len(sandbox.received) == 1
+
+
+def test_used_port_is_error() -> None:
+    with Sandbox() as first, pytest.raises(OSError, match="in use"):
+        Sandbox(port=urlsplit(first.url).port or 0).start()

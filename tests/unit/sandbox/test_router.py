@@ -1,0 +1,230 @@
+"""Requests that the sandbox rejects, and scripted ids."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import SCENARIO_IDS, Sandbox
+from tests.support.sandbox_client import CREDENTIALS, SandboxClient
+
+UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
+
+
+def ask(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder") -> requests.Response:
+    return requests.get(sandbox.url + path, headers=headers, timeout=60)
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+@pytest.mark.parametrize("value", [None, ""])
+def test_missing_credential_is_401(sandbox: Sandbox, name: str, value: str | None) -> None:
+    headers = {k: v for k, v in {**CREDENTIALS, name: value}.items() if v is not None}
+    answer = ask(sandbox, headers)
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+
+
+def test_credentials_are_checked_before_path(sandbox: Sandbox) -> None:
+    """Without credentials, responses do not reveal which paths exist."""
+    assert ask(sandbox, {}, "/no/such/path").status_code == 401
+
+
+def test_configured_credentials_are_required() -> None:
+    """A sandbox with configured credentials rejects all others."""
+    with Sandbox(client_id="me", client_secret="mine") as sandbox:
+        pairs = [("me", "mine"), ("me", "yours"), ("you", "mine"), ("you", "yours")]
+        statuses = [
+            ask(sandbox, {"autonoma-client-id": name, "autonoma-client-secret": secret}).status_code
+            for name, secret in pairs
+        ]
+    assert statuses == [200, 401, 401, 401]
+
+
+@pytest.mark.parametrize("kind", ["test", "folder", "tag"])
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_scripted_id_sets_status(caller: SandboxClient, sandbox: Sandbox, kind: str, status: int) -> None:
+    subject = f"sandbox-{status}"
+    assert [caller.request_start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
+    assert sandbox.count_starts(subject) == 3
+
+
+FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
+
+
+@pytest.mark.parametrize("kind", ["test", "folder", "tag"])
+def test_known_id_starts_as_its_kind_only(caller: SandboxClient, kind: str) -> None:
+    """As in the API, a known id has one kind, and an unknown id starts as any kind."""
+    known = {"folder": FOLDER, "test": TEST, "tag": TAG}
+    statuses = {of: caller.request_start(subject, kind=kind).status_code for of, subject in known.items()}
+    assert statuses == {of: 200 if of == kind else 404 for of in known}
+    assert caller.request_start("anything", kind=kind).status_code == 200
+    assert caller.request_start("sandbox-fails", kind=kind).status_code == 200
+
+
+def test_known_folder_and_test_have_details(caller: SandboxClient) -> None:
+    assert caller.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
+    found = caller.get(f"/test/{TEST}").json()
+    assert (found["name"], found["folder"]) == ("A seller lists a flat", {"id": FOLDER, "name": "private-listing-hub"})
+    assert [caller.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
+        404
+    ] * 3
+
+
+def test_configured_folders_replace_defaults() -> None:
+    listed = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
+    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as caller:
+        assert [caller.request_start(subject).status_code for subject in ("f", "t", FOLDER)] == [404, 200, 200]
+        assert caller.get("/test/t").json()["folder"] == {"id": "f", "name": "F"}
+
+
+@pytest.mark.parametrize(
+    ("subject", "status", "text"),
+    [
+        ("sandbox-quota", 402, "Insufficient quota"),
+        ("sandbox-quota-2", 402, "Insufficient quota"),
+        ("sandbox-device-farm", 500, "Device Farm Project ARN is not configured"),
+        ("sandbox-web-page", 200, "<!DOCTYPE html>"),
+    ],
+)
+def test_scripted_response_starts_no_run(caller: SandboxClient, subject: str, status: int, text: str) -> None:
+    """A scripted id has no run."""
+    for kind in ("test", "folder", "tag"):
+        found = caller.request_start(subject, kind=kind)
+        assert (found.status_code, text in found.text) == (status, True)
+    assert caller.get(f"/run/{subject}/status").status_code == 404
+
+
+def test_folder_without_id_is_only_listed() -> None:
+    """Lists of the API can lack ids and names."""
+    listed: list[dict[str, object]] = [{"name": "F"}, {"id": None}, {"id": "f", "tests": [{"name": "T"}, {"id": 1}]}]
+    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as caller:
+        assert caller.get("/folder").json() == listed
+        assert caller.get("/folder/f").json() == listed[2]
+        assert caller.get("/folder/x").status_code == 404
+
+
+def test_unknown_contract_is_rejected() -> None:
+    with pytest.raises(ValueError, match="2025-06, 2026-01"):
+        Sandbox(contract="2024-01")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_scripted_id_is_delayed_once(caller: SandboxClient, status: int) -> None:
+    """The first start has a Retry-After header and the second one succeeds."""
+    answers = [caller.request_start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
+    assert [answer.status_code for answer in answers] == [status, 200, 200, status, 200]
+    assert [answer.headers.get("Retry-After") for answer in answers] == ["1", None, None, "1", None]
+
+
+def test_scripted_id_is_always_delayed(caller: SandboxClient) -> None:
+    answers = [caller.request_start("sandbox-429-always") for _ in range(3)]
+    assert [(a.status_code, a.headers["Retry-After"]) for a in answers] == [(429, "1")] * 3
+
+
+def test_server_error_has_no_retry_after(caller: SandboxClient) -> None:
+    assert "Retry-After" not in caller.request_start("sandbox-500").headers
+
+
+def test_scripted_ids_apply_to_status_too(caller: SandboxClient) -> None:
+    """Status and details of a scripted id have its HTTP status too."""
+    for status in (401, 403, 404, 429, 500, 503):
+        assert caller.get(f"/run/sandbox-{status}/status").status_code == status
+        assert caller.get(f"/run/sandbox-{status}").status_code == status
+        assert caller.get(f"/run/tag/sandbox-{status}/status").status_code == status
+
+
+def test_slow_response_scales_with_pace() -> None:
+    """The run starts before the slow response, which takes 3 s times the pace."""
+    took = []
+    with Sandbox(pace=0.02) as sandbox, SandboxClient(sandbox) as caller:
+        for _ in range(3):
+            began = time.monotonic()
+            answer = caller.request_start("sandbox-slow")
+            took.append(time.monotonic() - began)
+            # The run ended too, because it takes 0.06 s.
+            assert caller.read_status(answer.json()["run_id"]) == "passed"
+    # Without the pace, each response takes 3 s. One may take as long on a busy machine.
+    assert 0.06 <= min(took) < 2.9
+
+
+def test_timed_out_start_counts() -> None:
+    """A client that gives up before a slow response has started a run."""
+    with Sandbox(pace=10) as sandbox:
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(f"{sandbox.url}/test/sandbox-slow/run", headers=CREDENTIALS, timeout=0.2)
+        # A busy machine may read the request only after the client has given up.
+        until = time.monotonic() + 60
+        while not sandbox.count_starts("sandbox-slow") and time.monotonic() < until:
+            time.sleep(0.01)
+        assert sandbox.count_starts("sandbox-slow") == 1
+
+
+def test_scripted_ids_have_descriptions() -> None:
+    assert len(SCENARIO_IDS) == 16
+    assert all(name.startswith("sandbox-") and words for name, words in SCENARIO_IDS.items())
+
+
+def test_similar_id_is_not_scripted(caller: SandboxClient) -> None:
+    """An id that only begins like a scripted id is an ordinary one."""
+    assert caller.request_start("sandbox-4040").status_code == 200
+    assert caller.request_start("my-sandbox-404").status_code == 200
+
+
+@pytest.mark.parametrize("subject", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
+def test_invalid_id_is_404(sandbox: Sandbox, subject: str) -> None:
+    # Prepared manually, because requests would normalize the URL.
+    with requests.Session() as session:
+        prepared = session.prepare_request(requests.Request("POST", f"{sandbox.url}/x", headers=CREDENTIALS))
+        prepared.url = f"{sandbox.url}/test/{subject}/run"
+        answer = session.send(prepared, timeout=60)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "Not found"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/test", "/tests/a/run", "/test/a/run/", "/run", "/run/folder/a/b/status"])
+def test_unknown_path_is_404(caller: SandboxClient, path: str) -> None:
+    assert caller.get(path).status_code == 404
+
+
+def test_wrong_method_is_405(caller: SandboxClient) -> None:
+    """The response to a wrong method names the allowed one."""
+    answer = caller.get("/test/abc/run")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert caller.session.delete(f"{caller.url}/folder", timeout=60).headers["Allow"] == "GET"
+
+
+def test_unknown_run_is_404_as_in_contract(caller: SandboxClient) -> None:
+    """The body of the response is that of the API."""
+    answer = caller.get("/run/cm0000/status")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"error": "Not found", "message": "Resource with id `cm0000` not found"},
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"\xff\xfe", b'{"id": NaN}', b"[" * 100_000, b'{"id": "abc"} x', b"1" * 5000, b"\xef\xbb\xbf{}"],
+    ids=["cut", "not UTF-8", "NaN", "deep", "more", "long number", "byte order mark"],
+)
+def test_malformed_json_is_400(caller: SandboxClient, sandbox: Sandbox, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = caller.session.post(f"{caller.url}/test/abc/run", data=body, headers=headers, timeout=60)
+    assert answer.status_code == 400
+    assert sandbox.received[-1].body is None
+
+
+def test_wrong_content_type_is_415(caller: SandboxClient) -> None:
+    answer = caller.session.post(
+        f"{caller.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=60
+    )
+    assert answer.status_code == 415
+
+
+def test_validation_error_names_field_only(caller: SandboxClient) -> None:
+    """The error has the name of the field and no value."""
+    answer = caller.request_start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
+    assert answer.status_code == 422
+    assert "'PASSWORD'" in answer.text
+    assert "hunter2" not in answer.text

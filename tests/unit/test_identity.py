@@ -1,0 +1,538 @@
+"""Identity of runs (run keys) and of parts of a build."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.inputs import build_part, detect_ci
+from autonoma_ci.ci.comments import sticky
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.ownership import build_mark
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.config.parsers import AUTO_SHARD, MAX_PART_CHARS, NamedId, Shard
+from autonoma_ci.config.parsers import parse_part as read_part
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.errors import Diagnostic
+from autonoma_ci.identity import Part, RunKey, parse_run_key, redact_part
+from autonoma_ci.manifest.schema import Manifest
+from autonoma_ci.models import RunRequest, TargetKind
+from autonoma_ci.planning import plan
+from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.results_schema import parse_results
+from autonoma_ci.sandbox import Sandbox
+from tests.support import github_parser as runner
+from tests.support.hostile import ANY_CHARACTER, TEXTS
+from tests.support.reports import FAILED, failed, passed, report
+from tests.support.run_step import run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+any_speed = settings(deadline=None)
+ANY_TEXT = st.one_of(TEXTS, st.text(ANY_CHARACTER, max_size=6), st.sampled_from(["", "/", "%", "%2F", "a/b", "=,"]))
+KEYS = st.builds(RunKey, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**6), ANY_TEXT)
+PARTS = st.builds(Part, ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
+
+
+# The key of a run
+
+
+@any_speed
+@given(KEYS)
+def test_run_key_round_trips(key: RunKey) -> None:
+    """The text of a key is ASCII and parses to the same key for any fields."""
+    text = str(key)
+    assert text.isascii()
+    assert text.isprintable()
+    assert parse_run_key(text) == key
+
+
+@any_speed
+@given(KEYS, KEYS)
+def test_run_key_text_is_unique(one: RunKey, other: RunKey) -> None:
+    """Two keys have the same text only if all fields are equal."""
+    assert (str(one) == str(other)) == (one == other)
+
+
+@any_speed
+@given(KEYS, st.integers(0, 4), ANY_TEXT)
+def test_run_key_text_depends_on_each_field(key: RunKey, field: int, text: str) -> None:
+    """Each field counts, and no field can replace another."""
+    values: list[object] = list(key)
+    values[field] = key.occurrence + 1 if field == 3 else text
+    other = RunKey._make(values)
+    assume(other != key)
+    assert str(other) != str(key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "test",
+        "test/a//1",
+        "test/a//1//",
+        "test/a///",
+        "test/a//one/",
+        "test/a//01/",
+        "test/a//+1/",
+        "test/a//１/",
+        "test/a// 1/",
+        "test/a//1_0/",
+        "test/%61//1/",
+        "test/a%2f//1/",
+        "test/a b//1/",
+        "test/%FF//1/",
+        "test/%//1/",
+        "test/a//1/\n",
+        f"test/a//{'9' * 5000}/",
+    ],
+)
+def test_run_key_in_other_form_is_refused(text: str) -> None:
+    """Only the text that `str` makes is valid."""
+    with pytest.raises(ValueError, match=r".+"):
+        parse_run_key(text)
+
+
+# The keys of a plan
+
+
+def keys_of(settings: Settings, manifest: Manifest | None = None) -> list[RunKey]:
+    return [request.key for request in plan.build_plan(settings, manifest).requests]
+
+
+def manifest_of(*tests: object, **more: object) -> Manifest:
+    return Manifest.model_validate({"tests": list(tests), **more})
+
+
+def test_plan_matrix_place_per_combination() -> None:
+    """A place has the number of the value on each axis, from 1, and no value."""
+    entry = {"id": "t", "matrix": {"LOCALE": ["en-secret", "fr-secret"], "OS": ["a-secret"], "ROLE": ["x", "y"]}}
+    keys = keys_of(Settings(), manifest_of(entry))
+    assert [key.matrix_place for key in keys] == [
+        "LOCALE=1,OS=1,ROLE=1",
+        "LOCALE=1,OS=1,ROLE=2",
+        "LOCALE=2,OS=1,ROLE=1",
+        "LOCALE=2,OS=1,ROLE=2",
+    ]
+    assert [key.occurrence for key in keys] == [1, 1, 1, 1]
+    assert "secret" not in "".join(map(str, keys))
+
+
+def test_plan_place_skips_axis_set_by_step() -> None:
+    """A variable that the step sets is no axis."""
+    entry = {"id": "t", "matrix": {"LOCALE": ["en", "fr"], "OS": ["a", "b"]}}
+    keys = keys_of(Settings(variables={"LOCALE": "de"}), manifest_of(entry))
+    assert [key.matrix_place for key in keys] == ["OS=1", "OS=2"]
+
+
+def test_plan_counts_occurrences_by_variables() -> None:
+    """The second entry of one test is its second occurrence, unless it is an exact copy."""
+    tests = [
+        {"id": "t", "variables": {"A": "1"}},
+        {"id": "u"},
+        {"id": "t", "variables": {"A": "1"}},
+        {"id": "t", "name": "Another label", "variables": {"A": "2"}},
+        {"id": "t", "application_version_id": "v2"},
+    ]
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert [(key.id, key.occurrence) for key in keys] == [("t", 1), ("u", 1), ("t", 2), ("t", 3)]
+
+
+def test_plan_counts_occurrences_per_place() -> None:
+    """Two entries with the same matrix have the same places and different occurrences."""
+    matrix = {"LOCALE": ["en", "fr"]}
+    tests = [{"id": "t", "matrix": matrix}, {"id": "t", "variables": {"A": "1"}, "matrix": matrix}]
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert [(key.matrix_place, key.occurrence) for key in keys] == [
+        ("LOCALE=1", 1),
+        ("LOCALE=2", 1),
+        ("LOCALE=1", 2),
+        ("LOCALE=2", 2),
+    ]
+
+
+def test_plan_counts_occurrences_per_kind() -> None:
+    """A test, a folder and a tag with one id are three runs, each the first of its kind."""
+    settings = Settings(test_ids=(NamedId("x"),), folder_ids=(NamedId("x"),), tag_ids=(NamedId("x"),))
+    assert keys_of(settings) == [RunKey(kind, "x") for kind in (TargetKind.TEST, TargetKind.FOLDER, TargetKind.TAG)]
+
+
+ENTRIES = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b"])},
+    optional={
+        "variables": st.dictionaries(st.sampled_from(["X", "Y"]), st.sampled_from(["1", "2", "3"]), max_size=2),
+        "matrix": st.dictionaries(
+            st.sampled_from(["L", "M"]),
+            st.lists(st.sampled_from("pqr"), min_size=1, max_size=2, unique=True),
+            max_size=2,
+        ),
+        "application_version_id": st.sampled_from(["v1", "v2"]),
+    },
+)
+
+
+@any_speed
+@given(st.lists(ENTRIES, min_size=1, max_size=6))
+def test_plan_keys_are_unique(tests: list[object]) -> None:
+    """For any manifest, all runs of a plan have different keys."""
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert len(set(map(str, keys))) == len(keys)
+
+
+@any_speed
+@given(st.lists(ENTRIES, min_size=1, max_size=6), st.integers(2, 5))
+def test_plan_keys_are_equal_in_shards(tests: list[object], total: int) -> None:
+    """The shards together have the keys of the whole plan."""
+    manifest = manifest_of(*tests)
+    whole = plan.build_plan(Settings(), manifest).requests
+    for number in range(1, total + 1):
+        settings = Settings(shard=Shard(number, total), allow_empty=True)
+        shard = plan.build_plan(settings, manifest).requests
+        assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in whole[number - 1 :: total]]
+
+
+def test_plan_occurrence_is_kept_in_shard() -> None:
+    """A shard with only the second entry does not number it as the first."""
+    tests = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
+    assert keys_of(Settings(shard=Shard(2, 2)), manifest_of(*tests)) == [RunKey("test", "t", occurrence=2)]
+
+
+def test_run_key_of_many_axes_is_read_back(tmp_path: Path) -> None:
+    """The command `wait` can read a record with very long keys."""
+    axes = {f"{'N' * 120}-{number}": ["v"] for number in range(200)}
+    (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=PATIENT)
+    [run] = parse_results((tmp_path / "results" / "results.json").read_bytes()).runs
+    assert parse_run_key(run.key).matrix_place.count("=1") == 200
+
+
+def test_run_key_has_environment() -> None:
+    """Runs in staging and in production have different keys."""
+    request = RunRequest(
+        TargetKind.TEST, "t", "Name", {"A": "1"}, "v", matrix_place="L=1", occurrence=2, environment="staging"
+    )
+    assert request.key == RunKey("test", "t", "L=1", 2, "staging")
+    assert str(request.key) == "test/t/L=1/2/staging"
+    assert str(request._replace(environment="production").key) == "test/t/L=1/2/production"
+
+
+# The part of a build
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        (Part(), ""),
+        (Part("job", "", "", "Title"), ""),
+        (Part(part="linux"), "linux"),
+        (Part(shard="2/5"), "shard 2/5"),
+        (Part(part="linux", shard="2/5"), "linux, shard 2/5"),
+        (Part(part="2/5", shard="2/5"), "shard 2/5"),
+        (Part(part='{"os": "linux", "node": 22}'), "linux, 22"),
+        (Part(part='{"os": "linux", "node": 22}', shard="1/2"), "linux, 22, shard 1/2"),
+        (Part(part='{"os": "linux",\n  "shard": "1/2"}', shard="1/2"), "linux, shard 1/2"),
+        (Part(part='{"headless": true, "beta": false}'), "true, false"),
+        (Part(part='{"ratio": 1.5, "zero": 0, "minus": -3}'), "1.5, 0, -3"),
+        (Part(part='{"none": null, "os": "mac"}'), "mac"),
+        (Part(part='{"empty": "", "os": "mac"}'), "mac"),
+        (Part(part="[1, 2]"), "[1, 2]"),
+        (Part(part="17"), "17"),
+        (Part(part="true"), "true"),
+        (Part(part='{"os": "linux"'), '{"os": "linux"'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_part_shows_scalar_values(part: Part, shown: str) -> None:
+    """A matrix shows its texts, numbers and booleans. Other text is shown as it is."""
+    assert part.display_name == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"only": {"nested": 1}}', '{"only": {"nested": 2}}'),
+        ('{"os": ["linux"]}', '{"os": ["mac"]}'),
+        ('{"os": "mac", "include": {"a": "hidden"}}', '{"os": "mac", "include": {"a": "secret"}}'),
+        ('{"os": "mac", "list": ["hidden"]}', '{"os": "mac", "list": ["secret"]}'),
+        (json.dumps({"a": "x" * 90, "b": 1}), json.dumps({"a": "x" * 90, "b": 2})),
+    ],
+    ids=["nested", "list", "object beside a text", "list beside a text", "long"],
+)
+def test_part_headings_differ_for_equal_values(one: str, other: str) -> None:
+    """Comments of two parts must not look alike."""
+    shown = {Part(part=one).display_name, Part(part=other).display_name}
+    assert len(shown) == 2
+    assert all(re.search(r"#[0-9a-f]{8}$", text) and len(text) <= 80 for text in shown)
+    assert "hidden" not in "".join(shown)
+
+
+def test_part_headings_of_256_legs_differ() -> None:
+    """GitHub allows 256 legs, which can have equal visible values."""
+    shown = {Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).display_name for number in range(256)}
+    assert len(shown) == 256
+
+
+# A part with secret values
+
+KEY = b"a key that is derived from the client secret"
+
+
+def redacted(part: str, *secrets: str, key: bytes = KEY) -> Part:
+    return redact_part(Part("e2e", part, title="Title"), Redactor(secrets), key)
+
+
+def test_redacted_part_without_secret_is_same() -> None:
+    """Most parts have no secret and are shown unchanged."""
+    assert redacted('{"os": "linux"}', "sesame-open") == Part("e2e", '{"os": "linux"}', title="Title")
+
+
+def test_redacted_parts_stay_distinct() -> None:
+    """Legs of a matrix over a secret differ in digest and heading, and show no secret."""
+    secrets = ("account-one", "account-two")
+    one, other = (redacted(json.dumps({"os": "linux", "id": secret}), *secrets) for secret in secrets)
+    assert one.digest != other.digest
+    assert one.display_name != other.display_name
+    for part in (one, other):
+        assert re.fullmatch(r'\{"os": "linux", "id": "\*\*\*"\} #[0-9a-f]{16}', part.part)
+        assert re.fullmatch(r"linux, \*\*\* #[0-9a-f]{8}", part.display_name)
+        assert redact_part(part, Redactor(secrets), KEY) == part
+
+
+def test_redacted_part_depends_on_key() -> None:
+    """Without the key, the value cannot be found by trial."""
+    part = '{"id": "account-one"}'
+    assert redacted(part, "account-one") == redacted(part, "account-one")
+    assert redacted(part, "account-one", key=b"another") != redacted(part, "account-one")
+    assert redacted(part, "account-one", key=b"").part == '{"id": "***"}'
+
+
+def test_redacted_title_changes_part() -> None:
+    """Each field counts, not only the name of the part."""
+    parts = [
+        redact_part(Part(title=title), Redactor(["account-one", "account-two"]), KEY)
+        for title in ("account-one", "account-two")
+    ]
+    assert len({part.digest for part in parts}) == 2
+    assert [part.title for part in parts] == ["***", "***"]
+    assert all(re.fullmatch(r"#[0-9a-f]{8}", part.display_name) for part in parts)
+
+
+@pytest.mark.parametrize("part", ["x" * 4000, '{"os": "' + "x" * 3900 + '"}', "y" * 79, "z" * 200])
+def test_long_part_keeps_shard(part: str) -> None:
+    """The shards of a part with a long name have different headings."""
+    shown = Part(part=part, shard="2/5").display_name
+    assert len(shown) <= 80
+    assert shown.endswith(", shard 2/5")
+
+
+@any_speed
+@given(PARTS)
+def test_part_heading_is_short(part: Part) -> None:
+    """No text breaks the heading."""
+    assert len(part.display_name) <= 80
+
+
+@any_speed
+@given(PARTS, PARTS)
+def test_part_digest_is_unique(one: Part, other: Part) -> None:
+    """The digest identifies a part in a shared report."""
+    assert (one.digest == other.digest) == (one == other)
+    assert len(one.digest) == 16
+    assert int(one.digest, 16) >= 0
+
+
+@any_speed
+@given(PARTS, st.integers(0, 3), ANY_TEXT)
+def test_part_digest_depends_on_each_field(part: Part, field: int, text: str) -> None:
+    """Job, part, shard and title count."""
+    fields = list(part)
+    fields[field] = text
+    other = Part._make(fields)
+    assume(other != part)
+    assert other.digest != part.digest
+
+
+def test_part_option_has_limit() -> None:
+    """A part of 4,000 characters is unchanged, and a longer one is shortened but stays unique."""
+    text = '{"os":\n"linux"}'
+    assert read_part(text) == text
+    assert read_part("x" * MAX_PART_CHARS) == "x" * MAX_PART_CHARS
+    long, other = read_part("x" * (MAX_PART_CHARS + 1)), read_part("x" * (MAX_PART_CHARS + 2))
+    assert len(long) < 100
+    assert long.startswith("xxxx")
+    assert long != other
+
+
+GITLAB = {"GITLAB_CI": "true", "CI_JOB_NAME": "e2e"}
+FIRST_OF_THREE = {**GITLAB, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "part"),
+    [
+        (Settings(), {}, Part()),
+        (Settings(), GITLAB, Part("e2e")),
+        (Settings(part="linux"), GITLAB, Part("e2e", "linux")),
+        (Settings(shard=Shard(2, 5)), GITLAB, Part("e2e", "", "2/5")),
+        (Settings(shard=Shard(1, 1)), GITLAB, Part("e2e")),
+        (Settings(shard=AUTO_SHARD), GITLAB, Part("e2e")),
+        (Settings(), FIRST_OF_THREE, Part("e2e", "1/3")),
+        (Settings(shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "", "1/3")),
+        (Settings(shard=Shard(2, 5)), FIRST_OF_THREE, Part("e2e", "1/3", "2/5")),
+        (Settings(part="linux"), FIRST_OF_THREE, Part("e2e", "linux")),
+        (Settings(part="linux", shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
+    ],
+)
+def test_part_from_options_and_system(settings: Settings, environ: dict[str, str], part: Part) -> None:
+    """The parallel index is the part, unless an option sets it or the shard already has it."""
+    assert build_part(settings, detect_ci(environ), environ, "Title") == part._replace(title="Title")
+
+
+# A part's text in everything that shows it
+
+DEEP = 100_000
+HOSTILE = {
+    "line breaks": "a\r\n::error::b\n##[error]c\u2028::set-output name=conclusion::passed\n\n# d",
+    "markup": "<img src=x onerror=alert(1)> | `x` [a](https://x.example) ![b](c) **@all** #1 --> <!-- -->",
+    "a matrix of commands": '{"a": "\\n::set-output name=conclusion::passed", "b": "--><script>", "c": "x | y"}',
+    "controls": "\x1b[31mred\x9b\u202eevil\u200b\x00",
+    "half of a pair": '{"a": "\\ud800"}',
+    "no number": '{"a": 1e999, "b": NaN, "c": -Infinity}',
+    "very long": "x" * 4000,
+    "a long number": f'{{"a": {"9" * 3900}}}',
+    "deep lists": "[" * DEEP,
+    "deep objects": '{"a":' * DEEP + "1" + "}" * DEEP,
+}
+hostile_parts = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+
+
+def step_names(log: str) -> set[str]:
+    return {command.name for command in runner.find_commands(log)}
+
+
+@hostile_parts
+def test_hostile_part_in_log_is_text(text: str) -> None:
+    """The heading is the title of one annotation and not a command."""
+    out = io.StringIO()
+    heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
+    console = JobLog(out, GITHUB.log_formatter)
+    console.annotate("error", Diagnostic("what went wrong"), heading)
+    console.info(heading)
+    [found] = runner.find_commands(out.getvalue())
+    assert (found.name, found.data) == ("error", "what went wrong")
+    assert set(found.properties) == {"title"}
+    assert found.properties["title"].startswith("Autonoma tests (")
+    assert runner.find_foreign_commands(out.getvalue()) == []
+    assert len(runner.split_lines(out.getvalue())) == 3
+
+
+@hostile_parts
+def test_hostile_part_in_summary_is_text(text: str) -> None:
+    """The heading is one line without markup, and the table after it is complete."""
+    made = report([failed("a"), passed("b")], FAILED)._replace(
+        part=Part(part=text, shard="1/2"), waits_for_results=True
+    )
+    lines = render_summary(made).splitlines()
+    shown = runner.render_plain_text(lines[0].removeprefix("### "))
+    assert shown.startswith("Autonoma tests (")
+    assert shown.endswith("): ❌ Failed")
+    assert lines[1] == ""
+    assert runner.split_cells(lines[4]) == ["What", "State", "Time", "Link"]
+    assert sum(line.startswith("#") for line in lines) == 1
+
+
+class Kept:
+    """A thread of comments in memory."""
+
+    workflow_key, build_id, max_bytes = "workflow", "500", 65_000
+
+    def __init__(self) -> None:
+        self.bodies: dict[int, str] = {}
+
+    def list_own(self) -> list[sticky.Comment]:
+        return [sticky.Comment(number, body) for number, body in self.bodies.items()]
+
+    def list_changed(self) -> list[sticky.Comment]:
+        return self.list_own()
+
+    def create(self, body: str) -> sticky.Comment:
+        number = len(self.bodies) + 1
+        self.bodies[number] = body
+        return sticky.Comment(number, body)
+
+    def update(self, comment: sticky.Comment, body: str) -> None:
+        self.bodies[comment.id] = body
+
+    def delete(self, comment: sticky.Comment) -> None:
+        del self.bodies[comment.id]
+
+    def permission_hint(self, _: Exception) -> str:
+        return ""
+
+
+@hostile_parts
+def test_hostile_part_in_comment_is_text(text: str) -> None:
+    """The owner mark stays hidden and complete, so that the next attempt finds the comment."""
+    thread = Kept()
+    made = report([failed("a")], FAILED)._replace(
+        part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
+    )
+    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
+    [body] = thread.bodies.values()
+    mark, heading, *_ = body.splitlines()
+    assert mark.startswith("<!-- autonoma-ci ")
+    assert re.search(rf" {build_mark(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
+    assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
+    assert body.count("<!--") == 1
+    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
+    assert len(thread.bodies) == 1
+
+
+@hostile_parts
+def test_hostile_part_in_code_insights_is_text(text: str) -> None:
+    """The title is one short line, because Bitbucket refuses long titles."""
+    made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
+    body = bitbucket._build_report(made, build_mark(made, "12"))
+    assert body["title"].startswith("Autonoma tests (")
+    assert len(body["title"]) <= 100
+    assert body["title"].isprintable()
+    json.dumps(body).encode()
+    assert {entry["type"] for entry in body["data"]} <= {"NUMBER", "DURATION", "TEXT"}
+
+
+@pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= MAX_PART_CHARS])
+def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
+    """The job ends as usual and prints no unintended command."""
+    text = HOSTILE[name].replace("\x00", "")  # no variable of an environment holds one
+    with Sandbox(pace=0) as sandbox:
+        more = {"INPUT_PART": text, "INPUT_WAIT": "true"}
+        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], more=more, timeouts=PATIENT)
+    assert job.code == 1
+    assert job.outputs["conclusion"] == "failed"
+    assert step_names(job.log) == {"add-mask", "group", "endgroup", "error"}
+    assert job.record["part"] == text.encode("utf-8", "replace").decode()
+    assert "Traceback" not in job.log + job.errors
+    heading = next(line for line in job.summary.splitlines() if line.startswith("### "))
+    assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
+
+
+def test_part_of_large_matrix_is_accepted(tmp_path: Path) -> None:
+    """The default on GitHub is the whole matrix, which the user cannot shorten."""
+    part = json.dumps({f"axis{number}": "x" * 50 for number in range(100)})
+    with Sandbox(pace=0) as sandbox:
+        job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_PART": part})
+    assert job.code == 0
+    assert len(job.record["part"]) < 100
