@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from textwrap import indent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +68,11 @@ def run_git(folder: Path, *words: str) -> str:
     return ran.stdout
 
 
+def extract_row(code: str) -> str:
+    """Return the row of a table, without the lines around it."""
+    return "".join(code.splitlines(keepends=True)[2:-1])
+
+
 def insert_before(path: Path, line: str, row: str) -> None:
     text = path.read_text("utf-8")
     assert text.count(line) == 1
@@ -88,8 +92,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_git(folder, "add", "--all")
     run_git(folder, "commit", "--quiet", "--message", "before")
     (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
-    insert_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', indent(RULE, " " * 4))
-    insert_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', indent(CASES, " " * 4))
+    insert_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', extract_row(RULE))
+    insert_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', extract_row(CASES))
     insert_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
     assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
     return folder
