@@ -92,7 +92,7 @@ def test_package_build_runs_no_dependencies() -> None:
         'echo "sha256=$(sha256sum -- * | sha256sum)" >>"$GITHUB_OUTPUT"',
     ]
     names = [each["name"] for each in list_steps("installed")]
-    assert names[-2:] == ["Keep the list", "Try what was installed"]
+    assert names[-2:] == ["Upload SBOM", "Run the installed program"]
 
 
 def test_release_uses_no_cache() -> None:
@@ -119,9 +119,9 @@ def test_pinned_digest_is_pushed_one() -> None:
 @pytest.mark.parametrize(
     ("job", "name", "key"),
     [
-        ("smoke", "Run what was pushed", "IMAGE"),
-        ("attest", "Sign the image, and its part for each architecture", "IMAGE"),
-        ("action", "Compare it with what was pushed", "IMAGE"),
+        ("smoke", "Run the pushed image", "IMAGE"),
+        ("attest", "Sign the image and each architecture", "IMAGE"),
+        ("action", "Compare with the pushed commit", "IMAGE"),
     ],
 )
 def test_later_jobs_use_pushed_digest(job: str, name: str, key: str) -> None:
@@ -140,7 +140,7 @@ def test_sbom_has_digest_of_its_architecture(
     architecture: str,
 ) -> None:
     """The SBOM of an architecture is attested for the digest of its image."""
-    listed = find_step("sbom", "List what the image consists of")["with"]
+    listed = find_step("sbom", "Create SBOM")["with"]
     assert listed["image"] == "${{ needs.check.outputs.image }}@${{ matrix.digest }}"
     assert listed["output-file"] == "sboms/image-${{ matrix.architecture }}.spdx.json"
     assert (listed["registry-username"], listed["registry-password"]) == ("${{ github.actor }}", "${{ github.token }}")
@@ -172,16 +172,16 @@ def test_publishing_waits_for_all_checks(job: str, earlier: set[str]) -> None:
 
 def test_runner_executes_tagged_action() -> None:
     names = [each.get("uses") or each["name"] for each in list_steps("action")]
-    assert names.index("Compare it with what was pushed") < names.index("./")
+    assert names.index("Compare with the pushed commit") < names.index("./")
     [checkout] = [each for each in list_steps("action") if each.get("uses", "").startswith("actions/checkout@")]
     assert checkout["with"]["ref"] == "refs/tags/${{ needs.check.outputs.tag }}"
 
 
 def test_published_packages_are_built_ones() -> None:
     """All jobs compare the packages with the hash of the build."""
-    kept = find_step("packages", "Keep the packages")["with"]["name"]
+    kept = find_step("packages", "Upload packages")["with"]["name"]
     for job in ("installed", "attest", "pypi", "publish"):
-        fetch, compare = find_step(job, "Fetch the packages"), find_step(job, "Compare them with what was built")
+        fetch, compare = find_step(job, "Download packages"), find_step(job, "Verify checksums")
         assert list_steps(job).index(compare) == list_steps(job).index(fetch) + 1
         assert fetch["with"]["name"] == kept
         assert compare["working-directory"] == fetch["with"]["path"]
