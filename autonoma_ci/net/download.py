@@ -8,15 +8,15 @@ Source: the vendor's public API pages, by which a URL is valid for an hour, and 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import ResponseLostError, connect_error_from, release_frames, response_error_from
+from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession
 from autonoma_ci.urls import is_printable_ascii, parse_url
 
@@ -71,9 +71,17 @@ def download(
     with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
         session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
         try:
-            return _follow_redirects(
-                session, url, on_chunk, (max_bytes, allow_http_loopback, (connect_seconds, min(timeout_seconds, 20.0)))
+            _check_url(url, allow_http_loopback=allow_http_loopback)
+            return follow_redirects(
+                session,
+                url,
+                (connect_seconds, min(timeout_seconds, 20.0)),
+                _MAX_REDIRECTS,
+                lambda redirect: _check_url(redirect.next_url, allow_http_loopback=allow_http_loopback),
+                lambda response: _read_file(response, on_chunk, max_bytes),
             )
+        except TooManyRedirectsError as error:
+            raise DownloadError(str(error)) from None
         except FileTooLargeError:
             raise DownloadError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
@@ -86,29 +94,6 @@ def download(
             )
             is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
             raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None
-
-
-def _follow_redirects(
-    session: SafeSession, url: str, on_chunk: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
-) -> str:
-    """Request the URL and its redirects, and return the content type.
-
-    Raises:
-        DownloadError: A URL is invalid, a status is not 200 or the file is too large.
-    """
-    max_bytes, allow_http_loopback, timeout = limits
-    for _ in range(_MAX_REDIRECTS + 1):
-        _check_url(url, allow_http_loopback=allow_http_loopback)
-        proxies = find_proxies(url)
-        with session.get(url, timeout=timeout, allow_redirects=False, stream=True, proxies=proxies) as response:
-            target = response.headers.get("Location", "")
-            if 300 <= response.status_code < 400 and target:
-                url = urljoin(url, target)
-                continue
-            if response.status_code != 200:
-                raise DownloadError(f"HTTP {response.status_code}", retryable=True)
-            return _read_body(response, on_chunk, max_bytes)
-    raise DownloadError(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
 def _check_url(url: str, *, allow_http_loopback: bool) -> None:
@@ -124,12 +109,14 @@ def _check_url(url: str, *, allow_http_loopback: bool) -> None:
         raise DownloadError("its address is not https")
 
 
-def _read_body(response: requests.Response, on_chunk: Callable[[bytes], None], max_bytes: int) -> str:
+def _read_file(response: requests.Response, on_chunk: Callable[[bytes], None], max_bytes: int) -> str:
     """Pass the body on in chunks and return its content type.
 
     Raises:
-        DownloadError: The body is encoded or too long.
+        DownloadError: The status is not 200, or the body is encoded or too long.
     """
+    if response.status_code != 200:
+        raise DownloadError(f"HTTP {response.status_code}", retryable=True)
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise DownloadError("it comes in an encoding that was not asked for")
     length = response.headers.get("Content-Length", "")

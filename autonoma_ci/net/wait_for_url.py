@@ -8,7 +8,7 @@ Source: RFC 9110 for successes, redirects and errors.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -16,8 +16,9 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.escaping import format_duration, sanitize_line, strip_query
 from autonoma_ci.net.background import run_in_background
-from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, release_frames
+from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession, request_error_from
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
@@ -26,6 +27,7 @@ from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autonoma_ci.net.redirects import Redirect
     from autonoma_ci.redaction.redactor import Redactor
 
 _MAX_REDIRECTS = 10
@@ -34,6 +36,10 @@ _ATTEMPT_SECONDS = 10.0
 _MESSAGE_TIMEOUT = "no answer came in time"
 _FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 5.0
 _LOG_INTERVAL_SECONDS = 30.0
+
+
+class _InsecureRedirectError(Exception):
+    """A redirect to a forbidden URL. Its text is the reason."""
 
 
 class UrlNotReady(NamedTuple):
@@ -99,7 +105,7 @@ def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
         with SafeSession() as session, total_timeout(seconds) as timed_out:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
-                reason = _follow_redirects(session, url, seconds, redact)
+                reason = _request_page(session, url, seconds, redact)
                 not_ready = UrlNotReady(reason) if reason else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
@@ -115,33 +121,42 @@ def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotRe
     return UrlNotReady(str(error), hint)
 
 
-def _follow_redirects(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
+def _request_page(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
     """Request a URL and its redirects.
 
     Returns:
         The reason why it is not ready, or an empty text.
     """
-    for _ in range(_MAX_REDIRECTS + 1):
-        with session.get(
+
+    def check_redirect(redirect: Redirect) -> None:
+        if reason := _explain_insecure_redirect(redirect, redact):
+            raise _InsecureRedirectError(reason)
+
+    try:
+        status = follow_redirects(
+            session,
             url,
-            timeout=seconds,
-            allow_redirects=False,
-            stream=True,  # the body is not needed and can be endless
-            proxies=find_proxies(url),
-        ) as response:
-            status, location = response.status_code, response.headers.get("Location", "")
-        # Browsers and requests decode it in the same way.
-        target = decode_header(location)
-        if status < 300 or (status < 400 and not target):
-            return ""
-        if status >= 400:
-            return f"HTTP {status}"
-        next_url = urljoin(url, target)
-        scheme = urlsplit(next_url).scheme
-        if scheme not in {"http", "https"} or (scheme == "http" and url.startswith("https:")):
-            return f"HTTP {status}, which leads to {_redacted_url(redact(next_url))}: not https any more"
-        url = next_url
-    return f"it redirects more than {_MAX_REDIRECTS} times"
+            seconds,
+            _MAX_REDIRECTS,
+            check_redirect,
+            lambda response: response.status_code,
+            # Browsers and requests decode it in the same way.
+            decode_header,
+        )
+    except _InsecureRedirectError as error:
+        return str(error)
+    except TooManyRedirectsError as error:
+        # Of two reasons, the insecure redirect is more useful.
+        return _explain_insecure_redirect(error.redirect, redact) or str(error)
+    return f"HTTP {status}" if status >= 400 else ""
+
+
+def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str:
+    """Return why a redirect is not followed, empty if it is secure."""
+    scheme = urlsplit(redirect.next_url).scheme
+    if scheme in {"http", "https"} and not (scheme == "http" and redirect.url.startswith("https:")):
+        return ""
+    return f"HTTP {redirect.status}, which leads to {_redacted_url(redact(redirect.next_url))}: not https any more"
 
 
 def _redacted_url(url: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # The modules that may import a library. The plain job stays fast because few of them do.
 OWNERS = {
-    "requests": {"api/transport.py", "net/session.py", "net/wait_for_url.py", "net/download.py", "ci/comments/http.py"},
+    "requests": {"api/transport.py", "ci/comments/http.py"}
+    | {f"net/{name}.py" for name in ("session", "redirects", "wait_for_url", "download")},
     "urllib3": {"api/transport.py", "ci/comments/http.py"}
     | {f"net/{name}.py" for name in ("connection", "errors", "wait_for_url", "download")},
     "yaml": {"yaml_subset/parser.py", "yaml_subset/errors.py"},
