@@ -31,7 +31,7 @@ from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
 from autonoma_ci.net.connection import close_connection, deadlines, find_proxies, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import release_frames
-from autonoma_ci.net.session import SafeSession, request_error_from
+from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body, request_error_from
 from autonoma_ci.net.threads import PerThread
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Transport:
                     allow_redirects=False,  # a redirect would send the credentials to another host
                     **self._environment_settings,
                 ) as response:
-                    content, is_complete = _read_body(response, max_bytes)
+                    content, is_complete = _read_content(response, max_bytes)
                     if timed_out.is_set() and not _has_known_length(response):
                         # The timeout ended the connection, and so the body.
                         is_complete = False
@@ -192,16 +192,13 @@ def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: by
     return request
 
 
-def _read_body(response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
+def _read_content(response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
     """Return the body and whether it is complete."""
     chunks: list[bytes] = []
-    size = 0
     try:
-        for chunk in response.iter_content(16 * 1024):
-            size += len(chunk)
-            if size > max_bytes:
-                return b"", False
-            chunks.append(chunk)
+        read_body(response, max_bytes, chunks.append)
+    except BodyTooLongError:
+        return b"", False
     except (requests.RequestException, OSError, ValueError) as error:
         release_frames(error)
         return b"".join(chunks), False

@@ -17,14 +17,13 @@ from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import ResponseLostError, connect_error_from, release_frames, response_error_from
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
-from autonoma_ci.net.session import SafeSession
+from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
 from autonoma_ci.urls import is_printable_ascii, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_REDIRECTS = 5
-_CHUNK_BYTES = 64 * 1024
 # In characters. Signed URLs are long, but no real one is longer.
 _MAX_URL_LENGTH = 16_000
 
@@ -42,10 +41,6 @@ class DownloadError(Exception):
         super().__init__(text)
 
 
-class FileTooLargeError(Exception):
-    """Raised by `on_chunk` when the file exceeds a limit."""
-
-
 def download(
     url: str,
     on_chunk: Callable[[bytes], None],
@@ -59,8 +54,8 @@ def download(
 
     Args:
         url: The signed URL. It must be https.
-        on_chunk: Receives each chunk. Its errors are raised here, except FileTooLargeError.
-        max_bytes: A longer `Content-Length` is an error.
+        on_chunk: Receives each chunk within the limit. Its errors are raised here.
+        max_bytes: A longer file is an error.
         timeout_seconds: Maximum duration of the download.
         allow_http_loopback: Allow http to this machine, which a sandbox uses.
         connect_seconds: Maximum duration of a connection attempt.
@@ -82,7 +77,7 @@ def download(
             )
         except TooManyRedirectsError as error:
             raise DownloadError(str(error)) from None
-        except FileTooLargeError:
+        except BodyTooLongError:
             raise DownloadError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # The text omits even the host's name, because the URL comes from the API and can contain anything.
@@ -113,7 +108,8 @@ def _read_file(response: requests.Response, on_chunk: Callable[[bytes], None], m
     """Pass the body on in chunks and return its content type.
 
     Raises:
-        DownloadError: The status is not 200, or the body is encoded or too long.
+        DownloadError: The status is not 200, or the body is encoded or has a too long `Content-Length`.
+        BodyTooLongError: The body is too long.
     """
     if response.status_code != 200:
         raise DownloadError(f"HTTP {response.status_code}", retryable=True)
@@ -122,7 +118,5 @@ def _read_file(response: requests.Response, on_chunk: Callable[[bytes], None], m
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:18]) > max_bytes:
         raise DownloadError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
-    # The raw stream decodes nothing. A body that is shorter than its Content-Length is an error.
-    for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
-        on_chunk(chunk)
+    read_body(response, max_bytes, on_chunk)
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

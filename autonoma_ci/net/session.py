@@ -18,7 +18,15 @@ from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import configuration_error, connect_error_from, response_error_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
+
+_CHUNK_BYTES = 16 * 1024
+
+
+class BodyTooLongError(ValueError):
+    """A response body above its limit."""
 
 
 class TrackingAdapter(HTTPAdapter):
@@ -76,6 +84,30 @@ class SafeSession(requests.Session):
 
         Otherwise, requests would read the complete body of a redirect to prepare the next request.
         """
+
+
+def read_body(response: requests.Response, max_bytes: int, on_chunk: Callable[[bytes], None]) -> None:
+    """Read a body in chunks, up to a limit.
+
+    A body that is shorter than its Content-Length is an error.
+
+    Args:
+        response: A streamed response.
+        max_bytes: The limit, after decoding.
+        on_chunk: Receives each chunk within the limit.
+
+    Raises:
+        BodyTooLongError: The body is longer than `max_bytes`.
+        requests.RequestException: The body is incomplete or can't be decoded.
+        OSError: The connection failed.
+        ValueError: The library rejects the body.
+    """
+    size = 0
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > max_bytes:
+            raise BodyTooLongError("too long")
+        on_chunk(chunk)
 
 
 def request_error_from(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.fs.files import make_directory, match_parent_owner
 from autonoma_ci.fs.paths import escapes_via_symlink
-from autonoma_ci.net.download import DownloadError, FileTooLargeError, download
+from autonoma_ci.net.download import DownloadError, download
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,11 +121,7 @@ class EvidenceDownloader:
             # Mode "x" fails if the path exists, so a planted symbolic link is not followed.
             with partial_file.open("xb") as stream:
                 match_parent_owner(folder, stream.fileno())
-                body = _LimitedWriter(
-                    stream,
-                    self._max_file_bytes,
-                    lambda count: self._reserve_quota(count, is_low_priority=item.low_priority),
-                )
+                body = _QuotaWriter(stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority))
                 try:
                     content_type = download(
                         item.signed_url.url,
@@ -175,11 +171,11 @@ class _WriteError(Exception):
         self.errno, self.strerror = error.errno, error.strerror
 
 
-class _LimitedWriter:
-    """Writes a file within its limits and counts its bytes."""
+class _QuotaWriter:
+    """Writes a file within the quota and counts its bytes."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int, reserve: Callable[[int], None]) -> None:
-        self._stream, self._max_bytes, self._reserve = stream, max_bytes, reserve
+    def __init__(self, stream: BinaryIO, reserve: Callable[[int], None]) -> None:
+        self._stream, self._reserve = stream, reserve
         # The first `SNIFF_BYTES` bytes.
         self.head = b""
         self.size = 0
@@ -188,12 +184,9 @@ class _LimitedWriter:
         """Write one chunk.
 
         Raises:
-            FileTooLargeError: The file exceeds its limit.
             DownloadError: The quota has too few bytes left.
             _WriteError: The disk refused the chunk.
         """
-        if self.size + len(chunk) > self._max_bytes:
-            raise FileTooLargeError
         self._reserve(len(chunk))
         self.size += len(chunk)
         self.head += chunk[: max(0, SNIFF_BYTES - len(self.head))]

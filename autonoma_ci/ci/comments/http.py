@@ -22,7 +22,7 @@ from autonoma_ci import __version__
 from autonoma_ci.api.responses import parse_retry_after
 from autonoma_ci.net.connection import find_proxies, total_timeout
 from autonoma_ci.net.errors import RequestNotSentError, release_frames
-from autonoma_ci.net.session import SafeSession, request_error_from
+from autonoma_ci.net.session import SafeSession, read_body, request_error_from
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
@@ -222,7 +222,8 @@ class RestClient:
                         stream=True,
                         proxies=self._proxies,
                     ) as response:
-                        text = _read_body(response)
+                        chunks: list[bytes] = []
+                        read_body(response, _MAX_RESPONSE_BYTES, chunks.append)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                     release_frames(error)
                     raise _convert_request_error(
@@ -230,7 +231,7 @@ class RestClient:
                     ) from None
         except RequestNotSentError as error:
             raise _convert_request_error(error) from None
-        status = response.status_code
+        status, text = response.status_code, b"".join(chunks)
         if not 200 <= status < 300:
             raise self._build_status_error(response, text)
         next_url = response.links.get("next", {}).get("url", "")
@@ -313,16 +314,6 @@ def _list_texts(value: object) -> list[str]:
     """Return the first texts of a list, or of a single text."""
     values: list[object] = value if isinstance(value, list) else [value]
     return [text for text in values[:_MAX_ERROR_ENTRIES] if isinstance(text, str) and text]
-
-
-def _read_body(response: requests.Response) -> bytes:
-    chunks, size = [], 0
-    for chunk in response.iter_content(64 * 1024):
-        size += len(chunk)
-        if size > _MAX_RESPONSE_BYTES:
-            raise ValueError("too long")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _parse_json(text: bytes) -> Any:

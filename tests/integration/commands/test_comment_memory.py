@@ -22,7 +22,7 @@ WARNING = "Warning: The comment could not be written: no memory is left."
 
 
 @pytest.mark.parametrize("error", [MemoryError, SystemError])
-@pytest.mark.parametrize("name", ["_read_body", "_parse_json"])
+@pytest.mark.parametrize("name", ["read_body", "_parse_json"])
 @pytest.mark.parametrize(("ids", "code"), [("sandbox-one", 0), ("sandbox-fails", 1)])
 def test_comment_memory_error_is_warning(
     ids: str, code: int, name: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -255,7 +255,7 @@ def test_replaced_packages_are_rejected(rehearsal: Rehearsal, job: str) -> None:
     rehearsal.commit("1.2.3")
     rehearsal.start().run(*ORDER[: ORDER.index(job)])
     (rehearsal.folder / "artifacts" / "packages" / "autonoma_ci.whl").write_text("another wheel")
-    with pytest.raises(StepError, match=f"{job}: Compare them with what was built"):
+    with pytest.raises(StepError, match=f"{job}: Verify checksums"):
         rehearsal.run(job)
 
 
@@ -265,5 +265,5 @@ def test_index_of_other_images_is_rejected(rehearsal: Rehearsal) -> None:
     rehearsal.start().run("check", "images")
     # The registry's response has a foreign image too.
     rehearsal.change_state(planted=[{"digest": "sha256:other", "platform": {"architecture": "arm64"}}])
-    with pytest.raises(StepError, match="index: Join the images"):
+    with pytest.raises(StepError, match="index: Create the image index"):
         rehearsal.run("index")

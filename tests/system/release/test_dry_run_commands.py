@@ -130,19 +130,19 @@ def test_pypi_gets_attestations(released: Rehearsal) -> None:
 
 def test_action_of_other_image_is_rejected(tagged: Rehearsal) -> None:
     tagged.replace_outputs("index", "join", digest="sha256:other")
-    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+    with pytest.raises(StepError, match="action: Compare with the pushed commit"):
         tagged.run("action")
 
 
 def test_tag_of_other_commit_is_rejected(tagged: Rehearsal) -> None:
     tagged.replace_outputs("tag", "pin", commit=tagged.git(tagged.main, "rev-parse", "HEAD"))
-    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+    with pytest.raises(StepError, match="action: Compare with the pushed commit"):
         tagged.run("action")
 
 
 def test_action_without_plan_is_rejected(tagged: Rehearsal) -> None:
     tagged.change_state(total="0")
-    with pytest.raises(StepError, match="action: Look at the outputs"):
+    with pytest.raises(StepError, match="action: Check the outputs"):
         tagged.run("action")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.net.download import DownloadError, FileTooLargeError, download
+from autonoma_ci.net.download import DownloadError, download
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_raw
 
@@ -22,14 +22,23 @@ def test_download_returns_content_type() -> None:
     assert b"".join(pieces) == b"abcd"
 
 
-@pytest.mark.parametrize("raised", [FileTooLargeError, KeyError])
-def test_download_raises_errors_of_writer(raised: type[Exception]) -> None:
-    """An error of the writer passes through unless the file is too large."""
+def test_download_raises_errors_of_receiver() -> None:
+    """An error of the callback passes through."""
 
-    def take(piece: bytes) -> None:
-        raise raised
+    def fail(chunk: bytes) -> None:
+        raise KeyError
 
-    told = DownloadError if raised is FileTooLargeError else raised
-    with FaultServer(send_raw(ANSWER)) as server, pytest.raises(told) as error:
-        download(f"http://127.0.0.1:{server.port}/secret", take, 4, 5.0, allow_http_loopback=True)
+    with FaultServer(send_raw(ANSWER)) as server, pytest.raises(KeyError) as error:
+        download(f"http://127.0.0.1:{server.port}/secret", fail, 4, 5.0, allow_http_loopback=True)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 4\r\n", b""])
+def test_download_above_limit_is_rejected(length: bytes) -> None:
+    """The limit also holds for a body without a length."""
+    chunks: list[bytes] = []
+    response = ANSWER.replace(b"Content-Length: 4\r\n", length)
+    with FaultServer(send_raw(response)) as server, pytest.raises(DownloadError, match=r"^larger than it may be") as error:
+        download(f"http://127.0.0.1:{server.port}/secret", chunks.append, 3, 5.0, allow_http_loopback=True)
+    assert chunks == []
     assert "secret" not in str(error.value)
