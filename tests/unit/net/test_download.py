@@ -38,7 +38,10 @@ def test_download_above_limit_is_rejected(length: bytes) -> None:
     """The limit also holds for a body without a length."""
     chunks: list[bytes] = []
     response = ANSWER.replace(b"Content-Length: 4\r\n", length)
-    with FaultServer(send_raw(response)) as server, pytest.raises(DownloadError, match=r"^larger than it may be") as error:
+    with (
+        FaultServer(send_raw(response)) as server,
+        pytest.raises(DownloadError, match=r"^larger than it may be") as error,
+    ):
         download(f"http://127.0.0.1:{server.port}/secret", chunks.append, 3, 5.0, allow_http_loopback=True)
     assert chunks == []
     assert "secret" not in str(error.value)
