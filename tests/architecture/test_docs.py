@@ -48,10 +48,9 @@ def test_pictures_have_alt_text() -> None:
     assert all(len(words) > 30 for words, _ in pictures)
 
 
-def test_threat_model_has_at_most_60_lines() -> None:
-    """The threat model names assets, attackers, promises and limits in at most 60 lines."""
+def test_threat_model_has_four_sections() -> None:
+    """The threat model names assets, attackers, promises and limits."""
     model = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threat model")[2]
-    assert len(f"## Threat model{model}".splitlines()) <= 60
     parts = re.findall(r"^### (.*)$", model, re.MULTILINE)
     assert parts == ["What is worth protecting", "Who may want it", "What is promised", "What is not promised"]
 

@@ -50,7 +50,7 @@ def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.
     assert ended.out == ""
     assert ended.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
     assert "KeyError" in ended.err
-    assert "test_bug.py:" in ended.err
+    assert "test_internal_errors.py:" in ended.err
     assert " in broken" in ended.err
     assert "Traceback" not in ended.err
     assert "sentinel" not in ended.err

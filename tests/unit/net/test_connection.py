@@ -582,7 +582,7 @@ def test_authorities_are_read_once(certificates: Certificates, trusted: Path, lo
     assert len(loads) <= 1
 
 
-@pytest.mark.parametrize("wrong", ["expired", "of_another_host", "self_signed"])
+@pytest.mark.parametrize("wrong", ["expired", "other_host", "self_signed"])
 def test_each_connection_verifies_certificate(wrong: str, certificates: Certificates, trusted: Path) -> None:
     """Each connection verifies the certificate of its server."""
     with FaultServer(started, tls=certificates.good()) as good:

@@ -280,7 +280,7 @@ def test_body_through_proxy_has_limit(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "why"), [("self_signed", "self"), ("expired", "expired"), ("of_another_host", "mismatch")]
+    ("wrong", "why"), [("self_signed", "self"), ("expired", "expired"), ("other_host", "mismatch")]
 )
 def test_untrusted_proxy_is_reported(
     wrong: str, why: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
