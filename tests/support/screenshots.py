@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-MERMAID = ROOT / "tests" / "linters" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
+MERMAID = ROOT / "tests" / "system" / "linters" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
 # The parts of GitHub's style that change the look of a summary.
 _STYLE = """
 body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2328; margin: 24px; width: 980px }

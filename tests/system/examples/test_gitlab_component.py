@@ -24,7 +24,7 @@ from tests.support.gitlab_component import SECRET_OPTIONS, render_component
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-RUNNER = ROOT / "tests" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
+RUNNER = ROOT / "tests" / "system" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
 FILE = ROOT / "templates" / "autonoma.yml"
 SPEC, JOBS = yaml.safe_load_all(FILE.read_text("utf-8"))
 INPUTS: dict[str, Any] = SPEC["spec"]["inputs"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.linters
-LINTER = ROOT / "tests" / "linters" / "node_modules" / ".bin" / "npm-groovy-lint"
+LINTER = ROOT / "tests" / "system" / "linters" / "node_modules" / ".bin" / "npm-groovy-lint"
 
 
 def findings(folder: Path) -> list[dict[str, Any]]:

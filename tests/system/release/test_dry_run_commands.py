@@ -154,5 +154,5 @@ def test_changed_registry_tag_stops_release(tagged: Rehearsal) -> None:
         manifests={**tagged.state["manifests"], "sha256:other": {"parts": [part]}},
         drifted={f"{IMAGE}:1": "sha256:other"},
     )
-    with pytest.raises(StepError, match="name: Give it the version"):
+    with pytest.raises(StepError, match="name: Tag with version"):
         tagged.run("name")

@@ -141,7 +141,7 @@ def by_docker(path: Path) -> Mapping[str, str]:
 def by_npm(path: Path) -> Mapping[str, str]:
     node = shutil.which("node")
     assert node
-    return printed_by(node, ROOT / "tests" / "linters" / "dotenv.mjs", path)
+    return printed_by(node, ROOT / "tests" / "system" / "linters" / "dotenv.mjs", path)
 
 
 def by_java(path: Path) -> Mapping[str, str]:

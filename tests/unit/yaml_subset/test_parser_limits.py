@@ -145,7 +145,8 @@ def test_hostile_files_take_bounded_time(name: str) -> None:
 def test_hostile_files_need_little_memory() -> None:
     """Files with repeated aliases stay below 400 MiB."""
     names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
-    code = f"from tests.unit.yaml_subset import test_parser_limits as t\nfor name in {names}:\n    t.collect_errors(t.BOMBS[name])\n"
+    code = "from tests.unit.yaml_subset import test_parser_limits as t\n"
+    code += f"for name in {names}:\n    t.collect_errors(t.BOMBS[name])\n"
     # Not getrusage, because it includes the memory of the parent process (pytest) at the fork.
     code += (
         "import pathlib, re\nprint(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
