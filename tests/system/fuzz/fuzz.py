@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+CORPUS = ROOT / "tests" / "system" / "fuzz" / "corpus"
 FUZZ_DIR = ROOT / ".fuzz"
 FINDINGS_DIR = FUZZ_DIR / "found"
 # In bytes. The address space is limited, because libFuzzer checks its own limit only once per second.
