@@ -63,7 +63,7 @@ def test_bug_hides_values(
         left = run_job(tmp_path, _environment(tmp_path, server.url, system))
     assert left.code == 70
     assert "RuntimeError" in left.log
-    assert "test_bugs.py" in left.log
+    assert "test_internal_errors.py" in left.log
     assert "sentinel" not in left.all_text
     assert capfd.readouterr() == ("", "")
 

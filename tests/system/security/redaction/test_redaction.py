@@ -177,7 +177,7 @@ def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     code, text = run_and_collect(tmp_path, build_environment(tmp_path, "http://127.0.0.1:9", "github"))
     assert code == 70
     assert "RuntimeError" in text
-    assert "test_leaks.py" in text
+    assert "test_redaction.py" in text
     assert_silent(text)
 
 
