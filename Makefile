@@ -3,6 +3,8 @@ PYTHON ?= python3
 DOCKER ?= docker
 # More options of pytest for the commands that test, such as "-p randomly".
 PYTEST_ARGS ?=
+# Processes that run tests: two per processor, because many tests wait for clocks and servers.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 IMAGE ?= autonoma-ci:test
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,11 +26,11 @@ demo: $(VENV)/.demo
 # The tests that need a browser, the image or other programs have commands of their own.
 OWN := image and not linters and not browser and not gateways
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) -m "not slow and not $(OWN)"
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)"
 
 # Whole systems: real processes, each fault in each phase, attacks, examples, releases.
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
 
 test-gateways: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways

@@ -48,6 +48,7 @@ OWNERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", OWNERS)
 def test_library_has_named_owners(library: str) -> None:
     """Only the listed modules import a library."""

@@ -74,6 +74,7 @@ def test_every_module_imports(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", [_GITHUB, {}], ids=["github", "none"])
 @pytest.mark.parametrize("held", ["", _HELD], ids=["free", "held"])
 def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) -> None:
@@ -102,6 +103,7 @@ def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) 
         assert "Zoë → ✓" in (tmp_path / "step-summary").read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"])
 def test_missing_modules_are_noticed(lost: str, tmp_path: Path) -> None:
     """A check that cannot fail proves nothing."""

@@ -202,6 +202,7 @@ def test_validate_annotates_on_github(tmp_path: Path) -> None:
     assert ended.err.startswith("::error file=bad.yml,line=2,col=5::bad.yml:2:5: 'a/b' is not an id")
 
 
+@pytest.mark.slow
 def test_validate_reads_10000_tests(tmp_path: Path) -> None:
     """A manifest can list 10,000 tests."""
     entries = [
@@ -239,6 +240,7 @@ def test_schema_refuses_invalid_manifest(text: str, tmp_path: Path) -> None:
         jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
 
+@pytest.mark.slow
 def test_demo_shows_links_and_report(tmp_path: Path) -> None:
     """The demo ends with the path of a report and writes no outputs of the surrounding job."""
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")}

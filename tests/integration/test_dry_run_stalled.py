@@ -30,6 +30,7 @@ def unread(reader: int) -> int:
     return int(count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["gitlab", "github", "teamcity", "travis"])
 def test_dry_run_with_stalled_reader_ends(system: str, tmp_path: Path) -> None:
     """One SIGTERM ends the process while its output is blocked."""

@@ -325,6 +325,7 @@ def test_each_entry_needs_its_own_signature(name: str) -> None:
     assert found == LEFT[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
 def test_changed_byte_prevents_reuse(bits: int) -> None:
     """The signature covers each byte of the record."""
@@ -559,6 +560,7 @@ def test_pass_is_reused_in_third_attempt(earlier: Earlier, account: Account, tmp
     assert [run["reused"] for run in third.ended.record["runs"]] == [True, False, True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "started"),
     [
@@ -611,6 +613,7 @@ def test_changed_api_url_starts_all(earlier: Earlier, account: Account, tmp_path
     assert [run["reused"] for run in second.ended.record["runs"]] == [False] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twelfth", range(12))
 def test_changed_record_byte_starts_all(twelfth: int, earlier: Earlier, account: Account, tmp_path: Path) -> None:
     """A changed record is ignored, whether it is readable or not."""
@@ -625,6 +628,7 @@ def test_changed_record_byte_starts_all(twelfth: int, earlier: Earlier, account:
     assert not any(run["reused"] for run in second.ended.record["runs"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -648,6 +652,7 @@ def test_edited_record_starts_all(
     assert second.ended.code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "act",
     [
@@ -691,6 +696,7 @@ def test_failed_restart_fails_step(earlier: Earlier, account: Account, tmp_path:
     assert second.ended.states["a"] == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "details", [{"status": "failed"}, {"test_id": "somebody-elses"}, {"id": "another-run"}], ids=lambda d: str(*d)
 )
@@ -839,6 +845,7 @@ def test_one_run_id_is_reused_once(earlier: Earlier, account: Account, tmp_path:
 # A signal while passes are confirmed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_in_confirmation_starts_nothing(
     number: signal.Signals, code: int, earlier: Earlier, account: Account, tmp_path: Path

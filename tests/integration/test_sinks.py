@@ -280,6 +280,7 @@ def assert_unseen(value: str, made: Report) -> None:
         assert seen(value) not in seen(text), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 @settings(max_examples=12, deadline=None)
 @given(hidden(), st.booleans())
@@ -309,6 +310,7 @@ class Listing(ScriptedTransport):
 LONG = st.text("qxzjk789", min_size=12, max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(LONG, st.data())
 def test_value_split_over_fields_is_hidden(value: str, data: st.DataObject) -> None:

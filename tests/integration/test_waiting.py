@@ -59,6 +59,7 @@ def says(value: object) -> Act:
 RUNNING, PASSED = says("running"), says("passed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("acts", "state", "reason", "code"),
     [
@@ -184,6 +185,7 @@ def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     assert (later.code, later.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
 
 
+@pytest.mark.slow
 def test_wait_polls_timed_out_runs(tmp_path: Path) -> None:
     """The command `wait` polls runs that timed out in an earlier step."""
     with FaultServer(polled(RUNNING)) as server:
@@ -274,6 +276,7 @@ def attempt(number: int, build: str = "17") -> dict[str, str]:
     return {"GITHUB_RUN_ID": build, "GITHUB_RUN_ATTEMPT": str(number), "GITHUB_SHA": "c" * 40, **WAIT}
 
 
+@pytest.mark.slow
 def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The next build attempt reuses passed runs and starts the others."""
     ids = ["a", "sandbox-flaky", "b"]
@@ -286,6 +289,7 @@ def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> No
     assert "passed in an earlier attempt" in job.summary
 
 
+@pytest.mark.slow
 def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
     """A step that starts no run proves nothing."""
     for number in (1, 2):
@@ -293,6 +297,7 @@ def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None
     assert [sandbox.count_starts(name) for name in "ab"] == [2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

@@ -18,6 +18,7 @@ print(now.deadline, now.derandomize, now.max_examples, HealthCheck.too_slow in n
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environ", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "true", "CI": "1"}], ids=["none", "CI", "GitHub"]
 )

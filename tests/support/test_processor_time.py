@@ -22,6 +22,7 @@ def use_processor(seconds: float) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_work_counts_and_waiting_does_not() -> None:
     """Only processor time counts."""
     assert measure_processor_seconds(lambda: use_processor(0.2), 0.1) >= 0.2
@@ -39,6 +40,7 @@ def test_other_threads_do_not_count() -> None:
     assert measure_processor_seconds(wait_for_other, 0.1) < 0.1
 
 
+@pytest.mark.slow
 def test_fastest_of_three_calls_counts() -> None:
     """The result is the smallest of three measurements."""
     calls: list[float] = [0.3, 0.2, 0.3]

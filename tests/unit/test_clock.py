@@ -47,6 +47,7 @@ def test_sleep_uses_short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 4
 
 
+@pytest.mark.slow
 def test_event_wait_uses_short_calls() -> None:
     """The wait for an event is split into calls of at most 0.5 seconds."""
     events = WaitRecorder()
@@ -61,6 +62,7 @@ def test_event_wait_uses_short_calls() -> None:
     assert events.waits == [0.0, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [inf, 600.0, 0.0])
 def test_event_ends_wait(seconds: float) -> None:
     """An event that arrives during the wait is returned."""

@@ -513,6 +513,7 @@ def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     assert {entry["type"] for entry in body["data"]} <= {"NUMBER", "DURATION", "TEXT"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= MAX_PART_CHARS])
 def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
     """The job ends as usual and prints no unintended command."""

@@ -105,6 +105,7 @@ def test_circleci_exports_variables(tmp_path: Path, sandbox: Sandbox) -> None:
     assert "AUTONOMA_RESULTS_DIR" not in found, "a later step of ours would take it for its option"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(REPORTS)
 @example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
@@ -154,6 +155,7 @@ def test_variable_file_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> Non
     assert "Warning: The variables for later steps could not be written" in log
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_outputs_env_follows_gitlab_rules(made: Report) -> None:
     """outputs.env follows GitLab's rules for size, count, names and characters."""
@@ -196,6 +198,7 @@ def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> 
     assert not (tmp_path / "results" / "gitlab-annotations.json").exists()
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_gitlab_annotations_are_safe(made: Report) -> None:
     """Each link is a safe URL, and each label is one short line."""
@@ -316,6 +319,7 @@ def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None
     assert "sandbox-secret" not in Path(f"{calls}.env").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_buildkite_annotation_is_per_step(tmp_path: Path, sandbox: Sandbox) -> None:
     """Each job step has its own annotation, and a retry replaces its own."""
     calls = program(tmp_path / "bin", "buildkite-agent")
@@ -383,6 +387,7 @@ def test_agent_cli_unusable_warns(
     assert f"Warning: The variables for later steps could not be set: envman {why}." in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["{0}", ".", "", "bin", "../work", "{0}/bin/../bin", "{1}/link"])
 def test_agent_cli_in_checkout_never_runs(path: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """A program inside the checkout is never run, whatever PATH contains."""
@@ -498,6 +503,7 @@ def test_bitbucket_report_uses_proxy(tmp_path: Path, sandbox: Sandbox, monkeypat
     assert "step" in annotation["details"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"values": {}}', b'{"values": [1, {}]}'])
 def test_bitbucket_bad_list_replaces_nothing(
     body: bytes, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -514,6 +520,7 @@ def test_bitbucket_bad_list_replaces_nothing(
     assert len(set(paths)) == 2
 
 
+@pytest.mark.slow
 def test_bitbucket_without_proxy_warns(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing Bitbucket proxy gives a warning."""
     with Recorder() as proxy:

@@ -234,6 +234,7 @@ def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
 
 
+@pytest.mark.slow
 def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log of a second step has each warning once."""
     path = tmp_path / "variables"

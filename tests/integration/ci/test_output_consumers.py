@@ -73,6 +73,7 @@ def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
         read_env_file(path.read_bytes())
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4000), st.integers(1, 2000))
 def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
     """Each output line is shorter than act's line limit of 64 KiB."""
@@ -224,6 +225,7 @@ def test_gitlab_annotations_fit_size_limit(size: int) -> None:
     assert "\u6f22" in text
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_gitlab_annotations_match_schema(made: Report) -> None:
     """The annotations match GitLab's schema.

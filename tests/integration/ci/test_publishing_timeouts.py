@@ -72,6 +72,7 @@ def test_comment_sends_at_most_50_requests(service: Service) -> None:
         assert [request.method for request in host.received].count("POST") == 1
 
 
+@pytest.mark.slow
 @both
 def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each response is fast enough, but together they exceed the total timeout."""
@@ -200,6 +201,7 @@ def signalled(folder: Path, environ: dict[str, str], arrived: Path | FaultServer
         return process.returncode, time.monotonic() - began, log
 
 
+@pytest.mark.slow
 @both
 def test_signal_during_comment_ends_step(service: Service, tmp_path: Path) -> None:
     """The verdict is already written, and the log says that the comment may be incomplete."""
@@ -214,6 +216,7 @@ def test_signal_during_comment_ends_step(service: Service, tmp_path: Path) -> No
     assert (record["exit_code"], [run["state"] for run in record["runs"]]) == (1, ["passed", "failed"])
 
 
+@pytest.mark.slow
 def test_signal_during_agent_call_ends_step(tmp_path: Path) -> None:
     """A signal ends the agent and the step, and the log says the report may be incomplete."""
     arrived, script = tmp_path / "arrived", tmp_path / "bin" / "buildkite-agent"

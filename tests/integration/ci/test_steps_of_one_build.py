@@ -444,6 +444,7 @@ everywhere = places("github", "gitlab", "bitbucket", "buildkite")
 # Two parts
 
 
+@pytest.mark.slow
 @everywhere
 def test_step_without_parts_has_plain_heading(place: Place) -> None:
     """A build with one job step shows no part in its heading."""
@@ -453,6 +454,7 @@ def test_step_without_parts_has_plain_heading(place: Place) -> None:
     assert step.warnings == []
 
 
+@pytest.mark.slow
 @everywhere
 def test_passed_shard_keeps_failed_one(place: Place) -> None:
     """The last shard to end does not replace the result of an earlier one."""
@@ -461,6 +463,7 @@ def test_passed_shard_keeps_failed_one(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_passed_part_keeps_failed_one(place: Place) -> None:
     """The option `part` distinguishes the jobs of a matrix."""
@@ -470,6 +473,7 @@ def test_passed_part_keeps_failed_one(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (linux, 22)", "Failed"), (f"{PLAIN} (mac, 22)", "Passed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_passed_part_with_secret_keeps_failed_one(place: Place) -> None:
     """Each job of a matrix over a secret value has its own text without the secret."""
@@ -486,6 +490,7 @@ def test_passed_part_with_secret_keeps_failed_one(place: Place) -> None:
     assert "account-" not in "".join(place.texts().values())
 
 
+@pytest.mark.slow
 @places("gitlab", "bitbucket", "buildkite")
 def test_passed_parallel_job_keeps_failed_one(place: Place) -> None:
     """The variables of parallel jobs are enough without any option."""
@@ -494,6 +499,7 @@ def test_passed_parallel_job_keeps_failed_one(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (1/3)", "Failed"), (f"{PLAIN} (2/3)", "Passed")]
 
 
+@pytest.mark.slow
 @places("gitlab", "bitbucket", "buildkite")
 def test_shard_auto_is_in_heading_once(place: Place) -> None:
     """With `shard: auto`, the shard is the index among parallel jobs."""
@@ -502,6 +508,7 @@ def test_shard_auto_is_in_heading_once(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "buildkite")
 def test_passed_job_keeps_failed_one(place: Place) -> None:
     """Two jobs of one workflow have the same title and one text each."""
@@ -510,6 +517,7 @@ def test_passed_job_keeps_failed_one(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_passed_title_keeps_failed_one(place: Place) -> None:
     """The option `summary-title` distinguishes two steps of one job."""
@@ -518,6 +526,7 @@ def test_passed_title_keeps_failed_one(place: Place) -> None:
     assert place.shown() == [("Nightly", "Passed"), ("Smoke", "Failed")]
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "buildkite")
 def test_part_with_markup_is_escaped(place: Place) -> None:
     """Matrix values are shown as text, not as markup."""
@@ -532,6 +541,7 @@ def test_part_with_markup_is_escaped(place: Place) -> None:
 # Steps that can't be told apart
 
 
+@pytest.mark.slow
 @everywhere
 def test_second_step_of_name_has_own_text(place: Place) -> None:
     """A warning explains how to distinguish the two steps."""
@@ -547,6 +557,7 @@ def test_second_step_of_name_has_own_text(place: Place) -> None:
     assert second.code == 0
 
 
+@pytest.mark.slow
 @everywhere
 def test_third_step_of_name_has_own_text(place: Place) -> None:
     """No step of the same name replaces another one."""
@@ -555,6 +566,7 @@ def test_third_step_of_name_has_own_text(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed")] * 2 + [(PLAIN, "Passed")] * 2
 
 
+@pytest.mark.slow
 @everywhere
 def test_wait_updates_each_step_of_same_name(place: Place) -> None:
     """`wait` updates the text of the step that wrote the record."""
@@ -568,6 +580,7 @@ def test_wait_updates_each_step_of_same_name(place: Place) -> None:
 # Attempts and builds
 
 
+@pytest.mark.slow
 @everywhere
 def test_retry_that_passes_replaces_own_text(place: Place) -> None:
     """The text of the retried job becomes green, and the other part stays."""
@@ -580,6 +593,7 @@ def test_retry_that_passes_replaces_own_text(place: Place) -> None:
     assert set(place.texts()) == names
 
 
+@pytest.mark.slow
 @everywhere
 def test_retry_that_fails_replaces_own_text(place: Place) -> None:
     """The last attempt counts in both directions."""
@@ -588,6 +602,7 @@ def test_retry_that_fails_replaces_own_text(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_retry_keeps_other_part(place: Place) -> None:
     """A part that is not run again keeps its text."""
@@ -599,6 +614,7 @@ def test_retry_keeps_other_part(place: Place) -> None:
     assert len([name for name, text in place.texts().items() if before[name] == text]) >= 1
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_older_build_replaces_nothing(place: Place) -> None:
     """The newer build is of the same commit or of a newer one."""
@@ -610,6 +626,7 @@ def test_older_build_replaces_nothing(place: Place) -> None:
     assert step.warnings == []
 
 
+@pytest.mark.slow
 @everywhere
 def test_lower_attempt_has_own_text(place: Place) -> None:
     """Some systems count attempts per job, so a lower number is not always an older result."""
@@ -621,6 +638,7 @@ def test_lower_attempt_has_own_text(place: Place) -> None:
     assert ADVICE in lower.warnings[0]
 
 
+@pytest.mark.slow
 @everywhere
 def test_first_attempt_after_retry_shows(place: Place) -> None:
     """A step is retried until it passes, and the next step fails at its first attempt."""
@@ -632,6 +650,7 @@ def test_first_attempt_after_retry_shows(place: Place) -> None:
     assert ADVICE in red.warnings[0]
 
 
+@pytest.mark.slow
 @everywhere
 @pytest.mark.parametrize("first", [RED, GREEN])
 def test_retry_of_one_step_of_two_keeps_both(first: str, place: Place) -> None:
@@ -645,6 +664,7 @@ def test_retry_of_one_step_of_two_keeps_both(first: str, place: Place) -> None:
     assert ADVICE in retry.warnings[0]
 
 
+@pytest.mark.slow
 @everywhere
 def test_wait_updates_text_of_retry(place: Place) -> None:
     """Only the text of the retry is updated."""
@@ -656,6 +676,7 @@ def test_wait_updates_text_of_retry(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed"), (PLAIN, "Passed")]
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_retry_takes_text_of_older_build(place: Place) -> None:
     """The older build had two steps of the name, so this build's text may be of the other step."""
@@ -667,6 +688,7 @@ def test_retry_takes_text_of_older_build(place: Place) -> None:
     assert ADVICE in retry.warnings[0]
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_newer_build_replaces_each_part(place: Place) -> None:
     """There is one text for each part after any number of builds."""
@@ -676,6 +698,7 @@ def test_newer_build_replaces_each_part(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (linux)", "Passed"), (f"{PLAIN} (mac)", "Passed")]
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_newer_build_keeps_same_names_apart(place: Place) -> None:
     """Two steps of the same name take one text each of the build before."""
@@ -697,6 +720,7 @@ ORDERS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @ORDERS
 @places("gitlab")
 def test_child_pipelines_have_own_notes(first: tuple[int, str], second: tuple[int, str], place: Place) -> None:
@@ -728,6 +752,7 @@ def test_child_of_later_parent_replaces_note(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Passed"), (PLAIN, "Passed")]
 
 
+@pytest.mark.slow
 @ORDERS
 @places("bitbucket")
 def test_pipelines_of_one_push_have_own_reports(first: tuple[int, str], second: tuple[int, str], place: Place) -> None:
@@ -744,6 +769,7 @@ def test_pipelines_of_one_push_have_own_reports(first: tuple[int, str], second: 
 # A later step that waits
 
 
+@pytest.mark.slow
 @everywhere
 @pytest.mark.parametrize("other_job", [False, True], ids=["the same job", "another job"])
 def test_wait_updates_text_of_record(other_job: bool, place: Place) -> None:
@@ -757,6 +783,7 @@ def test_wait_updates_text_of_record(other_job: bool, place: Place) -> None:
     assert later.warnings == []
 
 
+@pytest.mark.slow
 @everywhere
 def test_wait_for_part_keeps_other_parts(place: Place) -> None:
     """The record contains the part, so the later job need not name it."""
@@ -775,6 +802,7 @@ def test_wait_in_other_job_keeps_its_step(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_wait_in_matrix_updates_text_of_record(place: Place) -> None:
     """The text belongs to the part that started the runs, not to this matrix job."""
@@ -783,6 +811,7 @@ def test_wait_in_matrix_updates_text_of_record(place: Place) -> None:
     assert place.shown() == [(PLAIN, "Failed")]
 
 
+@pytest.mark.slow
 @everywhere
 def test_wait_in_retry_keeps_other_step(place: Place) -> None:
     """A step belongs to the attempt that started its runs, even if only `wait` is retried."""
@@ -794,6 +823,7 @@ def test_wait_in_retry_keeps_other_step(place: Place) -> None:
     assert len([name for name, text in place.texts().items() if before[name] == text]) == 1
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_wait_for_old_attempt_replaces_nothing(place: Place) -> None:
     """The starting job was retried before `wait` read the record of its first attempt."""
@@ -808,6 +838,7 @@ def test_wait_for_old_attempt_replaces_nothing(place: Place) -> None:
 # Left to the command `merge`
 
 
+@pytest.mark.slow
 @places("github", "gitlab", "bitbucket")
 def test_step_for_merge_writes_nothing_shared(place: Place) -> None:
     """Log, summary, outputs and files are still written."""
@@ -1070,6 +1101,7 @@ def test_data_without_parts_has_plain_names(data: Data) -> None:
     assert step.renamed == []
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("more", "facts", "suffixes"),
@@ -1092,6 +1124,7 @@ def test_data_of_failed_part_stays(
     assert not {"AUTONOMA_CONCLUSION", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"} & names
 
 
+@pytest.mark.slow
 @both
 def test_data_of_failed_job_stays(data: Data) -> None:
     """Two jobs without parts have the same names, so the second takes others and warns."""
@@ -1105,6 +1138,7 @@ def test_data_of_failed_job_stays(data: Data) -> None:
     assert ADVICE in warning
 
 
+@pytest.mark.slow
 @both
 def test_data_of_steps_of_same_name_stays(data: Data) -> None:
     """The first step has the plain names, and each later one has its own."""
@@ -1116,6 +1150,7 @@ def test_data_of_steps_of_same_name_stays(data: Data) -> None:
     assert all(warnings[1:])
 
 
+@pytest.mark.slow
 @both
 def test_data_of_retry_replaces_own(data: Data) -> None:
     """A retried job has the names that it used before."""
@@ -1126,6 +1161,7 @@ def test_data_of_retry_replaces_own(data: Data) -> None:
     assert data.conclusions() == {"_LINUX": "passed", "_MAC": "failed"}
 
 
+@pytest.mark.slow
 @both
 def test_data_of_second_job_retry_replaces_own(data: Data) -> None:
     """The second of two jobs finds its own names again, not those of the first."""
@@ -1136,6 +1172,7 @@ def test_data_of_second_job_retry_replaces_own(data: Data) -> None:
     assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("job", ["e2e", "verify"])
 def test_data_is_updated_by_wait(job: str, data: Data) -> None:
@@ -1146,6 +1183,7 @@ def test_data_is_updated_by_wait(job: str, data: Data) -> None:
     assert data.conclusions() == {"": "failed"}
 
 
+@pytest.mark.slow
 @both
 def test_data_of_other_step_survives_wait(data: Data) -> None:
     """A step belongs to the attempt that started its runs."""
@@ -1165,6 +1203,7 @@ def test_data_of_lower_attempt_has_own_names(data: Data) -> None:
     assert ADVICE in red.renamed[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["buildkite"], indirect=True)
 @pytest.mark.parametrize("steps", [2, 3])
 def test_data_of_unknown_step_is_not_replaced(steps: int, data: Data) -> None:

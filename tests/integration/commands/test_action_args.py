@@ -50,6 +50,7 @@ def test_args_select_command(system: str, tmp_path: Path) -> None:
     assert (ended.code, ended.printed) == (0, "Wrote my results/junit.xml\n")
 
 
+@pytest.mark.slow
 def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
     """Credentials and `api-url` come from the other inputs of the action."""
     with Sandbox() as sandbox:

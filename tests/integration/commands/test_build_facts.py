@@ -156,6 +156,7 @@ BRANCHES: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ci", "more"),
     [

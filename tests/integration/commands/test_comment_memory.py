@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WARNING = "Warning: The comment could not be written: no memory is left."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [MemoryError, SystemError])
 @pytest.mark.parametrize("name", ["read_body", "_parse_json"])
 @pytest.mark.parametrize(("ids", "code"), [("sandbox-one", 0), ("sandbox-fails", 1)])

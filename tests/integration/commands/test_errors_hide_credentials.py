@@ -46,6 +46,7 @@ def assert_hidden(printed: str) -> None:
     assert SECRET[:12].lower() not in "\n".join(lines).lower(), printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_error_hides_misplaced_credential(name: str, tmp_path: Path) -> None:
     """A credential in the wrong option is hidden, too."""

@@ -136,6 +136,7 @@ def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
     account = [build_folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]

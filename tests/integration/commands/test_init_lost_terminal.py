@@ -59,6 +59,7 @@ def test_failing_terminal_selects_nothing(typed: str, error: Exception, sandbox:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_closed_terminal_selects_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     """A closed terminal counts as the end of the input."""
     ours, theirs = pty.openpty()

@@ -141,6 +141,7 @@ def assert_refused(job: CommandResult, folder: Path, sandbox: Sandbox) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_invalid_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> None:
     """Log, summary and outputs have the error and its solution, and nothing is sent."""

@@ -144,6 +144,7 @@ def add_manifest(folder: Path, source: str) -> None:
 # `wait`
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     """No value is in the log or in a file, in any response of the API."""
@@ -158,6 +159,7 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
 
 
+@pytest.mark.slow
 def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
     """Another process has only record, manifest and environment of the first step."""
     add_manifest(tmp_path, "default manifest")
@@ -208,6 +210,7 @@ def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
     assert [value for value in VALUES if value in step.collect_output(ended)] == [PASSWORD]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
 def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -> None:
     """Without a readable manifest, the runs end and the values are unknown."""
@@ -332,6 +335,7 @@ def report(step: Step, *argv: str, **environ: str) -> str:
     return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 def test_report_hides_values(source: str, step: Step) -> None:
     """`report` reads options, manifest and environment like `wait`."""
@@ -441,6 +445,7 @@ def test_run_hides_values_of_other_runs(
 # Parts of values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
 @pytest.mark.parametrize(
     "text",
@@ -482,6 +487,7 @@ def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: py
     assert [value for value in (PASSWORD, LOGIN) if value in shown] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "wait", "report"])
 @pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
 def test_build_fact_is_shown(
@@ -500,6 +506,7 @@ def test_build_fact_is_shown(
     assert "not known here" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["${WORD:-none}", "joe:${WORD:-none}", "${WORD:-}"])
 @pytest.mark.parametrize("here", [{}, {"WORD": ""}], ids=["unset", "empty"])
 @pytest.mark.parametrize("command", ["wait", "report"])

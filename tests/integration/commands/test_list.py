@@ -224,6 +224,7 @@ def fail_once(first: Act) -> Act:
     return act
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()]
 )

@@ -55,6 +55,7 @@ def run_at_terminal(folder: Path, url: str, command: list[str], **more: str) -> 
     return process.wait(60), drawn.decode("utf-8", "replace")
 
 
+@pytest.mark.slow
 def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> None:
     """The terminal shows a progress bar, and each line of the log stays."""
     code, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND)
@@ -68,6 +69,7 @@ def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> Non
     assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
     """`NO_COLOR` removes the colours, not the table."""
     _, coloured = run_at_terminal(tmp_path, sandbox.url, COMMAND)
@@ -78,6 +80,7 @@ def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "of 2 ended" in plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "more"),
     [(COMMAND, {"TERM": "dumb"}), (COMMAND, {"GITHUB_ACTIONS": "true"}), (COMMAND, {"CI": "true"}), (WITHOUT_RICH, {})],
@@ -127,6 +130,7 @@ def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) ->
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_live_table_escapes_names(sandbox: Sandbox, tmp_path: Path) -> None:
     """Names hold no control sequences and no markup of Rich."""
     name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"

@@ -102,6 +102,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     assert "z" * 200 not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "act",
     [

@@ -30,6 +30,7 @@ def start_run(folder: Path, url: str) -> CommandResult:
     return invoke(folder, "run", "--test-ids", "sandbox-one", environ=environ)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["out/e2e", "out/e2e/", "./out/e2e", "out/e2e/results.json"])
 def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
     """The path of the folder means its results.json."""

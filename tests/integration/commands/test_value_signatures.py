@@ -73,6 +73,7 @@ def start(step: Step, case: Case) -> dict[str, str]:
     return later_environ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHER_VALUE)
 def test_wait_warns_of_other_value(name: str, step: Step) -> None:
     """A variable of this name has another value here, so texts can show the sent one."""
@@ -90,6 +91,7 @@ def test_report_warns_of_other_value(name: str, step: Step) -> None:
     assert (ended.code, NOTICE in ended.out) == (0, True), ended.printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["wait", "report"])
 @pytest.mark.parametrize("name", SAME_VALUE)
 def test_sent_value_is_known(name: str, command: str, step: Step) -> None:
@@ -134,6 +136,7 @@ def test_report_without_secret_compares_names(step: Step) -> None:
     assert NOTICE in invoke(step.folder, *report, "--var", "PASSWORD=", environ=OPTION).printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["empty option", "empty option over the manifest", "no value"])
 @pytest.mark.parametrize("command", ["wait", "report"])
 def test_unsigned_record_needs_value(command: str, name: str, step: Step) -> None:
@@ -191,6 +194,7 @@ def test_many_local_values_are_unknown(step: Step, monkeypatch: pytest.MonkeyPat
 # Names and groups of entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     ["{id: a, name: 'As ${TESTER}'}", "{id: a, groups: ['of-${TESTER:-all}']}", "{id: '${T}', name: '${TESTER}'}"],

@@ -22,6 +22,7 @@ def run_and_wait(folder: Path, ids: str, *, first: bool = True) -> tuple[Command
         return one, invoke(folder, "wait", "r", environ=environ)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ids", "code", "told"),
     [
@@ -38,6 +39,7 @@ def test_wait_reports_finished_record(ids: str, code: int, told: str, tmp_path: 
     assert f"This step has ended already {told}" in second.out
 
 
+@pytest.mark.slow
 def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     """A record with open runs has no such line."""
     _, second = run_and_wait(tmp_path, "sandbox-one", first=False)

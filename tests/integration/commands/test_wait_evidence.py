@@ -141,6 +141,7 @@ def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], t
     assert get_named_files(tmp_path / "other") == left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None:
     """`wait` polls a passed run again, and its files are those of the record."""

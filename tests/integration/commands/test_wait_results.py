@@ -161,6 +161,7 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     assert all(run["duration_seconds"] > 0 for run in later.record["runs"])
 
 
+@pytest.mark.slow
 def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The summary names the command for later, because runs cannot be cancelled."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
@@ -332,6 +333,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
 # A record of another step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("waits", "more", "why"),
     [
@@ -441,6 +443,7 @@ def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, pa
 # Steps that share a results-dir
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "code"), SECOND_STEPS.values(), ids=SECOND_STEPS)
 def test_second_step_preserves_open_runs(
     more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
@@ -566,6 +569,7 @@ class Writer:
 
 
 # Names of different lengths: no two records of different steps have the same size.
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=20))
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -151,6 +151,7 @@ def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
         assert untrue not in later.printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["failed", "stopped", "pending?"])
 def test_wait_rejects_denied_pass(word: str, tmp_path: Path) -> None:
     """The response of the API counts, whatever the signature says."""
@@ -371,6 +372,7 @@ def test_wait_refuses_other_part(
     assert "it is of another part of this job" in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "starts", "waits"),
     [
@@ -498,6 +500,7 @@ def test_wait_withholds_credential_as_id(tmp_path: Path, api: Api) -> None:
     assert "the run's id holds a credential" in later.printed
 
 
+@pytest.mark.slow
 def test_wait_record_is_readable(tmp_path: Path) -> None:
     """An incorrect clock puts the start far away."""
     with FaultServer(Api(a="running")) as server:

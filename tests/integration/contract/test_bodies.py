@@ -75,6 +75,7 @@ def contract_takes(kind: str, body: bytes, contract: str = DEFAULT) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)  # the first body waits for the description to be read
 @given(bodies())
 def test_sandbox_rejects_same_bodies_as_contract(drawn: tuple[str, object]) -> None:
@@ -111,6 +112,7 @@ def refused_bodies() -> Iterator[tuple[str, object]]:
     yield "folder", {"recursive": False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "body"), [*refused_bodies()], ids=lambda value: json.dumps(value) if not isinstance(value, str) else value
 )

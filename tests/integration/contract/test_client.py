@@ -45,6 +45,7 @@ def mocked() -> Iterator[requests_mock.Mocker]:
         yield mocker
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(any_request, st.from_regex(r"[a-z-]{1,10}", fullmatch=True))
 def test_each_request_matches_contract(mocked: requests_mock.Mocker, request_: RunRequest, source: str) -> None:

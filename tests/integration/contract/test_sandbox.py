@@ -36,6 +36,7 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
     return [None, named, *({**named, **body} for body in full[kind])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "subject", ["g41k688vndxzt7kh4kq5m12s", *sorted(SCENARIO_IDS.keys() - {WEB_PAGE}), "sandbox-fails-2"]
 )
@@ -118,6 +119,7 @@ def test_entry_response_matches_contract(
     assert answer.status_code == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", ["never-started", *SCENARIO_IDS])
 @pytest.mark.parametrize("path", ["/run/{}/status", "/run/folder/{}/status", "/run/tag/{}/status", "/run/{}"])
 def test_unknown_run_response_matches_contract(
@@ -130,6 +132,7 @@ def test_unknown_run_response_matches_contract(
     assert answer.status_code != 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("age", [0.0, 1.0, 3.0])
 @pytest.mark.parametrize("subject", ["cm8d9gt6v000c9fe5glmyi33u", "abc", "sandbox-fails", "sandbox-stays"])
 @pytest.mark.parametrize("query", ["", "?steps=true&media=true", "?steps=false&media=false"])

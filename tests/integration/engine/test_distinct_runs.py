@@ -85,6 +85,7 @@ def get_warnings(job: JobResult) -> str:
     return "\n".join(line for line in job.log.splitlines() if line.startswith("::warning"))
 
 
+@pytest.mark.slow
 def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     """A gateway returns to each poll the response of the previous poll."""
     last = ["run-of-a"]
@@ -105,6 +106,7 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     assert "failed" not in {job.states["a"], job.states["c"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nobody", "b"])
 def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A status whose link names another run is no pass."""
@@ -358,6 +360,7 @@ CONTRADICTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["", "Checkout = "], ids=["without a label", "with a label"])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> None:
@@ -372,6 +375,7 @@ def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> 
     assert job.record["runs"][0]["run_id"] == "r"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["another test", "another run"])
 def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
     """Neither the title nor the steps of another test are shown."""
@@ -414,6 +418,7 @@ def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
     assert OTHERS not in job.everything
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["another test", "another run"])
 @pytest.mark.parametrize("then", [500, {}], ids=["an error", "empty"])
 def test_contradiction_remains_after_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
@@ -430,6 +435,7 @@ def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
     assert (job.code, job.states) == (0, {"a": "passed"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [500, 429, 404])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path) -> None:
@@ -440,6 +446,7 @@ def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path)
     assert why in get_message(job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "found",
     [
@@ -473,6 +480,7 @@ def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "Login="])
 @pytest.mark.parametrize(
     ("then", "code"),

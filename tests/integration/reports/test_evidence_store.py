@@ -102,6 +102,7 @@ def test_file_name_from_step_and_content(
     assert left_in(tmp_path) == [kept.path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "why", "again"),
     [
@@ -367,6 +368,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_full_disk_is_warning(tmp_path: Path) -> None:
     """After the first write error, no other file is requested. A file size limit simulates the disk."""
     with Sandbox(pace=0) as sandbox:

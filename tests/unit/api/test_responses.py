@@ -273,6 +273,7 @@ def test_any_retry_after_is_time_or_none(value: str, date: str) -> None:
     assert seconds is None or seconds >= 0
 
 
+@pytest.mark.slow
 @given(
     st.integers(100, 599),
     st.binary(max_size=300)

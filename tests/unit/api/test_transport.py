@@ -178,6 +178,7 @@ def test_unknown_host_sends_nothing() -> None:
         Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
 def test_total_timeout_covers_slow_response(act: Act) -> None:
     """The total timeout also ends a response that arrives byte by byte."""

@@ -323,6 +323,7 @@ def test_any_text_is_ids_or_errors(text: str) -> None:
         assert all(parsers.ID_RE.fullmatch(entry.id) for entry in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ['"' * 200_000, "a " * 100_000, "' = " * 50_000, "https://a?" * 20_000, "," * 200_000])
 def test_long_list_takes_linear_time(text: str) -> None:
     """No text makes the parser read the same characters again and again."""

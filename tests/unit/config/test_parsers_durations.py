@@ -133,6 +133,7 @@ def test_any_text_is_value_or_input_error(text: str) -> None:
             parse(text)
 
 
+@pytest.mark.slow
 @given(runs)
 @pytest.mark.parametrize("total", range(1, 13))
 def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> None:

@@ -148,6 +148,7 @@ def test_polls_overlap_starts() -> None:
     assert job.polls(0)[-1] < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 5, 30, 90, 300, 1500])
 def test_poll_pauses_follow_run_age(length: float) -> None:
     """The mean delay is at most 1 s plus 2 % of the length, with pauses of about 10 s at most."""
@@ -192,6 +193,7 @@ def test_poll_pauses_have_jitter() -> None:
     assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.7, abs=0.02)
 
 
+@pytest.mark.slow
 def test_many_runs_poll_less_often() -> None:
     """Each of 900 runs is polled less often but at least about every ten seconds."""
     job = Job(*[make_run(60, delay=0.02)] * 900, poll_policy=PollPolicy(concurrency=32)).run()
@@ -594,6 +596,7 @@ plans = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
 def test_any_plan_loses_no_started_run(

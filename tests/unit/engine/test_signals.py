@@ -130,6 +130,7 @@ except Cancelled as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["destructor", "weak reference"])
 @pytest.mark.parametrize(
     ("code", "out"),

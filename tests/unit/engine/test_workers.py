@@ -218,6 +218,7 @@ def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.M
     assert job.code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_crashed_thread_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +337,7 @@ def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.
     assert "no thread could be made" in job.everything
 
 
+@pytest.mark.slow
 def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both `wait-for-url` and comments report that no thread could be created."""
     ThreadLimit(0, monkeypatch)

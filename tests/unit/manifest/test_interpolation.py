@@ -126,6 +126,7 @@ def test_reference_limit_counts_places() -> None:
     assert fill(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
 
 
+@pytest.mark.slow
 def test_reference_limit_counts_characters() -> None:
     """One character more than the limit is an error."""
 

@@ -75,6 +75,7 @@ OPTION_NAMES = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [*OPTION_NAMES, "AUTONOMA_ANYTHING", "INPUT_", "AUTONOMA_RUN_URL", "INPUT_WHO_TO_GREET"]
 )
@@ -99,6 +100,7 @@ def test_options_are_rejected_in_ids() -> None:
         assert "a manifest can't name it" in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({token.replace("*", "X") for token in all_secret_variables()}))
 def test_ci_tokens_are_never_read(name: str) -> None:
     """The full name in allow-env does not allow the system's own token."""

@@ -213,6 +213,7 @@ def test_no_text_shows_value(entries: list[tuple[str, str, str, str]], one: str,
     ]
 
 
+@pytest.mark.slow
 def test_job_output_hides_values(tmp_path: Path) -> None:
     """Log, outputs, summary, results.json, JUnit and page show the reference."""
     (tmp_path / "autonoma.yml").write_text(

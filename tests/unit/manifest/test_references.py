@@ -110,6 +110,7 @@ def test_any_text_is_split_without_loss(text: str) -> None:
         assert "".join(written) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.

@@ -117,6 +117,7 @@ def test_ignored_key_accepts_anything() -> None:
     assert read_manifest(text).tests[0].variables == {"A": "a"}
 
 
+@pytest.mark.slow
 @given(_manifests)
 def test_schema_and_loader_agree(manifest: object) -> None:
     try:

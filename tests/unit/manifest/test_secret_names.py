@@ -18,6 +18,7 @@ KEYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECRETS)
 def test_secret_name_is_rejected_in_values(name: str) -> None:
     """The error shows the line to add and hides the value."""
@@ -37,6 +38,7 @@ def test_secret_name_is_rejected_in_keys(key: str) -> None:
     assert "${DB_PASSWORD} looks like a secret" in unset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_name_is_read(name: str) -> None:
     """The rules reject no common name."""

@@ -432,6 +432,7 @@ HARMLESS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", SECRETS)
 def test_secret_value_is_rejected(value: str) -> None:
     """A harmless name does not allow a secret, and the error hides it."""
@@ -442,6 +443,7 @@ def test_secret_value_is_rejected(value: str) -> None:
     assert len(problem) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", SECRETS)
 def test_secret_value_needs_full_name(value: str) -> None:
     """A pattern in `allow-env` allows no secret."""
@@ -466,6 +468,7 @@ def test_value_with_credential_is_rejected(value: str) -> None:
         assert problem == "1:29: ${PLAIN} holds a credential of this job: a manifest can't name it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -508,6 +511,7 @@ def test_long_value_takes_bounded_time(piece: str) -> None:
     assert measure_processor_seconds(lambda: detect_secret_kind(value), 10) < 10
 
 
+@pytest.mark.slow
 def test_long_settings_take_bounded_time() -> None:
     """Each of many names is compared with the rules for names."""
     value = "".join(f"A{number}=xxxxxx\n" for number in range(10_000))

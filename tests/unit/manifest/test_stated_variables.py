@@ -130,6 +130,7 @@ def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.lists(inner) | st.dictionaries(keys, inner)
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.text(max_size=9), _nested))
 def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: object) -> None:
     """A variable is a text or unknown, and no exception is raised."""

@@ -122,6 +122,7 @@ def test_many_interim_responses_are_skipped(interims: bytes) -> None:
         assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "interims",
     [
@@ -433,6 +434,7 @@ def test_request_without_response_is_sent_once(act: Act) -> None:
         assert [request.method for request in server.received] == ["GET", "POST", "GET"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.002, 0.005])
 def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> None:
     """A close directly after each response loses no start."""
@@ -465,6 +467,7 @@ def test_connection_close_loses_no_start(tmp_path: Path) -> None:
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
 
+@pytest.mark.slow
 def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
     """Starts, polls and details of a whole job have a connection each."""
     words = ["running", "running", "failed"]

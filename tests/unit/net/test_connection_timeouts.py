@@ -120,6 +120,7 @@ def not_sent(transport: Transport) -> str:
 # One limit for all of a connection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirteen unresponsive addresses take as long as one."""
@@ -130,6 +131,7 @@ def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch)
     assert found == f"{HOST}:{port} did not answer the connection in time"
 
 
+@pytest.mark.slow
 def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with unresponsive first addresses stays usable."""
     resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
@@ -138,6 +140,7 @@ def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> N
         assert (answer.status, server.posts) == (200, {"a": 1})
 
 
+@pytest.mark.slow
 def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late result of the resolver is not used."""
     end = threading.Event()
@@ -149,6 +152,7 @@ def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (found, server.connections) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeouts", [CONNECT, TOTAL], ids=["connect", "total"])
 def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a thread for the resolver, the limit is checked afterwards."""
@@ -163,6 +167,7 @@ def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.Mon
         assert server.posts == {}
 
 
+@pytest.mark.slow
 def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Path) -> None:
     """No request follows a handshake that exceeds the total limit."""
 
@@ -175,6 +180,7 @@ def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Pa
         assert server.posts == {}
 
 
+@pytest.mark.slow
 def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is made after the limit is closed."""
     made: list[socket.socket] = []
@@ -225,6 +231,7 @@ def through(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Tran
     return Transport(f"https://{HOST}/api", SECRETS, timeouts=timeouts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [
@@ -259,6 +266,7 @@ def test_start_through_proxy_succeeds(
         assert server.posts == {"a": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("close", ["", "Connection: close"], ids=["kept", "closed"])
 def test_body_through_proxy_has_limit(
     close: str, tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
@@ -321,6 +329,7 @@ def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.Monkey
 # Bodies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", ["Content-Length: 9999", ""], ids=["length", "no length"])
 def test_body_before_close_has_limit(length: str) -> None:
     """The limit holds although http.client releases the socket early."""
@@ -392,6 +401,7 @@ def test_sent_start_cannot_be_withdrawn() -> None:
         assert not withdraw()
 
 
+@pytest.mark.slow
 def test_start_is_sent_or_withdrawn() -> None:
     """At any moment a start is either withdrawn or sent, never both."""
     dice, taken_back = random.Random(7), set()
@@ -414,6 +424,7 @@ def test_start_is_sent_or_withdrawn() -> None:
     assert taken_back
 
 
+@pytest.mark.slow
 def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
     """Starts without a connection are reported as not started."""
     with dead() as port:

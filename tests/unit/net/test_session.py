@@ -98,6 +98,7 @@ def free_address() -> str:
         return server.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_existing_objects_are_found(kind: type[object]) -> None:
     """The search finds sessions, requests and responses."""
@@ -115,6 +116,7 @@ def test_session_credentials_are_found(kept: object) -> None:
     assert holds_credentials(session)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("method", ["post", "get", "download"])
 def test_lost_response_is_released(method: str, act: Act) -> None:
@@ -134,6 +136,7 @@ def test_lost_response_is_released(method: str, act: Act) -> None:
     assert nothing_is_left(transports)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9", "socks5://127.0.0.1:9"])
 def test_unsent_request_is_released(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that was not sent leaves no objects in memory."""

@@ -97,6 +97,7 @@ def test_timeout_reports_last_response(down: Act, why: str) -> None:
     assert why in waited.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
 def test_unresponsive_url_times_out(act: Act) -> None:
     """An incomplete response does not extend the wait."""
@@ -208,6 +209,7 @@ def test_long_wait_logs_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 290 < now <= 300
 
 
+@pytest.mark.slow
 def test_slow_resolver_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit holds before any socket exists."""
     end = threading.Event()

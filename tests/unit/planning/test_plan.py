@@ -317,6 +317,7 @@ def test_plan_runs_are_unique_for_any_manifest(entries: list[dict[str, object]],
     assert plan.build_plan(Settings(variables=variables, groups=("all",)), manifest).requests == whole
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=30))
 @pytest.mark.parametrize("total", range(1, 13))
 def test_shards_cover_plan_once(total: int, chosen: list[str]) -> None:

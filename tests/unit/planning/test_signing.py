@@ -323,6 +323,7 @@ def test_only_record_text_is_signed() -> None:
         assert SIGNER.sign_results(text) == text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
 def test_record_of_any_report_is_valid(made: Report) -> None:

@@ -63,12 +63,14 @@ def changed(texts: Iterable[str]) -> list[str]:
     return [c for c, one, other in zip(EVERY_CHARACTER, *forms, strict=True) if one != other]
 
 
+@pytest.mark.slow
 def test_fold_drops_like_sanitize_line() -> None:
     """A value that `sanitize_line` joins again is found before."""
     shown = sanitize_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
     assert changed(shown.split(SEPARATOR)) == []
 
 
+@pytest.mark.slow
 def test_fold_ignores_normalization() -> None:
     """NFKC, NFD and case make no difference. A capital iota subscript is a separate letter."""
     assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == []
@@ -209,6 +211,7 @@ def test_unescape_accepts_any_text(text: str) -> None:
     assert text in unescape_in_steps(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["\\", "\\u", "%u", "\\\\u0061", "\\u{0", "\\x6", "\\n", "\x1b[", "\x1b]", "\x9b0", "&", "&#", "%", "%4", "+"],

@@ -414,6 +414,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ENCODINGS)
 @example("777++", {1})
 @example(r"1\2\3", {1})

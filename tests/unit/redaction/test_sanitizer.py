@@ -90,6 +90,7 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_longest_response_is_parsed_in_time(name: str) -> None:
     """The longest possible response is parsed within its CPU limit."""
@@ -106,6 +107,7 @@ def test_sanitizer_has_budget() -> None:
     assert told.is_budget_exhausted
 
 
+@pytest.mark.slow
 def test_huge_folder_list_is_error() -> None:
     """A folder list with too much text is an error."""
     assert "longer than any account's" in str(account(HttpResponse(200, {}, BOMBS["tests"][2], is_complete=True)))
@@ -167,6 +169,7 @@ LETTERS = "abcdef/ &é"
 SECRET = st.text(LETTERS, min_size=6, max_size=30).filter(lambda value: len(value.strip()) > 5)
 
 
+@pytest.mark.slow
 @given(st.lists(SECRET, min_size=1, max_size=3), st.sampled_from(ENCODINGS), st.lists(st.sampled_from("XSS")))
 @example(["abcdef" * 5], str, ["S"])
 @example(["abcdef" * 5], quote, ["X", "S"])

@@ -53,6 +53,7 @@ def states(made: Report) -> list[str]:
     return [" ".join(one.text_content().split()[1:]) for one in found]
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_any_report_has_only_safe_links(made: Report) -> None:
     """Links of the page lead only to https, this machine, runs and evidence."""
@@ -65,6 +66,7 @@ def test_any_report_has_only_safe_links(made: Report) -> None:
     assert len(page.xpath("//tbody/tr")) == len(made.results)
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_values_are_hidden(made: Report) -> None:
     marked = made._replace(
@@ -76,6 +78,7 @@ def test_values_are_hidden(made: Report) -> None:
     assert b"v4lue-0f-it" not in render_html(marked)
 
 
+@pytest.mark.slow
 def test_large_page_needs_little_memory() -> None:
     """Rendering 3,000 runs needs at most seven times the size of the page."""
     made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)

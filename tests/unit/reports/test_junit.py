@@ -262,6 +262,7 @@ def test_names_fit_jenkins_folders(label: str, test_id: str, tmp_path: Path) -> 
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_any_names_give_distinct_folders(made: Report) -> None:
     """Jenkins can create one folder per case of any report."""
@@ -423,6 +424,7 @@ def test_texts_cannot_attach_files(gap: str) -> None:
     assert b"[[" not in render_junit(report([hostile, failed("b")._replace(step=step)], problems=[order]))
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_any_report_is_valid_xml(made: Report) -> None:
     """Each report matches the schema and can be read by two parsers."""
@@ -438,6 +440,7 @@ def test_any_report_is_valid_xml(made: Report) -> None:
     assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_only_passed_runs_are_green(made: Report) -> None:
     for outcome, case in zip(made.results, suite_of(made), strict=True):
@@ -457,6 +460,7 @@ def test_blank_output_is_omitted() -> None:
     assert case_of(planned("a")._replace(run_id="\t")).find("system-out") is None
 
 
+@pytest.mark.slow
 @given(REFUSED)
 def test_any_input_error_is_one_case(made: Report) -> None:
     (case,) = suite_of(made)

@@ -122,6 +122,7 @@ def test_started_runs_give_no_issue() -> None:
     assert group_failures([started("a"), planned("b")]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(OUTCOMES, max_size=3), TEXTS)
 def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
     """An issue is one command on GitHub and no command on other systems."""
@@ -135,6 +136,7 @@ def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
         assert len(split_lines(plain)) == 1
 
 
+@pytest.mark.slow
 @given(OUTCOMES)
 def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
     """Text of a run cannot add a line or a command."""

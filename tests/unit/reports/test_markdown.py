@@ -161,6 +161,7 @@ def _check_cell(text: str) -> None:
         render_plain_text(_LINK.sub("", part))
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_report_text_cannot_forge_markup(made: Report) -> None:
     """Text of a report adds no row, cell, link or markup."""
@@ -188,6 +189,7 @@ def test_report_text_cannot_forge_markup(made: Report) -> None:
     assert not chart or chart.splitlines().index("```") == len(chart.splitlines()) - 1
 
 
+@pytest.mark.slow
 @given(REFUSED)
 def test_input_error_cannot_forge_markup(made: Report) -> None:
     """Text of an error adds no line and no markup."""

@@ -87,6 +87,7 @@ def test_large_arrays_are_truncated() -> None:
     assert found["total"] == "5000"
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_runner_reads_outputs_unchanged(made: Report) -> None:
     """GitHub's runner reads each output of any report unchanged."""
@@ -96,6 +97,7 @@ def test_runner_reads_outputs_unchanged(made: Report) -> None:
         assert isinstance(json.loads(found[name]), list)
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_outputs_env_has_safe_lines(made: Report) -> None:
     """Each line is a name and a value without special characters."""

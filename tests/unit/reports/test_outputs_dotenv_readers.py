@@ -212,6 +212,7 @@ def accepted() -> Iterator[str]:
             yield from (text for text in (one + other, f"a{one}{other}b") if DOTENV_VALUE_RE.fullmatch(text))
 
 
+@pytest.mark.slow
 @every_reader
 def test_every_reader_accepts_each_character(read: Reader, tmp_path: Path) -> None:
     values = {f"AUTONOMA_{number}X": text for number, text in enumerate(accepted())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 
 from autonoma_ci import __version__
@@ -76,6 +77,7 @@ def test_each_run_is_one_line() -> None:
     assert '  "runs": [],' in render_results_json(report([], ERROR)).splitlines()
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_any_report_can_be_read_back(made: Report) -> None:
     """Each text of a report is in the record."""

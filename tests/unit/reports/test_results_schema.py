@@ -67,6 +67,7 @@ def whole(value: object) -> object:
     return json.loads(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
 
 
+@pytest.mark.slow
 @given(REPORTS)
 def test_later_step_reads_results(made: Report) -> None:
     text = render_results_json(made)
@@ -162,6 +163,7 @@ def test_unsafe_link_is_omitted() -> None:
     assert parse_results(json.dumps(document).encode()).runs[0].to_run_result(0.0, SHOW_ALL).url == ""
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_give_clear_error(data: bytes) -> None:
     """Bytes that are no record give an error with a message."""
@@ -182,6 +184,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "item", "count", "told"),
     [

@@ -83,6 +83,7 @@ def test_crlf_and_lf_are_accepted() -> None:
     assert [test.id for test in read_manifest("tests:\r\n- a\n- b\r\n# c\r\n- d\r\n").tests] == ["a", "b", "d"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", ["# x{0}- b\n", "- b # x{0}- c\n", "- b{0}- c\n", "#{0}\n- b\n", "- {{id: b}} #{0}- c\n"]
 )

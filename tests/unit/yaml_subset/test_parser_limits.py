@@ -82,6 +82,7 @@ def test_error_limit_names_file() -> None:
     assert [problem.file for text in ("\0", "[") for problem in parse_yaml(text, "m.yml").errors] == ["m.yml"] * 2
 
 
+@pytest.mark.slow
 def test_entry_limit_is_100000() -> None:
     """Each mapping, list and entry counts as one, and an alias counts again."""
     assert not parse_yaml("a: [" + "x," * (MAX_YAML_NODES - 2) + "]", "").errors
@@ -135,6 +136,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_hostile_files_take_bounded_time(name: str) -> None:
     """An author of a manifest cannot block the machine with it."""
@@ -142,6 +144,7 @@ def test_hostile_files_take_bounded_time(name: str) -> None:
     assert measure_processor_seconds(lambda: collect_errors(text), SECONDS) < SECONDS
 
 
+@pytest.mark.slow
 def test_hostile_files_need_little_memory() -> None:
     """Files with repeated aliases stay below 400 MiB."""
     names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
@@ -190,6 +193,7 @@ def test_interpolated_text_is_limited() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

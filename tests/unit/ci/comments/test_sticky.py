@@ -317,6 +317,7 @@ def test_comment_begins_with_short_text() -> None:
 # --- comments of other authors, whose marks are valid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", [None, APP], ids=["job", "app"])
 @pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "no graphql"])
 @pytest.mark.parametrize(
@@ -511,6 +512,7 @@ DATE = "Wed, 01 Jul 2026 10:00:00 GMT"
 RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(1782900000 + 20), "Date": DATE}
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [403, 429])
@@ -669,6 +671,7 @@ def test_invalid_response_warns(service: Service, act: Callable[..., bool]) -> N
         assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
 
 
+@pytest.mark.slow
 @both
 def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without a response gives a warning after the timeout."""
@@ -750,6 +753,7 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path:
     assert "❌ Error" in host.comments[0].body
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("more", "says"),
@@ -778,6 +782,7 @@ def test_comment_without_requirements_is_skipped(
     assert host.requests == []
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("url", "shown"),

@@ -357,6 +357,7 @@ def test_open_quote_is_detected(data: bytes, is_open: bool) -> None:
 LONG = 300_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -113,6 +113,7 @@ def long_failure(name: str) -> RunResult:
     return failed(name)._replace(step=step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [False, True])
 def test_region_has_all_runs_that_fail_in_turn(beside: bool, tmp_path: Path) -> None:
     """Regions that were left empty on the way leave enough room for the text."""
@@ -402,6 +403,7 @@ print(file.publish(ended(*[passed(f"t{number}") for number in range(int(sys.argv
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "runs", "fits"), [(0, 1, True), (10, 200, True), (-5_200, 1, False), (-100, 1, False)]
 )
@@ -522,6 +524,7 @@ def test_summary_off_has_no_publisher(tmp_path: Path) -> None:
 TEXTS = st.text(st.sampled_from("ab|-# \n<!>`é"), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(TEXTS, st.integers(1, 60)), max_size=12), st.data())
 def test_other_text_survives_any_order(turns: list[str | int], data: st.DataObject) -> None:

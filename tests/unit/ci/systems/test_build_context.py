@@ -54,6 +54,7 @@ def test_table_covers_every_system_and_change() -> None:
     assert len({case.id for case in environments.ROWS}) == len(environments.ROWS)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
@@ -233,6 +234,7 @@ def test_properties_from_any_bytes_are_text(data: bytes) -> None:
     assert all(isinstance(value, str) for value in teamcity.parse_java_properties(data).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
 def test_properties_parse_in_linear_time(line: bytes) -> None:
     """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""

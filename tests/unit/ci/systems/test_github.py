@@ -43,6 +43,7 @@ class Files:
         return [warning for publisher in self._publishers for warning in publisher.publish(made)]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.from_regex(r"[a-z-]{1,10}", fullmatch=True), TEXTS.map(lambda t: t.replace("\r", ""))))
 def test_outputs_round_trip_any_text(values: dict[str, str]) -> None:
     """No value ends itself early, sets another output or fails the step."""

@@ -68,6 +68,7 @@ def test_table_covers_every_log_grammar() -> None:
     }
 
 
+@pytest.mark.slow
 @every_system
 @given(title=TEXTS, text=TEXTS)
 def test_group_with_any_text_is_one_group(case: Case, title: str, text: str) -> None:
@@ -80,6 +81,7 @@ def test_group_with_any_text_is_one_group(case: Case, title: str, text: str) -> 
     assert not others(case, out.getvalue())
 
 
+@pytest.mark.slow
 @every_system
 @given(level=LEVELS, problem=PLACES, title=TEXTS)
 def test_annotation_is_one_command(case: Case, level: str, problem: Diagnostic, title: str) -> None:
