@@ -30,7 +30,7 @@ test: $(VENV)/.test
 
 # Whole systems: real processes, each fault in each phase, attacks, examples, releases.
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
 
 test-gateways: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways
