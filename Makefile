@@ -66,6 +66,7 @@ lint-python: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 autonoma_ci
 	$(BIN)/mypy --platform darwin autonoma_ci
