@@ -92,7 +92,7 @@ class SignedUrl(NamedTuple):
     url: str
 
     def __repr__(self) -> str:
-        return "Media(...)"
+        return "SignedUrl(...)"
 
 
 class RunDetails(NamedTuple):

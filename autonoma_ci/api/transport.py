@@ -63,7 +63,7 @@ class HttpResponse(NamedTuple):
 
     def __repr__(self) -> str:
         # Headers and body can repeat secrets of the request.
-        return f"Answer(HTTP {self.status}, {len(self.body)} bytes)"
+        return f"HttpResponse(HTTP {self.status}, {len(self.body)} bytes)"
 
 
 class Transport:

@@ -353,10 +353,11 @@ class JobStep:
         finally:
             if store:
                 store.close()
-        for error in group_failures(table.results, self.reports.facts.web_base_url):
-            self.log.annotate("error", error, self.reports.heading)
-        for warning in collect_warnings(self._snapshot(table.results).results, self.redact.contains_secret):
-            self.log.annotate("warning", warning, self.reports.heading)
+        report = self._snapshot(table.results)
+        for error in group_failures(table.results, report.web_base_url):
+            self.log.annotate("error", error, report.heading)
+        for warning in collect_warnings(report.results, self.redact.contains_secret):
+            self.log.annotate("warning", warning, report.heading)
         verdict = compute_verdict(table.results, signal, waits_for_results=settings.wait)
         if previous.signal is not None and _is_cancelled(verdict, table.results):
             verdict = compute_verdict((), previous.signal)

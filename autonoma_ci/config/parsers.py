@@ -588,7 +588,7 @@ class VariableLine(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return "VariableText(…)"
+        return "VariableLine(…)"
 
 
 def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> dict[str, str]:

@@ -84,7 +84,7 @@ class InterpolatedDocument(NamedTuple):
     missing: frozenset[str] = frozenset()  # the environment variables without an inserted value, such as unset ones
 
     def __repr__(self) -> str:
-        return f"Written({len(self.texts)} texts)"
+        return f"InterpolatedDocument({len(self.texts)} texts)"
 
 
 class HiddenValues:
