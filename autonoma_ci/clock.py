@@ -18,6 +18,15 @@ T = TypeVar("T")
 _MAX_CALL_SECONDS = 0.5
 
 
+def round_to_ms(seconds: float) -> float:
+    """Return a time in seconds, rounded to milliseconds.
+
+    Times are rounded where they are measured. results.json has milliseconds, so a report that is made from it has the
+    same times as the report of the job step.
+    """
+    return round(seconds, 3)
+
+
 class Clock:
     """The real clock, with all times in seconds."""
 

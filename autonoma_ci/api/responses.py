@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, SignedUrl, StartResult, StartStatus
 from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run, is_about_other_run, parse_run_id
 from autonoma_ci.api.start_proof import RETRYABLE_STATUS, proves_not_started
+from autonoma_ci.clock import round_to_ms
 from autonoma_ci.config.parsers import ID_RE
 from autonoma_ci.escaping import safe_url, sanitize_line, strip_query
 from autonoma_ci.lazy_regex import lazy_pattern
@@ -361,7 +362,7 @@ def _parse_duration_seconds(started_at: str, ended_at: str) -> float | None:
         seconds = (datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)).total_seconds()
     except (ValueError, TypeError):  # invalid times, or only one has a time zone
         return None
-    return seconds if seconds >= 0 else None
+    return round_to_ms(seconds) if seconds >= 0 else None
 
 
 def is_quota_exhausted(response: HttpResponse, target_id: str = "") -> bool:

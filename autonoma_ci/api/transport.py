@@ -142,7 +142,7 @@ class Transport:
         Raises:
             RequestNotSentError: No connection was made.
             ResponseLostError: A connection was made, but no usable response came.
-        """
+        """  # noqa: DOC501 - TimeoutError is caught within
         with total_timeout(timeouts.total) as timed_out:
             if method == "POST":
                 connection_state.exclusive_statuses = CONCLUSIVE_STATUSES

@@ -15,6 +15,7 @@ from autonoma_ci.app.publishing import is_comment_wanted, post_comment, publish_
 from autonoma_ci.app.report_builder import ReportBuilder, collect_facts, initial_facts
 from autonoma_ci.ci.base import PublishContext, RemotePublisher
 from autonoma_ci.ci.log import JobLog
+from autonoma_ci.clock import round_to_ms
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.engine.engine import NO_PASSED_RUNS, Engine
 from autonoma_ci.engine.evidence import EvidencePolicy
@@ -524,8 +525,8 @@ class JobStep:
     def _snapshot(self, results: Sequence[RunResult], verdict: Verdict | None = None) -> Report:
         """Return the report of the runs as they are now."""
         runs = tuple(self._add_saved_facts(run) for run in results)
-        duration_seconds = self.runtime.clock.monotonic() - self.started_at
-        return self.reports.build(runs, verdict, duration_seconds=duration_seconds)
+        seconds = round_to_ms(self.runtime.clock.monotonic() - self.started_at)
+        return self.reports.build(runs, verdict, duration_seconds=seconds)
 
     def _add_saved_facts(self, run: RunResult) -> RunResult:
         """Return a confirmed pass with facts of the earlier results.json.

@@ -109,7 +109,10 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 def _create_folder(path: str, folder: str) -> str:
     """Create the folder with the manifest, and return its path.
 
-    The folder is not removed, so that the report can be opened. Raises InputError.
+    The folder is not removed, so that the report can be opened.
+
+    Raises:
+        InputError: The folder or its manifest can't be written.
     """
     if escapes_via_symlink(path, folder):
         raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])

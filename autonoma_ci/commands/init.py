@@ -143,7 +143,11 @@ def _build_parser(runtime: Runtime) -> ArgumentParser:
 
 
 def _check_target(target: Path, arguments: ParsedArguments, folder: str) -> None:
-    """Raise InputError if the file may not be written."""
+    """Check that the file may be written.
+
+    Raises:
+        InputError: It exists, or its folder is missing or outside the working directory.
+    """
     path_text = _format_path(arguments.output)
     if escapes_via_symlink(arguments.output, folder):
         raise InputError(
@@ -164,7 +168,11 @@ def _format_path(path: str) -> str:
 
 
 def _parse_id_list(flag: str, text: str) -> dict[str, str]:
-    """Return the labels by ids. Raises InputError."""
+    """Return the labels by ids.
+
+    Raises:
+        InputError: An id is invalid.
+    """
     try:
         return {entry.id: entry.name for entry in parse_ids(text, flag.removeprefix("--"))}
     except InputError as error:

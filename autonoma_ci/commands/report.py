@@ -101,7 +101,10 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> Report:
     """Return the report of results.json without values and credentials.
 
-    A notice names the variables whose values are unknown. Raises InputError.
+    A notice names the variables whose values are unknown.
+
+    Raises:
+        InputError: An option is invalid, or results.json can't be read.
     """
     settings, errors = load_settings(
         provided_options(arguments, _OPTIONS), arguments.var, select_options(runtime.environ, _READ_OPTIONS)
@@ -221,7 +224,11 @@ def _relative_to(folder: str | Path, path: Path) -> Path:
 
 
 def _check_not_results_file(path: Path, results_path: Path) -> None:
-    """Raise InputError if the report would replace a results.json."""
+    """Check that the report replaces no results.json.
+
+    Raises:
+        InputError: The path is that of a results.json.
+    """
     path_text = sanitize_line(str(path), 200)
     try:
         is_same = path.samefile(results_path)

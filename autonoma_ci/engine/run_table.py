@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import StartStatus
 from autonoma_ci.api.run_ids import find_linked_run
+from autonoma_ci.clock import round_to_ms
 from autonoma_ci.models import Evidence, ExitReason, PreviousAttempt, RunResult, RunState, TargetKind
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class RunTable:
         return self._store(
             index,
             run._replace(
-                state=RunState.STARTING, start_requests=run.start_requests + 1, start_offset_seconds=offset_seconds
+                state=RunState.STARTING,
+                start_requests=run.start_requests + 1,
+                start_offset_seconds=round_to_ms(offset_seconds),
             ),
         )
 
@@ -102,7 +105,7 @@ class RunTable:
                 message=result.message,
                 suggestion=suggestion,
                 http_status=result.http_status,
-                duration_seconds=seconds,
+                duration_seconds=round_to_ms(seconds),
             ),
         )
 
@@ -135,7 +138,7 @@ class RunTable:
                 reason=reason,
                 message=message,
                 suggestion=run.suggestion if suggestion is None else suggestion,
-                duration_seconds=run.duration_seconds if seconds is None else seconds,
+                duration_seconds=run.duration_seconds if seconds is None else round_to_ms(seconds),
             ),
         )
 

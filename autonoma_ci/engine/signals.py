@@ -68,7 +68,11 @@ class SignalHandler:
 
     @contextmanager
     def reveal_cancelled(self) -> Iterator[None]:
-        """Raise Cancelled instead of an error that it caused."""
+        """Raise Cancelled instead of an error that it caused.
+
+        Raises:
+            Cancelled: A signal arrived within the block.
+        """
         try:
             yield
         except Cancelled:

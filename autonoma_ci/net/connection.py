@@ -139,6 +139,7 @@ class TrackedHTTPConnection(HTTPConnection):
 
         Raises:
             ConnectTimeoutError: The timeout is over, or the request was withdrawn meanwhile.
+            NewConnectionError: The connection was refused, or the host is unknown.
         """
         self._record_connecting()
         self._open_socket = None
@@ -442,7 +443,7 @@ def total_timeout(seconds: float) -> Iterator[threading.Event]:
 
     Raises:
         RequestNotSentError: No thread can be started that would end the request.
-    """
+    """  # noqa: DOC501 - the raised function returns it
     # This comes first, because the event can fail if memory is exhausted.
     state = connection_state.reset()
     connection_state.send_before = time.monotonic() + seconds

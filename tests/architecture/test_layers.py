@@ -122,7 +122,9 @@ def test_job_imports_only_needed_libraries(
         f"cli.run_command({arguments!r}, Runtime({environ!r}, io.StringIO(), io.StringIO()))\n"
         "print(*sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    # Without environment variables, because coverage.py would import libraries in the process.
+    ran = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "autonoma_ci.app.runtime" in loaded
     assert not loaded & absent

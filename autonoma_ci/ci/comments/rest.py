@@ -158,7 +158,11 @@ class RestCommentThread:
         return error.hint or self._find_hint(error)
 
     def _fetch_owner(self) -> CommentAuthor | None:
-        """Return the owner of the token, or None if unknown."""
+        """Return the owner of the token, or None if unknown.
+
+        Raises:
+            RestError: The API rejected the request, or gave an unexpected response.
+        """
         try:
             owner = _parse_author(self._client.request("GET", "/user").data)
         except RestError as error:

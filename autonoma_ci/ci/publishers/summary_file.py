@@ -169,6 +169,9 @@ class SummaryRegion:
         """Return the position of the region, or None.
 
         If another process has destroyed the region, its remaining lines are blanked.
+
+        Raises:
+            OSError: The file is too large, or can't be read.
         """
         if self._range and self._is_region(read_at(descriptor, *self._range), ByteRange(0, self._range.size)):
             return self._range
