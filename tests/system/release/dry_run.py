@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.generate_docs import ROOT, render_action
-from tests.system.release.workflow import EXPRESSION, JOBS, WORKFLOW, collect_needed_jobs, list_steps
-
-if TYPE_CHECKING:
-    import re
+from tests.system.release.workflow import JOBS, WORKFLOW, collect_needed_jobs, list_steps
 
 PROGRAMS = ("docker", "gh", "cosign", "ssh", "make", "python")
+EXPRESSION_RE = re.compile(r"\$\{\{ (.+?) \}\}")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
 # The jobs of a release in the order of the runner.
 ORDER = (
@@ -174,7 +173,7 @@ class Rehearsal:
                     return KEY
             raise AssertionError(found[0])
 
-        return EXPRESSION.sub(value, text)
+        return EXPRESSION_RE.sub(value, text)
 
     def _run_action(self, name: str, given: dict[str, str], workspace: Path) -> dict[str, str]:
         artifacts = self.folder / "artifacts"
