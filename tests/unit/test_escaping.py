@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from autonoma_ci.escaping import (
     escape_azure,
     escape_github_data,
     escape_github_property,
+    escape_json,
     escape_log_line,
     escape_markdown,
     escape_teamcity,
@@ -21,6 +23,7 @@ from autonoma_ci.escaping import (
     safe_url,
     sanitize_line,
     truncate,
+    truncate_bytes,
 )
 from tests.support.github_parser import (
     find_commands,
@@ -107,7 +110,7 @@ def test_multiline_text_has_one_limit(write: Callable[[str], str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "write", [sanitize_line, escape_log_line, escape_teamcity, escape_markdown, markdown_code_span]
+    "write", [sanitize_line, escape_log_line, escape_azure, escape_teamcity, escape_markdown, markdown_code_span]
 )
 def test_limit_can_exceed_default(write: Callable[..., str]) -> None:
     """An argument can raise the limit of a sink."""
@@ -133,6 +136,8 @@ def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("write", "text", "written"),
     [
+        (escape_github_data, "100%; a:b,c\nd%0A", "100%25; a:b,c%0Ad%250A"),
+        (escape_github_property, "50%: a, b", "50%25%3A a%2C b"),
         (escape_azure, "100%; a]\nb", "100%AZP25%3B a%5D%0Ab"),
         (escape_teamcity, "it's [a|b]\nc", "it|'s |[a||b|] c"),
         (escape_markdown, "- a & b", "\\- a &amp; b"),
@@ -149,6 +154,39 @@ def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
 def test_only_special_characters_are_escaped(write: Callable[[str], str], text: str, written: str) -> None:
     """Each sink escapes its special characters and no others."""
     assert write(text) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ('["##[error]x"]', '["#\\u0023[error]x"]'),
+        ('["travis_fold:start:a"]', '["travis_fold\\u003astart:a"]'),
+        ('["travis_time:end:a"]', '["travis_time\\u003aend:a"]'),
+        ('["fold:other # 1"]', '["fold:other # 1"]'),
+    ],
+)
+def test_json_hides_commands_in_escapes(text: str, escaped: str) -> None:
+    """A reader of the JSON gets the same text."""
+    assert escape_json(text) == escaped
+    assert json.loads(escaped) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "written"),
+    [
+        ("abcde", 5, "abcde"),
+        ("abcdef", 5, "ab…"),
+        ("日本語", 9, "日本語"),
+        ("日本語x", 9, "日本…"),
+        ("日本語xy", 8, "日…"),
+        ("lone \ud800", 6, "lone \ud800"),
+        ("lone \ud800", 5, "lo…"),
+        ("\ud800\ud800x", 4, "\ud800\ud800x"),
+    ],
+)
+def test_bytes_are_cut_between_characters(text: str, limit: int, written: str) -> None:
+    """The ellipsis counts, and a character is never cut apart."""
+    assert truncate_bytes(text, limit) == written
 
 
 @given(TEXTS)
