@@ -1,0 +1,222 @@
+"""Tests of the confirmation of earlier passes."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.models import PollResult, PollStatus
+from autonoma_ci.engine.reuse import PassConfirmer
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.workers import StatusReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
+from tests.support.fake_clock import FakeClock, ScriptedWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LINK = "https://autonoma.app/run/"
+PASSED = PollResult(PollStatus.PASSED, "passed", http_status=200)
+
+
+class SilentWorkers(ScriptedWorkers):
+    """Workers that record each poll and send no response."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock, {})
+        self.requests: list[tuple[int, str, str, int]] = []
+
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
+        self.requests.append((index, request.id, run_id, request_number))
+
+    @property
+    def polled(self) -> list[int]:
+        """The indexes of the polled runs."""
+        return [index for index, *_ in self.requests]
+
+
+class Confirmation:
+    """A confirmer with its fake clock, silent workers and recorded calls."""
+
+    def __init__(self, candidates: Mapping[int, str], kinds: Mapping[int, TargetKind] | None = None) -> None:
+        self.clock = FakeClock()
+        self.workers = SilentWorkers(self.clock)
+        kinds = kinds or {}
+        requests = [RunRequest(kinds.get(index, TargetKind.TEST), f"t{index}") for index in range(20)]
+        self.table = RunTable(map(RunResult, requests), self.clock.time)
+        self.calls: list[str] = []
+        self.confirmer = PassConfirmer(
+            self.table,
+            self.clock,
+            candidates,
+            lambda index: self.calls.append(f"confirmed {index}"),
+            lambda index: self.calls.append(f"rejected {index}"),
+            lambda: self.calls.append("unauthorized"),
+        )
+
+    def dispatch(self) -> None:
+        self.confirmer.dispatch(self.workers)
+
+    def respond(self, index: int, run_id: str, result: PollResult = PASSED) -> None:
+        self.confirmer.handle_status(StatusReceived(index, run_id, result, 0))
+
+
+def make_candidates(count: int) -> dict[int, str]:
+    return {index: f"r{index}" for index in range(count)}
+
+
+def test_each_candidate_is_polled_once() -> None:
+    """Each run that passed earlier is polled once with its id."""
+    confirmation = Confirmation({4: "r4", 1: "r1"})
+    confirmation.dispatch()
+    confirmation.dispatch()
+    assert confirmation.workers.requests == [(4, "t4", "r4", 0), (1, "t1", "r1", 0)]
+    assert confirmation.calls == []
+
+
+def test_passed_candidate_is_reused() -> None:
+    """A run with the status passed is stored as reused, with its link."""
+    confirmation = Confirmation({2: "r2"})
+    confirmation.dispatch()
+    confirmation.respond(2, "r2", PASSED._replace(url=f"{LINK}r2"))
+    assert confirmation.calls == ["confirmed 2"]
+    run = confirmation.table.results[2]
+    assert (run.state, run.reason, run.run_id, run.url) == (RunState.PASSED, ExitReason.OK, "r2", f"{LINK}r2")
+    assert run.reused
+    assert not any(other.reused for other in confirmation.table.results if other is not run)
+
+
+@pytest.mark.parametrize("status", [status for status in PollStatus if status is not PollStatus.PASSED])
+def test_other_status_rejects_candidate(status: PollStatus) -> None:
+    """A run with any other status is started again."""
+    confirmation = Confirmation({2: "r2"})
+    confirmation.dispatch()
+    confirmation.respond(2, "r2", PollResult(status))
+    expected = ["unauthorized"] if status is PollStatus.UNAUTHORIZED else []
+    assert confirmation.calls == [*expected, "rejected 2"]
+    assert confirmation.table.results[2].state is RunState.PLANNED
+    assert not confirmation.confirmer.is_busy
+
+
+def test_shared_run_id_is_polled_once() -> None:
+    """A run id that two tests have confirms only the first one."""
+    confirmation = Confirmation({0: "r", 1: "r"})
+    assert confirmation.calls == ["rejected 1"]
+    confirmation.dispatch()
+    assert confirmation.workers.polled == [0]
+
+
+def test_kinds_can_share_run_id() -> None:
+    """A test and a folder with one run id are two runs."""
+    confirmation = Confirmation({0: "r", 1: "r"}, {1: TargetKind.FOLDER})
+    confirmation.dispatch()
+    assert (confirmation.calls, confirmation.workers.polled) == ([], [0, 1])
+
+
+def test_candidate_id_is_claimed() -> None:
+    """A start response with the id of a candidate started no new run."""
+    confirmation = Confirmation({0: "r0"})
+    assert not confirmation.table.claim_start(TargetKind.TEST, "r0", f"{LINK}r0")
+    assert confirmation.table.claim_start(TargetKind.TEST, "r1", f"{LINK}r1")
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 20])
+def test_concurrent_polls_are_limited(count: int) -> None:
+    """At most eight polls are in flight."""
+    confirmation = Confirmation(make_candidates(count))
+    confirmation.dispatch()
+    assert confirmation.workers.polled == list(range(min(count, 8)))
+
+
+@pytest.mark.parametrize("status", [PollStatus.PASSED, PollStatus.FAILED])
+def test_next_poll_is_sent_after_response(status: PollStatus) -> None:
+    """The next poll is sent after a response, whatever its status is."""
+    confirmation = Confirmation(make_candidates(12))
+    confirmation.dispatch()
+    confirmation.respond(3, "r3", PollResult(status))
+    confirmation.dispatch()
+    assert confirmation.workers.polled == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("index", "run_id", "is_awaited"), [(0, "r0", True), (0, "r1", False), (1, "r0", False), (5, "r5", False)]
+)
+def test_confirmer_awaits_its_own_polls(index: int, run_id: str, is_awaited: bool) -> None:
+    """Only a response with the index and the id of a candidate is awaited."""
+    confirmation = Confirmation({0: "r0", 1: "r1"})
+    confirmation.dispatch()
+    assert confirmation.confirmer.awaits(StatusReceived(index, run_id, PASSED, 0)) is is_awaited
+
+
+def test_answered_poll_is_not_awaited() -> None:
+    """A second response to a poll belongs to no candidate."""
+    confirmation = Confirmation({0: "r0", 1: "r1"})
+    confirmation.dispatch()
+    confirmation.respond(0, "r0")
+    assert not confirmation.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
+    assert confirmation.confirmer.is_busy
+    confirmation.respond(1, "r1")
+    assert not confirmation.confirmer.is_busy
+
+
+def test_hung_poll_rejects_candidate() -> None:
+    """A poll without a response for 45 seconds rejects its run."""
+    confirmation = Confirmation({0: "r0", 1: "r1"})
+    confirmation.dispatch()
+    confirmation.clock.time += 44.9
+    confirmation.dispatch()
+    assert confirmation.calls == []
+    confirmation.clock.time += 0.2
+    confirmation.dispatch()
+    assert confirmation.calls == ["rejected 0", "rejected 1"]
+    assert not confirmation.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
+    assert not confirmation.confirmer.is_busy
+
+
+def test_other_polls_are_sent_after_hung_polls() -> None:
+    """Hung polls do not block the other candidates."""
+    confirmation = Confirmation(make_candidates(10))
+    confirmation.dispatch()
+    confirmation.clock.time += 45.0
+    confirmation.dispatch()
+    confirmation.dispatch()
+    assert confirmation.workers.polled == list(range(10))
+    assert confirmation.calls == [f"rejected {index}" for index in range(8)]
+
+
+def test_next_action_is_end_of_oldest_poll() -> None:
+    """The next action is due 45 seconds after the oldest poll in flight."""
+    confirmation = Confirmation(make_candidates(9))
+    assert confirmation.confirmer.next_action_at() == inf
+    begin = confirmation.clock.time
+    confirmation.dispatch()
+    confirmation.clock.time += 10.0
+    confirmation.respond(0, "r0")
+    confirmation.dispatch()
+    assert confirmation.confirmer.next_action_at() == begin + 45.0
+    for index in range(1, 8):
+        confirmation.respond(index, f"r{index}")
+    assert confirmation.confirmer.next_action_at() == begin + 55.0
+
+
+def test_cancel_rejects_all_candidates() -> None:
+    """A cancelled confirmation rejects its runs and sends no further poll."""
+    confirmation = Confirmation(make_candidates(10))
+    confirmation.dispatch()
+    confirmation.respond(0, "r0")
+    confirmation.confirmer.cancel()
+    assert confirmation.calls == ["confirmed 0", *(f"rejected {index}" for index in range(1, 10))]
+    assert not confirmation.confirmer.is_busy
+    confirmation.dispatch()
+    assert len(confirmation.workers.requests) == 8
+
+
+def test_confirmer_without_candidates_is_idle() -> None:
+    """Without candidates there is nothing to poll or to await."""
+    confirmation = Confirmation({})
+    confirmation.dispatch()
+    confirmation.confirmer.cancel()
+    assert (confirmation.calls, confirmation.workers.requests) == ([], [])
+    assert not confirmation.confirmer.is_busy
