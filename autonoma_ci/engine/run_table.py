@@ -169,7 +169,11 @@ class RunTable:
         )
         previous_attempts = (*run.previous_attempts, failed)
         self.results[index] = RunResult(
-            run.request, title=run.title, previous_attempts=previous_attempts, request_mac=run.request_mac
+            run.request,
+            title=run.title,
+            previous_attempts=previous_attempts,
+            request_mac=run.request_mac,
+            variable_macs=run.variable_macs,
         )
 
     def restore_previous_attempt(self, index: int) -> RunResult:

@@ -243,6 +243,14 @@ def test_retry_moves_failed_run() -> None:
     check_others_unchanged(table)
 
 
+def test_retry_preserves_signatures() -> None:
+    """The retry sends the same request, so its signatures stay valid."""
+    table = make_table()
+    table.begin_retry(1)
+    run = table.results[1]
+    assert (run.request_mac, run.variable_macs) == (FAILED.request_mac, FAILED.variable_macs)
+
+
 def test_retry_without_start_restores_failure() -> None:
     """The run is the last failed attempt again if its retry did not start."""
     table = make_table(RETRIED._replace(evidence=Evidence(STEPS)))
