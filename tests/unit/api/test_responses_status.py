@@ -6,22 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.client import AutonomaClient
 from autonoma_ci.api.models import PollStatus, RunDetails
 from autonoma_ci.api.responses import parse_details_response, parse_status_response
-from autonoma_ci.api.transport import HttpResponse, Transport
-from autonoma_ci.models import RunRequest, RunStep, TargetKind
-from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.models import RunStep
+from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-REQUEST = RunRequest(TargetKind.TEST, "a", variables={"NAME": "value-of-the-variable"})
 
 
 def same() -> Redactor:
@@ -221,58 +216,3 @@ def test_any_body_is_parsed(body: dict[str, object]) -> None:
     found = answer(json.dumps(body).encode())
     assert isinstance(parse_status_response(found, same).status, PollStatus)
     assert isinstance(parse_details_response(found, same), RunDetails)
-
-
-@pytest.mark.parametrize(
-    ("kind", "path"),
-    [
-        (TargetKind.TEST, "/run/r1/status"),
-        (TargetKind.FOLDER, "/run/folder/r1/status"),
-        (TargetKind.TAG, "/run/tag/r1/status"),
-    ],
-)
-def test_each_kind_has_status_endpoint(kind: TargetKind, path: str) -> None:
-    """Each target kind has its own status endpoint."""
-    with requests_mock.Mocker() as mock:
-        mock.get(f"https://api.test{path}", json={"status": "passed"})
-        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        assert client.status(RunRequest(kind, "a"), "r1").status is PollStatus.PASSED
-
-
-def test_details_request_includes_steps() -> None:
-    """Details are requested with steps and without media."""
-    with requests_mock.Mocker() as mock:
-        mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
-        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        assert client.details(REQUEST, "r1").title == "Checkout"
-        assert mock.last_request.query == "steps=true"
-
-
-def test_secrets_in_response_are_redacted() -> None:
-    """Credentials and variable values in a response are redacted."""
-    said = "client-secret-of-the-test, value-of-the-variable"
-    step = {"instruction": said, "output": said, "status": "failed", "url": f"https://shop.test/{said}"}
-    with requests_mock.Mocker() as mock:
-        mock.get("https://api.test/run/r1/status", json={"status": said})
-        mock.get("https://api.test/run/r1?steps=true", json={"name": said, "steps": [step]})
-        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        shown = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
-        mock.get("https://api.test/run/r1/status", json={"message": said}, status_code=500)
-        shown += repr(client.status(REQUEST, "r1"))
-    assert "***" in shown
-    assert "client-secret-of-the-test" not in shown
-    assert "value-of-the-variable" not in shown
-
-
-def test_values_in_ids_are_not_redacted() -> None:
-    """A value that occurs in ids and links by chance is redacted only in texts."""
-    request = RunRequest(TargetKind.TEST, "a", variables={"NAME": ""})
-    link = "https://autonoma.app/run/r1"
-    with requests_mock.Mocker() as mock:
-        mock.get("https://api.test/run/r1/status", json={"status": "passed", "url": f"{link}?word=the-value"})
-        mock.get("https://api.test/run/r1?steps=true", json={"name": "the-value in r1"})
-        values = [Secret("the-value"), Secret("r1")]
-        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS, values)
-        assert client.details(request, "r1").title == "*** in ***"
-        found = client.status(request, "r1")
-    assert (found.status, found.url) == (PollStatus.PASSED, link)
