@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -94,6 +94,14 @@ def test_lookup_only_for_unknown_ids() -> None:
     assert set(found[2:]) == {HINT}
 
 
+@pytest.mark.parametrize("reason", [reason for reason in ExitReason if reason is not ExitReason.NOT_FOUND])
+def test_lookup_without_unknown_ids_is_omitted(reason: ExitReason) -> None:
+    """Without an id that the API does not know, nothing is looked up."""
+    account = FakeAccount({(TargetKind.FOLDER, "a"): "x"})
+    assert get_hints(account, make_missing_run(TargetKind.TEST, "a")._replace(reason=reason)) == [HINT]
+    assert account.calls == []
+
+
 def test_lookup_stops_at_max_ids() -> None:
     """At most `MAX_IDS` ids are looked up."""
     account = FakeAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(50)})
@@ -122,6 +130,108 @@ def test_lookup_without_threads_keeps_hint(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(misplaced_ids, "start_thread", fail)
     assert get_hints(FakeAccount({(TargetKind.FOLDER, "a"): "x"}), make_missing_run(TargetKind.TEST, "a")) == [HINT]
+
+
+def test_tag_id_is_first_sought_as_folder() -> None:
+    """A tag id is looked up as a folder and then as a test, until the first match."""
+    account = FakeAccount({(TargetKind.FOLDER, "a"): "x", (TargetKind.TEST, "a"): "y"})
+    assert get_hints(account, make_missing_run(TargetKind.TAG, "a")) == ["a is the folder x: use folder-ids."]
+    assert account.calls == [(TargetKind.FOLDER, "a")]
+    account = FakeAccount({})
+    assert get_hints(account, make_missing_run(TargetKind.TAG, "a")) == [HINT]
+    assert account.calls == [(TargetKind.FOLDER, "a"), (TargetKind.TEST, "a")]
+
+
+def test_id_of_two_kinds_is_looked_up_twice() -> None:
+    """One id among the tests and the folders has a hint for each of them."""
+    account = FakeAccount({(TargetKind.FOLDER, "a"): "x", (TargetKind.TEST, "a"): "y"})
+    found = get_hints(account, make_missing_run(TargetKind.TEST, "a"), make_missing_run(TargetKind.FOLDER, "a"))
+    assert found == ["a is the folder x: use folder-ids.", "a is the test y: use test-ids."]
+
+
+def test_unselected_run_is_not_looked_up() -> None:
+    """Only the runs with the given indexes are looked up."""
+    account = FakeAccount({(TargetKind.FOLDER, name): "x" for name in "ab"})
+    table = RunTable([make_missing_run(TargetKind.TEST, name) for name in "ab"], 0.0)
+    explain_misplaced_ids(table, [1], account, queue.SimpleQueue(), Clock(), lambda *_: "use folder-ids")
+    assert [run.suggestion for run in table.results] == [HINT, "b is the folder x: use folder-ids."]
+    assert account.calls == [(TargetKind.FOLDER, "b")]
+
+
+def test_advice_receives_request_and_kind() -> None:
+    """The caller's advice depends on the run and the kind of its id."""
+    run = make_missing_run(TargetKind.TAG, "a")
+    table, received = RunTable([run], 0.0), list[tuple[RunRequest, TargetKind]]()
+
+    def advise(request: RunRequest, kind: TargetKind) -> str:
+        received.append((request, kind))
+        return "move it"
+
+    account = FakeAccount({(TargetKind.TEST, "a"): "y"})
+    explain_misplaced_ids(table, [0], account, queue.SimpleQueue(), Clock(), advise)
+    assert received == [(run.request, TargetKind.TEST)]
+    assert table.results[0] == run._replace(suggestion="a is the test y: move it.")
+
+
+def allow_one_thread(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let each thread after the first one fail to start."""
+    works: list[Callable[[], None]] = []
+
+    def start_once(work: Callable[[], None]) -> None:
+        works.append(work)
+        if len(works) > 1:
+            raise error
+        threading.Thread(target=work, daemon=True).start()
+
+    monkeypatch.setattr(misplaced_ids, "start_thread", start_once)
+
+
+@pytest.mark.parametrize("shortage", [RuntimeError("can't start new thread"), MemoryError()])
+def test_one_thread_looks_up_all_ids(shortage: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single thread looks up all ids if no further one can be created."""
+    allow_one_thread(monkeypatch, shortage)
+    account = FakeAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(9)})
+    found = get_hints(account, *(make_missing_run(TargetKind.TEST, f"t{number}") for number in range(9)))
+    assert found == [f"t{number} is the folder x: use folder-ids." for number in range(9)]
+
+
+@pytest.mark.parametrize("ends", ["time", "signal"])
+def test_matches_before_end_are_used(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names that are known when the lookup ends are shown."""
+    allow_one_thread(monkeypatch, MemoryError())
+    hangs, released = threading.Event(), threading.Event()
+    events: Events = queue.SimpleQueue()
+
+    class HangingAccount(FakeAccount):
+        def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+            if request.id == "t2":
+                hangs.set()
+                released.wait(60)
+            return super().name_of(kind, request)
+
+    class EndingClock(Clock):
+        """Ends the lookup when the third request hangs."""
+
+        def __init__(self) -> None:
+            self.time = 0.0
+
+        def monotonic(self) -> float:
+            return self.time
+
+        def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
+            assert hangs.wait(60)
+            self.time += seconds
+            return SignalReceived(15) if ends == "signal" else None
+
+    account = HangingAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(4)})
+    runs = [make_missing_run(TargetKind.TEST, f"t{number}") for number in range(4)]
+    table = RunTable(runs, 0.0)
+    try:
+        explain_misplaced_ids(table, range(4), account, events, EndingClock(), lambda *_: "use folder-ids")
+        expected = [f"t{number} is the folder x: use folder-ids." for number in range(2)]
+        assert [run.suggestion for run in table.results] == [*expected, HINT, HINT]
+    finally:
+        released.set()
 
 
 @pytest.mark.parametrize("ends", ["time", "signal"])

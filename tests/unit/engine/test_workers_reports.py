@@ -1,0 +1,124 @@
+"""Tests of slow reports in a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.clock import Clock
+from autonoma_ci.engine import workers
+from autonoma_ci.engine.workers import ReportThread, SignalReceived, StartFinished
+from autonoma_ci.errors import Cancelled
+from tests.support.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def stuck() -> Iterator[Callable[[], bool]]:
+    """Return a task that does not end within the test."""
+    released = threading.Event()
+    yield lambda: released.wait(60)
+    released.set()
+
+
+def make_thread(clock: Clock, *, signalled: bool = False) -> ReportThread:
+    return ReportThread(queue.SimpleQueue(), clock, signalled=signalled)
+
+
+@pytest.mark.parametrize("result", ["written", "", 0, False, None])
+def test_report_returns_result_of_task(result: object) -> None:
+    """The result of a task is returned, whatever its value is."""
+    assert make_thread(Clock()).write(lambda: result) == result
+
+
+def test_report_runs_in_its_own_thread() -> None:
+    """A task does not run in the calling thread."""
+    assert make_thread(Clock()).write(threading.get_ident) != threading.get_ident()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), SystemExit(3), KeyboardInterrupt(), Cancelled(15)])
+def test_report_raises_error_of_task(error: BaseException) -> None:
+    """An error of a task is raised in the calling thread."""
+
+    def fail() -> NoReturn:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        make_thread(Clock()).write(fail)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("shortage", [RuntimeError("can't start new thread"), MemoryError()])
+def test_report_without_thread_is_inline(shortage: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread, result and error are those of the task in the calling thread."""
+
+    def fail(_: object) -> NoReturn:
+        raise shortage
+
+    monkeypatch.setattr(workers, "start_thread", fail)
+    reports = make_thread(FakeClock())
+    assert reports.write(threading.get_ident) == threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        reports.write(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("events", "seconds"),
+    [
+        ({}, 65.0),
+        ({10.0: StartFinished(1, StartResult(StartStatus.STARTED))}, 65.0),
+        ({0.0: SignalReceived(15)}, 1.5),
+        ({10.0: SignalReceived(15)}, 11.5),
+        ({10.0: SignalReceived(15), 11.0: SignalReceived(2)}, 11.5),
+        ({64.5: SignalReceived(15)}, 65.0),
+    ],
+    ids=["no event", "other event", "signal at once", "signal", "two signals", "late signal"],
+)
+def test_stuck_report_ends_at_limit(
+    events: dict[float, StartFinished | SignalReceived], seconds: float, stuck: Callable[[], bool]
+) -> None:
+    """A report ends after 65 seconds, or 1.5 seconds after the first signal."""
+    clock = FakeClock()
+    begin = clock.time
+    for at, event in events.items():
+        clock.schedule(at, event)
+    assert make_thread(clock).write(stuck) is None
+    assert clock.time - begin == seconds
+
+
+def test_report_after_signal_has_short_limit(stuck: Callable[[], bool]) -> None:
+    """After an earlier signal, all reports together have 1.5 seconds."""
+    clock = FakeClock()
+    reports = make_thread(clock, signalled=True)
+    clock.time += 1.0
+    begin = clock.time
+    assert reports.write(stuck) is None
+    assert clock.time - begin == 0.5
+    assert reports.write(stuck) is None
+    assert clock.time - begin == 0.5
+
+
+def test_each_report_has_its_own_limit(stuck: Callable[[], bool]) -> None:
+    """Without a signal, a stuck report does not shorten the next one."""
+    clock = FakeClock()
+    reports = make_thread(clock)
+    begin = clock.time
+    assert [reports.write(stuck), reports.write(stuck)] == [None, None]
+    assert clock.time - begin == 130.0
+
+
+def test_signal_limits_following_reports(stuck: Callable[[], bool]) -> None:
+    """A signal within one report limits the next report too."""
+    clock = FakeClock()
+    reports = make_thread(clock)
+    clock.schedule(10.0, SignalReceived(15))
+    reports.write(stuck)
+    ended = clock.time
+    assert reports.write(stuck) is None
+    assert clock.time == ended
