@@ -173,17 +173,18 @@ def test_advice_receives_request_and_kind() -> None:
     assert table.results[0] == run._replace(suggestion="a is the test y: move it.")
 
 
-def allow_one_thread(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Let each thread after the first one fail to start."""
-    works: list[Callable[[], None]] = []
+def allow_one_thread(monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[threading.Thread]:
+    """Let each thread after the first one fail to start, and return the list of the started ones."""
+    threads: list[threading.Thread] = []
 
     def start_once(work: Callable[[], None]) -> None:
-        works.append(work)
-        if len(works) > 1:
+        if threads:
             raise error
-        threading.Thread(target=work, daemon=True).start()
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[0].start()
 
     monkeypatch.setattr(misplaced_ids, "start_thread", start_once)
+    return threads
 
 
 @pytest.mark.parametrize("shortage", [RuntimeError("can't start new thread"), MemoryError()])
@@ -197,8 +198,8 @@ def test_one_thread_looks_up_all_ids(shortage: Exception, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("ends", ["time", "signal"])
 def test_matches_before_end_are_used(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names that are known when the lookup ends are shown."""
-    allow_one_thread(monkeypatch, MemoryError())
+    """The names that are known at the end are shown, and no further request is sent."""
+    threads = allow_one_thread(monkeypatch, MemoryError())
     hangs, released = threading.Event(), threading.Event()
     events: Events = queue.SimpleQueue()
 
@@ -214,14 +215,19 @@ def test_matches_before_end_are_used(ends: str, monkeypatch: pytest.MonkeyPatch)
 
         def __init__(self) -> None:
             self.time = 0.0
+            self.waits = 0
 
         def monotonic(self) -> float:
             return self.time
 
         def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
+            self.waits += 1
+            assert self.waits == 1
             assert hangs.wait(60)
+            if ends == "signal":
+                return SignalReceived(15)
             self.time += seconds
-            return SignalReceived(15) if ends == "signal" else None
+            return None
 
     account = HangingAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(4)})
     runs = [make_missing_run(TargetKind.TEST, f"t{number}") for number in range(4)]
@@ -232,6 +238,8 @@ def test_matches_before_end_are_used(ends: str, monkeypatch: pytest.MonkeyPatch)
         assert [run.suggestion for run in table.results] == [*expected, HINT, HINT]
     finally:
         released.set()
+    threads[0].join(60)
+    assert [name for _, name in account.calls] == ["t0", "t1", "t2"]
 
 
 @pytest.mark.parametrize("ends", ["time", "signal"])

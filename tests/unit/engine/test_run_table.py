@@ -106,6 +106,13 @@ def test_claim_compares_ids_and_links(
     assert table.claim(*second) is is_new
 
 
+def test_each_claim_stays_registered() -> None:
+    """A later claim does not replace an earlier one."""
+    table = make_table()
+    assert [table.claim(TargetKind.TEST, run_id) for run_id in ("r1", "r2", "r3")] == [True] * 3
+    assert [table.claim(TargetKind.TEST, run_id) for run_id in ("r1", "r2", "r3")] == [False] * 3
+
+
 def test_refused_claim_registers_nothing() -> None:
     """A refused claim does not register its other id."""
     table = make_table()
