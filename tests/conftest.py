@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import signal
+import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.support.certificates import Certificates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # A shell ignores SIGINT in background jobs, and child processes inherit that. Some tests send SIGINT, so it is reset.
@@ -27,6 +31,24 @@ for _name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_O
 # Some shells export the terminal size, which would change the help and the live table.
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
+_start_new_thread = _thread.start_new_thread
+
+
+def _start_measured_thread(work: Callable[..., object], arguments: tuple[object, ...]) -> int:
+    """Start a thread whose lines coverage.py measures.
+
+    Coverage.py sets its trace function with `threading.settrace`, which `_thread` ignores (documentation of threading).
+    """
+
+    def run() -> None:
+        sys.settrace(threading.gettrace())
+        work(*arguments)
+
+    return _start_new_thread(run, ())
+
+
+if threading.gettrace():
+    _thread.start_new_thread = _start_measured_thread
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 _AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 _NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
