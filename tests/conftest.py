@@ -48,7 +48,7 @@ def _start_measured_thread(work: Callable[..., object], arguments: tuple[object,
 
 
 if threading.gettrace():
-    _thread.start_new_thread = _start_measured_thread
+    setattr(_thread, "start_new_thread", _start_measured_thread)  # noqa: B010 - its overloads have other types
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 _AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 _NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
