@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pty
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
 
-from autonoma_ci.api.account import ListedFolder, ListedTest
-from autonoma_ci.app.inputs import load_manifest
 from autonoma_ci.app.manifest_template import render_manifest
-from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.app.test_picker import Selection
-from autonoma_ci.config.settings import Settings
-from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder, build_large_account, invoke_on_sandbox
-from tests.support.hostile import TEXTS
 from tests.support.invoke_command import invoke
 from tests.support.streams import read_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from autonoma_ci.app.test_picker import Selection
 
 SMALL = [
     build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
@@ -89,30 +80,6 @@ def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
     assert text.endswith("\n")
 
 
-@given(TEXTS, TEXTS)
-def test_init_name_round_trips(name: str, title: str) -> None:
-    """The reader returns each name as it is in the account."""
-    names = [sanitize_line(text, 500).strip() for text in (name, title)]
-    choice = Selection((ListedFolder("f1", names[0], ()),), (ListedTest("t1", names[1]), ListedTest("t2", names[1])))
-    with tempfile.TemporaryDirectory() as where:
-        (Path(where) / "autonoma.yml").write_text(render_manifest(choice), "utf-8")
-        read = load_manifest("autonoma.yml", where, {}, BuildContext("cli"), Settings())
-    assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
-
-
-WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_"]
-
-
-@pytest.mark.parametrize("word", WORDS)
-def test_init_quotes_ambiguous_words(word: str, tmp_path: Path) -> None:
-    """Words that YAML reads as other types stay text."""
-    (tmp_path / "a.yml").write_text(
-        render_manifest(Selection((ListedFolder(word, word, ()),), (ListedTest(word, word),))), "utf-8"
-    )
-    read = load_manifest("a.yml", str(tmp_path), {}, BuildContext("cli"), Settings())
-    assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
-
-
 def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that appears just before the write is not replaced."""
 
@@ -169,12 +136,6 @@ def test_init_interrupted_writes_nothing(
     assert b"othing was written" in shown or b"nothing was chosen" in shown
     assert b"bug" not in shown
     assert list(tmp_path.iterdir()) == []
-
-
-def test_runtime_copy_shares_stdin() -> None:
-    """A runtime with another environment has the same standard input."""
-    stdin = io.StringIO()
-    assert Runtime({}, io.StringIO(), io.StringIO(), stdin=stdin).with_environment({}, ".").stdin is stdin
 
 
 def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:

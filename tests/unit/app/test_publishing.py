@@ -1,27 +1,87 @@
-"""Independent publishers of a report."""
+"""Tests of publishers and the comment."""
 
 from __future__ import annotations
 
 import errno
+import io
+import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.publishing import publish_all
-from tests.support.reports import report
+import pytest
+
+from autonoma_ci.app.inputs import CIEnvironment, detect_ci
+from autonoma_ci.app.publishing import CommentOutcome, is_comment_wanted, post_comment, publish_all
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.base import CommentSupport
+from autonoma_ci.config.settings import Settings, load_settings
+from autonoma_ci.errors import InputError
+from tests.support.fake_clock import FakeClock
+from tests.support.reports import CANCELLED, DRY, ERROR, FAILED, OK, PASSED, TIMED_OUT, passed, report
+from tests.support.rest_stubs import TOKEN, Fault, GitLab
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Report
+    from collections.abc import Iterator, Mapping
+
+    from autonoma_ci.models import Report, Verdict
+
+JOB = {
+    "GITLAB_CI": "true",
+    "CI_MERGE_REQUEST_IID": "17",
+    "CI_MERGE_REQUEST_PROJECT_ID": "42",
+    "CI_PROJECT_ID": "43",
+    "CI_PIPELINE_ID": "500",
+}
+OPTIONS = {"comment": "true", "client-secret": "s3cret-value-of-client", "gitlab-token": TOKEN}
+REPORT = report([passed("a", "Checkout")], PASSED)
+NO_EFFECT = CommentOutcome("notice", None)
+
+
+@pytest.fixture
+def host() -> Iterator[GitLab]:
+    """Yield a GitLab server, and fail if a request differs from its documentation."""
+    with GitLab() as running:
+        yield running
+    assert running.complaints == []
+
+
+def make_settings(environ: Mapping[str, str] | None = None, **flags: str) -> Settings:
+    """Return the settings of a job that comments, with further flags."""
+    settings, errors = load_settings({**OPTIONS, **flags}, (), environ or {})
+    assert errors == []
+    return settings
+
+
+def comment(settings: Settings, environ: Mapping[str, str], made: Report = REPORT) -> CommentOutcome:
+    """Post the comment of a job with this environment."""
+    runtime = Runtime(environ, io.StringIO(), io.StringIO(), clock=FakeClock())
+    return post_comment(settings, detect_ci(environ), runtime, made)
+
+
+def comment_with_error(error: BaseException) -> CommentOutcome:
+    """Post a comment on a CI system whose modules raise this error."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    detected = detect_ci(JOB)
+    # A subclass, because the instance of the CI system has no state.
+    support = CommentSupport("gitlab-token", fail)  # type: ignore[arg-type]
+    system = type("Broken", (type(detected.ci_system),), {"comment_support": support})()
+    runtime = Runtime(JOB, io.StringIO(), io.StringIO(), clock=FakeClock())
+    environment = CIEnvironment(system, detected.build_context, detected.source)
+    return post_comment(make_settings(), environment, runtime, REPORT)
 
 
 class _Publisher:
     """A publisher that counts its calls, and warns or fails."""
 
-    def __init__(self, wrong: Exception | None = None, *warnings: str) -> None:
-        self.asked, self._wrong, self._warnings = 0, wrong, warnings
+    def __init__(self, error: Exception | None = None, *warnings: str) -> None:
+        self.calls, self._error, self._warnings = 0, error, warnings
 
     def publish(self, report: Report) -> tuple[str, ...]:
-        self.asked += 1
-        if self._wrong:
-            raise self._wrong
+        self.calls += 1
+        if self._error:
+            raise self._error
         return self._warnings
 
 
@@ -45,4 +105,134 @@ def test_publish_returns_first_bug_last() -> None:
     published = publish_all(publishers, report())
     assert published.internal_error is bugs[0]
     assert published.warnings == ["a"]
-    assert [publisher.asked for publisher in publishers] == [1, 1, 1, 1]
+    assert [publisher.calls for publisher in publishers] == [1, 1, 1, 1]
+
+
+def test_publish_memory_error_is_warning() -> None:
+    """Without memory, the other publishers still run."""
+    published = publish_all([_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], report())
+    warning = "A report could not be written (no memory is left)."
+    assert published == ([warning, warning, "c"], None)
+
+
+def test_publish_bug_does_not_hide_warnings() -> None:
+    """A bug and an error of the operating system are both returned."""
+    bug = KeyError("first")
+    published = publish_all([_Publisher(bug), _Publisher(OSError(28, "No space left on device"))], report())
+    assert published == (["A report could not be written (No space left on device)."], bug)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [(PASSED, True), (FAILED, True), (OK, True), (ERROR, True), (TIMED_OUT, True), (DRY, False), (CANCELLED, False),
+     (None, False)],
+)  # fmt: skip
+def test_comment_needs_final_verdict(verdict: Verdict | None, expected: bool) -> None:
+    """A step that was skipped or cancelled leaves the comment of an earlier step."""
+    assert is_comment_wanted(make_settings(), report([passed("a")], verdict)) is expected
+
+
+@pytest.mark.parametrize("flags", [{"comment": "false"}, {"publish": "merge"}])
+def test_unwanted_comment_sends_nothing(flags: dict[str, str], host: GitLab) -> None:
+    """Without the option, or with a later publication, no request is sent."""
+    settings = make_settings(**flags)
+    assert not is_comment_wanted(settings, REPORT)
+    assert comment(settings, {**JOB, "CI_API_V4_URL": host.url}) == NO_EFFECT
+    assert host.requests == []
+
+
+def test_comment_is_posted_and_updated(host: GitLab) -> None:
+    """The second report replaces the text of the first one."""
+    environ = {**JOB, "CI_API_V4_URL": host.url}
+    made = REPORT._replace(step_id="0123456789abcdef")
+    assert comment(make_settings(), environ, made).message is None
+    assert comment(make_settings(), environ, made._replace(results=(passed("a", "Sign in"),))).message is None
+    (posted,) = host.comments
+    assert "Sign in" in posted.body
+    assert "Checkout" not in posted.body
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "spelling"),
+    [({}, {}, "--comment"), ({"AUTONOMA_COMMENT": "true"}, {"comment": ""}, "AUTONOMA_COMMENT")],
+)
+def test_comment_on_other_system_warns(environ: dict[str, str], flags: dict[str, str], spelling: str) -> None:
+    """The warning names the option as the user wrote it."""
+    outcome = comment(make_settings(environ, **flags), {"JENKINS_URL": "https://ci.test"})
+    assert outcome == ("warning", f"{spelling} has no effect on jenkins: it is for GitHub and GitLab.")
+
+
+def test_comment_needs_change_request(host: GitLab) -> None:
+    """A build of a branch has no comment, which is no problem."""
+    environ = {"GITLAB_CI": "true", "CI_API_V4_URL": host.url}
+    outcome = comment(make_settings(), environ)
+    assert outcome == ("notice", "No comment is written: this build is of no pull or merge request.")
+    assert host.requests == []
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("", "--gitlab-token is empty"),
+        ("$CI_TOKEN", "--gitlab-token holds a reference such as $NAME in place of a value: the variable is not set"),
+    ],
+)
+def test_comment_needs_token(token: str, reason: str, host: GitLab) -> None:
+    """The warning states why there is no token, without its text."""
+    outcome = comment(make_settings(**{"gitlab-token": token}), {**JOB, "CI_API_V4_URL": host.url})
+    assert outcome.level == "warning"
+    assert str(outcome.message).startswith(f"The comment could not be written: {reason}")
+    assert "CI_TOKEN" not in str(outcome.message)
+    assert host.requests == []
+
+
+def test_comment_needs_address_of_host() -> None:
+    """Without the variables of GitLab, the place of the comment is unknown."""
+    outcome = comment(make_settings(), JOB)
+    message = "The comment could not be written: the job's variables do not say where."
+    assert outcome == ("warning", message)
+
+
+def test_comment_needs_client_secret(host: GitLab) -> None:
+    """The comment is signed with the client secret."""
+    outcome = comment(make_settings(**{"client-secret": ""}), {**JOB, "CI_API_V4_URL": host.url})
+    assert outcome == ("warning", "The comment could not be written: client-secret is empty, which signs it.")
+    assert host.comments == []
+
+
+def test_comment_rejection_is_warning(host: GitLab) -> None:
+    """The warning has the status, and no token."""
+    host.faults.append(Fault("POST", 403, 100))
+    level, message = comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
+    assert level == "warning"
+    assert message
+    assert message.startswith("The comment could not be written: ")
+    assert "403" in message
+    assert TOKEN not in message
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError(["CI_API_V4_URL is no address"]), "CI_API_V4_URL is no address"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (MemoryError(), "no memory is left"),
+        (SystemError(), "no memory is left"),
+    ],
+    ids=repr,
+)
+def test_comment_error_is_warning(error: Exception, reason: str) -> None:
+    """An error of the input, the system or the memory does not end the step."""
+    assert comment_with_error(error) == ("warning", f"The comment could not be written: {reason}.")
+
+
+def test_comment_bug_is_raised() -> None:
+    """The caller reports an internal error."""
+    with pytest.raises(KeyError):
+        comment_with_error(KeyError("x"))
+
+
+def test_comment_has_no_client_secret(host: GitLab) -> None:
+    """The signature of the comment does not contain the secret."""
+    comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
+    assert OPTIONS["client-secret"] not in json.dumps([posted.body for posted in host.comments])

@@ -1,0 +1,341 @@
+"""Tests of the results.json of an earlier step."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.app.previous_results import (
+    LoadedResults,
+    build_sanitizers,
+    collect_run_ids,
+    has_runs,
+    is_of_earlier_attempt,
+    load_results,
+    nothing_reused_reason,
+    stale_reason,
+    to_build_context,
+    to_run_results,
+)
+from autonoma_ci.errors import InputError
+from autonoma_ci.models import ENTIRE_BUILD, BuildContext, Conclusion, ExitReason, TargetKind, Verdict
+from autonoma_ci.planning.signing import ResultsSigner
+from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
+from tests.support.reports import DRY, FAILED, failed, flaky, passed, planned, report, started
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.models import RunResult
+    from autonoma_ci.reports.results_schema import Results
+
+SECRET = "s3cret-value-of-client"
+API_URL = "https://autonoma.app/api"
+REDACT = Redactor([Secret(SECRET)])
+BUILD = BuildContext(
+    "github", "c" * 40, "main", "12", "owner/name", "https://ci.test/17", "https://pr-12.test", "17", "2", "", "", "e2e"
+)
+STARTED_AT = "2025-01-02T04:00:00Z"
+
+
+def build_results(
+    *runs: RunResult, context: BuildContext = BUILD, verdict: Verdict | None = FAILED, **changes: Any
+) -> Results:
+    """Return the parsed results.json of a step of the job `e2e`."""
+    made = report(runs, verdict)._replace(context=context, part=ENTIRE_BUILD._replace(job_name=context.job_name))
+    document = json.loads(render_results_json(made)) | changes
+    return parse_results(json.dumps(document).encode())
+
+
+def get_load_error(folder: Path, path: str = "results.json", redact: Redactor = REDACT) -> str:
+    """Return the only error of a results.json."""
+    with pytest.raises(InputError) as caught:
+        load_results(path, str(folder), redact)
+    (diagnostic,) = caught.value.diagnostics
+    return str(diagnostic)
+
+
+# load_results
+
+
+def test_load_results_returns_bytes(tmp_path: Path) -> None:
+    """The bytes are those of the file, because its signature covers them."""
+    data = render_results_json(report([passed("a")], FAILED)).encode()
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "results.json").write_bytes(data)
+    loaded = load_results("r/results.json", str(tmp_path), REDACT)
+    assert loaded.data == data
+    assert [run.id for run in loaded.results.runs] == ["a"]
+
+
+def test_load_missing_file_is_error(tmp_path: Path) -> None:
+    """The error says which file to give."""
+    advice = "Give the results.json that an earlier step wrote to its results-dir"
+    assert get_load_error(tmp_path) == f"results.json can't be read. {advice}"
+    (tmp_path / "results.json").touch()
+    assert get_load_error(tmp_path) == f"results.json is empty. {advice}"
+    (tmp_path / "folder").mkdir()
+    assert get_load_error(tmp_path, "folder") == f"folder can't be read. {advice}"
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
+def test_load_invalid_path_is_error(path: str, tmp_path: Path) -> None:
+    """A path that the system refuses is an error of the input."""
+    assert "can't be read" in get_load_error(tmp_path, path)
+
+
+def test_load_long_path_is_shortened(tmp_path: Path) -> None:
+    """The error has at most 200 characters of the path and no control characters."""
+    error = get_load_error(tmp_path, "\x1b[31m" + "x" * 5000)
+    assert "\x1b" not in error
+    assert error.count("x") < 200
+
+
+def test_load_link_outside_is_refused(tmp_path: Path) -> None:
+    """The error has no content of the file outside of the working directory."""
+    (tmp_path / "secret.json").write_text('{"version": "s3cret-value"}', "utf-8")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "results.json").symlink_to(tmp_path / "secret.json")
+    assert get_load_error(tmp_path / "work") == (
+        "results.json leads out of the working directory through a symbolic link: give its own path"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[]", "it holds no JSON object"),
+        ("null", "it holds no JSON object"),
+        ("{}", "version is missing"),
+        ('{"version": 2}', "it has the format of another version of autonoma-ci"),
+        ('{"version": 1', "Invalid JSON"),
+    ],
+)
+def test_load_other_content_is_error(content: str, reason: str, tmp_path: Path) -> None:
+    """The error has the reason and the remedy."""
+    (tmp_path / "results.json").write_text(content, "utf-8")
+    error = get_load_error(tmp_path)
+    assert error.startswith(f"results.json is not a record of autonoma-ci: {reason}")
+    assert error.endswith("Give a results.json as a step wrote it")
+
+
+def test_load_error_is_redacted_and_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long reason is redacted before it is cut."""
+
+    def refuse(_: bytes) -> Results:
+        raise ValueError("\x1b" + "x" * 290 + SECRET + "y" * 5000)
+
+    monkeypatch.setattr("autonoma_ci.reports.results_schema.parse_results", refuse)
+    (tmp_path / "results.json").write_text("{}", "utf-8")
+    error = get_load_error(tmp_path)
+    assert SECRET[:4] not in error
+    assert "\x1b" not in error
+    assert len(error) < 500
+
+
+# to_run_results, to_build_context and build_sanitizers
+
+
+@pytest.mark.parametrize(
+    ("written_at", "seconds"),
+    [("2025-01-02T03:59:00Z", -60.0), ("2025-01-02T03:59:00", -60.0), ("2025-01-02T05:00:00+01:00", 0.0)],
+)
+def test_run_times_count_from_new_step(written_at: str, seconds: float) -> None:
+    """A time without a zone has the zone of the new step."""
+    saved = build_results(passed("a"), flaky("b"), started_at=written_at)
+    runs = to_run_results(saved, STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
+    assert [run.start_offset_seconds for run in runs] == [seconds, seconds + 31.0]
+    assert runs[1].previous_attempts[0].start_offset_seconds == seconds
+
+
+def test_sanitizers_hide_credentials_everywhere() -> None:
+    """A credential in any text of results.json is removed."""
+    run = passed("a", f"label {SECRET}")._replace(
+        run_id=SECRET, message=f"message {SECRET}", title=f"title {SECRET}", suggestion=f"hint {SECRET}",
+        url=f"https://autonoma.app/run/{SECRET}",
+    )  # fmt: skip
+    (loaded,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
+    assert SECRET not in repr(loaded)
+    assert (loaded.run_id, loaded.message, loaded.request.name) == ("", "message ***", "label ***")
+
+
+def test_sanitizers_show_values_in_ids() -> None:
+    """A value of a variable such as `run` is hidden in messages but not in names and ids."""
+    run = passed("a", "run name")._replace(run_id="run-1", message="run ended")
+    redact = Redactor([Secret(SECRET), "run"])
+    (loaded,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(redact, REDACT, API_URL))
+    assert (loaded.run_id, loaded.request.name) == ("run-1", "run name")
+    assert loaded.message == "*** ended"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://autonoma.app/run/1", "https://autonoma.app/run/1"),
+        ("javascript:alert(1)", ""),
+        ("file:///etc/passwd", ""),
+        ("", ""),
+    ],
+)
+def test_sanitizer_accepts_web_links_only(url: str, shown: str) -> None:
+    """A link in results.json passes the same checks as a link of the API."""
+    assert build_sanitizers(REDACT, REDACT, API_URL).link(url) == shown
+
+
+def test_build_context_has_all_facts() -> None:
+    """Each fact of results.json is in its own field."""
+    context = to_build_context(build_results(passed("a")))
+    # results.json has the job as a part of the step, and the event nowhere.
+    assert context == BUILD._replace(job_name="")
+
+
+# stale_reason
+
+
+def test_own_results_are_not_stale() -> None:
+    """Results of the same attempt at the same build are valid."""
+    assert stale_reason(build_results(passed("a")), BUILD, STARTED_AT) is None
+
+
+def test_stale_results_are_valid_at_terminal() -> None:
+    """At a terminal, any results.json can be given."""
+    saved = build_results(passed("a"), context=BUILD._replace(ci_name="gitlab"))
+    assert stale_reason(saved, BuildContext("cli"), STARTED_AT) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"ci_name": "gitlab"}, "it is of another CI system"),
+        ({"repository": "owner/other"}, "it is of another repository"),
+        ({"sha": "d" * 40}, "it is of another commit"),
+        ({"build_id": "18"}, "it is of another build"),
+    ],
+)
+def test_results_of_other_build_are_stale(other: dict[str, str], reason: str) -> None:
+    """The reason names the first fact that differs."""
+    assert stale_reason(build_results(started("a")), BUILD._replace(**other), STARTED_AT) == reason
+
+
+def test_ended_results_without_build_id_are_stale() -> None:
+    """Without a build id, ended runs can be of any build."""
+    context = BUILD._replace(build_id="", build_attempt="")
+    reason = "nothing in it is left to wait for, and no build id shows that it is of this build"
+    assert stale_reason(build_results(passed("a"), context=context), context, STARTED_AT) == reason
+    assert stale_reason(build_results(started("a"), context=context), context, STARTED_AT) is None
+    skipped = build_results(planned("a"), context=context, verdict=DRY)
+    assert stale_reason(skipped, context, STARTED_AT) is None
+
+
+@pytest.mark.parametrize(
+    ("saved_job", "own_job", "runs", "is_stale"),
+    [
+        ("e2e", "e2e", [started("a")], True),
+        ("e2e", "wait", [started("a")], False),
+        ("", "wait", [passed("a")], False),
+        ("", "", [started("a")], False),
+        ("", "", [passed("a")], True),
+    ],
+)
+def test_results_of_earlier_attempt(saved_job: str, own_job: str, runs: list[RunResult], is_stale: bool) -> None:
+    """A job does not wait for the runs that its own earlier attempt started."""
+    saved = build_results(*runs, context=BUILD._replace(build_attempt="1", job_name=saved_job))
+    reason = stale_reason(saved, BUILD._replace(job_name=own_job), STARTED_AT)
+    assert reason == ("it is of an earlier attempt at this job" if is_stale else None)
+
+
+# has_runs, is_of_earlier_attempt and collect_run_ids
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict", "expected"),
+    [
+        ([], FAILED, False),
+        ([planned("a")], None, True),
+        ([planned("a")], DRY, False),
+        ([planned("a"), started("b")], DRY, True),
+        ([planned("a")], Verdict(Conclusion.SKIPPED, ExitReason.INPUT, 2), True),
+        ([planned("a")], FAILED, True),
+    ],
+)
+def test_planned_runs_of_dry_run_do_not_count(runs: list[RunResult], verdict: Verdict | None, expected: bool) -> None:
+    """A dry run planned runs and was not to start them."""
+    assert has_runs(build_results(*runs, verdict=verdict)) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"build_attempt": "3"}, True),
+        ({"build_attempt": "2"}, False),
+        ({"build_attempt": "1"}, False),
+        ({"build_attempt": ""}, False),
+        ({"build_attempt": "9" * 19}, True),
+        ({"build_attempt": "9" * 20}, False),
+        ({"build_attempt": "٣"}, False),
+        ({"build_attempt": "3", "build_id": "18"}, False),
+        ({"build_attempt": "3", "build_id": ""}, False),
+    ],
+)
+def test_earlier_attempt_needs_lower_number(changes: dict[str, str], expected: bool) -> None:
+    """Both attempts are counted with decimal digits, and the build is the same."""
+    assert is_of_earlier_attempt(build_results(), BUILD._replace(**changes)) is expected
+
+
+def test_run_ids_include_previous_attempts() -> None:
+    """Retried runs count, and a run without an id does not."""
+    folder = started("c")._replace(request=started("c").request._replace(kind=TargetKind.FOLDER))
+    saved = build_results(flaky("a"), planned("b"), folder)
+    assert collect_run_ids(saved) == {
+        (TargetKind.TEST, "run-a"),
+        (TargetKind.TEST, "first-of-a"),
+        (TargetKind.FOLDER, "run-c"),
+    }
+
+
+# nothing_reused_reason
+
+
+def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
+    """Return a results.json with the signature of a client secret."""
+    signer = ResultsSigner(Secret(secret), API_URL, BUILD, ENTIRE_BUILD)
+    data = render_results_json(report(runs, FAILED)._replace(context=BUILD), signer).encode()
+    return LoadedResults(parse_results(data), data)
+
+
+@pytest.mark.parametrize(
+    ("record", "sha", "reason"),
+    [
+        (make_signed_record(failed("a")), "c" * 40, None),
+        (
+            make_signed_record(failed("a"), secret="other-s3cret-value"),
+            "c" * 40,
+            "it is not signed, or was changed, or was written with other credentials",
+        ),
+        (
+            make_signed_record(failed("a")),
+            "",
+            "the commit of this build is not known, so nothing shows that it is still the same",
+        ),
+        (make_signed_record(failed("b")), "c" * 40, "its runs are not those that this step is to start"),
+        (make_signed_record(failed("a"), failed("b")), "c" * 40, "its runs are not those that this step is to start"),
+    ],
+    ids=["reusable", "other secret", "no commit", "other run", "more runs"],
+)
+def test_nothing_reused_has_reason(record: LoadedResults, sha: str, reason: str | None) -> None:
+    """The reason states what differs from the record."""
+    signer = ResultsSigner(Secret(SECRET), API_URL, BUILD, ENTIRE_BUILD)
+    assert nothing_reused_reason([planned("a")], record, BUILD._replace(sha=sha), signer) == reason
+
+
+def test_old_results_without_build_id_are_stale() -> None:
+    """Without a build id, open runs of the last day are of this build."""
+    context = BUILD._replace(build_id="", sha="", repository="")
+    saved = build_results(started("a"), context=context, started_at="2025-01-01T04:00:01Z")
+    assert stale_reason(saved, context, STARTED_AT) is None
+    saved = build_results(started("a"), context=context, started_at="2025-01-01T04:00:00Z")
+    assert stale_reason(saved, context, STARTED_AT) == "it is older than a day"

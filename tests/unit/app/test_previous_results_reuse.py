@@ -1,0 +1,339 @@
+"""Tests of the reusable passes of an earlier attempt's record.
+
+Every doubt about a record starts the run again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.start_body import build_start_body
+from autonoma_ci.app.previous_results import LoadedResults, find_reusable_passes
+from autonoma_ci.identity import Part
+from autonoma_ci.models import (
+    AppVersion,
+    BuildContext,
+    PreviousAttempt,
+    Report,
+    RunRequest,
+    RunResult,
+    RunState,
+    TargetKind,
+)
+from autonoma_ci.planning.signing import ResultsSigner
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SIGNING = Secret("s3cret-value-of-client")
+API_URL = "https://autonoma.app/api"
+FIRST = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
+SECOND = FIRST._replace(build_attempt="2")
+PART = Part("e2e", "linux", "1/2", "Autonoma tests")
+REQUESTS = (
+    RunRequest(
+        TargetKind.TEST, "a", "", {"LOCALE": "en", "BASE_URL": "https://x.example"}, "v1", matrix_place="LOCALE=1"
+    ),
+    RunRequest(
+        TargetKind.TEST, "a", "", {"LOCALE": "fr", "BASE_URL": "https://x.example"}, "v1", matrix_place="LOCALE=2"
+    ),
+    RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion("app", "v1"),)),
+    RunRequest(TargetKind.TEST, "b", "Label", {"BASE_URL": "https://x.example"}, "v1", environment="staging"),
+)
+STATES = (RunState.PASSED, RunState.PASSED, RunState.PASSED, RunState.FAILED)
+ALL_PASSED = {0: "run-0", 1: "run-1", 2: "run-2"}
+
+
+def make_signer(
+    secret: Secret = SIGNING, api_url: str = API_URL, context: BuildContext = SECOND, part: Part = PART
+) -> ResultsSigner:
+    return ResultsSigner(secret, api_url, context, part)
+
+
+SIGNER = make_signer()
+
+
+def plan_results(
+    requests: Sequence[RunRequest] = REQUESTS, signer: ResultsSigner = SIGNER, source: str = "github"
+) -> list[RunResult]:
+    """Return the signed runs of a step before its first request."""
+    return [
+        RunResult(request, request_mac=signer.sign_request(request, build_start_body(request, source)))
+        for request in requests
+    ]
+
+
+def write_record(
+    requests: Sequence[RunRequest] = REQUESTS,
+    states: Sequence[RunState] = STATES,
+    context: BuildContext = FIRST,
+    signer: ResultsSigner | None = SIGNER,
+    flaky: int = -1,
+) -> bytes:
+    """Return the record of an attempt with a run for each request.
+
+    `flaky` is the index of a run with an earlier attempt.
+    """
+    outcomes = tuple(
+        run._replace(
+            state=state,
+            run_id=f"run-{number}",
+            url=f"https://autonoma.app/run/run-{number}",
+            previous_attempts=(PreviousAttempt("run-that-failed"),) if number == flaky else (),
+        )
+        for number, (run, state) in enumerate(zip(plan_results(requests), states, strict=True))
+    )
+    made = Report(
+        "Autonoma tests", context, "github", outcomes, started_at="2026-01-02T03:04:05Z", waits_for_results=True,
+        part=PART, step_id="0123456789abcdef",
+    )  # fmt: skip
+    return render_results_json(made, signer).encode()
+
+
+RECORD = write_record()
+
+
+def find_passes(
+    data: bytes = RECORD,
+    requests: Sequence[RunRequest] = REQUESTS,
+    context: BuildContext = SECOND,
+    signer: ResultsSigner = SIGNER,
+    source: str = "github",
+) -> dict[int, str]:
+    """Return the reusable passes of a record, none of an unreadable one."""
+    try:
+        found = LoadedResults(parse_results(data), data)
+    except ValueError:
+        return {}
+    return find_reusable_passes(plan_results(requests, signer, source), found, context, signer)
+
+
+def edit_record(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
+    """Return the record with a change.
+
+    With `sign`, the record is signed again, but its runs are not.
+    """
+    document = json.loads(RECORD)
+    change(document)
+    if sign:
+        document["mac"] = ""
+        return SIGNER.sign_results(json.dumps(document, indent=2) + "\n").encode()
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def change_request(index: int, /, **changes: Any) -> tuple[RunRequest, ...]:
+    requests = list(REQUESTS)
+    requests[index] = requests[index]._replace(**changes)
+    return tuple(requests)
+
+
+def test_passed_runs_are_reused_if_unchanged() -> None:
+    """The record of the previous attempt names the runs to confirm."""
+    assert find_passes() == ALL_PASSED
+
+
+@pytest.mark.parametrize(
+    "signer",
+    [
+        make_signer(Secret("another-secret")),
+        ResultsSigner(SIGNING, API_URL, SECOND, PART, Secret("client-id")),
+        make_signer(api_url="https://other.autonoma.app/api"),
+        make_signer(context=SECOND._replace(build_id="18")),
+        make_signer(context=SECOND._replace(sha="d" * 40)),
+        make_signer(context=SECOND._replace(sha="")),
+        make_signer(part=PART._replace(job_name="lint")),
+        make_signer(part=PART._replace(part="mac")),
+        make_signer(part=PART._replace(part="")),
+        make_signer(part=PART._replace(shard="2/2")),
+        make_signer(part=PART._replace(title="Nightly")),
+    ],
+    ids=["secret", "client id", "api-url", "build", "commit", "no commit", "job", "part", "no part", "shard", "title"],
+)
+def test_reuse_needs_same_part_build_account(signer: ResultsSigner) -> None:
+    """One fact that differs prevents reuse."""
+    assert find_passes(signer=signer) == {}
+
+
+def test_reuse_needs_same_source() -> None:
+    """The source is sent with tests and folders, so it is part of the signature."""
+    assert find_passes(source="cli") == {}
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        change_request(0, environment="production"),
+        change_request(0, matrix_place="LOCALE=3"),
+        change_request(0, matrix_place=""),
+        change_request(0, matrix_place="OS=1"),
+        change_request(0, occurrence=2),
+        change_request(0, id="c"),
+        change_request(0, kind=TargetKind.TAG),
+        change_request(0, variables={"LOCALE": "de", "BASE_URL": "https://x.example"}),
+        change_request(0, variables={"LANGUAGE": "en", "BASE_URL": "https://x.example"}),
+        change_request(0, variables={"LOCALE": "en"}),
+        change_request(0, application_version_id="v2"),
+        change_request(0, application_version_id=""),
+        change_request(2, application_versions=(AppVersion("app", "v2"),)),
+        change_request(2, application_versions=(AppVersion("other", "v1"),)),
+        change_request(2, application_versions=()),
+        change_request(2, run_on_latest=True),
+        # The values of the matrix change places, and each place is another run then.
+        (REQUESTS[0]._replace(matrix_place="LOCALE=2"), REQUESTS[1]._replace(matrix_place="LOCALE=1"), *REQUESTS[2:]),
+        (REQUESTS[3], REQUESTS[2], REQUESTS[1], REQUESTS[0]),
+        (*REQUESTS, REQUESTS[0]._replace(occurrence=2)),
+        REQUESTS[1:],
+        REQUESTS[:3],
+        (),
+    ],
+    ids=[
+        "environment", "matrix place", "no matrix place", "matrix axis", "occurrence", "id", "kind",
+        "a variable's value", "a variable's name", "a variable less", "version", "no version", "a folder's version",
+        "a folder's application", "no folder's version", "run-on-latest", "places swapped", "another order",
+        "one run more", "the first run less", "the last run less", "no runs",
+    ],
+)  # fmt: skip
+def test_reuse_needs_same_plan(requests: Sequence[RunRequest]) -> None:
+    """A plan with a changed, added or removed run belongs to a different step."""
+    assert find_passes(requests=requests) == {}
+
+
+def test_reuse_ignores_labels() -> None:
+    """A label is neither sent nor part of the run key."""
+    assert find_passes(requests=change_request(0, name="Another label")) == ALL_PASSED
+
+
+@pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.PASSED])
+def test_reuse_needs_state_passed(state: RunState) -> None:
+    """Only passed runs are reused."""
+    assert find_passes(write_record(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "counts"),
+    [
+        ("1", "2", True), ("9", "10", True), ("1", "3", True), ("2", "2", False), ("3", "2", False),
+        ("", "2", False), ("1", "", False), ("", "", False), ("0", "1", True), ("x", "2", False), ("-1", "2", False),
+        ("1", "9" * 25, False), ("１", "2", False),
+    ],
+)  # fmt: skip
+def test_reuse_needs_earlier_attempt(was: str, is_now: str, counts: bool) -> None:
+    """A record of the same attempt belongs to another step."""
+    data = write_record(context=FIRST._replace(build_attempt=was))
+    assert find_passes(data, context=FIRST._replace(build_attempt=is_now)) == (ALL_PASSED if counts else {})
+
+
+def test_reuse_needs_build_id() -> None:
+    """Without a build id, an attempt may be of another build."""
+    signer = make_signer(context=SECOND._replace(build_id=""))
+    assert find_passes(write_record(signer=signer), context=SECOND._replace(build_id=""), signer=signer) == {}
+
+
+def test_reuse_needs_commit() -> None:
+    """Without a commit id, the commit may be another one."""
+    context = SECOND._replace(sha="")
+    signer = make_signer(context=context)
+    data = write_record(context=FIRST._replace(sha=""), signer=signer)
+    assert find_passes(data, context=context, signer=signer) == {}
+
+
+def test_flaky_pass_is_not_reused() -> None:
+    """A reused run would look like a clean pass, because the signature covers no earlier attempt."""
+    assert find_passes(write_record(flaky=0)) == {1: "run-1", 2: "run-2"}
+
+
+def test_all_passed_prevents_reuse() -> None:
+    """A step that starts no run proves nothing."""
+    assert find_passes(write_record(states=[RunState.PASSED] * 4)) == {}
+
+
+def test_all_passed_with_flaky_prevents_reuse() -> None:
+    """A step that starts only the flaky run proves no more."""
+    assert find_passes(write_record(states=[RunState.PASSED] * 4, flaky=0)) == {}
+
+
+def test_contradicted_pass_is_not_reused() -> None:
+    """The status and the details of the run contradicted each other."""
+    data = edit_record(lambda document: document["runs"][0].update(has_contradiction=True), sign=True)
+    assert find_passes(data) == {1: "run-1", 2: "run-2"}
+
+
+def test_unsigned_record_prevents_reuse() -> None:
+    """A step without credentials writes such a record, and so could anybody."""
+    assert find_passes(write_record(signer=None)) == {}
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a failure that passed": lambda document: document["runs"][3].update(state="passed"),
+    "another run id": lambda document: document["runs"][0].update(run_id="run-of-somebody"),
+    "the id of another pass": lambda document: document["runs"][0].update(run_id="run-1"),
+    "the key of another run": lambda document: document["runs"][0].update(key=document["runs"][3]["key"]),
+    "the signature of another run": lambda document: document["runs"][3].update(
+        state="passed", mac=document["runs"][0]["mac"]
+    ),
+    "another pass in the place of a failure": lambda document: document["runs"][3].update(
+        {name: document["runs"][0][name] for name in ("state", "run_id", "mac", "request_mac")}
+    ),
+    "another attempt": lambda document: document["ci"].update(attempt="0"),
+    "another commit": lambda document: document["ci"].update(sha="d" * 40),
+    "a link": lambda document: document["runs"][0].update(url="https://evil.example/run/run-0"),
+    "a title": lambda document: document.update(title="Nightly"),
+    "one run less": lambda document: document["runs"].pop(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_edited_record_prevents_reuse(change: Callable[[dict[str, Any]], None]) -> None:
+    """Any edit invalidates the signature of the record."""
+    assert find_passes(edit_record(change, sign=False)) == {}
+
+
+# The reusable passes of a record with one of these changes that is signed again. Another plan has none.
+LEFT = {
+    "a failure that passed": ALL_PASSED,
+    "another run id": {1: "run-1", 2: "run-2"},
+    "the id of another pass": {1: "run-1", 2: "run-2"},
+    "the key of another run": {},
+    "the signature of another run": ALL_PASSED,
+    "another pass in the place of a failure": {},
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_each_entry_needs_its_own_signature(name: str) -> None:
+    """A changed entry is refused even if the signature of the record is valid."""
+    found = find_passes(edit_record(CHANGES[name], sign=True))
+    assert found == LEFT[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
+def test_changed_byte_prevents_reuse(bits: int) -> None:
+    """The signature covers each byte of the record."""
+    for place in range(len(RECORD)):
+        data = RECORD[:place] + bytes([RECORD[place] ^ bits]) + RECORD[place + 1 :]
+        assert find_passes(data) == {}, place
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.integers(0, len(RECORD)), st.integers(0, 8), st.binary(max_size=8))
+def test_replaced_bytes_prevent_reuse(place: int, length: int, piece: bytes) -> None:
+    """Changed, added or removed bytes invalidate the record."""
+    data = RECORD[:place] + piece + RECORD[place + length :]
+    assert find_passes(data) == (ALL_PASSED if data == RECORD else {})
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, len(RECORD) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
+def test_changed_letter_prevents_reuse(place: int, letter: str) -> None:
+    """Such a change often leaves valid JSON."""
+    data = RECORD[:place] + letter.encode() + RECORD[place + 1 :]
+    assert find_passes(data) == (ALL_PASSED if data == RECORD else {})
