@@ -69,7 +69,9 @@ def collect_facts(
         saved: The results of the step whose runs this one resumes, or None.
 
     """
-    title = settings.summary_title or (saved.title if saved else "") or DEFAULT_TITLE
+    # The option has a default, which does not replace the title of the resumed step.
+    saved_title = saved.title if saved and "summary-title" not in settings.explicitly_set else ""
+    title = saved_title or settings.summary_title or DEFAULT_TITLE
     part = build_part(settings, ci, environ, title)
     source = initial.source
     if saved:
