@@ -55,7 +55,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         log.info(f"Sandbox at {sandbox.url}, contract {contract}; it listens on this machine only.")
         log.info("Try it from another terminal:")
         log.info(
-            f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox --client-secret sandbox "
+            f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox-id --client-secret sandbox-secret "
             "--test-ids my-first-test"
         )
         log.info("Ids that ask for something else than a run that passes:")
