@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.app.manifest_template import render_manifest
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder, build_large_account, invoke_on_sandbox
 from tests.support.invoke_command import invoke
@@ -188,7 +189,7 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         ([], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
         (["--output", "-"], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
@@ -201,11 +202,11 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
         (["--evrything"], "unknown option --evrything"),
     ],
 )
-def test_init_error_writes_nothing(flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_error_writes_nothing(flags: list[str], message: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Each invalid call has its error and leaves no file."""
     ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
     assert ended.code == 2
-    assert ended.errors[0].startswith(told)
+    assert ended.errors[0].startswith(message)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -281,7 +282,48 @@ def test_init_ignores_job_variables(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_init_help_names_flags(tmp_path: Path) -> None:
     """The help names each flag, and no variables of other commands."""
-    told = invoke(tmp_path, "init", "--help").out
+    message = invoke(tmp_path, "init", "--help").out
     for flag in ("--all", "--folder-ids", "--test-ids", "--each", "--output", "--force"):
-        assert flag in told
-    assert "AUTONOMA_TEST_IDS" not in told
+        assert flag in message
+    assert "AUTONOMA_TEST_IDS" not in message
+
+
+def test_init_cancelled_writes_nothing(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal during the selection has its exit code and leaves no file."""
+
+    def cancel(*_: object) -> Selection:
+        raise Cancelled(signal.SIGTERM)
+
+    monkeypatch.setattr("autonoma_ci.commands.init.select_interactively", cancel)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed="")
+    assert (ended.code, ended.err) == (143, "Nothing was written.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("limit", "code"), [(2, 2), (3, 0)])
+def test_init_run_limit_is_inclusive(
+    limit: int, code: int, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account has three tests, and one more than the limit is refused."""
+    monkeypatch.setattr("autonoma_ci.commands.init.MAX_RUNS", limit)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each")
+    assert ended.code == code
+    message = f"that is more than {limit} runs: choose fewer, or folders without --each"
+    assert ended.errors == ([message] if code else [])
+
+
+@pytest.mark.parametrize("output", ["x" * 300, "a\0b"])
+def test_init_invalid_name_is_error(output: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A name that the system refuses is an error of the input."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", output)
+    assert (ended.code, len(ended.errors)) == (2, 1)
+    assert ended.errors[0].endswith(": give another --output")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_invalid_folder_sends_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A folder that the system refuses is an error before any request."""
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", f"{'x' * 300}/a.yml")
+    assert ended.code == 2
+    assert ended.errors[0].endswith("can't be written (File name too long): give another --output")
+    assert sandbox.received == []

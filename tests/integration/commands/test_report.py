@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.models import Evidence, RunState, RunStep
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_json import render_results_json
 from tests.support.invoke_command import invoke
-from tests.support.reports import FAILED, failed, flaky, passed, refused, report
+from tests.support.reports import FAILED, PASSED, failed, flaky, passed, refused, report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +166,7 @@ def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["nowhere.json"], "nowhere.json does not exist"),
         (["results.json", "--format", "pdf"], "--format: unknown value. Use one of html, junit, markdown"),
@@ -175,10 +175,66 @@ def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
         (["results.json", "--output", "results.json/x/report.html"], "could not be written"),
     ],
 )
-def test_report_error_exits_2(argv: list[str], told: str, tmp_path: Path) -> None:
+def test_report_error_exits_2(argv: list[str], message: str, tmp_path: Path) -> None:
     """Each invalid call has its error without a traceback."""
     write_results(tmp_path)
     ended = invoke(tmp_path, "report", *argv)
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("environ", "error"),
+    [
+        ({"AUTONOMA_VARIABLES": "no-value"}, "AUTONOMA_VARIABLES: "),
+        ({"AUTONOMA_API_URL": "ftp://x.test"}, "AUTONOMA_API_URL: "),
+    ],
+)
+def test_report_refuses_invalid_option(environ: dict[str, str], error: str, tmp_path: Path) -> None:
+    """An invalid option is an error, and no report is written."""
+    write_results(tmp_path)
+    ended = invoke(tmp_path, "report", "results.json", environ=environ)
+    assert ended.code == 2
+    assert [text for text in ended.errors if text.startswith(error)] == ended.errors
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_report_ignores_options_of_run(tmp_path: Path) -> None:
+    """An invalid option of another command has no effect."""
+    write_results(tmp_path)
+    assert invoke(tmp_path, "report", "results.json", environ={"AUTONOMA_TIMEOUT": "never"}).code == 0
+
+
+def test_report_without_relative_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another drive, a page has no relative path from the working directory."""
+
+    def refuse(*_: object) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    write_results(tmp_path)
+    monkeypatch.setattr("autonoma_ci.commands.report.os.path.relpath", refuse)
+    ended = invoke(tmp_path, "report", "results.json")
+    assert (ended.code, ended.out) == (0, f"Wrote {tmp_path / 'report.html'}\n")
+    assert f'src="file://{tmp_path}/{IMAGE}"' in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_report_leaves_large_files_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file above the limit is not embedded."""
+    write_results(tmp_path)
+    (tmp_path / VIDEO).write_bytes(b"x" * 7)
+    monkeypatch.setattr("autonoma_ci.commands.report.MAX_INLINE_BYTES", 6)
+    invoke(tmp_path, "report", "results.json", "--single-file")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "data:image/png;base64,cGl4ZWxz" in page
+    assert "data:video/webm" not in page
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.UNKNOWN, RunState.NOT_STARTED])
+def test_report_of_forged_pass_is_error(state: RunState, tmp_path: Path) -> None:
+    """A record that passed with a run that did not is shown as an error."""
+    document = json.loads(render_results_json(report([passed("a")], PASSED)._replace(waits_for_results=True)))
+    document["runs"][0]["state"] = state
+    (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
+    invoke(tmp_path, "report", "results.json", "--format", "markdown")
+    assert "Passed" not in (tmp_path / "summary.md").read_text("utf-8").partition("\n")[0]

@@ -1,15 +1,23 @@
-"""The command `wait` with a record of ended runs."""
+"""Tests of the command `wait`."""
 
 from __future__ import annotations
 
+import io
+import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
+from tests.support.run_step import POLL_POLICY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -24,7 +32,7 @@ def run_and_wait(folder: Path, ids: str, *, first: bool = True) -> tuple[Command
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("ids", "code", "told"),
+    ("ids", "code", "message"),
     [
         ("sandbox-one", 0, "(passed, 1 of 1 run passed). Nothing is left to wait for; the API is asked once more"),
         ("sandbox-one,sandbox-fails", 1, "(failed, 1 of 2 runs passed). Nothing is left to wait for; the API"),
@@ -32,11 +40,11 @@ def run_and_wait(folder: Path, ids: str, *, first: bool = True) -> tuple[Command
         ("sandbox-404", 4, "(error, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
     ],
 )
-def test_wait_reports_finished_record(ids: str, code: int, told: str, tmp_path: Path) -> None:
+def test_wait_reports_finished_record(ids: str, code: int, message: str, tmp_path: Path) -> None:
     """The log states the earlier result, and the exit code stays."""
     first, second = run_and_wait(tmp_path, ids)
     assert (first.code, second.code) == (code, code)
-    assert f"This step has ended already {told}" in second.out
+    assert f"This step has ended already {message}" in second.out
 
 
 @pytest.mark.slow
@@ -45,3 +53,99 @@ def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     _, second = run_and_wait(tmp_path, "sandbox-one", first=False)
     assert second.code == 0
     assert "has ended already" not in second.printed
+
+
+class Step:
+    """Steps with one API and short pauses between polls."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder, self._environ = folder, {**CREDENTIALS, "AUTONOMA_API_URL": url}
+
+    def run(self, *argv: str, **environ: str) -> CommandResult:
+        """Run a command."""
+        out, err = io.StringIO(), io.StringIO()
+        runtime = Runtime({**self._environ, **environ}, out, err, str(self._folder), poll_policy=POLL_POLICY)
+        return CommandResult(cli.run_command(argv, runtime), out.getvalue(), err.getvalue())
+
+    def start(self, ids: str, *flags: str) -> None:
+        """Start runs and write their record in the folder `r`."""
+        assert self.run("run", "--test-ids", ids, "--results-dir", "r", *flags).code == 0
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Iterator[Step]:
+    """Yield the steps of a test, whose runs end at once."""
+    with Sandbox(pace=0) as sandbox:
+        yield Step(tmp_path, sandbox.url)
+
+
+@pytest.mark.parametrize(("ids", "code", "count"), [("a", 0, "1 of 1"), ("a,sandbox-fails", 1, "1 of 2")])
+def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: Step, tmp_path: Path) -> None:
+    """The reports beside the record have the final states."""
+    step.start(ids)
+    ended = step.run("wait", "r")
+    assert ended.code == code
+    assert f"{count} run" in ended.out
+    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (record["exit_code"], record["waits_for_results"]) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "title"), [((), "Nightly"), (("--summary-title", "Mine"), "Mine"), (("--summary-title", ""), "Nightly")]
+)
+def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: Step, tmp_path: Path) -> None:
+    """Without an own title, the reports have that of the step that started the runs."""
+    step.start("a", "--summary-title", "Nightly")
+    assert step.run("wait", "r", *flags).code == 0
+    assert (tmp_path / "r" / "summary.md").read_text("utf-8").startswith(f"### {title}: ")
+    assert json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["title"] == title
+
+
+def test_wait_signs_record_with_its_title(step: Step) -> None:
+    """A second `wait` accepts the signature of the first one."""
+    step.start("a", "--summary-title", "Nightly")
+    assert step.run("wait", "r").code == 0
+    ended = step.run("wait", "r")
+    assert ended.code == 0
+    assert "is not signed" not in ended.printed
+
+
+def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:
+    """A results folder that is a file is an error of the input, and the record stays as it is."""
+    step.start("a")
+    record = (tmp_path / "r" / "results.json").read_bytes()
+    (tmp_path / "file").write_text("x", "utf-8")
+    ended = step.run("wait", "r", "--results-dir", "file")
+    assert ended.code == 2
+    assert ended.errors
+    assert (tmp_path / "r" / "results.json").read_bytes() == record
+    assert (tmp_path / "file").read_text("utf-8") == "x"
+
+
+def test_wait_sends_no_start_request(tmp_path: Path) -> None:
+    """Each run is started once, by the first step."""
+    with Sandbox(pace=0) as sandbox:
+        step = Step(tmp_path, sandbox.url)
+        step.start("a,b")
+        step.run("wait", "r")
+        assert [sandbox.count_starts(test_id) for test_id in "ab"] == [1, 1]
+
+
+def test_wait_cancelled_leaves_record(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal before the first request has its exit code and changes no file."""
+
+    def cancel(*_: object) -> None:
+        raise Cancelled(signal.SIGTERM)
+
+    step.start("a")
+    record = (tmp_path / "r" / "results.json").read_bytes()
+    monkeypatch.setattr("autonoma_ci.commands.wait.load_results", cancel)
+    assert step.run("wait", "r").code == 143
+    assert (tmp_path / "r" / "results.json").read_bytes() == record
+
+
+def test_wait_without_path_is_error(step: Step) -> None:
+    """The error suggests what to give."""
+    ended = step.run("wait")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.errors[0].startswith("RESULTS is missing: give the results-dir of an earlier step")

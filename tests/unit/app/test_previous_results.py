@@ -73,7 +73,7 @@ def test_load_results_returns_bytes(tmp_path: Path) -> None:
 
 
 def test_load_missing_file_is_error(tmp_path: Path) -> None:
-    """The error says which file to give."""
+    """The error states which file to give."""
     advice = "Give the results.json that an earlier step wrote to its results-dir"
     assert get_load_error(tmp_path) == f"results.json can't be read. {advice}"
     (tmp_path / "results.json").touch()

@@ -44,7 +44,7 @@ def host() -> Iterator[GitLab]:
     assert running.complaints == []
 
 
-def make_settings(environ: Mapping[str, str] | None = None, **flags: str) -> Settings:
+def make_settings(environ: Mapping[str, str] | None = None, /, **flags: str) -> Settings:
     """Return the settings of a job that comments, with further flags."""
     settings, errors = load_settings({**OPTIONS, **flags}, (), environ or {})
     assert errors == []
@@ -65,7 +65,7 @@ def comment_with_error(error: BaseException) -> CommentOutcome:
 
     detected = detect_ci(JOB)
     # A subclass, because the instance of the CI system has no state.
-    support = CommentSupport("gitlab-token", fail)  # type: ignore[arg-type]
+    support = CommentSupport("gitlab-token", fail)
     system = type("Broken", (type(detected.ci_system),), {"comment_support": support})()
     runtime = Runtime(JOB, io.StringIO(), io.StringIO(), clock=FakeClock())
     environment = CIEnvironment(system, detected.build_context, detected.source)

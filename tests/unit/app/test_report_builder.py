@@ -170,7 +170,7 @@ def test_resumed_facts_hide_credentials() -> None:
 
 
 def test_short_credential_is_no_secret_in_facts() -> None:
-    """A word such as `main` can be a test credential, and the branch is still shown."""
+    """A short text such as `main` can be a test credential, and the branch is still shown."""
     assert collect({"client-secret": "main"}).context.branch == "main"
 
 

@@ -1,0 +1,200 @@
+"""Tests of the command `demo`."""
+
+from __future__ import annotations
+
+import io
+import signal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.commands import demo
+from autonoma_ci.commands.demo import DEMO_MANIFEST
+from autonoma_ci.sandbox import Sandbox
+from tests.support.invoke_command import CommandResult, invoke
+from tests.support.run_step import POLL_POLICY, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runs of the sandbox end at once."""
+    monkeypatch.setattr(demo, "Sandbox", partial(Sandbox, pace=0))
+
+
+def run_demo(folder: Path, *argv: str, environ: dict[str, str] | None = None) -> CommandResult:
+    """Run the demo with short pauses between polls."""
+    out, err = io.StringIO(), io.StringIO()
+    runtime = Runtime(environ or {}, out, err, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
+    return CommandResult(cli.run_command(["demo", *argv], runtime), out.getvalue(), err.getvalue())
+
+
+def replace_run(monkeypatch: pytest.MonkeyPatch, code: int, number: int = 0) -> list[Runtime]:
+    """Replace the run by an exit code or a signal, and return the runtimes of its calls."""
+    runtimes: list[Runtime] = []
+
+    def end(_: Sequence[str], runtime: Runtime) -> int:
+        runtimes.append(runtime)
+        if number:
+            runtime.signals.end()
+            runtime.signals.handle(number, None)
+        return code
+
+    monkeypatch.setattr("autonoma_ci.commands.run.main", end)
+    return runtimes
+
+
+@pytest.mark.usefixtures("fast")
+def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
+    """One run fails on purpose, and the exit code is 0."""
+    ended = run_demo(tmp_path, "--output", "demo")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0] == "The manifest, autonoma.yml:"
+    assert "6 of 7 runs passed (1 flaky), 1 failed." in lines
+    assert lines[-4:] == [
+        "The red is on purpose: one test fails, so that this step would have ended with exit code 1.",
+        "That was the demo: nothing left this machine. With an account, go on with: autonoma-ci init",
+        "The report to open in a browser, with screenshots and videos; its links to the runs ended with the demo:",
+        f"  {tmp_path / 'demo' / 'results' / 'report.html'}",
+    ]
+    assert (tmp_path / "demo" / "results" / "report.html").is_file()
+    assert (tmp_path / "demo" / "autonoma.yml").read_text("utf-8") == DEMO_MANIFEST
+
+
+@pytest.mark.usefixtures("fast")
+def test_demo_ignores_surrounding_job(tmp_path: Path) -> None:
+    """Neither outputs nor credentials of a job are used."""
+    environ = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "AUTONOMA_API_URL": "https://127.0.0.1:9/api",
+        "AUTONOMA_CLIENT_SECRET": "s3cret-value",
+        "AUTONOMA_TEST_IDS": "of-the-job",
+    }
+    ended = run_demo(tmp_path, "--output", "demo", environ=environ)
+    assert (ended.code, ended.err) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    assert "of-the-job" not in ended.out
+
+
+def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of both files is in the log."""
+    replace_run(monkeypatch, 1)
+    (tmp_path / "d" / "results").mkdir(parents=True)
+    (tmp_path / "d" / "results" / "summary.md").write_text("### Demo\n\n::error::x\n", "utf-8")
+    ended = run_demo(tmp_path, "--output", "d")
+    assert ended.code == 0
+    for line in DEMO_MANIFEST.splitlines():
+        assert f"\n  {line}\n" in ended.out
+    assert "renders Markdown shows it:\n\n### Demo\n\n" in ended.out
+    assert "\n::error::x" not in ended.out
+
+
+def test_demo_run_has_own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run has the demo's credentials, folder and API."""
+    runtimes = replace_run(monkeypatch, 5)
+    run_demo(tmp_path, "--output", "d")
+    (runtime,) = runtimes
+    assert runtime.working_directory == str(tmp_path / "d")
+    assert runtime.environ["AUTONOMA_API_URL"].startswith("http://127.0.0.1:")
+    assert runtime.environ["AUTONOMA_CLIENT_SECRET"] == "demo-secret"
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 70), (2, 2), (5, 5), (70, 70)])
+def test_demo_with_other_result_fails(
+    code: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A demo without the planned failure never ends with 0."""
+    replace_run(monkeypatch, code)
+    ended = run_demo(tmp_path, "--output", "d")
+    assert ended.code == expected
+    assert ended.out.endswith(f"The demo failed: exit code {code}, not 1. The lines above say why.\n")
+
+
+def test_cancelled_demo_withdraws_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is that of the run."""
+    replace_run(monkeypatch, 143, signal.SIGTERM)
+    ended = run_demo(tmp_path, "--output", "d")
+    assert ended.code == 143
+    assert ended.out.endswith("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n")
+
+
+def test_demo_without_output_uses_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder is not removed, so that the report can be opened."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    replace_run(monkeypatch, 5)
+    for _ in range(2):
+        run_demo(tmp_path)
+    folders = list(tmp_path.iterdir())
+    assert len(folders) == 2
+    assert all(folder.name.startswith("autonoma-demo-") for folder in folders)
+    assert all((folder / "autonoma.yml").read_text("utf-8") == DEMO_MANIFEST for folder in folders)
+
+
+def test_demo_replaces_its_own_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second demo can use the folder of the first one."""
+    replace_run(monkeypatch, 5)
+    assert [run_demo(tmp_path, "--output", "a/b").code for _ in range(2)] == [5, 5]
+
+
+def test_demo_refuses_link_outside(tmp_path: Path) -> None:
+    """Nothing is written through a link that leaves the working directory."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
+    ended = run_demo(tmp_path / "work", "--output", "link/demo")
+    message = "the demo's folder leads out of the working directory through a link: give another --output"
+    assert (ended.code, ended.errors) == (2, [message])
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+@pytest.mark.parametrize("output", ["file/demo", "x" * 5000, "a\0b"])
+def test_demo_without_folder_is_error(output: str, tmp_path: Path) -> None:
+    """A path that can't be a folder is an error of the input."""
+    (tmp_path / "file").touch()
+    ended = run_demo(tmp_path, "--output", output)
+    assert ended.code == 2
+    assert len(ended.errors) == 1
+    assert ended.errors[0].startswith("the demo has no folder for its files (")
+    assert ended.errors[0].endswith("): give another --output")
+
+
+def test_demo_suggests_option_for_path(tmp_path: Path) -> None:
+    """A path without the option is an argument too many."""
+    ended = run_demo(tmp_path, "folder")
+    assert (ended.code, "the folder for its files is --output PATH" in ended.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_demo_shows_links_and_report(tmp_path: Path) -> None:
+    """The demo ends with the path of a report and writes no outputs of the surrounding job."""
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    ended = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
+    assert (ended.code, ended.err) == (0, "")
+    assert "6 of 7 runs passed (1 flaky), 1 failed." in ended.out
+    assert ended.out.count("Expected a confirmation") >= 4
+    assert "The red is on purpose" in ended.out
+    assert "http://127.0.0.1" in ended.out
+    assert "| What | State | Time | Link |" in ended.out
+    assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in ended.out
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    report = Path(ended.out.splitlines()[-1].strip())
+    assert report == tmp_path / "demo" / "results" / "report.html"
+    assert "6 of 7 runs passed" in report.read_text("utf-8")
+    assert len(list((report.parent / "evidence").glob("*/video.webm"))) == 7
+
+
+def test_demo_keeps_existing_manifest(tmp_path: Path) -> None:
+    """The demo refuses a folder that has a manifest."""
+    (tmp_path / "autonoma.yml").write_text("version: 1", "utf-8")
+    ended = invoke(tmp_path, "demo", "--output", ".")
+    assert ended.code == 2
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "version: 1"

@@ -1,0 +1,21 @@
+"""A manifest with each kind of entry."""
+
+from __future__ import annotations
+
+MANIFEST = """\
+version: 1
+defaults:
+  application_version_id: ${APP_VERSION_ID:-cm7dbowr80042waka7thyjhkq}
+  variables: {ENVIRONMENT: staging, BASE_URL: "https://pr-${ci.change}.preview.example.com"}
+tests:
+  - g41k688vndxzt7kh4kq5m12s
+  - id: cm8d9gt6v000c9fe5glmyi33u
+    name: Checkout pays by card
+    groups: [smoke, checkout]
+    variables: { NAME: CompanyName, RELEASE: 1.10 }
+    matrix: { LOCALE: [en, fr] }
+folders: [{id: cm7t223mk00154mzy2jwk2pqy, name: private-listing-hub}]
+tags: [cm9r0nog10012v301qtollv01]
+application_versions:
+  - { application_id: cm9xyz12340567pqrs8tuvwxy, version_id: cm9abc34560789defg0hijklm }
+"""
