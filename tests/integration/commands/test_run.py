@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
-from tests.support.invoke_command import CREDENTIALS, invoke
+from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 from tests.support.manifests import MANIFEST
+from tests.support.run_step import POLL_POLICY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +69,117 @@ def test_empty_plan_needs_allow_empty(tmp_path: Path) -> None:
     assert invoke(tmp_path, environ=CREDENTIALS).code == 2
     ended = invoke(tmp_path, "--allow-empty", environ=CREDENTIALS)
     assert (ended.code, ended.out.strip()) == (0, "Nothing was selected, so nothing was started.")
+
+
+def test_run_invalid_flag_replaces_old_files(tmp_path: Path) -> None:
+    """The files of an earlier step do not stay after an unreadable command line."""
+    with Sandbox(pace=0) as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
+        assert invoke(tmp_path, "run", "--test-ids", "a", environ=environ).code == 0
+        ended = invoke(tmp_path, "run", "--test-ids", environ=environ)
+        assert sandbox.count_starts("a") == 1
+    assert ended.code == 2
+    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (record["conclusion"], record["runs"]) == ("error", [])
+
+
+def test_run_unknown_flag_starts_nothing(tmp_path: Path) -> None:
+    """All errors of the input are reported together."""
+    with Sandbox(pace=0) as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+        ended = invoke(tmp_path, "run", "--tst-ids", "a", "--retries", "x", environ=environ)
+        assert sandbox.received == []
+    assert ended.code == 2
+    assert ended.errors[0].startswith("unknown option --tst-ids: did you mean --test-ids?")
+    assert [error for error in ended.errors if error.startswith("--retries: ")]
+
+
+def test_run_without_groups_is_skipped(tmp_path: Path) -> None:
+    """A step that selects nothing on purpose needs no credentials."""
+    ended = invoke(tmp_path, "run", "--groups", "none", "--results-dir", "r")
+    assert ended.code == 0
+    assert "Skipped, nothing was started: --groups is 'none'." in ended.out
+    assert json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["conclusion"] == "skipped"
+
+
+def test_run_cancelled_before_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal before the first request has a report without runs."""
+
+    def cancel(*_: object) -> None:
+        raise Cancelled(signal.SIGTERM)
+
+    monkeypatch.setattr("autonoma_ci.commands.run.add_plan", cancel)
+    ended = invoke(tmp_path, "run", "--test-ids", "a", "--results-dir", "r", environ=CREDENTIALS)
+    assert ended.code == 143
+    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (record["conclusion"], record["exit_code"], record["runs"]) == ("cancelled", 143, [])
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "state"),
+    [(None, 0, "started"), (("HTTP 503 for 5 min", ""), 5, "not-started"), (("HTTP 404", "Fix it."), 5, "not-started")],
+)
+def test_run_waits_for_deployment(
+    problem: tuple[str, str] | None, code: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is not ready starts nothing, and each run has the reason."""
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", lambda *_: problem)
+    with Sandbox(pace=0) as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
+        flags = ("--test-ids", "a,b", "--wait-for-url", "https://pr-7.preview.example.com")
+        ended = invoke(tmp_path, "run", *flags, environ=environ)
+        assert sandbox.count_starts("a") == (0 if problem else 1)
+    assert ended.code == code
+    runs = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
+    assert [run["state"] for run in runs] == [state, state]
+    if problem:
+        assert {run["message"] for run in runs} == {f"not sent: {problem[0]}"}
+        hint = problem[1] or "Check wait-for-url and the deployment that it belongs to"
+        assert all(run["suggestion"].startswith(hint) for run in runs)
+
+
+BUILD = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "17", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
+
+
+def run_attempt(folder: Path, url: str, attempt: int, ids: str = "a,sandbox-fails", **environ: str) -> CommandResult:
+    """Run one attempt at a build that waits for its runs."""
+    job = {**CREDENTIALS, **BUILD, "GITHUB_RUN_ATTEMPT": str(attempt), "AUTONOMA_API_URL": url, **environ}
+    out, err = io.StringIO(), io.StringIO()
+    argv = ["run", "--wait", "--results-dir", "r", "--test-ids", ids]
+    code = cli.run_command(argv, Runtime(job, out, err, str(folder), poll_policy=POLL_POLICY))
+    return CommandResult(code, out.getvalue(), err.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("ids", "environ", "notice", "starts"),
+    [
+        ("a,sandbox-fails", {}, "1 run passed in an earlier attempt at this build.", 1),
+        ("a,sandbox-fails", {"GITHUB_SHA": ""}, "The earlier attempt's record is not used: ", 2),
+        ("sandbox-fails,a", {}, "The earlier attempt's record is not used: its runs are not those", 2),
+        ("a,sandbox-fails", {"GITHUB_JOB": "other"}, "", 2),
+        ("a,sandbox-fails", {"GITHUB_RUN_ID": "18"}, "", 2),
+    ],
+    ids=["same", "no commit", "other order", "other job", "other build"],
+)
+def test_next_attempt_reuses_own_passes(
+    ids: str, environ: dict[str, str], notice: str, starts: int, tmp_path: Path
+) -> None:
+    """A pass counts only in the same job with the same runs and commit."""
+    with Sandbox(pace=0) as sandbox:
+        assert run_attempt(tmp_path, sandbox.url, 1).code == 1
+        ended = run_attempt(tmp_path, sandbox.url, 2, ids, **environ)
+        assert sandbox.count_starts("a") == starts
+    assert ended.code == 1
+    assert notice in ended.out
+    assert notice or "earlier attempt" not in ended.out
+
+
+def test_damaged_record_is_warning(tmp_path: Path) -> None:
+    """A damaged record of the earlier attempt starts all runs."""
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "results.json").write_text('{"version": 1, "tool": {"name": "autonoma-ci"}}', "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        ended = run_attempt(tmp_path, sandbox.url, 2, "a")
+        assert sandbox.count_starts("a") == 1
+    assert ended.code == 0
+    assert "The earlier attempt's record is not used: r/results.json is not a record of autonoma-ci" in ended.out
