@@ -1,0 +1,358 @@
+"""Tests of downloads of screenshots and videos into the results folder."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.models import EvidenceFile, SignedUrl
+from autonoma_ci.reports.evidence_store import EvidenceDownloader
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.faults import answer, close, hang, reset, send_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from autonoma_ci.api.models import DownloadResult
+    from tests.support.fault_server import Act
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
+JPEG = b"\xff\xd8\xff\xe0" + b"pixels" * 100
+WEBP = b"RIFF\x00\x00\x00\x00WEBP" + b"pixels" * 100
+GIF = b"GIF89a" + b"pixels" * 100
+AVIF = b"\x00\x00\x00\x1cftypavif" + b"pixels" * 100
+WEBM = b"\x1a\x45\xdf\xa3" + b"frames" * 100
+MP4 = b"\x00\x00\x00\x18ftypmp42" + b"frames" * 100
+HTML = b"<html><script>alert(1)</script></html>"
+
+
+def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Act:
+    """Return an act that answers with a file."""
+    lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
+    return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
+
+
+def in_turn(*acts: Act) -> Act:
+    """Return an act that uses the next of these acts for each request."""
+    left = iter(acts)
+    return lambda wire: next(left)(wire)  # noqa: PLW0108 - the next one each time
+
+
+def moved(to: str, status: int = 302) -> Act:
+    """Return an act that redirects to another URL."""
+    return answer(status, b"", f"Location: {to}")
+
+
+def endless(wire: Wire) -> bool:
+    """Send a body without a length and without an end."""
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n" + PNG)
+    while wire.send(b"x" * 65536):
+        pass
+    return False
+
+
+def dripping(wire: Wire) -> bool:
+    """Send one byte at a time."""
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
+    wire.drip(PNG, 0.05)
+    return False
+
+
+def head(length: int, body: bytes = PNG) -> Act:
+    """Return an act that answers with a body of another length than it states."""
+    return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+
+
+def make_store(folder: Path, max_total_bytes: int = 1_000_000, *, root: Path | None = None) -> EvidenceDownloader:
+    return EvidenceDownloader(folder, 100_000, max_total_bytes, allow_http_loopback=True, timeout_seconds=60, root=root)
+
+
+def media_url(server: FaultServer) -> SignedUrl:
+    return SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?signature=s3cret-value")
+
+
+def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
+    """Fetch one file from a server that handles each request by this act."""
+    with FaultServer(act) as server:
+        store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
+        return store.fetch(EvidenceFile("run-1", number, media_url(server)))
+
+
+def left_in(folder: Path) -> list[str]:
+    """Return the paths of the files in the folder, without the style of the page that shows them."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if not name.endswith(("report.css", "report.svg")))
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "number", "name"),
+    [
+        (PNG, "image/png", 7, "step-007.png"),
+        (JPEG, "image/jpeg; charset=x", 1, "step-001.jpg"),
+        (WEBP, "image/webp", 1234, "step-1234.webp"),
+        (GIF, "IMAGE/GIF", 1, "step-001.gif"),
+        (AVIF, "image/avif", 1, "step-001.avif"),
+        (JPEG, "image/png", 1, "step-001.jpg"),
+        (PNG, "application/octet-stream", 1, "step-001.png"),
+        (PNG, "", 1, "step-001.png"),
+        (WEBM, "video/webm", 0, "video.webm"),
+        (MP4, "binary/octet-stream", 0, "video.mp4"),
+    ],
+)
+def test_file_name_from_step_and_content(
+    content: bytes, content_type: str, number: int, name: str, tmp_path: Path
+) -> None:
+    """The step number and the first bytes of the content decide the file name."""
+    result = fetch(tmp_path, picture(content, content_type), number)
+    assert (result.path, result.error) == (f"evidence/run-1/{name}", "")
+    assert (tmp_path / result.path).read_bytes() == content
+    assert left_in(tmp_path) == [result.path]
+
+
+@pytest.mark.parametrize(
+    ("act", "reason", "retryable"),
+    [
+        (answer(404), "HTTP 404", True),
+        (answer(403), "HTTP 403", True),
+        (answer(500), "HTTP 500", True),
+        (close, "ended before an answer came", True),
+        (reset, "ended before an answer came", True),
+        pytest.param(hang, "too long", True, marks=pytest.mark.slow),
+        pytest.param(dripping, "too long", True, marks=pytest.mark.slow),
+        (head(5000), "ended before an answer came", True),
+        (head(2**30), "larger than it may be (1,073.7 MB)", False),
+        (endless, "larger than it may be", False),
+        (picture(b"y" * 200_000), "larger than it may be", False),
+        (picture(HTML, "image/jpeg"), "it is no picture", True),
+        (picture(HTML, "text/html"), "it is no picture", True),
+        (picture(PNG, "text/html"), "it is no picture", True),
+        (picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
+        (picture(WEBM, "video/webm"), "it is no picture", True),
+        (picture(b"", "image/png"), "it is no picture", True),
+        (answer(204), "HTTP 204", True),
+        (picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
+        (moved("http://media.test/1.png"), "address is not https", False),
+        (moved("file:///etc/passwd"), "its address is none", False),
+        (moved("ftp://media.test/1.png"), "address is not https", False),
+        (moved("//user:pw@127.0.0.1/x"), "its address is none", False),
+        (moved("/again"), "redirects more than 5 times", False),
+        (send_raw(b"rubbish\r\n\r\n"), "ended before an answer came", True),
+    ],
+)
+def test_failed_download_leaves_no_file(act: Act, reason: str, retryable: bool, tmp_path: Path) -> None:
+    """The error states the reason, and the folder stays empty."""
+    # Those two never end in time.
+    result = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)
+    assert reason in result.error
+    assert "s3cret-value" not in result.error
+    assert (result.path, result.retryable) == ("", retryable)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [(PNG, "video/mp4"), (PNG, ""), (MP4, "image/png"), (HTML, "video/webm"), (b"ftyp" + MP4, "video/mp4"), (b"", "")],
+)
+def test_video_of_other_kind_is_refused(content: bytes, content_type: str, tmp_path: Path) -> None:
+    """A file is a video only by its signature and its content type."""
+    result = fetch(tmp_path, picture(content, content_type), 0)
+    assert (result.path, result.error, result.retryable) == ("", "it is no video", True)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("size", "is_stored"), [(100_000, True), (100_001, False)])
+def test_file_limit_is_inclusive(size: int, is_stored: bool, tmp_path: Path) -> None:
+    """A file of exactly the largest size is stored."""
+    result = fetch(tmp_path, picture(PNG.ljust(size, b"x")))
+    assert bool(result.path) is is_stored
+    assert ("larger than it may be" in result.error) is not is_stored
+
+
+def test_download_ends_at_content_length(tmp_path: Path) -> None:
+    """A file has as many bytes as its Content-Length, even if more follow."""
+    result = fetch(tmp_path, head(100))
+    assert (tmp_path / result.path).read_bytes() == PNG[:100]
+
+
+def test_file_names_sort_by_step(tmp_path: Path) -> None:
+    """The step numbers in the names have the same number of digits."""
+    with FaultServer(picture()) as server:
+        store, media = make_store(tmp_path, 10_000), media_url(server)
+        names = [store.fetch(EvidenceFile("r", number, media, number_width=4)).path for number in (1, 20, 999, 1000)]
+    assert names == sorted(names)
+    assert names[0] == "evidence/r/step-0001.png"
+
+
+def test_redirects_are_followed(tmp_path: Path) -> None:
+    """A download follows several redirects."""
+    assert fetch(tmp_path, in_turn(moved("/b", 301), moved("/c", 307), picture())).path
+
+
+def test_repeated_download_replaces_file(tmp_path: Path) -> None:
+    """A second download of the same file replaces the first one."""
+    for content in (PNG, PNG + b"new"):
+        result = fetch(tmp_path, picture(content))
+        assert (tmp_path / result.path).read_bytes() == content
+    assert left_in(tmp_path) == ["evidence/run-1/step-001.png"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/x", "http://media.test/x", "ftp://media.test/x", "file:///etc/passwd", "//media.test/x",
+        "https://", "https://user@media.test/x", "https://media.test/\nx", "https://media.test/é", "", "https://[::1",
+        "data:image/png;base64,AAAA", "javascript:alert(1)", "https://media.test:99999/",
+        "https://media.test/" + "x" * 20_000,
+    ],
+)  # fmt: skip
+def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
+    """Plain http is refused even for this machine, unless the API is there too."""
+    result = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(
+        EvidenceFile("r", 1, SignedUrl(url))
+    )
+    assert "address is n" in result.error
+    assert not result.retryable
+    assert left_in(tmp_path) == []
+
+
+def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
+    """Evidence of passed runs gets at most half of `evidence-limit`."""
+    with FaultServer(picture(PNG)) as server:
+        media = media_url(server)
+        store = make_store(tmp_path, 4 * len(PNG))
+        results = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
+        assert [bool(result.path) for result in results] == [True, True, False]
+        assert "no room left within evidence-limit" in results[2].error
+        assert [bool(store.fetch(EvidenceFile("r", number, media)).path) for number in range(4, 7)] == [
+            True,
+            True,
+            False,
+        ]
+
+
+def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
+    """A file that is discarded does not count towards the limit."""
+    with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
+        store, media = make_store(tmp_path, 1200), media_url(server)
+        assert store.fetch(EvidenceFile("r", 1, media)).error
+        assert store.fetch(EvidenceFile("r", 1, media)).path
+
+
+def test_threads_share_total_limit(tmp_path: Path) -> None:
+    """Downloads of several threads together stay within the limit."""
+    with FaultServer(picture(PNG)) as server:
+        store, media = make_store(tmp_path, 3 * len(PNG)), media_url(server)
+        results: list[DownloadResult] = []
+        threads = [
+            threading.Thread(target=lambda number=number: results.append(store.fetch(EvidenceFile("r", number, media))))
+            for number in range(1, 9)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    stored = sorted(result.path for result in results if result.path)
+    assert 1 <= len(stored) <= 3
+    assert left_in(tmp_path) == stored
+    assert {result.error for result in results} == {"", "there is no room left within evidence-limit"}
+
+
+def test_symlinks_are_not_followed(tmp_path: Path) -> None:
+    """No download is written outside of the results folder."""
+    outside, folder = tmp_path / "outside", tmp_path / "results"
+    (outside / "run-1").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "evidence").symlink_to(outside)
+    assert "symbolic link" in fetch(folder, picture()).error
+    (folder / "evidence").unlink()
+    (folder / "evidence" / "run-1").mkdir(parents=True)
+    (outside / "file").write_text("mine", "utf-8")
+    (folder / "evidence" / "run-1" / "step-001.png").symlink_to(outside / "file")
+    assert fetch(folder, picture()).path
+    assert left_in(outside) == ["file"]
+    assert (outside / "file").read_text("utf-8") == "mine"
+
+
+def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
+    """A link in place of the results folder must not lead out of the working directory."""
+    outside, work = tmp_path / "outside", tmp_path / "work"
+    outside.mkdir()
+    work.mkdir()
+    (work / "results").symlink_to(outside)
+    with FaultServer(picture()) as server:
+        result = make_store(work / "results", root=work).fetch(EvidenceFile("r", 1, media_url(server)))
+        assert result.error == "a symbolic link in results-dir leads elsewhere"
+        assert not result.retryable
+        assert server.received == []
+    assert left_in(outside) == []
+
+
+def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
+    """Closing the store removes a partial file and refuses more downloads."""
+    is_requested, is_closed = threading.Event(), threading.Event()
+
+    def answer_after_close(wire: Wire) -> bool:
+        is_requested.set()
+        is_closed.wait(60)
+        return picture()(wire)
+
+    results: list[DownloadResult] = []
+    with FaultServer(answer_after_close) as server:
+        store = make_store(tmp_path, 10_000)
+        item = EvidenceFile("r", 1, media_url(server))
+        thread = threading.Thread(target=lambda: results.append(store.fetch(item)), daemon=True)
+        thread.start()
+        assert is_requested.wait(60)
+        assert len(left_in(tmp_path)) == 1
+        store.close()
+        assert left_in(tmp_path) == []
+        assert store.fetch(item).error == "the step has ended"
+        is_closed.set()
+        thread.join(60)
+        assert len(server.received) == 1
+    assert [(result.path, result.error) for result in results] == [("", "the step has ended")]
+    assert left_in(tmp_path) == []
+
+
+def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
+    """Only an error that concerns all files ends the downloads."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
+    with FaultServer(picture(PNG, "image/png")) as server:
+        store, media = make_store(tmp_path), media_url(server)
+        first, second = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
+    assert first.error == "it could not be written (File exists)"
+    assert (second.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
+
+
+@contextmanager
+def limit_file_size(max_bytes: int) -> Iterator[None]:
+    """Limit the size of the files that this process writes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# The system writes a small file when it is closed, and a large one chunk by chunk.
+@pytest.mark.parametrize("size", [len(PNG), 90_000])
+def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
+    """After a write error of the disk, no other file is requested."""
+    with FaultServer(picture(PNG.ljust(size, b"x"))) as server:
+        store, media = make_store(tmp_path), media_url(server)
+        with limit_file_size(300):
+            first = store.fetch(EvidenceFile("r", 1, media))
+        second = store.fetch(EvidenceFile("r", 2, media))
+        assert len(server.received) == 1
+    assert first.error == second.error == "it could not be written (File too large)"
+    assert not first.retryable
+    assert left_in(tmp_path) == []
+    store.close()
+    assert store.fetch(EvidenceFile("r", 3, media)).error == first.error
