@@ -1,0 +1,285 @@
+"""Tests of the results of other job steps in a shared folder."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.models import BuildContext, RunState
+from autonoma_ci.reports.other_results import SharedResults, has_open_runs, is_same_build, other_build_reason
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
+from tests.support.fake_clock import FakeClock
+from tests.support.reports import DRY, FAILED, OK, PASSED, passed, planned, report, started
+from tests.unit.reports.test_evidence_store import limit_file_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.models import RunResult, Verdict
+    from autonoma_ci.reports.results_schema import Results
+
+START = datetime.fromisoformat("2025-01-02T03:04:05Z")
+BUILD = BuildContext("github", "a" * 40, repository="owner/name", build_id="17", build_attempt="1")
+WITHOUT_ID = BUILD._replace(build_id="")
+ADVICE = "Give each step a results-dir of its own."
+PRESERVED = f"Another step left runs open in results-dir: its record is kept as results.1.json. {ADVICE}"
+
+
+def make_record(
+    *runs: RunResult,
+    step_id: str = "other",
+    context: BuildContext = BUILD,
+    verdict: Verdict | None = OK,
+    started_at: str = "2025-01-02T03:04:05Z",
+) -> bytes:
+    """Return the results.json of a job step."""
+    made = report(runs, verdict)._replace(step_id=step_id, context=context, started_at=started_at)
+    return render_results_json(made).encode()
+
+
+def make_results(context: BuildContext, started_at: str = "2025-01-02T03:04:05Z") -> Results:
+    return parse_results(make_record(context=context, started_at=started_at))
+
+
+def make_shared(folder: Path, step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
+    return SharedResults(folder / "results.json", step_id, context, START.isoformat(), FakeClock())
+
+
+def preserve(folder: Path, data: bytes, step: SharedResults | None = None) -> list[str]:
+    """Write results.json, let a job step preserve it, and return the warnings."""
+    (folder / "results.json").write_bytes(data)
+    step = step or make_shared(folder)
+    step.preserve_other_results()
+    return step.pop_warnings()
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "reason"),
+    [
+        (BUILD, BUILD, ""),
+        (BUILD, BUILD._replace(build_attempt="2"), ""),
+        (BUILD, BUILD._replace(ci_name="gitlab"), "it is of another CI system"),
+        (BUILD, BUILD._replace(repository="owner/other"), "it is of another repository"),
+        (BUILD, BUILD._replace(repository=""), ""),
+        (BUILD._replace(repository=""), BUILD, ""),
+        (BUILD, BUILD._replace(sha="b" * 40), "it is of another commit"),
+        (BUILD, BUILD._replace(sha=""), ""),
+        (BUILD, BUILD._replace(build_id="18"), "it is of another build"),
+        (WITHOUT_ID, BUILD, "it is of another build"),
+        (BUILD, WITHOUT_ID, ""),
+        (WITHOUT_ID, WITHOUT_ID._replace(sha="b" * 40), "it is of another commit"),
+        (WITHOUT_ID, WITHOUT_ID._replace(repository="owner/other"), "it is of another repository"),
+    ],
+)
+def test_build_decides_by_id_and_commit(theirs: BuildContext, ours: BuildContext, reason: str) -> None:
+    """Results belong to a build of the same system, repository, commit and id."""
+    assert other_build_reason(make_results(theirs), ours, START) == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"repository": "owner/other", "sha": "b" * 40}, ""),
+        ({"build_id": "job/18"}, "it is of another build"),
+        ({"build_id": "job/18", "repository": "owner/other"}, "it is of another repository"),
+    ],
+)
+def test_jenkins_build_has_several_repositories(change: dict[str, str], reason: str) -> None:
+    """On Jenkins, the build id alone decides if it is the same."""
+    context = BUILD._replace(ci_name="jenkins", build_id="job/17")
+    assert other_build_reason(make_results(context._replace(**change)), context, START) == reason
+
+
+@pytest.mark.parametrize(
+    "context",
+    [WITHOUT_ID, BUILD._replace(build_id="1"), BUILD._replace(ci_name="codebuild")],
+    ids=["no id", "act", "codebuild"],
+)
+@pytest.mark.parametrize(
+    ("age", "reason"),
+    [
+        (timedelta(), ""),
+        (timedelta(hours=23, minutes=59, seconds=59), ""),
+        (timedelta(days=1), "it is older than a day"),
+        (timedelta(seconds=-86_399), ""),
+        (timedelta(days=-1), "it is older than a day"),
+    ],
+)
+def test_age_decides_without_build_id(context: BuildContext, age: timedelta, reason: str) -> None:
+    """Without an id that all jobs share, results of the last day belong to the build."""
+    other_id = "arn:2" if context.ci_name == "codebuild" else context.build_id
+    results = make_results(context._replace(build_id=other_id), (START - age).isoformat())
+    assert other_build_reason(results, context, START) == reason
+
+
+@pytest.mark.parametrize(("started_at", "reason"), [("2025-01-02T03:04:05", ""), ("2025-01-01T03:04:05", "older")])
+def test_time_without_zone_is_utc(started_at: str, reason: str) -> None:
+    """A start without a time zone counts as UTC."""
+    assert reason in other_build_reason(make_results(WITHOUT_ID, started_at), WITHOUT_ID, START)
+    assert bool(other_build_reason(make_results(WITHOUT_ID, started_at), WITHOUT_ID, START)) is bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "is_same"),
+    [
+        (BUILD, BUILD, True),
+        (BUILD, BUILD._replace(build_id="18"), False),
+        (WITHOUT_ID, WITHOUT_ID, False),
+        (BUILD._replace(build_id="1"), BUILD._replace(build_id="1"), False),
+        (BUILD._replace(ci_name="gitlab", build_id="1"), BUILD._replace(ci_name="gitlab", build_id="1"), True),
+    ],
+)
+def test_same_build_needs_real_build_id(theirs: BuildContext, ours: BuildContext, is_same: bool) -> None:
+    """An empty build id and that of act name no build."""
+    assert is_same_build(make_results(theirs), ours) is is_same
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_open_runs_have_no_end(state: RunState) -> None:
+    """Runs that may still be running are open, unlike those with a result."""
+    results = parse_results(make_record(passed("a"), started("b")._replace(state=state), verdict=None))
+    ended = {RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED}
+    assert has_open_runs(results) is (state not in ended)
+
+
+@pytest.mark.parametrize(("verdict", "is_open"), [(None, True), (FAILED, True), (DRY, False)])
+def test_planned_run_of_dry_run_is_not_open(verdict: Verdict | None, is_open: bool) -> None:
+    """The planned runs of a dry run were never meant to start."""
+    assert has_open_runs(parse_results(make_record(planned("a"), verdict=verdict))) is is_open
+
+
+def test_results_without_runs_are_not_open() -> None:
+    """A record without runs has no open runs."""
+    assert not has_open_runs(parse_results(make_record()))
+
+
+def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
+    """The copy has the same bytes, and the warning is returned once."""
+    data, step = make_record(started("a")), make_shared(tmp_path)
+    assert preserve(tmp_path, data, step) == [PRESERVED]
+    assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
+    assert preserve(tmp_path, data, step) == []
+
+
+def test_warning_names_option_of_user(tmp_path: Path) -> None:
+    """The warning has the name of the option as the user wrote it."""
+    step = SharedResults(tmp_path / "results.json", "this", BUILD, START.isoformat(), FakeClock(), "--results-dir")
+    [warning] = preserve(tmp_path, make_record(started("a")), step)
+    assert "left runs open in --results-dir: " in warning
+
+
+@pytest.mark.parametrize(
+    ("data", "warnings"),
+    [
+        (make_record(started("a"), step_id="this"), []),
+        (make_record(started("a"), context=BUILD._replace(build_id="16")), []),
+        (make_record(passed("a"), context=BUILD._replace(build_attempt="2"), verdict=PASSED), []),
+        (make_record(passed("a"), context=WITHOUT_ID, verdict=PASSED), []),
+        (make_record(started("a"))[:200], []),
+        (b"", []),
+        (
+            make_record(passed("a"), verdict=PASSED),
+            [f"results-dir has the files of another step of this build, which are replaced. {ADVICE}"],
+        ),
+    ],
+    ids=["same step", "other build", "other attempt", "no build id", "truncated", "empty", "ended step"],
+)
+def test_results_without_open_runs_stay(data: bytes, warnings: list[str], tmp_path: Path) -> None:
+    """Only open runs of another step of this build are saved under another name."""
+    assert preserve(tmp_path, data) == warnings
+    assert read_files(tmp_path) == {"results.json": data}
+
+
+def test_other_attempt_has_own_warning(tmp_path: Path) -> None:
+    """A rebuild has the same steps, so the warning gives no advice."""
+    data = make_record(started("a"), context=BUILD._replace(build_attempt="0"))
+    assert preserve(tmp_path, data) == ["An earlier attempt left runs open: its record is kept as results.1.json."]
+    assert read_files(tmp_path)["results.1.json"] == data
+
+
+def test_missing_results_json_is_ignored(tmp_path: Path) -> None:
+    """A folder without results.json needs no copy."""
+    step = make_shared(tmp_path)
+    step.preserve_other_results()
+    assert step.pop_warnings() == []
+    assert read_files(tmp_path) == {}
+
+
+def test_symlink_is_not_read(tmp_path: Path) -> None:
+    """A link must not copy a file from outside into the results folder."""
+    (tmp_path / "outside.json").write_bytes(make_record(started("a")))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "results.json").symlink_to(tmp_path / "outside.json")
+    step = make_shared(tmp_path / "results")
+    step.preserve_other_results()
+    assert step.pop_warnings() == []
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["results.json"]
+
+
+def test_written_file_is_not_read_again(tmp_path: Path) -> None:
+    """The file that this step wrote last needs no copy, whatever it contains."""
+    step = make_shared(tmp_path)
+    (tmp_path / "results.json").write_bytes(make_record(started("a")))
+    step.remember_written_file()
+    step.preserve_other_results()
+    assert list(read_files(tmp_path)) == ["results.json"]
+    assert preserve(tmp_path, make_record(started("longer-id")), step) == [PRESERVED]
+
+
+def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
+    """The results.json of another program gets another name."""
+    [warning] = preserve(tmp_path, b'{"suites": "playwright"}')
+    assert warning.startswith("results-dir has files of another program: results.json is now results.json.orig.")
+    assert read_files(tmp_path) == {"results.json.orig": b'{"suites": "playwright"}'}
+
+
+def test_copy_never_replaces_same_build(tmp_path: Path) -> None:
+    """A copy gets the first number without a file of this build or of another program."""
+    present = make_record(started("c"), step_id="third")
+    (tmp_path / "results.1.json").write_bytes(present)
+    (tmp_path / "results.2.json").write_text("of another program", "utf-8")
+    (tmp_path / "results.3.json").symlink_to(tmp_path / "gone")
+    (tmp_path / "results.4.json").mkdir()
+    data = make_record(started("a"))
+    assert preserve(tmp_path, data) == [PRESERVED.replace("results.1.json", "results.5.json")]
+    assert (tmp_path / "results.1.json").read_bytes() == present
+    assert (tmp_path / "results.2.json").read_text("utf-8") == "of another program"
+    assert (tmp_path / "results.5.json").read_bytes() == data
+
+
+def test_copy_replaces_older_build(tmp_path: Path) -> None:
+    """A copy of another build is no longer needed."""
+    (tmp_path / "results.1.json").write_bytes(make_record(started("z"), context=BUILD._replace(build_id="16")))
+    data = make_record(started("a"))
+    assert preserve(tmp_path, data) == [PRESERVED]
+    assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
+
+
+def test_each_step_has_one_copy(tmp_path: Path) -> None:
+    """A later state of the same step replaces its copy."""
+    step = make_shared(tmp_path)
+    later = make_record(started("a"), started("b"))
+    second = make_record(started("c"), step_id="third")
+    for data in (make_record(started("a")), second, later):
+        preserve(tmp_path, data, step)
+    assert read_files(tmp_path) == {"results.json": later, "results.1.json": later, "results.2.json": second}
+
+
+def test_failed_copy_is_warning(tmp_path: Path) -> None:
+    """If the disk is full, the warning has the reason and the advice."""
+    data = make_record(started("a"))
+    (tmp_path / "results.json").write_bytes(data)
+    step = make_shared(tmp_path)
+    with limit_file_size(300):
+        step.preserve_other_results()
+    assert step.pop_warnings() == [
+        f"The record of another step in results-dir could not be kept as results.1.json (File too large). {ADVICE}"
+    ]
+    assert read_files(tmp_path) == {"results.json": data}
