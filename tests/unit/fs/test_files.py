@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.errors import InputError
 from autonoma_ci.fs import files
 from autonoma_ci.fs.files import make_directory, write_atomic
-from autonoma_ci.reports.results_dir import ResultsDirPublisher, open_results_dir, resolve_results_dir
-from tests.support.reports import report, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,58 +160,3 @@ def test_interrupted_write_leaves_no_temp_file(
         write_atomic(path, b"new")
     monkeypatch.undo()
     assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
-
-
-def test_results_dir_is_created_with_files(tmp_path: Path) -> None:
-    """The folder is created with its parents and has all documented files."""
-    place = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
-    assert place.publish(report([started("x")])) == []
-    files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
-    assert names_in(tmp_path / "a" / "b") == files
-    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
-
-
-def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
-    """A link in place of the evidence folder is a warning."""
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(report([started("x")]))
-    why = "could not be written to results-dir (a symbolic link leads elsewhere)."
-    assert warnings == [f"evidence/report.css {why}", f"evidence/report.svg {why}"]
-    assert names_in(tmp_path / "outside") == []
-
-
-def test_results_dir_can_be_outside(tmp_path: Path) -> None:
-    """An absolute path outside of the working directory is valid."""
-    (tmp_path / "work").mkdir()
-    assert open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work"))).folder.is_dir()
-
-
-@pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
-def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
-    """A pull request can add a link, so a write must not follow it."""
-    (tmp_path / "work" / "x").mkdir(parents=True)
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(InputError, match="leads out of the working directory"):
-        open_results_dir(resolve_results_dir(path, str(tmp_path / "work")))
-    assert names_in(tmp_path / "outside") == []
-
-
-@pytest.mark.parametrize("path", ["file", "file/deeper", "loop", "a\0b"])
-def test_invalid_results_dir_is_refused(path: str, tmp_path: Path) -> None:
-    """A file or a loop of links is an input error."""
-    (tmp_path / "file").touch()
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(InputError, match="results-dir"):
-        open_results_dir(resolve_results_dir(path, str(tmp_path)))
-
-
-def test_unwritable_file_is_warning(tmp_path: Path) -> None:
-    """The other files are written."""
-    (tmp_path / "results.json").mkdir()
-    warnings = ResultsDirPublisher(tmp_path).publish(report([started("x")]))
-    assert len(warnings) == 1
-    assert "results.json could not be written" in warnings[0]
-    assert (tmp_path / "summary.md").exists()

@@ -1,0 +1,392 @@
+"""Tests of the files of the results folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.other_results import SharedResults
+from autonoma_ci.reports.results_dir import (
+    ResultsDir,
+    ResultsDirPublisher,
+    open_results_dir,
+    resolve_results_dir,
+    results_folder,
+)
+from tests.support.fake_clock import FakeClock
+from tests.support.reports import FAILED, PASSED, failed, passed, report, started
+from tests.unit.reports.test_evidence_store import limit_file_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.models import Report, RunResult
+
+ALL_FILES = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
+BEGUN = report([], None)._replace(step_id="this")
+ENDED = report([passed("a")], PASSED)._replace(step_id="this", waits_for_results=True)
+LINK_REASON = "could not be written to results-dir (a symbolic link leads elsewhere)."
+
+
+class Signer:
+    """A signer with a visible signature."""
+
+    def sign_run(self, run: RunResult) -> str:
+        return f"signature of {run.run_id}"
+
+    def sign_results(self, text: str) -> str:
+        return text.replace('"mac": ""\n}', '"mac": "signature of results"\n}')
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def read_results(folder: Path) -> dict[str, object]:
+    results: dict[str, object] = json.loads((folder / "results.json").read_text("utf-8"))
+    return results
+
+
+def make_extra_files(made: Report) -> Mapping[str, str]:
+    return {"extra.txt": f"{len(made.results)} runs", "evidence/extra.txt": "in a folder"}
+
+
+def make_shared(path: Path, step_id: str = "this") -> SharedResults:
+    context = BuildContext("github", build_id="17")
+    return SharedResults(path, step_id, context, "2025-01-02T03:04:05Z", FakeClock())
+
+
+def make_publishers(folder: Path) -> tuple[ResultsDirPublisher, ResultsDirPublisher]:
+    """Return the publishers of two job steps that share the folder."""
+    this, other = (
+        ResultsDirPublisher(folder, shared=make_shared(folder / "results.json", step)) for step in ("this", "other")
+    )
+    return this, other
+
+
+@pytest.mark.parametrize(
+    ("path", "results_file"),
+    [("results", "results/results.json"), ("./a/", "./a/results.json"), ("/tmp/a//", "/tmp/a/results.json")],
+)
+def test_results_file_has_path_of_user(path: str, results_file: str) -> None:
+    """The path of results.json begins as the user wrote it."""
+    assert ResultsDir(path, Path("unused"), Path("unused")).results_file == results_file
+
+
+def test_path_is_relative_to_working_directory(tmp_path: Path) -> None:
+    """A relative path begins at the working directory, and an absolute one is unchanged."""
+    assert resolve_results_dir("a/b", str(tmp_path)) == ("a/b", tmp_path / "a/b", tmp_path)
+    assert resolve_results_dir("/else", str(tmp_path)).folder == Path("/else")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("results/results.json", "results"),
+        ("results.json", "."),
+        ("results/results.1.json", "results/results.1"),
+        ("out/record.json", "out/record"),
+        ("out/record", "out/record-results"),
+    ],
+)
+def test_other_record_has_own_folder(path: str, folder: str) -> None:
+    """Files of another record than results.json are in a separate folder."""
+    assert results_folder(Path(path)) == Path(folder)
+
+
+def test_results_dir_is_created_with_files(tmp_path: Path) -> None:
+    """The folder is created with its parents and has all documented files."""
+    publisher = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
+    assert publisher.publish(report([started("x")])) == []
+    assert names_in(tmp_path / "a" / "b") == ALL_FILES
+    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
+
+
+def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
+    """A link in place of the evidence folder is a warning."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
+    warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(report([started("x")]))
+    assert warnings == [f"evidence/report.css {LINK_REASON}", f"evidence/report.svg {LINK_REASON}"]
+    assert names_in(tmp_path / "outside") == []
+
+
+def test_results_dir_can_be_outside(tmp_path: Path) -> None:
+    """An absolute path outside of the working directory is valid."""
+    (tmp_path / "work").mkdir()
+    assert open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work"))).folder.is_dir()
+
+
+@pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
+def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
+    """A pull request can add a link, so a write must not follow it."""
+    (tmp_path / "work" / "x").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="leads out of the working directory"):
+        open_results_dir(resolve_results_dir(path, str(tmp_path / "work")))
+    assert names_in(tmp_path / "outside") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("file", os.strerror(errno.EEXIST)),
+        ("file/deeper", os.strerror(errno.EEXIST)),
+        ("loop", os.strerror(errno.EEXIST)),
+        ("a\0b", "not a path"),
+    ],
+)
+def test_invalid_results_dir_is_refused(path: str, reason: str, tmp_path: Path) -> None:
+    """A file or a loop of links is an input error with its reason and a remedy."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError) as refused:
+        open_results_dir(resolve_results_dir(path, str(tmp_path)), option_name="--results-dir")
+    assert str(refused.value) == f"--results-dir can't be made ({reason}): give a folder that can be written to"
+
+
+def test_refused_symlink_names_option(tmp_path: Path) -> None:
+    """The error has the name of the option as the user wrote it."""
+    (tmp_path / "link").symlink_to("/")
+    with pytest.raises(InputError, match=r"^--results-dir leads out .*: give a folder of your own$"):
+        open_results_dir(resolve_results_dir("link", str(tmp_path)), option_name="--results-dir")
+
+
+def test_unwritable_file_is_warning(tmp_path: Path) -> None:
+    """The other files are written."""
+    (tmp_path / "results.json").mkdir()
+    publisher = ResultsDirPublisher(tmp_path)
+    warnings = publisher.publish(report([started("x")]))
+    assert len(warnings) == 1
+    assert "results.json could not be written" in warnings[0]
+    assert (tmp_path / "summary.md").exists()
+    assert not publisher.has_latest_results
+
+
+def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
+    """After a kill, no file of an earlier step looks like one of this step."""
+    ResultsDirPublisher(tmp_path, make_extra_files).publish(ENDED)
+    (tmp_path / "notes.txt").write_text("of the user", "utf-8")
+    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    assert publisher.begin(BEGUN) == []
+    assert names_in(tmp_path) == ["evidence", "notes.txt", "results.json"]
+    assert names_in(tmp_path / "evidence") == ["report.css", "report.svg"]
+    assert (read_results(tmp_path)["runs"], read_results(tmp_path)["conclusion"]) == ([], None)
+
+
+def test_begin_creates_missing_folder(tmp_path: Path) -> None:
+    """A folder that was removed is created again."""
+    assert ResultsDirPublisher(tmp_path / "a" / "b").begin(BEGUN) == []
+    assert names_in(tmp_path / "a" / "b") == ["results.json"]
+
+
+def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
+    """Files behind a link that leads out of the working directory stay."""
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    for folder in (work, outside):
+        folder.mkdir()
+    ResultsDirPublisher(outside, make_extra_files).publish(ENDED)
+    (outside / "summary.md").write_text("of another program", "utf-8")
+    (work / "results").symlink_to(outside)
+    before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
+    publisher = ResultsDirPublisher(work / "results", make_extra_files, work)
+    assert publisher.begin(BEGUN) == [f"results.json {LINK_REASON}"]
+    assert len(publisher.publish(ENDED)) == 9
+    publisher.remove_empty()
+    assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
+
+
+def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
+    """Only the end of the job step writes junit.xml and report.html."""
+    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    assert publisher.publish(report([started("a")], None)) == []
+    assert names_in(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
+    assert names_in(tmp_path / "evidence") == ["extra.txt"]
+    assert publisher.publish(ENDED) == []
+    assert names_in(tmp_path) == sorted([*ALL_FILES, "extra.txt"])
+
+
+def test_extra_files_follow_report(tmp_path: Path) -> None:
+    """The files of the CI system have the content for the latest report."""
+    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    for count in (1, 2):
+        publisher.publish(report([started(f"t{place}") for place in range(count)], None))
+        assert (tmp_path / "extra.txt").read_text("utf-8") == f"{count} runs"
+
+
+def test_results_are_signed(tmp_path: Path) -> None:
+    """The initial results.json and all later ones have signatures."""
+    publisher = open_results_dir(resolve_results_dir("r", str(tmp_path)), signer=Signer())
+    publisher.begin(BEGUN)
+    assert read_results(tmp_path / "r")["mac"] == "signature of results"
+    publisher.publish(ENDED)
+    results = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (results["mac"], results["runs"][0]["mac"]) == ("signature of results", "signature of run-a")
+
+
+def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
+    """A name that is not UTF-8 causes no error."""
+    made = report([passed("a", "caf\udce9")], PASSED)._replace(title="na\udcefve")
+    assert ResultsDirPublisher(tmp_path).publish(made) == []
+    for name in ("results.json", "outputs.env", "summary.md", "junit.xml", "report.html"):
+        assert "\udcef" not in (tmp_path / name).read_text("utf-8")
+    assert read_results(tmp_path)["title"] == "na?ve"
+
+
+def test_omitted_variable_is_warning_at_end(tmp_path: Path) -> None:
+    """An output that does not fit into outputs.env is a warning of the ended step alone."""
+    made = report([passed("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED)
+    publisher = ResultsDirPublisher(tmp_path)
+    assert publisher.publish(made._replace(verdict=None)) == []
+    [warning] = publisher.publish(made)
+    assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "no memory is left"),
+        (SystemError(), "no memory is left"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+    ],
+)
+def test_failed_rendering_leaves_other_files(
+    error: Exception, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without memory for the page, the other files and the results are written."""
+
+    def fail(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr("autonoma_ci.reports.html.render_html", fail)
+    publisher = ResultsDirPublisher(tmp_path)
+    assert publisher.publish(ENDED) == [f"junit.xml and report.html could not be made ({reason})."]
+    assert names_in(tmp_path) == ["outputs.env", "results.json", "summary.md"]
+    assert publisher.has_latest_results
+
+
+def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
+    """Each file that is not written has a warning with the reason."""
+    publisher = ResultsDirPublisher(tmp_path)
+    publisher.begin(BEGUN)
+    with limit_file_size(10):
+        warnings = publisher.publish(ENDED)
+    assert len(warnings) == 7
+    assert warnings[0] == "results.json could not be written to results-dir (File too large)."
+    assert not publisher.has_latest_results
+    assert names_in(tmp_path) == ["evidence", "results.json"]
+
+
+def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
+    """The failure of another file does not change that the results are stored."""
+    (tmp_path / "summary.md").mkdir()
+    publisher = ResultsDirPublisher(tmp_path)
+    assert not publisher.has_latest_results
+    [warning] = publisher.publish(ENDED)
+    assert warning.startswith("summary.md could not be written")
+    assert publisher.has_latest_results
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
+    """If no results.json with runs was written, the initial one is removed."""
+    shared = make_shared(tmp_path / "results.json") if is_shared else None
+    publisher = ResultsDirPublisher(tmp_path, shared=shared)
+    publisher.begin(BEGUN)
+    with limit_file_size(10):
+        publisher.publish(ENDED)
+    publisher.remove_empty()
+    assert not (tmp_path / "results.json").exists()
+    publisher.remove_empty()
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_written_results_are_not_removed(tmp_path: Path) -> None:
+    """A results.json with runs stays at the end of the step."""
+    publisher = ResultsDirPublisher(tmp_path)
+    publisher.begin(BEGUN)
+    publisher.publish(ENDED)
+    publisher.remove_empty()
+    assert read_results(tmp_path)["conclusion"] == "passed"
+
+
+def test_results_of_other_step_are_not_removed(tmp_path: Path) -> None:
+    """A results.json that another step wrote meanwhile stays."""
+    publisher = ResultsDirPublisher(tmp_path)
+    publisher.begin(BEGUN)
+    ResultsDirPublisher(tmp_path).begin(BEGUN._replace(step_id="other"))
+    publisher.remove_empty()
+    assert read_results(tmp_path)["step_id"] == "other"
+
+
+def test_step_without_begin_removes_nothing(tmp_path: Path) -> None:
+    """A step that wrote no initial results.json leaves the file of an earlier step."""
+    ResultsDirPublisher(tmp_path).publish(ENDED)
+    ResultsDirPublisher(tmp_path).remove_empty()
+    assert read_results(tmp_path)["conclusion"] == "passed"
+
+
+def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
+    """No file is renamed in a folder outside of the results folder."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "extra.txt").write_text("of another program", "utf-8")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
+    assert ResultsDirPublisher(tmp_path / "results", make_extra_files).begin(BEGUN) == []
+    assert names_in(tmp_path / "outside") == ["extra.txt"]
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_foreign_file_is_warning_at_end(is_shared: bool, tmp_path: Path) -> None:
+    """A renamed file is a warning of the ended step, because earlier ones may not be shown."""
+    (tmp_path / "junit.xml").write_text("<testsuite/>", "utf-8")
+    publisher = ResultsDirPublisher(tmp_path, shared=make_shared(tmp_path / "results.json") if is_shared else None)
+    assert publisher.publish(ENDED._replace(verdict=None)) == []
+    (tmp_path / "report.html").write_text("written during the step", "utf-8")
+    [warning] = publisher.publish(ENDED)
+    assert "junit.xml is now junit.xml.orig. " in warning
+    assert (tmp_path / "junit.xml.orig").read_text("utf-8") == "<testsuite/>"
+
+
+def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
+    """The results of the other step are saved, and the warning follows at the end."""
+    this, other = make_publishers(tmp_path)
+    context = BuildContext("github", build_id="17")
+    begun, ended = BEGUN._replace(context=context), ENDED._replace(context=context)
+    assert this.begin(begun) == []
+    assert other.publish(report([started("b")], None)._replace(step_id="other", context=context)) == []
+    assert this.publish(ended._replace(verdict=None)) == []
+    [warning] = this.publish(ended)
+    assert warning.startswith("Another step left runs open in results-dir: its record is kept as results.1.json.")
+    assert json.loads((tmp_path / "results.1.json").read_text("utf-8"))["step_id"] == "other"
+    assert read_results(tmp_path)["step_id"] == "this"
+
+
+def test_begin_warns_of_replaced_files(tmp_path: Path) -> None:
+    """The files of an ended step of the same build are replaced with a warning."""
+    this, other = make_publishers(tmp_path)
+    context = BuildContext("github", build_id="17")
+    other.publish(report([failed("b")], FAILED)._replace(step_id="other", context=context))
+    [warning] = this.begin(BEGUN._replace(context=context))
+    assert warning.startswith("results-dir has the files of another step of this build, which are replaced.")
+
+
+def test_shared_results_have_path_in_folder(tmp_path: Path) -> None:
+    """The results of other steps are searched beside results.json."""
+    paths: list[Path] = []
+
+    def create_shared(path: Path) -> SharedResults:
+        paths.append(path)
+        return make_shared(path)
+
+    open_results_dir(resolve_results_dir("r", str(tmp_path)), create_shared=create_shared).begin(BEGUN)
+    assert paths == [tmp_path / "r" / "results.json"]
