@@ -72,7 +72,7 @@ def make_store(folder: Path, max_total_bytes: int = 1_000_000, *, root: Path | N
     return EvidenceDownloader(folder, 100_000, max_total_bytes, allow_http_loopback=True, timeout_seconds=60, root=root)
 
 
-def media_url(server: FaultServer) -> SignedUrl:
+def make_media_url(server: FaultServer) -> SignedUrl:
     return SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?signature=s3cret-value")
 
 
@@ -80,7 +80,7 @@ def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> 
     """Fetch one file from a server that handles each request by this act."""
     with FaultServer(act) as server:
         store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
-        return store.fetch(EvidenceFile("run-1", number, media_url(server)))
+        return store.fetch(EvidenceFile("run-1", number, make_media_url(server)))
 
 
 def left_in(folder: Path) -> list[str]:
@@ -182,7 +182,7 @@ def test_download_ends_at_content_length(tmp_path: Path) -> None:
 def test_file_names_sort_by_step(tmp_path: Path) -> None:
     """The step numbers in the names have the same number of digits."""
     with FaultServer(picture()) as server:
-        store, media = make_store(tmp_path, 10_000), media_url(server)
+        store, media = make_store(tmp_path, 10_000), make_media_url(server)
         names = [store.fetch(EvidenceFile("r", number, media, number_width=4)).path for number in (1, 20, 999, 1000)]
     assert names == sorted(names)
     assert names[0] == "evidence/r/step-0001.png"
@@ -223,7 +223,7 @@ def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
 def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
     """Evidence of passed runs gets at most half of `evidence-limit`."""
     with FaultServer(picture(PNG)) as server:
-        media = media_url(server)
+        media = make_media_url(server)
         store = make_store(tmp_path, 4 * len(PNG))
         results = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
         assert [bool(result.path) for result in results] == [True, True, False]
@@ -238,7 +238,7 @@ def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
 def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
     """A file that is discarded does not count towards the limit."""
     with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
-        store, media = make_store(tmp_path, 1200), media_url(server)
+        store, media = make_store(tmp_path, 1200), make_media_url(server)
         assert store.fetch(EvidenceFile("r", 1, media)).error
         assert store.fetch(EvidenceFile("r", 1, media)).path
 
@@ -246,7 +246,7 @@ def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
 def test_threads_share_total_limit(tmp_path: Path) -> None:
     """Downloads of several threads together stay within the limit."""
     with FaultServer(picture(PNG)) as server:
-        store, media = make_store(tmp_path, 3 * len(PNG)), media_url(server)
+        store, media = make_store(tmp_path, 3 * len(PNG)), make_media_url(server)
         results: list[DownloadResult] = []
         threads = [
             threading.Thread(target=lambda number=number: results.append(store.fetch(EvidenceFile("r", number, media))))
@@ -285,7 +285,7 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
     work.mkdir()
     (work / "results").symlink_to(outside)
     with FaultServer(picture()) as server:
-        result = make_store(work / "results", root=work).fetch(EvidenceFile("r", 1, media_url(server)))
+        result = make_store(work / "results", root=work).fetch(EvidenceFile("r", 1, make_media_url(server)))
         assert result.error == "a symbolic link in results-dir leads elsewhere"
         assert not result.retryable
         assert server.received == []
@@ -304,7 +304,7 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
     results: list[DownloadResult] = []
     with FaultServer(answer_after_close) as server:
         store = make_store(tmp_path, 10_000)
-        item = EvidenceFile("r", 1, media_url(server))
+        item = EvidenceFile("r", 1, make_media_url(server))
         thread = threading.Thread(target=lambda: results.append(store.fetch(item)), daemon=True)
         thread.start()
         assert is_requested.wait(60)
@@ -324,7 +324,7 @@ def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
     with FaultServer(picture(PNG, "image/png")) as server:
-        store, media = make_store(tmp_path), media_url(server)
+        store, media = make_store(tmp_path), make_media_url(server)
         first, second = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
     assert first.error == "it could not be written (File exists)"
     assert (second.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
@@ -346,7 +346,7 @@ def limit_file_size(max_bytes: int) -> Iterator[None]:
 def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
     """After a write error of the disk, no other file is requested."""
     with FaultServer(picture(PNG.ljust(size, b"x"))) as server:
-        store, media = make_store(tmp_path), media_url(server)
+        store, media = make_store(tmp_path), make_media_url(server)
         with limit_file_size(300):
             first = store.fetch(EvidenceFile("r", 1, media))
         second = store.fetch(EvidenceFile("r", 2, media))

@@ -1,4 +1,4 @@
-"""The content of report.html and its timeline chart."""
+"""The content of report.html."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import given
 
 from autonoma_ci.models import Evidence, RunState, RunStep
 from autonoma_ci.reports.html import AssetLinks, asset_files, render_html
-from autonoma_ci.reports.html_chart import MAX_BARS, MAX_LABELED, build_timeline_chart
 from tests.support.hostile import REPORTS
 from tests.support.reports import (
     CANCELLED,
@@ -201,65 +200,6 @@ def test_filters_match_states() -> None:
 def test_icon_differs_by_result() -> None:
     icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
     assert len(icons) == 3
-
-
-# --- the chart
-
-
-def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
-    found = build_timeline_chart(report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=100.0))  # type: ignore[arg-type]
-    assert found
-    return [(mark.left, mark.width, mark.symbol, mark.label) for mark in found.bars]
-
-
-def test_chart_has_bar_per_attempt() -> None:
-    """Each run and attempt is a bar at its time."""
-    first = passed("a", "First", 50.0)
-    second = passed("b", "Second", 50.0)._replace(start_offset_seconds=50.0)
-    assert drawn(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
-    again = drawn(flaky("c"))
-    assert [mark[2] for mark in again] == ["✗", "⚠"]
-
-
-def test_bars_stay_inside_chart() -> None:
-    runs = [passed(f"t{n}", seconds=n / 7)._replace(start_offset_seconds=n * 1.3) for n in range(60)]
-    for left, width, *_ in drawn(*runs):
-        assert 0 <= left <= 100
-        assert width > 0
-        assert left + width <= 100.01
-
-
-def test_chart_is_left_out_without_durations() -> None:
-    """Runs without a duration have no chart."""
-    assert build_timeline_chart(report([planned("a"), refused("b")], FAILED)._replace(waits_for_results=True)) is None
-    assert build_timeline_chart(report([started("a")])) is None
-    assert (
-        build_timeline_chart(report([passed("a")._replace(reused=True)], PASSED)._replace(waits_for_results=True))
-        is None
-    )
-
-
-def test_chart_limits_labels_and_bars() -> None:
-    """Labels are left out above one limit, and bars above another."""
-    few = build_timeline_chart(
-        report([passed(f"t{n}") for n in range(MAX_LABELED)], PASSED)._replace(waits_for_results=True)
-    )
-    many = build_timeline_chart(
-        report([passed(f"t{n}") for n in range(MAX_BARS + 5)], PASSED)._replace(waits_for_results=True)
-    )
-    assert few
-    assert many
-    assert (few.has_labels, few.omitted_count) == (True, 0)
-    assert (many.has_labels, many.omitted_count, len(many.bars)) == (False, 5, MAX_BARS)
-
-
-@pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])
-def test_axis_has_few_round_ticks(seconds: float) -> None:
-    found = build_timeline_chart(report([passed("a", seconds=seconds)], PASSED)._replace(waits_for_results=True))
-    assert found
-    assert 1 <= len(found.ticks) <= 6
-    assert found.ticks[0] == (0.0, "0")
-    assert all(0 <= left < 97 for left, _ in found.ticks)
 
 
 def test_every_state_has_label() -> None:

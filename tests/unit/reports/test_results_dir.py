@@ -45,7 +45,7 @@ class Signer:
         return text.replace('"mac": ""\n}', '"mac": "signature of results"\n}')
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -105,8 +105,8 @@ def test_results_dir_is_created_with_files(tmp_path: Path) -> None:
     """The folder is created with its parents and has all documented files."""
     publisher = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
     assert publisher.publish(report([started("x")])) == []
-    assert names_in(tmp_path / "a" / "b") == ALL_FILES
-    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
+    assert list_names(tmp_path / "a" / "b") == ALL_FILES
+    assert list_names(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
 
 
 def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
     warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(report([started("x")]))
     assert warnings == [f"evidence/report.css {LINK_REASON}", f"evidence/report.svg {LINK_REASON}"]
-    assert names_in(tmp_path / "outside") == []
+    assert list_names(tmp_path / "outside") == []
 
 
 def test_results_dir_can_be_outside(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
     with pytest.raises(InputError, match="leads out of the working directory"):
         open_results_dir(resolve_results_dir(path, str(tmp_path / "work")))
-    assert names_in(tmp_path / "outside") == []
+    assert list_names(tmp_path / "outside") == []
 
 
 @pytest.mark.parametrize(
@@ -178,15 +178,15 @@ def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("of the user", "utf-8")
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
     assert publisher.begin(BEGUN) == []
-    assert names_in(tmp_path) == ["evidence", "notes.txt", "results.json"]
-    assert names_in(tmp_path / "evidence") == ["report.css", "report.svg"]
+    assert list_names(tmp_path) == ["evidence", "notes.txt", "results.json"]
+    assert list_names(tmp_path / "evidence") == ["report.css", "report.svg"]
     assert (read_results(tmp_path)["runs"], read_results(tmp_path)["conclusion"]) == ([], None)
 
 
 def test_begin_creates_missing_folder(tmp_path: Path) -> None:
     """A folder that was removed is created again."""
     assert ResultsDirPublisher(tmp_path / "a" / "b").begin(BEGUN) == []
-    assert names_in(tmp_path / "a" / "b") == ["results.json"]
+    assert list_names(tmp_path / "a" / "b") == ["results.json"]
 
 
 def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
@@ -209,10 +209,10 @@ def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
     """Only the end of the job step writes junit.xml and report.html."""
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
     assert publisher.publish(report([started("a")], None)) == []
-    assert names_in(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
-    assert names_in(tmp_path / "evidence") == ["extra.txt"]
+    assert list_names(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
+    assert list_names(tmp_path / "evidence") == ["extra.txt"]
     assert publisher.publish(ENDED) == []
-    assert names_in(tmp_path) == sorted([*ALL_FILES, "extra.txt"])
+    assert list_names(tmp_path) == sorted([*ALL_FILES, "extra.txt"])
 
 
 def test_extra_files_follow_report(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_failed_rendering_leaves_other_files(
     monkeypatch.setattr("autonoma_ci.reports.html.render_html", fail)
     publisher = ResultsDirPublisher(tmp_path)
     assert publisher.publish(ENDED) == [f"junit.xml and report.html could not be made ({reason})."]
-    assert names_in(tmp_path) == ["outputs.env", "results.json", "summary.md"]
+    assert list_names(tmp_path) == ["outputs.env", "results.json", "summary.md"]
     assert publisher.has_latest_results
 
 
@@ -283,7 +283,7 @@ def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
     assert len(warnings) == 7
     assert warnings[0] == "results.json could not be written to results-dir (File too large)."
     assert not publisher.has_latest_results
-    assert names_in(tmp_path) == ["evidence", "results.json"]
+    assert list_names(tmp_path) == ["evidence", "results.json"]
 
 
 def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
     assert ResultsDirPublisher(tmp_path / "results", make_extra_files).begin(BEGUN) == []
-    assert names_in(tmp_path / "outside") == ["extra.txt"]
+    assert list_names(tmp_path / "outside") == ["extra.txt"]
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
