@@ -1,4 +1,4 @@
-"""Files of other programs in the results folder, renamed before writing."""
+"""Tests of files of other programs in the results folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from autonoma_ci.ci.systems.gitlab import render_annotations
 from autonoma_ci.models import BuildContext
+from autonoma_ci.reports import foreign_files
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
 from autonoma_ci.reports.other_results import SharedResults
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
@@ -196,3 +197,81 @@ def test_late_results_json_is_renamed(tmp_path: Path) -> None:
     assert [text.partition(":")[0] for text in warnings] == ["results-dir has files of another program"]
     assert renamed(tmp_path) == {"results.json.orig": OTHERS["results.json"]}
     assert json.loads((tmp_path / "results.json").read_text("utf-8"))["conclusion"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_own"),
+    [
+        ('{"version": 1, "tool": {"name": "autonoma-ci", "version": "1.0.0"}}', True),
+        ('\n{ "version":12 ,\n\t"tool" : {"name":"autonoma-ci"', True),
+        ('{"tool": {"name": "autonoma-ci"}, "version": 1}', False),
+        ('{"version": "1", "tool": {"name": "autonoma-ci"}}', False),
+        ('{"version": 1, "tool": {"name": "autonoma-ci-fork"}}', False),
+        ('[{"version": 1, "tool": {"name": "autonoma-ci"}}]', False),
+        ("", False),
+    ],
+)
+def test_own_results_begin_with_tool(text: str, is_own: bool, tmp_path: Path) -> None:
+    """The first members of results.json decide, whatever follows."""
+    path = tmp_path / "results.json"
+    path.write_text(text, "utf-8")
+    assert is_results_file(path) is is_own
+
+
+def test_own_results_are_regular_file(tmp_path: Path) -> None:
+    """A missing file and a folder are no results."""
+    assert not is_results_file(tmp_path / "results.json")
+    assert not is_results_file(tmp_path)
+
+
+def test_large_file_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is larger than any of autonoma-ci belongs to another program."""
+    data = b'{"version": 1, "tool": {"name": "autonoma-ci"'
+    (tmp_path / "results.json").write_bytes(data)
+    for limit, is_own in ((len(data), True), (len(data) - 1, False)):
+        monkeypatch.setattr(foreign_files, "_MAX_FILE_BYTES", limit)
+        assert is_results_file(tmp_path / "results.json") is is_own
+        assert find_foreign_files(tmp_path, ["results.json"]) == ([] if is_own else ["results.json"])
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemError])
+def test_file_beyond_memory_is_foreign(error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that does not fit into the memory is renamed and never replaced."""
+    (tmp_path / "outputs.env").write_text("AUTONOMA_CONCLUSION=passed\n", "utf-8")
+    assert find_foreign_files(tmp_path, ["outputs.env"]) == []
+
+    def read(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(foreign_files, "read_regular_file", read)
+    assert find_foreign_files(tmp_path, ["outputs.env"]) == ["outputs.env"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_lookalike_is_foreign(name: str, tmp_path: Path) -> None:
+    """A file of the same name and a similar content belongs to another program."""
+    put(tmp_path)
+    assert find_foreign_files(tmp_path, [name, "missing.json", "a\0b"]) == [name]
+
+
+def test_file_of_unknown_name_is_foreign(tmp_path: Path) -> None:
+    """Only files whose names are known can be recognized."""
+    (tmp_path / "extra.env").write_text("AUTONOMA_CONCLUSION=passed\n", "utf-8")
+    assert find_foreign_files(tmp_path, ["extra.env"]) == ["extra.env"]
+
+
+def test_no_foreign_files_have_no_warning(tmp_path: Path) -> None:
+    """Without files to rename, the warning is empty."""
+    assert rename_foreign_files(tmp_path, []) == ""
+
+
+def test_rename_lists_each_file(tmp_path: Path) -> None:
+    """One warning names all files, with the reason for each that stays."""
+    (tmp_path / "junit.xml").write_text("theirs", "utf-8")
+    (tmp_path / "junit.xml.orig").symlink_to(tmp_path / "gone")
+    assert rename_foreign_files(tmp_path, ["junit.xml", "missing.html"]) == (
+        "results-dir has files of another program: junit.xml is now junit.xml.orig.1, missing.html could not be "
+        "renamed (No such file or directory), and is replaced. Give autonoma-ci a results-dir of its own."
+    )
+    assert (tmp_path / "junit.xml.orig.1").read_text("utf-8") == "theirs"
+    assert (tmp_path / "junit.xml.orig").is_symlink()

@@ -1,18 +1,29 @@
-"""Contents of results.json without values of variables."""
+"""Tests of the content of results.json."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 
 from autonoma_ci import __version__
 from autonoma_ci.identity import Part
-from autonoma_ci.models import AppVersion, Report, RunRequest, RunResult, TargetKind
-from autonoma_ci.reports.results_json import SCHEMA_VERSION, render_results_json
+from autonoma_ci.models import (
+    AppVersion,
+    BuildContext,
+    Evidence,
+    PreviousAttempt,
+    Report,
+    RunRequest,
+    RunResult,
+    RunStep,
+    TargetKind,
+)
+from autonoma_ci.reports.results_json import MAX_TIME_SECONDS, SCHEMA_VERSION, render_results_json, run_to_dict
 from tests.support.hostile import REPORTS
-from tests.support.reports import ERROR, refused, report, started
+from tests.support.reports import ERROR, PASSED, flaky, passed, refused, report, started
 
 
 def test_record_describes_step() -> None:
@@ -84,12 +95,143 @@ def test_any_report_can_be_read_back(made: Report) -> None:
     text = render_results_json(made)
     assert text.isascii()
     document = json.loads(text)
-    assert document["title"] == whole(made.title)
-    assert [run["message"] for run in document["runs"]] == [whole(outcome.message) for outcome in made.results]
-    assert [run["url"] for run in document["runs"]] == [whole(outcome.url) for outcome in made.results]
-    assert document["ci"]["branch"] == whole(made.context.branch)
+    assert document["title"] == replace_surrogates(made.title)
+    assert [run["message"] for run in document["runs"]] == [
+        replace_surrogates(outcome.message) for outcome in made.results
+    ]
+    assert [run["url"] for run in document["runs"]] == [replace_surrogates(outcome.url) for outcome in made.results]
+    assert document["ci"]["branch"] == replace_surrogates(made.context.branch)
 
 
-def whole(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace single surrogates by question marks, because strict readers reject them."""
     return text.encode("utf-8", "replace").decode()
+
+
+def read_run(run: RunResult) -> dict[str, Any]:
+    """Return the run as results.json has it."""
+    [found] = json.loads(render_results_json(report([run], PASSED)))["runs"]
+    assert isinstance(found, dict)
+    return found
+
+
+class Signer:
+    """A signer that signs with the length of what it signs."""
+
+    def sign_run(self, run: RunResult) -> str:
+        return f"run {run.run_id}"
+
+    def sign_results(self, text: str) -> str:
+        assert text.endswith('"mac": ""\n}\n')
+        return text.replace('"mac": ""\n}\n', f'"mac": "{len(text)}"\n}}\n')
+
+
+def test_signer_signs_runs_and_text() -> None:
+    """The signature of the text includes those of the runs."""
+    made = report([started("a"), started("b")])
+    text = render_results_json(made, Signer())
+    document = json.loads(text)
+    assert [run["mac"] for run in document["runs"]] == ["run run-a", "run run-b"]
+    signature = document["mac"]
+    assert int(signature) == len(text) - len(signature)
+
+
+def test_unsigned_results_have_empty_macs() -> None:
+    """Without a signer, each signature is empty."""
+    run = started("a")._replace(request_mac="b" * 64, variable_macs={"A": "c" * 32})
+    document = json.loads(render_results_json(report([run])))
+    assert (document["mac"], document["runs"][0]["mac"]) == ("", "")
+    assert document["runs"][0]["request_mac"] == "b" * 64
+    assert document["runs"][0]["variable_macs"] == {"A": "c" * 32}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("caf\udce9", "caf?"),
+        ("\ud83d", "?"),
+        ("\udc00\ud800", "??"),
+        ("\U0001f680\udcff", "\U0001f680?"),
+        ("\\ud83d", "\\ud83d"),
+        ("\U0001f680", "\U0001f680"),
+        ("a\u2028b\x1b[31m\0</script>", "a\u2028b\x1b[31m\0</script>"),
+    ],
+    ids=ascii,
+)
+def test_half_surrogate_pair_is_replaced(text: str, expected: str) -> None:
+    """Strict readers reject half a pair, so it becomes a question mark in all texts."""
+    made = report([started("a", text), started("b")])._replace(title=text, context=BuildContext(branch=text))
+    rendered = render_results_json(made, Signer())
+    assert rendered.isascii()
+    document = json.loads(rendered)
+    assert (document["title"], document["ci"]["branch"]) == (expected, expected)
+    assert [run["label"] for run in document["runs"]] == [expected, ""]
+    assert list(document) == list(json.loads(render_results_json(report())))
+    assert [line[:4] for line in rendered.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "offset", "duration"),
+    [
+        (1.23456, 1.235, 1.235),
+        (-1.5, -1.5, 0.0),
+        (MAX_TIME_SECONDS, MAX_TIME_SECONDS, MAX_TIME_SECONDS),
+        (MAX_TIME_SECONDS + 1, MAX_TIME_SECONDS, MAX_TIME_SECONDS),
+        (-MAX_TIME_SECONDS - 1, -MAX_TIME_SECONDS, 0.0),
+        (float("inf"), MAX_TIME_SECONDS, MAX_TIME_SECONDS),
+    ],
+)
+def test_times_stay_within_schema(seconds: float, offset: float, duration: float) -> None:
+    """A wrong clock causes no time that readers of results.json reject."""
+    attempt = PreviousAttempt("r", start_offset_seconds=seconds, duration_seconds=seconds)
+    run = passed("a", seconds=seconds)._replace(start_offset_seconds=seconds, previous_attempts=(attempt,))
+    found = read_run(run)
+    for each in (found, found["previous_attempts"][0]):
+        assert (each["start_offset_seconds"], each["duration_seconds"]) == (offset, duration)
+    document = json.loads(render_results_json(report()._replace(duration_seconds=seconds)))
+    assert document["duration_seconds"] == duration
+
+
+def test_run_has_evidence_and_attempts() -> None:
+    """Steps, files and failed attempts of a run are in its line."""
+    step = RunStep(2, "Pay", "No button", "https://shop.test/", "failed", "evidence/r/step-002.png")
+    evidence = Evidence((step,), "evidence/r/video.webm", "1 of its files: HTTP 404")
+    attempt = flaky("a").previous_attempts[0]._replace(evidence=evidence, step=None, message="Lost")
+    found = read_run(passed("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
+    expected_step = {
+        "number": 2, "instruction": "Pay", "output": "No button", "url": "https://shop.test/", "status": "failed",
+        "screenshot": "evidence/r/step-002.png",
+    }  # fmt: skip
+    expected = {
+        "steps": [expected_step],
+        "video": "evidence/r/video.webm",
+        "missing_reason": "1 of its files: HTTP 404",
+    }
+    assert (found["step"], found["evidence"]) == (expected_step, expected)
+    assert found["previous_attempts"] == [
+        {
+            "run_id": "first-of-a",
+            "url": "https://autonoma.app/run/first-of-a",
+            "message": "Lost",
+            "start_offset_seconds": 0.0,
+            "duration_seconds": 30.0,
+            "step": None,
+            "evidence": expected,
+        }
+    ]
+    assert (found["flaky"], found["attempts"], found["application_version_id"]) == (True, 2, None)
+
+
+def test_result_of_output_is_short() -> None:
+    """The output `results` has the main fields of a run, with its time in milliseconds."""
+    assert run_to_dict(passed("a", "Checkout", 1.23456)) == {
+        "name": "Checkout",
+        "kind": "test",
+        "id": "a",
+        "state": "passed",
+        "run_id": "run-a",
+        "url": "https://autonoma.app/run/run-a",
+        "message": "Test started",
+        "attempts": 1,
+        "duration_seconds": 1.235,
+    }
