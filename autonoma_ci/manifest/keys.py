@@ -108,7 +108,7 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
     """Return the message for an unknown key at this path."""
     allowed = _get_allowed_keys(path)
     normalized = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
-    if path and path[0] == f"{normalized}s":
+    if path and path[0] == f"{normalized}s" and "id" in allowed:
         # An example is `- test: ID` below `tests`.
         return f"unknown key {quote_name(key)}: did you mean 'id'?"
     suggestion = next((name for name in (normalized, _SYNONYMS.get(normalized, "")) if name in allowed), "")

@@ -1,0 +1,206 @@
+"""Tests of short forms and unknown keys of a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
+
+if TYPE_CHECKING:
+    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+
+TOP: KeyPath = ()
+TEST: KeyPath = ("tests", 0)
+FOLDER: KeyPath = ("folders", 3)
+DEFAULTS: KeyPath = ("defaults",)
+VERSION: KeyPath = ("application_versions", 1)
+IGNORED = "or begin it with 'x-' to have it ignored"
+
+
+@pytest.mark.parametrize("tree", ["a text", None, ["a", "b"], []])
+def test_other_tree_is_unchanged(tree: Tree) -> None:
+    """A manifest that is no mapping is an error of the loader."""
+    assert expand_short_forms(tree) == tree
+
+
+@pytest.mark.parametrize("kind", ["tests", "folders", "tags", "application_versions"])
+def test_entry_of_any_kind_is_expanded(kind: str) -> None:
+    """Single groups become lists in the entries of each list."""
+    tree: Tree = {kind: ["id-1", {"id": "id-2", "groups": "smoke", "x-note": "for readers"}]}
+    assert expand_short_forms(tree) == {kind: ["id-1", {"id": "id-2", "groups": ["smoke"]}]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ({"x-all": {"a": "b"}, "tests": ["a"]}, {"tests": ["a"]}),
+        ({"x": "1", "X-all": "2"}, {"x": "1", "X-all": "2"}),
+        ({"tests": None, "folders": None, "tags": None, "application_versions": None, "defaults": None}, {}),
+        ({"version": None, "run_on_latest": None}, {"version": None, "run_on_latest": None}),
+        ({"tests": [{"id": "a", "groups": None, "variables": None, "matrix": None}]}, {"tests": [{"id": "a"}]}),
+        ({"tests": [{"id": None, "name": None}]}, {"tests": [{"id": None, "name": None}]}),
+        ({"defaults": {"x-a": "b", "variables": None, "zebra": "c"}}, {"defaults": {"zebra": "c"}}),
+        ({"defaults": "text"}, {"defaults": "text"}),
+        ({"tests": "text", "tags": {"id": "a"}}, {"tests": "text", "tags": {"id": "a"}}),
+        ({"tests": [None, ["a"], "b"]}, {"tests": [None, ["a"], "b"]}),
+    ],
+)
+def test_unused_keys_are_removed(tree: Tree, expected: Tree) -> None:
+    """Ignored keys and collections without content are removed, and nothing else."""
+    assert expand_short_forms(tree) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("smoke", ["smoke"]),
+        ("-1", ["-1"]),
+        ("${NAME:-a b}", ["${NAME:-a b}"]),
+        (["smoke"], ["smoke"]),
+        ({"a": "b"}, {"a": "b"}),
+        ("a b", "a b"),
+        ("a, b", "a, b"),
+        ("a,b", "a,b"),
+        ("-smoke", "-smoke"),
+        ("-", "-"),
+        ("", ""),
+        ("${A} ${B}", "${A} ${B}"),
+    ],
+)
+def test_single_value_becomes_list(value: Tree, expected: Tree) -> None:
+    """A text that may mean several values stays text, for groups and for a matrix."""
+    tree: Tree = {"tests": [{"id": "a", "groups": value, "matrix": {"A": value, "B": ["c"]}}]}
+    assert expand_short_forms(tree) == {
+        "tests": [{"id": "a", "groups": expected, "matrix": {"A": expected, "B": ["c"]}}]
+    }
+
+
+@pytest.mark.parametrize("matrix", ["A", ["A"]])
+def test_matrix_of_other_type_is_unchanged(matrix: Tree) -> None:
+    """A matrix that is no mapping is an error of the loader."""
+    assert expand_short_forms({"tests": [{"matrix": matrix}]}) == {"tests": [{"matrix": matrix}]}
+
+
+def test_given_tree_is_not_changed() -> None:
+    """An alias can repeat a part of the tree, so no part is changed in place."""
+    entry: Tree = {"id": "a", "groups": "smoke", "x-a": "b"}
+    expand_short_forms({"tests": [entry], "x-b": "c", "defaults": {"x-d": "e"}})
+    assert entry == {"id": "a", "groups": "smoke", "x-a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "suggestion"),
+    [
+        (TOP, "tets", "tests"),
+        (TOP, "test", "tests"),
+        (TOP, "Test-IDs", "tests"),
+        (TOP, "runOnLatest", "run_on_latest"),
+        (TOP, "run on latest", "run_on_latest"),
+        (TOP, "default", "defaults"),
+        (TOP, "app_versions", "application_versions"),
+        (TOP, "latest", "run_on_latest"),
+        (TEST, "nmae", "name"),
+        (TEST, "uuid", "id"),
+        (TEST, "title", "name"),
+        (TEST, "with", "variables"),
+        (TEST, "strategy", "matrix"),
+        (TEST, "labels", "groups"),
+        (TEST, "applicationVersionID", "application_version_id"),
+        (TEST, "test", "id"),
+        (FOLDER, "Folder", "id"),
+        (("tags", 0), "tag", "id"),
+        (DEFAULTS, "env", "variables"),
+        (DEFAULTS, "app-version-id", "application_version_id"),
+        (VERSION, "application-id", "application_id"),
+        (VERSION, "versionId", "version_id"),
+        (VERSION, "application_version", "application_id"),
+    ],
+)
+def test_similar_key_is_suggested(path: KeyPath, key: str, suggestion: str) -> None:
+    """A typing error or the word of another tool leads to a key that is valid at this place."""
+    assert explain_unknown_key(path, key) == f"unknown key '{key}': did you mean '{suggestion}'?"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "remedy"),
+    [
+        (TOP, "variables", "put it under `defaults` or in an entry of `tests`"),
+        (TOP, "env", "put 'variables' under `defaults` or in an entry of `tests`"),
+        (TOP, "id", "put it in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "matrix", "put it in an entry of `tests`"),
+        (TEST, "version_id", "put it in an entry of `application_versions`"),
+        (FOLDER, "strategy", "put 'matrix' in an entry of `tests`"),
+        (FOLDER, "variables", "put it under `defaults` or in an entry of `tests`"),
+        (TEST, "run_on_latest", "put it at the top of the manifest"),
+        (TEST, "Defaults", "put 'defaults' at the top of the manifest"),
+        (DEFAULTS, "default", "put 'defaults' at the top of the manifest"),
+        (DEFAULTS, "groups", "put it in an entry of `tests`, `folders` or `tags`"),
+        (VERSION, "name", "put it in an entry of `tests`, `folders` or `tags`"),
+    ],
+)
+def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> None:
+    """A key that is valid elsewhere has its place in the message."""
+    assert explain_unknown_key(path, key) == f"the key '{key}' is not allowed here: {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "place"),
+    [
+        (TOP, "matrx", "did you mean 'matrix'? Put it in an entry of `tests`"),
+        (TOP, "varables", "did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
+        (FOLDER, "verson", "did you mean 'version'? Put it at the top of the manifest"),
+    ],
+)
+def test_misspelled_key_has_its_place(path: KeyPath, key: str, place: str) -> None:
+    """A typing error in a misplaced key leads to the key and to its place."""
+    assert explain_unknown_key(path, key) == f"unknown key '{key}': {place}"
+
+
+@pytest.mark.parametrize(
+    ("key", "option"), [("timeout", "timeout"), ("results_dir", "results-dir"), ("resultsDir", "results-dir")]
+)
+def test_option_is_no_key(key: str, option: str) -> None:
+    """An option of the step does not belong into the manifest."""
+    assert explain_unknown_key(TOP, key) == (
+        f"'{key}' is an option of the step, not a key of the manifest: give the option {option}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        (TOP, "application_versions, defaults, folders, run_on_latest, tags, tests, version"),
+        (TEST, "application_version_id, groups, id, matrix, name, variables"),
+        (FOLDER, "groups, id, name"),
+        (DEFAULTS, "application_version_id, variables"),
+        (VERSION, "application_id, version_id"),
+    ],
+)
+@pytest.mark.parametrize("key", ["zebra", ""])
+def test_other_key_lists_valid_ones(path: KeyPath, keys: str, key: str) -> None:
+    """A key that resembles no other one leads to the list of keys."""
+    assert explain_unknown_key(path, key) == f"unknown key '{key}': use {keys}, {IGNORED}"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("a\x1b[31m\nb", "a\ufffd[31m b"),
+        ("\u202eabc\u200b", "abc"),
+        ("z" * 100_000, "z" * 59 + "…"),
+        ("::error::x", "::error::x"),
+    ],
+    ids=["controls", "invisible", "long", "command"],
+)
+def test_key_is_shown_on_one_line(key: str, shown: str) -> None:
+    """A key is text from outside, so the message has it short and without controls."""
+    assert explain_unknown_key(TEST, key).startswith(f"unknown key '{shown}': use ")
+
+
+@pytest.mark.parametrize("kind", ENTRY_KEYS)
+def test_suggested_key_is_valid_in_entry(kind: str) -> None:
+    """The singular of a list leads to a key that the entries of the list have."""
+    message = explain_unknown_key((kind, 0), kind.removesuffix("s"))
+    assert message.partition("did you mean '")[2].removesuffix("'?") in ENTRY_KEYS[kind]
