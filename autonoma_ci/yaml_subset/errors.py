@@ -115,7 +115,8 @@ def _find_bad_indentation(lines: list[str], mark: _Position, context: _Position)
 def _find_quote_fault(message: str, parser_context: str, mark: _Position, context: _Position) -> _Fault | None:
     if "quoted scalar" not in parser_context:
         return None
-    if "escape" in message or "hexadecimal" in message:
+    # libyaml writes `hexdecimal`. Source: yaml/libyaml, src/scanner.c.
+    if re.search("escape|hexa?decimal", message):
         return _Fault("unknown escape after a backslash", r"Use single quotes, or write \\ for a backslash", mark)
     return _Fault("quote without its closing quote", "Close the quote, or remove it", context)
 
