@@ -1,4 +1,4 @@
-"""Excerpts of YAML errors point at the column and hide values."""
+"""Tests of excerpts of YAML errors, which hide values."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ HIDDEN = (
     "tests:\n  - {id: abc, variables: {A: QXZ,XQZ}}",
     "tests:\n  - {id: abc, variables: {QXZ=QXZ}}",
     "tests:\n  - id: abc\n    variables:\n      ? QXZ",
+    # What is below a key that allows no such entry, or has an unknown key.
+    "tests:\n  - {id: abc, zebra: [QXZ}",
+    "tests: x\n  - id: QXZ: QXZ",
+    "defaults:\n  name: QXZ: QXZ",
+    "  defaults:\n    variables:\n      A: b\n  version: QXZ: QXZ",
 )
 SHOWN = (
     ("tests:\n  - id: abc\n    name: Checkout: pay", "   3 |     name: Checkout: pay"),
