@@ -8,7 +8,7 @@ outside the subset is an error with its position. All sizes have limits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
@@ -118,7 +118,7 @@ class _Builder:
                 self.document.positions[()] = _get_position(event)
                 self.document.tree, _ = self._build_node(event, (), 1)
 
-    def _abort(self, event: yaml.Event, message: str) -> None:
+    def _abort(self, event: yaml.Event, message: str) -> NoReturn:
         self._add_error(event, message)
         raise LimitExceededError
 
@@ -178,7 +178,6 @@ class _Builder:
             self._abort(
                 event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
             )
-            raise LimitExceededError
         self._count_nodes(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
 
@@ -242,12 +241,10 @@ class _Builder:
             if event.tag is not None:
                 self._add_error(event, "a tag on a key is not allowed: remove it")
             return event.value
-        if isinstance(event, yaml.AliasEvent):
-            target = self.anchors.get(event.anchor or "")
-            if target and isinstance(target.value, str):
-                return target.value
-        self._abort(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
-        return ""
+        target = self.anchors.get(event.anchor or "") if isinstance(event, yaml.AliasEvent) else None
+        if not target or not isinstance(target.value, str):
+            self._abort(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
+        return target.value
 
     def _merge_into(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:
         for source in value if isinstance(value, list) else [value]:
