@@ -34,7 +34,7 @@ ITEM = "entry of a list where a key is expected. Indent all entries of a list al
 ALIGN = "wrong indentation. Align the line with the lines that it belongs to."
 
 
-def closing(bracket: str) -> str:
+def describe_open_bracket(bracket: str) -> str:
     return f"bracket '{bracket}' without its closing bracket. Close the bracket."
 
 
@@ -68,9 +68,9 @@ COMMON = [
     ("a: 'x': b\n", 1, 7, COLON),
     ("a: b\n c: d\n", 2, 3, INDENTED),
     ("a:\n- b\n  c: d\n", 3, 4, INDENTED),
-    ("a: [b\n", 1, 4, closing("[")),
-    ("a: {b: c]\n", 1, 4, closing("{")),
-    ("a: [\n  b,\n  c\nd: e\n", 1, 4, closing("[")),
+    ("a: [b\n", 1, 4, describe_open_bracket("[")),
+    ("a: {b: c]\n", 1, 4, describe_open_bracket("{")),
+    ("a: [\n  b,\n  c\nd: e\n", 1, 4, describe_open_bracket("[")),
     ("a: {b: ${C}}\n", 1, 9, REFERENCE),
     ("a: {\n b: ${C},\n c: ${D}}\n", 2, 6, REFERENCE),
     ("a: {b c: d: e}\n", 1, 11, COMMA),
@@ -202,7 +202,7 @@ def test_mark_behind_text_has_no_excerpt() -> None:
     assert (found.line, found.column, found.excerpt) == (8, 10, ())
 
 
-def explain(text: str) -> Diagnostic:
+def explain_in_file(text: str) -> Diagnostic:
     return explain_character(text, "m.yml")
 
 
@@ -222,7 +222,7 @@ def explain(text: str) -> Diagnostic:
 )
 def test_forbidden_character_has_position(text: str, line: int, column: int) -> None:
     """The first character that YAML does not allow has a line and a column from 1."""
-    found = explain(text)
+    found = explain_in_file(text)
     assert found.message == (
         "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
     )
@@ -232,4 +232,4 @@ def test_forbidden_character_has_position(text: str, line: int, column: int) -> 
 @pytest.mark.parametrize("text", ["", "a: b\n", "\t\n\r ~\x85\xa0\ud7ff\ue000\ufffd\U00010000\U0010ffff"], ids=ascii)
 def test_text_of_allowed_characters_is_not_marked(text: str) -> None:
     """Without such a character, the error has no position."""
-    assert (explain(text).line, explain(text).column) == (0, 0)
+    assert (explain_in_file(text).line, explain_in_file(text).column) == (0, 0)

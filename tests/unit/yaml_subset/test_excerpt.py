@@ -65,6 +65,7 @@ HIDDEN = (
     # What is below a key that allows no such entry, or has an unknown key.
     "tests:\n  - {id: abc, zebra: [QXZ}",
     "tests: x\n  - id: QXZ: QXZ",
+    "tests: a]\nversion: QXZ: QXZ",
     "defaults:\n  name: QXZ: QXZ",
     "  defaults:\n    variables:\n      A: b\n  version: QXZ: QXZ",
 )
@@ -74,6 +75,7 @@ SHOWN = (
     ("# 'a {\ntests:\n# [\n  - id: abc\n    name: It's 5: now", "   5 |     name: It's 5: now"),
     ("tests:\n  - id: abc\n    variables: {A: b}\n  - id: d\n    name: a: b", "   5 |     name: a: b"),
     ("tests: [a, b", "   1 | tests: [a, b"),
+    ("tests:\n  - a\nfolders\ntags: []", "   3 | folders"),
     ("tests:\n  - {id: abc, groups: [smoke}", "   2 |   - {id: abc, groups: [smoke}"),
     ("defaults:\n  application_version_id: a: b", "   2 |   application_version_id: a: b"),
     ("tests:\r\n  - id: a\r\n   name: b\r\n", "   3 |    name: b"),
