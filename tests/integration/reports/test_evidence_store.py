@@ -1,4 +1,4 @@
-"""Evidence of runs, from the API and a media host into the results folder."""
+"""Evidence of runs, from API and media host into the results folder."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_failed_run_has_evidence(tmp_path: Path) -> None:
     with Service(media) as service:
         job = wait(tmp_path, service, ["fails", "fine"])
     assert job.code == 1
-    kept = left_in(tmp_path / "results" / "evidence")
-    assert kept == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
+    files = left_in(tmp_path / "results" / "evidence")
+    assert files == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
     assert "of-the-address" not in job.everything + (tmp_path / "results" / "report.html").read_text("utf-8")
     run = job.record["runs"][0]
     assert run["evidence"]["steps"][0]["screenshot"] == "evidence/run-of-fails/step-001.png"
@@ -111,7 +111,7 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ids", [["fine"], ["fails"]])
-def test_media_host_down_keeps_verdict(ids: list[str], tmp_path: Path) -> None:
+def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> None:
     """Missing evidence is a warning and does not change the exit code."""
     with Service(answer(500)) as service:
         job = wait(tmp_path, service, ids, EVIDENCE="all")

@@ -39,7 +39,7 @@ writer.publish()
 
 
 @pytest.mark.slow
-def test_two_processes_keep_all_open_runs(tmp_path: Path) -> None:
+def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
     """The second step writes between the read and the write of the first, or waits for it."""
     first = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEP, str(tmp_path)],

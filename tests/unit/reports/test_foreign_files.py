@@ -115,13 +115,13 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
 
 
 def begin(folder: Path, name: str = "begun") -> list[str]:
-    """Have a step of a GitLab job begin, and end; return what was warned of."""
+    """Begin and end a step of a GitLab job, and return its warnings."""
     files = ResultsDirPublisher(folder, render_annotations)
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
 
 
 def test_renamed_file_never_replaces_another(tmp_path: Path) -> None:
-    """A renamed file gets a number if its name is taken."""
+    """A renamed file gets a number if its name is in use."""
     for text in ("first", "second", "third"):
         (tmp_path / "results.json").unlink(missing_ok=True)
         (tmp_path / "junit.xml").write_text(text, "utf-8")

@@ -68,6 +68,7 @@ def test_any_report_has_only_safe_links(made: Report) -> None:
 @pytest.mark.slow
 @given(REPORTS)
 def test_values_are_hidden(made: Report) -> None:
+    """No value of a variable is on the page."""
     marked = made._replace(
         results=tuple(
             run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
@@ -101,7 +102,7 @@ def test_failures_come_first_with_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "heading"),
     [
         (report([passed("a")], PASSED)._replace(waits_for_results=True), "✓ Passed 1 of 1 run passed."),
         (report([failed("a")], FAILED)._replace(waits_for_results=True), "✗ Failed 0 of 1 run passed, 1 failed."),
@@ -114,11 +115,13 @@ def test_failures_come_first_with_state() -> None:
         (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
     ],
 )
-def test_heading_states_result(made: Report, told: str) -> None:
-    assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == told
+def test_heading_states_result(made: Report, heading: str) -> None:
+    """The heading has the conclusion and the counts."""
+    assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == heading
 
 
 def test_input_errors_are_listed() -> None:
+    """Each input error is an entry of a list."""
     page = page_of(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
     assert [one.text_content().strip() for one in page.xpath("//ul[@class='problems']/li")] == [
         "autonoma.yml:3:5: unknown key 'test'"
@@ -138,6 +141,7 @@ def test_build_context_is_shown() -> None:
 
 
 def test_failing_step_needs_no_evidence() -> None:
+    """The page shows the failing step without any screenshots."""
     page = page_of(report([failed("a")], FAILED))
     step = page.xpath("//li[contains(@class, 'step bad')]")[0]
     assert "Check the result" in step.text_content()
@@ -157,6 +161,7 @@ def test_steps_link_screenshots_and_video() -> None:
 
 
 def test_missing_file_is_hidden() -> None:
+    """A screenshot that the page can't reach is left out."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
     page = page_of(report([run], FAILED), AssetLinks(lambda _: ""))
@@ -164,11 +169,13 @@ def test_missing_file_is_hidden() -> None:
 
 
 def test_lost_evidence_is_reported() -> None:
+    """The page has the reason for missing files."""
     run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
     assert "Not kept: 2 of its files: HTTP 404" in page_of(report([run], FAILED)).text_content()
 
 
 def test_attempts_have_links() -> None:
+    """Each failed attempt has a link to its run."""
     page = page_of(report([flaky("a")], PASSED))
     attempt = page.xpath("//section[@class='attempt']")[0]
     assert "Attempt 1" in attempt.text_content()
@@ -198,10 +205,12 @@ def test_filters_match_states() -> None:
 
 
 def test_icon_differs_by_result() -> None:
+    """The icon of the page differs for passed, failed and running steps."""
     icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
     assert len(icons) == 3
 
 
 def test_every_state_has_label() -> None:
+    """Each state of a run has a text on the page."""
     for state in RunState:
         assert states(report([started("a")._replace(state=state)], FAILED))

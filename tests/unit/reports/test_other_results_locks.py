@@ -1,4 +1,4 @@
-"""Tests of the lock of a results folder that two job steps share."""
+"""Tests of the lock of a shared results folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 
 def count_open(folder: Path) -> int:
-    """Return how often this process has the folder open. Threads of other tests open and close other files."""
+    """Return how often this process has the folder open.
+
+    Threads of other tests open and close other files.
+    """
     found = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):

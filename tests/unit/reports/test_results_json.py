@@ -27,6 +27,7 @@ from tests.support.reports import ERROR, PASSED, flaky, passed, refused, report,
 
 
 def test_record_describes_step() -> None:
+    """The members describe the step, its build and its runs."""
     made = report([started("a", "A"), refused("b")], ERROR)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
     document = json.loads(render_results_json(made._replace(part=part, step_id="0123456789abcdef")))
@@ -81,6 +82,7 @@ def test_record_has_variable_names_only() -> None:
 
 
 def test_each_run_is_one_line() -> None:
+    """Each run is on one line, so that the file is quick to write."""
     lines = render_results_json(report([started("a", "A"), started("b")], ERROR)).splitlines()
     first = lines.index('  "runs": [') + 1
     assert [json.loads(line.removesuffix(","))["id"] for line in lines[first : first + 2]] == ["a", "b"]

@@ -128,7 +128,7 @@ def test_excerpt_shows_public_text(text: str, line: str) -> None:
     ],
 )
 def test_caret_points_at_its_character(text: str, character: str, expected: tuple[str, str]) -> None:
-    """Wide, combining and control characters, tabs and long lines keep the column."""
+    """Wide, combining and control characters, tabs and long lines have the right column."""
     assert build_excerpt([text], 0, text.rindex(character), is_secret=False) == expected
 
 
@@ -173,7 +173,7 @@ def test_excerpts_stop_at_ten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "1:1: invalid YAML: unresolved merge conflict."),
         ("tests:\n<<<<<<< HEAD\n  - a\n=======\n  - b\n>>>>>>> x\n", "2:1: invalid YAML: unresolved merge conflict."),
@@ -189,10 +189,10 @@ def test_excerpts_stop_at_ten() -> None:
         ("tests:\n- id: a\n  matrix: {A: 'b, c'}\n", "3:12: 'A' must be a list: write several values as [A, B]"),
     ],
 )
-def test_mistake_has_its_suggestion(text: str, says: str) -> None:
-    """The message of each common mistake says what to change."""
+def test_mistake_has_its_suggestion(text: str, message: str) -> None:
+    """The message of each common mistake has a remedy."""
     [found] = collect_errors(text)
-    assert found.startswith(says)
+    assert found.startswith(message)
 
 
 @pytest.mark.parametrize(
