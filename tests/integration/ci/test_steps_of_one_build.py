@@ -19,19 +19,14 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http, sticky
 from autonoma_ci.ci.ownership import (
-    Claim,
     OwnerMark,
-    OwnershipDecision,
     build_mark,
-    decide_ownership,
     parse_mark,
     shared_warning,
 )
@@ -42,7 +37,6 @@ from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from tests.support.hostile import TEXTS
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import FAILED, PASSED, failed, passed, report
 from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
@@ -1052,7 +1046,9 @@ def test_report_is_found_on_later_page() -> None:
 def test_report_with_long_title_shows_part() -> None:
     """Bitbucket allows 100 characters, and two parts of one title have two headings."""
     titles = {
-        bitbucket._build_report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
+        bitbucket._build_report(
+            made(True, "a" * 16, Part(part=part, title="t" * 100)), OwnerMark("500", "2", "p", "s")
+        )["title"]
         for part in ("linux", "mac")
     }
     assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}
@@ -1359,38 +1355,6 @@ def test_codefresh_data_is_not_set_before_merge(codefresh: Codefresh) -> None:
     assert not codefresh.file.exists()
 
 
-def test_data_with_foreign_marks_is_replaced() -> None:
-    """A text of others under our variable name is no owner mark."""
-    store = {"AUTONOMA_WRITTEN_BY": "build::attempt::<script>"}
-
-    def put(name: str, text: str) -> str:
-        store[name] = text
-        return ""
-
-    one = made(True, "a" * 16, Part(title=PLAIN))
-    assert publish_build_variables(one, "500", lambda name: store.get(name, ""), put) == []
-    assert store["AUTONOMA_CONCLUSION"] == "failed"
-    assert parse_mark(store["AUTONOMA_WRITTEN_BY"].replace(":", " ")) == build_mark(one, "500")
-
-
-def test_data_of_older_build_replaces_nothing() -> None:
-    """In a store that outlives a build, the newest build counts."""
-    store: dict[str, str] = {}
-
-    def put(name: str, text: str) -> str:
-        store[name] = text
-        return ""
-
-    def get(name: str) -> str:
-        return store.get(name, "")
-
-    part = Part(title=PLAIN)
-    publish_build_variables(made(True, "a" * 16, part, "501"), "501", get, put)
-    before = dict(store)
-    assert publish_build_variables(made(False, "b" * 16, part, "500"), "500", get, put) == []
-    assert store == before
-
-
 # Data that two steps set at the same moment
 
 
@@ -1470,22 +1434,6 @@ def test_annotations_at_once_have_two_names(round_: int, tmp_path: Path) -> None
     assert sorted(found) == ["Failed", "Passed"]
 
 
-def test_data_taken_by_other_has_two_names() -> None:
-    """The other step writes its mark during our values, and its values after them."""
-    store: dict[str, str] = {}
-    red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
-
-    def put(name: str, text: str) -> str:
-        store[name] = text
-        if name == "AUTONOMA_CONCLUSION":
-            store["AUTONOMA_WRITTEN_BY"] = str(build_mark(green, "500"))
-        return ""
-
-    [warning] = publish_build_variables(red, "500", lambda name: store.get(name, ""), put)
-    assert store["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
-    assert ADVICE in warning
-
-
 def test_annotation_taken_by_other_is_doubled(tmp_path: Path) -> None:
     """The other step finds no mark, and writes its own and its annotation a moment later."""
     store: dict[str, str] = {}
@@ -1508,182 +1456,6 @@ def test_annotation_taken_by_other_is_doubled(tmp_path: Path) -> None:
     warnings = BuildkitePublisher(cast("Any", Slow()), make_publish_context({}, tmp_path)).publish(red)
     assert sorted(annotations) == [name, f"{name}-aaaaaaaa"]
     assert shared_warning("an annotation") in warnings
-
-
-def test_data_of_two_long_parts_has_two_names() -> None:
-    """Long names are cut, but the part behind the cut still distinguishes them."""
-    store: dict[str, str] = {}
-
-    def put(name: str, text: str) -> str:
-        store[name] = text
-        return ""
-
-    for (red, step), part in zip(STEPS, ("x" * 70 + "linux", "x" * 70 + "mac"), strict=True):
-        one = made(red, step, Part(part=part, title=PLAIN))
-        assert publish_build_variables(one, "500", lambda name: store.get(name, ""), put) == []
-    names = [name for name in store if name.startswith("AUTONOMA_CONCLUSION")]
-    assert len(names) == 2
-    assert all(len(name) <= len("AUTONOMA_CONCLUSION_") + 60 for name in names)
-
-
-# The mark
-
-
-P, Q = "0123456789abcdef", "fedcba9876543210"
-MINE = OwnerMark("500", "2", P, "aaaaaaaa")
-
-
-@pytest.mark.parametrize(
-    ("mine", "found", "claim"),
-    [
-        (MINE, MINE, Claim.REPLACE),
-        (MINE, OwnerMark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "1", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, OwnerMark("500", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "10", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, OwnerMark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, OwnerMark("5000", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, OwnerMark("", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("500", "2", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("499", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("501", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        # The step goes on in another job, which may be a later attempt or have another number.
-        (MINE, OwnerMark("500", "7", P, "aaaaaaaa"), Claim.REPLACE),
-        (MINE, OwnerMark("500", "1", Q, "aaaaaaaa"), Claim.REPLACE),
-        # Ids that are no numbers have no order.
-        (MINE._replace(build_id="an-id"), OwnerMark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build_id="an-id"), OwnerMark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
-        # A step without an id is never taken for another one without an id.
-        (MINE._replace(step=""), OwnerMark("500", "2", P, ""), Claim.OTHER),
-        (MINE._replace(step=""), OwnerMark("500", "1", P, ""), Claim.EARLIER),
-        # Nothing is known of the build.
-        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("", "", P, "bbbbbbbb"), Claim.OTHER),
-        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
-    ],
-)
-def test_mark_decides_about_replacement(mine: OwnerMark, found: OwnerMark, claim: Claim) -> None:
-    """Only text of this step, an earlier attempt or an earlier build is replaced."""
-    assert mine.classify(found) is claim
-
-
-any_speed = settings(deadline=None)
-LETTERS = "abcXYZ0123456789_.-"
-ATTEMPTS = st.one_of(st.just(""), st.integers(0, 12).map(str), st.integers(0, 10**18 - 1).map(str))
-BUILDS = st.one_of(ATTEMPTS, st.text(LETTERS, max_size=60))
-MARKS = st.builds(OwnerMark, BUILDS, ATTEMPTS, st.text(LETTERS, max_size=16), st.text(LETTERS, max_size=32))
-
-
-@any_speed
-@given(MARKS)
-def test_mark_round_trips_as_text(mark: OwnerMark) -> None:
-    """The text of a mark is parsed to the same mark, with or without spaces."""
-    assert parse_mark(str(mark)) == mark
-    assert parse_mark(str(mark).replace(" ", ":").replace(":", " ")) == mark
-
-
-@any_speed
-@given(MARKS, MARKS)
-def test_marks_of_one_attempt_never_replace(one: OwnerMark, other: OwnerMark) -> None:
-    """Two steps that look the same never replace each other's text."""
-    other = other._replace(build_id=one.build_id, attempt=one.attempt, part=one.part)
-    expected = Claim.REPLACE if one.step and one.step == other.step else Claim.OTHER
-    assert one.classify(other) is expected
-    assert other.classify(one) is expected
-
-
-@any_speed
-@given(MARKS, MARKS)
-def test_marks_of_two_attempts_replace_one_way(one: OwnerMark, other: OwnerMark) -> None:
-    """Of two attempts at most one replaces the other, and nothing of one build is lost."""
-    other = other._replace(build_id=one.build_id, part=one.part)
-    claims = [one.classify(other), other.classify(one)]
-    if not one.is_same_step(other):
-        assert sorted(claims) in ([Claim.EARLIER, Claim.OTHER], [Claim.OTHER, Claim.OTHER])
-
-
-EARLIER, SAME, OLDER, NEWER = (
-    MINE._replace(attempt="1", step="bbbbbbbb"),
-    MINE._replace(step="cccccccc"),
-    MINE._replace(build_id="499", step="dddddddd"),
-    MINE._replace(build_id="501", step="eeeeeeee"),
-)
-
-
-@pytest.mark.parametrize(
-    ("found", "choice"),
-    [
-        ([], OwnershipDecision(None, False, False)),
-        ([MINE], OwnershipDecision(0, False, False)),
-        ([SAME, MINE], OwnershipDecision(1, False, True)),
-        ([EARLIER, EARLIER, MINE], OwnershipDecision(2, False, False)),
-        ([EARLIER], OwnershipDecision(0, False, False)),
-        ([SAME, EARLIER], OwnershipDecision(1, False, True)),
-        ([EARLIER, EARLIER], OwnershipDecision(None, False, True)),
-        ([OLDER], OwnershipDecision(0, False, False)),
-        ([OLDER, OLDER], OwnershipDecision(0, False, False)),
-        ([EARLIER, OLDER], OwnershipDecision(1, False, True)),
-        ([NEWER], OwnershipDecision(None, True, False)),
-        ([NEWER, OLDER], OwnershipDecision(1, False, False)),
-        ([SAME], OwnershipDecision(None, False, True)),
-        ([MINE._replace(part=Q, step="ffffffff")], OwnershipDecision(None, False, True)),
-    ],
-)
-def test_ownership_replaces_at_most_one_text(found: list[OwnerMark], choice: OwnershipDecision[int]) -> None:
-    """A text that may be another step's result of this build stays and is reported."""
-    assert decide_ownership(MINE, list(enumerate(found))) == choice
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "build 500",
-        "build 500 attempt 1 part p",
-        "build 500 attempt 1 part p step s -->",
-        " build 500 attempt 1 part p step s",
-        "build 500 attempt 1 part p step s\n",
-        "build 500 attempt one part p step s",
-        "build 500 attempt -1 part p step s",
-        "build 500 attempt １ part p step s",
-        "build 5 00 attempt 1 part p step s",
-        "build <b> attempt 1 part p step s",
-        "build é attempt 1 part p step s",
-        f"build {'9' * 61} attempt 1 part p step s",
-        f"build 500 attempt {'9' * 19} part p step s",
-        f"build 500 attempt 1 part {'p' * 17} step s",
-        f"build 500 attempt 1 part p step {'s' * 33}",
-        "x" * 100_000,
-        "build " * 20_000,
-    ],
-)
-def test_mark_with_invalid_form_is_none(text: str) -> None:
-    """A mark of another author has our form or is ignored."""
-    assert parse_mark(text) is None
-
-
-@pytest.mark.parametrize("build", ["5 00", "<b>", "5\n00", "-->", "é", "9" * 61, "500 attempt 9", "../..", "\ud800"])
-def test_mark_omits_hostile_build_id(build: str) -> None:
-    """A build id that could end the mark is left out."""
-    mark = build_mark(made(True, "a" * 16, Part(title=PLAIN)), build)
-    assert parse_mark(str(mark)) == mark
-    assert mark.build_id in {"", build}
-    assert not re.search(r"[^A-Za-z0-9_. -]", str(mark))
-
-
-@any_speed
-@given(TEXTS, TEXTS, TEXTS)
-def test_mark_of_any_report_is_parsed(step_id: str, attempt: str, build: str) -> None:
-    """The step id may come from a record, and so from anybody."""
-    one = made(True, step_id, Part(title=PLAIN))
-    mark = build_mark(one._replace(context=one.context._replace(build_attempt=attempt)), build)
-    assert parse_mark(str(mark)) == mark
 
 
 @pytest.mark.parametrize("step_id", ["--><b>@x", "../../..", "\n# x", "é" * 8, "a b c d ", "\ud800" * 8])

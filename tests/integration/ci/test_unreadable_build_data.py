@@ -9,7 +9,6 @@ import pytest
 
 from autonoma_ci.ci.base import PublishContext
 from autonoma_ci.ci.ownership import build_mark
-from autonoma_ci.ci.publishers.build_variables import publish_build_variables
 from autonoma_ci.ci.systems.buildkite import BuildkitePublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
@@ -114,14 +113,3 @@ def test_annotation_unwritable_warns() -> None:
     warnings = annotate(Server([0], ["annotate"]))
     assert [OTHERS in warning for warning in warnings] == [False] * len(warnings)
     assert warnings[-1] == "The build could not be annotated: buildkite-agent did not end within 10 s."
-
-
-@pytest.mark.parametrize("hanging", [[0], [0, 1], range(100)], ids=["once", "twice", "always"])
-def test_variables_unread_warn_without_blame(hanging: Iterable[int]) -> None:
-    """Variables that could not be read give a warning that blames no other step."""
-    server = Server(hanging)
-    warning = publish_build_variables(MADE, "500", server.get, server.put)[0]
-    assert UNREAD in warning
-    assert OTHERS not in warning
-    [suffix] = [name.removeprefix("AUTONOMA_CONCLUSION") for name in server.data if "CONCLUSION" in name]
-    assert f"those of this step end in {suffix}" in warning
