@@ -8,33 +8,26 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.base import PublishContext
 from autonoma_ci.ci.comments import http
-from autonoma_ci.ci.comments.http import RestClient, RestError
-from autonoma_ci.ci.publishers import agent_cli
-from autonoma_ci.ci.publishers.agent_cli import AgentCli, find_trusted_executable, stop_agent_clis
+from autonoma_ci.ci.comments.http import RestClient
 from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
-from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, answer, close, hang
+from tests.support.faults import after, answer, hang
 from tests.support.reports import FAILED
 from tests.support.rest_stubs import TOKEN, CodeHost
 from tests.unit.ci.comments.test_sticky import SERVICES, Service, of, publish, thread_of
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
-    from tests.support.certificates import Certificates
     from tests.support.fault_server import Wire
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
@@ -83,18 +76,6 @@ def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.Mo
         assert len(host.received) <= 6
 
 
-def test_comment_timeout_starts_with_request() -> None:
-    """A client may exist long before its first request."""
-    clock = FakeClock()
-    with FaultServer(answer(200, "{}")) as server:
-        made = RestClient(server.url, {}, clock)
-        clock.sleep(http.MAX_TOTAL_SECONDS + 1)
-        assert made.request("GET", "/").status == 200
-        clock.sleep(http.MAX_TOTAL_SECONDS + 1)
-        with pytest.raises(RestError, match="took longer"):
-            made.request("GET", "/")
-
-
 @both
 def test_comment_on_long_change_is_found(service: Service, host: CodeHost) -> None:
     """The change has as many comments as GitHub allows, or more changes than GitLab lists."""
@@ -139,36 +120,6 @@ def test_code_insights_send_at_most_50_requests() -> None:
         assert insights.publish(of(FAILED)) == []
         assert 20 < len(server.received) <= 50
         assert [request.method for request in server.received][-2:] == ["PUT", "POST"]
-
-
-def test_unsent_post_is_sent_again(certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path) -> None:
-    """The first handshake fails, so no second comment can result."""
-    fails = iter([True])
-    tls: ssl.SSLContext = certificates.good()
-
-    def greet(wire: Wire) -> bool:
-        if next(fails, False):
-            wire.receive()
-            return close(wire)
-        return wire.secure(tls)
-
-    with FaultServer(answer(201, "{}"), greeting=greet) as server:
-        made = RestClient(server.url.replace("http:", "https:"), {}, Clock())
-        assert made.request("POST", "/comments", {}).status == 201
-        assert len(server.received) == 1
-
-
-def test_agent_cli_stops_at_total_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hanging agent is called a few times, not once for each of thirty variables."""
-    monkeypatch.setattr(agent_cli, "_CALL_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(agent_cli, "MAX_TOTAL_SECONDS", 0.5, raising=False)
-    found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
-    # Where the machine is busy, no call comes as far as to write.
-    (tmp_path / "calls").touch()
-    whys = [found.run(["set", str(number)]) for number in range(10)]
-    assert whys[0] == "agent did not end within 0 s"
-    assert whys[-1] == "all calls of agent took longer than 0 s"
-    assert len((tmp_path / "calls").read_text("utf-8").splitlines()) <= 4
 
 
 # --- signals
@@ -246,34 +197,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def test_agent_cli_after_stop_never_starts(tmp_path: Path) -> None:
-    """No program is started after the stop."""
-    found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
-    whys: list[str] = []
-    caller = threading.Thread(target=lambda: whys.extend(found.run(["set", str(number)]) for number in range(2)))
-    caller.start()
-    until = time.monotonic() + 60
-    while not (tmp_path / "calls").exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    stop_agent_clis()
-    caller.join(60)
-    assert whys == ["agent was stopped"] * 2
-    assert (tmp_path / "calls").read_text("utf-8") == "x\n"
-
-
-def _agent(folder: Path, text: str) -> AgentCli:
-    """Return a program that a shell runs, from outside of the checkout."""
-    script = folder / "bin" / "agent"
-    script.parent.mkdir()
-    script.write_text(f"#!/bin/sh\n{text}", "utf-8")
-    script.chmod(0o755)
-    checkout = folder / "checkout"
-    checkout.mkdir()
-    found = find_trusted_executable(
-        "agent", PublishContext({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock())
-    )
-    assert found
-    return found

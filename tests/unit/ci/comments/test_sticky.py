@@ -16,6 +16,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http, sticky
 from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.ci.ownership import shared_warning
 from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from autonoma_ci.redaction.redactor import Secret
@@ -217,6 +218,59 @@ def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) 
     [left] = host.comments
     assert "Failed" in left.body, "the later build's report stays"
     assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
+
+
+@both
+def test_later_build_at_once_stays(service: Service, host: CodeHost) -> None:
+    """The comment of a later build that appears before ours is left unchanged."""
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"), of(PASSED))
+    body = host.comments.pop().body
+
+    def before(method: str) -> None:
+        if method == "POST":
+            host.add(body, host.owner())
+
+    host.before = before
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert [made.body for made in host.comments] == [body]
+    assert host.methods() == ["POST", "POST", "DELETE"]
+
+
+@both
+def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHost) -> None:
+    """The comment of an earlier build that appears before ours gets our text."""
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
+    body = host.comments.pop().body
+
+    def before(method: str) -> None:
+        if method == "POST":
+            host.add(body, host.owner())
+
+    host.before = before
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert ["Failed" in made.body for made in host.comments] == [True]
+    assert host.methods() == ["POST", "POST", "DELETE", host.update]
+
+
+@both
+def test_comment_replaced_at_once_is_created(service: Service, host: CodeHost) -> None:
+    """If another step replaces the same comment, both texts are shown and a warning follows."""
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
+    [comment] = host.comments
+    older = comment.body
+    publish(thread_of(service, host.url), of(PASSED))
+    theirs, comment.body = comment.body, older
+    host.requests.clear()
+
+    def before(method: str) -> None:
+        if method == "GET" and host.methods() == [host.update]:
+            comment.body = theirs
+            host.note_change(comment)
+
+    host.before = before
+    assert publish(thread_of(service, host.url), of(FAILED)) == shared_warning("a comment")
+    assert ["Failed" in made.body for made in host.comments] == [False, True]
+    assert host.comments[0].body == theirs
 
 
 @both

@@ -1,0 +1,352 @@
+"""Tests of comments through a REST API."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.comments.http import RestClient, RestError
+from autonoma_ci.ci.comments.rest import CommentAuthor, CommentEndpoints, RestCommentThread, api_base_url
+from autonoma_ci.ci.comments.sticky import Comment
+from autonoma_ci.errors import InputError
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer
+
+if TYPE_CHECKING:
+    from tests.support.fault_server import Act, Wire
+
+OWNER = {"id": 7, "login": "ada"}
+DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
+FORM_ERROR = "Service's answer is not in the form that is known"
+
+
+class Service:
+    """A server of a comment API, where `routes` has the acts by method and path without query."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Act] = {"GET /api/user": answer(200, json.dumps(OWNER))}
+        self.server = FaultServer(self._serve)
+
+    def _serve(self, wire: Wire) -> bool:
+        path = wire.request.path.partition("?")[0]
+        return self.routes.get(f"{wire.request.method} {path}", answer(404))(wire)
+
+    def list_requests(self) -> list[str]:
+        """Return the methods and paths of all requests."""
+        return [f"{request.method} {request.path}" for request in self.server.received]
+
+
+def open_thread(service: Service, *, graphql: bool = False) -> RestCommentThread:
+    """Return the comments of a change, with or without GraphQL."""
+    endpoints = CommentEndpoints(
+        "Service", "/notes", "/notes/{}", "all=1", "since={}", "PATCH", "user", "/graphql" if graphql else ""
+    )
+    client = RestClient(service.server.url, {}, FakeClock())
+    return RestCommentThread(client, endpoints, "workflow", "500", 1000, lambda error: f"hint {error.status}")
+
+
+def make_note(number: object, author: object = None, **more: object) -> dict[str, object]:
+    """Make a comment of the owner, or of another author."""
+    return {"id": number, "body": f"note {number}", "user": author or OWNER, **more}
+
+
+# Lists
+
+
+def test_list_has_comments_of_owner() -> None:
+    """Only comments of the token's owner are listed."""
+    service = Service()
+    notes = [make_note(1), make_note(2, {"id": 8, "login": "ada"}), make_note(3, {"login": "ada"})]
+    service.routes["GET /api/notes"] = answer(200, json.dumps(notes))
+    with service.server:
+        assert open_thread(service).list_own() == [Comment(1, "note 1"), Comment(3, "note 3")]
+    assert service.list_requests() == ["GET /api/user", "GET /api/notes?all=1"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"id": 1, "body": "x"},
+        make_note("1"),
+        make_note(None),
+        make_note(1.5),
+        make_note(2, body=None),
+        make_note(2, body=["x"]),
+        make_note(2, system=True),
+        make_note(2, user=5),
+        make_note(2, user={"id": True, "login": None}),
+        make_note(2, user={"id": "7", "login": 5}),
+        make_note(2, user={"id": -7, "login": ""}),
+    ],
+)
+def test_list_omits_invalid_items(item: object) -> None:
+    """An item of another form is no comment of the owner."""
+    service = Service()
+    service.routes["GET /api/notes"] = answer(200, json.dumps([item, make_note(9)]))
+    with service.server:
+        assert open_thread(service).list_own() == [Comment(9, "note 9")]
+
+
+def test_list_follows_next_pages() -> None:
+    """All pages are read in order, and the owner is requested once."""
+    service = Service()
+    with service.server:
+        link = f'Link: <{service.server.url}/page2>; rel="next"'
+        service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
+        service.routes["GET /api/page2"] = answer(200, json.dumps([make_note(2)]))
+        thread = open_thread(service)
+        for _ in range(2):
+            assert thread.list_own() == [Comment(1, "note 1"), Comment(2, "note 2")]
+    assert service.list_requests().count("GET /api/user") == 1
+    assert service.list_requests().count("GET /api/page2") == 2
+
+
+@pytest.mark.parametrize(("is_recent", "pages"), [(False, 38), (True, 2)])
+def test_list_has_page_limit(is_recent: bool, pages: int) -> None:
+    """An endless list ends after a fixed number of pages."""
+    service = Service()
+    with service.server:
+        link = f'Link: <{service.server.url}/notes>; rel="next"'
+        service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
+        thread = open_thread(service)
+        found = thread.list_changed() if is_recent else thread.list_own()
+    assert found == ([] if is_recent else [Comment(1, "note 1")] * pages)
+    assert [request for request in service.list_requests() if "/notes" in request][pages - 1 :] == ["GET /api/notes"]
+
+
+@pytest.mark.parametrize(
+    ("date", "since"),
+    [
+        (DATE, "2026-07-01T10:00:00Z"),
+        ("Date: Wed, 01 Jul 2026 12:00:00 +0200", "2026-07-01T10:00:00Z"),
+        ("Date: soon", "2000-01-01T00:00:00Z"),
+        ("X-None: 1", "2000-01-01T00:00:00Z"),
+        ("Date: Fri, 31 Dec 9999 23:59:59 -0100", "2000-01-01T00:00:00Z"),
+    ],
+)
+def test_changed_comments_follow_list(date: str, since: str) -> None:
+    """The changed comments are those since the time of the list on the server."""
+    service = Service()
+    service.routes["GET /api/notes"] = answer(200, "[]", date)
+    with service.server:
+        thread = open_thread(service)
+        thread.list_own()
+        thread.list_changed()
+    assert service.list_requests()[-1] == f"GET /api/notes?since={since}"
+
+
+@pytest.mark.parametrize("body", ["", "{}", "null", '"x"', "<html>"])
+def test_list_of_other_form_is_error(body: str) -> None:
+    """A list in another form is an error and no empty list."""
+    service = Service()
+    service.routes["GET /api/notes"] = answer(200, body)
+    with service.server, pytest.raises(RestError, match=FORM_ERROR):
+        open_thread(service).list_own()
+
+
+# Owner of the token
+
+
+@pytest.mark.parametrize("user", ["", "[]", "null", "{}", '{"id": 0}', '{"id": true, "login": 5}', "<html>"])
+def test_owner_of_other_form_is_error(user: str) -> None:
+    """A user without id and login is an error."""
+    service = Service()
+    service.routes["GET /api/user"] = answer(200, user)
+    with service.server, pytest.raises(RestError, match=FORM_ERROR):
+        open_thread(service).list_own()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_owner_without_graphql_is_error(status: int) -> None:
+    """Without GraphQL, a rejected request for the owner is an error."""
+    service = Service()
+    service.routes["GET /api/user"] = answer(status)
+    with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
+        open_thread(service).list_own()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_owner_comes_from_graphql(status: int) -> None:
+    """The token of an App has no user in REST, and its id comes from GraphQL."""
+    service = Service()
+    service.routes["GET /api/user"] = answer(status)
+    service.routes["POST /api/graphql"] = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
+    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"login": "y"})]))
+    with service.server:
+        assert open_thread(service, graphql=True).list_own() == [Comment(1, "note 1")]
+    assert json.loads(service.server.received[1].body) == {"query": "query { viewer { login databaseId } }"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(401, []), (422, []), (403, ["Retry-After: 3600"]), (403, ["Retry-After: 999999999"])]
+)
+def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> None:
+    """A wrong token and a rate limit are errors, with GraphQL too."""
+    service = Service()
+    service.routes["GET /api/user"] = answer(status, "", *headers)
+    with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
+        open_thread(service, graphql=True).list_own()
+    assert service.list_requests() == ["GET /api/user"]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(404),
+        answer(500),
+        answer(200, "<html>"),
+        answer(200, "[]"),
+        answer(200, '{"data": null}'),
+        answer(200, '{"data": {"viewer": 5}}'),
+        answer(200, '{"data": {"viewer": {"login": 5, "id": 7}}}'),
+    ],
+)
+def test_unknown_owner_has_no_list(act: Act) -> None:
+    """Without an owner there is no list, and a new comment reveals the owner."""
+    service = Service()
+    service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": act}
+    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2)))
+    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1, {"id": 9}), make_note(2)]))
+    with service.server:
+        thread = open_thread(service, graphql=True)
+        assert thread.list_own() is None
+        assert thread.create("note 2") == Comment(2, "note 2")
+        assert thread.list_changed() == [Comment(2, "note 2")]
+
+
+def test_lost_graphql_response_is_error() -> None:
+    """A lost connection is an error, because a new comment would fail too."""
+    service = Service()
+    service.routes["GET /api/user"] = answer(403)
+
+    def close_connection(_: Wire) -> bool:
+        return False
+
+    service.routes["POST /api/graphql"] = close_connection
+    with service.server, pytest.raises(RestError, match="the connection ended before an answer came"):
+        open_thread(service, graphql=True).list_own()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (CommentAuthor(7, "ada"), CommentAuthor(7, "bob"), True),
+        (CommentAuthor(7, "ada"), CommentAuthor(8, "ada"), False),
+        (CommentAuthor(0, "ada"), CommentAuthor(8, "ada"), True),
+        (CommentAuthor(7, "ada"), CommentAuthor(0, "ada"), True),
+        (CommentAuthor(0, "ada"), CommentAuthor(8, "Ada"), False),
+        (CommentAuthor(0, ""), CommentAuthor(8, ""), False),
+    ],
+)
+def test_authors_are_compared_by_id(one: CommentAuthor, other: CommentAuthor, expected: bool) -> None:
+    """A login decides only if an id is unknown."""
+    assert one.is_same(other) is expected
+
+
+# Changes
+
+
+def test_create_sends_text() -> None:
+    """A new comment has the text, and its id comes from the response."""
+    service = Service()
+    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(5)))
+    with service.server:
+        assert open_thread(service).create("<b>é") == Comment(5, "note 5")
+    assert json.loads(service.server.received[0].body) == {"body": "<b>é"}
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "1", "body": "x"}', '{"id": 1}'])
+def test_create_with_other_response_is_error(body: str) -> None:
+    """A response without a comment is an error."""
+    service = Service()
+    service.routes["POST /api/notes"] = answer(201, body)
+    with service.server, pytest.raises(RestError, match=FORM_ERROR):
+        open_thread(service).create("x")
+
+
+def test_update_and_delete_name_comment() -> None:
+    """A change of a comment has its id in the path."""
+    service = Service()
+    service.routes["PATCH /api/notes/5"] = service.routes["DELETE /api/notes/5"] = answer(200, "{}")
+    with service.server:
+        thread = open_thread(service)
+        thread.update(Comment(5, "old"), "new")
+        thread.delete(Comment(5, "old"))
+    assert service.list_requests() == ["PATCH /api/notes/5", "DELETE /api/notes/5"]
+    assert [request.body for request in service.server.received] == [b'{"body": "new"}', b""]
+
+
+def test_rejected_change_is_error() -> None:
+    """A rejected change of a comment is an error."""
+    service = Service()
+    with service.server:
+        thread = open_thread(service)
+        with pytest.raises(RestError, match="HTTP 404"):
+            thread.update(Comment(5, "old"), "new")
+        with pytest.raises(RestError, match="HTTP 404"):
+            thread.delete(Comment(5, "old"))
+
+
+def test_hint_of_connection_precedes_others() -> None:
+    """The hint of a failed connection is more exact than that of the service."""
+    service = Service()
+    with service.server:
+        thread = open_thread(service)
+    assert thread.permission_hint(RestError("x", hint="Check the proxy.")) == "Check the proxy."
+    assert thread.permission_hint(RestError("x", 403)) == "hint 403"
+
+
+# Base URL
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://git.example.com/api/v4/", "https://git.example.com/api/v4"),
+        ("http://127.0.0.1:8080/api", "http://127.0.0.1:8080/api"),
+        ("", ""),
+        ("file:///etc", ""),
+        ("git.example.com", ""),
+        ("https://", ""),
+        ("https://user:s3cret-value@git.example.com", ""),
+        ("https://git.example.com/api?x=1", ""),
+        ("ftp://git.example.com", ""),
+    ],
+)
+def test_base_url_is_https_or_empty(text: str, url: str) -> None:
+    """An invalid URL of the API counts as unknown."""
+    assert api_base_url({"API_URL": text}.__getitem__, "API_URL") == url
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://git.example.com/api", " (http://git.example.com/api)"),
+        ("HTTP://git.example.com/api?token=s3cret-value#x", " (HTTP://git.example.com/api)"),
+        ("http://git.example.com/#s3cret-value", " (http://git.example.com/)"),
+        ("http://user:s3cret-value@git.example.com/api", ""),
+    ],
+)
+def test_plain_http_base_url_is_rejected(text: str, shown: str) -> None:
+    """The error has the URL without credentials and names the remedy."""
+    with pytest.raises(InputError) as caught:
+        api_base_url({"API_URL": text}.__getitem__, "API_URL")
+    assert str(caught.value) == (
+        f"API_URL is plain HTTP{shown}, and the token is sent over https only. Serve the API over https, or turn "
+        "comment off"
+    )
+
+
+def test_long_base_url_is_cut_in_error() -> None:
+    """The error shows at most 100 characters of the URL."""
+    with pytest.raises(InputError) as caught:
+        api_base_url({"API_URL": f"http://git.example.com/{'x' * 500}"}.__getitem__, "API_URL")
+    assert len(str(caught.value)) < 250
