@@ -135,7 +135,10 @@ def find_trusted_executable(name: str, target: PublishContext) -> AgentCli | Non
     filename = f"{name}.exe" if os.name == "nt" else name
     for folder in target.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, filename)
-        is_trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
+        # The folder is checked too, because a link of the checkout can name any program, such as a shell.
+        is_trusted = path.is_absolute() and not any(
+            Path(os.path.realpath(place)).is_relative_to(checkout) for place in (folder, path)
+        )
         # Unlike `Path.is_file`, `os.path.isfile` returns False for a folder without permission.
         if is_trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             environ = {

@@ -237,6 +237,15 @@ def test_link_into_checkout_is_not_trusted(tmp_path: Path) -> None:
     assert find_program(tmp_path, str(tmp_path / "bin")) is None
 
 
+@pytest.mark.parametrize("path", ["{}/checkout/bin", "{}/link/bin"])
+def test_link_from_checkout_is_not_trusted(path: str, tmp_path: Path) -> None:
+    """A shell under the name of the program would run a file of the checkout."""
+    (tmp_path / "checkout" / "bin").mkdir(parents=True)
+    (tmp_path / "checkout" / "bin" / "agent").symlink_to("/bin/sh")
+    (tmp_path / "link").symlink_to(tmp_path / "checkout")
+    assert find_program(tmp_path, path.format(tmp_path)) is None
+
+
 def test_link_between_trusted_folders_is_used(tmp_path: Path) -> None:
     """A trusted folder may contain a link to another trusted folder."""
     (tmp_path / "bin").mkdir()
