@@ -86,7 +86,8 @@ def test_requests_have_private_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "own", "project"), [("42", "43", "42"), ("", "43", "43"), ("  ", "43", "43"), ("1\n2", "43", "43"), ("42", "", "42")]
+    ("target", "own", "project"),
+    [("42", "43", "42"), ("", "43", "43"), ("  ", "43", "43"), ("1\n2", "43", "43"), ("42", "", "42")],
 )
 def test_note_belongs_to_target_project(target: str, own: str, project: str) -> None:
     """The merge request of a fork belongs to its target project."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.publishers import shared_file
-from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file, is_in_quotes
+from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file
 from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedFileValues
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.ci.systems.github import is_in_heredoc
@@ -283,101 +283,6 @@ def test_append_works_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_heredoc_end_is_detected(data: bytes, is_open: bool) -> None:
     """The end of a file of outputs is inside a heredoc or outside."""
     assert is_in_heredoc(data) == is_open
-
-
-@pytest.mark.parametrize(
-    ("data", "is_open"),
-    [
-        (b"", False),
-        (b"export A=b\n", False),
-        (b"export A='b", True),
-        (b"export A='b\n", True),
-        (b"export A='b\nc'\n", False),
-        (b"export A='b'\\''c'\n", False),
-        (b"export A=\"it's", True),
-        (b'export A="it\'s"\n', False),
-        (b'export A="\\""\n', False),
-        (b'export A="\\"\n', True),
-        (b"export A=$'it\\'s'\n", False),
-        (b"export A=$'it\\'s\n", True),
-        (b"export A=b \\\n", True),
-        (b"export A=b \\\n B=c\n", False),
-        (b"# it's\nexport A=b # it's\n", False),
-        (b"export A=${#B} C=b#'\n", True),
-        (b"cat <<EOF\nit's\nEOF\n", False),
-        (b"cat <<EOF\nits\nEOF \n", True),
-        (b"cat <<EOF\nEOF\ncat << 'E'\nit's\nE\n", False),
-        (b"cat <<-'E'\nit's\n\tE", False),
-        (b'cat <<< "it\'s" < file\n', False),
-        (b"export A=\xff\0\n", False),
-        # Any word ends a heredoc.
-        (b"cat <<END-OF-FILE\nit's\nEND-OF-FILE\n", False),
-        (b"cat <<END-OF-FILE\nEND\n", True),
-        (b"cat <<'END OF'\nit's\nEND OF\n", False),
-        (b'cat <<"!" >> "$A"\nit\'s\n!\n', False),
-        (b"cat <<\\E | cat\nit's\nE\n", False),
-        (b"cat <<E\r\nit's\r\nE\r\n", False),
-        (b"cat <<E\n\tE\nit's\nE\n", False),
-        (b"cat <<-E\n\tE\nexport A='b\n", True),
-        (b"cat <<-E\n-E\n", True),
-        (b"cat <<EE\nE\n", True),
-        (b"cat <<E", True),
-        # A number is moved by bits.
-        (b"((y=1<<n))\n", False),
-        (b"((y=1<<n))\nexport A='b\n", True),
-        (b"for ((i=1; i<${#A}; i=i<<1)); do\n", False),
-        (b"((y=(1<<n)))\n", False),
-        (b"y=$((1<<n))\n", False),
-        (b"y=$[1<<n]\n", False),
-        (b"a[1<<n]=b\n", False),
-        # An expansion may have quotes of its own.
-        (b'export V="$(echo "it\'s")"\n', False),
-        (b"export V=$(echo \"it's\" # it's\n)\n", False),
-        (b'A="${B:-"don\'t"}"\n', False),
-        (b'A=${B:-"don\'t"}\n', False),
-        (b'A="`echo "it\'s"`"\n', False),
-        (b'A=`echo "it\'s"`\n', False),
-        (b"A='$(' B='${' C='`' D='b\n", True),
-        (b"# `it's $( ${\nA='b\n", True),
-        (b'A="${B}/b:$B:${C%/*}" D=\'e\n', True),
-        (b'A="${B}$', True),
-        (b'A="b\\', True),
-        # What is only known to a whole parser does not count as open.
-        (b"cat <<A <<B\nit's\nA\nit's\nB\n", False),
-        (b"cat <<A \\\n > b\nit's\nA\n", False),
-        (b'cat <<A > "$(echo "it\'s")"\nA\n', False),
-        (b"cat <<A'B'\nit's\nAB\n", False),
-    ],
-)
-def test_open_quote_is_detected(data: bytes, is_open: bool) -> None:
-    """The end of a shell file is inside a quote or heredoc, or outside."""
-    assert is_in_quotes(data) == is_open
-
-
-LONG = 300_000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"'a' " * LONG,
-        b'"' + b"$a" * LONG,
-        b'"' + b"${a}" * LONG,
-        b'"' + b"${" * LONG,
-        b"${" + b"a" * LONG,
-        b"((" + b"$a" * LONG,
-        b"((" * LONG,
-        b"<<" + b"E" * LONG + b"\n" + b"E\n" * LONG,
-        b"<<-" + b" " * LONG + b"E\n" + b"\t" * LONG,
-        b"<<E " + b"'a'" * LONG + b"<",
-        b"<<E\nE\n" * LONG,
-        b"a#" * LONG,
-    ],
-)
-def test_open_quote_search_is_linear(data: bytes) -> None:
-    """A quadratic search would take minutes or hours for these texts."""
-    is_in_quotes(data)
 
 
 @pytest.mark.parametrize("text", ['V="$(echo "it\'s")"', "cat <<E-F >&2\nit's\nE-F", "((y=1<<n))"])

@@ -190,6 +190,52 @@ def test_region_on_full_disk_is_shortened(tmp_path: Path, monkeypatch: pytest.Mo
     assert "more runs" in text
 
 
+def test_region_on_full_disk_is_not_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, a region before other text is shortened at its place."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, "theirs\n")
+    size = path.stat().st_size
+
+    def full(_: Path) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_for_append", full)
+    assert file.publish(ended(*[passed(f"t{number}") for number in range(100)])) == []
+    text = path.read_text("utf-8")
+    assert (path.stat().st_size, text.count("### "), text.count("✅ Passed")) == (size, 1, 1)
+    assert "more runs" in text
+    assert text.endswith("\ntheirs\n")
+
+
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_failed_replacement_warns(is_restored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails in the middle restores the earlier text if it can."""
+    path = tmp_path / "summary"
+    append(path, "before\n")
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, "behind\n")
+    earlier, write = path.read_bytes(), os.write
+    calls: list[int] = []
+
+    def fail_in_middle(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) == 1:
+            return write(descriptor, data[: len(data) // 2])
+        if len(calls) == 2 or not is_restored:
+            raise OSError(errno.EIO, "Input/output error")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", fail_in_middle)
+    warning = "SUMMARY could not be written (Input/output error); the log has the links."
+    assert file.publish(ended(passed("a"))) == [warning]
+    later = path.read_bytes()
+    assert (later == earlier) is is_restored
+    assert (later[:7], later[-7:], len(later)) == (b"before\n", b"behind\n", len(earlier))
+
+
 def _at_the_end(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
     os.lseek(descriptor, 0, os.SEEK_END)
