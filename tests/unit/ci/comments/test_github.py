@@ -27,8 +27,10 @@ API_URL = "https://api.github.com"
 CONTEXT = BuildContext("github", change_number="7", repository="acme/shop", build_id="500")
 
 
-def open_thread(context: BuildContext = CONTEXT, url: str = API_URL, **environ: str) -> RestCommentThread | None:
-    return open_pull_request_thread({"GITHUB_API_URL": url, **environ}, context, TOKEN, FakeClock())
+def open_thread(
+    context: BuildContext = CONTEXT, url: str = API_URL, environ: Mapping[str, str] | None = None
+) -> RestCommentThread | None:
+    return open_pull_request_thread({"GITHUB_API_URL": url, **(environ or {})}, context, TOKEN, FakeClock())
 
 
 def find_hint(error: RestError) -> str:
@@ -132,7 +134,7 @@ def test_plain_http_api_is_rejected() -> None:
 )
 def test_workflow_file_identifies_workflow(environ: Mapping[str, str], key: str) -> None:
     """Two workflows may share a name, so the name only replaces a missing file."""
-    thread = open_thread(**environ)
+    thread = open_thread(environ=environ)
     assert thread
     assert thread.workflow_key == key
 

@@ -17,6 +17,8 @@ from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autonoma_ci.ci.comments.rest import RestCommentThread
     from tests.support.fault_server import Received, Wire
 
@@ -33,8 +35,8 @@ ENVIRON = {
 }
 
 
-def open_thread(context: BuildContext = CONTEXT, **environ: str) -> RestCommentThread | None:
-    return open_merge_request_thread({**ENVIRON, **environ}, context, TOKEN, FakeClock())
+def open_thread(environ: Mapping[str, str] | None = None, context: BuildContext = CONTEXT) -> RestCommentThread | None:
+    return open_merge_request_thread({**ENVIRON, **(environ or {})}, context, TOKEN, FakeClock())
 
 
 def find_hint(error: RestError) -> str:
@@ -54,7 +56,7 @@ def record_requests(**environ: str) -> list[Received]:
         return answer(200, json.dumps([note] if wire.request.method == "GET" else note))(wire)
 
     with FaultServer(serve) as server:
-        thread = open_thread(**{**environ, "CI_API_V4_URL": f"http://127.0.0.1:{server.port}/api/v4"})
+        thread = open_thread({**environ, "CI_API_V4_URL": f"http://127.0.0.1:{server.port}/api/v4"})
         assert thread
         [note] = thread.list_own() or []
         assert thread.list_changed() == [note]
@@ -109,25 +111,25 @@ def test_note_belongs_to_target_project(target: str, own: str, project: str) -> 
 )
 def test_incomplete_job_has_no_thread(environ: dict[str, str]) -> None:
     """Without project, API or merge request of GitLab there are no notes."""
-    assert open_thread(**environ) is None
+    assert open_thread(environ) is None
 
 
 def test_job_without_change_has_no_thread() -> None:
     """Without a merge request there are no notes."""
-    assert open_thread(CONTEXT._replace(change_number="")) is None
-    assert open_thread(CONTEXT._replace(change_number=""), CI_MERGE_REQUEST_IID="") is None
+    assert open_thread(context=CONTEXT._replace(change_number="")) is None
+    assert open_thread({"CI_MERGE_REQUEST_IID": ""}, CONTEXT._replace(change_number="")) is None
 
 
 def test_merge_request_precedes_external_one() -> None:
     """A merge request with the number of an external pull request has notes."""
-    assert open_thread(CI_EXTERNAL_PULL_REQUEST_IID="17") is not None
-    assert open_thread(CI_EXTERNAL_PULL_REQUEST_IID="18", CI_MERGE_REQUEST_IID="") is not None
+    assert open_thread({"CI_EXTERNAL_PULL_REQUEST_IID": "17"}) is not None
+    assert open_thread({"CI_EXTERNAL_PULL_REQUEST_IID": "18", "CI_MERGE_REQUEST_IID": ""}) is not None
 
 
 def test_plain_http_api_is_rejected() -> None:
     """A token is never sent without encryption to another machine."""
     with pytest.raises(InputError, match="CI_API_V4_URL is plain HTTP") as caught:
-        open_thread(CI_API_V4_URL="http://git.example.com/api/v4")
+        open_thread({"CI_API_V4_URL": "http://git.example.com/api/v4"})
     assert "Serve the API over https" in str(caught.value)
 
 
@@ -146,7 +148,7 @@ def test_plain_http_api_is_rejected() -> None:
 )
 def test_build_id_names_parent_pipeline(environ: dict[str, str], build_id: str) -> None:
     """The id of a child pipeline has the id of its parent, or else the commit."""
-    thread = open_thread(**environ)
+    thread = open_thread(environ)
     assert thread
     assert thread.build_id == build_id
 
@@ -154,7 +156,7 @@ def test_build_id_names_parent_pipeline(environ: dict[str, str], build_id: str) 
 @pytest.mark.parametrize(("path", "key"), [(".gitlab-ci.yml", ".gitlab-ci.yml"), ("", ""), ("a\x1b[0K", "")])
 def test_config_path_identifies_workflow(path: str, key: str) -> None:
     """The path of the configuration identifies the workflow."""
-    thread = open_thread(CI_CONFIG_PATH=path)
+    thread = open_thread({"CI_CONFIG_PATH": path})
     assert thread
     assert (thread.workflow_key, thread.max_bytes) == (key, MAX_NOTE_BYTES)
 

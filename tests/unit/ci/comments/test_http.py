@@ -35,8 +35,8 @@ NO_REQUESTS_LEFT = "X-RateLimit-Remaining: 0"
 class WallClock(FakeClock):
     """A fake clock that starts at a known time of day."""
 
-    def unix_time(self) -> float:
-        return DATE_SECONDS + self.time - 1000.0
+    def unix_time(self) -> int:
+        return DATE_SECONDS + int(self.time - 1000.0)
 
 
 def serve(*acts: Act) -> FaultServer:

@@ -15,6 +15,7 @@ from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from autonoma_ci.clock import Clock
@@ -31,18 +32,22 @@ def write_script(folder: Path, text: str = "exit 0\n", name: str = "agent") -> P
     return script
 
 
-def find_program(folder: Path, path: str, clock: Clock | None = None, **environ: str) -> AgentCli | None:
+def find_program(
+    folder: Path, path: str, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+) -> AgentCli | None:
     """Find the program `agent` for the checkout in a folder."""
     checkout = folder / "checkout"
     checkout.mkdir(exist_ok=True)
-    context = make_publish_context({**environ, "PATH": path}, checkout)
+    context = make_publish_context({**(environ or {}), "PATH": path}, checkout)
     return find_trusted_executable("agent", context._replace(clock=clock) if clock else context)
 
 
-def make_program(folder: Path, text: str, clock: Clock | None = None, **environ: str) -> AgentCli:
+def make_program(
+    folder: Path, text: str, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+) -> AgentCli:
     """Return a program that a shell runs, from outside of the checkout."""
     write_script(folder / "bin", text)
-    program = find_program(folder, f"{folder / 'bin'}:{SYSTEM_PATH}", clock, **environ)
+    program = find_program(folder, f"{folder / 'bin'}:{SYSTEM_PATH}", clock, environ)
     assert program
     return program
 
@@ -184,8 +189,9 @@ def test_stop_after_end_is_accepted(tmp_path: Path) -> None:
 
 def test_program_gets_no_own_inputs(tmp_path: Path) -> None:
     """The environment of the program is that of the job without our inputs."""
-    secret = {"AUTONOMA_CLIENT_SECRET": "s3cret-value", "INPUT_CLIENT-SECRET": "s3cret-value"}
-    program = make_program(tmp_path, "env\n", **secret, MY_AUTONOMA_NAME="x", HOME="/home/ci")
+    environ = {"AUTONOMA_CLIENT_SECRET": "s3cret-value", "INPUT_CLIENT-SECRET": "s3cret-value"}
+    environ |= {"MY_AUTONOMA_NAME": "x", "HOME": "/home/ci"}
+    program = make_program(tmp_path, "env\n", environ=environ)
     variables = (program.read([]) or "").splitlines()
     assert "HOME=/home/ci" in variables
     assert "MY_AUTONOMA_NAME=x" in variables
