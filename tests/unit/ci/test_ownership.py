@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.ownership import (
@@ -245,6 +245,7 @@ def test_stored_text_gives_claim(text: str | None, claim: Claim) -> None:
     assert classify_text(MINE, text) is claim
 
 
+@settings(max_examples=20)
 @given(MARKS)
 def test_mark_is_found_with_colons(mark: OwnerMark) -> None:
     """Some systems allow no white space in a text."""

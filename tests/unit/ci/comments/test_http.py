@@ -286,7 +286,7 @@ def test_graphql_query_is_retried(act: Act) -> None:
 
 
 def test_refused_post_is_retried() -> None:
-    """A POST without a connection had no effect, and its error has a remedy."""
+    """A POST without a connection has no effect, and its error has a remedy."""
     clock = FakeClock()
     with serve(OK) as server:
         server.refuse()

@@ -272,6 +272,18 @@ def test_create_with_other_response_is_error(body: str) -> None:
         open_thread(service).create("x")
 
 
+def test_create_preserves_known_owner() -> None:
+    """The author in a response changes no owner that is known."""
+    service = Service()
+    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2, {"id": 9, "login": "mallory"})))
+    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"id": 9})]))
+    with service.server:
+        thread = open_thread(service)
+        thread.list_own()
+        thread.create("x")
+        assert thread.list_changed() == [Comment(1, "note 1")]
+
+
 def test_update_and_delete_name_comment() -> None:
     """A change of a comment has its id in the path."""
     service = Service()

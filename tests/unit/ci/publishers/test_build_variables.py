@@ -87,7 +87,7 @@ def test_data_of_older_build_replaces_nothing() -> None:
     assert data.texts == before
 
 
-def test_data_taken_by_other_has_two_names() -> None:
+def test_data_replaced_by_other_has_two_names() -> None:
     """The other step writes its mark during our values, and its values after them."""
     data, green = BuildData(), make_report(step="b")
 
@@ -296,14 +296,14 @@ def test_claim_of_other_part_notes_no_conflict() -> None:
     ],
 )
 def test_retry_after_conflict_claims_nothing(conflict: OwnerMark, claim: Claim) -> None:
-    """A retry replaces no text if two steps of the build had the name."""
+    """A retry replaces no text if two steps of the build claimed the name."""
     data = BuildData()
     data.set_mark("N", OTHER._replace(attempt="1"))
     data.set_mark(CONFLICT, conflict)
     assert NameClaims(OWN, data.get, data.put).check("N") is claim
 
 
-def test_retry_with_unread_conflict_claims_nothing() -> None:
+def test_retry_with_unread_note_claims_nothing() -> None:
     """An unreadable note about a conflict counts as a conflict."""
     data = BuildData(unreadable=[1])
     data.set_mark("N", OTHER._replace(attempt="1"))

@@ -94,7 +94,7 @@ def test_no_values_have_no_exports() -> None:
         (b"cat <<-'E'\nit's\n\tE", False),
         (b'cat <<< "it\'s" < file\n', False),
         (b"export A=\xff\0\n", False),
-        # Any word ends a heredoc.
+        # Any text can end a heredoc.
         (b"cat <<END-OF-FILE\nit's\nEND-OF-FILE\n", False),
         (b"cat <<END-OF-FILE\nEND\n", True),
         (b"cat <<'END OF'\nit's\nEND OF\n", False),
