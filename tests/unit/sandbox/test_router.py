@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from autonoma_ci.sandbox import SCENARIO_IDS, Sandbox
+from autonoma_ci.sandbox import Sandbox
 from tests.support.sandbox_client import CREDENTIALS, SandboxClient
 
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
@@ -104,11 +104,6 @@ def test_folder_without_id_is_only_listed() -> None:
         assert caller.get("/folder/x").status_code == 404
 
 
-def test_unknown_contract_is_rejected() -> None:
-    with pytest.raises(ValueError, match="2025-06, 2026-01"):
-        Sandbox(contract="2024-01")
-
-
 @pytest.mark.parametrize("status", [429, 503])
 def test_scripted_id_is_delayed_once(caller: SandboxClient, status: int) -> None:
     """The first start has a Retry-After header and the second one succeeds."""
@@ -158,11 +153,6 @@ def test_timed_out_start_counts() -> None:
         while not sandbox.count_starts("sandbox-slow") and time.monotonic() < until:
             time.sleep(0.01)
         assert sandbox.count_starts("sandbox-slow") == 1
-
-
-def test_scripted_ids_have_descriptions() -> None:
-    assert len(SCENARIO_IDS) == 16
-    assert all(name.startswith("sandbox-") and words for name, words in SCENARIO_IDS.items())
 
 
 def test_similar_id_is_not_scripted(caller: SandboxClient) -> None:

@@ -1,0 +1,195 @@
+"""Tests of the sandbox's start, log and stop."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.sandbox_client import CREDENTIALS, FakeClock, SandboxClient
+from tests.unit.sandbox.test_http_server import connect
+
+# Arguments
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1", "example.com", "::", "localhost"])
+def test_non_loopback_host_is_rejected(host: str) -> None:
+    """The sandbox accepts only loopback addresses of IPv4."""
+    with pytest.raises(ValueError, match="loopback"):
+        Sandbox(host=host)
+
+
+@pytest.mark.parametrize("host", ["126.255.255.255", "128.0.0.1", "::1", "127.0.0.1 ", "127.1", "a\x1b[31m"])
+def test_similar_host_is_rejected(host: str) -> None:
+    """A host beside the loopback range is shown in the error as an escaped text."""
+    with pytest.raises(ValueError, match="listens on a loopback address") as caught:
+        Sandbox(host=host)
+    assert str(caught.value).endswith(f", not on {host!r}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.254"])
+def test_loopback_address_is_used(host: str) -> None:
+    """The sandbox listens on the given loopback address."""
+    with Sandbox(host=host) as sandbox:
+        assert urlsplit(sandbox.url).hostname == host
+        assert requests.get(f"{sandbox.url}/folder", headers=CREDENTIALS, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize("pace", [-1.0, -1e-9, math.inf, -math.inf, math.nan])
+def test_invalid_pace_is_rejected(pace: float) -> None:
+    """The pace must be finite and not negative."""
+    with pytest.raises(ValueError, match=rf"^the pace must be a number from 0, not {pace}$"):
+        Sandbox(pace=pace)
+
+
+@pytest.mark.parametrize("pace", [0.0, -0.0, 1e-9, 1e300])
+def test_pace_from_0_is_accepted(pace: float) -> None:
+    """Each finite pace from 0 is accepted."""
+    assert Sandbox(pace=pace).received == []
+
+
+def test_unknown_contract_is_rejected() -> None:
+    """The error lists the known revisions of the contract."""
+    with pytest.raises(ValueError, match="2025-06, 2026-01"):
+        Sandbox(contract="2024-01")
+
+
+@pytest.mark.parametrize(("contract", "status", "field"), [("2025-06", 200, "run_id"), ("2026-01", 201, "runID")])
+def test_contract_selects_response(contract: str, status: int, field: str) -> None:
+    """The response to a start is the one of the revision."""
+    with Sandbox(contract=contract) as sandbox, SandboxClient(sandbox) as caller:
+        answer = caller.request_start("abc")
+    assert (answer.status_code, field in answer.json()) == (status, True)
+
+
+def test_pace_and_clock_set_end_of_run() -> None:
+    """A run ends after three seconds times the pace on the given clock."""
+    clock = FakeClock()
+    with Sandbox(pace=10, clock=clock) as sandbox, SandboxClient(sandbox) as caller:
+        run = caller.start_test("abc")
+        clock.now += 29.9
+        assert caller.read_status(run) == "running"
+        clock.now += 0.1
+        assert caller.read_status(run) == "passed"
+
+
+# Start and stop
+
+
+def test_sandbox_listens_on_loopback_only() -> None:
+    """Other addresses of this machine are not served."""
+    with Sandbox() as sandbox, connect(sandbox) as connection:
+        assert connection.getpeername()[0] == "127.0.0.1"
+        # All of 127.0.0.0/8 is this machine, so another address of it shows that the sandbox binds only one.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=60)
+
+
+def test_sandbox_works_without_with_block() -> None:
+    """The sandbox can be started and closed by calls."""
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError):
+        _ = sandbox.url
+    sandbox.start()
+    with pytest.raises(RuntimeError):
+        sandbox.start()
+    url = sandbox.url
+    assert requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60).status_code == 200
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60)
+    assert len(sandbox.received) == 1
+
+
+def test_used_port_is_error() -> None:
+    """A port in use is an error of the start."""
+    with Sandbox() as first, pytest.raises(OSError, match="in use"):
+        Sandbox(port=urlsplit(first.url).port or 0).start()
+
+
+def test_failed_start_can_be_repeated() -> None:
+    """A failed start does not count as a start."""
+    with Sandbox() as first:
+        second = Sandbox(port=urlsplit(first.url).port or 0)
+        for _ in range(2):
+            with pytest.raises(OSError, match="in use"):
+                second.start()
+        with pytest.raises(RuntimeError, match="has not been started"):
+            _ = second.url
+
+
+def test_closed_sandbox_can_restart() -> None:
+    """After a restart, the log still has the earlier requests."""
+    sandbox = Sandbox()
+    for count in (1, 2):
+        with sandbox, SandboxClient(sandbox) as caller:
+            assert caller.get("/folder").status_code == 200
+        assert len(sandbox.received) == count
+
+
+def test_close_before_start_does_nothing() -> None:
+    """A sandbox that was never started can be closed."""
+    sandbox = Sandbox()
+    sandbox.close()
+    with pytest.raises(RuntimeError, match="has not been started"):
+        _ = sandbox.url
+
+
+def test_with_block_closes_after_error() -> None:
+    """The server stops although the block raises, and the error is passed on."""
+    sandbox = Sandbox()
+    with pytest.raises(KeyError, match="from the block"), sandbox:
+        raise KeyError("from the block")
+    with pytest.raises(RuntimeError, match="has not been started"):
+        _ = sandbox.url
+
+
+def test_server_thread_does_not_block_exit() -> None:
+    """The process can end although the sandbox was not closed."""
+    before = set(threading.enumerate())
+    with Sandbox():
+        new = set(threading.enumerate()) - before
+        assert {(thread.name, thread.daemon) for thread in new} == {("sandbox", True)}
+
+
+# Log
+
+
+def test_starts_are_counted_by_id() -> None:
+    """All start requests of an id count, whatever their kind and response is."""
+    with Sandbox() as sandbox, SandboxClient(sandbox) as caller:
+        for kind in ("test", "folder", "tag"):
+            caller.request_start("abc", kind)
+        caller.request_start("abc", source=1)
+        caller.request_start("sandbox-500")
+        caller.request_start("abcd")
+        caller.get("/test/abc")
+        caller.get("/test/abc/run")
+    assert [sandbox.count_starts(target) for target in ("abc", "sandbox-500", "abcd", "ab", "")] == [4, 1, 1, 0, 0]
+
+
+def test_received_requests_are_in_order() -> None:
+    """The requests are returned as a list that the caller may change."""
+    with Sandbox() as sandbox, SandboxClient(sandbox) as caller:
+        caller.request_start("abc")
+        caller.get("/folder", limit=1)
+        sandbox.received.clear()
+        found = [(request.method, request.path, request.status) for request in sandbox.received]
+    assert found == [("POST", "/api/test/abc/run", 200), ("GET", "/api/folder?limit=1", 200)]
+
+
+def test_log_lines_hide_credentials() -> None:
+    """Each request has one log line without credentials and values of variables."""
+    lines: list[str] = []
+    with Sandbox(client_id="some-client-id", client_secret="some-client-secret", log=lines.append) as sandbox:
+        with SandboxClient(sandbox) as caller:
+            caller.request_start("abc", source="cli", runtime_metadata={"PASSWORD": "s3cret-value"})
+        shown = repr(sandbox.received)
+    assert lines == ["POST /api/test/abc/run 200 source=cli variables=PASSWORD"]
+    assert not any(secret in "".join([*lines, shown]) for secret in ("s3cret-value", *CREDENTIALS.values()))
