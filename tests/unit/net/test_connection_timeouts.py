@@ -25,7 +25,6 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.engine.workers import StartFinished, StatusReceived, ThreadedExecutor
 from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net import background
-from autonoma_ci.net.connection_state import SendGate
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
@@ -348,13 +347,6 @@ def test_body_before_close_has_limit(length: str) -> None:
 
 
 # What is taken back before it was sent
-
-
-def test_send_gate_has_one_winner() -> None:
-    """Either sending or withdrawing succeeds, never both."""
-    sent, withdrawn = SendGate(), SendGate()
-    assert [sent.enter(), sent.withdraw(), sent.enter()] == [True, False, True]
-    assert [withdrawn.withdraw(), withdrawn.enter(), withdrawn.withdraw()] == [True, False, True]
 
 
 def threads_to(transport: Transport) -> tuple[ThreadedExecutor, Events]:

@@ -1,0 +1,532 @@
+"""Tests of the way to a connection, from addresses to TLS."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from math import inf
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+)
+
+from autonoma_ci.net import connection
+from autonoma_ci.net.connection import (
+    TrackedHTTPConnection,
+    TrackedHTTPSConnection,
+    abort_connection,
+    find_proxies,
+)
+from autonoma_ci.net.connection_state import SendGate, connection_state
+from autonoma_ci.net.errors import CertificateFileError
+from autonoma_ci.net.session import SafeSession
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, hang, make_head, started
+from tests.support.proxy import Proxy
+from tests.unit.net.test_connection_timeouts import HOST, resolve_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Wire
+
+LONG = 60.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Provide the clock of all connections, without the thread that would end them."""
+    clock = FakeClock()
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=clock.monotonic))
+    no_deadlines = SimpleNamespace(add=lambda seconds, on_timeout: None, remove=lambda key: None)
+    monkeypatch.setattr(connection, "deadlines", no_deadlines)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def _no_request() -> Iterator[None]:
+    connection_state.reset()
+    yield
+    connection_state.reset()
+    connection_state.gate = None
+
+
+def make_connection(port: int, host: str = "127.0.0.1", timeout: float | None = LONG) -> TrackedHTTPConnection:
+    return TrackedHTTPConnection(host, port, timeout=timeout)
+
+
+def replace_attempt(
+    patch: pytest.MonkeyPatch, attempt: Callable[[HTTPConnection, Callable[[HTTPConnection], socket.socket]], object]
+) -> None:
+    """Replace urllib3's attempt to connect to one address.
+
+    Args:
+        patch: Reverts the change.
+        attempt: The replacement, called with the connection and urllib3's function.
+    """
+    original = HTTPConnection._new_conn
+    patch.setattr(HTTPConnection, "_new_conn", lambda self: attempt(self, original))
+
+
+# One timeout
+
+
+limits = pytest.mark.parametrize(
+    ("timeout", "total", "seconds"),
+    [(5.0, inf, 5.0), (None, inf, 10.0), (LONG, 3.0, 3.0), (3.0, LONG, 3.0)],
+    ids=["timeout", "default", "total", "shorter timeout"],
+)
+
+
+def stall_attempts(patch: pytest.MonkeyPatch, clock: FakeClock, seconds: float) -> list[socket.socket]:
+    """Let each attempt take some seconds, and return the sockets that are made."""
+    made: list[socket.socket] = []
+
+    def stall(self: HTTPConnection, original: Callable[[HTTPConnection], socket.socket]) -> socket.socket:
+        made.append(original(self))
+        clock.sleep(seconds)
+        return made[-1]
+
+    replace_attempt(patch, stall)
+    return made
+
+
+@limits
+def test_connection_within_timeout_is_used(
+    timeout: float | None, total: float, seconds: float, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that takes less than the shorter limit is made."""
+    stall_attempts(monkeypatch, clock, seconds - 0.25)
+    connection_state.send_before = clock.monotonic() + total
+    with FaultServer(started) as server:
+        made = make_connection(server.port, timeout=timeout)
+        made.connect()
+        assert (made.sock.gettimeout(), connection_state.nothing_sent) == (timeout, False)
+        made.close()
+
+
+@limits
+def test_connection_at_timeout_is_closed(
+    timeout: float | None, total: float, seconds: float, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that takes as long as the shorter limit is closed without a request."""
+    sockets = stall_attempts(monkeypatch, clock, seconds)
+    connection_state.send_before = clock.monotonic() + total
+    with FaultServer(started) as server:
+        with pytest.raises(ConnectTimeoutError, match="the connection was not made in time"):
+            make_connection(server.port, timeout=timeout).connect()
+        assert ([sock.fileno() for sock in sockets], connection_state.nothing_sent) == ([-1], True)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(4.75, OSError), (5.0, ConnectTimeoutError)])
+def test_error_after_timeout_is_timeout(
+    seconds: float, expected: type[Exception], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that the end of the time causes is replaced, and an earlier error stays."""
+    cause = OSError(errno.EIO, "I/O error")
+
+    def fail(*_: object) -> None:
+        clock.sleep(seconds)
+        raise cause
+
+    replace_attempt(monkeypatch, fail)
+    with pytest.raises(expected) as caught:
+        make_connection(9, timeout=5.0).connect()
+    assert cause in (caught.value, caught.value.__cause__)
+    assert connection_state.nothing_sent
+
+
+def test_silent_handshake_is_timeout(certificates: Certificates) -> None:
+    """A server that does not answer the TLS handshake causes a timeout of the connection."""
+    with FaultServer(started, greeting=lambda wire: wire.pause(LONG)) as server:
+        tried = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority))
+        with pytest.raises(ConnectTimeoutError):
+            tried.connect()
+        assert connection_state.nothing_sent
+        tried.close()
+
+
+def test_expired_request_starts_no_attempt(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request without time left connects to no address."""
+    attempts: list[object] = []
+    replace_attempt(monkeypatch, lambda self, _: attempts.append(self))
+    connection_state.send_before = clock.monotonic()
+    with pytest.raises(ConnectTimeoutError):
+        make_connection(9).connect()
+    assert attempts == []
+
+
+# Addresses
+
+
+def test_addresses_share_timeout(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each address has an equal share of the time that is left."""
+    attempts: list[tuple[str, object]] = []
+
+    def fail(self: HTTPConnection, _: object) -> None:
+        attempts.append((self._dns_host, self.timeout))
+        if len(attempts) == 1:
+            clock.sleep(2.0)
+            raise ConnectTimeoutError(self, "no answer")
+        raise NewConnectionError(self, f"refusal {len(attempts)}")
+
+    resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.1.3")
+    replace_attempt(monkeypatch, fail)
+    tried = make_connection(9, HOST, timeout=6.0)
+    with pytest.raises(NewConnectionError, match="refusal 3"):
+        tried.connect()
+    assert attempts == [("127.0.1.1", 2.0), ("127.0.1.2", 2.0), ("127.0.1.3", 4.0)]
+    assert tried.timeout == 6.0
+
+
+def test_second_address_replaces_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal of the first address does not end the attempt."""
+    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+    with FaultServer(started) as server:
+        made = make_connection(server.port, HOST)
+        made.request("GET", "/run/a/status")
+        assert made.getresponse().status == 200
+        assert (made.sock.getpeername()[0], connection_state.nothing_sent) == ("127.0.0.1", False)
+        assert server.received[0].headers["host"] == f"{HOST}:{server.port}"
+        made.close()
+
+
+def test_repeated_address_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that the resolver returns twice gets one attempt."""
+    attempts: list[str] = []
+
+    def fail(self: HTTPConnection, _: object) -> None:
+        attempts.append(self._dns_host)
+        raise NewConnectionError(self, "refused")
+
+    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1", "127.0.0.2")
+    replace_attempt(monkeypatch, fail)
+    with pytest.raises(NewConnectionError, match="refused"):
+        make_connection(9, HOST).connect()
+    assert attempts == ["127.0.0.2", "127.0.0.1"]
+
+
+def test_name_without_address_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with an empty list of addresses has no connection."""
+    resolve_to(monkeypatch)
+    with pytest.raises(NewConnectionError, match="the name has no address"):
+        make_connection(9, HOST).connect()
+    assert connection_state.nothing_sent
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]"])
+def test_address_needs_no_resolver(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address is used without the slow name resolution."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    attempts: list[str] = []
+
+    def attempt(self: HTTPConnection, _: object) -> socket.socket:
+        attempts.append(self._dns_host)
+        return socket.socket()
+
+    monkeypatch.setattr(connection, "run_in_background", fail)
+    replace_attempt(monkeypatch, attempt)
+    made = make_connection(9, host)
+    made.connect()
+    assert [attempt.strip("[]") for attempt in attempts] == [host.strip("[]")]
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "no such name"), NameResolutionError, "no such name"),
+        (socket.gaierror(socket.EAI_AGAIN, "try later"), NameResolutionError, "try later"),
+        (OSError(errno.EMFILE, "Too many open files"), NewConnectionError, "the name could not be asked for"),
+        (UnicodeError("label too long"), LocationParseError, "label empty or too long"),
+    ],
+)
+def test_resolver_error_is_translated(
+    error: Exception, expected: type[Exception], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each error of the resolver becomes the error of urllib3."""
+
+    def fail() -> None:
+        raise error
+
+    resolve_to(monkeypatch, before=fail)
+    with pytest.raises(expected, match=text) as caught:
+        make_connection(9, HOST).connect()
+    assert type(caught.value) is expected
+    assert connection_state.nothing_sent
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 64}.test", "a..test"])
+def test_invalid_name_is_parse_error(host: str) -> None:
+    """A name that DNS does not allow is an error without a resolver."""
+    with pytest.raises(LocationParseError, match="label empty or too long"):
+        make_connection(9, host).connect()
+
+
+def test_slow_resolver_is_name_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver without a result in time counts as temporary failure."""
+    end = threading.Event()
+    resolve_to(monkeypatch, "127.0.0.1", before=lambda: end.wait(LONG))
+    with pytest.raises(NameResolutionError, match="no answer") as caught:
+        make_connection(9, HOST, timeout=0.02).connect()
+    end.set()
+    assert isinstance(caught.value.__cause__, socket.gaierror)
+    assert caught.value.__cause__.errno == socket.EAI_AGAIN
+
+
+# The request
+
+
+def test_request_is_sent_after_connect() -> None:
+    """A request connects first, or uses the connection that was made for it."""
+    with FaultServer(started) as server:
+        for connects_first in (False, True):
+            connection_state.reset()
+            made = make_connection(server.port)
+            if connects_first:
+                made.connect()
+            assert connection_state.nothing_sent is not connects_first
+            made.request("GET", "/run/a/status")
+            assert (connection_state.nothing_sent, connection_state.connection) == (False, made)
+            assert made.getresponse().status == 200
+            made.close()
+        assert [request.connection for request in server.received] == [1, 2]
+
+
+def test_refused_request_is_not_sent() -> None:
+    """After a refusal, nothing of the request was sent."""
+    with FaultServer(started) as server:
+        port = server.port
+    with pytest.raises(NewConnectionError, match="refused"):
+        make_connection(port).request("GET", "/run/a/status")
+    assert (connection_state.nothing_sent, connection_state.connect_attempted) == (True, True)
+
+
+def test_open_connection_of_other_request_fails() -> None:
+    """A connection that is still open is not used by the next request."""
+    with FaultServer(started) as server:
+        made = make_connection(server.port)
+        made.request("GET", "/run/a/status")
+        made.getresponse().read()
+        connection_state.reset()
+        with pytest.raises(NewConnectionError, match="the connection of an earlier request is still open"):
+            made.request("GET", "/run/b/status")
+        assert connection_state.nothing_sent
+        made.close()
+    assert [request.path for request in server.received] == ["/run/a/status"]
+
+
+@pytest.mark.parametrize("is_connected", [False, True], ids=["before connect", "after connect"])
+def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
+    """A request that is withdrawn before its first byte is never sent."""
+    connection_state.gate = gate = SendGate()
+    with FaultServer(started) as server:
+        made = make_connection(server.port)
+        if is_connected:
+            made.connect()
+            connection_state.gate = gate = SendGate()
+        assert gate.withdraw()
+        with pytest.raises(ConnectTimeoutError):
+            made.request("POST", "/test/a/run")
+        made.close()
+    assert server.received == []
+
+
+def test_sent_request_cannot_be_withdrawn() -> None:
+    """A request enters its gate before its first byte."""
+    connection_state.gate = gate = SendGate()
+    with FaultServer(started) as server:
+        made = make_connection(server.port)
+        made.request("POST", "/test/a/run")
+        assert not gate.withdraw()
+        made.close()
+
+
+def test_late_request_is_not_sent(clock: FakeClock) -> None:
+    """A connection that was made in time sends nothing after the total timeout."""
+    connection_state.send_before = clock.monotonic() + 5.0
+    with FaultServer(started) as server:
+        made = make_connection(server.port)
+        made.connect()
+        clock.sleep(5.0)
+        with pytest.raises(ConnectTimeoutError):
+            made.request("POST", "/test/a/run")
+        made.close()
+    assert server.received == []
+
+
+# The shutdown
+
+
+def send_part(wire: Wire) -> bool:
+    """Send a part of a response, and then nothing."""
+    wire.send(make_head(200, "Connection: close", "Content-Length: 9999").encode() + b"part")
+    return hang(wire)
+
+
+def test_shut_down_before_connect_does_nothing() -> None:
+    """A connection without a socket can be shut down and made later."""
+    with FaultServer(started) as server:
+        made = make_connection(server.port)
+        made.shut_down()
+        made.request("GET", "/run/a/status")
+        assert made.getresponse().status == 200
+        made.close()
+        made.shut_down()
+
+
+def test_shut_down_ends_body_without_socket() -> None:
+    """The body ends although http.client has released its socket."""
+    with FaultServer(send_part) as server:
+        made = make_connection(server.port)
+        made.request("GET", "/run/a/status", preload_content=False)
+        response = made.getresponse()
+        assert made.sock is None
+        made.shut_down()
+        with pytest.raises(ProtocolError):
+            response.read()
+        made.close()
+
+
+@pytest.mark.parametrize("has_tls", [False, True], ids=["http", "https"])
+def test_abort_ends_body_behind_proxy(has_tls: bool, certificates: Certificates, trusted: Path) -> None:
+    """The body ends through an HTTP proxy and with TLS inside TLS."""
+    with FaultServer(send_part, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, tls=certificates.good() if has_tls else None)
+        with proxy.server, SafeSession() as session:
+            state = connection_state.reset()
+            url = f"https://{HOST}/api/run/a/status"
+            response = session.get(url, stream=True, timeout=LONG, proxies={"https": proxy.url})
+            abort_connection(state)
+            with pytest.raises(HTTPError):
+                response.raw.read()
+            response.close()
+
+
+# TLS
+
+
+@pytest.fixture
+def _fresh_contexts() -> Iterator[None]:
+    """Remove the shared TLS contexts, which other tests made."""
+    connection._create_tls_context.cache_clear()
+    yield
+    connection._create_tls_context.cache_clear()
+
+
+def test_connections_share_tls_context(certificates: Certificates) -> None:
+    """Connections with the same authorities have the same TLS context at each connect."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        made = [
+            TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(certificates.authority))
+            for _ in range(2)
+        ]
+        for each in (*made, made[0]):
+            each.connect()
+            each.close()
+    assert made[0].ssl_context is made[1].ssl_context is not None
+
+
+@pytest.mark.usefixtures("_fresh_contexts")
+def test_default_authorities_are_loaded(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without configured authorities, those of OpenSSL are trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    with FaultServer(started, tls=certificates.good()) as server:
+        made = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG)
+        made.request("GET", "/run/a/status")
+        assert made.getresponse().status == 200
+        made.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None],
+    ids=["empty", "damaged", "missing"],
+)
+def test_unusable_authorities_are_error(content: bytes | None, tmp_path: Path) -> None:
+    """A file without usable authorities ends the attempt before the connection."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with FaultServer(started) as server:
+        with pytest.raises(CertificateFileError, match="the trusted authorities are unusable"):
+            TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(path)).connect()
+        assert server.connections == 0
+    assert connection_state.nothing_sent
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_pipe_with_authorities_is_error(is_folder: bool, tmp_path: Path) -> None:
+    """A pipe is an error, because OpenSSL would wait for its data."""
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    made = TrackedHTTPSConnection("127.0.0.1", 9, timeout=LONG)
+    made.ca_certs, made.ca_cert_dir = (None, str(pipe)) if is_folder else (str(pipe), None)
+    with pytest.raises(CertificateFileError, match="the trusted authorities are not in a regular file"):
+        made.connect()
+
+
+# Proxies of the environment
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "http://LOCALHOST:8080/api",
+        "http://127.0.0.1:80/api",
+        "https://127.255.1.2",
+        "http://[::1]:8080/api?x",
+        "http://user:s3cret-value@127.0.0.1/",
+    ],
+)
+def test_local_url_uses_no_proxy(url: str) -> None:
+    """Requests to this machine are never sent to a proxy."""
+    assert find_proxies(url) == {"no_proxy": "localhost,127.0.0.0/8,127.0.0.1,::1"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://autonoma.app/api",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://example.com/127.0.0.1",
+        "http://127.0.0.1@example.com",
+        "http://128.0.0.1",
+        "http://10.0.0.1",
+        "http://[::2]",
+        "http://",
+        "",
+    ],
+)
+def test_other_url_can_use_proxy(url: str) -> None:
+    """The proxy of the environment applies to all other hosts."""
+    assert find_proxies(url) == {}
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_proxy_is_skipped_for_this_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local request succeeds although the proxy of the environment is unusable."""
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with FaultServer(answer(200, "{}")) as server, SafeSession() as session:
+        found = session.get(f"{server.url}/run/a", proxies=find_proxies(server.url), timeout=LONG)
+    assert (found.status_code, len(server.received)) == (200, 1)
