@@ -104,9 +104,20 @@ class _FinalResponse(http.client.HTTPResponse):
             if status == http.client.SWITCHING_PROTOCOLS:
                 # No request of this package contains an upgrade, so the next bytes are not HTTP.
                 raise InvalidResponseError("unexpected switch of protocols")
-            while self.fp.readline(_MAX_LINE_BYTES) not in {*_BLANK_LINES, b""}:
-                self._check_interim_size()
+            self._skip_headers()
             self._check_interim_size()
+
+    def _skip_headers(self) -> None:
+        """Read up to the blank line after the headers of an interim response.
+
+        Raises:
+            InvalidResponseError: The interim responses are too long.
+        """
+        # A long line is read in several parts, and its last part can look like a blank line.
+        is_line_start = True
+        while (part := self.fp.readline(_MAX_LINE_BYTES)) and not (is_line_start and part in _BLANK_LINES):
+            self._check_interim_size()
+            is_line_start = part.endswith(b"\n")
 
     def _check_interim_size(self) -> None:
         if self.fp.line_bytes > _MAX_INTERIM_BYTES:

@@ -91,6 +91,16 @@ def test_interim_responses_over_1_mib_are_error(data: bytes) -> None:
         read_response(data + FINAL)
 
 
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 65_538, 65_539, 2 * 65_536 + 2])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=["CR LF", "LF"])
+def test_long_interim_header_is_one_line(size: int, end: bytes) -> None:
+    """The end of a long header line is not the end of the headers."""
+    header = b"X-Filler: "
+    header += (size - len(header) - len(end)) * b"x" + end
+    assert len(header) == size
+    assert read_response(PROCESSING + header + b"Y: z\r\n\r\n" + FINAL).status == 201
+
+
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["CR LF", "LF"])
 @pytest.mark.parametrize("status", [b"100", b"102", b"103", b"199"])
 def test_interim_response_is_skipped(status: bytes, line_end: bytes) -> None:
