@@ -229,13 +229,13 @@ def test_path_is_short_and_printable(value: str, shown: str, monkeypatch: pytest
 
 @pytest.mark.parametrize("name", ["ca.der", "two words", "it's", "$(id)", "a{}b", "-x;y"])
 def test_path_in_command_is_quoted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command of the suggestion has the path as one word of a shell."""
+    """The command of the suggestion has the path as one argument."""
     path = tmp_path / name
     path.write_bytes(DER_CERTIFICATE)
     fault = diagnose(monkeypatch, path)
     assert fault
-    words = ["openssl", "x509", "-inform", "der", "-in", str(path), "-out", "ca.pem"]
-    assert shlex.split(fault.suggestion.removeprefix("Convert it: ")) == words
+    argv = ["openssl", "x509", "-inform", "der", "-in", str(path), "-out", "ca.pem"]
+    assert shlex.split(fault.suggestion.removeprefix("Convert it: ")) == argv
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m", "a" * 200, "\u202ea"], ids=["controls", "long", "direction"])

@@ -46,7 +46,7 @@ def test_concurrent_calls_have_one_winner() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         entered, withdrawn = (future.result(60) for future in [pool.submit(enter), pool.submit(withdraw)])
-    assert [sent != taken_back for sent, taken_back in zip(entered, withdrawn, strict=True)] == [True] * 200
+    assert [is_sent != is_withdrawn for is_sent, is_withdrawn in zip(entered, withdrawn, strict=True)] == [True] * 200
 
 
 # The state
