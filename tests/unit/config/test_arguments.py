@@ -162,6 +162,7 @@ def test_surplus_path_mentions_one_argument() -> None:
     [
         (["--wait", SECRET], "--wait"),
         (["--wait", ""], "--wait"),
+        (["--wait", "--dry-run", SECRET], "--dry-run"),
         (["--dry-run", SECRET, "--wait", SECRET], "--dry-run"),
         (["--wait", "true", "--dry-run", "maybe"], "--dry-run"),
     ],

@@ -23,7 +23,7 @@ ONCE = {"sandbox-429": 429, "sandbox-503": 503, "sandbox-flaky": 200}
 def test_scripted_ids_have_descriptions() -> None:
     """Each scripted id has a prefix and a description."""
     assert len(SCENARIO_IDS) == 16
-    assert all(name.startswith("sandbox-") and words for name, words in SCENARIO_IDS.items())
+    assert all(name.startswith("sandbox-") and description for name, description in SCENARIO_IDS.items())
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIO_IDS))
@@ -87,6 +87,12 @@ def test_scenario_has_special_response(name: str, start_response: str) -> None:
 def test_scenario_has_final_state(name: str, state: str) -> None:
     """The id selects the state at the end of its run."""
     assert find_scenario(name, 1).final_state == state
+
+
+def test_only_slow_id_has_delay() -> None:
+    """One id delays its response by three seconds at pace 1."""
+    delays = {name: find_scenario(name, 1).delay for name in SCENARIO_IDS}
+    assert {name: delay for name, delay in delays.items() if delay} == {"sandbox-slow": 3.0}
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIO_IDS))
