@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import io
 import json
 import os
@@ -43,7 +42,6 @@ from tests.support.streams import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import MethodType
     from typing import TextIO
 
 PROGRAM = [sys.executable, "-m", "autonoma_ci"]
@@ -454,31 +452,6 @@ def test_log_without_threads_is_direct(sandbox: Sandbox, tmp_path: Path) -> None
     assert out.splitlines()[-2] == "2 of 2 runs started."
 
 
-def test_stream_thread_starts_at_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where threads are limited, standard error needs none unless there is an error."""
-    made: list[object] = []
-    make = _thread.start_new_thread
-
-    def start_new_thread(work: MethodType, arguments: tuple[()]) -> int:
-        made.append(work.__self__)
-        return make(work, arguments)
-
-    monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
-    with (tmp_path / "out").open("w") as one, (tmp_path / "err").open("w") as two:
-        out, err = OutputStream(one), OutputStream(two)
-        out.start(err)
-        err.start(out)
-        assert out.write("") == 0
-        assert made == []
-        out.write("a\n")
-        out.write("b\n")
-        assert made == [out]
-        err.write("c\n")
-        assert made == [out, err]
-        wait_until_written([out, err], lambda: WriteTimeouts(ENDED, ENDED))
-    assert (tmp_path / "out").read_text() == "a\nb\n"
-
-
 # The buffer
 
 
@@ -545,21 +518,6 @@ def test_fast_reader_gets_all_progress_lines(monkeypatch: pytest.MonkeyPatch) ->
     pipe.stream.close()
     reader.join(ENDED)
     assert texts[0].count("\n") == 20_000
-
-
-def test_two_streams_keep_line_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `2>&1`, a mask precedes later lines of the other stream."""
-    # A thread that has no turn for a while has not stalled.
-    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", ENDED)
-    with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
-        os.dup2(two.fileno(), one.fileno())
-        out, err = OutputStream(one), OutputStream(two)
-        out.start(err)
-        err.start(out)
-        for number in range(3000):
-            (err if number % 3 else out).write(f"{number}\n")
-        wait_until_written([out, err], lambda: WriteTimeouts(ENDED, ENDED))
-    assert (tmp_path / "log").read_text().split() == [str(number) for number in range(3000)]
 
 
 # Signals
