@@ -1,0 +1,140 @@
+"""Tests of URLs from untrusted text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.urls import Url, is_printable_ascii, join_host_and_port, parse_origin, parse_url
+from tests.support.hostile import ANY_CHARACTER
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://shop.test", Url("https", "shop.test", None, "", "", "", has_login=False)),
+        ("HTTPS://Shop.TEST:8443/A/b?c=D#e", Url("https", "shop.test", 8443, "/A/b", "c=D", "e", has_login=False)),
+        ("http://[2001:DB8::1]:80/", Url("http", "2001:db8::1", 80, "/", "", "", has_login=False)),
+        ("https://user:s3cret-value@shop.test/", Url("https", "shop.test", None, "/", "", "", has_login=True)),
+        ("https://@shop.test/a@b", Url("https", "shop.test", None, "/a@b", "", "", has_login=True)),
+        ("https://shop.test/a@b?c@d", Url("https", "shop.test", None, "/a@b", "c@d", "", has_login=False)),
+        ("//shop.test/a", Url("", "shop.test", None, "/a", "", "", has_login=False)),
+        ("ftp://shop.test:65535/", Url("ftp", "shop.test", 65535, "/", "", "", has_login=False)),
+        ("https://shop.test:/", Url("https", "shop.test", None, "/", "", "", has_login=False)),
+        ("https://shop.test:0/", Url("https", "shop.test", 0, "/", "", "", has_login=False)),
+    ],
+)
+def test_url_with_host_is_parsed(text: str, url: Url) -> None:
+    """Scheme and host are in lower case, and the other parts do not change."""
+    assert parse_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "shop.test", "shop.test:443", "/path", "?query", "https:", "https://", "https:///path", "https://:443/",
+        "https://user@/", "https://shop.test:65536/", "https://shop.test:-1/", "https://shop.test:port/",
+        "https://shop.test:４４３/", "https://[::1", "https://[shop.test]/", "https://shop℀.test/",
+        "mailto:a@shop.test", "javascript:alert(1)", "data:text/html,<b>", "\0", "https:/shop.test",
+        "\\\\shop.test\\share",
+    ],
+)  # fmt: skip
+def test_text_without_host_is_no_url(text: str) -> None:
+    """A text without a host or with an invalid port has neither URL nor origin."""
+    assert parse_url(text) is None
+    assert parse_origin(text) == ""
+
+
+@given(st.text(ANY_CHARACTER, max_size=40).map("https://{}".format))
+def test_hostile_text_never_raises(text: str) -> None:
+    """Any text is a URL with a host or none."""
+    url = parse_url(text)
+    assert url is None or url.host
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://Shop.test/a?b#c", "https://shop.test"),
+        ("https://shop.test:443", "https://shop.test"),
+        ("http://shop.test:80", "http://shop.test"),
+        ("https://shop.test:80", "https://shop.test:80"),
+        ("http://shop.test:443", "http://shop.test:443"),
+        ("ftp://shop.test:21", "ftp://shop.test:21"),
+        ("https://shop.test.:8443/", "https://shop.test:8443"),
+        ("https://[::1]:8443/", "https://[::1]:8443"),
+        ("https://[::1]/", "https://[::1]"),
+        ("https://user:s3cret-value@shop.test", ""),
+        ("https://@shop.test", ""),
+        ("https://./", ""),
+    ],
+)
+def test_origin_of_url(text: str, origin: str) -> None:
+    """The origin has no default port, and a URL with a login has none."""
+    assert parse_origin(text) == origin
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "is_web", "is_encrypted_or_local"),
+    [
+        ("https", "shop.test", True, True),
+        ("http", "shop.test", True, False),
+        ("http", "localhost", True, True),
+        ("http", "LOCALHOST", True, True),
+        ("http", "127.0.0.1", True, True),
+        ("http", "127.255.10.9", True, True),
+        ("http", "[::1]", True, True),
+        ("http", "127.1", True, False),
+        ("http", "128.0.0.1", True, False),
+        ("http", "0.0.0.0", True, False),
+        ("http", "[::2]", True, False),
+        ("http", "127.0.0.1.shop.test", True, False),
+        ("http", "localhost.shop.test", True, False),
+        ("http", "not-localhost", True, False),
+        ("ftp", "localhost", False, False),
+        ("ws", "127.0.0.1", False, False),
+    ],
+)
+def test_http_is_for_loopback_only(scheme: str, host: str, is_web: bool, is_encrypted_or_local: bool) -> None:
+    """Requests without encryption stay on this machine."""
+    url = parse_url(f"{scheme}://{host}/")
+    assert url
+    assert (url.is_web, url.is_encrypted_or_local) == (is_web, is_encrypted_or_local)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("shop.test", None, "shop.test"),
+        ("shop.test", 0, "shop.test:0"),
+        ("shop.test", 8443, "shop.test:8443"),
+        ("::1", None, "[::1]"),
+        ("::1", 8443, "[::1]:8443"),
+    ],
+)
+def test_host_and_port_are_joined(host: str, port: int | None, text: str) -> None:
+    """An IPv6 address has brackets."""
+    assert join_host_and_port(host, port) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_printable"),
+    [
+        ("", True),
+        (" !~", True),
+        ("https://shop.test/a?b=c#d", True),
+        ("a\nb", False),
+        ("a\tb", False),
+        ("a\0b", False),
+        ("a\x1bb", False),
+        ("a\x7fb", False),
+        ("é", False),
+        ("a\u200bb", False),
+        ("a\xa0b", False),
+        ("\udcff", False),
+    ],
+)
+def test_printable_ascii_has_no_controls(text: str, is_printable: bool) -> None:
+    """Control characters and characters beyond ASCII are not printable ASCII."""
+    assert is_printable_ascii(text) == is_printable
