@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autonoma_ci
-from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.sandbox import Sandbox
 from tests.support.github_parser import parse_outputs
 
@@ -129,17 +128,3 @@ def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
         process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGUSR1
     assert json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))["conclusion"] == "cancelled"
-
-
-@pytest.mark.parametrize(
-    ("path", "posix", "windows"),
-    [
-        ("results/results.json", "results/results.json", "results/results.json"),
-        ("my results/r.json", "'my results/r.json'", '"my results/r.json"'),
-        ("out\\r.json", "'out\\r.json'", "out/r.json"),
-        ("D:\\a b\\r.json", "'D:\\a b\\r.json'", '"D:/a b/r.json"'),
-    ],
-)
-def test_path_quoting_for_windows_shells(path: str, posix: str, windows: str) -> None:
-    """Neither cmd nor PowerShell reads Unix quotes."""
-    assert (quote_for_shell(path, "posix"), quote_for_shell(path, "nt")) == (posix, windows)

@@ -8,16 +8,27 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autonoma_ci.fs import files
-from autonoma_ci.fs.files import make_directory, write_atomic
+from autonoma_ci.fs.files import (
+    NotRegularFileError,
+    make_directory,
+    match_parent_owner,
+    open_for_append,
+    open_shared,
+    os_error_reason,
+    read_head,
+    read_regular_file,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def names_in(folder: Path) -> list[str]:
@@ -25,7 +36,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def test_write_is_atomic_for_readers(tmp_path: Path) -> None:
-    """A concurrent reader sees only whole contents."""
+    """A concurrent reader sees only complete contents."""
     path = tmp_path / "file"
     texts = {letter.encode() * 200_000 for letter in "abcd"}
     path.write_bytes(b"a" * 200_000)
@@ -160,3 +171,290 @@ def test_interrupted_write_leaves_no_temp_file(
         write_atomic(path, b"new")
     monkeypatch.undo()
     assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
+
+
+def test_write_to_file_without_folder_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A longer file that is mounted on its own is overwritten in place."""
+
+    def open_existing(path: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return open_it(path, flags, mode)
+
+    path = tmp_path / "file"
+    path.write_bytes(b"long old content")
+    inode = path.stat().st_ino
+    monkeypatch.setattr(os, "open", open_existing)
+    write_atomic(path, b"new")
+    assert (path.read_bytes(), path.stat().st_ino) == (b"new", inode)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
+def test_write_accepts_longest_name(name: str, tmp_path: Path) -> None:
+    """The name of the temporary file does not exceed the limit of the file system."""
+    write_atomic(tmp_path / name, b"x")
+    assert names_in(tmp_path) == [name]
+
+
+# Files of other processes
+
+OPENERS = [open_shared, open_for_append]
+
+
+def make_special(folder: Path) -> dict[str, Path]:
+    """Make a folder, a pipe and a socket, and return them with a device."""
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+    os.mknod(folder / "socket", stat.S_IFSOCK | 0o600)
+    return {name: folder / name for name in ("folder", "pipe", "socket")} | {"device": Path(os.devnull)}
+
+
+@pytest.mark.parametrize("open_file", OPENERS)
+@pytest.mark.parametrize(
+    ("kind", "error"), [("folder", IsADirectoryError), ("pipe", NotRegularFileError), ("device", NotRegularFileError)]
+)
+def test_open_refuses_special_file(
+    kind: str, error: type[OSError], open_file: Callable[[Path], int], tmp_path: Path
+) -> None:
+    """A folder, a pipe and a device are errors, without a wait for the other end of a pipe."""
+    with pytest.raises(error):
+        open_file(make_special(tmp_path)[kind])
+
+
+def test_refused_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptor of a special file does not stay open."""
+    opened: list[int] = []
+    closed: list[int] = []
+
+    def open_and_record(path: str, flags: int) -> int:
+        opened.append(os.open(path, flags))
+        return opened[-1]
+
+    def close_and_record(descriptor: int) -> None:
+        closed.append(descriptor)
+        os.close(descriptor)
+
+    os.mkfifo(tmp_path / "pipe")
+    replaced = {"open": open_and_record, "close": close_and_record}
+    monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | replaced))
+    with pytest.raises(NotRegularFileError, match="not a regular file"):
+        open_shared(tmp_path / "pipe")
+    assert len(opened) == 1
+    assert closed == opened
+
+
+def test_shared_file_is_created(tmp_path: Path) -> None:
+    """A missing file is created for reading and writing."""
+    descriptor = open_shared(tmp_path / "file")
+    os.write(descriptor, b"text")
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    assert os.read(descriptor, 10) == b"text"
+    os.close(descriptor)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) & 0o133 == 0
+
+
+def test_shared_file_is_not_truncated(tmp_path: Path) -> None:
+    """The content of other processes remains, and links of the runner are followed."""
+    (tmp_path / "file").write_bytes(b"theirs")
+    (tmp_path / "link").symlink_to("file")
+    descriptor = open_shared(tmp_path / "link")
+    assert os.read(descriptor, 10) == b"theirs"
+    os.close(descriptor)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_dangling_link_creates_its_target(tmp_path: Path) -> None:
+    """A link of the runner can lead to a file that does not exist yet."""
+    (tmp_path / "link").symlink_to("file")
+    os.close(open_shared(tmp_path / "link"))
+    assert names_in(tmp_path) == ["file", "link"]
+
+
+def test_concurrently_created_file_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process can create the file between both attempts."""
+    path = tmp_path / "file"
+
+    def open_late(name: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+        if flags & os.O_CREAT:
+            path.write_bytes(b"theirs")
+        return open_it(name, flags, mode)
+
+    monkeypatch.setattr(os, "open", open_late)
+    descriptor = open_shared(path)
+    assert os.read(descriptor, 10) == b"theirs"
+    os.close(descriptor)
+
+
+def test_append_follows_other_writes(tmp_path: Path) -> None:
+    """Each write goes to the end of the file, although another process wrote meanwhile."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a\n")
+    descriptor = open_for_append(path)
+    os.write(descriptor, b"b\n")
+    with path.open("ab") as other:
+        other.write(b"c\n")
+    os.write(descriptor, b"d\n")
+    os.close(descriptor)
+    assert path.read_bytes() == b"a\nb\nc\nd\n"
+
+
+def test_append_to_missing_file_is_error(tmp_path: Path) -> None:
+    """Only a shared file is created."""
+    with pytest.raises(FileNotFoundError):
+        open_for_append(tmp_path / "file")
+
+
+@pytest.mark.parametrize("open_file", OPENERS)
+def test_open_refuses_zero_byte(open_file: Callable[[Path], int], tmp_path: Path) -> None:
+    """Python rejects the path before the operating system sees it."""
+    with pytest.raises(ValueError, match="null"):
+        open_file(tmp_path / "a\0b")
+
+
+# Reads
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "head", "content"),
+    [(0, b"", b""), (3, b"012", b""), (4, b"0123", b"0123"), (5, b"0123", b"0123")],
+)
+def test_read_has_limit(max_bytes: int, head: bytes, content: bytes, tmp_path: Path) -> None:
+    """The head ends at the limit, and a longer file counts as empty."""
+    path = tmp_path / "file"
+    path.write_bytes(b"0123")
+    assert read_head(path, max_bytes) == head
+    assert read_regular_file(str(path), max_bytes) == content
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("folder", IsADirectoryError),
+        ("pipe", NotRegularFileError),
+        ("socket", OSError),
+        ("device", NotRegularFileError),
+    ],
+)
+def test_read_refuses_special_file(kind: str, error: type[OSError], tmp_path: Path) -> None:
+    """A special file is an error or counts as empty, and a read of it never waits."""
+    path = make_special(tmp_path)[kind]
+    with pytest.raises(error):
+        read_head(path, 10)
+    assert read_regular_file(str(path), 10) == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "reason"),
+    [
+        ("missing", FileNotFoundError, "No such file or directory"),
+        ("a\0b", ValueError, "not a path"),
+        ("loop", OSError, "Too many levels of symbolic links"),
+        ("x" * 256, OSError, "File name too long"),
+        ("folder", IsADirectoryError, "not a regular file"),
+        ("file/a", NotADirectoryError, "Not a directory"),
+    ],
+)
+def test_unreadable_file_has_reason(name: str, error: type[Exception], reason: str, tmp_path: Path) -> None:
+    """The reason has a few words and no path."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(error) as raised:
+        read_head(tmp_path / name, 10)
+    assert isinstance(raised.value, OSError | ValueError)
+    assert os_error_reason(raised.value) == reason
+    assert read_regular_file(str(tmp_path / name), 10) == b""
+
+
+def test_error_without_reason_is_no_path() -> None:
+    """An error of the operating system without a text has the same reason as an invalid path."""
+    assert os_error_reason(OSError()) == "not a path"
+
+
+# Folders and owners
+
+
+def test_folder_is_created_with_parents(tmp_path: Path) -> None:
+    """An existing folder is no error, and a file in its place is one."""
+    for _ in range(2):
+        make_directory(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(OSError, match=r"exists|Not a directory"):
+            make_directory(path)
+
+
+def test_link_to_folder_is_folder(tmp_path: Path) -> None:
+    """A link to a folder needs no new folder, and a link without a target is an error."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    make_directory(tmp_path / "link")
+    with pytest.raises(FileExistsError):
+        make_directory(tmp_path / "dangling")
+    assert names_in(tmp_path) == ["dangling", "folder", "link"]
+
+
+def test_missing_root_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for an existing parent ends at the root, such as a missing drive of Windows."""
+    monkeypatch.setattr(Path, "is_dir", lambda self: False)
+    with pytest.raises(FileExistsError):
+        make_directory(Path("/"))
+
+
+class OwnerRecorder:
+    """Record changes of owners, which fail on request."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, user: int, error: OSError | None = None) -> None:
+        self.calls: list[tuple[object, int, int]] = []
+        self._error = error
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        monkeypatch.setattr(os, "chown", self._chown)
+
+    def _chown(self, target: object, user: int, group: int) -> None:
+        self.calls.append((target, user, group))
+        if self._error:
+            raise self._error
+
+
+def test_root_gives_owner_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root, a new file and a new folder get the owner of their folder."""
+    owner = tmp_path.stat()
+    recorder = OwnerRecorder(monkeypatch, user=0)
+    make_directory(tmp_path / "folder")
+    match_parent_owner(tmp_path, 7)
+    assert recorder.calls == [(target, owner.st_uid, owner.st_gid) for target in (tmp_path / "folder", 7)]
+
+
+def test_other_user_changes_no_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a file to another user."""
+    recorder = OwnerRecorder(monkeypatch, user=1000)
+    write_atomic(tmp_path / "file", b"x")
+    make_directory(tmp_path / "folder")
+    assert recorder.calls == []
+
+
+def test_failed_owner_change_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have no other owners."""
+    recorder = OwnerRecorder(monkeypatch, 0, PermissionError(errno.EPERM, "Operation not permitted"))
+    write_atomic(tmp_path / "file", b"x")
+    os.close(open_shared(tmp_path / "shared"))
+    assert len(recorder.calls) == 2
+    assert names_in(tmp_path) == ["file", "shared"]
+
+
+def test_owner_of_missing_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that another process has removed has no owner."""
+    recorder = OwnerRecorder(monkeypatch, user=0)
+    match_parent_owner(tmp_path / "missing", 7)
+    assert recorder.calls == []
+
+
+@pytest.mark.parametrize("name", ["chown", "geteuid"])
+def test_system_without_owners_is_supported(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has neither function."""
+    monkeypatch.delattr(os, name)
+    make_directory(tmp_path / "a" / "b")
+    write_atomic(tmp_path / "a" / "b" / "file", b"x")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"x"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.paths import escapes_via_symlink, quote_for_shell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +50,44 @@ def test_checkout_can_be_symlink(checkout: Path) -> None:
     (checkout.parent / "workspace").symlink_to(checkout)
     assert not escapes_via_symlink("in", str(checkout.parent / "workspace"))
     assert escapes_via_symlink("out", str(checkout.parent / "workspace"))
+
+
+def test_zero_byte_is_no_escape(checkout: Path) -> None:
+    """A path with a zero byte can't be opened, so its own error is reported."""
+    assert not escapes_via_symlink("out\0", str(checkout))
+
+
+def test_removed_folder_is_no_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in a removed working directory can be opened."""
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert not escapes_via_symlink("file", ".")
+
+
+def test_relative_folder_is_checked(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative folder begins at the working directory."""
+    monkeypatch.chdir(checkout.parent)
+    assert escapes_via_symlink("out", "checkout")
+    assert not escapes_via_symlink("in", "checkout")
+
+
+@pytest.mark.parametrize("path", ["a\nb", "$(id)", "`id`", "a;b", "it's", "-", "", "é", '"'])
+def test_quoted_path_is_one_argument(path: str) -> None:
+    """A Unix shell reads the quoted path as one argument without changes."""
+    assert shlex.split(quote_for_shell(path, "posix")) == [path]
+
+
+@pytest.mark.parametrize(
+    ("path", "posix", "windows"),
+    [
+        ("results/results.json", "results/results.json", "results/results.json"),
+        ("my results/r.json", "'my results/r.json'", '"my results/r.json"'),
+        ("out\\r.json", "'out\\r.json'", "out/r.json"),
+        ("D:\\a b\\r.json", "'D:\\a b\\r.json'", '"D:/a b/r.json"'),
+    ],
+)
+def test_path_quoting_for_windows_shells(path: str, posix: str, windows: str) -> None:
+    """Neither cmd nor PowerShell reads Unix quotes."""
+    assert (quote_for_shell(path, "posix"), quote_for_shell(path, "nt")) == (posix, windows)
