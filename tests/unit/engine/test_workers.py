@@ -6,7 +6,6 @@ import _thread
 import queue
 import threading
 import time
-from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -303,30 +302,6 @@ def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None
     assert sender.can_start()
 
 
-def test_preallocated_threads_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A preallocated thread takes the work if no new one can be created."""
-    limit = ThreadLimit(2, monkeypatch)
-    monkeypatch.setattr(threads, "_idle_threads", deque())
-    threads.preallocate_threads(3)
-    assert limit.made == 2
-    released = threading.Event()
-    named: queue.SimpleQueue[int] = queue.SimpleQueue()
-    threads.start_thread(lambda: named.put(threading.get_ident()) if released.wait(60) else None)
-    threads.start_thread(lambda: named.put(threading.get_ident()))
-    first = named.get(timeout=60)
-    while not threads._idle_threads:
-        Clock().sleep(0.01)
-    threads.start_thread(lambda: named.put(threading.get_ident()))
-    assert named.get(timeout=60) == first
-    while not threads._idle_threads:
-        Clock().sleep(0.01)
-    threads._idle_threads.clear()
-    with pytest.raises(RuntimeError, match="can't start"):
-        threads.start_thread(released.set)
-    released.set()
-    assert named.get(timeout=60) != first
-
-
 def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a time limit could block the job forever."""
     ThreadLimit(0, monkeypatch)
@@ -387,25 +362,6 @@ def test_deadline_ends_only_its_request(monkeypatch: pytest.MonkeyPatch) -> None
     now[0] += 0.25
     assert ended.get(timeout=60) == "second"
     assert ended.empty()
-
-
-def test_stuck_thread_start_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads may lack memory to begin, and their work must not be done twice."""
-    late: list[Callable[[], None]] = []
-    done: list[str] = []
-
-    class Module:
-        @staticmethod
-        def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
-            late.append(work)
-            return 1
-
-    monkeypatch.setattr(threads, "_thread", Module)
-    monkeypatch.setattr(threads, "_MAX_START_SECONDS", 0.1)
-    with pytest.raises(RuntimeError, match="does not begin"):
-        threads.start_thread(lambda: done.append("work"))
-    late[0]()
-    assert done == []
 
 
 def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:

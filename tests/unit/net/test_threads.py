@@ -1,0 +1,211 @@
+"""Tests of threads when threads or memory are limited."""
+
+from __future__ import annotations
+
+import _thread
+import queue
+import threading
+from collections import deque
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.net import threads
+from autonoma_ci.net.threads import PerThread, ThreadStuckError, preallocate_threads, start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# In seconds. Long because no test waits for it.
+LONG = 60.0
+
+
+class IdleThreads(deque[threads.Tasks]):
+    """The idle threads, of which `added` has an item for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def append(self, tasks: threads.Tasks) -> None:
+        super().append(tasks)
+        self.added.put(None)
+
+
+class Starter:
+    """The start of threads, of which only `limit` succeed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int, error: type[Exception] = RuntimeError) -> None:
+        self.limit, self.count, self._error = limit, 0, error
+        self._start = _thread.start_new_thread
+        monkeypatch.setattr(_thread, "start_new_thread", self._start_new_thread)
+
+    def _start_new_thread(self, work: Callable[[], None], arguments: tuple[()]) -> int:
+        if self.count >= self.limit:
+            raise self._error("can't start new thread")
+        self.count += 1
+        return self._start(work, arguments)
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> IdleThreads:
+    """Use other idle threads than those of the process."""
+    idle = IdleThreads()
+    monkeypatch.setattr(threads, "_idle_threads", idle)
+    return idle
+
+
+def run_and_name() -> int:
+    """Run a task, and return the number of its thread."""
+    names: queue.SimpleQueue[int] = queue.SimpleQueue()
+    start_thread(lambda: names.put(threading.get_ident()))
+    return names.get(timeout=LONG)
+
+
+# One value for each thread
+
+
+def test_value_is_created_once_per_thread() -> None:
+    """Each thread has its own value, which is created at the first use."""
+    created: list[int] = []
+
+    def create() -> list[int]:
+        created.append(threading.get_ident())
+        return []
+
+    values = PerThread(create)
+    assert created == []
+    assert values.value is values.value
+    others: list[object] = []
+    thread = threading.Thread(target=lambda: others.extend((values.value, values.value)))
+    thread.start()
+    thread.join(LONG)
+    assert others[0] is others[1]
+    assert others[0] is not values.value
+    assert created == [threading.get_ident(), thread.ident]
+
+
+def test_error_of_factory_is_raised() -> None:
+    """The next use calls the factory again."""
+    results: list[Exception | str] = [OSError("no file"), "value"]
+
+    def create() -> str:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    values = PerThread(create)
+    with pytest.raises(OSError, match="no file"):
+        _ = values.value
+    assert values.value == "value"
+
+
+# Starts
+
+
+def test_work_runs_in_other_thread(idle: IdleThreads) -> None:
+    """Without an idle thread, the work has its own thread, which ends with it."""
+    assert run_and_name() != threading.get_ident()
+    assert not idle
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_failed_start_raises_runtime_error(
+    error: type[Exception], idle: IdleThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both causes have one type of error, and nothing of the work is done."""
+    Starter(monkeypatch, 0, error)
+    done: list[str] = []
+    with pytest.raises(RuntimeError, match=r"can't start new thread|no memory for a thread") as raised:
+        start_thread(lambda: done.append("work"))
+    assert not isinstance(raised.value, ThreadStuckError)
+    assert done == []
+
+
+def test_stuck_thread_start_raises(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may lack memory to begin, and their work must not be done twice."""
+    late: list[Callable[[], None]] = []
+    done: list[str] = []
+
+    def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
+        late.append(work)
+        return 1
+
+    monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
+    monkeypatch.setattr(threads, "_MAX_START_SECONDS", 0.01)
+    with pytest.raises(ThreadStuckError, match="does not begin"):
+        start_thread(lambda: done.append("work"))
+    late[0]()
+    assert done == []
+
+
+def test_late_thread_start_does_work_once(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that begins at the last moment counts as started."""
+    done: list[str] = []
+
+    class LateEvent(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            super().wait(LONG)
+            return False
+
+    monkeypatch.setattr(threads, "threading", SimpleNamespace(Lock=threading.Lock, Event=LateEvent))
+    start_thread(lambda: done.append("work"))
+    while not done:
+        pass
+    assert done == ["work"]
+
+
+# Idle threads
+
+
+def test_preallocated_threads_are_reused(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preallocated thread takes the work if no new one can be created."""
+    starter = Starter(monkeypatch, 2)
+    preallocate_threads(3)
+    assert (starter.count, len(idle)) == (2, 2)
+    released = threading.Event()
+    busy: queue.SimpleQueue[int] = queue.SimpleQueue()
+    start_thread(lambda: busy.put(threading.get_ident()) if released.wait(LONG) else None)
+    for _ in range(2):
+        idle.added.get(timeout=LONG)
+    first = run_and_name()
+    idle.added.get(timeout=LONG)
+    assert run_and_name() == first
+    idle.added.get(timeout=LONG)
+    idle.clear()
+    with pytest.raises(RuntimeError, match="can't start"):
+        start_thread(released.set)
+    released.set()
+    assert busy.get(timeout=LONG) != first
+    # The thread must not be among the idle threads of later tests.
+    idle.added.get(timeout=LONG)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_preallocation_creates_given_count(count: int, idle: IdleThreads) -> None:
+    """Each idle thread is another one."""
+    preallocate_threads(count)
+    assert len(idle) == count
+    together = threading.Barrier(count + 1)
+
+    def wait() -> None:
+        together.wait(LONG)
+
+    for _ in range(count):
+        start_thread(wait)
+    together.wait(LONG)
+    for _ in range(2 * count):
+        idle.added.get(timeout=LONG)
+    assert len(idle) == count
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_failed_preallocation_is_no_error(
+    error: type[Exception], idle: IdleThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job starts without idle threads where none can be created."""
+    Starter(monkeypatch, 0, error)
+    preallocate_threads(2)
+    assert not idle
