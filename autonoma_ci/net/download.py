@@ -15,7 +15,13 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.errors import ResponseLostError, connect_error_from, release_frames, response_error_from
+from autonoma_ci.net.errors import (
+    RequestNotSentError,
+    ResponseLostError,
+    connect_error_from,
+    release_frames,
+    response_error_from,
+)
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
 from autonoma_ci.urls import is_printable_ascii, parse_url
@@ -63,32 +69,35 @@ def download(
     Raises:
         DownloadError: The URL is invalid, the request failed or the file is too large.
     """
-    with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
-        session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
-        try:
-            _check_url(url, allow_http_loopback=allow_http_loopback)
-            return follow_redirects(
-                session,
-                url,
-                (connect_seconds, min(timeout_seconds, 20.0)),
-                _MAX_REDIRECTS,
-                lambda redirect: _check_url(redirect.next_url, allow_http_loopback=allow_http_loopback),
-                lambda response: _read_file(response, on_chunk, max_bytes),
-            )
-        except TooManyRedirectsError as error:
-            raise DownloadError(str(error)) from None
-        except BodyTooLongError:
-            raise DownloadError("larger than it may be") from None
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            # The text omits even the host's name, because the URL comes from the API and can contain anything.
-            release_frames(error)
-            failure = (
-                connect_error_from(error, "its host")
-                if connection_state.connecting or not connection_state.connect_attempted
-                else response_error_from(error)
-            )
-            is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
-            raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None
+    try:
+        with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
+            session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
+            try:
+                _check_url(url, allow_http_loopback=allow_http_loopback)
+                return follow_redirects(
+                    session,
+                    url,
+                    (connect_seconds, min(timeout_seconds, 20.0)),
+                    _MAX_REDIRECTS,
+                    lambda redirect: _check_url(redirect.next_url, allow_http_loopback=allow_http_loopback),
+                    lambda response: _read_file(response, on_chunk, max_bytes),
+                )
+            except TooManyRedirectsError as error:
+                raise DownloadError(str(error)) from None
+            except BodyTooLongError:
+                raise DownloadError("larger than it may be") from None
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                # The text omits even the host's name, because the URL comes from the API and can contain anything.
+                release_frames(error)
+                failure = (
+                    connect_error_from(error, "its host")
+                    if connection_state.connecting or not connection_state.connect_attempted
+                    else response_error_from(error)
+                )
+                is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
+                raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None
+    except RequestNotSentError as error:
+        raise DownloadError(str(error), retryable=error.retryable) from None
 
 
 def _check_url(url: str, *, allow_http_loopback: bool) -> None:
