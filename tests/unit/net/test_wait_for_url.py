@@ -1,17 +1,20 @@
-"""Test waiting for a URL on real sockets."""
+"""Tests of the wait for a URL on real sockets."""
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.net import connection, threads
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
@@ -20,15 +23,17 @@ from tests.support.faults import after, answer, close, hang, make_head, reset, s
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.certificates import Certificates
+
 
 class Waited:
-    """One wait, whose time passes in its pauses alone, and all that it said."""
+    """One wait with its log lines and its result. Its time passes only in its pauses."""
 
     def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NO_SECRETS) -> None:
-        self.told: list[str] = []
+        self.lines: list[str] = []
         self._now = 0.0
-        found = wait_for_url(url, seconds, lambda: self._now, self._pause, self.told.append, redactor)
-        self.why = found.reason if found else ""
+        found = wait_for_url(url, seconds, lambda: self._now, self._pause, self.lines.append, redactor)
+        self.why, self.hint = found or ("", "")
 
     def _pause(self, seconds: float) -> None:
         self._now += seconds
@@ -50,7 +55,7 @@ def test_latin_1_redirect_hides_secret_value() -> None:
 
 
 def turns(*acts: Act) -> Act:
-    """Return what deals with one request after the other; the last stays."""
+    """Handle each request by the next act. The last one repeats."""
     left = list(acts)
 
     def act(wire: Wire) -> bool:
@@ -68,7 +73,7 @@ def test_url_below_400_is_ready(status: int) -> None:
     """Each status below 400 means that the URL is ready."""
     with FaultServer(answer(status)) as server:
         waited = Waited(f"{server.url}/a/b/c")
-    assert (waited.why, waited.told) == ("", [])
+    assert (waited.why, waited.lines) == ("", [])
 
 
 @pytest.mark.parametrize("down", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"])
@@ -77,8 +82,8 @@ def test_url_ready_at_third_try_succeeds(down: Act) -> None:
     with FaultServer(turns(down, down, answer(200))) as server:
         waited = Waited(f"{server.url}/a/b/c", 60)
     assert waited.why == ""
-    assert len(waited.told) == 1
-    assert waited.told[0].startswith(f"Waiting for {server.url}/a/b/c, up to ")
+    assert len(waited.lines) == 1
+    assert waited.lines[0].startswith(f"Waiting for {server.url}/a/b/c, up to ")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_query_of_url_is_not_shown() -> None:
     """Messages contain the URL without query and fragment."""
     with FaultServer(answer(503)) as server:
         waited = Waited(f"{server.url}/a/b/c?token=hidden#hidden")
-    assert "hidden" not in waited.why + "".join(waited.told)
+    assert "hidden" not in waited.why + "".join(waited.lines)
     assert f"{server.url}/a/b/c " in waited.why
 
 
@@ -196,16 +201,16 @@ def test_slow_url_is_ready() -> None:
 def test_long_wait_logs_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait of 5 minutes logs about ten lines."""
     now = 0.0
-    told: list[str] = []
+    lines: list[str] = []
 
     def sleep(seconds: float) -> None:
         nonlocal now
         now += seconds
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url._probe", lambda url, seconds, redact: UrlNotReady("HTTP 503"))
-    found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
+    found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, lines.append)
     assert found == ("https://shop.test did not come up within 5 min: HTTP 503", "")
-    assert 9 <= len(told) <= 11
+    assert 9 <= len(lines) <= 11
     assert 290 < now <= 300
 
 
@@ -242,8 +247,156 @@ def test_signal_ends_wait() -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         log, _ = process.communicate(timeout=60)
-        # The server says nothing for 45 s, so whoever waits for it is later.
+        # The server sends nothing for 45 s.
         assert time.monotonic() - began < 30
     assert process.returncode == 143
     assert "Traceback" not in log
     assert "Cancelled before anything was started" in log
+
+
+def test_pauses_grow_to_limit() -> None:
+    """The pauses between the requests grow to five seconds, within the total time."""
+    pauses: list[float] = []
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        pauses.append(seconds)
+
+    with FaultServer(answer(503)) as server:
+        found = wait_for_url(server.url, 30.0, lambda: now, sleep, lambda _: None)
+        assert len(server.received) == len(pauses) + 1
+    assert found
+    assert pauses == [1.0, 1.5, 2.25, 3.375, 5.0, 5.0, 5.0, 5.0]
+    assert now < 30.0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_wait_without_time_has_one_request(seconds: float) -> None:
+    """Without time for a pause, one request decides."""
+    with FaultServer(turns(answer(503), answer(200))) as server:
+        waited = Waited(server.url, seconds)
+        assert len(server.received) == 1
+    assert waited.why.endswith(f"within {seconds} s: HTTP 503")
+    assert waited.lines == []
+
+
+def test_slow_name_resolution_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds although no connection exists that could be ended."""
+
+    def time_out(task: object, seconds: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", time_out)
+    waited = Waited("https://shop.test/", 1.0)
+    assert waited.why == "https://shop.test did not come up within 1.0 s: no answer came in time"
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(20.0, 10.0), (4.0, 4.0), (0.2, 1.0)])
+def test_request_has_own_limit(seconds: float, limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request has at most ten seconds, and at least one second of a short wait."""
+    limits: list[float] = []
+
+    def record(task: object, limit: float) -> None:
+        limits.append(limit)
+
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", record)
+    assert Waited("https://shop.test/", seconds).why == ""
+    assert limits == [limit]
+
+
+def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread for the timeout, nothing is sent."""
+
+    def fail(work: object, arguments: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    with FaultServer(answer(200)) as server:
+        monkeypatch.setattr(threads, "_idle_threads", deque())
+        monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
+        monkeypatch.setattr(_thread, "start_new_thread", fail)
+        waited = Waited(server.url, 1.0)
+        assert server.connections == 0
+    assert waited.why.endswith("no thread could be made: the number of processes or the memory is limited")
+
+
+def test_permanent_error_has_remedy(certificates: Certificates) -> None:
+    """The log and the result have the remedy for an error that another attempt can't mend."""
+    with FaultServer(answer(200), tls=certificates.expired()) as server:
+        url = server.url.removesuffix("/api")
+        waited = Waited(url)
+    remedy = "Name a PEM file with its certificate"
+    assert "can't be trusted" in waited.why
+    assert remedy in waited.hint
+    assert waited.lines[0].startswith(f"Waiting for {url}, up to ")
+    assert remedy in waited.lines[0]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_trusted_page_is_ready(certificates: Certificates) -> None:
+    """A page with the certificate of a trusted authority is ready."""
+    with FaultServer(answer(200), tls=certificates.good()) as server:
+        assert Waited(server.url).why == ""
+
+
+@pytest.mark.usefixtures("trusted")
+def test_redirect_to_http_is_not_ready(certificates: Certificates) -> None:
+    """A redirect from https to http is not followed, and its query is not shown."""
+    target = "http://127.0.0.1:1/next?token=s3cret-value#s3cret-value"
+    with FaultServer(moved(target), tls=certificates.good()) as server:
+        waited = Waited(server.url)
+    assert waited.why.endswith(": HTTP 302, which leads to http://127.0.0.1:1/next: not https any more")
+    assert "s3cret-value" not in "".join(waited.lines)
+
+
+def test_last_redirect_to_other_scheme_is_shown() -> None:
+    """The insecure redirect is a better reason than the number of redirects."""
+    acts = [moved(f"/{number}") for number in range(10)]
+    with FaultServer(turns(*acts, moved("ftp://shop.test/a"))) as server:
+        waited = Waited(server.url, 0.0)
+    assert waited.why.endswith(": HTTP 302, which leads to ftp://shop.test/a: not https any more")
+
+
+def test_ten_redirects_are_followed() -> None:
+    """The limit is ten redirects."""
+    with FaultServer(turns(*(moved(f"/{number}") for number in range(10)), answer(200))) as server:
+        assert Waited(server.url).why == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("?token=s3cret-value", ""),
+        ("/#s3cret-value", ""),
+        ("/a/?b#c?d", "/a"),
+        ("/a@b", "/a@b"),
+        ("/" + "x" * 500, "/" + "x" * 100),
+    ],
+)
+def test_shown_url_has_no_secret_part(path: str, shown: str) -> None:
+    """Messages have the URL without login, query and fragment, and at most 200 characters of it."""
+    with FaultServer(answer(503)) as server:
+        waited = Waited(f"http://user:s3cret-value@127.0.0.1:{server.port}{path}", 3.0)
+    for text in (waited.why, *waited.lines):
+        assert f"http://127.0.0.1:{server.port}{shown}" in text
+        assert "s3cret-value" not in text
+        assert "user" not in text
+        assert "x" * 200 not in text
+
+
+@pytest.mark.parametrize("location", ["ftp://shop.test/\x1b[31m::error::x", "ftp://shop.test/" + "x" * 5000])
+def test_hostile_redirect_is_harmless(location: str) -> None:
+    """The text of a redirect has no control characters and a limited length."""
+    with FaultServer(moved(location)) as server:
+        waited = Waited(server.url, 3.0)
+    for text in (waited.why, *waited.lines):
+        assert text.isprintable()
+        assert len(text) < 600
+
+
+@pytest.mark.parametrize("location", ["//[::1", "http://127.0.0.1:99999/", "http://shop.test:port/", "http://:80/"])
+def test_invalid_redirect_is_not_ready(location: str) -> None:
+    """A location that is no URL is a reason and no error."""
+    with FaultServer(moved(location)) as server:
+        assert Waited(server.url, 3.0).why.startswith(f"{server.url} did not come up within 3.0 s: ")

@@ -1,0 +1,188 @@
+"""Tests of redirects of requests without credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from autonoma_ci.net.connection import total_timeout
+from autonoma_ci.net.redirects import Redirect, TooManyRedirectsError, follow_redirects
+from autonoma_ci.net.session import SafeSession
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close, send_huge_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.fault_server import Act, Wire
+
+# In seconds. Long because no test waits for it.
+LONG = 60.0
+
+
+class Follower:
+    """Follow redirects, and record each redirect before its request.
+
+    Args:
+        max_redirects: The number of redirects to follow.
+        check: Raises an error for a forbidden redirect.
+    """
+
+    def __init__(self, max_redirects: int = 5, check: Callable[[Redirect], None] = lambda _: None) -> None:
+        self._max_redirects, self._check = max_redirects, check
+        self.redirects: list[Redirect] = []
+        self.responses: list[requests.Response] = []
+
+    def follow(self, url: str, decode: Callable[[str], str] = str) -> str:
+        """Return status and body of the last response."""
+        with SafeSession() as session, total_timeout(LONG):
+            return follow_redirects(session, url, LONG, self._max_redirects, self._check_redirect, self._read, decode)
+
+    def _check_redirect(self, redirect: Redirect) -> None:
+        self.redirects.append(redirect)
+        self._check(redirect)
+
+    def _read(self, response: requests.Response) -> str:
+        self.responses.append(response)
+        return f"{response.status_code} {response.text}"
+
+
+def redirect_to(*locations: str, status: int = 302) -> Act:
+    """Redirect each request to the next location, and then send a page."""
+    left = list(locations)
+
+    def act(wire: Wire) -> bool:
+        return (answer(status, "", f"Location: {left.pop(0)}") if left else answer(200, "page"))(wire)
+
+    return act
+
+
+@pytest.mark.parametrize("status", [200, 204, 299, 300, 304, 399, 400, 404, 500])
+def test_response_without_location_is_last(status: int) -> None:
+    """A status of a redirect alone leads nowhere."""
+    follower = Follower()
+    with FaultServer(answer(status)) as server:
+        assert follower.follow(server.url) == f"{status} "
+    assert follower.redirects == []
+
+
+@pytest.mark.parametrize("status", [200, 201, 299, 400, 503])
+def test_location_of_other_status_is_ignored(status: int) -> None:
+    """Only a status from 300 to 399 is a redirect."""
+    with FaultServer(redirect_to("/next", status=status)) as server:
+        assert Follower().follow(server.url) == f"{status} "
+        assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
+def test_redirect_is_followed(status: int) -> None:
+    """The next URL is checked with the status and the URL that led to it."""
+    follower = Follower()
+    with FaultServer(redirect_to("/next", status=status)) as server:
+        assert follower.follow(f"{server.url}/first?a=b#c") == "200 page"
+        assert [request.path for request in server.received] == ["/api/first?a=b", "/next"]
+    root = server.url.removesuffix("/api")
+    assert follower.redirects == [Redirect(status, f"{server.url}/first?a=b#c", f"{root}/next")]
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("next", "/a/next"),
+        ("../next", "/next"),
+        ("?x=y", "/a/b?x=y"),
+        ("#top", "/a/b"),
+        ("/next?x=y#top", "/next?x=y"),
+        ("//127.0.0.1:{port}/next", "/next"),
+        ("http://127.0.0.1:{port}/next", "/next"),
+    ],
+)
+def test_relative_location_is_joined(location: str, path: str) -> None:
+    """A relative location begins at the URL of the request."""
+    with FaultServer(lambda _: False) as server:
+        server._default = redirect_to(location.format(port=server.port))
+        assert Follower().follow(f"http://127.0.0.1:{server.port}/a/b") == "200 page"
+        assert server.received[1].path == path
+
+
+@pytest.mark.parametrize("max_redirects", [0, 1, 5])
+def test_redirects_have_limit(max_redirects: int) -> None:
+    """The redirect above the limit is neither checked nor followed."""
+    paths = [f"/{number}" for number in range(max_redirects)]
+    follower = Follower(max_redirects)
+    with FaultServer(redirect_to(*paths)) as server:
+        assert follower.follow(server.url) == "200 page"
+    assert len(follower.redirects) == max_redirects
+
+    follower = Follower(max_redirects)
+    with FaultServer(redirect_to(*paths, "http://shop.test/above")) as server:
+        with pytest.raises(TooManyRedirectsError, match=f"^it redirects more than {max_redirects} times$") as error:
+            follower.follow(server.url)
+        assert len(server.received) == max_redirects + 1
+    assert len(follower.redirects) == max_redirects
+    assert (error.value.redirect.status, error.value.redirect.next_url) == (302, "http://shop.test/above")
+
+
+def test_forbidden_redirect_is_not_requested() -> None:
+    """An error of the check ends the requests."""
+
+    def forbid(redirect: Redirect) -> None:
+        raise PermissionError(redirect.next_url)
+
+    with FaultServer(answer(200, "page")) as other, FaultServer(redirect_to(f"{other.url}/a")) as server:
+        with pytest.raises(PermissionError, match=f"^{other.url}/a$"):
+            Follower(check=forbid).follow(server.url)
+        assert other.connections == 0
+
+
+def test_body_of_redirect_is_not_read() -> None:
+    """An endless body of a redirect does not delay the next request."""
+    first = send_huge_body(302, "Location: /next", megabytes=10_000)
+
+    def act(wire: Wire) -> bool:
+        return (answer(200, "page") if wire.request.path == "/next" else first)(wire)
+
+    with FaultServer(act) as server:
+        assert Follower().follow(server.url) == "200 page"
+
+
+def test_location_is_decoded() -> None:
+    """The caller decides how the bytes of the header become text."""
+    follower = Follower(0)
+    with FaultServer(redirect_to("/é")) as server, pytest.raises(TooManyRedirectsError) as error:
+        follower.follow(server.url, lambda text: text.replace("é", "e"))
+    assert error.value.redirect.next_url.endswith("/e")
+
+
+def test_last_response_is_closed() -> None:
+    """The connection is open only while the response is read."""
+    follower = Follower()
+    with FaultServer(answer(200, "page")) as server:
+        assert follower.follow(server.url) == "200 page"
+    assert follower.responses[0].raw.closed
+
+
+def test_failed_request_raises_library_error() -> None:
+    """The caller explains the error."""
+    with FaultServer(close) as server, pytest.raises(requests.ConnectionError):
+        Follower().follow(server.url)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"), [("//[::1", "Invalid IPv6 URL"), ("http://a:99999/", "Failed to parse")]
+)
+def test_invalid_location_raises_value_error(location: str, message: str) -> None:
+    """The location is untrusted text."""
+    with FaultServer(redirect_to(location)) as server, pytest.raises(ValueError, match=message):
+        Follower().follow(server.url)
+
+
+def test_each_url_has_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy is used for another machine and not for this one."""
+    with FaultServer(answer(200, "proxied")) as proxy, FaultServer(redirect_to("http://shop.test/a")) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert Follower().follow(server.url) == "200 proxied"
+        assert [request.path for request in proxy.received] == ["http://shop.test/a"]
