@@ -143,7 +143,7 @@ def test_stuck_thread_start_raises(idle: IdleThreads, monkeypatch: pytest.Monkey
 
 def test_late_thread_start_does_work_once(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that begins at the last moment counts as started."""
-    done: list[str] = []
+    done: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     class LateEvent(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
@@ -151,10 +151,9 @@ def test_late_thread_start_does_work_once(idle: IdleThreads, monkeypatch: pytest
             return False
 
     monkeypatch.setattr(threads, "threading", SimpleNamespace(Lock=threading.Lock, Event=LateEvent))
-    start_thread(lambda: done.append("work"))
-    while not done:
-        pass
-    assert done == ["work"]
+    start_thread(lambda: done.put("work"))
+    assert done.get(timeout=LONG) == "work"
+    assert done.empty()
 
 
 # Idle threads
