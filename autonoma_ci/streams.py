@@ -30,7 +30,7 @@ _ORDER_WAIT_SECONDS = 0.5
 _CAPACITY_WAIT_SECONDS, _MAX_DELAY_SECONDS = 0.1, 1.0
 # Shortest and longest pause between two checks.
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.0001, 0.01
-# The disk can have space again later. After any other error, no later write succeeds.
+# The disk can have space again later, and so can the memory. After any other error, no later write succeeds.
 _TEMPORARY_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -200,7 +200,7 @@ class OutputStream(io.TextIOBase):
             self._write(b"\n" + data if self._is_cut else data)
         except (OSError, ValueError, MemoryError) as error:
             self._is_cut = True
-            if getattr(error, "errno", None) not in _TEMPORARY_ERRORS:
+            if not isinstance(error, MemoryError) and getattr(error, "errno", None) not in _TEMPORARY_ERRORS:
                 self._failure = error
 
     def _write(self, data: bytes) -> None:

@@ -233,10 +233,14 @@ def test_incomplete_write_is_continued() -> None:
     assert raw.writes == [b"012", b"3", b"45", b"6789"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_write_after_full_disk_starts_a_line(number: int) -> None:
-    """Once the disk has space again, commands of CI systems are at the start of a line."""
-    raw = RawFile(OSError(number, "full"))
+@pytest.mark.parametrize(
+    "error",
+    [*(OSError(number, "full") for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), MemoryError()],
+    ids=["ENOSPC", "EDQUOT", "EFBIG", "MemoryError"],
+)
+def test_write_after_temporary_error_starts_a_line(error: Exception) -> None:
+    """Once there is space again, commands of CI systems are at the start of a line."""
+    raw = RawFile(error)
     output = OutputStream(wrap(raw))
     for text in ("lost\n", "a\n", "b\n"):
         assert output.write(text) == len(text)
