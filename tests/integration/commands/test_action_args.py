@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.action_args import parse_action_args
 from autonoma_ci.sandbox import Sandbox
 from tests.integration.commands.test_report import write_results
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
@@ -21,25 +20,6 @@ on_each = pytest.mark.parametrize("system", SYSTEMS)
 def run_action(folder: Path, args: str, *argv: str, system: str = "github", **more: str) -> CommandResult:
     """Run the action with this input, as its runner does."""
     return invoke(folder, *argv, environ={SYSTEMS[system]: "true", "INPUT_ARGS": args, **more})
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", []),
-        (" \n ", []),
-        ("wait results", ["wait", "results"]),
-        ("wait\n  results\r\n\t--timeout 10m\n", ["wait", "results", "--timeout", "10m"]),
-        ("report 'my results' --output \"a b\"", ["report", "my results", "--output", "a b"]),
-        (r"report my\ results", ["report", "my results"]),
-        ("run --var 'A=#1' --var B=#2", ["run", "--var", "A=#1", "--var", "B=#2"]),
-        ("run --var A=$HOME;`id`|x>y&", ["run", "--var", "A=$HOME;`id`|x>y&"]),
-        ("report *.json ~", ["report", "*.json", "~"]),
-    ],
-)
-def test_args_split_like_shell(text: str, words: list[str]) -> None:
-    """Quotes and white space count, and shell operators stay text."""
-    assert parse_action_args({"GITHUB_ACTIONS": "true", "INPUT_ARGS": text}) == words
 
 
 @on_each

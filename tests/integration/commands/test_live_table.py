@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pty
 import re
@@ -12,11 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.live_table import LiveTable, create_console, log_above
-from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.sandbox import Sandbox
-from tests.support.fake_clock import FakeClock
-from tests.support.reports import passed, started
 from tests.support.streams import read_terminal
 
 if TYPE_CHECKING:
@@ -92,42 +87,6 @@ def test_live_table_needs_terminal(command: list[str], more: dict[str, str], san
     assert code == 1
     assert "\x1b" not in drawn
     assert "passed: Sign in (test a)" in drawn
-
-
-class SlowTerminal(io.StringIO):
-    """A terminal that accepts output while `room` is true."""
-
-    room = True
-
-    def isatty(self) -> bool:
-        return True
-
-    def has_capacity(self) -> bool:
-        return self.room
-
-
-def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines that are left out are counted, and warnings are always shown."""
-    # Rich reads the environment of the tests.
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    terminal, clock = SlowTerminal(), FakeClock()
-    drawn = create_console(terminal, {"TERM": "xterm"})
-    assert drawn
-    with LiveTable(drawn, ProgressReporter(log_above(drawn), clock, lambda _: None, quiet=True), clock) as live:
-        live.on_tick([started("a")])
-        before = terminal.getvalue()
-        assert "0 of 1 ended" in before
-        terminal.room = False
-        live.on_run_changed(passed("a"))
-        live.on_run_changed(passed("b"))
-        live.on_tick([passed("a")])
-        assert terminal.getvalue() == before
-        live.on_warning("odd")
-        live.on_run_changed(passed("c"))
-    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(before) :]) == [
-        "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
-    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -6,79 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.credentials import find_credential_errors
-from autonoma_ci.ci.detection import DETECTION_RULES
-from autonoma_ci.config.settings import load_settings
-from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
 from tests.support.invoke_command import CREDENTIALS, invoke
+from tests.unit.app.test_credentials import get_credential_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BOTH = "client-id and client-secret are missing: "
 ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
-SYSTEMS = {row.name for row in DETECTION_RULES}
-
-
-def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
-    """Return the only error about the credentials."""
-    settings, problems = load_settings({}, (), environ)
-    assert not problems
-    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld))
-    return str(problem)
-
-
-@pytest.mark.parametrize(
-    ("environ", "ci", "withheld", "start", "cure"),
-    [
-        ({}, "github", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "gitlab", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "github", "dependabot", f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
-        ({}, "github", "", f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
-        ({}, "gitlab", "", f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
-        ({}, "jenkins", "", f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
-        ({}, "ci", "", f"{BOTH}they are not set here.", "the secrets of the CI system"),
-        ({}, "cli", "", f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
-        ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", "", f"{BOTH}the values are empty", "Actions"),
-        ({ID: "", SECRET: " "}, "gitlab", "", f"{BOTH}{ID} and {SECRET} are empty", "masked"),
-        ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
-        (
-            {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
-            f"{BOTH}{ID} and {SECRET} hold references such as $(NAME)", "map them under `env:`",
-        ),
-        ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
-        ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
-        ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", "", "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
-        ({ID: "an-id", SECRET: ""}, "gitlab", "", f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
-    ],
-)  # fmt: skip
-def test_missing_credentials_are_one_error(
-    environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
-) -> None:
-    """The error names the cause first, then the one thing to do."""
-    text = get_credential_error(environ, ci, withheld)
-    assert text.startswith(start)
-    assert cure in text
-    assert text.count("is missing") + text.count("are missing") == 1
-
-
-@pytest.mark.parametrize("ci", sorted(SYSTEMS))
-def test_each_system_has_own_advice(ci: str) -> None:
-    """Each CI system stores secrets in another place."""
-    text = get_credential_error({}, ci)
-    assert ID in text
-    assert SECRET in text
-    assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
-    others = [get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
-    assert text not in others
-
-
-def test_equal_id_and_secret_are_refused() -> None:
-    """One was copied into both options, and the API would explain less."""
-    text = get_credential_error({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
-    assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
-    assert "sentinel" not in text
 
 
 @pytest.mark.parametrize("argv", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
