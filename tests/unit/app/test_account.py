@@ -157,7 +157,7 @@ def test_account_warns_on_stderr(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(("count", "shown"), [(1, "1"), (1234, "1,234")])
 def test_account_counts_unusable_entries(count: int, shown: str) -> None:
     """Entries without a valid id are left out with a warning."""
-    folders = [*FOLDERS, *[{"id": "a/b", "name": f"Odd {number}"} for number in range(count)]]
+    folders = [*FOLDERS, *(build_folder("a/b", f"Odd {number}") for number in range(count))]
     with Sandbox(folders=folders) as sandbox:
         command = Command(sandbox.url, **CREDENTIALS)
         account = command.fetch()

@@ -12,6 +12,7 @@ import pytest
 from autonoma_ci.app import evidence_copy
 from autonoma_ci.app.evidence_copy import EvidenceCopier, copy_evidence
 from autonoma_ci.config.settings import Settings
+from autonoma_ci.fs.files import read_regular_file
 from autonoma_ci.models import Evidence, PreviousAttempt, RunResult, RunStep
 from autonoma_ci.reports.results_dir import resolve_results_dir
 from tests.support.reports import failed, passed
@@ -190,12 +191,11 @@ def test_fifo_in_place_of_file_is_missing(tmp_path: Path) -> None:
 def test_file_replaced_during_copy_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that grows or vanishes after its size was read is left out."""
     write_file(tmp_path / "old", IMAGE)
-    read = evidence_copy.read_regular_file
 
     def read_after_growth(path: str, limit: int) -> bytes | None:
         with Path(path).open("ab") as file:
             file.write(b"more")
-        return read(path, limit)
+        return read_regular_file(path, limit)
 
     monkeypatch.setattr(evidence_copy, "read_regular_file", read_after_growth)
     files = create_copier(tmp_path)

@@ -1,0 +1,708 @@
+"""Tests of a step's stages before the first request and at its end."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app import job_step
+from autonoma_ci.app.inputs import CIEnvironment, Inputs, detect_ci
+from autonoma_ci.app.job_step import JobStep
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.base import CISystem, CommentSupport, RemotePublisher
+from autonoma_ci.ci.comments.sticky import Comment
+from autonoma_ci.clock import Clock
+from autonoma_ci.config.settings import Settings, load_settings
+from autonoma_ci.errors import Diagnostic, OutputError
+from autonoma_ci.fs.files import write_atomic
+from autonoma_ci.models import (
+    BuildContext,
+    Conclusion,
+    ExitReason,
+    Report,
+    RunRequest,
+    RunResult,
+    TargetKind,
+    Verdict,
+)
+from autonoma_ci.planning.plan import Plan
+from autonoma_ci.reports import results_dir as results_dir_module
+from autonoma_ci.reports.results_schema import parse_results
+from tests.support.fake_clock import FakeClock
+from tests.support.reports import OK, PASSED, passed
+from tests.support.run_step import POLL_POLICY, START_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
+    from autonoma_ci.ci.comments.http import RestError
+    from autonoma_ci.ci.comments.sticky import CommentThread
+    from autonoma_ci.redaction.redactor import Secret
+    from autonoma_ci.reports.results_schema import Results
+
+ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
+VALUE = "s3cret-value-of-the-test"
+CREDENTIALS = {ID: "client-id-of-the-test", SECRET: VALUE}
+WITH_FILES = {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": "out"}
+NO_RECORD = (
+    "Error: Autonoma tests: the record could not be written to results-dir, so the exit code is 7. Make room, or check "
+    "its permissions."
+)
+
+
+class Publisher:
+    """A publisher that records its reports, and warns or fails."""
+
+    def __init__(self, *warnings: str, error: Exception | None = None, act: Callable[[], object] | None = None) -> None:
+        self.reports: list[Report] = []
+        self._warnings, self._error, self._act = warnings, error, act
+
+    def publish(self, report: Report) -> tuple[str, ...]:
+        self.reports.append(report)
+        if self._act:
+            self._act()
+        if self._error:
+            raise self._error
+        return self._warnings
+
+
+class Remote(Publisher, RemotePublisher):
+    """A publisher that calls a server."""
+
+
+class System(CISystem):
+    """A CI system with these publishers."""
+
+    def __init__(self, *publishers: ReportPublisher, comments: CommentSupport | None = None) -> None:
+        self.publishers, self.contexts = publishers, list[Any]()
+        self.comment_support = comments
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        return BuildContext("ci", sha="a" * 40, change_number="7", build_id="17", job_name=environ.get("JOB", ""))
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        self.contexts.append(context)
+        return self.publishers
+
+
+class QuickClock(Clock):
+    """The real clock without pauses between attempts."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class Job:
+    """A job whose step is configured from the environment.
+
+    Args:
+        folder: The working directory.
+        environ: The complete environment.
+        system: The CI system. None detects it from the environment.
+        out: Standard output.
+        clock: The clock.
+        saved: The results of an earlier step.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str] = CREDENTIALS,
+        system: System | None = None,
+        *,
+        out: io.StringIO | None = None,
+        clock: Clock | None = None,
+        saved: Results | None = None,
+    ) -> None:
+        self.folder, self.out, self.err = folder, out or io.StringIO(), io.StringIO()
+        self.clock = clock or FakeClock()
+        timeouts = Timeouts(connect=60.0, read=60.0, total=120.0)
+        self.runtime = Runtime(
+            environ, self.out, self.err, str(folder), clock=self.clock, timeouts=timeouts, start_policy=START_POLICY,
+            poll_policy=POLL_POLICY._replace(interval=0.01),
+        )  # fmt: skip
+        ci = CIEnvironment(system, system.build_context(environ), "ci") if system else detect_ci(environ)
+        self.step = JobStep(self.runtime, ci)
+        self.settings, problems = load_settings({}, (), environ)
+        assert not problems
+        self.errors = [str(error) for error in self.step.configure(self.settings, saved)]
+
+    @property
+    def log(self) -> str:
+        return self.out.getvalue()
+
+    @property
+    def record(self) -> Any:
+        """The parsed results.json."""
+        return json.loads((self.folder / "out" / "results.json").read_text("utf-8"))
+
+    def build_report(self, verdict: Verdict = OK, *runs: RunResult) -> Report:
+        return self.step.reports.build(runs, verdict)
+
+
+def block_results(folder: Path) -> None:
+    """Put a folder in the place of results.json, so that the file can't be written."""
+    (folder / "out" / "results.json" / "x").mkdir(parents=True)
+
+
+def fail_with(error: Exception) -> Callable[..., None]:
+    """Return a function that raises the error."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+# Configuration
+
+
+def test_configure_hides_credentials_in_logs(tmp_path: Path) -> None:
+    """Both logs replace all credentials of the step."""
+    job = Job(tmp_path, {**CREDENTIALS, "AUTONOMA_GITHUB_TOKEN": "ghp-s3cret-token"})
+    job.step.log.info(f"A {VALUE} B client-id-of-the-test C ghp-s3cret-token")
+    assert job.log == "A *** B *** C ***\n"
+    job.step.fail_on_input([Diagnostic(f"bad {VALUE}")])
+    assert job.err.getvalue() == "Error: bad ***\n"
+
+
+def test_configure_masks_credentials(tmp_path: Path) -> None:
+    """The CI system hides the values before any other line."""
+    job = Job(tmp_path, {**CREDENTIALS, "GITHUB_ACTIONS": "true", "AUTONOMA_TIMEOUT": "9m"})
+    lines = job.log.splitlines()
+    assert lines[:2] == ["::add-mask::client-id-of-the-test", f"::add-mask::{VALUE}"]
+    assert lines[2].startswith("::warning::AUTONOMA_TIMEOUT has no effect")
+    assert len(lines) == 3
+
+
+def test_configure_prints_warnings(tmp_path: Path) -> None:
+    """Warnings of the options are in the log, without errors."""
+    job = Job(tmp_path, {**CREDENTIALS, ID: " client-id-of-the-test"})
+    assert job.log == "Warning: AUTONOMA_CLIENT_ID has white space around it; it was removed.\n"
+    assert (job.errors, job.err.getvalue()) == ([], "")
+
+
+def test_configure_without_folder_writes_nothing(tmp_path: Path) -> None:
+    """Without results-dir there are no files, no signature and no command."""
+    job = Job(tmp_path)
+    assert job.step.results_dir is None
+    assert job.step.signer is None
+    assert job.step.reports.resume_command == ""
+    job.step.begin_files()
+    assert job.step.finish(job.build_report()) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("out", "autonoma-ci wait out/results.json"),
+        ("a/b/", "autonoma-ci wait a/b/results.json"),
+        ("my results", "autonoma-ci wait 'my results/results.json'"),
+    ],
+)
+def test_configure_creates_folder(path: str, command: str, tmp_path: Path) -> None:
+    """The folder exists, and the command resumes waiting."""
+    job = Job(tmp_path, {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": path})
+    assert (tmp_path / path).is_dir()
+    assert job.step.reports.resume_command == command
+    assert job.step.results_dir
+    assert job.step.results_dir.path == path
+    assert job.step.signer is not None
+
+
+def test_configure_without_secret_signs_nothing(tmp_path: Path) -> None:
+    """A signature needs the client secret."""
+    job = Job(tmp_path, {ID: "an-id", "AUTONOMA_RESULTS_DIR": "out"})
+    assert job.step.signer is None
+    assert job.errors == []
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_RESULTS_DIR", "INPUT_RESULTS-DIR"])
+def test_configure_file_as_folder_is_error(name: str, tmp_path: Path) -> None:
+    """The error has the option as written, and no command refers to the folder."""
+    (tmp_path / "out").write_text("", "utf-8")
+    job = Job(tmp_path, {**CREDENTIALS, name: "out"})
+    spelling = "results-dir" if name.startswith("INPUT") else name
+    [error] = job.errors
+    assert error.startswith(f"{spelling} can't be made (")
+    assert error.endswith("): give a folder that can be written to")
+    assert job.step.reports.resume_command == ""
+
+
+def test_configure_link_outside_is_error(tmp_path: Path) -> None:
+    """Results never leave the working directory through a link."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "out").symlink_to(tmp_path / "outside")
+    [error] = Job(tmp_path / "work", WITH_FILES).errors
+    assert "leads out of the working directory through a symbolic link" in error
+
+
+def test_configure_warns_of_lost_folder(tmp_path: Path) -> None:
+    """A path that the shell did not expand has a warning."""
+    job = Job(tmp_path, {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": "~/out"})
+    assert job.log.startswith("Warning: AUTONOMA_RESULTS_DIR ~/out begins with ~, which is not expanded")
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"), [("AUTONOMA_EVIDENCE", "AUTONOMA_EVIDENCE"), ("INPUT_EVIDENCE", "evidence")]
+)
+def test_configure_evidence_needs_folder(name: str, spelling: str, tmp_path: Path) -> None:
+    """Evidence without results-dir is an error with the fix."""
+    environ = {**CREDENTIALS, "AUTONOMA_WAIT": "true", name: "all"}
+    assert Job(tmp_path, environ).errors == [f"{spelling} needs a folder to write to: give results-dir too"]
+    assert Job(tmp_path, {**environ, "AUTONOMA_RESULTS_DIR": "out"}).errors == []
+    assert Job(tmp_path, {**environ, name: "none"}).errors == []
+
+
+def test_configure_gives_facts_to_publishers(tmp_path: Path) -> None:
+    """Publishers of the CI system receive folder, options and stated facts."""
+    system = System()
+    Job(tmp_path, {**CREDENTIALS, "AUTONOMA_SHA": "b" * 40, "AUTONOMA_SUMMARY": "false"}, system)
+    [context] = system.contexts
+    assert (context.working_directory, context.wants_summary, context.build_context.sha) == (tmp_path, False, "b" * 40)
+    assert context.publishes_shared_data
+
+
+def test_configure_publishing_at_merge(tmp_path: Path) -> None:
+    """With `publish: merge` no data of the build is shared."""
+    system = System()
+    Job(tmp_path, {**CREDENTIALS, "AUTONOMA_PUBLISH": "merge"}, system)
+    assert not system.contexts[0].publishes_shared_data
+
+
+def test_configure_resumes_saved_step(tmp_path: Path) -> None:
+    """A step that waits has id and part of the step that started the runs."""
+    first = Job(tmp_path, {**WITH_FILES, "AUTONOMA_PART": "ios", "JOB": "e2e"}, System())
+    first.step.begin_files()
+    saved = parse_results((tmp_path / "out" / "results.json").read_bytes())
+    later = Job(tmp_path, {**WITH_FILES, "JOB": "later"}, System(), saved=saved)
+    facts = later.step.reports.facts
+    assert facts.step_id == first.step.reports.facts.step_id
+    assert (facts.part.job_name, facts.part.part) == ("e2e", "ios")
+    assert Job(tmp_path, WITH_FILES, System()).step.reports.facts.step_id != facts.step_id
+
+
+# Files
+
+
+def test_begin_replaces_older_files(tmp_path: Path) -> None:
+    """A step that is killed at once leaves no reports of an older one."""
+    older = Job(tmp_path, WITH_FILES)
+    older.step.begin_files()
+    older.step.finish(older.build_report(PASSED, passed("a")))
+    assert (tmp_path / "out" / "report.html").is_file()
+    job = Job(tmp_path, WITH_FILES)
+    job.step.begin_files()
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_file()] == ["results.json"]
+    assert (job.record["conclusion"], job.record["runs"]) == (None, [])
+
+
+def test_begin_warns_once_of_foreign_file(tmp_path: Path) -> None:
+    """A file of another program is renamed, and the warning is not repeated at the end."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "junit.xml").write_text("<testsuites/>", "utf-8")
+    job = Job(tmp_path, WITH_FILES)
+    job.step.begin_files()
+    job.step.finish(job.build_report())
+    assert job.log.count("Warning: ") == 1
+    assert "Warning: results-dir has files of another program: junit.xml is now junit.xml.orig." in job.log
+    assert (tmp_path / "out" / "junit.xml.orig").read_text("utf-8") == "<testsuites/>"
+
+
+def test_diagnostics_are_logged(tmp_path: Path) -> None:
+    """Warnings and notes of the input are in the log, and notes are in reports."""
+    job = Job(tmp_path)
+    plan = Plan((), notes=("test a is listed 2 times.", f"odd {VALUE}"))
+    job.step.report_diagnostics(Inputs(job.settings._replace(wait=True), plan, (), ("unknown name",), None))
+    assert job.log.splitlines() == [
+        "Warning: unknown name", "Notice: test a is listed 2 times.", "Notice: odd ***"
+    ]  # fmt: skip
+    report = job.build_report()
+    assert report.plan_notes == plan.notes
+    assert report.waits_for_results
+
+
+# Ends without runs
+
+
+def test_input_errors_end_step(tmp_path: Path) -> None:
+    """Each error is on standard error, and the reports have them without credentials."""
+    job = Job(tmp_path, WITH_FILES)
+    errors = [Diagnostic("tests: no id", "autonoma.yml", 3, 5), Diagnostic(f"bad {VALUE}")]
+    assert job.step.fail_on_input(errors) == 2
+    assert job.err.getvalue().splitlines() == ["Error: autonoma.yml:3:5: tests: no id", "Error: bad ***"]
+    assert (job.record["conclusion"], job.record["reason"], job.record["exit_code"]) == ("error", "input", 2)
+    summary = (tmp_path / "out" / "summary.md").read_text("utf-8")
+    assert "tests: no id" in summary
+    assert VALUE not in summary
+
+
+def test_input_errors_are_annotations(tmp_path: Path) -> None:
+    """On GitHub each error has the position in the file."""
+    job = Job(tmp_path, {**CREDENTIALS, "GITHUB_ACTIONS": "true"})
+    assert job.step.fail_on_input([Diagnostic("no id\n::error::x", "autonoma.yml", 3, 5)]) == 2
+    assert job.err.getvalue().startswith("::error file=autonoma.yml,line=3,col=5")
+    assert job.err.getvalue().count("\n") == 1
+
+
+def test_skip_ends_step(tmp_path: Path) -> None:
+    """The reason is in log and record, and nothing fails."""
+    job = Job(tmp_path, {**WITH_FILES, "AUTONOMA_PART": "ios"})
+    assert job.step.skip("the credentials are missing") == 0
+    text = "Skipped, nothing was started: the credentials are missing."
+    assert f"Notice: Autonoma tests (ios): {text}\n" in job.log
+    assert (job.record["conclusion"], job.record["exit_code"], job.record["runs"]) == ("skipped", 0, [])
+    assert text in (tmp_path / "out" / "summary.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_cancel_ends_step(number: int, tmp_path: Path) -> None:
+    """The exit code has the number of the signal."""
+    job = Job(tmp_path, WITH_FILES)
+    assert job.step.cancel(number) == 128 + number
+    assert (job.record["conclusion"], job.record["exit_code"]) == ("cancelled", 128 + number)
+
+
+def test_cancel_can_preserve_files(tmp_path: Path) -> None:
+    """A step that waits must not lose the runs of the first step."""
+    first = Job(tmp_path, WITH_FILES)
+    first.step.finish(first.build_report(PASSED, passed("a")))
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    job = Job(tmp_path, WITH_FILES)
+    assert job.step.cancel(signal.SIGTERM, writes_files=False) == 143
+    assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+# Dry run
+
+
+class ClosedStream(io.StringIO):
+    """A standard output that fails after some writes."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self._writes = writes
+
+    def write(self, text: str) -> int:
+        self._writes -= 1
+        if self._writes < 0:
+            raise OSError(errno.EPIPE, "Broken pipe")
+        return super().write(text)
+
+
+def make_plan() -> Plan:
+    request = RunRequest(TargetKind.TEST, "a", f"Pay {VALUE}", {"LOGIN": "hidden-value"})
+    return Plan((request, RunRequest(TargetKind.TAG, "t")))
+
+
+def test_dry_run_prints_plan(tmp_path: Path) -> None:
+    """The plan has names of variables, no values and no credentials."""
+    job = Job(tmp_path, WITH_FILES)
+    assert job.step.dry_run(make_plan()) == 0
+    assert job.log.splitlines()[:4] == ["", "Plan", "test Pay *** (a): variables LOGIN", "tag t"]
+    assert (job.record["conclusion"], [run["state"] for run in job.record["runs"]]) == ("skipped", ["planned"] * 2)
+
+
+def test_dry_run_needs_output(tmp_path: Path) -> None:
+    """Without its product the command fails after the reports are written."""
+    job = Job(tmp_path, WITH_FILES, out=ClosedStream(0))
+    with pytest.raises(OutputError, match="Broken pipe"):
+        job.step.dry_run(make_plan())
+    assert job.record["conclusion"] == "skipped"
+
+
+def test_dry_run_without_record_has_code(tmp_path: Path) -> None:
+    """The exit code of a missing record is stronger than the lost output."""
+    block_results(tmp_path)
+    job = Job(tmp_path, WITH_FILES, out=ClosedStream(0))
+    assert job.step.dry_run(make_plan()) == 7
+
+
+# Signatures
+
+
+def make_results(*counts: int) -> list[RunResult]:
+    """Return planned runs with these numbers of variables."""
+    requests = [
+        RunRequest(TargetKind.TEST, f"t{place}", variables={f"V{number}": "x" for number in range(count)})
+        for place, count in enumerate(counts)
+    ]
+    return [RunResult(request) for request in requests]
+
+
+def test_sign_without_folder_changes_nothing(tmp_path: Path) -> None:
+    """Without a record there is nothing to sign."""
+    results = make_results(1, 2)
+    signed = Job(tmp_path).step.sign_requests(results)
+    assert signed == results
+    assert signed is not results
+
+
+def test_sign_covers_requests_and_values(tmp_path: Path) -> None:
+    """Different requests have different signatures, and equal ones are stable."""
+    step = Job(tmp_path, WITH_FILES).step
+    first, second = step.sign_requests(make_results(1, 2))
+    assert len(first.request_mac) == len(second.request_mac) == 64
+    assert first.request_mac != second.request_mac
+    assert set(second.variable_macs) == {"V0", "V1"}
+    assert step.sign_requests(make_results(1, 2)) == [first, second]
+    other = Job(tmp_path, {**WITH_FILES, SECRET: "another-s3cret"}).step.sign_requests(make_results(1))[0]
+    assert (other.request_mac != first.request_mac, other.variable_macs != first.variable_macs) == (True, True)
+
+
+@pytest.mark.parametrize(("limit", "is_signed"), [(2, False), (3, True)])
+def test_sign_limits_variables(limit: int, is_signed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit of all runs, only requests are signed."""
+    monkeypatch.setattr(job_step, "MAX_SIGNED_VARIABLES", limit)
+    signed = Job(tmp_path, WITH_FILES).step.sign_requests(make_results(1, 2))
+    assert [len(run.variable_macs) for run in signed] == ([1, 2] if is_signed else [0, 0])
+    assert all(run.request_mac for run in signed)
+
+
+# Record that can't be written
+
+
+def test_missing_record_is_error(tmp_path: Path) -> None:
+    """A step whose record is missing has exit code 7, after a second attempt."""
+    block_results(tmp_path)
+    clock = QuickClock()
+    job = Job(tmp_path, WITH_FILES, clock=clock)
+    assert job.step.finish(job.build_report(OK, passed("a"))) == 7
+    assert clock.pauses == [0.2]
+    assert NO_RECORD in job.log
+    assert "results.json could not be written to results-dir (" in job.log
+    # Without a record, no later step can wait for the runs.
+    assert "autonoma-ci wait" not in job.log
+    assert "conclusion=error" in (tmp_path / "out" / "outputs.env").read_text("utf-8").lower().replace("'", "")
+
+
+def test_missing_record_preserves_failure(tmp_path: Path) -> None:
+    """The exit code of another error is more helpful."""
+    block_results(tmp_path)
+    job = Job(tmp_path, WITH_FILES)
+    verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
+    assert job.step.finish(job.build_report(verdict)) == 1
+    assert NO_RECORD not in job.log
+
+
+def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for a moment costs nothing."""
+    failures = iter([OSError(errno.ENOSPC, "No space left on device")])
+
+    def write_later(path: Path, data: bytes) -> None:
+        if path.name == "results.json" and (error := next(failures, None)):
+            raise error
+        write_atomic(path, data)
+
+    monkeypatch.setattr(results_dir_module, "write_atomic", write_later)
+    job = Job(tmp_path, WITH_FILES, clock=QuickClock())
+    assert job.step.finish(job.build_report(PASSED, passed("a"))) == 0
+    assert job.record["conclusion"] == "passed"
+    assert "Warning" not in job.log
+
+
+# Publishers
+
+
+def test_finish_publishes_files_first(tmp_path: Path) -> None:
+    """Reports of the CI system can refer to the files."""
+    found: list[bool] = []
+    results = tmp_path / "out" / "results.json"
+    local = Publisher(act=lambda: found.append(results.exists()))
+    job = Job(tmp_path, WITH_FILES, System(local))
+    job.step.finish(job.build_report())
+    assert found == [True]
+
+
+def test_finish_publishes_remotely_last(tmp_path: Path) -> None:
+    """A slow server must not delay outputs and log."""
+    order: list[str] = []
+    job: Job
+    remote = Remote(act=lambda: order.append(f"remote {bool(job.log)}"))
+    job = Job(tmp_path, CREDENTIALS, System(remote, Publisher(act=lambda: order.append("local"))), clock=QuickClock())
+    job.step.finish(job.build_report())
+    assert order == ["local", "remote True"]
+
+
+def test_finish_warns_once(tmp_path: Path) -> None:
+    """Equal warnings of several publishers are one line, without credentials."""
+    system = System(Publisher("odd", f"bad {VALUE}"), Publisher("odd"), Remote("odd", "new"))
+    job = Job(tmp_path, CREDENTIALS, system, clock=QuickClock())
+    job.step.finish(job.build_report())
+    assert [line for line in job.log.splitlines() if line.startswith("Warning")] == [
+        "Warning: odd", "Warning: bad ***", "Warning: new"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Publisher, Remote])
+def test_finish_raises_bug_last(kind: type[Publisher], tmp_path: Path) -> None:
+    """All other reports are complete before an internal error is raised."""
+    others = Publisher(), Remote()
+    job = Job(tmp_path, WITH_FILES, System(kind(error=RuntimeError("bug")), *others), clock=QuickClock())
+    with pytest.raises(RuntimeError, match="bug"):
+        job.step.finish(job.build_report(PASSED, passed("a")))
+    assert [len(other.reports) for other in others] == [1, 1]
+    assert job.record["conclusion"] == "passed"
+    assert "1 of 1 run started." in job.log
+
+
+def test_finish_raises_bug_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An internal error in a file prevents no other report."""
+    monkeypatch.setattr(results_dir_module, "render_dotenv", fail_with(RuntimeError("bug")))
+    local = Publisher()
+    job = Job(tmp_path, WITH_FILES, System(local))
+    with pytest.raises(RuntimeError, match="bug"):
+        job.step.finish(job.build_report())
+    assert len(local.reports) == 1
+
+
+def test_finish_without_verdict_is_bug(tmp_path: Path) -> None:
+    """A report of a running step ends with the exit code of a bug."""
+    job = Job(tmp_path)
+    assert job.step.finish(job.step.reports.build()) == 70
+
+
+def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
+    """A server that never responds leaves a warning, and the exit code stands."""
+    release = threading.Event()
+    job = Job(tmp_path, CREDENTIALS, System(Remote(act=lambda: release.wait(60))))
+    try:
+        assert job.step.finish(job.build_report()) == 0
+    finally:
+        release.set()
+    assert (
+        "Warning: The CI system's report may be incomplete: it took too long. It was left behind; the exit code stands."
+    ) in job.log
+
+
+def test_signal_shortens_remote_publisher(tmp_path: Path) -> None:
+    """After a signal the warning has the other reason."""
+    release = threading.Event()
+    job: Job
+    local = Publisher(act=lambda: job.runtime.signals.handle(signal.SIGTERM, None))
+    job = Job(tmp_path, CREDENTIALS, System(local, Remote(act=lambda: release.wait(60))))
+    before = job.clock.monotonic()
+    try:
+        assert job.step.finish(job.build_report()) == 0
+    finally:
+        release.set()
+    assert "may be incomplete: a signal has come." in job.log
+    assert job.clock.monotonic() - before == pytest.approx(1.5)
+
+
+# Comment
+
+
+def make_comments(thread: Callable[[], CommentThread | None]) -> CommentSupport:
+    """Return the comments of a system, which `thread` opens."""
+
+    def open_thread(_: Mapping[str, str], __: BuildContext, token: Secret, ___: Clock) -> CommentThread | None:
+        assert token.reveal() == "ghp-s3cret-token"
+        return thread()
+
+    return CommentSupport("github-token", open_thread)
+
+
+COMMENT = {**CREDENTIALS, "AUTONOMA_COMMENT": "true", "AUTONOMA_GITHUB_TOKEN": "ghp-s3cret-token"}
+
+
+def test_comment_message_is_logged(tmp_path: Path) -> None:
+    """A comment that can't be written is a warning."""
+    job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: None)), clock=QuickClock())
+    assert job.step.finish(job.build_report()) == 0
+    assert "Warning: The comment could not be written: the job's variables do not say where." in job.log
+
+
+class Thread:
+    """The comments on one change, in memory."""
+
+    workflow_key, build_id, max_bytes = "workflow", "17", 65_000
+
+    def __init__(self) -> None:
+        self.comments: list[Comment] = []
+
+    def list_own(self) -> list[Comment] | None:
+        return list(self.comments)
+
+    def list_changed(self) -> list[Comment]:
+        return list(self.comments)
+
+    def create(self, body: str) -> Comment:
+        self.comments.append(Comment(len(self.comments) + 1, body))
+        return self.comments[-1]
+
+    def update(self, comment: Comment, body: str) -> None:
+        self.comments = [old._replace(body=body) if old.id == comment.id else old for old in self.comments]
+
+    def delete(self, comment: Comment) -> None:
+        self.comments = [old for old in self.comments if old.id != comment.id]
+
+    def permission_hint(self, error: RestError) -> str:
+        return str(error)
+
+
+def test_comment_has_report(tmp_path: Path) -> None:
+    """The comment is written after all other reports, and the log has no line about it."""
+    thread = Thread()
+    job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: thread)), clock=QuickClock())
+    assert job.step.finish(job.build_report(OK, passed("a", "Sign in"))) == 0
+    [comment] = thread.comments
+    assert "Sign in" in comment.body
+    assert "omment" not in job.log
+
+
+def test_comment_can_be_abandoned(tmp_path: Path) -> None:
+    """A server that never responds leaves a warning."""
+    release = threading.Event()
+
+    def wait_for_release() -> None:
+        release.wait(60)
+
+    job = Job(tmp_path, COMMENT, System(comments=make_comments(wait_for_release)))
+    try:
+        assert job.step.finish(job.build_report()) == 0
+    finally:
+        release.set()
+    assert "Warning: The comment may be incomplete: it took too long." in job.log
+
+
+def test_skipped_step_has_no_comment(tmp_path: Path) -> None:
+    """The comment of an earlier step is still true."""
+    opened: list[int] = []
+    comments = make_comments(lambda: opened.append(1))
+    job = Job(tmp_path, COMMENT, System(comments=comments), clock=QuickClock())
+    assert job.step.skip("groups is 'none'") == 0
+    assert opened == []
+    assert "comment" not in job.log
+
+
+# Advice for ids
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "advice"),
+    [
+        ({"AUTONOMA_TEST_IDS": "a"}, TargetKind.FOLDER, "put it into AUTONOMA_FOLDER_IDS"),
+        ({"INPUT_TEST-IDS": "a"}, TargetKind.TAG, "put it into tag-ids"),
+        ({"AUTONOMA_TEST_IDS": "b"}, TargetKind.FOLDER, "put it under folders"),
+        ({"AUTONOMA_FOLDER_IDS": "a"}, TargetKind.TAG, "put it under tags"),
+    ],
+)
+def test_advice_names_option_as_written(environ: dict[str, str], kind: TargetKind, advice: str) -> None:
+    """An id of an option belongs into another option, and one of the manifest under another key."""
+    settings: Settings = load_settings({}, (), environ)[0]
+    assert job_step._misplaced_id_advice(settings, RunRequest(TargetKind.TEST, "a"), kind) == advice
