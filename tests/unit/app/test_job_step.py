@@ -490,6 +490,16 @@ def test_missing_record_is_error(tmp_path: Path) -> None:
     assert "conclusion=error" in (tmp_path / "out" / "outputs.env").read_text("utf-8").lower().replace("'", "")
 
 
+def test_outdated_record_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of the beginning has no runs, so a later step must not read it."""
+    job = Job(tmp_path, WITH_FILES)
+    job.step.begin_files()
+    assert job.record["runs"] == []
+    monkeypatch.setattr(results_dir_module, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
+    assert job.step.finish(job.build_report(OK, passed("a"))) == 7
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
 def test_missing_record_preserves_failure(tmp_path: Path) -> None:
     """The exit code of another error is more helpful."""
     block_results(tmp_path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.app import job_step
+from autonoma_ci.app import job_step, progress
 from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, HiddenValues, PreviousRuns
 from autonoma_ci.app.progress import ProgressReporter
+from autonoma_ci.engine.engine import Engine
 from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from autonoma_ci.engine.poller import PollPolicy
+    from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.starter import StartPolicy
     from tests.support.fault_server import Wire
 
 NO_VALUES = HiddenValues()
@@ -82,7 +86,8 @@ def waiting(folder: Path, url: str, system: System | None = None, **more: str) -
 
 def resumed(test_id: str, state: RunState = RunState.STARTED, run_id: str = "") -> RunResult:
     """Return a run of an earlier step."""
-    return RunResult(RunRequest(TargetKind.TEST, test_id), state, run_id=run_id or f"run-of-{test_id}")
+    request = RunRequest(TargetKind.TEST, test_id)
+    return RunResult(request, state, run_id=run_id or f"run-of-{test_id}", start_offset_seconds=-100.0)
 
 
 def test_runs_are_started(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -138,12 +143,40 @@ def test_retries_start_run_again(tmp_path: Path, sandbox: Sandbox) -> None:
     assert "Warning: Autonoma tests: " in job.log
 
 
-def test_poll_interval_of_option_is_used(tmp_path: Path, sandbox: Sandbox) -> None:
-    """The option replaces the interval of the runtime, as the timeout does."""
-    job = waiting(tmp_path, sandbox.url)
-    job.runtime.poll_policy = job.runtime.poll_policy._replace(interval=300.0, timeout=300.0)
-    job.settings = job.settings._replace(poll_interval=0.01, timeout=120.0)
-    assert job.run("runs-g") == 0
+@pytest.mark.parametrize(("option", "interval"), [({}, 0.01), ({"AUTONOMA_POLL_INTERVAL": "7s"}, 7.0)])
+def test_options_become_limits(
+    option: dict[str, str], interval: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options replace limits of the runtime, and all other limits stay."""
+    limits: list[tuple[StartPolicy, PollPolicy | None]] = []
+
+    def create_engine(table: RunTable, start: StartPolicy, *others: Any) -> Engine:
+        limits.append((start, others[3]))
+        return Engine(table, start, *others)
+
+    monkeypatch.setattr(job_step, "Engine", create_engine)
+    more = {
+        "AUTONOMA_CONCURRENCY": "3",
+        "AUTONOMA_FAIL_FAST": "true",
+        "AUTONOMA_TIMEOUT": "9m",
+        "AUTONOMA_RETRIES": "2",
+    }
+    job = waiting(tmp_path, "http://127.0.0.1:9/api", None, **more, **option)
+    job.run_results([resumed("a", RunState.FAILED)])
+    runtime = job.runtime
+    assert limits == [
+        (
+            runtime.start_policy._replace(concurrency=3, fail_fast=True),
+            runtime.poll_policy._replace(timeout=540.0, retries=2, interval=interval),
+        )
+    ]
+
+
+def test_step_without_wait_polls_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A step that does not wait sends start requests only."""
+    before = len(sandbox.received)
+    assert RunJob(tmp_path, sandbox.url).run("runs-g") == 0
+    assert [request.method for request in sandbox.received[before:]] == ["POST"]
 
 
 def test_timeout_of_option_is_used(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -162,6 +195,26 @@ def test_misplaced_id_is_explained(tmp_path: Path) -> None:
         job = RunJob(tmp_path, sandbox.url, AUTONOMA_TEST_IDS="folder-1")
         assert job.run("folder-1") == 4
     assert "folder-1 is the folder Checkout: put it into AUTONOMA_FOLDER_IDS" in job.log
+
+
+def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a signal no request looks for the id."""
+    monkeypatch.setattr(progress, "MIN_PUBLISH_INTERVAL", 0.0)
+    folder = {"id": "folder-1", "name": "Checkout", "tests": []}
+    job: RunJob
+    publisher: Publisher
+
+    def send_signal() -> None:
+        states = {run.state for run in publisher.reports[-1].results}
+        if states == {RunState.NOT_STARTED, RunState.STARTED} and not job.runtime.signals.received:
+            job.runtime.signals.handle(signal.SIGTERM, None)
+
+    publisher = Publisher(act=send_signal)
+    with Sandbox(pace=0, folders=[folder]) as sandbox:
+        job = waiting(tmp_path, sandbox.url, System(publisher))
+        assert job.run("folder-1", "sandbox-stays-unit") == 143
+        assert not [request.path for request in sandbox.received if request.path.endswith("/folder/folder-1")]
+    assert "is the folder" not in job.log
 
 
 # Secrets in texts of the API
@@ -266,6 +319,21 @@ def test_missing_first_record_is_warning(tmp_path: Path, sandbox: Sandbox) -> No
     assert job.log.count("Warning: results.json could not be written to results-dir (") == 1
     assert NO_RECORD in job.log
     assert job.step.reports.resume_command == ""
+
+
+def test_outdated_record_is_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While runs may start, no record without runs is in the folder."""
+    results = tmp_path / "out" / "results.json"
+    found: list[bool] = []
+    publisher = Publisher(act=lambda: found.append(results.exists()))
+    job = RunJob(tmp_path, sandbox.url, System(publisher))
+    job.step.begin_files()
+    assert results.exists()
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", fail_with(OSError("disk")))
+    request = RunRequest(TargetKind.TEST, "runs-v")
+    assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 7
+    assert found
+    assert not any(found)
 
 
 def test_report_has_duration(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -424,14 +492,14 @@ WITH_FILE = Evidence((RunStep(1, "Open", screenshot=SCREENSHOT),))
 
 @pytest.mark.parametrize("evidence", [WITH_FILE, Evidence((), "", "1 of its files: HTTP 500"), Evidence()], ids=str)
 def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sandbox: Sandbox) -> None:
-    """A pass that the API confirms has duration and evidence of the first step."""
+    """A pass that the API confirms has the evidence of the first step."""
     test_id = f"runs-saved-{len(evidence.files)}{len(evidence.missing_reason)}"
     run_id = start_earlier(sandbox.url, tmp_path, test_id)
     job = waiting(tmp_path, sandbox.url)
     previous = PreviousRuns(passes={run_id: make_saved_pass(test_id, run_id, evidence)})
     assert job.run_results([resumed(test_id, run_id=run_id)], previous=previous) == 0
     [run] = job.record["runs"]
-    assert (run["state"], run["duration_seconds"], run["reused"]) == ("passed", 0.0, True)
+    assert (run["state"], run["reused"]) == ("passed", True)
     assert run["evidence"]["missing_reason"] == evidence.missing_reason
     assert [step["screenshot"] for step in run["evidence"]["steps"] if step["screenshot"]] == evidence.files
 
@@ -445,13 +513,24 @@ def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None
     assert (job.states, job.record["runs"][0]["reused"]) == (["failed"], False)
 
 
-def test_duration_of_pass_is_shorter_one(tmp_path: Path, sandbox: Sandbox) -> None:
-    """A saved duration that is longer than the time until now is wrong."""
-    run_id = start_earlier(sandbox.url, tmp_path, "runs-r")
-    job = waiting(tmp_path, sandbox.url)
-    previous = PreviousRuns(passes={run_id: make_saved_pass("runs-r", run_id, Evidence(), 9e8)})
-    job.run_results([resumed("runs-r", run_id=run_id)], previous=previous)
-    assert job.record["runs"][0]["duration_seconds"] < 9e8
+def answer_passed(wire: Wire) -> bool:
+    """Confirm each pass, with details that have no times."""
+    is_status = wire.request.path.endswith("/status")
+    body = {"status": "passed"} if is_status else {"name": "Sign in", "steps": []}
+    return then_close(answer(200, json.dumps(body)))(wire)
+
+
+@pytest.mark.parametrize("saved_seconds", [42.0, 9e8])
+def test_duration_of_pass_is_shorter_one(saved_seconds: float, tmp_path: Path) -> None:
+    """A run that ended earlier has its saved duration, unless that is impossible."""
+    with FaultServer(answer_passed) as server:
+        job = waiting(tmp_path, server.url)
+        run = resumed("a")
+        previous = PreviousRuns(passes={run.run_id: make_saved_pass("a", run.run_id, Evidence(), saved_seconds)})
+        assert job.run_results([run], previous=previous) == 0
+    # The run started 100 s before this step.
+    seconds = job.record["runs"][0]["duration_seconds"]
+    assert seconds == saved_seconds if saved_seconds < 100 else 100 <= seconds < 9e8
 
 
 def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) -> None:
