@@ -39,9 +39,9 @@ CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "t
 TESTS = (
     *(
         "tests/unit/ci/test_detection.py",
-        "tests/unit/ci/systems/test_build_context.py",
-        "tests/unit/ci/systems/test_shards.py",
-        "tests/unit/ci/systems/test_log_formatters.py",
+        "tests/integration/ci/test_build_context.py",
+        "tests/integration/ci/test_shards.py",
+        "tests/integration/ci/test_log_formatters.py",
     ),
     *(
         "tests/architecture/test_layers.py",
