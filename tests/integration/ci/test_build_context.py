@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci import env
 from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, detect, load_system
-from autonoma_ci.ci.systems import teamcity
 from autonoma_ci.ci.systems.github import MAX_EVENT_BYTES, GitHubEvent
 from autonoma_ci.fs.files import read_regular_file
 from tests.support import ci_environments as environments
@@ -202,40 +201,3 @@ def test_link_is_http_without_credentials(text: str, link: str) -> None:
 def test_branch_has_no_ref_prefix(text: str, name: str) -> None:
     """References of pull requests and detached heads are no branches."""
     assert env.first_branch(text) == name
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        (b"a=b", {"a": "b"}),
-        (b"a : b\r\nc d", {"a": "b", "c": "d"}),
-        (b"# a=b\n! c=d\n\n  e = f ", {"e": "f "}),
-        (b"a\\:b\\ c=d\\=e", {"a:b c": "d=e"}),
-        (b"a=C\\:\\\\TeamCity\\\\new", {"a": "C:\\TeamCity\\new"}),
-        (b"a=b\\\n   c\nd=e", {"a": "bc", "d": "e"}),
-        (b"a=b\\\\\nc=d", {"a": "b\\", "c": "d"}),
-        (b"a=\\u00fc\\ud83d\\ude00\\t", {"a": "ü😀\t"}),
-        (b"a=\\ud83d", {"a": "\ufffd"}),
-        (b"a=1\na=2", {"a": "2"}),
-        (b"a", {"a": ""}),
-        (b"\xfc=\xfc", {"ü": "ü"}),
-        (b"=b\n\\", {}),
-    ],
-)
-def test_properties_follow_java_syntax(text: bytes, found: dict[str, str]) -> None:
-    """Comments, separators, escapes and continued lines mean what they mean to Java."""
-    assert teamcity.parse_java_properties(text) == found
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=300))
-def test_properties_from_any_bytes_are_text(data: bytes) -> None:
-    """Any bytes make a mapping of texts."""
-    assert all(isinstance(value, str) for value in teamcity.parse_java_properties(data).values())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
-def test_properties_parse_in_linear_time(line: bytes) -> None:
-    """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""
-    assert len(teamcity.parse_java_properties(line)) <= 1

@@ -107,7 +107,7 @@ SYSTEMS = {
         build={"APPVEYOR_BUILD_ID": "3010", "APPVEYOR_BUILD_NUMBER": "10", "APPVEYOR_JOB_ID": "x"},
         job={"APPVEYOR_JOB_NAME": "Image: macOS", "APPVEYOR_JOB_NUMBER": "2", "APPVEYOR_JOB_ID": "y"},
     ),
-    # A restart is another build: test_woodpecker_restart_is_a_later_build.
+    # A restart is another build: tests/unit/ci/systems/test_woodpecker.py.
     "woodpecker": System(
         environments.WOODPECKER,
         build={"CI_PIPELINE_NUMBER": "9"},
@@ -251,94 +251,6 @@ def test_identity_parallel_copies_differ(name: str, index: str, total: str, fold
     copies = [context_of(name, folder, {index: str(place), total: "2"}).job_name for place in (0, 1)]
     assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
     assert context_of(name, folder, {index: "2", total: "2"}).job_name == ""
-
-
-def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
-    """A stage that runs again has a higher attempt, although its job attempts restart at 1."""
-    stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
-    order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
-    attempts = [context_of("azure", folder, {stage: s, job: j}).build_attempt for s, j in order]
-    assert attempts == ["1001", "1002", "2001", "2003", "10001"]
-    assert context_of("azure", folder, {stage: ""}).build_attempt == "1"
-    assert context_of("azure", folder, {job: ""}).build_attempt == ""
-
-
-def test_azure_release_is_not_its_build(folder: Path) -> None:
-    """All stages of a classic release have the id of the deployed build, so it identifies no release."""
-    for kind in ("release", "deployment", "gates"):
-        assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build_id == ""
-    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build_id == "4711"
-    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": "Build"}).build_id == "4711"
-
-
-def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
-    """A restarted pipeline has a new number."""
-    first = context_of("woodpecker", folder)
-    restart = {"CI_PIPELINE_NUMBER": "9", "CI_PIPELINE_PARENT": "8", "CI_PIPELINE_RERUNS": "1"}
-    second = context_of("woodpecker", folder, restart)
-    assert (first.build_id, first.build_attempt) == ("8", "1")
-    assert (second.build_id, second.build_attempt, second.job_name) == ("9", "2", first.job_name)
-    assert context_of("woodpecker", folder, {"CI_PIPELINE_RERUNS": "often"}).build_attempt == ""
-    assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).build_attempt == ""
-
-
-def test_circleci_without_workspace_uses_workflow(folder: Path) -> None:
-    """A rerun without a workspace id is another build."""
-    changes = {"CIRCLE_WORKFLOW_WORKSPACE_ID": ""}
-    assert context_of("circleci", folder, changes).build_id == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
-
-
-def test_bitbucket_without_uuid_uses_number(folder: Path) -> None:
-    """The build's number is unique within the repository."""
-    assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build_id == "55"
-
-
-def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
-    """A workflow outside of a pipeline is identified by its own slug."""
-    assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build_id == "9f"
-
-
-def test_buildkite_step_without_key_uses_id(folder: Path) -> None:
-    """Two steps may share a label, so the id of the step identifies it."""
-    step = environments.BUILDKITE["BUILDKITE_STEP_ID"]
-    changes = {"BUILDKITE_STEP_KEY": ""}
-    assert context_of("buildkite", folder, changes).job_name == f"{step}/:hammer: Specs"
-    assert context_of("buildkite", folder, {**changes, "BUILDKITE_LABEL": ""}).job_name == step
-    changes = {"BUILDKITE_STEP_KEY": "", "BUILDKITE_STEP_ID": ""}
-    assert context_of("buildkite", folder, changes).job_name == ":hammer: Specs"
-
-
-def test_buildkite_matrix_jobs_use_labels(folder: Path) -> None:
-    """Matrix jobs share key and id, but a label can contain the matrix values."""
-    jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job_name for os in ("linux", "mac")]
-    assert jobs == ["e2e/E2E linux", "e2e/E2E mac"]
-
-
-def test_travis_job_without_name_uses_index(folder: Path) -> None:
-    """The index is the same in the next build, although the build number differs."""
-    names = [
-        context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job_name
-        for number in ("4.1", "4.2", "5.1", "broken")
-    ]
-    assert names == ["Verify/1", "Verify/2", "Verify/1", ""]
-    assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job_name == "e2e"
-
-
-def test_appveyor_job_without_name_uses_number(folder: Path) -> None:
-    """A build with one job has no name for it."""
-    assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job_name == "1"
-
-
-def test_jenkins_builds_of_two_jobs_differ(folder: Path) -> None:
-    """Build 31 of another job is another build, even with the same BUILD_TAG."""
-    builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build_id for name in ("acme/shop", "acme-shop", "")}
-    assert builds == {"acme/shop#31", "acme-shop#31", ""}
-
-
-def test_codefresh_attempt_zero_is_valid(folder: Path) -> None:
-    """A count may begin at 0, and a step without retries has none."""
-    attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).build_attempt for text in ("0", "1", "")]
-    assert attempts == ["0", "1", ""]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,9 @@ from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.errors import Diagnostic
-from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.redaction.redactor import Secret
 from tests.support import ci_environments as environments
 from tests.support import github_parser as runner
-from tests.support import grammars
 from tests.support.ci_environments import Log
 from tests.support.grammars import LogCommand
 from tests.support.hostile import TEXTS
@@ -35,7 +33,6 @@ class Case(NamedTuple):
 
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
-AZURE, TEAMCITY = SYSTEMS["azure"].log_formatter, SYSTEMS["teamcity"].log_formatter
 CASES = (
     *(
         Case(case.expected.ci_name, SYSTEMS[case.expected.ci_name].log_formatter, case.log)
@@ -106,37 +103,6 @@ def test_group_ends_share_unique_key(case: Case) -> None:
     assert keys[0::2] == keys[1::2]
     assert len(set(keys)) == len(keys) // 2
     assert "Starting 2 runs" in out.getvalue()
-
-
-@given(TEXTS)
-def test_azure_parses_annotation_text(text: str) -> None:
-    """Azure reads the annotation text unchanged."""
-    [order] = grammars.find_azure_commands(AZURE.annotation("error", Diagnostic(text)))
-    assert order.data == "\n".join(escape_log_line(line) for line in text.splitlines())[:4000]
-
-
-@given(TEXTS)
-def test_teamcity_parses_annotation_text(text: str) -> None:
-    """TeamCity reads the annotation text unchanged."""
-    [order] = grammars.find_teamcity_messages(TEAMCITY.annotation("error", Diagnostic(text)))
-    assert order.values == {"text": escape_log_line(str(Diagnostic(text))), "status": "ERROR"}
-
-
-def test_azure_annotation_has_file_position() -> None:
-    """An Azure annotation has the file, line and column of its diagnostic."""
-    line = AZURE.annotation("warning", Diagnostic("unknown key", "a;b].yml", 3, 5), "Autonoma")
-    assert grammars.find_azure_commands(line) == [
-        LogCommand(
-            "task.logissue",
-            {"type": "warning", "sourcepath": "a;b].yml", "linenumber": "3", "columnnumber": "5"},
-            "Autonoma: a;b].yml:3:5: unknown key",
-        )
-    ]
-
-
-def test_azure_notice_is_plain_line() -> None:
-    """A notice on Azure is a plain log line."""
-    assert AZURE.annotation("notice", Diagnostic("all is well")) == "Notice: all is well"
 
 
 @every_system

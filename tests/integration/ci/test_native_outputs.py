@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,8 +21,6 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
-from autonoma_ci.escaping import safe_url, sanitize_line
 from autonoma_ci.reports.outputs import (
     MAX_DOTENV_BYTES,
     dotenv_variables,
@@ -33,8 +30,9 @@ from autonoma_ci.reports.outputs import (
 )
 from autonoma_ci.sandbox import Sandbox
 from tests.support import grammars
+from tests.support.agent_program import write_program
 from tests.support.hostile import REPORTS
-from tests.support.reports import failed, passed, report, started
+from tests.support.reports import report, started
 from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
@@ -76,19 +74,6 @@ def sourced(path: Path) -> dict[str, str]:
     ran = subprocess.run([bash, "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
     assert ran.stderr == b""
     return dict(pair.decode().split("=", 1) for pair in ran.stdout.split(b"\0") if pair)
-
-
-def program(folder: Path, name: str, code: int = 0) -> Path:
-    """Put a program on the path that writes down how it was called, and return where."""
-    folder.mkdir(exist_ok=True)
-    calls = folder / "calls"
-    script = folder / name
-    to = shlex.quote(str(calls))
-    script.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {to}\ncat >> {to}.in\nenv >> {to}.env\nexit {code}\n', "utf-8"
-    )
-    script.chmod(0o755)
-    return calls
 
 
 # --- variables of a shell
@@ -198,27 +183,6 @@ def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> 
     assert not (tmp_path / "results" / "gitlab-annotations.json").exists()
 
 
-@pytest.mark.slow
-@given(REPORTS)
-def test_gitlab_annotations_are_safe(made: Report) -> None:
-    """Each link is a safe URL, and each label is one short line."""
-    for title, entries in json.loads(render_annotations(made)["gitlab-annotations.json"]).items():
-        assert title == sanitize_line(title)
-        for entry in entries:
-            assert safe_url(entry["external_link"]["url"])
-            assert 0 < len(entry["external_link"]["label"]) <= 100
-
-
-def test_gitlab_annotations_count_overflow() -> None:
-    """Failed runs come first, and runs beyond the limit are counted."""
-    many = report([*(passed(f"p{number}") for number in range(MAX_LINKS + 7)), failed("bad")])
-    entries = json.loads(render_annotations(many)["gitlab-annotations.json"])["Autonoma tests"]
-    labels = [entry["external_link"]["label"] for entry in entries]
-    assert labels[0] == "failed: Checkout pays by card"
-    assert labels[-1] == "and 8 more runs, from here on: passed"
-    assert len(labels) == MAX_LINKS + 1
-
-
 # --- Azure Pipelines
 
 
@@ -305,7 +269,7 @@ def test_teamcity_pass_sends_no_problem(tmp_path: Path, sandbox: Sandbox) -> Non
 
 def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None:
     """The Buildkite agent gets an annotation and meta-data without credentials."""
-    calls = program(tmp_path / "bin", "buildkite-agent")
+    calls = write_program(tmp_path / "bin", "buildkite-agent")
     environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": "one"}
     workspace = tmp_path / "work"
     workspace.mkdir()
@@ -322,7 +286,7 @@ def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None
 @pytest.mark.slow
 def test_buildkite_annotation_is_per_step(tmp_path: Path, sandbox: Sandbox) -> None:
     """Each job step has its own annotation, and a retry replaces its own."""
-    calls = program(tmp_path / "bin", "buildkite-agent")
+    calls = write_program(tmp_path / "bin", "buildkite-agent")
     workspace = tmp_path / "work"
     workspace.mkdir()
     for step_id, job in (("one", "0"), ("two", "0"), ("one", "1"), ("one", "0")):
@@ -345,7 +309,7 @@ def test_agent_cli_gets_main_variables(
     environ: dict[str, str], name: str, call: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     """The CI system's own program gets the four main variables."""
-    calls = program(tmp_path / "bin", name)
+    calls = write_program(tmp_path / "bin", name)
     workspace = tmp_path / "work"
     workspace.mkdir()
     assert step(workspace, sandbox, {**environ, "PATH": f"{calls.parent}:/usr/bin:/bin"})[0] == 0
@@ -356,7 +320,7 @@ def test_agent_cli_gets_main_variables(
 
 def test_agent_cli_failure_warns_once(tmp_path: Path, sandbox: Sandbox) -> None:
     """A failing program gives one warning and is called once."""
-    calls = program(tmp_path / "bin", "envman", code=3)
+    calls = write_program(tmp_path / "bin", "envman", code=3)
     workspace = tmp_path / "work"
     workspace.mkdir()
     code, log = step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
@@ -378,7 +342,7 @@ def test_agent_cli_unusable_warns(
 ) -> None:
     """A program that can't be started or never ends gives a warning."""
     monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._CALL_TIMEOUT_SECONDS", 0.2)
-    calls = program(tmp_path / "bin", "envman")
+    calls = write_program(tmp_path / "bin", "envman")
     (calls.parent / "envman").write_text(text, "utf-8")
     workspace = tmp_path / "work"
     workspace.mkdir()
@@ -393,8 +357,8 @@ def test_agent_cli_in_checkout_never_runs(path: str, tmp_path: Path, sandbox: Sa
     """A program inside the checkout is never run, whatever PATH contains."""
     workspace = tmp_path / "work"
     workspace.mkdir()
-    calls = program(workspace, "buildkite-agent")
-    program(workspace / "bin", "buildkite-agent")
+    calls = write_program(workspace, "buildkite-agent")
+    write_program(workspace / "bin", "buildkite-agent")
     (tmp_path / "link").symlink_to(workspace)
     environ = {"BUILDKITE": "true", "PATH": path.format(workspace, tmp_path)}
     assert step(workspace, sandbox, environ)[0] == 0

@@ -16,7 +16,7 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, MAX_VARIABLE_CHARS, output_variables, render_dotenv
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
-from tests.integration.ci.test_native_outputs import Recorder, program, step
+from tests.integration.ci.test_native_outputs import step
 from tests.support import grammars
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED, passed, report, started
@@ -36,7 +36,6 @@ MIDDLE = report([passed(f"id-{number}") for number in range(200)], PASSED)
 LARGE = report([passed(f"id-{number}") for number in range(800)], PASSED)
 # A file has no form for this link, and a variable has.
 ODD = report([passed("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED)
-ALONE = SMALL._replace(results=(passed("a")._replace(url="https://autonoma.app/" + "x" * 40_000),))
 
 
 def bash(path: Path) -> Mapping[str, str]:
@@ -146,51 +145,6 @@ def test_log_commands_set_every_variable(
     assert all(len(text) <= MAX_VARIABLE_CHARS for text in found.values())
 
 
-def test_azure_arrays_are_whole_or_empty(tmp_path: Path) -> None:
-    """Azure cuts long log lines, and half an array is invalid."""
-    for count in range(1, 1500, 50):
-        said: list[str] = []
-        made = report([passed(f"id-{number}") for number in range(count)], PASSED)
-        publish("azure", {}, tmp_path, made, said)
-        found = azure("\n".join(said))
-        assert all(found[name] in {"", output_variables(made)[name]} for name in ARRAYS)
-        assert found["AUTONOMA_RUN_IDS"]
-        assert found["AUTONOMA_RUN_URLS"] or count > 500
-
-
-def test_appveyor_sets_every_variable(tmp_path: Path) -> None:
-    """The AppVeyor agent gets every variable, and those without room as an empty text."""
-    with Recorder() as server:
-        warnings: list[str] = []
-        for made in (SMALL, LARGE):
-            [agent] = SYSTEMS["appveyor"].create_publishers(
-                make_publish_context({"APPVEYOR_API_URL": server.url}, tmp_path)
-            )
-            warnings += agent.publish(made)
-    [warning] = warnings
-    assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
-    found = {body["name"]: body["value"] for _, path, body in server.asked if path.endswith("variables")}
-    assert found == output_variables(LARGE)
-
-
-def test_bitrise_sets_same_four_variables(tmp_path: Path) -> None:
-    """A variable without room is empty, and no other one replaces it."""
-    calls = program(tmp_path / "bin", "envman")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    [envman] = SYSTEMS["bitrise"].create_publishers(
-        make_publish_context({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder)
-    )
-    [warning] = envman.publish(ALONE)
-    assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
-    assert [line.split(" --value ") for line in calls.read_text("utf-8").splitlines()] == [
-        ["add --no-expand --key AUTONOMA_CONCLUSION", "passed"],
-        ["add --no-expand --key AUTONOMA_REASON", "ok"],
-        ["add --no-expand --key AUTONOMA_RUN_URL", ""],
-        ["add --no-expand --key AUTONOMA_RUN_ID", "run-a"],
-    ]
-
-
 def test_build_data_has_no_earlier_values() -> None:
     """Semaphore rejects an empty text, so a placeholder replaces the earlier value."""
     store: dict[str, str] = {}
@@ -213,17 +167,6 @@ def test_build_data_has_no_earlier_values() -> None:
     assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
     assert store["AUTONOMA_TOTAL_1_3"] == "800"
     assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET_TEXT
-
-
-def test_codefresh_warns_about_unset_variable(tmp_path: Path) -> None:
-    """A value that Codefresh can't store is left out with a warning."""
-    run = passed("a")._replace(url="https://autonoma.app/run a")
-    odd = SMALL._replace(results=(run,), context=BuildContext("codefresh", build_id="500"), step_id="1" * 16)
-    [warning] = publish("codefresh", {"CF_VOLUME_PATH": str(tmp_path)}, tmp_path, odd, [])
-    assert "no room for AUTONOMA_RUN_URL (" in warning
-    found = lines(tmp_path / "env_vars_to_export")
-    assert found["AUTONOMA_RUN_ID"] == "run-a"
-    assert not [name for name in found if "RUN_URL" in name]
 
 
 def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:

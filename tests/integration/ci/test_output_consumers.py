@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT
-from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.outputs import build_outputs
 from tests.architecture.package import ROOT
@@ -21,7 +19,6 @@ from tests.integration.ci.test_steps_of_one_build import SEMAPHORE, Program
 from tests.support import github_parser as runner
 from tests.support import grammars
 from tests.support.act_env_file import LostOutputsError, read_env_file
-from tests.support.hostile import REPORTS
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED, failed, passed, report
 
@@ -127,29 +124,6 @@ def test_docs_name_harness_version_for_outputs() -> None:
     assert "only after exit code 0" in (ROOT / "examples" / "harness.yml").read_text("utf-8")
 
 
-# Bitrise
-
-
-def test_bitrise_expands_no_value(tmp_path: Path) -> None:
-    """A later Bitrise step gets each link with its `$` unchanged.
-
-    Source: bitrise-io/envman, cli/add.go, cli/commands.go and env/expand.go.
-    """
-    checkout = tmp_path / "work"
-    checkout.mkdir()
-    script = tmp_path / "bin" / "envman"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/bash\nprintf "%s\\0" "$@" >> {shlex.quote(str(tmp_path))}/calls\n', "utf-8")
-    script.chmod(0o755)
-    url = "https://autonoma.app/run/a?from=$HOME"
-    made = report([passed("a")._replace(url=url)], PASSED)
-    assert publish("bitrise", {"PATH": f"{script.parent}:/usr/bin:/bin"}, checkout, made) == []
-    words = (tmp_path / "calls").read_text("utf-8").split("\0")
-    place = words.index(url)
-    assert words[place - 5 : place] == ["add", "--no-expand", "--key", "AUTONOMA_RUN_URL", "--value"]
-    assert words.count("--no-expand") == words.count("add")
-
-
 # Travis
 
 
@@ -193,49 +167,3 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
     assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]
-
-
-# GitLab's annotations
-
-MAX_BYTES, MAX_NAME = 81_920, 255
-
-
-def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
-    text = render_annotations(made)["gitlab-annotations.json"]
-    return text, json.loads(text)
-
-
-@pytest.mark.parametrize("size", [10, 1000, 1900])
-def test_gitlab_annotations_fit_size_limit(size: int) -> None:
-    """GitLab refuses a larger file, and a job that passed can fail by that.
-
-    Source: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and db/structure.sql
-    (`ci_job_annotations_size`); gitlab-runner, common/build.go, `pickPriorityError`.
-    """
-    runs = [
-        failed(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
-        for number in range(90)
-    ]
-    text, found = read_annotations(report(runs))
-    assert len(text.encode()) <= MAX_BYTES
-    [links] = found.values()
-    assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
-    assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_BYTES - 3000
-    # As text, not as escapes of six bytes.
-    assert "\u6f22" in text
-
-
-@pytest.mark.slow
-@given(REPORTS)
-def test_gitlab_annotations_match_schema(made: Report) -> None:
-    """The annotations match GitLab's schema.
-
-    Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas.
-    """
-    text, found = read_annotations(made)
-    assert len(text.encode()) <= MAX_BYTES
-    assert len(found) <= 20
-    assert all(0 < len(name) <= MAX_NAME for name in found)
-    links = [each for entries in found.values() for each in entries]
-    assert all(set(each) == {"external_link"} and set(each["external_link"]) == {"label", "url"} for each in links)
-    assert len(links) <= 1000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +11,6 @@ from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.env import SINGLE_SHARD, shard_from_index
 from autonoma_ci.config.parsers import Shard
 from tests.support import ci_environments as environments
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DOCUMENTED = {case.expected.ci_name: case.parallel for case in environments.ROWS if case.parallel}
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
@@ -71,16 +66,3 @@ def test_shard_from_any_text_is_valid_or_none(index: str, total: str, first: int
     """Any two texts give a valid shard or none."""
     found = shard_from_index(index, total, first)
     assert not found or 1 <= found.number <= found.total
-
-
-def test_shard_of_teamcity_is_in_properties(tmp_path: Path) -> None:
-    """TeamCity names its batches in the file of configuration parameters."""
-    parameters, system = tmp_path / "parameters.properties", tmp_path / "system.properties"
-    environ = {"TEAMCITY_BUILD_PROPERTIES_FILE": str(system)}
-    assert place_of("teamcity", environ) == SINGLE_SHARD
-    system.write_text(f"teamcity.configuration.properties.file={environments.as_property(parameters)}\n", "utf-8")
-    prefix = "teamcity.build.parallelTests"
-    parameters.write_text(f"{prefix}.currentBatch=2\n{prefix}.totalBatches=4\n", "utf-8")
-    assert place_of("teamcity", environ) == Shard(2, 4)
-    parameters.write_text(f"{prefix}.currentBatch=5\n{prefix}.totalBatches=4\n", "utf-8")
-    assert place_of("teamcity", environ) is None

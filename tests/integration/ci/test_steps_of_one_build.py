@@ -13,10 +13,8 @@ import shlex
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -25,8 +23,6 @@ from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http, sticky
 from autonoma_ci.ci.ownership import (
-    OwnerMark,
-    build_mark,
     parse_mark,
     shared_warning,
 )
@@ -37,6 +33,7 @@ from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
+from tests.support.bitbucket_server import SHA, Bitbucket
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import FAILED, PASSED, failed, passed, report
 from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-SHA = "c0ffee" + "0123456789" * 3 + "abcd"
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 RED, GREEN, BOTH = "sandbox-fails", "sandbox-one", "sandbox-fails, sandbox-one"
 PLAIN = "Autonoma tests"
@@ -64,108 +60,6 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(pace=0) as running:
         yield running
-
-
-# Bitbucket's reports of a commit, as its REST interface keeps them
-
-
-_REPORTS_OF_COMMIT = f"/2.0/repositories/acme/shop/commit/{SHA}/reports"
-
-
-class Bitbucket(ThreadingHTTPServer):
-    """Keeps reports and their annotations by path, behind the proxy that a pipeline has.
-
-    What its documentation does not allow is in `complaints`, and is refused.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Reports)
-        self.reports: dict[str, dict[str, Any]] = {}
-        self.annotations: dict[str, list[dict[str, Any]]] = {}
-        self.requests: list[tuple[str, str]] = []
-        self.complaints: list[str] = []
-        self.lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Reports(BaseHTTPRequestHandler):
-    server: Bitbucket
-    protocol_version = "HTTP/1.1"
-
-    def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = json.loads(self.rfile.read(length)) if length else None
-        url = urlsplit(self.path)
-        with self.server.lock:
-            self.server.requests.append((self.command, url.path))
-            status, data = self._answer(url.netloc, url.path, body, parse_qs(url.query))
-        text = b"" if data is None else json.dumps(data).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server's names
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _answer(self, host: str, path: str, body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
-        server = self.server
-        if host == "api.bitbucket.org" and path == _REPORTS_OF_COMMIT and self.command == "GET":
-            page = int(query["page"][0])
-            left = list(server.reports.values())[(page - 1) * 10 :]
-            following = {"next": f"https://{host}{path}?page={page + 1}"} if len(left) > 10 else {}
-            return 200, {"values": left[:10], "page": page, **following}
-        found = re.fullmatch(rf"{re.escape(_REPORTS_OF_COMMIT)}/([A-Za-z0-9-]{{1,50}})(/annotations)?", path)
-        if host != "api.bitbucket.org" or not found:
-            return self._refuse(404, f"{self.command} {self.path} is no endpoint")
-        name, notes = found[1], found[2]
-        if self.command == "PUT" and not notes:
-            why = _wrong(body)
-            facts = {"external_id": name, "type": "report", "created_on": f"{len(server.requests):06}"}
-            server.reports |= {} if why else {name: {**body, **facts}}
-            return self._refuse(400, why) if why else (200, server.reports[name])
-        if name not in server.reports:
-            return 404, {"type": "error"}
-        if self.command == "POST" and notes:
-            server.annotations.setdefault(name, []).extend(body)
-            return (200, body) if 1 <= len(body) <= 100 else self._refuse(400, "not 1 to 100 annotations")
-        if self.command == "DELETE" and not notes:
-            server.annotations.pop(name, None)
-            del server.reports[name]
-            return 204, None
-        if self.command == "GET":
-            return 200, {"values": server.annotations.get(name, [])} if notes else server.reports[name]
-        return self._refuse(405, f"{self.command} {self.path}")
-
-    def _refuse(self, status: int, why: str) -> tuple[int, Any]:
-        self.server.complaints.append(why)
-        return status, {"type": "error", "error": {"message": why}}
-
-
-def _wrong(body: Any) -> str:
-    """Return what is wrong with a report, or an empty text."""
-    if not {"title", "details", "report_type"} <= set(body) or len(body["data"]) > 10:
-        return "a field is missing, or there are more than ten entries"
-    types = {"NUMBER": (int, float), "DURATION": (int, float), "TEXT": (str,)}
-    bad = [entry for entry in body["data"] if not isinstance(entry["value"], types[entry["type"]])]
-    return f"a value of another type: {bad}" if bad else ""
 
 
 # Programs of an agent, which keep what they are given in files
@@ -950,111 +844,6 @@ def thread_of(host: CodeHost, build: str = "500") -> sticky.CommentThread:
     return found
 
 
-def insights_of(
-    proxy: Bitbucket, after: Callable[[str, str], None] = lambda *_: None, build: str = "500"
-) -> bitbucket.CodeInsightsPublisher:
-    """Return a publisher that calls `after` with method and path once a request is answered."""
-    from autonoma_ci.clock import Clock
-
-    interface = http.RestClient(bitbucket.API_URL, {"Accept": "application/json"}, Clock(), proxy.url)
-    ask = interface.request
-
-    def asked(method: str, path: str, body: object = None) -> http.RestResponse:
-        try:
-            return ask(method, path, body)
-        finally:
-            after(method, path)
-
-    interface.request = asked  # type: ignore[method-assign]
-    return bitbucket.CodeInsightsPublisher(
-        interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main"
-    )
-
-
-def test_two_new_reports_at_once_both_show() -> None:
-    """Both steps find no report before either writes."""
-    with Bitbucket() as proxy:
-        looked = threading.Barrier(2)
-
-        def publish_one(made: Report) -> None:
-            met: list[str] = []
-
-            def after(method: str, _: str) -> None:
-                if method == "GET" and not met:
-                    met.append(method)
-                    looked.wait(60)
-
-            insights_of(proxy, after).publish(made)
-
-        at_once(publish_one)
-        assert sorted(report["result"] for report in proxy.reports.values()) == ["FAILED", "PASSED"]
-        assert {name: len(notes) for name, notes in proxy.annotations.items()} == {
-            name: 1 for name, report in proxy.reports.items() if report["result"] == "FAILED"
-        }
-        assert proxy.complaints == []
-
-
-@pytest.mark.parametrize("red_first", [True, False])
-def test_two_steps_on_old_report_both_show(red_first: bool) -> None:
-    """Both replace the report of the build before, and the replaced step writes another."""
-    with Bitbucket() as proxy:
-        insights_of(proxy, build="499").publish(made(False, "c" * 16, Part(title=PLAIN), "499"))
-        [name] = proxy.reports
-        second_looked, first_wrote, second_wrote = threading.Event(), threading.Event(), threading.Event()
-        said: dict[str, list[str]] = {}
-
-        def first(method: str, path: str) -> None:
-            if method == "GET" and "page=" in path:
-                second_looked.wait(60)
-            if method == "PUT" and path.endswith(name):
-                first_wrote.set()
-                second_wrote.wait(60)
-
-        def second(method: str, path: str) -> None:
-            if method == "GET" and "page=" in path:
-                second_looked.set()
-                first_wrote.wait(60)
-            if method == "PUT":
-                second_wrote.set()
-
-        def publish_one(red: bool, step: str) -> None:
-            after = first if red is red_first else second
-            said[after.__name__] = insights_of(proxy, after).publish(made(red, step, Part(title=PLAIN)))
-
-        threads = [threading.Thread(target=publish_one, args=pair) for pair in STEPS]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
-        assert sorted(report["result"] for report in proxy.reports.values()) == ["FAILED", "PASSED"]
-        assert said == {"first": [shared_warning("a Code Insights report")], "second": []}
-        assert [len(notes) for notes in proxy.annotations.values()] == [1]
-
-
-def test_report_is_found_on_later_page() -> None:
-    """A page of the list has ten reports."""
-    with Bitbucket() as proxy:
-        for number in range(25):
-            proxy.reports[f"lint-{number}"] = {"external_id": f"lint-{number}", "created_on": "000000"}
-        for red, build in ((True, "499"), (False, "500")):
-            said = insights_of(proxy, build=build).publish(made(red, build, Part(title=PLAIN), build))
-            assert said == []
-        assert len(proxy.reports) == 26
-        assert [report["result"] for report in proxy.reports.values() if "result" in report] == ["PASSED"]
-
-
-def test_report_with_long_title_shows_part() -> None:
-    """Bitbucket allows 100 characters, and two parts of one title have two headings."""
-    titles = {
-        bitbucket._build_report(
-            made(True, "a" * 16, Part(part=part, title="t" * 100)), OwnerMark("500", "2", "p", "s")
-        )["title"]
-        for part in ("linux", "mac")
-    }
-    assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}
-    assert {len(title) for title in titles} == {100}
-
-
 # Data of the build
 
 
@@ -1432,30 +1221,6 @@ def test_annotations_at_once_have_two_names(round_: int, tmp_path: Path) -> None
     at_once(agent.publish)
     found = [match[2] for text in shared.annotations.values() if (match := _HEADING.search(text))]
     assert sorted(found) == ["Failed", "Passed"]
-
-
-def test_annotation_taken_by_other_is_doubled(tmp_path: Path) -> None:
-    """The other step finds no mark, and writes its own and its annotation a moment later."""
-    store: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
-    name = f"autonoma-ci-{red.part.digest}"
-
-    class Slow:
-        def run(self, arguments: list[str], text: str = "") -> str:
-            if arguments[0] == "annotate":
-                annotations[arguments[4]] = text
-                store[name] = str(build_mark(green, "500"))
-            else:
-                store[arguments[2]] = text
-            return ""
-
-        def read(self, arguments: list[str]) -> str:
-            return store.get(arguments[2], arguments[4])
-
-    warnings = BuildkitePublisher(cast("Any", Slow()), make_publish_context({}, tmp_path)).publish(red)
-    assert sorted(annotations) == [name, f"{name}-aaaaaaaa"]
-    assert shared_warning("an annotation") in warnings
 
 
 @pytest.mark.parametrize("step_id", ["--><b>@x", "../../..", "\n# x", "é" * 8, "a b c d ", "\ud800" * 8])

@@ -9,7 +9,6 @@ import pytest
 from lxml import etree
 
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
-from autonoma_ci.ci.systems import gitlab, jenkins
 from autonoma_ci.models import Evidence, RunStep
 from autonoma_ci.reports.junit import render_junit
 from tests.support.reports import FAILED, failed, passed, report
@@ -48,17 +47,6 @@ def test_no_evidence_has_no_attachments() -> None:
 def test_step_output_cannot_attach_files(tmp_path: Path) -> None:
     saw = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
     assert "[[ATTACHMENT" not in "\n".join(lines("out", saw))
-
-
-def test_jenkins_paths_are_absolute(tmp_path: Path) -> None:
-    assert jenkins.SYSTEM.attachments_root({}, tmp_path / "results") == str(tmp_path / "results")
-
-
-def test_gitlab_paths_are_relative(tmp_path: Path) -> None:
-    environ = {"CI_PROJECT_DIR": str(tmp_path)}
-    assert gitlab.SYSTEM.attachments_root(environ, tmp_path / "a" / "b") == "a/b"
-    assert gitlab.SYSTEM.attachments_root(environ, Path("/elsewhere")) == ""
-    assert gitlab.SYSTEM.attachments_root({}, tmp_path) == ""
 
 
 def test_other_systems_get_no_attachments() -> None:
