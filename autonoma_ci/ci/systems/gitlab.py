@@ -11,6 +11,8 @@ Source:
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter
@@ -30,7 +32,6 @@ from autonoma_ci.reports.summary import STATE_LABELS, pluralize, sort_by_severit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from autonoma_ci.ci.base import LogGroup
     from autonoma_ci.ci.comments.rest import RestCommentThread
@@ -141,8 +142,9 @@ class GitLab(CISystem):
         It is empty for a folder outside of the project.
         """
         project = environ.get("CI_PROJECT_DIR", "")
-        is_inside = project and folder.absolute().is_relative_to(project)
-        return folder.absolute().relative_to(project).as_posix() if is_inside else ""
+        # The option results-dir can have `..` in its path.
+        path = Path(os.path.normpath(folder.absolute()))
+        return path.relative_to(project).as_posix() if project and path.is_relative_to(project) else ""
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the place of this parallel job, which GitLab counts from 1."""

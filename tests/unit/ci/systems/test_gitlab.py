@@ -246,6 +246,21 @@ def test_attachments_are_from_project(tmp_path: Path) -> None:
     assert SYSTEM.attachments_root({}, tmp_path) == ""
 
 
+@pytest.mark.parametrize(
+    ("folder", "root"),
+    [
+        ("/builds/acme/shop", "."),
+        ("/builds/acme/shop/a/../b", "b"),
+        ("/builds/acme/shop/../out", ""),
+        ("/builds/acme/shop/../shop/out", "out"),
+        ("/builds/acme/shopping/out", ""),
+    ],
+)
+def test_attachments_outside_project_are_absent(folder: str, root: str) -> None:
+    """A path with dots can lead out of the project, and GitLab shows no file there."""
+    assert SYSTEM.attachments_root({"CI_PROJECT_DIR": "/builds/acme/shop"}, Path(folder)) == root
+
+
 # Comments
 
 
