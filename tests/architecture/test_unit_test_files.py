@@ -1,0 +1,46 @@
+"""Each module of the package has its own file of tests."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.architecture.package import MODULES, ROOT, module_path, parse_module
+
+TESTS = ROOT / "tests"
+UNIT_FILES = sorted(path.relative_to(TESTS / "unit").as_posix() for path in (TESTS / "unit").rglob("test_*.py"))
+
+
+def has_functions(module: ast.Module) -> bool:
+    """Return whether a module has a function or a method."""
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(module))
+
+
+PATHS = sorted(
+    module_path(path) for path in MODULES if path.name != "__init__.py" and has_functions(parse_module(path))
+)
+
+
+def is_test_of(file: PurePosixPath, module: PurePosixPath) -> bool:
+    """Return whether a test file has the name of a module, with or without an aspect behind it."""
+    return f"{file.stem}_".startswith(f"test_{module.stem.strip('_')}_")
+
+
+# A CI system needs only its rows in the tables of tests/integration/ci, so that it is added with one new file.
+@pytest.mark.parametrize("path", [path for path in PATHS if not path.startswith("ci/systems/")])
+def test_module_has_test_file(path: str) -> None:
+    """The tests of a command run the complete package, so they are integration tests."""
+    module = PurePosixPath(path)
+    is_command = module.parent.name == "commands" or path == "cli.py"
+    folder = TESTS / ("integration" if is_command else "unit") / module.parent
+    assert [file.name for file in folder.glob("test_*.py") if is_test_of(PurePosixPath(file), module)]
+
+
+@pytest.mark.parametrize("name", UNIT_FILES)
+def test_unit_test_file_has_module(name: str) -> None:
+    """Tests of several modules belong to the integration tests."""
+    file = PurePosixPath(name)
+    siblings = [PurePosixPath(path) for path in PATHS if PurePosixPath(path).parent == file.parent]
+    assert [module.name for module in siblings if is_test_of(file, module)]
