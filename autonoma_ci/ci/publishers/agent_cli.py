@@ -1,7 +1,8 @@
-"""Command line programs of a CI agent, such as `buildkite-agent`.
+"""Find and run the command line program of a CI agent.
 
-In some systems, only such a program passes values to later steps. A program is trusted in absolute folders of PATH
-outside of the checkout. It does not receive our inputs.
+In some systems, only such a program passes values to later steps. An example is `buildkite-agent`. A program is trusted
+only if its folder in PATH is absolute and outside of the checkout. It does not get the variables AUTONOMA_* and
+INPUT_*.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MAX_TOTAL_SECONDS = 60.0
 # Longer than any value that this package stores.
 _MAX_OUTPUT_BYTES = 10_000
 _OWN_VARIABLE_PREFIXES = ("AUTONOMA_", "INPUT_")
-_instances: WeakSet[AgentCli] = WeakSet()
+_created_clis: WeakSet[AgentCli] = WeakSet()
 
 
 class AgentCli:
@@ -44,7 +45,7 @@ class AgentCli:
         self._deadline: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
-        _instances.add(self)
+        _created_clis.add(self)
 
     def stop(self) -> None:
         """Kill the running process and prevent further calls."""
@@ -52,14 +53,12 @@ class AgentCli:
         if self._process:
             self._process.kill()
 
-    def _was_stopped(self) -> bool:
+    def _stop_requested(self) -> bool:
         # Another thread may set the flag at any time, so a caller must read it again each time.
         return self._is_stopped
 
     def run(self, arguments: Sequence[str], input_text: str = "") -> str:
-        """Run the program and return the reason of a failure.
-
-        An empty text means success.
+        """Run the program and return an error text, empty on success.
 
         Args:
             arguments: The arguments of the program.
@@ -87,7 +86,7 @@ class AgentCli:
             return f"all calls of {name} took longer than {MAX_TOTAL_SECONDS:.0f} s", b""
         timeout_seconds = min(_CALL_TIMEOUT_SECONDS, self._deadline - now)
         stop_message = f"{name} was stopped"
-        if self._was_stopped():
+        if self._stop_requested():
             return stop_message, b""
         try:
             with subprocess.Popen(  # noqa: S603 - an absolute path, and no shell
@@ -101,7 +100,8 @@ class AgentCli:
                 try:
                     # `stop` may have been called before the process existed.
                     output, _ = process.communicate(
-                        input_text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else timeout_seconds
+                        input_text.encode("utf-8", "replace"),
+                        timeout=0.0 if self._stop_requested() else timeout_seconds,
                     )
                 finally:
                     # The end of `with` waits for the process, even after an error.
@@ -109,40 +109,40 @@ class AgentCli:
         except (OSError, ValueError) as error:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
-            return stop_message if self._was_stopped() else f"{name} did not end within {timeout_seconds:.0f} s", b""
+            return stop_message if self._stop_requested() else f"{name} did not end within {timeout_seconds:.0f} s", b""
         failure = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
-        return stop_message if self._was_stopped() else failure, output or b""
+        return stop_message if self._stop_requested() else failure, output or b""
 
 
 def stop_agent_clis() -> None:
     """Stop all programs, because no process may outlive the job step."""
-    for program in list(_instances):
-        program.stop()
+    for agent_cli in list(_created_clis):
+        agent_cli.stop()
 
 
-def find_trusted_executable(name: str, target: PublishContext) -> AgentCli | None:
+def find_trusted_executable(name: str, context: PublishContext) -> AgentCli | None:
     """Return the trusted program of this name, or None.
 
     Args:
         name: The name of the program, without `.exe`.
-        target: Provides PATH and the working directory.
+        context: Provides PATH and the working directory.
     """
     try:
-        checkout = Path(os.path.realpath(target.working_directory))
+        checkout = Path(os.path.realpath(context.working_directory))
     except FileNotFoundError:
         # The working directory was removed, so no program is known to be outside of it.
         return None
     filename = f"{name}.exe" if os.name == "nt" else name
-    for folder in target.environ.get("PATH", "").split(os.pathsep):
+    for folder in context.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, filename)
         # The folder is checked too, because a link of the checkout can name any program, such as a shell.
         is_trusted = path.is_absolute() and not any(
-            Path(os.path.realpath(place)).is_relative_to(checkout) for place in (folder, path)
+            Path(os.path.realpath(location)).is_relative_to(checkout) for location in (folder, path)
         )
         # Unlike `Path.is_file`, `os.path.isfile` returns False for a folder without permission.
         if is_trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             environ = {
-                key: value for key, value in target.environ.items() if not key.startswith(_OWN_VARIABLE_PREFIXES)
+                key: value for key, value in context.environ.items() if not key.startswith(_OWN_VARIABLE_PREFIXES)
             }
-            return AgentCli(str(path), environ, target.clock)
+            return AgentCli(str(path), environ, context.clock)
     return None

@@ -1,1 +1,4 @@
-"""One module per CI system."""
+"""One module per CI system.
+
+Detection is in `ci.detection`.
+"""

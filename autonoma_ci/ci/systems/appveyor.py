@@ -1,4 +1,4 @@
-"""AppVeyor.
+"""AppVeyor with its build facts, variables and build message.
 
 Source: AppVeyor's documentation, "Environment variables" (facts of the build) and "Build worker API" (the agent, which
 listens on the build's own machine).

@@ -1,4 +1,4 @@
-"""Azure Pipelines.
+"""Azure Pipelines with its logging commands, output variables and summary.
 
 Source: Microsoft's documentation, "Use predefined variables" (facts of the build) and "Logging commands" (log, outputs
 and summary), and the source code of its agent.

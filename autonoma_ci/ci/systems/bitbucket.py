@@ -1,4 +1,4 @@
-"""Bitbucket Pipelines.
+"""Bitbucket Pipelines with its output variables and Code Insights report.
 
 Source: Atlassian's documentation, "Variables and secrets" (facts of the build), "Code Insights" and "Reports" of the
 REST API (a report on the commit, which Bitbucket shows with the pull request). A step of a pipeline needs no

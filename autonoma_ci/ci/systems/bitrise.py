@@ -1,4 +1,4 @@
-"""Bitrise.
+"""Bitrise with its build facts and variables for later steps.
 
 Source: Bitrise's documentation, "Available environment variables" and "Test sharding"; bitrise-io/envman,
 cli/commands.go (`add`) and env/expand.go: without `--no-expand`, `$NAME` in a value is replaced in later steps.

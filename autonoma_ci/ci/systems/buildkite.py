@@ -1,4 +1,4 @@
-"""Buildkite.
+"""Buildkite with its log groups, annotations and meta-data.
 
 Source: Buildkite's documentation, "Environment variables" (facts of the build), "Managing log output" (log groups),
 "buildkite-agent annotate" and "buildkite-agent meta-data".

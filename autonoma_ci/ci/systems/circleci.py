@@ -1,4 +1,4 @@
-"""CircleCI.
+"""CircleCI with its variables for later steps and parallel containers.
 
 Source: CircleCI's documentation, "Project values and variables". That a rerun has the same workspace id is from
 github.com/percy/python-percy-client/pull/45.

@@ -1,4 +1,4 @@
-"""Google Cloud Build.
+"""Google Cloud Build with its substitutions and output file.
 
 Source: Google's documentation, "Substituting variable values". A step sees a substitution as a variable only if the
 build's configuration maps it. It can map one or all of them.

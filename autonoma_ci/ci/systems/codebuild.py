@@ -1,4 +1,4 @@
-"""AWS CodeBuild.
+"""AWS CodeBuild with its build facts.
 
 Source: AWS's documentation, "Environment variables in build environments".
 """

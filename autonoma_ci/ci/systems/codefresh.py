@@ -1,4 +1,4 @@
-"""Codefresh.
+"""Codefresh with its build facts and shared variables.
 
 Source: Codefresh's documentation, "Variables in pipelines" and "Retrying a step". Codefresh exports the variables of a
 file to all later steps of the build.

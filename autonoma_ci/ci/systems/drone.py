@@ -1,4 +1,4 @@
-"""Drone.
+"""Drone with its build facts.
 
 Source: Drone's documentation, "Reference" and "drone build restart".
 """

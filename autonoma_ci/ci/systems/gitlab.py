@@ -1,4 +1,4 @@
-"""GitLab CI/CD.
+"""GitLab CI/CD with its log sections, job annotations and comments.
 
 Source:
 

@@ -41,12 +41,10 @@ class Harness(CISystem):
     )
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step.
-
-        `DRONE_COMMIT_BRANCH` of a pull request is the target branch.
-        """
+        """Read the build's facts."""
         get = env_reader(environ)
         change_number = first_number(get("DRONE_PULL_REQUEST"))
+        # In a pull request, `DRONE_COMMIT_BRANCH` is the target branch, so `DRONE_SOURCE_BRANCH` is used.
         branches = ("DRONE_SOURCE_BRANCH",) if change_number else ("DRONE_COMMIT_BRANCH", "DRONE_BRANCH", "DRONE_TAG")
         repositories = ("DRONE_REPO", "CI_REPO", "DRONE_REMOTE_URL", "CI_REMOTE_URL")
         # A stage has its identifier in a variable, but a step has only its name there.
@@ -68,7 +66,10 @@ class Harness(CISystem):
         return env_file("DRONE_OUTPUT")(context)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel step, which Harness counts from 0."""
+        """Return the shard of this step.
+
+        Harness counts parallel steps from 0.
+        """
         return shard_from_env("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0)(environ)
 
 

@@ -1,4 +1,4 @@
-"""Semaphore.
+"""Semaphore with its shared variables and parallel jobs.
 
 Source: Semaphore's documentation, "Environment variables".
 """

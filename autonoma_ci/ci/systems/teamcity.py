@@ -1,10 +1,10 @@
-"""TeamCity.
+"""TeamCity with its build facts and service messages.
 
 Source:
 
 - JetBrains's documentation, "List of predefined build parameters" (facts of the build). Branch and pull request are
-  configuration parameters, which are not variables. They are in a file. The path of that file is in another file, whose
-  path is in a variable.
+  configuration parameters, which are not variables. TEAMCITY_BUILD_PROPERTIES_FILE names a file. That file names a
+  second file, which has the configuration parameters.
 - JetBrains's documentation, "Service messages" (log, parameters and status). The identity of a build problem is a Java
   identifier of at most 60 characters. A file to import is in the checkout directory, and its path is relative to it.
 - Java's documentation of `Properties.load` (both files).
@@ -91,7 +91,7 @@ class TeamCity(CISystem):
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a build from variables and files of properties."""
         properties = _read_build_properties(environ)
-        get, get_parameter = env_reader(environ), env_reader(_read_parameters(properties))
+        get, get_parameter = env_reader(environ), env_reader(_read_configuration_parameters(properties))
         branch = get_parameter("teamcity.build.branch")
         change = _CHANGE_BRANCH_RE.fullmatch(branch)
         change_number = first_number(get_parameter("teamcity.pullRequest.number"), change[1] if change else "")
@@ -99,7 +99,7 @@ class TeamCity(CISystem):
         branch = get_parameter("vcsroot.branch") if branch in {"", "<default>"} else branch
         return BuildContext(
             ci_name="teamcity",
-            sha=first_commit(get("BUILD_VCS_NUMBER"), _find_only_revision(environ)),
+            sha=first_commit(get("BUILD_VCS_NUMBER"), _read_single_revision(environ)),
             branch=first_branch(get_parameter("teamcity.pullRequest.source.branch") if change_number else branch),
             change_number=change_number,
             repository=first_repository(get_parameter("vcsroot.url")),
@@ -113,16 +113,16 @@ class TeamCity(CISystem):
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of parameters, tests, status and problem."""
-        checkout = _read_build_properties(context.environ).get(_CHECKOUT_DIR, "")
-        return (TeamCityPublisher(context, checkout),)
+        checkout_dir = _read_build_properties(context.environ).get(_CHECKOUT_DIR, "")
+        return (TeamCityPublisher(context, checkout_dir),)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the batch of TeamCity's parallel tests that this build runs."""
-        get = env_reader(_read_parameters(_read_build_properties(environ)))
+        get = env_reader(_read_configuration_parameters(_read_build_properties(environ)))
         return shard_from_index(get(f"{_PARALLEL_TESTS}.currentBatch"), get(f"{_PARALLEL_TESTS}.totalBatches"), first=1)
 
 
-def _find_only_revision(environ: Mapping[str, str]) -> str:
+def _read_single_revision(environ: Mapping[str, str]) -> str:
     # Each repository has its own variable. With several repositories, the one under test is unknown.
     revisions = {sanitize(value) for name, value in environ.items() if name.startswith("BUILD_VCS_NUMBER_")}
     return revisions.pop() if len(revisions) == 1 else ""
@@ -133,8 +133,8 @@ def _read_build_properties(environ: Mapping[str, str]) -> dict[str, str]:
     return parse_java_properties(read_regular_file(path, _MAX_PROPERTIES_BYTES)) if path else {}
 
 
-def _read_parameters(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the configuration parameters, from the file that the build's properties name."""
+def _read_configuration_parameters(properties: Mapping[str, str]) -> dict[str, str]:
+    """Read the configuration parameters from the file that the properties name."""
     path = properties.get(_PARAMETERS_FILE, "")
     return parse_java_properties(read_regular_file(path, _MAX_PROPERTIES_BYTES)) if path else {}
 
@@ -153,7 +153,7 @@ def parse_java_properties(data: bytes) -> dict[str, str]:
 
 def _unescape(text: str) -> str:
     text = _ESCAPE_RE.sub(_decode_escape, text)
-    # Two escapes make one character outside of the basic plane. Half a pair is an invalid character.
+    # Two escapes (a surrogate pair) make one character such as an emoji. Half a pair becomes a replacement character.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -174,8 +174,8 @@ class TeamCityPublisher:
     It does so once, at the end of the step.
     """
 
-    def __init__(self, context: PublishContext, checkout: str) -> None:
-        self._context, self._checkout = context, checkout
+    def __init__(self, context: PublishContext, checkout_dir: str) -> None:
+        self._context, self._checkout_dir = context, checkout_dir
 
     def publish(self, report: Report) -> list[str]:
         """Print the messages, and return warnings about missing data."""
@@ -207,10 +207,10 @@ class TeamCityPublisher:
         A file outside of the checkout has an absolute path.
         """
         path = Path(self._context.working_directory, *parts).absolute()
-        # A step starts in the checkout, unless it has its own working directory.
-        checkout = self._checkout or self._context.working_directory
+        # If TeamCity does not name the checkout, the working directory is used.
+        checkout_dir = self._checkout_dir or self._context.working_directory
         try:
-            return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout)).as_posix()
+            return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout_dir)).as_posix()
         except ValueError:
             return str(path)
 

@@ -1,4 +1,4 @@
-"""Travis CI.
+"""Travis CI with its build facts and log folds.
 
 Source: Travis CI's documentation, "Default environment variables". The folds are from the output of Travis CI's own
 build scripts.

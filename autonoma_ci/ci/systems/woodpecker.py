@@ -1,4 +1,4 @@
-"""Woodpecker CI.
+"""Woodpecker CI with its build facts.
 
 Source: Woodpecker's documentation, "Environment variables"; for the numbers of restarts, the server's
 `server/pipeline/restart.go`.
