@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import Transport
     from autonoma_ci.redaction.redactor import Secret
 
-# A redactor is built for each response with text. With more parts than this, it gets only those in the run's values.
-_MAX_UNFILTERED_PARTS = 50
+# A redactor is built for each response with text. With more texts of the environment than this, it gets only
+# those in the run's values.
+_MAX_UNFILTERED_TEXTS = 50
 
 
 class AutonomaClient:
@@ -38,9 +39,9 @@ class AutonomaClient:
         source: Value of the API's `source` field.
         secrets: Credentials. They are removed from all texts, and an id or a link with one is withheld.
         values: Values of the variables of all runs. They are removed from the texts of every run. With None, only
-            `parts` and the values of a run's own request are removed.
-        parts: Secret texts that values contain. If there are many, only those in a run's own values are removed from
-            its texts.
+            `environment_texts` and the values of a run's own request are removed.
+        environment_texts: Secret texts that values contain. If there are many, only those in a run's own values are
+            removed from its texts.
         public_values: Values that may be shown, such as facts of the build.
     """
 
@@ -50,12 +51,13 @@ class AutonomaClient:
         source: str,
         secrets: Sequence[Secret],
         values: Sequence[Secret] | None = None,
-        parts: Sequence[Secret] = (),
+        environment_texts: Sequence[Secret] = (),
         public_values: frozenset[str] = frozenset(),
     ) -> None:
         self._transport = transport
         self._source = source
-        self._secrets, self._parts, self._public_values = tuple(secrets), tuple(parts), public_values
+        self._secrets, self._environment_texts = tuple(secrets), tuple(environment_texts)
+        self._public_values = public_values
         self._credentials = Redactor(secrets)
         self._shared_redactor = None if values is None else Redactor([*secrets, *values])
         # Every link contains it, so it is not a secret.
@@ -141,7 +143,7 @@ class AutonomaClient:
 
     def _build_run_redactor(self, request: RunRequest) -> Redactor:
         values = [value for value in request.variables.values() if value not in self._public_values]
-        parts = self._parts
-        if len(parts) > _MAX_UNFILTERED_PARTS:
-            parts = tuple(part for part in parts if any(part.reveal() in value for value in values))
-        return Redactor([*self._secrets, *parts, *values])
+        texts = self._environment_texts
+        if len(texts) > _MAX_UNFILTERED_TEXTS:
+            texts = tuple(text for text in texts if any(text.reveal() in value for value in values))
+        return Redactor([*self._secrets, *texts, *values])

@@ -84,11 +84,11 @@ NO_PREVIOUS_RUNS = PreviousRuns()
 class HiddenValues(NamedTuple):
     """Values of variables that no text of the API may show."""
 
-    # All of them. None means those of the run requests, without `facts`.
+    # All of them. None means those of the run requests, without `fact_values`.
     values: Sequence[Secret] | None = None
     # As in `Plan`.
-    parts: Sequence[Secret] = ()
-    facts: frozenset[str] = frozenset()
+    environment_texts: Sequence[Secret] = ()
+    fact_values: frozenset[str] = frozenset()
 
 
 class JobStep:
@@ -489,7 +489,7 @@ class JobStep:
         is_local = urlsplit(settings.api_url).scheme == "http"
         limits = settings.evidence_file_limit, settings.evidence_limit
         return EvidenceDownloader(
-            self.results_dir.folder, *limits, allow_http_loopback=is_local, root=self.results_dir.root
+            self.results_dir.folder, *limits, allow_http_loopback=is_local, working_directory=self.results_dir.root
         )
 
     def _create_executor(
@@ -502,7 +502,9 @@ class JobStep:
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
         transport = Transport(settings.api_url, credentials, self.runtime.timeouts)
         source = self.reports.facts.source
-        client = AutonomaClient(transport, source, settings.secrets, hidden.values, hidden.parts, hidden.facts)
+        client = AutonomaClient(
+            transport, source, settings.secrets, hidden.values, hidden.environment_texts, hidden.fact_values
+        )
         return ThreadedExecutor(client, events, store.fetch if store else None)
 
     def _publish(self, results: Sequence[RunResult]) -> None:
@@ -550,9 +552,11 @@ def _add_values_of_requests(hidden: HiddenValues, results: Sequence[RunResult]) 
     """
     if hidden.values is not None:
         return hidden
-    values = {value for run in results for value in run.request.variables.values()} - hidden.facts
-    is_quick = len(values) + len(hidden.parts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARS
-    return hidden._replace(values=[*hidden.parts, *map(Secret, values)] if is_quick else None)
+    values = {value for run in results for value in run.request.variables.values()} - hidden.fact_values
+    is_quick = (
+        len(values) + len(hidden.environment_texts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARS
+    )
+    return hidden._replace(values=[*hidden.environment_texts, *map(Secret, values)] if is_quick else None)
 
 
 def _planned_indexes(results: Sequence[RunResult]) -> list[int]:

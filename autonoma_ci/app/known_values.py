@@ -79,8 +79,8 @@ def collect_known_values(
         from autonoma_ci.manifest.stated_variables import collect_stated_variables
 
         interpolation = build_interpolator(environ, to_build_context(saved), settings)
-        variables, parts, unknown_references = collect_stated_variables(path, folder, interpolation)
-        values += parts
+        variables, environment_texts, unknown_references = collect_stated_variables(path, folder, interpolation)
+        values += environment_texts
         values += [variable.value for variable in variables if variable.value and not variable.is_fact]
     runs = [run for run in saved.runs if _has_api_texts(run)]
     by_name, by_signature = _NameLookup(settings, variables), _SignatureLookup(settings, variables)

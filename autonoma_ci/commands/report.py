@@ -15,7 +15,7 @@ from autonoma_ci.app.report_builder import ReportBuilder, StepFacts
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.config.arguments import add_variables, build_parser, provided_options
+from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_options
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
@@ -58,7 +58,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     """
     purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
     parser = build_parser("report", purpose, _OPTIONS, runtime.out)
-    add_variables(parser)
+    add_var_flag(parser)
     parser.hint = "report takes one record; for several, run it once for each"
     parser.add_argument(
         "record", metavar="RESULTS", help="A results-dir, or the results.json in it. Screenshots are read from there."

@@ -61,7 +61,7 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
         return step.skip(inputs.skip_reason)
     if inputs.settings.dry_run:
         return step.dry_run(inputs.plan)
-    hidden = HiddenValues(parts=inputs.plan.environment_texts, facts=inputs.plan.ci_values)
+    hidden = HiddenValues(environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values)
     if not_started := _wait_for_deployment(inputs, step):
         return step.run_plan(not_started, inputs.settings, "Nothing is started", hidden)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
@@ -122,7 +122,7 @@ def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | Non
 
     clock, limit = step.runtime.clock, settings.wait_for_url_timeout
     values = {value for request in requests for value in request.variables.values()}
-    redact = Redactor([*settings.secrets, *inputs.plan.environment_texts, *(values - inputs.plan.ci_values)])
+    redact = Redactor([*settings.secrets, *inputs.plan.environment_texts, *(values - inputs.plan.fact_values)])
     unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
     if not unready:
         return None

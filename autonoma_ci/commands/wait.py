@@ -14,7 +14,7 @@ from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.app.unknown_names import find_unknown_names
-from autonoma_ci.config.arguments import add_variables, build_parser, provided_options
+from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_options
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES
@@ -136,7 +136,7 @@ def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:
     """Parse the command line. Raises InputError or OutputError."""
     purpose = "Wait for the runs of an earlier step, and start none. Variables and manifest say which values to hide."
     parser = build_parser("wait", purpose, WAIT_OPTIONS, runtime.out)
-    add_variables(parser)
+    add_var_flag(parser)
     parser.hint = "wait takes one record; for several, run it once for each"
     parser.add_argument(
         "record",

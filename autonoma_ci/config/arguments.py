@@ -1,4 +1,4 @@
-"""Parse the command line with flags from the table of options."""
+"""Parse the command line by the table of options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MISSING_PREFIX = "the following arguments are required: "
 class _StoreOnce(argparse.Action):
     """Stores the text of a flag that may appear only once.
 
-    With two lists, users expect the sum, and argparse would use only the last.
+    With two lists, users expect both lists to be used. argparse would use only the last.
     """
 
     def __call__(
@@ -107,8 +107,8 @@ class ArgumentParser(argparse.ArgumentParser):
             name = argument.partition("=")[0]
             if _FLAG_RE.fullmatch(name):
                 closest = closest_match(name, flags)
-                hint = f": did you mean {closest}?" if closest else f" (see {self.prog} --help)"
-                problems.append(f"unknown option {sanitize_line(name, 40)}{hint}")
+                suggestion = f": did you mean {closest}?" if closest else f" (see {self.prog} --help)"
+                problems.append(f"unknown option {sanitize_line(name, 40)}{suggestion}")
         if unknown and not problems:
             problem = f"{wrong_flag} takes true, false or no value" if wrong_flag else "an argument too many"
             has_positional = any(not action.option_strings for action in self._actions)
@@ -121,7 +121,7 @@ class ArgumentParser(argparse.ArgumentParser):
     def _separate_boolean_flags(self, argv: Sequence[str]) -> tuple[list[str], str]:
         """Return arguments in which no boolean flag consumes the next argument.
 
-        argparse would use the next argument as the value, as in `--dry-run NAME` and `wait --comment RESULTS`.
+        Without this, argparse would use NAME in `--dry-run NAME` as the value of the flag.
 
         Returns:
             The arguments, and the first flag with another value than a boolean behind it, or an empty text.
@@ -187,7 +187,7 @@ def build_parser(command: str, help_text: str, options: Sequence[Option], out: T
     return parser
 
 
-def add_variables(parser: ArgumentParser) -> None:
+def add_var_flag(parser: ArgumentParser) -> None:
     """Add the repeatable flag `--var`, stored in the field `var`."""
     parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
 
@@ -202,6 +202,6 @@ def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
     parser = build_parser("run", help_text, OPTIONS, out)
     parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
-    add_variables(parser)
+    add_var_flag(parser)
     parsed, problems = parser.parse_partial(argv)
     return provided_options(parsed, OPTIONS), parsed.var, problems

@@ -8,7 +8,7 @@
 
 A default may contain all of these again, such as ${NAME:-${OTHER:-text}}. A credential is never inserted.
 
-Names and groups of entries show `${NAME}` in place of the value, because reports and messages show them.
+Names and groups of entries keep `${NAME}`, because reports show names and groups, and must not show the value.
 """
 
 from __future__ import annotations
@@ -53,8 +53,10 @@ _OPTION_NAME_RE = re.compile("AUTONOMA_|INPUT_", re.IGNORECASE)
 _NAME_FLAGS = re.IGNORECASE if os.name == "nt" else re.NOFLAG
 # Values of these keys are sent to the API only.
 _API_ONLY_KEYS = frozenset({"variables", "matrix"})
-# In characters. A value of this length does not occur in another text by chance.
+# In characters. A shorter value can occur in another text by chance.
 _MIN_RECOGNIZABLE_LENGTH = 8
+# Replaces a reference with an error. It is a valid id, so that one mistake is reported once.
+_PLACEHOLDER_ID = "x"
 _ENTRY_LISTS = frozenset({"tests", "folders", "tags"})
 # Far beyond any real manifest. Without limits, a few hostile lines could expand to gigabytes.
 MAX_VALUE_PARTS = 100_000
@@ -79,9 +81,12 @@ class InterpolatedDocument(NamedTuple):
 
     texts: dict[KeyPath, str]  # each text with a `$` as the manifest states it, by path
     groups: dict[KeyPath, str]  # the value of each group with a `$`, by path
-    parts: frozenset[str] = frozenset()  # each environment value that is inserted into a value, a name or a group
-    facts: frozenset[str] = frozenset()  # the values that consist of build facts alone
-    missing: frozenset[str] = frozenset()  # the environment variables without an inserted value, such as unset ones
+    # Each environment value that is inserted into a value, a name or a group.
+    environment_texts: frozenset[str] = frozenset()
+    # The values that consist of build facts alone.
+    fact_values: frozenset[str] = frozenset()
+    # The environment variables without an inserted value, such as unset ones.
+    unset_names: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"InterpolatedDocument({len(self.texts)} texts)"
@@ -90,11 +95,11 @@ class InterpolatedDocument(NamedTuple):
 class HiddenValues:
     """Values that an id must not contain.
 
-    Short values, such as `en` or `staging`, can also be ids by chance or on purpose. They are ignored.
+    Short values, such as `en` or `staging`, are ignored, because an id can contain them by chance.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        # A closure hides the values from every dump of this object's fields.
+        # A closure keeps the values out of repr and debug output.
         self.occur_in: Callable[[str], bool] = Redactor(
             value for value in values if len(value) >= _MIN_RECOGNIZABLE_LENGTH
         ).contains_secret
@@ -105,7 +110,7 @@ NO_HIDDEN_VALUES = HiddenValues(())
 
 @dataclass(frozen=True)
 class Interpolator:
-    """The values that `${...}` may read, and the rules for them."""
+    """Replaces `${...}` and decides which variables a manifest may read."""
 
     # The environment.
     environ: Mapping[str, str] = field(repr=False)
@@ -179,7 +184,7 @@ class Interpolator:
         return re.compile("|".join(map(translate, self.allowed or ())) or "(?!)", _NAME_FLAGS)
 
     @cached_property
-    def _allowed_secrets_re(self) -> re.Pattern[str]:
+    def _allowed_exact_names_re(self) -> re.Pattern[str]:
         return re.compile("|".join(map(re.escape, self.allowed or ())), _NAME_FLAGS)
 
     def _resolve_ci_field(self, name: str) -> tuple[str | None, str]:
@@ -219,7 +224,7 @@ class Interpolator:
         if finding and shown:
             reason = "and ids are shown in logs: use a variable of another name"
             return f"{reference} {finding}, {reason}; with `allow-env: {name}`, variables may read it"
-        if self.allowed is not None and self._allowed_secrets_re.fullmatch(name):
+        if self.allowed is not None and self._allowed_exact_names_re.fullmatch(name):
             return ""
         if finding:
             return f"{reference} {finding}: {remedy}"
@@ -237,9 +242,9 @@ class _Substitution:
         self._groups: dict[KeyPath, str] = {}
         self._environment_texts: set[str] = set()
         # Values that consist of build facts alone, and all other values.
-        self._facts: set[str] = set()
-        self._others: set[str] = set()
-        self._missing: set[str] = set()
+        self._fact_values: set[str] = set()
+        self._other_values: set[str] = set()
+        self._unset_names: set[str] = set()
         # Cached, because many aliases can share one text.
         self._substituted: dict[tuple[str, _TextUse], tuple[str, str]] = {}
         self._part_count = self._char_count = 0
@@ -247,9 +252,9 @@ class _Substitution:
     def build_result(self) -> InterpolatedDocument:
         """Return the sources and original texts of the document."""
         # A text that also occurs as another value is not a fact.
-        facts = frozenset(self._facts - self._others)
+        fact_values = frozenset(self._fact_values - self._other_values)
         return InterpolatedDocument(
-            self._texts, self._groups, frozenset(self._environment_texts), facts, frozenset(self._missing)
+            self._texts, self._groups, frozenset(self._environment_texts), fact_values, frozenset(self._unset_names)
         )
 
     def walk(self, tree: Tree, path: KeyPath, use: _TextUse) -> Tree:
@@ -267,7 +272,7 @@ class _Substitution:
             if "$" in tree:
                 return self._substitute_text(tree, path, use)
             if use is _TextUse.SENT:
-                self._others.add(tree)
+                self._other_values.add(tree)
             return tree
         if isinstance(tree, dict):
             return {key: self.walk(value, (*path, key), _get_use_below(path, key, use)) for key, value in tree.items()}
@@ -284,13 +289,13 @@ class _Substitution:
                 return result[0]
             self._substituted[text, use] = result
             if use is _TextUse.SENT:
-                (self._facts if self._consists_of_facts(text) else self._others).add(result[0])
+                (self._fact_values if self._has_only_facts(text) else self._other_values).add(result[0])
         value, shown = self._substituted[text, use]
         if use is _TextUse.GROUP:
             self._groups[path] = value
         return shown if use in {_TextUse.NAME, _TextUse.GROUP} else value
 
-    def _consists_of_facts(self, text: str) -> bool:
+    def _has_only_facts(self, text: str) -> bool:
         if not _ONLY_FACTS_RE.fullmatch(text):
             return False
         names = [piece.name for piece in parse_references(text) if isinstance(piece, Reference)]
@@ -313,20 +318,20 @@ class _Substitution:
     def _substitute_reference(self, reference: Reference, path: KeyPath, use: _TextUse) -> tuple[str, str]:
         if reference.error:
             self._document.add_error(path, self._format_reference_error(reference, use))
-            return "x", "x"  # a valid id, so that one mistake is reported once
+            return _PLACEHOLDER_ID, _PLACEHOLDER_ID
         value, reason = self._interpolator.resolve(reference, shown=use is _TextUse.SHOWN)
         is_default = value is None and not reason
         label = "" if reference.name.startswith("ci.") else _format_reference(reference.name)
         if label and (value is None or not self._interpolator.is_set(reference.name)):
             # The variable can be set in another job.
-            self._missing.add(reference.name)
+            self._unset_names.add(reference.name)
         elif label and value and use is not _TextUse.SHOWN:
             self._environment_texts.add(value)
         if is_default:
             value, shown = self._substitute_pieces(reference.default, path, use)
         elif value is None:
             self._document.add_error(path, reason)
-            return "x", "x"
+            return _PLACEHOLDER_ID, _PLACEHOLDER_ID
         else:
             shown = value
         self._char_count += len(value)
@@ -339,7 +344,7 @@ class _Substitution:
             raise LimitExceededError
 
     def _format_reference_error(self, reference: Reference, use: _TextUse) -> str:
-        # The rest can be a part of a hidden value.
+        # The text after `${` can be a part of a hidden value.
         shown_begin = "${" if reference.source.startswith("${") else "$"
         text = shown_begin if use is _TextUse.SENT else sanitize_line(reference.source, 60)
         return f"'{text}' {reference.error}"

@@ -63,7 +63,7 @@ def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manife
         manifest = _validate(document, interpolated.texts)
         if manifest:
             _set_group_values(manifest, interpolated.groups)
-            manifest.set_value_sources(interpolated.parts, interpolated.facts)
+            manifest.set_value_sources(interpolated.environment_texts, interpolated.fact_values)
             manifest.set_location(file, document.position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
             _check_variables(document, manifest)

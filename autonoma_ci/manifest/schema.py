@@ -124,8 +124,8 @@ class Manifest(_StrictModel):
     run_on_latest: YamlBool = Field(
         "false", description="Run folders and tags against the latest version of each application."
     )
-    _parts: frozenset[str] = PrivateAttr(frozenset())
-    _facts: frozenset[str] = PrivateAttr(frozenset())
+    _environment_texts: frozenset[str] = PrivateAttr(frozenset())
+    _fact_values: frozenset[str] = PrivateAttr(frozenset())
     _file: str = PrivateAttr("")  # the path as messages show it
     _line: int = PrivateAttr(0)  # the line of `tests:`, or 0 if there is none
     # The groups of entries with `${NAME}` in one, by the `id()` of the entry, which lives as long as the manifest. The
@@ -138,20 +138,20 @@ class Manifest(_StrictModel):
         return [*self.tests, *self.folders, *self.tags]
 
     @property
-    def parts(self) -> frozenset[str]:
+    def environment_texts(self) -> frozenset[str]:
         """The environment values in variables, names and groups.
 
         They must not be shown.
         """
-        return self._parts
+        return self._environment_texts
 
     @property
-    def facts(self) -> frozenset[str]:
+    def fact_values(self) -> frozenset[str]:
         """The values that consist of build facts alone.
 
         They are not secret.
         """
-        return self._facts
+        return self._fact_values
 
     @property
     def file(self) -> str:
@@ -189,9 +189,9 @@ class Manifest(_StrictModel):
         """Set the file and the line of the entries."""
         self._file, self._line = file, line
 
-    def set_value_sources(self, parts: frozenset[str], facts: frozenset[str]) -> None:
+    def set_value_sources(self, environment_texts: frozenset[str], fact_values: frozenset[str]) -> None:
         """Set the environment values and build facts in the manifest."""
-        self._parts, self._facts = parts, facts
+        self._environment_texts, self._fact_values = environment_texts, fact_values
 
 
 def manifest_json_schema() -> dict[str, Any]:

@@ -40,9 +40,9 @@ class StatedVariables(NamedTuple):
     """The variables of a manifest and the environment values in it."""
 
     variables: tuple[StatedVariable, ...] = ()
-    parts: tuple[Secret, ...] = ()  # the environment values in variables, names and groups
+    environment_texts: tuple[Secret, ...] = ()  # the environment values in variables, names and groups
     # The entry id and name of each environment variable in a name or a group that has no value in this job.
-    missing: tuple[tuple[str, str], ...] = ()
+    unset_names: tuple[tuple[str, str], ...] = ()
 
 
 def collect_stated_variables(path: str, folder: str, interpolator: Interpolator) -> StatedVariables:
@@ -62,7 +62,9 @@ def collect_stated_variables(path: str, folder: str, interpolator: Interpolator)
         document = parse_yaml(read_manifest_text(path, folder, path), path)
         reader = _VariableReader(interpolator)
         variables = tuple(reader.find_variables(document.tree))
-        return StatedVariables(variables, tuple(map(Secret, sorted(reader.parts))), tuple(reader.missing))
+        return StatedVariables(
+            variables, tuple(map(Secret, sorted(reader.environment_texts))), tuple(reader.unset_names)
+        )
     return StatedVariables()
 
 
@@ -72,7 +74,7 @@ class _InterpolatedText(NamedTuple):
     text: Secret | None
     is_known: bool = False
     is_fact: bool = False
-    missing: frozenset[str] = frozenset()
+    unset_names: frozenset[str] = frozenset()
 
 
 _NO_VALUE = _InterpolatedText(None)
@@ -85,9 +87,9 @@ class _VariableReader:
     """
 
     def __init__(self, interpolator: Interpolator) -> None:
-        self.parts: set[str] = set()
+        self.environment_texts: set[str] = set()
         # An ordered set, in the order of the manifest.
-        self.missing: dict[tuple[str, str], None] = {}
+        self.unset_names: dict[tuple[str, str], None] = {}
         self._interpolator = interpolator
         # Cached, because many aliases can share one text.
         self._cache: dict[tuple[str, bool], _InterpolatedText] = {}
@@ -104,8 +106,8 @@ class _VariableReader:
         for key, value in tree.items():
             if key in _LABEL_KEYS:
                 for text in value if isinstance(value, list) else [value]:
-                    self.missing |= dict.fromkeys(
-                        (entry_id, name) for name in sorted(self._interpolate_cached(text).missing)
+                    self.unset_names |= dict.fromkeys(
+                        (entry_id, name) for name in sorted(self._interpolate_cached(text).unset_names)
                     )
             if key in _VARIABLE_KEYS and isinstance(value, dict):
                 yield from self._read_mapping(entry_id, value)
@@ -133,18 +135,20 @@ class _VariableReader:
         return self._cache[text, is_id]
 
     def _interpolate(self, text: str, *, is_id: bool) -> _InterpolatedText:
-        missing = find_reference_names(text)
+        unset_names = find_reference_names(text)
         # Many short texts can each name a long variable.
         if self._char_count > MAX_TEXT_CHARS:
-            return _InterpolatedText(None, missing=missing)
+            return _InterpolatedText(None, unset_names=unset_names)
         document = Document("", {"variables": text})
         with suppress(LimitExceededError):
             interpolated = self._interpolator.apply(document)
             # Also for a text without a known value. Ids are shown, so their environment values are not secret.
-            self.parts |= frozenset() if is_id else interpolated.parts
-            missing = interpolated.missing
+            self.environment_texts |= frozenset() if is_id else interpolated.environment_texts
+            unset_names = interpolated.unset_names
             match document.tree:
                 case {"variables": str(value)} if not document.errors:
                     self._char_count += len(value)
-                    return _InterpolatedText(Secret(value), not missing, bool(interpolated.facts), missing)
-        return _InterpolatedText(None, missing=missing)
+                    return _InterpolatedText(
+                        Secret(value), not unset_names, bool(interpolated.fact_values), unset_names
+                    )
+        return _InterpolatedText(None, unset_names=unset_names)

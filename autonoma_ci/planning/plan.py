@@ -1,6 +1,6 @@
-"""Build the plan from the settings and the manifest.
+"""Build the plan of runs from the options and the manifest.
 
-The plan has the runs to start in order. A dry run prints it.
+The plan has the runs to start, in order. A dry run prints it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.manifest.schema import Manifest, Test
 
-# No test suite is this large. A larger plan comes from a matrix by mistake, and every run costs money.
+# A larger plan is probably an error in a matrix, and every run costs money.
 MAX_RUNS = 20_000
-# Of all runs together, because each run also has the variables of the defaults.
+# Limit on the variables of all runs together. Default variables count once per run.
 MAX_VARIABLES = 1_000_000
 _NO_CI_SHARD_MESSAGE = (
     "'auto' needs a CI system that numbers its parallel jobs, and this one does not: give a part such as 1/3, on "
@@ -36,7 +36,7 @@ _ALLOW_EMPTY_HINT = "or set allow-empty to true if that is meant"
 
 
 class Plan(NamedTuple):
-    """The runs to start, in the order of all reports."""
+    """The runs to start, in the order that every report has."""
 
     requests: tuple[RunRequest, ...]
     # Notes about the selection of runs, for the user.
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     # Texts of the environment in values, names and groups of the manifest. No output may contain them.
     environment_texts: tuple[Secret, ...] = ()
     # Variable values that consist of `${ci.*}` alone. They are not secret.
-    ci_values: frozenset[str] = frozenset()
+    fact_values: frozenset[str] = frozenset()
 
     def format_lines(self) -> list[str]:
         """Return one line for each run, without values of variables."""
@@ -101,9 +101,9 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     if shard and not settings.selects_nothing:
         selected, note = shard.select(selected)
         notes.append(note)
-    environment_texts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
-    ci_values = manifest.facts.difference(settings.variables.values()) if manifest else frozenset[str]()
-    return Plan(tuple(selected), tuple(notes), environment_texts, ci_values)
+    environment_texts = tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else ()
+    fact_values = manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset[str]()
+    return Plan(tuple(selected), tuple(notes), environment_texts, fact_values)
 
 
 def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) -> list[str]:
@@ -132,7 +132,7 @@ def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[
 def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[str]:
     """Return the errors of the option `groups`.
 
-    Errors are unknown names, and `none` together with other names.
+    Errors are unknown names, and `none` if it is combined with other groups.
     """
     option = settings.spelling_of("groups")
     entries = manifest.entries if manifest else []
@@ -221,9 +221,9 @@ def _select_versions(settings: Settings, manifest: Manifest | None) -> tuple[tup
 
 
 def _folder_or_tag_request(
-    kind: TargetKind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, run_on_latest: bool
+    kind: TargetKind, target_id: str, name: str, versions: tuple[AppVersion, ...], *, run_on_latest: bool
 ) -> RunRequest:
-    return RunRequest(kind, text_id, name, application_versions=versions, run_on_latest=run_on_latest)
+    return RunRequest(kind, target_id, name, application_versions=versions, run_on_latest=run_on_latest)
 
 
 def _requests_from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
@@ -248,21 +248,25 @@ def _expand_matrix(settings: Settings, manifest: Manifest, test: Test) -> Iterat
         return
     sizes = [len(values) for values in axes.values()]
     for positions in product(*map(range, sizes)):
-        matrix_variables = {name: axes[name][position] for name, position in zip(axes, positions, strict=True)}
+        matrix_variables = {axis: axes[axis][position] for axis, position in zip(axes, positions, strict=True)}
         request = RunRequest(
             TargetKind.TEST, test.id, test.name, {**variables, **matrix_variables, **settings.variables}, version
         )
         # Reports never show values, so a combination is named by its position on each axis.
-        labels = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, positions, sizes, strict=True) if size > 1]
-        matrix_place = ",".join(f"{n}={p + 1}" for n, p in zip(axes, positions, strict=True))
+        labels = [
+            f"{axis} {position + 1}/{size}"
+            for axis, position, size in zip(axes, positions, sizes, strict=True)
+            if size > 1
+        ]
+        matrix_place = ",".join(f"{axis}={position + 1}" for axis, position in zip(axes, positions, strict=True))
         name = f"{request.display_name} [{', '.join(labels)}]" if labels else request.name
         yield request._replace(name=name, matrix_place=matrix_place)
 
 
 def _number_occurrences(requests: list[RunRequest]) -> list[RunRequest]:
-    """Return the requests with their occurrence.
+    """Return the requests with numbers for those of the same key.
 
-    Entries with the same key differ only in their variables.
+    Such requests differ only in their variables.
     """
     counts: dict[object, int] = {}
     numbered = []
@@ -286,8 +290,8 @@ def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str
         else:
             unique[key] = request
     notes = [
-        f"{kind} {text_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''}; "
+        f"{kind} {target_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''}; "
         "it is started once."
-        for (kind, text_id), count in duplicate_counts.items()
+        for (kind, target_id), count in duplicate_counts.items()
     ]
     return list(unique.values()), notes

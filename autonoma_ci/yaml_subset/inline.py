@@ -1,4 +1,4 @@
-"""Parse the values of options that are YAML or JSON."""
+"""Parse option values that are written in YAML or JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autonoma_ci.yaml_subset.document import Document, type_error_message
 from autonoma_ci.yaml_subset.parser import parse_yaml
 
 # Characters that JSON allows unescaped in quotes. YAML needs an escape for them, or treats them as the end of a line.
-_ESCAPED_IN_YAML_RE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+_NEEDS_ESCAPE_IN_YAML_RE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 # An escaped backslash matches first, so that the text behind it does not count as an escape.
 _SURROGATE_ESCAPE_RE = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
@@ -35,9 +35,9 @@ def parse_yaml_mapping(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
 def parse_option_yaml(text: str) -> Document:
     """Parse the text of an option.
 
-    The messages of errors contain the line, because there is no file to annotate.
+    Error messages contain the line number, because the text is not in a file.
     """
-    document = parse_yaml(_join_surrogate_escapes(text), "")
+    document = parse_yaml(_rewrite_json_for_yaml(text), "")
     document.errors = [_move_line_into_message(error) for error in document.errors]
     return document
 
@@ -51,7 +51,7 @@ def _move_line_into_message(error: Diagnostic) -> Diagnostic:
     return error._replace(message=message, line=0, column=0)
 
 
-def _join_surrogate_escapes(text: str) -> str:
+def _rewrite_json_for_yaml(text: str) -> str:
     """Rewrite the escapes of JSON so that YAML can parse it.
 
     Each pair of surrogate escapes becomes one escape, and characters that YAML does not allow are escaped. Text that is
@@ -64,7 +64,7 @@ def _join_surrogate_escapes(text: str) -> str:
     # In JSON, a carriage return can only be white space between two values.
     text = re.sub("\r(?!\n)", "\n", text)
     text = _SURROGATE_ESCAPE_RE.sub(lambda found: found[1] or f"\\U{_combine_surrogates(found[2], found[3]):08X}", text)
-    return _ESCAPED_IN_YAML_RE.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
+    return _NEEDS_ESCAPE_IN_YAML_RE.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
 
 
 def _combine_surrogates(high: str, low: str) -> int:

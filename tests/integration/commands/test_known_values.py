@@ -480,7 +480,7 @@ def test_value_part_is_hidden(
 def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit, the texts of a run lose only the parts in its own values."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
-    monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_PARTS", 1)
+    monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_TEXTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
     step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
     shown = step.collect_output(step("run"))

@@ -371,10 +371,10 @@ def test_public_values_are_shown(mock: requests_mock.Mocker) -> None:
 
 
 @pytest.mark.parametrize(("count", "shows_unused"), [(50, False), (51, True)])
-def test_many_parts_are_filtered_by_run(count: int, shows_unused: bool, mock: requests_mock.Mocker) -> None:
-    """Of more than 50 parts, only those in the run's values are removed."""
-    parts = [Secret(f"secret-part-{number:03}") for number in range(count)]
-    client = AutonomaClient(Transport(BASE, SECRETS), "github", SECRETS, parts=parts)
+def test_many_texts_are_filtered_by_run(count: int, shows_unused: bool, mock: requests_mock.Mocker) -> None:
+    """Of more than 50 texts, only those in the run's values are removed."""
+    texts = [Secret(f"secret-part-{number:03}") for number in range(count)]
+    client = AutonomaClient(Transport(BASE, SECRETS), "github", SECRETS, environment_texts=texts)
     request = REQUEST._replace(variables={"DSN": "db://user:secret-part-007@db.test"})
     assert get_title(mock, client, request, "My secret-part-007") == "My ***"
     assert get_title(mock, client, request, "My secret-part-008") == (

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.config.arguments import (
     ArgumentParser,
-    add_variables,
+    add_var_flag,
     build_parser,
     parse_run_arguments,
     provided_options,
@@ -83,7 +83,7 @@ def test_run_arguments_are_separated() -> None:
 def test_variables_of_two_parses_are_separate() -> None:
     """A second parse has no variables of the first one."""
     parser = make_parser()
-    add_variables(parser)
+    add_var_flag(parser)
     assert parser.parse(["--var", "A=1"]).var == ["A=1"]
     assert parser.parse([]).var == []
 
@@ -249,7 +249,7 @@ def test_other_missing_argument_is_named() -> None:
 def test_missing_variable_is_error(argv: Sequence[str]) -> None:
     """The variable flag needs a value."""
     parser = make_parser()
-    add_variables(parser)
+    add_var_flag(parser)
     assert find_problems(parser, *argv) == [f"--var: a value is missing {HELP}"]
 
 

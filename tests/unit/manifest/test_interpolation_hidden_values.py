@@ -138,12 +138,12 @@ def test_build_facts_are_not_secret(value: str, facts: set[str]) -> None:
     """The same text from another source is a value."""
     text = f"tests: [{{id: a, variables: {{V: '{value}'}}}}"
     environ = {"A": "feature/cart"}
-    assert plan.build_plan(Settings(), read_manifest(f"{text}]", environ, CONTEXT)).ci_values == facts
+    assert plan.build_plan(Settings(), read_manifest(f"{text}]", environ, CONTEXT)).fact_values == facts
     for other in ("feature/cart", "${A}"):
         more = f"{text}, {{id: b, matrix: {{M: ['{other}', feature/cart7]}}}}]"
-        assert plan.build_plan(Settings(), read_manifest(more, environ, CONTEXT)).ci_values == set()
+        assert plan.build_plan(Settings(), read_manifest(more, environ, CONTEXT)).fact_values == set()
     options = Settings(variables={f"F{number}": fact for number, fact in enumerate(facts)})
-    assert plan.build_plan(options, read_manifest(f"{text}]", environ, CONTEXT)).ci_values == set()
+    assert plan.build_plan(options, read_manifest(f"{text}]", environ, CONTEXT)).fact_values == set()
 
 
 def test_manifest_repr_hides_values() -> None:

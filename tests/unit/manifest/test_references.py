@@ -83,8 +83,8 @@ def test_default_value_is_hidden() -> None:
     document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
     written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
     assert document.tree == {"tests": [{"name": "${A}"}]}
-    assert written.parts == {"sentinel"}
-    assert written.missing == {"A"}
+    assert written.environment_texts == {"sentinel"}
+    assert written.unset_names == {"A"}
 
 
 def test_names_in_defaults_are_found() -> None:
