@@ -1,7 +1,6 @@
-"""The immutable values that the packages pass on.
+"""Shared data types of builds, run requests, results, verdicts and reports.
 
-They describe the build, the runs with their steps and evidence, the verdict and the report. All are named tuples,
-because the import of dataclasses is too slow.
+The records are named tuples, because importing dataclasses is slow. The fixed choices are enums.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# For these events, GitHub provides all secrets of the repository, although anybody can be the author of the change.
+# Events for which GitHub provides all secrets of the repository, although anybody can be the author of the change.
 EVENTS_WITH_SECRETS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
 # SHA-1 or SHA-256 in lower case. Git uses all zeros for no commit.
 COMMIT_HASH_RE = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -26,7 +25,7 @@ REF_PREFIX_RE = lazy_pattern(r"refs/(?:heads|tags)/")
 # Checkouts of a change request and detached heads have such a name instead of a branch.
 NOT_A_BRANCH_RE = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
 CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
-# Characters of a name or a link. No CI system creates longer ones.
+# Maximum length of a build fact (a name or a URL), in characters.
 MAX_FACT_CHARS = 2000
 
 
@@ -64,7 +63,7 @@ class BuildContext(NamedTuple):
     job_name: str = ""
 
 
-# Of a run with more steps, we store the first and the last ones. They are enough to see why the run failed.
+# Maximum number of stored steps of a run. Of more steps, only the first and the last ones are stored.
 MAX_STEPS = 200
 
 
@@ -126,7 +125,7 @@ class RunState(StrEnum):
     STOPPED = "stopped"  # ended on the server, neither passed nor failed
     TIMED_OUT = "timed-out"  # still running at the deadline
     NOT_STARTED = "not-started"
-    UNKNOWN = "unknown"  # without a run id it may have started, with a run id its result is not known
+    UNKNOWN = "unknown"  # without a run id, it may have started; with a run id, its result is unknown
 
 
 class ExitReason(StrEnum):
@@ -156,7 +155,7 @@ class Conclusion(StrEnum):
     CANCELLED = "cancelled"
 
 
-# Characters of a variable's value, and of each text in a manifest.
+# Maximum length of a variable's value and of each text in a manifest, in characters.
 MAX_VALUE_CHARS = 64 * 1024
 
 
@@ -178,14 +177,16 @@ class RunRequest(NamedTuple):
     # The user's name for the run, or empty.
     name: str = ""
     variables: Mapping[str, str] = NO_VARIABLES
-    # Of the application, for test runs only.
+    # The version of the application, for test runs only.
     application_version_id: str = ""
-    # For folder and tag runs only.
+    # The versions of several applications, for folder and tag runs only.
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
-    # See `RunKey` for the next three.
+    # The positions of the matrix values, as in `RunKey`.
     matrix_place: str = ""
+    # The number among entries with an equal key, from 1.
     occurrence: int = 1
+    # The name of the environment of the plan, or empty.
     environment: str = ""
 
     def __repr__(self) -> str:
@@ -203,7 +204,7 @@ class RunRequest(NamedTuple):
 
 
 class PreviousAttempt(NamedTuple):
-    """A failed run that has a retry.
+    """A failed run that was retried.
 
     The fields are those of `RunResult`.
     """
@@ -253,7 +254,7 @@ class RunResult(NamedTuple):
     evidence: Evidence = NO_EVIDENCE
     # The signature of the start request, or empty if nothing is signed.
     request_mac: str = ""
-    # Whether status and details contradicted each other. Then the run passes only with details that fit.
+    # Whether status and details contradicted each other. Such a run passes only if its details agree with its status.
     has_contradiction: bool = False
     # The signatures of the variables' values, by name.
     variable_macs: Mapping[str, str] = NO_VARIABLES
@@ -311,11 +312,11 @@ class Report(NamedTuple):
     skip_reason: str = ""
     # The path at which the CI system finds results-dir, if it shows the files that junit.xml names.
     attachments_root: str = ""
-    # The part of the build that this job step is.
+    # Which part of the build this step runs.
     part: Part = ENTIRE_BUILD
     # A random id. Only a job step that resumes waiting has the same id as an earlier one.
     step_id: str = ""
-    # For such a job step, the build attempt that started the runs. Otherwise empty.
+    # For a step that resumes waiting, the build attempt that started the runs. Otherwise empty.
     started_in_attempt: str = ""
 
     @property

@@ -33,21 +33,22 @@ _IMAGE_SIGNATURES = {
     "avif": (4, b"ftypavi"),
 }
 _VIDEO_SIGNATURES = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
-# Errors that every further file would meet too: no space on the disk, in a quota (Windows has no such error) or within
-# the limit of the process, or a read-only file system.
-_FULL_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# Errors that all later files would get too. The disk or a quota is full, the file size has a limit in this process, or
+# the file system is read-only. Windows has no error for a quota.
+_UNWRITABLE_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # Object stores send these content types for a file that was uploaded without a type.
 GENERIC_CONTENT_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 SNIFF_BYTES = 16
 
 
 class EvidenceDownloader:
-    """Downloads evidence files within quotas, from any number of threads.
+    """Downloads evidence files within size limits, from any number of threads.
 
     Args:
         folder: The results folder. A symbolic link must not lead a file out of it.
         max_file_bytes: Largest size of one file.
-        max_total_bytes: Largest size of all files together. Files of low priority can use half of it.
+        max_total_bytes: Largest size of all files together. Files of passed runs have low priority. They can use
+            half of it.
         allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download`.
         timeout_seconds: Time limit of each file.
         root: The working directory, `folder` by default. A symbolic link must not lead a file out of it either.
@@ -61,10 +62,10 @@ class EvidenceDownloader:
         *,
         allow_http_loopback: bool,
         timeout_seconds: float = 120.0,
-        root: Path | None = None,
+        working_directory: Path | None = None,
     ) -> None:
         self._folder, self._max_file_bytes, self._max_total_bytes = folder, max_file_bytes, max_total_bytes
-        self._root = root or folder
+        self._working_directory = working_directory or folder
         self._allow_http_loopback, self._timeout_seconds = allow_http_loopback, timeout_seconds
         self._used_bytes = 0
         self._lock = threading.Lock()
@@ -84,7 +85,7 @@ class EvidenceDownloader:
             return DownloadResult(error=str(error), retryable=error.retryable)
         except (_WriteError, OSError) as error:
             reason = f"it could not be written ({error.strerror or 'unknown reason'})"
-            if error.errno in _FULL_DISK_ERRNOS:
+            if error.errno in _UNWRITABLE_DISK_ERRNOS:
                 # Because the other reports need the space that is left, further downloads are refused.
                 self._closed_reason = self._closed_reason or reason
             return DownloadResult(error=reason)
@@ -106,12 +107,15 @@ class EvidenceDownloader:
             _WriteError: The content could not be written.
             OSError: The file could not be created or renamed.
         """
-        folder = self._folder / EVIDENCE_DIR / item.run_id
+        run_folder = self._folder / EVIDENCE_DIR / item.run_id
         # Checked before each file, because another process may have created a link since the last check.
-        if any(escapes_via_symlink(str(folder.absolute()), str(base)) for base in (self._folder, self._root)):
+        if any(
+            escapes_via_symlink(str(run_folder.absolute()), str(base))
+            for base in (self._folder, self._working_directory)
+        ):
             raise DownloadError("a symbolic link in results-dir leads elsewhere")
-        make_directory(folder)
-        partial_file = folder / f".{name}.{secrets.token_hex(8)}"
+        make_directory(run_folder)
+        partial_file = run_folder / f".{name}.{secrets.token_hex(8)}"
         with self._lock:
             if self._closed_reason:
                 raise DownloadError(self._closed_reason)
@@ -120,22 +124,24 @@ class EvidenceDownloader:
         try:
             # Mode "x" fails if the path exists, so a planted symbolic link is not followed.
             with partial_file.open("xb") as stream:
-                match_parent_owner(folder, stream.fileno())
-                body = _QuotaWriter(stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority))
+                match_parent_owner(run_folder, stream.fileno())
+                writer = _LimitedWriter(
+                    stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority)
+                )
                 try:
                     content_type = download(
                         item.signed_url.url,
-                        body.write,
+                        writer.write,
                         self._max_file_bytes,
                         self._timeout_seconds,
                         allow_http_loopback=self._allow_http_loopback,
                     )
                 finally:
-                    size = body.size
+                    size = writer.size
             extension = _sniff_extension(
-                body.head, content_type, _IMAGE_SIGNATURES if item.step_number else _VIDEO_SIGNATURES
+                writer.head, content_type, _IMAGE_SIGNATURES if item.step_number else _VIDEO_SIGNATURES
             )
-            partial_file.replace(folder / f"{name}.{extension}")
+            partial_file.replace(run_folder / f"{name}.{extension}")
         except BaseException:
             self._reserve_quota(-size, is_low_priority=False)
             with suppress(OSError):
@@ -164,15 +170,15 @@ class EvidenceDownloader:
 
 
 class _WriteError(Exception):
-    """An OSError of the disk, distinct from one of the network."""
+    """Writing to the disk failed, not the network."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
         self.errno, self.strerror = error.errno, error.strerror
 
 
-class _QuotaWriter:
-    """Writes a file within the quota and counts its bytes."""
+class _LimitedWriter:
+    """Writes a file within the limits and counts its bytes."""
 
     def __init__(self, stream: BinaryIO, reserve: Callable[[int], None]) -> None:
         self._stream, self._reserve = stream, reserve
@@ -185,7 +191,7 @@ class _QuotaWriter:
 
         Raises:
             DownloadError: The quota has too few bytes left.
-            _WriteError: The disk refused the chunk.
+            _WriteError: Writing to the disk failed.
         """
         self._reserve(len(chunk))
         self.size += len(chunk)
@@ -207,8 +213,10 @@ def _sniff_extension(head: bytes, content_type: str, signatures: dict[str, tuple
     Raises:
         DownloadError: The file has no such signature, or a content type of another kind.
     """
-    family = "image" if signatures is _IMAGE_SIGNATURES else "video"
-    extension = next((name for name, (offset, mark) in signatures.items() if head[offset:].startswith(mark)), "")
-    if not extension or not (content_type in GENERIC_CONTENT_TYPES or content_type.startswith(f"{family}/")):
-        raise DownloadError(f"it is no {'picture' if family == 'image' else 'video'}", retryable=True)
+    media_type = "image" if signatures is _IMAGE_SIGNATURES else "video"
+    extension = next(
+        (name for name, (offset, signature) in signatures.items() if head[offset:].startswith(signature)), ""
+    )
+    if not extension or not (content_type in GENERIC_CONTENT_TYPES or content_type.startswith(f"{media_type}/")):
+        raise DownloadError(f"it is no {'picture' if media_type == 'image' else 'video'}", retryable=True)
     return extension

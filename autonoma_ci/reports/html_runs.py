@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.escaping import format_duration, safe_url
 from autonoma_ci.models import RunState
-from autonoma_ci.reports.summary import ENDED_STATES, NO_MESSAGE_STATES, has_run, pluralize, state_label
+from autonoma_ci.reports.summary import ENDED_STATES, NO_MESSAGE_STATES, has_run_id_or_url, pluralize, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
     request = run.request
     severity = severity_class(run)
     link = safe_url(run.url) or (
-        safe_url(report.web_base_url) if run.state is RunState.UNKNOWN and not has_run(run) else ""
+        safe_url(report.web_base_url) if run.state is RunState.UNKNOWN and not has_run_id_or_url(run) else ""
     )
     versions = [request.application_version_id, *(version.version_id for version in request.application_versions)]
     facts = {

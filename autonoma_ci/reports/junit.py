@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.escaping import safe_url, sanitize_line, truncate, truncate_bytes
 from autonoma_ci.models import ExitReason, RunState
-from autonoma_ci.reports.summary import format_headline, has_run, pluralize, state_label
+from autonoma_ci.reports.summary import format_headline, has_run_id_or_url, pluralize, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -207,7 +207,11 @@ def _failure_body(run: RunResult, result: _CaseResult, report: Report) -> Iterat
     yield from _describe_details(run)
     yield run.suggestion
     # The suggestion for a run that may have started is to look in Autonoma, so this line has the URL.
-    if run.state in {RunState.UNKNOWN, RunState.STARTING} and not has_run(run) and safe_url(report.web_base_url):
+    if (
+        run.state in {RunState.UNKNOWN, RunState.STARTING}
+        and not has_run_id_or_url(run)
+        and safe_url(report.web_base_url)
+    ):
         yield f"Look here: {report.web_base_url}"
     if run.state in {RunState.STARTED, RunState.TIMED_OUT} and report.resume_command:
         yield f"To wait for it: {report.resume_command}"

@@ -1,4 +1,4 @@
-"""Format the lines of the log.
+"""Format log lines of runs, and build diagnostics of failures and warnings.
 
 The log has a line for each change of a run. At the end it has the result in one sentence and advice for the user.
 """
@@ -16,7 +16,7 @@ from autonoma_ci.reports.summary import (
     describe_step,
     format_headline,
     has_open_runs,
-    has_run,
+    has_run_id_or_url,
     pluralize,
     resume_hint,
     sort_by_severity,
@@ -35,9 +35,8 @@ MAX_ANNOTATIONS = 9
 def format_run(run: RunResult) -> str:
     """Return the line of one run, not yet escaped."""
     request = run.request
-    name = run.display_name if run.display_name == request.id else f"{run.display_name} ({request.kind} {request.id})"
-    if run.display_name == request.id:
-        name = f"{request.kind} {request.id}"
+    target = f"{request.kind} {request.id}"
+    name = target if run.display_name == request.id else f"{run.display_name} ({target})"
     duration = f" in {format_duration(run.duration_seconds)}" if run.state in ENDED_STATES and not run.reused else ""
     attempt = f" (attempt {run.attempt_count})" if run.previous_attempts else ""
     details = [text for text in (describe_step(run.step), _select_message(run), run.url or run.run_id) if text]
@@ -52,7 +51,7 @@ def _select_message(run: RunResult) -> str:
 def format_heartbeat(results: Sequence[RunResult], elapsed_seconds: float) -> str:
     """Return a line that counts the runs in each state.
 
-    The log has such a line from time to time, so that users see that the job step is alive.
+    The log has such a line from time to time, so that users see that the job step is still waiting.
     """
     states = [run.state for run in results]
     counts = {
@@ -102,7 +101,11 @@ def _build_diagnostic(
     names = ", ".join(truncate(run.display_name, 100) for run in group[:3])
     more = f" and {len(group) - 3} more" if len(group) > 3 else ""
     text = f"{label}: {names}{more}" + (f": {cause.rstrip('.')}." if cause else ".")
-    url = web_base_url if group[0].state is RunState.UNKNOWN and not has_run(group[0]) else safe_url(group[0].url)
+    url = (
+        web_base_url
+        if group[0].state is RunState.UNKNOWN and not has_run_id_or_url(group[0])
+        else safe_url(group[0].url)
+    )
     link = f"Look here: {url}" if url else ""
     return Diagnostic(" ".join(part for part in (text, suggestion, link) if part))
 

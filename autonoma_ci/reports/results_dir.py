@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
     from autonoma_ci.reports.other_results import SharedResults
-    from autonoma_ci.reports.results_json import ResultsSigner
+    from autonoma_ci.reports.results_json import Signer
 
 RESULTS_FILE = "results.json"
 
@@ -83,7 +83,7 @@ class ResultsDirPublisher:
         folder: Path,
         extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
         root: Path | None = None,
-        signer: ResultsSigner | None = None,
+        signer: Signer | None = None,
         shared: SharedResults | None = None,
     ) -> None:
         self.folder, self._root = folder, root or folder
@@ -251,7 +251,7 @@ def _render_final_reports(report: Report) -> Mapping[str, str | bytes]:
 def open_results_dir(
     results_dir: ResultsDir,
     extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
-    signer: ResultsSigner | None = None,
+    signer: Signer | None = None,
     create_shared: Callable[[Path], SharedResults] | None = None,
     option_name: str = "results-dir",
 ) -> ResultsDirPublisher:

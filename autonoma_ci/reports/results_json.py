@@ -1,6 +1,6 @@
-"""Render results.json, the results of a job step as JSON.
+"""Render results.json and the entries of the output `results`.
 
-Programs read it, and so does a later job step that resumes waiting for the runs.
+Programs read results.json, and so does a later job step that resumes waiting for the runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 MAX_TIME_SECONDS = 1e9
 
 
-class ResultsSigner(Protocol):
+class Signer(Protocol):
     """Signs results.json so that a later build attempt can trust it."""
 
     def sign_run(self, run: RunResult) -> str:
@@ -34,17 +34,17 @@ class ResultsSigner(Protocol):
     def sign_results(self, text: str) -> str:
         """Return the text of results.json with its signature.
 
-        The last member of the text is an empty `mac`, where the signature is inserted.
+        The text must end with the member `mac`, which is empty. The signature replaces it.
         """
 
 
-def render_results_json(report: Report, signer: ResultsSigner | None = None) -> str:
+def render_results_json(report: Report, signer: Signer | None = None) -> str:
     """Return the text of results.json.
 
-    It contains no secrets and no values of variables. All times are in seconds. The `start_offset_seconds` of a run
-    counts from `started_at` of the job step. Its `duration_seconds` counts from there until the run was started, or
-    until it ended if the job step waited for it. `reports.results_schema` has the JSON Schema. Without a signer, each
-    `mac` is empty.
+    It contains no secrets and no values of variables. All times are in seconds. A run's `start_offset_seconds` is the
+    time from `started_at` of the job step to the first start request. Its `duration_seconds` is the time from the first
+    start request until the run started. If the step waited, it is the time until the run ended.
+    `reports.results_schema` has the JSON Schema. Without a signer, each `mac` is empty.
     """
     context, verdict = report.context, report.verdict
     document = {
@@ -79,8 +79,8 @@ def render_results_json(report: Report, signer: ResultsSigner | None = None) -> 
     }
     text = _format_document(document)
     if "\\ud" in text:
-        # Half of a surrogate pair, as in the name of a folder that is not UTF-8. Because strict readers reject the
-        # complete file for it, it is replaced.
+        # JSON has half of a surrogate pair, for example from a folder name that is not UTF-8. Strict readers reject the
+        # whole file, so it is replaced.
         data = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         text = _format_document(json.loads(data))
     return signer.sign_results(text) if signer else text
@@ -102,7 +102,7 @@ def _format_value(value: object) -> str:
     return json.dumps(value)
 
 
-def _build_run(run: RunResult, signer: ResultsSigner | None) -> dict[str, object]:
+def _build_run(run: RunResult, signer: Signer | None) -> dict[str, object]:
     request = run.request
     return {
         **run_to_dict(run),

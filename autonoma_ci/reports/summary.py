@@ -104,14 +104,14 @@ def source_label(source: str) -> str:
 
 def state_label(run: RunResult) -> str:
     """Return the state of a run as words."""
-    if run.state is RunState.UNKNOWN and has_run(run):
+    if run.state is RunState.UNKNOWN and has_run_id_or_url(run):
         return "end unknown"
     if run.reused:
         return "passed in an earlier attempt"
     return "passed, flaky" if run.is_flaky else STATE_LABELS[run.state]
 
 
-def has_run(run: RunResult) -> bool:
+def has_run_id_or_url(run: RunResult) -> bool:
     """Return whether the API named an id or URL for the run."""
     return bool(run.run_id or run.url)
 
@@ -121,7 +121,7 @@ def was_started(run: RunResult) -> bool:
     if run.reused:
         return False
     is_certain = run.state in ENDED_STATES | {RunState.STARTED, RunState.TIMED_OUT}
-    return is_certain or (run.state is RunState.UNKNOWN and has_run(run))
+    return is_certain or (run.state is RunState.UNKNOWN and has_run_id_or_url(run))
 
 
 def count_states(results: Sequence[RunResult]) -> dict[str, int]:
@@ -199,7 +199,7 @@ def _format_results(results: Sequence[RunResult]) -> list[str]:
     reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
     notes = [f"{flaky_count} flaky"] if flaky_count else []
     notes += [f"{reused_count} in an earlier attempt"] if reused_count else []
-    unknown_end_count = sum(run.state is RunState.UNKNOWN and has_run(run) for run in results)
+    unknown_end_count = sum(run.state is RunState.UNKNOWN and has_run_id_or_url(run) for run in results)
     other_counts = {
         "failed": states.count(RunState.FAILED),
         "stopped": states.count(RunState.STOPPED),

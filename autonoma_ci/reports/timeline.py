@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.models import RunState
-from autonoma_ci.reports.summary import has_run
+from autonoma_ci.reports.summary import has_run_id_or_url
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
@@ -56,7 +56,7 @@ def _build_run_bars(number: int, run: RunResult, elapsed_seconds: float) -> list
         )
         for index, attempt in enumerate(run.previous_attempts, 1)
     ]
-    if has_run(run) and duration_seconds > 0 and run.state not in _STATES_WITHOUT_BAR:
+    if has_run_id_or_url(run) and duration_seconds > 0 and run.state not in _STATES_WITHOUT_BAR:
         last_bar = _build_bar(number, run.display_name, 0, run.state, run.start_offset_seconds, duration_seconds)
         bars.append(last_bar._replace(is_flaky=run.is_flaky))
     return bars

@@ -1,4 +1,7 @@
-"""Routes of the sandbox's API and of its pages for people."""
+"""Route requests to the sandbox, check credentials and build the responses.
+
+The sandbox is a local imitation of the Autonoma API. It also has web pages for its users.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,10 @@ _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 20, 100
 
 
 class _Operation(NamedTuple):
-    """One operation of the API, found by its path."""
+    """The operation of the API that a path names."""
 
     method: str
-    # "start", "status", "details", "folders" or "entry".
+    # "start", "status", "details", "folders" or "target".
     name: str
     kind: str = "test"
     # The id of a test, folder or tag. For "status" and "details" it is the run id.
@@ -48,7 +51,7 @@ class _Operation(NamedTuple):
 class Router:
     """Builds the response to each request.
 
-    An empty `client_id` or `client_secret` accepts any value that is not empty.
+    With an empty `client_id` or `client_secret`, any value that is not empty is accepted.
     """
 
     def __init__(
@@ -58,10 +61,10 @@ class Router:
         client_id: str,
         client_secret: str,
         folders: Sequence[Mapping[str, object]] | None = None,
-        contract: str = DEFAULT_REVISION,
+        revision: str = DEFAULT_REVISION,
     ) -> None:
         self._run_store = run_store
-        self._revision = REVISIONS[contract]
+        self._revision = REVISIONS[revision]
         self._folders = build_folders() if folders is None else folders
         self._request_log = request_log
         self._kind_by_id = {str(folder["id"]): "folder" for folder in self._folders if "id" in folder}
@@ -112,8 +115,8 @@ class Router:
             return self._list_folders(query)
         if not is_id(operation.target_id):
             return not_found(unquote(operation.target_id))
-        if fault := self._start_request_error(operation, request):
-            return fault
+        if error := self._start_request_error(operation, request):
+            return error
         return self._respond_with_scenario(operation, request, query, origin)
 
     def _is_authorized(self, headers: Mapping[str, str]) -> bool:
@@ -145,13 +148,13 @@ class Router:
         if operation.name == "start":
             if special_response := self._special_start_response(scenario.start_response):
                 return special_response
-            if self._is_other_kind(operation):
+            if self._has_other_kind(operation):
                 return not_found(operation.target_id)
             response = self._start_run(operation, request, scenario, origin)
-        elif operation.name == "entry":
-            response = self._describe_target(operation)
+        elif operation.name == "target":
+            response = self._build_target_response(operation)
         else:
-            response = self._describe_run(operation, query, origin)
+            response = self._build_run_response(operation, query, origin)
         return replace(response, delay=scenario.delay * self._run_store.time_scale)
 
     def _start_run(self, operation: _Operation, request: Request, scenario: Scenario, origin: str) -> Response:
@@ -174,12 +177,12 @@ class Router:
             return error_response(500, "Device Farm Project ARN is not configured")
         return other_host_page() if name == WEB_PAGE else None
 
-    def _is_other_kind(self, operation: _Operation) -> bool:
+    def _has_other_kind(self, operation: _Operation) -> bool:
         """Return whether the account has this id as another kind."""
         account_kind = self._kind_by_id.get(operation.target_id, operation.kind)
         return account_kind != operation.kind and not is_scenario(operation.target_id)
 
-    def _describe_target(self, operation: _Operation) -> Response:
+    def _build_target_response(self, operation: _Operation) -> Response:
         """Return the folder or test of an id."""
         target_id = operation.target_id
         if operation.kind == "test" and target_id in self._tests:
@@ -190,8 +193,8 @@ class Router:
         return not_found(target_id)
 
     def _start_request_error(self, operation: _Operation, request: Request) -> Response | None:
-        # The contract allows a request without a body. With a body, it must be valid.
         """Return the error response to a start request, or None."""
+        # The contract allows a request without a body. With a body, it must be valid.
         if operation.name != "start" or not request.has_body:
             return None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
@@ -203,7 +206,7 @@ class Router:
             return error_response(400, f"`source` has at most {max_chars} characters")
         return None
 
-    def _describe_run(self, operation: _Operation, query: str, origin: str) -> Response:
+    def _build_run_response(self, operation: _Operation, query: str, origin: str) -> Response:
         """Return the status or the details of a run."""
         run = self._run_store.find(operation.kind, operation.target_id)
         if run is None:
@@ -235,7 +238,7 @@ def _match_operation(segments: list[str]) -> _Operation | None:
         case ["folder"]:
             return _Operation("GET", "folders")
         case [("folder" | "test") as kind, target_id]:
-            return _Operation("GET", "entry", kind, target_id)
+            return _Operation("GET", "target", kind, target_id)
     return None
 
 

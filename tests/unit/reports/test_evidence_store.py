@@ -68,8 +68,17 @@ def head(length: int, body: bytes = PNG) -> Act:
     return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
-def make_store(folder: Path, max_total_bytes: int = 1_000_000, *, root: Path | None = None) -> EvidenceDownloader:
-    return EvidenceDownloader(folder, 100_000, max_total_bytes, allow_http_loopback=True, timeout_seconds=60, root=root)
+def make_store(
+    folder: Path, max_total_bytes: int = 1_000_000, *, working_directory: Path | None = None
+) -> EvidenceDownloader:
+    return EvidenceDownloader(
+        folder,
+        100_000,
+        max_total_bytes,
+        allow_http_loopback=True,
+        timeout_seconds=60,
+        working_directory=working_directory,
+    )
 
 
 def make_media_url(server: FaultServer) -> SignedUrl:
@@ -285,7 +294,9 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
     work.mkdir()
     (work / "results").symlink_to(outside)
     with FaultServer(picture()) as server:
-        result = make_store(work / "results", root=work).fetch(EvidenceFile("r", 1, make_media_url(server)))
+        result = make_store(work / "results", working_directory=work).fetch(
+            EvidenceFile("r", 1, make_media_url(server))
+        )
         assert result.error == "a symbolic link in results-dir leads elsewhere"
         assert not result.retryable
         assert server.received == []
