@@ -27,21 +27,29 @@ if TYPE_CHECKING:
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
 
 
+# Texts that the log adds. A value of these characters can occur in the output by chance.
+ADDED_TEXTS = "error group file line col title started"
+
+
 @given(TEXTS, SECRETS, TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
-def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str, dialect: LogFormatter) -> None:
+def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str, formatter: LogFormatter) -> None:
     """No line, annotation or group shows a secret in any escaping."""
     out = io.StringIO()
-    console = JobLog(out, dialect)
-    console.redact_with(Redactor([Secret(value)]))
+    job_log = JobLog(out, formatter)
+    job_log.redact_with(Redactor([Secret(value)]))
     text = before + value + after
-    console.info(text)
-    console.annotate("error", Diagnostic(text, text, 1, 2), text)
-    with console.group(text):
+    job_log.info(text)
+    job_log.annotate("error", Diagnostic(text, text, 1, 2), text)
+    with job_log.group(text):
         pass
-    found = runner.find_commands(out.getvalue())
-    assert len(found) == (3 if dialect is GITHUB.log_formatter else 0)
-    shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
-    if value not in before + after and not set(value) <= set("error group file line col title started"):
+    commands = runner.find_commands(out.getvalue())
+    assert len(commands) == (3 if formatter is GITHUB.log_formatter else 0)
+    shown = [
+        out.getvalue(),
+        *(command.data for command in commands),
+        *(str(command.properties) for command in commands),
+    ]
+    if value not in before + after and not set(value) <= set(ADDED_TEXTS):
         assert all(value not in line.replace("\u200b", "") for line in shown)
 
 
@@ -49,9 +57,9 @@ def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str,
 def test_log_redacts_command_like_secret(secret: str) -> None:
     """A secret that looks like a command leaves the log commands valid."""
     out = io.StringIO()
-    console = JobLog(out, GITHUB.log_formatter)
-    console.redact_with(Redactor([Secret(secret)]))
-    console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
+    job_log = JobLog(out, GITHUB.log_formatter)
+    job_log.redact_with(Redactor([Secret(secret)]))
+    job_log.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
     assert runner.find_commands(out.getvalue()) == [
         runner.Command(
             "error",
@@ -77,14 +85,14 @@ def test_annotation_has_file_position() -> None:
 def test_group_closes_after_error() -> None:
     """A group is closed when its content raises an error."""
     out = io.StringIO()
-    console = JobLog(out, GITHUB.log_formatter)
-    with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
+    job_log = JobLog(out, GITHUB.log_formatter)
+    with pytest.raises(RuntimeError, match="inside"), job_log.group("Plan"):
         raise RuntimeError("inside")
     assert out.getvalue() == "::group::Plan\n::endgroup::\n"
 
 
-class Broken(io.StringIO):
-    """A log that nobody reads any more."""
+class BrokenStream(io.StringIO):
+    """A stream whose reader has closed the pipe."""
 
     def write(self, _: str) -> int:
         raise BrokenPipeError
@@ -94,12 +102,12 @@ def test_log_ignores_broken_stream() -> None:
     """A broken or closed stream does not end the job."""
     closed = io.StringIO()
     closed.close()
-    for stream in (Broken(), closed):
-        console = JobLog(stream, GITHUB.log_formatter)
-        console.info("text")
-        console.annotate("error", Diagnostic("text"))
-        with console.group("title"):
-            console.mask([Secret("long-enough")])
+    for stream in (BrokenStream(), closed):
+        job_log = JobLog(stream, GITHUB.log_formatter)
+        job_log.info("text")
+        job_log.annotate("error", Diagnostic("text"))
+        with job_log.group("title"):
+            job_log.mask([Secret("long-enough")])
 
 
 @given(SECRETS)
@@ -110,42 +118,42 @@ def test_mask_command_has_exact_value(value: str) -> None:
     assert runner.find_commands(out.getvalue()) == [runner.Command("add-mask", value)]
 
 
-class Stalled(OutputStream):
-    """Standard output, whose reader stalls once it is told to."""
+class StalledStream(OutputStream):
+    """A stream whose blocking writes fail the test after a stall."""
 
     def __init__(self) -> None:
         super().__init__(None)
         self.texts: list[str] = []
-        self.is_stalled_now = False
+        self.has_stalled = False
 
     def write(self, text: str) -> int:
         self.texts.append(text)
         return len(text)
 
     def write_through(self, text: str) -> None:
-        if self.is_stalled_now:
-            pytest.fail("it waits for ever")
+        if self.has_stalled:
+            pytest.fail("a blocking write")
         self.texts.append(text)
 
 
-def _interrupt(console: JobLog, out: Stalled) -> None:
-    console.info("test a")
-    out.is_stalled_now = True
+def _write_then_cancel(job_log: JobLog, out: StalledStream) -> None:
+    job_log.info("test a")
+    out.has_stalled = True
     raise Cancelled(15)
 
 
 def test_group_end_never_waits_after_error() -> None:
     """The end of a group does not wait for a stalled reader after a signal."""
-    out = Stalled()
-    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
-    with pytest.raises(Cancelled), console.group("Plan"):
-        _interrupt(console, out)
+    out = StalledStream()
+    job_log = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
+    with pytest.raises(Cancelled), job_log.group("Plan"):
+        _write_then_cancel(job_log, out)
     assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
 
 
-def test_group_end_lost_in_product_fails() -> None:
-    """A product log without its last line is incomplete, so the loss is an error."""
-    out = Stalled()
-    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
-    with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):
-        out.is_stalled_now = True
+def test_group_end_waits_in_product_log() -> None:
+    """The last line of a product log is written with the blocking call."""
+    out = StalledStream()
+    job_log = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
+    with pytest.raises(pytest.fail.Exception, match="a blocking write"), job_log.group("Plan"):
+        out.has_stalled = True

@@ -30,6 +30,6 @@ def sandbox(clock: FakeClock, log: list[str]) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def caller(sandbox: Sandbox) -> Iterator[SandboxClient]:
-    with SandboxClient(sandbox) as calling:
-        yield calling
+def client(sandbox: Sandbox) -> Iterator[SandboxClient]:
+    with SandboxClient(sandbox) as sandbox_client:
+        yield sandbox_client

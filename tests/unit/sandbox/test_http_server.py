@@ -37,20 +37,20 @@ def test_connection_serves_many_requests(sandbox: Sandbox) -> None:
     assert sandbox.count_starts("abc") == 5
 
 
-def test_rejected_body_is_not_next_request(caller: SandboxClient) -> None:
+def test_rejected_body_is_not_next_request(client: SandboxClient) -> None:
     """The rest of a rejected body is not read as a request."""
     for _ in range(3):
-        assert caller.request_start("sandbox-500", source="x" * 100_000).status_code == 500
-        assert caller.get("/folder", limit=0).status_code == 422
+        assert client.request_start("sandbox-500", source="x" * 100_000).status_code == 500
+        assert client.get("/folder", limit=0).status_code == 422
 
 
 def test_parallel_requests_are_all_answered(sandbox: Sandbox) -> None:
     ready = threading.Barrier(64)
 
     def start(number: int) -> str:
-        with SandboxClient(sandbox) as caller:
+        with SandboxClient(sandbox) as client:
             ready.wait(60)
-            return caller.start_test(f"test-{number}")
+            return client.start_test(f"test-{number}")
 
     with ThreadPoolExecutor(64) as pool:
         runs = set(pool.map(start, range(64)))
@@ -58,9 +58,9 @@ def test_parallel_requests_are_all_answered(sandbox: Sandbox) -> None:
     assert {sandbox.count_starts(f"test-{number}") for number in range(64)} == {1}
 
 
-def test_tcp_nodelay_is_set(sandbox: Sandbox, caller: SandboxClient) -> None:
+def test_tcp_nodelay_is_set(sandbox: Sandbox, client: SandboxClient) -> None:
     """Responses do not wait for acknowledgements of the client."""
-    caller.get("/folder")
+    client.get("/folder")
     assert sandbox._server
     (connection,) = sandbox._server._connections
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -99,14 +99,14 @@ def test_invalid_length_closes_connection(sandbox: Sandbox, header: str, status:
 
 
 def test_aborted_body_starts_nothing(
-    sandbox: Sandbox, caller: SandboxClient, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox, client: SandboxClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A client that disconnects within its body starts no run and causes no log output."""
     with connect(sandbox) as connection:
         connection.sendall(f'{HEAD}Content-Length: 100\r\n\r\n{{"id":'.encode())
         connection.shutdown(socket.SHUT_WR)
         assert read_all(connection) == b""
-    assert caller.get("/folder").status_code == 200
+    assert client.get("/folder").status_code == 200
     assert sandbox.count_starts("abc") == 0
     assert capfd.readouterr().err == ""
 
@@ -143,6 +143,6 @@ def test_exception_in_log_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     def log(line: str) -> None:
         raise RuntimeError("a bug in the log")
 
-    with Sandbox(log=log) as sandbox, SandboxClient(sandbox) as caller, pytest.raises(requests.ConnectionError):
-        caller.get("/folder")
+    with Sandbox(log=log) as sandbox, SandboxClient(sandbox) as client, pytest.raises(requests.ConnectionError):
+        client.get("/folder")
     assert "a bug in the log" in capfd.readouterr().err

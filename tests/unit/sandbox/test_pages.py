@@ -16,32 +16,32 @@ HOSTILE = "<script>alert('x')</script>\"&"
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;"
 
 
-def test_run_page_needs_no_credentials(caller: SandboxClient, clock: FakeClock) -> None:
+def test_run_page_needs_no_credentials(client: SandboxClient, clock: FakeClock) -> None:
     """The link of a run opens a page without credentials."""
-    answer = caller.request_start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
-    caller.session.headers.clear()
-    assert answer["url"] == f"{caller.origin}/run/{answer['run_id']}"
-    first = caller.session.get(answer["url"], timeout=60)
+    answer = client.request_start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
+    client.session.headers.clear()
+    assert answer["url"] == f"{client.origin}/run/{answer['run_id']}"
+    first = client.session.get(answer["url"], timeout=60)
     clock.now += 3
-    last = caller.session.get(answer["url"], timeout=60)
+    last = client.session.get(answer["url"], timeout=60)
     assert first.headers["Content-Type"] == "text/html; charset=utf-8"
     for text in (answer["run_id"], "cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card", "LOCALE", "pending"):
         assert text in first.text
     assert "passed" in last.text
 
 
-def test_page_reloads_until_run_ends(caller: SandboxClient, clock: FakeClock) -> None:
-    url = caller.request_start("abc", kind="tag").json()["url"]
+def test_page_reloads_until_run_ends(client: SandboxClient, clock: FakeClock) -> None:
+    url = client.request_start("abc", kind="tag").json()["url"]
     seen = []
     for _ in range(4):
-        seen.append('http-equiv="refresh"' in caller.session.get(url, timeout=60).text)
+        seen.append('http-equiv="refresh"' in client.session.get(url, timeout=60).text)
         clock.now += 1
     assert seen == [True, True, True, False]
 
 
-def test_hostile_request_fields_are_escaped(caller: SandboxClient) -> None:
-    url = caller.request_start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
-    page = caller.session.get(url, timeout=60)
+def test_hostile_request_fields_are_escaped(client: SandboxClient) -> None:
+    url = client.request_start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
+    page = client.session.get(url, timeout=60)
     assert "<script" not in page.text
     assert page.text.count(ESCAPED) == 2
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -55,7 +55,7 @@ def test_hostile_run_fields_are_escaped() -> None:
     assert page.count(ESCAPED) == 8  # title, heading, status, run, kind, subject, source, variables
 
 
-def test_unknown_path_is_404_and_escaped(caller: SandboxClient) -> None:
+def test_unknown_path_is_404_and_escaped(client: SandboxClient) -> None:
     for path in (
         "/",
         "/run/nothing",
@@ -64,41 +64,41 @@ def test_unknown_path_is_404_and_escaped(caller: SandboxClient) -> None:
         "/%3Cscript%3E",
         "/run/%3Cscript%3E",
     ):
-        answer = caller.session.get(caller.origin + path, timeout=60)
+        answer = client.session.get(client.origin + path, timeout=60)
         assert answer.status_code == 404
         assert "<script" not in answer.text
 
 
-def test_each_step_has_valid_png(caller: SandboxClient, clock: FakeClock) -> None:
+def test_each_step_has_valid_png(client: SandboxClient, clock: FakeClock) -> None:
     """Each step has a different image, which is a complete PNG."""
-    run_id = caller.start_test("sandbox-fails")
+    run_id = client.start_test("sandbox-fails")
     clock.now += 3
-    steps = caller.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
-    caller.session.headers.clear()
-    answers = [caller.session.get(step["image"], timeout=60) for step in steps]
+    steps = client.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
+    client.session.headers.clear()
+    answers = [client.session.get(step["image"], timeout=60) for step in steps]
     assert {answer.headers["Content-Type"] for answer in answers} == {"image/png"}
     shown = {zlib.crc32(png_pixels(answer.content)) for answer in answers}
     assert len(shown) == 4, "each step shows something else"
 
 
-def test_passed_and_failed_images_differ(caller: SandboxClient, clock: FakeClock) -> None:
-    runs = [caller.start_test("sandbox-fails"), caller.start_test("any")]
+def test_passed_and_failed_images_differ(client: SandboxClient, clock: FakeClock) -> None:
+    runs = [client.start_test("sandbox-fails"), client.start_test("any")]
     clock.now += 3
-    last = [caller.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
-    caller.session.headers.clear()
-    failed, passed = (zlib.crc32(caller.session.get(url, timeout=60).content) for url in last)
+    last = [client.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
+    client.session.headers.clear()
+    failed, passed = (zlib.crc32(client.session.get(url, timeout=60).content) for url in last)
     assert failed != passed
 
 
-def test_finished_run_has_video(caller: SandboxClient, clock: FakeClock) -> None:
-    run_id = caller.start_test("any")
-    details = caller.get(f"/run/{run_id}", media="true").json()
+def test_finished_run_has_video(client: SandboxClient, clock: FakeClock) -> None:
+    run_id = client.start_test("any")
+    details = client.get(f"/run/{run_id}", media="true").json()
     assert details["video_url"] is None
     clock.now += 3
-    assert caller.get(f"/run/{run_id}").json()["video_url"] is None, "it is for those who ask for media"
-    url = caller.get(f"/run/{run_id}", media="true").json()["video_url"]
-    caller.session.headers.clear()
-    answer = caller.session.get(url, timeout=60)
+    assert client.get(f"/run/{run_id}").json()["video_url"] is None, "it is for those who ask for media"
+    url = client.get(f"/run/{run_id}", media="true").json()["video_url"]
+    client.session.headers.clear()
+    answer = client.session.get(url, timeout=60)
     assert answer.headers["Content-Type"] == "video/webm"
     assert answer.content.startswith(b"\x1a\x45\xdf\xa3")
 

@@ -43,9 +43,9 @@ def test_configured_credentials_are_required() -> None:
 
 @pytest.mark.parametrize("kind", ["test", "folder", "tag"])
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_scripted_id_sets_status(caller: SandboxClient, sandbox: Sandbox, kind: str, status: int) -> None:
+def test_scripted_id_sets_status(client: SandboxClient, sandbox: Sandbox, kind: str, status: int) -> None:
     subject = f"sandbox-{status}"
-    assert [caller.request_start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
+    assert [client.request_start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
     assert sandbox.count_starts(subject) == 3
 
 
@@ -53,29 +53,29 @@ FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm
 
 
 @pytest.mark.parametrize("kind", ["test", "folder", "tag"])
-def test_known_id_starts_as_its_kind_only(caller: SandboxClient, kind: str) -> None:
+def test_known_id_starts_as_its_kind_only(client: SandboxClient, kind: str) -> None:
     """As in the API, a known id has one kind, and an unknown id starts as any kind."""
     known = {"folder": FOLDER, "test": TEST, "tag": TAG}
-    statuses = {of: caller.request_start(subject, kind=kind).status_code for of, subject in known.items()}
+    statuses = {of: client.request_start(subject, kind=kind).status_code for of, subject in known.items()}
     assert statuses == {of: 200 if of == kind else 404 for of in known}
-    assert caller.request_start("anything", kind=kind).status_code == 200
-    assert caller.request_start("sandbox-fails", kind=kind).status_code == 200
+    assert client.request_start("anything", kind=kind).status_code == 200
+    assert client.request_start("sandbox-fails", kind=kind).status_code == 200
 
 
-def test_known_folder_and_test_have_details(caller: SandboxClient) -> None:
-    assert caller.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
-    found = caller.get(f"/test/{TEST}").json()
+def test_known_folder_and_test_have_details(client: SandboxClient) -> None:
+    assert client.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
+    found = client.get(f"/test/{TEST}").json()
     assert (found["name"], found["folder"]) == ("A seller lists a flat", {"id": FOLDER, "name": "private-listing-hub"})
-    assert [caller.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
+    assert [client.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
         404
     ] * 3
 
 
 def test_configured_folders_replace_defaults() -> None:
     listed = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
-    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as caller:
-        assert [caller.request_start(subject).status_code for subject in ("f", "t", FOLDER)] == [404, 200, 200]
-        assert caller.get("/test/t").json()["folder"] == {"id": "f", "name": "F"}
+    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as client:
+        assert [client.request_start(subject).status_code for subject in ("f", "t", FOLDER)] == [404, 200, 200]
+        assert client.get("/test/t").json()["folder"] == {"id": "f", "name": "F"}
 
 
 @pytest.mark.parametrize(
@@ -87,58 +87,58 @@ def test_configured_folders_replace_defaults() -> None:
         ("sandbox-web-page", 200, "<!DOCTYPE html>"),
     ],
 )
-def test_scripted_response_starts_no_run(caller: SandboxClient, subject: str, status: int, text: str) -> None:
+def test_scripted_response_starts_no_run(client: SandboxClient, subject: str, status: int, text: str) -> None:
     """A scripted id has no run."""
     for kind in ("test", "folder", "tag"):
-        found = caller.request_start(subject, kind=kind)
+        found = client.request_start(subject, kind=kind)
         assert (found.status_code, text in found.text) == (status, True)
-    assert caller.get(f"/run/{subject}/status").status_code == 404
+    assert client.get(f"/run/{subject}/status").status_code == 404
 
 
 def test_folder_without_id_is_only_listed() -> None:
     """Lists of the API can lack ids and names."""
     listed: list[dict[str, object]] = [{"name": "F"}, {"id": None}, {"id": "f", "tests": [{"name": "T"}, {"id": 1}]}]
-    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as caller:
-        assert caller.get("/folder").json() == listed
-        assert caller.get("/folder/f").json() == listed[2]
-        assert caller.get("/folder/x").status_code == 404
+    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as client:
+        assert client.get("/folder").json() == listed
+        assert client.get("/folder/f").json() == listed[2]
+        assert client.get("/folder/x").status_code == 404
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_scripted_id_is_delayed_once(caller: SandboxClient, status: int) -> None:
+def test_scripted_id_is_delayed_once(client: SandboxClient, status: int) -> None:
     """The first start has a Retry-After header and the second one succeeds."""
-    answers = [caller.request_start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
+    answers = [client.request_start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
     assert [answer.status_code for answer in answers] == [status, 200, 200, status, 200]
     assert [answer.headers.get("Retry-After") for answer in answers] == ["1", None, None, "1", None]
 
 
-def test_scripted_id_is_always_delayed(caller: SandboxClient) -> None:
-    answers = [caller.request_start("sandbox-429-always") for _ in range(3)]
+def test_scripted_id_is_always_delayed(client: SandboxClient) -> None:
+    answers = [client.request_start("sandbox-429-always") for _ in range(3)]
     assert [(a.status_code, a.headers["Retry-After"]) for a in answers] == [(429, "1")] * 3
 
 
-def test_server_error_has_no_retry_after(caller: SandboxClient) -> None:
-    assert "Retry-After" not in caller.request_start("sandbox-500").headers
+def test_server_error_has_no_retry_after(client: SandboxClient) -> None:
+    assert "Retry-After" not in client.request_start("sandbox-500").headers
 
 
-def test_scripted_ids_apply_to_status_too(caller: SandboxClient) -> None:
+def test_scripted_ids_apply_to_status_too(client: SandboxClient) -> None:
     """Status and details of a scripted id have its HTTP status too."""
     for status in (401, 403, 404, 429, 500, 503):
-        assert caller.get(f"/run/sandbox-{status}/status").status_code == status
-        assert caller.get(f"/run/sandbox-{status}").status_code == status
-        assert caller.get(f"/run/tag/sandbox-{status}/status").status_code == status
+        assert client.get(f"/run/sandbox-{status}/status").status_code == status
+        assert client.get(f"/run/sandbox-{status}").status_code == status
+        assert client.get(f"/run/tag/sandbox-{status}/status").status_code == status
 
 
 def test_slow_response_scales_with_pace() -> None:
     """The run starts before the slow response, which takes 3 s times the pace."""
     took = []
-    with Sandbox(pace=0.02) as sandbox, SandboxClient(sandbox) as caller:
+    with Sandbox(pace=0.02) as sandbox, SandboxClient(sandbox) as client:
         for _ in range(3):
             began = time.monotonic()
-            answer = caller.request_start("sandbox-slow")
+            answer = client.request_start("sandbox-slow")
             took.append(time.monotonic() - began)
             # The run ended too, because it takes 0.06 s.
-            assert caller.read_status(answer.json()["run_id"]) == "passed"
+            assert client.read_status(answer.json()["run_id"]) == "passed"
     # Without the pace, each response takes 3 s. One may take as long on a busy machine.
     assert 0.06 <= min(took) < 2.9
 
@@ -155,10 +155,10 @@ def test_timed_out_start_counts() -> None:
         assert sandbox.count_starts("sandbox-slow") == 1
 
 
-def test_similar_id_is_not_scripted(caller: SandboxClient) -> None:
+def test_similar_id_is_not_scripted(client: SandboxClient) -> None:
     """An id that only begins like a scripted id is an ordinary one."""
-    assert caller.request_start("sandbox-4040").status_code == 200
-    assert caller.request_start("my-sandbox-404").status_code == 200
+    assert client.request_start("sandbox-4040").status_code == 200
+    assert client.request_start("my-sandbox-404").status_code == 200
 
 
 @pytest.mark.parametrize("subject", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
@@ -173,20 +173,20 @@ def test_invalid_id_is_404(sandbox: Sandbox, subject: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/test", "/tests/a/run", "/test/a/run/", "/run", "/run/folder/a/b/status"])
-def test_unknown_path_is_404(caller: SandboxClient, path: str) -> None:
-    assert caller.get(path).status_code == 404
+def test_unknown_path_is_404(client: SandboxClient, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
-def test_wrong_method_is_405(caller: SandboxClient) -> None:
+def test_wrong_method_is_405(client: SandboxClient) -> None:
     """The response to a wrong method names the allowed one."""
-    answer = caller.get("/test/abc/run")
+    answer = client.get("/test/abc/run")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
-    assert caller.session.delete(f"{caller.url}/folder", timeout=60).headers["Allow"] == "GET"
+    assert client.session.delete(f"{client.url}/folder", timeout=60).headers["Allow"] == "GET"
 
 
-def test_unknown_run_is_404_as_in_contract(caller: SandboxClient) -> None:
+def test_unknown_run_is_404_as_in_contract(client: SandboxClient) -> None:
     """The body of the response is that of the API."""
-    answer = caller.get("/run/cm0000/status")
+    answer = client.get("/run/cm0000/status")
     assert (answer.status_code, answer.json()) == (
         404,
         {"error": "Not found", "message": "Resource with id `cm0000` not found"},
@@ -198,23 +198,23 @@ def test_unknown_run_is_404_as_in_contract(caller: SandboxClient) -> None:
     [b"{", b"\xff\xfe", b'{"id": NaN}', b"[" * 100_000, b'{"id": "abc"} x', b"1" * 5000, b"\xef\xbb\xbf{}"],
     ids=["cut", "not UTF-8", "NaN", "deep", "more", "long number", "byte order mark"],
 )
-def test_malformed_json_is_400(caller: SandboxClient, sandbox: Sandbox, body: bytes) -> None:
+def test_malformed_json_is_400(client: SandboxClient, sandbox: Sandbox, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = caller.session.post(f"{caller.url}/test/abc/run", data=body, headers=headers, timeout=60)
+    answer = client.session.post(f"{client.url}/test/abc/run", data=body, headers=headers, timeout=60)
     assert answer.status_code == 400
     assert sandbox.received[-1].body is None
 
 
-def test_wrong_content_type_is_415(caller: SandboxClient) -> None:
-    answer = caller.session.post(
-        f"{caller.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=60
+def test_wrong_content_type_is_415(client: SandboxClient) -> None:
+    answer = client.session.post(
+        f"{client.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=60
     )
     assert answer.status_code == 415
 
 
-def test_validation_error_names_field_only(caller: SandboxClient) -> None:
+def test_validation_error_names_field_only(client: SandboxClient) -> None:
     """The error has the name of the field and no value."""
-    answer = caller.request_start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
+    answer = client.request_start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
     assert answer.status_code == 422
     assert "'PASSWORD'" in answer.text
     assert "hunter2" not in answer.text

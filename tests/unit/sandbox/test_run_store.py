@@ -14,51 +14,51 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def states(caller: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
+def states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
     born = clock.now
     seen = []
     for age in ages:
         clock.now = born + age
-        seen.append(caller.read_status(run_id))
+        seen.append(client.read_status(run_id))
     return seen
 
 
-def test_run_goes_from_pending_to_passed(caller: SandboxClient, clock: FakeClock) -> None:
+def test_run_goes_from_pending_to_passed(client: SandboxClient, clock: FakeClock) -> None:
     """The status changes from pending to running after 1 s and to passed after 3 s."""
-    run_id = caller.start_test("checkout")
-    assert states(caller, clock, run_id, [0, 0.99, 1, 2.99, 3, 1e6]) == [
+    run_id = client.start_test("checkout")
+    assert states(client, clock, run_id, [0, 0.99, 1, 2.99, 3, 1e6]) == [
         "pending", "pending", "running", "running", "passed", "passed",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("subject", ["sandbox-fails", "sandbox-fails-2"])
-def test_scripted_failure_ends_as_failed(caller: SandboxClient, clock: FakeClock, subject: str) -> None:
+def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: FakeClock, subject: str) -> None:
     """A scripted failure is pending and running before it fails."""
-    assert states(caller, clock, caller.start_test(subject), [0, 1, 3]) == ["pending", "running", "failed"]
+    assert states(client, clock, client.start_test(subject), [0, 1, 3]) == ["pending", "running", "failed"]
 
 
-def test_endless_run_never_ends(caller: SandboxClient, clock: FakeClock) -> None:
-    run_id = caller.start_test("sandbox-stays")
-    assert states(caller, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
-    assert caller.get(f"/run/{run_id}").json()["ended_at"] is None
+def test_endless_run_never_ends(client: SandboxClient, clock: FakeClock) -> None:
+    run_id = client.start_test("sandbox-stays")
+    assert states(client, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
+    assert client.get(f"/run/{run_id}").json()["ended_at"] is None
 
 
-def test_flaky_id_fails_once(caller: SandboxClient, clock: FakeClock) -> None:
+def test_flaky_id_fails_once(client: SandboxClient, clock: FakeClock) -> None:
     """The first run of a flaky id fails and the next runs pass."""
     runs = [
-        caller.start_test(subject)
+        client.start_test(subject)
         for subject in ("sandbox-flaky", "sandbox-flaky", "sandbox-flaky-b", "sandbox-flaky-b")
     ]
     clock.now += 3
-    assert [caller.read_status(run_id) for run_id in runs] == ["failed", "passed", "failed", "passed"]
+    assert [client.read_status(run_id) for run_id in runs] == ["failed", "passed", "failed", "passed"]
 
 
 @pytest.mark.parametrize(("pace", "ages"), [(0.0, (0, 0, 0)), (0.5, (0.4, 0.5, 1.5)), (10.0, (9.9, 10, 30))])
 def test_pace_scales_times(pace: float, ages: Sequence[float]) -> None:
     clock = FakeClock(0.0)
-    with Sandbox(pace=pace, clock=clock) as sandbox, SandboxClient(sandbox) as caller:
+    with Sandbox(pace=pace, clock=clock) as sandbox, SandboxClient(sandbox) as client:
         expected = ["passed"] * 3 if pace == 0 else ["pending", "running", "passed"]
-        assert states(caller, clock, caller.start_test("checkout"), ages) == expected
+        assert states(client, clock, client.start_test("checkout"), ages) == expected
 
 
 @pytest.mark.parametrize("pace", [-1.0, float("nan"), float("inf")])
@@ -68,23 +68,23 @@ def test_invalid_pace_is_rejected(pace: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
-def test_folder_and_tag_runs_have_own_urls(caller: SandboxClient, clock: FakeClock, kind: str) -> None:
+def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: FakeClock, kind: str) -> None:
     """Status and link of these runs contain their kind."""
-    answer = caller.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
+    answer = client.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
     run_id = answer[f"{kind}_run_id"]
     clock.now += 3
-    told = caller.get(f"/run/{kind}/{run_id}/status").json()
+    told = client.get(f"/run/{kind}/{run_id}/status").json()
     assert told == {"status": "failed", "url": answer["url"]}
-    assert answer["url"] == f"{caller.origin}/run/{kind}/{run_id}"
-    assert caller.get(f"/run/{run_id}/status").status_code == 404
+    assert answer["url"] == f"{client.origin}/run/{kind}/{run_id}"
+    assert client.get(f"/run/{run_id}/status").status_code == 404
 
 
-def test_details_have_request_and_times(caller: SandboxClient, clock: FakeClock) -> None:
+def test_details_have_request_and_times(client: SandboxClient, clock: FakeClock) -> None:
     """Details have the start request and the times of the run."""
-    run_id = caller.start_test("cm8d9gt6v000c9fe5glmyi33u", source="gitlab", application_version_id="v1")
-    before = caller.get(f"/run/{run_id}").json()
+    run_id = client.start_test("cm8d9gt6v000c9fe5glmyi33u", source="gitlab", application_version_id="v1")
+    before = client.get(f"/run/{run_id}").json()
     clock.now += 3
-    after = caller.get(f"/run/{run_id}").json()
+    after = client.get(f"/run/{run_id}").json()
     assert (before["status"], before["ended_at"]) == ("pending", None)
     created, ended = (datetime.fromisoformat(after[key]) for key in ("created_at", "ended_at"))
     assert ended - created == timedelta(seconds=3)
@@ -95,47 +95,47 @@ def test_details_have_request_and_times(caller: SandboxClient, clock: FakeClock)
     assert after["metadata"]["application_version_id"] == "v1"
 
 
-def test_steps_and_media_are_optional(caller: SandboxClient, clock: FakeClock) -> None:
+def test_steps_and_media_are_optional(client: SandboxClient, clock: FakeClock) -> None:
     """Details have steps and images only if the request asks for them."""
-    run_id = caller.start_test("checkout")
+    run_id = client.start_test("checkout")
     clock.now += 3
-    assert "steps" not in caller.get(f"/run/{run_id}").json()
-    bare = caller.get(f"/run/{run_id}", steps="true").json()["steps"]
-    full = caller.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
+    assert "steps" not in client.get(f"/run/{run_id}").json()
+    bare = client.get(f"/run/{run_id}", steps="true").json()["steps"]
+    full = client.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
     assert len(bare) == len(full) == 4
     assert {step["image"] for step in bare} == {None}
     assert len({step["image"] for step in full}) == 4
     assert {step["status"] for step in full} == {"passed"}
-    assert caller.get(f"/run/{run_id}", steps="1").status_code == 422
+    assert client.get(f"/run/{run_id}", steps="1").status_code == 422
 
 
-def test_steps_grow_with_time(caller: SandboxClient, clock: FakeClock) -> None:
-    run_id = caller.start_test("checkout")
+def test_steps_grow_with_time(client: SandboxClient, clock: FakeClock) -> None:
+    run_id = client.start_test("checkout")
     counts = []
     for _ in range(4):
-        counts.append(len(caller.get(f"/run/{run_id}", steps="true").json()["steps"]))
+        counts.append(len(client.get(f"/run/{run_id}", steps="true").json()["steps"]))
         clock.now += 1
     assert counts == [0, 2, 2, 4]
 
 
-def test_last_step_of_failed_run_has_reason(caller: SandboxClient, clock: FakeClock) -> None:
-    run_id = caller.start_test("sandbox-fails")
+def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: FakeClock) -> None:
+    run_id = client.start_test("sandbox-fails")
     clock.now += 3
-    *others, last = caller.get(f"/run/{run_id}", steps="true").json()["steps"]
+    *others, last = client.get(f"/run/{run_id}", steps="true").json()["steps"]
     assert {step["status"] for step in others} == {"passed"}
     assert last["status"] == "failed"
     assert "Something went wrong" in last["output"]
 
 
-def test_run_ids_are_unique(caller: SandboxClient) -> None:
-    ids = {caller.start_test("checkout") for _ in range(20)}
+def test_run_ids_are_unique(client: SandboxClient) -> None:
+    ids = {client.start_test("checkout") for _ in range(20)}
     assert len(ids) == 20
     assert all(len(run_id) == 25 and run_id.isalnum() for run_id in ids)
 
 
-def test_folders_are_paged(caller: SandboxClient) -> None:
-    whole = caller.get("/folder").json()
-    pages = [caller.get("/folder", limit=1, offset=n).json() for n in range(len(whole) + 1)]
+def test_folders_are_paged(client: SandboxClient) -> None:
+    whole = client.get("/folder").json()
+    pages = [client.get("/folder", limit=1, offset=n).json() for n in range(len(whole) + 1)]
     assert [folder for page in pages for folder in page] == whole
     assert [len(page) for page in pages] == [1, 1, 1, 0]
     assert all(test["name"] and test["id"] for folder in whole for test in folder["tests"])
@@ -144,5 +144,5 @@ def test_folders_are_paged(caller: SandboxClient) -> None:
 @pytest.mark.parametrize(
     "query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"limit": ""}, {"offset": -1}, {"offset": "9" * 5000}]
 )
-def test_invalid_page_is_rejected(caller: SandboxClient, query: dict[str, object]) -> None:
-    assert caller.get("/folder", **query).status_code == 422
+def test_invalid_page_is_rejected(client: SandboxClient, query: dict[str, object]) -> None:
+    assert client.get("/folder", **query).status_code == 422

@@ -62,20 +62,20 @@ def test_unknown_contract_is_rejected() -> None:
 @pytest.mark.parametrize(("contract", "status", "field"), [("2025-06", 200, "run_id"), ("2026-01", 201, "runID")])
 def test_contract_selects_response(contract: str, status: int, field: str) -> None:
     """The response to a start is the one of the revision."""
-    with Sandbox(contract=contract) as sandbox, SandboxClient(sandbox) as caller:
-        answer = caller.request_start("abc")
+    with Sandbox(contract=contract) as sandbox, SandboxClient(sandbox) as client:
+        answer = client.request_start("abc")
     assert (answer.status_code, field in answer.json()) == (status, True)
 
 
 def test_pace_and_clock_set_end_of_run() -> None:
     """A run ends after three seconds times the pace on the given clock."""
     clock = FakeClock()
-    with Sandbox(pace=10, clock=clock) as sandbox, SandboxClient(sandbox) as caller:
-        run = caller.start_test("abc")
+    with Sandbox(pace=10, clock=clock) as sandbox, SandboxClient(sandbox) as client:
+        run = client.start_test("abc")
         clock.now += 29.9
-        assert caller.read_status(run) == "running"
+        assert client.read_status(run) == "running"
         clock.now += 0.1
-        assert caller.read_status(run) == "passed"
+        assert client.read_status(run) == "passed"
 
 
 # Start and stop
@@ -128,8 +128,8 @@ def test_closed_sandbox_can_restart() -> None:
     """After a restart, the log still has the earlier requests."""
     sandbox = Sandbox()
     for count in (1, 2):
-        with sandbox, SandboxClient(sandbox) as caller:
-            assert caller.get("/folder").status_code == 200
+        with sandbox, SandboxClient(sandbox) as client:
+            assert client.get("/folder").status_code == 200
         assert len(sandbox.received) == count
 
 
@@ -163,22 +163,22 @@ def test_server_thread_does_not_block_exit() -> None:
 
 def test_starts_are_counted_by_id() -> None:
     """All start requests of an id count, whatever their kind and response is."""
-    with Sandbox() as sandbox, SandboxClient(sandbox) as caller:
+    with Sandbox() as sandbox, SandboxClient(sandbox) as client:
         for kind in ("test", "folder", "tag"):
-            caller.request_start("abc", kind)
-        caller.request_start("abc", source=1)
-        caller.request_start("sandbox-500")
-        caller.request_start("abcd")
-        caller.get("/test/abc")
-        caller.get("/test/abc/run")
+            client.request_start("abc", kind)
+        client.request_start("abc", source=1)
+        client.request_start("sandbox-500")
+        client.request_start("abcd")
+        client.get("/test/abc")
+        client.get("/test/abc/run")
     assert [sandbox.count_starts(target) for target in ("abc", "sandbox-500", "abcd", "ab", "")] == [4, 1, 1, 0, 0]
 
 
 def test_received_requests_are_in_order() -> None:
-    """The requests are returned as a list that the caller may change."""
-    with Sandbox() as sandbox, SandboxClient(sandbox) as caller:
-        caller.request_start("abc")
-        caller.get("/folder", limit=1)
+    """The requests are returned as a list that the client may change."""
+    with Sandbox() as sandbox, SandboxClient(sandbox) as client:
+        client.request_start("abc")
+        client.get("/folder", limit=1)
         sandbox.received.clear()
         found = [(request.method, request.path, request.status) for request in sandbox.received]
     assert found == [("POST", "/api/test/abc/run", 200), ("GET", "/api/folder?limit=1", 200)]
@@ -188,8 +188,8 @@ def test_log_lines_hide_credentials() -> None:
     """Each request has one log line without credentials and values of variables."""
     lines: list[str] = []
     with Sandbox(client_id="some-client-id", client_secret="some-client-secret", log=lines.append) as sandbox:
-        with SandboxClient(sandbox) as caller:
-            caller.request_start("abc", source="cli", runtime_metadata={"PASSWORD": "s3cret-value"})
+        with SandboxClient(sandbox) as client:
+            client.request_start("abc", source="cli", runtime_metadata={"PASSWORD": "s3cret-value"})
         shown = repr(sandbox.received)
     assert lines == ["POST /api/test/abc/run 200 source=cli variables=PASSWORD"]
     assert not any(secret in "".join([*lines, shown]) for secret in ("s3cret-value", *CREDENTIALS.values()))
