@@ -1,13 +1,12 @@
 """Reuse of passed runs of an earlier build attempt.
 
-Nothing of a restored record is believed without its signatures. Every doubt starts the run again.
+Restored results.json is used only if its signatures are valid. In any doubt the run is started again.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
@@ -16,37 +15,36 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from lxml import etree
 
-from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus, Timeouts
-from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import PollPolicy
-from autonoma_ci.engine.run_table import RunTable
-from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
-from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang
-from tests.support.run_step import JobResult, github_environ, read_job_result, run_job
+from tests.support.run_step import (
+    LONG_TIMEOUTS,
+    SHORT_TIMEOUTS,
+    JobResult,
+    github_environ,
+    read_job_result,
+    run_job,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from autonoma_ci.api.models import Timeouts
     from tests.support.fault_server import Act, Wire
 
 IDS = ["a", "b", "c"]
-EVERYTHING = {"a", "b", "c", "f"}
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-# For a server that says nothing; long enough for one that answers.
-BRISK_TIMES = Timeouts(connect=10.0, read=2.0, total=4.0)
-BUILD = {
+ALL_IDS = {"a", "b", "c", "f"}
+BUILD_ENVIRON = {
     "GITHUB_RUN_ID": "17",
     "GITHUB_JOB": "e2e",
     "GITHUB_SHA": "c" * 40,
@@ -59,143 +57,158 @@ BUILD = {
 }
 
 
-def attempt(number: int) -> dict[str, str]:
-    return {**BUILD, "GITHUB_RUN_ATTEMPT": str(number)}
+def build_environ(number: int) -> dict[str, str]:
+    return {**BUILD_ENVIRON, "GITHUB_RUN_ATTEMPT": str(number)}
 
 
-def says(word: object, **more: str) -> Act:
-    return answer(200, json.dumps({"status": word, **more}))
+def answer_status(status: object, **fields: str) -> Act:
+    return answer(200, json.dumps({"status": status, **fields}))
 
 
 @dataclass
-class Account:
-    """An API. The first run of b fails and all others pass, unless `now` says otherwise of a run's status.
+class FakeApi:
+    """An API that fails the first run of b and passes others.
 
-    `starts` has what is done with a POST for an id, `ids` the run id that it gets. `details` are those of a run.
-    A status names a link that no start names.
+    The link in a status differs from the link in the response to the start request.
     """
 
-    now: dict[str, Act] = field(default_factory=dict)
-    starts: dict[str, Act] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
+    # Responses to polls, by run id.
+    poll_responses: dict[str, Act] = field(default_factory=dict)
+    # Responses to start requests, by the id of the test or folder.
+    start_responses: dict[str, Act] = field(default_factory=dict)
+    # Run ids that start requests get, by the id of the test or folder.
+    run_ids: dict[str, str] = field(default_factory=dict)
+    # Details, by run id.
     details: dict[str, dict[str, object]] = field(default_factory=dict)
-    numbers: Counter[str] = field(default_factory=Counter)
+    start_counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reset(self) -> None:
-        for told in (self.now, self.starts, self.ids, self.details):
-            told.clear()
-        # The first attempt started each once.
-        self.numbers = Counter(dict.fromkeys(self.numbers, 1))
+        for overrides in (self.poll_responses, self.start_responses, self.run_ids, self.details):
+            overrides.clear()
+        # The first attempt started each test and folder once.
+        self.start_counts = Counter(dict.fromkeys(self.start_counts, 1))
 
     def act(self, wire: Wire) -> bool:
         path = wire.request.path.partition("?")[0]
         if wire.request.method == "POST":
             subject = wire.request.subject
             with self.lock:
-                self.numbers[subject] += 1
-                run = self.ids.get(subject, f"run-{self.numbers[subject]}-{subject}")
+                self.start_counts[subject] += 1
+                run = self.run_ids.get(subject, f"run-{self.start_counts[subject]}-{subject}")
             names = dict.fromkeys(("run_id", "folder_run_id", "tag_run_id"), run)
             started = answer(200, json.dumps({"url": f"https://autonoma.app/run/{run}", **names}))
-            return self.starts.get(subject, started)(wire)
+            return self.start_responses.get(subject, started)(wire)
         if path.endswith("/status"):
             run = path.rsplit("/", 2)[-2]
-            word = "failed" if run == "run-1-b" else "passed"
-            return self.now.get(run, says(word, url=f"https://autonoma.app/now/{run}"))(wire)
+            status = "failed" if run == "run-1-b" else "passed"
+            return self.poll_responses.get(run, answer_status(status, url=f"https://autonoma.app/now/{run}"))(wire)
         return answer(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(wire)
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What the first attempt left; `results` is its folder, `url` that of the API."""
+class FirstAttempt:
+    """The first build attempt, with its API and its results folder."""
 
-    account: Account
+    api: FakeApi
     server: FaultServer
-    results: Path
-    ended: JobResult
+    results_dir: Path
+    job: JobResult
 
 
 @dataclass(frozen=True)
-class Again:
-    """What a later attempt came to; `posted` has the ids that were sent to be started, `asked` all paths."""
+class LaterAttempt:
+    """A later build attempt and its requests."""
 
-    ended: JobResult
-    posted: set[str]
-    asked: list[str]
+    job: JobResult
+    # The ids of all start requests.
+    started_ids: set[str]
+    # Method and path of all requests.
+    request_lines: list[str]
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Earlier]:
+def first_attempt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstAttempt]:
     """Yield the first attempt: a, c and the folder passed, b failed."""
-    folder, account = tmp_path_factory.mktemp("first"), Account()
-    with FaultServer(account.act) as server:
-        ended = run_job(folder, server.url, IDS, more=attempt(1), timeouts=PATIENT)
-        assert ended.code == 1
-        assert ended.states == {"a": "passed", "b": "failed", "c": "passed", "f": "passed"}
-        yield Earlier(account, server, folder / "results", ended)
+    folder, api = tmp_path_factory.mktemp("first"), FakeApi()
+    with FaultServer(api.act) as server:
+        job = run_job(folder, server.url, IDS, more=build_environ(1), timeouts=LONG_TIMEOUTS)
+        assert job.code == 1
+        assert job.states == {"a": "passed", "b": "failed", "c": "passed", "f": "passed"}
+        yield FirstAttempt(api, server, folder / "results", job)
 
 
 @pytest.fixture
-def account(earlier: Earlier) -> Iterator[Account]:
-    """Yield the API of the first attempt, for one test to change what it says."""
-    earlier.account.reset()
-    yield earlier.account
-    earlier.account.reset()
+def api(first_attempt: FirstAttempt) -> Iterator[FakeApi]:
+    """Yield the first attempt's API, whose responses a test can change."""
+    first_attempt.api.reset()
+    yield first_attempt.api
+    first_attempt.api.reset()
 
 
-def again(
-    earlier: Earlier,
+def run_later_attempt(
+    first_attempt: FirstAttempt,
     folder: Path,
-    more: Mapping[str, str] | None = None,
+    changes: Mapping[str, str] | None = None,
     *,
     change: Callable[[bytes], bytes] = bytes,
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts = LONG_TIMEOUTS,
     ids: Sequence[str] = IDS,
-) -> Again:
-    """Run the second attempt, with the results-dir of the first one restored."""
+) -> LaterAttempt:
+    """Run a later attempt, with the results-dir of the first one restored.
+
+    Args:
+        first_attempt: The first attempt.
+        folder: The working directory.
+        changes: Variables that differ from those of the second attempt.
+        change: Changes results.json before the attempt.
+        timeouts: The timeouts of requests.
+        ids: The ids of the tests.
+
+    """
     if not (folder / "results").exists():
-        shutil.copytree(earlier.results, folder / "results")
+        shutil.copytree(first_attempt.results_dir, folder / "results")
     path = folder / "results" / "results.json"
     path.write_bytes(change(path.read_bytes()))
-    before = len(earlier.server.received)
-    given = attempt(2) | dict(more or {})
-    url = given.pop("INPUT_API-URL", earlier.server.url)
-    ended = run_job(folder, url, ids, more=given, timeouts=timeouts)
-    assert "Traceback" not in ended.log + ended.errors
-    received = earlier.server.received[before:]
-    posted = {request.subject for request in received if request.method == "POST"}
-    assert sum(request.method == "POST" for request in received) == len(posted), "nothing is started twice"
-    return Again(ended, posted, [f"{request.method} {request.path}" for request in received])
+    before = len(first_attempt.server.received)
+    environ = build_environ(2) | dict(changes or {})
+    url = environ.pop("INPUT_API-URL", first_attempt.server.url)
+    job = run_job(folder, url, ids, more=environ, timeouts=timeouts)
+    assert "Traceback" not in job.log + job.errors
+    received = first_attempt.server.received[before:]
+    started_ids = {request.subject for request in received if request.method == "POST"}
+    assert sum(request.method == "POST" for request in received) == len(started_ids), "nothing is started twice"
+    return LaterAttempt(job, started_ids, [f"{request.method} {request.path}" for request in received])
 
 
-def test_job_reuses_pass_and_reports_it(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_job_reuses_pass_and_reports_it(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """The next attempt starts only the other runs, and all reports mark the reused ones."""
-    second = again(earlier, tmp_path)
-    ended = second.ended
-    assert second.posted == {"b"}
-    assert (ended.code, ended.outputs["conclusion"], ended.outputs["reason"]) == (0, "passed", "ok")
-    assert (ended.outputs["total"], ended.outputs["passed"]) == ("4", "4")
-    runs = {run["id"]: run for run in ended.record["runs"]}
+    second = run_later_attempt(first_attempt, tmp_path)
+    job = second.job
+    assert second.started_ids == {"b"}
+    assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (0, "passed", "ok")
+    assert (job.outputs["total"], job.outputs["passed"]) == ("4", "4")
+    runs = {run["id"]: run for run in job.record["runs"]}
     assert {name: run["reused"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
     assert [runs[name]["run_id"] for name in IDS] == ["run-1-a", "run-2-b", "run-1-c"]
-    assert "3 runs passed in an earlier attempt at this build" in ended.log
+    assert "3 runs passed in an earlier attempt at this build" in job.log
     for name in ("test a", "test c", "folder f"):
-        assert any("passed in an earlier attempt" in line and name in line for line in ended.log.splitlines())
-    assert "4 of 4 runs passed (3 in an earlier attempt)" in ended.summary.replace("\\", "")
-    assert ended.summary.count("✅ passed in an earlier attempt") == 3
+        assert any("passed in an earlier attempt" in line and name in line for line in job.log.splitlines())
+    assert "4 of 4 runs passed (3 in an earlier attempt)" in job.summary.replace("\\", "")
+    assert job.summary.count("✅ passed in an earlier attempt") == 3
     cases = etree.parse(tmp_path / "results" / "junit.xml").findall(".//testcase")
-    told = [etree.tostring(case, encoding="unicode") for case in cases]
-    assert ["It passed in an earlier attempt at this build" in text for text in told] == [True, False, True, True]
+    case_texts = [etree.tostring(case, encoding="unicode") for case in cases]
+    assert ["It passed in an earlier attempt at this build" in text for text in case_texts] == [True, False, True, True]
     assert [case.find(".//property[@name='reused']") is not None for case in cases] == [True, False, True, True]
 
 
-def test_reused_run_has_link_from_api(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The link in the record is not trusted."""
-    ended = again(earlier, tmp_path).ended
+def test_reused_run_has_link_from_api(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """The link in results.json is not trusted."""
+    job = run_later_attempt(first_attempt, tmp_path).job
     links = [f"https://autonoma.app/now/run-1-{name}" for name in "acf"]
-    assert [run["url"] for run in ended.record["runs"] if run["reused"]] == links
-    assert [url for url in json.loads(ended.outputs["run-urls"]) if "/now/" in url] == links
-    for text in (ended.log, ended.summary, (tmp_path / "results" / "junit.xml").read_text("utf-8")):
+    assert [run["url"] for run in job.record["runs"] if run["reused"]] == links
+    assert [url for url in json.loads(job.outputs["run-urls"]) if "/now/" in url] == links
+    for text in (job.log, job.summary, (tmp_path / "results" / "junit.xml").read_text("utf-8")):
         assert all(link in text.replace("\\", "") for link in links)
         assert "https://autonoma.app/run/run-1-" not in text.replace("\\", "")
 
@@ -203,118 +216,121 @@ def test_reused_run_has_link_from_api(earlier: Earlier, account: Account, tmp_pa
 @pytest.mark.parametrize(
     "url", ["", "javascript:alert(1)", "http://evil.example/run", "https://x.example/client-secret-of-the-test"]
 )
-def test_reused_run_without_link_shows_id(url: str, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_reused_run_without_link_shows_id(url: str, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """Without a link from the API, the reports show the run id."""
-    account.now["run-1-a"] = says("passed", url=url)
-    second = again(earlier, tmp_path)
-    assert second.posted == {"b"}
-    assert second.ended.code == 0
-    run = second.ended.record["runs"][0]
+    api.poll_responses["run-1-a"] = answer_status("passed", url=url)
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.started_ids == {"b"}
+    assert second.job.code == 0
+    run = second.job.record["runs"][0]
     assert (run["reused"], run["run_id"], run["url"]) == (True, "run-1-a", "")
 
 
-def test_reused_run_link_drops_variable_values(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_reused_run_link_drops_variable_values(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """A query that holds a value is removed, as in the response to a start request."""
-    account.now["run-1-a"] = says("passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com")
-    second = again(earlier, tmp_path)
-    assert second.ended.record["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
+    api.poll_responses["run-1-a"] = answer_status(
+        "passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com"
+    )
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.job.record["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
 
 
-def test_each_pass_is_confirmed_once(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_each_pass_is_confirmed_once(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """One poll confirms each reused run, on the path of its kind."""
-    asked = again(earlier, tmp_path).asked
+    request_lines = run_later_attempt(first_attempt, tmp_path).request_lines
     for path in ("/api/run/run-1-a/status", "/api/run/run-1-c/status", "/api/run/folder/run-1-f/status"):
-        assert asked.count(f"GET {path}") == 1
-    assert not [path for path in asked if "run-1-b" in path]
+        assert request_lines.count(f"GET {path}") == 1
+    assert not [line for line in request_lines if "run-1-b" in line]
 
 
-def test_job_without_commit_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_job_without_commit_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """In a job for a comment, the checkout can be another commit the next time."""
     unknown = {"GITHUB_SHA": "", "GITHUB_EVENT_NAME": "issue_comment"}
-    assert (
-        run_job(tmp_path, earlier.server.url, IDS, more=attempt(1) | unknown, timeouts=PATIENT).states["a"] == "passed"
-    )
-    found = again(earlier, tmp_path, unknown)
-    assert found.posted == EVERYTHING
-    assert "the commit of this build is not known" in found.ended.log
+    first = run_job(tmp_path, first_attempt.server.url, IDS, more=build_environ(1) | unknown, timeouts=LONG_TIMEOUTS)
+    assert first.states["a"] == "passed"
+    second = run_later_attempt(first_attempt, tmp_path, unknown)
+    assert second.started_ids == ALL_IDS
+    assert "the commit of this build is not known" in second.job.log
 
 
-def test_pass_is_reused_in_third_attempt(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_pass_is_reused_in_third_attempt(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """A reused run is signed again, so that the third attempt can reuse it."""
-    account.now["run-2-b"] = says("failed")
-    assert again(earlier, tmp_path).ended.code == 1
-    third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
-    assert third.posted == {"b"}
-    assert third.ended.code == 0
-    assert [run["reused"] for run in third.ended.record["runs"]] == [True, False, True, True]
+    api.poll_responses["run-2-b"] = answer_status("failed")
+    assert run_later_attempt(first_attempt, tmp_path).job.code == 1
+    third = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
+    assert third.started_ids == {"b"}
+    assert third.job.code == 0
+    assert [run["reused"] for run in third.job.record["runs"]] == [True, False, True, True]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("more", "started"),
+    ("changes", "expected_ids"),
     [
-        ({"INPUT_SUMMARY-TITLE": "Nightly"}, EVERYTHING),
-        ({"INPUT_PART": '{"os": "linux"}'}, EVERYTHING),
-        ({"GITHUB_JOB": "lint"}, EVERYTHING),
+        ({"INPUT_SUMMARY-TITLE": "Nightly"}, ALL_IDS),
+        ({"INPUT_PART": '{"os": "linux"}'}, ALL_IDS),
+        ({"GITHUB_JOB": "lint"}, ALL_IDS),
         ({"INPUT_SHARD": "2/2"}, {"b", "f"}),
-        ({"GITHUB_SHA": "d" * 40}, EVERYTHING),
-        ({"GITHUB_SHA": ""}, EVERYTHING),
-        ({"GITHUB_RUN_ID": "18"}, EVERYTHING),
-        ({"GITHUB_RUN_ID": ""}, EVERYTHING),
-        ({"GITHUB_RUN_ATTEMPT": "1"}, EVERYTHING),
-        ({"GITHUB_RUN_ATTEMPT": ""}, EVERYTHING),
-        ({"INPUT_SOURCE": "nightly"}, EVERYTHING),
-        ({"INPUT_CLIENT-SECRET": "another-secret-of-the-test"}, EVERYTHING),
-        ({"INPUT_CLIENT-ID": "another-id-of-the-test"}, EVERYTHING),
+        ({"GITHUB_SHA": "d" * 40}, ALL_IDS),
+        ({"GITHUB_SHA": ""}, ALL_IDS),
+        ({"GITHUB_RUN_ID": "18"}, ALL_IDS),
+        ({"GITHUB_RUN_ID": ""}, ALL_IDS),
+        ({"GITHUB_RUN_ATTEMPT": "1"}, ALL_IDS),
+        ({"GITHUB_RUN_ATTEMPT": ""}, ALL_IDS),
+        ({"INPUT_SOURCE": "nightly"}, ALL_IDS),
+        ({"INPUT_CLIENT-SECRET": "another-secret-of-the-test"}, ALL_IDS),
+        ({"INPUT_CLIENT-ID": "another-id-of-the-test"}, ALL_IDS),
         ({"INPUT_WAIT": "false"}, {"b"}),
-        ({"INPUT_VARIABLES": "BASE_URL=https://production.example.com"}, EVERYTHING),
-        ({"INPUT_VARIABLES": "BASE_URI=https://staging.example.com"}, EVERYTHING),
-        ({"INPUT_VARIABLES": "BASE_URL=https://staging.example.com\nMORE=1"}, EVERYTHING),
-        ({"INPUT_VARIABLES": ""}, EVERYTHING),
-        ({"INPUT_APPLICATION-VERSION-ID": "v2"}, EVERYTHING),
-        ({"INPUT_RUN-ON-LATEST": "true"}, EVERYTHING),
-        ({"INPUT_APPLICATION-VERSIONS": '[{"application-id": "app", "version-id": "v1"}]'}, EVERYTHING),
+        ({"INPUT_VARIABLES": "BASE_URL=https://production.example.com"}, ALL_IDS),
+        ({"INPUT_VARIABLES": "BASE_URI=https://staging.example.com"}, ALL_IDS),
+        ({"INPUT_VARIABLES": "BASE_URL=https://staging.example.com\nMORE=1"}, ALL_IDS),
+        ({"INPUT_VARIABLES": ""}, ALL_IDS),
+        ({"INPUT_APPLICATION-VERSION-ID": "v2"}, ALL_IDS),
+        ({"INPUT_RUN-ON-LATEST": "true"}, ALL_IDS),
+        ({"INPUT_APPLICATION-VERSIONS": '[{"application-id": "app", "version-id": "v1"}]'}, ALL_IDS),
     ],
     ids=[
         "summary-title", "part", "job", "shard", "commit", "no commit", "build", "no build", "the same attempt",
         "no attempt", "source", "client-secret", "client-id", "wait: false", "a variable's value",
-        "a variable's name", "a variable more", "no variable", "application-version-id", "run-on-latest",
+        "a variable's name", "another variable", "no variable", "application-version-id", "run-on-latest",
         "application-versions",
     ],
 )  # fmt: skip
 def test_changed_input_starts_runs_again(
-    more: dict[str, str], started: set[str], earlier: Earlier, account: Account, tmp_path: Path
+    changes: dict[str, str], expected_ids: set[str], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
-    """A changed input invalidates the pass of each run that it concerns."""
-    second = again(earlier, tmp_path, more)
-    assert second.posted == started
-    assert second.ended.code == 0
-    carried = {run["id"] for run in second.ended.record["runs"] if run["reused"]}
-    assert carried == set(second.ended.states) - started
+    """A changed input starts each run that depends on it again."""
+    second = run_later_attempt(first_attempt, tmp_path, changes)
+    assert second.started_ids == expected_ids
+    assert second.job.code == 0
+    reused_ids = {run["id"] for run in second.job.record["runs"] if run["reused"]}
+    assert reused_ids == set(second.job.states) - expected_ids
 
 
-def test_changed_api_url_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_changed_api_url_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """Another URL is another API, even if it knows the same runs."""
-    with FaultServer(account.act) as other:
-        second = again(earlier, tmp_path, {"INPUT_API-URL": other.url})
-        assert set(other.posts) == EVERYTHING
-    assert second.posted == set()
-    assert [run["reused"] for run in second.ended.record["runs"]] == [False] * 4
+    with FaultServer(api.act) as other:
+        second = run_later_attempt(first_attempt, tmp_path, {"INPUT_API-URL": other.url})
+        assert set(other.posts) == ALL_IDS
+    assert second.started_ids == set()
+    assert [run["reused"] for run in second.job.record["runs"]] == [False] * 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("twelfth", range(12))
-def test_changed_record_byte_starts_all(twelfth: int, earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A changed record is ignored, whether it is readable or not."""
+def test_changed_record_byte_starts_all(
+    twelfth: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+) -> None:
+    """A changed results.json is not used, even if it is valid."""
 
     def change(data: bytes) -> bytes:
-        place = len(data) * twelfth // 12 + twelfth
-        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        position = len(data) * twelfth // 12 + twelfth
+        return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
-    second = again(earlier, tmp_path, change=change)
-    assert second.posted == EVERYTHING
-    assert second.ended.code == 0
-    assert not any(run["reused"] for run in second.ended.record["runs"])
+    second = run_later_attempt(first_attempt, tmp_path, change=change)
+    assert second.started_ids == ALL_IDS
+    assert second.job.code == 0
+    assert not any(run["reused"] for run in second.job.record["runs"])
 
 
 @pytest.mark.slow
@@ -333,20 +349,21 @@ def test_changed_record_byte_starts_all(twelfth: int, earlier: Earlier, account:
     ids=["a state", "a run id", "an attempt", "a line", "another form", "no record", "empty", "cut"],
 )
 def test_edited_record_starts_all(
-    change: Callable[[bytes], bytes], earlier: Earlier, account: Account, tmp_path: Path
+    change: Callable[[bytes], bytes], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
-    """A record that was edited in the cache makes no run pass."""
-    second = again(earlier, tmp_path, change=change)
-    assert second.posted == EVERYTHING
-    assert second.ended.code == 0
+    """No run passes because of an edited results.json."""
+    second = run_later_attempt(first_attempt, tmp_path, change=change)
+    assert second.started_ids == ALL_IDS
+    assert second.job.code == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "act",
     [
-        says("failed"), says("running"), says("pending"), says("cancelled"), says("passed?"), says(None), says(True),
-        says(["passed"]), answer(200, '"passed"'), answer(200, "<html>passed</html>"), answer(200), answer(204),
+        answer_status("failed"), answer_status("running"), answer_status("pending"), answer_status("cancelled"),
+        answer_status("passed?"), answer_status(None), answer_status(True), answer_status(["passed"]),
+        answer(200, '"passed"'), answer(200, "<html>passed</html>"), answer(200), answer(204),
         answer(404), answer(429), answer(500, '{"status": "passed"}'), answer(503),
         answer(302, '{"status": "passed"}', "Location: /api/run/run-1-c/status"), close, hang,
     ],
@@ -355,34 +372,36 @@ def test_edited_record_starts_all(
         "empty", "204", "404", "429", "500", "503", "a redirect", "a close", "nothing",
     ],
 )  # fmt: skip
-def test_unconfirmed_run_starts_again(act: Act, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_unconfirmed_run_starts_again(act: Act, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """Any response except `passed` starts a new run, and the other runs are reused."""
-    account.now["run-1-a"] = act
-    second = again(earlier, tmp_path, timeouts=BRISK_TIMES if act is hang else PATIENT)
-    assert second.posted == {"a", "b"}
-    assert second.ended.code == 0
-    assert [run["reused"] for run in second.ended.record["runs"]] == [False, False, True, True]
-    assert second.ended.record["runs"][0]["run_id"] != "run-1-a"
+    api.poll_responses["run-1-a"] = act
+    second = run_later_attempt(first_attempt, tmp_path, timeouts=SHORT_TIMEOUTS if act is hang else LONG_TIMEOUTS)
+    assert second.started_ids == {"a", "b"}
+    assert second.job.code == 0
+    assert [run["reused"] for run in second.job.record["runs"]] == [False, False, True, True]
+    assert second.job.record["runs"][0]["run_id"] != "run-1-a"
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_start_nothing(status: int, earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A poll that is refused ends the step before any start request."""
-    account.now["run-1-a"] = answer(status)
-    second = again(earlier, tmp_path, timeouts=PATIENT, more={"INPUT_CONCURRENCY": "1"})
-    assert "a" not in second.posted
-    assert second.ended.code == 3
-    assert second.ended.record["runs"][0]["state"] == "not-started"
+def test_refused_credentials_restart_nothing(
+    status: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+) -> None:
+    """After a poll with refused credentials, the run is not started again."""
+    api.poll_responses["run-1-a"] = answer(status)
+    second = run_later_attempt(first_attempt, tmp_path, timeouts=LONG_TIMEOUTS, changes={"INPUT_CONCURRENCY": "1"})
+    assert "a" not in second.started_ids
+    assert second.job.code == 3
+    assert second.job.record["runs"][0]["state"] == "not-started"
 
 
-def test_failed_restart_fails_step(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_failed_restart_fails_step(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """The earlier pass of a run that was started again does not count."""
-    account.now["run-1-a"] = says("failed")
-    account.ids["a"] = "a-new-run"
-    account.now["a-new-run"] = says("failed")
-    second = again(earlier, tmp_path)
-    assert (second.ended.code, second.ended.outputs["conclusion"]) == (1, "failed")
-    assert second.ended.states["a"] == "failed"
+    api.poll_responses["run-1-a"] = answer_status("failed")
+    api.run_ids["a"] = "a-new-run"
+    api.poll_responses["a-new-run"] = answer_status("failed")
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert (second.job.code, second.job.outputs["conclusion"]) == (1, "failed")
+    assert second.job.states["a"] == "failed"
 
 
 @pytest.mark.slow
@@ -390,32 +409,34 @@ def test_failed_restart_fails_step(earlier: Earlier, account: Account, tmp_path:
     "details", [{"status": "failed"}, {"test_id": "somebody-elses"}, {"id": "another-run"}], ids=lambda d: str(*d)
 )
 def test_contradicting_details_void_reuse(
-    details: dict[str, object], earlier: Earlier, account: Account, tmp_path: Path
+    details: dict[str, object], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """A run with contradicting status and details is not a pass."""
-    account.details["run-1-a"] = details
-    second = again(earlier, tmp_path)
-    assert second.ended.states["a"] == "unknown"
-    assert second.ended.code == 7
+    api.details["run-1-a"] = details
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.job.states["a"] == "unknown"
+    assert second.job.code == 7
 
 
-def test_same_step_twice_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The record of the same attempt belongs to another step of the job."""
+def test_same_step_twice_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """The results.json of the same attempt is from another step of the job."""
     for _ in range(2):
-        second = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "1"})
-        assert second.posted == EVERYTHING
+        second = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "1"})
+        assert second.started_ids == ALL_IDS
 
 
-def test_rerun_of_passed_build_starts_all(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A step that starts no run proves nothing."""
-    assert again(earlier, tmp_path).posted == {"b"}
-    third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
-    assert third.posted == EVERYTHING
-    assert third.ended.outputs["conclusion"] == "passed"
+def test_rerun_of_passed_build_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """If all runs passed, the next attempt starts all of them again."""
+    assert run_later_attempt(first_attempt, tmp_path).started_ids == {"b"}
+    third = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
+    assert third.started_ids == ALL_IDS
+    assert third.job.outputs["conclusion"] == "passed"
 
 
 @pytest.mark.parametrize("part", [False, True], ids=["without part", "with part"])
-def test_matrix_leg_ignores_other_environment(part: bool, earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_matrix_leg_ignores_other_environment(
+    part: bool, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+) -> None:
     """A pass on staging does not count for production, even if both legs share results-dir."""
 
     def leg(name: str) -> dict[str, str]:
@@ -425,22 +446,22 @@ def test_matrix_leg_ignores_other_environment(part: bool, earlier: Earlier, acco
             "INPUT_PART": json.dumps({"environment": name}) if part else "",
         }
 
-    account.ids["b"] = "run-1-b"
-    staging = again(earlier, tmp_path, leg("staging") | {"GITHUB_RUN_ATTEMPT": "1"})
-    assert staging.ended.states == {"a": "passed", "b": "failed", "c": "passed"}
-    account.ids.clear()
-    production = again(earlier, tmp_path, leg("production"))
-    assert production.posted == {"a", "b", "c"}
-    assert not any(run["reused"] for run in production.ended.record["runs"])
+    api.run_ids["b"] = "run-1-b"
+    staging = run_later_attempt(first_attempt, tmp_path, leg("staging") | {"GITHUB_RUN_ATTEMPT": "1"})
+    assert staging.job.states == {"a": "passed", "b": "failed", "c": "passed"}
+    api.run_ids.clear()
+    production = run_later_attempt(first_attempt, tmp_path, leg("production"))
+    assert production.started_ids == {"a", "b", "c"}
+    assert not any(run["reused"] for run in production.job.record["runs"])
 
 
-def test_matrix_leg_reuses_its_own_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_matrix_leg_reuses_its_own_pass(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """The staging leg starts only the runs that did not pass."""
     leg = {"INPUT_VARIABLES": "ENVIRONMENT=staging", "INPUT_FOLDER-IDS": "", "INPUT_PART": '{"environment": "staging"}'}
-    account.ids["b"] = "run-1-b"
-    again(earlier, tmp_path, leg | {"GITHUB_RUN_ATTEMPT": "1"})
-    account.ids.clear()
-    assert again(earlier, tmp_path, leg).posted == {"b"}
+    api.run_ids["b"] = "run-1-b"
+    run_later_attempt(first_attempt, tmp_path, leg | {"GITHUB_RUN_ATTEMPT": "1"})
+    api.run_ids.clear()
+    assert run_later_attempt(first_attempt, tmp_path, leg).started_ids == {"b"}
 
 
 # Two steps of one job
@@ -448,74 +469,78 @@ def test_matrix_leg_reuses_its_own_pass(earlier: Earlier, account: Account, tmp_
 
 @pytest.mark.parametrize("ids", [["a", "c"], ["a", "b", "c", "d"], ["c", "b", "a"]], ids=["fewer", "more", "order"])
 def test_step_with_other_runs_reuses_nothing(
-    ids: list[str], earlier: Earlier, account: Account, tmp_path: Path
+    ids: list[str], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
-    """A pass of a step before a deployment does not count after it."""
-    shutil.copytree(earlier.results, tmp_path / "results")
-    before = earlier.server.posts
-    ended = run_job(tmp_path, earlier.server.url, ids, more=attempt(2), timeouts=PATIENT)
-    assert set(earlier.server.posts - before) == {*ids, "f"}
-    assert not any(run["reused"] for run in ended.record["runs"])
-    assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in ended.log
+    """Results of a step with other runs are not reused."""
+    shutil.copytree(first_attempt.results_dir, tmp_path / "results")
+    before = first_attempt.server.posts
+    job = run_job(tmp_path, first_attempt.server.url, ids, more=build_environ(2), timeouts=LONG_TIMEOUTS)
+    assert set(first_attempt.server.posts - before) == {*ids, "f"}
+    assert not any(run["reused"] for run in job.record["runs"])
+    assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in job.log
 
 
 # Ids that two runs share
 
 
-def test_start_with_old_run_id_is_unknown(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+def test_start_with_old_run_id_is_unknown(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """A gateway's cache can answer a start request with a run of the first attempt."""
-    account.ids.update({"a": "run-1-a", "b": "run-1-b", "c": "run-1-c", "f": "run-1-f"})
-    second = again(earlier, tmp_path, {"INPUT_VARIABLES": "BASE_URL=https://production.example.com"})
-    assert second.posted == EVERYTHING
-    assert set(second.ended.states.values()) == {"unknown"}
-    assert (second.ended.code, second.ended.outputs["passed"]) == (7, "0")
+    api.run_ids.update({"a": "run-1-a", "b": "run-1-b", "c": "run-1-c", "f": "run-1-f"})
+    second = run_later_attempt(first_attempt, tmp_path, {"INPUT_VARIABLES": "BASE_URL=https://production.example.com"})
+    assert second.started_ids == ALL_IDS
+    assert set(second.job.states.values()) == {"unknown"}
+    assert (second.job.code, second.job.outputs["passed"]) == (7, "0")
 
 
-def test_unsigned_run_ids_are_ignored(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A forged record in a cache cannot make started runs unknown."""
-    account.ids.update({"a": "run-1-a"})
-    second = again(
-        earlier, tmp_path, change=lambda data: data.replace(b'"waits_for_results": true', b'"waits_for_results": false')
+def test_unsigned_run_ids_are_ignored(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """Unsigned run ids in results.json do not affect started runs."""
+    api.run_ids.update({"a": "run-1-a"})
+    second = run_later_attempt(
+        first_attempt,
+        tmp_path,
+        change=lambda data: data.replace(b'"waits_for_results": true', b'"waits_for_results": false'),
     )
-    assert second.posted == EVERYTHING
-    assert second.ended.states["a"] == "passed"
+    assert second.started_ids == ALL_IDS
+    assert second.job.states["a"] == "passed"
 
 
-def test_start_with_reused_run_id_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A start response that names a run of the earlier attempt started no known run."""
-    account.ids["b"] = "run-1-a"
-    second = again(earlier, tmp_path)
-    assert second.ended.states["b"] == "unknown"
-    assert second.ended.code == 7
-    assert second.ended.states["a"] == "passed"
+def test_start_with_reused_run_id_is_no_pass(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """A start response with an earlier run id makes the run unknown."""
+    api.run_ids["b"] = "run-1-a"
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.job.states["b"] == "unknown"
+    assert second.job.code == 7
+    assert second.job.states["a"] == "passed"
 
 
-def test_old_run_id_before_confirmation_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """The order of the responses makes no difference."""
-    account.ids["b"] = "run-1-a"
+def test_old_run_id_before_confirmation_is_no_pass(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """The result is the same if the start response comes first."""
+    api.run_ids["b"] = "run-1-a"
 
-    def late(wire: Wire) -> bool:
-        # Until the start of b has come, and as long again as its response may take.
-        while earlier.server.posts["b"] == before and not wire.pause(0.01):
+    def answer_late(wire: Wire) -> bool:
+        # Waits until the start request of b has come, and for the time of its response.
+        while first_attempt.server.posts["b"] == before and not wire.pause(0.01):
             pass
-        return not wire.pause(0.3) and says("passed")(wire)
+        return not wire.pause(0.3) and answer_status("passed")(wire)
 
-    before = earlier.server.posts["b"]
-    account.now["run-1-a"] = late
-    second = again(earlier, tmp_path)
-    assert second.ended.states["b"] == "unknown"
-    assert second.ended.code == 7
+    before = first_attempt.server.posts["b"]
+    api.poll_responses["run-1-a"] = answer_late
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.job.states["b"] == "unknown"
+    assert second.job.code == 7
 
 
-def test_one_run_id_is_reused_once(earlier: Earlier, account: Account, tmp_path: Path) -> None:
-    """A signed record cannot give one run to two tests."""
+def test_one_run_id_is_reused_once(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+    """Only one of two tests with the same run id is reused."""
 
-    def shared(data: bytes) -> bytes:
-        # The second start in one job gets no id that the first one has, so such a record is written here.
+    def share_run_id(data: bytes) -> bytes:
+        # No job writes one run id for two tests, so such a file is written here.
         saved = json.loads(data)
         context = BuildContext("github", "c" * 40, build_id="17", job_name="e2e")
         client_id, secret = map(Secret, ("client-id-of-the-test", "client-secret-of-the-test"))
-        signer = ResultsSigner(secret, earlier.server.url, context, Part("e2e", title="Autonoma tests"), client_id)
+        signer = ResultsSigner(
+            secret, first_attempt.server.url, context, Part("e2e", title="Autonoma tests"), client_id
+        )
         run = saved["runs"][2]
         request = RunRequest(TargetKind.TEST, run["id"])
         run["run_id"] = "run-1-a"
@@ -525,9 +550,9 @@ def test_one_run_id_is_reused_once(earlier: Earlier, account: Account, tmp_path:
         saved["mac"] = ""
         return signer.sign_results(json.dumps(saved, indent=2) + "\n").encode()
 
-    second = again(earlier, tmp_path, change=shared)
-    assert len(second.posted & {"a", "c"}) == 1
-    ids = [run["run_id"] for run in second.ended.record["runs"]]
+    second = run_later_attempt(first_attempt, tmp_path, change=share_run_id)
+    assert len(second.started_ids & {"a", "c"}) == 1
+    ids = [run["run_id"] for run in second.job.record["runs"]]
     assert len(set(ids)) == len(ids)
 
 
@@ -535,92 +560,44 @@ def test_one_run_id_is_reused_once(earlier: Earlier, account: Account, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_in_confirmation_starts_nothing(
-    number: signal.Signals, code: int, earlier: Earlier, account: Account, tmp_path: Path
+    signal_number: signal.Signals, code: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
-    """The job ends within two seconds, and the runs to confirm count as not started."""
+    """The job ends without waiting for the hanging responses.
+
+    Runs to confirm count as not started.
+    """
     for name in ("run-1-a", "run-1-c", "run-1-f"):
-        account.now[name] = hang
-    shutil.copytree(earlier.results, tmp_path / "results")
-    environ = github_environ(tmp_path, earlier.server.url, IDS) | attempt(2) | {"PATH": os.environ["PATH"]}
-    before = len(earlier.server.received)
+        api.poll_responses[name] = hang
+    shutil.copytree(first_attempt.results_dir, tmp_path / "results")
+    environ = github_environ(tmp_path, first_attempt.server.url, IDS) | build_environ(2) | {"PATH": os.environ["PATH"]}
+    before = len(first_attempt.server.received)
     process = subprocess.Popen(
         [sys.executable, "-c", "from autonoma_ci.cli import main; main()"],
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    def asked() -> set[str]:
-        return {f"{request.method} {request.path}" for request in earlier.server.received[before:]}
+    def list_requests() -> set[str]:
+        return {f"{request.method} {request.path}" for request in first_attempt.server.received[before:]}
 
-    wanted = {f"GET /api/run/run-1-{name}/status" for name in "ac"} | {"GET /api/run/folder/run-1-f/status"}
-    until = time.monotonic() + 60
-    while not (wanted <= asked() and any("run-2-b" in path or "b/run" in path for path in asked())):
-        assert time.monotonic() < until, "it never came to that"
+    expected_lines = {f"GET /api/run/run-1-{name}/status" for name in "ac"} | {"GET /api/run/folder/run-1-f/status"}
+    deadline = time.monotonic() + 60
+    while not (
+        expected_lines <= list_requests() and any("run-2-b" in line or "b/run" in line for line in list_requests())
+    ):
+        assert time.monotonic() < deadline, "the requests were not sent"
         assert process.poll() is None, "it ended too early"
         time.sleep(0.01)
-    began = time.monotonic()
-    process.send_signal(number)
+    started_at = time.monotonic()
+    process.send_signal(signal_number)
     out, err = process.communicate(timeout=60)
-    # The server says nothing for 45 s, so whoever waits for it is later.
-    assert time.monotonic() - began < 30
-    ended = read_job_result(tmp_path, process.returncode, out, err)
-    assert ended.code == code
-    assert ended.outputs["conclusion"] == "cancelled"
-    assert {name: ended.states[name] for name in "acf"} == dict.fromkeys("acf", "not-started")
-    assert ended.states["b"] in {"started", "passed", "unknown"}
-    assert not [path for path in asked() if path.startswith("POST") and "/b/" not in path]
+    # The server hangs for 45 s, so a job that waits for it ends later.
+    assert time.monotonic() - started_at < 30
+    job = read_job_result(tmp_path, process.returncode, out, err)
+    assert job.code == code
+    assert job.outputs["conclusion"] == "cancelled"
+    assert {name: job.states[name] for name in "acf"} == dict.fromkeys("acf", "not-started")
+    assert job.states["b"] in {"started", "passed", "unknown"}
+    assert not [line for line in list_requests() if line.startswith("POST") and "/b/" not in line]
     assert "Traceback" not in err
-
-
-# The clock
-
-
-class Silent(ScriptedWorkers):
-    """Workers whose requests to confirm a pass never come back; `confirming` has their places."""
-
-    confirming: list[int]
-
-    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int, **more: Any) -> None:
-        if run_id.startswith("earlier"):
-            self.confirming.append(index)
-            return
-        super().poll(index, request, run_id, request_number, **more)
-
-
-def test_hanging_confirmation_is_abandoned() -> None:
-    """A hanging thread delays the step by at most 45 seconds."""
-    clock = FakeClock()
-    started = {0: [(0.1, StartResult(StartStatus.STARTED, run_id="r", http_status=200))]}
-    workers = Silent(clock, started, {0: [Run(lambda _: PollResult(PollStatus.PASSED))]})
-    workers.confirming = []
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
-    engine = Engine(
-        board,
-        StartPolicy(),
-        clock,
-        queue.SimpleQueue(),
-        RecordingListener(),
-        PollPolicy(),
-        passed_runs={0: "earlier-a"},
-    )
-    begun = clock.time
-    engine.run(workers)
-    assert workers.confirming == [0]
-    [sent] = workers.times(0)
-    assert 45 <= sent - begun < 46
-    [run] = board.results
-    assert (run.state, run.reused) == (RunState.PASSED, False)
-
-
-def test_confirmations_are_limited() -> None:
-    """At most eight confirmations are under way at once."""
-    clock = FakeClock()
-    workers = Silent(clock, {}, {})
-    workers.confirming = []
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(30)], clock.time)
-    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    places = {number: f"earlier-{number}" for number in range(30)}
-    engine = Engine(board, StartPolicy(), clock, events, RecordingListener(), PollPolicy(), passed_runs=places)
-    engine._pass_confirmer.dispatch(workers)
-    assert workers.confirming == list(range(8))
