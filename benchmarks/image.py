@@ -38,7 +38,7 @@ REQUESTS_SIZE_SCRIPT = (
 )
 
 
-def image() -> list[Row]:
+def measure_image() -> list[Row]:
     """Measure the image with the command in the variable DOCKER."""
     docker = shlex.split(os.environ.get("DOCKER", "docker"))
     try:

@@ -21,7 +21,7 @@ class Row(NamedTuple):
     name: str
     # Unit of both figures.
     unit: str = ""
-    # The promised maximum of the ratio, or of our figure if `absolute`.
+    # The maximum of the ratio, or of our figure if `absolute`.
     limit: float | None = None
     absolute: bool = False
     # The figure of autonoma-ci, or None if it could not be measured.
@@ -48,17 +48,17 @@ def with_comparison(row: Row, ours: float, theirs: float) -> Row:
     return row._replace(ours=ours, theirs=theirs, ratio=ours / theirs)
 
 
-def find_fault(row: Row, baseline: Mapping[str, float]) -> str:
-    """Return the fault of a row's figures, or ""."""
+def find_limit_error(row: Row, baseline: Mapping[str, float]) -> str:
+    """Return how a row's figures exceed a limit, or ""."""
     if not row.is_within_limit:
-        return "the promise is not kept"
+        return "over its limit"
     previous_ratio = baseline.get(row.name)
     if row.ratio is not None and previous_ratio is not None and row.ratio > MAX_RATIO_GROWTH * previous_ratio:
         return f"worse than its baseline by {100 * (row.ratio / previous_ratio - 1):.0f} %"
     return ""
 
 
-def find_drift(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
+def find_missing_baselines(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
     """Return the ratios without a baseline and the baselines without a ratio."""
     rows = list(rows)
     missing = [row.name for row in rows if row.ratio is not None and row.name not in baseline]

@@ -34,7 +34,7 @@ def describe_missing_tools() -> str:
     return f"install {', '.join(missing)}" if missing else ""
 
 
-def one() -> list[Row]:
+def measure_one_start() -> list[Row]:
     """Measure the start of one test with an immediate response."""
     missing = describe_missing_tools()
     commands = [AUTONOMA_CI, script_command("bare_one.py")] + ([] if missing else [CURL])
@@ -46,7 +46,7 @@ def one() -> list[Row]:
     return [compare_pairs(ONE, ours, theirs), by_curl]
 
 
-def many() -> list[Row]:
+def measure_many_starts() -> list[Row]:
     """Measure 200 tests at a server that responds after 200 ms.
 
     The concurrency of autonoma-ci is 32.
@@ -65,7 +65,7 @@ def many() -> list[Row]:
     return [compare_pairs(MANY, ours, theirs), by_curl]
 
 
-def manifest() -> list[Row]:
+def measure_manifest() -> list[Row]:
     """Measure the check of a manifest with 10,000 tests.
 
     The script beside it loads the same file without checks.

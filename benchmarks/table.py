@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.row import find_fault
+from benchmarks.row import find_limit_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,8 +60,8 @@ def render_text(rows: Sequence[Row], baseline: Mapping[str, float]) -> str:
     for line, row in zip(lines, [None, *rows], strict=True):
         figures = " ".join(f"{cell:>{width}}" for cell, width in zip(line[1:-1], _WIDTHS[1:], strict=True))
         output.append(f"{line[0]:<{_WIDTHS[0]}}{figures}  {line[-1]}".rstrip())
-        if row and (fault := find_fault(row, baseline)):
-            output.append(f"  ^ {fault.upper()}")
+        if row and (error := find_limit_error(row, baseline)):
+            output.append(f"  ^ {error.upper()}")
     return "\n".join(output)
 
 

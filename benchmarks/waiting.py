@@ -42,7 +42,7 @@ with Sandbox() as sandbox:
 """
 
 
-def delays() -> list[Row]:
+def measure_delays() -> list[Row]:
     """Measure all lengths at once in a separate process."""
     means = json.loads(measure_command([sys.executable, "-m", "benchmarks.delays"], {}, FOLDER.parent).output)
     lengths = [means[str(length)] for length in LENGTHS]
@@ -51,7 +51,7 @@ def delays() -> list[Row]:
     return [*delay_rows, *poll_rows]
 
 
-def thousand() -> list[Row]:
+def measure_many_runs() -> list[Row]:
     """Wait for 1,000 runs of about 30 s with each program."""
     # Lengths differ, because with one length each poll after 10 s could come just in time.
     ids = [f"sandbox-takes-{27 + n % 7}-{n}" for n in range(RUNS)]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import bench, image, starting
 from benchmarks.bench import measure_with_retry
-from benchmarks.row import Row, find_fault, with_comparison
+from benchmarks.row import Row, find_limit_error, with_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,24 +18,24 @@ SMALL = with_comparison(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
 MISSING = Row("missing", "s", 1.0, how="no engine")
 
 
-def test_row_without_fault_is_measured_once() -> None:
+def test_row_within_limits_is_measured_once() -> None:
     rounds = iter([[FAST]])
     assert measure_with_retry(lambda: next(rounds), {"fast": 1.0}) == ([FAST], [])
 
 
-def test_row_with_fault_is_measured_again() -> None:
+def test_row_over_limit_is_measured_again() -> None:
     """Other rows use their first measurement."""
     slow, other = with_comparison(FAST, 1.4, 1.0), with_comparison(SMALL, 210.0, 100.0)
     rounds = iter([[slow, SMALL], [FAST, other]])
-    rows, told = measure_with_retry(lambda: next(rounds), {"fast": 1.0, "small": 2.0})
+    rows, notes = measure_with_retry(lambda: next(rounds), {"fast": 1.0, "small": 2.0})
     assert rows == [FAST, SMALL]
-    assert told == ["Measured twice: fast: 1.40 s at first, 1.40 x: worse than its baseline by 40 %."]
+    assert notes == ["Measured twice: fast: 1.40 s at first, 1.40 x: worse than its baseline by 40 %."]
 
 
-def test_row_with_two_faults_fails() -> None:
+def test_row_over_limit_twice_fails() -> None:
     rounds = iter([[with_comparison(FAST, 1.45, 1.0)], [with_comparison(FAST, 1.4, 1.0)]])
     (row,), _ = measure_with_retry(lambda: next(rounds), {"fast": 1.0})
-    assert find_fault(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
+    assert find_limit_error(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
 
 
 def run(
@@ -89,9 +89,9 @@ def test_baseline_replaces_any_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, [FAST, SMALL], {"fast": 0.1, "gone": 1.0}, "--write-baseline") == (0, [[FAST, SMALL]])
 
 
-@pytest.mark.parametrize("row", [MISSING, with_comparison(FAST, 1.6, 1.0)], ids=["not measured", "a promise broken"])
+@pytest.mark.parametrize("row", [MISSING, with_comparison(FAST, 1.6, 1.0)], ids=["not measured", "over its limit"])
 def test_incomplete_baseline_is_not_written(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row must be measured and must fulfil its promise."""
+    """Each row must be measured and within its limit."""
     assert run(monkeypatch, [SMALL, row], {}, "--write-baseline") == (1, [])
 
 
@@ -99,7 +99,7 @@ def test_incomplete_baseline_is_not_written(row: Row, monkeypatch: pytest.Monkey
 def test_image_rows_need_engine(docker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a container engine, the rows of the image say why they are missing."""
     monkeypatch.setenv("DOCKER", docker)
-    rows = image.image()
+    rows = image.measure_image()
     assert [row.name for row in rows] == [row.name for row in vars(image).values() if isinstance(row, Row)]
     assert {(row.ours, row.how) for row in rows} == {(None, f"no engine answers to {docker.partition(' ')[0]}")}
 
