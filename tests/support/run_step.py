@@ -83,8 +83,8 @@ def run_job(
     """Run a job that starts these tests, with `more` environment variables."""
     out, err = io.StringIO(), io.StringIO()
     environ = github_environ(folder, url, ids) | dict(more or {})
-    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=POLL_POLICY)
-    code = cli.run_command(argv, world)
+    runtime = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=POLL_POLICY)
+    code = cli.run_command(argv, runtime)
     return read_job_result(folder, code, out.getvalue(), err.getvalue())
 
 

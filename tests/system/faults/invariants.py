@@ -9,7 +9,7 @@ from tests.support.proxy import PASSWORD
 from tests.support.run_step import read_outputs
 from tests.system.faults.fault_case import Phase
 from tests.system.faults.harness import IDS, SIGNATURE, VICTIM
-from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction import secret_markers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def assert_no_secret_shown(scene: Scene, log: str) -> None:
     for path in scene.folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and scene.faults not in path.parents:
             texts[str(path.relative_to(scene.folder))] = path.read_bytes().decode("utf-8", "replace")
-    assert not sentinels.find_leaks(texts)
+    assert not secret_markers.find_leaks(texts)
     for place, text in texts.items():
         assert SIGNATURE not in text, place
         assert PASSWORD not in text, place
@@ -75,10 +75,10 @@ def assert_no_secret_shown(scene: Scene, log: str) -> None:
 def assert_credentials_separated(scene: Scene) -> None:
     """Check that no server receives the credentials of another one."""
     for request in scene.api.received:
-        assert sentinels.TOKEN not in str(request.headers)
+        assert secret_markers.TOKEN not in str(request.headers)
     for request in [*scene.media.received, *scene.forge.received]:
         assert not {"autonoma-client-id", "autonoma-client-secret"} & set(request.headers)
-        assert not sentinels.find_leaks({"request": f"{request.path} {request.headers}"}, "token")
+        assert not secret_markers.find_leaks({"request": f"{request.path} {request.headers}"}, "token")
     for request in scene.media.received:
         assert "authorization" not in request.headers
 

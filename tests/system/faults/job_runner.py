@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from tests.support.streams import close_descriptors
 from tests.system.faults.fault_case import Phase
 from tests.system.faults.harness import IDS
-from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction import secret_markers
 
 if TYPE_CHECKING:
     from tests.system.faults.harness import Scene
@@ -113,11 +113,11 @@ def _build_environment(scene: Scene) -> dict[str, str]:
         "GITHUB_OUTPUT": str(scene.folder / "output"),
         "GITHUB_STEP_SUMMARY": str(scene.folder / "summary"),
         "INPUT_API-URL": f"{scene.build_url(scene.api, 'api')}/api",
-        "INPUT_CLIENT-ID": sentinels.CLIENT_ID,
-        "INPUT_CLIENT-SECRET": sentinels.CLIENT_SECRET,
-        "INPUT_GITHUB-TOKEN": sentinels.TOKEN,
+        "INPUT_CLIENT-ID": secret_markers.CLIENT_ID,
+        "INPUT_CLIENT-SECRET": secret_markers.CLIENT_SECRET,
+        "INPUT_GITHUB-TOKEN": secret_markers.TOKEN,
         "INPUT_TEST-IDS": "\n".join(IDS),
-        "INPUT_VARIABLES": json.dumps(sentinels.VALUES),
+        "INPUT_VARIABLES": json.dumps(secret_markers.VALUES),
         "INPUT_RESULTS-DIR": "results",
         "INPUT_WAIT": "true",
         "INPUT_TIMEOUT": "30s",

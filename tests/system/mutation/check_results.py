@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ACCEPTED_FILE = Path(__file__).with_name("accepted_mutants.toml")
+# Every other status, such as `no tests`, counts as survived.
 KILLED_STATUSES = {"killed", "timeout"}
 # Percent of all mutants.
 MIN_KILLED_PERCENT = 95.0
@@ -34,16 +35,16 @@ class ModuleResult(NamedTuple):
         return 100 * (self.total - len(self.survivors)) / self.total if self.total else 0.0
 
 
-def collect_module(name: str, statuses: Mapping[str, str]) -> ModuleResult:
-    """Collect the mutants of a module or package, such as `manifest`."""
+def build_module_result(name: str, statuses: Mapping[str, str]) -> ModuleResult:
+    """Return the result of a module or package, such as `manifest`."""
     prefix = f"autonoma_ci.{name}."
-    own = {mutant: status for mutant, status in statuses.items() if mutant.startswith(prefix)}
-    survivors = tuple(mutant for mutant, status in own.items() if status not in KILLED_STATUSES)
-    return ModuleResult(name, len(own), survivors)
+    module_statuses = {mutant: status for mutant, status in statuses.items() if mutant.startswith(prefix)}
+    survivors = tuple(mutant for mutant, status in module_statuses.items() if status not in KILLED_STATUSES)
+    return ModuleResult(name, len(module_statuses), survivors)
 
 
 def find_errors(modules: Sequence[ModuleResult], accepted: Mapping[str, int]) -> list[str]:
-    """Return the reasons why the run fails."""
+    """Return the errors of the check."""
     errors = []
     for module in modules:
         count, limit = len(module.survivors), accepted[module.name]
@@ -81,7 +82,7 @@ def main() -> int:
     """Print the table and the errors, and return the exit code."""
     accepted = tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))["accepted"]
     statuses = read_statuses()
-    modules = [collect_module(name, statuses) for name in accepted]
+    modules = [build_module_result(name, statuses) for name in accepted]
     errors = find_errors(modules, accepted)
     sys.stdout.write("\n".join([*format_table(modules), *errors, ""]))
     return 1 if errors else 0

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.mutation.check_results import ACCEPTED_FILE, ModuleResult, collect_module, find_errors, format_table
+from tests.system.mutation.check_results import (
+    ACCEPTED_FILE,
+    ModuleResult,
+    build_module_result,
+    find_errors,
+    format_table,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,16 +28,16 @@ def test_unkilled_mutants_survive(status: str) -> None:
         "autonoma_ci.manifest.loader.x_f__mutmut_1": status,
         "autonoma_ci.manifest.keys.x_f__mutmut_1": "killed",
     }
-    result = collect_module("manifest", statuses)
+    result = build_module_result("manifest", statuses)
     assert (result.total, result.survivors) == (2, ("autonoma_ci.manifest.loader.x_f__mutmut_1",))
 
 
 def test_hanging_mutants_are_killed() -> None:
-    assert collect_module("clock", {"autonoma_ci.clock.x_f__mutmut_1": "timeout"}).survivors == ()
+    assert build_module_result("clock", {"autonoma_ci.clock.x_f__mutmut_1": "timeout"}).survivors == ()
 
 
 def test_longer_module_names_do_not_count() -> None:
-    assert collect_module("manifest", {"autonoma_ci.manifests.x_f__mutmut_1": "killed"}).total == 0
+    assert build_module_result("manifest", {"autonoma_ci.manifests.x_f__mutmut_1": "killed"}).total == 0
 
 
 @pytest.mark.parametrize(

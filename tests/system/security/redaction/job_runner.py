@@ -1,4 +1,4 @@
-"""A whole job against a faulty server that repeats secrets."""
+"""Run a complete job against a server with faults that repeats secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
 from tests.support.fault_server import FaultServer
 from tests.support.run_step import START_POLICY
-from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import ENVIRONMENTS, prepare_job
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ _START_POLICY = START_POLICY._replace(give_up_after=1.0, max_connect_attempts=2)
 _POLL_POLICY = PollPolicy(
     interval=0.02, give_up_after=0.1, not_found_grace=0.1, late_response_grace=0.4, hung_after=2.0
 )
-# After this many polls, a run without a status is given up. Other runs end then.
+# The first polls of a run are faulty. Later polls end the run, unless it was given up before.
 _MAX_FAULTY_POLLS = 8
-_FORMS = list(sentinels.ECHOES)
+_SECRET_FORMS = list(secret_markers.ECHOES)
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
@@ -65,7 +65,7 @@ def _build_folder(echo: str) -> dict[str, object]:
 
 
 def _to_header_value(text: str) -> str:
-    # A header holds one line of ASCII.
+    # The value of a header is one line of ASCII.
     return " ".join(text.split()).encode("ascii", "replace").decode()
 
 
@@ -77,7 +77,7 @@ FAULTS: Mapping[str, Fault] = {
         f"HTTP/1.1 500 {_to_header_value(echo)}\r\nContent-Length: 0\r\n\r\n"
     ),
     "a header without end": lambda echo: faults.send_raw(f"HTTP/1.1 200 OK\r\nX-Echo: {_to_header_value(echo)}" * 40),
-    "no HTTP": faults.send_raw,
+    "not HTTP": faults.send_raw,
     "half a body": lambda echo: faults.send_raw(faults.make_head(500, "Content-Length: 999999") + echo),
     "a bad chunk": lambda echo: faults.send_raw(
         faults.make_head(200, "Transfer-Encoding: chunked") + f"zz{echo}\r\n{echo}"
@@ -86,11 +86,11 @@ FAULTS: Mapping[str, Fault] = {
         faults.make_head(200, "Transfer-Encoding: chunked")
         + f"2;{_to_header_value(echo)}\r\n{{}}\r\n0\r\nX: {_to_header_value(echo)}\r\n\r\n"
     ),
-    "an encoding that is none": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
-    "a length that is none": lambda echo: faults.send_raw(
+    "a false gzip header": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
+    "a length that is no number": lambda echo: faults.send_raw(
         faults.make_head(200, f"Content-Length: {_to_header_value(echo)}") + echo
     ),
-    "a body that drips": lambda echo: faults.send_slowly(faults.make_head(500, "Content-Length: 9999") + echo),
+    "a slow body": lambda echo: faults.send_slowly(faults.make_head(500, "Content-Length: 9999") + echo),
     "a close": lambda _: faults.close,
     "a reset": lambda _: faults.reset,
     "silence": lambda _: faults.hang,
@@ -98,35 +98,37 @@ FAULTS: Mapping[str, Fault] = {
 
 
 class _FaultyApi:
-    """An API with faults for ids such as `is-wait-3`.
+    """An API with faults for ids such as `wait-3`.
 
-    The id names the phase and the number of the fault. Other responses are valid.
-    Each response repeats the secrets in the next form, starting with number `turn`.
+    The id names the phase and the index of the fault in `fault_names`. Other responses are valid. Each response repeats
+    the secrets in the next form, starting after `form_index`.
     """
 
-    def __init__(self, given: Sequence[str], others: str, turn: int) -> None:
-        self._faults = [FAULTS[name] for name in given]
-        self._others, self._turn = others, turn
+    def __init__(self, fault_names: Sequence[str], other_hosts_url: str, form_index: int) -> None:
+        self._faults = [FAULTS[name] for name in fault_names]
+        self._other_hosts_url, self._form_index = other_hosts_url, form_index
         self._sent_values: dict[str, list[str]] = {}
         self._request_counts: Counter[str] = Counter()
 
     def act(self, wire: Wire) -> bool:
         request = wire.request
-        self._turn += 1
-        echo = sentinels.encode_texts(_FORMS[self._turn % len(_FORMS)], self._find_sent_values(request))
+        self._form_index += 1
+        echo = secret_markers.encode_texts(
+            _SECRET_FORMS[self._form_index % len(_SECRET_FORMS)], self._find_sent_values(request)
+        )
         path = request.path.partition("?")[0]
         number = re.search(r"-(\d+)(?:/|$)", path)
         fault = self._faults[int(number[1]) % len(self._faults) if number else 0]
         self._request_counts[path] += 1
         if request.method == "GET" and path.endswith("/folder"):
-            wrong = "offset=0" in request.path
+            is_faulty = "offset=0" in request.path
         elif request.method == "POST":
-            wrong = "/start-" in path
+            is_faulty = "/start-" in path
         elif path.endswith("/status"):
-            wrong = "-wait-" in path and self._request_counts[path] <= _MAX_FAULTY_POLLS
+            is_faulty = "-wait-" in path and self._request_counts[path] <= _MAX_FAULTY_POLLS
         else:
-            wrong = "-explain-" in path
-        return (fault(echo) if wrong else self._answer_normally(request, echo))(wire)
+            is_faulty = "-details-" in path
+        return (fault(echo) if is_faulty else self._answer_normally(request, echo))(wire)
 
     def _answer_normally(self, request: Received, echo: str) -> Act:
         if request.method == "POST":
@@ -139,7 +141,7 @@ class _FaultyApi:
 
     def _answer_details(self, echo: str) -> Act:
         step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.example.com/{echo}"}
-        images = [f"{self._others}/step.png", f"{self._others}/nothing", echo]
+        images = [f"{self._other_hosts_url}/step.png", f"{self._other_hosts_url}/nothing", echo]
         steps = [step | {"image": image} for image in images]
         return faults.answer(200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo}))
 
@@ -164,43 +166,47 @@ def _answer_as_other_host(wire: Wire) -> bool:
 
 
 @dataclass(frozen=True)
-class JobTraces:
-    """Exit code and folder of a job, and each visible text by place."""
+class JobOutput:
+    """Exit code and folder of a job, and each visible text by its source."""
 
     code: int
     texts: Mapping[str, str]
     folder: Path
 
-    def assert_silent(self) -> None:
+    def assert_no_leaks(self) -> None:
         """Fail if a text holds a secret."""
-        # All users of the machine can read the arguments of a process.
-        own = {name for name in self.texts if name.startswith(("bin/", "others ")) and not name.endswith(".arguments")}
-        leaks = sentinels.find_leaks({name: text for name, text in self.texts.items() if name not in own})
-        # Programs and interfaces of the CI system get its own credentials from the job.
-        leaks += sentinels.find_leaks({name: self.texts[name] for name in own}, "job token", "token")
+        # Arguments of a process are excluded, because all users of the machine can read them.
+        ci_system_texts = {
+            name for name in self.texts if name.startswith(("bin/", "others ")) and not name.endswith(".arguments")
+        }
+        leaks = secret_markers.find_leaks(
+            {name: text for name, text in self.texts.items() if name not in ci_system_texts}
+        )
+        # Programs and interfaces of the CI system get the CI system's own credentials from the job.
+        leaks += secret_markers.find_leaks({name: self.texts[name] for name in ci_system_texts}, "job token", "token")
         assert not leaks, "\n".join(leaks[:5])
 
 
 def run_job(
-    folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapping[str, str] | None = None
-) -> JobTraces:
+    folder: Path, system: str, fault_names: Sequence[str], *argv: str, files: Mapping[str, str] | None = None
+) -> JobOutput:
     """Run a command in a job of `system`, with these faults in each phase."""
-    # The first form differs by system, so each fault has each form in one system.
-    turn = list(ENVIRONMENTS).index(system) + list(FAULTS).index(given[0])
+    # The first form depends on system and fault. So each fault occurs with each form in some system.
+    form_index = list(ENVIRONMENTS).index(system) + list(FAULTS).index(fault_names[0])
     out, err = io.StringIO(), io.StringIO()
     with ExitStack() as stack:
-        others = stack.enter_context(FaultServer(_answer_as_other_host))
-        url = f"http://127.0.0.1:{others.port}"
-        server = stack.enter_context(FaultServer(_FaultyApi(given, url, turn).act))
+        other_hosts = stack.enter_context(FaultServer(_answer_as_other_host))
+        url = f"http://127.0.0.1:{other_hosts.port}"
+        server = stack.enter_context(FaultServer(_FaultyApi(fault_names, url, form_index).act))
         environ = prepare_job(system, folder, url) | {
-            "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+            "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
             "HOME": str(folder),
-            "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
-            "AUTONOMA_VARIABLES": json.dumps(sentinels.VALUES),
+            "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
+            "AUTONOMA_VARIABLES": json.dumps(secret_markers.VALUES),
             "AUTONOMA_API_URL": server.url,
-            "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *list_test_ids(given)]),
+            "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *list_test_ids(fault_names)]),
             "AUTONOMA_FOLDER_IDS": "start-folder-0",
-            "AUTONOMA_TAG_IDS": "is-wait-tag-0",
+            "AUTONOMA_TAG_IDS": "wait-tag-0",
             "AUTONOMA_CONCURRENCY": "16",
             "AUTONOMA_RESULTS_DIR": "results",
             "AUTONOMA_EVIDENCE": "all",
@@ -216,23 +222,23 @@ def run_job(
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")
         before = _read_files(folder)
-        world = Runtime(
+        runtime = Runtime(
             environ, out, err, str(folder / "workspace"),
             clock=_ShortClock(), timeouts=_TIMEOUTS, start_policy=_START_POLICY, poll_policy=_POLL_POLICY,
         )  # fmt: skip
-        code = cli.run_command(argv, world)
+        code = cli.run_command(argv, runtime)
         log = _remove_masks(system, environ, out.getvalue())
         texts = {"stdout": log, "stderr": err.getvalue()}
         texts |= {name: text for name, text in _read_files(folder).items() if before.get(name) != text}
-        for number, request in enumerate(others.received):
+        for number, request in enumerate(other_hosts.received):
             shown = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
             texts[f"others {number}"] = "\n".join(shown)
-    return JobTraces(code, texts, folder)
+    return JobOutput(code, texts, folder)
 
 
-def list_test_ids(given: Sequence[str]) -> list[str]:
+def list_test_ids(fault_names: Sequence[str]) -> list[str]:
     """Return one test id for each fault in each phase."""
-    return [f"{phase}-{number}" for number in range(len(given)) for phase in ("start", "is-wait", "is-explain")]
+    return [f"{phase}-{number}" for number in range(len(fault_names)) for phase in ("start", "wait", "details")]
 
 
 class _ShortClock(Clock):
@@ -256,7 +262,7 @@ def _read_files(folder: Path) -> dict[str, str]:
 
 
 def _remove_masks(system: str, environ: Mapping[str, str], log: str) -> str:
-    dialect = load_system(detect(environ)).log_formatter
-    secrets = (sentinels.CLIENT_ID, sentinels.CLIENT_SECRET, sentinels.TOKEN)
-    masks = {line for secret in secrets for line in dialect.mask(secret)}
+    formatter = load_system(detect(environ)).log_formatter
+    secrets = (secret_markers.CLIENT_ID, secret_markers.CLIENT_SECRET, secret_markers.TOKEN)
+    masks = {line for secret in secrets for line in formatter.mask(secret)}
     return "\n".join(line for line in log.splitlines() if line not in masks)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang, started
-from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import prepare_job
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def crash_step(
     """
     environ = {
         "PATH": os.environ["PATH"],
-        "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
-        "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
-        "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+        "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
+        "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VALUES['WORDS']}",
         "AUTONOMA_API_URL": url,
         "AUTONOMA_TEST_IDS": "a",
         "AUTONOMA_RESULTS_DIR": "results",
@@ -101,7 +101,7 @@ def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
     with FaultServer(hang) as server:
         limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
     assert "Fatal Python error" in said
-    assert not sentinels.find_leaks({"what it said": said, **read_files(tmp_path)})
+    assert not secret_markers.find_leaks({"what it said": said, **read_files(tmp_path)})
     assert not [name for name in read_files(tmp_path) if "core" in name]
     # With a program for dumps, the kernel skips it for a limit of 1 only. A limit of 0 cannot be raised.
     assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE)
@@ -115,7 +115,7 @@ def test_unprotected_process_leaves_dump(tmp_path: Path) -> None:
     dumps = [path for path in tmp_path.iterdir() if path.name.startswith("core")]
     if not dumps:
         pytest.skip("this system dumps nothing")
-    assert sentinels.CLIENT_SECRET.encode() in dumps[0].read_bytes()
+    assert secret_markers.CLIENT_SECRET.encode() in dumps[0].read_bytes()
 
 
 # Logs the public command lines of this program and its parent process.
@@ -129,9 +129,9 @@ def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> 
     """Return the command lines of a step and of the CI program that it starts."""
     with FaultServer(started) as server:
         environ = prepare_job(system, folder, server.url) | {
-            "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
-            "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
-            "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+            "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
+            "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
+            "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VALUES['WORDS']}",
             "AUTONOMA_API_URL": server.url,
             "AUTONOMA_TEST_IDS": "a",
         }
@@ -150,11 +150,13 @@ def test_process_list_hides_environment_secrets(system: str, program: str, tmp_p
     seen = list_command_lines(tmp_path, system, program)
     assert OURS[-1] in seen
     assert re.search(rf"/{program}\n(?:\S+\n)*AUTONOMA_", seen)
-    assert not sentinels.find_leaks({"the list of processes": seen})
+    assert not secret_markers.find_leaks({"the list of processes": seen})
 
 
 @pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
 def test_process_list_shows_flag_secret(tmp_path: Path) -> None:
     """README warns of it, and this control shows that the test above reads command lines."""
-    seen = list_command_lines(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
-    assert sentinels.find_leaks({"the list of processes": seen})
+    seen = list_command_lines(
+        tmp_path, "buildkite", "buildkite-agent", f"--client-secret={secret_markers.CLIENT_SECRET}"
+    )
+    assert secret_markers.find_leaks({"the list of processes": seen})

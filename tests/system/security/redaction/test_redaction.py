@@ -101,7 +101,7 @@ def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tup
     return code, "\n".join([kept, *written])
 
 
-def assert_silent(text: str, *more: str) -> None:
+def assert_no_leaks(text: str, *more: str) -> None:
     """Fail if the text holds a sentinel in any encoding."""
     for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, OTHER, *more):
         data = secret.encode()
@@ -125,7 +125,7 @@ def test_echoing_server_leaks_nothing(
     code, text = run_and_collect(tmp_path, build_environment(tmp_path, url, system))
     assert code in {0, 3, 4, 5, 7}
     assert (code == 0) == (status < 300 and as_json)
-    assert_silent(text)
+    assert_no_leaks(text)
     assert "PASSWORD" in text
 
 
@@ -164,7 +164,7 @@ def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str],
     environ |= {"ID_FROM_OUTSIDE": "sentinel/id", "DB_PASSWORD": "sentinel-database"} | changes
     code, text = run_and_collect(tmp_path, environ, *argv)
     assert code == (0 if "--dry-run" in argv and "AUTONOMA_MANIFEST" not in changes else 2)
-    assert_silent(text)
+    assert_no_leaks(text)
 
 
 def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert code == 70
     assert "RuntimeError" in text
     assert "test_redaction.py" in text
-    assert_silent(text)
+    assert_no_leaks(text)
 
 
 def test_repr_hides_secrets(tmp_path: Path) -> None:
@@ -195,6 +195,6 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
     report = Report("t", BuildContext(), "cli", (outcome,))
     assert given.settings.variables == {"PASSWORD": VALUE}
     assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
-    assert_silent(
+    assert_no_leaks(
         repr([given.settings, given.plan, world, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
     )

@@ -1,4 +1,4 @@
-"""Search for sentinel secrets after every fault of a server.
+"""Search for secrets in all output after every fault of a server.
 
 `run` and `wait` write to the channels of a CI system, so they run in every CI system with every fault. Other commands
 write to the log and the checkout only, so they run in one CI system with every fault that concerns them.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from tests.system.security.redaction import secret_markers as sentinels
+from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import ENVIRONMENTS
 from tests.system.security.redaction.job_runner import FAULTS, list_test_ids, run_job
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[4]
 # A secret in the wrong place.
-WRONG = sentinels.VALUES["WORDS"]
+MISPLACED_SECRET = secret_markers.VALUES["WORDS"]
 
 
-@pytest.mark.parametrize("name", sentinels.SECRETS)
+@pytest.mark.parametrize("name", secret_markers.SECRETS)
 def test_search_finds_secret_in_every_form(name: str) -> None:
     """Without this control, the other tests could pass without a search."""
-    secret = sentinels.SECRETS[name]
-    for form in sentinels.ECHOES:
-        assert sentinels.find_leaks({"": f"before {sentinels.encode_texts(form, [secret])} after"}), form
+    secret = secret_markers.SECRETS[name]
+    for form in secret_markers.ECHOES:
+        assert secret_markers.find_leaks({"": f"before {secret_markers.encode_texts(form, [secret])} after"}), form
     if len(secret) > 6:
-        assert sentinels.find_leaks({"": secret[::-1]})
-        assert sentinels.find_leaks({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
+        assert secret_markers.find_leaks({"": secret[::-1]})
+        assert secret_markers.find_leaks({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
 
 
 def test_search_accepts_digests() -> None:
     """One record in 20,000 holds these six hexadecimal digits by chance."""
-    digits = sentinels.VALUES["SHORT"].encode().hex()
-    assert not sentinels.find_leaks({"": f'{{"mac": "0f{digits}a2"}}'})
+    digits = secret_markers.VALUES["SHORT"].encode().hex()
+    assert not secret_markers.find_leaks({"": f'{{"mac": "0f{digits}a2"}}'})
 
 
 def test_search_accepts_ids_beside_words() -> None:
@@ -48,21 +48,21 @@ def test_search_accepts_ids_beside_words() -> None:
     sources = [ROOT / "README.md", *(ROOT / "autonoma_ci").rglob("*.py")]
     words = {word for path in sources for word in re.findall("[a-z]{3,}", path.read_text("utf-8").lower())}
     pieces = {piece for word in words for size in range(3, 7) for piece in (word[:size], word[-size:])}
-    parts = {part for needles in sentinels.NEEDLES.values() for part in needles}
-    beside = [re.fullmatch("[0-9a-z_-]{1,2}([a-z]+)|([a-z]+)[0-9a-z_-]{1,2}", part) for part in parts]
-    assert not [found[0] for found in beside if found and (found[1] or found[2]) in pieces]
+    parts = {part for needles in secret_markers.NEEDLES.values() for part in needles}
+    matches = [re.fullmatch("[0-9a-z_-]{1,2}([a-z]+)|([a-z]+)[0-9a-z_-]{1,2}", part) for part in parts]
+    assert not [match[0] for match in matches if match and (match[1] or match[2]) in pieces]
 
 
 # Rejected credentials end the step, so each such fault has its own step. All other faults share one.
 DENIED = [name for name in FAULTS if name.startswith("401")]
-GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
-CROSS = [
+FAULT_GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
+SYSTEMS_AND_FAULTS = [
     pytest.param(
         system, group, marks=() if group == DENIED[:1] and system == "github" else pytest.mark.slow,
         id=f"{system}, {group[0] if len(group) == 1 else 'all others'}",
     )
     for system in ENVIRONMENTS
-    for group in GROUPS
+    for group in FAULT_GROUPS
 ]  # fmt: skip
 
 
@@ -92,33 +92,33 @@ CHANNELS = {
 }
 
 
-@pytest.mark.parametrize(("system", "given"), CROSS)
-def test_run_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("system", "fault_names"), SYSTEMS_AND_FAULTS)
+def test_run_fault_leaks_no_secret(system: str, fault_names: list[str], tmp_path: Path) -> None:
     """No fault during a run leaks a secret into any channel of any CI system."""
-    traces = run_job(tmp_path, system, given, "run")
-    assert traces.code == (3 if len(given) == 1 else 4)
-    runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
-    everything = "\n".join([*traces.texts, *traces.texts.values()])
-    assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
-    assert [run["id"] for run in runs] == ["good-0", *list_test_ids(given), "start-folder-0", "is-wait-tag-0"]
-    traces.assert_silent()
+    job = run_job(tmp_path, system, fault_names, "run")
+    assert job.code == (3 if len(fault_names) == 1 else 4)
+    runs = json.loads(job.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
+    all_texts = "\n".join([*job.texts, *job.texts.values()])
+    assert not [channel for channel in CHANNELS.get(system, ()) if channel not in all_texts]
+    assert [run["id"] for run in runs] == ["good-0", *list_test_ids(fault_names), "start-folder-0", "wait-tag-0"]
+    job.assert_no_leaks()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("system", "given"), CROSS)
-def test_wait_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("system", "fault_names"), SYSTEMS_AND_FAULTS)
+def test_wait_fault_leaks_no_secret(system: str, fault_names: list[str], tmp_path: Path) -> None:
     """No fault during `wait` leaks a secret into any channel of any CI system."""
     # The test above covers faults of start requests.
-    ids = [run for run in list_test_ids(given) if not run.startswith("start-")]
-    run_job(tmp_path, system, given, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_silent()
-    traces = run_job(tmp_path, system, given, "wait", "results/results.json")
-    assert traces.code == (3 if len(given) == 1 else 4)
-    everything = "\n".join([*traces.texts, *traces.texts.values()])
-    assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
-    runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
+    ids = [run for run in list_test_ids(fault_names) if not run.startswith("start-")]
+    run_job(tmp_path, system, fault_names, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_no_leaks()
+    job = run_job(tmp_path, system, fault_names, "wait", "results/results.json")
+    assert job.code == (3 if len(fault_names) == 1 else 4)
+    all_texts = "\n".join([*job.texts, *job.texts.values()])
+    assert not [channel for channel in CHANNELS.get(system, ()) if channel not in all_texts]
+    runs = json.loads(job.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
     assert [run["id"] for run in runs if run["kind"] == "test"] == ids
     assert "unknown" in {run["state"] for run in runs}
-    traces.assert_silent()
+    job.assert_no_leaks()
 
 
 # The second manifest has errors beside secret values.
@@ -131,21 +131,25 @@ COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "run": (
         ("--manifest", "autonoma.yml", "--dry-run"),
         ("--manifest", "bad.yml"),
-        ("--clent-secret", WRONG),
-        (WRONG,),
+        ("--clent-secret", MISPLACED_SECRET),
+        (MISPLACED_SECRET,),
     ),
-    "wait": (("results/results.json",), ("bad.yml",), ("results/results.json", "--clent-secret", WRONG)),
-    "list": ((), ("--json",), (f"--clent-secret={WRONG}",)),
+    "wait": (("results/results.json",), ("bad.yml",), ("results/results.json", "--clent-secret", MISPLACED_SECRET)),
+    "list": ((), ("--json",), (f"--clent-secret={MISPLACED_SECRET}",)),
     "init": (
         ("--all", "--force"),
         ("--all", "--each", "--output", "made.yml"),
         ("--test-ids", "t-1", "--output", "x.yml"),
     ),
-    "report": (("results/results.json", "--single-file"), ("bad.yml",), ("results/results.json", "--format", WRONG)),
-    "validate": ((), ("bad.yml",), ("autonoma.yml", WRONG)),
-    "schema": (("manifest",), ("results",), (WRONG,)),
-    "sandbox": (("--port", "none"), (WRONG,), (f"--prot={WRONG}",)),
-    "demo": (("--output", "demo"), (WRONG,)),
+    "report": (
+        ("results/results.json", "--single-file"),
+        ("bad.yml",),
+        ("results/results.json", "--format", MISPLACED_SECRET),
+    ),
+    "validate": ((), ("bad.yml",), ("autonoma.yml", MISPLACED_SECRET)),
+    "schema": (("manifest",), ("results",), (MISPLACED_SECRET,)),
+    "sandbox": (("--port", "none"), (MISPLACED_SECRET,), (f"--prot={MISPLACED_SECRET}",)),
+    "demo": (("--output", "demo"), (MISPLACED_SECRET,)),
 }
 
 
@@ -158,10 +162,10 @@ def list_calls() -> Iterator[object]:
     """Yield each call of each command with each fault that concerns it."""
     for command, lines in COMMANDS.items():
         for number, line in enumerate(lines):
-            asks = command in {"wait", "list", "init"} and WRONG not in " ".join(line)
-            for fault in FAULTS if asks else ["a list"]:
-                daily = fault == "a list" and command not in {"demo", "wait"}
-                marks = () if daily else pytest.mark.slow
+            sends_requests = command in {"wait", "list", "init"} and MISPLACED_SECRET not in " ".join(line)
+            for fault in FAULTS if sends_requests else ["a list"]:
+                is_quick = fault == "a list" and command not in {"demo", "wait"}
+                marks = () if is_quick else pytest.mark.slow
                 yield pytest.param(command, line, fault, marks=marks, id=f"{command} {number}, {fault}")
 
 
@@ -170,7 +174,7 @@ def test_command_leaks_no_secret(command: str, line: tuple[str, ...], fault: str
     """No command leaks a secret under any fault that concerns it."""
     if "results/results.json" in line:
         run_job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
-    traces = run_job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
-    assert traces.code != 70
-    assert traces.texts["stdout"] + traces.texts["stderr"]
-    traces.assert_silent()
+    job = run_job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
+    assert job.code != 70
+    assert job.texts["stdout"] + job.texts["stderr"]
+    job.assert_no_leaks()

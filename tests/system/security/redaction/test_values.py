@@ -74,7 +74,7 @@ def _run_job(folder: Path, answer: Callable[[Mapping[str, str], Any], EchoRespon
     return left.code, left.all_text
 
 
-def _assert_silent(text: str) -> None:
+def _assert_no_leaks(text: str) -> None:
     low = text.lower()
     for value in (CLIENT_ID, CLIENT_SECRET, *VALUES.values()):
         for part in {value, *map(str.strip, value.splitlines())}:
@@ -114,7 +114,7 @@ def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) ->
     code, text = _run_job(tmp_path, answer)
     assert code in {0, 4, 5, 7}
     assert "V0" in text
-    _assert_silent(text)
+    _assert_no_leaks(text)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
     code, text = _run_job(tmp_path, answer)
     assert code == 0
     assert "told" in text
-    _assert_silent(text)
+    _assert_no_leaks(text)
 
 
 @pytest.mark.parametrize("name", ["client id", "client secret"])
@@ -161,7 +161,7 @@ def test_run_id_leaks_no_credential(name: str, tmp_path: Path) -> None:
 
     code, text = _run_job(tmp_path, answer)
     assert code == 7
-    _assert_silent(text)
+    _assert_no_leaks(text)
 
 
 def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
