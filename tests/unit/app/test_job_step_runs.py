@@ -230,7 +230,7 @@ def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
     """No text of the API shows a variable or a credential."""
     with fail_start(f"bad hidden-value of {VALUE} at main") as server:
         job = RunJob(tmp_path, server.url)
-        facts = HiddenValues(facts=frozenset({"main"}))
+        facts = HiddenValues(fact_values=frozenset({"main"}))
         job.run("a", hidden=facts, LOGIN="hidden-value", BRANCH="main")
     assert "bad *** of *** at main" in job.log
     assert "hidden-value" not in json.dumps(job.record)
