@@ -25,8 +25,12 @@ demo: $(VENV)/.demo
 
 # Tests that need a browser, the image or other programs have their own commands.
 OWN := image and not linters and not browser and not gateways
+# Folders or files of tests that run in seconds.
+TESTS ?= tests/unit tests/integration tests/architecture tests/support
+# pytest caches its rewritten assertions as bytecode, which saves 10 s in each process.
+test coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)"
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)" $(TESTS)
 
 # Tests of the whole system: processes, faults, attacks, examples, releases.
 test-slow: $(VENV)/.test
@@ -35,7 +39,7 @@ test-slow: $(VENV)/.test
 # Branch coverage of the tests of `make test`. It fails below the floor of pyproject.toml.
 coverage: $(VENV)/.test
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)"
+	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
