@@ -13,11 +13,11 @@ from autonoma_ci.api.responses import (
     HINT_CHECK_API_URL,
     MESSAGE_QUOTA_USED_UP,
     MESSAGE_WEB_PAGE,
-    api_error_message,
+    format_api_error,
     is_quota_exhausted,
     is_web_page,
-    json_object,
     parse_json_body,
+    parse_json_object,
     parse_retry_after,
 )
 from autonoma_ci.api.transport import MAX_DETAILS_BYTES
@@ -127,7 +127,7 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
                     None,
                     [
                         f"HTTP {response.status}",
-                        api_error_message(json_object(response), ResponseSanitizer(lambda: redact)),
+                        format_api_error(parse_json_object(response), ResponseSanitizer(lambda: redact)),
                     ],
                 )
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.responses import json_object, str_field
+from autonoma_ci.api.responses import get_str_field, parse_json_object
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def parse_name(response: HttpResponse, target_id: str, redactor: Callable[[], Re
         The name on one line, empty if there is none. None if the response does not confirm the id.
 
     """
-    fields = json_object(response)
-    if response.status != 200 or str_field(fields, "id") != target_id:
+    fields = parse_json_object(response)
+    if response.status != 200 or get_str_field(fields, "id") != target_id:
         return None
-    return ResponseSanitizer(redactor).clean(str_field(fields, "name"), _MAX_NAME_CHARS).strip()
+    return ResponseSanitizer(redactor).clean(get_str_field(fields, "name"), _MAX_NAME_CHARS).strip()

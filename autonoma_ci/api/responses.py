@@ -3,6 +3,8 @@
 A start response decides whether the run started, and which message and suggestion the user gets if it did not. A status
 response contains the state of a run, a details response its steps and media.
 
+Requests for folders, tests and names use the same helpers for JSON, error texts, quotas and web pages.
+
 Source: the vendor's published OpenAPI description, and its public API pages on starts, on a run's status and on its
 details. The older spelling of a run id comes from the vendor's own CI scripts.
 """
@@ -118,10 +120,10 @@ def parse_start_response(
     """
     status = response.status
     is_success = 200 <= status < 300
-    fields = json_object(response, lenient=is_success)
-    message = api_error_message(fields, ResponseSanitizer(lambda: redact))
+    fields = parse_json_object(response, lenient=is_success)
+    message = format_api_error(fields, ResponseSanitizer(lambda: redact))
     if is_success:
-        url = build_run_url(str_field(fields, "url"), redact, credentials, api_host)
+        url = build_run_url(get_str_field(fields, "url"), redact, credentials, api_host)
         return _parse_success(response, fields, request.kind, url, message, credentials)
     message = f"HTTP {status}" + (f": {message}" if message else "")
     if 300 <= status < 400:
@@ -130,7 +132,7 @@ def parse_start_response(
         return StartResult(
             StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message, suggestion=hint, http_status=status
         )
-    is_proven = proves_not_started(status, (str_field(fields, name) for name in _ERROR_FIELDS))
+    is_proven = proves_not_started(status, (get_str_field(fields, name) for name in _ERROR_FIELDS))
     # One of the two responses belongs to another request, and nothing shows which one.
     message += f"; {_MESSAGE_SURPLUS}" if response.has_surplus else ""
     # The missing rest of the body can contradict the status, so the start is not sent again.
@@ -235,9 +237,9 @@ def parse_status_response(
         kind: The target kind of the run.
         run_id: The id of the run in the request. A response about another run is not used.
     """
-    http_status, fields, texts = response.status, json_object(response), ResponseSanitizer(redactor)
+    http_status, fields, sanitizer = response.status, parse_json_object(response), ResponseSanitizer(redactor)
     if http_status == 200 and fields:
-        result, url = _parse_status(fields.get("status"), texts), str_field(fields, "url")
+        result, url = _parse_status(fields.get("status"), sanitizer), get_str_field(fields, "url")
         linked_id = find_linked_run(url, kind)
         # A link that is not shown proves nothing. That check is slow, so the ids are compared first.
         has_other_link = linked_id not in {"", run_id} and build_run_url(url, credentials, credentials, api_host)
@@ -248,7 +250,7 @@ def parse_status_response(
         # Only a reused run needs the link from here. For other runs, the start response contained it.
         needs_url = url and result.status is PollStatus.PASSED
         return result._replace(url=build_run_url(url, redactor(), credentials, api_host)) if needs_url else result
-    message = f"HTTP {http_status}" + (f": {text}" if (text := api_error_message(fields, texts)) else "")
+    message = f"HTTP {http_status}" + (f": {text}" if (text := format_api_error(fields, sanitizer)) else "")
     retry_after = parse_retry_after(response.headers)
     if is_quota_exhausted(response):
         # The run continues and the credentials are valid, so the next poll can succeed.
@@ -270,14 +272,14 @@ def parse_status_response(
     return PollResult(PollStatus.UNAVAILABLE, message=message, http_status=http_status)
 
 
-def _parse_status(value: object, texts: ResponseSanitizer) -> PollResult:
+def _parse_status(value: object, sanitizer: ResponseSanitizer) -> PollResult:
     """Return the poll result for the `status` field of a response."""
     if not isinstance(value, str):
         return PollResult(PollStatus.UNRECOGNIZED, message="the API names no status", http_status=200)
     name = _normalize_status(value)
     if status := _STATUS_BY_NAME.get(name):
         return PollResult(status, name, http_status=200)
-    shown_status = texts.clean(value, 60)
+    shown_status = sanitizer.clean(value, 60)
     return PollResult(
         PollStatus.UNRECOGNIZED, shown_status, f"the API says '{shown_status}', which is no status that is known", 200
     )
@@ -290,12 +292,12 @@ def _normalize_status(name: str) -> str:
 def parse_details_response(
     response: HttpResponse, redactor: Callable[[], Redactor], run_id: str = "", test_id: str = ""
 ) -> RunDetails:
-    """Return the details of a test's run that ended.
+    """Return the details of a completed test run.
 
     Every field of the response can be missing. Details of another run or test are not used, and `contradiction` states
     the reason.
     """
-    fields = json_object(response)
+    fields = parse_json_object(response)
     if response.status != 200 or not fields:
         return RunDetails(
             error=f"HTTP {response.status}" if response.status != 200 else "not in the form that is known"
@@ -308,20 +310,22 @@ def parse_details_response(
             return RunDetails(error=error, contradiction=error)
     raw_steps, raw_status = fields.get("steps"), fields.get("status")
     steps = raw_steps if isinstance(raw_steps, list) else []
-    sampled, texts = _sample_steps(steps), ResponseSanitizer(redactor)
+    numbered_steps, sanitizer = _select_first_and_last_steps(steps), ResponseSanitizer(redactor)
     # The sanitizer has a budget of characters, so the most important texts come first.
     return RunDetails(
-        title=texts.clean(str_field(fields, "name"), 200).strip(),
-        step=_find_failed_step(steps, texts),
-        duration_seconds=_parse_duration_seconds(str_field(fields, "created_at"), str_field(fields, "ended_at")),
-        steps=tuple(_parse_step(number, step, texts, 300, 500) for number, step in sampled),
-        media_urls=_collect_media_urls(sampled, fields.get("video_url")),
+        title=sanitizer.clean(get_str_field(fields, "name"), 200).strip(),
+        step=_find_last_failed_step(steps, sanitizer),
+        duration_seconds=_parse_duration_seconds(
+            get_str_field(fields, "created_at"), get_str_field(fields, "ended_at")
+        ),
+        steps=tuple(_parse_step(number, step, sanitizer, 300, 500) for number, step in numbered_steps),
+        media_urls=_collect_media_urls(numbered_steps, fields.get("video_url")),
         # The poll decides the state of a run. An unknown status here does not contradict it.
         status=_STATUS_BY_NAME.get(_normalize_status(raw_status)) if isinstance(raw_status, str) else None,
     )
 
 
-def _sample_steps(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
+def _select_first_and_last_steps(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
     """Return the first and last steps with their numbers.
 
     Above `MAX_STEPS`, the steps in the middle are omitted.
@@ -332,28 +336,32 @@ def _sample_steps(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
     return [(number, step) for number in selected if isinstance(step := steps[number - 1], dict)]
 
 
-def _find_failed_step(steps: list[object], texts: ResponseSanitizer) -> RunStep | None:
+def _find_last_failed_step(steps: list[object], sanitizer: ResponseSanitizer) -> RunStep | None:
     """Return the last failed step, which ended the run."""
     for number in range(len(steps), 0, -1):
         step = steps[number - 1]
-        if isinstance(step, dict) and str_field(step, "status").strip().lower() in _FAILED_NAMES:
-            return _parse_step(number, step, texts, 500, 2000)
+        if isinstance(step, dict) and get_str_field(step, "status").strip().lower() in _FAILED_NAMES:
+            return _parse_step(number, step, sanitizer, 500, 2000)
     return None
 
 
 def _parse_step(
-    number: int, step: dict[str, object], texts: ResponseSanitizer, max_instruction_chars: int, max_output_chars: int
+    number: int,
+    step: dict[str, object],
+    sanitizer: ResponseSanitizer,
+    max_instruction_chars: int,
+    max_output_chars: int,
 ) -> RunStep:
     """Return one step with redacted and shortened texts."""
-    instruction = texts.clean(str_field(step, "instruction"), max_instruction_chars).strip()
-    output = texts.clean(str_field(step, "output"), max_output_chars).strip()
-    # `apart`, because reports put text before the link of a step.
-    url = texts.clean(str_field(step, "url"), 2000, is_standalone=True)
-    return RunStep(number, instruction, output, url, texts.clean(str_field(step, "status"), 40).strip().lower())
+    instruction = sanitizer.clean(get_str_field(step, "instruction"), max_instruction_chars).strip()
+    output = sanitizer.clean(get_str_field(step, "output"), max_output_chars).strip()
+    # Reports separate the link from other texts of the API, so its edges need no redaction.
+    url = sanitizer.clean(get_str_field(step, "url"), 2000, is_standalone=True)
+    return RunStep(number, instruction, output, url, sanitizer.clean(get_str_field(step, "status"), 40).strip().lower())
 
 
-def _collect_media_urls(sampled: list[tuple[int, dict[str, object]]], video: object) -> dict[int, SignedUrl]:
-    urls = {number: step.get("image") for number, step in sampled} | {0: video}
+def _collect_media_urls(numbered_steps: list[tuple[int, dict[str, object]]], video_url: object) -> dict[int, SignedUrl]:
+    urls = {number: step.get("image") for number, step in numbered_steps} | {0: video_url}
     return {number: SignedUrl(url) for number, url in urls.items() if isinstance(url, str) and url}
 
 
@@ -425,11 +433,11 @@ def _starts_like_html(head: bytes) -> bool:
     return bool(_HTML_TAG_RE.match(head))
 
 
-def api_error_message(fields: Mapping[str, object], texts: ResponseSanitizer) -> str:
+def format_api_error(fields: Mapping[str, object], sanitizer: ResponseSanitizer) -> str:
     """Return the error text of a response, redacted and on one line."""
-    messages = [texts.clean(str_field(fields, name), 500) for name in _ERROR_FIELDS]
+    messages = [sanitizer.clean(get_str_field(fields, name), 500) for name in _ERROR_FIELDS]
     # Clean again, because a secret can begin in one field and end in the next.
-    return texts.clean(": ".join(filter(None, messages)), 500)
+    return sanitizer.clean(": ".join(filter(None, messages)), 500)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -465,28 +473,28 @@ def build_run_url(url: str, redact: Redactor, credentials: Redactor, api_host: s
     return shown_url if redact.contains_secret(url[len(shown_url) :]) else url
 
 
-def json_object(response: HttpResponse, *, lenient: bool = False) -> Mapping[str, object]:
-    """Return the fields of a complete JSON object, or none."""
+def parse_json_object(response: HttpResponse, *, lenient: bool = False) -> Mapping[str, object]:
+    """Return the fields of a complete JSON object, or no fields."""
     value = parse_json_body(response, lenient=lenient)
     return value if isinstance(value, dict) else {}
 
 
-def str_field(fields: Mapping[str, object], name: str) -> str:
-    """Return a field, or an empty text if it is not text."""
+def get_str_field(fields: Mapping[str, object], name: str) -> str:
+    """Return the text of a field, or an empty text."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
 def parse_json_body(response: HttpResponse, *, lenient: bool = False) -> object:
-    """Return the value of a JSON body, None if it is unusable.
+    """Return the value of a JSON body, or None if it is unusable.
 
-    A body is unusable if it is incomplete, invalid or has too many values. It is also unusable if an object has two
-    values for one key, because nothing shows which of them counts.
+    A body is unusable if it is incomplete, invalid or has too many values. It is also unusable if a key of an object
+    has two values, because nothing shows which one is right.
 
     Args:
         response: The response.
-        lenient: Accept control characters in texts, and bytes that are not UTF-8. Only starts use it: a poll can be
-            repeated, but the run of an unread start would be lost.
+        lenient: Accept control characters in texts, and bytes that are not UTF-8. Only responses to starts need it. A
+            poll can be repeated, but a run would be lost if its start response could not be read.
     """
     if not response.is_complete or response.body.count(b",") > _MAX_JSON_COMMAS:
         return None

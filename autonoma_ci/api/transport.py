@@ -30,7 +30,7 @@ from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
 from autonoma_ci.net.connection import close_connection, deadlines, find_proxies, total_timeout
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.errors import release_frames
+from autonoma_ci.net.errors import drop_tracebacks
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body, request_error_from
 from autonoma_ci.net.threads import PerThread
 
@@ -167,7 +167,7 @@ class Transport:
                     return HttpResponse(response.status_code, response.headers, content, is_complete, has_surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError, *_RESOURCE_ERRORS) as error:
                 failure = request_error_from(error, urlsplit(self.base_url).netloc, timed_out=timed_out.is_set())
-                release_frames(error)
+                drop_tracebacks(error)
             finally:
                 close_connection()
         try:
@@ -200,7 +200,7 @@ def _read_content(response: requests.Response, max_bytes: int) -> tuple[bytes, b
     except BodyTooLongError:
         return b"", False
     except (requests.RequestException, OSError, ValueError) as error:
-        release_frames(error)
+        drop_tracebacks(error)
         return b"".join(chunks), False
     return b"".join(chunks), True
 

@@ -1,4 +1,4 @@
-"""Copy the evidence of an earlier step into another results-dir."""
+"""Copy the evidence of an earlier job step into another results-dir."""
 
 from __future__ import annotations
 
@@ -36,25 +36,27 @@ def copy_evidence(
 ) -> tuple[list[RunResult], Settings]:
     """Copy the evidence of runs into results-dir.
 
+    Nothing is copied if source and target are the same folder.
+
     Args:
         runs: The runs of results.json.
         source: The folder of results.json, relative to the working directory.
         settings: The limits of the evidence in results-dir.
-        results_dir: The results folder of this step.
+        results_dir: The results folder of this job step.
 
     Returns:
         The runs with only the copied files, and with the reasons of missing ones. The settings with the remaining
         evidence limit.
 
     """
-    files = EvidenceCopier(results_dir.root / source, results_dir.folder, settings, results_dir.root)
+    copier = EvidenceCopier(results_dir.root / source, results_dir.folder, settings, results_dir.root)
     # Evidence of failures is first, and videos are last because they are the largest.
     sorted_runs = sort_by_severity(runs)
     paths = [path for run in sorted_runs for path in _evidence_paths(run)]
     paths += [path for run in sorted_runs for attempt in run.previous_attempts for path in _evidence_paths(attempt)]
     for path in sorted(paths, key=lambda path: "/video." in path):
-        files.copy(path)
-    missing = files.missing
+        copier.copy(path)
+    missing = copier.missing
     copied_runs = [
         run._replace(
             step=_without_missing_screenshot(run.step, missing),
@@ -69,7 +71,7 @@ def copy_evidence(
         )
         for run in runs
     ]
-    return copied_runs, settings._replace(evidence_limit=max(0, settings.evidence_limit - files.copied_bytes))
+    return copied_runs, settings._replace(evidence_limit=max(0, settings.evidence_limit - copier.copied_bytes))
 
 
 class EvidenceCopier:
@@ -77,66 +79,66 @@ class EvidenceCopier:
 
     def __init__(self, source: Path, target: Path, settings: Settings, root: Path) -> None:
         self._source, self._target, self._root = source, target, root
-        self._file_limit, self._limit = settings.evidence_file_limit, settings.evidence_limit
+        self._file_limit, self._total_limit = settings.evidence_file_limit, settings.evidence_limit
         self._is_same_folder = os.path.realpath(source) == os.path.realpath(target)
-        self._write_error: str | None = None
-        self._done: set[str] = set()
-        # Why each missing file is missing, by its path.
+        self._write_failure: str | None = None
+        self._handled_paths: set[str] = set()
+        # The reason of each missing file, by its path.
         self.missing: dict[str, str] = {}
         self.copied_bytes = 0
-        # A folder has many files, and the search for links is slow.
-        self._is_linked = cache(self._find_link)
+        # Cached, because a folder has many files and resolving its path is slow.
+        self._has_symlink = cache(self._detect_symlink)
 
     def copy(self, path: str) -> None:
         """Copy a file, or add the reason to `missing`."""
-        if path in self._done:
+        if path in self._handled_paths:
             return
-        self._done.add(path)
+        self._handled_paths.add(path)
         if reason := self._try_to_copy(path):
             self.missing[path] = reason
 
     def _try_to_copy(self, path: str) -> str | None:
-        """Copy a file, and return why it is missing or None."""
-        size = self._size(path)
+        """Copy a file, and return the reason of a failure or None."""
+        size = self._regular_file_size(path)
         if not size:
             return _MISSING
         if self._is_same_folder:
             return None
         if size > self._file_limit:
             return _TOO_LARGE
-        if self._write_error or self.copied_bytes + size > self._limit:
-            return self._write_error or _OVER_LIMIT
+        if self._write_failure or self.copied_bytes + size > self._total_limit:
+            return self._write_failure or _OVER_LIMIT
         try:
             data = read_regular_file(str(self._source / path), size)
             if not data:
                 return _MISSING
             self._write(path, data)
         except OSError as error:
-            # On a full disk, the reports need the remaining space.
-            self._write_error = f"it could not be written ({os_error_reason(error)})"
-            return self._write_error
+            # No further file is written, because the reports need the remaining space of a full disk.
+            self._write_failure = f"it could not be written ({os_error_reason(error)})"
+            return self._write_failure
         except MEMORY_ERRORS:
             return "no memory is left"
         self.copied_bytes += len(data)
         return None
 
-    def _size(self, path: str) -> int:
+    def _regular_file_size(self, path: str) -> int:
         """Return the size of a regular file in bytes, or 0."""
         file = self._source / path
         try:
             status = os.lstat(file)
         except OSError:
             return 0
-        return status.st_size if stat.S_ISREG(status.st_mode) and not self._is_linked(file.parent) else 0
+        return status.st_size if stat.S_ISREG(status.st_mode) and not self._has_symlink(file.parent) else 0
 
-    def _find_link(self, folder: Path) -> bool:
-        """Return whether the path from the source folder has a symbolic link."""
+    def _detect_symlink(self, folder: Path) -> bool:
+        """Return whether a folder below the source is behind a symbolic link."""
         expected = Path(os.path.realpath(self._source)) / folder.relative_to(self._source)
         return os.path.realpath(folder) != str(expected)
 
     def _write(self, path: str, data: bytes) -> None:
         folder = (self._target / path).parent
-        # Checked for each file, because a link can be new.
+        # Checked before each write, because a symbolic link can appear at any time.
         if any(escapes_via_symlink(str(folder.absolute()), str(root)) for root in (self._target, self._root)):
             raise OSError(errno.ELOOP, "a symbolic link in results-dir leads elsewhere")
         make_directory(folder)
@@ -159,7 +161,7 @@ def _without_missing_files(run: RunResult | PreviousAttempt, missing: Mapping[st
     counts = Counter(missing[path] for path in dict.fromkeys(_evidence_paths(run)) if path in missing)
     if not counts:
         return evidence
-    reasons = [evidence.missing_reason, *(f"{count} of its files: {why}" for why, count in counts.items())]
+    reasons = [evidence.missing_reason, *(f"{count} of its files: {reason}" for reason, count in counts.items())]
     steps = tuple(step._replace(screenshot="") if step.screenshot in missing else step for step in evidence.steps)
     video = "" if evidence.video in missing else evidence.video
     return Evidence(steps, video, truncate("; ".join(filter(None, reasons)), _MAX_REASON_CHARS))

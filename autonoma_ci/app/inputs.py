@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.app.credentials import (
+    can_skip_for_missing_credentials,
     describe_missing_credentials,
     find_credential_errors,
-    may_skip_without_credentials,
 )
 from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.ci import detection
@@ -218,7 +218,7 @@ def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvir
         skip_reason = f"{settings.spelling_of('groups')} is '{NO_GROUPS}'"
     elif settings.dry_run:
         pass
-    elif settings.on_missing_credentials == "skip" and may_skip_without_credentials(settings, context):
+    elif settings.on_missing_credentials == "skip" and can_skip_for_missing_credentials(settings, context):
         skip_reason = f"the credentials are missing: {describe_missing_credentials(settings, context)}"
     else:
         errors += find_credential_errors(settings, context)

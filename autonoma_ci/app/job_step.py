@@ -1,4 +1,4 @@
-"""One step of a CI job, from log to exit code."""
+"""Run one job step, from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -44,19 +44,21 @@ if TYPE_CHECKING:
     from autonoma_ci.reports.results_dir import ResultsDir, ResultsDirPublisher
     from autonoma_ci.reports.results_schema import Results
 
-# In seconds, before results.json is written again. A full disk, or a limit of open files, may be short-lived.
+# The delay before results.json is written again, because a full disk or a limit of open files can be temporary.
 _RETRY_DELAY_SECONDS = 0.2
-_NO_RECORD = Diagnostic(
+_RESULTS_NOT_WRITTEN = Diagnostic(
     "the record could not be written to results-dir, so the exit code is 7. Make room, or check its permissions."
 )
-# Held until the first request, so that the reports can be written if memory runs out before. The engine has its own.
-_SPARE_BYTES = 4 * 1024 * 1024
+# Reserved until the first request. If memory runs out before it, freeing this reserve lets the reports be written. The
+# engine has its own reserve.
+_MEMORY_RESERVE_BYTES = 4 * 1024 * 1024
 _NOT_SENT = "not sent: the step ended because of a bug"
-# If there are more values, each is removed only from the texts of its own runs. The preparation of this many needs
-# 0.25 s before the first request, and 0.5 s for members of JSON values.
+# Limits of a list of values that is shared by all runs. Above them, each run has only its own values removed.
+# The preparation of this many values needs 0.25 s before the first request, and 0.5 s for members of JSON values.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARS = 100_000
-# In all runs. A signature has up to 60 bytes beside its name, and the results.json of a large plan is near its limit.
+# Number of variables in all runs. Each signature adds up to 60 bytes and a name to results.json, and the results.json
+# of a large plan is near its size limit.
 MAX_SIGNED_VARIABLES = 100_000
 _SKIPPED = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
 NO_PASSED_RESULTS: Mapping[str, RunResult] = MappingProxyType({})
@@ -65,43 +67,44 @@ NO_PASSED_RESULTS: Mapping[str, RunResult] = MappingProxyType({})
 class PreviousRuns(NamedTuple):
     """Facts about the runs from an earlier results.json.
 
-    It is of an earlier attempt, or of the step that started the runs.
+    An earlier build attempt wrote it, or the job step that started the runs.
     """
 
-    # Run ids of runs that passed, by their index in the plan, as in `Engine`.
-    passed: Mapping[int, str] = NO_PASSED_RUNS
-    # The runs of an earlier attempt, as in `RunTable`.
+    # Run ids of runs that passed, by their index in the plan.
+    passed_run_ids: Mapping[int, str] = NO_PASSED_RUNS
+    # Kind and id of each run of an earlier build attempt.
     run_ids: frozenset[tuple[TargetKind, str]] = frozenset()
     # Passed runs of results.json by their run ids. The API has to confirm them.
-    passes: Mapping[str, RunResult] = NO_PASSED_RESULTS
-    # The signal that ended the step which started the runs.
+    saved_results_by_run_id: Mapping[str, RunResult] = NO_PASSED_RESULTS
+    # The signal that ended the job step which started the runs.
     signal: int | None = None
 
 
 NO_PREVIOUS_RUNS = PreviousRuns()
 
 
-class HiddenValues(NamedTuple):
-    """Values of variables that no text of the API may show."""
+class ValuesToRedact(NamedTuple):
+    """Values of variables that are removed from the texts of the API."""
 
-    # All of them. None means those of the run requests, without `fact_values`.
+    # The values of all runs. None means the values in the run requests, without `fact_values`.
     values: Sequence[Secret] | None = None
-    # As in `Plan`.
+    # Texts of the environment within values of the manifest.
     environment_texts: Sequence[Secret] = ()
+    # Values that consist of build facts alone, which are no secrets.
     fact_values: frozenset[str] = frozenset()
 
 
 class JobStep:
-    """One step of a CI job, with its log, publishers and runs."""
+    """One job step, with its log, publishers and runs."""
 
     def __init__(self, runtime: Runtime, ci: CIEnvironment) -> None:
         self.runtime, self.ci = runtime, ci
         path_in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
         self.log = JobLog(runtime.out, ci.ci_system.log_formatter, runtime.clock, in_checkout=path_in_checkout)
         self._error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
-        # Removes the credentials of the step. The logs use the same one.
+        # Removes the credentials of the job step. The logs use it too.
         self.redact = Redactor(())
-        # Seconds of the monotonic clock.
+        # In seconds of the monotonic clock.
         self.started_at = runtime.clock.monotonic()
         self.reports = ReportBuilder(initial_facts(ci, runtime.clock))
         # Signs results.json. None without results-dir or client secret.
@@ -110,8 +113,8 @@ class JobStep:
         self._warned: set[str] = set()
         self._ci_publishers: list[ReportPublisher] = []
         self._file_publishers: list[ResultsDirPublisher] = []
-        self._passes = NO_PASSED_RESULTS
-        self._spare: Sized = b""
+        self._saved_results = NO_PASSED_RESULTS
+        self._memory_reserve: Sized = b""
 
     @property
     def results_dir(self) -> ResultsDir | None:
@@ -123,8 +126,8 @@ class JobStep:
 
         Args:
             settings: The options.
-            saved: The results of an earlier step whose runs this one resumes. This step is then the same part of the
-                build, and replaces the reports of that step.
+            saved: The results of an earlier job step whose runs this one resumes. This job step is then the same part
+                of the build, and replaces the reports of the earlier one.
 
         """
         self._settings = settings
@@ -203,7 +206,7 @@ class JobStep:
         return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
 
     def begin_files(self) -> None:
-        """Replace the files of an earlier step in results-dir."""
+        """Replace the files of an earlier job step in results-dir."""
         for publisher in self._file_publishers:
             self._warn_once(publisher.begin(self.reports.build()))
 
@@ -238,7 +241,7 @@ class JobStep:
         return self.finish(self.reports.build(verdict=verdict, input_errors=texts))
 
     def skip(self, reason: str) -> int:
-        """Report that the step does nothing, and return the exit code."""
+        """Report that the job step does nothing, and return the exit code."""
         text = f"Skipped, nothing was started: {reason}."
         self.log.annotate("notice", Diagnostic(text), self.reports.heading)
         return self.finish(self.reports.build(verdict=_SKIPPED, skip_reason=text))
@@ -250,19 +253,19 @@ class JobStep:
             OutputError: The plan could not be printed.
 
         """
-        unwritten: OutputError | None = None
+        output_error: OutputError | None = None
         try:
-            self._print_product("Plan", plan.format_lines())
+            self._print_command_output("Plan", plan.format_lines())
         except OutputError as error:
-            unwritten = error
+            output_error = error
         results = tuple(RunResult(request) for request in plan.requests)
         code = self.finish(self.reports.build(results, _SKIPPED))
-        if unwritten and not code:
-            raise unwritten
+        if output_error and not code:
+            raise output_error
         return code
 
-    def _print_product(self, title: str, lines: Iterable[str]) -> None:
-        """Print the product of the command. Raises OutputError."""
+    def _print_command_output(self, title: str, lines: Iterable[str]) -> None:
+        """Print the output of the command. Raises OutputError."""
         formatter = self.ci.ci_system.log_formatter
         log = JobLog(self.runtime.out, formatter, self.runtime.clock, is_product=True)
         log.redact_with(self.redact)
@@ -285,8 +288,8 @@ class JobStep:
         from autonoma_ci.planning.signing import VariableSigner
 
         source, secret = self.reports.facts.source, self._settings.client_secret
-        is_few = sum(len(run.request.variables) for run in results) <= MAX_SIGNED_VARIABLES
-        variable_signer = VariableSigner(secret) if secret and is_few else None
+        can_sign_variables = sum(len(run.request.variables) for run in results) <= MAX_SIGNED_VARIABLES
+        variable_signer = VariableSigner(secret) if secret and can_sign_variables else None
         return [
             run._replace(
                 request_mac=self.signer.sign_request(run.request, build_start_body(run.request, source)),
@@ -300,7 +303,7 @@ class JobStep:
         results: Sequence[RunResult],
         settings: Settings,
         title: str,
-        hidden: HiddenValues,
+        values_to_redact: ValuesToRedact,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
         """Start the planned runs, report them, and return the exit code.
@@ -311,12 +314,12 @@ class JobStep:
             results: The runs. Those that are not planned are only waited for, or reported.
             settings: The options.
             title: Heading of the group in the log.
-            hidden: Values of variables that no text of the API may show.
+            values_to_redact: Values that are removed from the texts of the API.
             previous: Facts about the runs from an earlier results.json.
 
         """
         runtime, clock = self.runtime, self.runtime.clock
-        self._passes = previous.passes
+        self._saved_results = previous.saved_results_by_run_id
         start_policy = runtime.start_policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         poll_policy = self._poll_policy(settings)
         events: Events = queue.SimpleQueue()
@@ -328,15 +331,24 @@ class JobStep:
         engine: Engine | None = None
         try:
             if results:
-                # Before results.json names runs that may have started, because this can fail if memory is low.
-                self._spare = reserve_memory(_SPARE_BYTES)
-                executor = self._create_executor(settings, events, store, _add_values_of_requests(hidden, results))
-                self._spare = b""
-                # Before the first request: a step that is killed from now on may have started any of the runs.
-                self._record_first(results)
+                # This can fail if memory is low, so it precedes the results.json with runs that may have started.
+                self._memory_reserve = reserve_memory(_MEMORY_RESERVE_BYTES)
+                executor = self._create_executor(
+                    settings, events, store, _add_values_of_requests(values_to_redact, results)
+                )
+                self._memory_reserve = b""
+                # This precedes the first request, because a job step that is killed later may have started any run.
+                self._write_initial_results(results)
                 with self.log.group(title), self._progress_listener(settings) as listener:
                     engine = Engine(
-                        table, start_policy, clock, events, listener, poll_policy, evidence_policy, previous.passed
+                        table,
+                        start_policy,
+                        clock,
+                        events,
+                        listener,
+                        poll_policy,
+                        evidence_policy,
+                        previous.passed_run_ids,
                     )
                     engine.run(executor)
                     signal = engine.signal_number
@@ -345,7 +357,7 @@ class JobStep:
                 explain_misplaced_ids(table, started, executor.api, events, clock, advice)
         except BaseException:
             # After an internal error, the reports must still name the runs that were started.
-            self._spare = b""
+            self._memory_reserve = b""
             if not engine:
                 _mark_as_not_sent(table)
             reason = compute_verdict(table.results).reason
@@ -371,7 +383,7 @@ class JobStep:
         policy = self.runtime.poll_policy._replace(timeout=settings.timeout, retries=settings.retries)
         return policy if settings.poll_interval is None else policy._replace(interval=settings.poll_interval)
 
-    def _record_first(self, results: Sequence[RunResult]) -> None:
+    def _write_initial_results(self, results: Sequence[RunResult]) -> None:
         """Write results.json with all runs, before the first request."""
         for publisher in self._file_publishers:
             outcome = publish_all([publisher], self._running_report(results))
@@ -380,7 +392,7 @@ class JobStep:
             if not publisher.has_latest_results:
                 publisher.remove_empty()
                 self._warn_once(outcome.warnings)
-                # Without results.json, no later step can wait for the runs.
+                # Without results.json, no later job step can wait for the runs.
                 self.reports.resume_command = ""
 
     def finish(self, report: Report, *, writes_files: bool = True) -> int:
@@ -391,7 +403,7 @@ class JobStep:
             writes_files: Whether to write the files in results-dir. Otherwise they stay as they are.
 
         """
-        # From now on a signal is an event, so that it cuts off no report.
+        # From now on a signal is an event, so it interrupts no report.
         events: Events = self.runtime.signals.events or queue.SimpleQueue()
         self.runtime.signals.hand_over(events)
         internal_errors: list[Exception | None] = []
@@ -403,7 +415,7 @@ class JobStep:
         outcome = publish_all(local, report)
         internal_errors.append(outcome.internal_error)
         self._warn_once(outcome.warnings)
-        for line in format_summary_lines(report if self._has_record else report._replace(resume_command="")):
+        for line in format_summary_lines(report if self._has_latest_results else report._replace(resume_command="")):
             self.log.info(line)
         # Last, because it can be slow. Everything else is published by now.
         is_signalled = self.runtime.signals.received
@@ -422,22 +434,22 @@ class JobStep:
         """
         outcome = publish_all(self._file_publishers, report)
         internal_error = outcome.internal_error
-        if not self._has_record:
+        if not self._has_latest_results:
             self.runtime.clock.sleep(_RETRY_DELAY_SECONDS)
             outcome = publish_all(self._file_publishers, report)
             internal_error = internal_error or outcome.internal_error
-        if not self._has_record and report.verdict and not report.verdict.exit_code:
+        if not self._has_latest_results and report.verdict and not report.verdict.exit_code:
             verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
             report = report._replace(verdict=verdict)
             outcome = publish_all(self._file_publishers, report)
-            self.log.annotate("error", _NO_RECORD, report.heading)
+            self.log.annotate("error", _RESULTS_NOT_WRITTEN, report.heading)
         for publisher in self._file_publishers:
             publisher.remove_empty()
         self._warn_once(outcome.warnings)
         return report, internal_error or outcome.internal_error
 
     @property
-    def _has_record(self) -> bool:
+    def _has_latest_results(self) -> bool:
         """Whether results.json is written, or not wanted."""
         return all(publisher.has_latest_results for publisher in self._file_publishers)
 
@@ -446,23 +458,30 @@ class JobStep:
         internal_error = None
         if remote := [publisher for publisher in self._ci_publishers if isinstance(publisher, RemotePublisher)]:
             outcome = report_thread.write(partial(publish_all, remote, report))
-            self._warn_once(outcome.warnings if outcome else [self._abandon("the CI system's report")])
+            self._warn_once(outcome.warnings if outcome else [self._stop_agents("the CI system's report")])
             internal_error = outcome.internal_error if outcome else None
         if is_comment_wanted(self._settings, report):
             comment = report_thread.write(partial(post_comment, self._settings, self.ci, self.runtime, report))
             if not comment:
-                self.report_warnings([self._abandon("the comment")])
+                self.report_warnings([self._stop_agents("the comment")])
             elif comment.message:
                 self.log.annotate(comment.level, Diagnostic(comment.message))
         return internal_error
 
-    def _abandon(self, subject: str) -> str:
-        """Stop the programs that publish it, and return a warning."""
+    def _stop_agents(self, subject: str) -> str:
+        """Stop the CI system's agents, and return a warning.
+
+        Args:
+            subject: The report that may be incomplete.
+
+        """
         from autonoma_ci.ci.publishers.agent_cli import stop_agent_clis
 
         stop_agent_clis()
-        why = "a signal has come" if self.runtime.signals.received else "it took too long"
-        return f"{subject[0].upper()}{subject[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
+        reason = "a signal has come" if self.runtime.signals.received else "it took too long"
+        return (
+            f"{subject[0].upper()}{subject[1:]} may be incomplete: {reason}. It was left behind; the exit code stands."
+        )
 
     @contextmanager
     def _progress_listener(self, settings: Settings) -> Iterator[ProgressListener]:
@@ -493,9 +512,9 @@ class JobStep:
         )
 
     def _create_executor(
-        self, settings: Settings, events: Events, store: EvidenceDownloader | None, hidden: HiddenValues
+        self, settings: Settings, events: Events, store: EvidenceDownloader | None, values_to_redact: ValuesToRedact
     ) -> ThreadedExecutor:
-        # Loaded only now, after everything that needs no network.
+        # These modules are slow to import, so everything that needs no network comes first.
         from autonoma_ci.api.client import AutonomaClient
         from autonoma_ci.api.transport import Transport
 
@@ -503,13 +522,19 @@ class JobStep:
         transport = Transport(settings.api_url, credentials, self.runtime.timeouts)
         source = self.reports.facts.source
         client = AutonomaClient(
-            transport, source, settings.secrets, hidden.values, hidden.environment_texts, hidden.fact_values
+            transport,
+            source,
+            settings.secrets,
+            values_to_redact.values,
+            values_to_redact.environment_texts,
+            values_to_redact.fact_values,
         )
         return ThreadedExecutor(client, events, store.fetch if store else None)
 
     def _publish(self, results: Sequence[RunResult]) -> None:
         """Publish a report of running runs."""
-        # Without memory or files, a later report may still succeed. The final one warns of missing reports.
+        # Memory or file descriptors can be short for a moment, so a later report may succeed. The final one warns of
+        # missing reports.
         with suppress(*MEMORY_ERRORS):
             publishers = [*self._ci_publishers, *self._file_publishers]
             outcome = publish_all(publishers, self._running_report(results))
@@ -519,7 +544,7 @@ class JobStep:
     def _running_report(self, results: Sequence[RunResult]) -> Report:
         """Return the report while requests are sent, with planned runs as starting.
 
-        When somebody reads it, their start requests may be under way.
+        Their start requests may be in progress when somebody reads the report.
         """
         shown = (run._replace(state=RunState.STARTING) if run.state is RunState.PLANNED else run for run in results)
         return self._snapshot(tuple(shown))
@@ -531,11 +556,11 @@ class JobStep:
         return self.reports.build(runs, verdict, duration_seconds=seconds)
 
     def _add_saved_facts(self, run: RunResult) -> RunResult:
-        """Return a confirmed pass with facts of the earlier results.json.
+        """Return a confirmed pass with duration and evidence of the earlier results.json.
 
-        These are its duration and its evidence. Other runs stay as they are.
+        Other runs stay as they are.
         """
-        saved = self._passes.get(run.run_id) if run.state is RunState.PASSED else None
+        saved = self._saved_results.get(run.run_id) if run.state is RunState.PASSED else None
         if not saved:
             return run
         return run._replace(
@@ -545,18 +570,21 @@ class JobStep:
         )
 
 
-def _add_values_of_requests(hidden: HiddenValues, results: Sequence[RunResult]) -> HiddenValues:
-    """Return the hidden values with those of the requests.
+def _add_values_of_requests(values_to_redact: ValuesToRedact, results: Sequence[RunResult]) -> ValuesToRedact:
+    """Return the values with those of the run requests.
 
-    With too many values the result is None, so that each run is redacted with its own values.
+    Above the limits `values` stays None, so that each run is redacted with its own values.
     """
-    if hidden.values is not None:
-        return hidden
-    values = {value for run in results for value in run.request.variables.values()} - hidden.fact_values
-    is_quick = (
-        len(values) + len(hidden.environment_texts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARS
+    if values_to_redact.values is not None:
+        return values_to_redact
+    values = {value for run in results for value in run.request.variables.values()} - values_to_redact.fact_values
+    can_share_values = (
+        len(values) + len(values_to_redact.environment_texts) <= MAX_SHARED_VALUES
+        and sum(map(len, values)) <= MAX_SHARED_CHARS
     )
-    return hidden._replace(values=[*hidden.environment_texts, *map(Secret, values)] if is_quick else None)
+    return values_to_redact._replace(
+        values=[*values_to_redact.environment_texts, *map(Secret, values)] if can_share_values else None
+    )
 
 
 def _planned_indexes(results: Sequence[RunResult]) -> list[int]:
@@ -594,5 +622,5 @@ def _evidence_rank(evidence: Evidence) -> tuple[bool, bool]:
 
 
 def _is_cancelled(verdict: Verdict, results: Iterable[RunResult]) -> bool:
-    """Return whether only a cancelled earlier step prevents exit code 0."""
+    """Return whether only a cancelled earlier job step prevents exit code 0."""
     return verdict.reason is ExitReason.API and not any(run.reason is ExitReason.API for run in results)

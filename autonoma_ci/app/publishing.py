@@ -1,4 +1,4 @@
-"""Publish a report to all destinations, and post the comment."""
+"""Publish a report, with a comment on the pull or merge request."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import Report
 
-# The comment of an earlier step is still true after such a step.
-_NO_COMMENT_FOR = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
+# After a skipped or cancelled job step, the comment of an earlier one is still valid.
+_CONCLUSIONS_WITHOUT_COMMENT = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
 
 class CommentOutcome(NamedTuple):
@@ -32,10 +32,12 @@ class CommentOutcome(NamedTuple):
 
 
 def is_comment_wanted(settings: Settings, report: Report) -> bool:
-    """Return whether this step posts the comment."""
+    """Return whether this job step posts the comment."""
     verdict = report.verdict
     return (
-        settings.comment and settings.publish == "now" and bool(verdict and verdict.conclusion not in _NO_COMMENT_FOR)
+        settings.comment
+        and settings.publish == "now"
+        and bool(verdict and verdict.conclusion not in _CONCLUSIONS_WITHOUT_COMMENT)
     )
 
 
@@ -52,26 +54,26 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
     token = getattr(settings, comments.token_option.replace("-", "_"))
     if not token:
         reference = settings.unresolved_references.get(comments.token_option)
-        why = (
+        reason = (
             describe_unresolved([reference]) if reference else f"{settings.spelling_of(comments.token_option)} is empty"
         )
-        return CommentOutcome("warning", f"The comment could not be written: {why}.")
+        return CommentOutcome("warning", f"The comment could not be written: {reason}.")
     try:
         thread = comments.open_thread(runtime.environ, ci.build_context, token, runtime.clock)
         if not thread:
             return CommentOutcome("warning", "The comment could not be written: the job's variables do not say where.")
-        from autonoma_ci.ci.comments.sticky import upsert_comment
+        from autonoma_ci.ci.comments.sticky import create_or_update_comment
 
-        return CommentOutcome("warning", upsert_comment(thread, report, settings.client_secret) or None)
+        return CommentOutcome("warning", create_or_update_comment(thread, report, settings.client_secret) or None)
     except InputError as error:
-        why = str(error)
+        reason = str(error)
     except OSError as error:
-        # Modules for comments are loaded only here. Without a free file descriptor, even that fails.
-        why = os_error_reason(error)
+        # Modules for comments are imported only here. An import fails if no file descriptor is free.
+        reason = os_error_reason(error)
     except MEMORY_ERRORS:
-        # All comments of a change are read, and they can be large.
-        why = "no memory is left"
-    return CommentOutcome("warning", f"The comment could not be written: {why}.")
+        # All comments of the pull or merge request are read, and they can be large.
+        reason = "no memory is left"
+    return CommentOutcome("warning", f"The comment could not be written: {reason}.")
 
 
 class PublishOutcome(NamedTuple):
@@ -94,7 +96,7 @@ def publish_all(publishers: Iterable[ReportPublisher], report: Report) -> Publis
         try:
             warnings += publisher.publish(report)
         except OSError as error:
-            # A publisher loads its modules when it needs them. Without a free file descriptor, even that fails.
+            # A publisher imports its modules when it needs them. An import fails if no file descriptor is free.
             warnings.append(f"A report could not be written ({os_error_reason(error)}).")
         except MEMORY_ERRORS:
             warnings.append("A report could not be written (no memory is left).")

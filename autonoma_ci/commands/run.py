@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.app.inputs import Inputs, RunArguments, add_plan, detect_ci, load_inputs
-from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, HiddenValues, JobStep, PreviousRuns
+from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.models import ExitReason, RunResult, RunState
 from autonoma_ci.redaction.redactor import Redactor
@@ -61,12 +61,12 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
         return step.skip(inputs.skip_reason)
     if inputs.settings.dry_run:
         return step.dry_run(inputs.plan)
-    hidden = HiddenValues(environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values)
+    hidden = ValuesToRedact(environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values)
     if not_started := _wait_for_deployment(inputs, step):
         return step.run_plan(not_started, inputs.settings, "Nothing is started", hidden)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
     previous = _find_previous_runs(results, previous_results, step)
-    title = f"Starting {pluralize(len(results) - len(previous.passed), 'run')}"
+    title = f"Starting {pluralize(len(results) - len(previous.passed_run_ids), 'run')}"
     return step.run_plan(results, inputs.settings, title, hidden, previous)
 
 

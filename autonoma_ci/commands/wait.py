@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.app.credentials import find_credential_errors
 from autonoma_ci.app.evidence_copy import copy_evidence
 from autonoma_ci.app.inputs import build_part, detect_ci, redact_shown_part, select_options
-from autonoma_ci.app.job_step import HiddenValues, JobStep, PreviousRuns
+from autonoma_ci.app.job_step import JobStep, PreviousRuns, ValuesToRedact
 from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
 from autonoma_ci.app.results_path import find_results_file
@@ -128,8 +128,8 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
         for run, saved_run in zip(runs, saved.runs, strict=True)
     ]
     passes = {run.run_id: run for run in runs if run.run_id and run.state is RunState.PASSED}
-    previous = PreviousRuns(passes=passes, signal=_signal_of(saved))
-    return step.run_plan(results, settings, _title(runs, results), HiddenValues(known.secrets), previous)
+    previous = PreviousRuns(saved_results_by_run_id=passes, signal=_signal_of(saved))
+    return step.run_plan(results, settings, _title(runs, results), ValuesToRedact(known.secrets), previous)
 
 
 def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.settings import closest_match
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.manifest.references import Reference, find_names, parse_references
+from autonoma_ci.manifest.references import Reference, iter_reference_names, parse_references
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from autonoma_ci.yaml_subset.document import LimitExceededError
 
@@ -161,7 +161,7 @@ class Interpolator:
         Returns:
             The value or None, and the reason for None. The reason is empty if the default applies.
         """
-        name, mode = reference.name, reference.mode
+        name, mode = reference.name, reference.operator
         if name.startswith("ci."):
             value, reason = self._resolve_ci_field(name.removeprefix("ci."))
         elif reason := self._get_refusal(name, shown=shown):
@@ -366,7 +366,7 @@ def _get_use_below(path: KeyPath, key: str, use: _TextUse) -> _TextUse:
 
 def find_reference_names(text: str) -> frozenset[str]:
     """Return the names of the environment variables in a text's `${...}`."""
-    return frozenset(name for name in find_names(parse_references(text)) if not name.startswith("ci."))
+    return frozenset(name for name in iter_reference_names(parse_references(text)) if not name.startswith("ci."))
 
 
 def _format_reference(name: str) -> str:

@@ -35,7 +35,7 @@ from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 from autonoma_ci.net.background import run_in_background
 from autonoma_ci.net.certificates import is_special_file
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.errors import CertificateFileError, InvalidResponseError, no_timeout_thread_error
+from autonoma_ci.net.errors import CertificateFileError, InvalidResponseError, build_no_timeout_thread_error
 from autonoma_ci.net.threads import start_thread
 from autonoma_ci.urls import LOOPBACK_HOST_RE
 
@@ -468,7 +468,7 @@ def total_timeout(seconds: float) -> Iterator[threading.Event]:
     try:
         key = deadlines.add(seconds, abort)
     except (RuntimeError, MemoryError):
-        raise no_timeout_thread_error() from None
+        raise build_no_timeout_thread_error() from None
     try:
         yield timed_out
     finally:

@@ -18,9 +18,9 @@ from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import (
     RequestNotSentError,
     ResponseLostError,
-    connect_error_from,
-    release_frames,
-    response_error_from,
+    build_connect_error,
+    build_response_error,
+    drop_tracebacks,
 )
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
@@ -88,11 +88,11 @@ def download(
                 raise DownloadError("larger than it may be") from None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 # The text omits even the host's name, because the URL comes from the API and can contain anything.
-                release_frames(error)
+                drop_tracebacks(error)
                 failure = (
-                    connect_error_from(error, "its host")
+                    build_connect_error(error, "its host")
                     if connection_state.connecting or not connection_state.connect_attempted
-                    else response_error_from(error)
+                    else build_response_error(error)
                 )
                 is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
                 raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None

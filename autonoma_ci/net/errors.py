@@ -1,4 +1,4 @@
-"""Explain failed requests in messages that a user can act on.
+"""Convert errors of requests into reasons, hints and retry decisions.
 
 The libraries wrap the cause of a failure in other errors, so the chain of causes is searched.
 
@@ -34,11 +34,11 @@ _RETRYABLE_PROXY_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"}
 # Errors of ssl for a connection that ended within the handshake.
 _EARLY_END_ERRORS = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
 # The port does not use TLS, but for example plain HTTP.
-_NOT_TLS_RE = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
-_CLIENT_REJECTED_RE = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
-# Permanent failures of a handshake. Any other failure can pass: a damaged record (alerts 10, 20, 22, 50 and similar
-# ones, or an error that this side detects) and a server without its configuration (80, 112) prove nothing about the
-# next handshake.
+_NOT_TLS_PATTERN = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
+_CLIENT_REJECTED_PATTERN = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
+# Permanent failures of a handshake. After any other failure, the next handshake can succeed. Examples are a damaged
+# record (alerts 10, 20, 22, 50 and similar ones, or an error that this side detects), and a server without its
+# configuration (alerts 80 and 112).
 # - Alerts 40, 70 and 71: the two sides have no parameters or no TLS version in common (RFC 8446 §6.2). Their
 #   configuration causes this. The second line has the names of the same errors when this side detects them.
 # - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
@@ -47,7 +47,7 @@ _CLIENT_REJECTED_RE = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?
 _PERMANENT_REASON_RE = lazy_pattern(
     "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
     "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
-    f"|{_CLIENT_REJECTED_RE}|{_NOT_TLS_RE}",
+    f"|{_CLIENT_REJECTED_PATTERN}|{_NOT_TLS_PATTERN}",
     re.IGNORECASE,
 )
 # OpenSSL's libraries that read the file of trusted authorities. Each connection uses the same file.
@@ -115,21 +115,20 @@ def _iter_causes(error: BaseException) -> Iterator[BaseException]:
             pending += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
-def release_frames(error: BaseException) -> None:
+def drop_tracebacks(error: BaseException) -> None:
     """Remove the tracebacks of an error and its causes.
 
-    Their frames hold the request and the session. urllib3 stores its error in a variable of a frame of the error's
-    traceback. Such a cycle lives until Python collects garbage. During an outage that is 18 KiB for each request, with
-    the credentials in it.
+    The frames of a traceback hold the request with its credentials, and the session. urllib3 stores the error in a
+    variable of such a frame. This reference cycle keeps 18 KiB for each failed request until Python collects garbage.
     """
     for cause in _iter_causes(error):
         cause.__traceback__ = None
 
 
-def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
-    """Return the error for a failed connection to host or proxy."""
+def build_connect_error(error: Exception, host: str) -> RequestNotSentError:
+    """Return the error for a failed connection to a host or a proxy."""
     causes = list(_iter_causes(error))
-    # urllib3 raises ProxyError only until the proxy has accepted CONNECT.
+    # urllib3 raises ProxyError only before the proxy accepts CONNECT. Later errors are of the host.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else sanitize_line(host, 200)
     host = sanitize_line(host, 200)
     is_proxy = peer == "the proxy"
@@ -233,11 +232,11 @@ def _build_handshake_error(error: ssl.SSLError, peer: str, *, is_proxy: bool) ->
 
 def _build_handshake_hint(reason: str, *, is_proxy: bool) -> str:
     """Return likely cause and remedy for a permanent failure of a handshake."""
-    if re.search(_NOT_TLS_RE, reason, re.IGNORECASE):
+    if re.search(_NOT_TLS_PATTERN, reason, re.IGNORECASE):
         if is_proxy:
             return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
         return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
-    if re.search(_CLIENT_REJECTED_RE, reason):
+    if re.search(_CLIENT_REJECTED_PATTERN, reason):
         return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
     return "The other side must offer TLS 1.2 or later, with a cipher of today."
 
@@ -257,7 +256,7 @@ def _format_status_line(text: str) -> str:
     return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
 
 
-def no_timeout_thread_error() -> RequestNotSentError:
+def build_no_timeout_thread_error() -> RequestNotSentError:
     """Return the error for a missing timeout thread.
 
     Without this thread, no request is sent, because nothing would end it in time.
@@ -266,7 +265,7 @@ def no_timeout_thread_error() -> RequestNotSentError:
     return RequestNotSentError(text, retryable=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
-def configuration_error(error: Exception) -> RequestNotSentError:
+def build_configuration_error(error: Exception) -> RequestNotSentError:
     """Return the error for invalid settings of requests."""
     # The message of requests for a missing file.
     if "TLS CA certificate bundle" in str(error):
@@ -278,7 +277,7 @@ def configuration_error(error: Exception) -> RequestNotSentError:
     return RequestNotSentError(text, retryable=False, hint=hint)
 
 
-def response_error_from(error: Exception, *, timed_out: bool = False) -> ResponseLostError:
+def build_response_error(error: Exception, *, timed_out: bool = False) -> ResponseLostError:
     """Return the error for a response that did not arrive.
 
     Args:

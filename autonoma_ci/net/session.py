@@ -15,7 +15,7 @@ from requests.exceptions import InvalidProxyURL
 from autonoma_ci.net.certificates import existing_ca_file
 from autonoma_ci.net.connection import TRACKED_POOLS
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.errors import configuration_error, connect_error_from, response_error_from
+from autonoma_ci.net.errors import build_configuration_error, build_connect_error, build_response_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,10 +121,10 @@ def request_error_from(
         timed_out: The total timeout ended the request.
     """
     if connection_state.connection is None and _is_configuration_error(error):
-        return configuration_error(error)
+        return build_configuration_error(error)
     if connection_state.nothing_sent or isinstance(error, requests.ConnectTimeout):
-        return connect_error_from(error, host)
-    return response_error_from(error, timed_out=timed_out)
+        return build_connect_error(error, host)
+    return build_response_error(error, timed_out=timed_out)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

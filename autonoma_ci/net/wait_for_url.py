@@ -17,7 +17,7 @@ from autonoma_ci import __version__
 from autonoma_ci.escaping import format_duration, sanitize_line, strip_query
 from autonoma_ci.net.background import run_in_background
 from autonoma_ci.net.connection import total_timeout
-from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, release_frames
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_tracebacks
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession, request_error_from
 from autonoma_ci.redaction.normalize import decode_header
@@ -108,7 +108,7 @@ def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
                 reason = _request_page(session, url, seconds, redact)
                 not_ready = UrlNotReady(reason) if reason else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                release_frames(error)
+                drop_tracebacks(error)
                 host = urlsplit(url).netloc
                 not_ready = _build_not_ready(request_error_from(error, host))
             return UrlNotReady(_MESSAGE_TIMEOUT) if timed_out.is_set() else not_ready

@@ -58,7 +58,7 @@ def test_default_command_is_run(tmp_path: Path) -> None:
 )
 def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: Path) -> None:
     """The help ends with the commands to type next."""
-    ended = invoke(tmp_path, environ=environ, typed="")
+    ended = invoke(tmp_path, environ=environ, terminal_input="")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("usage: autonoma-ci [COMMAND]")
     assert "autonoma-ci demo" in ended.out.partition("What to type next:")[2]
@@ -79,7 +79,7 @@ def test_no_command_in_ci_runs(
     environ: dict[str, str], argv: tuple[str, ...], typed: str | None, tmp_path: Path
 ) -> None:
     """A CI job or any argument selects the command `run`, even at a terminal."""
-    ended = invoke(tmp_path, *argv, environ=environ, typed=typed)
+    ended = invoke(tmp_path, *argv, environ=environ, terminal_input=typed)
     assert ended.code == 2
     assert "client-id and client-secret are missing" in ended.err
 

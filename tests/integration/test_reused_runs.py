@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.api.models import Timeouts
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 IDS = ["a", "b", "c"]
 ALL_IDS = {"a", "b", "c", "f"}
@@ -61,7 +61,7 @@ def build_environ(number: int) -> dict[str, str]:
     return {**BUILD_ENVIRON, "GITHUB_RUN_ATTEMPT": str(number)}
 
 
-def answer_status(status: object, **fields: str) -> Act:
+def answer_status(status: object, **fields: str) -> RequestHandler:
     return answer(200, json.dumps({"status": status, **fields}))
 
 
@@ -73,9 +73,9 @@ class FakeApi:
     """
 
     # Responses to polls, by run id.
-    poll_responses: dict[str, Act] = field(default_factory=dict)
+    poll_responses: dict[str, RequestHandler] = field(default_factory=dict)
     # Responses to start requests, by the id of the test or folder.
-    start_responses: dict[str, Act] = field(default_factory=dict)
+    start_responses: dict[str, RequestHandler] = field(default_factory=dict)
     # Run ids that start requests get, by the id of the test or folder.
     run_ids: dict[str, str] = field(default_factory=dict)
     # Details, by run id.
@@ -92,7 +92,7 @@ class FakeApi:
     def act(self, wire: Wire) -> bool:
         path = wire.request.path.partition("?")[0]
         if wire.request.method == "POST":
-            subject = wire.request.subject
+            subject = wire.request.target_id
             with self.lock:
                 self.start_counts[subject] += 1
                 run = self.run_ids.get(subject, f"run-{self.start_counts[subject]}-{subject}")
@@ -176,7 +176,7 @@ def run_later_attempt(
     job = run_job(folder, url, ids, more=environ, timeouts=timeouts)
     assert "Traceback" not in job.log + job.errors
     received = first_attempt.server.received[before:]
-    started_ids = {request.subject for request in received if request.method == "POST"}
+    started_ids = {request.target_id for request in received if request.method == "POST"}
     assert sum(request.method == "POST" for request in received) == len(started_ids), "nothing is started twice"
     return LaterAttempt(job, started_ids, [f"{request.method} {request.path}" for request in received])
 
@@ -372,7 +372,9 @@ def test_edited_record_starts_all(
         "empty", "204", "404", "429", "500", "503", "a redirect", "a close", "nothing",
     ],
 )  # fmt: skip
-def test_unconfirmed_run_starts_again(act: Act, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
+def test_unconfirmed_run_starts_again(
+    act: RequestHandler, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+) -> None:
     """Any response except `passed` starts a new run, and the other runs are reused."""
     api.poll_responses["run-1-a"] = act
     second = run_later_attempt(first_attempt, tmp_path, timeouts=SHORT_TIMEOUTS if act is hang else LONG_TIMEOUTS)

@@ -12,7 +12,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
-from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.fault_server import FaultServer, RequestHandler, Wire
 from tests.support.faults import answer, close, hang, started
 from tests.support.run_step import (
     LONG_TIMEOUTS,
@@ -38,7 +38,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def polled(*acts: Act) -> Act:
+def polled(*acts: RequestHandler) -> RequestHandler:
     """Return a server that starts runs, and answers questions for their status by these acts in turn."""
     left = list(acts)
 
@@ -52,7 +52,7 @@ def polled(*acts: Act) -> Act:
     return act
 
 
-def says(value: object) -> Act:
+def says(value: object) -> RequestHandler:
     return answer(200, json.dumps({"status": value}))
 
 
@@ -86,7 +86,7 @@ RUNNING, PASSED = says("running"), says("passed")
     ],
 )
 def test_bad_responses_have_state_and_exit_code(
-    acts: list[Act], state: str, reason: str, code: int, tmp_path: Path
+    acts: list[RequestHandler], state: str, reason: str, code: int, tmp_path: Path
 ) -> None:
     """Each kind of bad poll response ends in a defined state and exit code."""
     with FaultServer(polled(*acts)) as server:

@@ -35,10 +35,10 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     connection: int  # number of the connection, from 1
-    at: float  # monotonic time in seconds
+    received_at: float  # monotonic time in seconds
 
     @property
-    def subject(self) -> str:
+    def target_id(self) -> str:
         """The id of the test, folder or tag in the path."""
         return self.path.rsplit("/", 2)[-2]
 
@@ -60,7 +60,7 @@ class Wire:
             return False
         return True
 
-    def drip(self, data: bytes, every: float) -> None:
+    def send_slowly(self, data: bytes, every: float) -> None:
         """Send one byte at a time until the client leaves."""
         for place in range(len(data)):
             if not self.send(data[place : place + 1]) or self.pause(every):
@@ -75,7 +75,7 @@ class Wire:
         with suppress(OSError):
             self.socket.recv(1)
 
-    def secure(self, tls: ssl.SSLContext) -> bool:
+    def start_tls(self, tls: ssl.SSLContext) -> bool:
         """Start TLS, and return whether the handshake succeeded."""
         try:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -124,7 +124,7 @@ class Wire:
 
 
 # Handles the request that was read, and returns whether the connection stays open.
-Act: TypeAlias = "Callable[[Wire], bool]"
+RequestHandler: TypeAlias = "Callable[[Wire], bool]"
 
 
 class FaultServer:
@@ -135,14 +135,14 @@ class FaultServer:
 
     def __init__(
         self,
-        default: Act,
-        scripts: Mapping[str, Sequence[Act]] | None = None,
-        greeting: Act | None = None,
+        default_handler: RequestHandler,
+        handlers_by_id: Mapping[str, Sequence[RequestHandler]] | None = None,
+        connection_handler: RequestHandler | None = None,
         tls: ssl.SSLContext | None = None,
         address: str = "127.0.0.1",
     ) -> None:
-        self._default, self._greeting, self._tls = default, greeting, tls
-        self._scripts = {subject: list(acts) for subject, acts in (scripts or {}).items()}
+        self._default_handler, self._connection_handler, self._tls = default_handler, connection_handler, tls
+        self._handlers_by_id = {subject: list(acts) for subject, acts in (handlers_by_id or {}).items()}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -159,7 +159,7 @@ class FaultServer:
 
     def __exit__(self, *exc: object) -> None:
         self._stopping.set()
-        self.refuse()
+        self.stop_listening()
         with self._lock:
             for sock in self._open:
                 with suppress(OSError):
@@ -168,7 +168,7 @@ class FaultServer:
         for thread in threads:
             thread.join(_TIMEOUT_SECONDS)
 
-    def refuse(self) -> None:
+    def stop_listening(self) -> None:
         """Refuse new connections."""
         # Closing alone would not wake the thread in `accept`.
         with suppress(OSError):
@@ -184,13 +184,13 @@ class FaultServer:
     def posts(self) -> Counter[str]:
         """The number of POSTs by id."""
         with self._lock:
-            return Counter(request.subject for request in self.received if request.method == "POST")
+            return Counter(request.target_id for request in self.received if request.method == "POST")
 
-    def wait_for(self, posts: int, seconds: float = 60.0) -> None:
+    def wait_for_posts(self, count: int, seconds: float = 60.0) -> None:
         """Wait until this number of POSTs has arrived."""
         until = time.monotonic() + seconds
-        while self.posts.total() < posts:
-            assert time.monotonic() < until, f"only {self.posts.total()} of {posts} POSTs arrived"
+        while self.posts.total() < count:
+            assert time.monotonic() < until, f"only {self.posts.total()} of {count} POSTs arrived"
             time.sleep(0.01)
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
@@ -211,7 +211,7 @@ class FaultServer:
     def _serve(self, sock: socket.socket, number: int) -> None:
         sock.settimeout(_TIMEOUT_SECONDS)
         try:
-            if self._tls and not self._greeting:
+            if self._tls and not self._connection_handler:
                 sock = self._tls.wrap_socket(sock, server_side=True)
         except OSError:
             return  # The handshake failed, which some tests expect.
@@ -220,7 +220,7 @@ class FaultServer:
                 self._open.add(sock)
             wire = Wire(sock, self._stopping)
             try:
-                self._converse(wire, number)
+                self._handle_requests(wire, number)
             except OSError as error:
                 # The client can leave at any time. Any other error is a bug of the test.
                 if (
@@ -233,13 +233,15 @@ class FaultServer:
             with self._lock:
                 self._open.discard(sock)
 
-    def _converse(self, wire: Wire, number: int) -> None:
-        if self._greeting and not self._greeting(wire):
+    def _handle_requests(self, wire: Wire, number: int) -> None:
+        if self._connection_handler and not self._connection_handler(wire):
             return
         while wire.read(number):
             with self._lock:
                 self.received.append(wire.request)
-                acts = self._scripts.get(wire.request.subject, [])
-                act = self._default if not acts else acts.pop(0) if len(acts) > 1 else acts[0]
-            if not act(wire):
+                handlers = self._handlers_by_id.get(wire.request.target_id, [])
+                handler = (
+                    self._default_handler if not handlers else handlers.pop(0) if len(handlers) > 1 else handlers[0]
+                )
+            if not handler(wire):
                 return

@@ -9,19 +9,19 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 _MEGABYTE = b"x" * 1024 * 1024
 
 
 def started(wire: Wire) -> bool:
     """Answer with a run whose id has the id of the request."""
-    run = f"run-of-{wire.request.subject}"
+    run = f"run-of-{wire.request.target_id}"
     body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
     return answer(200, json.dumps(body))(wire)
 
 
-def answer(status: int, body: str | bytes = b"", *headers: str) -> Act:
+def answer(status: int, body: str | bytes = b"", *headers: str) -> RequestHandler:
     """Send a complete response."""
 
     def act(wire: Wire) -> bool:
@@ -30,17 +30,17 @@ def answer(status: int, body: str | bytes = b"", *headers: str) -> Act:
     return act
 
 
-def after(seconds: float, act: Act) -> Act:
+def after(seconds: float, act: RequestHandler) -> RequestHandler:
     """Delay an act."""
     return lambda wire: not wire.pause(seconds) and act(wire)
 
 
-def after_data(act: Act) -> Act:
+def after_data(act: RequestHandler) -> RequestHandler:
     """Delay an act until the client has sent data, which stays unread."""
     return lambda wire: wire.await_data() and act(wire)
 
 
-def then_close(act: Act) -> Act:
+def then_close(act: RequestHandler) -> RequestHandler:
     """Do an act, and close a keep-alive connection."""
 
     def both(wire: Wire) -> bool:
@@ -50,7 +50,7 @@ def then_close(act: Act) -> Act:
     return both
 
 
-def send_raw(data: str | bytes) -> Act:
+def send_raw(data: str | bytes) -> RequestHandler:
     """Send raw bytes, and close."""
 
     def act(wire: Wire) -> bool:
@@ -77,29 +77,29 @@ def hang(wire: Wire) -> bool:
     return False
 
 
-def send_slowly(data: str, every: float = 0.05) -> Act:
+def send_slowly(data: str, every: float = 0.05) -> RequestHandler:
     """Send one byte at a time."""
 
     def act(wire: Wire) -> bool:
-        wire.drip(data.encode(), every)
+        wire.send_slowly(data.encode(), every)
         return False
 
     return act
 
 
-def send_half_body() -> Act:
+def send_half_body() -> RequestHandler:
     """Send a valid response with a Content-Length that is too long."""
     body = b'{"run_id": "run-of-half", "url": "https://autonoma.app/run/run-of-half"}'
     return send_raw(_head(200, f"Content-Length: {len(body) + 100}") + body)
 
 
-def send_bad_chunk() -> Act:
+def send_bad_chunk() -> RequestHandler:
     """Send a valid response with an invalid second chunk."""
     chunk = b'{"run_id": "run-of-chunk"}'
     return send_raw(_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk))
 
 
-def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> Act:
+def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> RequestHandler:
     """Send a huge body for as long as the client reads."""
 
     def act(wire: Wire) -> bool:

@@ -25,7 +25,7 @@ class CommandResult(NamedTuple):
     err: str
 
     @property
-    def printed(self) -> str:
+    def output(self) -> str:
         """Standard output and standard error."""
         return self.out + self.err
 
@@ -36,7 +36,7 @@ class CommandResult(NamedTuple):
         return [unquote(one[1]) if one[0].startswith("::") else one[1] for one in found if one]
 
 
-class Terminal(io.StringIO):
+class FakeTerminal(io.StringIO):
     """An input or output stream that is a terminal."""
 
     def isatty(self) -> bool:
@@ -44,7 +44,7 @@ class Terminal(io.StringIO):
 
 
 def invoke(
-    folder: Path, *argv: str, environ: Mapping[str, str] | None = None, typed: str | None = None
+    folder: Path, *argv: str, environ: Mapping[str, str] | None = None, terminal_input: str | None = None
 ) -> CommandResult:
     """Run a command in a folder with this environment only.
 
@@ -52,9 +52,9 @@ def invoke(
         folder: The working directory.
         argv: The command and its arguments.
         environ: The whole environment.
-        typed: The input at a terminal. Without it, there is no terminal.
+        terminal_input: The input at a terminal. Without it, there is no terminal.
     """
-    out, err = io.StringIO() if typed is None else Terminal(), io.StringIO()
-    stdin = None if typed is None else Terminal(typed)
+    out, err = io.StringIO() if terminal_input is None else FakeTerminal(), io.StringIO()
+    stdin = None if terminal_input is None else FakeTerminal(terminal_input)
     code = cli.run_command(argv, Runtime(environ or {}, out, err, str(folder), stdin=stdin))
     return CommandResult(code, out.getvalue(), err.getvalue())

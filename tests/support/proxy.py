@@ -13,7 +13,7 @@ from tests.support.fault_server import FaultServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 PASSWORD = "proxy-password"
 # The longest silence in a tunnel of a test, in seconds.
@@ -34,13 +34,13 @@ class Proxy:
         self,
         port: int = 0,
         refusal: str = "",
-        meddle: Callable[[int], Act | None] | None = None,
+        meddle: Callable[[int], RequestHandler | None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._port, self._refusal, self._meddle, self._tls = port, refusal, meddle, tls
         self._targets: set[socket.socket] = set()
         self.requests: list[str] = []
-        self.server = FaultServer(lambda _: False, greeting=self._greet)
+        self.server = FaultServer(lambda _: False, connection_handler=self._greet)
 
     @property
     def url(self) -> str:
@@ -49,13 +49,13 @@ class Proxy:
 
     def close(self) -> None:
         """Close all tunnels, and refuse new connections."""
-        self.server.refuse()
+        self.server.stop_listening()
         for target in list(self._targets):
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
 
     def _greet(self, wire: Wire) -> bool:
-        if self._tls and not wire.secure(self._tls):
+        if self._tls and not wire.start_tls(self._tls):
             return False
         head = b""
         while b"\r\n\r\n" not in head:

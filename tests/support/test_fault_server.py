@@ -28,7 +28,7 @@ def uncaught_exceptions(error: Exception, monkeypatch: pytest.MonkeyPatch) -> li
     def greet(wire: Wire) -> bool:
         raise error
 
-    with FaultServer(lambda wire: False, greeting=greet) as server, connect(server) as sock:
+    with FaultServer(lambda wire: False, connection_handler=greet) as server, connect(server) as sock:
         assert sock.recv(1) == b""
     return seen
 
@@ -57,7 +57,7 @@ def test_wait_for_data_leaves_it_unread() -> None:
         left.append(wire.receive())
         return send_raw("x")(wire)
 
-    with FaultServer(lambda wire: False, greeting=after_data(note)) as server, connect(server) as sock:
+    with FaultServer(lambda wire: False, connection_handler=after_data(note)) as server, connect(server) as sock:
         assert left == []
         sock.sendall(b"sent")
         assert sock.recv(1) == b"x"

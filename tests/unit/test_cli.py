@@ -20,7 +20,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.commands import run, schema
 from autonoma_ci.errors import ApiError, Cancelled, InputError, OutputError
 from autonoma_ci.streams import WriteTimeouts
-from tests.support.invoke_command import Terminal, invoke
+from tests.support.invoke_command import FakeTerminal, invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -389,17 +389,17 @@ def test_unknown_command_is_not_shown(name: str, tmp_path: Path) -> None:
     assert name not in ended.err
 
 
-@pytest.mark.parametrize(("kind", "has_help"), [(Terminal, True), (io.StringIO, False)])
+@pytest.mark.parametrize(("kind", "has_help"), [(FakeTerminal, True), (io.StringIO, False)])
 def test_help_needs_terminal_for_output(kind: type[io.StringIO], has_help: bool, tmp_path: Path) -> None:
     """With a pipe as output, no arguments mean `run`."""
     out = kind()
-    runtime = Runtime({}, out, io.StringIO(), str(tmp_path), stdin=Terminal())
+    runtime = Runtime({}, out, io.StringIO(), str(tmp_path), stdin=FakeTerminal())
     assert cli.run_command((), runtime) == (0 if has_help else 2)
     assert out.getvalue().startswith("usage: ") == has_help
 
 
 def test_unknown_system_is_error_at_terminal(tmp_path: Path) -> None:
     """The name of a CI system that does not exist is an error of the input."""
-    ended = invoke(tmp_path, environ={"AUTONOMA_CI": "githbu"}, typed="")
+    ended = invoke(tmp_path, environ={"AUTONOMA_CI": "githbu"}, terminal_input="")
     assert ended.code == 2
     assert ended.errors[0].startswith("AUTONOMA_CI")

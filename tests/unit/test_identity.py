@@ -490,14 +490,14 @@ def test_hostile_part_in_comment_is_text(text: str) -> None:
     made = report([failed("a")], FAILED)._replace(
         part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
     )
-    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, made, Secret("secret-of-the-client")) == ""
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
     assert re.search(rf" {build_mark(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, made, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
 
 

@@ -79,11 +79,17 @@ def open_pull_request_thread(
     }
     issues_path = f"/repos/{quote(context.repository)}/issues"
     list_path = f"{issues_path}/{context.change_number}/comments"
-    recent_query = "per_page=100&since={}"
     # On an Enterprise Server, GraphQL is beside `/api/v3`. On github.com and ghe.com, it is beside the paths of REST.
     graphql_url = f"{base_url.removesuffix('/v3')}/graphql"
     endpoints = CommentEndpoints(
-        "GitHub", list_path, f"{issues_path}/comments/{{}}", "per_page=100", recent_query, "PATCH", "user", graphql_url
+        service="GitHub",
+        list_path=list_path,
+        comment_path=f"{issues_path}/comments/{{}}",
+        list_query="per_page=100",
+        recent_query="per_page=100&since={}",
+        update_method="PATCH",
+        author_field="user",
+        graphql_url=graphql_url,
     )
     # Two workflows may share a name, so the name only replaces a missing file.
     workflow_key = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")

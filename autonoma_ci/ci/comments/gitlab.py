@@ -54,17 +54,27 @@ def open_merge_request_thread(
     # The merge request of a fork belongs to its target project.
     project_id = first_number(first_set(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
     base_url = api_base_url(get, "CI_API_V4_URL")
-    # An external pull request, for example of GitHub, has a number of its own host, not of GitLab.
-    is_external = context.change_number == get("CI_EXTERNAL_PULL_REQUEST_IID") and not get("CI_MERGE_REQUEST_IID")
-    if not (base_url and context.change_number and project_id) or is_external:
+    # An external pull request is on another host, for example GitHub. Its number belongs to that host.
+    is_external_pull_request = context.change_number == get("CI_EXTERNAL_PULL_REQUEST_IID") and not get(
+        "CI_MERGE_REQUEST_IID"
+    )
+    if not (base_url and context.change_number and project_id) or is_external_pull_request:
         return None
     list_path = f"/projects/{project_id}/merge_requests/{context.change_number}/notes"
     query = "per_page=100&sort=desc&order_by=updated_at"
-    endpoints = CommentEndpoints("GitLab", list_path, f"{list_path}/{{}}", query, query, "PUT", "author")
+    endpoints = CommentEndpoints(
+        service="GitLab",
+        list_path=list_path,
+        comment_path=f"{list_path}/{{}}",
+        list_query=query,
+        recent_query=query,
+        update_method="PUT",
+        author_field="author",
+    )
     workflow_key, build_id = get("CI_CONFIG_PATH"), first_number(get("CI_PIPELINE_ID"))
     if build_id and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
-        # Child pipelines have their own ids. An older GitLab does not provide the id of the parent, so the commit
-        # replaces it.
+        # Child pipelines have their own ids. An older GitLab does not provide the id of the parent, so the commit hash
+        # is used instead.
         build_id = f"{build_id}.{first_number(get('CI_UPSTREAM_PIPELINE_ID')) or context.sha[:12]}"
     client = RestClient(base_url, {"PRIVATE-TOKEN": token.reveal()}, clock, secrets=[token])
     return RestCommentThread(client, endpoints, workflow_key, build_id, MAX_NOTE_BYTES, _find_hint)
@@ -76,10 +86,10 @@ def _find_hint(error: RestError) -> str:
     if "insufficient_scope" in message or error.status in {401, 404}:
         return _ACCESS_HINT
     if error.is_rate_limit:
-        retry_time = (
+        retry_sentence = (
             f"GitLab takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
         )
-        return f"{retry_time}{_RATE_LIMIT_HINT}"
+        return f"{retry_sentence}{_RATE_LIMIT_HINT}"
     if "archived" in message:
         return "Unarchive the project, or turn comment off."
     return _FORBIDDEN_HINT if error.status == 403 else ""

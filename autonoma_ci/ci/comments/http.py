@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.responses import parse_retry_after
 from autonoma_ci.net.connection import find_proxies, total_timeout
-from autonoma_ci.net.errors import RequestNotSentError, release_frames
+from autonoma_ci.net.errors import RequestNotSentError, drop_tracebacks
 from autonoma_ci.net.session import SafeSession, read_body, request_error_from
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
@@ -225,7 +225,7 @@ class RestClient:
                         chunks: list[bytes] = []
                         read_body(response, _MAX_RESPONSE_BYTES, chunks.append)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                    release_frames(error)
+                    drop_tracebacks(error)
                     raise _convert_request_error(
                         request_error_from(error, urlsplit(url).netloc, timed_out=is_late.is_set())
                     ) from None

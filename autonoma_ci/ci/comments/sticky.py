@@ -77,7 +77,7 @@ class CommentThread(Protocol):
         """Return a hint for an error, or an empty text."""
 
 
-def upsert_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str:
+def create_or_update_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str:
     """Create or update the comment and return a warning.
 
     An empty text means no warning.
@@ -98,7 +98,7 @@ def upsert_comment(thread: CommentThread, report: Report, secret: Secret | None)
         thread, key, build_mark(report, thread.build_id), sign_mark(secret, [key, report.context.change_number])
     )
     try:
-        is_shared = _upsert(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
+        is_shared = _create_or_update(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
     except RestError as error:
         return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.permission_hint(error)]))
     return shared_warning("a comment") if is_shared else ""
@@ -148,7 +148,7 @@ class _MarkedComments:
         return mark if marker and mark and compare_digest(marker["mac"], self._sign(mark)) else None
 
 
-def _upsert(marked: _MarkedComments, text: str) -> bool:
+def _create_or_update(marked: _MarkedComments, text: str) -> bool:
     """Create or update the comment.
 
     Returns:

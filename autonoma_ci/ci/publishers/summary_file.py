@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
+from autonoma_ci.ci.publishers.markdown_blocks import ends_in_open_block
 from autonoma_ci.ci.publishers.shared_file import (
     MAX_FILE_BYTES,
     SharedFile,
@@ -160,7 +160,7 @@ class SummaryRegion:
         if self._range and self._is_region(data, self._range):
             # A region that moves leaves nothing at its old position.
             data = data[: self._range.offset] + data[self._range.offset + self._range.size :]
-        return ends_in_block(data)
+        return ends_in_open_block(data)
 
     def _is_end_in_block(self, descriptor: int) -> bool:
         return self.is_within_block(read_at(descriptor, 0, MAX_FILE_BYTES))
@@ -182,7 +182,7 @@ class SummaryRegion:
         place = next((place for place in reversed(ranges) if self._is_region(data, place)), None)
         if place:
             # An earlier job step with the same id may have written within a block.
-            self._is_outside_blocks = not ends_in_block(data[: place.offset])
+            self._is_outside_blocks = not ends_in_open_block(data[: place.offset])
         if self._range and not place:
             # Another process may have rewritten the file with Windows line breaks.
             crlf_bytes = self._written_bytes.replace(b"\n", b"\r\n")

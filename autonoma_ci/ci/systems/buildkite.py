@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import Report
 
-_STYLES = {
+_STYLE_BY_CONCLUSION = {
     Conclusion.PASSED: "success",
     Conclusion.FAILED: "error",
     Conclusion.ERROR: "error",
     Conclusion.TIMED_OUT: "warning",
     Conclusion.CANCELLED: "warning",
 }
-_UNREAD_WARNING = (
+_UNREADABLE_META_DATA_WARNING = (
     "The build's meta-data could not be read, so the annotation of this step gets a name of its own. An earlier one of "
     "the step may stand beside it."
 )
@@ -84,9 +84,9 @@ class Buildkite(CISystem):
             build_url=first_web_url(get("BUILDKITE_BUILD_URL")),
             secrets_withheld_from=fork_marker(repository, first_repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
             build_id=get("BUILDKITE_BUILD_ID"),
-            # Buildkite counts retries: 0 is the first attempt.
+            # Buildkite counts retries, so 0 is the first attempt.
             build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), increment=1),
-            job_name=number_job(_build_step_name(environ), self.detect_shard(environ)),
+            job_name=number_job(_format_step_name(environ), self.detect_shard(environ)),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
@@ -99,24 +99,27 @@ class Buildkite(CISystem):
         return shard_from_env("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0)(environ)
 
 
-def _build_step_name(environ: Mapping[str, str]) -> str:
-    # A step without a key has only an id, which is the same in all attempts but differs between builds.
-    # Jobs of a matrix share key and id. Their labels differ if they contain the values.
-    step, label = first_set(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID"), first_set(environ, "BUILDKITE_LABEL")
-    return join_job_path(step, label) if label else step
+def _format_step_name(environ: Mapping[str, str]) -> str:
+    """Return the name of a step of Buildkite's pipeline.
+
+    Jobs of a matrix share key and id. Their labels differ if they contain the values.
+    """
+    # A step without a key has only an id. The id is the same in all attempts, but differs between builds.
+    key, label = first_set(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID"), first_set(environ, "BUILDKITE_LABEL")
+    return join_job_path(key, label) if label else key
 
 
 class BuildkitePublisher(RemotePublisher):
-    """Annotates the build and sets its meta-data by buildkite-agent.
+    """Annotates the build and sets its meta-data with buildkite-agent.
 
-    It does so once, at the end of the step.
+    Only the final report is published.
     """
 
     def __init__(self, program: AgentCli, context: PublishContext) -> None:
         self._program, self._context = program, context
 
     def publish(self, report: Report) -> list[str]:
-        """Write annotation and meta-data, and return warnings."""
+        """Write the annotation and the meta-data, and return warnings."""
         if not report.verdict:
             return []
         warnings: list[str] = []
@@ -125,48 +128,45 @@ class BuildkitePublisher(RemotePublisher):
             if failure:
                 return [*warnings, f"The build could not be annotated: {failure}."]
         if self._context.publishes_shared_data:
-            warnings += publish_build_variables(report, report.context.build_id, self._get, self._put)
+            warnings += publish_build_variables(
+                report, report.context.build_id, self._get_meta_data, self._set_meta_data
+            )
         return warnings
 
     def _annotate(self, report: Report) -> tuple[list[str], str]:
         """Write the annotation, and return warnings and the reason of a failure.
 
-        Each part of the build has its own annotation, and a retry of the job replaces it. Two steps of one job can have
-        the same part. Because annotations can't be read, a mark in the build's meta-data shows which step owns the
-        name. A step that can't read the meta-data, or write its mark, uses another name for its annotation.
+        The name of the annotation comes from the part of the build, so a retry of the job replaces it. Two job steps
+        can have the same part. Annotations can't be read, so the meta-data stores which job step owns the name. A job
+        step that can't read the meta-data, or write its mark, uses another name.
         """
         mark = build_mark(report, report.context.build_id)
         name = f"autonoma-ci-{report.part.digest}"
         warnings: list[str] = []
         if self._context.publishes_shared_data:
-            claims = NameClaims(mark, self._get, self._put)
+            claims = NameClaims(mark, self._get_meta_data, self._set_meta_data)
             if claims.claim(name) is not Claim.OTHER:
                 failure = self._write_annotation(name, report)
-                # Another step can have claimed the name during the write.
+                # Another job step can have claimed the name during the write.
                 if failure or claims.check(name) is not Claim.OTHER:
                     return [], failure
             if claims.is_unread:
-                warnings = [_UNREAD_WARNING]
+                warnings = [_UNREADABLE_META_DATA_WARNING]
             elif not claims.failure:
                 warnings = [shared_warning("an annotation")]
         return warnings, self._write_annotation(f"{name}-{mark.step}", report)
 
     def _write_annotation(self, name: str, report: Report) -> str:
-        """Write the annotation with this name.
-
-        Returns:
-            The reason of a failure, or an empty text.
-
-        """
-        style = _STYLES.get(report.verdict.conclusion, "info") if report.verdict else "info"
+        """Write the annotation, and return the reason of a failure or an empty text."""
+        style = _STYLE_BY_CONCLUSION.get(report.verdict.conclusion, "info") if report.verdict else "info"
         return self._program.run(["annotate", "--style", style, "--context", name], render_summary(report, chart=False))
 
-    def _get(self, name: str) -> str | None:
+    def _get_meta_data(self, name: str) -> str | None:
         # Without a default, the agent fails for an unset name.
         return self._program.read(["meta-data", "get", name, "--default", UNSET_TEXT])
 
-    def _put(self, name: str, text: str) -> str:
-        # The text can begin like a flag, so it is passed as input.
+    def _set_meta_data(self, name: str, text: str) -> str:
+        # The text can begin like a flag, so it is passed as standard input.
         failure = self._program.run(["meta-data", "set", name], text)
         return f"The build's meta-data could not be set: {failure}." if failure else ""
 

@@ -20,7 +20,7 @@ _SOURCE_VERSION_RE = re.compile(r"(branch|tag|pr)/(.+)")
 
 
 class CodeBuild(CISystem):
-    """AWS CodeBuild, with the facts of the build only."""
+    """AWS CodeBuild, with build facts only."""
 
     secret_variables = (
         "AWS_ACCESS_KEY_ID",

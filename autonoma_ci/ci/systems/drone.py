@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Drone(CISystem):
-    """Drone, with the facts of the build only."""
+    """Drone, with build facts only."""
 
     secret_variables = ("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step.
+        """Read the facts of a build.
 
-        `DRONE_BRANCH` of a pull request is the target branch.
+        For a pull request, `DRONE_BRANCH` is the target branch.
         """
         get = env_reader(environ)
         change_number = first_number(get("DRONE_PULL_REQUEST"))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Woodpecker(CISystem):
-    """Woodpecker CI, with the facts of the build only."""
+    """Woodpecker CI, with build facts only."""
 
     secret_variables = (
         "CI_NETRC_USERNAME",

@@ -828,7 +828,7 @@ CLIENT_SECRET = Secret("secret-of-the-client")
 
 def publish(thread: sticky.CommentThread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return sticky.upsert_comment(thread, made, secret)
+    return sticky.create_or_update_comment(thread, made, secret)
 
 
 def thread_of(host: CodeHost, build: str = "500") -> sticky.CommentThread:

@@ -27,7 +27,7 @@ def test_args_select_command(system: str, tmp_path: Path) -> None:
     """The first word of `args` is the command."""
     write_results(tmp_path / "my results")
     ended = run_action(tmp_path, "report 'my results' --format junit", system=system)
-    assert (ended.code, ended.printed) == (0, "Wrote my results/junit.xml\n")
+    assert (ended.code, ended.output) == (0, "Wrote my results/junit.xml\n")
 
 
 @pytest.mark.slow
@@ -36,10 +36,10 @@ def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "INPUT_API-URL": sandbox.url}
         first = run_action(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
-        assert first.code == 0, first.printed
+        assert first.code == 0, first.output
         ended = run_action(tmp_path, "wait r", **environ)
         assert sandbox.count_starts("sandbox-one") == 1
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     assert "1 of 1 run passed" in ended.out
 
 
@@ -54,7 +54,7 @@ def test_args_lose_to_command_line(tmp_path: Path) -> None:
 def test_args_without_command_mean_run(tmp_path: Path) -> None:
     """Options alone are options of `run`."""
     ended = run_action(tmp_path, "--dry-run --test-ids sandbox-one")
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     assert "sandbox-one" in ended.out
 
 
@@ -104,7 +104,7 @@ def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
     """No error repeats a credential that `args` holds."""
     ended = run_action(tmp_path, text)
     assert ended.code == 2
-    shown = [line for line in ended.printed.splitlines() if not line.startswith("::add-mask::")]
+    shown = [line for line in ended.output.splitlines() if not line.startswith("::add-mask::")]
     assert "hunter2-sentinel" not in "\n".join(shown)
 
 

@@ -50,7 +50,7 @@ def test_wrong_arguments_suggest_command(argv: list[str], told: str, tmp_path: P
     """Each error suggests a command and repeats no value."""
     ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
     assert (ended.code, ended.errors) == (2, [told])
-    assert "sentinel" not in ended.printed
+    assert "sentinel" not in ended.output
 
 
 @pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
@@ -80,4 +80,4 @@ def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
     assert ended.code == 2
     why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
     assert ended.errors[0].startswith(why)
-    assert "A=b" not in ended.printed
+    assert "A=b" not in ended.output

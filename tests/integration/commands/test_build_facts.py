@@ -143,10 +143,10 @@ def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_TEST_IDS": "sandbox-one", "CI": "true"}
     ended = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
     assert ended.errors == [f"--{option} holds a credential: check which value is in which option"]
-    assert secret not in ended.printed
+    assert secret not in ended.output
     waits = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
     assert f"--{option} holds a credential: check which value is in which option" in waits.errors
-    assert secret not in waits.printed
+    assert secret not in waits.output
 
 
 # Jobs whose CI system states no change request.

@@ -58,8 +58,8 @@ def test_error_hides_misplaced_credential(name: str, tmp_path: Path) -> None:
     if name in NOT_QUOTED:
         assert (ended.code, ended.err.splitlines()) == (2, [NOT_QUOTED[name]])
     else:
-        assert (ended.code != 0, "***" in ended.printed) == (True, True), ended.printed
-    assert_hidden(ended.printed)
+        assert (ended.code != 0, "***" in ended.output) == (True, True), ended.output
+    assert_hidden(ended.output)
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET", "INPUT_GITHUB_TOKEN"])
@@ -67,7 +67,7 @@ def test_error_hides_every_credential_option(name: str, tmp_path: Path) -> None:
     """Each credential option counts, in each spelling and with white space around it."""
     ended = invoke(tmp_path, "report", SECRET, environ={name: f" {SECRET}\n"})
     assert "***" in ended.err
-    assert_hidden(ended.printed)
+    assert_hidden(ended.output)
 
 
 @pytest.mark.parametrize("flags", [["--client-secret", SECRET], [f"--client-secret={SECRET}"]], ids=["two", "one"])
@@ -75,7 +75,7 @@ def test_error_hides_flag_credential(flags: list[str], tmp_path: Path) -> None:
     """The command line can hold credentials, too."""
     ended = invoke(tmp_path, "list", *flags, "--api-url", SECRET, environ={"AUTONOMA_CLIENT_ID": "client-id"})
     assert ended.err == f"Error: --api-url {MIXED_UP}\n"
-    assert_hidden(ended.printed)
+    assert_hidden(ended.output)
 
 
 def test_last_line_hides_credential(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_last_line_hides_credential(tmp_path: Path) -> None:
     (tmp_path / f"{SECRET}.yml").write_text("tests: [a]", "utf-8")
     ended = invoke(tmp_path, "validate", f"{SECRET}.yml", environ=CREDENTIALS)
     assert (ended.code, "***" in ended.out) == (0, True)
-    assert_hidden(ended.printed)
+    assert_hidden(ended.output)
     with Sandbox(pace=0) as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_TEST_IDS": "a"}
         assert invoke(tmp_path, "run", environ=environ).code == 0
         ended = invoke(tmp_path, "report", "r/results.json", "--output", f"{SECRET}.html", environ=environ)
         assert (ended.code, "Wrote ***" in ended.out) == (0, True)
-        assert_hidden(ended.printed)
+        assert_hidden(ended.output)
         ended = invoke(tmp_path, "init", "--all", "--output", f"{SECRET}2.yml", environ=environ)
-        assert (ended.code, "Wrote ***" in ended.out) == (0, True), ended.printed
-        assert_hidden(ended.printed)
+        assert (ended.code, "Wrote ***" in ended.out) == (0, True), ended.output
+        assert_hidden(ended.output)

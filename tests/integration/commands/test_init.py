@@ -41,7 +41,7 @@ def get_dry_run_summary(where: Path, *argv: str) -> str:
     """Return the last line of a dry run with the manifest."""
     assert invoke(where, "validate", *argv[1:2]).code == 0
     ended = invoke(where, "run", "--dry-run", *argv)
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     return ended.out.splitlines()[-1]
 
 
@@ -248,7 +248,7 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
 def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """At a terminal, the answers select the folders or tests."""
     ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
     assert "Empty" not in ended.out
     assert f"Wrote autonoma.yml: {wrote}." in ended.out

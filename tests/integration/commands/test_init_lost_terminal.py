@@ -16,7 +16,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder
-from tests.support.invoke_command import CREDENTIALS, Terminal
+from tests.support.invoke_command import CREDENTIALS, FakeTerminal
 from tests.support.streams import COMMAND, process_environ
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-class FailingTerminal(Terminal):
+class FailingTerminal(FakeTerminal):
     """A terminal that fails at the end of its input."""
 
     def __init__(self, typed: str, error: Exception) -> None:
@@ -53,7 +53,7 @@ def test_failing_terminal_selects_nothing(typed: str, error: Exception, sandbox:
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
     err = io.StringIO()
     code = cli.run_command(
-        ["init"], Runtime(environ, Terminal(), err, str(tmp_path), stdin=FailingTerminal(typed, error))
+        ["init"], Runtime(environ, FakeTerminal(), err, str(tmp_path), stdin=FailingTerminal(typed, error))
     )
     assert (code, err.getvalue()) == (2, f"{NOTHING}\n")
     assert list(tmp_path.iterdir()) == []

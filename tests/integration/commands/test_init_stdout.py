@@ -8,7 +8,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder, invoke_on_sandbox
-from tests.support.invoke_command import CREDENTIALS, Terminal, invoke
+from tests.support.invoke_command import CREDENTIALS, FakeTerminal, invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +54,10 @@ def test_empty_output_is_refused(tmp_path: Path) -> None:
 
 def test_prompts_use_stderr(tmp_path: Path) -> None:
     """Standard output may be a pipe, so prompts go to standard error."""
-    out, err = Terminal(), Terminal()
+    out, err = FakeTerminal(), FakeTerminal()
     with Sandbox(folders=SMALL) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
-        world = Runtime(environ, out, err, str(tmp_path), stdin=Terminal("1\nfolders\n"))
+        world = Runtime(environ, out, err, str(tmp_path), stdin=FakeTerminal("1\nfolders\n"))
         assert cli.run_command(["init", "--output", "-"], world) == 0
     assert out.getvalue().startswith("# What autonoma-ci starts.")
     assert "Which folders?" in err.getvalue()

@@ -126,11 +126,11 @@ def on_github(folder: Path, sandbox: Sandbox) -> dict[str, str]:
 
 def assert_refused(job: CommandResult, folder: Path, sandbox: Sandbox) -> str:
     """Fail unless the job ends before any request, and return its errors."""
-    assert job.code == 2, job.printed
+    assert job.code == 2, job.output
     assert sandbox.received == []
     outputs = read_outputs((folder / "output").read_text("utf-8"))
     assert (outputs["conclusion"], outputs["reason"], outputs["total"]) == ("error", "input", "0")
-    assert "Traceback" not in job.printed
+    assert "Traceback" not in job.output
     errors = [line for line in job.err.splitlines() if line.startswith("::error")]
     assert errors
     # The line of a file and a caret follow the error.
@@ -155,7 +155,7 @@ def test_invalid_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) 
     assert job.err.count("::error") == 1, "one mistake is told once"
     summary = (tmp_path / "summary").read_text("utf-8")
     assert "Nothing was sent" in summary
-    written = summary + (tmp_path / "output").read_text("utf-8") + job.printed
+    written = summary + (tmp_path / "output").read_text("utf-8") + job.output
     for text in (*case.never, "a-secret-of-ours"):
         assert text not in written.replace(f"::add-mask::{text}", "")
 
@@ -224,7 +224,7 @@ def test_invalid_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_p
     job = invoke(tmp_path, *argv, environ=on_github(tmp_path, sandbox))
     said = assert_refused(job, tmp_path, sandbox)
     assert what in said
-    assert "sentinel" not in job.printed + (tmp_path / "summary").read_text("utf-8")
+    assert "sentinel" not in job.output + (tmp_path / "summary").read_text("utf-8")
 
 
 @pytest.mark.parametrize("argv", [("--timeout",), ("--wait", "--var"), ("--comment=true", "--concurrency")])

@@ -88,12 +88,12 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
     spares: list[int] = []
 
     def broken(self: JobStep, *_: object) -> ThreadedExecutor:
-        spares.append(len(self._spare))
+        spares.append(len(self._memory_reserve))
         assert json.loads(path.read_text("utf-8"))["runs"] == []
         raise MemoryError
 
     def finish(self: JobStep, report: Report) -> int:
-        spares.append(len(self._spare))
+        spares.append(len(self._memory_reserve))
         return finished(self, report)
 
     finished = JobStep.finish

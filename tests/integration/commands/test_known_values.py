@@ -99,7 +99,7 @@ class Step:
     def start(self, *argv: str, ids: str = "a", **more: str) -> None:
         """Start the run of the test a without waiting."""
         ended = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
-        assert ended.code == 0, ended.printed
+        assert ended.code == 0, ended.output
 
     def __call__(self, *argv: str, **more: str) -> CommandResult:
         """Run a command."""
@@ -132,7 +132,7 @@ class Step:
     def collect_output(self, ended: CommandResult) -> str:
         """Return the output and all written files, without escapes."""
         written = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
-        return "\n".join([ended.printed, *written]).replace("\\", "").replace("&amp;", "&")
+        return "\n".join([ended.output, *written]).replace("\\", "").replace("&amp;", "&")
 
 
 def add_manifest(folder: Path, source: str) -> None:
@@ -154,7 +154,7 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     step.start(*argv, ids="" if "manifest" in source else "a")
     ended = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
     shown = step.collect_output(ended)
-    assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.printed
+    assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.output
     assert [value for value in VALUES if value in shown] == []
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
 
@@ -245,7 +245,7 @@ def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> N
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     assert "The value of LOGIN is not known here" in step("wait", RECORD).out
     ended = step("wait", RECORD, "--manifest", "autonoma.yml")
-    assert "not known here" not in ended.printed
+    assert "not known here" not in ended.output
     assert LOGIN not in ended.out
 
 
@@ -253,7 +253,7 @@ def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
     """A record without variables needs no values."""
     step = Step(tmp_path, url, {})
     step.start()
-    assert "not known here" not in step("wait", RECORD).printed
+    assert "not known here" not in step("wait", RECORD).output
 
 
 def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
@@ -263,7 +263,7 @@ def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
     before = (tmp_path / RECORD).read_bytes()
     ended = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
     assert (ended.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in ended.err) == (2, True)
-    assert PASSWORD not in ended.printed
+    assert PASSWORD not in ended.output
     assert (tmp_path / RECORD).read_bytes() == before
 
 
@@ -329,7 +329,7 @@ def report(step: Step, *argv: str, **environ: str) -> str:
         for more in ([], ["--output", "-"]):
             ended = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
             assert ended.code == 0, ended.err
-            printed.append(ended.printed)
+            printed.append(ended.output)
     files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
     texts = [*printed, *(path.read_text("utf-8") for path in files)]
     return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
@@ -410,7 +410,7 @@ def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -
         path.write_text(json.dumps(document | change), "utf-8")
         ended = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
         assert (ended.code, "is not a record of autonoma-ci" in ended.err) == (2, True)
-        assert not re.search("hunter2|client-s", ended.printed)
+        assert not re.search("hunter2|client-s", ended.output)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
     path.write_text(json.dumps(document), "utf-8")
     assert "runs.0.key: not a run key" in step(command, RECORD).err
@@ -471,7 +471,7 @@ def test_value_part_is_hidden(
         step.start(ids="")
         step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
         ended = step(command, RECORD)
-    assert (ended.code, "not known here" in ended.printed) == (int(command != "report"), False), ended.printed
+    assert (ended.code, "not known here" in ended.output) == (int(command != "report"), False), ended.output
     written = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
     assert "***" in written
     assert PASSWORD not in written

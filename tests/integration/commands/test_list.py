@@ -19,16 +19,16 @@ from tests.support.invoke_command import CREDENTIALS, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 
 def run_list(where: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
     ended = invoke(where, "list", *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
-    assert "of-the-test" not in ended.printed
+    assert "of-the-test" not in ended.output
     return ended.code, ended.out, ended.err
 
 
-def serve_pages(*bodies: object) -> Act:
+def serve_pages(*bodies: object) -> RequestHandler:
     """Answer with each body once, then with an empty page."""
     left = [json.dumps(body) for body in bodies]
 
@@ -204,7 +204,7 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
         (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
     ],
 )
-def test_list_error_has_exit_code(act: Act, code: int, told: str, tmp_path: Path) -> None:
+def test_list_error_has_exit_code(act: RequestHandler, code: int, told: str, tmp_path: Path) -> None:
     """Each invalid response has its error and exit code after one request."""
     with FaultServer(act) as server:
         ended = run_list(tmp_path, server)
@@ -214,7 +214,7 @@ def test_list_error_has_exit_code(act: Act, code: int, told: str, tmp_path: Path
     assert told in ended[2]
 
 
-def fail_once(first: Act) -> Act:
+def fail_once(first: RequestHandler) -> RequestHandler:
     acts = [first]
     rest = serve_pages([build_folder("a", "A")])
 
@@ -228,7 +228,7 @@ def fail_once(first: Act) -> Act:
 @pytest.mark.parametrize(
     "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()]
 )
-def test_list_retries_temporary_errors(act: Act, tmp_path: Path) -> None:
+def test_list_retries_temporary_errors(act: RequestHandler, tmp_path: Path) -> None:
     """A temporary error is followed by another request."""
     with FaultServer(fail_once(act)) as server:
         assert run_list(tmp_path, server)[0] == 0

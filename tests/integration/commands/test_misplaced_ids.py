@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
 TEST_TITLE = "A seller lists a flat"
@@ -41,7 +41,7 @@ def test_misplaced_id_is_explained(options: tuple[str, ...], told: str, tmp_path
         ended = invoke(tmp_path, *options, environ=environ)
         assert sandbox.count_starts(options[1]) == 1
     assert ended.code == 4
-    assert told in ended.printed
+    assert told in ended.output
     (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
     assert told in run["suggestion"]
 
@@ -57,7 +57,7 @@ def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], told: 
     """The advice names the variable or the input that the user wrote."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
-    assert told in ended.printed
+    assert told in ended.output
 
 
 def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text(f"tests: [{FOLDER}]\nfolders: [{TEST}]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in ended.printed
-    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in ended.printed
+    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in ended.output
+    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in ended.output
 
 
 def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
         assert {received.method for received in sandbox.received} == {"POST"}
 
 
-def refuse_and_answer(body: object) -> Act:
+def refuse_and_answer(body: object) -> RequestHandler:
     """Reject start requests, and answer other requests with this body."""
 
     def act(wire: Wire) -> bool:
@@ -93,7 +93,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
         ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
-    shown = ended.printed.replace(f"::add-mask::{secret}", "")
+    shown = ended.output.replace(f"::add-mask::{secret}", "")
     assert "a is the folder x" in shown
     assert secret not in shown
     assert "the-value" not in shown
@@ -115,10 +115,10 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
 )
-def test_failed_lookup_changes_nothing(act: Act, tmp_path: Path) -> None:
+def test_failed_lookup_changes_nothing(act: RequestHandler, tmp_path: Path) -> None:
     """Without a usable response, the advice is that of HTTP 404."""
     with FaultServer(act) as server:
         ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
         assert server.posts == {"a": 1}
     assert ended.code == 4
-    assert "Check the id: it must belong to the account of these credentials" in ended.printed
+    assert "Check the id: it must belong to the account of these credentials" in ended.output

@@ -42,7 +42,7 @@ def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_p
     """A typing error would make every build green."""
     environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
     ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
-    assert ended.code == code, ended.printed
+    assert ended.code == code, ended.output
     if code:
         assert "such as " in ended.err
         assert "in place of a value: the variable is not set, or this CI system writes" in ended.err
@@ -52,7 +52,7 @@ def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:
     """No output shows a credential that looks like a reference to a variable."""
     environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
     ended = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
-    assert (ended.code, "HUNTER2X" in ended.printed) == (2, False)
+    assert (ended.code, "HUNTER2X" in ended.output) == (2, False)
 
 
 def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_secret_id_authenticates_requests(tmp_path: Path) -> None:
         environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
         ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
         assert (ended.code, sandbox.count_starts("a")) == (0, 1)
-    assert OTHER not in ended.printed
+    assert OTHER not in ended.output
 
 
 def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
     argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
     ended = invoke(tmp_path, *argv, environ=environ)
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     files = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
-    assert OTHER not in ended.printed + files
+    assert OTHER not in ended.output + files
     assert "Pay ***" in ended.out
     refused = invoke(tmp_path, "--test-ids", f"{OTHER}/", environ=environ)
-    assert (refused.code, OTHER in refused.printed) == (2, False)
+    assert (refused.code, OTHER in refused.output) == (2, False)
     bad_command = invoke(tmp_path, "list", "--nonsense", OTHER, environ=environ)
-    assert (bad_command.code, OTHER in bad_command.printed) == (2, False)
+    assert (bad_command.code, OTHER in bad_command.output) == (2, False)
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_SECRET_ID", "COPY"])
@@ -105,7 +105,7 @@ def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
     ended = invoke(tmp_path, "--dry-run", environ=environ)
-    assert (ended.code, OTHER in ended.printed) == (2, False)
+    assert (ended.code, OTHER in ended.output) == (2, False)
     assert f"${{{name}}} holds a credential of this job" in ended.err
 
 
@@ -118,8 +118,8 @@ def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str,
     environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, option, text, environ=environ)
     assert ended.code == 2
-    assert text[:6] not in ended.printed
-    assert text[-8:] not in ended.printed
+    assert text[:6] not in ended.output
+    assert text[-8:] not in ended.output
 
 
 @pytest.mark.parametrize("option", ["--test-ids", "--groups", "--allow-env", "--api-url", "--wait-for-url"])
@@ -131,7 +131,7 @@ def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> 
     ended = invoke(tmp_path, option, text.format(secret), environ=environ)
     assert ended.code == 2
     assert f"{option} holds a credential: check which value is in which option" in ended.err
-    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in ended.printed]
+    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in ended.output]
 
 
 @pytest.mark.parametrize("text", ["{}", "L = {} z", "x {} y"])
@@ -140,7 +140,7 @@ def test_base64_secret_without_padding_is_hidden(text: str, tmp_path: Path) -> N
     secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
     environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
     ended = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
-    assert secret[:8] not in ended.printed
+    assert secret[:8] not in ended.output
 
 
 def test_quoted_secret_is_explained(tmp_path: Path) -> None:
@@ -158,4 +158,4 @@ def test_multiline_secret_is_no_command(system: dict[str, str], tmp_path: Path) 
     environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
     assert ended.code == 0
-    assert not [line for line in ended.printed.splitlines() if line.startswith(("##vso[task.complete", "::error"))]
+    assert not [line for line in ended.output.splitlines() if line.startswith(("##vso[task.complete", "::error"))]

@@ -44,7 +44,7 @@ def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> No
     """Each format has its default name in the folder of the record."""
     write_results(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results/results.json", "--format", name)
-    assert (ended.code, ended.printed) == (0, f"Wrote results/{file}\n")
+    assert (ended.code, ended.output) == (0, f"Wrote results/{file}\n")
     assert "Checkout" in (tmp_path / "results" / file).read_text("utf-8")
 
 

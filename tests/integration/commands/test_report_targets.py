@@ -64,7 +64,7 @@ def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
     record = write_results(tmp_path) / "report.html"
     (tmp_path / "results.json").rename(record)
     before = record.read_bytes()
-    assert invoke(tmp_path, "report", "report.html").printed == "Wrote report/report.html\n"
+    assert invoke(tmp_path, "report", "report.html").output == "Wrote report/report.html\n"
     assert record.read_bytes() == before
 
 
@@ -77,7 +77,7 @@ def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path
     (results / "results.json").rename(results / "results.1.json")
     (results / file).write_text("of the other step", "utf-8")
     ended = invoke(tmp_path, "report", "out/results.1.json", "--format", name)
-    assert ended.printed == f"Wrote out/results.1/{file}\n"
+    assert ended.output == f"Wrote out/results.1/{file}\n"
     assert (results / file).read_text("utf-8") == "of the other step"
     assert "Checkout" in (results / "results.1" / file).read_text("utf-8")
     assert name != "html" or f'src="../{IMAGE}"' in (results / "results.1" / file).read_text("utf-8")

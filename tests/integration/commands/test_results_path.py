@@ -37,7 +37,7 @@ def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         assert start_run(tmp_path, sandbox.url).code == 0
         ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     assert "1 of 1 run passed" in (tmp_path / "out/e2e/summary.md").read_text("utf-8")
     assert not (tmp_path / "out/e2e/results").exists()
 
@@ -46,13 +46,13 @@ def test_report_accepts_results_folder(tmp_path: Path) -> None:
     """The path of the folder means its results.json."""
     write_results(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results", "--format", "markdown")
-    assert (ended.code, ended.printed) == (0, "Wrote results/summary.md\n")
+    assert (ended.code, ended.output) == (0, "Wrote results/summary.md\n")
 
 
 def test_report_accepts_working_directory(tmp_path: Path) -> None:
     """The path `.` means the results.json in the working directory."""
     ended = invoke(write_results(tmp_path), "report", ".")
-    assert (ended.code, ended.printed) == (0, "Wrote report.html\n")
+    assert (ended.code, ended.output) == (0, "Wrote report.html\n")
 
 
 @both
@@ -198,8 +198,8 @@ def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> 
         write_results(tmp_path / "r" / name)
     ended = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
     assert ended.code == 2
-    assert "a***" in ended.printed
-    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in ended.printed
+    assert "a***" in ended.output
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in ended.output
 
 
 @both

@@ -31,7 +31,7 @@ def test_manifest_starts_all_kinds(tmp_path: Path) -> None:
         environ |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
         ended = invoke(tmp_path, environ=environ)
         received: dict[str, Any] = {entry.path: entry.body for entry in sandbox.received}
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.output
     assert "5 of 5 runs started." in ended.out
     body = received["/api/test/cm8d9gt6v000c9fe5glmyi33u/run"]
     assert body["source"] == "github"
@@ -61,7 +61,7 @@ def test_dry_run_prints_plan_only(tmp_path: Path) -> None:
     assert ended.code == 0
     assert "test L (a): variables KEY" in ended.out
     assert "Dry run: 2 runs planned, nothing was sent." in ended.out
-    assert "hidden" not in ended.printed
+    assert "hidden" not in ended.output
 
 
 def test_empty_plan_needs_allow_empty(tmp_path: Path) -> None:

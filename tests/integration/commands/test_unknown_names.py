@@ -15,8 +15,8 @@ def test_hostile_name_is_escaped(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": "a", "INPUT_X\n::error::Y\x1b[1m": "z"}
     ended = invoke(tmp_path, "--dry-run", environ=environ)
     assert ended.code == 0
-    assert "\n::error::" not in ended.printed
-    assert "\x1b" not in ended.printed
+    assert "\n::error::" not in ended.output
+    assert "\x1b" not in ended.output
 
 
 def test_run_and_wait_warn_of_unknown_names(tmp_path: Path) -> None:

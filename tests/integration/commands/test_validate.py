@@ -116,13 +116,13 @@ def test_validate_hides_value_of_credential(tmp_path: Path) -> None:
     environ = {"AUTONOMA_CLIENT_SECRET": secret, "TOKEN_OF_JOB": secret}
     ended = invoke(tmp_path, "validate", "--allow-env", "TOKEN_OF_JOB", environ=environ)
     assert ended.code == 2
-    assert secret not in ended.printed
+    assert secret not in ended.output
 
 
 def test_validate_path_has_no_controls(tmp_path: Path) -> None:
     """The name of the file is no command of a terminal."""
     (tmp_path / "a\x1b[31m.yml").write_text("tests: [a]", "utf-8")
-    assert "\x1b" not in invoke(tmp_path, "validate", "a\x1b[31m.yml").printed
+    assert "\x1b" not in invoke(tmp_path, "validate", "a\x1b[31m.yml").output
 
 
 def test_validate_writes_nothing(tmp_path: Path) -> None:

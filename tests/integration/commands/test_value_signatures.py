@@ -79,7 +79,7 @@ def test_wait_warns_of_other_value(name: str, step: Step) -> None:
     """A variable of this name has another value here, so texts can show the sent one."""
     ended = step("wait", RECORD, **start(step, OTHER_VALUE[name]))
     is_hidden = name in {"other entry", "other name"}
-    assert (ended.code, PASSWORD in ended.out, NOTICE in ended.out) == (1, not is_hidden, True), ended.printed
+    assert (ended.code, PASSWORD in ended.out, NOTICE in ended.out) == (1, not is_hidden, True), ended.output
 
 
 @pytest.mark.parametrize("name", OTHER_VALUE)
@@ -88,7 +88,7 @@ def test_report_warns_of_other_value(name: str, step: Step) -> None:
     environ = start(step, OTHER_VALUE[name])
     step.edit(message=f"Typed {PASSWORD}")
     ended = step("report", RECORD, **environ)
-    assert (ended.code, NOTICE in ended.out) == (0, True), ended.printed
+    assert (ended.code, NOTICE in ended.out) == (0, True), ended.output
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_report_warns_of_other_value(name: str, step: Step) -> None:
 def test_sent_value_is_known(name: str, command: str, step: Step) -> None:
     """The source of the value does not matter."""
     ended = step(command, RECORD, **start(step, SAME_VALUE[name]))
-    assert "not known here" not in ended.printed
+    assert "not known here" not in ended.output
     if PASSWORD in str(SAME_VALUE[name]):
         assert PASSWORD not in step.collect_output(ended)
 
@@ -127,13 +127,13 @@ def test_report_without_secret_compares_names(step: Step) -> None:
     """It cannot verify a value, and an empty one counts as missing."""
     start(step, OTHER_VALUE["entry"])
     report = ("report", RECORD)
-    assert "not known here" not in invoke(step.folder, *report, environ={}).printed
+    assert "not known here" not in invoke(step.folder, *report, environ={}).output
     (step.folder / "autonoma.yml").write_text(OF_A.format(""), "utf-8")
-    assert NOTICE in invoke(step.folder, *report, environ={}).printed
+    assert NOTICE in invoke(step.folder, *report, environ={}).output
     (step.folder / "autonoma.yml").unlink()
-    assert "not known here" not in invoke(step.folder, *report, environ=OPTION).printed
-    assert NOTICE in invoke(step.folder, *report, environ=EMPTY).printed
-    assert NOTICE in invoke(step.folder, *report, "--var", "PASSWORD=", environ=OPTION).printed
+    assert "not known here" not in invoke(step.folder, *report, environ=OPTION).output
+    assert NOTICE in invoke(step.folder, *report, environ=EMPTY).output
+    assert NOTICE in invoke(step.folder, *report, "--var", "PASSWORD=", environ=OPTION).output
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_unsigned_record_compares_names(step: Step) -> None:
     """The record says nothing else about the values."""
     environ = start(step, OTHER_VALUE["entry"])
     step.edit(variable_macs={})
-    assert "not known here" not in step("wait", RECORD, **environ).printed
+    assert "not known here" not in step("wait", RECORD, **environ).output
 
 
 def test_foreign_signature_matches_nothing(step: Step) -> None:
@@ -163,7 +163,7 @@ def test_report_needs_no_client_id(step: Step) -> None:
     """The client secret is sufficient."""
     environ = start(step, SAME_VALUE["option"]) | CREDENTIALS
     del environ["AUTONOMA_CLIENT_ID"]
-    assert "not known here" not in invoke(step.folder, "report", RECORD, environ=environ).printed
+    assert "not known here" not in invoke(step.folder, "report", RECORD, environ=environ).output
 
 
 def test_record_hides_values(step: Step) -> None:
@@ -207,7 +207,7 @@ def test_label_without_value_has_notice(command: str, here: dict[str, str], entr
     step.start(ids="", TESTER=PASSWORD, T="a")
     ended = step(command, RECORD, **here)
     assert "The value of ${TESTER} is not known here" in ended.out
-    assert "not known here" not in step(command, RECORD, TESTER=PASSWORD, T="a").printed
+    assert "not known here" not in step(command, RECORD, TESTER=PASSWORD, T="a").output
 
 
 def test_label_outside_allow_env_has_notice(step: Step) -> None:
@@ -223,4 +223,4 @@ def test_label_of_other_entry_has_no_notice(step: Step) -> None:
     text = "tests: [{id: a, name: 'On ${ci.branch:-none}', groups: [x]}, {id: b, name: 'As ${TESTER}', groups: [y]}]"
     (step.folder / "autonoma.yml").write_text(text, "utf-8")
     step.start(ids="", TESTER=PASSWORD, AUTONOMA_GROUPS="x")
-    assert "not known here" not in step("wait", RECORD).printed
+    assert "not known here" not in step("wait", RECORD).output

@@ -52,7 +52,7 @@ def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     """A record with open runs has no such line."""
     _, second = run_and_wait(tmp_path, "sandbox-one", first=False)
     assert second.code == 0
-    assert "has ended already" not in second.printed
+    assert "has ended already" not in second.output
 
 
 class Step:
@@ -107,7 +107,7 @@ def test_wait_signs_record_with_its_title(step: Step) -> None:
     assert step.run("wait", "r").code == 0
     ended = step.run("wait", "r")
     assert ended.code == 0
-    assert "is not signed" not in ended.printed
+    assert "is not signed" not in ended.output
 
 
 def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:

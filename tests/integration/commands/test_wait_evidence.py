@@ -56,7 +56,7 @@ def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], re
     (tmp_path / "out" / "results.json").rename(tmp_path / path)
     ended = run_wait(tmp_path, path, *more)
     assert ended.code == 1
-    assert "evidence" not in ended.printed
+    assert "evidence" not in ended.output
     assert get_named_files(tmp_path / results) == {IMAGE, VIDEO}
     assert (tmp_path / results / IMAGE).read_bytes() == b"pixels"
     assert read_runs(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
@@ -69,7 +69,7 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
     (results / "results.json").write_text(render_results_json(MADE), "utf-8")
     ended = run_wait(tmp_path, "out/results.json")
     assert ended.code == 1
-    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
+    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.output
     assert get_named_files(results) == set()
     assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
     assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
@@ -83,7 +83,7 @@ def test_one_lost_file_spares_others(tmp_path: Path) -> None:
     """The other files of the run are copied."""
     (write_results(tmp_path / "out", MADE) / VIDEO).unlink()
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.printed
+    assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.output
     assert get_named_files(tmp_path / "other") == {IMAGE}
 
 
@@ -97,7 +97,7 @@ def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out" / IMAGE).unlink()
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
-    assert told in ended.printed
+    assert told in ended.output
     assert get_named_files(tmp_path / "other") == set()
     assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == told
 
@@ -121,7 +121,7 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
     (work / "other").mkdir()
     (work / "other" / "evidence").symlink_to(tmp_path / "outside")
     ended = run_wait(work, "out/results.json", "--results-dir", "other")
-    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in ended.printed
+    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in ended.output
     assert list((tmp_path / "outside").iterdir()) == []
     assert get_named_files(work / "other") == set()
 
@@ -137,7 +137,7 @@ def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], t
     """Screenshots are copied before videos."""
     (write_results(tmp_path / "out", MADE) / VIDEO).write_bytes(b"frames" * 1000)
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
-    assert told in ended.printed
+    assert told in ended.output
     assert get_named_files(tmp_path / "other") == left
 
 
@@ -155,5 +155,5 @@ def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None
         ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
     assert ended.code == 0
     run = read_runs(tmp_path / "other")[0]
-    assert (NOT_THERE in ended.printed) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
+    assert (NOT_THERE in ended.output) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
     assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone

@@ -135,7 +135,7 @@ class Api:
             return faults.started(wire)
         if "steps=" in request.path:
             return faults.answer(200, '{"name": "A title"}')(wire)
-        test = request.subject.removeprefix("run-of-")
+        test = request.target_id.removeprefix("run-of-")
         self.polled.append(test)
         return faults.answer(200, json.dumps({"status": self._words[test]}))(wire)
 

@@ -208,7 +208,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     words = {"a": "passed", "b": "failed"}
 
     def act(wire: Wire) -> bool:
-        if wire.request.method == "POST" and wire.request.subject == "b":
+        if wire.request.method == "POST" and wire.request.target_id == "b":
             run = f"run-{len(server.received)}-of-b"
             return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
         if "-of-b" in wire.request.path and wire.request.path.endswith("/status"):

@@ -93,7 +93,7 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     def act(wire: Wire) -> bool:
         path = wire.request.path
         if wire.request.method == "POST":
-            run = f"run-of-{wire.request.subject}"
+            run = f"run-of-{wire.request.target_id}"
             return answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
         run, last[0] = last[0], path.split("/")[3]
         word = "failed" if run == "run-of-bad" else "passed"
@@ -112,7 +112,7 @@ def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A status whose link names another run is no pass."""
 
     def act(wire: Wire) -> bool:
-        path, subject = wire.request.path, wire.request.subject
+        path, subject = wire.request.path, wire.request.target_id
         if wire.request.method == "POST":
             return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
         named = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
@@ -144,7 +144,7 @@ def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) 
 
     def act(wire: Wire) -> bool:
         first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
-        return answer(200, json.dumps(first if wire.request.subject == "a" else second))(wire)
+        return answer(200, json.dumps(first if wire.request.target_id == "a" else second))(wire)
 
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
@@ -204,7 +204,7 @@ def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
     """An error response does not assign the run of another test."""
 
     def act(wire: Wire) -> bool:
-        status = 500 if wire.request.subject == "b" else 200
+        status = 500 if wire.request.target_id == "b" else 200
         return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(wire)
 
     with FaultServer(act) as server:

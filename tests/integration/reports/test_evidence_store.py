@@ -20,13 +20,13 @@ from tests.unit.reports.test_evidence_store import WEBM, left_in, picture
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.fault_server import Act
+    from tests.support.fault_server import RequestHandler
 
 
 class Service:
     """An API whose runs of tests end by their names, and a media host on a port of its own."""
 
-    def __init__(self, media: Act) -> None:
+    def __init__(self, media: RequestHandler) -> None:
         self.host = FaultServer(media)
         self.api = FaultServer(self._answer)
 

@@ -10,7 +10,7 @@ from tests.system.faults.fault_case import FailureKind, Phase
 from tests.system.faults.network_faults import make_request_failure
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
     from tests.system.faults.fault_case import RequestFault
     from tests.system.faults.harness import Scene
 
@@ -41,7 +41,7 @@ def _make_credential_failure(name: str, status: int) -> FailureKind:
 def _reject_first(status: int) -> RequestFault:
     """Reject the first request and accept the next ones."""
 
-    def deed(scene: Scene, right: Act) -> Act:
+    def deed(scene: Scene, right: RequestHandler) -> RequestHandler:
         def act(wire: Wire) -> bool:
             first = scene.count_request(wire.request) == 1
             return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.support.fault_server import Act
+    from tests.support.fault_server import RequestHandler
     from tests.system.faults.harness import Scene
 
     # Returns the act for one request. The argument is the act of a correct server.
-    RequestFault: TypeAlias = "Callable[[Scene, Act], Act]"
-    ConnectionFault: TypeAlias = "Callable[[Scene], Act]"
+    RequestFault: TypeAlias = "Callable[[Scene, RequestHandler], RequestHandler]"
+    ConnectionFault: TypeAlias = "Callable[[Scene], RequestHandler]"
 
 
 class Phase(StrEnum):

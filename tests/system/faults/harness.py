@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Received, Wire
+    from tests.support.fault_server import Received, RequestHandler, Wire
     from tests.system.faults.fault_case import FailureKind
 
 FIRST, VICTIM, LAST = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
@@ -93,7 +93,7 @@ class Scene:
     @property
     def startup_seconds(self) -> float:
         """The seconds from the start of the job to its first request."""
-        return self.api.received[0].at - self.started_at
+        return self.api.received[0].received_at - self.started_at
 
     @property
     def has_begun(self) -> bool:
@@ -139,7 +139,7 @@ class Scene:
         if self.phase in phases and self.kind.begins_before_connection:
             self.begin_fault()
 
-    def _respond_faulty(self, wire: Wire, right: Act, *phases: Phase) -> bool:
+    def _respond_faulty(self, wire: Wire, right: RequestHandler, *phases: Phase) -> bool:
         """Respond with the fault in these phases, and correctly otherwise."""
         if self.phase in phases and not self._has_ended.is_set():
             self.begin_fault()
@@ -150,18 +150,18 @@ class Scene:
                 return self.kind.request_fault(self, right)(wire)
         return right(wire)
 
-    def _make_server(self, act: Act) -> FaultServer:
+    def _make_server(self, act: RequestHandler) -> FaultServer:
         server: FaultServer
 
         def greet(wire: Wire) -> bool:
             if self.kind.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
                 return self.kind.connection_fault(self)(wire)
-            return wire.secure(self._tls) if self._tls else True
+            return wire.start_tls(self._tls) if self._tls else True
 
-        server = FaultServer(act, greeting=greet, address=self.kind.address.split()[-1])
+        server = FaultServer(act, connection_handler=greet, address=self.kind.address.split()[-1])
         return server
 
-    def _choose_tunnel_fault(self, port: int) -> Act | None:
+    def _choose_tunnel_fault(self, port: int) -> RequestHandler | None:
         """Return the fault of a tunnel to this port, if any."""
         if (
             not self.kind.tunnel_fault
@@ -172,14 +172,14 @@ class Scene:
             return None
         return self.kind.tunnel_fault(self)
 
-    def _make_response(self, status: int, body: object) -> Act:
+    def _make_response(self, status: int, body: object) -> RequestHandler:
         # Faults of connections need one connection for each request.
         return answer(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
 
     def _respond_api(self, wire: Wire) -> bool:
         request = wire.request
         if request.method == "POST":
-            return self._respond_start(wire, request.subject)
+            return self._respond_start(wire, request.target_id)
         name = next((name for name in IDS if f"run-of-{name}" in request.path), "")
         if request.path.endswith("/status"):
             return self._respond_status(wire, name)

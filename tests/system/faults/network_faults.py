@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
     from tests.system.faults.fault_case import ConnectionFault
     from tests.system.faults.harness import Scene
 
@@ -37,7 +37,7 @@ _PROXY = "proxy"
 
 
 def make_request_failure(
-    name: str, act: Act, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
+    name: str, act: RequestHandler, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
 ) -> FailureKind:
     """Return a failure that treats each request for the affected run alike."""
     codes = {Phase.START: start, Phase.WAIT: wait}
@@ -64,7 +64,7 @@ def _make_handshake_failure(name: str, greeting: ConnectionFault) -> FailureKind
     return _make_connection_failure(name, greeting, 5, named=True)
 
 
-def _make_tunnel_failure(name: str, act: Act) -> FailureKind:
+def _make_tunnel_failure(name: str, act: RequestHandler) -> FailureKind:
     codes = {Phase.START: 5, Phase.WAIT: 7}
     return FailureKind(
         _PROXY,
@@ -101,10 +101,10 @@ def _make_refusal(status: int) -> FailureKind:
 
 
 def _present_certificate(of: Callable[[Certificates], ssl.SSLContext]) -> ConnectionFault:
-    return lambda scene: lambda wire: wire.secure(of(scene.certificates))
+    return lambda scene: lambda wire: wire.start_tls(of(scene.certificates))
 
 
-def _after_hello(act: Act) -> ConnectionFault:
+def _after_hello(act: RequestHandler) -> ConnectionFault:
     def greet(wire: Wire) -> bool:
         wire.receive()
         return act(wire)
@@ -138,7 +138,7 @@ def _send_endless_continues(wire: Wire) -> bool:
     return False
 
 
-def _send_interim_responses(scene: Scene, right: Act) -> Act:
+def _send_interim_responses(scene: Scene, right: RequestHandler) -> RequestHandler:
     def act(wire: Wire) -> bool:
         wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
         return right(wire)
@@ -146,7 +146,7 @@ def _send_interim_responses(scene: Scene, right: Act) -> Act:
     return act
 
 
-def _respond_twice(scene: Scene, right: Act) -> Act:
+def _respond_twice(scene: Scene, right: RequestHandler) -> RequestHandler:
     def act(wire: Wire) -> bool:
         kept = right(wire)
         return kept and not wire.pause(0.01) and right(wire)
@@ -183,7 +183,7 @@ def _reset_in_body(wire: Wire) -> bool:
 
 
 def _drip_record(wire: Wire) -> bool:
-    wire.drip(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+    wire.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
     return False
 
 
@@ -215,7 +215,7 @@ def _make_name_failure(name: str, number: int) -> FailureKind:
     )
 
 
-def _kill_proxy(scene: Scene, right: Act) -> Act:
+def _kill_proxy(scene: Scene, right: RequestHandler) -> RequestHandler:
     def act(wire: Wire) -> bool:
         assert scene.proxy
         scene.proxy.close()
@@ -236,7 +236,7 @@ KINDS = [
         "connection refused",
         _UNREACHABLE_CODES,
         _LASTING_PHASES,
-        begin=lambda scene: scene.faulty_server.refuse(),
+        begin=lambda scene: scene.faulty_server.stop_listening(),
         begins_before_connection=True,
         closes_connections=True,
         log_text="refused the connection",

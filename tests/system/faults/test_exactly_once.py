@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fault_server import Act, FaultServer
+from tests.support.fault_server import FaultServer, RequestHandler
 from tests.support.faults import (
     after,
     after_data,
@@ -45,7 +45,7 @@ class Fault:
     """What the server does with one run's requests, what must come of it, and how many POSTs there may be."""
 
     name: str
-    acts: tuple[Act, ...]
+    acts: tuple[RequestHandler, ...]
     ends: tuple[str, str, int]
     posts: int = 1
 
@@ -54,7 +54,7 @@ def again(name: str, status: int, *headers: str) -> Fault:
     return Fault(name, (answer(status, "{}", *headers), started), STARTED, posts=2)
 
 
-def final(name: str, act: Act, ends: tuple[str, str, int] = OPEN) -> Fault:
+def final(name: str, act: RequestHandler, ends: tuple[str, str, int] = OPEN) -> Fault:
     # Were it sent again, it would be started, and the count would be 2.
     return Fault(name, (act, started), ends)
 
@@ -150,10 +150,10 @@ def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("greeting", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"])
-def test_early_close_is_not_retried(greeting: Act, tmp_path: Path) -> None:
+def test_early_close_is_not_retried(greeting: RequestHandler, tmp_path: Path) -> None:
     """An early close looks like a server that acted, so the start is not retried."""
     ids = ["a", "b", "c"]
-    with FaultServer(started, greeting=greeting) as server:
+    with FaultServer(started, connection_handler=greeting) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"unknown"}
@@ -163,7 +163,7 @@ def test_early_close_is_not_retried(greeting: Act, tmp_path: Path) -> None:
 def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
     """A reset is retried only before the connection is made."""
     ids = ["a", "b", "c"]
-    with FaultServer(started, greeting=reset) as server:
+    with FaultServer(started, connection_handler=reset) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     runs = job.record["runs"]
@@ -228,7 +228,7 @@ def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
         answer(403, '{"message": "Forbidden: no CREDITS left"}'),
     ],
 )
-def test_used_up_quota_stops_starts(act: Act, tmp_path: Path) -> None:
+def test_used_up_quota_stops_starts(act: RequestHandler, tmp_path: Path) -> None:
     """Every report names the quota as the reason, and none the credentials."""
     ids = [f"t{number}" for number in range(10)]
     with FaultServer(act) as server:
@@ -256,7 +256,7 @@ def test_used_up_quota_stops_starts(act: Act, tmp_path: Path) -> None:
         answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
     ],
 )
-def test_403_without_quota_means_credentials(act: Act, tmp_path: Path) -> None:
+def test_403_without_quota_means_credentials(act: RequestHandler, tmp_path: Path) -> None:
     """A 403 without a quota word in its message means wrong credentials."""
     with FaultServer(act) as server:
         job = run_job(tmp_path, server.url, ["limit-1", "b"], "--concurrency", "1")
@@ -274,7 +274,7 @@ def test_403_without_quota_means_credentials(act: Act, tmp_path: Path) -> None:
     ],
     ids=["doctype", "comment first", "type alone", "empty", "too long"],
 )
-def test_web_page_gives_one_annotation(act: Act, tmp_path: Path) -> None:
+def test_web_page_gives_one_annotation(act: RequestHandler, tmp_path: Path) -> None:
     """One annotation names the cause for all runs."""
     ids = ["a", "b", "c"]
     with FaultServer(act) as server:

@@ -86,12 +86,12 @@ class Account:
         if request.method == "POST":
             run = f"run-{secrets.token_hex(8)}"
             with self._lock:
-                self._tests[run] = request.subject
+                self._tests[run] = request.target_id
             body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
             return faults.after(self._slowness, faults.answer(200, json.dumps(body)))(wire)
         if "steps=" in request.path:
             return faults.answer(200, '{"name": "A title"}')(wire)
-        return faults.answer(200, json.dumps({"status": self._status(request.subject)}))(wire)
+        return faults.answer(200, json.dumps({"status": self._status(request.target_id)}))(wire)
 
     def _status(self, run: str) -> str:
         with self._lock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.reports.outputs import OUTPUTS
-from tests.support.fault_server import Act, FaultServer
+from tests.support.fault_server import FaultServer, RequestHandler
 from tests.support.faults import answer, make_head, send_huge_body, send_raw, started
 from tests.support.run_step import assert_runs_reported, run_job
 
@@ -22,7 +22,7 @@ HOSTILE = (
 )
 RUN = "https://autonoma.app/run/abc"
 
-NAMES_NO_RUN: dict[str, Act] = {
+NAMES_NO_RUN: dict[str, RequestHandler] = {
     "empty": answer(200),
     "not JSON": answer(200, "<html>Welcome</html>"),
     "a list": answer(200, f'[{{"run_id": "abc", "url": "{RUN}"}}]'),

@@ -23,7 +23,7 @@ from tests.support.run_step import github_environ
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's own")
 
@@ -45,13 +45,13 @@ class Job(NamedTuple):
 
 def started_in_escapes(wire: Wire) -> bool:
     """Start a run with a response that holds an escape of each kind."""
-    run = f"run-of-{wire.request.subject}"
+    run = f"run-of-{wire.request.target_id}"
     escapes = r"a &amp; b+c %41 %u0041 \u0041 \x41 \xe9 \101 \u{41} \U00000041 \n"
     url = f"https://autonoma.app/run/{run}?a=%41&amp;b=\u20ac"
     return answer(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(wire)
 
 
-def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: Act = started) -> Job:
+def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: RequestHandler = started) -> Job:
     """Run a job whose process is limited while the server deals with the start of this number."""
     running: list[subprocess.Popen[str]] = []
     lock, count = threading.Lock(), [0]
@@ -135,7 +135,7 @@ def test_limit_while_starting_loses_no_run(limit: Callable[[int], None], at: int
 
 @pytest.mark.parametrize("response", [started, started_in_escapes])
 @pytest.mark.parametrize("at", [8, 49])
-def test_response_is_read_without_files(at: int, response: Act, tmp_path: Path) -> None:
+def test_response_is_read_without_files(at: int, response: RequestHandler, tmp_path: Path) -> None:
     """Reading a response opens no file, so all run ids are in the log."""
     job = run_limited(tmp_path, no_more_files, at, response)
     # The record can't be written any more, so even a job that started everything is not green.
@@ -162,7 +162,7 @@ def as_user_with(most: int) -> list[str]:
     return command
 
 
-def run_with_threads(folder: Path, most: int, act: Act, stop: Callable[[int], None] | None = None) -> Job:
+def run_with_threads(folder: Path, most: int, act: RequestHandler, stop: Callable[[int], None] | None = None) -> Job:
     """Run a job that may have so many threads; `stop` gets its process id once the first start was received."""
     prefix = as_user_with(most)
     has_start = threading.Event()

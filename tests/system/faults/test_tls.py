@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.api.models import Timeouts
 from tests.support.certificates import Certificates
-from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.fault_server import FaultServer, RequestHandler, Wire
 from tests.support.faults import close, reset, send_raw, started
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
 
@@ -25,7 +25,7 @@ UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
 }
 
 
-def after_hello(act: Act) -> Act:
+def after_hello(act: RequestHandler) -> RequestHandler:
     """Read the client's first message, then act."""
 
     def greet(wire: Wire) -> bool:
@@ -71,7 +71,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
 def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
     """A plain HTTP response on an HTTPS port gets no retry."""
     refusal = send_raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    with FaultServer(started, greeting=after_hello(refusal)) as server:
+    with FaultServer(started, connection_handler=after_hello(refusal)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"], server.connections) == (5, "not-started", 1)
@@ -79,9 +79,9 @@ def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [reset, close], ids=["reset", "close"])
-def test_broken_handshake_is_not_started(act: Act, tmp_path: Path) -> None:
+def test_broken_handshake_is_not_started(act: RequestHandler, tmp_path: Path) -> None:
     """A broken handshake proves that no run was started."""
-    with FaultServer(started, greeting=after_hello(act)) as server:
+    with FaultServer(started, connection_handler=after_hello(act)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
@@ -90,15 +90,15 @@ def test_broken_handshake_is_not_started(act: Act, tmp_path: Path) -> None:
 
 def dripping(wire: Wire) -> bool:
     """Promise a long record and never get to its end."""
-    wire.drip(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+    wire.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
     return False
 
 
 @pytest.mark.parametrize("greeting", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"])
-def test_endless_handshake_times_out(greeting: Act, tmp_path: Path) -> None:
+def test_endless_handshake_times_out(greeting: RequestHandler, tmp_path: Path) -> None:
     """The connect limit covers the whole handshake instead of each byte."""
     began = time.monotonic()
-    with FaultServer(started, greeting=greeting) as server:
+    with FaultServer(started, connection_handler=greeting) as server:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
     assert_runs_reported(job, ["a"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 IDS = [f"t{number}" for number in range(12)]
 # An alert of TLS: one record of two bytes, the level and the number (RFC 8446 §5.1 and §6).
@@ -85,18 +85,23 @@ class Times:
             return self._left >= 0
 
 
-def handshake_that_fails(act: Act, times: int, tls: ssl.SSLContext) -> Act:
+def handshake_that_fails(act: RequestHandler, times: int, tls: ssl.SSLContext) -> RequestHandler:
     """Return the greeting of a TLS server that treats the first connections so."""
     fails = Times(times)
 
     def greet(wire: Wire) -> bool:
-        return act(wire) if fails.take() else wire.secure(tls)
+        return act(wire) if fails.take() else wire.start_tls(tls)
 
     return greet
 
 
 def through_proxy(
-    act: Act, times: int, certificates: Certificates, folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str
+    act: RequestHandler,
+    times: int,
+    certificates: Certificates,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *argv: str,
 ) -> tuple[JobResult, FaultServer, Proxy]:
     """Run a job through a proxy that treats the first CONNECT requests so."""
     fails = Times(times)
@@ -118,7 +123,7 @@ def test_failed_handshake_is_retried(name: str, times: int, certificates: Certif
     act = HANDSHAKES[name]
     greeting = handshake_that_fails(act, times, certificates.good())
     timeouts = SILENT if name == "silence" else LONG_TIMEOUTS
-    with FaultServer(started, greeting=greeting) as server:
+    with FaultServer(started, connection_handler=greeting) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One run may be quicker than the others, and meet all that goes wrong.
         policy = START_POLICY._replace(max_connect_attempts=times + 1)
@@ -167,7 +172,7 @@ def test_single_proxy_refusal_drops_one_run(
     refuse = send_raw(LASTING["403"])
     refused: list[bool] = []
 
-    def meddle(_: int) -> Act | None:
+    def meddle(_: int) -> RequestHandler | None:
         if count.take() or refused:
             return None
         refused.append(True)
@@ -197,16 +202,16 @@ def test_single_proxy_refusal_drops_one_run(
     ],
     ids=["HTTP", "no common cipher", "no common version", "no strong cipher", "SSH"],
 )
-def test_port_without_tls_is_not_retried(greeting: Act, tmp_path: Path) -> None:
+def test_port_without_tls_is_not_retried(greeting: RequestHandler, tmp_path: Path) -> None:
     """A port without usable TLS is permanent, so the remaining starts are dropped."""
-    with FaultServer(started, greeting=greeting) as server:
+    with FaultServer(started, connection_handler=greeting) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_runs_reported(job, IDS)
     assert (job.code, server.connections) == (5, 3)
     assert "no connection to the API can be made" in job.log
 
 
-def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) -> Act:
+def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) -> RequestHandler:
     """Complete the handshake for the client, read nothing of the request, and end.
 
     `damage` changes bits of a byte of the last record.
@@ -233,7 +238,7 @@ def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) ->
 def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
     """A damaged handshake does not affect the next one."""
     act = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
-    with FaultServer(started, greeting=handshake_that_fails(act, 1, certificates.good())) as server:
+    with FaultServer(started, connection_handler=handshake_that_fails(act, 1, certificates.good())) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
@@ -257,7 +262,7 @@ def test_close_after_handshake_is_not_retried(
 ) -> None:
     """With TLS 1.3 the client can have sent its request before the close."""
     certificates.good()
-    with FaultServer(started, greeting=flight_then(end, trusted.parent)) as server:
+    with FaultServer(started, connection_handler=flight_then(end, trusted.parent)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert (job.code, set(job.states.values()), server.connections) == (7, {"unknown"}, 2)

@@ -355,7 +355,7 @@ def exchange(script: Script, timeouts: Timeouts = PATIENT, hold: float = HOLD) -
     """Make the calls of a script in turn and judge their results."""
     api, wrong, known = Api(script, hold), [], 0
     with (
-        FaultServer(api.act, greeting=api.greet) as server,
+        FaultServer(api.act, connection_handler=api.greet) as server,
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as second,
     ):
@@ -480,7 +480,7 @@ def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tupl
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
-        FaultServer(api.act, greeting=api.greet) as server,
+        FaultServer(api.act, connection_handler=api.greet) as server,
     ):
         patch.setattr(connection, "_SURPLUS_SECONDS", UNTIL_LATE)
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)

@@ -27,7 +27,7 @@ class Tap:
         self._lock = threading.Lock()
         self._requests: list[bytearray] = []
         self._responses: list[bytearray] = []
-        self._server = FaultServer(lambda _: False, greeting=self._forward)
+        self._server = FaultServer(lambda _: False, connection_handler=self._forward)
 
     def __enter__(self) -> Self:
         self._server.__enter__()

@@ -58,7 +58,7 @@ def passed(wire: Wire) -> bool:
     """Start a run, and report every run as passed."""
     if wire.request.method == "POST":
         return started(wire)
-    url = f"https://autonoma.app/run/{wire.request.subject}"
+    url = f"https://autonoma.app/run/{wire.request.target_id}"
     return answer(200, json.dumps({"status": "passed", "url": url}))(wire)
 
 
@@ -83,7 +83,7 @@ class ReusedConnectionCloser:
     def __call__(self, wire: Wire) -> bool:
         request = wire.request
         if request.connection in self._used:
-            self.closed.add(request.subject)
+            self.closed.add(request.target_id)
             return close(wire)
         self._used.add(request.connection)
         return started(wire)

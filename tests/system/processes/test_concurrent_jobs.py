@@ -76,7 +76,7 @@ class Api:
             return faults.started(wire)
         if "steps=" in request.path:
             return faults.answer(200, '{"name": "A title"}')(wire)
-        name = request.subject.removeprefix("run-of-")
+        name = request.target_id.removeprefix("run-of-")
         self._event(name).set()
         return faults.answer(200, json.dumps({"status": "passed" if name in self._released else "running"}))(wire)
 

@@ -105,7 +105,7 @@ def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], N
     assert ended.code == 1
     for name in OURS:
         path = checkout.results / name
-        told = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+        told = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
         assert path.is_symlink() == told
         assert told or path.read_bytes() != PRECIOUS.encode()
         assert not told or "/" in name
@@ -123,7 +123,7 @@ def test_results_folder_link_is_refused(name: str, checkout: Checkout) -> None:
     link.symlink_to(checkout.outside)
     ended = checkout.run("run", AUTONOMA_RESULTS_DIR="results/deeper" if "/" in name else "results")
     assert ended.code == (1 if name == "evidence" else 2)
-    assert "symbolic link" in ended.printed
+    assert "symbolic link" in ended.output
     assert list(checkout.outside.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pyte
     monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
     ended = checkout.run("run")
     assert ended.code == 1, "the verdict is that of the tests"
-    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
     assert list(checkout.outside.iterdir()) == []
 
 
@@ -162,7 +162,7 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
     monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)
     ended = checkout.run("run")
     assert ended.code == 1
-    assert "a symbolic link in results-dir leads elsewhere" in ended.printed
+    assert "a symbolic link in results-dir leads elsewhere" in ended.output
     assert list(checkout.outside.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 # Gets the wire, the response of the sandbox, a random generator and the maximum delay in seconds.
 # Returns whether the connection stays open.
@@ -38,7 +38,7 @@ def choose_fault(table: Mapping[str, WireFault], random: Random) -> str:
     return random.choices([*table], [fault.weight for fault in table.values()])[0]
 
 
-def _adapt_act(act: Act) -> FaultAct:
+def _adapt_act(act: RequestHandler) -> FaultAct:
     return lambda wire, data, random, longest: act(wire)
 
 
@@ -77,7 +77,7 @@ def _hang(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
 
 
 def _drip(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
-    wire.drip(data, random.uniform(0.2, 1.0) * min(3.0, longest) / len(data))
+    wire.send_slowly(data, random.uniform(0.2, 1.0) * min(3.0, longest) / len(data))
     return True
 
 

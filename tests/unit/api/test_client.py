@@ -24,7 +24,7 @@ REQUEST = RunRequest(TargetKind.TEST, "a", variables={"NAME": "value-of-the-vari
 LINK = "https://autonoma.app/run/r1"
 NOT_STARTED = "The run was not started."
 # All secrets in one text, which is no message of the package.
-LEAK = "client-id-of-the-test and client-secret-of-the-test and value-of-the-variable\n::error::x\x1b[31m"
+TEXT_WITH_SECRETS = "client-id-of-the-test and client-secret-of-the-test and value-of-the-variable\n::error::x\x1b[31m"
 
 
 class FailingTransport(Transport):
@@ -52,7 +52,7 @@ def make_client(error: Exception | None = None) -> AutonomaClient:
     return AutonomaClient(FailingTransport(error) if error else Transport(BASE, SECRETS), "github", SECRETS)
 
 
-def check_leak_is_hidden(text: str) -> None:
+def check_secrets_are_hidden(text: str) -> None:
     """Check that a text has a mask, no secret and one line."""
     assert "***" in text
     assert not any(secret in text for secret in ("client-id-of", "client-secret-of", "value-of-the"))
@@ -162,7 +162,10 @@ def test_start_failure_is_result(error: Exception, result: StartResult) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [RequestNotSentError(LEAK, retryable=True, hint=LEAK), ResponseLostError(LEAK)],
+    [
+        RequestNotSentError(TEXT_WITH_SECRETS, retryable=True, hint=TEXT_WITH_SECRETS),
+        ResponseLostError(TEXT_WITH_SECRETS),
+    ],
     ids=["not sent", "lost"],
 )
 def test_failure_texts_are_redacted(error: Exception) -> None:
@@ -170,10 +173,10 @@ def test_failure_texts_are_redacted(error: Exception) -> None:
     client = make_client(error)
     start, status, details = client.start(REQUEST), client.status(REQUEST, "r1"), client.details(REQUEST, "r1")
     for text in (start.message, status.message, details.error):
-        check_leak_is_hidden(text)
+        check_secrets_are_hidden(text)
     if isinstance(error, RequestNotSentError):
-        check_leak_is_hidden(start.suggestion)
-        check_leak_is_hidden(status.suggestion)
+        check_secrets_are_hidden(start.suggestion)
+        check_secrets_are_hidden(status.suggestion)
 
 
 def test_long_failure_text_is_cut() -> None:
@@ -302,10 +305,10 @@ def test_name_after_failure_is_none(error: Exception) -> None:
 
 def test_name_is_redacted(mock: requests_mock.Mocker) -> None:
     """A name shows no secret and has one line."""
-    mock.get(f"{BASE}/folder/a", json={"id": "a", "name": LEAK})
+    mock.get(f"{BASE}/folder/a", json={"id": "a", "name": TEXT_WITH_SECRETS})
     name = make_client().name_of(TargetKind.FOLDER, REQUEST)
     assert name is not None
-    check_leak_is_hidden(name)
+    check_secrets_are_hidden(name)
 
 
 # Secrets

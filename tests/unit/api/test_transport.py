@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BODY = b'{"run_id": "r"}'
@@ -180,7 +180,7 @@ def test_unknown_host_sends_nothing() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
-def test_total_timeout_covers_slow_response(act: Act) -> None:
+def test_total_timeout_covers_slow_response(act: RequestHandler) -> None:
     """The total timeout also ends a response that arrives byte by byte."""
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))

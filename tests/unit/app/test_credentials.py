@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from autonoma_ci.app.credentials import (
+    can_skip_for_missing_credentials,
     describe_missing_credentials,
     describe_unresolved,
     find_credential_errors,
-    may_skip_without_credentials,
 )
 from autonoma_ci.ci.detection import DETECTION_RULES
 from autonoma_ci.config.settings import SecretReference, load_settings
@@ -213,4 +213,4 @@ def test_unresolved_references_are_joined() -> None:
 def test_skip_needs_unset_credential(ci: str, environ: dict[str, str], may_skip: bool) -> None:
     """A reference of another system is a mistake and never a reason to skip."""
     settings, _ = load_settings({}, (), environ)
-    assert may_skip_without_credentials(settings, BuildContext(ci_name=ci)) is may_skip
+    assert can_skip_for_missing_credentials(settings, BuildContext(ci_name=ci)) is may_skip

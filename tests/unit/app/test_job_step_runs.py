@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci.app import job_step, progress
-from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, HiddenValues, PreviousRuns
+from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, PreviousRuns, ValuesToRedact
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
@@ -17,7 +17,7 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, then_close
-from tests.support.invoke_command import Terminal
+from tests.support.invoke_command import FakeTerminal
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
     NO_RECORD,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.starter import StartPolicy
     from tests.support.fault_server import Wire
 
-NO_VALUES = HiddenValues()
+NO_VALUES = ValuesToRedact()
 TITLE = "Starting runs"
 
 
@@ -58,7 +58,7 @@ class RunJob(Job):
         super().__init__(folder, environ, system, clock=QuickClock())
 
     def run(
-        self, *ids: str, hidden: HiddenValues = NO_VALUES, previous: PreviousRuns = NO_PREVIOUS_RUNS, **variables: str
+        self, *ids: str, hidden: ValuesToRedact = NO_VALUES, previous: PreviousRuns = NO_PREVIOUS_RUNS, **variables: str
     ) -> int:
         """Start these tests, and return the exit code."""
         requests = [RunRequest(TargetKind.TEST, test_id, variables=variables) for test_id in ids]
@@ -67,7 +67,7 @@ class RunJob(Job):
     def run_results(
         self,
         results: list[RunResult],
-        hidden: HiddenValues = NO_VALUES,
+        hidden: ValuesToRedact = NO_VALUES,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
         self.step.begin_files()
@@ -230,7 +230,7 @@ def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
     """No text of the API shows a variable or a credential."""
     with fail_start(f"bad hidden-value of {VALUE} at main") as server:
         job = RunJob(tmp_path, server.url)
-        facts = HiddenValues(fact_values=frozenset({"main"}))
+        facts = ValuesToRedact(fact_values=frozenset({"main"}))
         job.run("a", hidden=facts, LOGIN="hidden-value", BRANCH="main")
     assert "bad *** of *** at main" in job.log
     assert "hidden-value" not in json.dumps(job.record)
@@ -240,7 +240,7 @@ def test_given_values_are_hidden(tmp_path: Path) -> None:
     """A step that waits has its own list of values."""
     with fail_start("bad given-value or part-value") as server:
         job = RunJob(tmp_path, server.url)
-        job.run("a", hidden=HiddenValues([Secret("given-value"), Secret("part-value")]))
+        job.run("a", hidden=ValuesToRedact([Secret("given-value"), Secret("part-value")]))
     assert "bad *** or ***" in job.log
 
 
@@ -496,7 +496,7 @@ def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sand
     test_id = f"runs-saved-{len(evidence.files)}{len(evidence.missing_reason)}"
     run_id = start_earlier(sandbox.url, tmp_path, test_id)
     job = waiting(tmp_path, sandbox.url)
-    previous = PreviousRuns(passes={run_id: make_saved_pass(test_id, run_id, evidence)})
+    previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass(test_id, run_id, evidence)})
     assert job.run_results([resumed(test_id, run_id=run_id)], previous=previous) == 0
     [run] = job.record["runs"]
     assert (run["state"], run["reused"]) == ("passed", True)
@@ -508,7 +508,7 @@ def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None
     """A pass in the record that the API calls failed stays failed."""
     run_id = start_earlier(sandbox.url, tmp_path, "sandbox-fails-saved")
     job = waiting(tmp_path, sandbox.url)
-    previous = PreviousRuns(passes={run_id: make_saved_pass("sandbox-fails-saved", run_id, WITH_FILE)})
+    previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass("sandbox-fails-saved", run_id, WITH_FILE)})
     assert job.run_results([resumed("sandbox-fails-saved", run_id=run_id)], previous=previous) == 1
     assert (job.states, job.record["runs"][0]["reused"]) == (["failed"], False)
 
@@ -526,7 +526,9 @@ def test_duration_of_pass_is_shorter_one(saved_seconds: float, tmp_path: Path) -
     with FaultServer(answer_passed) as server:
         job = waiting(tmp_path, server.url)
         run = resumed("a")
-        previous = PreviousRuns(passes={run.run_id: make_saved_pass("a", run.run_id, Evidence(), saved_seconds)})
+        previous = PreviousRuns(
+            saved_results_by_run_id={run.run_id: make_saved_pass("a", run.run_id, Evidence(), saved_seconds)}
+        )
         assert job.run_results([run], previous=previous) == 0
     # The run started 100 s before this step.
     seconds = job.record["runs"][0]["duration_seconds"]
@@ -537,7 +539,7 @@ def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) 
     """A confirmed pass is reused, and the other run is started."""
     run_id = start_earlier(sandbox.url, tmp_path, "runs-s")
     job = waiting(tmp_path, sandbox.url)
-    previous = PreviousRuns(passed={0: run_id}, run_ids=frozenset({(TargetKind.TEST, run_id)}))
+    previous = PreviousRuns(passed_run_ids={0: run_id}, run_ids=frozenset({(TargetKind.TEST, run_id)}))
     assert job.run("runs-s", "runs-t", previous=previous) == 0
     assert [run["reused"] for run in job.record["runs"]] == [True, False]
     assert (sandbox.count_starts("runs-s"), sandbox.count_starts("runs-t")) == (1, 1)
@@ -563,7 +565,7 @@ def test_terminal_has_live_table(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **more}
-    job = Job(tmp_path, environ, out=Terminal(), clock=QuickClock())
+    job = Job(tmp_path, environ, out=FakeTerminal(), clock=QuickClock())
     request = RunRequest(TargetKind.TEST, "runs-u", f"Pay {VALUE}")
     assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 0
     assert (" of 1 ended" in job.log) is has_table
@@ -576,11 +578,11 @@ def test_memory_is_reserved_until_first_request(tmp_path: Path, monkeypatch: pyt
     job = RunJob(tmp_path, "http://127.0.0.1:9/api")
 
     def fail(*_: object) -> None:
-        reserved.append(len(job.step._spare))
+        reserved.append(len(job.step._memory_reserve))
         raise MemoryError
 
     monkeypatch.setattr(job_step, "ThreadedExecutor", fail)
     with pytest.raises(MemoryError):
         job.run("a")
     assert reserved[0] >= 1024 * 1024
-    assert len(job.step._spare) == 0
+    assert len(job.step._memory_reserve) == 0

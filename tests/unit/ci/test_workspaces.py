@@ -100,13 +100,13 @@ def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
     ended = dry_run(tmp_path, path, {})
     assert ended.code == 0
     assert (tmp_path / path / "results.json").is_file()
-    assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in ended.printed
+    assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in ended.output
 
 
 def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
     """The warning is an annotation on GitHub."""
     ended = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
-    told = [line for line in ended.printed.splitlines() if "is outside of the workspace" in line]
+    told = [line for line in ended.output.splitlines() if "is outside of the workspace" in line]
     assert len(told) == 1
     assert told[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
     assert "its files are lost with the container" in told[0]

@@ -141,7 +141,7 @@ def test_allow_env_works_in_every_spelling(command: tuple[str, ...], spelling: s
         flags = (spelling, text) if spelling.startswith("--") and text else ()
         given = {} if spelling.startswith("--") else {spelling: text}
         done = invoke(tmp_path, *command, *flags, environ=ENVIRON | given)
-        assert "sentinel" not in done.printed
+        assert "sentinel" not in done.output
         return done.code, done.err
 
     assert ended("PREVIEW_*, DB_PASSWORD") == (0, "")
@@ -160,7 +160,7 @@ def test_value_with_credential_is_rejected(command: tuple[str, ...], tmp_path: P
     done = invoke(tmp_path, *command, environ=CREDENTIALS | copy)
     assert done.code == 2
     assert "${COPY} holds a credential of this job" in done.err
-    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"] not in done.printed
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"] not in done.output
 
 
 def test_short_credential_is_not_searched(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_malformed_entry_is_rejected(command: tuple[str, ...], text: str, tmp_pa
         done.err
         == f"Error: --allow-env: '{shown}' is not a variable's name or a pattern: write BASE_URL or PREVIEW_*\n"
     )
-    assert "sentinel" not in done.printed
+    assert "sentinel" not in done.output
 
 
 def test_list_without_names_is_rejected(tmp_path: Path) -> None:

@@ -250,5 +250,5 @@ def test_validate_and_dry_run_hide_values(tmp_path: Path) -> None:
         ("--dry-run", "--groups", "sentinel"),
     ):
         done = invoke(tmp_path, *argv, environ={"A": "sentinel"})
-        assert "sentinel" not in done.printed, argv
+        assert "sentinel" not in done.output, argv
     assert "test On ${A} (a)" in invoke(tmp_path, "--dry-run", environ={"A": "sentinel"}).out

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.manifest.interpolation import Interpolator
-from autonoma_ci.manifest.references import MAX_REFERENCE_DEPTH, Reference, find_names, parse_references
+from autonoma_ci.manifest.references import MAX_REFERENCE_DEPTH, Reference, iter_reference_names, parse_references
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.document import Document
 from tests.support.processor_time import measure_processor_seconds
@@ -88,7 +88,12 @@ def test_default_value_is_hidden() -> None:
 
 
 def test_names_in_defaults_are_found() -> None:
-    assert list(find_names(parse_references("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == ["A", "B", "ci.sha", "C"]
+    assert list(iter_reference_names(parse_references("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == [
+        "A",
+        "B",
+        "ci.sha",
+        "C",
+    ]
 
 
 def test_depth_is_limited() -> None:

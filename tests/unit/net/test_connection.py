@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
@@ -52,7 +52,7 @@ def client_of(server: FaultServer) -> AutonomaClient:
     return AutonomaClient(transport_to(server), "cli", SECRETS)
 
 
-def raw(data: bytes) -> Act:
+def raw(data: bytes) -> RequestHandler:
     """Send these bytes and keep the connection."""
     return lambda wire: wire.send(data)
 
@@ -254,10 +254,10 @@ def test_rejection_before_request_is_indeterminate(
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
 
     def greet(wire: Wire) -> bool:
-        return (not tls or wire.secure(certificates.good())) and wire.send(REFUSALS[status])
+        return (not tls or wire.start_tls(certificates.good())) and wire.send(REFUSALS[status])
 
     # With a greeting, the server leaves TLS to it.
-    with FaultServer(started, greeting=greet, tls=certificates.good() if tls else None) as server:
+    with FaultServer(started, connection_handler=greet, tls=certificates.good() if tls else None) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.run_id) == (StartStatus.INDETERMINATE, "")
@@ -266,7 +266,7 @@ def test_rejection_before_request_is_indeterminate(
 def test_429_before_request_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection causes no second start."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
-    with FaultServer(started, greeting=raw(REFUSALS[429])) as server:
+    with FaultServer(started, connection_handler=raw(REFUSALS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
@@ -424,7 +424,7 @@ def test_client_closes_its_connections() -> None:
 
 
 @pytest.mark.parametrize("act", [close, reset], ids=["close", "reset"])
-def test_request_without_response_is_sent_once(act: Act) -> None:
+def test_request_without_response_is_sent_once(act: RequestHandler) -> None:
     """A request on a new connection is never repeated."""
     with FaultServer(act) as server:
         client = client_of(server)
@@ -456,7 +456,7 @@ def test_connection_close_loses_no_start(tmp_path: Path) -> None:
     """A `Connection` header with the value `close` loses no start."""
 
     def closes(wire: Wire) -> bool:
-        body = json.dumps({"run_id": f"run-of-{wire.request.subject}"})
+        body = json.dumps({"run_id": f"run-of-{wire.request.target_id}"})
         answer(200, body, "Connection: close")(wire)
         return False
 
@@ -499,7 +499,7 @@ def until_next(wire: Wire) -> None:
         select.select([wire.socket], [], [], 10.0)
 
 
-def late_response(late: bytes, truth: str) -> Act:
+def late_response(late: bytes, truth: str) -> RequestHandler:
     """Respond to polls, before the first response about run b with a late one."""
     left = [late]
 

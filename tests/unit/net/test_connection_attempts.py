@@ -152,7 +152,7 @@ def test_error_after_timeout_is_timeout(
 
 def test_silent_handshake_is_timeout(certificates: Certificates) -> None:
     """A server that does not answer the TLS handshake causes a timeout of the connection."""
-    with FaultServer(started, greeting=lambda wire: wire.pause(LONG)) as server:
+    with FaultServer(started, connection_handler=lambda wire: wire.pause(LONG)) as server:
         tried = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority))
         with pytest.raises(ConnectTimeoutError):
             tried.connect()

@@ -172,9 +172,9 @@ def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Pa
 
     def greet(wire: Wire) -> bool:
         wire.pause(2 * LIMIT)
-        return wire.secure(certificates.good())
+        return wire.start_tls(certificates.good())
 
-    with FaultServer(started, greeting=greet, tls=certificates.good()) as server:
+    with FaultServer(started, connection_handler=greet, tls=certificates.good()) as server:
         not_sent(Transport(server.url, SECRETS, timeouts=TOTAL))
         assert server.posts == {}
 
@@ -245,7 +245,7 @@ def test_dripping_proxy_has_one_limit(
     """A proxy that sends single bytes does not extend the limit."""
 
     def drip(wire: Wire) -> bool:
-        wire.drip(data, 0.02)
+        wire.send_slowly(data, 0.02)
         return False
 
     proxy = Proxy(meddle=lambda _: drip, tls=tls_of_proxy)
@@ -275,7 +275,7 @@ def test_body_through_proxy_has_limit(
 
     def drip(wire: Wire) -> bool:
         wire.send(make_head(200, *headers).encode())
-        wire.drip(b" " * 9999, 0.05)
+        wire.send_slowly(b" " * 9999, 0.05)
         return False
 
     with FaultServer(drip, tls=certificates.good()) as server:
@@ -318,7 +318,7 @@ def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.Monkey
         wire.receive()
         return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(wire)
 
-    with FaultServer(started, greeting=refuse) as server:
+    with FaultServer(started, connection_handler=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
         with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=PATIENT).post("/test/a/run", {})
@@ -336,7 +336,7 @@ def test_body_before_close_has_limit(length: str) -> None:
 
     def drip(wire: Wire) -> bool:
         wire.send(make_head(200, *headers).encode())
-        wire.drip(b"{}" + b" " * 9999, 0.05)
+        wire.send_slowly(b"{}" + b" " * 9999, 0.05)
         return False
 
     with FaultServer(drip) as server:
@@ -389,7 +389,7 @@ def test_sent_start_cannot_be_withdrawn() -> None:
     with FaultServer(hang) as server:
         workers, _ = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
         withdraw = workers.start(7, A)
-        server.wait_for(posts=1)
+        server.wait_for_posts(count=1)
         assert not withdraw()
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 # In seconds. Long because no test waits for it.
 LONG = 60.0
@@ -48,7 +48,7 @@ class Download:
         return b"".join(self.chunks)
 
 
-def download_from(act: Act, max_bytes: int = 100, seconds: float = LONG) -> Download:
+def download_from(act: RequestHandler, max_bytes: int = 100, seconds: float = LONG) -> Download:
     """Download a file from a server whose URL has a secret."""
     with FaultServer(act) as server:
         result = Download(f"http://127.0.0.1:{server.port}/s3cret-value", max_bytes, seconds)
@@ -57,7 +57,7 @@ def download_from(act: Act, max_bytes: int = 100, seconds: float = LONG) -> Down
     return result
 
 
-def redirect(*locations: str) -> Act:
+def redirect(*locations: str) -> RequestHandler:
     """Redirect each request to the next location, and then send the file."""
     left = list(locations)
 
@@ -154,7 +154,7 @@ def test_body_up_to_limit_is_accepted(size: int) -> None:
     ],
     ids=["204", "206", "304", "403", "500", "302", "huge 404", "close", "reset", "half", "chunk", "no HTTP"],
 )
-def test_failed_download_is_retryable(act: Act, error: str) -> None:
+def test_failed_download_is_retryable(act: RequestHandler, error: str) -> None:
     """A new URL can help after another status than 200 and after a lost response."""
     result = download_from(act, 1000)
     assert (result.error, result.retryable) == (error, True)

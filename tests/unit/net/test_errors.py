@@ -13,10 +13,10 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyErr
 from autonoma_ci.net.errors import (
     CertificateFileError,
     RequestNotSentError,
-    configuration_error,
-    connect_error_from,
-    no_timeout_thread_error,
-    response_error_from,
+    build_configuration_error,
+    build_connect_error,
+    build_no_timeout_thread_error,
+    build_response_error,
 )
 
 HOST = "api.example.com"
@@ -71,7 +71,7 @@ CAUSES: dict[str, tuple[Exception, str, str, str]] = {
 def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
     """Each error names its peer and has a suggestion for it."""
     error, text, hint, hint_of_proxy = CAUSES[cause]
-    failure = connect_error_from(
+    failure = build_connect_error(
         ProxyError("x", error) if peer == "the proxy" else requests.ConnectionError(error), HOST
     )
     assert str(failure).startswith(text.format(peer))
@@ -90,7 +90,7 @@ def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
 )
 def test_proxy_refusal_has_suggestion(answer: str, hint: str) -> None:
     """Each failed CONNECT has a suggestion for its status."""
-    failure = connect_error_from(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
+    failure = build_connect_error(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
     assert str(failure).startswith(f"the proxy did not connect to {HOST} (")
     assert failure.hint.startswith(hint)
 
@@ -104,25 +104,26 @@ def test_proxy_refusal_has_suggestion(answer: str, hint: str) -> None:
 )
 def test_invalid_proxy_has_suggestion(text: str, hint: str) -> None:
     """An invalid proxy setting has a suggestion."""
-    failure = configuration_error(requests.exceptions.InvalidProxyURL(text))
+    failure = build_configuration_error(requests.exceptions.InvalidProxyURL(text))
     assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
     assert (failure.hint, failure.retryable) == (hint, False)
 
 
 def test_unreadable_default_ca_has_suggestion() -> None:
     """The default CA file is part of the installed libraries."""
-    failure = connect_error_from(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
+    failure = build_connect_error(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
     assert (str(failure), failure.retryable) == ("the file of trusted authorities could not be read", False)
     assert "reinstall" in failure.hint
 
 
 def test_missing_thread_has_suggestion() -> None:
     """The error for a missing thread suggests ulimit -u."""
-    assert "ulimit -u" in no_timeout_thread_error().hint
+    assert "ulimit -u" in build_no_timeout_thread_error().hint
 
 
 @pytest.mark.parametrize(
-    "failure", [response_error_from(OSError("x")), no_timeout_thread_error(), connect_error_from(OSError("x"), HOST)]
+    "failure",
+    [build_response_error(OSError("x")), build_no_timeout_thread_error(), build_connect_error(OSError("x"), HOST)],
 )
 def test_error_text_is_short(failure: RequestNotSentError) -> None:
     """An error text has at most 80 characters and no final full stop."""

@@ -16,7 +16,7 @@ from tests.support.faults import answer, close, send_huge_body
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 # In seconds. Long because no test waits for it.
 LONG = 60.0
@@ -49,7 +49,7 @@ class Follower:
         return f"{response.status_code} {response.text}"
 
 
-def redirect_to(*locations: str, status: int = 302) -> Act:
+def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
     """Redirect each request to the next location, and then send a page."""
     left = list(locations)
 
@@ -102,7 +102,7 @@ def test_redirect_is_followed(status: int) -> None:
 def test_relative_location_is_joined(location: str, path: str) -> None:
     """A relative location begins at the URL of the request."""
     with FaultServer(lambda _: False) as server:
-        server._default = redirect_to(location.format(port=server.port))
+        server._default_handler = redirect_to(location.format(port=server.port))
         assert Follower().follow(f"http://127.0.0.1:{server.port}/a/b") == "200 page"
         assert server.received[1].path == path
 

@@ -30,10 +30,10 @@ from tests.support.faults import answer, close, hang, reset, send_bad_chunk, sen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.fault_server import Act
+    from tests.support.fault_server import RequestHandler
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-FAILURES: dict[str, Act] = {
+FAILURES: dict[str, RequestHandler] = {
     "closed": close,
     "reset": reset,
     "no HTTP": send_raw("SSH-2.0-OpenSSH_9.6\r\n"),
@@ -119,7 +119,7 @@ def test_session_credentials_are_found(kept: object) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("method", ["post", "get", "download"])
-def test_lost_response_is_released(method: str, act: Act) -> None:
+def test_lost_response_is_released(method: str, act: RequestHandler) -> None:
     """A lost response leaves no objects in memory."""
     with FaultServer(act) as server:
         timeouts = BRIEF if act is hang else PATIENT

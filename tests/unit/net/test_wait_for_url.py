@@ -17,7 +17,7 @@ import pytest
 from autonoma_ci.net import connection, threads
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
-from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.fault_server import FaultServer, RequestHandler, Wire
 from tests.support.faults import after, answer, close, hang, make_head, reset, send_slowly
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_latin_1_redirect_hides_secret_value() -> None:
     assert "leads to ftp://example.com/***: not https" in why
 
 
-def turns(*acts: Act) -> Act:
+def turns(*acts: RequestHandler) -> RequestHandler:
     """Handle each request by the next act. The last one repeats."""
     left = list(acts)
 
@@ -64,7 +64,7 @@ def turns(*acts: Act) -> Act:
     return act
 
 
-def moved(to: str, status: int = 302) -> Act:
+def moved(to: str, status: int = 302) -> RequestHandler:
     return answer(status, "", f"Location: {to}")
 
 
@@ -77,7 +77,7 @@ def test_url_below_400_is_ready(status: int) -> None:
 
 
 @pytest.mark.parametrize("down", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"])
-def test_url_ready_at_third_try_succeeds(down: Act) -> None:
+def test_url_ready_at_third_try_succeeds(down: RequestHandler) -> None:
     """The wait continues until the third request succeeds."""
     with FaultServer(turns(down, down, answer(200))) as server:
         waited = Waited(f"{server.url}/a/b/c", 60)
@@ -94,7 +94,7 @@ def test_url_ready_at_third_try_succeeds(down: Act) -> None:
         (close, "ended before an answer came"),
     ],
 )
-def test_timeout_reports_last_response(down: Act, why: str) -> None:
+def test_timeout_reports_last_response(down: RequestHandler, why: str) -> None:
     """The error after the wait contains the last response."""
     with FaultServer(down) as server:
         waited = Waited(f"{server.url}/a/b/c")
@@ -104,7 +104,7 @@ def test_timeout_reports_last_response(down: Act, why: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
-def test_unresponsive_url_times_out(act: Act) -> None:
+def test_unresponsive_url_times_out(act: RequestHandler) -> None:
     """An incomplete response does not extend the wait."""
     with FaultServer(act) as server:
         url, began = f"{server.url}/a/b/c", time.monotonic()

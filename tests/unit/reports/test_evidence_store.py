@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.api.models import DownloadResult
-    from tests.support.fault_server import Act
+    from tests.support.fault_server import RequestHandler
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
 JPEG = b"\xff\xd8\xff\xe0" + b"pixels" * 100
@@ -31,19 +31,19 @@ MP4 = b"\x00\x00\x00\x18ftypmp42" + b"frames" * 100
 HTML = b"<html><script>alert(1)</script></html>"
 
 
-def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Act:
+def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> RequestHandler:
     """Return an act that answers with a file."""
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
     return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
 
 
-def in_turn(*acts: Act) -> Act:
+def in_turn(*acts: RequestHandler) -> RequestHandler:
     """Return an act that uses the next of these acts for each request."""
     left = iter(acts)
     return lambda wire: next(left)(wire)  # noqa: PLW0108 - the next one each time
 
 
-def moved(to: str, status: int = 302) -> Act:
+def moved(to: str, status: int = 302) -> RequestHandler:
     """Return an act that redirects to another URL."""
     return answer(status, b"", f"Location: {to}")
 
@@ -59,11 +59,11 @@ def endless(wire: Wire) -> bool:
 def dripping(wire: Wire) -> bool:
     """Send one byte at a time."""
     wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
-    wire.drip(PNG, 0.05)
+    wire.send_slowly(PNG, 0.05)
     return False
 
 
-def head(length: int, body: bytes = PNG) -> Act:
+def head(length: int, body: bytes = PNG) -> RequestHandler:
     """Return an act that answers with a body of another length than it states."""
     return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
@@ -85,7 +85,7 @@ def make_media_url(server: FaultServer) -> SignedUrl:
     return SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?signature=s3cret-value")
 
 
-def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
+def fetch(folder: Path, act: RequestHandler, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
     """Fetch one file from a server that handles each request by this act."""
     with FaultServer(act) as server:
         store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
@@ -153,7 +153,7 @@ def test_file_name_from_step_and_content(
         (send_raw(b"rubbish\r\n\r\n"), "ended before an answer came", True),
     ],
 )
-def test_failed_download_leaves_no_file(act: Act, reason: str, retryable: bool, tmp_path: Path) -> None:
+def test_failed_download_leaves_no_file(act: RequestHandler, reason: str, retryable: bool, tmp_path: Path) -> None:
     """The error states the reason, and the folder stays empty."""
     # Those two never end in time.
     result = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)

@@ -96,9 +96,9 @@ def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
         ended = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
     assert ended.code == code
     assert renamed(tmp_path / "reports") == {f"{name}.orig": text for name, text in OTHERS.items()}
-    assert ended.printed.count("results-dir has files of another program:") == 1
-    assert all(f"{name} is now {name}.orig" in ended.printed for name in OTHERS)
-    assert "Give autonoma-ci a results-dir of its own." in ended.printed
+    assert ended.output.count("results-dir has files of another program:") == 1
+    assert all(f"{name} is now {name}.orig" in ended.output for name in OTHERS)
+    assert "Give autonoma-ci a results-dir of its own." in ended.output
     assert is_results_file(tmp_path / "reports" / "results.json")
 
 
@@ -111,7 +111,7 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
     ended = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
     ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
     assert renamed(tmp_path / "reports") == ours
-    assert ended.printed.count("results-dir has files of another program:") == 1
+    assert ended.output.count("results-dir has files of another program:") == 1
 
 
 def begin(folder: Path, name: str = "begun") -> list[str]:

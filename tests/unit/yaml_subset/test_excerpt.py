@@ -236,11 +236,11 @@ def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path
     environ = {system: "true", "GITHUB_WORKSPACE": str(tmp_path)}
     ended = invoke(tmp_path / "e2e, a", command, environ=environ)
     assert ended.code == 2
-    assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in ended.printed
-    assert "::autonoma.yml:2:5: unknown key 'nmae'" in ended.printed, "the log names it as the user did"
+    assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in ended.output
+    assert "::autonoma.yml:2:5: unknown key 'nmae'" in ended.output, "the log names it as the user did"
     for root in (tmp_path / "e2e, a", tmp_path / "other", ""):
         ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(root)})
-        assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
+        assert "::error file=autonoma.yml,line=2,col=5" in ended.output
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_command_rejects_file(character: str, tmp_path: Path) -> None:
         done = invoke(tmp_path, *argv, environ=CREDENTIALS)
         assert done.code == 2
         assert f"autonoma.yml:1:19: {done.err.partition('1:19: ')[2]}" in done.err
-        assert "folder b" not in done.printed
+        assert "folder b" not in done.output
 
 
 TRICKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029\u202e\u2066"

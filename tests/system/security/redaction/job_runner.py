@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tests.support.fault_server import Act, Received, Wire
+    from tests.support.fault_server import Received, RequestHandler, Wire
 
 # Builds the response from the text that it repeats.
-Fault: TypeAlias = "Callable[[str], Act]"
+Fault: TypeAlias = "Callable[[str], RequestHandler]"
 _TIMEOUTS = Timeouts(connect=5.0, read=1.5, total=2.0)
 _START_POLICY = START_POLICY._replace(give_up_after=1.0, max_connect_attempts=2)
 _POLL_POLICY = PollPolicy(
@@ -46,7 +46,7 @@ _SECRET_FORMS = list(secret_markers.ECHOES)
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-def _answer_json(status: int, text: str, *headers: str) -> Act:
+def _answer_json(status: int, text: str, *headers: str) -> RequestHandler:
     return faults.answer(status, json.dumps({"error": text, "message": text, "url": text, "run_id": text}), *headers)
 
 
@@ -130,7 +130,7 @@ class _FaultyApi:
             is_faulty = "-details-" in path
         return (fault(echo) if is_faulty else self._answer_normally(request, echo))(wire)
 
-    def _answer_normally(self, request: Received, echo: str) -> Act:
+    def _answer_normally(self, request: Received, echo: str) -> RequestHandler:
         if request.method == "POST":
             return faults.started
         if "/folder?" in request.path:
@@ -139,7 +139,7 @@ class _FaultyApi:
             return faults.answer(200, json.dumps({"status": "failed"}))
         return self._answer_details(echo)
 
-    def _answer_details(self, echo: str) -> Act:
+    def _answer_details(self, echo: str) -> RequestHandler:
         step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.example.com/{echo}"}
         images = [f"{self._other_hosts_url}/step.png", f"{self._other_hosts_url}/nothing", echo]
         steps = [step | {"image": image} for image in images]

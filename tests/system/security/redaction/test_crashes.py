@@ -99,7 +99,7 @@ def read_files(folder: Path) -> dict[str, str]:
 def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
     """A fatal signal leaves no core file, and the traceback shows no secret."""
     with FaultServer(hang) as server:
-        limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
+        limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for_posts(1))
     assert "Fatal Python error" in said
     assert not secret_markers.find_leaks({"what it said": said, **read_files(tmp_path)})
     assert not [name for name in read_files(tmp_path) if "core" in name]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 RUN_ID = "cm1ok-run-app-https-x9"
 URL = f"https://autonoma.app/run/{RUN_ID}"
@@ -43,7 +43,7 @@ CHANCES = (
 )  # fmt: skip
 
 
-def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
+def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> RequestHandler:
     """Return an API whose run of `shop` passes and whose run of `other` fails."""
 
     def act(wire: Wire) -> bool:
@@ -62,7 +62,7 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
     return act
 
 
-def run_step(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> JobResult:
+def run_step(folder: Path, act: RequestHandler, variables: str, *, wait: bool, **more: str) -> JobResult:
     given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
     with FaultServer(act) as server:
         return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)

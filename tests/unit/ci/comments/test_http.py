@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.clock import Clock
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 TOKEN = Secret("s3cret-value")
 OK = answer(200, "{}")
@@ -39,7 +39,7 @@ class WallClock(FakeClock):
         return DATE_SECONDS + int(self.time - 1000.0)
 
 
-def serve(*acts: Act) -> FaultServer:
+def serve(*acts: RequestHandler) -> FaultServer:
     """Return a server with one act for each request, of which the last one repeats."""
     return FaultServer(acts[-1], {"api": acts})
 
@@ -49,7 +49,7 @@ def make_client(server: FaultServer, clock: Clock | None = None, **headers: str)
     return RestClient(server.url, headers, clock or FakeClock(), secrets=[TOKEN])
 
 
-def reject(*acts: Act, method: str = "GET") -> RestError:
+def reject(*acts: RequestHandler, method: str = "GET") -> RestError:
     """Return the error of one request to a server with these acts."""
     with serve(*acts) as server, pytest.raises(RestError) as caught:
         make_client(server).request(method, "/notes")
@@ -268,7 +268,7 @@ def test_permanent_error_is_not_retried(status: int) -> None:
 
 
 @pytest.mark.parametrize("act", [UNAVAILABLE, answer(429), close, send_half_body()])
-def test_post_that_arrived_is_not_resent(act: Act) -> None:
+def test_post_that_arrived_is_not_resent(act: RequestHandler) -> None:
     """A second POST could create a second comment."""
     with serve(act, OK) as server, pytest.raises(RestError) as caught:
         make_client(server).request("POST", "/notes", {})
@@ -278,7 +278,7 @@ def test_post_that_arrived_is_not_resent(act: Act) -> None:
 
 
 @pytest.mark.parametrize("act", [UNAVAILABLE, close, send_half_body()])
-def test_graphql_query_is_retried(act: Act) -> None:
+def test_graphql_query_is_retried(act: RequestHandler) -> None:
     """A query only reads, so a second one has no effect."""
     with serve(act, answer(200, '{"data": 1}')) as server:
         assert make_client(server).query_graphql("/graphql", {"query": "q"}).data == {"data": 1}
@@ -289,7 +289,7 @@ def test_refused_post_is_retried() -> None:
     """A POST without a connection has no effect, and its error has a remedy."""
     clock = FakeClock()
     with serve(OK) as server:
-        server.refuse()
+        server.stop_listening()
         with pytest.raises(RestError) as caught:
             make_client(server, clock).request("POST", "/notes", {})
     assert clock.time == 1002.0
@@ -333,9 +333,9 @@ def test_unsent_post_is_sent_again(certificates: Certificates, monkeypatch: pyte
         if next(fails, False):
             wire.receive()
             return close(wire)
-        return wire.secure(tls)
+        return wire.start_tls(tls)
 
-    with FaultServer(answer(201, "{}"), greeting=greet) as server:
+    with FaultServer(answer(201, "{}"), connection_handler=greet) as server:
         made = RestClient(server.url.replace("http:", "https:"), {}, FakeClock())
         assert made.request("POST", "/comments", {}).status == 201
         assert len(server.received) == 1

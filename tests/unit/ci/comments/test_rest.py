@@ -16,7 +16,7 @@ from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import Act, Wire
+    from tests.support.fault_server import RequestHandler, Wire
 
 OWNER = {"id": 7, "login": "ada"}
 DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
@@ -27,7 +27,7 @@ class Service:
     """A server of a comment API, where `routes` has the acts by method and path without query."""
 
     def __init__(self) -> None:
-        self.routes: dict[str, Act] = {"GET /api/user": answer(200, json.dumps(OWNER))}
+        self.routes: dict[str, RequestHandler] = {"GET /api/user": answer(200, json.dumps(OWNER))}
         self.server = FaultServer(self._serve)
 
     def _serve(self, wire: Wire) -> bool:
@@ -209,7 +209,7 @@ def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> Non
         answer(200, '{"data": {"viewer": {"login": 5, "id": 7}}}'),
     ],
 )
-def test_unknown_owner_has_no_list(act: Act) -> None:
+def test_unknown_owner_has_no_list(act: RequestHandler) -> None:
     """Without an owner there is no list, and a new comment reveals the owner."""
     service = Service()
     service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": act}

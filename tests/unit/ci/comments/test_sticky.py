@@ -116,7 +116,7 @@ CLIENT_SECRET = Secret("secret-of-the-client")
 
 def publish(thread: CommentThread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return sticky.upsert_comment(thread, made, secret)
+    return sticky.create_or_update_comment(thread, made, secret)
 
 
 def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:

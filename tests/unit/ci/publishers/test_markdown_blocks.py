@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from autonoma_ci.ci.publishers import summary_file
-from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
+from autonoma_ci.ci.publishers.markdown_blocks import ends_in_open_block
 from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
 from autonoma_ci.clock import Clock
 from tests.support.fake_clock import FakeClock
@@ -36,7 +36,7 @@ def test_block_end_matches_markdown_parser(lines: list[str], line_break: str) ->
     text = line_break.join(lines)
     tokens = MarkdownIt("commonmark").parse(f"{text}\n\n\n# ours\n")
     is_apart = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
-    assert ends_in_block(text.encode()) is not is_apart
+    assert ends_in_open_block(text.encode()) is not is_apart
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_block_end_matches_markdown_parser(lines: list[str], line_break: str) ->
 def test_block_search_of_1_mib_is_fast(text: str) -> None:
     """Reading 1 MiB of the worst text stays within the time of a slow machine."""
     data = text.encode()
-    assert measure_processor_seconds(lambda: ends_in_block(data), 5.0) < 5.0
+    assert measure_processor_seconds(lambda: ends_in_open_block(data), 5.0) < 5.0
 
 
 @pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
@@ -132,7 +132,7 @@ def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def never(_: bytes) -> bool:
         raise AssertionError
 
-    monkeypatch.setattr(summary_file, "ends_in_block", never)
+    monkeypatch.setattr(summary_file, "ends_in_open_block", never)
     assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
         "SUMMARY is full; the log has the links."
     ]
