@@ -38,18 +38,18 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def polled(*acts: RequestHandler) -> RequestHandler:
-    """Return a server that starts runs, and answers questions for their status by these acts in turn."""
-    left = list(acts)
+def polled(*handlers: RequestHandler) -> RequestHandler:
+    """Return a server that starts runs, and handles each poll with the next of these handlers."""
+    left = list(handlers)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         if wire.request.method == "POST":
             return started(wire)
         if "steps=" in wire.request.path:
             return answer(200, '{"name": "A title"}')(wire)
         return (left.pop(0) if len(left) > 1 else left[0])(wire)
 
-    return act
+    return handler
 
 
 def says(value: object) -> RequestHandler:
@@ -61,7 +61,7 @@ RUNNING, PASSED = says("running"), says("passed")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("acts", "state", "reason", "code"),
+    ("handlers", "state", "reason", "code"),
     [
         ([RUNNING, PASSED], "passed", "ok", 0),
         ([says("failed")], "failed", "failed", 1),
@@ -86,14 +86,14 @@ RUNNING, PASSED = says("running"), says("passed")
     ],
 )
 def test_bad_responses_have_state_and_exit_code(
-    acts: list[RequestHandler], state: str, reason: str, code: int, tmp_path: Path
+    handlers: list[RequestHandler], state: str, reason: str, code: int, tmp_path: Path
 ) -> None:
     """Each kind of bad poll response ends in a defined state and exit code."""
-    with FaultServer(polled(*acts)) as server:
+    with FaultServer(polled(*handlers)) as server:
         # These come to their end at the deadline, or could.
         more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
         job = run_job(
-            tmp_path, server.url, ["a"], more=more, timeouts=SHORT_TIMEOUTS if hang in acts else LONG_TIMEOUTS
+            tmp_path, server.url, ["a"], more=more, timeouts=SHORT_TIMEOUTS if hang in handlers else LONG_TIMEOUTS
         )
         assert server.posts == {"a": 1}
     assert (job.states["a"], job.outputs["reason"], job.code) == (state, reason, code)

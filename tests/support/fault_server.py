@@ -1,7 +1,7 @@
-"""A loopback server on plain sockets with scripted faults.
+"""A test server on loopback that answers each request with a chosen fault.
 
-An act of `tests.support.faults` handles each request. A `greeting` handles each connection before the first read. A
-request counts when its line, headers and body have arrived.
+A handler of `tests.support.faults` handles each request. A `connection_handler` handles each connection before its
+first request. A request counts when its line, headers and body have arrived.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# In seconds. No test needs a connection for longer, and a remaining thread would only delay pytest.
+# No test needs a connection for longer, and a remaining thread would only delay pytest.
 _TIMEOUT_SECONDS = 45.0
-# Errors of a socket, beside ConnectionError, after the client left or the server stopped.
+# Errors of a socket, in addition to ConnectionError, after the client left or the server stopped.
 _DISCONNECT_ERRORS = {errno.ENOTCONN, errno.EBADF}
 
 
@@ -60,10 +60,10 @@ class Wire:
             return False
         return True
 
-    def send_slowly(self, data: bytes, every: float) -> None:
+    def send_slowly(self, data: bytes, interval_seconds: float) -> None:
         """Send one byte at a time until the client leaves."""
-        for place in range(len(data)):
-            if not self.send(data[place : place + 1]) or self.pause(every):
+        for index in range(len(data)):
+            if not self.send(data[index : index + 1]) or self.pause(interval_seconds):
                 return
 
     def pause(self, seconds: float) -> bool:
@@ -85,7 +85,7 @@ class Wire:
         return True
 
     def reset(self) -> None:
-        """Make the close of this connection a reset."""
+        """Reset the connection when it is closed."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def read(self, connection: int) -> bool:
@@ -130,7 +130,13 @@ RequestHandler: TypeAlias = "Callable[[Wire], bool]"
 class FaultServer:
     """A server that listens on `port` inside a `with` block.
 
-    The scripts have the acts for each id in order, and the last act repeats.
+    Args:
+        default_handler: Handles the requests for all other ids.
+        handlers_by_id: The handlers of the requests for an id, in order. The last one repeats.
+        connection_handler: Handles a connection before its first request, and returns whether requests follow. It also
+            starts TLS, if the test needs TLS.
+        tls: The certificate of the server, or None for plain HTTP.
+        address: The IP address to listen on.
     """
 
     def __init__(
@@ -142,7 +148,7 @@ class FaultServer:
         address: str = "127.0.0.1",
     ) -> None:
         self._default_handler, self._connection_handler, self._tls = default_handler, connection_handler, tls
-        self._handlers_by_id = {subject: list(acts) for subject, acts in (handlers_by_id or {}).items()}
+        self._handlers_by_id = {target_id: list(handlers) for target_id, handlers in (handlers_by_id or {}).items()}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -169,8 +175,8 @@ class FaultServer:
             thread.join(_TIMEOUT_SECONDS)
 
     def stop_listening(self) -> None:
-        """Refuse new connections."""
-        # Closing alone would not wake the thread in `accept`.
+        """Stop listening, so that new connections are refused."""
+        # Only the shutdown of the socket wakes the thread in `accept`.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -228,7 +234,7 @@ class FaultServer:
                     and error.errno not in _DISCONNECT_ERRORS
                 ):
                     raise
-            # A greeting can have replaced the socket by a TLS socket.
+            # A connection handler can have replaced the socket by a TLS socket.
             wire.socket.close()
             with self._lock:
                 self._open.discard(sock)

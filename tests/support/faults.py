@@ -1,6 +1,6 @@
-"""Acts of the fault server.
+"""Request handlers of the fault server.
 
-Each act handles a request, and returns whether the connection stays open.
+Each one handles a request, and returns whether the connection stays open.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ def started(wire: Wire) -> bool:
 def answer(status: int, body: str | bytes = b"", *headers: str) -> RequestHandler:
     """Send a complete response."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return wire.send(_head(status, *headers, f"Content-Length: {len(_bytes(body))}") + _bytes(body))
 
-    return act
+    return handler
 
 
-def after(seconds: float, act: RequestHandler) -> RequestHandler:
-    """Delay an act."""
-    return lambda wire: not wire.pause(seconds) and act(wire)
+def after(seconds: float, handler: RequestHandler) -> RequestHandler:
+    """Call a handler after a delay."""
+    return lambda wire: not wire.pause(seconds) and handler(wire)
 
 
-def after_data(act: RequestHandler) -> RequestHandler:
-    """Delay an act until the client has sent data, which stays unread."""
-    return lambda wire: wire.await_data() and act(wire)
+def after_data(handler: RequestHandler) -> RequestHandler:
+    """Call a handler after the client has sent data, which stays unread."""
+    return lambda wire: wire.await_data() and handler(wire)
 
 
-def then_close(act: RequestHandler) -> RequestHandler:
-    """Do an act, and close a keep-alive connection."""
+def then_close(handler: RequestHandler) -> RequestHandler:
+    """Call a handler, and close a keep-alive connection."""
 
     def both(wire: Wire) -> bool:
-        act(wire)
+        handler(wire)
         return False
 
     return both
@@ -53,11 +53,11 @@ def then_close(act: RequestHandler) -> RequestHandler:
 def send_raw(data: str | bytes) -> RequestHandler:
     """Send raw bytes, and close."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         wire.send(_bytes(data))
         return False
 
-    return act
+    return handler
 
 
 def close(wire: Wire) -> bool:
@@ -80,11 +80,11 @@ def hang(wire: Wire) -> bool:
 def send_slowly(data: str, every: float = 0.05) -> RequestHandler:
     """Send one byte at a time."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         wire.send_slowly(data.encode(), every)
         return False
 
-    return act
+    return handler
 
 
 def send_half_body() -> RequestHandler:
@@ -102,11 +102,11 @@ def send_bad_chunk() -> RequestHandler:
 def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> RequestHandler:
     """Send a huge body for as long as the client reads."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         wire.send(_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
         return all(wire.send(_MEGABYTE) for _ in range(megabytes))
 
-    return act
+    return handler
 
 
 def make_head(status: int, *headers: str) -> str:

@@ -1,4 +1,4 @@
-"""Invocation of a command in this process."""
+"""Run an autonoma-ci command in the test's process, and capture its output."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class CommandResult(NamedTuple):
     @property
     def errors(self) -> list[str]:
         """The texts of the errors, without `Error:` or `::error::`."""
-        found = [re.fullmatch(r"(?:Error: |::error[^:]*::)(.*)", line) for line in self.err.splitlines()]
-        return [unquote(one[1]) if one[0].startswith("::") else one[1] for one in found if one]
+        matches = [re.fullmatch(r"(?:Error: |::error[^:]*::)(.*)", line) for line in self.err.splitlines()]
+        return [unquote(match[1]) if match[0].startswith("::") else match[1] for match in matches if match]
 
 
 class FakeTerminal(io.StringIO):

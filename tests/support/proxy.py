@@ -26,7 +26,7 @@ class Proxy:
     Args:
         port: the port of each tunnel, or 0 for the requested port.
         refusal: the status line that replaces each tunnel.
-        meddle: returns the act that replaces the tunnel to a port, or None.
+        meddle: returns the handler that replaces the tunnel to a port, or None.
         tls: the server context if clients use TLS.
     """
 
@@ -64,8 +64,8 @@ class Proxy:
                 return False
         self.requests.append(head.decode("latin-1").partition("\r\n")[0])
         port = int(self.requests[-1].split()[1].rpartition(":")[2])
-        if act := self._meddle and self._meddle(port):
-            return act(wire)
+        if handler := self._meddle and self._meddle(port):
+            return handler(wire)
         if self._refusal:
             wire.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())
             return False

@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from tests.support.fault_server import RequestHandler, Wire
 
 
-def run_list(where: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
-    ended = invoke(where, "list", *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
-    assert "of-the-test" not in ended.output
-    return ended.code, ended.out, ended.err
+def run_list(folder: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
+    result = invoke(folder, "list", *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
+    assert "of-the-test" not in result.output
+    return result.code, result.out, result.err
 
 
 def serve_pages(*bodies: object) -> RequestHandler:
-    """Answer with each body once, then with an empty page."""
-    left = [json.dumps(body) for body in bodies]
+    """Return a handler that answers with each body once, then with an empty page."""
+    pages = [json.dumps(body) for body in bodies]
 
-    def act(wire: Wire) -> bool:
-        return answer(200, left.pop(0) if left else "[]")(wire)
+    def handler(wire: Wire) -> bool:
+        return answer(200, pages.pop(0) if pages else "[]")(wire)
 
-    return act
+    return handler
 
 
 def test_list_shows_large_account(tmp_path: Path) -> None:
     """All 60 folders and 1,000 tests have a line."""
     with Sandbox(folders=build_large_account()) as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "list")
-    lines = ended.out.splitlines()
-    assert (ended.code, ended.err) == (0, "")
+        result = invoke_on_sandbox(tmp_path, sandbox, "list")
+    lines = result.out.splitlines()
+    assert (result.code, result.err) == (0, "")
     assert lines[-2:] == ["60 folders, 1,000 tests.", f"{NO_TAGS}."]
     assert sum(line.startswith("folder ") for line in lines) == 60
     assert sum(line.endswith("(empty)") for line in lines) == 6
@@ -68,8 +68,8 @@ def test_list_aligns_columns(tmp_path: Path) -> None:
 def test_list_json_equals_account(tmp_path: Path) -> None:
     """`--json` prints the folders as the API lists them."""
     with Sandbox(folders=build_large_account()) as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "list", "--json")
-    assert json.loads(ended.out) == build_large_account()
+        result = invoke_on_sandbox(tmp_path, sandbox, "list", "--json")
+    assert json.loads(result.out) == build_large_account()
 
 
 def test_list_empty_account_succeeds(tmp_path: Path) -> None:
@@ -86,24 +86,24 @@ def test_list_empty_account_succeeds(tmp_path: Path) -> None:
 def test_list_empty_folders_give_advice(tmp_path: Path) -> None:
     """Folders without tests have advice to create a test."""
     with Sandbox(folders=[build_folder("f", "Empty")]) as sandbox:
-        told = "The folders have no tests. Create a test in Autonoma, then list shows its id."
-        assert told in invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines()
+        expected_text = "The folders have no tests. Create a test in Autonoma, then list shows its id."
+        assert expected_text in invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines()
 
 
 @pytest.mark.parametrize("argv", [["tags"], ["--tags"], ["--tag"], ["--tag-ids=x"]])
 def test_list_refuses_tags(argv: list[str], tmp_path: Path) -> None:
     """The API has no list of tags, and the error says so."""
-    ended = invoke(tmp_path, "list", *argv)
-    assert ended.code == 2
-    assert NO_TAGS in ended.err
+    result = invoke(tmp_path, "list", *argv)
+    assert result.code == 2
+    assert NO_TAGS in result.err
 
 
 def test_list_requests_all_pages(tmp_path: Path) -> None:
     """The requests have increasing offsets until an empty page."""
     with Sandbox(folders=[build_folder(f"f{n}", "x") for n in range(250)]) as sandbox:
         assert len(json.loads(invoke_on_sandbox(tmp_path, sandbox, "list", "--json").out)) == 250
-        asked = [received.path for received in sandbox.received]
-    assert asked == [f"/api/folder?limit=100&offset={offset}" for offset in (0, 100, 200, 250)]
+        requested_paths = [received.path for received in sandbox.received]
+    assert requested_paths == [f"/api/folder?limit=100&offset={offset}" for offset in (0, 100, 200, 250)]
 
 
 def test_list_continues_after_short_pages(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_list_continues_after_short_pages(tmp_path: Path) -> None:
     with FaultServer(
         serve_pages([build_folder("a", "A")], [build_folder("b", "B")], [build_folder("c", "C")])
     ) as server:
-        assert [one["id"] for one in json.loads(run_list(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
+        assert [folder["id"] for folder in json.loads(run_list(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
 
 
 def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_list_continues_after_invalid_page(tmp_path: Path) -> None:
     """A page without a valid id does not end the list."""
     with FaultServer(serve_pages([build_folder("a", "A")], [{"id": None}], [build_folder("b", "B")])) as server:
         _, out, err = run_list(tmp_path, server, "--json")
-    assert [one["id"] for one in json.loads(out)] == ["a", "b"]
+    assert [folder["id"] for folder in json.loads(out)] == ["a", "b"]
     assert "left out: 1." in err
 
 
@@ -152,15 +152,18 @@ def test_list_shows_id_without_name(name: object, tmp_path: Path) -> None:
         assert json.loads(run_list(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
 
 
-HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a] travis_fold:start:a time:end:b"
+NAME_WITH_CI_COMMANDS = (
+    "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a] travis_fold:start:a time:end:b"
+)
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_list_names_are_no_commands(flags: tuple[str, ...], tmp_path: Path) -> None:
     """No name is a command of a CI system or a terminal."""
-    with FaultServer(serve_pages([build_folder("f", HOSTILE, ("t", HOSTILE))])) as server:
+    with FaultServer(serve_pages([build_folder("f", NAME_WITH_CI_COMMANDS, ("t", NAME_WITH_CI_COMMANDS))])) as server:
         out = run_list(tmp_path, server, *flags)[1]
-    assert out.isascii() or not flags
+    if flags:
+        assert out.isascii()
     for line in out.splitlines():
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
@@ -189,7 +192,7 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("act", "code", "told"),
+    ("handler", "code", "expected_text"),
     [
         (answer(401, '{"error": "Unauthorized", "message": "Invalid"}'), 3, "HTTP 401: Unauthorized: Invalid. Check"),
         (answer(403), 3, "HTTP 403. Check client-id"),
@@ -204,41 +207,42 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
         (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
     ],
 )
-def test_list_error_has_exit_code(act: RequestHandler, code: int, told: str, tmp_path: Path) -> None:
+def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_text: str, tmp_path: Path) -> None:
     """Each invalid response has its error and exit code after one request."""
-    with FaultServer(act) as server:
-        ended = run_list(tmp_path, server)
+    with FaultServer(handler) as server:
+        result = run_list(tmp_path, server)
         assert len(server.received) == 1
-    assert ended[:2] == (code, "")
-    assert "does not list its folders" in ended[2]
-    assert told in ended[2]
+    assert result[:2] == (code, "")
+    assert "does not list its folders" in result[2]
+    assert expected_text in result[2]
 
 
 def fail_once(first: RequestHandler) -> RequestHandler:
-    acts = [first]
-    rest = serve_pages([build_folder("a", "A")])
+    handlers = [first]
+    next_handler = serve_pages([build_folder("a", "A")])
 
-    def act(wire: Wire) -> bool:
-        return (acts.pop() if acts else rest)(wire)
+    def handler(wire: Wire) -> bool:
+        return (handlers.pop() if handlers else next_handler)(wire)
 
-    return act
+    return handler
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()]
+    "handler",
+    [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()],
 )
-def test_list_retries_temporary_errors(act: RequestHandler, tmp_path: Path) -> None:
+def test_list_retries_temporary_errors(handler: RequestHandler, tmp_path: Path) -> None:
     """A temporary error is followed by another request."""
-    with FaultServer(fail_once(act)) as server:
+    with FaultServer(fail_once(handler)) as server:
         assert run_list(tmp_path, server)[0] == 0
 
 
 def test_list_needs_credentials(tmp_path: Path) -> None:
-    """Missing credentials are one error, before any request."""
-    ended = invoke(tmp_path, "list")
-    assert ended.code == 2
-    assert [line.split(":")[0] for line in ended.errors] == ["client-id and client-secret are missing"]
+    """Missing credentials are one error."""
+    result = invoke(tmp_path, "list")
+    assert result.code == 2
+    assert [line.split(":")[0] for line in result.errors] == ["client-id and client-secret are missing"]
 
 
 def test_list_ignores_unrelated_options(tmp_path: Path) -> None:
@@ -261,14 +265,14 @@ def test_list_help_names_flags(tmp_path: Path) -> None:
 
 
 def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server with endless pages ends with exit code 5."""
+    """Endless pages of a server end with exit code 5."""
     monkeypatch.setattr("autonoma_ci.api.account._MAX_PAGES", 5)
     count = itertools.count()
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return answer(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         code, out, err = run_list(tmp_path, server)
     assert (code, out) == (5, "")
     assert "has no end: 5 of them came" in err

@@ -79,11 +79,11 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
 def refuse_and_answer(body: object) -> RequestHandler:
     """Reject start requests, and answer other requests with this body."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         is_start = wire.request.method == "POST"
         return answer(404, NO_SUCH)(wire) if is_start else answer(200, json.dumps(body))(wire)
 
-    return act
+    return handler
 
 
 def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         refuse_and_answer({}),
         refuse_and_answer([]),
@@ -115,9 +115,9 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
 )
-def test_failed_lookup_changes_nothing(act: RequestHandler, tmp_path: Path) -> None:
+def test_failed_lookup_changes_nothing(handler: RequestHandler, tmp_path: Path) -> None:
     """Without a usable response, the advice is that of HTTP 404."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
         assert server.posts == {"a": 1}
     assert ended.code == 4

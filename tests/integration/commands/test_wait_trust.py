@@ -157,10 +157,10 @@ def test_wait_rejects_denied_pass(word: str, tmp_path: Path) -> None:
     """The response of the API counts, whatever the signature says."""
     words = {"a": "passed", "b": "passed"}
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return Api(**words)(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
         words["a"] = word
         later = run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
@@ -207,7 +207,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     """After a re-run without `wait`, the reused pass is confirmed and does not count as started."""
     words = {"a": "passed", "b": "failed"}
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         if wire.request.method == "POST" and wire.request.target_id == "b":
             run = f"run-{len(server.received)}-of-b"
             return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
@@ -215,7 +215,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
             return faults.answer(200, json.dumps({"status": words["b"]}))(wire)
         return Api(**words)(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         again = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         words["b"] = "passed"
@@ -526,10 +526,10 @@ def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: Api) -> N
 def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
     """Only the record says that a run without id may have started."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return faults.reset(wire) if "gone" in wire.request.path else faults.started(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
         second = run_step(tmp_path, server.url, ids=["b"])
     assert "its record is kept as results.1.json" in second.printed
@@ -560,11 +560,11 @@ def test_run_warns_of_unwritable_record(tmp_path: Path, monkeypatch: pytest.Monk
     write_atomic = partial(_write_once, [])
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         printed.append(out.getvalue())
         return faults.started(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         environ = {
             "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
             "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",

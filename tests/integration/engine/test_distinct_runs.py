@@ -53,7 +53,7 @@ class Api:
     details: Mapping[str, list[int | dict[str, object]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def act(self, wire: Wire) -> bool:
+    def handler(self, wire: Wire) -> bool:
         """Respond to one request."""
         path, _, query = wire.request.path.removeprefix("/api/").partition("?")
         self.asked.append(path)
@@ -76,7 +76,7 @@ def _next(values: list[T]) -> T:
 
 def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> JobResult:
     """Run a job that waits, with short pauses between its requests."""
-    with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
+    with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
 
@@ -90,7 +90,7 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     """A gateway returns to each poll the response of the previous poll."""
     last = ["run-of-a"]
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         path = wire.request.path
         if wire.request.method == "POST":
             run = f"run-of-{wire.request.target_id}"
@@ -99,7 +99,7 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
         word = "failed" if run == "run-of-bad" else "passed"
         return answer(200, json.dumps({"status": word, "url": f"https://autonoma.app/run/{run}"}))(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], more={**WAIT, "INPUT_TIMEOUT": "3s"})
     assert job.code != 0
     assert job.states["bad"] != "passed"
@@ -111,14 +111,14 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
 def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A status whose link names another run is no pass."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         path, subject = wire.request.path, wire.request.target_id
         if wire.request.method == "POST":
             return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
         named = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
         return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{named}/steps"}))(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
     assert "the response is about another run" in job.log
@@ -142,11 +142,11 @@ def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
 def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
     """A second test never gets the run of the first test under another spelling."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
         return answer(200, json.dumps(first if wire.request.target_id == "a" else second))(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
         assert server.posts == {"a": 1, "b": 1}
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
@@ -183,7 +183,7 @@ def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
 
 def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
     """A step without `wait` reports a duplicate run id too."""
-    with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).act) as server:
+    with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).handler) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
     assert "run r," in get_warnings(job)
@@ -203,11 +203,11 @@ def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
 def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
     """An error response does not assign the run of another test."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         status = 500 if wire.request.target_id == "b" else 200
         return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
     assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
@@ -295,7 +295,7 @@ def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
         {"r1": ["failed" if state == "failed" else "passed"], "r2": ["passed"]},
         {"r1": [{"name": OWN}], "r2": [{"name": OTHERS}]},
     )
-    with FaultServer(api.act) as server:
+    with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
         path = tmp_path / "results" / "results.json"
         record = json.loads(path.read_text("utf-8"))
@@ -317,7 +317,7 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
         {"r1": ["failed"], "r2": ["passed"], "r3": ["running", "passed"]},
         {name: [{"name": OWN}] for name in ("r1", "r2", "r3")},
     )
-    with FaultServer(api.act) as server:
+    with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_RETRIES": "1"}, timeouts=PATIENT)
         path = tmp_path / "results" / "results.json"
         record = json.loads(path.read_text("utf-8"))
@@ -330,7 +330,7 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
 def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
     """A test and a folder with one id are two runs in results.json too."""
     api = Api({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
-    with FaultServer(api.act) as server:
+    with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=PATIENT)
         job = run_wait(tmp_path, server.url)
     assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 2)
@@ -495,7 +495,7 @@ def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
 def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: int, name: str, tmp_path: Path) -> None:
     """The command `wait` requires details that fit, not only the status."""
     api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
-    with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
+    with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
         record = tmp_path / "results" / "results.json"

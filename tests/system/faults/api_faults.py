@@ -42,11 +42,11 @@ def _reject_first(status: int) -> RequestFault:
     """Reject the first request and accept the next ones."""
 
     def deed(scene: Scene, right: RequestHandler) -> RequestHandler:
-        def act(wire: Wire) -> bool:
+        def handler(wire: Wire) -> bool:
             first = scene.count_request(wire.request) == 1
             return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
 
-        return act
+        return handler
 
     return deed
 
@@ -54,13 +54,13 @@ def _reject_first(status: int) -> RequestFault:
 def _echo_request(status: int) -> RequestFault:
     """Return the whole request in each field of the response."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         request = wire.request
         said = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
         fields = ("error", "message", "run_id", "url", "status", "name")
         return answer(status, json.dumps(dict.fromkeys(fields, said)))(wire)
 
-    return lambda scene, right: act
+    return lambda scene, right: handler
 
 
 KINDS = [

@@ -37,40 +37,40 @@ _PROXY = "proxy"
 
 
 def make_request_failure(
-    name: str, act: RequestHandler, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
+    name: str, handler: RequestHandler, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
 ) -> FailureKind:
     """Return a failure that treats each request for the affected run alike."""
     codes = {Phase.START: start, Phase.WAIT: wait}
-    return FailureKind(group, name, codes, request_fault=lambda scene, right: act, proves_not_started=declines)
+    return FailureKind(group, name, codes, request_fault=lambda scene, right: handler, proves_not_started=declines)
 
 
 def _make_connection_failure(
-    name: str, greeting: ConnectionFault, start: int = 7, *, named: bool = False
+    name: str, connection_handler: ConnectionFault, start: int = 7, *, named: bool = False
 ) -> FailureKind:
     codes = {Phase.START: start, Phase.WAIT: 7}
     return FailureKind(
         NETWORK,
         name,
         codes,
-        connection_fault=greeting,
+        connection_fault=connection_handler,
         closes_connections=True,
         uses_tls=named,
         begins_before_connection=True,
     )
 
 
-def _make_handshake_failure(name: str, greeting: ConnectionFault) -> FailureKind:
+def _make_handshake_failure(name: str, connection_handler: ConnectionFault) -> FailureKind:
     """Return a failure of the TLS handshake, before any request."""
-    return _make_connection_failure(name, greeting, 5, named=True)
+    return _make_connection_failure(name, connection_handler, 5, named=True)
 
 
-def _make_tunnel_failure(name: str, act: RequestHandler) -> FailureKind:
+def _make_tunnel_failure(name: str, handler: RequestHandler) -> FailureKind:
     codes = {Phase.START: 5, Phase.WAIT: 7}
     return FailureKind(
         _PROXY,
         name,
         codes,
-        tunnel_fault=lambda scene: act,
+        tunnel_fault=lambda scene: handler,
         uses_tls=True,
         uses_proxy=True,
         closes_connections=True,
@@ -104,10 +104,10 @@ def _present_certificate(of: Callable[[Certificates], ssl.SSLContext]) -> Connec
     return lambda scene: lambda wire: wire.start_tls(of(scene.certificates))
 
 
-def _after_hello(act: RequestHandler) -> ConnectionFault:
+def _after_hello(handler: RequestHandler) -> ConnectionFault:
     def greet(wire: Wire) -> bool:
         wire.receive()
-        return act(wire)
+        return handler(wire)
 
     return lambda scene: greet
 
@@ -139,19 +139,19 @@ def _send_endless_continues(wire: Wire) -> bool:
 
 
 def _send_interim_responses(scene: Scene, right: RequestHandler) -> RequestHandler:
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
         return right(wire)
 
-    return act
+    return handler
 
 
 def _respond_twice(scene: Scene, right: RequestHandler) -> RequestHandler:
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         kept = right(wire)
         return kept and not wire.pause(0.01) and right(wire)
 
-    return act
+    return handler
 
 
 @cache
@@ -216,12 +216,12 @@ def _make_name_failure(name: str, number: int) -> FailureKind:
 
 
 def _kill_proxy(scene: Scene, right: RequestHandler) -> RequestHandler:
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         assert scene.proxy
         scene.proxy.close()
         return False
 
-    return act
+    return handler
 
 
 _PACKING = threading.Lock()

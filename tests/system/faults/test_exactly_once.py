@@ -45,7 +45,7 @@ class Fault:
     """What the server does with one run's requests, what must come of it, and how many POSTs there may be."""
 
     name: str
-    acts: tuple[RequestHandler, ...]
+    handlers: tuple[RequestHandler, ...]
     ends: tuple[str, str, int]
     posts: int = 1
 
@@ -54,9 +54,9 @@ def again(name: str, status: int, *headers: str) -> Fault:
     return Fault(name, (answer(status, "{}", *headers), started), STARTED, posts=2)
 
 
-def final(name: str, act: RequestHandler, ends: tuple[str, str, int] = OPEN) -> Fault:
+def final(name: str, handler: RequestHandler, ends: tuple[str, str, int] = OPEN) -> Fault:
     # Were it sent again, it would be started, and the count would be 2.
-    return Fault(name, (act, started), ends)
+    return Fault(name, (handler, started), ends)
 
 
 FAULTS = [
@@ -109,7 +109,7 @@ FAULTS = [
 def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
     """A start that may have arrived is never repeated, and the other runs are unaffected."""
     ids = ["before", "faulty", "behind"]
-    with FaultServer(started, {"faulty": fault.acts}) as server:
+    with FaultServer(started, {"faulty": fault.handlers}) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS else LONG_TIMEOUTS)
     assert_runs_reported(job, ids)
     state, reason, code = fault.ends
@@ -137,23 +137,25 @@ def test_each_start_has_own_connection(tmp_path: Path) -> None:
 def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> None:
     """The server closes each connection although it promised to keep it."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         started(wire)
         return wire.pause(seconds)
 
     ids = [f"t{number}" for number in range(60)]
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"started"}
     assert server.posts == dict.fromkeys(ids, 1)
 
 
-@pytest.mark.parametrize("greeting", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"])
-def test_early_close_is_not_retried(greeting: RequestHandler, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "connection_handler", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"]
+)
+def test_early_close_is_not_retried(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """An early close looks like a server that acted, so the start is not retried."""
     ids = ["a", "b", "c"]
-    with FaultServer(started, connection_handler=greeting) as server:
+    with FaultServer(started, connection_handler=connection_handler) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"unknown"}
@@ -220,7 +222,7 @@ def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         answer(402),
         answer(402, "<html>pay</html>", "Content-Type: text/html"),
@@ -228,10 +230,10 @@ def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
         answer(403, '{"message": "Forbidden: no CREDITS left"}'),
     ],
 )
-def test_used_up_quota_stops_starts(act: RequestHandler, tmp_path: Path) -> None:
+def test_used_up_quota_stops_starts(handler: RequestHandler, tmp_path: Path) -> None:
     """Every report names the quota as the reason, and none the credentials."""
     ids = [f"t{number}" for number in range(10)]
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
     assert_runs_reported(job, ids)
     assert server.posts == {"t0": 1}
@@ -248,7 +250,7 @@ def test_used_up_quota_stops_starts(act: RequestHandler, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         answer(403, "<html>Your plan has no quota</html>", "Content-Type: text/html"),
         answer(403, '{"message": "Forbidden: check the credentials, access is unlimited"}'),
@@ -256,15 +258,15 @@ def test_used_up_quota_stops_starts(act: RequestHandler, tmp_path: Path) -> None
         answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
     ],
 )
-def test_403_without_quota_means_credentials(act: RequestHandler, tmp_path: Path) -> None:
+def test_403_without_quota_means_credentials(handler: RequestHandler, tmp_path: Path) -> None:
     """A 403 without a quota word in its message means wrong credentials."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["limit-1", "b"], "--concurrency", "1")
     assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
 
 
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         answer(200, "<!DOCTYPE html><p>Hi</p>"),
         answer(201, "\ufeff\n<!-- x -->\n<HTML lang='en'>"),
@@ -274,10 +276,10 @@ def test_403_without_quota_means_credentials(act: RequestHandler, tmp_path: Path
     ],
     ids=["doctype", "comment first", "type alone", "empty", "too long"],
 )
-def test_web_page_gives_one_annotation(act: RequestHandler, tmp_path: Path) -> None:
+def test_web_page_gives_one_annotation(handler: RequestHandler, tmp_path: Path) -> None:
     """One annotation names the cause for all runs."""
     ids = ["a", "b", "c"]
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
@@ -319,8 +321,8 @@ def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
     """The message is a proof only in full and as JSON."""
     sentence = "Device Farm Project ARN is not configured"
     bodies = {"a": {"message": sentence}, "b": {"message": f"{sentence} yet"}}
-    acts = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
-    with FaultServer(started, {**acts, "c": [answer(500, sentence)]}) as server:
+    handlers = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
+    with FaultServer(started, {**handlers, "c": [answer(500, sentence)]}) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"])
     assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
     assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
@@ -351,7 +353,7 @@ def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
 def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
     """All faults in one concurrent plan have their own results."""
     faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
-    scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
+    scripts = {f"t{number}": fault.handlers for number, fault in enumerate(faults)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=SHORT_TIMEOUTS)
     assert_runs_reported(job, list(scripts))

@@ -90,8 +90,8 @@ def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
 def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
     """Line breaks and workflow commands in an error have no effect."""
     body = json.dumps({"error": HOSTILE, "message": HOSTILE})
-    act = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
-    with FaultServer(started, {"odd": [act, act, started]}) as server:
+    handler = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
+    with FaultServer(started, {"odd": [handler, handler, started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())

@@ -23,8 +23,8 @@ def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path
     """The target of a redirect receives no request."""
     with FaultServer(started) as target:
         location = f"Location: {target.url}/test/a/run?token=something"
-        act = send_huge_body(status, location) if long_body else answer(status, "moved", location)
-        with FaultServer(act) as server:
+        handler = send_huge_body(status, location) if long_body else answer(status, "moved", location)
+        with FaultServer(handler) as server:
             job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert target.connections == 0

@@ -56,7 +56,7 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: R
     running: list[subprocess.Popen[str]] = []
     lock, count = threading.Lock(), [0]
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         # The lock is held until the process is known.
         with lock:
             count[0] += 1
@@ -64,7 +64,7 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: R
                 limit(running[0].pid)
         return after(0.05, response)(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         with lock:
             process = start_job(folder, server, IDS)
             running.append(process)
@@ -162,14 +162,16 @@ def as_user_with(most: int) -> list[str]:
     return command
 
 
-def run_with_threads(folder: Path, most: int, act: RequestHandler, stop: Callable[[int], None] | None = None) -> Job:
+def run_with_threads(
+    folder: Path, most: int, handler: RequestHandler, stop: Callable[[int], None] | None = None
+) -> Job:
     """Run a job that may have so many threads; `stop` gets its process id once the first start was received."""
     prefix = as_user_with(most)
     has_start = threading.Event()
 
     def noted(wire: Wire) -> bool:
         has_start.set()
-        return act(wire)
+        return handler(wire)
 
     with FaultServer(noted) as server:
         process = start_job(folder, server, IDS[:12], prefix)

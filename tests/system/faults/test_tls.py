@@ -25,12 +25,12 @@ UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
 }
 
 
-def after_hello(act: RequestHandler) -> RequestHandler:
+def after_hello(handler: RequestHandler) -> RequestHandler:
     """Read the client's first message, then act."""
 
     def greet(wire: Wire) -> bool:
         wire.receive()
-        return act(wire)
+        return handler(wire)
 
     return greet
 
@@ -78,10 +78,10 @@ def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
     assert "secure connection" in job.log
 
 
-@pytest.mark.parametrize("act", [reset, close], ids=["reset", "close"])
-def test_broken_handshake_is_not_started(act: RequestHandler, tmp_path: Path) -> None:
+@pytest.mark.parametrize("handler", [reset, close], ids=["reset", "close"])
+def test_broken_handshake_is_not_started(handler: RequestHandler, tmp_path: Path) -> None:
     """A broken handshake proves that no run was started."""
-    with FaultServer(started, connection_handler=after_hello(act)) as server:
+    with FaultServer(started, connection_handler=after_hello(handler)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
@@ -94,11 +94,13 @@ def dripping(wire: Wire) -> bool:
     return False
 
 
-@pytest.mark.parametrize("greeting", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"])
-def test_endless_handshake_times_out(greeting: RequestHandler, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "connection_handler", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"]
+)
+def test_endless_handshake_times_out(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """The connect limit covers the whole handshake instead of each byte."""
     began = time.monotonic()
-    with FaultServer(started, connection_handler=greeting) as server:
+    with FaultServer(started, connection_handler=connection_handler) as server:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
     assert_runs_reported(job, ["a"])

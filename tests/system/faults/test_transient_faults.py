@@ -85,18 +85,18 @@ class Times:
             return self._left >= 0
 
 
-def handshake_that_fails(act: RequestHandler, times: int, tls: ssl.SSLContext) -> RequestHandler:
-    """Return the greeting of a TLS server that treats the first connections so."""
+def handshake_that_fails(handler: RequestHandler, times: int, tls: ssl.SSLContext) -> RequestHandler:
+    """Return a connection handler that treats the first TLS connections so."""
     fails = Times(times)
 
     def greet(wire: Wire) -> bool:
-        return act(wire) if fails.take() else wire.start_tls(tls)
+        return handler(wire) if fails.take() else wire.start_tls(tls)
 
     return greet
 
 
 def through_proxy(
-    act: RequestHandler,
+    handler: RequestHandler,
     times: int,
     certificates: Certificates,
     folder: Path,
@@ -106,11 +106,11 @@ def through_proxy(
     """Run a job through a proxy that treats the first CONNECT requests so."""
     fails = Times(times)
     with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, meddle=lambda _: act if fails.take() else None)
+        proxy = Proxy(server.port, meddle=lambda _: handler if fails.take() else None)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            timeouts = SILENT if act in {hang, TUNNELS["drip"]} else LONG_TIMEOUTS
+            timeouts = SILENT if handler in {hang, TUNNELS["drip"]} else LONG_TIMEOUTS
             job = run_job(folder, f"https://api.autonoma.test:{server.port}/api", IDS, *argv, timeouts=timeouts)
     return job, server, proxy
 
@@ -120,10 +120,10 @@ def through_proxy(
 @pytest.mark.parametrize("times", [1, 3])
 def test_failed_handshake_is_retried(name: str, times: int, certificates: Certificates, tmp_path: Path) -> None:
     """All runs are started once although the first handshakes end early."""
-    act = HANDSHAKES[name]
-    greeting = handshake_that_fails(act, times, certificates.good())
+    handler = HANDSHAKES[name]
+    connection_handler = handshake_that_fails(handler, times, certificates.good())
     timeouts = SILENT if name == "silence" else LONG_TIMEOUTS
-    with FaultServer(started, connection_handler=greeting) as server:
+    with FaultServer(started, connection_handler=connection_handler) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One run may be quicker than the others, and meet all that goes wrong.
         policy = START_POLICY._replace(max_connect_attempts=times + 1)
@@ -192,7 +192,7 @@ def test_single_proxy_refusal_drops_one_run(
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize(
-    "greeting",
+    "connection_handler",
     [
         after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n")),
         after_hello(send_raw(HANDSHAKE_FAILURE)),
@@ -202,9 +202,9 @@ def test_single_proxy_refusal_drops_one_run(
     ],
     ids=["HTTP", "no common cipher", "no common version", "no strong cipher", "SSH"],
 )
-def test_port_without_tls_is_not_retried(greeting: RequestHandler, tmp_path: Path) -> None:
+def test_port_without_tls_is_not_retried(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """A port without usable TLS is permanent, so the remaining starts are dropped."""
-    with FaultServer(started, connection_handler=greeting) as server:
+    with FaultServer(started, connection_handler=connection_handler) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_runs_reported(job, IDS)
     assert (job.code, server.connections) == (5, 3)
@@ -237,8 +237,8 @@ def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) ->
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO >= (3, 2), reason="OpenSSL tells it from plain HTTP only until 3.1")
 def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
     """A damaged handshake does not affect the next one."""
-    act = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
-    with FaultServer(started, connection_handler=handshake_that_fails(act, 1, certificates.good())) as server:
+    handler = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
+    with FaultServer(started, connection_handler=handshake_that_fails(handler, 1, certificates.good())) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})

@@ -115,12 +115,12 @@ def test_varnish_error_page_has_retry_after(tmp_path: Path) -> None:
 
 def test_varnish_repeats_post_without_body(tmp_path: Path) -> None:
     """Varnish itself repeats a POST without a body if a reused connection to the backend is closed."""
-    act = ReusedConnectionCloser()
-    with FaultServer(act) as backend:
+    handler = ReusedConnectionCloser()
+    with FaultServer(handler) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway:
             statuses = [post(gateway, name, None) for name in IDS]
-        assert act.closed
-        assert backend.posts == {name: 2 if name in act.closed else 1 for name in IDS}
+        assert handler.closed
+        assert backend.posts == {name: 2 if name in handler.closed else 1 for name in IDS}
     assert statuses == [(200, None)] * len(IDS)
 
 
@@ -129,15 +129,15 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
 
     That is Varnish's own decision. The job sends each start once, whatever Varnish does.
     """
-    act = ReusedConnectionCloser()
-    with FaultServer(act) as backend:
+    handler = ReusedConnectionCloser()
+    with FaultServer(handler) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
             job = run(tmp_path, tap, IDS, "--concurrency", "1")
-        assert act.closed
+        assert handler.closed
         assert tap.starts == ONCE
         assert backend.posts == ONCE
     assert_runs_reported(job, IDS)
-    assert job.states == {name: "unknown" if name in act.closed else "started" for name in IDS}
+    assert job.states == {name: "unknown" if name in handler.closed else "started" for name in IDS}
     assert job.code == 7
 
 

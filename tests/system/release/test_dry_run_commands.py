@@ -1,4 +1,4 @@
-"""Calls of a release to Docker, Cosign, GitHub and PyPI."""
+"""Test the docker, gh and cosign calls of a simulated release."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 REQUEST = RunRequest(TargetKind.TEST, "a", variables={"NAME": "value-of-the-variable"})
 LINK = "https://autonoma.app/run/r1"
 NOT_STARTED = "The run was not started."
-# All secrets in one text, which is no message of the package.
+# A text with all secrets, a command of GitHub and a control character.
 TEXT_WITH_SECRETS = "client-id-of-the-test and client-secret-of-the-test and value-of-the-variable\n::error::x\x1b[31m"
 
 
@@ -156,7 +156,7 @@ def test_start_link_with_credential_is_hidden(mock: requests_mock.Mocker) -> Non
     ids=["temporary", "permanent", "without hint", "lost"],
 )
 def test_start_failure_is_result(error: Exception, result: StartResult) -> None:
-    """A failed connection and a lost response are results with a remedy."""
+    """A failed connection and a lost response are results with a suggestion."""
     assert make_client(error).start(REQUEST) == result
 
 
@@ -252,7 +252,7 @@ def test_details_include_media_on_request(media: bool, query: str, mock: request
     "error", [RequestNotSentError("no route", retryable=True, hint="Set it."), ResponseLostError("no route")]
 )
 def test_details_failure_is_result(error: Exception) -> None:
-    """A failed request for details is the reason why there are none."""
+    """A failed request for details is a result with the reason."""
     assert make_client(error).details(REQUEST, "r1") == RunDetails(error="no route")
 
 
@@ -331,7 +331,7 @@ def test_secrets_in_response_are_redacted() -> None:
 
 
 def test_values_in_ids_are_not_redacted() -> None:
-    """A value that occurs in ids and links by chance is redacted only in texts."""
+    """A secret value is redacted in texts, but not in ids and links."""
     request = RunRequest(TargetKind.TEST, "a", variables={"NAME": ""})
     link = "https://autonoma.app/run/r1"
     with requests_mock.Mocker() as mock:
@@ -340,8 +340,8 @@ def test_values_in_ids_are_not_redacted() -> None:
         values = [Secret("the-value"), Secret("r1")]
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS, values)
         assert client.details(request, "r1").title == "*** in ***"
-        found = client.status(request, "r1")
-    assert (found.status, found.url) == (PollStatus.PASSED, link)
+        result = client.status(request, "r1")
+    assert (result.status, result.url) == (PollStatus.PASSED, link)
 
 
 def get_title(mock: requests_mock.Mocker, client: AutonomaClient, request: RunRequest, name: str) -> str:
@@ -359,14 +359,14 @@ def test_values_of_other_runs_are_redacted(mock: requests_mock.Mocker) -> None:
 
 
 def test_unlisted_values_of_other_runs_stay(mock: requests_mock.Mocker) -> None:
-    """Without a list of all values, only those of the run are removed."""
+    """Without a list of the values of all runs, only those of the run are removed."""
     client = AutonomaClient(Transport(BASE, SECRETS), "github", SECRETS)
     assert get_title(mock, client, REQUEST, "value-of-another-run") == "value-of-another-run"
     assert get_title(mock, client, REQUEST, "value-of-the-variable") == "***"
 
 
 def test_public_values_are_shown(mock: requests_mock.Mocker) -> None:
-    """A variable with a fact of the build as value is no secret."""
+    """A value that is a build fact is not redacted."""
     request = REQUEST._replace(variables={"BRANCH": "release-branch", "NAME": "value-of-the-variable"})
     public = frozenset({"release-branch"})
     client = AutonomaClient(Transport(BASE, SECRETS), "github", SECRETS, public_values=public)

@@ -16,16 +16,16 @@ from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 
-# Written out, so that a change of the table is a change of this test.
+# Repeated here, so that a change of the table needs a change of this test.
 NOT_STARTED = (400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 421, 422, 428, 429, 431, 451)
 UNPROVEN = [status for status in range(200, 600) if status not in NOT_STARTED]
 KNOWN_500_MESSAGE = "Device Farm Project ARN is not configured"
 
 
 def parse_start(status: int, body: object) -> StartResult:
-    nothing = Redactor(())
-    answer = HttpResponse(status, {"Retry-After": "5"}, json.dumps(body).encode(), is_complete=True)
-    return parse_start_response(answer, RunRequest(TargetKind.TEST, "abc"), nothing, nothing)
+    no_secrets = Redactor(())
+    response = HttpResponse(status, {"Retry-After": "5"}, json.dumps(body).encode(), is_complete=True)
+    return parse_start_response(response, RunRequest(TargetKind.TEST, "abc"), no_secrets, no_secrets)
 
 
 def test_table_lists_proofs() -> None:
@@ -37,17 +37,17 @@ def test_table_lists_proofs() -> None:
 @pytest.mark.parametrize("status", NOT_STARTED)
 def test_listed_status_proves_not_started(status: int) -> None:
     """Each listed status proves that no run was started."""
-    found = parse_start(status, {"error": "No"})
-    assert found.status is (StartStatus.RATE_LIMITED if status == 429 else StartStatus.REJECTED)
-    assert found.reason is not ExitReason.UNKNOWN
+    result = parse_start(status, {"error": "No"})
+    assert result.status is (StartStatus.RATE_LIMITED if status == 429 else StartStatus.REJECTED)
+    assert result.reason is not ExitReason.UNKNOWN
 
 
 @pytest.mark.parametrize("status", UNPROVEN)
 def test_unlisted_status_is_indeterminate(status: int) -> None:
     """Retry-After is no proof, because Varnish sends it while the server still works."""
-    found = parse_start(status, {"error": "No", "message": "Try again later"})
-    assert (found.status, found.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
-    assert "may have started" in found.suggestion
+    result = parse_start(status, {"error": "No", "message": "Try again later"})
+    assert (result.status, result.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
+    assert "may have started" in result.suggestion
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_unlisted_status_is_indeterminate(status: int) -> None:
 )
 def test_known_500_proves_not_started(body: object) -> None:
     """A 500 with the known message proves that no run was started."""
-    found = parse_start(500, body)
-    assert (found.status, found.reason) == (StartStatus.REJECTED, ExitReason.API)
+    result = parse_start(500, body)
+    assert (result.status, result.reason) == (StartStatus.REJECTED, ExitReason.API)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_known_message_elsewhere_is_no_proof(status: int, body: object) -> None:
 
 
 @pytest.mark.parametrize("status", [303, 400, 404, 429, 500, 503])
-def test_rejection_has_no_run_id(status: int) -> None:
-    """Only the status of a rejection is used."""
-    found = parse_start(status, {"error": "No", "run_id": "r1", "url": "https://autonoma.app/run/r1"})
-    assert (found.run_id, found.url) == ("", "")
-    assert (found.status is StartStatus.INDETERMINATE) == (status in {303, 500, 503})
+def test_error_response_gives_no_run_id(status: int) -> None:
+    """The run id and the link in an error response are ignored."""
+    result = parse_start(status, {"error": "No", "run_id": "r1", "url": "https://autonoma.app/run/r1"})
+    assert (result.run_id, result.url) == ("", "")
+    assert (result.status is StartStatus.INDETERMINATE) == (status in {303, 500, 503})

@@ -179,10 +179,10 @@ def test_unknown_host_sends_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
-def test_total_timeout_covers_slow_response(act: RequestHandler) -> None:
+@pytest.mark.parametrize("handler", [hang, send_slowly("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
+def test_total_timeout_covers_slow_response(handler: RequestHandler) -> None:
     """The total timeout also ends a response that arrives byte by byte."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))
         began = time.monotonic()
         attempt = AutonomaClient(transport, "cli", SECRETS).start(RunRequest(TargetKind.TEST, "a"))

@@ -256,7 +256,7 @@ def test_rejection_before_request_is_indeterminate(
     def greet(wire: Wire) -> bool:
         return (not tls or wire.start_tls(certificates.good())) and wire.send(REFUSALS[status])
 
-    # With a greeting, the server leaves TLS to it.
+    # With a connection handler, the server leaves TLS to it.
     with FaultServer(started, connection_handler=greet, tls=certificates.good() if tls else None) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
@@ -323,8 +323,8 @@ def test_status_line_without_reason_is_read() -> None:
 
 def test_dripping_headers_time_out() -> None:
     """The error reports the timeout, not the incomplete headers."""
-    act = send_slowly(make_head(200, f"X-Filler: {'x' * 10_000}"))
-    with FaultServer(act) as server:
+    handler = send_slowly(make_head(200, f"X-Filler: {'x' * 10_000}"))
+    with FaultServer(handler) as server:
         transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
         with pytest.raises(ResponseLostError, match="no answer came in time"):
             transport.post("/test/a/run", {})
@@ -423,10 +423,10 @@ def test_client_closes_its_connections() -> None:
     assert closed == [b""] * 3
 
 
-@pytest.mark.parametrize("act", [close, reset], ids=["close", "reset"])
-def test_request_without_response_is_sent_once(act: RequestHandler) -> None:
+@pytest.mark.parametrize("handler", [close, reset], ids=["close", "reset"])
+def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
     """A request on a new connection is never repeated."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         client = client_of(server)
         assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert client.start(A).status is StartStatus.INDETERMINATE
@@ -472,7 +472,7 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
     """Starts, polls and details of a whole job have a connection each."""
     words = ["running", "running", "failed"]
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         if wire.request.method == "POST":
             return started(wire)
         if "steps=" in wire.request.path:
@@ -482,7 +482,7 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
         return wire.send(says(words.pop(0) if len(words) > 1 else words[0]))
 
     more = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s", "INPUT_CONCURRENCY": "1"}
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], more=more, timeouts=PATIENT)
         connections = [request.connection for request in server.received]
     assert job.states == {"a": "failed", "b": "timed-out"}
@@ -503,14 +503,14 @@ def late_response(late: bytes, truth: str) -> RequestHandler:
     """Respond to polls, before the first response about run b with a late one."""
     left = [late]
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         if "run-of-a" in wire.request.path:
             wire.send(says("running"))
             until_next(wire)
             return wire.send(left.pop())
         return wire.send(says(truth))
 
-    return act
+    return handler
 
 
 @pytest.mark.parametrize(

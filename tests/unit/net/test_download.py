@@ -48,9 +48,9 @@ class Download:
         return b"".join(self.chunks)
 
 
-def download_from(act: RequestHandler, max_bytes: int = 100, seconds: float = LONG) -> Download:
+def download_from(handler: RequestHandler, max_bytes: int = 100, seconds: float = LONG) -> Download:
     """Download a file from a server whose URL has a secret."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         result = Download(f"http://127.0.0.1:{server.port}/s3cret-value", max_bytes, seconds)
     assert "s3cret-value" not in result.error
     assert "127.0.0.1" not in result.error
@@ -61,10 +61,10 @@ def redirect(*locations: str) -> RequestHandler:
     """Redirect each request to the next location, and then send the file."""
     left = list(locations)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return (answer(302, "", f"Location: {left.pop(0)}") if left else send_raw(ANSWER))(wire)
 
-    return act
+    return handler
 
 
 def test_download_returns_content_type() -> None:
@@ -137,7 +137,7 @@ def test_body_up_to_limit_is_accepted(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "error"),
+    ("handler", "error"),
     [
         (answer(204), "HTTP 204"),
         (answer(206, PNG), "HTTP 206"),
@@ -154,9 +154,9 @@ def test_body_up_to_limit_is_accepted(size: int) -> None:
     ],
     ids=["204", "206", "304", "403", "500", "302", "huge 404", "close", "reset", "half", "chunk", "no HTTP"],
 )
-def test_failed_download_is_retryable(act: RequestHandler, error: str) -> None:
+def test_failed_download_is_retryable(handler: RequestHandler, error: str) -> None:
     """A new URL can help after another status than 200 and after a lost response."""
-    result = download_from(act, 1000)
+    result = download_from(handler, 1000)
     assert (result.error, result.retryable) == (error, True)
 
 

@@ -53,10 +53,10 @@ def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
     """Redirect each request to the next location, and then send a page."""
     left = list(locations)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return (answer(status, "", f"Location: {left.pop(0)}") if left else answer(200, "page"))(wire)
 
-    return act
+    return handler
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 300, 304, 399, 400, 404, 500])
@@ -141,10 +141,10 @@ def test_body_of_redirect_is_not_read() -> None:
     """An endless body of a redirect does not delay the next request."""
     first = send_huge_body(302, "Location: /next", megabytes=10_000)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return (answer(200, "page") if wire.request.path == "/next" else first)(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         assert Follower().follow(server.url) == "200 page"
 
 

@@ -117,12 +117,12 @@ def test_session_credentials_are_found(kept: object) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("handler", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("method", ["post", "get", "download"])
-def test_lost_response_is_released(method: str, act: RequestHandler) -> None:
+def test_lost_response_is_released(method: str, handler: RequestHandler) -> None:
     """A lost response leaves no objects in memory."""
-    with FaultServer(act) as server:
-        timeouts = BRIEF if act is hang else PATIENT
+    with FaultServer(handler) as server:
+        timeouts = BRIEF if handler is hang else PATIENT
         transports = [Transport(server.url, SECRETS, timeouts)]
         for _ in range(2):
             with suppress(ResponseLostError, DownloadError):

@@ -54,14 +54,14 @@ def test_latin_1_redirect_hides_secret_value() -> None:
     assert "leads to ftp://example.com/***: not https" in why
 
 
-def turns(*acts: RequestHandler) -> RequestHandler:
-    """Handle each request by the next act. The last one repeats."""
-    left = list(acts)
+def turns(*handlers: RequestHandler) -> RequestHandler:
+    """Handle each request with the next handler. The last one repeats."""
+    left = list(handlers)
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return (left.pop(0) if len(left) > 1 else left[0])(wire)
 
-    return act
+    return handler
 
 
 def moved(to: str, status: int = 302) -> RequestHandler:
@@ -103,10 +103,10 @@ def test_timeout_reports_last_response(down: RequestHandler, why: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("act", [hang, send_slowly("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
-def test_unresponsive_url_times_out(act: RequestHandler) -> None:
+@pytest.mark.parametrize("handler", [hang, send_slowly("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
+def test_unresponsive_url_times_out(handler: RequestHandler) -> None:
     """An incomplete response does not extend the wait."""
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         url, began = f"{server.url}/a/b/c", time.monotonic()
         found = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
         assert time.monotonic() - began < 60
@@ -352,8 +352,8 @@ def test_redirect_to_http_is_not_ready(certificates: Certificates) -> None:
 
 def test_last_redirect_to_other_scheme_is_shown() -> None:
     """The insecure redirect is a better reason than the number of redirects."""
-    acts = [moved(f"/{number}") for number in range(10)]
-    with FaultServer(turns(*acts, moved("ftp://shop.test/a"))) as server:
+    handlers = [moved(f"/{number}") for number in range(10)]
+    with FaultServer(turns(*handlers, moved("ftp://shop.test/a"))) as server:
         waited = Waited(server.url, 0.0)
     assert waited.why.endswith(": HTTP 302, which leads to ftp://shop.test/a: not https any more")
 

@@ -32,19 +32,19 @@ HTML = b"<html><script>alert(1)</script></html>"
 
 
 def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> RequestHandler:
-    """Return an act that answers with a file."""
+    """Return a handler that answers with a file."""
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
     return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
 
 
-def in_turn(*acts: RequestHandler) -> RequestHandler:
-    """Return an act that uses the next of these acts for each request."""
-    left = iter(acts)
+def in_turn(*handlers: RequestHandler) -> RequestHandler:
+    """Return a handler that uses the next of these handlers for each request."""
+    left = iter(handlers)
     return lambda wire: next(left)(wire)  # noqa: PLW0108 - the next one each time
 
 
 def moved(to: str, status: int = 302) -> RequestHandler:
-    """Return an act that redirects to another URL."""
+    """Return a handler that redirects to another URL."""
     return answer(status, b"", f"Location: {to}")
 
 
@@ -64,7 +64,7 @@ def dripping(wire: Wire) -> bool:
 
 
 def head(length: int, body: bytes = PNG) -> RequestHandler:
-    """Return an act that answers with a body of another length than it states."""
+    """Return a handler that answers with a body of another length than it states."""
     return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
@@ -85,9 +85,9 @@ def make_media_url(server: FaultServer) -> SignedUrl:
     return SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?signature=s3cret-value")
 
 
-def fetch(folder: Path, act: RequestHandler, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
-    """Fetch one file from a server that handles each request by this act."""
-    with FaultServer(act) as server:
+def fetch(folder: Path, handler: RequestHandler, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
+    """Fetch one file from a server that handles each request with this handler."""
+    with FaultServer(handler) as server:
         store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
         return store.fetch(EvidenceFile("run-1", number, make_media_url(server)))
 
@@ -124,7 +124,7 @@ def test_file_name_from_step_and_content(
 
 
 @pytest.mark.parametrize(
-    ("act", "reason", "retryable"),
+    ("handler", "reason", "retryable"),
     [
         (answer(404), "HTTP 404", True),
         (answer(403), "HTTP 403", True),
@@ -153,10 +153,10 @@ def test_file_name_from_step_and_content(
         (send_raw(b"rubbish\r\n\r\n"), "ended before an answer came", True),
     ],
 )
-def test_failed_download_leaves_no_file(act: RequestHandler, reason: str, retryable: bool, tmp_path: Path) -> None:
+def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, retryable: bool, tmp_path: Path) -> None:
     """The error states the reason, and the folder stays empty."""
     # Those two never end in time.
-    result = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)
+    result = fetch(tmp_path, handler, seconds=0.6 if handler in {hang, dripping} else 60.0)
     assert reason in result.error
     assert "s3cret-value" not in result.error
     assert (result.path, result.retryable) == ("", retryable)

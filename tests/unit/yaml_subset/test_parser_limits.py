@@ -20,7 +20,7 @@ from tests.support.processor_time import measure_processor_seconds
 
 ROOT = Path(__file__).parents[3]
 MEBIBYTE = 1024 * 1024
-# Processor time. Each needs about 1 s on a fast machine. Without its limit, it needs minutes or all memory.
+# Each manifest needs about 1 s of processor time on a fast machine. Without its limit, it needs minutes or all memory.
 MAX_CPU_SECONDS = 20
 
 
@@ -47,18 +47,19 @@ def test_alias_adds_its_own_levels() -> None:
 def test_alias_depth_is_limited_too(written: str, levels: int) -> None:
     """An alias can be nested as deep as the value that it repeats."""
 
-    def told(around: int) -> list[str]:
-        return [p.message for p in parse_yaml(f"a: &a {written}\nb: " + "[" * around + "*a" + "]" * around, "").errors]
+    def messages(brackets: int) -> list[str]:
+        text = f"a: &a {written}\nb: " + "[" * brackets + "*a" + "]" * brackets
+        return [problem.message for problem in parse_yaml(text, "").errors]
 
-    assert told(MAX_YAML_DEPTH - levels - 1) == []
-    assert told(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
+    assert messages(MAX_YAML_DEPTH - levels - 1) == []
+    assert messages(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
 
 
 def test_merged_entries_count_toward_limit() -> None:
     """The error has the position of the merge that exceeds the limit."""
-    many = "a: &a {" + ",".join(f"k{n}: x" for n in range(900)) + "}\nb:\n" + "- {<<: *a}\n" * 55
-    assert [(p.line, p.column) for p in parse_yaml(many, "").errors] == [(57, 4)]
-    assert not parse_yaml(many.removesuffix("- {<<: *a}\n"), "").errors
+    manifest = "a: &a {" + ",".join(f"k{n}: x" for n in range(900)) + "}\nb:\n" + "- {<<: *a}\n" * 55
+    assert [(p.line, p.column) for p in parse_yaml(manifest, "").errors] == [(57, 4)]
+    assert not parse_yaml(manifest.removesuffix("- {<<: *a}\n"), "").errors
 
 
 def test_text_limit_is_64_kib() -> None:
@@ -139,23 +140,23 @@ MALICIOUS_MANIFESTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MALICIOUS_MANIFESTS)
 def test_hostile_files_take_bounded_time(name: str) -> None:
-    """An author of a manifest cannot block the machine with it."""
+    """No manifest blocks the machine, whatever its author writes."""
     text = MALICIOUS_MANIFESTS[name]
     assert measure_processor_seconds(lambda: collect_errors(text), MAX_CPU_SECONDS) < MAX_CPU_SECONDS
 
 
 @pytest.mark.slow
 def test_hostile_files_need_little_memory() -> None:
-    """Files with repeated aliases stay below 400 MiB."""
+    """The largest malicious manifests need less than 400 MiB."""
     names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
     code = "from tests.unit.yaml_subset import test_parser_limits as t\n"
     code += f"for name in {names}:\n    t.collect_errors(t.MALICIOUS_MANIFESTS[name])\n"
-    # Not getrusage, because it includes the memory of the parent process (pytest) at the fork.
+    # VmHWM is the peak memory. The value of getrusage includes the memory of the parent process (pytest) at the fork.
     code += (
         "import pathlib, re\nprint(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(ran.stdout) / 1024 < 400, "MiB"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(process.stdout) / 1024 < 400, "MiB"
 
 
 def test_matrix_of_aliases_is_not_expanded() -> None:
@@ -164,11 +165,11 @@ def test_matrix_of_aliases_is_not_expanded() -> None:
     tests = "".join(f"- {{ id: t{n}, matrix: *m }}\n" for n in range(1200))
     manifest = read_manifest(f"tests:\n- {{ id: t, matrix: {axis} }}\n{tests}")
 
-    def refuse() -> None:
+    def check_rejection() -> None:
         with pytest.raises(InputError, match="more than 20,000 runs: split it"):
             plan.build_plan(Settings(), manifest)
 
-    assert measure_processor_seconds(refuse, MAX_CPU_SECONDS) < MAX_CPU_SECONDS
+    assert measure_processor_seconds(check_rejection, MAX_CPU_SECONDS) < MAX_CPU_SECONDS
 
 
 def test_defaults_of_many_runs_are_counted() -> None:
@@ -178,11 +179,11 @@ def test_defaults_of_many_runs_are_counted() -> None:
         f"defaults: {{variables: {{{defaults}}}}}\ntests: [" + ",".join(f"t{n}" for n in range(20_000)) + "]"
     )
 
-    def refuse() -> None:
+    def check_rejection() -> None:
         with pytest.raises(InputError, match="more than 1,000,000 variables in all: split"):
             plan.build_plan(Settings(), manifest)
 
-    assert measure_processor_seconds(refuse, MAX_CPU_SECONDS) < MAX_CPU_SECONDS
+    assert measure_processor_seconds(check_rejection, MAX_CPU_SECONDS) < MAX_CPU_SECONDS
 
 
 def test_interpolated_text_is_limited() -> None:
@@ -217,9 +218,9 @@ def test_many_references_take_bounded_time(text: str) -> None:
 
 def test_error_list_stops_at_1000() -> None:
     """After 1,000 errors, one line says that there are more."""
-    told = collect_errors("tests: [" + "é," * 2000 + "]")
-    assert len(told) == 1001
-    assert told[0] == "there are more problems: the first 1,000 are told"
+    errors = collect_errors("tests: [" + "é," * 2000 + "]")
+    assert len(errors) == 1001
+    assert errors[0] == "there are more problems: the first 1,000 are told"
 
 
 def test_matrix_limit_is_1000_combinations() -> None:

@@ -46,7 +46,7 @@ CHANCES = (
 def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> RequestHandler:
     """Return an API whose run of `shop` passes and whose run of `other` fails."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         path = wire.request.path
         mine = "other" not in path
         if wire.request.method == "POST":
@@ -59,12 +59,12 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> RequestHan
         step = {"status": "failed", "instruction": f"Type {VALUE}", "output": f"{VALUE} was refused"}
         return answer(200, json.dumps({"name": "A title", "steps": [] if mine else [step]}))(wire)
 
-    return act
+    return handler
 
 
-def run_step(folder: Path, act: RequestHandler, variables: str, *, wait: bool, **more: str) -> JobResult:
+def run_step(folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **more: str) -> JobResult:
     given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)
 
 
@@ -147,12 +147,12 @@ def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
 def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> None:
     """The same word in the link stays."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         if wire.request.method == "POST" and "/other/" in wire.request.path:
             return answer(422, json.dumps({"message": f"no {value} today"}))(wire)
         return make_api()(wire)
 
-    ended = run_step(tmp_path, act, json.dumps({"X": value}), wait=True)
+    ended = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
     assert ended.outputs["run-url"] == URL
     assert ended.record["runs"][1]["message"] == "HTTP 422: no *** today"
 

@@ -27,10 +27,10 @@ def list_warnings(log: str) -> list[str]:
 def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
     """The warning says that the output run-ids is complete."""
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         return answer(200, build_start_response(f"http://{wire.request.headers['host']}/run/run-1"))(wire)
 
-    with FaultServer(act) as server:
+    with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a"], more={"INPUT_CLIENT-ID": "127.0.0.1"})
     assert job.code == 0
     [warning] = list_warnings(job.log)

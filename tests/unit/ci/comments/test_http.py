@@ -39,9 +39,9 @@ class WallClock(FakeClock):
         return DATE_SECONDS + int(self.time - 1000.0)
 
 
-def serve(*acts: RequestHandler) -> FaultServer:
-    """Return a server with one act for each request, of which the last one repeats."""
-    return FaultServer(acts[-1], {"api": acts})
+def serve(*handlers: RequestHandler) -> FaultServer:
+    """Return a server with one handler for each request, of which the last one repeats."""
+    return FaultServer(handlers[-1], {"api": handlers})
 
 
 def make_client(server: FaultServer, clock: Clock | None = None, **headers: str) -> RestClient:
@@ -49,9 +49,9 @@ def make_client(server: FaultServer, clock: Clock | None = None, **headers: str)
     return RestClient(server.url, headers, clock or FakeClock(), secrets=[TOKEN])
 
 
-def reject(*acts: RequestHandler, method: str = "GET") -> RestError:
-    """Return the error of one request to a server with these acts."""
-    with serve(*acts) as server, pytest.raises(RestError) as caught:
+def reject(*handlers: RequestHandler, method: str = "GET") -> RestError:
+    """Return the error of one request to a server with these handlers."""
+    with serve(*handlers) as server, pytest.raises(RestError) as caught:
         make_client(server).request(method, "/notes")
     return caught.value
 
@@ -267,20 +267,20 @@ def test_permanent_error_is_not_retried(status: int) -> None:
     assert len(server.received) == 1
 
 
-@pytest.mark.parametrize("act", [UNAVAILABLE, answer(429), close, send_half_body()])
-def test_post_that_arrived_is_not_resent(act: RequestHandler) -> None:
+@pytest.mark.parametrize("handler", [UNAVAILABLE, answer(429), close, send_half_body()])
+def test_post_that_arrived_is_not_resent(handler: RequestHandler) -> None:
     """A second POST could create a second comment."""
-    with serve(act, OK) as server, pytest.raises(RestError) as caught:
+    with serve(handler, OK) as server, pytest.raises(RestError) as caught:
         make_client(server).request("POST", "/notes", {})
     assert len(server.received) == 1
     assert caught.value.is_retryable
     assert not caught.value.is_unsent
 
 
-@pytest.mark.parametrize("act", [UNAVAILABLE, close, send_half_body()])
-def test_graphql_query_is_retried(act: RequestHandler) -> None:
+@pytest.mark.parametrize("handler", [UNAVAILABLE, close, send_half_body()])
+def test_graphql_query_is_retried(handler: RequestHandler) -> None:
     """A query only reads, so a second one has no effect."""
-    with serve(act, answer(200, '{"data": 1}')) as server:
+    with serve(handler, answer(200, '{"data": 1}')) as server:
         assert make_client(server).query_graphql("/graphql", {"query": "q"}).data == {"data": 1}
     assert [sent.method for sent in server.received] == ["POST", "POST"]
 

@@ -24,7 +24,7 @@ FORM_ERROR = "Service's answer is not in the form that is known"
 
 
 class Service:
-    """A server of a comment API, where `routes` has the acts by method and path without query."""
+    """A server of a comment API, where `routes` has the handlers by method and path without query."""
 
     def __init__(self) -> None:
         self.routes: dict[str, RequestHandler] = {"GET /api/user": answer(200, json.dumps(OWNER))}
@@ -198,7 +198,7 @@ def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         answer(404),
         answer(500),
@@ -209,10 +209,10 @@ def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> Non
         answer(200, '{"data": {"viewer": {"login": 5, "id": 7}}}'),
     ],
 )
-def test_unknown_owner_has_no_list(act: RequestHandler) -> None:
+def test_unknown_owner_has_no_list(handler: RequestHandler) -> None:
     """Without an owner there is no list, and a new comment reveals the owner."""
     service = Service()
-    service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": act}
+    service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": handler}
     service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2)))
     service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1, {"id": 9}), make_note(2)]))
     with service.server:

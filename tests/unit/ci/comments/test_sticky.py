@@ -707,21 +707,23 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
     page = answer(200, "[]", f"Date: {date}")
     one = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
 
-    def act(wire: Wire) -> bool:
+    def handler(wire: Wire) -> bool:
         paths.append(wire.request.path)
         is_page = wire.request.method == "GET" and not wire.request.path.endswith("/user")
         return page(wire) if is_page else one(wire)
 
-    with FaultServer(act) as host:
+    with FaultServer(handler) as host:
         assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
     assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
 
 
 @both
-@pytest.mark.parametrize("act", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)])
-def test_invalid_response_warns(service: Service, act: Callable[..., bool]) -> None:
+@pytest.mark.parametrize(
+    "handler", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)]
+)
+def test_invalid_response_warns(service: Service, handler: Callable[..., bool]) -> None:
     """An invalid response gives a warning."""
-    with FaultServer(act) as host:
+    with FaultServer(handler) as host:
         assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
 
 
