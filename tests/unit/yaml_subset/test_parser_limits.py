@@ -147,7 +147,7 @@ def test_hostile_files_take_bounded_time(name: str) -> None:
 
 @pytest.mark.slow
 def test_hostile_files_need_little_memory() -> None:
-    """The largest malicious manifests need less than 400 MiB."""
+    """Malicious manifests with repeated aliases or long texts need less than 400 MiB."""
     names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
     code = "from tests.unit.yaml_subset import test_parser_limits as t\n"
     code += f"for name in {names}:\n    t.collect_errors(t.MALICIOUS_MANIFESTS[name])\n"
