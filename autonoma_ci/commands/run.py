@@ -63,11 +63,11 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
         return step.dry_run(inputs.plan)
     hidden = ValuesToRedact(environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values)
     if not_started := _wait_for_deployment(inputs, step):
-        return step.run_plan(not_started, inputs.settings, "Nothing is started", hidden)
+        return step.run_plan(not_started, inputs.settings, "Nothing is started", values_to_redact)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
     previous = _find_previous_runs(results, previous_results, step)
     title = f"Starting {pluralize(len(results) - len(previous.passed_run_ids), 'run')}"
-    return step.run_plan(results, inputs.settings, title, hidden, previous)
+    return step.run_plan(results, inputs.settings, title, values_to_redact, previous)
 
 
 def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> RunArguments:

@@ -127,8 +127,8 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
         _resume_run(run, saved_run, is_signed=_is_signed(run, saved_run, step))
         for run, saved_run in zip(runs, saved.runs, strict=True)
     ]
-    passes = {run.run_id: run for run in runs if run.run_id and run.state is RunState.PASSED}
-    previous = PreviousRuns(saved_results_by_run_id=passes, signal=_signal_of(saved))
+    saved_results = {run.run_id: run for run in runs if run.run_id and run.state is RunState.PASSED}
+    previous = PreviousRuns(saved_results_by_run_id=saved_results, signal=_signal_of(saved))
     return step.run_plan(results, settings, _title(runs, results), ValuesToRedact(known.secrets), previous)
 
 
