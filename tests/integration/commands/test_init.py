@@ -247,7 +247,7 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
 )
 def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """At a terminal, the answers select the folders or tests."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
     assert ended.code == 0, ended.output
     assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
     assert "Empty" not in ended.out
@@ -258,7 +258,7 @@ def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_
 @pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
 def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The end of the input before the last answer leaves no file."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
     assert ended.code == 2
     assert ended.errors == ["nothing was chosen, so nothing was written"]
     assert list(tmp_path.iterdir()) == []
@@ -266,7 +266,7 @@ def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: 
 
 def test_init_flags_skip_prompts(sandbox: Sandbox, tmp_path: Path) -> None:
     """With flags, there is no prompt at a terminal."""
-    assert "Which" not in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", typed="").out
+    assert "Which" not in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", terminal_input="").out
 
 
 def test_init_ignores_job_variables(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_init_cancelled_writes_nothing(sandbox: Sandbox, tmp_path: Path, monkeyp
         raise Cancelled(signal.SIGTERM)
 
     monkeypatch.setattr("autonoma_ci.commands.init.select_interactively", cancel)
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed="")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input="")
     assert (ended.code, ended.err) == (143, "Nothing was written.\n")
     assert list(tmp_path.iterdir()) == []
 
