@@ -61,7 +61,9 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
         return step.skip(inputs.skip_reason)
     if inputs.settings.dry_run:
         return step.dry_run(inputs.plan)
-    hidden = ValuesToRedact(environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values)
+    values_to_redact = ValuesToRedact(
+        environment_texts=inputs.plan.environment_texts, fact_values=inputs.plan.fact_values
+    )
     if not_started := _wait_for_deployment(inputs, step):
         return step.run_plan(not_started, inputs.settings, "Nothing is started", values_to_redact)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
