@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus
+from autonoma_ci.engine import starter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.run_table import RunTable
@@ -34,6 +35,9 @@ INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, http_
 NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
 UNSENDABLE = StartResult(StartStatus.CANNOT_SEND, ExitReason.API)
 RATE_LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429)
+
+
+IN_FLIGHT = starter._InFlightRequest(1000.0, lambda: False)
 
 
 def make_rate_limit(seconds: float) -> StartResult:
@@ -537,6 +541,42 @@ def assert_states_match_responses(job: Job, script: Mapping[int, list[StartResul
             assert (job.states[number] is RunState.UNKNOWN) == (last is StartStatus.INDETERMINATE)
         else:
             assert job.states[number] is RunState.NOT_STARTED
+
+
+def test_internal_error_saves_unfinished_runs() -> None:
+    """A request in flight may have started a run, and a run without a request was not sent."""
+    job = Job([STARTED], [STARTED], [STARTED], [STARTED])
+    for index in (0, 1):
+        job.run_table.mark_starting(index, 0.0)
+    job.engine._starter._in_flight[0] = IN_FLIGHT
+    before = job.run_table.finish(3, RunState.FAILED, ExitReason.FAILED, "earlier")
+    for index in range(4):
+        job.engine._starter.save_unfinished(index)
+    bug = "the step ended because of a bug"
+    assert [(run.state, run.reason, run.message) for run in job.run_table.results[:3]] == [
+        (RunState.UNKNOWN, ExitReason.UNKNOWN, f"{bug} while the request was under way"),
+        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug}"),
+        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug}"),
+    ]
+    assert job.run_table.results[3] == before
+    assert job.watched.ended == []
+
+
+def test_internal_error_restores_failed_run() -> None:
+    """A failed run whose retry was not sent keeps its result."""
+    job = Job([STARTED], [STARTED])
+    for index in (0, 1):
+        job.run_table.finish_start(index, STARTED._replace(run_id=f"r{index}"), "", 1.0)
+        job.run_table.finish(index, RunState.FAILED, ExitReason.FAILED, "failed")
+        job.run_table.begin_retry(index)
+    job.run_table.mark_starting(1, 0.0)
+    job.engine._starter._in_flight[1] = IN_FLIGHT
+    for index in (0, 1):
+        job.engine._starter.save_unfinished(index)
+    assert [(run.state, run.run_id, len(run.previous_attempts)) for run in job.run_table.results] == [
+        (RunState.FAILED, "r0", 0),
+        (RunState.UNKNOWN, "", 1),
+    ]
 
 
 def test_start_event_has_plan_index() -> None:

@@ -148,6 +148,22 @@ def test_alias_is_interpolated_once() -> None:
     assert document.tree == {"a": "$" * 30_000, "b": ["$" * 30_000] * 10}
 
 
+@pytest.mark.parametrize(
+    ("fact", "advice"),
+    [
+        ("sha", "give the option sha, or write ${ci.sha:-default}"),
+        ("branch", "give the option branch, or write ${ci.branch:-default}"),
+        ("change", "give the option change, or write ${ci.change:-default}"),
+        ("repository", "run it in a CI system, or write ${ci.repository:-default}"),
+    ],
+)
+def test_unknown_fact_names_its_option(fact: str, advice: str, tmp_path: Path) -> None:
+    """Only some facts have an option."""
+    with pytest.raises(InputError) as caught:
+        value_of(f"${{ci.{fact}}}", tmp_path, context=BuildContext())
+    assert f"${{ci.{fact}}} is not known here: {advice}" in str(caught.value)
+
+
 def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
     """A build fact that only CI knows is an error in a run, but not in a check."""
     with pytest.raises(InputError, match="is not known here"):

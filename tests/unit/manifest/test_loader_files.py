@@ -37,6 +37,34 @@ def test_missing_file_is_rejected(tmp_path: Path) -> None:
     assert refused("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("autonoma.yml", "did you mean autonoma.yaml?"),
+        ("autonma.yaml", "did you mean autonoma.yaml?"),
+        ("sub/nightly.yaml", "did you mean sub/nightly.yml?"),
+        ("sub/smoke.yml", "check the path; it is relative to the working directory"),
+        ("notes.yml", "check the path; it is relative to the working directory"),
+        ("gone/autonoma.yaml", "check the path; it is relative to the working directory"),
+        ("https://a.example/autonoma.yaml", "a manifest is a file of the checkout, not a URL"),
+    ],
+)
+def test_missing_file_has_advice(path: str, advice: str, tmp_path: Path) -> None:
+    """The advice names a YAML file with a similar name in the same folder."""
+    (tmp_path / "sub").mkdir()
+    for name in ("autonoma.yaml", "notes.txt", "sub/nightly.yml"):
+        (tmp_path / name).touch()
+    assert refused(path, tmp_path).endswith(f": there is no such file: {advice}")
+
+
+def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
+    """A longer path of a similar file is cut."""
+    folder = "d" * 195
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "autonoma.yaml").touch()
+    assert refused(f"{folder}/autonoma.yml", tmp_path).endswith(f": did you mean {folder}/aut…?")
+
+
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
 def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
