@@ -1,4 +1,4 @@
-"""Request the details of runs that ended.
+"""Fetch the details of runs that ended, and check them against the final status.
 
 Details are the title and the steps of a run. A run passes only if its details do not contradict the status.
 """
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 _MAX_CONCURRENT = 8
 _MAX_ATTEMPTS = 3
-# The details can be some seconds behind the status. Such details are requested more often.
-_MAX_LAGGING_ATTEMPTS = 10
+# For some seconds, the details of a run that passed can say that it is still running.
+_MAX_ATTEMPTS_IF_STILL_RUNNING = 10
 _RETRY_DELAY_SECONDS = 1.0
-# If no details of any run arrive for this time, the pending requests are cancelled. For a run whose evidence is
-# downloaded, the time counts from the first request.
+# A request is cancelled after this time without the details of any run. The time counts from the end of its run. If the
+# run's evidence is downloaded, it counts from the first request.
 _MAX_SILENCE_SECONDS = 20.0
 
+# A resumed run with a contradiction in its results.json has this one until new details arrive.
 _UNRESOLVED_CONTRADICTION = "the API contradicted itself before, and the run's details could not be had again"
 
 
@@ -39,13 +40,9 @@ class _PendingRequest:
     __slots__ = ("already_reported", "attempt_count", "contradiction", "first_sent_at", "run")
 
     def __init__(self, run: RunResult, first_sent_at: float, *, already_reported: bool) -> None:
-        self.run, self.first_sent_at, self.already_reported, self.attempt_count = (
-            run,
-            first_sent_at,
-            already_reported,
-            0,
-        )
-        # The last contradiction that no later details resolved. A failed request resolves nothing.
+        self.run, self.first_sent_at, self.already_reported = run, first_sent_at, already_reported
+        self.attempt_count = 0
+        # How the latest details contradict the status, or an empty text. A failed request leaves it as it is.
         self.contradiction = _UNRESOLVED_CONTRADICTION if run.has_contradiction else ""
 
     def record_details(self, details: RunDetails) -> None:
@@ -109,19 +106,19 @@ class DetailsFetcher:
                 pending.attempt_count += 1
                 self._in_flight_count += 1
                 executor.fetch_details(index, pending.run.request, run_id, media=self._collects_evidence(pending.run))
-        if now >= self._earliest_deadline:
-            for key in [key for key, pending in self._pending.items() if now >= self._deadline_of(pending)]:
+        if now >= self._no_cancel_before:
+            for key in [key for key, pending in self._pending.items() if now >= self._cancel_time_of(pending)]:
                 self._finish(key, RunDetails(error="no answer came in time"))
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next action without a response."""
-        deadline = self._earliest_deadline
-        # Before that time, no pending request has reached its deadline.
-        if self._clock.monotonic() >= deadline:
-            deadline = min((self._deadline_of(pending) for pending in self._pending.values()), default=inf)
-        return min(deadline, self._queue[0][0] if self._queue and self._in_flight_count < _MAX_CONCURRENT else inf)
+        cancel_at = self._no_cancel_before
+        # Before that time, the exact times of the pending requests are not needed.
+        if self._clock.monotonic() >= cancel_at:
+            cancel_at = min((self._cancel_time_of(pending) for pending in self._pending.values()), default=inf)
+        return min(cancel_at, self._queue[0][0] if self._queue and self._in_flight_count < _MAX_CONCURRENT else inf)
 
-    def handle_result(self, event: DetailsReceived) -> None:
+    def handle_details(self, event: DetailsReceived) -> None:
         """Handle a response, and retry a failed request within limits."""
         self._in_flight_count -= 1
         if not event.details.error:
@@ -142,12 +139,12 @@ class DetailsFetcher:
             self._finish(key, RunDetails(error="the time was over"))
 
     @property
-    def _earliest_deadline(self) -> float:
-        """Return the clock's time before which no pending request is cancelled."""
+    def _no_cancel_before(self) -> float:
+        """The clock's time before which no pending request is cancelled."""
         return self._last_response_at + _MAX_SILENCE_SECONDS
 
-    def _deadline_of(self, pending: _PendingRequest) -> float:
-        return max(pending.first_sent_at + _MAX_SILENCE_SECONDS, self._earliest_deadline)
+    def _cancel_time_of(self, pending: _PendingRequest) -> float:
+        return max(pending.first_sent_at + _MAX_SILENCE_SECONDS, self._no_cancel_before)
 
     def _collects_evidence(self, run: RunResult) -> bool:
         return bool(self._evidence and self._evidence.should_collect(run))
@@ -172,7 +169,7 @@ class DetailsFetcher:
 def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evidence: bool) -> bool:
     run = pending.run
     if run.state is RunState.PASSED and details.status is PollStatus.RUNNING:
-        return pending.attempt_count < _MAX_LAGGING_ATTEMPTS
+        return pending.attempt_count < _MAX_ATTEMPTS_IF_STILL_RUNNING
     if not details.error or pending.attempt_count >= _MAX_ATTEMPTS:
         return False
     # A run that passed needs details, because they can contradict the pass.

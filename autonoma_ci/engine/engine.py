@@ -205,7 +205,7 @@ class Engine:
             case StatusReceived() if self._poller:
                 self._poller.handle_status(event)
             case DetailsReceived():
-                self._details.handle_result(event)
+                self._details.handle_details(event)
             case FileDownloaded() if self._evidence:
                 self._evidence.handle_download(event)
             case UrlsRefreshed() if self._evidence:
