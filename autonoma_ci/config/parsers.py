@@ -540,7 +540,7 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
         raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
     versions = []
     for number, entry in enumerate(document.tree):
-        line, _ = document.position((number,))
+        line, _ = document.find_position((number,))
         # Pairs keep a key that has both spellings (`_` and `-`) visible as a duplicate. Other values than text are
         # not ids.
         pairs = entry.items() if isinstance(entry, dict) else ()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.references import Piece
     from autonoma_ci.models import BuildContext
-    from autonoma_ci.yaml_subset.document import Document, KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import Document, KeyPath, YamlValue
 
 # The build facts, with their fields in `BuildContext`. Every attempt of a build must compute the same plan, so only
 # facts that all attempts share are allowed.
@@ -257,7 +257,7 @@ class _Substitution:
             self._texts, self._groups, frozenset(self._environment_texts), fact_values, frozenset(self._unset_names)
         )
 
-    def walk(self, tree: Tree, path: KeyPath, use: _TextUse) -> Tree:
+    def walk(self, tree: YamlValue, path: KeyPath, use: _TextUse) -> YamlValue:
         """Return a part of the document with its references replaced.
 
         Args:

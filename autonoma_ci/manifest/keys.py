@@ -20,7 +20,7 @@ from autonoma_ci.manifest.schema import (
 )
 
 if TYPE_CHECKING:
-    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
 # Keys of entries and of their lists, by the key of the list.
 ENTRY_KEYS = {
@@ -60,7 +60,7 @@ _SINGLE_VALUE_RE = re.compile(GROUP_NAME_RE)
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 
-def expand_short_forms(tree: Tree) -> Tree:
+def expand_short_forms(tree: YamlValue) -> YamlValue:
     """Return the tree of a manifest in its long form.
 
     Keys that begin with `x-` and collections without content are removed. A single group or a single value of a matrix
@@ -73,11 +73,11 @@ def expand_short_forms(tree: Tree) -> Tree:
         if isinstance(entries := result.get(kind), list):
             result[kind] = [_expand_entry(entry) for entry in entries]
     if isinstance(result.get("defaults"), dict):
-        result["defaults"] = _remove_unused(cast("dict[str, Tree]", result["defaults"]))
+        result["defaults"] = _remove_unused(cast("dict[str, YamlValue]", result["defaults"]))
     return result
 
 
-def _remove_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
+def _remove_unused(mapping: dict[str, YamlValue]) -> dict[str, YamlValue]:
     return {
         key: value
         for key, value in mapping.items()
@@ -85,7 +85,7 @@ def _remove_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
     }
 
 
-def _expand_entry(entry: Tree) -> Tree:
+def _expand_entry(entry: YamlValue) -> YamlValue:
     if not isinstance(entry, dict):
         return entry
     result = _remove_unused(entry)
@@ -96,7 +96,7 @@ def _expand_entry(entry: Tree) -> Tree:
     return result
 
 
-def _wrap_in_list(value: Tree) -> Tree:
+def _wrap_in_list(value: YamlValue) -> YamlValue:
     """Return a single word as a list.
 
     Another text stays text and is an error later, because it often means several values.

@@ -18,7 +18,7 @@ from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
 from autonoma_ci.yaml_subset import parser
-from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, Tree, type_error_message
+from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, YamlValue, not_text_message
 
 if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolation import Interpolator
@@ -64,7 +64,7 @@ def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manife
         if manifest:
             _set_group_values(manifest, interpolated.groups)
             manifest.set_value_sources(interpolated.environment_texts, interpolated.fact_values)
-            manifest.set_location(file, document.position(("tests",))[0] if has_tests else 1)
+            manifest.set_location(file, document.find_position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
@@ -165,7 +165,7 @@ def _check_group_names(document: Document, manifest: Manifest) -> None:
                     document.add_error((kind, index, "groups", group_index), reason)
 
 
-def _get_value(root: Tree, path: KeyPath) -> Tree:
+def _get_value(root: YamlValue, path: KeyPath) -> YamlValue:
     for key in path:
         if isinstance(root, dict):
             root = root.get(str(key))
@@ -199,16 +199,14 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
     return _format_type_error(path, key, kind, value)
 
 
-def _format_type_error(path: KeyPath, key: str, kind: str, value: Tree) -> str:
+def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> str:
     """Return the message for a value of a wrong type."""
     subject = f"'{sanitize_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
     if value is None and key in _ID_KEYS:
         return f"{subject} has no value: give an id"
     if kind in {"string_type", "string_too_short", "string_too_long"}:
         return (
-            f"{subject} {type_error_message(value)}"
-            if not isinstance(value, str)
-            else f"{subject} is empty or too long"
+            f"{subject} {not_text_message(value)}" if not isinstance(value, str) else f"{subject} is empty or too long"
         )
     if kind == "too_short":
         return f"{subject} is empty: list at least one value"
@@ -219,7 +217,7 @@ def _format_type_error(path: KeyPath, key: str, kind: str, value: Tree) -> str:
     return f"{subject} must be a mapping: write `key: value` lines below it"
 
 
-def _suggest_list_form(key: str, value: Tree) -> str:
+def _suggest_list_form(key: str, value: YamlValue) -> str:
     if isinstance(value, str) and value.startswith("-"):
         return "write a space after each '-'"
     if isinstance(value, str) and key not in ENTRY_KEYS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
 
 from autonoma_ci.config.settings import NO_GROUPS
-from autonoma_ci.yaml_subset.document import Tree  # noqa: TC001 - pydantic reads the annotation
+from autonoma_ci.yaml_subset.document import YamlValue  # noqa: TC001 - pydantic reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ class _Entry(_StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _expand_id(cls, value: Tree) -> Tree:
+    def _expand_id(cls, value: YamlValue) -> YamlValue:
         return {"id": value} if isinstance(value, str) else value
 
     @classmethod

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from autonoma_ci.manifest.interpolation import Interpolator
-    from autonoma_ci.yaml_subset.document import Tree
+    from autonoma_ci.yaml_subset.document import YamlValue
 
 # The keys whose mappings contain variables.
 _VARIABLE_KEYS = ("variables", "matrix")
@@ -95,7 +95,7 @@ class _VariableReader:
         self._cache: dict[tuple[str, bool], _InterpolatedText] = {}
         self._char_count = 0
 
-    def find_variables(self, tree: Tree) -> Iterator[StatedVariable]:
+    def find_variables(self, tree: YamlValue) -> Iterator[StatedVariable]:
         """Yield the variables in this part of the manifest."""
         if isinstance(tree, list):
             for item in tree:
@@ -114,17 +114,17 @@ class _VariableReader:
             else:
                 yield from self.find_variables(value)
 
-    def _read_mapping(self, entry_id: str, variables: dict[str, Tree]) -> Iterator[StatedVariable]:
+    def _read_mapping(self, entry_id: str, variables: dict[str, YamlValue]) -> Iterator[StatedVariable]:
         for name, stated in variables.items():
             for text in stated if isinstance(stated, list) else [stated]:
                 value = self._interpolate_cached(text)
                 yield StatedVariable(entry_id, name, value.text, is_known=value.is_known, is_fact=value.is_fact)
 
-    def _read_entry_id(self, text: Tree) -> str:
+    def _read_entry_id(self, text: YamlValue) -> str:
         value = self._interpolate_cached(text, is_id=True)
         return value.text.reveal() if value.text and value.is_known else UNKNOWN_ID
 
-    def _interpolate_cached(self, text: Tree, *, is_id: bool = False) -> _InterpolatedText:
+    def _interpolate_cached(self, text: YamlValue, *, is_id: bool = False) -> _InterpolatedText:
         """Return the text with each `${...}` replaced if possible."""
         if not isinstance(text, str):
             return _NO_VALUE

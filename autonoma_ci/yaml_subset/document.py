@@ -1,4 +1,4 @@
-"""Define a parsed YAML document with positions and errors."""
+"""A parsed YAML document with its positions and errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from autonoma_ci.errors import Diagnostic
 
-Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
+YamlValue: TypeAlias = "str | list[YamlValue] | dict[str, YamlValue] | None"
 KeyPath: TypeAlias = tuple[str | int, ...]
-# A user does not fix more errors at a time, and a hostile file could cause millions.
+# More errors do not help a user, and a hostile file could cause millions.
 MAX_ERRORS = 1000
 
 
@@ -25,12 +25,12 @@ class Document:
     """A parsed YAML file or option."""
 
     file: str  # the file's name as messages show it; empty for the text of an option
-    tree: Tree = field(default=None, repr=False)
+    tree: YamlValue = field(default=None, repr=False)
     # Line and column of each part, both from 1.
     positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     errors: list[Diagnostic] = field(default_factory=list)
 
-    def position(self, path: KeyPath) -> tuple[int, int]:
+    def find_position(self, path: KeyPath) -> tuple[int, int]:
         """Return line and column of a part.
 
         An unknown part has the position of the nearest part around it. Both numbers count from 1. They are 0 if no
@@ -46,7 +46,7 @@ class Document:
         Raises:
             LimitExceededError: The document has `MAX_ERRORS` errors now.
         """
-        self.add_error_at(message, self.position(path))
+        self.add_error_at(message, self.find_position(path))
 
     def add_error_at(self, message: str, position: tuple[int, int]) -> None:
         """Add an error at this line and column.
@@ -60,10 +60,10 @@ class Document:
             raise LimitExceededError
 
 
-def type_error_message(value: Tree) -> str:
+def not_text_message(value: YamlValue) -> str:
     """Return the message for a value that is not text.
 
-    The text before it names the key.
+    The caller puts the name of the key before it.
     """
     if value is None:
         return 'has no value: write "" for an empty one'

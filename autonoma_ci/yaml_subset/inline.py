@@ -7,7 +7,7 @@ import re
 
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.yaml_subset.document import Document, type_error_message
+from autonoma_ci.yaml_subset.document import Document, not_text_message
 from autonoma_ci.yaml_subset.parser import parse_yaml
 
 # Characters that JSON allows unescaped in quotes. YAML needs an escape for them, or treats them as the end of a line.
@@ -27,8 +27,8 @@ def parse_yaml_mapping(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
         if isinstance(value, str):
             variables[key] = value
         else:
-            line, _ = document.position((key,))
-            errors.append(Diagnostic(f"line {line}: '{sanitize_line(key, 60)}' {type_error_message(value)}"))
+            line, _ = document.find_position((key,))
+            errors.append(Diagnostic(f"line {line}: '{sanitize_line(key, 60)}' {not_text_message(value)}"))
     return variables, errors
 
 

@@ -20,7 +20,7 @@ from autonoma_ci.yaml_subset.misleading import find_misleading_characters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
 # Limits far beyond any real manifest. Nodes count after every alias is expanded.
 MAX_YAML_BYTES = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Anchored:
     """A value with an anchor, for its aliases."""
 
-    value: Tree
+    value: YamlValue
     nodes: int  # number of nodes after expansion of aliases
     height: int  # number of levels
 
@@ -132,7 +132,7 @@ class _Builder:
         if depth > MAX_YAML_DEPTH:
             self._abort(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
 
-    def _build_node(self, event: Any, path: KeyPath, depth: int) -> tuple[Tree, int]:
+    def _build_node(self, event: Any, path: KeyPath, depth: int) -> tuple[YamlValue, int]:
         """Build the value of an event, and count its levels.
 
         The caller has stored its position.
@@ -154,7 +154,7 @@ class _Builder:
         self.anchors[event.anchor] = _Anchored(value, self.node_count - previous_count + 1, height)
         return value, height
 
-    def _build_content(self, event: yaml.Event, path: KeyPath, depth: int) -> tuple[Tree, int]:
+    def _build_content(self, event: yaml.Event, path: KeyPath, depth: int) -> tuple[YamlValue, int]:
         if isinstance(event, yaml.ScalarEvent):
             return self._build_text(event), 1
         return (
@@ -172,7 +172,7 @@ class _Builder:
         text: str = event.value
         return text
 
-    def _resolve_alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
+    def _resolve_alias(self, event: yaml.AliasEvent, depth: int) -> tuple[YamlValue, int]:
         target = self.anchors.get(event.anchor or "")
         if target is None:
             self._abort(
@@ -181,8 +181,8 @@ class _Builder:
         self._count_nodes(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
 
-    def _build_list(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
-        items: list[Tree] = []
+    def _build_list(self, path: KeyPath, depth: int) -> tuple[YamlValue, int]:
+        items: list[YamlValue] = []
         height = 1
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
@@ -195,9 +195,9 @@ class _Builder:
                 height = item_height + 1
         return items, height
 
-    def _build_mapping(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
-        result: dict[str, Tree] = {}
-        merged: dict[str, Tree] = {}
+    def _build_mapping(self, path: KeyPath, depth: int) -> tuple[YamlValue, int]:
+        result: dict[str, YamlValue] = {}
+        merged: dict[str, YamlValue] = {}
         first_lines: dict[str, int] = {}
         height = 1
         for event in self.events:
@@ -246,7 +246,7 @@ class _Builder:
             self._abort(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
         return target.value
 
-    def _merge_into(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:
+    def _merge_into(self, event: yaml.Event, value: YamlValue, merged: dict[str, YamlValue]) -> None:
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
                 self._add_error(event, "<< merges mappings: give it an alias of a mapping, or a list of them")

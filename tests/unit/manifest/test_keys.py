@@ -9,7 +9,7 @@ import pytest
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 
 if TYPE_CHECKING:
-    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
 TOP: KeyPath = ()
 TEST: KeyPath = ("tests", 0)
@@ -20,7 +20,7 @@ IGNORED = "or begin it with 'x-' to have it ignored"
 
 
 @pytest.mark.parametrize("tree", ["a text", None, ["a", "b"], []])
-def test_other_tree_is_unchanged(tree: Tree) -> None:
+def test_other_tree_is_unchanged(tree: YamlValue) -> None:
     """A manifest that is no mapping is an error of the loader."""
     assert expand_short_forms(tree) == tree
 
@@ -28,7 +28,7 @@ def test_other_tree_is_unchanged(tree: Tree) -> None:
 @pytest.mark.parametrize("kind", ["tests", "folders", "tags", "application_versions"])
 def test_entry_of_any_kind_is_expanded(kind: str) -> None:
     """Single groups become lists in the entries of each list."""
-    tree: Tree = {kind: ["id-1", {"id": "id-2", "groups": "smoke", "x-note": "for readers"}]}
+    tree: YamlValue = {kind: ["id-1", {"id": "id-2", "groups": "smoke", "x-note": "for readers"}]}
     assert expand_short_forms(tree) == {kind: ["id-1", {"id": "id-2", "groups": ["smoke"]}]}
 
 
@@ -47,7 +47,7 @@ def test_entry_of_any_kind_is_expanded(kind: str) -> None:
         ({"tests": [None, ["a"], "b"]}, {"tests": [None, ["a"], "b"]}),
     ],
 )
-def test_unused_keys_are_removed(tree: Tree, expected: Tree) -> None:
+def test_unused_keys_are_removed(tree: YamlValue, expected: YamlValue) -> None:
     """Ignored keys and collections without content are removed, and nothing else."""
     assert expand_short_forms(tree) == expected
 
@@ -69,23 +69,23 @@ def test_unused_keys_are_removed(tree: Tree, expected: Tree) -> None:
         ("${A} ${B}", "${A} ${B}"),
     ],
 )
-def test_single_value_becomes_list(value: Tree, expected: Tree) -> None:
+def test_single_value_becomes_list(value: YamlValue, expected: YamlValue) -> None:
     """A text that may mean several values stays text, for groups and for a matrix."""
-    tree: Tree = {"tests": [{"id": "a", "groups": value, "matrix": {"A": value, "B": ["c"]}}]}
+    tree: YamlValue = {"tests": [{"id": "a", "groups": value, "matrix": {"A": value, "B": ["c"]}}]}
     assert expand_short_forms(tree) == {
         "tests": [{"id": "a", "groups": expected, "matrix": {"A": expected, "B": ["c"]}}]
     }
 
 
 @pytest.mark.parametrize("matrix", ["A", ["A"]])
-def test_matrix_of_other_type_is_unchanged(matrix: Tree) -> None:
+def test_matrix_of_other_type_is_unchanged(matrix: YamlValue) -> None:
     """A matrix that is no mapping is an error of the loader."""
     assert expand_short_forms({"tests": [{"matrix": matrix}]}) == {"tests": [{"matrix": matrix}]}
 
 
 def test_given_tree_is_not_changed() -> None:
     """An alias can repeat a part of the tree, so no part is changed in place."""
-    entry: Tree = {"id": "a", "groups": "smoke", "x-a": "b"}
+    entry: YamlValue = {"id": "a", "groups": "smoke", "x-a": "b"}
     expand_short_forms({"tests": [entry], "x-b": "c", "defaults": {"x-d": "e"}})
     assert entry == {"id": "a", "groups": "smoke", "x-a": "b"}
 

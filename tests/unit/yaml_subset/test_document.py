@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.errors import Diagnostic
-from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError, type_error_message
+from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError, not_text_message
 
 if TYPE_CHECKING:
-    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
 POSITIONS: dict[KeyPath, tuple[int, int]] = {(): (1, 1), ("a",): (2, 3), ("a", 0): (3, 5), ("a", 0, "b"): (3, 9)}
 
@@ -29,13 +29,13 @@ POSITIONS: dict[KeyPath, tuple[int, int]] = {(): (1, 1), ("a",): (2, 3), ("a", 0
 )
 def test_unknown_part_has_nearest_position(path: KeyPath, position: tuple[int, int]) -> None:
     """A part without a position has that of the nearest part around it."""
-    assert Document("m.yml", positions=dict(POSITIONS)).position(path) == position
+    assert Document("m.yml", positions=dict(POSITIONS)).find_position(path) == position
 
 
 @pytest.mark.parametrize("path", [(), ("a",), ("a", 1)])
 def test_empty_document_has_no_position(path: KeyPath) -> None:
     """Without any position, both numbers are 0."""
-    assert Document("m.yml").position(path) == (0, 0)
+    assert Document("m.yml").find_position(path) == (0, 0)
 
 
 def test_error_has_file_and_position() -> None:
@@ -85,6 +85,6 @@ def test_documents_share_no_state() -> None:
         ({"a": "s3cret-value"}, "is a mapping: give text"),
     ],
 )
-def test_type_error_names_type(value: Tree, message: str) -> None:
+def test_type_error_names_type(value: YamlValue, message: str) -> None:
     """The message has the type of the value and not the value."""
-    assert type_error_message(value) == message
+    assert not_text_message(value) == message

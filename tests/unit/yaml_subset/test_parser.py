@@ -17,7 +17,7 @@ from autonoma_ci.yaml_subset.document import MAX_ERRORS
 from autonoma_ci.yaml_subset.parser import MAX_YAML_DEPTH, MAX_YAML_NODES, parse_yaml
 
 if TYPE_CHECKING:
-    from autonoma_ci.yaml_subset.document import KeyPath, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
 TAG = "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written"
 TAG_ON_KEY = "a tag on a key is not allowed: remove it"
@@ -35,7 +35,7 @@ def each_loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(parser, "_LOADER", getattr(yaml, request.param))
 
 
-def parse_valid(text: str) -> Tree:
+def parse_valid(text: str) -> YamlValue:
     document = parse_yaml(text, "m.yml")
     assert document.errors == []
     return document.tree
@@ -67,7 +67,7 @@ def read_errors(text: str) -> list[tuple[int, int, str]]:
         ("a: |\n  b\n  c\n", {"a": "b\nc\n"}),
     ],
 )
-def test_text_becomes_tree(text: str, tree: Tree) -> None:
+def test_text_becomes_tree(text: str, tree: YamlValue) -> None:
     """Mappings, lists and texts become the tree."""
     assert parse_valid(text) == tree
 
@@ -143,7 +143,7 @@ def test_text_outside_subset_is_error(text: str, errors: list[tuple[int, int, st
         ("a: b\n---\n", None),
     ],
 )
-def test_tree_is_none_after_syntax_error(text: str, tree: Tree) -> None:
+def test_tree_is_none_after_syntax_error(text: str, tree: YamlValue) -> None:
     """After an error of one part, the other parts are still checked."""
     document = parse_yaml(text, "m.yml")
     assert document.errors
@@ -198,7 +198,7 @@ def test_each_part_has_position() -> None:
         ("- <<", ["<<"]),
     ],
 )
-def test_alias_and_merge_key_are_resolved(text: str, tree: Tree) -> None:
+def test_alias_and_merge_key_are_resolved(text: str, tree: YamlValue) -> None:
     """An alias repeats a value, and keys of the mapping itself win over merged ones."""
     assert parse_valid(text) == tree
 
@@ -213,7 +213,7 @@ def test_alias_and_merge_key_are_resolved(text: str, tree: Tree) -> None:
         ("{a: null}", {"a": None}),
     ],
 )
-def test_missing_value_needs_colon(text: str, tree: Tree) -> None:
+def test_missing_value_needs_colon(text: str, tree: YamlValue) -> None:
     """A key with a colon may have no value, unlike a word alone."""
     assert parse_valid(text) == tree
 
@@ -299,7 +299,7 @@ TREES = st.recursive(
 
 @given(TREES)
 @settings(max_examples=25)
-def test_json_has_same_tree(tree: Tree) -> None:
+def test_json_has_same_tree(tree: YamlValue) -> None:
     """JSON is read as it is, with any text and any key."""
     assert parse_yaml(json.dumps(tree, ensure_ascii=False), "").tree == tree
 

@@ -79,7 +79,7 @@ def test_error_limit_names_file() -> None:
     with pytest.raises(LimitExceededError):
         document.add_error((), "wrong")
     assert {problem.file for problem in document.errors} == {"m.yml"}
-    assert Document("m.yml").position(("a", 1)) == (0, 0)
+    assert Document("m.yml").find_position(("a", 1)) == (0, 0)
     assert [problem.file for text in ("\0", "[") for problem in parse_yaml(text, "m.yml").errors] == ["m.yml"] * 2
 
 
