@@ -1,4 +1,4 @@
-"""Load the results.json of an earlier step, and reuse its runs."""
+"""Load the results.json of an earlier job step, and find its reusable runs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor
     from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
 
+# Reasons to reuse no run, as the log shows them.
 _OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
 _UNKNOWN_COMMIT = "the commit of this build is not known, so nothing shows that it is still the same"
 _OTHER_PLAN = "its runs are not those that this step is to start"
@@ -41,23 +42,27 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         InputError: The file is unreadable, or is no results.json.
 
     """
-    shown = sanitize_line(path, 200)
+    shown_path = sanitize_line(path, 200)
     if escapes_via_symlink(path, folder):
-        raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
+        raise InputError(
+            [f"{shown_path} leads out of the working directory through a symbolic link: give its own path"]
+        )
     file = Path(folder, path)
     data = read_regular_file(str(file), MAX_RESULTS_BYTES)
     if not data:
         problem = "is empty" if _is_empty(file) else "can't be read"
-        raise InputError([f"{shown} {problem}. Give the results.json that an earlier step wrote to its results-dir"])
+        raise InputError(
+            [f"{shown_path} {problem}. Give the results.json that an earlier step wrote to its results-dir"]
+        )
     from autonoma_ci.reports.results_schema import parse_results
 
     try:
         return LoadedResults(parse_results(data), data)
     except ValueError as error:
-        # Cut after redaction, because the first half of a secret is not recognized.
-        why = sanitize_line(redact(str(error)), 300)
+        # Redaction comes before the cut, because it does not recognize a part of a secret.
+        reason = sanitize_line(redact(str(error)), 300)
         raise InputError(
-            [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
+            [f"{shown_path} is not a record of autonoma-ci: {reason}. Give a results.json as a step wrote it"]
         ) from None
 
 
@@ -68,20 +73,20 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def to_run_results(saved: Results, started_at: str, checks: ResultsSanitizers) -> list[RunResult]:
+def to_run_results(saved: Results, started_at: str, sanitizers: ResultsSanitizers) -> list[RunResult]:
     """Return the runs of results.json.
 
-    Their times count from the start of this step, which is `started_at` in ISO 8601.
+    Their times count from the start of this job step, which is `started_at` in ISO 8601.
     """
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
-    return [run.to_run_result((then - now).total_seconds(), checks) for run in saved.runs]
+    return [run.to_run_result((then - now).total_seconds(), sanitizers) for run in saved.runs]
 
 
 def build_sanitizers(redact: Redactor, credentials: Redactor, api_url: str) -> ResultsSanitizers:
-    """Return the checks for texts of results.json, as for API responses.
+    """Return the functions that clean the texts of results.json.
 
-    Another person can have written the file.
+    Another person can have written the file, so its texts are cleaned like those of API responses.
 
     Args:
         redact: Removes credentials and values of variables.
@@ -112,78 +117,85 @@ def to_build_context(saved: Results) -> BuildContext:
 
 
 def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str | None:
-    """Return why results.json is of another step, or None.
+    """Return why results.json is from another job step, or None.
 
-    A step that is killed at once leaves the results.json of an earlier step behind. At a terminal, any file is valid.
+    A job step that is killed at once leaves the results.json of an earlier one in place. At a terminal, any file is
+    valid.
 
     Args:
         saved: The content of results.json.
-        context: The build of this step.
-        started_at: The start of this step, in ISO 8601.
+        context: The build of this job step.
+        started_at: The start of this job step, in ISO 8601.
 
     """
     if context.ci_name == "cli":
         return None
-    if why := other_build_reason(saved, context, datetime.fromisoformat(started_at)):
-        return why
+    if reason := other_build_reason(saved, context, datetime.fromisoformat(started_at)):
+        return reason
     if not is_same_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
         return "nothing in it is left to wait for, and no build id shows that it is of this build"
-    # A job that only waits may resume the runs of an earlier attempt. A job that starts its runs itself started new
-    # ones, or was killed before that.
-    is_own = saved.job == context.job_name
+    # A job that only waits may resume the runs that another job started in an earlier attempt. A job that starts its
+    # runs itself has new ones in this attempt, or was killed before it started them.
+    is_from_this_job = saved.job == context.job_name
     if not saved.job and not context.job_name:
-        # Jobs have no names there. Then a results.json with open runs is the only useful one.
-        is_own = not has_open_runs(saved)
-    if is_own and _is_earlier(saved.ci.attempt, context.build_attempt):
+        # Without job names, results with open runs count as those of another job, because they can be resumed.
+        is_from_this_job = not has_open_runs(saved)
+    if is_from_this_job and _is_earlier(saved.ci.attempt, context.build_attempt):
         return "it is of an earlier attempt at this job"
     return None
 
 
 def has_runs(saved: Results) -> bool:
-    """Return whether the step planned to start runs, unlike a dry run."""
-    skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
-    return any(not skipped or run.state is not RunState.PLANNED for run in saved.runs)
+    """Return whether the job step planned to start runs, unlike a dry run."""
+    is_dry_run = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
+    return any(not is_dry_run or run.state is not RunState.PLANNED for run in saved.runs)
 
 
 def is_of_earlier_attempt(saved: Results, context: BuildContext) -> bool:
-    """Return whether results.json is of an earlier attempt at the build."""
+    """Return whether results.json is from an earlier attempt at the build."""
     return is_same_build(saved, context) and _is_earlier(saved.ci.attempt, context.build_attempt)
 
 
 def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
     """Return the ids of all runs in results.json, retried ones included."""
-    ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.previous_attempts)]) for run in saved.runs)
-    return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
+    ids_by_entry = (
+        (run.kind, [run.run_id, *(attempt.run_id for attempt in run.previous_attempts)]) for run in saved.runs
+    )
+    return frozenset((kind, run_id) for kind, run_ids in ids_by_entry for run_id in run_ids if run_id)
 
 
-def nothing_reused_reason(
-    results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
+def no_reuse_reason(
+    planned_runs: Sequence[RunResult], previous: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> str | None:
     """Return why no earlier run can be reused, or None.
 
-    A step with other runs is another step of the job, or has other input. Its passes can be out of date here.
+    Results with other runs are from another job step, or from other input. Their passes can be out of date here.
     """
-    if not signer.verifies_results(record.data):
+    if not signer.verifies_results(previous.data):
         return _OTHER_CREDENTIALS
     if not context.sha:
         return _UNKNOWN_COMMIT
-    previous_runs = [(run.key, run.request_mac) for run in record.results.runs]
-    return None if previous_runs == [(str(run.request.key), run.request_mac) for run in results] else _OTHER_PLAN
+    previous_runs = [(run.key, run.request_mac) for run in previous.results.runs]
+    return None if previous_runs == [(str(run.request.key), run.request_mac) for run in planned_runs] else _OTHER_PLAN
 
 
-def find_reusable_passes(
-    results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
+def find_reusable_run_ids(
+    planned_runs: Sequence[RunResult], previous: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> dict[int, str]:
     """Return the run ids of reusable passes, by index in the plan.
 
-    They are of an earlier attempt at the build. Only signed passes count: in this part of this build, for this commit,
-    in a step with the same runs. A flaky run is left out, because its last attempt alone would count as a clean pass.
-    If all runs passed, flaky ones included, the result is empty, because a step that runs nothing proves nothing.
+    A reusable pass meets these conditions:
+
+    - It is from an earlier attempt at this build, for this commit and the same plan.
+    - Its signature is valid for this part of the build.
+    - It has no failed attempts. Otherwise its last attempt alone would count as a clean pass.
+
+    If all runs passed, flaky ones included, the result is empty. A job step that starts no run would prove nothing.
     """
-    saved = record.results
-    if not is_of_earlier_attempt(saved, context) or nothing_reused_reason(results, record, context, signer):
+    saved = previous.results
+    if not is_of_earlier_attempt(saved, context) or no_reuse_reason(planned_runs, previous, context, signer):
         return {}
-    pairs = list(zip(results, saved.runs, strict=True))
+    pairs = list(zip(planned_runs, saved.runs, strict=True))
     passed = {
         index: run
         for index, (result, run) in enumerate(pairs)
@@ -197,5 +209,5 @@ def find_reusable_passes(
 
 def _is_earlier(attempt: str, other_attempt: str) -> bool:
     numbers = attempt, other_attempt
-    are_counted = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
-    return are_counted and int(attempt) < int(other_attempt)
+    are_numbers = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
+    return are_numbers and int(attempt) < int(other_attempt)

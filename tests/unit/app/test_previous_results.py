@@ -14,7 +14,7 @@ from autonoma_ci.app.previous_results import (
     has_runs,
     is_of_earlier_attempt,
     load_results,
-    nothing_reused_reason,
+    no_reuse_reason,
     stale_reason,
     to_build_context,
     to_run_results,
@@ -297,7 +297,7 @@ def test_run_ids_include_previous_attempts() -> None:
     }
 
 
-# nothing_reused_reason
+# no_reuse_reason
 
 
 def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
@@ -329,7 +329,7 @@ def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
 def test_nothing_reused_has_reason(record: LoadedResults, sha: str, reason: str | None) -> None:
     """The reason states what differs from the record."""
     signer = ResultsSigner(Secret(SECRET), API_URL, BUILD, ENTIRE_BUILD)
-    assert nothing_reused_reason([planned("a")], record, BUILD._replace(sha=sha), signer) == reason
+    assert no_reuse_reason([planned("a")], record, BUILD._replace(sha=sha), signer) == reason
 
 
 def test_old_results_without_build_id_are_stale() -> None:

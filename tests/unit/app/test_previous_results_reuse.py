@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.start_body import build_start_body
-from autonoma_ci.app.previous_results import LoadedResults, find_reusable_passes
+from autonoma_ci.app.previous_results import LoadedResults, find_reusable_run_ids
 from autonoma_ci.identity import Part
 from autonoma_ci.models import (
     AppVersion,
@@ -113,7 +113,7 @@ def find_passes(
         found = LoadedResults(parse_results(data), data)
     except ValueError:
         return {}
-    return find_reusable_passes(plan_results(requests, signer, source), found, context, signer)
+    return find_reusable_run_ids(plan_results(requests, signer, source), found, context, signer)
 
 
 def edit_record(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
