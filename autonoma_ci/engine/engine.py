@@ -209,7 +209,7 @@ class Engine:
             case FileDownloaded() if self._evidence:
                 self._evidence.handle_download(event)
             case UrlsRefreshed() if self._evidence:
-                self._evidence.retry_with_fresh_urls(event)
+                self._evidence.handle_fresh_urls(event)
 
     def _on_start_finished(self, index: int) -> None:
         """Continue after the last start request of a run."""

@@ -1,4 +1,4 @@
-"""Download the screenshots and videos of runs that ended.
+"""Download the screenshots and videos of test runs that ended.
 
 Their URLs expire after an hour. No verdict depends on these files.
 """
@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 class EvidencePolicy(NamedTuple):
     """Which evidence is downloaded, and within which limits."""
 
-    # `failed` or `all`: the runs whose evidence is downloaded.
-    which: str = "failed"
+    # The value of the option evidence: `failed` or `all`.
+    run_selection: str = "failed"
     # Downloads at the same time.
     max_concurrent: int = 4
     # Seconds for details and files once all runs have ended.
     finish_timeout: float = 180.0
+
+
+# Files with a low priority number are downloaded first. The top priority is for failed steps and repeated downloads.
+_TOP_PRIORITY, _STEP_PRIORITY, _VIDEO_PRIORITY, _PASSED_RUN_PRIORITY = 0, 1, 2, 3
+# The number of a video among the files of its run. Screenshots have the numbers of their steps, from 1.
+_VIDEO_STEP_NUMBER = 0
 
 
 class _RunFiles:
@@ -40,12 +46,12 @@ class _RunFiles:
         self.request = request
         # How many files are queued or in flight.
         self.pending = 0
-        # Files to download once more with fresh URLs, by step number.
-        self.failed: dict[int, EvidenceFile] = {}
+        # Files whose download failed and is repeated with fresh URLs, by step number.
+        self.to_retry: dict[int, EvidenceFile] = {}
         # How many files failed for good, by error message.
         self.error_counts: dict[str, int] = {}
         # Whether fresh URLs were requested. This happens once per run.
-        self.urls_refreshed = False
+        self.fresh_urls_requested = False
 
 
 class EvidenceCollector:
@@ -73,16 +79,18 @@ class EvidenceCollector:
 
         Only test runs have evidence. The run must have ended.
         """
-        states = {RunState.FAILED, RunState.STOPPED} | ({RunState.PASSED} if self._policy.which == "all" else set())
+        states = {RunState.FAILED, RunState.STOPPED} | (
+            {RunState.PASSED} if self._policy.run_selection == "all" else set()
+        )
         return run.request.kind is TargetKind.TEST and bool(run.run_id) and run.state in states
 
     def add(self, index: int, run: RunResult, details: RunDetails) -> None:
-        """Queue all files that the details of a run name.
+        """Queue all files of a run.
 
         Args:
             index: The index of the run in the plan.
             run: The run as it ended.
-            details: The details with the signed URLs, or an error.
+            details: The details with the signed URL of each file, or an error.
 
         """
         if details.error:
@@ -91,15 +99,16 @@ class EvidenceCollector:
             )
             return
         files = self._runs[index, run.run_id] = _RunFiles(run.request)
-        # The failed step is first, then the other steps, then the video, because it is the largest file.
-        failed_step_number = details.step.number if details.step else -1
-        priority_by_step = {failed_step_number: 0, 0: 2}
+        # The video is after the steps, because it is the largest file.
+        priority_by_step = {_VIDEO_STEP_NUMBER: _VIDEO_PRIORITY}
+        if details.step:
+            priority_by_step[details.step.number] = _TOP_PRIORITY
         is_low_priority = run.state is RunState.PASSED
         number_width = max(3, len(str(max(details.media_urls, default=0))))
         for number, signed_url in sorted(details.media_urls.items()):
             files.pending += 1
             self._enqueue(
-                3 if is_low_priority else priority_by_step.get(number, 1),
+                _PASSED_RUN_PRIORITY if is_low_priority else priority_by_step.get(number, _STEP_PRIORITY),
                 index,
                 EvidenceFile(run.run_id, number, signed_url, is_low_priority, number_width),
             )
@@ -126,23 +135,23 @@ class EvidenceCollector:
         files.pending -= 1
         if event.result.path:
             self._run_table.update_evidence(*key, partial(_with_file, number, event.result.path))
-        elif event.result.retryable and not files.urls_refreshed:
-            files.failed[number] = event.file
+        elif event.result.retryable and not files.fresh_urls_requested:
+            files.to_retry[number] = event.file
         else:
             files.error_counts[event.result.error] = files.error_counts.get(event.result.error, 0) + 1
         self._finish_if_done(*key)
 
-    def retry_with_fresh_urls(self, event: UrlsRefreshed) -> None:
+    def handle_fresh_urls(self, event: UrlsRefreshed) -> None:
         """Queue the failed files once more with their fresh URLs."""
         self._in_flight_count -= 1
         files = self._runs.get((event.plan_index, event.run_id))
         if not files:
             return
-        failed, files.failed = files.failed, {}
-        for number, file in failed.items():
+        files_to_retry, files.to_retry = files.to_retry, {}
+        for number, file in files_to_retry.items():
             files.pending += 1
             signed_url: SignedUrl = event.details.media_urls.get(number, file.signed_url)
-            self._enqueue(0, event.plan_index, file._replace(signed_url=signed_url))
+            self._enqueue(_TOP_PRIORITY, event.plan_index, file._replace(signed_url=signed_url))
         self._finish_if_done(event.plan_index, event.run_id)
 
     def start_finish_timer(self) -> None:
@@ -162,7 +171,7 @@ class EvidenceCollector:
 
         """
         for (index, run_id), files in self._runs.items():
-            count = files.pending + len(files.failed)
+            count = files.pending + len(files.to_retry)
             files.error_counts[reason] = files.error_counts.get(reason, 0) + count
             self._store_missing_reason(index, run_id, files)
         self._runs.clear()
@@ -177,8 +186,8 @@ class EvidenceCollector:
         files = self._runs[index, run_id]
         if files.pending:
             return
-        if files.failed:
-            files.urls_refreshed = True
+        if files.to_retry:
+            files.fresh_urls_requested = True
             self._url_refresh_queue.append((index, run_id))
             return
         del self._runs[index, run_id]
@@ -191,7 +200,7 @@ class EvidenceCollector:
 
 
 def _with_file(number: int, path: str, evidence: Evidence) -> Evidence:
-    if number == 0:
+    if number == _VIDEO_STEP_NUMBER:
         return evidence._replace(video=path)
     return evidence._replace(
         steps=tuple(step._replace(screenshot=path) if step.number == number else step for step in evidence.steps)
