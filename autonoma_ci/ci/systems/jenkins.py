@@ -35,40 +35,42 @@ _BRANCH_VARIABLES = (
     "BRANCH_NAME",
 )
 _REMOTE_RE = re.compile(r"(?:refs/)?(?:remotes/)?origin/")
-# The multibranch plugin's name for the job of a change request, and the Git plugin's name for a missing branch.
-_NO_BRANCH_RE = re.compile(r"(?:PR|MR)-[0-9]+(?:-(?:head|merge))?|detached")
+# The multibranch plugin's name for the job of a change request, or the Git plugin's name for a detached HEAD.
+_NOT_A_BRANCH_RE = re.compile(r"(?:PR|MR)-[0-9]+(?:-(?:head|merge))?|detached")
 
 
 class Jenkins(CISystem):
     """Jenkins, with attachments in its test report."""
 
-    # A process that knows the cookies can act for the build, or escape its clean-up.
+    # A process that knows the cookies can act for the build, or keep running after Jenkins stops the build's processes.
     secret_variables = ("JENKINS_*TOKEN*", "JENKINS_*SECRET*", "JENKINS_*COOKIE", "HUDSON_*COOKIE", "GIT_PASSWORD")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a build.
 
-        If a multibranch pull request is merged before the build, `GIT_COMMIT` is the merge commit. Jenkins has no
-        variable for the head commit.
+        A multibranch job can merge a pull request into its target before the build. Then `GIT_COMMIT` is the merge
+        commit, because Jenkins has no variable for the head commit.
         """
         get = env_reader(environ)
         branches = (
-            _REMOTE_RE.sub("", get(name), count=1) if name == "GIT_BRANCH" else get(name) for name in _BRANCH_VARIABLES
+            _REMOTE_RE.sub("", get(variable), count=1) if variable == "GIT_BRANCH" else get(variable)
+            for variable in _BRANCH_VARIABLES
         )
-        job, number = get("JOB_NAME"), first_number(get("BUILD_NUMBER"))
+        pipeline_name, number = get("JOB_NAME"), first_number(get("BUILD_NUMBER"))
         return BuildContext(
             ci_name="jenkins",
             sha=first_commit(get("ghprbActualCommit"), get("gitlabMergeRequestLastCommit"), get("GIT_COMMIT")),
-            branch=first_branch(*(name for name in branches if not _NO_BRANCH_RE.fullmatch(name)), get("TAG_NAME")),
+            branch=first_branch(
+                *(branch for branch in branches if not _NOT_A_BRANCH_RE.fullmatch(branch)), get("TAG_NAME")
+            ),
             change_number=first_number(get("CHANGE_ID"), get("ghprbPullId"), get("gitlabMergeRequestIid")),
             repository=first_repository(get("GIT_URL"), get("GIT_URL_1")),
             build_url=first_web_url(get("RUN_DISPLAY_URL"), get("BUILD_URL")),
             secrets_withheld_from="fork" if get("CHANGE_FORK") else "",
-            # A job of Jenkins is a pipeline in our terms. BUILD_TAG is not usable, because it has a dash for each
-            # slash in the name. A replay, and a restart from a stage, is a build with its own number, so there are
-            # no attempts.
-            build_id=sanitize(f"{job}#{number}") if job and number else "",
-            # The innermost stage. The stages inside of a `matrix` have the same name in all of its cells.
+            # A job of Jenkins is a pipeline with many builds. BUILD_TAG is ambiguous, because it has a dash for each
+            # slash in the name. A build has no attempts, because a replay or a restart is a build with its own number.
+            build_id=sanitize(f"{pipeline_name}#{number}") if pipeline_name and number else "",
+            # The innermost stage. All cells of a `matrix` have stages with the same names.
             job_name=get("STAGE_NAME"),
         )
 
