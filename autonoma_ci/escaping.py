@@ -49,6 +49,11 @@ _URL_RE = lazy_pattern(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
+def is_printable_ascii(text: str) -> bool:
+    """Return whether a text has only printable ASCII characters and spaces."""
+    return text.isascii() and text.isprintable()
+
+
 def sanitize_line(text: str, limit: int = 4000) -> str:
     """Return the text on one line, without invisible and control characters.
 

@@ -1,6 +1,6 @@
-"""Parse URLs from untrusted text, and check their parts.
+"""Split URLs from untrusted text into parts, and normalize their origin.
 
-Each caller adds only the rules in which it differs.
+Callers check the parts by rules of their own.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Url(NamedTuple):
-    """The parts of a URL with a host and a valid port."""
+    """The parts of a URL with a host."""
 
     scheme: str  # in lower case, empty if the text has none
     host: str  # in lower case, an IPv6 address without brackets
-    port: int | None
+    port: int | None  # None if the text has none
     path: str
     query: str
     fragment: str
-    has_login: bool  # there is an `@` before the path, also without a name
+    has_login: bool  # whether an `@` is before the path, also without a user name
 
     @property
-    def is_web(self) -> bool:
+    def is_http_or_https(self) -> bool:
         """Whether the scheme is http or https."""
         return self.scheme in {"http", "https"}
 
@@ -40,8 +40,9 @@ class Url(NamedTuple):
     def origin(self) -> str:
         """The scheme, host and port, without the default port.
 
-        It is empty if the URL holds a user name.
+        It is empty if the URL holds a login, because that can be a credential.
         """
+        # A dot at the end of a host is valid, and has no effect here.
         host = self.host.rstrip(".")
         if not host or self.has_login:
             return ""
@@ -50,7 +51,10 @@ class Url(NamedTuple):
 
 
 def parse_url(text: str) -> Url | None:
-    """Return the parts of a URL, or None without a host or a valid port."""
+    """Return the parts of a URL, or None if it is invalid.
+
+    A valid URL has a host, and its port is a valid number or missing.
+    """
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -71,8 +75,3 @@ def join_host_and_port(host: str, port: int | None) -> str:
     """Return a host and its port as in a URL, with brackets for IPv6."""
     bracketed = f"[{host}]" if ":" in host else host
     return bracketed if port is None else f"{bracketed}:{port}"
-
-
-def is_printable_ascii(text: str) -> bool:
-    """Return whether a text has only printable ASCII characters and spaces."""
-    return text.isascii() and text.isprintable()

@@ -158,7 +158,7 @@ def _parse_web_url(text: str) -> str:
     if "\\" in text or " " in text:
         return ""
     url = parse_url(text)
-    if not url or not url.is_web or not _HOST_RE.fullmatch(url.host):
+    if not url or not url.is_http_or_https or not _HOST_RE.fullmatch(url.host):
         return ""
     # Port 0 is reserved, so it is left out.
     host_and_port = join_host_and_port(url.host, url.port or None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
-from autonoma_ci.escaping import sanitize_line, strip_query
+from autonoma_ci.escaping import is_printable_ascii, sanitize_line, strip_query
 from autonoma_ci.identity import short_digest
 from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import (
@@ -24,7 +24,7 @@ from autonoma_ci.models import (
     AppVersion,
 )
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.urls import is_printable_ascii, parse_url
+from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +202,7 @@ def parse_http_url(example: str, text: str) -> str:
 
     """
     url = _parse_url_without_login(text, "remove them, as the URL is shown in logs and reports")
-    if not url or not url.is_web:
+    if not url or not url.is_http_or_https:
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a URL like {example}"])
     return text
 

@@ -13,6 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
+from autonoma_ci.escaping import is_printable_ascii
 from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import (
@@ -24,7 +25,7 @@ from autonoma_ci.net.errors import (
 )
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
-from autonoma_ci.urls import is_printable_ascii, parse_url
+from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

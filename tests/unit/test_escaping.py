@@ -18,6 +18,7 @@ from autonoma_ci.escaping import (
     escape_markdown,
     escape_teamcity,
     format_duration,
+    is_printable_ascii,
     markdown_code_span,
     markdown_link,
     safe_url,
@@ -380,3 +381,25 @@ def test_markdown_link_escapes_parentheses() -> None:
 def test_duration_has_two_largest_units(seconds: float, text: str) -> None:
     """A duration is printed in its two largest units."""
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_printable"),
+    [
+        ("", True),
+        (" !~", True),
+        ("https://shop.test/a?b=c#d", True),
+        ("a\nb", False),
+        ("a\tb", False),
+        ("a\0b", False),
+        ("a\x1bb", False),
+        ("a\x7fb", False),
+        ("é", False),
+        ("a\u200bb", False),
+        ("a\xa0b", False),
+        ("\udcff", False),
+    ],
+)
+def test_printable_ascii_has_no_controls(text: str, is_printable: bool) -> None:
+    """Control characters and characters beyond ASCII are not printable ASCII."""
+    assert is_printable_ascii(text) == is_printable
