@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS
 from autonoma_ci.escaping import truncate
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import Evidence
 from autonoma_ci.reports.summary import sort_by_severity
@@ -109,7 +109,7 @@ class EvidenceCopier:
         if self._write_failure or self.copied_bytes + size > self._total_limit:
             return self._write_failure or _OVER_LIMIT
         try:
-            data = read_regular_file(str(self._source / path), size)
+            data = read_file_or_empty(str(self._source / path), size)
             if not data:
                 return _MISSING
             self._write(path, data)

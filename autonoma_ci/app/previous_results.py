@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import read_regular_file
+from autonoma_ci.fs.files import read_file_or_empty
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
 from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason
@@ -48,7 +48,7 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
             [f"{shown_path} leads out of the working directory through a symbolic link: give its own path"]
         )
     file = Path(folder, path)
-    data = read_regular_file(str(file), MAX_RESULTS_BYTES)
+    data = read_file_or_empty(str(file), MAX_RESULTS_BYTES)
     if not data:
         problem = "is empty" if _is_empty(file) else "can't be read"
         raise InputError(

@@ -1,6 +1,8 @@
-"""Atomic writes, and reads and writes that resist links and special files.
+"""Write files atomically, and open only regular files.
 
-New files get the owner of their folder.
+`write_atomic` never follows a symbolic link at its path. `open_or_create` and `open_for_append` follow links, because
+their paths come from the runner. Reads follow links too, so `escapes_via_symlink` checks the paths of a checkout
+before. New files and folders get the owner of their parent.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-# Windows has neither flag. There, the code finds links by name, and named pipes are never among files.
+# Windows has neither flag. There, links are found by a check of the path, and a folder never has named pipes.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Prevents waiting on a pipe or a device in place of a file.
 O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 # Without the last flag, Windows would put a carriage return before each line break.
-_SHARED_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
-# Errors of a folder that allows no new file: a folder of another user, or the parent of a file mounted on its own.
+_READ_WRITE_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
+# Errors in a folder that allows no new file. It can belong to another user, or the old file is mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOT_REGULAR = "not a regular file"
 
@@ -48,9 +50,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
-    """Replace a file by a new one and return whether it worked.
+    """Replace a file by a new one, and return whether it worked.
 
-    False means that only an overwrite in place can work.
+    If it did not, only an overwrite in place can work.
 
     Raises:
         OSError: The file can't be written, and an overwrite would not help.
@@ -65,7 +67,7 @@ def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
     # Errors from here on are raised: on a full disk, an overwrite would destroy the old content and fail as well.
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
-        _copy_mode_and_owner(path, stream.fileno())
+        _apply_old_mode_and_folder_owner(path, stream.fileno())
     try:
         temporary.replace(path)
     except OSError:
@@ -82,10 +84,10 @@ def _overwrite_in_place(path: Path, data: bytes) -> None:
         stream.truncate()
 
 
-def open_shared(path: Path) -> int:
+def open_or_create(path: Path) -> int:
     """Open a regular file for reading and writing, created if missing.
 
-    The path comes from the runner, so links in it are followed.
+    Links are followed, because the path comes from the runner.
 
     Raises:
         OSError: The file can't be opened or is not regular.
@@ -94,9 +96,9 @@ def open_shared(path: Path) -> int:
     """
     path = Path(os.path.realpath(path))
     try:
-        descriptor = os.open(path, _SHARED_FLAGS)
+        descriptor = os.open(path, _READ_WRITE_FLAGS)
     except FileNotFoundError:
-        descriptor = _create_shared(path)
+        descriptor = _create(path)
     return _require_regular(descriptor)
 
 
@@ -108,15 +110,15 @@ def open_for_append(path: Path) -> int:
         ValueError: Python rejects the path.
 
     """
-    return _require_regular(os.open(os.path.realpath(path), _SHARED_FLAGS | os.O_APPEND))
+    return _require_regular(os.open(os.path.realpath(path), _READ_WRITE_FLAGS | os.O_APPEND))
 
 
-def _create_shared(path: Path) -> int:
+def _create(path: Path) -> int:
     try:
-        descriptor = os.open(path, _SHARED_FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(path, _READ_WRITE_FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         # Another process has just created the file.
-        return os.open(path, _SHARED_FLAGS)
+        return os.open(path, _READ_WRITE_FLAGS)
     match_parent_owner(path.parent, descriptor)
     return descriptor
 
@@ -147,8 +149,8 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _copy_mode_and_owner(path: Path, descriptor: int) -> None:
-    """Copy the old file's mode and the folder's owner to a file."""
+def _apply_old_mode_and_folder_owner(path: Path, descriptor: int) -> None:
+    """Give a new file the mode of the old file at `path`, and the owner of its folder."""
     with suppress(OSError):
         old_mode = path.lstat().st_mode
         # On Windows a mode means read-only and nothing else, and a read-only temporary file can't be deleted.
@@ -172,7 +174,7 @@ def make_directory(path: Path) -> None:
     match_parent_owner(path.parent, path)
 
 
-def match_parent_owner(folder: Path, target: Path | int) -> None:
+def match_parent_owner(parent: Path, target: Path | int) -> None:
     """Give a file or folder its parent's owner if running as root.
 
     Otherwise the runner's own user could not delete files that a container has created as root. Errors are ignored,
@@ -181,7 +183,7 @@ def match_parent_owner(folder: Path, target: Path | int) -> None:
     chown = getattr(os, "chown", None)
     if chown and hasattr(os, "geteuid") and os.geteuid() == 0:
         with suppress(OSError):
-            owner = folder.stat()
+            owner = parent.stat()
             chown(target, owner.st_uid, owner.st_gid)
 
 
@@ -206,12 +208,10 @@ def read_head(path: str | Path, max_bytes: int) -> bytes:
         return stream.read(max_bytes)
 
 
-def read_regular_file(path: str, max_bytes: int) -> bytes:
+def read_file_or_empty(path: str, max_bytes: int) -> bytes:
     """Return the content of a regular file, or b"" instead of an error.
 
-    Returns:
-        The content, or b"" if the file can't be read, is not regular or has more than `max_bytes` bytes.
-
+    The result is also b"" if the file has more than `max_bytes` bytes.
     """
     try:
         data = read_head(path, max_bytes + 1)

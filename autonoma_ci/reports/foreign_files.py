@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS
-from autonoma_ci.fs.files import read_regular_file
+from autonoma_ci.fs.files import read_file_or_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ def is_results_file(path: Path) -> bool:
 
 def _read_file(path: Path) -> bytes:
     try:
-        return read_regular_file(str(path), _MAX_FILE_BYTES)
+        return read_file_or_empty(str(path), _MAX_FILE_BYTES)
     except MEMORY_ERRORS:
         # The file is much larger than any that autonoma-ci writes.
         return b""

@@ -13,7 +13,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autonoma_ci.fs.files import open_for_append, open_shared
+from autonoma_ci.fs.files import open_for_append, open_or_create
 from autonoma_ci.fs.locks import LockTimeouts
 from autonoma_ci.models import Conclusion, RunState
 
@@ -62,7 +62,7 @@ class SharedFile:
             OSError: The file could not be opened, or is not a regular file.
             ValueError: The path has a zero byte.
         """
-        descriptor = open_shared(self._path)
+        descriptor = open_or_create(self._path)
         try:
             # On Windows, a lock also prevents writes of all other processes.
             if os.name != "nt":
@@ -141,7 +141,7 @@ class SharedFile:
         return self._path.stat().st_size
 
     def _read(self) -> bytes:
-        descriptor = open_shared(self._path)
+        descriptor = open_or_create(self._path)
         try:
             return read_at(descriptor, 0, MAX_FILE_BYTES)
         finally:

@@ -38,7 +38,7 @@ from autonoma_ci.ci.env import (
 from autonoma_ci.ci.publishers.shared_file import SharedFileValues
 from autonoma_ci.ci.publishers.summary_file import summary_file
 from autonoma_ci.escaping import escape_github_data, escape_github_property
-from autonoma_ci.fs.files import os_error_reason, read_regular_file
+from autonoma_ci.fs.files import os_error_reason, read_file_or_empty
 from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
 
@@ -281,7 +281,7 @@ class GitHubEvent:
         """
         path = environ.get("GITHUB_EVENT_PATH", "")
         try:
-            return cls(json.loads(read_regular_file(path, MAX_EVENT_BYTES) if path else b"{}"))
+            return cls(json.loads(read_file_or_empty(path, MAX_EVENT_BYTES) if path else b"{}"))
         except (ValueError, RecursionError):
             return cls(None)
 

@@ -20,10 +20,10 @@ from autonoma_ci.fs.files import (
     make_directory,
     match_parent_owner,
     open_for_append,
-    open_shared,
+    open_or_create,
     os_error_reason,
+    read_file_or_empty,
     read_head,
-    read_regular_file,
     write_atomic,
 )
 
@@ -198,7 +198,7 @@ def test_write_accepts_longest_name(name: str, tmp_path: Path) -> None:
 
 # Files of other processes
 
-OPENERS = [open_shared, open_for_append]
+OPENERS = [open_or_create, open_for_append]
 
 
 def make_special(folder: Path) -> dict[str, Path]:
@@ -238,14 +238,14 @@ def test_refused_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     replaced = {"open": open_and_record, "close": close_and_record}
     monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | replaced))
     with pytest.raises(NotRegularFileError, match="not a regular file"):
-        open_shared(tmp_path / "pipe")
+        open_or_create(tmp_path / "pipe")
     assert len(opened) == 1
     assert closed == opened
 
 
 def test_shared_file_is_created(tmp_path: Path) -> None:
     """A missing file is created for reading and writing."""
-    descriptor = open_shared(tmp_path / "file")
+    descriptor = open_or_create(tmp_path / "file")
     os.write(descriptor, b"text")
     os.lseek(descriptor, 0, os.SEEK_SET)
     assert os.read(descriptor, 10) == b"text"
@@ -257,7 +257,7 @@ def test_shared_file_is_not_truncated(tmp_path: Path) -> None:
     """The content of other processes remains, and links of the runner are followed."""
     (tmp_path / "file").write_bytes(b"theirs")
     (tmp_path / "link").symlink_to("file")
-    descriptor = open_shared(tmp_path / "link")
+    descriptor = open_or_create(tmp_path / "link")
     assert os.read(descriptor, 10) == b"theirs"
     os.close(descriptor)
     assert (tmp_path / "link").is_symlink()
@@ -266,7 +266,7 @@ def test_shared_file_is_not_truncated(tmp_path: Path) -> None:
 def test_dangling_link_creates_its_target(tmp_path: Path) -> None:
     """A link of the runner can lead to a file that does not exist yet."""
     (tmp_path / "link").symlink_to("file")
-    os.close(open_shared(tmp_path / "link"))
+    os.close(open_or_create(tmp_path / "link"))
     assert names_in(tmp_path) == ["file", "link"]
 
 
@@ -280,7 +280,7 @@ def test_concurrently_created_file_is_opened(tmp_path: Path, monkeypatch: pytest
         return open_it(name, flags, mode)
 
     monkeypatch.setattr(os, "open", open_late)
-    descriptor = open_shared(path)
+    descriptor = open_or_create(path)
     assert os.read(descriptor, 10) == b"theirs"
     os.close(descriptor)
 
@@ -323,7 +323,7 @@ def test_read_has_limit(max_bytes: int, head: bytes, content: bytes, tmp_path: P
     path = tmp_path / "file"
     path.write_bytes(b"0123")
     assert read_head(path, max_bytes) == head
-    assert read_regular_file(str(path), max_bytes) == content
+    assert read_file_or_empty(str(path), max_bytes) == content
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_read_refuses_special_file(kind: str, error: type[OSError], tmp_path: Pa
     path = make_special(tmp_path)[kind]
     with pytest.raises(error):
         read_head(path, 10)
-    assert read_regular_file(str(path), 10) == b""
+    assert read_file_or_empty(str(path), 10) == b""
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_unreadable_file_has_reason(name: str, error: type[Exception], reason: s
         read_head(tmp_path / name, 10)
     assert isinstance(raised.value, OSError | ValueError)
     assert os_error_reason(raised.value) == reason
-    assert read_regular_file(str(tmp_path / name), 10) == b""
+    assert read_file_or_empty(str(tmp_path / name), 10) == b""
 
 
 def test_error_without_reason_is_no_path() -> None:
@@ -439,7 +439,7 @@ def test_failed_owner_change_is_ignored(tmp_path: Path, monkeypatch: pytest.Monk
     """Some file systems have no other owners."""
     recorder = OwnerRecorder(monkeypatch, 0, PermissionError(errno.EPERM, "Operation not permitted"))
     write_atomic(tmp_path / "file", b"x")
-    os.close(open_shared(tmp_path / "shared"))
+    os.close(open_or_create(tmp_path / "shared"))
     assert len(recorder.calls) == 2
     assert names_in(tmp_path) == ["file", "shared"]
 

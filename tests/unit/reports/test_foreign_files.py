@@ -243,7 +243,7 @@ def test_file_beyond_memory_is_foreign(error: type[Exception], tmp_path: Path, m
     def read(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(foreign_files, "read_regular_file", read)
+    monkeypatch.setattr(foreign_files, "read_file_or_empty", read)
     assert find_foreign_files(tmp_path, ["outputs.env"]) == ["outputs.env"]
 
 
