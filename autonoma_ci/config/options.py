@@ -198,7 +198,7 @@ OPTIONS = (
         "Start only this part of the plan, such as `2/5`; `auto` takes it from the CI system's parallel jobs.",
     ),
     Option(
-        "part", "", "TEXT", parsers.parse_part,
+        "part", "", "TEXT", parsers.parse_part_name,
         "Name of this part of the build, for parallel jobs that nothing else tells apart. On GitHub the default is the "
         "values of the matrix. Each part has its own comment, report and data of the build.",
     ),

@@ -1,6 +1,6 @@
-"""Parse the text of one option into its value.
+"""Parsers for options and manifest texts, with their error messages.
 
-Each parser raises InputError for invalid text. The error lists every problem of the text at once. It never repeats
+Most parsers raise InputError for invalid text. The error lists every problem of the text at once. It never repeats
 text that can be a secret.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Texts, choices and numbers.
 
-# The characters that are trimmed. Trimming all Unicode white space once turned one name into another.
+# Texts are trimmed of these characters only, because other Unicode white space can be a part of a name.
 ASCII_WHITESPACE = " \t\r\n\v\f"
 # The values of a boolean option, in lower case.
 BOOLEAN_WORDS = {
@@ -85,8 +85,11 @@ def parse_int(low: int, high: int, text: str) -> int:
     raise InputError([f"'{sanitize_line(text, 40)}': use a whole number from {low} to {high}"])
 
 
-def _strip_quotes(text: str) -> str:
-    """Return the text in lower case, without surrounding white space and quotes."""
+def _normalize_for_hint(text: str) -> str:
+    """Return the text in lower case, without surrounding white space and quotes.
+
+    An error message uses it to recognize what a user meant.
+    """
     return text.strip().strip("\"'`").strip().lower()
 
 
@@ -265,8 +268,8 @@ _DURATION_RE = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,
 _NOT_A_DURATION = "is not a duration"
 # Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. The patterns stay texts, because
 # compiling them takes 1 ms and most steps do not need them.
-_CLOCK_TIME_RE = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
-_AMOUNT_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
+_CLOCK_TIME_PATTERN = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
+_AMOUNT_PATTERN = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
 _SECONDS_BY_UNIT = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
@@ -277,7 +280,7 @@ _SECONDS_BY_UNIT = {
 # Seconds of the unit that a number without a unit has after a number with this unit, as in 1h30.
 _NEXT_SMALLER_UNIT = {3600.0: 60.0, 60.0: 1.0}
 # Other ways to write a size: 30M, 1.5MB, 30 MiB, 20 megabytes.
-_OTHER_SIZE_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
+_OTHER_SIZE_PATTERN = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
 _BYTES_BY_UNIT = {"k": 1000, "m": 1000**2, "g": 1000**3}
 MAX_SIZE_BYTES = 100 * 1000**3
 # The longest text for which an error message suggests another way to write it.
@@ -303,22 +306,22 @@ def parse_duration(text: str) -> float:
 
 def _explain_invalid_duration(text: str) -> str:
     """Return the problem of a duration and a valid notation."""
-    shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
+    quoted, cleaned = f"'{sanitize_line(text, 40)}'", _normalize_for_hint(text)
     if re.fullmatch(r"[0-9]{1,9}", cleaned):
         number = int(cleaned)
         suggestions = [f"{number}m for minutes"] if 1 <= number * 60 <= MAX_DURATION_SECONDS else []
         suggestions += [f"{number}s for seconds"] if 1 <= number <= MAX_DURATION_SECONDS else []
-        return f"{shown} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1s to 24h'}"
+        return f"{quoted} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1s to 24h'}"
     if re.match(r"[-\u2212]\s*[0-9]", cleaned):
-        return f"{shown} is negative: use 1s to 24h, such as 10m"
+        return f"{quoted} is negative: use 1s to 24h, such as 10m"
     intended = _guess_seconds(cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS and "\n" not in cleaned else None
     if intended is None:
-        return f"{shown} {_NOT_A_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
+        return f"{quoted} {_NOT_A_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
     if not 1 <= intended <= MAX_DURATION_SECONDS:
-        return f"{shown} is out of range: use 1s to 24h"
+        return f"{quoted} is out of range: use 1s to 24h"
     if intended != int(intended):
-        return f"{shown} is not in whole seconds: write {_format_as_option(int(intended))}"
-    return f"{shown} is not written as a duration: write {_format_as_option(int(intended))}"
+        return f"{quoted} is not in whole seconds: write {_format_as_option(int(intended))}"
+    return f"{quoted} is not written as a duration: write {_format_as_option(int(intended))}"
 
 
 def _guess_seconds(text: str) -> float | None:
@@ -328,14 +331,14 @@ def _guess_seconds(text: str) -> float | None:
         Seconds rounded to milliseconds, or None if the text is not a duration.
 
     """
-    if clock := re.fullmatch(_CLOCK_TIME_RE, text):
+    if clock := re.fullmatch(_CLOCK_TIME_PATTERN, text):
         hours, minutes, seconds = clock.groups()
         return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
     # The prefix of an ISO 8601 duration.
     text = re.sub("^pt?(?=[0-9])", "", text)
     total, end = 0.0, 0
     unit: float | None = None
-    for match in re.finditer(_AMOUNT_RE, text):
+    for match in re.finditer(_AMOUNT_PATTERN, text):
         unit = _SECONDS_BY_UNIT.get(match[2]) if match[2] else _NEXT_SMALLER_UNIT.get(unit or 0.0)
         if match.start() != end or unit is None:
             return None
@@ -388,7 +391,7 @@ def parse_size(text: str) -> int:
 
 def _explain_invalid_size(text: str) -> str:
     """Return the problem of a size and a valid notation."""
-    shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
+    quoted, cleaned = f"'{sanitize_line(text, 40)}'", _normalize_for_hint(text)
     if re.fullmatch(r"[0-9]{1,9}", cleaned):
         number = int(cleaned)
         suggestions = [
@@ -396,19 +399,19 @@ def _explain_invalid_size(text: str) -> str:
             for unit in ("MB", "KB")
             if 1000 <= number * _BYTES_BY_UNIT[unit[0].lower()] <= MAX_SIZE_BYTES
         ]
-        return f"{shown} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1KB to 100GB'}"
+        return f"{quoted} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1KB to 100GB'}"
     if re.match(r"[-\u2212]\s*[0-9]", cleaned):
-        return f"{shown} is negative: use 1KB to 100GB, such as 30MB"
-    match = re.fullmatch(_OTHER_SIZE_RE, cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS else None
+        return f"{quoted} is negative: use 1KB to 100GB, such as 30MB"
+    match = re.fullmatch(_OTHER_SIZE_PATTERN, cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS else None
     if not match:
-        return f"{shown} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
+        return f"{quoted} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
     intended = float(match[1].replace(",", ".")) * 1000 ** ("kmgt".index(match[2]) + 1)
     if not 1000 <= intended <= MAX_SIZE_BYTES:
-        return f"{shown} is out of range: use 1KB to 100GB"
+        return f"{quoted} is out of range: use 1KB to 100GB"
     # The largest unit that needs no fraction, rounded down to whole KB.
     number = round(intended) // 1000
     unit = next(unit for unit, size in (("GB", 1000**2), ("MB", 1000), ("KB", 1)) if number % size == 0)
-    return f"{shown} is not written as a size: write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}"
+    return f"{quoted} is not written as a size: write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}"
 
 
 # Shards.
@@ -428,7 +431,8 @@ class Shard(NamedTuple):
 
     def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
         """Return the runs of this part and a sentence for the log."""
-        # Each part receives every nth run. So parts differ by at most one run, and neighbouring tests are spread.
+        # Shard 2/5 has the runs 2, 7, 12 and so on. So the sizes of shards differ by one run at most, and neighbours in
+        # the plan are in different shards.
         part, run_count = runs[self.number - 1 :: self.total], len(runs)
         if self.total == 1:
             return part, f"Shard {self} is the whole plan: this job is not one of several."
@@ -449,17 +453,17 @@ def parse_shard(text: str) -> Shard:
     """
     if text.lower() == "auto":
         return AUTO_SHARD
-    shown = f"'{sanitize_line(text, 40)}'"
+    quoted = f"'{sanitize_line(text, 40)}'"
     match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
     if not match:
         advice = "write the number of this job and of all jobs, such as 2/5, or auto"
-        raise InputError([f"{shown} is not a shard: {advice}"])
+        raise InputError([f"{quoted} is not a shard: {advice}"])
     number, total = int(match[1]), int(match[2])
     if total == 0 or total > MAX_SHARDS:
-        raise InputError([f"{shown}: the number of shards is out of range: use 1 to {MAX_SHARDS}"])
+        raise InputError([f"{quoted}: the number of shards is out of range: use 1 to {MAX_SHARDS}"])
     if not 1 <= number <= total:
         reason = "shards are counted from 1" if number == 0 else f"there are only {total}"
-        raise InputError([f"{shown}: shard {number} does not exist, {reason}: use 1/{total} to {total}/{total}"])
+        raise InputError([f"{quoted}: shard {number} does not exist, {reason}: use 1/{total} to {total}/{total}"])
     return Shard(number, total)
 
 
@@ -493,19 +497,19 @@ def id_error(text: str) -> str:
     """
     if ID_RE.fullmatch(text):
         return ""
-    shown, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
+    safe_text, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
     if not text:
         return "an id is missing: remove the entry or give its id"
     if "://" in head:
-        return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
-    bad_characters = sorted({_name_character(c) for c in set(head) if not ID_RE.fullmatch(c)})
+        return f"'{safe_text}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
+    bad_characters = sorted({_describe_character(c) for c in set(head) if not ID_RE.fullmatch(c)})
     if bad_characters:
-        return f"'{shown}' is not an id: it holds {' '.join(bad_characters[:5])}; ids are letters, digits, - and _"
-    return f"'{shown}' is not an id: it is longer than 128 characters"
+        return f"'{safe_text}' is not an id: it holds {' '.join(bad_characters[:5])}; ids are letters, digits, - and _"
+    return f"'{safe_text}' is not an id: it is longer than 128 characters"
 
 
-def _name_character(character: str) -> str:
-    """Return how a message names a character."""
+def _describe_character(character: str) -> str:
+    """Return the text that stands for a character in a message."""
     if name := _CHARACTER_NAMES.get(character):
         return name
     return character if character.isprintable() else repr(character)[1:-1]
@@ -541,8 +545,8 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
     versions = []
     for number, entry in enumerate(document.tree):
         line, _ = document.find_position((number,))
-        # Pairs keep a key that has both spellings (`_` and `-`) visible as a duplicate. Other values than text are
-        # not ids.
+        # A list of pairs keeps both spellings of a key (with `_` and with `-`), so that both are an error. A value that
+        # is not text counts as an invalid id.
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
         if [name for name, _ in fields] != _VERSION_KEYS:
@@ -562,19 +566,19 @@ MAX_NAME_CHARS = 128
 _MAPPING_START_RE = lazy_pattern(r"[^=:]+:(?:\s|$)")
 # A variable's name in `NAME=value` lines. Other names need a mapping.
 _PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
-# Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
-# can end with `=` and then looks like `NAME=`. Hexadecimal hashes are excluded from the first pattern, names in
-# capitals from the second.
+# The lines of a Base64 value, which is invalid in `NAME=value` lines. Encoders wrap at 60 to 76 characters (RFC 2045
+# §6.8: 76, RFC 7468 §2: 64). The last line can end with `=`, so it looks like `NAME=`. The first pattern excludes
+# hexadecimal hashes, and the second excludes names in capitals.
 _BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
 _BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
-_SPACED_NAME_RE = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
+_SPACED_NAME_PATTERN = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # Text before the name in a shell script (`export`) or a YAML list (`-`).
-_LINE_PREFIX_RE = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
+_LINE_PREFIX_PATTERN = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
 # Azure Pipelines leaves `$(NAME)` for an unset variable, such as a secret in a pull request from a fork.
-UNRESOLVED_RE = r"\$\([\w.-]+\)"
+UNRESOLVED_PATTERN = r"\$\([\w.-]+\)"
 _UNRESOLVED_WARNING = "has an unresolved $(…) in its value, which is sent as written"
 
 
@@ -591,7 +595,11 @@ class VariableLine(NamedTuple):
         return "VariableLine(…)"
 
 
-def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> dict[str, str]:
+def _ignore_warning(_: str) -> None:
+    """Drop a warning."""
+
+
+def parse_variables(text: str, warn: Callable[[str], object] = _ignore_warning) -> dict[str, str]:
     """Return variables from `NAME=value` lines or a YAML or JSON mapping.
 
     Args:
@@ -653,11 +661,11 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
 def parse_variable_line(text: str) -> VariableLine:
     """Parse `NAME=value` without white space around both parts.
 
-    The value is not changed otherwise. Warnings name text that env files, shells and YAML lists interpret, but that
-    stays a part of the value here.
+    The value is not changed otherwise. Env files, shells and YAML lists give some characters a meaning, such as
+    quotes. Here they are a part of the value, so a warning names them.
     """
     left_side, equals, value = text.strip(ASCII_WHITESPACE).partition("=")
-    prefix = re.match(_LINE_PREFIX_RE, left_side) if left_side.startswith(("-", "export")) else None
+    prefix = re.match(_LINE_PREFIX_PATTERN, left_side) if left_side.startswith(("-", "export")) else None
     name = left_side[prefix.end() if prefix else 0 :].strip(ASCII_WHITESPACE)
     if not equals:
         return VariableLine(error=_NOT_A_VARIABLE)
@@ -665,26 +673,26 @@ def parse_variable_line(text: str) -> VariableLine:
         if name.startswith("\ufeff"):
             return VariableLine(error=_BYTE_ORDER_MARK)
         # The first condition finds Unicode white space at an end, such as a no-break space.
-        has_space = name != name.strip() or re.fullmatch(_SPACED_NAME_RE, name)
+        has_space = name != name.strip() or re.fullmatch(_SPACED_NAME_PATTERN, name)
         return VariableLine(error=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
-    remarks = []
+    warnings = []
     if prefix:
         prefix_text = "'export '" if "export" in prefix[0] else "'- '"
-        remarks.append(f"has {prefix_text} before its name, which was removed: write NAME=value")
+        warnings.append(f"has {prefix_text} before its name, which was removed: write NAME=value")
     stripped = value.strip(ASCII_WHITESPACE)
     if is_quoted(stripped):
-        remarks.append("has quotes around its value, which are sent as written: remove them")
+        warnings.append("has quotes around its value, which are sent as written: remove them")
     if " #" in value or "\t#" in value:
-        remarks.append("has ' #' in its value, which is sent as written: remove the comment")
+        warnings.append("has ' #' in its value, which is sent as written: remove the comment")
     if _is_unresolved(value):
-        remarks.append(f"{_UNRESOLVED_WARNING}; check the variable's name in the pipeline")
+        warnings.append(f"{_UNRESOLVED_WARNING}; check the variable's name in the pipeline")
     mapping = f"or use the mapping form `{sanitize_line(name, 60)}: …`"
-    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {remark}, {mapping}." for remark in remarks))
+    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {warning}, {mapping}." for warning in warnings))
 
 
 def _is_unresolved(value: str) -> bool:
     """Return whether a value holds a reference such as `$(NAME)`."""
-    return "$(" in value and bool(re.search(UNRESOLVED_RE, value))
+    return "$(" in value and bool(re.search(UNRESOLVED_PATTERN, value))
 
 
 def _is_base64_end(line: str, previous_value: str) -> bool:
@@ -778,7 +786,7 @@ def parse_source(text: str) -> str:
 def parse_title(text: str) -> str:
     """Return a title on one line, shortened to MAX_TITLE_CHARS.
 
-    A hash at the end of a shortened title separates two titles with the same start.
+    A shortened title ends with a hash, so that two titles with the same start stay different.
     """
     title = sanitize_line(text, len(text) + 1).strip()
     if len(title) <= MAX_TITLE_CHARS:
@@ -786,10 +794,11 @@ def parse_title(text: str) -> str:
     return f"{title[:TITLE_PREFIX_CHARS]}… {short_digest(title, 16)}"
 
 
-def parse_part(text: str) -> str:
+def parse_part_name(text: str) -> str:
     """Return the name of a part of the build, shortened to MAX_PART_CHARS.
 
-    The name can be the values of a matrix as JSON. A hash at the end separates two names with the same start.
+    The name can be the values of a matrix as JSON. A shortened name ends with a hash, so that two names with the same
+    start stay different.
     """
     if len(text) <= MAX_PART_CHARS:
         return text

@@ -13,7 +13,7 @@ from autonoma_ci.config.id_lists import APP_ORIGIN
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS, Option
 from autonoma_ci.config.parsers import (
     ASCII_WHITESPACE,
-    UNRESOLVED_RE,
+    UNRESOLVED_PATTERN,
     NamedId,
     is_quoted,
     parse_variable_line,
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 # The value of `groups` that selects nothing. Groups can't have this name.
 NO_GROUPS = "none"
-_UNRESOLVED_REFERENCE_RE = re.compile(UNRESOLVED_RE)
+_UNRESOLVED_REFERENCE_RE = re.compile(UNRESOLVED_PATTERN)
 # References that stay in place of a credential, by their form in messages. Azure Pipelines leaves `$(NAME)` for an
 # unset variable, and GitLab leaves `$NAME`. The other forms belong to a different CI system than the job's.
 _REFERENCE_FORMS = {
-    "$(NAME)": UNRESOLVED_RE,
+    "$(NAME)": UNRESOLVED_PATTERN,
     "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
     "${NAME}": r"\$\{[\w.]+(?::?-[^}]*)?\}",
     "$NAME": r"\$[A-Z_][A-Z0-9_]*",

@@ -19,7 +19,7 @@ from autonoma_ci.ci.ownership import build_mark
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.config.parsers import AUTO_SHARD, MAX_PART_CHARS, NamedId, Shard
-from autonoma_ci.config.parsers import parse_part as read_part
+from autonoma_ci.config.parsers import parse_part_name as read_part
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.identity import Part, RunKey, parse_run_key, redact_part
