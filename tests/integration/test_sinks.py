@@ -24,7 +24,7 @@ from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
-from autonoma_ci.ci.systems.gitlab import render_annotations
+from autonoma_ci.ci.systems.gitlab import render_job_links
 from autonoma_ci.errors import ApiError
 from autonoma_ci.models import Evidence, ExitReason, PreviousAttempt, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
@@ -170,7 +170,7 @@ def readings(made: Report) -> Iterator[str]:
         for text in (*build_outputs(made).values(), render_results_json(made))
         for text in (text, *of_json(_json(text)))
     )
-    yield from of_json(json.loads(render_annotations(made)["gitlab-annotations.json"]))
+    yield from of_json(json.loads(render_job_links(made)["gitlab-annotations.json"]))
     yield render_dotenv(made)
     yield from of_shell(SHELL_EXPORT_FORMAT.format_lines(SHELL_EXPORT_FORMAT.select_variables(made)))
 

@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 # The page of a job lists every link in a narrow column.
 MAX_LINKS = 50
 _MAX_LABEL_CHARS = 100
-_MAX_SECTION_CHARS = 60
+_MAX_TITLE_CHARS = 60
 # The default of GitLab's limit `ci_job_annotations_size`.
-MAX_ANNOTATIONS_BYTES = 81_920
+MAX_JOB_LINKS_BYTES = 81_920
 
 
-def _open_comments(
+def _create_comment_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
     # Imports requests, which a job without a comment does not need.
@@ -60,7 +60,7 @@ def _open_comments(
 class GitLabLogFormatter(PlainLogFormatter):
     """Formats groups as sections of the job log.
 
-    A section is between two lines with the same key. An escape sequence hides that part of both lines.
+    Two markers with the same key enclose a section. An escape sequence hides each marker in the shown log.
     """
 
     def group(self, log_group: LogGroup) -> tuple[str, ...]:
@@ -93,12 +93,12 @@ class GitLab(CISystem):
         "*_ID_TOKEN",
     )
     log_formatter = GitLabLogFormatter()
-    comment_support = CommentSupport("gitlab-token", _open_comments)
+    comment_support = CommentSupport("gitlab-token", _create_comment_thread)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a job.
 
-        In a merged results pipeline, the commit is the tip of the source branch, not the merge commit.
+        In a pipeline for merged results, the commit is the tip of the source branch.
         """
         get = env_reader(environ)
         return BuildContext(
@@ -126,15 +126,15 @@ class GitLab(CISystem):
             ),
             # Unique in the complete instance, unlike CI_PIPELINE_IID.
             build_id=first_number(get("CI_PIPELINE_ID")),
-            # GitLab counts no attempts. A retried job gets a new id, which is higher than all earlier ones.
+            # The job's id stands for the attempt, because a retried job has a new and higher id.
             build_attempt=first_number(get("CI_JOB_ID")),
-            # With `parallel`, GitLab adds the place to the name: `e2e 1/3`, `e2e: [linux]`.
+            # With `parallel`, GitLab adds the number or the matrix values to the name: `e2e 1/3`, `e2e: [linux]`.
             job_name=get("CI_JOB_NAME"),
         )
 
     def extra_result_files(self, report: Report) -> Mapping[str, str]:
         """Return gitlab-annotations.json for `artifacts:reports:annotations`."""
-        return render_annotations(report)
+        return render_job_links(report)
 
     def attachments_root(self, environ: Mapping[str, str], folder: Path) -> str:
         """Return the path of the results folder from the project folder.
@@ -142,43 +142,43 @@ class GitLab(CISystem):
         It is empty for a folder outside of the project.
         """
         project = environ.get("CI_PROJECT_DIR", "")
-        # The option results-dir can have `..` in its path.
+        # The path of the option results-dir can contain `..`.
         path = Path(os.path.normpath(folder.absolute()))
         return path.relative_to(project).as_posix() if project and path.is_relative_to(project) else ""
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel job, which GitLab counts from 1."""
+        """Return the shard of this parallel job, which GitLab counts from 1."""
         return shard_from_env("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1)(environ)
 
 
-def _find_open_merge_request(requests: str, project: str) -> str:
+def _find_open_merge_request(open_merge_requests: str, project: str) -> str:
     """Return the number of the branch's only open merge request.
 
     A pipeline of a branch has no merge request. GitLab lists the branch's requests as `group/project!7`, separated by
     commas. Requests into other projects do not count. With several requests, the right one is unknown.
     """
-    entries = (entry.partition("!") for entry in requests.split(","))
+    entries = (entry.partition("!") for entry in open_merge_requests.split(","))
     numbers = [number for path, _, number in entries if path == project]
     return numbers[0] if len(numbers) == 1 else ""
 
 
-def render_annotations(report: Report) -> dict[str, str]:
+def render_job_links(report: Report) -> dict[str, str]:
     """Return gitlab-annotations.json, which adds links to the job's page.
 
     Runs that need attention come first.
     """
     runs = [run for run in sort_by_severity(report.results) if safe_url(run.url)]
-    title = truncate(sanitize_line(report.heading), _MAX_SECTION_CHARS) or "Autonoma tests"
-    count = min(len(runs), MAX_LINKS)
-    while len((text := _format_annotations(title, runs, count)).encode()) > MAX_ANNOTATIONS_BYTES:
-        count -= 1
+    title = truncate(sanitize_line(report.heading), _MAX_TITLE_CHARS) or "Autonoma tests"
+    link_count = min(len(runs), MAX_LINKS)
+    while len((text := _format_job_links(title, runs, link_count)).encode()) > MAX_JOB_LINKS_BYTES:
+        link_count -= 1
     return {"gitlab-annotations.json": text}
 
 
-def _format_annotations(title: str, runs: Sequence[RunResult], count: int) -> str:
+def _format_job_links(title: str, runs: Sequence[RunResult], link_count: int) -> str:
     """Return links to the first runs, and one for all others."""
-    links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:count]]
-    if rest := runs[count:]:
+    links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:link_count]]
+    if rest := runs[link_count:]:
         label = f"and {pluralize(len(rest), 'more run')}, from here on: {STATE_LABELS[rest[0].state]}"
         links.append((label, rest[0].url))
     entries = [{"external_link": {"label": truncate(label, _MAX_LABEL_CHARS), "url": url}} for label, url in links]

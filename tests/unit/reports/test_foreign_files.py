@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.systems.gitlab import render_annotations
+from autonoma_ci.ci.systems.gitlab import render_job_links
 from autonoma_ci.models import BuildContext
 from autonoma_ci.reports import foreign_files
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
@@ -116,7 +116,7 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
 
 def begin(folder: Path, name: str = "begun") -> list[str]:
     """Begin and end a step of a GitLab job, and return its warnings."""
-    files = ResultsDirPublisher(folder, render_annotations)
+    files = ResultsDirPublisher(folder, render_job_links)
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
 
 

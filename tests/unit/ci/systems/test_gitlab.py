@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from autonoma_ci.ci.base import LogGroup
-from autonoma_ci.ci.systems.gitlab import MAX_ANNOTATIONS_BYTES, MAX_LINKS, SYSTEM, render_annotations
+from autonoma_ci.ci.systems.gitlab import MAX_JOB_LINKS_BYTES, MAX_LINKS, SYSTEM, render_job_links
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import safe_url, sanitize_line
 from autonoma_ci.identity import Part
@@ -39,7 +39,7 @@ def read_context(**changes: str) -> BuildContext:
 
 def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
     """Return the text of the annotations and their parsed content."""
-    text = render_annotations(made)["gitlab-annotations.json"]
+    text = render_job_links(made)["gitlab-annotations.json"]
     return text, json.loads(text)
 
 
@@ -168,10 +168,10 @@ def test_annotations_fit_size_limit(size: int) -> None:
         for number in range(90)
     ]
     text, found = read_annotations(report(runs))
-    assert len(text.encode()) <= MAX_ANNOTATIONS_BYTES == 81_920
+    assert len(text.encode()) <= MAX_JOB_LINKS_BYTES == 81_920
     [links] = found.values()
     assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
-    assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_ANNOTATIONS_BYTES - 3000
+    assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_JOB_LINKS_BYTES - 3000
     # As text, not as escapes of six bytes.
     assert "\u6f22" in text
 
@@ -227,7 +227,7 @@ def test_annotations_match_schema(made: Report) -> None:
     Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas.
     """
     text, found = read_annotations(made)
-    assert len(text.encode()) <= MAX_ANNOTATIONS_BYTES
+    assert len(text.encode()) <= MAX_JOB_LINKS_BYTES
     assert len(found) <= 20
     assert all(0 < len(name) <= MAX_NAME_CHARS for name in found)
     links = [each for entries in found.values() for each in entries]
