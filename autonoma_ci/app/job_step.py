@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.app.publishing import is_comment_wanted, post_comment, publish_all
-from autonoma_ci.app.report_builder import ReportBuilder, collect_facts, initial_facts
+from autonoma_ci.app.report_builder import ReportBuilder, collect_facts, create_initial_facts
 from autonoma_ci.ci.base import PublishContext, RemotePublisher
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.clock import round_to_ms
@@ -106,7 +106,7 @@ class JobStep:
         self.redact = Redactor(())
         # In seconds of the monotonic clock.
         self.started_at = runtime.clock.monotonic()
-        self.reports = ReportBuilder(initial_facts(ci, runtime.clock))
+        self.reports = ReportBuilder(create_initial_facts(ci, runtime.clock))
         # Signs results.json. None without results-dir or client secret.
         self.signer: ResultsSigner | None = None
         self._settings = Settings()

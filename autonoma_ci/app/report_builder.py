@@ -1,4 +1,4 @@
-"""The only place that builds reports of runs."""
+"""Collect the facts of a job step, and build its reports."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from autonoma_ci.reports.results_schema import Results
 
 DEFAULT_TITLE = "Autonoma tests"
-# Fields of the build context that are useless in part. One with a credential in it becomes empty.
-_ALL_OR_NOTHING_FIELDS = ("sha", "change_number", "build_url", "deployment_url")
+# Fields of the build context that become empty if they contain a credential, because a part of them is useless.
+_FIELDS_EMPTIED_WITH_CREDENTIAL = ("sha", "change_number", "build_url", "deployment_url")
 
 
 class StepFacts(NamedTuple):
@@ -36,17 +36,17 @@ class StepFacts(NamedTuple):
     source: str
     # ISO 8601, UTC.
     started_at: str
-    # A random id. A step that resumes the runs of another one has the id of that one.
+    # A random id. A job step that resumes the runs of an earlier one has the id of the earlier one.
     step_id: str
-    # The build attempt in which the resumed runs were started. Empty in a step that starts runs.
+    # The build attempt in which the resumed runs were started. Empty in a job step that starts runs.
     started_in_attempt: str = ""
     part: Part = ENTIRE_BUILD
-    # Origin of the API, for runs without a link.
+    # Origin of the API. Reports show it for runs that may have started and have no link.
     web_base_url: str = ""
 
 
-def initial_facts(ci: CIEnvironment, clock: Clock) -> StepFacts:
-    """Return the facts that are known before the options."""
+def create_initial_facts(ci: CIEnvironment, clock: Clock) -> StepFacts:
+    """Return the facts that are known before the options are read."""
     return StepFacts(DEFAULT_TITLE, ci.build_context, ci.source, clock.utc_iso(), secrets.token_hex(8))
 
 
@@ -58,18 +58,18 @@ def collect_facts(
     redact: Redactor,
     saved: Results | None,
 ) -> StepFacts:
-    """Return the facts of a step without credentials.
+    """Return the facts of a job step, with all credentials removed.
 
     Args:
-        initial: The facts that `initial_facts` returned.
-        settings: The options of this step.
+        initial: The facts that `create_initial_facts` returned.
+        settings: The options of this job step.
         ci: The CI system, with the build facts that options state.
         environ: The environment of the job.
-        redact: Removes the credentials of the step.
-        saved: The results of the step whose runs this one resumes, or None.
+        redact: Removes the credentials of the job step from texts of earlier results and of matrix values.
+        saved: The results.json whose runs this job step resumes, or None.
 
     """
-    # The option has a default, which does not replace the title of the resumed step.
+    # Only a title that the user gave replaces the title in results.json.
     saved_title = saved.title if saved and "summary-title" not in settings.explicitly_set else ""
     title = saved_title or settings.summary_title or DEFAULT_TITLE
     part = build_part(settings, ci, environ, title)
@@ -78,14 +78,17 @@ def collect_facts(
         part = part._replace(job_name=saved.job, part=saved.part, shard=saved.shard)
         source = redact(saved.source)
     part = redact_shown_part(part, redact, settings.client_secret)
-    redact_credentials = build_credential_redactor(settings)
-    fields = {name: getattr(ci.build_context, name) for name in _ALL_OR_NOTHING_FIELDS}
-    shown = {name: "" if redact_credentials.contains_secret(text) else text for name, text in fields.items() if text}
+    # Short credentials stay in the texts of the user and the CI system, because they can be ordinary words.
+    redact_long_credentials = build_credential_redactor(settings)
+    fields = {name: getattr(ci.build_context, name) for name in _FIELDS_EMPTIED_WITH_CREDENTIAL}
+    safe_fields = {
+        name: "" if redact_long_credentials.contains_secret(text) else text for name, text in fields.items() if text
+    }
     return StepFacts(
         part.title,
-        ci.build_context._replace(branch=redact_credentials(ci.build_context.branch), **shown),
+        ci.build_context._replace(branch=redact_long_credentials(ci.build_context.branch), **safe_fields),
         # A source with a credential is an input error, before the first request.
-        redact_credentials(settings.source) or source,
+        redact_long_credentials(settings.source) or source,
         initial.started_at,
         saved.step_id if saved else initial.step_id,
         saved.ci.attempt if saved else "",
@@ -103,10 +106,10 @@ class ReportBuilder:
         self.results_dir: ResultsDir | None = None
         # Where the CI system finds the results folder, if it shows files that junit.xml names.
         self.attachments_root = ""
-        # The command that waits for open runs. Empty where no results.json has them.
+        # The command that waits for the open runs later. Empty if no results.json lists them.
         self.resume_command = ""
         self.waits_for_results = False
-        # Notes about the selection of runs.
+        # Sentences about the selection of runs, such as the effect of `shard`.
         self.plan_notes: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci.app.inputs import CIEnvironment, detect_ci
-from autonoma_ci.app.report_builder import DEFAULT_TITLE, ReportBuilder, StepFacts, collect_facts, initial_facts
+from autonoma_ci.app.report_builder import DEFAULT_TITLE, ReportBuilder, StepFacts, collect_facts, create_initial_facts
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.identity import Part
@@ -56,7 +56,7 @@ def make_saved(**changes: Any) -> Results:
 def test_initial_facts_need_no_options() -> None:
     """The facts before the options are those of the CI system and the clock."""
     ci = detect_ci(JOB)
-    facts = initial_facts(ci, FakeClock())
+    facts = create_initial_facts(ci, FakeClock())
     assert (facts.title, facts.source, facts.started_at) == ("Autonoma tests", "gitlab", "2025-01-07T09:30:00Z")
     assert facts.context is ci.build_context
     assert facts.part == Part()
@@ -64,14 +64,14 @@ def test_initial_facts_need_no_options() -> None:
 
 def test_step_ids_are_random() -> None:
     """Each step has another id of 16 hexadecimal digits."""
-    ids = {initial_facts(detect_ci(JOB), FakeClock()).step_id for _ in range(20)}
+    ids = {create_initial_facts(detect_ci(JOB), FakeClock()).step_id for _ in range(20)}
     assert len(ids) == 20
     assert all(re.fullmatch("[0-9a-f]{16}", step_id) for step_id in ids)
 
 
 def test_start_time_is_utc() -> None:
     """The real clock gives ISO 8601 with the zone Z."""
-    facts = initial_facts(detect_ci({}), Clock())
+    facts = create_initial_facts(detect_ci({}), Clock())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", facts.started_at)
 
 
