@@ -1,4 +1,4 @@
-"""Explain a YAML syntax error with its likely cause and a remedy.
+"""Turn an error of the YAML parser into a message with cause and fix.
 
 Source: the errors of libyaml and PyYAML, and YAML 1.1 (https://yaml.org/spec/1.1/).
 """
@@ -25,7 +25,7 @@ _FORBIDDEN_CHARACTER_RE = lazy_pattern(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _QUOTE_VALUE = "Put the value in quotes"
-# Characters that can not begin a plain text in YAML, with the reason.
+# Characters that can not begin a text without quotes, with the reason.
 _INDICATORS = {"@": "is reserved", "`": "is reserved", "%": "begins a directive"}
 
 
@@ -44,7 +44,7 @@ class _Fault(NamedTuple):
     position: _Position
 
 
-def explain_character(text: str, file: str) -> Diagnostic:
+def explain_forbidden_character(text: str, file: str) -> Diagnostic:
     """Return the error for the first character that YAML does not allow.
 
     Args:
@@ -74,34 +74,39 @@ def explain_error(text: str, error: yaml.MarkedYAMLError, file: str) -> Diagnost
 
 
 def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
+    """Return the most probable cause of an error.
+
+    The parser reports the position of a problem. It also reports the context, such as "while parsing a flow mapping",
+    and the position at which the context begins.
+    """
     parser_mark = error.problem_mark or error.context_mark
-    mark = _Position(parser_mark.line, parser_mark.column) if parser_mark else _Position(0, 0)
-    context = _Position(error.context_mark.line, error.context_mark.column) if error.context_mark else mark
-    message, parser_context = error.problem or "", error.context or ""
+    position = _Position(parser_mark.line, parser_mark.column) if parser_mark else _Position(0, 0)
+    context_position = _Position(error.context_mark.line, error.context_mark.column) if error.context_mark else position
+    message, context_text = error.problem or "", error.context or ""
     fault = (
-        _find_merge_conflict(lines, mark)
-        or _find_bad_indentation(lines, mark, context)
-        or _find_quote_fault(message, parser_context, mark, context)
-        or _find_reserved_character(lines, message, parser_context, mark, context)
-        or _find_colon_fault(lines, message, mark)
-        or _find_bracket_fault(lines, parser_context, mark, context)
-        or _find_structure_fault(lines, message, mark, context)
+        _find_merge_conflict(lines, position)
+        or _find_bad_indentation(lines, position, context_position)
+        or _find_quote_fault(message, context_text, position, context_position)
+        or _find_reserved_character(lines, message, context_text, position, context_position)
+        or _find_colon_fault(lines, message, position)
+        or _find_bracket_fault(lines, context_text, position, context_position)
+        or _find_structure_fault(lines, message, position, context_position)
     )
     return fault or _Fault(
-        sanitize_line(message or parser_context or "the text can't be read", 200), "Check this line", mark
+        sanitize_line(message or context_text or "the text can't be read", 200), "Check this line", position
     )
 
 
-def _find_merge_conflict(lines: list[str], mark: _Position) -> _Fault | None:
+def _find_merge_conflict(lines: list[str], position: _Position) -> _Fault | None:
     # The parser fails on the first marker, or on a line soon after it.
-    for line in range(min(mark.line, len(lines) - 1) + 1):
+    for line in range(min(position.line, len(lines) - 1) + 1):
         if _CONFLICT_MARKER_RE.match(lines[line]):
             return _Fault("unresolved merge conflict", "Resolve it, and remove its marker lines", _Position(line, 0))
     return None
 
 
-def _find_bad_indentation(lines: list[str], mark: _Position, context: _Position) -> _Fault | None:
-    for line in dict.fromkeys((mark.line, context.line)):
+def _find_bad_indentation(lines: list[str], position: _Position, context_position: _Position) -> _Fault | None:
+    for line in dict.fromkeys((position.line, context_position.line)):
         text = _get_line(lines, line)
         indentation = text[: len(text) - len(text.lstrip())]
         if "\t" in indentation:
@@ -112,80 +117,100 @@ def _find_bad_indentation(lines: list[str], mark: _Position, context: _Position)
     return None
 
 
-def _find_quote_fault(message: str, parser_context: str, mark: _Position, context: _Position) -> _Fault | None:
-    if "quoted scalar" not in parser_context:
+def _find_quote_fault(
+    message: str, context_text: str, position: _Position, context_position: _Position
+) -> _Fault | None:
+    if "quoted scalar" not in context_text:
         return None
     # libyaml writes `hexdecimal`. Source: yaml/libyaml, src/scanner.c.
     if re.search("escape|hexa?decimal", message):
-        return _Fault("unknown escape after a backslash", r"Use single quotes, or write \\ for a backslash", mark)
-    return _Fault("quote without its closing quote", "Close the quote, or remove it", context)
+        return _Fault("unknown escape after a backslash", r"Use single quotes, or write \\ for a backslash", position)
+    return _Fault("quote without its closing quote", "Close the quote, or remove it", context_position)
 
 
 def _find_reserved_character(
-    lines: list[str], message: str, parser_context: str, mark: _Position, context: _Position
+    lines: list[str], message: str, context_text: str, position: _Position, context_position: _Position
 ) -> _Fault | None:
-    character = _get_line(lines, mark.line)[mark.column : mark.column + 1]
+    character = _get_character(lines, position)
     if "cannot start any token" in message and character in _INDICATORS:
-        return _Fault(f"value begins with '{character}', which {_INDICATORS[character]}", _QUOTE_VALUE, mark)
-    if "an alias" in parser_context or "an anchor" in parser_context:
-        begin = _get_line(lines, context.line)[context.column : context.column + 1] or "*"
-        return _Fault(f"value begins with '{begin}', which YAML takes for an alias or anchor", _QUOTE_VALUE, context)
-    if "a tag" in parser_context or "directive" in parser_context or "directive" in message:
-        begin = _get_line(lines, context.line)[context.column : context.column + 1] or "!"
-        return _Fault(f"'{begin}' begins a tag or a directive here", _QUOTE_VALUE, context)
-    if "block scalar" in parser_context:
-        return _Fault("text behind '|' or '>'", "Begin the text of several lines on the next line, or use quotes", mark)
+        return _Fault(f"value begins with '{character}', which {_INDICATORS[character]}", _QUOTE_VALUE, position)
+    if "an alias" in context_text or "an anchor" in context_text:
+        first_character = _get_character(lines, context_position) or "*"
+        return _Fault(
+            f"value begins with '{first_character}', which YAML takes for an alias or anchor",
+            _QUOTE_VALUE,
+            context_position,
+        )
+    if "a tag" in context_text or "directive" in context_text or "directive" in message:
+        first_character = _get_character(lines, context_position) or "!"
+        return _Fault(f"'{first_character}' begins a tag or a directive here", _QUOTE_VALUE, context_position)
+    if "block scalar" in context_text:
+        return _Fault(
+            "text behind '|' or '>'", "Begin the text of several lines on the next line, or use quotes", position
+        )
     return None
 
 
-def _find_colon_fault(lines: list[str], message: str, mark: _Position) -> _Fault | None:
+def _find_colon_fault(lines: list[str], message: str, position: _Position) -> _Fault | None:
     if "mapping values are not allowed" not in message:
         return None
-    previous = next((line for line in range(mark.line - 1, -1, -1) if _get_line(lines, line).strip()), mark.line)
-    for line in (mark.line, previous):
+    previous = next(
+        (line for line in range(position.line - 1, -1, -1) if _get_line(lines, line).strip()),
+        position.line,
+    )
+    for line in (position.line, previous):
         text = _get_line(lines, line)
-        if (joined := _MISSING_SPACE_RE.match(text)) and (line != mark.line or joined.end() <= mark.column):
-            return _Fault("no space after the colon", "Write `key: value`", _Position(line, joined.end() - 1))
-    text = _get_line(lines, mark.line)
-    if (key := _KEY_RE.match(text)) and key.end() <= mark.column:
-        return _Fault("second colon in a value without quotes", _QUOTE_VALUE, mark)
-    return _Fault("wrong indentation, or a colon in a value without quotes", "Align the keys of an entry", mark)
+        if (match := _MISSING_SPACE_RE.match(text)) and (line != position.line or match.end() <= position.column):
+            return _Fault("no space after the colon", "Write `key: value`", _Position(line, match.end() - 1))
+    text = _get_line(lines, position.line)
+    if (key := _KEY_RE.match(text)) and key.end() <= position.column:
+        return _Fault("second colon in a value without quotes", _QUOTE_VALUE, position)
+    return _Fault("wrong indentation, or a colon in a value without quotes", "Align the keys of an entry", position)
 
 
-def _find_bracket_fault(lines: list[str], parser_context: str, mark: _Position, context: _Position) -> _Fault | None:
-    if "flow" not in parser_context:
+def _find_bracket_fault(
+    lines: list[str], context_text: str, position: _Position, context_position: _Position
+) -> _Fault | None:
+    if "flow" not in context_text:
         return None
-    if context.line == mark.line:
-        inside = _get_line(lines, mark.line)[context.column : mark.column + 2]
+    if context_position.line == position.line:
+        inside = _get_line(lines, position.line)[context_position.column : position.column + 2]
     else:
-        inside = "\n".join(lines[context.line : mark.line + 1])
+        inside = "\n".join(lines[context_position.line : position.line + 1])
     if "${" in inside:
-        return _Fault("${…} without quotes inside { } or [ ]", 'Write "${NAME}"', mark)
-    character = _get_line(lines, mark.line)[mark.column : mark.column + 1]
-    opening = _get_line(lines, context.line)[context.column : context.column + 1]
-    if not character or character in "]}" or mark.line != context.line:
-        return _Fault(f"bracket '{opening}' without its closing bracket", "Close the bracket", context)
-    return _Fault("missing comma, or punctuation without quotes, inside { } or [ ]", "Put texts in quotes", mark)
+        return _Fault("${…} without quotes inside { } or [ ]", 'Write "${NAME}"', position)
+    character = _get_character(lines, position)
+    opening = _get_character(lines, context_position)
+    if not character or character in "]}" or position.line != context_position.line:
+        return _Fault(f"bracket '{opening}' without its closing bracket", "Close the bracket", context_position)
+    return _Fault("missing comma, or punctuation without quotes, inside { } or [ ]", "Put texts in quotes", position)
 
 
-def _find_structure_fault(lines: list[str], message: str, mark: _Position, context: _Position) -> _Fault | None:
-    text = _get_line(lines, mark.line)
-    if text[mark.column : mark.column + 1] in {"]", "}"}:
-        return _Fault("bracket without its opening bracket", "Remove it, or put the whole value in quotes", mark)
-    if text[: mark.column].rstrip().endswith(('"', "'", "]", "}")):
-        return _Fault("text behind a closing quote or bracket", "Put the whole value in quotes", mark)
+def _find_structure_fault(
+    lines: list[str], message: str, position: _Position, context_position: _Position
+) -> _Fault | None:
+    text = _get_line(lines, position.line)
+    if _get_character(lines, position) in {"]", "}"}:
+        return _Fault("bracket without its opening bracket", "Remove it, or put the whole value in quotes", position)
+    if text[: position.column].rstrip().endswith(('"', "'", "]", "}")):
+        return _Fault("text behind a closing quote or bracket", "Put the whole value in quotes", position)
     if "could not find expected ':'" in message:
-        return _Fault("line without a colon", "Write `key: value`, or `- ` before an entry of a list", context)
+        return _Fault("line without a colon", "Write `key: value`, or `- ` before an entry of a list", context_position)
     if "block sequence entries are not allowed" in message:
-        return _Fault("'- ' behind a key", f"{_QUOTE_VALUE}, or write each '- ' on a line of its own", mark)
+        return _Fault("'- ' behind a key", f"{_QUOTE_VALUE}, or write each '- ' on a line of its own", position)
     if "<document start>" in message:
-        return _Fault("wrong indentation", "Begin the first key, and all others at the top, in column 1", mark)
+        return _Fault("wrong indentation", "Begin the first key, and all others at the top, in column 1", position)
     if "did not find expected '-'" in message or "did not find expected key" in message:
-        if text[mark.column : mark.column + 2] in {"- ", "-"}:
-            return _Fault("entry of a list where a key is expected", "Indent all entries of a list alike", mark)
-        return _Fault("wrong indentation", "Align the line with the lines that it belongs to", mark)
+        if text[position.column : position.column + 2] in {"- ", "-"}:
+            return _Fault("entry of a list where a key is expected", "Indent all entries of a list alike", position)
+        return _Fault("wrong indentation", "Align the line with the lines that it belongs to", position)
     return None
 
 
 def _get_line(lines: list[str], number: int) -> str:
     return lines[number] if number < len(lines) else ""
+
+
+def _get_character(lines: list[str], position: _Position) -> str:
+    """Return the character at a position, or an empty text at the end of a line."""
+    return _get_line(lines, position.line)[position.column : position.column + 1]

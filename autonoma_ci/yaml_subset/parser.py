@@ -65,9 +65,9 @@ def parse_yaml(text: str, file: str) -> Document:
         document.errors.append(explain_error(text, error, file))
         document.tree = None
     except (yaml.YAMLError, ValueError):
-        from autonoma_ci.yaml_subset.errors import explain_character
+        from autonoma_ci.yaml_subset.errors import explain_forbidden_character
 
-        document.errors.append(explain_character(text, file))
+        document.errors.append(explain_forbidden_character(text, file))
         document.tree = None
     except LimitExceededError:
         document.tree = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from autonoma_ci.yaml_subset.errors import explain_character, explain_error
+from autonoma_ci.yaml_subset.errors import explain_error, explain_forbidden_character
 
 if TYPE_CHECKING:
     from autonoma_ci.errors import Diagnostic
@@ -203,7 +203,7 @@ def test_mark_behind_text_has_no_excerpt() -> None:
 
 
 def explain_in_file(text: str) -> Diagnostic:
-    return explain_character(text, "m.yml")
+    return explain_forbidden_character(text, "m.yml")
 
 
 @pytest.mark.parametrize(
