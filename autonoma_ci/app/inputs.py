@@ -86,8 +86,8 @@ def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str | No
         return None, None
     found = find_default_manifest(folder)
     if found and event in EVENTS_WITH_SECRETS:
-        why = f"a job of the event {event} has all secrets, and its checkout may be anybody's"
-        return None, f"{found} is not read: {why}. If it is not, say manifest: {found}"
+        reason = f"a job of the event {event} has all secrets, and its checkout may be anybody's"
+        return None, f"{found} is not read: {reason}. If it is not, say manifest: {found}"
     return found, None
 
 
@@ -98,7 +98,7 @@ def load_manifest(
     context: BuildContext,
     settings: Settings,
     *,
-    checking: bool = False,
+    validate_only: bool = False,
 ) -> Manifest:
     """Return the manifest at `path`, relative to `folder`.
 
@@ -109,7 +109,7 @@ def load_manifest(
         context: The build, which `${ci.…}` reads.
         settings: `allow_env` lists the names that may be read. Values with credentials are never read, and no id may
             contain a value of `variables`.
-        checking: As in `Interpolator`.
+        validate_only: Whether an unknown build fact is no error, as for the command `validate`.
 
     Raises:
         InputError: With every error of the manifest.
@@ -118,11 +118,11 @@ def load_manifest(
     # Loaded only here, because most steps have no manifest.
     from autonoma_ci.manifest.loader import load_manifest
 
-    return load_manifest(path, folder, build_interpolator(environ, context, settings, checking=checking))
+    return load_manifest(path, folder, build_interpolator(environ, context, settings, validate_only=validate_only))
 
 
 def build_interpolator(
-    environ: Mapping[str, str], context: BuildContext, settings: Settings, *, checking: bool = False
+    environ: Mapping[str, str], context: BuildContext, settings: Settings, *, validate_only: bool = False
 ) -> Interpolator:
     """Return the interpolator of a manifest.
 
@@ -134,12 +134,12 @@ def build_interpolator(
     credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_RECOGNIZABLE_CHARS)
     variables = HiddenValues(settings.variables.values())
     return Interpolator(
-        environ, context, detection.all_secret_variables(), checking, settings.allow_env, credentials, variables
+        environ, context, detection.all_secret_variables(), validate_only, settings.allow_env, credentials, variables
     )
 
 
 def build_part(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
-    """Return the part of the build that this step is."""
+    """Return the part of the build that this job step is."""
     parallel = ci.ci_system.detect_shard(environ)
     shard = parallel if settings.shard == AUTO_SHARD else settings.shard
     shard_text = str(shard) if shard and shard.total > 1 else ""

@@ -65,7 +65,7 @@ def collect_facts(
         settings: The options of this job step.
         ci: The CI system, with the build facts that options state.
         environ: The environment of the job.
-        redact: Removes the credentials of the job step from texts of earlier results and of matrix values.
+        redact: Removes all credentials of the job step.
         saved: The results.json whose runs this job step resumes, or None.
 
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.manifest.schema import Manifest
 
-_OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *BUILD_FACT_OPTIONS.values()})
+_VALIDATE_OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *BUILD_FACT_OPTIONS.values()})
 _SECRET_OPTIONS = tuple(option for option in OPTIONS if option.parse is parse_secret or option.name == "variables")
 
 
@@ -36,28 +36,31 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
     """
     help_text = "Check a manifest. Facts of the build that only a CI system knows may be missing."
-    parser = build_parser("validate", help_text, _OPTIONS, runtime.out)
+    parser = build_parser("validate", help_text, _VALIDATE_OPTIONS, runtime.out)
     parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
     arguments = parser.parse(argv)
     path = arguments.manifest or find_default_manifest(runtime.working_directory)
     if not path:
         raise InputError([f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
     ci = detect_ci(runtime.environ)
-    settings, errors = load_options(_OPTIONS, provided_options(arguments, _OPTIONS), runtime.environ)
+    option_settings, errors = load_options(
+        _VALIDATE_OPTIONS, provided_options(arguments, _VALIDATE_OPTIONS), runtime.environ
+    )
     if errors:
         raise InputError(errors)
-    # Credentials are optional. If they are set, no value may contain them, and no id a value of `variables`.
+    ci = ci.with_facts(option_settings)
+    # Credentials are optional. If they are set, no value of the manifest may contain one. No id may contain a value of
+    # `variables`. An invalid credential is no error here, because no request is sent.
     secret_settings, _ = load_options(_SECRET_OPTIONS, {}, runtime.environ)
-    ci = ci.with_facts(settings)
-    settings = secret_settings._replace(allow_env=settings.allow_env)
+    settings = secret_settings._replace(allow_env=option_settings.allow_env)
     try:
         manifest = load_manifest(
-            path, runtime.working_directory, runtime.environ, ci.build_context, settings, checking=True
+            path, runtime.working_directory, runtime.environ, ci.build_context, settings, validate_only=True
         )
-        requests = plan.build_plan(Settings(), manifest).requests
+        planned_runs = plan.build_plan(Settings(), manifest).requests
     except InputError as error:
-        in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
-        error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=in_checkout)
+        path_in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
+        error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
         error_log.redact_with(Redactor(settings.secrets))
         for diagnostic in error.diagnostics:
             error_log.annotate("error", diagnostic._replace(file=diagnostic.file or sanitize_line(path)))
@@ -65,7 +68,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
     log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
     log.redact_with(Redactor(settings.secrets))
-    log.info(f"{path} is valid: {', '.join(counts)}; {pluralize(len(requests), 'run')} in all.")
+    log.info(f"{path} is valid: {', '.join(counts)}; {pluralize(len(planned_runs), 'run')} in all.")
     return 0
 
 

@@ -204,7 +204,7 @@ def test_check_needs_no_build_facts(tmp_path: Path) -> None:
     """Outside of CI a check passes where a step would have no branch."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {A: '${ci.branch}'}}]", "utf-8")
     settings = Settings()
-    checked = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, checking=True)
+    checked = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, validate_only=True)
     assert checked.tests[0].id == "a"
     with pytest.raises(InputError, match=r"ci\.branch"):
         load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings)

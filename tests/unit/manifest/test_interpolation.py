@@ -22,10 +22,12 @@ CONTEXT = BuildContext("github", "a" * 40, "main", "7", "o/r", "https://ci.examp
 ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
 
 
-def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, checking: bool = False) -> str:
+def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, validate_only: bool = False) -> str:
     """Return the interpolated value of a variable."""
     (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
-    manifest = load_manifest("m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), checking))
+    manifest = load_manifest(
+        "m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), validate_only)
+    )
     return manifest.tests[0].variables["V"]
 
 
@@ -168,7 +170,7 @@ def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
     """A build fact that only CI knows is an error in a run, but not in a check."""
     with pytest.raises(InputError, match="is not known here"):
         value_of("${ci.change}", tmp_path, context=BuildContext())
-    assert value_of("${ci.change}", tmp_path, context=BuildContext(), checking=True) == "unknown"
+    assert value_of("${ci.change}", tmp_path, context=BuildContext(), validate_only=True) == "unknown"
 
 
 @pytest.mark.parametrize(
