@@ -1,11 +1,14 @@
-"""Commit and tag a release whose action.yml names its image by digest.
+"""Write the image digest to action.yml, commit it and create the tag.
 
     python release/pin_image.py ghcr.io/OWNER/autonoma-ci@sha256:… v1.2.3
 
-Prints the commit. The main branch builds the action's image from its Dockerfile. The tagged commit is a child of the
-released commit, and it pulls the image that was built from that one. So an action that is pinned by the tagged
-commit's SHA also pins the image. The commit depends only on its parent and the image, so a repeated release creates
-the same commit.
+Prints the SHA of the new commit.
+
+On the main branch, action.yml builds the image from the Dockerfile. A release builds the image from a commit of the
+main branch. The new commit is a child of that commit, and its action.yml pulls the image by its digest. So a user who
+pins the action by the SHA of the tag also pins the image.
+
+The new commit depends only on its parent, the image and the tag. So a repeated release creates the same commit.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ _AUTHOR_NAME, _AUTHOR_EMAIL = "github-actions[bot]", "41898282+github-actions[bo
 
 
 class ReleaseError(Exception):
-    """The release is impossible for the reason in the message."""
+    """The release is refused, for the reason in the message."""
 
 
-def pin_image(action: str, image: str) -> str:
+def pin_image(action_text: str, image: str) -> str:
     """Return the text of action.yml with an image instead of the Dockerfile.
 
     Raises:
@@ -36,9 +39,9 @@ def pin_image(action: str, image: str) -> str:
     """
     if not _IMAGE_RE.fullmatch(image):
         raise ReleaseError(f"{image!r} is not an image of ghcr.io by its sha256 digest")
-    if action.count(DOCKERFILE_LINE) != 1:
+    if action_text.count(DOCKERFILE_LINE) != 1:
         raise ReleaseError(f"action.yml must have one line {DOCKERFILE_LINE.strip()!r}")
-    return action.replace(DOCKERFILE_LINE, f"  image: docker://{image}\n")
+    return action_text.replace(DOCKERFILE_LINE, f"  image: docker://{image}\n")
 
 
 def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
@@ -53,13 +56,13 @@ def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
         raise ReleaseError(f"{tag!r} is not the tag of the version {version[1] if version else None!r}")
     if _run_git(checkout, "status", "--porcelain", "--untracked-files=no"):
         raise ReleaseError("the checkout has changes")
-    action = checkout / "action.yml"
-    action.write_text(pin_image(action.read_text("utf-8"), image), "utf-8", newline="\n")
+    action_path = checkout / "action.yml"
+    action_path.write_text(pin_image(action_path.read_text("utf-8"), image), "utf-8", newline="\n")
     _run_git(checkout, "add", "action.yml")
     commit = _create_commit(checkout, f"Release {tag}\n\nThe action runs {image}.\n")
     if _run_git(checkout, "tag", "--list", tag):
-        if (existing := _run_git(checkout, "rev-parse", f"{tag}^{{commit}}")) != commit:
-            raise ReleaseError(f"{tag} is there already, at {existing}: a version is never released twice")
+        if (tagged_commit := _run_git(checkout, "rev-parse", f"{tag}^{{commit}}")) != commit:
+            raise ReleaseError(f"{tag} is there already, at {tagged_commit}: a version is never released twice")
     else:
         _run_git(checkout, "tag", tag, commit)
     return commit
@@ -71,10 +74,12 @@ def _create_commit(checkout: Path, message: str) -> str:
     Author and dates depend only on the parent, so the SHA is reproducible.
     """
     date = _run_git(checkout, "log", "-1", "--format=%ct +0000")
-    person = {"NAME": _AUTHOR_NAME, "EMAIL": _AUTHOR_EMAIL, "DATE": date}
-    identity = [f"GIT_{role}_{key}={value}" for role in ("AUTHOR", "COMMITTER") for key, value in person.items()]
+    author_fields = {"NAME": _AUTHOR_NAME, "EMAIL": _AUTHOR_EMAIL, "DATE": date}
+    git_environment = [
+        f"GIT_{role}_{field}={value}" for role in ("AUTHOR", "COMMITTER") for field, value in author_fields.items()
+    ]
     tree, parent = _run_git(checkout, "write-tree"), _run_git(checkout, "rev-parse", "HEAD")
-    command = ["env", *identity, "git", "-C", str(checkout), "commit-tree", tree, "-p", parent, "-m", message]
+    command = ["env", *git_environment, "git", "-C", str(checkout), "commit-tree", tree, "-p", parent, "-m", message]
     return _run_command(command)
 
 
@@ -89,5 +94,5 @@ def _run_command(command: list[str]) -> str:
 if __name__ == "__main__":
     try:
         print(commit_and_tag(Path.cwd(), image=sys.argv[1], tag=sys.argv[2]))
-    except ReleaseError as reason:
-        sys.exit(f"release: {reason}")
+    except ReleaseError as error:
+        sys.exit(f"release: {error}")
