@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-IMAGE, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
+SCREENSHOT, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
 RUN = failed("a", "Checkout")._replace(
-    evidence=Evidence((RunStep(1, "Open", "", "", "passed", IMAGE),), VIDEO, ""),
+    evidence=Evidence((RunStep(1, "Open", "", "", "passed", SCREENSHOT),), VIDEO, ""),
 )
-MADE = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
+REPORT = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
     waits_for_results=True, duration_seconds=70.0, results_dir=""
 )
 
 
-def write_results(folder: Path, made: Report = MADE) -> Path:
-    """Write a record with its evidence into the folder."""
+def write_results(folder: Path, report_to_write: Report = REPORT) -> Path:
+    """Write results.json and its evidence into the folder."""
     (folder / "evidence" / "r").mkdir(parents=True)
-    for path in (IMAGE, VIDEO):
+    for path in (SCREENSHOT, VIDEO):
         (folder / path).write_bytes(b"pixels")
-    (folder / "results.json").write_text(render_results_json(made), "utf-8")
+    (folder / "results.json").write_text(render_results_json(report_to_write), "utf-8")
     return folder
 
 
 @pytest.mark.parametrize(
     ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
 )
-def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> None:
-    """Each format has its default name in the folder of the record."""
+def test_report_writes_beside_results_json(name: str, file: str, tmp_path: Path) -> None:
+    """Each format has its default name in the folder of results.json."""
     write_results(tmp_path / "results")
-    ended = invoke(tmp_path, "report", "results/results.json", "--format", name)
-    assert (ended.code, ended.output) == (0, f"Wrote results/{file}\n")
+    result = invoke(tmp_path, "report", "results/results.json", "--format", name)
+    assert (result.code, result.output) == (0, f"Wrote results/{file}\n")
     assert "Checkout" in (tmp_path / "results" / file).read_text("utf-8")
 
 
@@ -60,15 +60,15 @@ def test_report_equals_that_of_step(tmp_path: Path) -> None:
     write_results(tmp_path)
     for name in ("junit", "markdown"):
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
-    assert (tmp_path / "junit.xml").read_bytes() == render_junit(MADE)
-    assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(MADE)
+    assert (tmp_path / "junit.xml").read_bytes() == render_junit(REPORT)
+    assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(REPORT)
 
 
 def test_report_prints_to_stdout(tmp_path: Path) -> None:
     """With `--output -`, the report goes to standard output and to no file."""
     write_results(tmp_path)
     assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == render_summary(
-        MADE
+        REPORT
     )
     page = invoke(tmp_path, "report", "results.json", "--output", "-").out
     assert "<style>" in page
@@ -95,7 +95,7 @@ def test_report_single_file_embeds_evidence(tmp_path: Path) -> None:
 
 def test_report_omits_missing_evidence(tmp_path: Path) -> None:
     """The page names only evidence that exists."""
-    (write_results(tmp_path) / IMAGE).unlink()
+    (write_results(tmp_path) / SCREENSHOT).unlink()
     invoke(tmp_path, "report", "results.json")
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "<img" not in text
@@ -114,21 +114,21 @@ def test_report_omits_missing_evidence(tmp_path: Path) -> None:
     ],
 )
 def test_report_refuses_foreign_paths(path: str, tmp_path: Path) -> None:
-    """A record may name no files outside of the evidence folder."""
-    document = json.loads(render_results_json(MADE))
+    """A results.json with a path outside of the evidence folder is refused."""
+    document = json.loads(render_results_json(REPORT))
     document["runs"][0]["evidence"]["steps"][0]["screenshot"] = path
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
-    ended = invoke(tmp_path, "report", "results.json")
-    assert ended.code == 2
-    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.screenshot" in ended.err
+    result = invoke(tmp_path, "report", "results.json")
+    assert result.code == 2
+    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.screenshot" in result.err
 
 
 def test_report_follows_no_evidence_link(tmp_path: Path) -> None:
     """A symbolic link among the evidence is not read."""
     write_results(tmp_path / "results")
     (tmp_path / "secret").write_text("mine", "utf-8")
-    (tmp_path / "results" / IMAGE).unlink()
-    (tmp_path / "results" / IMAGE).symlink_to(tmp_path / "secret")
+    (tmp_path / "results" / SCREENSHOT).unlink()
+    (tmp_path / "results" / SCREENSHOT).symlink_to(tmp_path / "secret")
     invoke(tmp_path, "report", "results/results.json", "--single-file")
     assert "<img" not in (tmp_path / "results" / "report.html").read_text("utf-8")
 
@@ -139,28 +139,28 @@ def test_report_refuses_output_link(tmp_path: Path) -> None:
     write_results(work)
     (tmp_path / "outside").mkdir()
     (work / "link").symlink_to(tmp_path / "outside")
-    ended = invoke(work, "report", "results.json", "--output", "link/report.html")
-    assert ended.code == 2
-    assert "leads elsewhere through a symbolic link" in ended.err
+    result = invoke(work, "report", "results.json", "--output", "link/report.html")
+    assert result.code == 2
+    assert "leads elsewhere through a symbolic link" in result.err
     assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_report_of_killed_step_says_running(tmp_path: Path) -> None:
-    """A record without verdict has the title "Running"."""
-    write_results(tmp_path, MADE._replace(verdict=None))
+    """The page of a results.json without a verdict has the title "Running"."""
+    write_results(tmp_path, REPORT._replace(verdict=None))
     invoke(tmp_path, "report", "results.json")
     assert "Running" in (tmp_path / "report.html").read_text("utf-8").partition("</h1>")[0]
 
 
-def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
-    """An older version wrote records without evidence."""
-    document = json.loads(render_results_json(MADE))
+def test_report_accepts_results_without_evidence(tmp_path: Path) -> None:
+    """A results.json of an older version has no evidence."""
+    document = json.loads(render_results_json(REPORT))
     for run in document["runs"]:
         del run["evidence"]
         for step in filter(None, [run["step"]]):
             del step["screenshot"], step["status"]
-        for before in run["previous_attempts"]:
-            del before["evidence"]
+        for attempt in run["previous_attempts"]:
+            del attempt["evidence"]
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     assert invoke(tmp_path, "report", "results.json").code == 0
 
@@ -176,12 +176,12 @@ def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
     ],
 )
 def test_report_error_exits_2(argv: list[str], message: str, tmp_path: Path) -> None:
-    """Each invalid call has its error without a traceback."""
+    """Each invalid command line has its own message, without a traceback."""
     write_results(tmp_path)
-    ended = invoke(tmp_path, "report", *argv)
-    assert ended.code == 2
-    assert message in ended.err
-    assert "Traceback" not in ended.err
+    result = invoke(tmp_path, "report", *argv)
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_report_error_exits_2(argv: list[str], message: str, tmp_path: Path) -> 
 def test_report_refuses_invalid_option(environ: dict[str, str], error: str, tmp_path: Path) -> None:
     """An invalid option is an error, and no report is written."""
     write_results(tmp_path)
-    ended = invoke(tmp_path, "report", "results.json", environ=environ)
-    assert ended.code == 2
-    assert [text for text in ended.errors if text.startswith(error)] == ended.errors
+    result = invoke(tmp_path, "report", "results.json", environ=environ)
+    assert result.code == 2
+    assert [text for text in result.errors if text.startswith(error)] == result.errors
     assert not (tmp_path / "report.html").exists()
 
 
@@ -206,17 +206,17 @@ def test_report_ignores_options_of_run(tmp_path: Path) -> None:
     assert invoke(tmp_path, "report", "results.json", environ={"AUTONOMA_TIMEOUT": "never"}).code == 0
 
 
-def test_report_without_relative_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On another drive, a page has no relative path from the working directory."""
+def test_report_on_other_drive_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page on another drive than the working directory is named by its absolute path."""
 
-    def refuse(*_: object) -> str:
+    def fail_on_other_drive(*_: object) -> str:
         raise ValueError("path is on mount 'C:', start on mount 'D:'")
 
     write_results(tmp_path)
-    monkeypatch.setattr("autonoma_ci.commands.report.os.path.relpath", refuse)
-    ended = invoke(tmp_path, "report", "results.json")
-    assert (ended.code, ended.out) == (0, f"Wrote {tmp_path / 'report.html'}\n")
-    assert f'src="file://{tmp_path}/{IMAGE}"' in (tmp_path / "report.html").read_text("utf-8")
+    monkeypatch.setattr("autonoma_ci.commands.report.os.path.relpath", fail_on_other_drive)
+    result = invoke(tmp_path, "report", "results.json")
+    assert (result.code, result.out) == (0, f"Wrote {tmp_path / 'report.html'}\n")
+    assert f'src="file://{tmp_path}/{SCREENSHOT}"' in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_report_leaves_large_files_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_report_leaves_large_files_out(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.UNKNOWN, RunState.NOT_STARTED])
 def test_report_of_forged_pass_is_error(state: RunState, tmp_path: Path) -> None:
-    """A record that passed with a run that did not is shown as an error."""
+    """A report does not pass if results.json says so but one of its runs did not pass."""
     document = json.loads(render_results_json(report([passed("a")], PASSED)._replace(waits_for_results=True)))
     document["runs"][0]["state"] = state
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
