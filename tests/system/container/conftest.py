@@ -20,7 +20,7 @@ def image() -> Image:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> JobFolders:
+def folders(tmp_path: Path) -> JobFolders:
     return JobFolders(tmp_path)
 
 
@@ -31,5 +31,5 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def account(sandbox: Sandbox) -> dict[str, str]:
+def credentials(sandbox: Sandbox) -> dict[str, str]:
     return {"api_url": sandbox.url, "client_id": "sandbox-id", "client_secret": "sandbox-secret"}

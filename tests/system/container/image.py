@@ -65,7 +65,7 @@ def _find_processes(variable: str) -> list[int]:
 class JobFolders:
     """The folders of one job and the `docker run` options of each CI system."""
 
-    folder: Path
+    root: Path
 
     @property
     def workspace(self) -> Path:
@@ -118,13 +118,13 @@ class JobFolders:
         """Return the options of Jenkins, with a user id that the image lacks."""
         if os.geteuid() == 0:
             os.chown(self.workspace, 1000, 1000)
-        place = str(self.workspace)
-        variables = {"JENKINS_URL": "https://ci.example.com/", "WORKSPACE": place, **_name_options(options)}
+        path = str(self.workspace)
+        variables = {"JENKINS_URL": "https://ci.example.com/", "WORKSPACE": path, **_name_options(options)}
         uid = "1000:1000" if os.geteuid() == 0 else f"{os.getuid()}:{os.getgid()}"
-        return ["-u", uid, *_docker_options(variables, {self.workspace: place}), "-w", place]
+        return ["-u", uid, *_docker_options(variables, {self.workspace: path}), "-w", path]
 
     def _create_folder(self, name: str) -> Path:
-        folder = self.folder / name
+        folder = self.root / name
         if not folder.exists():
             folder.mkdir()
             if os.geteuid() == 0:

@@ -64,8 +64,8 @@ def test_bytecode_exists_for_all_imports(image: Image) -> None:
     assert _shell(image, script, "-u", "1000:1000") == ""
 
 
-def test_default_python_is_not_ours(image: Image, job: JobFolders) -> None:
-    assert _shell(image, "command -v python", *job.gitlab_options()).strip() == "/usr/local/bin/python"
+def test_default_python_is_not_ours(image: Image, folders: JobFolders) -> None:
+    assert _shell(image, "command -v python", *folders.gitlab_options()).strip() == "/usr/local/bin/python"
 
 
 def test_labels_are_complete(image: Image) -> None:

@@ -28,64 +28,68 @@ def _outputs(file: Path) -> dict[str, str]:
 
 
 def test_inputs_give_outputs_and_summary(
-    image: Image, job: JobFolders, sandbox: Sandbox, account: dict[str, str]
+    image: Image, folders: JobFolders, sandbox: Sandbox, credentials: dict[str, str]
 ) -> None:
     """Inputs of the action start runs and give outputs and a summary."""
-    options = job.github_options(
-        **account, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest=""
+    options = folders.github_options(
+        **credentials, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest=""
     )
     result = image.run(options)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (sandbox.count_starts("sandbox-one"), sandbox.count_starts("sandbox-two")) == (1, 1)
     assert {request.source for request in sandbox.received} == {"github"}
-    outputs = _outputs(job.output)
+    outputs = _outputs(folders.output)
     assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("started", "ok", "2")
     assert _RUN_URL.fullmatch(outputs["run-url"])
-    assert outputs["run-url"] in job.summary.read_text()
-    assert "Checkout" in job.summary.read_text()
+    assert outputs["run-url"] in folders.summary.read_text()
+    assert "Checkout" in folders.summary.read_text()
 
 
-def test_wait_reports_results(image: Image, job: JobFolders, account: dict[str, str]) -> None:
+def test_wait_reports_results(image: Image, folders: JobFolders, credentials: dict[str, str]) -> None:
     """Outputs, summary and JUnit have the result and the failed step."""
-    options = job.github_options(**account, test_ids="sandbox-one\nsandbox-fails", wait="true", results_dir="out")
+    options = folders.github_options(
+        **credentials, test_ids="sandbox-one\nsandbox-fails", wait="true", results_dir="out"
+    )
     result = image.run(options)
     assert result.returncode == 1, result.stdout + result.stderr
-    outputs = _outputs(job.output)
+    outputs = _outputs(folders.output)
     assert (outputs["conclusion"], outputs["passed"], outputs["failed"]) == ("failed", "1", "1")
-    assert "Expected a confirmation" in job.summary.read_text()
-    assert "<failure" in (job.workspace / "out" / "junit.xml").read_text()
+    assert "Expected a confirmation" in folders.summary.read_text()
+    assert "<failure" in (folders.workspace / "out" / "junit.xml").read_text()
 
 
-def test_unknown_id_fails_step(image: Image, job: JobFolders, account: dict[str, str]) -> None:
-    result = image.run(job.github_options(**account, test_ids="sandbox-404"))
+def test_unknown_id_fails_step(image: Image, folders: JobFolders, credentials: dict[str, str]) -> None:
+    result = image.run(folders.github_options(**credentials, test_ids="sandbox-404"))
     assert result.returncode == 4, result.stdout + result.stderr
-    assert _outputs(job.output)["reason"] == "not-found"
+    assert _outputs(folders.output)["reason"] == "not-found"
 
 
-def test_files_have_owner_of_workspace(image: Image, job: JobFolders, account: dict[str, str]) -> None:
+def test_files_have_owner_of_workspace(image: Image, folders: JobFolders, credentials: dict[str, str]) -> None:
     """A self-hosted runner without root could not remove files of root."""
-    result = image.run(job.github_options(**account, test_ids="sandbox-one", results_dir="out/autonoma"))
+    result = image.run(folders.github_options(**credentials, test_ids="sandbox-one", results_dir="out/autonoma"))
     assert result.returncode == 0, result.stdout + result.stderr
-    made = sorted(job.workspace.rglob("*"))
+    made = sorted(folders.workspace.rglob("*"))
     assert {"out", "autonoma", "results.json", "junit.xml", "summary.md", "outputs.env"} <= {path.name for path in made}
-    owner = job.workspace.stat()
+    owner = folders.workspace.stat()
     assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(owner.st_uid, owner.st_gid)}
 
 
-def test_invalid_input_sends_nothing(image: Image, job: JobFolders, sandbox: Sandbox, account: dict[str, str]) -> None:
-    assert image.run(job.github_options(**account, test_ids="../escape")).returncode == 2
-    assert (_outputs(job.output)["conclusion"], _outputs(job.output)["reason"]) == ("error", "input")
-    assert image.run(job.github_options(**account), "no-such-command").returncode == 2
+def test_invalid_input_sends_nothing(
+    image: Image, folders: JobFolders, sandbox: Sandbox, credentials: dict[str, str]
+) -> None:
+    assert image.run(folders.github_options(**credentials, test_ids="../escape")).returncode == 2
+    assert (_outputs(folders.output)["conclusion"], _outputs(folders.output)["reason"]) == ("error", "input")
+    assert image.run(folders.github_options(**credentials), "no-such-command").returncode == 2
     assert sandbox.received == []
 
 
-def test_sandbox_script_starts_action(image: Image, job: JobFolders) -> None:
+def test_sandbox_script_starts_action(image: Image, folders: JobFolders) -> None:
     """The script of the project's workflow runs the action with a sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    shutil.copy(str(_SCRIPT), str(job.workspace))
+    shutil.copy(str(_SCRIPT), str(folders.workspace))
     arguments = ["bash", _SCRIPT.name, port]
-    options = job.github_options(
+    options = folders.github_options(
         api_url=f"http://127.0.0.1:{port}/api",
         client_id="sandbox-id",
         client_secret="sandbox-secret",
@@ -93,24 +97,24 @@ def test_sandbox_script_starts_action(image: Image, job: JobFolders) -> None:
     )
     result = image.run(options, *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert _outputs(job.output)["conclusion"] == "started"
+    assert _outputs(folders.output)["conclusion"] == "started"
 
 
-def test_sigterm_writes_outputs_and_summary(image: Image, job: JobFolders) -> None:
+def test_sigterm_writes_outputs_and_summary(image: Image, folders: JobFolders) -> None:
     """After SIGTERM, the started run is in outputs and summary within 2 s."""
     with Sandbox(pace=10) as sandbox:  # the response to sandbox-slow takes 30 s
         inputs = {"api_url": sandbox.url, "client_id": "sandbox-id", "client_secret": "sandbox-secret"}
-        name = f"autonoma-ci-{job.folder.name}"
-        options = job.github_options(**inputs, test_ids="sandbox-one\nsandbox-slow")
+        name = f"autonoma-ci-{folders.root.name}"
+        options = folders.github_options(**inputs, test_ids="sandbox-one\nsandbox-slow")
         command = image.build_command(["--name", name, "-e", f"CONTAINER_NAME={name}", *options])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            _wait_for_a_start(sandbox, job.summary)
+            _wait_for_a_start(sandbox, folders.summary)
             began = time.monotonic()
             image.terminate(name)
             log, _ = process.communicate(timeout=60)
             # The promise is 2 s, but a busy machine needs longer. Without a signal it takes 30 s.
             assert time.monotonic() - began < 20
-        outputs, summary = _outputs(job.output), job.summary.read_text()
+        outputs, summary = _outputs(folders.output), folders.summary.read_text()
     assert process.returncode == 143, log
     assert outputs["conclusion"] == "cancelled", log
     assert outputs["run-url"] in summary

@@ -36,24 +36,26 @@ _WAYS = [(), ("run",), ("sh", "-c", "autonoma-ci run"), ("bash", "-c", "cd / && 
 
 
 @pytest.fixture
-def marker(job: JobFolders) -> Path:
+def marker(folders: JobFolders) -> Path:
     for name in _HOSTILE:
-        file = job.workspace / name
+        file = folders.workspace / name
         file.parent.mkdir(exist_ok=True)
         file.write_text('open("/github/workspace/taken", "a").write(__name__)\n')
-    return job.workspace / "taken"
+    return folders.workspace / "taken"
 
 
 @pytest.mark.parametrize("way", _WAYS, ids=" ".join)
-def test_checkout_modules_are_not_imported(image: Image, job: JobFolders, marker: Path, way: tuple[str, ...]) -> None:
+def test_checkout_modules_are_not_imported(
+    image: Image, folders: JobFolders, marker: Path, way: tuple[str, ...]
+) -> None:
     variables = [part for name, value in _VARIABLES.items() for part in ("-e", f"{name}={value}")]
-    result = image.run([*job.github_options(), *variables], *way)
+    result = image.run([*folders.github_options(), *variables], *way)
     assert not marker.exists(), marker.read_text()
     assert result.returncode == 2, result.stdout + result.stderr  # no credentials: it has come as far as the options
 
 
-def test_careless_python_imports_them(image: Image, job: JobFolders, marker: Path) -> None:
+def test_careless_python_imports_them(image: Image, folders: JobFolders, marker: Path) -> None:
     """Otherwise the other test could pass with harmless files."""
-    image.run(job.github_options(), "sh", "-c", "PYTHONPATH=. /opt/autonoma-ci/bin/python -c 'import json'")
+    image.run(folders.github_options(), "sh", "-c", "PYTHONPATH=. /opt/autonoma-ci/bin/python -c 'import json'")
     assert "sitecustomize" in marker.read_text()
     assert "json" in marker.read_text()
