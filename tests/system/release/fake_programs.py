@@ -1,7 +1,8 @@
-"""Fake programs of a rehearsal that store their effects as JSON.
+"""Fake programs of the release simulator, which store their effects as JSON.
 
-The file REHEARSAL has the registry's images (`manifests`, `tags`), the releases and the signed images. A program in
-`broken` fails once.
+The variable SIMULATOR_STATE is the path of a JSON file. It has the registry's images (`manifests`, `tags`), the
+releases and the signed images. A command in `commands_to_fail` fails once. The registry adds `extra_manifests` to its
+response for an index. For a tag in `replaced_digests`, it responds with another digest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_STATE = Path(os.environ["REHEARSAL"])
+_STATE = Path(os.environ["SIMULATOR_STATE"])
 HOST_KEYS = ["ssh-ed25519 AAAAhost1", "ecdsa-sha2-nistp256 AAAAhost2"]
 
 
@@ -31,15 +32,15 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
             metadata.write_text(json.dumps({"containerimage.digest": digest}))
             return ""
         case ["buildx", "imagetools", "create", "--tag", tag, *rest]:
-            state["tags"][tag] = _join_images(state, [_find_digest(state, each) for each in rest if "@" in each])
+            state["tags"][tag] = _join_images(state, [_find_digest(state, image) for image in rest if "@" in image])
             return ""
         case ["buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]:
             if tag not in state["tags"]:
                 raise SystemExit(f"ERROR: {tag}: not found")
-            digest = state["drifted"].get(tag, state["tags"][tag])
+            digest = state["replaced_digests"].get(tag, state["tags"][tag])
             parts = state["manifests"][digest]["parts"]
-            found = [{"digest": each, "platform": state["manifests"][each]} for each in parts] + state["planted"]
-            return json.dumps({"digest": digest, "manifests": found})
+            manifests = [{"digest": part, "platform": state["manifests"][part]} for part in parts]
+            return json.dumps({"digest": digest, "manifests": manifests + state["extra_manifests"]})
         case ["run", "--rm", image, *rest]:
             _find_digest(state, image)
             return f"autonoma-ci {os.environ['VERSION']}" if rest == ["--version"] else ""
@@ -60,7 +61,7 @@ def gh(state: dict[str, Any], *arguments: str) -> str:
         case ["run", "list", *_, "--commit", commit, "--status", "success", "--json", "databaseId", "--jq", query]:
             return _apply_jq([{"databaseId": 1}] if commit in state["passed"] else [], query)
         case ["release", "list", *_, "--jq", query]:
-            return _apply_jq([{"tagName": tag, **each} for tag, each in state["releases"].items()], query)
+            return _apply_jq([{"tagName": tag, **release} for tag, release in state["releases"].items()], query)
         case ["release", "create", tag, "--draft", "--verify-tag", *_]:
             state["releases"].setdefault(tag, {"isDraft": True, "assets": []})
             return ""
@@ -81,7 +82,7 @@ def cosign(state: dict[str, Any], *arguments: str) -> str:
 def ssh(state: dict[str, Any], *arguments: str) -> str:
     """Record key and known hosts of a push, and run it locally."""
     key = Path(arguments[arguments.index("-i") + 1])
-    [hosts] = [each.partition("=")[2] for each in arguments if each.startswith("UserKnownHostsFile=")]
+    [hosts] = [argument.partition("=")[2] for argument in arguments if argument.startswith("UserKnownHostsFile=")]
     [host, command] = arguments[-2:]
     state["pushed"].append(
         {
@@ -133,9 +134,11 @@ def _find_digest(state: dict[str, Any], image: str) -> str:
     return digest
 
 
-def _apply_jq(answer: Any, query: str) -> str:
+def _apply_jq(response: Any, query: str) -> str:
     command = ["jq", "--raw-output", query]
-    return subprocess.run(command, input=json.dumps(answer), check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, input=json.dumps(response), check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 PROGRAMS = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh, "make": make, "python": python}
@@ -144,16 +147,16 @@ PROGRAMS = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh, "make": ma
 def main() -> None:
     program, *arguments = sys.argv[1:]
     state = json.loads(_STATE.read_text())
-    call = {"where": os.environ["REHEARSED"], "program": program, "arguments": arguments}
+    call = {"where": os.environ["SIMULATED_JOB"], "program": program, "arguments": arguments}
     state["called"].append({**call, "epoch": os.environ.get("SOURCE_DATE_EPOCH")})
-    if (asked := f"{program} {' '.join(arguments[:2])}") in state["broken"]:
-        state["broken"].remove(asked)
+    if (command := f"{program} {' '.join(arguments[:2])}") in state["commands_to_fail"]:
+        state["commands_to_fail"].remove(command)
         _STATE.write_text(json.dumps(state))
-        raise SystemExit(f"{asked}: broken")
-    answer = PROGRAMS[program](state, *arguments)
+        raise SystemExit(f"{command}: fails on purpose")
+    response = PROGRAMS[program](state, *arguments)
     _STATE.write_text(json.dumps(state))
-    if answer:
-        sys.stdout.write(answer + "\n")
+    if response:
+        sys.stdout.write(response + "\n")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from tests.system.release.workflow import (
     read_workflow,
 )
 
-# Write permissions of each job's token, and the environment of the job.
-WRITERS = {
+# The environment of each job with write access, and the write permissions of its token.
+WRITE_PERMISSIONS_BY_JOB = {
     "images": ("candidates", {"packages"}),
     "index": ("candidates", {"packages"}),
     "attest": ("release", {"attestations", "id-token", "packages"}),
@@ -41,11 +41,11 @@ def test_release_starts_by_hand_only() -> None:
 def test_write_access_needs_environments() -> None:
     """Each job with write access waits for the approval of its environment."""
     assert WORKFLOW["permissions"] == {}
-    writers = {}
+    write_permissions = {}
     for name, job in JOBS.items():
         if scopes := {scope for scope, access in job["permissions"].items() if access == "write"}:
-            writers[name] = (job.get("environment"), scopes)
-    assert writers == WRITERS
+            write_permissions[name] = (job.get("environment"), scopes)
+    assert write_permissions == WRITE_PERMISSIONS_BY_JOB
 
 
 def test_tags_are_pushed_with_release_key() -> None:
@@ -61,14 +61,14 @@ def test_tags_are_pushed_with_release_key() -> None:
 
 
 def test_writing_jobs_run_no_foreign_code() -> None:
-    """The exception is the Dockerfile, which BuildKit isolates from the job and its token."""
-    text = json.dumps({name: JOBS[name] for name in (*WRITERS, "tag")})
+    """Jobs with write access run no code of others, except the Dockerfile, which BuildKit isolates."""
+    text = json.dumps({name: JOBS[name] for name in (*WRITE_PERMISSIONS_BY_JOB, "tag")})
     commands = ("pip install", "make ", "docker run", "npm", "anchore/")
     assert [command for command in commands if command in text] == []
 
 
 def test_release_uses_no_cache() -> None:
-    """Other workflows could fill a cache."""
+    """The release uses no cache, because other workflows could fill it."""
     assert "cache" not in json.dumps(WORKFLOW)
 
 
@@ -98,7 +98,7 @@ def test_action_runs_after_comparison() -> None:
 
 
 def test_packages_are_verified_after_download() -> None:
-    """Each job with packages verifies their checksums before all else."""
+    """Each job verifies the checksums of packages in the step after their download."""
     jobs = [job for job in JOBS if any(step["name"] == "Download packages" for step in list_steps(job))]
     assert {"installed", "attest", "pypi", "publish"} <= set(jobs)
     for job in jobs:
@@ -107,7 +107,7 @@ def test_packages_are_verified_after_download() -> None:
 
 
 def test_repeated_job_replaces_artifacts() -> None:
-    """Otherwise the upload fails at the artifact of the first attempt."""
+    """Each upload overwrites the artifact of an earlier attempt, because it would fail otherwise."""
     uploads = [step["with"] for job in JOBS for step in list_steps(job) if "upload-artifact" in step.get("uses", "")]
     assert uploads
     assert [upload["name"] for upload in uploads if upload.get("overwrite") is not True] == []
@@ -122,7 +122,7 @@ def test_only_major_tag_moves() -> None:
 
 
 def test_readme_verifies_signer() -> None:
-    """Any workflow of the repository can sign, so the repository name is not enough."""
+    """The commands in the README check the workflow that signed, not only the repository."""
     readme = (ROOT / "README.md").read_text("utf-8").replace("\\\n", "")
     signer = "https://github.com/OWNER/autonoma-ci/.github/workflows/release.yml@refs/heads/main"
     assert f"signer={signer}\n" in readme
@@ -133,7 +133,7 @@ def test_readme_verifies_signer() -> None:
 
 
 def test_builder_image_has_digest() -> None:
-    """The workflow reads it from a file that Dependabot updates."""
+    """The image of the builder is pinned by digest in a file that Dependabot updates."""
     text = (ROOT / "release" / "Dockerfile.buildkit").read_text("utf-8")
     [line] = [line for line in text.splitlines() if line.startswith("FROM ")]
     assert re.fullmatch(r"FROM moby/buildkit:v[0-9.]+@sha256:[0-9a-f]{64}", line)
@@ -144,8 +144,8 @@ def test_ci_audits_image() -> None:
     """CI fails on a serious vulnerability of the image that has a fix."""
     steps = read_workflow("ci.yml")["jobs"]["audit"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["make audit", "make image"]
-    strict = {"image": "autonoma-ci:test", "fail-build": True, "severity-cutoff": "high", "only-fixed": True}
-    assert steps[-1]["with"].items() >= strict.items()
+    required_inputs = {"image": "autonoma-ci:test", "fail-build": True, "severity-cutoff": "high", "only-fixed": True}
+    assert steps[-1]["with"].items() >= required_inputs.items()
     # `make image` builds this image.
     assert "IMAGE ?= autonoma-ci:test\n" in (ROOT / "Makefile").read_text("utf-8")
 
@@ -153,19 +153,19 @@ def test_ci_audits_image() -> None:
 def test_every_lock_is_audited() -> None:
     """`make audit` reads each lock file of the repository."""
     commands = subprocess.check_output(["make", "-n", "audit"], cwd=ROOT, text=True)
-    locks = subprocess.check_output(["git", "ls-files", "*.lock"], cwd=ROOT, text=True).split()
-    assert locks
-    assert sorted(re.findall(r"--requirement (\S+)", commands)) == sorted(locks)
+    lock_files = subprocess.check_output(["git", "ls-files", "*.lock"], cwd=ROOT, text=True).split()
+    assert lock_files
+    assert sorted(re.findall(r"--requirement (\S+)", commands)) == sorted(lock_files)
 
 
 def test_locked_versions_are_week_old() -> None:
-    """Dependabot does not read the lock files of `make lock`."""
+    """`make lock` and Dependabot take only versions that are a week old."""
     commands = subprocess.check_output(["make", "-n", "lock"], cwd=ROOT, text=True).replace("\\\n", "")
     resolutions = re.findall(r"(?:uv pip compile|npm install) .+", commands)
     assert resolutions
     for resolution in resolutions:
-        [day] = re.findall(r"(?:--exclude-newer|--before) (\d{4}-\d\d-\d\dT\S+Z)", resolution)
-        age = datetime.now(UTC) - datetime.fromisoformat(day)
+        [cutoff] = re.findall(r"(?:--exclude-newer|--before) (\d{4}-\d\d-\d\dT\S+Z)", resolution)
+        age = datetime.now(UTC) - datetime.fromisoformat(cutoff)
         assert timedelta(days=7) <= age < timedelta(days=7, hours=1)
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))["updates"]
     assert {update["package-ecosystem"]: update["cooldown"] for update in updates} == {
@@ -185,7 +185,10 @@ def test_ci_checks_pinned_actions_on_github() -> None:
 
 
 def test_scorecard_accepts_workflow() -> None:
-    """The server rejects results of workflows with these keys (https://github.com/ossf/scorecard-action)."""
+    """The workflow has none of the keys for which the Scorecard server rejects results.
+
+    Source: https://github.com/ossf/scorecard-action
+    """
     workflow = read_workflow("scorecard.yml")
     [job] = workflow["jobs"].values()
     assert not {"env", "defaults"} & {*workflow, *job}

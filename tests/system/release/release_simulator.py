@@ -1,4 +1,4 @@
-"""Run the jobs of release.yml with real shell and git."""
+"""Simulate release.yml with real bash and git, and fake other programs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from tests.support.generate_docs import ROOT, render_action
 from tests.system.release.workflow import JOBS, WORKFLOW, collect_needed_jobs, list_steps
 
-PROGRAMS = ("docker", "gh", "cosign", "ssh", "make", "python")
+FAKE_PROGRAMS = ("docker", "gh", "cosign", "ssh", "make", "python")
 EXPRESSION_RE = re.compile(r"\$\{\{ (.+?) \}\}")
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
+RELEASE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
 # The jobs of a release in the order of the runner.
-ORDER = (
+JOB_ORDER = (
     "check",
     "packages",
     "installed",
@@ -34,19 +34,19 @@ ORDER = (
     "name",
 )
 # Time of every commit, in the past so that it differs from the time of the build.
-TIME = "1700000000"
+COMMIT_TIME = "1700000000"
 _EMPTY_STATE: dict[str, Any] = {
     "manifests": {},
-    "planted": [],
+    "extra_manifests": [],
     "tags": {},
     "releases": {},
     "immutable": True,
     "signed": [],
     "passed": [],
-    "broken": [],
+    "commands_to_fail": [],
     "pypi": [],
     "pushed": [],
-    "drifted": {},
+    "replaced_digests": {},
     "total": "1",
     "used": [],
     "called": [],
@@ -57,8 +57,8 @@ class StepError(Exception):
     """A step failed. The text is its output."""
 
 
-class Rehearsal:
-    """A repository with registry, releases and runs of the workflow."""
+class ReleaseSimulator:
+    """A repository with a registry and releases, in which the jobs of release.yml run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,11 +68,11 @@ class Rehearsal:
         self._outputs: dict[tuple[str, str], dict[str, str]] = {}
         self._state.write_text(json.dumps({**_EMPTY_STATE, "origin": str(self.origin)}))
         self._programs.mkdir()
-        for program in PROGRAMS:
-            stub = self._programs / program
-            fake = Path(__file__).with_name("fake_programs.py")
-            stub.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{fake}" {program} "$@"\n')
-            stub.chmod(0o755)
+        for program in FAKE_PROGRAMS:
+            wrapper = self._programs / program
+            script = Path(__file__).with_name("fake_programs.py")
+            wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" {program} "$@"\n')
+            wrapper.chmod(0o755)
         self.git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
         self.git(folder, "clone", "--quiet", str(self.origin), str(self.main))
         shutil.copytree(ROOT / "release", self.main / "release")
@@ -82,8 +82,8 @@ class Rehearsal:
     def git(self, folder: Path, *arguments: str) -> str:
         command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
         # The user's configuration can have hooks or sign commits.
-        own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-        env = {**os.environ, **own, "GIT_COMMITTER_DATE": f"{TIME} +0000"}
+        no_configuration = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        env = {**os.environ, **no_configuration, "GIT_COMMITTER_DATE": f"{COMMIT_TIME} +0000"}
         return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, version: str) -> str:
@@ -98,8 +98,8 @@ class Rehearsal:
 
     @property
     def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._state.read_text())
-        return found
+        state: dict[str, Any] = json.loads(self._state.read_text())
+        return state
 
     def change_state(self, **changes: Any) -> None:
         self._state.write_text(json.dumps({**self.state, **changes}))
@@ -107,20 +107,20 @@ class Rehearsal:
     def list_calls(self, job: str, program: str) -> list[dict[str, Any]]:
         """Return the calls of a program from the shell of a job."""
         return [
-            each
-            for each in self.state["called"]
-            if each["where"].startswith(f"{job} on ") and each["program"] == program
+            call
+            for call in self.state["called"]
+            if call["where"].startswith(f"{job} on ") and call["program"] == program
         ]
 
     def list_action_inputs(self, job: str, name: str) -> list[dict[str, str]]:
         """Return the inputs of each step of a job that uses this action."""
-        return [each["with"] for each in self.state["used"] if (each["job"], each["action"]) == (job, name)]
+        return [use["with"] for use in self.state["used"] if (use["job"], use["action"]) == (job, name)]
 
     def replace_outputs(self, job: str, step: str, **outputs: str) -> None:
         """Replace outputs of a step."""
         self._outputs[job, step].update(outputs)
 
-    def start(self) -> Rehearsal:
+    def start(self) -> ReleaseSimulator:
         """Start a run of the workflow without earlier outputs and artifacts."""
         self._outputs = {}
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
@@ -132,8 +132,8 @@ class Rehearsal:
         Raises:
             StepError: A step failed.
         """
-        for job in jobs or ORDER:
-            assert collect_needed_jobs(job) <= set(ORDER)
+        for job in jobs or JOB_ORDER:
+            assert collect_needed_jobs(job) <= set(JOB_ORDER)
             matrix = JOBS[job].get("strategy", {}).get("matrix", {})
             for row in matrix.get("include") or [
                 {"runner": runner} for runner in matrix.get("runner", ["ubuntu-latest"])
@@ -146,20 +146,23 @@ class Rehearsal:
         workspace = self.folder / "work" / "workspace"
         workspace.mkdir()
         for step in list_steps(job):
-            if "if" in step and self._resolve(job, row, "${{ steps.major.outputs.major }}") == "":
-                continue
-            given = {key: self._resolve(job, row, str(value)) for key, value in step.get("with", {}).items()}
+            if "if" in step:
+                # The simulator knows only this condition.
+                assert step["if"] == "${{ steps.major.outputs.major != '' }}"
+                if self._resolve(job, row, "${{ steps.major.outputs.major }}") == "":
+                    continue
+            inputs = {key: self._resolve(job, row, str(value)) for key, value in step.get("with", {}).items()}
             name = step.get("uses", "").partition("@")[0]
             if name:
-                self.change_state(used=[*self.state["used"], {"job": job, "action": name, "with": given}])
-            outputs = self._run_action(name, given, workspace) if name else self._run_shell(job, row, step, workspace)
+                self.change_state(used=[*self.state["used"], {"job": job, "action": name, "with": inputs}])
+            outputs = self._run_action(name, inputs, workspace) if name else self._run_shell(job, row, step, workspace)
             if "id" in step:
                 # Each row of a matrix adds its outputs to those of the job.
                 self._outputs.setdefault((job, step["id"]), {}).update(outputs)
 
     def _resolve(self, job: str, row: dict[str, str], text: str) -> str:
-        def value(found: re.Match[str]) -> str:
-            match found[1].split("."):
+        def evaluate(expression: re.Match[str]) -> str:
+            match expression[1].split("."):
                 case ["needs", other, "outputs", name]:
                     return self._resolve(other, row, JOBS[other]["outputs"][name])
                 case ["steps", step, "outputs", name]:
@@ -170,58 +173,58 @@ class Rehearsal:
                     return f"the-{name}"
                 # Only jobs with the environment can read its secret.
                 case ["secrets", "RELEASE_KEY"] if JOBS[job].get("environment") == "release":
-                    return KEY
-            raise AssertionError(found[0])
+                    return RELEASE_KEY
+            raise AssertionError(expression[0])
 
-        return EXPRESSION_RE.sub(value, text)
+        return EXPRESSION_RE.sub(evaluate, text)
 
-    def _run_action(self, name: str, given: dict[str, str], workspace: Path) -> dict[str, str]:
+    def _run_action(self, name: str, inputs: dict[str, str], workspace: Path) -> dict[str, str]:
         artifacts = self.folder / "artifacts"
         match name:
             case "actions/checkout":
-                depth = [] if given.get("fetch-depth") == "0" else ["--depth", "1", "--no-tags"]
-                branch = given.get("ref", "main").removeprefix("refs/tags/")
+                depth = [] if inputs.get("fetch-depth") == "0" else ["--depth", "1", "--no-tags"]
+                branch = inputs.get("ref", "main").removeprefix("refs/tags/")
                 self.git(
                     self.folder, "clone", "--quiet", *depth, "--branch", branch, f"file://{self.origin}", str(workspace)
                 )
             case "actions/download-artifact":
-                assert given.keys() == {"name", "path"} or given["merge-multiple"] == "True"
-                for artifact in artifacts.glob(given.get("name") or given["pattern"]):
-                    shutil.copytree(artifact, workspace / given["path"], dirs_exist_ok=True)
+                assert inputs.keys() == {"name", "path"} or inputs["merge-multiple"] == "True"
+                for artifact in artifacts.glob(inputs.get("name") or inputs["pattern"]):
+                    shutil.copytree(artifact, workspace / inputs["path"], dirs_exist_ok=True)
             case "actions/upload-artifact":
                 shutil.copytree(
-                    workspace / given["path"], artifacts / given["name"], dirs_exist_ok="overwrite" in given
+                    workspace / inputs["path"], artifacts / inputs["name"], dirs_exist_ok="overwrite" in inputs
                 )
             case "anchore/sbom-action":
-                (workspace / given["output-file"]).parent.mkdir(exist_ok=True)
-                (workspace / given["output-file"]).write_text(given.get("image") or given["path"])
+                (workspace / inputs["output-file"]).parent.mkdir(exist_ok=True)
+                (workspace / inputs["output-file"]).write_text(inputs.get("image") or inputs["path"])
             case "actions/attest":
                 bundle = (
                     self.folder
                     / "work"
                     / "temp"
-                    / f"bundle-{len(given)}-{given.get('sbom-path', '').replace('/', '-')}"
+                    / f"bundle-{len(inputs)}-{inputs.get('sbom-path', '').replace('/', '-')}"
                 )
-                bundle.write_text(json.dumps(given))
+                bundle.write_text(json.dumps(inputs))
                 return {"bundle-path": str(bundle)}
             case "pypa/gh-action-pypi-publish":
                 self.change_state(
-                    pypi=[*self.state["pypi"], *(path.name for path in (workspace / given["packages-dir"]).iterdir())]
+                    pypi=[*self.state["pypi"], *(path.name for path in (workspace / inputs["packages-dir"]).iterdir())]
                 )
             case "./":
                 return {"total": self.state["total"]}
         return {}
 
     def _run_shell(self, job: str, row: dict[str, str], step: dict[str, Any], workspace: Path) -> dict[str, str]:
-        written = self.folder / "work" / "output"
-        written.write_text("")
+        output_file = self.folder / "work" / "output"
+        output_file.write_text("")
         environ = {
             "PATH": f"{self._programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
-            "REHEARSAL": str(self._state),
-            "REHEARSED": f"{job} on {row['runner']}",
+            "SIMULATOR_STATE": str(self._state),
+            "SIMULATED_JOB": f"{job} on {row['runner']}",
             "GITHUB_ACTOR": "octocat",
-            "GITHUB_OUTPUT": str(written),
+            "GITHUB_OUTPUT": str(output_file),
             "GITHUB_REF": self.reference,
             "GITHUB_REPOSITORY": "OWNER/autonoma-ci",
             "GITHUB_SERVER_URL": "https://github.com",
@@ -232,8 +235,10 @@ class Rehearsal:
         # The runner starts a named shell with pipefail, and the default shell without it.
         assert WORKFLOW["defaults"] == {"run": {"shell": "bash"}}
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        place = workspace / step.get("working-directory", "")
-        ended = subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, check=False, timeout=60)
-        if ended.returncode:
-            raise StepError(f"{job}: {step['name']}\n{ended.stdout}{ended.stderr}")
-        return dict(line.split("=", 1) for line in written.read_text().splitlines())
+        working_directory = workspace / step.get("working-directory", "")
+        result = subprocess.run(
+            command, cwd=working_directory, env=environ, capture_output=True, text=True, check=False, timeout=60
+        )
+        if result.returncode:
+            raise StepError(f"{job}: {step['name']}\n{result.stdout}{result.stderr}")
+        return dict(line.split("=", 1) for line in output_file.read_text().splitlines())
