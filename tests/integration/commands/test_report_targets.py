@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.commands.test_report import IMAGE, MADE, write_results
+from tests.integration.commands.test_report import REPORT, SCREENSHOT, write_results
 from tests.support.invoke_command import invoke
 from tests.support.reports import PASSED, passed, report
 
@@ -80,12 +80,12 @@ def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path
     assert ended.output == f"Wrote out/results.1/{file}\n"
     assert (results / file).read_text("utf-8") == "of the other step"
     assert "Checkout" in (results / "results.1" / file).read_text("utf-8")
-    assert name != "html" or f'src="../{IMAGE}"' in (results / "results.1" / file).read_text("utf-8")
+    assert name != "html" or f'src="../{SCREENSHOT}"' in (results / "results.1" / file).read_text("utf-8")
 
 
 def test_report_pages_have_own_icons(tmp_path: Path) -> None:
     """Two pages in one folder have different icons."""
-    results = write_results(tmp_path / "out", MADE)
+    results = write_results(tmp_path / "out", REPORT)
     invoke(tmp_path, "report", "out/results.json")
     red = (results / "evidence" / "report.svg").read_bytes()
     write_results(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))

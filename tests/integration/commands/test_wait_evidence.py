@@ -11,14 +11,14 @@ import pytest
 from autonoma_ci.models import Evidence, RunStep
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.sandbox import Sandbox
-from tests.integration.commands.test_report import IMAGE, RUN, VIDEO, write_results
+from tests.integration.commands.test_report import RUN, SCREENSHOT, VIDEO, write_results
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 from tests.support.reports import FAILED, flaky, report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MADE = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
+REPORT = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
 NOT_THERE = "not found beside the record"
 
 
@@ -52,13 +52,13 @@ def read_runs(results: Path) -> Any:
 )
 def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
     """Page and record name the copied files."""
-    write_results(tmp_path / "out", MADE)
+    write_results(tmp_path / "out", REPORT)
     (tmp_path / "out" / "results.json").rename(tmp_path / path)
     ended = run_wait(tmp_path, path, *more)
     assert ended.code == 1
     assert "evidence" not in ended.output
-    assert get_named_files(tmp_path / results) == {IMAGE, VIDEO}
-    assert (tmp_path / results / IMAGE).read_bytes() == b"pixels"
+    assert get_named_files(tmp_path / results) == {SCREENSHOT, VIDEO}
+    assert (tmp_path / results / SCREENSHOT).read_bytes() == b"pixels"
     assert read_runs(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
 
 
@@ -66,7 +66,7 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
     """Record, page and log agree, for example where only results.json was downloaded."""
     results = tmp_path / "out"
     results.mkdir()
-    (results / "results.json").write_text(render_results_json(MADE), "utf-8")
+    (results / "results.json").write_text(render_results_json(REPORT), "utf-8")
     ended = run_wait(tmp_path, "out/results.json")
     assert ended.code == 1
     assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.output
@@ -81,20 +81,20 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
 
 def test_one_lost_file_spares_others(tmp_path: Path) -> None:
     """The other files of the run are copied."""
-    (write_results(tmp_path / "out", MADE) / VIDEO).unlink()
+    (write_results(tmp_path / "out", REPORT) / VIDEO).unlink()
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.output
-    assert get_named_files(tmp_path / "other") == {IMAGE}
+    assert get_named_files(tmp_path / "other") == {SCREENSHOT}
 
 
 def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     """The reason joins that of the earlier attempt."""
     run = flaky("c")
-    shown = Evidence((RunStep(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
-    first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=IMAGE))
+    shown = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 of its files: HTTP 500")
+    first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=SCREENSHOT))
     failed = RUN._replace(previous_attempts=(first,), evidence=Evidence())
     write_results(tmp_path / "out", report([failed], FAILED))
-    (tmp_path / "out" / IMAGE).unlink()
+    (tmp_path / "out" / SCREENSHOT).unlink()
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
     assert told in ended.output
@@ -102,21 +102,21 @@ def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == told
 
 
-@pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
+@pytest.mark.parametrize("name", [SCREENSHOT, "evidence/r", "evidence"])
 def test_evidence_link_is_not_copied(name: str, tmp_path: Path) -> None:
     """A link is not followed, whether it leads outside or stays inside."""
-    results = write_results(tmp_path / "out", MADE)
+    results = write_results(tmp_path / "out", REPORT)
     moved = tmp_path / "out" / "moved"
     (results / name).rename(moved)
     (results / name).symlink_to(moved)
     run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    assert get_named_files(tmp_path / "other") == ({VIDEO} if name == IMAGE else set())
+    assert get_named_files(tmp_path / "other") == ({VIDEO} if name == SCREENSHOT else set())
 
 
 def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
     """No copy leaves the working directory through a link of the target folder."""
     work = tmp_path / "work"
-    write_results(work / "out", MADE)
+    write_results(work / "out", REPORT)
     (tmp_path / "outside").mkdir()
     (work / "other").mkdir()
     (work / "other" / "evidence").symlink_to(tmp_path / "outside")
@@ -129,13 +129,13 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "told", "left"),
     [
-        ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {IMAGE}),
-        ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {IMAGE}),
+        ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {SCREENSHOT}),
+        ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {SCREENSHOT}),
     ],
 )
 def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
     """Screenshots are copied before videos."""
-    (write_results(tmp_path / "out", MADE) / VIDEO).write_bytes(b"frames" * 1000)
+    (write_results(tmp_path / "out", REPORT) / VIDEO).write_bytes(b"frames" * 1000)
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
     assert told in ended.output
     assert get_named_files(tmp_path / "other") == left
