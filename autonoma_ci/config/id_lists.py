@@ -23,7 +23,7 @@ APP_ORIGIN = "https://autonoma.app"
 _OPTION_BY_KIND = {"test": "test-ids", "folder": "folder-ids", "tag": "tag-ids"}
 # The parts of a line. Quotes count only at the start of a label or an id, so an apostrophe is an ordinary character.
 # A link can follow a bracket. A comma ends a link, except in its query, where the comma becomes an error.
-_LINE_PART_RE = r"""(?xis)
+_LINE_PART_PATTERN = r"""(?xis)
       (?P<quoted> (?<![^\s,=]) (?: "[^"]*" | '[^']*' ) (?= \s* (?: [=,] | $ ) | \s+ \# ) )
     | (?P<link>   (?<![^\s,=<("']) https?:// [^\s,?#]* (?: [?#] (?: (?! , (?: https?:// | \s | $ ) ) \S )* )? )
     | (?P<comment> (?<!\S) \# .* )
@@ -33,19 +33,19 @@ _LINE_PART_RE = r"""(?xis)
 # Characters that make a line more than an id. The patterns below stay texts, because compiling them takes
 # milliseconds and most lists do not need them.
 _SPECIAL_CHARS = frozenset("#\"',=:")
-_LINK_RE = "(?i)https?://"
-_LINK_WITHOUT_SCHEME_RE = r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/\w"
-_PATH_RE = r"/(test|folder|tag)/([A-Za-z0-9_-]{1,128})"
+_LINK_PATTERN = "(?i)https?://"
+_LINK_WITHOUT_SCHEME_PATTERN = r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/\w"
+_PATH_PATTERN = r"/(test|folder|tag)/([A-Za-z0-9_-]{1,128})"
 # At least 16 characters with a digit. Other words can be a part of a label. Ids of Autonoma have 24 or 25 characters.
-_UNMISTAKABLE_ID_RE = r"(?=.*[0-9]).{16,}"
+_UNMISTAKABLE_ID_PATTERN = r"(?=.*[0-9]).{16,}"
 # A label such as `[smoke] Checkout`. It looks like the start of a JSON array.
-_LABEL_IN_BRACKETS_RE = r"""\[[^\]\n"']*\][^\n,=]*="""
-_WORD_RE = f"[^{ASCII_WHITESPACE}]+"
-_LABEL_RE = r"[\w .'#:-]{0,60}[^\W\d_][\w .'#:-]{0,60}"
+_LABEL_IN_BRACKETS_PATTERN = r"""\[[^\]\n"']*\][^\n,=]*="""
+_WORD_PATTERN = f"[^{ASCII_WHITESPACE}]+"
+_LABEL_PATTERN = r"[\w .'#:-]{0,60}[^\W\d_][\w .'#:-]{0,60}"
 # An id of Autonoma in a comment before another comment. YAML's `>` joins lines so.
-_ID_IN_COMMENT_RE = r"\s(?=[a-z]*[0-9])[a-z0-9]{24,25}\s+#"
-_YAML_PAIR_RE = r"[\w .-]{1,60}:\s+\S.*"
-_UNREPLACED_VARIABLE_RE = r"\$[({]|\{\{|\$[A-Z_]+$|%[A-Z_]+%"
+_ID_IN_COMMENT_PATTERN = r"\s(?=[a-z]*[0-9])[a-z0-9]{24,25}\s+#"
+_YAML_PAIR_PATTERN = r"[\w .-]{1,60}:\s+\S.*"
+_UNREPLACED_VARIABLE_PATTERN = r"\$[({]|\{\{|\$[A-Z_]+$|%[A-Z_]+%"
 _JSON_TYPE_NAMES = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
 
@@ -78,7 +78,7 @@ def _split_line(line: str, *, is_single_entry: bool = False) -> tuple[list[_Entr
         return [_Entry(line, -1)] if line.strip(ASCII_WHITESPACE) else [], ""
     entries: list[_Entry] = []
     start, equals, comment, end = 0, -1, "", len(line)
-    for token in re.finditer(_LINE_PART_RE, line):
+    for token in re.finditer(_LINE_PART_PATTERN, line):
         kind = token.lastgroup
         if kind == "comment" and not is_single_entry:
             comment, end = token[0], token.start()
@@ -175,7 +175,7 @@ class _ListParser:
     def _add_entry(self, label: str, text: str, where: str) -> None:
         text = _unquote(text)
         text_id, problem = (
-            self._parse_link(text) if re.match(_LINK_RE, text) else (text, _explain_invalid_id(text, label))
+            self._parse_link(text) if re.match(_LINK_PATTERN, text) else (text, _explain_invalid_id(text, label))
         )
         if problem:
             self.problems.append(where + problem)
@@ -197,7 +197,7 @@ class _ListParser:
         path = url.path.rstrip("/")
         if path == "/run" or path.startswith("/run/"):
             return "", f"{shown} is the link of a run: give the link or the id of its test, folder or tag"
-        match = re.fullmatch(_PATH_RE, path)
+        match = re.fullmatch(_PATH_PATTERN, path)
         if not match:
             return "", f"{shown} is the link of another page: give a link with /test/ID, /folder/ID or /tag/ID"
         if _OPTION_BY_KIND[match[1]] != self._option:
@@ -221,7 +221,7 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     """
     parser = _ListParser(option, origins)
     stripped = text.strip(ASCII_WHITESPACE)
-    if stripped.startswith("[") and not re.match(_LABEL_IN_BRACKETS_RE, stripped):
+    if stripped.startswith("[") and not re.match(_LABEL_IN_BRACKETS_PATTERN, stripped):
         parser.parse_array(stripped)
     elif stripped.startswith("{") and not stripped.startswith("{{"):
         parser.problems.append('a JSON object is not a list of ids: write a JSON array, such as ["ID", "ID"]')
@@ -245,7 +245,7 @@ def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
         return f"' #' starts a comment, which cuts off '='; {advice}"
     if any("#" in entry.label and not entry.is_label_quoted for entry in entries):
         return "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)"
-    if re.search(_ID_IN_COMMENT_RE, comment):
+    if re.search(_ID_IN_COMMENT_PATTERN, comment):
         advice = "write each entry on a line of its own (in YAML below '|', not '>')"
         return f"' #' starts a comment, which cuts off an id; {advice}"
     labeled_indexes = [index for index, part in enumerate(entries) if part.equals_index >= 0]
@@ -285,7 +285,7 @@ def _is_commented_entry(comment: str) -> bool:
 
 def _is_unmistakable_id(word: str) -> bool:
     """Return whether a word is a link or looks like an id."""
-    return bool(re.match(_LINK_RE, word) or re.fullmatch(_UNMISTAKABLE_ID_RE, word))
+    return bool(re.match(_LINK_PATTERN, word) or re.fullmatch(_UNMISTAKABLE_ID_PATTERN, word))
 
 
 def _explain_invalid_id(text: str, label: str) -> str:
@@ -303,18 +303,18 @@ def _explain_invalid_id(text: str, label: str) -> str:
 def _suggest_fix(text: str, label: str) -> str:
     """Return advice for an invalid id, empty if there is none."""
     head, words = text[:1000], _split_words(text)
-    if re.search(_UNREPLACED_VARIABLE_RE, head):
+    if re.search(_UNREPLACED_VARIABLE_PATTERN, head):
         return "a variable in it was not replaced; check how this CI system writes variables"
-    if re.fullmatch(_YAML_PAIR_RE, head):
+    if re.fullmatch(_YAML_PAIR_PATTERN, head):
         return "it looks like YAML; write the id alone, or label = id"
     if len(words) > 1 and label:
         return "it holds a space; write one id after '=', and each entry on its own line"
     if len(words) > 1:
-        is_label = re.fullmatch(_LABEL_RE, " ".join(words[:-1])) and not id_error(words[-1])
+        is_label = re.fullmatch(_LABEL_PATTERN, " ".join(words[:-1])) and not id_error(words[-1])
         is_label = is_label and "#" not in words and not any(map(_is_unmistakable_id, words[:-1]))
         example = f"{' '.join(words[:-1])} = {words[-1]}" if is_label else "label = id"
         return f"it holds a space; write {_quote(example)}, or several ids on lines of their own"
-    if re.match(_LINK_WITHOUT_SCHEME_RE, head):
+    if re.match(_LINK_WITHOUT_SCHEME_PATTERN, head):
         return "write a link with its https://, or the id alone"
     if "\\n" in head:
         return "it holds '\\n' as two characters; separate ids by commas or lines"
@@ -322,7 +322,7 @@ def _suggest_fix(text: str, label: str) -> str:
 
 
 def _split_words(text: str) -> list[str]:
-    return re.findall(_WORD_RE, text)
+    return re.findall(_WORD_PATTERN, text)
 
 
 def _quote(text: str, limit: int = 60) -> str:

@@ -10,7 +10,7 @@ from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.config.settings import closest_match
 from autonoma_ci.manifest.schema import (
     ENTRY_COLLECTIONS,
-    GROUP_NAME_RE,
+    GROUP_NAME_PATTERN,
     ApplicationVersion,
     Defaults,
     Folder,
@@ -56,7 +56,7 @@ _LOCATIONS = {
     **dict.fromkeys(("groups", "name", "id"), "in an entry of `tests`, `folders` or `tags`"),
     **dict.fromkeys(("application_id", "version_id"), "in an entry of `application_versions`"),
 }
-_SINGLE_VALUE_RE = re.compile(GROUP_NAME_RE)
+_SINGLE_VALUE_RE = re.compile(GROUP_NAME_PATTERN)
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 

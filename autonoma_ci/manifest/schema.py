@@ -30,7 +30,7 @@ YamlBool = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, Fa
 _GROUP_SCHEMA: dict[str, Any] = {**SCALAR_SCHEMA, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP_SCHEMA)]
 # A text that counts as a list of one value, such as -1 or `${NAME:-a b}`. `-smoke` is an entry without a space.
-GROUP_NAME_RE = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
+GROUP_NAME_PATTERN = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
 # Keys whose value is a list or a mapping. A missing value counts as empty.
 ENTRY_COLLECTIONS = frozenset(
     {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
@@ -221,5 +221,5 @@ def _allow_short_forms(model: dict[str, Any]) -> None:
 
 
 def _allow_single_value(schema: dict[str, Any]) -> dict[str, Any]:
-    single_value = schema["items"] | {"pattern": f"^({GROUP_NAME_RE})$"}
+    single_value = schema["items"] | {"pattern": f"^({GROUP_NAME_PATTERN})$"}
     return {"anyOf": [schema, single_value]}

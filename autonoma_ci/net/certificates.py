@@ -33,11 +33,11 @@ _MAX_SHOWN_PATH_CHARS = 200
 # The name of a certificate in a folder is the hash of its subject and a number.
 _HASHED_NAME_RE = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
 _PEM_LABEL_RE = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
-_BEGIN_RE = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
-_END_RE = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
-_CERTIFICATE_RE = lazy_pattern(rb"^" + _BEGIN_RE + rb"[ \t]*\r?\n[^-]*" + _END_RE, re.MULTILINE)
+_BEGIN_PATTERN = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
+_END_PATTERN = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
+_CERTIFICATE_RE = lazy_pattern(rb"^" + _BEGIN_PATTERN + rb"[ \t]*\r?\n[^-]*" + _END_PATTERN, re.MULTILINE)
 # BEGIN with more text on its line. OpenSSL does not recognize the beginning of a certificate there.
-_JOINED_LINES_RE = lazy_pattern(_BEGIN_RE + rb"[ \t]*[^\s-]")
+_JOINED_LINES_RE = lazy_pattern(_BEGIN_PATTERN + rb"[ \t]*[^\s-]")
 # PEM, or base64 of DER or of PEM, in place of a path. It can be a private key, so it is never shown.
 _FILE_CONTENT_RE = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
 _PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
@@ -195,7 +195,7 @@ def _diagnose_der(data: bytes) -> _PathFault | None:
 
 def _diagnose_pem(data: bytes) -> _PathFault | None:
     """Return why OpenSSL finds no certificate, or not all, in PEM data."""
-    if not re.search(_BEGIN_RE, data):
+    if not re.search(_BEGIN_PATTERN, data):
         return _diagnose_other_pem(data)
     if b"CERTIFICATE-----\\n" in data:
         hint = "Write real line breaks. In a shell: printf '%b' \"$CERTIFICATE\" > ca.pem"
@@ -203,7 +203,7 @@ def _diagnose_pem(data: bytes) -> _PathFault | None:
     if _JOINED_LINES_RE.search(data) or b"\n" not in data.strip():
         hint = "Write it with its line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"
         return _PathFault("a PEM file without its line breaks", hint)
-    if re.search(_END_RE + rb"-----BEGIN", data):
+    if re.search(_END_PATTERN + rb"-----BEGIN", data):
         hint = "Put a line break between -----END CERTIFICATE----- and -----BEGIN CERTIFICATE-----."
         return _PathFault("a PEM file with two certificates on one line", hint)
     return None
@@ -230,9 +230,9 @@ def _diagnose_other_pem(data: bytes) -> _PathFault:
 
 def _diagnose_damaged_pem(data: bytes) -> _PathFault:
     """Return why OpenSSL can't read a file with PEM certificates."""
-    if re.match(rb"""\s*["']""" + _BEGIN_RE, data):
+    if re.match(rb"""\s*["']""" + _BEGIN_PATTERN, data):
         return _PathFault("a PEM file in quotes", "Remove the quotes around the certificates.")
-    if re.search(rb"^[ \t]+" + _BEGIN_RE, data, re.MULTILINE):
+    if re.search(rb"^[ \t]+" + _BEGIN_PATTERN, data, re.MULTILINE):
         return _PathFault("a PEM file with indented lines", "Remove the white space before each line.")
     blocks = _CERTIFICATE_RE.findall(data)
     for number, block in enumerate(blocks, 1):
@@ -240,7 +240,7 @@ def _diagnose_damaged_pem(data: bytes) -> _PathFault:
             return _PathFault(
                 f"a PEM file whose certificate {number} is damaged", "Replace or remove that certificate."
             )
-    if len(re.findall(_BEGIN_RE, data)) > len(re.findall(_END_RE, data)):
+    if len(re.findall(_BEGIN_PATTERN, data)) > len(re.findall(_END_PATTERN, data)):
         hint = "Copy it again, with the last -----END CERTIFICATE-----."
         return _PathFault("a PEM file that is cut short", hint)
     return _PathFault("a damaged PEM file", "Check it: openssl crl2pkcs7 -nocrl -certfile {}")

@@ -232,7 +232,7 @@ class _Builder:
         """Return whether there is a colon between a key and its value."""
         if not isinstance(value, yaml.ScalarEvent) or value.value:
             return True
-        # An empty value has the position of the text behind it.
+        # An empty value has the position of the text after it.
         begin, end = key.end_mark, value.start_mark
         return not begin or not end or ":" in self.text[begin.index : end.index]
 
