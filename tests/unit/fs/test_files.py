@@ -164,7 +164,7 @@ def test_interrupted_write_leaves_no_temp_file(
     if phase == "open":
         monkeypatch.setattr(os, "open", open_and_fail)
     elif phase == "write":
-        monkeypatch.setattr(files, "_copy_mode_and_owner", fail)
+        monkeypatch.setattr(files, "_apply_old_mode_and_folder_owner", fail)
     else:
         monkeypatch.setattr(type(path), "replace", fail)
     with pytest.raises(error):
