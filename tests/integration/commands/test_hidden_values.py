@@ -52,5 +52,5 @@ def test_validate_and_dry_run_hide_values(tmp_path: Path) -> None:
         ("--dry-run", "--groups", "sentinel"),
     ):
         result = invoke(tmp_path, *argv, environ={"A": "sentinel"})
-        assert "sentinel" not in result.printed, argv
+        assert "sentinel" not in result.output, argv
     assert "test On ${A} (a)" in invoke(tmp_path, "--dry-run", environ={"A": "sentinel"}).out
