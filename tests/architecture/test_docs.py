@@ -36,9 +36,9 @@ def test_links_have_targets(page: Path) -> None:
 
 def test_readme_lists_every_command() -> None:
     """The table of commands has one row for each command."""
-    told = re.findall(r"^\| `autonoma-ci (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert set(told) == set(COMMANDS)
-    assert len(told) == len(COMMANDS)
+    reported = re.findall(r"^\| `autonoma-ci (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert set(reported) == set(COMMANDS)
+    assert len(reported) == len(COMMANDS)
 
 
 def test_pictures_have_alt_text() -> None:

@@ -121,7 +121,7 @@ class Circle:
     def __init__(self):
         self.own = self
 
-def main(argv, world):
+def main(argv, runtime):
     first = weakref.ref(Circle())
     for _ in range(100_000):
         Circle()

@@ -96,9 +96,9 @@ IGNORABLE = frozenset(
 def seen(text: str) -> str:
     """Return what is left of a text for a reader: NFKC without what does not show and without white space."""
     text = unicodedata.normalize("NFKC", "".join(letter for letter in text if letter not in IGNORABLE))
-    kept = (letter for letter in text if unicodedata.category(letter) not in {"Cc", "Cf", "Zs", "Zl", "Zp"})
+    stored = (letter for letter in text if unicodedata.category(letter) not in {"Cc", "Cf", "Zs", "Zl", "Zp"})
     # An accent that is left is no part of a letter.
-    return "".join(kept).replace("\ufffd", "").casefold()
+    return "".join(stored).replace("\ufffd", "").casefold()
 
 
 class _Page(HTMLParser):

@@ -251,8 +251,8 @@ def test_signal_before_first_poll_keeps_record(
 
     monkeypatch.setattr("autonoma_ci.commands.wait.to_run_results", cancelled)
     environ = github_environ(tmp_path, sandbox.url, []) | system
-    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path))
-    assert cli.run_command(["wait", "results/results.json"], world) == 143
+    job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path))
+    assert cli.run_command(["wait", "results/results.json"], job_runtime) == 143
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
 

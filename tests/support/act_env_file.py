@@ -1,6 +1,6 @@
 """Port of act's parser of GITHUB_OUTPUT, with its line limit before July 2025.
 
-The runners of Gitea and Forgejo are built on act, and kept the limit for longer.
+The runners of Gitea and Forgejo are built on act, and had the limit for longer.
 
 Source: nektos/act, pkg/container/parse_env_file.go; Go's documentation, `bufio.Scanner` (`MaxScanTokenSize`).
 """

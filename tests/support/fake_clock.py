@@ -87,10 +87,13 @@ def _save_file(item: EvidenceFile, _: int) -> DownloadResult:
 class Run(NamedTuple):
     """One run on the server."""
 
-    says: Callable[[float], PollResult]  # the poll result at an age in seconds
-    delay: float = 0.05  # of each response, in seconds
+    # The result of a poll at an age of the run, in seconds.
+    poll_result: Callable[[float], PollResult]
+    # The time of each response, in seconds.
+    delay: float = 0.05
     details: RunDetails = RunDetails(error="HTTP 500")
-    keeps: Callable[[EvidenceFile, int], DownloadResult] = _save_file  # by file and number of the download
+    # The result of a download, by the file and the number of the attempt.
+    download_result: Callable[[EvidenceFile, int], DownloadResult] = _save_file
 
 
 class ScriptedWorkers:
@@ -139,8 +142,8 @@ class ScriptedWorkers:
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         """Record the poll, and schedule a response with the status half-way."""
         self.polls.append(Sent(self._clock.time, index))
-        born, run = self._run(index, run_id)
-        status = run.says(self._clock.time + run.delay / 2 - born)
+        created_at, run = self._run(index, run_id)
+        status = run.poll_result(self._clock.time + run.delay / 2 - created_at)
         self._clock.schedule(run.delay, StatusReceived(index, run_id, status, request_number))
         self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
 
@@ -162,7 +165,7 @@ class ScriptedWorkers:
         self.fetched.append(file)
         run = self._run(index, file.run_id)[1]
         times = self.fetched.count(file)
-        self._clock.schedule(run.delay, FileDownloaded(index, file, run.keeps(file, times)))
+        self._clock.schedule(run.delay, FileDownloaded(index, file, run.download_result(file, times)))
         self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:

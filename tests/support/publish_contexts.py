@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def make_publish_context(
-    environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
+    environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, reported: list[str] | None = None
 ) -> PublishContext:
     """Return a context in `folder` that adds its log lines to `said`."""
-    return PublishContext(environ, summary, folder or Path(), (said if said is not None else []).extend, Clock())
+    return PublishContext(
+        environ, summary, folder or Path(), (reported if reported is not None else []).extend, Clock()
+    )

@@ -60,8 +60,10 @@ def step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = 
         "AUTONOMA_WAIT": "true",
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
-    code = cli.run_command([], world)
+    job_runtime = Runtime(
+        {**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+    )
+    code = cli.run_command([], job_runtime)
     assert "Traceback" not in out.getvalue()
     return code, out.getvalue()
 
@@ -156,8 +158,8 @@ def test_outputs_env_follows_gitlab_rules(made: Report) -> None:
 def test_outputs_env_reports_omitted_variables(tmp_path: Path) -> None:
     """Important variables come first, and the omitted ones are listed."""
     many = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
-    kept = [line.partition("=")[0] for line in render_dotenv(many).splitlines()]
-    assert kept[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
+    stored = [line.partition("=")[0] for line in render_dotenv(many).splitlines()]
+    assert stored[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
     assert omitted_variables(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URL"]
     few = report([started("a")])
     assert omitted_variables(few, dotenv_variables(few)) == []

@@ -56,9 +56,11 @@ FILES = {
 }
 
 
-def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, said: list[str]) -> list[str]:
+def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, reported: list[str]) -> list[str]:
     """Publish a report as a step of its own; return its warnings."""
-    publishers = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False, said=said))
+    publishers = SYSTEMS[name].create_publishers(
+        make_publish_context(environ, folder, summary=False, reported=reported)
+    )
     return [warning for each in publishers if not isinstance(each, RemotePublisher) for warning in each.publish(made)]
 
 
@@ -134,11 +136,11 @@ def test_log_commands_set_every_variable(
     name: str, read: Callable[[str], Mapping[str, str]], warning: str, tmp_path: Path
 ) -> None:
     """Log commands set every variable, and those without room to an empty text."""
-    said: list[str] = []
-    assert publish(name, {}, tmp_path, SMALL, said) == []
-    [told] = publish(name, {}, tmp_path, LARGE, said)
-    assert told.startswith(warning)
-    found = read("\n".join(said))
+    reported: list[str] = []
+    assert publish(name, {}, tmp_path, SMALL, reported) == []
+    [messages] = publish(name, {}, tmp_path, LARGE, reported)
+    assert messages.startswith(warning)
+    found = read("\n".join(reported))
     empty = {each: "" for each in ARRAYS if each in warning}
     assert found == {**output_variables(LARGE), **empty}
     assert set(found) == NAMES
@@ -187,10 +189,10 @@ def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr("autonoma_ci.reports.outputs.MAX_DOTENV_BYTES", 250)
         code, log = step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
-    told = [line for line in log.splitlines() if ": no room for " in line]
-    assert [line.split(": ")[1] for line in told] == ["outputs.env", "The variables for later steps"]
+    messages = [line for line in log.splitlines() if ": no room for " in line]
+    assert [line.split(": ")[1] for line in messages] == ["outputs.env", "The variables for later steps"]
     found = lines(path)
     assert found["AUTONOMA_TOTAL"] == "200"
-    names = re.findall(r"AUTONOMA_\w+", told[1])
+    names = re.findall(r"AUTONOMA_\w+", messages[1])
     assert names
     assert [found[each] for each in names] == [""] * len(names)

@@ -84,7 +84,7 @@ def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "kept"),
+    ("url", "stored"),
     [
         ("https://autonoma.app/run/a", True),
         ("https://autonoma.app/run/a?tab=steps", False),
@@ -93,7 +93,7 @@ def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
     ],
     ids=["plain", "query", "long", "padding"],
 )
-def test_semaphore_accepts_every_value(url: str, kept: bool, tmp_path: Path) -> None:
+def test_semaphore_accepts_every_value(url: str, stored: bool, tmp_path: Path) -> None:
     """Its program refuses an empty value and a second `=`, and no later value was set.
 
     Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
@@ -105,9 +105,9 @@ def test_semaphore_accepts_every_value(url: str, kept: bool, tmp_path: Path) -> 
     for link in ("https://autonoma.app/run/first", url):
         made = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
         warnings = publish("semaphore", environ, checkout, made)
-    assert len(warnings) == (not kept)
+    assert len(warnings) == (not stored)
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
-    assert program.data["AUTONOMA_RUN_URL"] == (url if kept else UNSET_TEXT)
+    assert program.data["AUTONOMA_RUN_URL"] == (url if stored else UNSET_TEXT)
     assert program.data["AUTONOMA_RUN_ID"] == "run-a"
 
 
@@ -162,7 +162,9 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
     lines: list[str] = []
     made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
-    [publisher] = SYSTEMS[name].create_publishers(make_publish_context(environ, tmp_path, summary=False, said=lines))
+    [publisher] = SYSTEMS[name].create_publishers(
+        make_publish_context(environ, tmp_path, summary=False, reported=lines)
+    )
     warnings = publisher.publish(made)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]

@@ -252,10 +252,10 @@ class Place:
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         }
         environ = {**ours, **self.environ, **self.facts.of(**facts), **more}
-        world = Runtime(
+        job_runtime = Runtime(
             environ, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY, timeouts=PATIENT
         )
-        code = cli.run_command(argv, world)
+        code = cli.run_command(argv, job_runtime)
         assert "Traceback" not in out.getvalue()
         return Step(folder, code, out.getvalue())
 
@@ -901,8 +901,8 @@ def test_data_of_failed_part_stays(
     more: list[dict[str, str]], facts: list[dict[str, Any]], suffixes: list[str], data: Data
 ) -> None:
     """Each part has its own names, and no part has the plain names."""
-    for ids, options, told in zip((RED, GREEN), more, facts, strict=True):
-        assert data.place.step(BOTH if "AUTONOMA_SHARD" in options else ids, options, **told).renamed == []
+    for ids, options, reported in zip((RED, GREEN), more, facts, strict=True):
+        assert data.place.step(BOTH if "AUTONOMA_SHARD" in options else ids, options, **reported).renamed == []
     assert data.conclusions() == dict(zip(suffixes, ("failed", "passed"), strict=True))
     names = set(data.program.data)
     assert {f"AUTONOMA_{name}{suffix}" for name in ("REASON", "RUN_URL", "RUN_ID") for suffix in suffixes} <= names

@@ -79,8 +79,8 @@ def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
 def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
     """The error asks to remove `autonoma-ci` at the beginning."""
     ended = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
-    told = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
-    assert (ended.code, ended.out, ended.errors) == (2, "", [told])
+    reported = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
+    assert (ended.code, ended.out, ended.errors) == (2, "", [reported])
 
 
 def test_args_over_limit_are_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci repo
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "reported"),
     [
         (["run", "sentinel"], f"an argument too many: {IDS} (see autonoma-ci run --help)"),
         (["--dry-run", "sentinel"], f"--dry-run takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
@@ -46,10 +46,10 @@ FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci repo
          "(see autonoma-ci validate --help)")),
     ],
 )  # fmt: skip
-def test_wrong_arguments_suggest_command(argv: list[str], told: str, tmp_path: Path) -> None:
+def test_wrong_arguments_suggest_command(argv: list[str], reported: str, tmp_path: Path) -> None:
     """Each error suggests a command and repeats no value."""
     ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
-    assert (ended.code, ended.errors) == (2, [told])
+    assert (ended.code, ended.errors) == (2, [reported])
     assert "sentinel" not in ended.output
 
 

@@ -64,8 +64,10 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
         "AUTONOMA_API_URL": sandbox.url,
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
-    return cli.run_command(argv, world), out.getvalue()
+    job_runtime = Runtime(
+        {**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+    )
+    return cli.run_command(argv, job_runtime), out.getvalue()
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     """The runs of the demo end with it, so the advice to wait is withdrawn."""
     code, printed = stop_command(tmp_path, "demo", "--output", "d", after="started: ")
     assert code == 130
-    told = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
-    assert printed.endswith(told)
+    reported = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
+    assert printed.endswith(reported)
 
 
 def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:

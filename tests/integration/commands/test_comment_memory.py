@@ -50,8 +50,8 @@ def test_comment_memory_error_is_warning(
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime(environ, out, out, str(tmp_path), poll_policy=POLL_POLICY, start_policy=START_POLICY)
-        ended = cli.run_command([], world)
+        job_runtime = Runtime(environ, out, out, str(tmp_path), poll_policy=POLL_POLICY, start_policy=START_POLICY)
+        ended = cli.run_command([], job_runtime)
     lines = out.getvalue().splitlines()
     assert ended == code
     assert sum(line.endswith(WARNING) for line in lines) == 1

@@ -57,8 +57,8 @@ def test_prompts_use_stderr(tmp_path: Path) -> None:
     out, err = FakeTerminal(), FakeTerminal()
     with Sandbox(folders=SMALL) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
-        world = Runtime(environ, out, err, str(tmp_path), stdin=FakeTerminal("1\nfolders\n"))
-        assert cli.run_command(["init", "--output", "-"], world) == 0
+        job_runtime = Runtime(environ, out, err, str(tmp_path), stdin=FakeTerminal("1\nfolders\n"))
+        assert cli.run_command(["init", "--output", "-"], job_runtime) == 0
     assert out.getvalue().startswith("# What autonoma-ci starts.")
     assert "Which folders?" in err.getvalue()
     assert "Which folders?" not in out.getvalue()

@@ -135,10 +135,10 @@ def assert_refused(job: CommandResult, folder: Path, sandbox: Sandbox) -> str:
     assert errors
     # The line of a file and a caret follow the error.
     assert all(re.match(r"::error| *[0-9]* \| ", line) for line in job.err.splitlines())
-    said = "\n".join(errors)
+    reported = "\n".join(errors)
     for code, character in (("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-        said = said.replace(code, character)
-    return said
+        reported = reported.replace(code, character)
+    return reported
 
 
 @pytest.mark.slow
@@ -149,9 +149,9 @@ def test_invalid_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) 
     if case.manifest:
         (tmp_path / "given.yml").write_bytes(case.manifest)
     job = invoke(tmp_path, environ=environ)
-    said = assert_refused(job, tmp_path, sandbox)
+    reported = assert_refused(job, tmp_path, sandbox)
     for text in case.says:
-        assert text in said
+        assert text in reported
     assert job.err.count("::error") == 1, "one mistake is told once"
     summary = (tmp_path / "summary").read_text("utf-8")
     assert "Nothing was sent" in summary
@@ -180,7 +180,7 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         "INPUT_RESULTS-DIR": "given.yml",
     }
     job = invoke(tmp_path, "--sumary", "false", "--var", "oops", environ=environ)
-    said = assert_refused(job, tmp_path, sandbox)
+    reported = assert_refused(job, tmp_path, sandbox)
     for text in (
         *("client-id is missing", "a line break", "'x y'", "'../z'", "concurrency: ", "api-url: "),
         *(
@@ -192,8 +192,8 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         *("did you mean 'tests'?", "'a/b' is not an id", "'id' is missing", "'A' has no value", "'B' is a list"),
         *("${NOPE} is not set", "results-dir can't be made"),
     ):
-        assert text in said, text
-    assert "nothing to run" not in said
+        assert text in reported, text
+    assert "nothing to run" not in reported
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.count("\n- ") == len(job.err.splitlines())
 
@@ -222,8 +222,8 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
 def test_invalid_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """The error has the same form as others and repeats no value."""
     job = invoke(tmp_path, *argv, environ=on_github(tmp_path, sandbox))
-    said = assert_refused(job, tmp_path, sandbox)
-    assert what in said
+    reported = assert_refused(job, tmp_path, sandbox)
+    assert what in reported
     assert "sentinel" not in job.output + (tmp_path / "summary").read_text("utf-8")
 
 

@@ -39,9 +39,9 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
 def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report has type, versions and lines of code, because exception texts can hold secrets."""
 
-    def broken(argv: Sequence[str], world: Runtime) -> int:
+    def broken(argv: Sequence[str], job_runtime: Runtime) -> int:
         local = "sentinel-local"
-        raise KeyError(f"sentinel-text {local} {world.environ} {argv}")
+        raise KeyError(f"sentinel-text {local} {job_runtime.environ} {argv}")
 
     monkeypatch.setattr(run, "main", broken)
     environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}

@@ -67,18 +67,18 @@ def respond_with_values(wire: Wire) -> bool:
 
     The first responses have an unknown status.
     """
-    told = " / ".join(VALUES)
+    reported = " / ".join(VALUES)
     if wire.request.method == "POST":
         return faults.started(wire)
     if "steps=" in wire.request.path:
         step = {
-            "instruction": f"Type {told}",
-            "output": f"Seen {told}",
+            "instruction": f"Type {reported}",
+            "output": f"Seen {reported}",
             "status": "failed",
-            "url": f"https://a.test/{told}",
+            "url": f"https://a.test/{reported}",
         }
-        return faults.answer(200, json.dumps({"name": f"Title {told}", "steps": [step]}))(wire)
-    word = "failed" if wire.request.connection > 2 else f"typing {told}"
+        return faults.answer(200, json.dumps({"name": f"Title {reported}", "steps": [step]}))(wire)
+    word = "failed" if wire.request.connection > 2 else f"typing {reported}"
     return faults.then_close(faults.answer(200, json.dumps({"status": word})))(wire)
 
 
@@ -371,16 +371,17 @@ def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
     """A foreign record can hold credentials of this environment in texts, ids and links."""
     step = Step(tmp_path, url, {})
     step.start()
-    told = " ".join(SECRETS.values())
+    reported = " ".join(SECRETS.values())
     step.edit(
-        state="failed", message=told, suggestion=told, title=told, label=told,
+        state="failed", message=reported, suggestion=reported, title=reported, label=reported,
         run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
-        step={"number": 1, "instruction": told, "output": told, "url": f"https://a.test/{told}", "status": told},
+        step={"number": 1, "instruction": reported,
+              "output": reported, "url": f"https://a.test/{reported}", "status": reported},
     )  # fmt: skip
     path = tmp_path / RECORD
     document = json.loads(path.read_text("utf-8"))
-    document |= dict.fromkeys(("title", "job", "part", "source"), told) | {"conclusion": "failed"}
-    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), told)
+    document |= dict.fromkeys(("title", "job", "part", "source"), reported) | {"conclusion": "failed"}
+    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), reported)
     path.write_text(json.dumps(document), "utf-8")
     shown = report(step, **SECRETS)
     assert [secret for secret in SECRETS.values() if secret in shown] == []

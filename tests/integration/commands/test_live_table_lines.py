@@ -43,14 +43,14 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
 def test_signal_draws_table_once(table: Table) -> None:
     """Each cancelled run has a line, and a second signal would prevent the record."""
     clock = table.clock
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in NAMES], clock.monotonic())
+    runs = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in NAMES], clock.monotonic())
     interrupt = SignalReceived(signal.SIGINT)
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     events.put(interrupt)
     clock.schedule(0, interrupt)
     with table.live as live:
-        live.on_tick(board.results)
-        Engine(board, StartPolicy(), clock, events, live).run(ScriptedWorkers(clock, {}))
+        live.on_tick(runs.results)
+        Engine(runs, StartPolicy(), clock, events, live).run(ScriptedWorkers(clock, {}))
     assert table.lines() == NAMES
     assert table.draws <= 2
 

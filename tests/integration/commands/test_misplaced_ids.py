@@ -24,7 +24,7 @@ NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         (("--test-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
         (("--tag-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
@@ -34,30 +34,30 @@ NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
         (("--folder-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
     ],
 )
-def test_misplaced_id_is_explained(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_misplaced_id_is_explained(options: tuple[str, ...], reported: str, tmp_path: Path) -> None:
     """Log and record explain it, the exit code is 4, and each run is sent once."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         ended = invoke(tmp_path, *options, environ=environ)
         assert sandbox.count_starts(options[1]) == 1
     assert ended.code == 4
-    assert told in ended.output
+    assert reported in ended.output
     (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
-    assert told in run["suggestion"]
+    assert reported in run["suggestion"]
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "reported"),
     [
         ({"AUTONOMA_TEST_IDS": FOLDER}, "put it into AUTONOMA_FOLDER_IDS."),
         ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "put it into folder-ids."),
     ],
 )
-def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], told: str, tmp_path: Path) -> None:
+def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], reported: str, tmp_path: Path) -> None:
     """The advice names the variable or the input that the user wrote."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
-    assert told in ended.output
+    assert reported in ended.output
 
 
 def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:

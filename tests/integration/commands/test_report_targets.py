@@ -50,13 +50,13 @@ def test_report_spares_its_record(
 def test_report_spares_other_records(tmp_path: Path) -> None:
     """The output may be no record of another step."""
     write_results(tmp_path / "out")
-    kept = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
+    stored = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     write_results(tmp_path / "other")
-    before = kept.read_bytes()
+    before = stored.read_bytes()
     ended = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
     assert ended.code == 2
     assert "is the record of a step, which the report would replace" in ended.err
-    assert kept.read_bytes() == before
+    assert stored.read_bytes() == before
 
 
 def test_report_spares_record_with_report_name(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
     assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
     for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
         (tmp_path / "r" / name).touch()
-    told = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
-    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {told}. {LEFT_BY}"
+    reported = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {reported}. {LEFT_BY}"
 
 
 @both
@@ -145,8 +145,8 @@ def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
 def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
-    told = get_refusal(tmp_path, command, "results.json")
-    assert told == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
+    reported = get_refusal(tmp_path, command, "results.json")
+    assert reported == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
 
 
 @both
@@ -155,8 +155,8 @@ def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
     (tmp_path / "secret-name").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
-    told = get_refusal(tmp_path / "work", command, "r")
-    assert told == "r leads out of the working directory through a symbolic link. Give its own path"
+    reported = get_refusal(tmp_path / "work", command, "r")
+    assert reported == "r leads out of the working directory through a symbolic link. Give its own path"
 
 
 @both

@@ -96,10 +96,10 @@ def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     write_results(tmp_path / "out", report([failed], FAILED))
     (tmp_path / "out" / SCREENSHOT).unlink()
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
-    assert told in ended.output
+    reported = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
+    assert reported in ended.output
     assert get_named_files(tmp_path / "other") == set()
-    assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == told
+    assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == reported
 
 
 @pytest.mark.parametrize("name", [SCREENSHOT, "evidence/r", "evidence"])
@@ -127,17 +127,17 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "told", "left"),
+    ("limit", "reported", "left"),
     [
         ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {SCREENSHOT}),
         ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {SCREENSHOT}),
     ],
 )
-def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
+def test_evidence_copies_respect_limits(limit: str, reported: str, left: set[str], tmp_path: Path) -> None:
     """Screenshots are copied before videos."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).write_bytes(b"frames" * 1000)
     ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
-    assert told in ended.output
+    assert reported in ended.output
     assert get_named_files(tmp_path / "other") == left
 
 

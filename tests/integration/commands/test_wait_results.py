@@ -80,8 +80,8 @@ def run_step(
         (folder / name).unlink(missing_ok=True)
     out = io.StringIO()
     environ = github_environ(folder, url, ids) | BUILD | dict(more or {})
-    world = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
-    code = cli.run_command(argv, world)
+    job_runtime = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
+    code = cli.run_command(argv, job_runtime)
     record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
     return StepResult(
         code,
@@ -380,8 +380,8 @@ def test_wait_at_terminal_accepts_any_record(
     """A user at a terminal chooses the record."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"])
     environ = github_environ(tmp_path, sandbox.url, []) | BUILD | place
-    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
-    assert cli.run_command(["wait", "results/results.json"], world) == 0
+    job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
+    assert cli.run_command(["wait", "results/results.json"], job_runtime) == 0
     record = json.loads(path.read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
 
@@ -419,8 +419,8 @@ def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, 
     red = read_files(path.parent)
     later = run_step(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert later.code == 0
-    kept = read_files(path.parent)
-    assert {name: kept[name] for name in red} == red
+    stored = read_files(path.parent)
+    assert {name: stored[name] for name in red} == red
     assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
 
 
@@ -453,15 +453,15 @@ def test_second_step_preserves_open_runs(
     first = path.read_bytes()
     second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
     assert second.code == code
-    kept = path.with_name("results.1.json")
-    assert kept.read_bytes() == first
+    stored = path.with_name("results.1.json")
+    assert stored.read_bytes() == first
     assert "its record is kept as results.1.json" in second.printed
     assert "Give each step a results-dir of its own." in second.printed
     posts = [sandbox.count_starts(name) for name in "abc"]
     later = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
     assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "abc"] == posts
-    assert kept.read_bytes() == first
+    assert stored.read_bytes() == first
 
 
 def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
@@ -538,11 +538,11 @@ def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, pa
     for build in ("15", "16", "17"):
         for _ in range(3):
             run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
-    kept = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
+    stored = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
     assert sorted(found.name for found in path.parent.glob("results*.json")) == sorted(
-        [path.name, *(found.name for found in kept)]
+        [path.name, *(found.name for found in stored)]
     )
-    assert {json.loads(found.read_text("utf-8"))["ci"]["build"] for found in kept} == {"17"}
+    assert {json.loads(found.read_text("utf-8"))["ci"]["build"] for found in stored} == {"17"}
 
 
 class Writer:
@@ -679,8 +679,8 @@ def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, int
     assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
     assert not any(greens.values()) or passed
     # A step without `wait` cannot know that a run passed.
-    said = {name for name, green in greens.items() if green and name != "junit"}
-    assert not said or verdict.conclusion is Conclusion.PASSED
+    reported = {name for name, green in greens.items() if green and name != "junit"}
+    assert not reported or verdict.conclusion is Conclusion.PASSED
     assert (verdict.exit_code == 0) == (
         verdict.conclusion in {Conclusion.PASSED, Conclusion.STARTED, Conclusion.SKIPPED}
     )

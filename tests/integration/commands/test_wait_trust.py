@@ -603,9 +603,9 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
     edit_record(tmp_path / "results" / "results.json", lambda record: record.update(change))
     out = io.StringIO()
-    world = Runtime({}, out, out, str(tmp_path))
+    job_runtime = Runtime({}, out, out, str(tmp_path))
     for name in ("markdown", "html"):
-        assert cli.run_command(["report", "results/results.json", "--format", name, "--output", "-"], world) == 0
+        assert cli.run_command(["report", "results/results.json", "--format", name, "--output", "-"], job_runtime) == 0
     assert "Passed" not in out.getvalue()
     assert "❌ Error" in out.getvalue()
     assert 'class="verdict good"' not in out.getvalue()

@@ -318,10 +318,10 @@ def test_example_settings_make_plan(path: Path, tmp_path: Path) -> None:
     """A dry run with the settings of the example succeeds."""
     out = io.StringIO()
     known = {name: value for name, value in settings(path).items() if name in {o.env_var for o in OPTIONS}}
-    world = Runtime(
+    job_runtime = Runtime(
         {**known, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES)
     )
-    assert cli.run_command([], world) == 0, out.getvalue()
+    assert cli.run_command([], job_runtime) == 0, out.getvalue()
     assert "Checkout pays by card" in out.getvalue()
     assert "did you mean" not in out.getvalue().lower()
 

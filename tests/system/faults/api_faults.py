@@ -56,9 +56,9 @@ def _echo_request(status: int) -> RequestFault:
 
     def handler(wire: Wire) -> bool:
         request = wire.request
-        said = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
+        reported = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
         fields = ("error", "message", "run_id", "url", "status", "name")
-        return answer(status, json.dumps(dict.fromkeys(fields, said)))(wire)
+        return answer(status, json.dumps(dict.fromkeys(fields, reported)))(wire)
 
     return lambda scene, right: handler
 

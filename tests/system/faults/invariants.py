@@ -108,8 +108,8 @@ def assert_results_are_complete(scene: Scene) -> None:
     states = {run["id"]: run["state"] for run in runs}
     assert states == {name: "failed" if name == VICTIM else "passed" for name in IDS}, states
     assert all(run["title"] == f"The title of {run['id']}" for run in runs)
-    kept = {path.name for path in (scene.work / "results" / "evidence").glob("run-of-*/*") if path.is_file()}
-    assert kept == {"step-001.png", "video.webm"}, kept
+    stored = {path.name for path in (scene.work / "results" / "evidence").glob("run-of-*/*") if path.is_file()}
+    assert stored == {"step-001.png", "video.webm"}, stored
     assert [request.method for request in scene.forge.received].count("POST") == 1, "there is no comment"
 
 

@@ -148,8 +148,8 @@ def _send_interim_responses(scene: Scene, right: RequestHandler) -> RequestHandl
 
 def _respond_twice(scene: Scene, right: RequestHandler) -> RequestHandler:
     def handler(wire: Wire) -> bool:
-        kept = right(wire)
-        return kept and not wire.pause(0.01) and right(wire)
+        stored = right(wire)
+        return stored and not wire.pause(0.01) and right(wire)
 
     return handler
 

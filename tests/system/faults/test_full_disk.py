@@ -89,8 +89,8 @@ def test_step_without_runs_needs_record(more: dict[str, str], tmp_path: Path) ->
     environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | more
     (tmp_path / "results" / "results.json").mkdir(parents=True)
     assert cli.run_command([], Runtime(environ, log, log, str(tmp_path))) == 7
-    told = read_outputs(out.read_text("utf-8"))
-    assert (told["conclusion"], told["reason"]) == ("error", "unknown")
+    reported = read_outputs(out.read_text("utf-8"))
+    assert (reported["conclusion"], reported["reason"]) == ("error", "unknown")
     assert "the record could not be written to results-dir" in log.getvalue()
 
 

@@ -164,8 +164,10 @@ class Scene:
     def _run_old_build(self) -> None:
         """Let all tests pass in a job of an older build."""
         environ = github_environ(self.folder, self._server.url, self.shape.ids) | OLD_BUILD | WAIT
-        world = Runtime(environ, io.StringIO(), io.StringIO(), str(self.folder), poll_policy=PollPolicy(interval=0.01))
-        assert cli.run_command([], world) == 0
+        job_runtime = Runtime(
+            environ, io.StringIO(), io.StringIO(), str(self.folder), poll_policy=PollPolicy(interval=0.01)
+        )
+        assert cli.run_command([], job_runtime) == 0
         results = self.folder / "results"
         names = ("results.json", "junit.xml", "report.html", "summary.md", "outputs.env")
         self._old = {name: (results / name).read_bytes() for name in names}
@@ -244,8 +246,8 @@ class Scene:
 
     def _check_conclusion(self, record: Any, posts: Mapping[str, int]) -> None:
         output = self.folder / "output"
-        told = read_outputs(output.read_text("utf-8")) if output.exists() else {}
-        conclusions = {record["conclusion"], told.get("conclusion")}
+        reported = read_outputs(output.read_text("utf-8")) if output.exists() else {}
+        conclusions = {record["conclusion"], reported.get("conclusion")}
         assert "passed" not in conclusions or self._passed(posts), f"not all runs passed: {conclusions}"
 
     def _passed(self, posts: Mapping[str, int]) -> bool:
@@ -253,12 +255,12 @@ class Scene:
         return set(posts) == set(self.shape.ids) and not self.shape.fails
 
     def _check_wait(self, code: int, before: Any, posts: Mapping[str, int]) -> None:
-        told = read_outputs((self.folder / "output").read_text("utf-8"))
+        reported = read_outputs((self.folder / "output").read_text("utf-8"))
         summary = (self.folder / "summary").read_text("utf-8")
         passed = self._passed(posts)
         green = {
             "exit code": code == 0,
-            "outputs": told["conclusion"] == "passed",
+            "outputs": reported["conclusion"] == "passed",
             "summary": "✅ Passed" in summary,
         }
         assert passed or not any(green.values()), f"green, but not all runs passed: {green}"
@@ -336,8 +338,8 @@ def test_kill_at_any_moment_loses_no_run(tmp_path: Path) -> None:
         futures = [pool.submit(play, number) for number in range(TRIALS)]
     flaws = [str(error) for future in futures if (error := future.exception())]
     stages = Counter(future.result() for future in futures if not future.exception())
-    told = ", ".join(f"{stage}: {count}" for stage, count in sorted(stages.items()))
-    print(f"a whole job takes {length:.2f} s; {told}")  # noqa: T201 - shown if the test fails
+    reported = ", ".join(f"{stage}: {count}" for stage, count in sorted(stages.items()))
+    print(f"a whole job takes {length:.2f} s; {reported}")  # noqa: T201 - shown if the test fails
     assert not flaws, f"{len(flaws)} of {TRIALS} trials, seed {seed}:\n\n" + "\n\n".join(flaws[:5])
     assert stages.total() == TRIALS
 

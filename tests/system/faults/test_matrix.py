@@ -29,8 +29,8 @@ def test_failure_matches_readme(kind: FailureKind, certificates: Certificates, t
 
 def test_readme_lists_all_failures() -> None:
     """The README lists exactly the existing kinds of failure."""
-    told = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
-    assert told == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
+    reported = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
+    assert reported == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
     assert render_table_head() in TABLE
 
 

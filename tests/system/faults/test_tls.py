@@ -56,7 +56,7 @@ def test_unknown_authority_is_not_trusted(certificates: Certificates, tmp_path: 
 @pytest.mark.parametrize("kind", UNTRUSTED)
 def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certificates, tmp_path: Path) -> None:
     """An untrusted certificate gets no request and no retry."""
-    make, told = UNTRUSTED[kind]
+    make, reported = UNTRUSTED[kind]
     with FaultServer(started, tls=make(certificates)) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
@@ -65,7 +65,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
     assert server.posts.total() == 0
     assert server.connections == 2
     assert "can't be trusted" in job.log
-    assert told in job.log
+    assert reported in job.log
 
 
 def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:

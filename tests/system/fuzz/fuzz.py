@@ -72,14 +72,14 @@ def main(arguments: list[str]) -> int:
                 text=True,
                 errors="replace",
             )
-            code, said = ran.returncode, ran.stdout
+            code, reported = ran.returncode, ran.stdout
         except subprocess.TimeoutExpired as error:
-            code, said = 1, f"{error}"
-        tried = next((line.split()[-1] for line in said.splitlines() if "number_of_executed_units" in line), "?")
+            code, reported = 1, f"{error}"
+        tried = next((line.split()[-1] for line in reported.splitlines() if "number_of_executed_units" in line), "?")
         sys.stdout.write(f"{name}: {tried} inputs, {'FAILED' if code else 'nothing found'}\n")
         if code:
             failed.append(name)
-            sys.stdout.write(said[-6000:])
+            sys.stdout.write(reported[-6000:])
         sys.stdout.flush()
     return 1 if failed else 0
 

@@ -84,7 +84,7 @@ class Reply(NamedTuple):
         interim: The statuses of the responses before the final one.
         wait: Seconds before the final response, or NEXT.
         status: The status of the final response.
-        framing: How the body's length is told.
+        framing: How the response states the length of its body.
         cut: Where the connection ends too early, if it does: `before` or `within` the response.
         surplus: What comes behind the response. Each has its pause before it in seconds. None means: at once, in the
             same segment.

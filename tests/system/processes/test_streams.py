@@ -120,7 +120,7 @@ def test_closed_streams_with_bad_input_exit_2(closed: tuple[int, ...], tmp_path:
 NUMBERS = """
 import os, sys
 from autonoma_ci import cli
-def main(argv, world):
+def main(argv, runtime):
     for _ in range(3):
         os.write(int(argv[0]), b"%d " % os.open(os.devnull, os.O_RDONLY))
     return 0
@@ -492,10 +492,10 @@ def test_only_progress_lines_are_dropped() -> None:
     pipe.stream.close()
     reader.join(ENDED)
     lines = texts[0].splitlines()
-    kept = [line for line in lines if line.endswith(LABEL)]
-    assert kept == [f"{number} {LABEL}" for number in range(len(kept))]
-    assert lines[len(kept) :] == [
-        f"{5000 - len(kept):,} progress lines were left out, since the reader of the log did not keep up.",
+    stored = [line for line in lines if line.endswith(LABEL)]
+    assert stored == [f"{number} {LABEL}" for number in range(len(stored))]
+    assert lines[len(stored) :] == [
+        f"{5000 - len(stored):,} progress lines were left out, since the reader of the log did not keep up.",
         "::add-mask::some-long-secret",
         *(f"event {number}" for number in range(5000)),
         "1 progress line was left out, since the reader of the log did not keep up.",
@@ -634,8 +634,8 @@ LAST = """
 import os, signal
 from autonoma_ci import cli
 ended = cli.run_command
-def main(argv, world):
-    code = ended(argv, world)
+def main(argv, runtime):
+    code = ended(argv, runtime)
     os.kill(os.getpid(), signal.SIGTERM)
     return code
 cli.run_command = main
@@ -655,7 +655,7 @@ HANDLED = """
 import os, signal, time
 from autonoma_ci import cli
 from autonoma_ci.errors import InputError
-def main(argv, world):
+def main(argv, runtime):
     raise InputError(["odd"])
 def annotate(log, level, problem):
     os.kill(os.getpid(), signal.SIGTERM)

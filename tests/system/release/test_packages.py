@@ -35,8 +35,8 @@ PROGRAM = {
 
 def read_build_command() -> list[str]:
     """Return the Python command of `make dist`."""
-    told = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
-    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', told, re.MULTILINE)
+    reported = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
+    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', reported, re.MULTILINE)
     return shlex.split(line)
 
 

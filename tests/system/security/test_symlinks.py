@@ -59,10 +59,10 @@ class Checkout:
             "AUTONOMA_EVIDENCE": "all",
         }
         out, err = io.StringIO(), io.StringIO()
-        world = Runtime(
+        job_runtime = Runtime(
             {**environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
         )
-        return CommandResult(cli.run_command(argv, world), out.getvalue(), err.getvalue())
+        return CommandResult(cli.run_command(argv, job_runtime), out.getvalue(), err.getvalue())
 
     def place_links(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
         """Create a file outside and a link to it for each name."""
@@ -105,10 +105,10 @@ def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], N
     assert ended.code == 1
     for name in OURS:
         path = checkout.results / name
-        told = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
-        assert path.is_symlink() == told
-        assert told or path.read_bytes() != PRECIOUS.encode()
-        assert not told or "/" in name
+        reported = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
+        assert path.is_symlink() == reported
+        assert reported or path.read_bytes() != PRECIOUS.encode()
+        assert not reported or "/" in name
     checkout.assert_untouched()
     names = {path.name for path in checkout.results.iterdir()}
     renamed = {f"{name}.orig" for name in OURS}

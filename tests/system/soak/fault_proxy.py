@@ -156,16 +156,16 @@ class FaultProxy:
             passed = connection.forward_request()
             post.run_id = str(passed.body["run_id"])
             self._created[post.run_id] = subject, time.monotonic()
-        kept = self._answer(connection.wire, passed, random, fault)
-        post.known = fault.known if fault else KnownResult.STARTED if kept else KnownResult.INDETERMINATE
-        return kept
+        stored = self._answer(connection.wire, passed, random, fault)
+        post.known = fault.known if fault else KnownResult.STARTED if stored else KnownResult.INDETERMINATE
+        return stored
 
     def _handle_get(self, connection: _Connection, path: str) -> bool:
         run_id = path.partition("?")[0].removesuffix("/status").rpartition("/")[2]
         what = "question" if path.endswith("/status") else "details"
-        subject, born = self._created.get(run_id, ("", 0.0))
+        subject, created_at = self._created.get(run_id, ("", 0.0))
         random, fault = self._choose_fault(what, subject, POLL_FAULTS)
-        if fault is POLL_FAULTS["404 at first"] and time.monotonic() - born > _NOT_FOUND_SECONDS:
+        if fault is POLL_FAULTS["404 at first"] and time.monotonic() - created_at > _NOT_FOUND_SECONDS:
             fault = POLL_FAULTS["500"]
         if fault and fault.before_read:
             return fault.act(connection.wire, b"", random, self._max_delay)

@@ -165,9 +165,9 @@ def _find_contradictions(load: LoadResult) -> Iterator[str]:
     words = set(re.findall(r"[\w-]+", job.log))
     if left_out := [run.target_id for run in load.runs if not {run.target_id, run.run_id or run.target_id} <= words]:
         yield f"the log does not tell of {len(left_out)} runs: {left_out[:3]}"
-    said, whole = count_states(load.runs), f"{len(load.planned):,} runs passed"
-    wanted = [f"{said['passed']} of {whole}"]
-    wanted += [f"{said['may have started']} may have started"] if said["may have started"] else []
+    reported, whole = count_states(load.runs), f"{len(load.planned):,} runs passed"
+    wanted = [f"{reported['passed']} of {whole}"]
+    wanted += [f"{reported['may have started']} may have started"] if reported["may have started"] else []
     if missing := [text for text in wanted if text not in job.summary]:
         yield f"the summary does not say: {missing}"
 

@@ -103,16 +103,16 @@ def test_wrong_report_has_complaint(
     posts: list[StartRecord], run: ReportedRun, ends: dict[str, str], text: str
 ) -> None:
     """Each wrong statement of a report has a complaint."""
-    assert any(text in told for told in complaints_about(posts, run, ends))
+    assert any(text in reported for reported in complaints_about(posts, run, ends))
 
 
 def test_missing_and_unplanned_runs_are_complaints() -> None:
     """A missing run and a start request without a planned run are complaints."""
     ledger = Ledger()
     ledger.starts["other"] = [StartRecord(AGAIN)]
-    told = check_runs(ledger, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).complaints
-    assert [text for text in told if "2 runs were planned" in text]
-    assert [text for text in told if "other: POSTs for what nobody planned" in text]
+    reported = check_runs(ledger, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).complaints
+    assert [text for text in reported if "2 runs were planned" in text]
+    assert [text for text in reported if "other: POSTs for what nobody planned" in text]
 
 
 def test_unseen_start_requests_are_counted() -> None:

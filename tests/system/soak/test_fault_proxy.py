@@ -65,9 +65,9 @@ def test_result_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a poll."""
     with open_client("question", name) as (client, layer, _):
         run_id = client.start(TEST).run_id
-        told = client.status(TEST, run_id).status is PollStatus.PASSED
+        reported = client.status(TEST, run_id).status is PollStatus.PASSED
         assert (
-            told
+            reported
             == (layer.ledger.final_states == {run_id: "passed"})
             == (POLL_FAULTS[name].known is KnownResult.STARTED)
         )

@@ -58,16 +58,16 @@ def to_wrong_id(attempt: StartResult) -> StartResult:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "reported"),
     [(to_rate_limited, "was sent again"), (to_rejected, "may have arrived"), (to_wrong_id, "was started, and is lost")],
 )
 def test_wrong_start_result_is_complaint(
-    wrong: Callable[[StartResult], StartResult], said: str, monkeypatch: pytest.MonkeyPatch
+    wrong: Callable[[StartResult], StartResult], reported: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that misreports a start request is detected."""
     start = AutonomaClient.start
     monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
-    assert any(said in text for text in simulate(1, RUNS).check.complaints)
+    assert any(reported in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def answer(
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "reported"),
     [
         ("passed", PollStatus.PASSED),
         (" PASSED\n", PollStatus.PASSED),
@@ -54,9 +54,9 @@ def answer(
         (["passed"], PollStatus.UNRECOGNIZED),
     ],
 )
-def test_status_word_decides_poll_status(word: object, said: PollStatus) -> None:
+def test_status_word_decides_poll_status(word: object, reported: PollStatus) -> None:
     """Each status word has one meaning."""
-    assert parse_status_response(answer({"status": word}), same).status is said
+    assert parse_status_response(answer({"status": word}), same).status is reported
 
 
 @given(st.text())
@@ -67,7 +67,7 @@ def test_only_passed_means_passed(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "reported"),
     [
         (401, PollStatus.UNAUTHORIZED),
         (403, PollStatus.UNAUTHORIZED),
@@ -81,10 +81,10 @@ def test_only_passed_means_passed(word: str) -> None:
         (204, PollStatus.UNAVAILABLE),
     ],
 )
-def test_status_code_decides_poll_status(code: int, said: PollStatus) -> None:
+def test_status_code_decides_poll_status(code: int, reported: PollStatus) -> None:
     """A status other than 200 overrides the body."""
     found = parse_status_response(answer({"status": "passed", "message": "Because."}, code), same)
-    assert found.status is said
+    assert found.status is reported
     assert found.message == f"HTTP {code}: Because."
 
 

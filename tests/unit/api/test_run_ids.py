@@ -208,7 +208,7 @@ def test_details_of_other_run_are_not_used(fields: dict[str, object], what: str)
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "reported"),
     [
         ("passed", PollStatus.PASSED),
         ("Failed", PollStatus.FAILED),
@@ -220,9 +220,9 @@ def test_details_of_other_run_are_not_used(fields: dict[str, object], what: str)
         (5, None),
     ],
 )
-def test_unknown_status_in_details_is_ignored(word: object, said: PollStatus | None) -> None:
+def test_unknown_status_in_details_is_ignored(word: object, reported: PollStatus | None) -> None:
     """An unknown status word in the details counts as no status."""
-    assert detailed({"status": word}).status is said
+    assert detailed({"status": word}).status is reported
 
 
 TWICE = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'

@@ -43,8 +43,8 @@ def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> Comma
 )
 def test_folder_outside_workspace_warns(ci: str, path: str, folder: str) -> None:
     """A folder outside the workspace of a container gives a warning."""
-    [told] = warned(path, ci, folder, JOBS[ci])
-    assert told.startswith(f"results-dir {path} is outside of the workspace, so ")
+    [reported] = warned(path, ci, folder, JOBS[ci])
+    assert reported.startswith(f"results-dir {path} is outside of the workspace, so ")
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
 def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
     """The warning is an annotation on GitHub."""
     ended = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
-    told = [line for line in ended.output.splitlines() if "is outside of the workspace" in line]
-    assert len(told) == 1
-    assert told[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
-    assert "its files are lost with the container" in told[0]
+    reported = [line for line in ended.output.splitlines() if "is outside of the workspace" in line]
+    assert len(reported) == 1
+    assert reported[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
+    assert "its files are lost with the container" in reported[0]
 
 
 def test_folder_path_is_shown_on_one_line() -> None:
     """A hostile path is shown on one line without control characters."""
-    [told] = warned("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
-    assert "\n" not in told
-    assert "\x1b" not in told
+    [reported] = warned("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
+    assert "\n" not in reported
+    assert "\x1b" not in reported
 
 
 @pytest.mark.parametrize("path", ["a\0b", "/" + "x" * 5000])

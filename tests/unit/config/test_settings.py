@@ -26,10 +26,10 @@ def given_by(texts: dict[str, str]) -> Settings:
 @given(st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(["", " ", "\t\n", "one", "two", "three"])))
 def test_first_nonempty_spelling_wins(texts: dict[str, str]) -> None:
     """The order is flag, input with hyphens, input with underscores, variable, default."""
-    said = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
+    reported = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
     settings = given_by(texts)
-    assert settings.summary_title == (said[0] if said else "Autonoma tests")
-    assert ("summary-title" in settings.explicitly_set) == bool(said)
+    assert settings.summary_title == (reported[0] if reported else "Autonoma tests")
+    assert ("summary-title" in settings.explicitly_set) == bool(reported)
 
 
 def test_every_option_reads_every_spelling() -> None:
@@ -73,13 +73,13 @@ def test_all_errors_are_reported_together() -> None:
         "AUTONOMA_API_URL": "http://example.com",
     }
     _, problems = load_settings({"fail-fast": "perhaps"}, ("C", "D\x00=1"), environ)
-    told = "\n".join(map(str, problems))
+    messages = "\n".join(map(str, problems))
     for start in (
         *("concurrency: ", "AUTONOMA_CLIENT_SECRET: ", "test-ids: line 1: ", "test-ids: line 2: "),
         *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var: write", "--var: a variable"),
     ):
-        assert f"\n{start}" in f"\n{told}"
-    assert "tinel" not in told
+        assert f"\n{start}" in f"\n{messages}"
+    assert "tinel" not in messages
 
 
 @pytest.mark.parametrize("around", [" {}", "{}\n", "\r\n{}\t", "\x0b{}\x0c"])
@@ -346,7 +346,7 @@ def test_option_that_needs_another_is_refused(name: str, text: str, other: str) 
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "messages"),
     [
         (
             {"AUTONOMA_WAIT": "false", "AUTONOMA_TIMEOUT": "5m"},
@@ -358,10 +358,10 @@ def test_option_that_needs_another_is_refused(name: str, text: str, other: str) 
         ),
     ],
 )
-def test_disabled_option_has_warning(texts: dict[str, str], told: str) -> None:
+def test_disabled_option_has_warning(texts: dict[str, str], messages: str) -> None:
     """An option without effect beside another one has a warning."""
     settings, problems = load_settings({}, (), texts)
-    assert (settings.warnings, problems) == ((told,), [])
+    assert (settings.warnings, problems) == ((messages,), [])
 
 
 def test_versions_exclude_latest() -> None:

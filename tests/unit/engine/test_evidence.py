@@ -28,12 +28,12 @@ FOUND = RunDetails("Checkout", FAILING, None, "", STEPS, MEDIA)
 def make_run_with_media(
     seconds: float = 10,
     end: PollResult = FAILED,
-    keeps: Callable[[EvidenceFile, int], DownloadResult] | None = None,
+    download_result: Callable[[EvidenceFile, int], DownloadResult] | None = None,
     delay: float = 0.05,
 ) -> Run:
     """Make a run with three steps and a video."""
     run = make_run(seconds, end, delay)._replace(details=FOUND)
-    return run._replace(keeps=keeps) if keeps else run
+    return run._replace(download_result=download_result) if download_result else run
 
 
 def downloaded_steps(job: Job) -> list[int]:
@@ -121,7 +121,7 @@ def fail_first_download(item: EvidenceFile, time: int) -> DownloadResult:
 
 def test_expired_urls_refresh_once_per_run() -> None:
     """One request renews the expired URLs of all files of a run."""
-    job = Job(make_run_with_media(keeps=fail_first_download), evidence_policy=EvidencePolicy()).run()
+    job = Job(make_run_with_media(download_result=fail_first_download), evidence_policy=EvidencePolicy()).run()
     assert len(job.workers.refreshed) == 1
     assert len(job.first.evidence.files) == 4
     assert job.first.evidence.missing_reason == ""
@@ -131,18 +131,18 @@ def test_retried_download_uses_new_url() -> None:
     """The second download of a file uses the renewed URL."""
     job = Job(
         make_run_with_media(
-            keeps=lambda item, _: DownloadResult(error="HTTP 403", retryable="old" in item.signed_url.url)
+            download_result=lambda item, _: DownloadResult(error="HTTP 403", retryable="old" in item.signed_url.url)
         ),
         evidence_policy=EvidencePolicy(),
     )
     explain = job.workers.fetch_details
 
     def old(index: int, request: object, run_id: str, *, media: bool = False) -> None:
-        born, run = job.workers._run(index, run_id)
+        created_at, run = job.workers._run(index, run_id)
         stale = run._replace(details=FOUND._replace(media_urls={2: SignedUrl("https://media.test/old")}))
-        job.workers._created[index, run_id] = born, stale
+        job.workers._created[index, run_id] = created_at, stale
         explain(index, job.first.request, run_id, media=media)
-        job.workers._created[index, run_id] = born, run
+        job.workers._created[index, run_id] = created_at, run
 
     job.workers.fetch_details = old  # type: ignore[method-assign]
     job.run()
@@ -152,14 +152,14 @@ def test_retried_download_uses_new_url() -> None:
 def test_failed_downloads_keep_verdict() -> None:
     """Files that fail twice are counted and leave the verdict unchanged."""
     job = Job(
-        make_run_with_media(keeps=lambda *_: DownloadResult(error="HTTP 404", retryable=True)),
+        make_run_with_media(download_result=lambda *_: DownloadResult(error="HTTP 404", retryable=True)),
         evidence_policy=EvidencePolicy(),
     ).run()
     assert len(downloaded_steps(job)) == 8
     assert job.first.evidence.missing_reason == "4 of its files: HTTP 404"
     assert (job.states, job.code) == ([RunState.FAILED], 1)
     passed = Job(
-        make_run_with_media(end=PASSED, keeps=lambda *_: DownloadResult(error="no room")),
+        make_run_with_media(end=PASSED, download_result=lambda *_: DownloadResult(error="no room")),
         evidence_policy=EvidencePolicy("all"),
     ).run()
     assert (passed.states, passed.code) == ([RunState.PASSED], 0)
@@ -168,7 +168,7 @@ def test_failed_downloads_keep_verdict() -> None:
 def test_permanent_error_skips_refresh() -> None:
     """An error that a new URL cannot fix is not retried."""
     job = Job(
-        make_run_with_media(keeps=lambda *_: DownloadResult(error="larger than it may be")),
+        make_run_with_media(download_result=lambda *_: DownloadResult(error="larger than it may be")),
         evidence_policy=EvidencePolicy(),
     ).run()
     assert len(downloaded_steps(job)) == 4
@@ -188,7 +188,9 @@ def test_details_for_evidence_are_retried() -> None:
 
 def test_hung_downloads_end_at_timeout() -> None:
     """Hung downloads delay the step by about `finish_timeout`."""
-    job = Job(make_run_with_media(keeps=fail_first_download), evidence_policy=EvidencePolicy(finish_timeout=60))
+    job = Job(
+        make_run_with_media(download_result=fail_first_download), evidence_policy=EvidencePolicy(finish_timeout=60)
+    )
     job.workers.download = lambda index, file: None  # type: ignore[method-assign]
     job.run()
     assert 60 <= job.seconds <= 80

@@ -402,12 +402,12 @@ def test_old_run_is_polled_at_once() -> None:
 def test_clock_jump_loses_no_run() -> None:
     """After a suspend past the deadline, each run is polled once more."""
     job = Job(make_run(100), make_run(10_000), poll_policy=PollPolicy(timeout=600.0))
-    says = job.workers._runs[0][0].says
+    poll_result = job.workers._runs[0][0].poll_result
 
     def suspended(age: float) -> PollResult:
         if 40 < age < 60:
             job.clock.time += 5000
-        return says(age)
+        return poll_result(age)
 
     job.workers._runs = {0: [Run(suspended)], 1: job.workers._runs[1]}
     assert job.run().states == [RunState.PASSED, RunState.TIMED_OUT]
@@ -502,8 +502,8 @@ def test_failure_has_step_and_title() -> None:
     job = Job(failed, make_run(5)).run()
     assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
     assert [sent.run for sent in job.workers.explained].count(0) == 1
-    told = next(outcome for outcome in job.watched.seen if outcome.state is RunState.FAILED)
-    assert told.step == STEP
+    reported = next(outcome for outcome in job.watched.seen if outcome.state is RunState.FAILED)
+    assert reported.step == STEP
 
 
 def test_pass_requests_details_once() -> None:
@@ -625,7 +625,7 @@ def test_any_plan_loses_no_started_run(
     assert set(job.states) <= final | ({RunState.STARTED} if job.engine.signal_number else set())
     if job.code == 0:
         assert all(
-            any(run.says(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
+            any(run.poll_result(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
             for runs, _ in plan
             for run in runs[-1:]
         ) or set(job.states) == {RunState.PASSED}
@@ -637,6 +637,6 @@ def test_any_plan_loses_no_started_run(
     for place, (_, attempts) in enumerate(plan):
         opened = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
         sent = len(job.workers.times(place))
-        starts_made = sum(born == place for born, _ in job.workers._created)
+        starts_made = sum(created_at == place for created_at, _ in job.workers._created)
         assert starts_made <= retries + 1
         assert sent <= len(attempts) + retries + 8 or not opened

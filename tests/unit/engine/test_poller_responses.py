@@ -93,7 +93,7 @@ class PollerDriver:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "reported"),
     [
         (PASSED, (RunState.PASSED, ExitReason.OK, "", "", 20.0)),
         (FAILED, (RunState.FAILED, ExitReason.FAILED, "", "", 20.0)),
@@ -110,12 +110,14 @@ class PollerDriver:
         ),
     ],
 )
-def test_final_status_sets_full_result(status: PollResult, told: tuple[RunState, ExitReason, str, str, float]) -> None:
+def test_final_status_sets_full_result(
+    status: PollResult, reported: tuple[RunState, ExitReason, str, str, float]
+) -> None:
     """A final status sets state, reason, message, hint and duration of the run."""
     driver = PollerDriver()
     driver.dispatch_at(19.0)
     driver.respond_at(20.0, status)
-    assert driver.get_result() == told
+    assert driver.get_result() == reported
     assert driver.ended == [0]
     assert not driver.poller.is_busy
 
@@ -211,7 +213,7 @@ def poll_until_deadline(*statuses: PollResult) -> PollerDriver:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"),
+    ("statuses", "reported"),
     [
         ([RUNNING], (RunState.TIMED_OUT, ExitReason.TIMEOUT, "still running after 1 min")),
         (
@@ -227,9 +229,9 @@ def poll_until_deadline(*statuses: PollResult) -> PollerDriver:
         ([RUNNING, UNRECOGNIZED], (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API says 'zzz'")),
     ],
 )
-def test_deadline_reports_last_status(statuses: list[PollResult], told: tuple[RunState, ExitReason, str]) -> None:
+def test_deadline_reports_last_status(statuses: list[PollResult], reported: tuple[RunState, ExitReason, str]) -> None:
     """The result at the deadline states the last known status and error."""
-    assert poll_until_deadline(*statuses).get_result() == (*told, HINT_RUN_CONTINUES, 60.0)
+    assert poll_until_deadline(*statuses).get_result() == (*reported, HINT_RUN_CONTINUES, 60.0)
 
 
 def test_hung_poll_at_deadline_is_unknown() -> None:

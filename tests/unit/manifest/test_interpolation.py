@@ -98,18 +98,18 @@ def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:
 def test_invalid_name_is_hidden_in_values() -> None:
     """An invalid reference in a variable can hold a part of a secret."""
 
-    def told(key: str, text: str) -> list[str]:
+    def reported(key: str, text: str) -> list[str]:
         document = parse_yaml(f"{key}: '{text}'", "m.yml")
         Interpolator({}, CONTEXT).apply(document)
         return [problem.message for problem in document.errors]
 
     cure = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
-    assert told("name", "${a b}") == [f"'${{a b}}' {cure}"]
-    assert told("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
-    assert told("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]
-    assert told("variables", "${s-x}") == [f"'${{' {cure}"]
+    assert reported("name", "${a b}") == [f"'${{a b}}' {cure}"]
+    assert reported("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
+    assert reported("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]
+    assert reported("variables", "${s-x}") == [f"'${{' {cure}"]
     # A list is expected here, and names of entries are shown.
-    assert told("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {cure}"]
+    assert reported("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {cure}"]
 
 
 def test_reference_limit_counts_places() -> None:

@@ -321,8 +321,8 @@ def test_late_mistake_is_reported(text: str, expected: str) -> None:
 
 def test_merge_errors_are_all_reported() -> None:
     """Each merged value that is not a mapping has its own error."""
-    told = collect_errors("tests: [a]\n<<: [x, y]")
-    assert told == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
+    reported = collect_errors("tests: [a]\n<<: [x, y]")
+    assert reported == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
 
 
 def test_key_can_be_alias() -> None:

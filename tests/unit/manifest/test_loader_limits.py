@@ -86,19 +86,19 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
 @given(data=st.binary(max_size=300) | st.text(PUNCTUATION, max_size=300).map(str.encode))
 def test_any_bytes_are_parsed_or_rejected(data: bytes, tmp_path: Path) -> None:
     """Any bytes give a manifest or an input error in bounded time."""
-    said: list[str] = []
+    reported: list[str] = []
     manifests: list[object] = []
 
     def read_it() -> None:
         try:
             manifests.append(read(data, tmp_path))
         except InputError as error:
-            said.extend(problem.message for problem in error.diagnostics)
+            reported.extend(problem.message for problem in error.diagnostics)
 
     # A few milliseconds.
     assert measure_processor_seconds(read_it, 2) < 2
-    assert all(text.isprintable() for text in said)
-    assert said or isinstance(manifests[0], Manifest)
+    assert all(text.isprintable() for text in reported)
+    assert reported or isinstance(manifests[0], Manifest)
 
 
 # The writer escapes no bidirectional controls.

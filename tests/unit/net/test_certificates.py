@@ -299,8 +299,8 @@ def test_ca_file_without_issuer_is_reported(certificates: Certificates, monkeypa
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    told = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
-    assert caught.value.hint.startswith(told)
+    reported = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
+    assert caught.value.hint.startswith(reported)
 
 
 def test_valid_ca_file_is_not_examined(
@@ -366,13 +366,13 @@ def test_comment_and_wait_report_ca_file(tmp_path: Path, monkeypatch: pytest.Mon
     cures = {"an empty file": "Was the secret or the download empty?", "a missing file": "Check the path."}
     for value, what in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(value))
-        told = f"REQUESTS_CA_BUNDLE names {what}: {value}"
+        reported = f"REQUESTS_CA_BUNDLE names {what}: {value}"
         with pytest.raises(RestError) as caught:
             RestClient("https://127.0.0.1:9", {}, Clock()).request("GET", "/user")
-        assert str(caught.value) == told
+        assert str(caught.value) == reported
         assert caught.value.hint
         assert not caught.value.is_retryable
         found = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
         assert found
-        assert found.reason.endswith(f": {told}")
+        assert found.reason.endswith(f": {reported}")
         assert cures[what] in found.suggestion

@@ -58,7 +58,7 @@ COMMAND = (sys.executable, "-m", "autonoma_ci")
 @contextmanager
 def dead(port: int = 0) -> Iterator[int]:
     """Yield a port at which all addresses of 127.0.1.0/24 leave connections unanswered."""
-    with kept() as opened:
+    with stored() as opened:
         for number in range(1, 14):
             listener = opened(socket.socket())
             listener.bind((f"127.0.1.{number}", port))
@@ -73,7 +73,7 @@ def dead(port: int = 0) -> Iterator[int]:
 
 
 @contextmanager
-def kept() -> Iterator[Callable[[socket.socket], socket.socket]]:
+def stored() -> Iterator[Callable[[socket.socket], socket.socket]]:
     """Yield what takes note of sockets, which are closed at the end."""
     sockets: list[socket.socket] = []
 

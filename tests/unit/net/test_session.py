@@ -107,12 +107,12 @@ def test_existing_objects_are_found(kind: type[object]) -> None:
     assert not nothing_is_left([])
 
 
-@pytest.mark.parametrize("kept", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
-def test_session_credentials_are_found(kept: object) -> None:
+@pytest.mark.parametrize("stored", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
+def test_session_credentials_are_found(stored: object) -> None:
     """The search finds credentials at any depth of a session."""
     session = SafeSession()
     assert not holds_credentials(session)
-    vars(session)["kept"] = kept
+    vars(session)["kept"] = stored
     assert holds_credentials(session)
 
 

@@ -252,16 +252,16 @@ def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
 def test_empty_id_list_is_named(name: str) -> None:
     """The option was given, so the error does not ask for a manifest."""
     spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
-    said = why_empty(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
-    assert said.startswith(f"nothing to run: {spelling} has no ids. Add an id")
+    reported = why_empty(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
+    assert reported.startswith(f"nothing to run: {spelling} has no ids. Add an id")
 
 
 def test_blank_option_is_named() -> None:
     """An unset CI variable leaves an empty text."""
-    said = why_empty(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
-    assert said.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
-    said = why_empty(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
-    assert said.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
+    reported = why_empty(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
+    assert reported.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
+    reported = why_empty(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
+    assert reported.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
 
 
 def test_error_names_ids_and_manifest() -> None:
@@ -273,8 +273,10 @@ def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
     """The position is where the entries belong."""
     (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
     manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
-    said = why_empty(Settings(), manifest)
-    assert said.startswith("autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`")
+    reported = why_empty(Settings(), manifest)
+    assert reported.startswith(
+        "autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`"
+    )
 
 
 def test_huge_matrix_is_refused() -> None:

@@ -134,12 +134,12 @@ def test_fold_with_word_gaps_separates_words() -> None:
 @given(TEXTS, st.integers(0, 20))
 def test_drop_last_letters_drops_visible(text: str, number: int) -> None:
     """The function drops as many visible letters as the number says."""
-    kept = drop_last_letters(text, number)
-    assert text.startswith(kept)
-    lost = text[len(kept) :]
+    stored = drop_last_letters(text, number)
+    assert text.startswith(stored)
+    lost = text[len(stored) :]
     assert len(fold(lost)) >= min(number, len(fold(text)))
     # And no more than the character at which it begins.
-    assert len(fold(lost[1:])) < max(number, 1) or kept == ""
+    assert len(fold(lost[1:])) < max(number, 1) or stored == ""
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_pickle_refuses_secret(protocol: int) -> None:
     assert "s3cr3t" not in repr(TupleHolder(Secret(VALUE))._asdict())
 
 
-def told(error: BaseException) -> str:
+def reported(error: BaseException) -> str:
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
@@ -115,13 +115,13 @@ def test_redactor_traceback_hides_values(monkeypatch: pytest.MonkeyPatch) -> Non
     redact = Redactor([VALUE, "s3cr3t-ä", "s3c"])
     with pytest.raises(TypeError) as raised:
         redact(b"no text")  # type: ignore[arg-type]
-    shown = told(raised.value)
+    shown = reported(raised.value)
     for broken in ("_build_pattern", "unescape", "reduce", "_find_suffix_end"):
         with monkeypatch.context() as patch:
             patch.setattr(f"autonoma_ci.redaction.redactor.{broken}", math.sqrt)
             with pytest.raises(TypeError) as raised:
                 redact(redact.redact_edges("any text"))
-        shown += told(raised.value)
+        shown += reported(raised.value)
     assert "=[***" in shown
     assert "s3cr3t" not in shown
 
@@ -135,7 +135,7 @@ def test_traceback_and_log_hide_secret(caplog: pytest.LogCaptureFixture) -> None
     try:
         fail(Secret(VALUE))
     except RuntimeError as error:
-        text = told(error)
+        text = reported(error)
     assert "Secret(***)" in text
     assert "s3cr3t" not in text
     logging.getLogger("test").warning("with %s and %r", Secret(VALUE), Secret(VALUE))

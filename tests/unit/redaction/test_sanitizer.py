@@ -100,11 +100,11 @@ def test_longest_response_is_parsed_in_time(name: str) -> None:
 
 def test_sanitizer_has_budget() -> None:
     """The sanitizer returns an ellipsis once its budget is used up."""
-    told = ResponseSanitizer(lambda: Redactor(["a secret"]))
-    texts = [told.clean("x" * 30_000, 7000) for _ in range(200)]
+    reported = ResponseSanitizer(lambda: Redactor(["a secret"]))
+    texts = [reported.clean("x" * 30_000, 7000) for _ in range(200)]
     assert texts[0] == "x" * 6999 + "…"
     assert texts[-1] == "…"
-    assert told.is_budget_exhausted
+    assert reported.is_budget_exhausted
 
 
 @pytest.mark.slow

@@ -44,9 +44,9 @@ def test_summary_has_heading_and_table() -> None:
         render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
     )
     assert split_cells(lines[4]) == ["What", "State", "Link"]
-    what, state, told = split_cells(lines[6])
+    what, state, reported = split_cells(lines[6])
     assert (what, state) == ("one", "🚀 started")
-    label, _, target = told.removeprefix("[").partition("](")
+    label, _, target = reported.removeprefix("[").partition("](")
     assert (render_plain_text(label), target) == ("run-one", "https://autonoma.app/run/run-one)")
     assert split_cells(lines[7])[0] == "Sign in<br>test two"
     assert len(lines) == 8
@@ -70,14 +70,14 @@ def test_problems_come_first_in_order() -> None:
 def test_refused_run_has_reason_and_hint() -> None:
     """The row of a refused run has the reason and what to do."""
     row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
-    _, state, told = split_cells(row)
+    _, state, reported = split_cells(row)
     parts = state.split("<br>")
     assert [render_plain_text(part) for part in parts] == [
         "❌ not started",
         "HTTP 404: no such <test>",
         "Check | the id.",
     ]
-    assert told == ""
+    assert reported == ""
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_many_runs_fit_size_limit() -> None:
     rows = text.splitlines()[6:]
     assert split_cells(rows[0])[0] == "first"
     assert split_cells(rows[1])[0] == "second"
-    told = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
-    assert told
-    assert int(told[1].replace(",", "")) == 10_000 - (len(rows) - 1)
+    reported = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
+    assert reported
+    assert int(reported[1].replace(",", "")) == 10_000 - (len(rows) - 1)
     assert all(len(split_cells(row)) == 3 for row in rows)
 
 

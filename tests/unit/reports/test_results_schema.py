@@ -122,7 +122,7 @@ def test_times_are_relative_to_reading_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"version": 2}, "version"),
         ({"runs": None}, "runs"),
@@ -131,10 +131,10 @@ def test_times_are_relative_to_reading_step() -> None:
         ({"conclusion": "green"}, "conclusion"),
     ],
 )
-def test_invalid_record_has_error_position(change: dict[str, object], told: str) -> None:
+def test_invalid_record_has_error_position(change: dict[str, object], reported: str) -> None:
     """A file that is no record is rejected with the position of the error."""
     document = json.loads(render_results_json(report([started("a")]))) | change
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=reported):
         parse_results(json.dumps(document).encode())
 
 
@@ -186,7 +186,7 @@ except ValueError as error:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "item", "count", "told"),
+    ("path", "item", "count", "reported"),
     [
         (["more"], "[]", 1_900_000, "read 1"),
         (["more"], "[]", 16_500_000, "more than 4,000,000 values"),
@@ -197,7 +197,7 @@ except ValueError as error:
         (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0 has an unexpected value"),
     ],
 )
-def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, told: str) -> None:
+def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, reported: str) -> None:
     """A file with an error in each value is rejected at the first one."""
     document: Any = json.loads(render_results_json(report([started("a")])))
     place = document
@@ -207,7 +207,7 @@ def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: 
     head, tail = json.dumps(document).split('"here"')
     command = [sys.executable, "-c", SMALL_MACHINE, head, item, item + tail, str(count)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.stdout.startswith(told), ran.stderr[-500:]
+    assert ran.stdout.startswith(reported), ran.stderr[-500:]
 
 
 @pytest.mark.parametrize("name", ["tool", "totals"])

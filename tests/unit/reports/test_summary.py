@@ -63,10 +63,10 @@ def test_numbers_and_words_agree(name: str, count: int, waited: bool) -> None:
             assert WRONG.search(text) is None, f"{kind}: {text}"
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 problem"), (2, "2 problems")])
-def test_page_counts_problems(count: int, told: str) -> None:
+@pytest.mark.parametrize(("count", "reported"), [(1, "1 problem"), (2, "2 problems")])
+def test_page_counts_problems(count: int, reported: str) -> None:
     page = render_html(made([*(failed(f"f{place}") for place in range(count)), passed("p")])).decode()
-    assert re.search(rf"> {told}<", page)
+    assert re.search(rf"> {reported}<", page)
     assert "needs a look" not in page
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
-    born = clock.now
+    created_at = clock.now
     seen = []
     for age in ages:
-        clock.now = born + age
+        clock.now = created_at + age
         seen.append(client.read_status(run_id))
     return seen
 
@@ -73,8 +73,8 @@ def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: FakeClo
     answer = client.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
     run_id = answer[f"{kind}_run_id"]
     clock.now += 3
-    told = client.get(f"/run/{kind}/{run_id}/status").json()
-    assert told == {"status": "failed", "url": answer["url"]}
+    reported = client.get(f"/run/{kind}/{run_id}/status").json()
+    assert reported == {"status": "failed", "url": answer["url"]}
     assert answer["url"] == f"{client.origin}/run/{kind}/{run_id}"
     assert client.get(f"/run/{run_id}/status").status_code == 404
 

@@ -62,9 +62,9 @@ def test_all_version_errors_have_lines(text: str, problems: list[str]) -> None:
     """All errors of an option are reported together."""
     with pytest.raises(InputError) as refused:
         parse_application_versions(text)
-    told = [str(problem) for problem in refused.value.diagnostics]
-    assert len(told) == len(problems)
-    assert all(line.startswith(start) for line, start in zip(told, problems, strict=True))
+    reported = [str(problem) for problem in refused.value.diagnostics]
+    assert len(reported) == len(problems)
+    assert all(line.startswith(start) for line, start in zip(reported, problems, strict=True))
 
 
 @given(st.text("-{}[]:, \nab&*'", max_size=30))
@@ -99,8 +99,8 @@ def test_mapping_errors_have_lines(text: str, problems: list[str]) -> None:
 
 def test_list_error_has_line() -> None:
     """An error about a control character starts with its line."""
-    told = parse_option_yaml("- \x01").errors
-    assert [str(problem) for problem in told] == [f"line 1: {CONTROL}"]
+    reported = parse_option_yaml("- \x01").errors
+    assert [str(problem) for problem in reported] == [f"line 1: {CONTROL}"]
 
 
 @pytest.mark.parametrize(

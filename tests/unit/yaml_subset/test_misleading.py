@@ -73,8 +73,8 @@ def test_character_is_valid_in_environment(character: str) -> None:
 
 def test_all_are_reported_up_to_limit() -> None:
     """Each one has a position, and a hostile file takes bounded time."""
-    told = collect_errors("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
-    assert [problem.partition(": ")[0] for problem in told] == ["2:4", "3:4", "3:5", "4:4"]
+    reported = collect_errors("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
+    assert [problem.partition(": ")[0] for problem in reported] == ["2:4", "3:4", "3:5", "4:4"]
     assert len(parse_yaml("\u2028" * 2_000_000, "").errors) == MAX_ERRORS + 1
 
 

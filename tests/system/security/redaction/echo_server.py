@@ -88,7 +88,7 @@ def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
     """Run the command in this process."""
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
-    world = Runtime(
+    job_runtime = Runtime(
         environ,
         out,
         err,
@@ -97,7 +97,7 @@ def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
         start_policy=START_POLICY._replace(give_up_after=1.0),
         poll_policy=POLL_POLICY,
     )
-    code = cli.run_command(argv, world)
+    code = cli.run_command(argv, job_runtime)
     log = out.getvalue() + err.getvalue()
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}
     assert find_masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"

@@ -54,14 +54,14 @@ def crash_step(
         cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         assert process.stdout
-        said = process.stdout.readline()
+        reported = process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
         await_start()
         wait_until_idle(process.pid)
         process.send_signal(number)
-        said += process.communicate(timeout=60)[0]
+        reported += process.communicate(timeout=60)[0]
     assert process.returncode == -number
-    return limits, said
+    return limits, reported
 
 
 def wait_until_idle(process: int) -> None:
@@ -99,9 +99,9 @@ def read_files(folder: Path) -> dict[str, str]:
 def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
     """A fatal signal leaves no core file, and the traceback shows no secret."""
     with FaultServer(hang) as server:
-        limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for_posts(1))
-    assert "Fatal Python error" in said
-    assert not secret_markers.find_leaks({"what it said": said, **read_files(tmp_path)})
+        limits, reported = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for_posts(1))
+    assert "Fatal Python error" in reported
+    assert not secret_markers.find_leaks({"what it said": reported, **read_files(tmp_path)})
     assert not [name for name in read_files(tmp_path) if "core" in name]
     # With a program for dumps, the kernel skips it for a limit of 1 only. A limit of 0 cannot be raised.
     assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE)

@@ -85,8 +85,8 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
     assert json.loads(ended.outputs["run-ids"]) == [RUN_ID, "other-1"]
     assert json.loads(ended.outputs["run-urls"]) == [URL, OTHER_URL]
     assert ended.states == ({"shop": "passed", "other": "failed"} if wait else dict.fromkeys(IDS, "started"))
-    run, told = ended.record["runs"][0], json.loads(ended.outputs["results"])[0]
-    assert (run["run_id"], run["url"]) == (told["run_id"], told["url"]) == (RUN_ID, URL)
+    run, reported = ended.record["runs"][0], json.loads(ended.outputs["results"])[0]
+    assert (run["run_id"], run["url"]) == (reported["run_id"], reported["url"]) == (RUN_ID, URL)
     assert URL in ended.log
     assert URL in ended.summary.replace("\\", "")
     assert f"AUTONOMA_RUN_URL={URL}\n" in (tmp_path / "results" / "outputs.env").read_text("utf-8")
@@ -104,11 +104,11 @@ def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
     with FaultServer(make_api()) as server:
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
-        world = Runtime(
+        job_runtime = Runtime(
             github_environ(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
             poll_policy=POLL_POLICY, timeouts=PATIENT,
         )  # fmt: skip
-        code = cli.run_command(["wait", "results/results.json"], world)
+        code = cli.run_command(["wait", "results/results.json"], job_runtime)
     later = read_job_result(tmp_path, code, out.getvalue(), err.getvalue())
     assert code == 1
     assert (later.outputs["run-id"], later.outputs["run-url"]) == (RUN_ID, URL)

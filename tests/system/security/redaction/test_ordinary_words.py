@@ -44,10 +44,10 @@ def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> JobResult:
 
 def collect_facts(ended: JobResult) -> dict[str, Any]:
     """Return the results that later steps use and that two equal jobs share."""
-    kept = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
+    stored = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
     runs = [(run["id"], run["kind"], run["state"]) for run in ended.record["runs"]]
-    told = [(run["id"], run["state"]) for run in json.loads(ended.outputs["results"])]
-    return {"code": ended.code, "runs": runs, "told": told, **{name: ended.outputs[name] for name in kept}}
+    reported = [(run["id"], run["state"]) for run in json.loads(ended.outputs["results"])]
+    return {"code": ended.code, "runs": runs, "told": reported, **{name: ended.outputs[name] for name in stored}}
 
 
 def assert_correct(ended: JobResult, folder: Path, sandbox: Sandbox) -> None:
@@ -77,8 +77,8 @@ def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sand
     """Results stay correct, and one warning explains the redacted text."""
     ended = run_with_word(tmp_path, sandbox, **{option: word})
     assert_correct(ended, tmp_path, sandbox)
-    told = ended.log.count(WARNING)
-    assert told == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
+    reported = ended.log.count(WARNING)
+    assert reported == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
 
 
 @pytest.mark.parametrize("word", WORDS)

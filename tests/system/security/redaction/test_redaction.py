@@ -87,18 +87,18 @@ def build_environment(folder: Path, url: str, system: str) -> dict[str, str]:
 def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run a command and return its exit code, and log and files without masks."""
     out, err = io.StringIO(), io.StringIO()
-    world = Runtime(
+    job_runtime = Runtime(
         environ, out, err, str(folder), timeouts=LONG_TIMEOUTS, start_policy=START_POLICY._replace(give_up_after=1.0)
     )
-    code = cli.run_command(argv, world)
+    code = cli.run_command(argv, job_runtime)
     log = out.getvalue() + err.getvalue()
     masks = {command.data for command in find_commands(log) if command.name == "add-mask"}
     # Each line has its own mask. An invalid credential is masked, too.
     credentials = [environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")]
     assert masks <= {line for credential in credentials for line in credential.splitlines()}
-    kept = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    stored = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
     written = [file.read_text("utf-8") for file in folder.rglob("*") if file.is_file() and file.suffix != ".yml"]
-    return code, "\n".join([kept, *written])
+    return code, "\n".join([stored, *written])
 
 
 def assert_no_leaks(text: str, *more: str) -> None:
@@ -190,11 +190,11 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
     environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
     given = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
     given = add_plan(given, environ, str(tmp_path), detect_ci({}))
-    world = Runtime(environ, io.StringIO(), io.StringIO())
+    job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
     outcome = RunResult(given.plan.requests[0])
     report = Report("t", BuildContext(), "cli", (outcome,))
     assert given.settings.variables == {"PASSWORD": VALUE}
     assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
     assert_no_leaks(
-        repr([given.settings, given.plan, world, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
+        repr([given.settings, given.plan, job_runtime, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
     )

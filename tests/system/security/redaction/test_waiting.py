@@ -22,22 +22,22 @@ FORMS = (str, json.dumps, lambda text: text.upper(), lambda text: text.replace("
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) -> None:
     """Status, errors, steps and URLs of evidence leak nothing into log and files."""
-    said = form(" ".join(SENTINELS))
-    step = {"status": "failed", "instruction": said, "output": said, "url": f"https://shop.test/{said}"}
+    reported = form(" ".join(SENTINELS))
+    step = {"status": "failed", "instruction": reported, "output": reported, "url": f"https://shop.test/{reported}"}
     # Two unreachable URLs and an invalid one.
-    images = [f"http://127.0.0.1:1/{said}", f"http://{SENTINELS[1]}/x", said]
+    images = [f"http://127.0.0.1:1/{reported}", f"http://{SENTINELS[1]}/x", reported]
     steps = [step | {"image": image} for image in images]
-    ended: dict[str, Any] = {"status": "failed", "name": said, "steps": steps, "video_url": said}
+    ended: dict[str, Any] = {"status": "failed", "name": reported, "steps": steps, "video_url": reported}
     # Never two failures in a row, because a third one on a slow machine would end the run.
     answers = [
-        EchoResponse(500, {"message": said}),
-        EchoResponse(200, {"status": said}),
-        EchoResponse(404, {"error": said}),
+        EchoResponse(500, {"message": reported}),
+        EchoResponse(200, {"status": reported}),
+        EchoResponse(404, {"error": reported}),
     ]
 
     def answer(_: Mapping[str, str], body: Any) -> EchoResponse:
         if body:
-            return EchoResponse(200, {"run_id": "r1", "message": said})
+            return EchoResponse(200, {"run_id": "r1", "message": reported})
         return answers.pop(0) if answers else EchoResponse(200, ended)
 
     with EchoServer(answer) as server:

@@ -528,9 +528,9 @@ def test_rejection_shows_reason_and_advice(
         host.faults.append(Fault("POST", status, body=body))
         why = publish(thread_of(service, host.url), of())
         assert host.methods() == ["POST"]
-    told = f"The comment could not be written: HTTP {status}{f': {shown}' if shown else ''}."
-    assert why.startswith(told)
-    assert advice in why if advice else why == told
+    messages = f"The comment could not be written: HTTP {status}{f': {shown}' if shown else ''}."
+    assert why.startswith(messages)
+    assert advice in why if advice else why == messages
     assert ("pull-requests: write" in why) is ("by integration" in shown or (status == 404 and service is GITHUB))
 
 
@@ -538,8 +538,8 @@ def test_rejection_shows_reason_and_advice(
 @pytest.mark.parametrize("status", [403, 429])
 def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
     """The reason may contain the token, runner commands or a very long text."""
-    said = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
-    host.faults.append(Fault("POST", status, body={"message": said, "errors": ["[" * 5000, {"message": {}}, 5]}))
+    reported = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
+    host.faults.append(Fault("POST", status, body={"message": reported, "errors": ["[" * 5000, {"message": {}}, 5]}))
     code, log = step(tmp_path, service, host.url)
     assert code == 0
     [line] = [line for line in log.splitlines() if "could not be written" in line]
@@ -775,8 +775,10 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime({**environ, **more}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY)
-        code = cli.run_command([], world)
+        job_runtime = Runtime(
+            {**environ, **more}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+        )
+        code = cli.run_command([], job_runtime)
     return code, out.getvalue()
 
 
@@ -853,9 +855,11 @@ def test_plain_http_server_gets_no_token(
 ) -> None:
     """A server on plain HTTP gets no token, and the warning gives advice."""
     code, log = step(tmp_path, service, host.url, **{service.address: url})
-    told = f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
+    messages = (
+        f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
+    )
     assert code == 0
-    assert log.count(told) == 1
+    assert log.count(messages) == 1
     assert "Serve the API over https, or turn comment off." in log
     assert "ZQ9" not in log
 
@@ -877,6 +881,6 @@ def test_comment_after_cancel_is_unchanged(service: Service, host: CodeHost, ver
     environ = {**service.environ, service.address: host.url}
     token = Secret(TOKEN)
     settings = Settings(comment=True, github_token=token, gitlab_token=token)
-    world = Runtime(environ, io.StringIO(), io.StringIO())
-    assert write(settings, detect_ci(environ), world, of(verdict)).message is None
+    job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
+    assert write(settings, detect_ci(environ), job_runtime, of(verdict)).message is None
     assert host.requests == []

@@ -53,14 +53,14 @@ def waiting(*runs: RunResult, ended: bool = False) -> Report:
     return report(list(runs), PASSED if ended else None)._replace(waits_for_results=True)
 
 
-@pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
-def test_append_starts_new_line(before: str, kept: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("before", "stored"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
+def test_append_starts_new_line(before: str, stored: str, tmp_path: Path) -> None:
     """No empty line is added, because act's runner rejects a file of outputs with one."""
     path = tmp_path / "file"
     path.write_text(before, "utf-8")
     shared(path).append(b"one=1\n")
     shared(path).append(b"two=2\n")
-    assert path.read_text("utf-8") == f"{kept}one=1\ntwo=2\n"
+    assert path.read_text("utf-8") == f"{stored}one=1\ntwo=2\n"
 
 
 def test_append_keeps_inode_and_adds_no_file(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def read_context(**changes: str) -> BuildContext:
 def publish(made: Report, folder: Path | str = "", *, summary: bool = True) -> tuple[list[LogCommand], list[str]]:
     """Publish a report, and return the log commands and the warnings."""
     lines: list[str] = []
-    context = make_publish_context({"AGENT_TEMPDIRECTORY": str(folder)}, summary=summary, said=lines)
+    context = make_publish_context({"AGENT_TEMPDIRECTORY": str(folder)}, summary=summary, reported=lines)
     [publisher] = SYSTEM.create_publishers(context)
     warnings = list(publisher.publish(made))
     commands = grammars.find_azure_commands("\n".join(lines))

@@ -54,7 +54,7 @@ def publish(
 ) -> tuple[list[LogCommand], list[str]]:
     """Publish a report in a working directory, and return the messages and the warnings."""
     lines: list[str] = []
-    [publisher] = SYSTEM.create_publishers(make_publish_context(environ or {}, folder, said=lines))
+    [publisher] = SYSTEM.create_publishers(make_publish_context(environ or {}, folder, reported=lines))
     warnings = list(publisher.publish(made))
     messages = grammars.find_teamcity_messages("\n".join(lines))
     assert len(messages) == len(lines)
