@@ -112,7 +112,7 @@ lock: $(VENV)/.venv
 	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The rows of the image need a Docker engine. The rows of the bare script need curl and jq.

@@ -5,7 +5,8 @@ It handles signals before it imports other modules.
 
 from __future__ import annotations
 
-# The built-in part of `signal`, which itself needs 5 ms to import. SIGINT would print a traceback in that time.
+# `_signal` is the built-in part of `signal`. Importing `signal` takes 5 ms, and SIGINT in that time would print a
+# traceback.
 import _signal  # type: ignore[import-not-found]
 import os
 import sys

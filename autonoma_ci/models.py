@@ -312,11 +312,11 @@ class Report(NamedTuple):
     skip_reason: str = ""
     # The path at which the CI system finds results-dir, if it shows the files that junit.xml names.
     attachments_root: str = ""
-    # Which part of the build this step runs.
+    # Which part of the build this job step runs.
     part: Part = ENTIRE_BUILD
     # A random id. Only a job step that resumes waiting has the same id as an earlier one.
     step_id: str = ""
-    # For a step that resumes waiting, the build attempt that started the runs. Otherwise empty.
+    # For a job step that resumes waiting, the build attempt that started the runs. Otherwise empty.
     started_in_attempt: str = ""
 
     @property

@@ -134,7 +134,8 @@ class OutputStream(io.TextIOBase):
         _wait_while(lambda: self.has_unwritten)
         if self._failure:
             raise self._failure
-        self._write(_encode(text))
+        data = _encode(text)
+        self._write(b"\n" + data if self._is_cut else data)
 
     @property
     def has_unwritten(self) -> bool:
@@ -172,7 +173,7 @@ class OutputStream(io.TextIOBase):
         while True:
             self._wake.get()
             while self._pieces:
-                # Without memory for a line, the thread continues with the next one.
+                # Without memory for the lines of one write, the thread continues with the next ones.
                 with suppress(MemoryError):
                     self._write_next()
 
@@ -266,8 +267,8 @@ def write_product(stream: TextIO, text: str) -> None:
             stream.write(text)
             stream.flush()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is closed"
-        raise OutputError(f"the output could not be written ({why}): check where standard output goes") from None
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise OutputError(f"the output could not be written ({reason}): check where standard output goes") from None
 
 
 def open_standard_streams() -> None:

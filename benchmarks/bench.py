@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmarks.image import measure_image
-from benchmarks.row import find_limit_error, find_missing_baselines, select_medians
+from benchmarks.row import find_baseline_mismatches, find_limit_error, select_medians
 from benchmarks.starting import measure_manifest, measure_many_starts, measure_one_start
 from benchmarks.table import (
     BASELINE,
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     notes = [*chain(*round_notes), *(f"Not measured: {row.name}: {row.how}." for row in rows if row.ours is None)]
     problems = [f"{row.name}: {error}" for row in rows if (error := find_limit_error(row, baseline))]
     if not is_writing:
-        problems += find_missing_baselines(rows, baseline)
+        problems += find_baseline_mismatches(rows, baseline)
     elif problems or any(row.ours is None for row in rows):
         problems.append("no baseline was written: all rows must be measured and within their limits")
     else:

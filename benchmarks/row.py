@@ -58,7 +58,7 @@ def find_limit_error(row: Row, baseline: Mapping[str, float]) -> str:
     return ""
 
 
-def find_missing_baselines(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
+def find_baseline_mismatches(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
     """Return the ratios without a baseline and the baselines without a ratio."""
     rows = list(rows)
     missing = [row.name for row in rows if row.ratio is not None and row.name not in baseline]

@@ -31,7 +31,7 @@ from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
 from autonoma_ci.net.connection import close_connection, deadlines, find_proxies, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import drop_tracebacks
-from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body, request_error_from
+from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Transport:
                         has_surplus = has_surplus or _may_hold_response(response, content, is_complete=is_complete)
                     return HttpResponse(response.status_code, response.headers, content, is_complete, has_surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError, *_RESOURCE_ERRORS) as error:
-                failure = request_error_from(error, urlsplit(self.base_url).netloc, timed_out=timed_out.is_set())
+                failure = build_request_error(error, urlsplit(self.base_url).netloc, timed_out=timed_out.is_set())
                 drop_tracebacks(error)
             finally:
                 close_connection()

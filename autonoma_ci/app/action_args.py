@@ -48,8 +48,8 @@ def parse_action_args(environ: Mapping[str, str]) -> list[str]:
         arguments = shlex.split(text)
     except ValueError:
         # The text can contain a credential, so it is not shown.
-        why = "a quote is not closed, or it ends with a backslash"
-        raise InputError([f"{ARGS_INPUT}: {why}. Quote a word as 'a b', or write \\' for a quote"]) from None
+        reason = "a quote is not closed, or it ends with a backslash"
+        raise InputError([f"{ARGS_INPUT}: {reason}. Quote a word as 'a b', or write \\' for a quote"]) from None
     if arguments[:1] == [_PROGRAM_NAME]:
         raise InputError(
             [f"{ARGS_INPUT}: remove {_PROGRAM_NAME} at the beginning. Begin with a command, such as wait RESULTS"]

@@ -54,7 +54,7 @@ _FIX_BY_CI_NAME = {
 def can_skip_for_missing_credentials(settings: Settings, context: BuildContext) -> bool:
     """Return whether the job step may be skipped for missing credentials.
 
-    A reference in the syntax of another CI system is always a mistake, so it does not.
+    A reference in the syntax of another CI system is always a mistake, so the result is then False.
     """
     missing, unset_reference = _missing_options(settings), _UNSET_REFERENCES.get(context.ci_name)
     references = [settings.unresolved_references[name] for name in missing if name in settings.unresolved_references]

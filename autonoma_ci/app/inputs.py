@@ -198,7 +198,7 @@ class RunArguments(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The settings and the plan of a step, with all errors."""
+    """The settings and the plan of a job step, with all errors."""
 
     settings: Settings
     plan: Plan

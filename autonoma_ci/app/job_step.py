@@ -458,18 +458,18 @@ class JobStep:
         internal_error = None
         if remote := [publisher for publisher in self._ci_publishers if isinstance(publisher, RemotePublisher)]:
             outcome = report_thread.write(partial(publish_all, remote, report))
-            self._warn_once(outcome.warnings if outcome else [self._stop_agents("the CI system's report")])
+            self._warn_once(outcome.warnings if outcome else [self._stop_agent_clis("the CI system's report")])
             internal_error = outcome.internal_error if outcome else None
         if is_comment_wanted(self._settings, report):
             comment = report_thread.write(partial(post_comment, self._settings, self.ci, self.runtime, report))
             if not comment:
-                self.report_warnings([self._stop_agents("the comment")])
+                self.report_warnings([self._stop_agent_clis("the comment")])
             elif comment.message:
                 self.log.annotate(comment.level, Diagnostic(comment.message))
         return internal_error
 
-    def _stop_agents(self, subject: str) -> str:
-        """Stop the CI system's agents, and return a warning.
+    def _stop_agent_clis(self, subject: str) -> str:
+        """Stop the command line programs of the agent, and return a warning.
 
         Args:
             subject: The report that may be incomplete.

@@ -1,4 +1,4 @@
-"""Collect the values of variables in a step that starts no runs.
+"""Collect the values of variables in a job step that starts no runs.
 
 results.json has only their names and signatures.
 """
@@ -31,7 +31,7 @@ _SIGNATURE_OVERHEAD_CHARS = 256
 
 
 class KnownValues(NamedTuple):
-    """The values of variables that this step knows."""
+    """The values of variables that this job step knows."""
 
     secrets: tuple[Secret, ...]
     # Names of variables in results.json whose values are unknown.
@@ -142,7 +142,7 @@ class _SignatureLookup:
         self._remaining_chars = _MAX_SIGNED_CHARS
 
     def can_verify(self, run: ResultsRun) -> bool:
-        """Return whether the run has signatures and this step has the key."""
+        """Return whether the run has signatures and this job step has the key."""
         return bool(self._signer and run.variable_macs)
 
     def unknown_names(self, run: ResultsRun) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
+from autonoma_ci.config.parsers import parse_title
 from autonoma_ci.config.settings import build_credential_redactor
 from autonoma_ci.models import ENTIRE_BUILD, Report
 
@@ -58,7 +59,7 @@ def collect_facts(
     redact: Redactor,
     saved: Results | None,
 ) -> StepFacts:
-    """Return the facts of a job step, with all credentials removed.
+    """Return the facts of a job step without recognizable credentials.
 
     Args:
         initial: The facts that `create_initial_facts` returned.
@@ -70,8 +71,9 @@ def collect_facts(
 
     """
     # Only a title that the user gave replaces the title in results.json.
-    saved_title = saved.title if saved and "summary-title" not in settings.explicitly_set else ""
-    title = saved_title or settings.summary_title or DEFAULT_TITLE
+    saved_title = parse_title(saved.title) if saved else ""
+    given_title = settings.summary_title if "summary-title" in settings.explicitly_set else ""
+    title = given_title or saved_title or settings.summary_title or DEFAULT_TITLE
     part = build_part(settings, ci, environ, title)
     source = initial.source
     if saved:

@@ -91,8 +91,8 @@ def _format_warnings(kind: str, suggestions: Mapping[str, str]) -> list[str]:
     ]
     others = [name for name, suggestion in suggestions.items() if not suggestion]
     if others:
-        why = "no option has this name." if len(others) == 1 else "no options have these names."
-        warnings.append(f"unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}: {why}")
+        reason = "no option has this name." if len(others) == 1 else "no options have these names."
+        warnings.append(f"unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}: {reason}")
     return warnings
 
 

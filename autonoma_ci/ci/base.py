@@ -178,7 +178,7 @@ class CISystem(ABC):
         return ""
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:  # noqa: ARG002 - no numbers
-        """Return the place of this job among its parallel copies.
+        """Return the shard of this job among its parallel copies.
 
         A system that does not number parallel jobs does not override this method.
 

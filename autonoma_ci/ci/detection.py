@@ -118,7 +118,7 @@ def detect(environ: Mapping[str, str]) -> DetectionRule:
 
     Raises:
         InputError: `AUTONOMA_CI` has a name that is not in the table.
-    """  # noqa: DOC501 - the raised function returns it
+    """  # noqa: DOC501 - a function builds the raised error
     name = environ.get(OVERRIDE_ENV_VAR, "").strip().lower()
     if not name:
         return next(rule for rule in DETECTION_RULES if rule.matches(environ))

@@ -124,6 +124,6 @@ def _create_folder(path: str, folder: str) -> str:
             raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
         write_atomic(manifest, DEMO_MANIFEST.encode())
     except (OSError, ValueError) as error:
-        why = os_error_reason(error)
-        raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None
+        reason = os_error_reason(error)
+        raise InputError([f"the demo has no folder for its files ({reason}): give another --output"]) from None
     return str(folder_path)

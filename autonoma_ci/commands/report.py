@@ -124,7 +124,7 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
 
 
 def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentials: Redactor) -> Report:
-    """Return the report of the step that wrote results.json."""
+    """Return the report of the job step that wrote results.json."""
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     results = tuple(to_run_results(saved, saved.started_at.isoformat(), sanitizers))
     title = credentials(saved.title)
@@ -246,7 +246,7 @@ def _write_file(path: Path, data: bytes, folder: str) -> None:
         make_directory(path.parent)
         write_atomic(path, data)
     except (OSError, ValueError) as error:
-        why = os_error_reason(error)
+        reason = os_error_reason(error)
         raise InputError(
-            [f"{sanitize_line(str(path), 200)} could not be written ({why}): give another --output"]
+            [f"{sanitize_line(str(path), 200)} could not be written ({reason}): give another --output"]
         ) from None

@@ -219,7 +219,7 @@ def _title(runs: Sequence[RunResult], results: Sequence[RunResult]) -> str:
 
 
 def _signal_of(saved: Results) -> int | None:
-    """Return the signal that ended the earlier step, or None."""
+    """Return the signal that ended the earlier job step, or None."""
     code = saved.exit_code or 0
     return code - 128 if saved.conclusion is Conclusion.CANCELLED and code in _SIGNAL_EXIT_CODES else None
 
@@ -252,7 +252,7 @@ def _is_of_another_part(saved: Results, settings: Settings, ci: CIEnvironment, e
 
 
 def _end_like_previous_step(saved: Results, step: JobStep) -> int:
-    """End like the step that left no runs, and never with `passed`."""
+    """End like the job step that left no runs, and never with `passed`."""
     code = saved.exit_code or 0
     reasons = {code: reason for reason, code in EXIT_CODES.items() if code}
     verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])

@@ -54,7 +54,7 @@ _NAME_FLAGS = re.IGNORECASE if os.name == "nt" else re.NOFLAG
 # Values of these keys are sent to the API only.
 _API_ONLY_KEYS = frozenset({"variables", "matrix"})
 # In characters. A shorter value can occur in another text by chance.
-_MIN_RECOGNIZABLE_LENGTH = 8
+_MIN_RECOGNIZABLE_CHARS = 8
 # Replaces a reference with an error. It is a valid id, so that one mistake is reported once.
 _PLACEHOLDER_ID = "x"
 _ENTRY_LISTS = frozenset({"tests", "folders", "tags"})
@@ -86,7 +86,7 @@ class InterpolatedDocument(NamedTuple):
     # The values that consist of build facts alone.
     fact_values: frozenset[str] = frozenset()
     # The environment variables without an inserted value, such as unset ones.
-    unset_names: frozenset[str] = frozenset()
+    unresolved_names: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"InterpolatedDocument({len(self.texts)} texts)"
@@ -101,7 +101,7 @@ class HiddenValues:
     def __init__(self, values: Iterable[str]) -> None:
         # A closure keeps the values out of repr and debug output.
         self.occur_in: Callable[[str], bool] = Redactor(
-            value for value in values if len(value) >= _MIN_RECOGNIZABLE_LENGTH
+            value for value in values if len(value) >= _MIN_RECOGNIZABLE_CHARS
         ).contains_secret
 
 
@@ -161,7 +161,7 @@ class Interpolator:
         Returns:
             The value or None, and the reason for None. The reason is empty if the default applies.
         """
-        name, mode = reference.name, reference.operator
+        name, operator = reference.name, reference.operator
         if name.startswith("ci."):
             value, reason = self._resolve_ci_field(name.removeprefix("ci."))
         elif reason := self._get_refusal(name, shown=shown):
@@ -169,9 +169,9 @@ class Interpolator:
         else:
             value = self.environ.get(name)
             reason = f"{_format_reference(name)} is not set: set it, or write ${{{name}:-default}}"
-        if mode == "-" and not value:
+        if operator == "-" and not value:
             return None, ""
-        if mode and not value:
+        if operator and not value:
             return None, f"{_format_reference(name)}: {sanitize_line(reference.operand, 200) or 'it must be set'}"
         return value, reason
 
@@ -244,7 +244,7 @@ class _Substitution:
         # Values that consist of build facts alone, and all other values.
         self._fact_values: set[str] = set()
         self._other_values: set[str] = set()
-        self._unset_names: set[str] = set()
+        self._unresolved_names: set[str] = set()
         # Cached, because many aliases can share one text.
         self._substituted: dict[tuple[str, _TextUse], tuple[str, str]] = {}
         self._part_count = self._char_count = 0
@@ -254,7 +254,11 @@ class _Substitution:
         # A text that also occurs as another value is not a fact.
         fact_values = frozenset(self._fact_values - self._other_values)
         return InterpolatedDocument(
-            self._texts, self._groups, frozenset(self._environment_texts), fact_values, frozenset(self._unset_names)
+            self._texts,
+            self._groups,
+            frozenset(self._environment_texts),
+            fact_values,
+            frozenset(self._unresolved_names),
         )
 
     def walk(self, tree: YamlValue, path: KeyPath, use: _TextUse) -> YamlValue:
@@ -324,7 +328,7 @@ class _Substitution:
         label = "" if reference.name.startswith("ci.") else _format_reference(reference.name)
         if label and (value is None or not self._interpolator.is_set(reference.name)):
             # The variable can be set in another job.
-            self._unset_names.add(reference.name)
+            self._unresolved_names.add(reference.name)
         elif label and value and use is not _TextUse.SHOWN:
             self._environment_texts.add(value)
         if is_default:

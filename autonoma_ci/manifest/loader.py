@@ -87,7 +87,7 @@ def read_manifest_text(path: str, folder: str, file: str) -> str:
 
     Raises:
         InputError: The file can't be read.
-    """  # noqa: DOC501 - the raised function returns it
+    """  # noqa: DOC501 - a function builds the raised error
 
     def build_error(text: str) -> InputError:
         return InputError([Diagnostic(text, file)])

@@ -42,7 +42,7 @@ class StatedVariables(NamedTuple):
     variables: tuple[StatedVariable, ...] = ()
     environment_texts: tuple[Secret, ...] = ()  # the environment values in variables, names and groups
     # The entry id and name of each environment variable in a name or a group that has no value in this job.
-    unset_names: tuple[tuple[str, str], ...] = ()
+    unresolved_names: tuple[tuple[str, str], ...] = ()
 
 
 def collect_stated_variables(path: str, folder: str, interpolator: Interpolator) -> StatedVariables:
@@ -63,7 +63,7 @@ def collect_stated_variables(path: str, folder: str, interpolator: Interpolator)
         reader = _VariableReader(interpolator)
         variables = tuple(reader.find_variables(document.tree))
         return StatedVariables(
-            variables, tuple(map(Secret, sorted(reader.environment_texts))), tuple(reader.unset_names)
+            variables, tuple(map(Secret, sorted(reader.environment_texts))), tuple(reader.unresolved_names)
         )
     return StatedVariables()
 
@@ -74,7 +74,7 @@ class _InterpolatedText(NamedTuple):
     text: Secret | None
     is_known: bool = False
     is_fact: bool = False
-    unset_names: frozenset[str] = frozenset()
+    unresolved_names: frozenset[str] = frozenset()
 
 
 _NO_VALUE = _InterpolatedText(None)
@@ -89,7 +89,7 @@ class _VariableReader:
     def __init__(self, interpolator: Interpolator) -> None:
         self.environment_texts: set[str] = set()
         # An ordered set, in the order of the manifest.
-        self.unset_names: dict[tuple[str, str], None] = {}
+        self.unresolved_names: dict[tuple[str, str], None] = {}
         self._interpolator = interpolator
         # Cached, because many aliases can share one text.
         self._cache: dict[tuple[str, bool], _InterpolatedText] = {}
@@ -106,8 +106,8 @@ class _VariableReader:
         for key, value in tree.items():
             if key in _LABEL_KEYS:
                 for text in value if isinstance(value, list) else [value]:
-                    self.unset_names |= dict.fromkeys(
-                        (entry_id, name) for name in sorted(self._interpolate_cached(text).unset_names)
+                    self.unresolved_names |= dict.fromkeys(
+                        (entry_id, name) for name in sorted(self._interpolate_cached(text).unresolved_names)
                     )
             if key in _VARIABLE_KEYS and isinstance(value, dict):
                 yield from self._read_mapping(entry_id, value)
@@ -135,20 +135,20 @@ class _VariableReader:
         return self._cache[text, is_id]
 
     def _interpolate(self, text: str, *, is_id: bool) -> _InterpolatedText:
-        unset_names = find_reference_names(text)
+        unresolved_names = find_reference_names(text)
         # Many short texts can each name a long variable.
         if self._char_count > MAX_TEXT_CHARS:
-            return _InterpolatedText(None, unset_names=unset_names)
+            return _InterpolatedText(None, unresolved_names=unresolved_names)
         document = Document("", {"variables": text})
         with suppress(LimitExceededError):
             interpolated = self._interpolator.apply(document)
             # Also for a text without a known value. Ids are shown, so their environment values are not secret.
             self.environment_texts |= frozenset() if is_id else interpolated.environment_texts
-            unset_names = interpolated.unset_names
+            unresolved_names = interpolated.unresolved_names
             match document.tree:
                 case {"variables": str(value)} if not document.errors:
                     self._char_count += len(value)
                     return _InterpolatedText(
-                        Secret(value), not unset_names, bool(interpolated.fact_values), unset_names
+                        Secret(value), not unresolved_names, bool(interpolated.fact_values), unresolved_names
                     )
-        return _InterpolatedText(None, unset_names=unset_names)
+        return _InterpolatedText(None, unresolved_names=unresolved_names)

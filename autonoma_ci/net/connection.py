@@ -454,7 +454,7 @@ def total_timeout(seconds: float) -> Iterator[threading.Event]:
 
     Raises:
         RequestNotSentError: No thread can be started that would end the request.
-    """  # noqa: DOC501 - the raised function returns it
+    """  # noqa: DOC501 - a function builds the raised error
     # This comes first, because the event can fail if memory is exhausted.
     state = connection_state.reset()
     connection_state.send_before = time.monotonic() + seconds

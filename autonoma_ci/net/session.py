@@ -110,7 +110,7 @@ def read_body(response: requests.Response, max_bytes: int, on_chunk: Callable[[b
         on_chunk(chunk)
 
 
-def request_error_from(
+def build_request_error(
     error: Exception, host: str, *, timed_out: bool = False
 ) -> RequestNotSentError | ResponseLostError:
     """Return the error for this thread's failed request.

@@ -19,7 +19,7 @@ from autonoma_ci.net.background import run_in_background
 from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_tracebacks
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
-from autonoma_ci.net.session import SafeSession, request_error_from
+from autonoma_ci.net.session import SafeSession, build_request_error
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
@@ -110,7 +110,7 @@ def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 drop_tracebacks(error)
                 host = urlsplit(url).netloc
-                not_ready = _build_not_ready(request_error_from(error, host))
+                not_ready = _build_not_ready(build_request_error(error, host))
             return UrlNotReady(_MESSAGE_TIMEOUT) if timed_out.is_set() else not_ready
     except RequestNotSentError as error:
         return _build_not_ready(error)

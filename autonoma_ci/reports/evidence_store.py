@@ -51,7 +51,7 @@ class EvidenceDownloader:
             half of it.
         allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download`.
         timeout_seconds: Time limit of each file.
-        root: The working directory, `folder` by default. A symbolic link must not lead a file out of it either.
+        working_directory: `folder` by default. A symbolic link must not lead a file out of it either.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ class ResultsDirPublisher:
         self._foreign_file_warnings: list[str] | None = None
 
     def begin(self, report: Report) -> list[str]:
-        """Replace the files of an earlier step by an initial results.json.
+        """Replace the files of an earlier job step by an initial results.json.
 
         This step may be killed before it writes the other files. Then the files of the earlier step must not look like
         files of this step. Files of other programs are renamed.

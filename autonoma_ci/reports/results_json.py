@@ -43,7 +43,7 @@ def render_results_json(report: Report, signer: Signer | None = None) -> str:
 
     It contains no secrets and no values of variables. All times are in seconds. A run's `start_offset_seconds` is the
     time from `started_at` of the job step to the first start request. Its `duration_seconds` is the time from the first
-    start request until the run started. If the step waited, it is the time until the run ended.
+    start request until the run started. If the job step waited, it is the time until the run ended.
     `reports.results_schema` has the JSON Schema. Without a signer, each `mac` is empty.
     """
     context, verdict = report.context, report.verdict

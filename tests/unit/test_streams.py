@@ -247,6 +247,15 @@ def test_write_after_temporary_error_starts_a_line(error: Exception) -> None:
     assert raw.data == b"\na\nb\n"
 
 
+def test_product_after_cut_line_starts_a_line() -> None:
+    """A product is not joined to half a line of the log."""
+    raw = RawFile(3, MemoryError())
+    output = OutputStream(wrap(raw))
+    output.write("some line\n")
+    output.write_through("{}\n")
+    assert raw.data == b"som\n{}\n"
+
+
 def test_write_after_cut_line_starts_a_line() -> None:
     """The second part of a line is lost, and the next text has its own line."""
     raw = RawFile(3, OSError(errno.ENOSPC, "full"))

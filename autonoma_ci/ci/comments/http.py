@@ -22,7 +22,7 @@ from autonoma_ci import __version__
 from autonoma_ci.api.responses import parse_retry_after
 from autonoma_ci.net.connection import find_proxies, total_timeout
 from autonoma_ci.net.errors import RequestNotSentError, drop_tracebacks
-from autonoma_ci.net.session import SafeSession, read_body, request_error_from
+from autonoma_ci.net.session import SafeSession, build_request_error, read_body
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
@@ -227,7 +227,7 @@ class RestClient:
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                     drop_tracebacks(error)
                     raise _convert_request_error(
-                        request_error_from(error, urlsplit(url).netloc, timed_out=is_late.is_set())
+                        build_request_error(error, urlsplit(url).netloc, timed_out=is_late.is_set())
                     ) from None
         except RequestNotSentError as error:
             raise _convert_request_error(error) from None

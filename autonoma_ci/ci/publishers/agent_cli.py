@@ -120,6 +120,15 @@ def stop_agent_clis() -> None:
         agent_cli.stop()
 
 
+def _leads_through(path: Path, folder: Path) -> bool:
+    """Return whether a path or a link of it is within a folder.
+
+    A link of the checkout can name any program, such as a shell that then runs a file of the checkout.
+    """
+    entries = [Path(os.path.realpath(entry.parent), entry.name) for entry in (path, *path.parents)]
+    return any(entry.is_relative_to(folder) for entry in (*entries, Path(os.path.realpath(path))))
+
+
 def find_trusted_executable(name: str, context: PublishContext) -> AgentCli | None:
     """Return the trusted program of this name, or None.
 
@@ -135,10 +144,7 @@ def find_trusted_executable(name: str, context: PublishContext) -> AgentCli | No
     filename = f"{name}.exe" if os.name == "nt" else name
     for folder in context.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, filename)
-        # The folder is checked too, because a link of the checkout can name any program, such as a shell.
-        is_trusted = path.is_absolute() and not any(
-            Path(os.path.realpath(location)).is_relative_to(checkout) for location in (folder, path)
-        )
+        is_trusted = path.is_absolute() and not _leads_through(path, checkout)
         # Unlike `Path.is_file`, `os.path.isfile` returns False for a folder without permission.
         if is_trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             environ = {

@@ -73,7 +73,7 @@ class NameClaims:
         return claim
 
     def _has_conflict(self) -> bool:
-        """Return whether another step of this build found its name in use."""
+        """Return whether another job step of this build found its name in use."""
         text = self._get_text(self._conflict_name)
         text_mark = find_mark(text or "")
         return text is None or bool(

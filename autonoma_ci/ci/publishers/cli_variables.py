@@ -72,8 +72,8 @@ def cli_variables(
         build_arguments: Returns the arguments that set a variable to a text.
     """
 
-    def find_publishers(target: PublishContext) -> tuple[CliVariablePublisher, ...]:
-        program = find_trusted_executable(name, target)
+    def find_publishers(context: PublishContext) -> tuple[CliVariablePublisher, ...]:
+        program = find_trusted_executable(name, context)
         return (CliVariablePublisher(program, build_arguments),) if program else ()
 
     return find_publishers
@@ -122,10 +122,10 @@ def shared_cli_variables(
         build_id_variable: The variable with an id that is new for each run of the job step.
     """
 
-    def find_publishers(target: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
-        program = find_trusted_executable(name, target) if target.publishes_shared_data else None
+    def find_publishers(context: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
+        program = find_trusted_executable(name, context) if context.publishes_shared_data else None
         return (
-            (SharedCliVariablePublisher(program, sanitize(target.environ.get(build_id_variable, ""))),)
+            (SharedCliVariablePublisher(program, sanitize(context.environ.get(build_id_variable, ""))),)
             if program
             else ()
         )

@@ -136,12 +136,12 @@ def env_file(
             name.
     """
 
-    def find_publishers(target: PublishContext) -> tuple[EnvFilePublisher, ...]:
-        path = target.environ.get(name, "")
+    def find_publishers(context: PublishContext) -> tuple[EnvFilePublisher, ...]:
+        path = context.environ.get(name, "")
         if not path:
             return ()
         values = SharedFileValues(
-            Path(path, filename), target.clock, file_format.format_lines, file_format.is_open, write_early=write_early
+            Path(path, filename), context.clock, file_format.format_lines, file_format.is_open, write_early=write_early
         )
         return (EnvFilePublisher(values, file_format.select_variables),)
 

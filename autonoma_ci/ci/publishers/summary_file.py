@@ -308,9 +308,9 @@ def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePubli
         name: The variable that names the file.
     """
 
-    def find_publishers(target: PublishContext) -> tuple[SummaryFilePublisher, ...]:
-        path = target.environ.get(name, "") if target.wants_summary else ""
-        return (SummaryFilePublisher(name, Path(path), target.clock),) if path else ()
+    def find_publishers(context: PublishContext) -> tuple[SummaryFilePublisher, ...]:
+        path = context.environ.get(name, "") if context.wants_summary else ""
+        return (SummaryFilePublisher(name, Path(path), context.clock),) if path else ()
 
     return find_publishers
 

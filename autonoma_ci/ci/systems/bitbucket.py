@@ -72,7 +72,7 @@ class Bitbucket(CISystem):
     )
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step.
+        """Read the facts of a build.
 
         Some builds of pull requests have a short commit hash, which is not used.
         """
@@ -107,7 +107,7 @@ class Bitbucket(CISystem):
         return (*variables, *_create_code_insights_publishers(context))
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel step, which Bitbucket counts from 0."""
+        """Return the shard of this parallel step, which Bitbucket counts from 0."""
         return shard_from_env("BITBUCKET_PARALLEL_STEP", "BITBUCKET_PARALLEL_STEP_COUNT", first=0)(environ)
 
 
@@ -216,7 +216,7 @@ class CodeInsightsPublisher(RemotePublisher):
         return [(f"{self._reports_path}/{name}", mark) for name, mark in marks if mark and pattern.fullmatch(name)]
 
     def _is_taken(self, path: str, mark: OwnerMark) -> bool:
-        """Return whether another step owns the report now.
+        """Return whether another job step owns the report now.
 
         A step of a later build does not count.
 

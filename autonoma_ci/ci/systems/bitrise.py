@@ -36,7 +36,7 @@ class Bitrise(CISystem):
     secret_variables = ("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step.
+        """Read the facts of a build.
 
         The cloned commit of a pull request can be a merge commit, so it is not used.
         """

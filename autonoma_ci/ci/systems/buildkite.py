@@ -95,7 +95,7 @@ class Buildkite(CISystem):
         return (BuildkitePublisher(program, context),) if program else ()
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel job, which Buildkite counts from 0."""
+        """Return the shard of this parallel job, which Buildkite counts from 0."""
         return shard_from_env("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0)(environ)
 
 

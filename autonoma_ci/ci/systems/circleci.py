@@ -67,7 +67,7 @@ class CircleCI(CISystem):
         return env_file("BASH_ENV", SHELL_EXPORT_FORMAT)(context)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel container, which CircleCI counts from 0."""
+        """Return the shard of this parallel container, which CircleCI counts from 0."""
         return shard_from_env("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0)(environ)
 
 

@@ -43,7 +43,7 @@ class Codefresh(CISystem):
     secret_variables = ("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step."""
+        """Read the facts of a build."""
         get = env_reader(environ)
         return BuildContext(
             ci_name="codefresh",

@@ -62,7 +62,7 @@ _COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
 _OPEN_VALUE = "another process has an open value, and the outputs may be a part of it"
 
 
-def _create_comment_thread(
+def _open_comment_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
     # Imports requests, which a job without a comment does not need.
@@ -147,7 +147,7 @@ class GitHubCompatibleSystem(CISystem):
 class GitHub(GitHubCompatibleSystem):
     """GitHub Actions, and act, which runs its workflows on a local machine."""
 
-    comment_support = CommentSupport("github-token", _create_comment_thread)
+    comment_support = CommentSupport("github-token", _open_comment_thread)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a job."""

@@ -48,7 +48,7 @@ _MAX_TITLE_CHARS = 60
 MAX_JOB_LINKS_BYTES = 81_920
 
 
-def _create_comment_thread(
+def _open_comment_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
     # Imports requests, which a job without a comment does not need.
@@ -93,7 +93,7 @@ class GitLab(CISystem):
         "*_ID_TOKEN",
     )
     log_formatter = GitLabLogFormatter()
-    comment_support = CommentSupport("gitlab-token", _create_comment_thread)
+    comment_support = CommentSupport("gitlab-token", _open_comment_thread)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a job.

@@ -49,7 +49,7 @@ class Jenkins(CISystem):
         """Read the facts of a build.
 
         A multibranch job can merge a pull request into its target before the build. Then `GIT_COMMIT` is the merge
-        commit, because Jenkins has no variable for the head commit.
+        commit. No variable has the head commit.
         """
         get = env_reader(environ)
         branches = (

@@ -71,7 +71,7 @@ class Semaphore(CISystem):
         return shared_cli_variables("sem-context", build_id_variable="SEMAPHORE_PIPELINE_ID")(context)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this parallel job, which Semaphore counts from 1."""
+        """Return the shard of this parallel job, which Semaphore counts from 1."""
         return shard_from_env("SEMAPHORE_JOB_INDEX", "SEMAPHORE_JOB_COUNT", first=1)(environ)
 
 

@@ -38,7 +38,7 @@ class Woodpecker(CISystem):
     )
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a step.
+        """Read the facts of a build.
 
         `CI_COMMIT_BRANCH` of a pull request is the target branch.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.row import Row, find_limit_error, find_missing_baselines, select_medians, with_comparison
+from benchmarks.row import Row, find_baseline_mismatches, find_limit_error, select_medians, with_comparison
 
 FAST = with_comparison(Row("fast", "s", 1.5), 1.0, 1.0)
 SMALL = with_comparison(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
@@ -47,18 +47,18 @@ def test_unmeasured_row_is_no_error() -> None:
 
 def test_equal_rows_do_not_drift() -> None:
     """Rows and a baseline with the same names have no drift."""
-    assert find_missing_baselines([FAST, SMALL, COUNT], {"fast": 1.0, "small": 2.0}) == []
+    assert find_baseline_mismatches([FAST, SMALL, COUNT], {"fast": 1.0, "small": 2.0}) == []
 
 
 def test_ratio_without_baseline_is_reported() -> None:
-    assert find_missing_baselines([FAST, SMALL], {"fast": 1.0}) == [
+    assert find_baseline_mismatches([FAST, SMALL], {"fast": 1.0}) == [
         "small: no baseline (make bench-baseline writes it)"
     ]
 
 
 def test_baseline_without_ratio_is_reported() -> None:
     """A baseline needs a row that has a ratio."""
-    assert find_missing_baselines([FAST, COUNT], {"fast": 1.0, "gone": 1.0, "count": 1.0}) == [
+    assert find_baseline_mismatches([FAST, COUNT], {"fast": 1.0, "gone": 1.0, "count": 1.0}) == [
         "gone: a baseline without a ratio",
         "count: a baseline without a ratio",
     ]
@@ -66,8 +66,8 @@ def test_baseline_without_ratio_is_reported() -> None:
 
 def test_unmeasured_row_needs_no_baseline() -> None:
     """An unmeasured row can have a baseline or none."""
-    assert find_missing_baselines([MISSING], {"missing": 1.0}) == []
-    assert find_missing_baselines([MISSING], {}) == []
+    assert find_baseline_mismatches([MISSING], {"missing": 1.0}) == []
+    assert find_baseline_mismatches([MISSING], {}) == []
 
 
 def test_medians_are_selected_per_row() -> None:

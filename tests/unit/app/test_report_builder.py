@@ -11,6 +11,7 @@ import pytest
 from autonoma_ci.app.inputs import CIEnvironment, detect_ci
 from autonoma_ci.app.report_builder import DEFAULT_TITLE, ReportBuilder, StepFacts, collect_facts, create_initial_facts
 from autonoma_ci.clock import Clock
+from autonoma_ci.config.parsers import MAX_TITLE_CHARS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
@@ -151,6 +152,14 @@ def test_fact_without_credential_is_shown() -> None:
 def test_branch_hides_credential() -> None:
     """The other text of a branch is shown."""
     assert collect(context=BuildContext("gitlab", branch=f"fix-{SECRET}-x")).context.branch == "fix-***-x"
+
+
+def test_resumed_title_is_one_short_line() -> None:
+    """The title of a results.json that another program wrote has the form of the option."""
+    title = collect(saved=make_saved(title="Nightly\n# x\x1b[31m " + "t" * 5000)).title
+    assert title.startswith("Nightly # x")
+    assert title.isprintable()
+    assert len(title) <= MAX_TITLE_CHARS
 
 
 @pytest.mark.parametrize("option", ["summary-title", "part"])

@@ -84,7 +84,7 @@ def test_default_value_is_hidden() -> None:
     written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
     assert document.tree == {"tests": [{"name": "${A}"}]}
     assert written.environment_texts == {"sentinel"}
-    assert written.unset_names == {"A"}
+    assert written.unresolved_names == {"A"}
 
 
 def test_names_in_defaults_are_found() -> None:

@@ -148,14 +148,14 @@ tests:
   - {id: a, name: "${MISSING} ${WORD} ${ci.sha:-none}", groups: ["${EMPTY:-x}${OTHER}"], variables: {A: "${FURTHER}"}}
   - {id: "${MISSING:-b}", name: "${CI_JOB_TOKEN:-none} $MISSING"}
 """
-    assert read(tmp_path, text).unset_names == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
+    assert read(tmp_path, text).unresolved_names == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
 
 
 def test_label_after_limit_is_missing(tmp_path: Path) -> None:
     """After the limit, values of names and groups are unknown."""
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
     text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
-    assert read(tmp_path, text).unset_names == (("a", "WORD"),)
+    assert read(tmp_path, text).unresolved_names == (("a", "WORD"),)
 
 
 @pytest.mark.parametrize("piece", ["$$", "${UNSET:-}", "${WORD:+}"])

@@ -252,6 +252,17 @@ def test_link_from_checkout_is_not_trusted(path: str, tmp_path: Path) -> None:
     assert find_program(tmp_path, path.format(tmp_path)) is None
 
 
+@pytest.mark.parametrize("path", ["bin", "sub/bin", "sub/../bin", "out/bin", "out/../outside/bin"])
+def test_folder_through_checkout_is_not_trusted(path: str, tmp_path: Path) -> None:
+    """A folder of the PATH may not lead through a link of the checkout, although it ends outside."""
+    checkout = tmp_path / "checkout"
+    (checkout / "sub").mkdir(parents=True)
+    write_script(tmp_path / "outside" / "bin")
+    for link, target in (("bin", "outside/bin"), ("sub/bin", "outside/bin"), ("out", "outside")):
+        (checkout / link).symlink_to(tmp_path / target)
+    assert find_program(tmp_path, str(checkout / path)) is None
+
+
 def test_link_between_trusted_folders_is_used(tmp_path: Path) -> None:
     """A trusted folder may contain a link to another trusted folder."""
     (tmp_path / "bin").mkdir()
