@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.urls import parse_url
 
 # How many results of a function are cached, because names and links of a plan are written repeatedly.
 _CACHE_SIZE = 8192
-_BREAKS_RE = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-_CONTROLS_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_BREAKS_RE = lazy_pattern(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_CONTROLS_RE = lazy_pattern(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Zero-width, blank and direction-changing characters. With them, a reader sees another text than the real one.
 # Source: Unicode's Default_Ignorable_Code_Point, without U+FE0E and U+FE0F, which emoji need.
-_INVISIBLE_RE = re.compile(
+_INVISIBLE_RE = lazy_pattern(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
@@ -61,7 +61,9 @@ def sanitize_line(text: str, limit: int = 4000) -> str:
     The result has at most `limit` characters.
     """
     head = text[: 4 * limit]
-    head = _INVISIBLE_RE.sub("", _CONTROLS_RE.sub("\ufffd", _BREAKS_RE.sub(" ", head)))
+    # Most texts need no change, and then the patterns are not compiled either.
+    if not (head.isascii() and head.isprintable()):
+        head = _INVISIBLE_RE.sub("", _CONTROLS_RE.sub("\ufffd", _BREAKS_RE.sub(" ", head)))
     return truncate(head, limit) if len(text) <= 4 * limit else truncate(head + "…", limit)
 
 

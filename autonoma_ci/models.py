@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.identity import Part, RunKey
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,10 @@ import time
 from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import OutputError
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

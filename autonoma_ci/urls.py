@@ -6,10 +6,9 @@ Callers check the parts by rules of their own.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -24,11 +24,11 @@ from autonoma_ci.api.start_proof import RETRYABLE_STATUS, proves_not_started
 from autonoma_ci.clock import round_to_ms
 from autonoma_ci.config.parsers import ID_RE
 from autonoma_ci.escaping import safe_url, sanitize_line, strip_query
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import MAX_STEPS, ExitReason, RunRequest, RunStep, TargetKind
 from autonoma_ci.redaction.normalize import decode, decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
+from autonoma_ci.startup import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,8 +13,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import TargetKind
+from autonoma_ci.startup import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.app.credentials import (
     can_skip_for_missing_credentials,
@@ -27,6 +27,7 @@ from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.plan import Plan
 from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

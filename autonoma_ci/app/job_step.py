@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.progress import ProgressReporter
@@ -18,8 +18,6 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.clock import round_to_ms
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.engine.engine import NO_PASSED_RUNS, Engine
-from autonoma_ci.engine.evidence import EvidencePolicy
-from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, reserve_memory
@@ -28,6 +26,7 @@ from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -324,7 +323,11 @@ class JobStep:
         poll_policy = self._poll_policy(settings)
         events: Events = queue.SimpleQueue()
         store = self._create_evidence_store(settings)
-        evidence_policy = EvidencePolicy(settings.evidence) if store else None
+        evidence_policy = None
+        if store:
+            from autonoma_ci.engine.evidence import EvidencePolicy
+
+            evidence_policy = EvidencePolicy(settings.evidence)
         table = RunTable(results, self.started_at, previous.run_ids)
         runtime.signals.hand_over(events)
         signal = None
@@ -353,8 +356,11 @@ class JobStep:
                     engine.run(executor)
                     signal = engine.signal_number
                 started = _planned_indexes(results) if signal is None else []
-                advice = partial(_misplaced_id_advice, settings)
-                explain_misplaced_ids(table, started, executor.api, events, clock, advice)
+                if any(table.results[index].reason is ExitReason.NOT_FOUND for index in started):
+                    from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
+
+                    advice = partial(_misplaced_id_advice, settings)
+                    explain_misplaced_ids(table, started, executor.api, events, clock, advice)
         except BaseException:
             # After an internal error, the reports must still name the runs that were started.
             self._memory_reserve = b""
@@ -380,7 +386,9 @@ class JobStep:
         """Return how to wait for the runs, or None."""
         if not settings.wait:
             return None
-        policy = self.runtime.poll_policy._replace(timeout=settings.timeout, retries=settings.retries)
+        from autonoma_ci.engine.poller import PollPolicy
+
+        policy = (self.runtime.poll_policy or PollPolicy())._replace(timeout=settings.timeout, retries=settings.retries)
         return policy if settings.poll_interval is None else policy._replace(interval=settings.poll_interval)
 
     def _write_initial_results(self, results: Sequence[RunResult]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.app.credentials import describe_unresolved
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
 from autonoma_ci.fs.files import os_error_reason
 from autonoma_ci.models import Conclusion
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
 from autonoma_ci.config.parsers import parse_title
 from autonoma_ci.config.settings import build_credential_redactor
 from autonoma_ci.models import ENTIRE_BUILD, Report
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.signals import SignalHandler
 from autonoma_ci.engine.starter import StartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autonoma_ci.engine.poller import PollPolicy
 
 
 class Runtime:
@@ -40,7 +41,8 @@ class Runtime:
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()
         self.start_policy = start_policy or StartPolicy()
-        self.poll_policy = poll_policy or PollPolicy()
+        # None for the default, so that a job step that does not wait imports no poller.
+        self.poll_policy = poll_policy
         self.signals = SignalHandler()
 
     def with_environment(self, environ: Mapping[str, str], working_directory: str) -> Runtime:

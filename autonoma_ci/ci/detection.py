@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.env import first_set, is_truthy
 from autonoma_ci.errors import InputError
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

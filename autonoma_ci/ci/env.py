@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlunsplit
 
 from autonoma_ci.config.parsers import Shard
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import CHANGE_NUMBER_RE, COMMIT_HASH_RE, MAX_FACT_CHARS, NOT_A_BRANCH_RE, REF_PREFIX_RE
+from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.urls import join_host_and_port, parse_url
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, id_error, strip_link_secrets
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.startup import NamedTuple
 from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:

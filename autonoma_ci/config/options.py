@@ -8,9 +8,10 @@ test compares them. To add an option, add a row here and a field of the same nam
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.config import id_lists, parsers
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,12 @@ text that can be a secret.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import is_printable_ascii, sanitize_line, strip_query
 from autonoma_ci.identity import short_digest
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import (
     CHANGE_NUMBER_RE,
     COMMIT_HASH_RE,
@@ -24,6 +23,7 @@ from autonoma_ci.models import (
     AppVersion,
 )
 from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:

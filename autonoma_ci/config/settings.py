@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.config.id_lists import APP_ORIGIN
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS, Option
@@ -24,6 +24,7 @@ from autonoma_ci.config.parsers import (
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.startup import NamedTuple
 from autonoma_ci.urls import parse_origin
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from autonoma_ci.engine.details import DetailsFetcher
-from autonoma_ci.engine.evidence import EvidenceCollector
 from autonoma_ci.engine.reuse import PassConfirmer
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.workers import (
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.engine.evidence import EvidencePolicy
+    from autonoma_ci.engine.evidence import EvidenceCollector, EvidencePolicy
     from autonoma_ci.engine.poller import Poller, PollPolicy
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.workers import Event, Events, ProgressListener, RequestExecutor
@@ -81,7 +80,11 @@ class Engine:
         self._pass_confirmer = PassConfirmer(
             run_table, clock, passed_runs, self._on_run_finished, self._starter.enqueue, self._starter.refuse_all
         )
-        self._evidence = EvidenceCollector(run_table, clock, evidence_policy) if evidence_policy else None
+        self._evidence: EvidenceCollector | None = None
+        if evidence_policy:
+            from autonoma_ci.engine.evidence import EvidenceCollector
+
+            self._evidence = EvidenceCollector(run_table, clock, evidence_policy)
         self._details = DetailsFetcher(run_table, clock, listener.on_run_changed, self._evidence)
         self._poller: Poller | None = None
         if poll_policy:

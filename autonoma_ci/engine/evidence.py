@@ -9,10 +9,11 @@ from collections import deque
 from functools import partial
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import EvidenceFile
 from autonoma_ci.models import RunState, TargetKind
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from autonoma_ci.api.models import RunDetails, SignedUrl

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import queue
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from autonoma_ci.engine.workers import LookupFinished, SignalReceived
 from autonoma_ci.models import ExitReason, RunState, TargetKind
 from autonoma_ci.net.threads import start_thread
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import PollResult, PollStatus
 from autonoma_ci.engine.backoff import MIN_FAILED_POLLS, PollInterval
 from autonoma_ci.escaping import format_duration
 from autonoma_ci.models import ExitReason, RunState
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import Counter, deque
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import StartResult, StartStatus
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, StartFinished
 from autonoma_ci.models import ExitReason, RunState
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

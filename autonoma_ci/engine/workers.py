@@ -10,12 +10,13 @@ import queue
 import sys
 import threading
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from autonoma_ci.api.models import DownloadResult, PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.models import ExitReason
 from autonoma_ci.net.connection_state import SendGate, connection_state
 from autonoma_ci.net.threads import ThreadStuckError, start_thread
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized

@@ -15,11 +15,11 @@ import ssl
 import stat
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import os_error_reason, read_head
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,8 +23,8 @@ from urllib3.exceptions import (
 )
 
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.net.certificates import configured_ca_file, find_ca_fault
+from autonoma_ci.startup import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

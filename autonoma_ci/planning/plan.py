@@ -6,7 +6,7 @@ The plan has the runs to start, in order. A dry run prints it.
 from __future__ import annotations
 
 from itertools import chain, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.config.parsers import AUTO_SHARD, quote_name
 from autonoma_ci.config.settings import NO_GROUPS, closest_match
@@ -14,6 +14,7 @@ from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import AppVersion, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import html
 import re
 import sys
 import unicodedata
@@ -11,7 +10,7 @@ from itertools import chain, compress, count, repeat
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -257,6 +256,8 @@ def _unescape_html(text: str) -> str:
     `html.unescape` raises ValueError for numbers of more than 4,300 digits. So leading zeros are removed, and other
     long numbers become one number above the last character.
     """
+    import html
+
     if _LONG_REFERENCE_RE.search(text):
         text = _LONG_REFERENCE_RE.sub("&#99999999", _LEADING_ZEROS_RE.sub("&#", text))
     return html.unescape(text)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, final
 from urllib.parse import quote, quote_plus
 
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.redaction.normalize import (
     clean,
     decode_single_bytes,
@@ -23,6 +21,7 @@ from autonoma_ci.redaction.normalize import (
     unescape,
     unescape_in_steps,
 )
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -445,6 +444,8 @@ def _build_quoted_forms(text: str) -> Iterator[str]:
         data = text.encode("utf-8", "surrogatepass")
         yield "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x3D else f"={byte:02X}" for byte in data)
     if not _is_long_enough(text):
+        import html
+
         # Longer values are found by unescaping the text instead.
         yield from (html.escape(text), html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.yaml_subset.excerpt import build_excerpt
 
 if TYPE_CHECKING:

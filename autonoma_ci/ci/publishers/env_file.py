@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.publishers.shared_file import SharedFileValues, never_open
 from autonoma_ci.fs.files import os_error_reason
-from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.reports.outputs import (
     dotenv_variables,
     format_dotenv_lines,
     omitted_variables_warning,
     output_variables,
 )
+from autonoma_ci.startup import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,6 +12,7 @@ from autonoma_ci.app import job_step, progress
 from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, PreviousRuns, ValuesToRedact
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from autonoma_ci.engine.poller import PollPolicy
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.starter import StartPolicy
     from tests.support.fault_server import Wire
@@ -167,7 +167,7 @@ def test_options_become_limits(
     assert limits == [
         (
             runtime.start_policy._replace(concurrency=3, fail_fast=True),
-            runtime.poll_policy._replace(timeout=540.0, retries=2, interval=interval),
+            (runtime.poll_policy or PollPolicy())._replace(timeout=540.0, retries=2, interval=interval),
         )
     ]
 

@@ -17,7 +17,7 @@ def test_runtime_has_default_parts() -> None:
     runtime = Runtime({"A": "b"}, out, err)
     assert (runtime.environ, runtime.working_directory) == ({"A": "b"}, ".")
     assert (runtime.out, runtime.err, runtime.stdin) == (out, err, None)
-    assert (runtime.timeouts, runtime.start_policy, runtime.poll_policy) == (Timeouts(), StartPolicy(), PollPolicy())
+    assert (runtime.timeouts, runtime.start_policy, runtime.poll_policy) == (Timeouts(), StartPolicy(), None)
     assert runtime.clock.monotonic() <= runtime.clock.monotonic()
 
 
