@@ -8,6 +8,7 @@ from __future__ import annotations
 # `_signal` is the built-in part of `signal`. Importing `signal` takes 5 ms, and SIGINT in that time would print a
 # traceback.
 import _signal  # type: ignore[import-not-found]
+import gc
 import os
 import sys
 
@@ -24,6 +25,9 @@ def main() -> None:
         # `engine.signals` explains why SIGINT can be ignored.
         if signal_number and (signal_name != "SIGINT" or _signal.getsignal(signal_number) != _signal.SIG_IGN):
             _signal.signal(signal_number, _exit_on_signal)
+    # In objects. A short job mostly imports modules, and creates less garbage than this. A job that waits can run for
+    # hours, and each request leaves garbage.
+    gc.set_threshold(50_000)
     try:
         from autonoma_ci.cli import main as run_cli
     except BaseException:  # noqa: BLE001 - the outermost boundary

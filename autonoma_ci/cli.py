@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from contextlib import suppress
@@ -79,9 +78,6 @@ def main() -> NoReturn:
 def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
     """Open the standard streams, and return them with the runtime."""
     open_standard_streams()
-    # In objects. A short job mostly imports modules, and creates less garbage than this. A job that waits can run for
-    # hours, and each request leaves garbage.
-    gc.set_threshold(50_000)
     _disable_core_dumps()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import io
 import os
 import resource
@@ -68,7 +67,7 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process
 
     process = Process(tmp_path, monkeypatch)
     handlers = [(number, signal.getsignal(number)) for number in HANDLED]
-    hook, threshold = sys.unraisablehook, gc.get_threshold()
+    hook = sys.unraisablehook
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: process.limits.append((kind, limits)))
     monkeypatch.setattr(cli, "preallocate_threads", process.threads.append)
@@ -76,7 +75,6 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process
     for number, handler in handlers:
         signal.signal(number, handler)
     sys.unraisablehook = hook
-    gc.set_threshold(*threshold)
 
 
 def replace_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
@@ -29,16 +30,18 @@ class ProcessEnded(BaseException):
 
 @pytest.fixture(autouse=True)
 def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the end of the process be an exception, and restore signal handlers."""
+    """Let the end of the process be an exception, and restore what an entry point sets."""
 
     def end(code: int) -> NoReturn:
         raise ProcessEnded(code)
 
     handlers = [(number, signal.getsignal(number)) for number in HANDLED]
+    threshold = gc.get_threshold()
     monkeypatch.setattr(os, "_exit", end)
     yield
     for number, handler in handlers:
         signal.signal(number, handler)
+    gc.set_threshold(*threshold)
 
 
 @pytest.fixture
@@ -62,6 +65,13 @@ def test_entry_point_handles_signals_first(start: Callable[[], None], calls: lis
     ((interrupt, terminate),) = calls
     assert interrupt is terminate
     assert interrupt not in before
+
+
+def test_garbage_is_collected_rarely(calls: list[list[Any]]) -> None:
+    """The imports of a short job cause no collection of garbage."""
+    entry_point.main()
+    assert gc.get_threshold()[0] == 50_000
+    assert calls
 
 
 @pytest.mark.parametrize("number", HANDLED)
