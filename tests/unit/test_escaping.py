@@ -147,6 +147,7 @@ def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
             "1. see https://a.example & www.b.example",
             "1\\. see https\\://a.example &amp; www\\.b.example",
         ),
+        (escape_markdown, "see 0123456789abcdef", "see 012345\u200b6789ab\u200bcdef"),
         (escape_markdown, "<b>@me #1", "&lt;b&gt;@\u200bme #\u200b1"),
         (markdown_code_span, " a `b`\n", "`a 'b'`"),
         (markdown_code_span, "\u200b \n", ""),

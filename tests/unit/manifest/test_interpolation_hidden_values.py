@@ -83,6 +83,13 @@ def test_groups_option_matches_values(group: str, ids: list[str]) -> None:
     assert [run.id for run in plan.build_plan(Settings(groups=(group,)), read_groups_manifest()).requests] == ids
 
 
+@pytest.mark.parametrize("kind", ["tests", "folders", "tags"])
+def test_groups_option_matches_each_kind(kind: str) -> None:
+    """Tests, folders and tags can have groups from the environment."""
+    manifest = read_manifest(f"{kind}: [{{id: a, groups: ['${{TEAM}}']}}, {{id: b}}]", {"TEAM": "sentinel"})
+    assert [run.id for run in plan.build_plan(Settings(groups=("sentinel",)), manifest).requests] == ["a"]
+
+
 @pytest.mark.parametrize("group", ["sentine", "sentinell", "Sentinel", "${TEAM}", "x-sentinel-8", "other"])
 def test_unknown_group_error_hides_values(group: str) -> None:
     """Neither the list of groups nor a suggestion reveals a value."""

@@ -163,6 +163,10 @@ def test_quoted_merge_key_is_name() -> None:
             "tests:\n  - id: a\n    zebra: {}",
             ["3:5: unknown key 'zebra': use application_version_id, groups, id, matrix, "],
         ),
+        (
+            "tests:\n- {id: a, 'application version id': v}",
+            ["2:11: unknown key 'application version id': did you mean 'application_version_id'?"],
+        ),
         ("tests:\n  - name: x", ["2:5: 'id' is missing: add it"]),
         ("tests:\n  - a/b", ["2:5: 'a/b' is not an id: it holds /; ids are letters, digits, - and _"]),
         ("tests:\n  - id: a b", ["2:5: 'a b' is not an id: it holds a space; ids are letters, digits, - and _"]),
