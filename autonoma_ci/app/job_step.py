@@ -18,6 +18,7 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.clock import round_to_ms
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.engine.engine import NO_PASSED_RUNS, Engine
+from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, reserve_memory
@@ -357,8 +358,6 @@ class JobStep:
                     signal = engine.signal_number
                 started = _planned_indexes(results) if signal is None else []
                 if any(table.results[index].reason is ExitReason.NOT_FOUND for index in started):
-                    from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
-
                     advice = partial(_misplaced_id_advice, settings)
                     explain_misplaced_ids(table, started, executor.api, events, clock, advice)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 
@@ -30,8 +31,6 @@ def quote_for_shell(path: str, system: str = os.name) -> str:
         system: The operating system, as `os.name` names it.
 
     """
-    import shlex
-
     if system != "nt":
         return shlex.quote(path)
     # Windows accepts slashes and allows no double quotes in paths. cmd, PowerShell and bash all read double quotes.

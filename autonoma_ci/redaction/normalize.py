@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import html
 import re
 import sys
 import unicodedata
@@ -256,8 +257,6 @@ def _unescape_html(text: str) -> str:
     `html.unescape` raises ValueError for numbers of more than 4,300 digits. So leading zeros are removed, and other
     long numbers become one number above the last character.
     """
-    import html
-
     if _LONG_REFERENCE_RE.search(text):
         text = _LONG_REFERENCE_RE.sub("&#99999999", _LEADING_ZEROS_RE.sub("&#", text))
     return html.unescape(text)

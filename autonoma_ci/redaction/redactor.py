@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from functools import lru_cache
@@ -444,8 +445,6 @@ def _build_quoted_forms(text: str) -> Iterator[str]:
         data = text.encode("utf-8", "surrogatepass")
         yield "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x3D else f"={byte:02X}" for byte in data)
     if not _is_long_enough(text):
-        import html
-
         # Longer values are found by unescaping the text instead.
         yield from (html.escape(text), html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
 
