@@ -62,7 +62,7 @@ def sanitize_line(text: str, limit: int = 4000) -> str:
     """
     head = text[: 4 * limit]
     # Most texts need no change, and then the patterns are not compiled either.
-    if not (head.isascii() and head.isprintable()):
+    if not is_printable_ascii(head):
         head = _INVISIBLE_RE.sub("", _CONTROLS_RE.sub("\ufffd", _BREAKS_RE.sub(" ", head)))
     return truncate(head, limit) if len(text) <= 4 * limit else truncate(head + "…", limit)
 

@@ -357,9 +357,8 @@ class JobStep:
                     engine.run(executor)
                     signal = engine.signal_number
                 started = _planned_indexes(results) if signal is None else []
-                if any(table.results[index].reason is ExitReason.NOT_FOUND for index in started):
-                    advice = partial(_misplaced_id_advice, settings)
-                    explain_misplaced_ids(table, started, executor.api, events, clock, advice)
+                advice = partial(_misplaced_id_advice, settings)
+                explain_misplaced_ids(table, started, executor.api, events, clock, advice)
         except BaseException:
             # After an internal error, the reports must still name the runs that were started.
             self._memory_reserve = b""
