@@ -24,12 +24,12 @@ _INVISIBLE_RE = lazy_pattern(
     "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # Azure, and GitHub in its older form, find a command anywhere in a line. TeamCity finds it at the start of a line.
-_INLINE_COMMAND_RE = re.compile(r"##(?=\w*\[)")
+_INLINE_COMMAND_RE = lazy_pattern(r"##(?=\w*\[)")
 # Travis' log viewer finds a fold or a timer anywhere in a line, and hides the rest of that line.
 # Source: travis-ci/travis-web, app/utils/log.js; travis-ci/travis-logs, lib/travis/logs/services/timing_info.rb.
-_TRAVIS_FOLD_RE = re.compile(r"(?<=fold:|time:)(?=start|end)")
+_TRAVIS_FOLD_RE = lazy_pattern(r"(?<=fold:|time:)(?=start|end)")
 # GitHub's commands and Buildkite's group headings are at the start of a line, after any white space.
-_LINE_START_COMMAND_RE = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}))")
+_LINE_START_COMMANDS = ("::", "---", "+++", "~~~", "^^^")
 _MARKUP_RE = lazy_pattern(r"[\\`*_{}\[\]|~$]")
 # Text that GitHub turns into links and pictures without markup: https://…, www.…, :smile:
 _AUTOLINK_RE = lazy_pattern(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
@@ -83,12 +83,15 @@ def truncate_bytes(text: str, limit: int) -> str:
 
 def escape_log_line(text: str, limit: int = 4000) -> str:
     """Return the text as one log line without CI commands."""
-    return _LINE_START_COMMAND_RE.sub(
-        _ZERO_WIDTH_SPACE,
-        _TRAVIS_FOLD_RE.sub(
-            _ZERO_WIDTH_SPACE, _INLINE_COMMAND_RE.sub(f"#{_ZERO_WIDTH_SPACE}#", sanitize_line(text, limit))
-        ),
-    )
+    line = sanitize_line(text, limit)
+    # Most lines have no commands, and then the patterns are not compiled either.
+    if "##" in line:
+        line = _INLINE_COMMAND_RE.sub(f"#{_ZERO_WIDTH_SPACE}#", line)
+    if "fold:" in line or "time:" in line:
+        line = _TRAVIS_FOLD_RE.sub(_ZERO_WIDTH_SPACE, line)
+    if line.lstrip().startswith(_LINE_START_COMMANDS):
+        line = _ZERO_WIDTH_SPACE + line
+    return line
 
 
 def escape_json(text: str) -> str:

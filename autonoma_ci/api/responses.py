@@ -63,7 +63,7 @@ _QUOTA_RE = lazy_pattern(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)
 _WRONG_HOST_STATUSES = frozenset({404, 405})
 _QUOTA_STATUSES = frozenset({402, 403})
 _HTML_CONTENT_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_HTML_TAG_RE = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script)\b", re.IGNORECASE)
+_HTML_TAG_RE = lazy_pattern(rb"<(?:!doctype\s+html|html|head|body|title|script)\b", re.IGNORECASE)
 # Begin and end of a comment or declaration before the first tag.
 _HTML_PROLOGS = ((b"<!--", b"-->"), (b"<?xml", b"?>"))
 # The first tag of a page is searched in these first bytes.
@@ -430,7 +430,7 @@ def _starts_like_html(head: bytes) -> bool:
     head = head.removeprefix(BOM_UTF8).lstrip()
     while end := next((end for begin, end in _HTML_PROLOGS if head.startswith(begin)), b""):
         head = head.partition(end)[2].lstrip()
-    return bool(_HTML_TAG_RE.match(head))
+    return head.startswith(b"<") and bool(_HTML_TAG_RE.match(head))
 
 
 def format_api_error(fields: Mapping[str, object], sanitizer: ResponseSanitizer) -> str:

@@ -16,7 +16,6 @@ for `Connection: close`.
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import drop_tracebacks
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +45,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DETAILS_BYTES = 16 * MAX_BODY_BYTES
 # In seconds. A GET can be repeated, which is better than a wait as long as for a start.
 _GET_TIMEOUTS = Timeouts(read=20.0, total=30.0)
-_STATUS_LINE_RE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
+_STATUS_LINE_RE = lazy_pattern(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
 # Python raises these if memory or threads are exhausted.
 _RESOURCE_ERRORS = (MemoryError, RuntimeError, SystemError)
 

@@ -246,7 +246,7 @@ def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
         return f"' #' starts a comment, which cuts off '='; {advice}"
     if any("#" in entry.label and not entry.is_label_quoted for entry in entries):
         return "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)"
-    if re.search(_ID_IN_COMMENT_PATTERN, comment):
+    if comment and re.search(_ID_IN_COMMENT_PATTERN, comment):
         advice = "write each entry on a line of its own (in YAML below '|', not '>')"
         return f"' #' starts a comment, which cuts off an id; {advice}"
     labeled_indexes = [index for index, part in enumerate(entries) if part.equals_index >= 0]

@@ -24,7 +24,7 @@ from autonoma_ci.config.parsers import (
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import NamedTuple, lazy_pattern
 from autonoma_ci.urls import parse_origin
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The value of `groups` that selects nothing. Groups can't have this name.
 NO_GROUPS = "none"
-_UNRESOLVED_REFERENCE_RE = re.compile(UNRESOLVED_PATTERN)
+_UNRESOLVED_REFERENCE_RE = lazy_pattern(UNRESOLVED_PATTERN)
 # References that stay in place of a credential, by their form in messages. Azure Pipelines leaves `$(NAME)` for an
 # unset variable, and GitLab leaves `$NAME`. The other forms belong to a different CI system than the job's.
 _REFERENCE_FORMS = {
@@ -270,7 +270,7 @@ class OptionResolver:
             InputError: The text is invalid, or it is an unresolved reference.
 
         """
-        if _UNRESOLVED_REFERENCE_RE.fullmatch(text.strip(ASCII_WHITESPACE)):
+        if "$(" in text and _UNRESOLVED_REFERENCE_RE.fullmatch(text.strip(ASCII_WHITESPACE)):
             raise InputError([_UNRESOLVED_MESSAGE])
         if option.is_id_list:
             # The row of api-url precedes the rows of ids in OPTIONS, so its origin is known here.

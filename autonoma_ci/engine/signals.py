@@ -5,8 +5,9 @@ The first signal shuts the job down. A later signal ends the process immediately
 
 from __future__ import annotations
 
+# `__main__` uses `_signal` too, and says why.
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ class SignalHandler:
 
     def _stop_timer(self) -> None:
         if sys.platform != "win32" and self._raised_signal is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _signal.setitimer(_signal.ITIMER_REAL, 0)
 
     def end(self) -> None:
         """Stop raising Cancelled, because the exit code is final."""
@@ -98,11 +99,11 @@ class SignalHandler:
         Without a handler, Linux ignores these signals for process 1 of a container.
         """
         for name in _SIGNAL_NAMES:
-            number = getattr(signal, name, None)
+            number = getattr(_signal, name, None)
             # In a script, a shell starts `command &` with SIGINT ignored, so that Ctrl-C ends only foreground commands.
             # Source: POSIX.1-2017, Shell Command Language, 2.11. SIGTERM is always for this process.
-            if number and (name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN):
-                signal.signal(number, self.handle)
+            if number and (name != "SIGINT" or _signal.getsignal(number) != _signal.SIG_IGN):
+                _signal.signal(number, self.handle)
         sys.unraisablehook = self._handle_unraisable
 
     def handle(self, number: int, _frame: Any) -> None:
@@ -130,8 +131,8 @@ class SignalHandler:
             return
         # Windows has no such timer. There, `hand_over` sends the signal to the queue.
         if sys.platform != "win32":
-            signal.signal(signal.SIGALRM, self._reraise_cancelled)
-            signal.setitimer(signal.ITIMER_REAL, _RERAISE_DELAY_SECONDS)
+            _signal.signal(_signal.SIGALRM, self._reraise_cancelled)
+            _signal.setitimer(_signal.ITIMER_REAL, _RERAISE_DELAY_SECONDS)
 
     def _reraise_cancelled(self, _number: int, _frame: Any) -> None:
         if self._raised_signal is not None and not self._has_ended:

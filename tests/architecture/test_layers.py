@@ -30,8 +30,8 @@ OWNERS = {
     # `streams` measures how long a reader stalls, which no fake clock can simulate.
     "time": {"clock.py", "engine/signals.py", "net/connection.py", "streams.py"},
     "random": {"clock.py"},
-    "signal": {"engine/signals.py"},
-    "_signal": {"__main__.py"},
+    "signal": set(),
+    "_signal": {"__main__.py", "engine/signals.py"},
     "subprocess": {"ci/publishers/agent_cli.py"},
     "threading": {
         "net/connection.py",

@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 # library that look for these themselves are loaded before. Nothing there opens a text file without saying how it is
 # written either: on Windows that would not be UTF-8.
 _WITHOUT = """
-import argparse, asyncio, http.server, importlib.resources, logging, multiprocessing, pathlib, shutil, signal, ssl
-import os, select, selectors, socket, subprocess, sys, tempfile, threading, time, urllib.request
+import _signal, argparse, asyncio, http.server, importlib.resources, logging, multiprocessing, pathlib, shutil, signal
+import os, select, selectors, socket, ssl, subprocess, sys, tempfile, threading, time, urllib.request
 import jinja2, junitparser, pydantic.main, requests, yaml
 
+UNIX_SIGNALS = (
+    "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 SIGWINCH alarm pause "
+    "pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigtimedwait sigwait"
+)
 LACKS = {
     os: "O_CLOEXEC O_DIRECTORY O_DSYNC O_NDELAY O_NOCTTY O_NOFOLLOW O_NONBLOCK O_SYNC chown chroot confstr fchdir "
     "fchmod fchown fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpgrp getpriority getsid getuid "
     "getxattr initgroups killpg lchown lockf major mkfifo mknod nice openpty pathconf pread pwrite "
     "sched_getaffinity sendfile set_blocking setsid setuid statvfs sync sysconf ttyname uname wait",
-    signal: "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 SIGWINCH alarm "
-    "pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigtimedwait sigwait",
+    signal: UNIX_SIGNALS,
+    _signal: UNIX_SIGNALS,
     select: "epoll kqueue poll",
     socket: "AF_UNIX MSG_DONTWAIT SO_REUSEPORT sethostname",
     time: "clock_gettime pthread_getcpuclockid tzset",
@@ -111,7 +115,7 @@ def test_missing_modules_are_noticed(lost: str, tmp_path: Path) -> None:
 
 def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
     """The signal of that name has another number on Unix."""
-    stays = f"signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
+    stays = f"_signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
     with Sandbox(pace=0.1) as sandbox:
         process = subprocess.Popen(
             [sys.executable, "-c", _WITHOUT + stays + _RUN, "run", "--wait", "--test-ids", "sandbox-stays"],

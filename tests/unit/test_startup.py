@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
+import typing
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from autonoma_ci import startup
 from autonoma_ci.startup import NamedTuple, lazy_pattern
@@ -61,6 +65,7 @@ def test_named_tuple_has_fields_and_defaults() -> None:
     assert (pair.first, pair.second, tuple(pair)) == (1, "b", (1, "b"))
     assert pair == Pair(first=1, second="b")
     assert pair._replace(first=2) == (2, "b")
+    assert Pair._make([1, "b"]) == pair
     assert pair._asdict() == {"first": 1, "second": "b"}
     assert (Pair._fields, Pair._field_defaults) == (("first", "second"), {"second": "b"})
     assert Pair.__annotations__["first"] == "int"
@@ -73,14 +78,59 @@ def test_named_tuple_has_methods() -> None:
     assert (Pair.__name__, Pair.__doc__, Pair.__module__) == ("Pair", "Two values.", __name__)
 
 
-def test_named_tuple_needs_all_values() -> None:
-    """A missing or unknown field is an error."""
-    with pytest.raises(TypeError, match="first"):
-        Pair()  # type: ignore[call-arg]
+class _Usual(typing.NamedTuple):
+    first: int
+    second: int
+    third: int = 3
+
+
+class _Fast(NamedTuple):
+    first: int
+    second: int
+    third: int = 3
+
+
+@given(values=st.lists(st.integers(), max_size=4), named=st.dictionaries(st.sampled_from("abc"), st.integers()))
+@example(values=[], named={"a": 1, "b": 2})
+@example(values=[1, 2], named={"b": 2})
+@example(values=[1, 2, 3, 4], named={})
+def test_named_tuple_takes_values_as_usual(values: list[int], named: dict[str, int]) -> None:
+    """Values with and without a field, or the error, are those of `typing.NamedTuple`."""
+    by_field = {{"a": "second", "b": "third", "c": "fourth"}[key]: value for key, value in named.items()}
+    try:
+        expected = _Usual(*values, **by_field)
+    except TypeError:
+        with pytest.raises(TypeError, match=r"^_Fast\(\) "):
+            _Fast(*values, **by_field)
+    else:
+        assert tuple(_Fast(*values, **by_field)) == tuple(expected)
+
+
+def test_error_of_named_tuple_names_fields_only() -> None:
+    """The error names missing and unknown fields, and shows no value, because a value can be a secret."""
+    with pytest.raises(TypeError) as error:
+        Pair(third="Tr0ub4dor&3")  # type: ignore[call-arg]
+    assert "missing ['first'], unknown or twice ['third']" in str(error.value)
+    assert "Tr0ub4dor" not in str(error.value)
+
+
+def test_replaced_field_must_exist() -> None:
+    """`_replace` refuses an unknown field."""
     with pytest.raises(TypeError, match="third"):
-        Pair(1, third=2)  # type: ignore[call-arg]
+        Pair(1)._replace(third=2)  # type: ignore[call-arg]
 
 
-def test_named_tuple_is_pickled() -> None:
-    """The module of the class is known."""
-    assert pickle.loads(pickle.dumps(Pair(1))) == Pair(1)
+def test_named_tuple_matches_pattern() -> None:
+    """A class pattern binds the fields in their order."""
+    match Pair(1, "c"):
+        case Pair(first, "c"):
+            assert first == 1
+        case _:
+            pytest.fail("the pattern did not match")
+
+
+def test_named_tuple_is_copied() -> None:
+    """A copy has the class and the values."""
+    for copied in (pickle.loads(pickle.dumps(Pair(1))), copy.copy(Pair(1)), copy.deepcopy(Pair(1))):
+        assert copied == Pair(1)
+        assert type(copied) is Pair
