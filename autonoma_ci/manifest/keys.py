@@ -111,12 +111,12 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
     if path and path[0] == f"{normalized}s" and "id" in allowed:
         # An example is `- test: ID` below `tests`.
         return f"unknown key {quote_name(key)}: did you mean 'id'?"
-    suggestion = next((name for name in (normalized, _SYNONYMS.get(normalized, "")) if name in allowed), "")
+    spellings = (normalized, _SYNONYMS.get(normalized, normalized))
+    suggestion = next((name for name in spellings if name in allowed), None)
     if suggestion := suggestion or closest_match(normalized, sorted(allowed), _MIN_SIMILARITY):
         return f"unknown key {quote_name(key)}: did you mean '{suggestion}'?"
-    known_key = next((name for name in (normalized, _SYNONYMS.get(normalized, "")) if name in _LOCATIONS), "")
     option = normalized.replace("_", "-")
-    if known_key:
+    if known_key := next((name for name in spellings if name in _LOCATIONS), None):
         moved_key = "it" if known_key == key else f"'{known_key}'"
         return f"the key {quote_name(key)} is not allowed here: put {moved_key} {_LOCATIONS[known_key]}"
     if option in _OPTION_NAMES:

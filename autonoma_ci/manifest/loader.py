@@ -181,11 +181,11 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
 
     Args:
         document: The document.
-        path: The path of the error.
+        path: The path of the error. It is not empty, because the root of the document is a mapping.
         detail: The error as pydantic describes it.
         text: The value before interpolation, or None if it has no `${...}`.
     """
-    key, kind, value = str(path[-1]) if path else "", detail["type"], _get_value(document.tree, path)
+    key, kind, value = str(path[-1]), detail["type"], _get_value(document.tree, path)
     if kind == "extra_forbidden":
         return explain_unknown_key(path[:-1], key)
     if kind == "missing":
@@ -195,13 +195,13 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
     if kind == "string_pattern_mismatch":
         if text is not None:
             return f"what '{sanitize_line(text, 60)}' gives is not an id: ids are letters, digits, - and _"
-        return id_error(value) if isinstance(value, str) else "this is not an id"
+        return id_error(str(value))
     return _format_type_error(path, key, kind, value)
 
 
 def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> str:
     """Return the message for a value of a wrong type."""
-    subject = f"'{sanitize_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
+    subject = f"'{sanitize_line(key, 60)}'" if isinstance(path[-1], str) else "this entry"
     if value is None and key in _ID_KEYS:
         return f"{subject} has no value: give an id"
     if kind in {"string_type", "string_too_short", "string_too_long"}:

@@ -396,12 +396,9 @@ def _get_first_word_key(form: str) -> tuple[str, ...]:
 
 
 def _get_split_keys(value: str) -> tuple[str, ...]:
-    # A text begins or ends with half of the value, or has a shorter part of it at an ellipsis.
-    return (
-        *_get_prefix_key(value),
-        *_get_prefix_key(value[-((len(value) + 1) // 2) :]),
-        *_get_prefix_key(value[-_MIN_CUT_LENGTH:]),
-    )
+    # A text ends with the begin of the value, or begins with its end. Such a part has half of the value, and at an
+    # ellipsis at least `_MIN_CUT_LENGTH` characters.
+    return (*_get_prefix_key(value), *_get_prefix_key(value[-_MIN_CUT_LENGTH:]))
 
 
 def _build_encoded_variants(value: str) -> set[str]:

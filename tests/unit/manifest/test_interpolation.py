@@ -9,7 +9,14 @@ import pytest
 
 from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import CI_FIELDS, MAX_TEXT_CHARS, MAX_VALUE_PARTS, Interpolator
+from autonoma_ci.manifest.interpolation import (
+    CI_FIELDS,
+    MAX_TEXT_CHARS,
+    MAX_VALUE_PARTS,
+    HiddenValues,
+    Interpolator,
+    find_reference_names,
+)
 from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.document import LimitExceededError
@@ -201,3 +208,34 @@ def test_keys_are_not_interpolated(tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
     manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT))
     assert manifest.tests[0].variables == {"${NAME}": "x"}
+
+
+def test_only_known_fact_is_set() -> None:
+    """A fact without a value and an unknown fact are not set."""
+    interpolator = Interpolator({"NAME": "value", "EMPTY": ""}, BuildContext(branch="main"))
+    assert [name for name in ("ci.branch", "ci.sha", "ci.nope", "ci.", "NAME", "EMPTY", "NOPE")
+            if interpolator.is_set(name)] == ["ci.branch", "NAME"]  # fmt: skip
+
+
+def test_unknown_fact_uses_default(tmp_path: Path) -> None:
+    """The default applies to a name that is no fact too."""
+    assert value_of("${ci.nope:-none}", tmp_path) == "none"
+
+
+def test_names_of_variables_have_no_facts() -> None:
+    """The names of the environment variables in a text have no names of facts."""
+    assert find_reference_names("${ci.sha} ${NAME:-${OTHER}} $${NOT}") >= {"NAME"}
+    assert not [name for name in find_reference_names("${ci.sha} ${NAME}") if name.startswith("ci.")]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_refused"), [("sentinel", True), ("x-sentinel-7", True), ("sentine", False), ("short-1", False)]
+)
+def test_id_holds_no_value_of_option_variables(value: str, is_refused: bool) -> None:
+    """Logs show ids. Values of fewer than eight characters occur in ids by chance."""
+    interpolator = Interpolator({"ID": value}, CONTEXT, variables=HiddenValues(["sentinel", "short-1"]))
+    document = parse_yaml("tests: [{id: '${ID}'}]", "")
+    interpolator.apply(document)
+    assert [problem.message for problem in document.errors] == [
+        "${ID} holds a value of the option variables, and ids are shown in logs: use a variable with another value"
+    ] * is_refused

@@ -159,7 +159,8 @@ def test_misspelled_key_has_its_place(path: KeyPath, key: str, place: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("key", "option"), [("timeout", "timeout"), ("results_dir", "results-dir"), ("resultsDir", "results-dir")]
+    ("key", "option"),
+    [("timeout", "timeout"), ("results_dir", "results-dir"), ("resultsDir", "results-dir"), ("fail fast", "fail-fast")],
 )
 def test_option_is_no_key(key: str, option: str) -> None:
     """An option of the step does not belong into the manifest."""

@@ -175,6 +175,7 @@ def test_quoted_merge_key_is_name() -> None:
         ("tests:\n  - [a]", ["2:5: this entry must be a mapping"]),
         ("tests: a", ["1:1: 'tests' must be a list: begin each entry with `- `"]),
         ("tests:\n  -a", ["1:1: 'tests' must be a list: write a space after each '-'"]),
+        ("tests: {id: a}", ["1:1: 'tests' must be a list: begin each entry with `- `"]),
         ("tests: {login: a}", ["1:1: 'tests' must be a list: write each entry as `- id: ID` and `name: TEXT`"]),
         (
             "application_versions: {application_id: a}",
@@ -192,6 +193,10 @@ def test_quoted_merge_key_is_name() -> None:
         ("tests:\n- id: a\n  variables: {A: [x]}", ["3:15: 'A' is a list: give text"]),
         ("tests:\n- id: a\n  variables: {A: {b: x}}", ["3:15: 'A' is a mapping: give text"]),
         ("tests:\n- id: a\n  matrix: {A: [x, [y]]}", ["3:19: this entry is a list: give text"]),
+        (
+            "folders:\n- {id: a, groups: [x, none]}\ntags: [{id: b, groups: [none]}]",
+            ["2:23: a group can't be named 'none'", "3:25: a group can't be named 'none'"],
+        ),
         ("tests:\n- id: a\n  groups: ['']", ["3:12: this entry is empty or too long"]),
         ("version: 2\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),
         ("version: 1.0\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),

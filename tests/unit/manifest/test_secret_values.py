@@ -525,3 +525,18 @@ def test_value_is_searched_once() -> None:
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{V: '{n}${{PLAIN}}'}}}}\n" for n in range(200))
     assert len(read_manifest(text, {"PLAIN": value}).tests) == 200
     assert measure_processor_seconds(lambda: read_manifest(text, {"PLAIN": value}), 10) < 10
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("LOCALE=de-DE\nSSH_PHRASE=hunter2", "the setting of a password, token or key"),
+        (base64.b64encode(b"LOCALE=de-DE\nSSH_PHRASE=hunter2").decode(), "the setting of a password, token or key"),
+        # A tilde is no character of Base64.
+        (base64.b64encode(b"LOCALE=de-DE\nDB_PASS=hunter2").decode().replace("T", "T~", 1), ""),
+        ("Zm9v", ""),
+    ],
+)
+def test_kind_of_secret_is_worded(value: str, kind: str) -> None:
+    """The kind is worded for a message, also that of a decoded value."""
+    assert detect_secret_kind(value) == kind
