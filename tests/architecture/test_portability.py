@@ -73,8 +73,8 @@ def test_every_module_imports(tmp_path: Path) -> None:
     """All modules import without Unix modules."""
     names = [module.name for module in pkgutil.walk_packages(autonoma_ci.__path__, "autonoma_ci.")]
     assert len(names) > 100
-    ended = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
-    assert (ended.returncode, ended.stderr) == (0, "")
+    result = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.slow

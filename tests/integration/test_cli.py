@@ -21,9 +21,9 @@ COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     """Each command prints its usage line with `--help`."""
-    ended = invoke(tmp_path, command, "--help")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith(f"usage: autonoma-ci {command}")
+    result = invoke(tmp_path, command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"usage: autonoma-ci {command}")
 
 
 def test_help_and_version(tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ def test_help_and_version(tmp_path: Path) -> None:
 )
 def test_unknown_command_suggests_known(name: str, message: str, tmp_path: Path) -> None:
     """The error suggests a similar command or lists all commands."""
-    ended = invoke(tmp_path, name)
-    assert ended.code == 2
-    assert message in ended.err
+    result = invoke(tmp_path, name)
+    assert result.code == 2
+    assert message in result.err
 
 
 def test_default_command_is_run(tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_default_command_is_run(tmp_path: Path) -> None:
 )
 def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: Path) -> None:
     """The help ends with the commands to type next."""
-    ended = invoke(tmp_path, environ=environ, terminal_input="")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("usage: autonoma-ci [COMMAND]")
-    assert "autonoma-ci demo" in ended.out.partition("What to type next:")[2]
+    result = invoke(tmp_path, environ=environ, terminal_input="")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("usage: autonoma-ci [COMMAND]")
+    assert "autonoma-ci demo" in result.out.partition("What to type next:")[2]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_no_command_in_ci_runs(
     environ: dict[str, str], argv: tuple[str, ...], typed: str | None, tmp_path: Path
 ) -> None:
     """A CI job or any argument selects the command `run`, even at a terminal."""
-    ended = invoke(tmp_path, *argv, environ=environ, terminal_input=typed)
-    assert ended.code == 2
-    assert "client-id and client-secret are missing" in ended.err
+    result = invoke(tmp_path, *argv, environ=environ, terminal_input=typed)
+    assert result.code == 2
+    assert "client-id and client-secret are missing" in result.err
 
 
 def test_module_prints_help_of_command(tmp_path: Path) -> None:

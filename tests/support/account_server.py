@@ -36,9 +36,9 @@ def build_large_account() -> list[dict[str, object]]:
 
 def invoke_on_sandbox(where: Path, sandbox: Sandbox, *argv: str, terminal_input: str | None = None) -> CommandResult:
     """Run a command with credentials for the sandbox."""
-    ended = invoke(
+    result = invoke(
         where, *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}, terminal_input=terminal_input
     )
-    assert "of-the-test" not in ended.output
-    assert "Traceback" not in ended.output
-    return ended
+    assert "of-the-test" not in result.output
+    assert "Traceback" not in result.output
+    return result

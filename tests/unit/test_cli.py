@@ -53,9 +53,9 @@ class Process:
             streams = {"argv": ["autonoma-ci", *argv], "stdin": self.stdin, "stdout": out, "stderr": err}
             for name, value in streams.items():
                 self._monkeypatch.setattr(sys, name, value)
-            with pytest.raises(ProcessEnded) as ended:
+            with pytest.raises(ProcessEnded) as result:
                 cli.main()
-        return ended.value.code, self._out.read_text("utf-8"), self._err.read_text("utf-8")
+        return result.value.code, self._out.read_text("utf-8"), self._err.read_text("utf-8")
 
 
 @pytest.fixture
@@ -203,9 +203,9 @@ def test_process_waits_less_after_signal(
 
 def run_schema(folder: Path, environ: dict[str, str] | None = None) -> tuple[int, str]:
     """Run the command `schema`, and return exit code and standard error."""
-    ended = invoke(folder, "schema", environ=environ)
-    assert ended.out == ""
-    return ended.code, ended.err
+    result = invoke(folder, "schema", environ=environ)
+    assert result.out == ""
+    return result.code, result.err
 
 
 @pytest.mark.parametrize("number", HANDLED)
@@ -289,8 +289,8 @@ def test_user_error_hides_credentials(
 ) -> None:
     """Credentials of the environment and the command line are hidden in any error."""
     monkeypatch.setattr(run, "main", raise_error(InputError([f"wrong: {SECRET}."])))
-    ended = invoke(tmp_path, "run", *argv, environ=environ)
-    assert (ended.code, ended.err) == (2, "Error: wrong: ***.\n")
+    result = invoke(tmp_path, "run", *argv, environ=environ)
+    assert (result.code, result.err) == (2, "Error: wrong: ***.\n")
 
 
 def test_bug_report_has_location_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,10 +381,10 @@ def test_similar_command_is_suggested(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [SECRET, "\x1b[31m", "<b>x</b>", "x" * 5000])
 def test_unknown_command_is_not_shown(name: str, tmp_path: Path) -> None:
     """An unknown command can be any text, even a secret."""
-    ended = invoke(tmp_path, name)
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("Error: unknown command: known are run, wait, ")
-    assert name not in ended.err
+    result = invoke(tmp_path, name)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Error: unknown command: known are run, wait, ")
+    assert name not in result.err
 
 
 @pytest.mark.parametrize(("kind", "has_help"), [(FakeTerminal, True), (io.StringIO, False)])
@@ -398,6 +398,6 @@ def test_help_needs_terminal_for_output(kind: type[io.StringIO], has_help: bool,
 
 def test_unknown_system_is_error_at_terminal(tmp_path: Path) -> None:
     """The name of a CI system that does not exist is an error of the input."""
-    ended = invoke(tmp_path, environ={"AUTONOMA_CI": "githbu"}, terminal_input="")
-    assert ended.code == 2
-    assert ended.errors[0].startswith("AUTONOMA_CI")
+    result = invoke(tmp_path, environ={"AUTONOMA_CI": "githbu"}, terminal_input="")
+    assert result.code == 2
+    assert result.errors[0].startswith("AUTONOMA_CI")

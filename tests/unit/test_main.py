@@ -80,9 +80,9 @@ def test_early_signal_ends_process(number: signal.Signals, calls: list[list[Any]
     entry_point.main()
     handler = signal.getsignal(number)
     assert callable(handler)
-    with pytest.raises(ProcessEnded) as ended:
+    with pytest.raises(ProcessEnded) as result:
         handler(number, None)
-    assert ended.value.code == 128 + number
+    assert result.value.code == 128 + number
 
 
 def test_ignored_interrupt_stays_ignored(calls: list[list[Any]]) -> None:
@@ -99,9 +99,9 @@ def test_failed_import_exits_70(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[type[BaseException]] = []
     monkeypatch.setitem(sys.modules, "autonoma_ci.cli", None)
     monkeypatch.setattr(sys, "excepthook", lambda kind, *_: shown.append(kind))
-    with pytest.raises(ProcessEnded) as ended:
+    with pytest.raises(ProcessEnded) as result:
         entry_point.main()
-    assert ended.value.code == 70
+    assert result.value.code == 70
     assert shown == [ModuleNotFoundError]
 
 
@@ -113,9 +113,9 @@ def test_failed_traceback_exits_70(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "autonoma_ci.cli", None)
     monkeypatch.setattr(sys, "excepthook", fail)
-    with pytest.raises(ProcessEnded) as ended:
+    with pytest.raises(ProcessEnded) as result:
         entry_point.main()
-    assert ended.value.code == 70
+    assert result.value.code == 70
 
 
 def test_import_has_no_effect(calls: list[list[Any]]) -> None:

@@ -26,8 +26,8 @@ def run_action(folder: Path, args: str, *argv: str, system: str = "github", **mo
 def test_args_select_command(system: str, tmp_path: Path) -> None:
     """The first word of `args` is the command."""
     write_results(tmp_path / "my results")
-    ended = run_action(tmp_path, "report 'my results' --format junit", system=system)
-    assert (ended.code, ended.output) == (0, "Wrote my results/junit.xml\n")
+    result = run_action(tmp_path, "report 'my results' --format junit", system=system)
+    assert (result.code, result.output) == (0, "Wrote my results/junit.xml\n")
 
 
 @pytest.mark.slow
@@ -37,56 +37,59 @@ def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
         environ = {**CREDENTIALS, "INPUT_API-URL": sandbox.url}
         first = run_action(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
         assert first.code == 0, first.output
-        ended = run_action(tmp_path, "wait r", **environ)
+        result = run_action(tmp_path, "wait r", **environ)
         assert sandbox.count_starts("sandbox-one") == 1
-    assert ended.code == 0, ended.output
-    assert "1 of 1 run passed" in ended.out
+    assert result.code == 0, result.output
+    assert "1 of 1 run passed" in result.out
 
 
 def test_args_lose_to_command_line(tmp_path: Path) -> None:
     """A runner that splits `args` itself passes both, and the command runs once."""
-    ended = run_action(tmp_path, "init --all --output other.yml", "--version")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("autonoma-ci ")
+    result = run_action(tmp_path, "init --all --output other.yml", "--version")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("autonoma-ci ")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_args_without_command_mean_run(tmp_path: Path) -> None:
     """Options alone are options of `run`."""
-    ended = run_action(tmp_path, "--dry-run --test-ids sandbox-one")
-    assert ended.code == 0, ended.output
-    assert "sandbox-one" in ended.out
+    result = run_action(tmp_path, "--dry-run --test-ids sandbox-one")
+    assert result.code == 0, result.output
+    assert "sandbox-one" in result.out
 
 
 @pytest.mark.parametrize("environ", [{}, {"GITLAB_CI": "true"}, {"JENKINS_URL": "http://x"}, {"CI": "true"}])
 def test_args_outside_actions_are_ignored(environ: dict[str, str], tmp_path: Path) -> None:
     """On other CI systems, `INPUT_ARGS` belongs to another program."""
-    ended = invoke(tmp_path, environ={**environ, "INPUT_ARGS": "--version", **CREDENTIALS})
-    assert ended.code == 2
-    assert "nothing to run" in ended.err
+    result = invoke(tmp_path, environ={**environ, "INPUT_ARGS": "--version", **CREDENTIALS})
+    assert result.code == 2
+    assert "nothing to run" in result.err
 
 
 @pytest.mark.parametrize("text", ["wait 'results", 'wait "results', "wait results\\"])
 def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
     """The error quotes nothing of the text."""
-    ended = run_action(tmp_path, f"--client-secret=hunter2-sentinel {text}")
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.errors == [
+    result = run_action(tmp_path, f"--client-secret=hunter2-sentinel {text}")
+    assert (result.code, result.out) == (2, "")
+    assert result.errors == [
         "args: a quote is not closed, or it ends with a backslash. Quote a word as 'a b', or write \\' for a quote"
     ]
 
 
 def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
     """The error asks to remove `autonoma-ci` at the beginning."""
-    ended = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
+    result = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
     reported = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
-    assert (ended.code, ended.out, ended.errors) == (2, "", [reported])
+    assert (result.code, result.out, result.errors) == (2, "", [reported])
 
 
 def test_args_over_limit_are_refused(tmp_path: Path) -> None:
     """Splitting one word of a megabyte takes 20 s."""
-    ended = run_action(tmp_path, "wait " + "x" * 1_000_000)
-    assert (ended.code, ended.errors) == (2, ["args: longer than 100,000 characters. Put long values into a manifest"])
+    result = run_action(tmp_path, "wait " + "x" * 1_000_000)
+    assert (result.code, result.errors) == (
+        2,
+        ["args: longer than 100,000 characters. Put long values into a manifest"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,9 +105,9 @@ def test_args_over_limit_are_refused(tmp_path: Path) -> None:
 )
 def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
     """No error repeats a credential that `args` holds."""
-    ended = run_action(tmp_path, text)
-    assert ended.code == 2
-    shown = [line for line in ended.output.splitlines() if not line.startswith("::add-mask::")]
+    result = run_action(tmp_path, text)
+    assert result.code == 2
+    shown = [line for line in result.output.splitlines() if not line.startswith("::add-mask::")]
     assert "hunter2-sentinel" not in "\n".join(shown)
 
 
@@ -112,10 +115,10 @@ def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("args", ["wiat results", "wait 'results", "wait results/none.json", "list --x"])
 def test_args_errors_become_annotations(args: str, system: str, tmp_path: Path) -> None:
     """Each line on standard error is an error command of the runner."""
-    ended = run_action(tmp_path, args, system=system)
-    assert ended.code == 2
-    assert ended.errors
-    assert all(line.startswith("::error::") for line in ended.err.splitlines()), ended.err
+    result = run_action(tmp_path, args, system=system)
+    assert result.code == 2
+    assert result.errors
+    assert all(line.startswith("::error::") for line in result.err.splitlines()), result.err
 
 
 @pytest.mark.parametrize("text", ["sh -c 'touch made'", "bash -c 'touch made'", "run; touch made", "$(touch made)"])

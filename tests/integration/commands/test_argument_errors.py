@@ -48,9 +48,9 @@ FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci repo
 )  # fmt: skip
 def test_wrong_arguments_suggest_command(argv: list[str], reported: str, tmp_path: Path) -> None:
     """Each error suggests a command and repeats no value."""
-    ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
-    assert (ended.code, ended.errors) == (2, [reported])
-    assert "sentinel" not in ended.output
+    result = invoke(tmp_path, *argv, environ=CREDENTIALS)
+    assert (result.code, result.errors) == (2, [reported])
+    assert "sentinel" not in result.output
 
 
 @pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
@@ -68,16 +68,16 @@ def test_switch_leaves_path_to_report(tmp_path: Path) -> None:
 
 def test_switch_leaves_path_to_wait(tmp_path: Path) -> None:
     """`wait` reads the path behind a switch as the record."""
-    ended = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
-    assert ended.code == 2
-    assert ended.errors[0].startswith("nowhere does not exist.")
+    result = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
+    assert result.code == 2
+    assert result.errors[0].startswith("nowhere does not exist.")
 
 
 @pytest.mark.parametrize("flag", ["--test-ids", "--folder-ids", "--tag-ids", "--groups", "--variables", "--allow-env"])
 def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
     """Only the last one would count, and the tests of the first would not run."""
-    ended = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
-    assert ended.code == 2
+    result = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
+    assert result.code == 2
     why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
-    assert ended.errors[0].startswith(why)
-    assert "A=b" not in ended.output
+    assert result.errors[0].startswith(why)
+    assert "A=b" not in result.output

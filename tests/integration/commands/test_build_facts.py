@@ -133,8 +133,8 @@ def test_validate_reads_facts(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [{ id: '${ci.branch}' }]\n", "utf-8")
     assert invoke(tmp_path, "validate").code == 0
     assert invoke(tmp_path, "validate", "--branch", "main").code == 0
-    ended = invoke(tmp_path, "validate", "--branch", "feature/login")
-    assert "what '${ci.branch}' gives is not an id" in ended.err
+    result = invoke(tmp_path, "validate", "--branch", "feature/login")
+    assert "what '${ci.branch}' gives is not an id" in result.err
 
 
 @pytest.mark.parametrize("option", ["sha", "branch", "build-url"])
@@ -143,9 +143,9 @@ def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     secret = SHA
     text = {"sha": secret, "branch": secret, "build-url": f"https://ci.example.com/{secret}"}[option]
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_TEST_IDS": "sandbox-one", "CI": "true"}
-    ended = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
-    assert ended.errors == [f"--{option} holds a credential: check which value is in which option"]
-    assert secret not in ended.output
+    result = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
+    assert result.errors == [f"--{option} holds a credential: check which value is in which option"]
+    assert secret not in result.output
     waits = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
     assert f"--{option} holds a credential: check which value is in which option" in waits.errors
     assert secret not in waits.output

@@ -51,8 +51,8 @@ def test_comment_memory_error_is_warning(
             "AUTONOMA_COMMENT": "true",
         }
         job_runtime = Runtime(environ, out, out, str(tmp_path), poll_policy=POLL_POLICY, start_policy=START_POLICY)
-        ended = cli.run_command([], job_runtime)
+        result = cli.run_command([], job_runtime)
     lines = out.getvalue().splitlines()
-    assert ended == code
+    assert result == code
     assert sum(line.endswith(WARNING) for line in lines) == 1
     assert "this is a bug" not in out.getvalue()

@@ -51,11 +51,11 @@ def assert_hidden(folder: Path, printed: str) -> None:
 def test_error_hides_credential_part(name: str, tmp_path: Path) -> None:
     """An invalid value is shortened before the error quotes it."""
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(
+        result = invoke(
             tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": f"{SECRET}.{SECRET}"})
         )
-    assert ended.code == 2
-    assert_hidden(tmp_path, ended.out + ended.err)
+    assert result.code == 2
+    assert_hidden(tmp_path, result.out + result.err)
 
 
 @pytest.mark.parametrize("name", ["SUMMARY_TITLE", "PART"])
@@ -63,9 +63,9 @@ def test_long_text_hides_credential(name: str, tmp_path: Path) -> None:
     """A long title or part is shortened before redaction."""
     with Sandbox(pace=0) as sandbox:
         text = f"{SECRET} {'x ' * 3000}"
-        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": text}))
-    assert ended.code == 0
-    assert_hidden(tmp_path, ended.out + ended.err)
+        result = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": text}))
+    assert result.code == 0
+    assert_hidden(tmp_path, result.out + result.err)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_long_text_hides_credential(name: str, tmp_path: Path) -> None:
 def test_labels_and_facts_hide_credential(more: dict[str, str], tmp_path: Path) -> None:
     """All reports show the names of runs and the facts of the build."""
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
-    assert ended.code == 0
-    assert_hidden(tmp_path, ended.out + ended.err)
+        result = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert result.code == 0
+    assert_hidden(tmp_path, result.out + result.err)
 
 
 @pytest.mark.parametrize(
@@ -91,31 +91,31 @@ def test_labels_and_facts_hide_credential(more: dict[str, str], tmp_path: Path) 
 def test_misplaced_credential_is_refused(more: dict[str, str], tmp_path: Path) -> None:
     """The API would get it in a URL or a body, and reports would show it."""
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
-    assert ended.code == 2
-    assert "holds a credential" in ended.err
-    assert_hidden(tmp_path, ended.out + ended.err)
+        result = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert result.code == 2
+    assert "holds a credential" in result.err
+    assert_hidden(tmp_path, result.out + result.err)
 
 
 def test_wait_for_url_hides_credential(tmp_path: Path) -> None:
     """The message of each run has the URL."""
     more = {"AUTONOMA_WAIT_FOR_URL": f"http://127.0.0.1:9/{SECRET}/x", "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
-    assert ended.code == 5
-    assert_hidden(tmp_path, ended.out + ended.err)
+        result = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert result.code == 5
+    assert_hidden(tmp_path, result.out + result.err)
 
 
 def test_credential_as_source_is_refused(tmp_path: Path) -> None:
     """The API would get it as plain text, and the record would show it."""
     short = SECRET[:10]
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(
+        result = invoke(
             tmp_path,
             "run",
             environ=environ(tmp_path, sandbox.url, AUTONOMA_CLIENT_SECRET=short, AUTONOMA_SOURCE=short),
         )
         assert sandbox.received == []
-    assert ended.code == 2
-    assert "AUTONOMA_SOURCE holds a credential" in ended.out + ended.err
-    assert_hidden(tmp_path, ended.out + ended.err)
+    assert result.code == 2
+    assert "AUTONOMA_SOURCE holds a credential" in result.out + result.err
+    assert_hidden(tmp_path, result.out + result.err)

@@ -53,9 +53,9 @@ def replace_run(monkeypatch: pytest.MonkeyPatch, code: int, number: int = 0) -> 
 @pytest.mark.usefixtures("fast")
 def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
     """One run fails on purpose, and the exit code is 0."""
-    ended = run_demo(tmp_path, "--output", "demo")
-    assert (ended.code, ended.err) == (0, "")
-    lines = ended.out.splitlines()
+    result = run_demo(tmp_path, "--output", "demo")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == "The manifest, autonoma.yml:"
     assert "6 of 7 runs passed (1 flaky), 1 failed." in lines
     assert lines[-4:] == [
@@ -78,10 +78,10 @@ def test_demo_ignores_surrounding_job(tmp_path: Path) -> None:
         "AUTONOMA_CLIENT_SECRET": "s3cret-value",
         "AUTONOMA_TEST_IDS": "of-the-job",
     }
-    ended = run_demo(tmp_path, "--output", "demo", environ=environ)
-    assert (ended.code, ended.err) == (0, "")
+    result = run_demo(tmp_path, "--output", "demo", environ=environ)
+    assert (result.code, result.err) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-    assert "of-the-job" not in ended.out
+    assert "of-the-job" not in result.out
 
 
 def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +89,12 @@ def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.Mo
     replace_run(monkeypatch, 1)
     (tmp_path / "d" / "results").mkdir(parents=True)
     (tmp_path / "d" / "results" / "summary.md").write_text("### Demo\n\n::error::x\n", "utf-8")
-    ended = run_demo(tmp_path, "--output", "d")
-    assert ended.code == 0
+    result = run_demo(tmp_path, "--output", "d")
+    assert result.code == 0
     for line in DEMO_MANIFEST.splitlines():
-        assert f"\n  {line}\n" in ended.out
-    assert "renders Markdown shows it:\n\n### Demo\n\n" in ended.out
-    assert "\n::error::x" not in ended.out
+        assert f"\n  {line}\n" in result.out
+    assert "renders Markdown shows it:\n\n### Demo\n\n" in result.out
+    assert "\n::error::x" not in result.out
 
 
 def test_demo_run_has_own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,17 +113,17 @@ def test_demo_with_other_result_fails(
 ) -> None:
     """A demo without the planned failure never ends with 0."""
     replace_run(monkeypatch, code)
-    ended = run_demo(tmp_path, "--output", "d")
-    assert ended.code == expected
-    assert ended.out.endswith(f"The demo failed: exit code {code}, not 1. The lines above say why.\n")
+    result = run_demo(tmp_path, "--output", "d")
+    assert result.code == expected
+    assert result.out.endswith(f"The demo failed: exit code {code}, not 1. The lines above say why.\n")
 
 
 def test_cancelled_demo_withdraws_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code is that of the run."""
     replace_run(monkeypatch, 143, signal.SIGTERM)
-    ended = run_demo(tmp_path, "--output", "d")
-    assert ended.code == 143
-    assert ended.out.endswith("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n")
+    result = run_demo(tmp_path, "--output", "d")
+    assert result.code == 143
+    assert result.out.endswith("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n")
 
 
 def test_demo_without_output_uses_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,9 +149,9 @@ def test_demo_refuses_link_outside(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
-    ended = run_demo(tmp_path / "work", "--output", "link/demo")
+    result = run_demo(tmp_path / "work", "--output", "link/demo")
     message = "the demo's folder leads out of the working directory through a link: give another --output"
-    assert (ended.code, ended.errors) == (2, [message])
+    assert (result.code, result.errors) == (2, [message])
     assert list((tmp_path / "other").iterdir()) == []
 
 
@@ -159,17 +159,17 @@ def test_demo_refuses_link_outside(tmp_path: Path) -> None:
 def test_demo_without_folder_is_error(output: str, tmp_path: Path) -> None:
     """A path that can't be a folder is an error of the input."""
     (tmp_path / "file").touch()
-    ended = run_demo(tmp_path, "--output", output)
-    assert ended.code == 2
-    assert len(ended.errors) == 1
-    assert ended.errors[0].startswith("the demo has no folder for its files (")
-    assert ended.errors[0].endswith("): give another --output")
+    result = run_demo(tmp_path, "--output", output)
+    assert result.code == 2
+    assert len(result.errors) == 1
+    assert result.errors[0].startswith("the demo has no folder for its files (")
+    assert result.errors[0].endswith("): give another --output")
 
 
 def test_demo_suggests_option_for_path(tmp_path: Path) -> None:
     """A path without the option is an argument too many."""
-    ended = run_demo(tmp_path, "folder")
-    assert (ended.code, "the folder for its files is --output PATH" in ended.err) == (2, True)
+    result = run_demo(tmp_path, "folder")
+    assert (result.code, "the folder for its files is --output PATH" in result.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,16 +177,16 @@ def test_demo_suggests_option_for_path(tmp_path: Path) -> None:
 def test_demo_shows_links_and_report(tmp_path: Path) -> None:
     """The demo ends with the path of a report and writes no outputs of the surrounding job."""
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")}
-    ended = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
-    assert (ended.code, ended.err) == (0, "")
-    assert "6 of 7 runs passed (1 flaky), 1 failed." in ended.out
-    assert ended.out.count("Expected a confirmation") >= 4
-    assert "The red is on purpose" in ended.out
-    assert "http://127.0.0.1" in ended.out
-    assert "| What | State | Time | Link |" in ended.out
-    assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in ended.out
+    result = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
+    assert (result.code, result.err) == (0, "")
+    assert "6 of 7 runs passed (1 flaky), 1 failed." in result.out
+    assert result.out.count("Expected a confirmation") >= 4
+    assert "The red is on purpose" in result.out
+    assert "http://127.0.0.1" in result.out
+    assert "| What | State | Time | Link |" in result.out
+    assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in result.out
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-    report = Path(ended.out.splitlines()[-1].strip())
+    report = Path(result.out.splitlines()[-1].strip())
     assert report == tmp_path / "demo" / "results" / "report.html"
     assert "6 of 7 runs passed" in report.read_text("utf-8")
     assert len(list((report.parent / "evidence").glob("*/video.webm"))) == 7
@@ -195,6 +195,6 @@ def test_demo_shows_links_and_report(tmp_path: Path) -> None:
 def test_demo_keeps_existing_manifest(tmp_path: Path) -> None:
     """The demo refuses a folder that has a manifest."""
     (tmp_path / "autonoma.yml").write_text("version: 1", "utf-8")
-    ended = invoke(tmp_path, "demo", "--output", ".")
-    assert ended.code == 2
+    result = invoke(tmp_path, "demo", "--output", ".")
+    assert result.code == 2
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "version: 1"

@@ -35,19 +35,19 @@ def test_id_with_option_value_is_refused(command: tuple[str, ...], name: str, tm
     """The error has position and solution, but no value, and `allow-env` does not permit it."""
     for allowed in ("", "PREVIEW"):
         environ = {"AUTONOMA_VARIABLES": f"PASSWORD={VALUE}", "AUTONOMA_ALLOW_ENV": allowed}
-        ended = run(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
-        assert ended.code == 2, ended.output
-        assert "autonoma.yml:" in ended.err
+        result = run(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
+        assert result.code == 2, result.output
+        assert "autonoma.yml:" in result.err
         assert (
-            "${PREVIEW} holds a value of the option variables, and ids are shown in logs: use a variable" in ended.err
+            "${PREVIEW} holds a value of the option variables, and ids are shown in logs: use a variable" in result.err
         )
-        assert VALUE not in ended.output
+        assert VALUE not in result.output
 
 
 def test_id_containing_option_value_is_refused(tmp_path: Path) -> None:
     """An id that contains the value is refused, too."""
-    ended = run(tmp_path, "tests: ['${PREVIEW}']", f"pre-{VALUE}", "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
-    assert (ended.code, "holds a value of the option variables" in ended.err) == (2, True)
+    result = run(tmp_path, "tests: ['${PREVIEW}']", f"pre-{VALUE}", "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
+    assert (result.code, "holds a value of the option variables" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_id_containing_option_value_is_refused(tmp_path: Path) -> None:
 )
 def test_id_with_short_value_is_accepted(code: str, value: str, tmp_path: Path) -> None:
     """Short values occur in ordinary ids, and a tag can be named like the environment."""
-    ended = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"LOCALE={value}")
-    assert (ended.code, code in ended.out) == (0, True), ended.output
+    result = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"LOCALE={value}")
+    assert (result.code, code in result.out) == (0, True), result.output
 
 
 def test_option_value_as_variable_is_hidden(tmp_path: Path) -> None:
     """Variables are not shown, and a name shows `${PREVIEW}`."""
     text = "tests: [{id: a, name: 'As ${PREVIEW}', variables: {PREVIEW: '${PREVIEW}'}}]"
-    ended = run(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
-    assert (ended.code, VALUE in ended.output) == (0, False), ended.output
+    result = run(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
+    assert (result.code, VALUE in result.output) == (0, False), result.output

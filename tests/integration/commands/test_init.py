@@ -40,9 +40,9 @@ def sandbox() -> Iterator[Sandbox]:
 def get_dry_run_summary(where: Path, *argv: str) -> str:
     """Return the last line of a dry run with the manifest."""
     assert invoke(where, "validate", *argv[1:2]).code == 0
-    ended = invoke(where, "run", "--dry-run", *argv)
-    assert ended.code == 0, ended.output
-    return ended.out.splitlines()[-1]
+    result = invoke(where, "run", "--dry-run", *argv)
+    assert result.code == 0, result.output
+    return result.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def get_dry_run_summary(where: Path, *argv: str) -> str:
 def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
     """A dry run of the written manifest has the expected number of runs."""
     with Sandbox(folders=build_large_account()) as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines() == [
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"Wrote autonoma.yml: {wrote}.",
         "Next, see what would be started, then start it:",
         "  autonoma-ci run --dry-run",
@@ -142,9 +142,9 @@ def test_init_interrupted_writes_nothing(
 def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
     """An existing file is replaced only with `--force`."""
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
-    assert ended.code == 2
-    assert ended.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert result.code == 2
+    assert result.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
     assert sandbox.received == [], "nothing was asked either"
     assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--force").code == 0
@@ -163,29 +163,29 @@ def test_init_refuses_link_outside(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
-    ended = invoke_on_sandbox(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
-    assert ended.code == 2
+    result = invoke_on_sandbox(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
+    assert result.code == 2
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
     """The suggested commands name a manifest with another path."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
-    assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
+    assert "  autonoma-ci run --manifest ci.yml --wait" in result.out
     assert "2 runs" in get_dry_run_summary(tmp_path, "--manifest", "ci.yml")
     assert (
         "run --manifest 'my tests.yml' --wait"
         in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
     )
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
-    assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
+    assert result.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
 
 
 def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     """With two default manifests, the suggested commands name the new one."""
     (tmp_path / "autonoma.yml").write_text("tests: [x]", "utf-8")
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
-    assert "  autonoma-ci run --manifest autonoma.yaml --wait" in ended.out
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
+    assert "  autonoma-ci run --manifest autonoma.yaml --wait" in result.out
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
 )
 def test_init_error_writes_nothing(flags: list[str], message: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Each invalid call has its error and leaves no file."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
-    assert ended.code == 2
-    assert ended.errors[0].startswith(message)
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
+    assert result.code == 2
+    assert result.errors[0].startswith(message)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,16 +222,16 @@ def test_init_label_becomes_name(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path: Path) -> None:
     """An account without tests ends with an error and without a file."""
     with Sandbox(folders=account) as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
-    assert ended.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert result.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
     """Rejected credentials end with exit code 3 and without a file."""
     with Sandbox(client_id="another") as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
-    assert ended.code == 3
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
+    assert result.code == 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,20 +247,20 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
 )
 def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """At a terminal, the answers select the folders or tests."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
-    assert ended.code == 0, ended.output
-    assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
-    assert "Empty" not in ended.out
-    assert f"Wrote autonoma.yml: {wrote}." in ended.out
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
+    assert result.code == 0, result.output
+    assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in result.out
+    assert "Empty" not in result.out
+    assert f"Wrote autonoma.yml: {wrote}." in result.out
     assert get_dry_run_summary(tmp_path)
 
 
 @pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
 def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The end of the input before the last answer leaves no file."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
-    assert ended.code == 2
-    assert ended.errors == ["nothing was chosen, so nothing was written"]
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
+    assert result.code == 2
+    assert result.errors == ["nothing was chosen, so nothing was written"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -295,8 +295,8 @@ def test_init_cancelled_writes_nothing(sandbox: Sandbox, tmp_path: Path, monkeyp
         raise Cancelled(signal.SIGTERM)
 
     monkeypatch.setattr("autonoma_ci.commands.init.select_interactively", cancel)
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input="")
-    assert (ended.code, ended.err) == (143, "Nothing was written.\n")
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input="")
+    assert (result.code, result.err) == (143, "Nothing was written.\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -306,24 +306,24 @@ def test_init_run_limit_is_inclusive(
 ) -> None:
     """The account has three tests, and one more than the limit is refused."""
     monkeypatch.setattr("autonoma_ci.commands.init.MAX_RUNS", limit)
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each")
-    assert ended.code == code
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each")
+    assert result.code == code
     message = f"that is more than {limit} runs: choose fewer, or folders without --each"
-    assert ended.errors == ([message] if code else [])
+    assert result.errors == ([message] if code else [])
 
 
 @pytest.mark.parametrize("output", ["x" * 300, "a\0b"])
 def test_init_invalid_name_is_error(output: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """A name that the system refuses is an error of the input."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", output)
-    assert (ended.code, len(ended.errors)) == (2, 1)
-    assert ended.errors[0].endswith(": give another --output")
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", output)
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert result.errors[0].endswith(": give another --output")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_init_invalid_folder_sends_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     """A folder that the system refuses is an error before any request."""
-    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", f"{'x' * 300}/a.yml")
-    assert ended.code == 2
-    assert ended.errors[0].endswith("can't be written (File name too long): give another --output")
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", f"{'x' * 300}/a.yml")
+    assert result.code == 2
+    assert result.errors[0].endswith("can't be written (File name too long): give another --output")
     assert sandbox.received == []

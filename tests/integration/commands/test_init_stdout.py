@@ -48,8 +48,8 @@ def test_printed_manifest_spares_files(tmp_path: Path) -> None:
 def test_empty_output_is_refused(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     with Sandbox(folders=SMALL) as sandbox:
-        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
-    assert (ended.code, ended.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
+    assert (result.code, result.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
 
 
 def test_prompts_use_stderr(tmp_path: Path) -> None:

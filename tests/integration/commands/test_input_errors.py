@@ -49,8 +49,8 @@ def bad_id(text: str, shown: str) -> Case:
     return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {shown}", "is not an id"))
 
 
-def bad_manifest(name: str, manifest: bytes, *says: str) -> Case:
-    return Case(f"manifest {name}", MANIFEST, ("given.yml", *says), manifest, IDS)
+def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
+    return Case(f"manifest {name}", MANIFEST, ("given.yml", *message), manifest, IDS)
 
 
 CASES = (

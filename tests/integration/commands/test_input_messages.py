@@ -173,10 +173,10 @@ def test_wrong_input_has_expected_error(case: Wrong, tmp_path: Path) -> None:
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ID, "AUTONOMA_DRY_RUN": "true", **case.more, case.name: case.text}
     if case.name in {"AUTONOMA_FOLDER_IDS", "AUTONOMA_TAG_IDS"}:
         del environ["AUTONOMA_TEST_IDS"]
-    ended = invoke(tmp_path, environ=environ)
-    lines = [line for line in ended.output.splitlines() if line.startswith(("Error: ", "Warning: ", "Notice: "))]
+    result = invoke(tmp_path, environ=environ)
+    lines = [line for line in result.output.splitlines() if line.startswith(("Error: ", "Warning: ", "Notice: "))]
     assert lines[0] == case.line
-    assert ended.code == (2 if ended.err else 0)
+    assert result.code == (2 if result.err else 0)
 
 
 def test_wrong_inputs_are_numerous() -> None:
@@ -195,5 +195,5 @@ def test_wrong_inputs_are_numerous() -> None:
 def test_long_character_reference_is_no_bug(option: str, value: str, code: int, tmp_path: Path) -> None:
     """Python refuses numbers of more than 4,300 digits, and redaction decodes HTML."""
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ID, "AUTONOMA_DRY_RUN": "true", option: value}
-    ended = invoke(tmp_path, environ=environ)
-    assert ended.code == code, ended.output
+    result = invoke(tmp_path, environ=environ)
+    assert result.code == code, result.output

@@ -45,16 +45,16 @@ def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(run, "main", broken)
     environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
-    ended = invoke(tmp_path, "--var", "B=sentinel-flag", environ=environ)
-    assert ended.code == 70
-    assert ended.out == ""
-    assert ended.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
-    assert "KeyError" in ended.err
-    assert "test_internal_errors.py:" in ended.err
-    assert " in broken" in ended.err
-    assert "Traceback" not in ended.err
-    assert "sentinel" not in ended.err
-    assert str(tmp_path.parent) not in ended.err
+    result = invoke(tmp_path, "--var", "B=sentinel-flag", environ=environ)
+    assert result.code == 70
+    assert result.out == ""
+    assert result.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
+    assert "KeyError" in result.err
+    assert "test_internal_errors.py:" in result.err
+    assert " in broken" in result.err
+    assert "Traceback" not in result.err
+    assert "sentinel" not in result.err
+    assert str(tmp_path.parent) not in result.err
 
 
 def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,9 +70,9 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(ProgressReporter, "on_run_changed", broken)
     with Sandbox() as sandbox:
         environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
-        ended = invoke(tmp_path, environ=environ)
+        result = invoke(tmp_path, environ=environ)
         assert sandbox.count_starts("a") == 1
-    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+    job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states["a"] == "started"
     assert job.outputs["conclusion"] == "error"
@@ -100,9 +100,9 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(JobStep, "_create_executor", broken)
     monkeypatch.setattr(JobStep, "finish", finish)
     with Sandbox() as sandbox:
-        ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
+        result = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
         assert sandbox.received == []
-    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+    job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
     assert "may have started" not in job.everything
@@ -120,8 +120,8 @@ def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(html, "render_html", broken)
     with Sandbox() as sandbox:
         environ = _environment(tmp_path, sandbox.url)
-        ended = invoke(tmp_path, environ=environ)
-    job = read_job_result(tmp_path, ended.code, ended.out, ended.err)
+        result = invoke(tmp_path, environ=environ)
+    job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == 70
     assert "RuntimeError" in job.errors
     assert "sentinel" not in job.everything

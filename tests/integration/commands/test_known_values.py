@@ -98,8 +98,8 @@ class Step:
 
     def start(self, *argv: str, ids: str = "a", **more: str) -> None:
         """Start the run of the test a without waiting."""
-        ended = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
-        assert ended.code == 0, ended.output
+        result = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
+        assert result.code == 0, result.output
 
     def __call__(self, *argv: str, **more: str) -> CommandResult:
         """Run a command."""
@@ -152,9 +152,9 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, source)
     step = Step(tmp_path, url, environ)
     step.start(*argv, ids="" if "manifest" in source else "a")
-    ended = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
-    shown = step.collect_output(ended)
-    assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.output
+    result = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
+    shown = step.collect_output(result)
+    assert (result.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), result.output
     assert [value for value in VALUES if value in shown] == []
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
 
@@ -165,9 +165,9 @@ def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, "default manifest")
     step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
     step.start(ids="")
-    ended = step.run_process("wait", RECORD)
-    shown = step.collect_output(ended)
-    assert (ended.code, "Type ***" in shown, ended.err) == (1, True, "")
+    result = step.run_process("wait", RECORD)
+    shown = step.collect_output(result)
+    assert (result.code, "Type ***" in shown, result.err) == (1, True, "")
     assert [value for value in VALUES if value in shown] == []
 
 
@@ -175,11 +175,11 @@ def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     """One notice names the variables, because step texts may show their values."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
-    ended = step("wait", RECORD)
-    assert ended.out.count("not known here") == 1
+    result = step("wait", RECORD)
+    assert result.out.count("not known here") == 1
     assert (
         "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here: texts of steps may show them. "
-        "Give variables and manifest as in the step that started the runs.\n" in ended.out
+        "Give variables and manifest as in the step that started the runs.\n" in result.out
     )
 
 
@@ -188,9 +188,9 @@ def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
     step.edit(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
-    ended = step("wait", RECORD, "--var", "E=2", **JOB)
-    assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in ended.out
-    assert not re.search(r"^\s*::error::[AB]", ended.out, re.MULTILINE)
+    result = step("wait", RECORD, "--var", "E=2", **JOB)
+    assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in result.out
+    assert not re.search(r"^\s*::error::[AB]", result.out, re.MULTILINE)
     step.edit(variables=[*"ABCDEFGH"])
     assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
     step.edit(variables=[*"ABCDEF"])
@@ -204,10 +204,10 @@ def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, "default manifest")
     step = Step(tmp_path, url, {})
     step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
-    ended = step("wait", RECORD)
-    assert (ended.code, ended.err) == (1, "")
-    assert "The value of PASSWORD is not known here" in ended.out
-    assert [value for value in VALUES if value in step.collect_output(ended)] == [PASSWORD]
+    result = step("wait", RECORD)
+    assert (result.code, result.err) == (1, "")
+    assert "The value of PASSWORD is not known here" in result.out
+    assert [value for value in VALUES if value in step.collect_output(result)] == [PASSWORD]
 
 
 @pytest.mark.slow
@@ -218,10 +218,10 @@ def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -
     step.start(AUTONOMA_VARIABLES=WHOLE)
     if content is not None:
         (tmp_path / "other.yml").write_text(content, "utf-8")
-    ended = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
-    assert (ended.code, ended.err) == (1, "")
-    assert "The values of LOGIN, THEME and OTHER are not known here" in ended.out
-    assert PASSWORD not in step.collect_output(ended)
+    result = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
+    assert (result.code, result.err) == (1, "")
+    assert "The values of LOGIN, THEME and OTHER are not known here" in result.out
+    assert PASSWORD not in step.collect_output(result)
 
 
 def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
@@ -244,9 +244,9 @@ def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> N
     step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     assert "The value of LOGIN is not known here" in step("wait", RECORD).out
-    ended = step("wait", RECORD, "--manifest", "autonoma.yml")
-    assert "not known here" not in ended.output
-    assert LOGIN not in ended.out
+    result = step("wait", RECORD, "--manifest", "autonoma.yml")
+    assert "not known here" not in result.output
+    assert LOGIN not in result.out
 
 
 def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
@@ -261,9 +261,9 @@ def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     before = (tmp_path / RECORD).read_bytes()
-    ended = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
-    assert (ended.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in ended.err) == (2, True)
-    assert PASSWORD not in ended.output
+    result = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
+    assert (result.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in result.err) == (2, True)
+    assert PASSWORD not in result.output
     assert (tmp_path / RECORD).read_bytes() == before
 
 
@@ -272,8 +272,8 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
     step = Step(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
     step.start(ids="Checkout en=a")
     step.edit(url="https://autonoma.app/run/run-of-a?locale=en")
-    ended = step("wait", RECORD)
-    assert ended.code == 1
+    result = step("wait", RECORD)
+    assert result.code == 1
     [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
     assert (run["run_id"], run["url"], run["label"]) == (
         "run-of-a",
@@ -288,8 +288,8 @@ def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
     step.start(AUTONOMA_VARIABLES=WHOLE)
     step("wait", RECORD)
     assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
-    ended = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
-    assert (ended.code, [value for value in VALUES if value in step.collect_output(ended)]) == (1, [])
+    result = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
+    assert (result.code, [value for value in VALUES if value in step.collect_output(result)]) == (1, [])
 
 
 def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
@@ -314,8 +314,8 @@ def step(tmp_path: Path, url: str) -> Step:
     """
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
-    ended = step("wait", RECORD)
-    shown = step.collect_output(ended)
+    result = step("wait", RECORD)
+    shown = step.collect_output(result)
     assert [value for value in VALUES if value not in shown] == []
     for name in ("report.html", "junit.xml", "summary.md"):
         (tmp_path / "results" / name).unlink()
@@ -327,9 +327,9 @@ def report(step: Step, *argv: str, **environ: str) -> str:
     printed = []
     for name in ("html", "junit", "markdown"):
         for more in ([], ["--output", "-"]):
-            ended = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
-            assert ended.code == 0, ended.err
-            printed.append(ended.output)
+            result = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
+            assert result.code == 0, result.err
+            printed.append(result.output)
     files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
     texts = [*printed, *(path.read_text("utf-8") for path in files)]
     return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
@@ -351,12 +351,12 @@ def test_report_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
-    ended = invoke(tmp_path, "report", RECORD, "--format", "junit")
-    assert (ended.out.startswith(notice), ended.err) == (True, "")
-    ended = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
-    assert (ended.out.startswith("<?xml"), ended.err.startswith(notice)) == (True, True)
-    ended = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": WHOLE})
-    assert (ended.out, ended.err) == ("Wrote results/report.html\n", "")
+    result = invoke(tmp_path, "report", RECORD, "--format", "junit")
+    assert (result.out.startswith(notice), result.err) == (True, "")
+    result = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
+    assert (result.out.startswith("<?xml"), result.err.startswith(notice)) == (True, True)
+    result = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": WHOLE})
+    assert (result.out, result.err) == ("Wrote results/report.html\n", "")
 
 
 SECRETS = {
@@ -409,9 +409,9 @@ def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -
     document = json.loads(path.read_text("utf-8"))
     for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
         path.write_text(json.dumps(document | change), "utf-8")
-        ended = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
-        assert (ended.code, "is not a record of autonoma-ci" in ended.err) == (2, True)
-        assert not re.search("hunter2|client-s", ended.output)
+        result = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
+        assert (result.code, "is not a record of autonoma-ci" in result.err) == (2, True)
+        assert not re.search("hunter2|client-s", result.output)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
     path.write_text(json.dumps(document), "utf-8")
     assert "runs.0.key: not a run key" in step(command, RECORD).err
@@ -423,9 +423,9 @@ def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> Non
     step = Step(tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"})
     if command == "wait":
         step.start(AUTONOMA_WAIT="false")
-    ended = step(command, *([RECORD] if command == "wait" else []))
-    assert ended.code == 1
-    assert PASSWORD not in step.collect_output(ended)
+    result = step(command, *([RECORD] if command == "wait" else []))
+    assert result.code == 1
+    assert PASSWORD not in step.collect_output(result)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
@@ -467,13 +467,13 @@ def test_value_part_is_hidden(
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = Step(tmp_path, url, {"WORD": PASSWORD})
     if command == "run":
-        ended = step("run", AUTONOMA_WAIT="true")
+        result = step("run", AUTONOMA_WAIT="true")
     else:
         step.start(ids="")
         step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
-        ended = step(command, RECORD)
-    assert (ended.code, "not known here" in ended.output) == (int(command != "report"), False), ended.output
-    written = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
+        result = step(command, RECORD)
+    assert (result.code, "not known here" in result.output) == (int(command != "report"), False), result.output
+    written = step.collect_output(result) if command != "report" else report(step, WORD=PASSWORD)
     assert "***" in written
     assert PASSWORD not in written
 
@@ -501,8 +501,8 @@ def test_build_fact_is_shown(
     step = Step(tmp_path, url, branch)
     if command != "run":
         step.start(ids="")
-    ended = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
-    shown = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
+    result = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
+    shown = step.collect_output(result) if command != "report" else report(step, WORD=PASSWORD)
     assert "Seen ***" in shown
     assert "not known here" not in shown
 
@@ -518,8 +518,8 @@ def test_default_is_not_known_value(command: str, here: dict[str, str], value: s
     step.start(ids="", WORD=LOGIN)
     if command == "report":
         step.edit(state="failed", message="Typed none")
-    ended = step(command, RECORD, **here)
-    assert "The value of LOGIN is not known here" in ended.out
+    result = step(command, RECORD, **here)
+    assert "The value of LOGIN is not known here" in result.out
     if command == "report" and value == "${WORD:-none}":
         assert "Typed none" not in report(step, **here)
 
@@ -542,7 +542,7 @@ def test_url_readiness_hides_parts(tmp_path: Path) -> None:
         more = {"AUTONOMA_WAIT_FOR_URL": server.url, "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
         branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
         step = Step(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
-        ended = step("run")
-    shown = step.collect_output(ended)
+        result = step("run")
+    shown = step.collect_output(result)
     assert "a.test/main/***" in shown, shown
     assert PASSWORD not in shown

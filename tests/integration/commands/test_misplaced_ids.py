@@ -38,10 +38,10 @@ def test_misplaced_id_is_explained(options: tuple[str, ...], reported: str, tmp_
     """Log and record explain it, the exit code is 4, and each run is sent once."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
-        ended = invoke(tmp_path, *options, environ=environ)
+        result = invoke(tmp_path, *options, environ=environ)
         assert sandbox.count_starts(options[1]) == 1
-    assert ended.code == 4
-    assert reported in ended.output
+    assert result.code == 4
+    assert reported in result.output
     (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
     assert reported in run["suggestion"]
 
@@ -56,17 +56,17 @@ def test_misplaced_id_is_explained(options: tuple[str, ...], reported: str, tmp_
 def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], reported: str, tmp_path: Path) -> None:
     """The advice names the variable or the input that the user wrote."""
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
-    assert reported in ended.output
+        result = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
+    assert reported in result.output
 
 
 def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
     """The advice names the key of the manifest."""
     (tmp_path / "autonoma.yml").write_text(f"tests: [{FOLDER}]\nfolders: [{TEST}]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in ended.output
-    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in ended.output
+        result = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in result.output
+    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in result.output
 
 
 def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     name = f"x\n::error::mine\r##[group]y \x1b[31m {secret} the-value " + "z" * 5000
     with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
-        ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
-    shown = ended.output.replace(f"::add-mask::{secret}", "")
+        result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
+    shown = result.output.replace(f"::add-mask::{secret}", "")
     assert "a is the folder x" in shown
     assert secret not in shown
     assert "the-value" not in shown
@@ -118,7 +118,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
 def test_failed_lookup_changes_nothing(handler: RequestHandler, tmp_path: Path) -> None:
     """Without a usable response, the advice is that of HTTP 404."""
     with FaultServer(handler) as server:
-        ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
+        result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
         assert server.posts == {"a": 1}
-    assert ended.code == 4
-    assert "Check the id: it must belong to the account of these credentials" in ended.output
+    assert result.code == 4
+    assert "Check the id: it must belong to the account of these credentials" in result.output

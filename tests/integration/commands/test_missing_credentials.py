@@ -20,8 +20,8 @@ ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 def test_commands_share_error_text(argv: tuple[str, ...], tmp_path: Path) -> None:
     """All commands have the same error for missing credentials."""
     for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
-        ended = invoke(tmp_path, *argv, environ=environ)
-        assert (ended.code, ended.errors) == (2, [get_credential_error(environ, "cli")])
+        result = invoke(tmp_path, *argv, environ=environ)
+        assert (result.code, result.errors) == (2, [get_credential_error(environ, "cli")])
 
 
 def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
@@ -41,34 +41,34 @@ def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
 def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_path: Path) -> None:
     """A typing error would make every build green."""
     environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
-    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
-    assert ended.code == code, ended.output
+    result = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert result.code == code, result.output
     if code:
-        assert "such as " in ended.err
-        assert "in place of a value: the variable is not set, or this CI system writes" in ended.err
+        assert "such as " in result.err
+        assert "in place of a value: the variable is not set, or this CI system writes" in result.err
 
 
 def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:
     """No output shows a credential that looks like a reference to a variable."""
     environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
-    ended = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
-    assert (ended.code, "HUNTER2X" in ended.output) == (2, False)
+    result = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
+    assert (result.code, "HUNTER2X" in result.output) == (2, False)
 
 
 def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
     """Nothing is sent, so the step is skipped as after missing credentials."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, groups: [smoke]}]\n", "utf-8")
     for environ in ({}, CREDENTIALS):
-        ended = invoke(tmp_path, "--test-ids", "b", "--groups", "none", "--results-dir", "out", environ=environ)
-        assert (ended.code, ended.err) == (0, "")
-        assert "Skipped, nothing was started: --groups is 'none'." in ended.out
+        result = invoke(tmp_path, "--test-ids", "b", "--groups", "none", "--results-dir", "out", environ=environ)
+        assert (result.code, result.err) == (0, "")
+        assert "Skipped, nothing was started: --groups is 'none'." in result.out
         assert '"conclusion": "skipped"' in (tmp_path / "out" / "results.json").read_text("utf-8")
 
 
 def test_groups_none_reports_other_errors(tmp_path: Path) -> None:
     """The step of another branch would fail because of it."""
-    ended = invoke(tmp_path, "--test-ids", "a/b", "--groups", "none", environ=CREDENTIALS)
-    assert (ended.code, len(ended.errors)) == (2, 1)
+    result = invoke(tmp_path, "--test-ids", "a/b", "--groups", "none", environ=CREDENTIALS)
+    assert (result.code, len(result.errors)) == (2, 1)
 
 
 OTHER = "sentinel-of-the-other-account"
@@ -78,20 +78,20 @@ def test_secret_id_authenticates_requests(tmp_path: Path) -> None:
     """The header has the value of the secret id as client secret."""
     with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
         environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
-        ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
-        assert (ended.code, sandbox.count_starts("a")) == (0, 1)
-    assert OTHER not in ended.output
+        result = invoke(tmp_path, "--test-ids", "a", environ=environ)
+        assert (result.code, sandbox.count_starts("a")) == (0, 1)
+    assert OTHER not in result.output
 
 
 def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
     """No label, title or error shows a secret id that is not in use."""
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
     argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
-    ended = invoke(tmp_path, *argv, environ=environ)
-    assert ended.code == 0, ended.output
+    result = invoke(tmp_path, *argv, environ=environ)
+    assert result.code == 0, result.output
     files = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
-    assert OTHER not in ended.output + files
-    assert "Pay ***" in ended.out
+    assert OTHER not in result.output + files
+    assert "Pay ***" in result.out
     refused = invoke(tmp_path, "--test-ids", f"{OTHER}/", environ=environ)
     assert (refused.code, OTHER in refused.output) == (2, False)
     bad_command = invoke(tmp_path, "list", "--nonsense", OTHER, environ=environ)
@@ -104,9 +104,9 @@ def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
     text = f"tests: [{{id: a, variables: {{A: '${{{name}}}'}}}}]\n"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
-    ended = invoke(tmp_path, "--dry-run", environ=environ)
-    assert (ended.code, OTHER in ended.output) == (2, False)
-    assert f"${{{name}}} holds a credential of this job" in ended.err
+    result = invoke(tmp_path, "--dry-run", environ=environ)
+    assert (result.code, OTHER in result.output) == (2, False)
+    assert f"${{{name}}} holds a credential of this job" in result.err
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_SECRET", "AUTONOMA_SECRET_ID"])
@@ -116,10 +116,10 @@ def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str,
     """An invalid or quoted credential is hidden in other options, too."""
     text = secret.strip("'")
     environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
-    ended = invoke(tmp_path, option, text, environ=environ)
-    assert ended.code == 2
-    assert text[:6] not in ended.output
-    assert text[-8:] not in ended.output
+    result = invoke(tmp_path, option, text, environ=environ)
+    assert result.code == 2
+    assert text[:6] not in result.output
+    assert text[-8:] not in result.output
 
 
 @pytest.mark.parametrize("option", ["--test-ids", "--groups", "--allow-env", "--api-url", "--wait-for-url"])
@@ -128,10 +128,10 @@ def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> 
     """A comma, `#` or `?` splits the text of an option and the secret in it."""
     secret = "aB3$k'L9\"q#Z,x=P7;w&R?2uV"
     environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
-    ended = invoke(tmp_path, option, text.format(secret), environ=environ)
-    assert ended.code == 2
-    assert f"{option} holds a credential: check which value is in which option" in ended.err
-    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in ended.output]
+    result = invoke(tmp_path, option, text.format(secret), environ=environ)
+    assert result.code == 2
+    assert f"{option} holds a credential: check which value is in which option" in result.err
+    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in result.output]
 
 
 @pytest.mark.parametrize("text", ["{}", "L = {} z", "x {} y"])
@@ -139,16 +139,16 @@ def test_base64_secret_without_padding_is_hidden(text: str, tmp_path: Path) -> N
     """The `=` at its end is read as the separator of a label."""
     secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
     environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
-    ended = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
-    assert secret[:8] not in ended.output
+    result = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
+    assert secret[:8] not in result.output
 
 
 def test_quoted_secret_is_explained(tmp_path: Path) -> None:
     """Shells and env files leave quotes in place, and the API only returns 401."""
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
-    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    result = invoke(tmp_path, "--test-ids", "a", environ=environ)
     why = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
-    assert f"Warning: {why}" in ended.out
+    assert f"Warning: {why}" in result.out
 
 
 @pytest.mark.parametrize("system", [{"TF_BUILD": "True"}, {"GITHUB_ACTIONS": "true"}])
@@ -156,6 +156,6 @@ def test_multiline_secret_is_no_command(system: dict[str, str], tmp_path: Path) 
     """A line break in a mask must not begin a new line of the log."""
     other = f"{OTHER}\n##vso[task.complete result=Succeeded]done\n::error::done"
     environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
-    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
-    assert ended.code == 0
-    assert not [line for line in ended.output.splitlines() if line.startswith(("##vso[task.complete", "::error"))]
+    result = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert result.code == 0
+    assert not [line for line in result.output.splitlines() if line.startswith(("##vso[task.complete", "::error"))]

@@ -40,9 +40,9 @@ def test_report_spares_its_record(
     record = write_results(tmp_path / "out") / "results.json"
     place(tmp_path / "x.html", record)
     before = record.read_bytes()
-    ended = invoke(tmp_path, "report", "out/results.json", "--output", output, *single)
-    assert ended.code == 2
-    assert "is the record itself, which the report would replace: give another --output" in ended.err
+    result = invoke(tmp_path, "report", "out/results.json", "--output", output, *single)
+    assert result.code == 2
+    assert "is the record itself, which the report would replace: give another --output" in result.err
     assert record.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
 
@@ -53,9 +53,9 @@ def test_report_spares_other_records(tmp_path: Path) -> None:
     stored = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     write_results(tmp_path / "other")
     before = stored.read_bytes()
-    ended = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
-    assert ended.code == 2
-    assert "is the record of a step, which the report would replace" in ended.err
+    result = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
+    assert result.code == 2
+    assert "is the record of a step, which the report would replace" in result.err
     assert stored.read_bytes() == before
 
 
@@ -76,8 +76,8 @@ def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path
     results = write_results(tmp_path / "out")
     (results / "results.json").rename(results / "results.1.json")
     (results / file).write_text("of the other step", "utf-8")
-    ended = invoke(tmp_path, "report", "out/results.1.json", "--format", name)
-    assert ended.output == f"Wrote out/results.1/{file}\n"
+    result = invoke(tmp_path, "report", "out/results.1.json", "--format", name)
+    assert result.output == f"Wrote out/results.1/{file}\n"
     assert (results / file).read_text("utf-8") == "of the other step"
     assert "Checkout" in (results / "results.1" / file).read_text("utf-8")
     assert name != "html" or f'src="../{SCREENSHOT}"' in (results / "results.1" / file).read_text("utf-8")

@@ -19,10 +19,10 @@ both = pytest.mark.parametrize("command", ["wait", "report"])
 
 
 def get_refusal(folder: Path, command: str, path: str) -> str:
-    ended = invoke(folder, command, path, environ=CREDENTIALS)
-    assert ended.code == 2
-    assert len(ended.errors) == 1, ended.errors
-    return ended.errors[0]
+    result = invoke(folder, command, path, environ=CREDENTIALS)
+    assert result.code == 2
+    assert len(result.errors) == 1, result.errors
+    return result.errors[0]
 
 
 def start_run(folder: Path, url: str) -> CommandResult:
@@ -36,8 +36,8 @@ def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
     """The path of the folder means its results.json."""
     with Sandbox() as sandbox:
         assert start_run(tmp_path, sandbox.url).code == 0
-        ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-    assert ended.code == 0, ended.output
+        result = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+    assert result.code == 0, result.output
     assert "1 of 1 run passed" in (tmp_path / "out/e2e/summary.md").read_text("utf-8")
     assert not (tmp_path / "out/e2e/results").exists()
 
@@ -45,14 +45,14 @@ def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
 def test_report_accepts_results_folder(tmp_path: Path) -> None:
     """The path of the folder means its results.json."""
     write_results(tmp_path / "results")
-    ended = invoke(tmp_path, "report", "results", "--format", "markdown")
-    assert (ended.code, ended.output) == (0, "Wrote results/summary.md\n")
+    result = invoke(tmp_path, "report", "results", "--format", "markdown")
+    assert (result.code, result.output) == (0, "Wrote results/summary.md\n")
 
 
 def test_report_accepts_working_directory(tmp_path: Path) -> None:
     """The path `.` means the results.json in the working directory."""
-    ended = invoke(write_results(tmp_path), "report", ".")
-    assert (ended.code, ended.output) == (0, "Wrote report.html\n")
+    result = invoke(write_results(tmp_path), "report", ".")
+    assert (result.code, result.output) == (0, "Wrote report.html\n")
 
 
 @both
@@ -196,10 +196,10 @@ def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> 
     (tmp_path / "r" / name).mkdir(parents=True)
     if is_record:
         write_results(tmp_path / "r" / name)
-    ended = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
-    assert ended.code == 2
-    assert "a***" in ended.output
-    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in ended.output
+    result = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
+    assert result.code == 2
+    assert "a***" in result.output
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in result.output
 
 
 @both

@@ -29,10 +29,10 @@ def test_manifest_starts_all_kinds(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "GITHUB_ACTIONS": "true"}
         environ |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
-        ended = invoke(tmp_path, environ=environ)
+        result = invoke(tmp_path, environ=environ)
         received: dict[str, Any] = {entry.path: entry.body for entry in sandbox.received}
-    assert ended.code == 0, ended.output
-    assert "5 of 5 runs started." in ended.out
+    assert result.code == 0, result.output
+    assert "5 of 5 runs started." in result.out
     body = received["/api/test/cm8d9gt6v000c9fe5glmyi33u/run"]
     assert body["source"] == "github"
     assert body["application_version_id"] == "cm7dbowr80042waka7thyjhkq"
@@ -56,19 +56,19 @@ def test_source_is_sent_to_api(environ: dict[str, str], source: str, tmp_path: P
 def test_dry_run_prints_plan_only(tmp_path: Path) -> None:
     """A dry run prints the plan without values and sends no request."""
     with Sandbox() as sandbox:
-        ended = invoke(tmp_path, "--dry-run", "--test-ids", "L=a,b", "--var", "KEY=hidden", "--api-url", sandbox.url)
+        result = invoke(tmp_path, "--dry-run", "--test-ids", "L=a,b", "--var", "KEY=hidden", "--api-url", sandbox.url)
         assert sandbox.received == []
-    assert ended.code == 0
-    assert "test L (a): variables KEY" in ended.out
-    assert "Dry run: 2 runs planned, nothing was sent." in ended.out
-    assert "hidden" not in ended.output
+    assert result.code == 0
+    assert "test L (a): variables KEY" in result.out
+    assert "Dry run: 2 runs planned, nothing was sent." in result.out
+    assert "hidden" not in result.output
 
 
 def test_empty_plan_needs_allow_empty(tmp_path: Path) -> None:
     """An empty plan is an error unless `allow-empty` is set."""
     assert invoke(tmp_path, environ=CREDENTIALS).code == 2
-    ended = invoke(tmp_path, "--allow-empty", environ=CREDENTIALS)
-    assert (ended.code, ended.out.strip()) == (0, "Nothing was selected, so nothing was started.")
+    result = invoke(tmp_path, "--allow-empty", environ=CREDENTIALS)
+    assert (result.code, result.out.strip()) == (0, "Nothing was selected, so nothing was started.")
 
 
 def test_run_invalid_flag_replaces_old_files(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_run_invalid_flag_replaces_old_files(tmp_path: Path) -> None:
     with Sandbox(pace=0) as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         assert invoke(tmp_path, "run", "--test-ids", "a", environ=environ).code == 0
-        ended = invoke(tmp_path, "run", "--test-ids", environ=environ)
+        result = invoke(tmp_path, "run", "--test-ids", environ=environ)
         assert sandbox.count_starts("a") == 1
-    assert ended.code == 2
+    assert result.code == 2
     record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
     assert (record["conclusion"], record["runs"]) == ("error", [])
 
@@ -87,18 +87,18 @@ def test_run_unknown_flag_starts_nothing(tmp_path: Path) -> None:
     """All errors of the input are reported together."""
     with Sandbox(pace=0) as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
-        ended = invoke(tmp_path, "run", "--tst-ids", "a", "--retries", "x", environ=environ)
+        result = invoke(tmp_path, "run", "--tst-ids", "a", "--retries", "x", environ=environ)
         assert sandbox.received == []
-    assert ended.code == 2
-    assert ended.errors[0].startswith("unknown option --tst-ids: did you mean --test-ids?")
-    assert [error for error in ended.errors if error.startswith("--retries: ")]
+    assert result.code == 2
+    assert result.errors[0].startswith("unknown option --tst-ids: did you mean --test-ids?")
+    assert [error for error in result.errors if error.startswith("--retries: ")]
 
 
 def test_run_without_groups_is_skipped(tmp_path: Path) -> None:
     """A step that selects nothing on purpose needs no credentials."""
-    ended = invoke(tmp_path, "run", "--groups", "none", "--results-dir", "r")
-    assert ended.code == 0
-    assert "Skipped, nothing was started: --groups is 'none'." in ended.out
+    result = invoke(tmp_path, "run", "--groups", "none", "--results-dir", "r")
+    assert result.code == 0
+    assert "Skipped, nothing was started: --groups is 'none'." in result.out
     assert json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["conclusion"] == "skipped"
 
 
@@ -109,8 +109,8 @@ def test_run_cancelled_before_start(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise Cancelled(signal.SIGTERM)
 
     monkeypatch.setattr("autonoma_ci.commands.run.add_plan", cancel)
-    ended = invoke(tmp_path, "run", "--test-ids", "a", "--results-dir", "r", environ=CREDENTIALS)
-    assert ended.code == 143
+    result = invoke(tmp_path, "run", "--test-ids", "a", "--results-dir", "r", environ=CREDENTIALS)
+    assert result.code == 143
     record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
     assert (record["conclusion"], record["exit_code"], record["runs"]) == ("cancelled", 143, [])
 
@@ -127,9 +127,9 @@ def test_run_waits_for_deployment(
     with Sandbox(pace=0) as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         flags = ("--test-ids", "a,b", "--wait-for-url", "https://pr-7.preview.example.com")
-        ended = invoke(tmp_path, "run", *flags, environ=environ)
+        result = invoke(tmp_path, "run", *flags, environ=environ)
         assert sandbox.count_starts("a") == (0 if problem else 1)
-    assert ended.code == code
+    assert result.code == code
     runs = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
     assert [run["state"] for run in runs] == [state, state]
     if problem:
@@ -167,11 +167,11 @@ def test_next_attempt_reuses_own_passes(
     """A pass counts only in the same job with the same runs and commit."""
     with Sandbox(pace=0) as sandbox:
         assert run_attempt(tmp_path, sandbox.url, 1).code == 1
-        ended = run_attempt(tmp_path, sandbox.url, 2, ids, **environ)
+        result = run_attempt(tmp_path, sandbox.url, 2, ids, **environ)
         assert sandbox.count_starts("a") == starts
-    assert ended.code == 1
-    assert notice in ended.out
-    assert notice or "earlier attempt" not in ended.out
+    assert result.code == 1
+    assert notice in result.out
+    assert notice or "earlier attempt" not in result.out
 
 
 def test_damaged_record_is_warning(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_damaged_record_is_warning(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results.json").write_text('{"version": 1, "tool": {"name": "autonoma-ci"}}', "utf-8")
     with Sandbox(pace=0) as sandbox:
-        ended = run_attempt(tmp_path, sandbox.url, 2, "a")
+        result = run_attempt(tmp_path, sandbox.url, 2, "a")
         assert sandbox.count_starts("a") == 1
-    assert ended.code == 0
-    assert "The earlier attempt's record is not used: r/results.json is not a record of autonoma-ci" in ended.out
+    assert result.code == 0
+    assert "The earlier attempt's record is not used: r/results.json is not a record of autonoma-ci" in result.out

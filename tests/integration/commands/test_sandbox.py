@@ -77,15 +77,15 @@ def test_sandbox_prints_instructions(tmp_path: Path) -> None:
 
 def test_sandbox_instructions_start_run(tmp_path: Path) -> None:
     """The command of the instructions starts a run without any warning."""
-    ended: list[CommandResult] = []
+    result: list[CommandResult] = []
 
     def run_command(url: str, lines: list[str]) -> None:
         (command,) = (line for line in lines if url in line and line.startswith("  autonoma-ci "))
-        ended.append(invoke(tmp_path, *command.split()[1:]))
+        result.append(invoke(tmp_path, *command.split()[1:]))
 
     serve(tmp_path, work=run_command)
-    assert [(one.code, one.err, "arning" in one.out) for one in ended] == [(0, "", False)]
-    assert "1 of 1 run started." in ended[0].out
+    assert [(one.code, one.err, "arning" in one.out) for one in result] == [(0, "", False)]
+    assert "1 of 1 run started." in result[0].out
 
 
 def test_sandbox_logs_requests(tmp_path: Path) -> None:
@@ -144,9 +144,9 @@ def test_sandbox_serves_named_contract(
 
 def test_unknown_contract_lists_known_ones(tmp_path: Path) -> None:
     """An unknown contract is an error that lists the known contracts."""
-    ended = invoke(tmp_path, "sandbox", "--contract", "2024-01")
-    assert ended.code == 2
-    assert [error for error in ended.errors if error.startswith("--contract: ") and "2025-06" in error]
+    result = invoke(tmp_path, "sandbox", "--contract", "2024-01")
+    assert result.code == 2
+    assert [error for error in result.errors if error.startswith("--contract: ") and "2025-06" in error]
 
 
 def test_sandbox_serves_until_signal(tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_sandbox_serves_until_signal(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout
         url = process.stdout.readline().split()[2].rstrip(";,")
-        ended = invoke(tmp_path, "--test-ids", "a,sandbox-404", environ=CREDENTIALS | {"AUTONOMA_API_URL": url})
+        result = invoke(tmp_path, "--test-ids", "a,sandbox-404", environ=CREDENTIALS | {"AUTONOMA_API_URL": url})
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
-    assert (process.returncode, ended.code) == (143, 4)
+    assert (process.returncode, result.code) == (143, 4)
     assert "sandbox-404" in out
     assert "POST /api/test/a/run 200 source=cli" in out
 
@@ -168,14 +168,14 @@ def test_sandbox_serves_until_signal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("port", ["x", "70000", "-1"])
 def test_sandbox_refuses_invalid_port(port: str, tmp_path: Path) -> None:
     """An invalid port is an input error."""
-    ended = invoke(tmp_path, "sandbox", f"--port={port}")
-    assert ended.code == 2
-    assert "--port" in ended.err
+    result = invoke(tmp_path, "sandbox", f"--port={port}")
+    assert result.code == 2
+    assert "--port" in result.err
 
 
 def test_sandbox_refuses_used_port(tmp_path: Path) -> None:
     """A port that is in use is an input error."""
     with Sandbox() as sandbox:
-        ended = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
-    assert ended.code == 2
-    assert "give another with --port" in ended.err
+        result = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
+    assert result.code == 2
+    assert "give another with --port" in result.err

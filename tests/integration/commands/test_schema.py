@@ -51,10 +51,10 @@ def test_schema_refuses_invalid_manifest(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("argv", [(), ("manifest",), ("results",)])
 def test_schema_is_json_alone(argv: tuple[str, ...], tmp_path: Path) -> None:
     """The output is one JSON object that ends with a line break, and no file is written."""
-    ended = invoke(tmp_path, "schema", *argv)
-    assert (ended.code, ended.err) == (0, "")
-    assert isinstance(json.loads(ended.out), dict)
-    assert ended.out.endswith("}\n")
+    result = invoke(tmp_path, "schema", *argv)
+    assert (result.code, result.err) == (0, "")
+    assert isinstance(json.loads(result.out), dict)
+    assert result.out.endswith("}\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,16 +67,16 @@ def test_schema_default_is_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "Manifest", "s3cret-value", "\x1b[31m"])
 def test_schema_error_has_no_argument(name: str, tmp_path: Path) -> None:
     """An unknown name can be any text, so the error does not repeat it."""
-    ended = invoke(tmp_path, "schema", name)
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "Error: there is no schema of that: give manifest or results\n"
+    result = invoke(tmp_path, "schema", name)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "Error: there is no schema of that: give manifest or results\n"
 
 
 def test_schema_refuses_second_argument(tmp_path: Path) -> None:
     """One schema is printed at a time."""
-    ended = invoke(tmp_path, "schema", "manifest", "results")
-    assert (ended.code, ended.out) == (2, "")
-    assert "an argument too many: schema takes one argument" in ended.err
+    result = invoke(tmp_path, "schema", "manifest", "results")
+    assert (result.code, result.out) == (2, "")
+    assert "an argument too many: schema takes one argument" in result.err
 
 
 class ClosedOutput(io.StringIO):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def test_validate_needs_no_credentials(tmp_path: Path) -> None:
     """The command works without credentials and without a CI system."""
     (tmp_path / "autonoma.yaml").write_text(MANIFEST, "utf-8")
-    ended = invoke(tmp_path, "validate")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "autonoma.yaml is valid: 2 tests, 1 folder, 1 tag; 5 runs in all.\n"
+    result = invoke(tmp_path, "validate")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "autonoma.yaml is valid: 2 tests, 1 folder, 1 tag; 5 runs in all.\n"
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ def test_validate_needs_no_credentials(tmp_path: Path) -> None:
 def test_validate_prints_errors(argv: list[str], message: str, tmp_path: Path) -> None:
     """Each problem of the manifest has its position and a suggestion."""
     (tmp_path / "bad.yml").write_text("test: [a]\n", "utf-8")
-    ended = invoke(tmp_path, "validate", *argv)
-    assert ended.code == 2
-    assert message in ended.err
+    result = invoke(tmp_path, "validate", *argv)
+    assert result.code == 2
+    assert message in result.err
 
 
 def test_validate_annotates_on_github(tmp_path: Path) -> None:
     """Problems of a manifest are annotations of its lines."""
     (tmp_path / "bad.yml").write_text("tests:\n  - a/b\n", "utf-8")
-    ended = invoke(tmp_path, "validate", "bad.yml", environ={"GITHUB_ACTIONS": "true"})
-    assert ended.err.startswith("::error file=bad.yml,line=2,col=5::bad.yml:2:5: 'a/b' is not an id")
+    result = invoke(tmp_path, "validate", "bad.yml", environ={"GITHUB_ACTIONS": "true"})
+    assert result.err.startswith("::error file=bad.yml,line=2,col=5::bad.yml:2:5: 'a/b' is not an id")
 
 
 @pytest.mark.slow
@@ -59,8 +59,8 @@ def test_validate_names_given_file(tmp_path: Path) -> None:
     """The path of the command line precedes the default manifest."""
     (tmp_path / "autonoma.yml").write_text("tests: [a/b]", "utf-8")
     (tmp_path / "other.yml").write_text("tests: [a]", "utf-8")
-    ended = invoke(tmp_path, "validate", "other.yml")
-    assert (ended.code, ended.out) == (0, "other.yml is valid: 1 test, 0 folders, 0 tags; 1 run in all.\n")
+    result = invoke(tmp_path, "validate", "other.yml")
+    assert (result.code, result.out) == (0, "other.yml is valid: 1 test, 0 folders, 0 tags; 1 run in all.\n")
 
 
 def test_validate_prefers_first_default(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_validate_refuses_invalid_option(
 ) -> None:
     """An invalid option is an error before the manifest is read."""
     (tmp_path / "autonoma.yml").write_text("tests: [a/b]", "utf-8")
-    ended = invoke(tmp_path, "validate", *argv, environ=environ)
-    assert (ended.code, ended.out) == (2, "")
-    assert [text for text in ended.errors if text.startswith(error)] == ended.errors
+    result = invoke(tmp_path, "validate", *argv, environ=environ)
+    assert (result.code, result.out) == (2, "")
+    assert [text for text in result.errors if text.startswith(error)] == result.errors
 
 
 def test_validate_ignores_options_of_run(tmp_path: Path) -> None:
@@ -104,9 +104,9 @@ def test_validate_counts_matrix_runs(tmp_path: Path) -> None:
 def test_validate_reports_every_problem(tmp_path: Path) -> None:
     """Each problem has its own line with its position."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - a/b\n  - id: c\n    nam: d\n", "utf-8")
-    ended = invoke(tmp_path, "validate")
-    assert ended.code == 2
-    assert [error.split(": ")[0] for error in ended.errors] == ["autonoma.yml:2:5", "autonoma.yml:4:5"]
+    result = invoke(tmp_path, "validate")
+    assert result.code == 2
+    assert [error.split(": ")[0] for error in result.errors] == ["autonoma.yml:2:5", "autonoma.yml:4:5"]
 
 
 def test_validate_hides_value_of_credential(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_validate_hides_value_of_credential(tmp_path: Path) -> None:
     secret = "s3cret-value-of-client"
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${TOKEN_OF_JOB}'}}]", "utf-8")
     environ = {"AUTONOMA_CLIENT_SECRET": secret, "TOKEN_OF_JOB": secret}
-    ended = invoke(tmp_path, "validate", "--allow-env", "TOKEN_OF_JOB", environ=environ)
-    assert ended.code == 2
-    assert secret not in ended.output
+    result = invoke(tmp_path, "validate", "--allow-env", "TOKEN_OF_JOB", environ=environ)
+    assert result.code == 2
+    assert secret not in result.output
 
 
 def test_validate_path_has_no_controls(tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ def start(step: Step, case: Case) -> dict[str, str]:
 @pytest.mark.parametrize("name", OTHER_VALUE)
 def test_wait_warns_of_other_value(name: str, step: Step) -> None:
     """A variable of this name has another value here, so texts can show the sent one."""
-    ended = step("wait", RECORD, **start(step, OTHER_VALUE[name]))
+    result = step("wait", RECORD, **start(step, OTHER_VALUE[name]))
     is_hidden = name in {"other entry", "other name"}
-    assert (ended.code, PASSWORD in ended.out, NOTICE in ended.out) == (1, not is_hidden, True), ended.output
+    assert (result.code, PASSWORD in result.out, NOTICE in result.out) == (1, not is_hidden, True), result.output
 
 
 @pytest.mark.parametrize("name", OTHER_VALUE)
@@ -87,8 +87,8 @@ def test_report_warns_of_other_value(name: str, step: Step) -> None:
     """With the client secret, the signatures count as in `wait`."""
     environ = start(step, OTHER_VALUE[name])
     step.edit(message=f"Typed {PASSWORD}")
-    ended = step("report", RECORD, **environ)
-    assert (ended.code, NOTICE in ended.out) == (0, True), ended.output
+    result = step("report", RECORD, **environ)
+    assert (result.code, NOTICE in result.out) == (0, True), result.output
 
 
 @pytest.mark.slow
@@ -96,18 +96,18 @@ def test_report_warns_of_other_value(name: str, step: Step) -> None:
 @pytest.mark.parametrize("name", SAME_VALUE)
 def test_sent_value_is_known(name: str, command: str, step: Step) -> None:
     """The source of the value does not matter."""
-    ended = step(command, RECORD, **start(step, SAME_VALUE[name]))
-    assert "not known here" not in ended.output
+    result = step(command, RECORD, **start(step, SAME_VALUE[name]))
+    assert "not known here" not in result.output
     if PASSWORD in str(SAME_VALUE[name]):
-        assert PASSWORD not in step.collect_output(ended)
+        assert PASSWORD not in step.collect_output(result)
 
 
 def test_other_value_is_hidden(step: Step) -> None:
     """A value that was not sent can be in the texts of another run."""
     start(step, OTHER_VALUE["entry"])
     (step.folder / "autonoma.yml").write_text(OF_A.format("Typ"), "utf-8")
-    ended = step("wait", RECORD, "--var", "OTHER=Zq7 dark")
-    assert (NOTICE in ended.out, "Zq7 dark" in step.collect_output(ended)) == (True, False)
+    result = step("wait", RECORD, "--var", "OTHER=Zq7 dark")
+    assert (NOTICE in result.out, "Zq7 dark" in step.collect_output(result)) == (True, False)
 
 
 def test_wait_preserves_signatures(step: Step) -> None:
@@ -205,8 +205,8 @@ def test_label_without_value_has_notice(command: str, here: dict[str, str], entr
     """The first step hid the value of `${TESTER}`, and this one does not know it."""
     (step.folder / "autonoma.yml").write_text(f"tests: [{entry}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD, T="a")
-    ended = step(command, RECORD, **here)
-    assert "The value of ${TESTER} is not known here" in ended.out
+    result = step(command, RECORD, **here)
+    assert "The value of ${TESTER} is not known here" in result.out
     assert "not known here" not in step(command, RECORD, TESTER=PASSWORD, T="a").output
 
 
@@ -214,8 +214,8 @@ def test_label_outside_allow_env_has_notice(step: Step) -> None:
     """`allow-env` of the later step can differ."""
     (step.folder / "autonoma.yml").write_text("tests: [{id: a, name: 'As ${TESTER}'}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD)
-    ended = step("wait", RECORD, "--allow-env", "OTHER", TESTER=PASSWORD)
-    assert "The value of ${TESTER} is not known here" in ended.out
+    result = step("wait", RECORD, "--allow-env", "OTHER", TESTER=PASSWORD)
+    assert "The value of ${TESTER} is not known here" in result.out
 
 
 def test_label_of_other_entry_has_no_notice(step: Step) -> None:

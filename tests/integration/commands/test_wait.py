@@ -83,9 +83,9 @@ def step(tmp_path: Path) -> Iterator[Step]:
 def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: Step, tmp_path: Path) -> None:
     """The reports beside the record have the final states."""
     step.start(ids)
-    ended = step.run("wait", "r")
-    assert ended.code == code
-    assert f"{count} run" in ended.out
+    result = step.run("wait", "r")
+    assert result.code == code
+    assert f"{count} run" in result.out
     record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
     assert (record["exit_code"], record["waits_for_results"]) == (code, True)
 
@@ -105,9 +105,9 @@ def test_wait_signs_record_with_its_title(step: Step) -> None:
     """A second `wait` accepts the signature of the first one."""
     step.start("a", "--summary-title", "Nightly")
     assert step.run("wait", "r").code == 0
-    ended = step.run("wait", "r")
-    assert ended.code == 0
-    assert "is not signed" not in ended.output
+    result = step.run("wait", "r")
+    assert result.code == 0
+    assert "is not signed" not in result.output
 
 
 def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:
     step.start("a")
     record = (tmp_path / "r" / "results.json").read_bytes()
     (tmp_path / "file").write_text("x", "utf-8")
-    ended = step.run("wait", "r", "--results-dir", "file")
-    assert ended.code == 2
-    assert ended.errors
+    result = step.run("wait", "r", "--results-dir", "file")
+    assert result.code == 2
+    assert result.errors
     assert (tmp_path / "r" / "results.json").read_bytes() == record
     assert (tmp_path / "file").read_text("utf-8") == "x"
 
@@ -146,6 +146,6 @@ def test_wait_cancelled_leaves_record(step: Step, tmp_path: Path, monkeypatch: p
 
 def test_wait_without_path_is_error(step: Step) -> None:
     """The error suggests what to give."""
-    ended = step.run("wait")
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.errors[0].startswith("RESULTS is missing: give the results-dir of an earlier step")
+    result = step.run("wait")
+    assert (result.code, result.out) == (2, "")
+    assert result.errors[0].startswith("RESULTS is missing: give the results-dir of an earlier step")

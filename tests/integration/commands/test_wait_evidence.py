@@ -54,9 +54,9 @@ def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], re
     """Page and record name the copied files."""
     write_results(tmp_path / "out", REPORT)
     (tmp_path / "out" / "results.json").rename(tmp_path / path)
-    ended = run_wait(tmp_path, path, *more)
-    assert ended.code == 1
-    assert "evidence" not in ended.output
+    result = run_wait(tmp_path, path, *more)
+    assert result.code == 1
+    assert "evidence" not in result.output
     assert get_named_files(tmp_path / results) == {SCREENSHOT, VIDEO}
     assert (tmp_path / results / SCREENSHOT).read_bytes() == b"pixels"
     assert read_runs(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
@@ -67,9 +67,9 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
     results = tmp_path / "out"
     results.mkdir()
     (results / "results.json").write_text(render_results_json(REPORT), "utf-8")
-    ended = run_wait(tmp_path, "out/results.json")
-    assert ended.code == 1
-    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.output
+    result = run_wait(tmp_path, "out/results.json")
+    assert result.code == 1
+    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in result.output
     assert get_named_files(results) == set()
     assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
     assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
@@ -82,8 +82,8 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
 def test_one_lost_file_spares_others(tmp_path: Path) -> None:
     """The other files of the run are copied."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).unlink()
-    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.output
+    result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
+    assert f"Checkout: 1 of its files: {NOT_THERE}." in result.output
     assert get_named_files(tmp_path / "other") == {SCREENSHOT}
 
 
@@ -95,9 +95,9 @@ def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     failed = RUN._replace(previous_attempts=(first,), evidence=Evidence())
     write_results(tmp_path / "out", report([failed], FAILED))
     (tmp_path / "out" / SCREENSHOT).unlink()
-    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
+    result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     reported = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
-    assert reported in ended.output
+    assert reported in result.output
     assert get_named_files(tmp_path / "other") == set()
     assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == reported
 
@@ -120,8 +120,8 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (work / "other").mkdir()
     (work / "other" / "evidence").symlink_to(tmp_path / "outside")
-    ended = run_wait(work, "out/results.json", "--results-dir", "other")
-    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in ended.output
+    result = run_wait(work, "out/results.json", "--results-dir", "other")
+    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in result.output
     assert list((tmp_path / "outside").iterdir()) == []
     assert get_named_files(work / "other") == set()
 
@@ -136,8 +136,8 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
 def test_evidence_copies_respect_limits(limit: str, reported: str, left: set[str], tmp_path: Path) -> None:
     """Screenshots are copied before videos."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).write_bytes(b"frames" * 1000)
-    ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
-    assert reported in ended.output
+    result = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
+    assert reported in result.output
     assert get_named_files(tmp_path / "other") == left
 
 
@@ -152,8 +152,8 @@ def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None
         files = [path for path in (tmp_path / "out" / "evidence").rglob("*") if path.parent.name != "evidence"]
         for path in filter(lambda path: is_gone and path.is_file(), files):
             path.unlink()
-        ended = run_wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
-    assert ended.code == 0
+        result = run_wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
+    assert result.code == 0
     run = read_runs(tmp_path / "other")[0]
-    assert (NOT_THERE in ended.output) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
+    assert (NOT_THERE in result.output) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
     assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone

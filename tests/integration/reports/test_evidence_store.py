@@ -124,10 +124,10 @@ def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> N
 def test_evidence_needs_results_dir(tmp_path: Path) -> None:
     """The option `evidence` without `results-dir` is an input error."""
     with Service(media) as service:
-        ended = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
+        result = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
         assert service.api.received == []
-    assert ended.code == 2
-    assert ended.errors == ["--evidence needs a folder to write to: give results-dir too"]
+    assert result.code == 2
+    assert result.errors == ["--evidence needs a folder to write to: give results-dir too"]
 
 
 JOB = """

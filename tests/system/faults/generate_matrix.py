@@ -36,13 +36,13 @@ class FailureResult(NamedTuple):
 def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> FailureResult:
     """Run one job with one failure in one phase."""
     with Scene(folder, kind, phase, certificates) as scene:
-        ended = run_scene(scene)
+        result = run_scene(scene)
         try:
-            assert ended.code == kind.codes.get(phase, USUAL_EXIT_CODE), f"exit code {ended.code}"
-            assert_job_is_correct(scene, ended)
+            assert result.code == kind.codes.get(phase, USUAL_EXIT_CODE), f"exit code {result.code}"
+            assert_job_is_correct(scene, result)
         except (AssertionError, OSError, ValueError, KeyError) as error:
-            return FailureResult(ended.code, f"{phase}: {type(error).__name__} {error}\n{ended.log[-3000:]}")
-    return FailureResult(ended.code, "")
+            return FailureResult(result.code, f"{phase}: {type(error).__name__} {error}\n{result.log[-3000:]}")
+    return FailureResult(result.code, "")
 
 
 def run_all_phases(folder: Path, kind: FailureKind, certificates: Certificates) -> dict[Phase, FailureResult]:

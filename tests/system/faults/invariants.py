@@ -24,18 +24,18 @@ _MAX_RECORD_SECONDS = 120.0
 _MAX_MEGABYTES = 150.0
 
 
-def assert_job_is_correct(scene: Scene, ended: JobResult) -> None:
+def assert_job_is_correct(scene: Scene, result: JobResult) -> None:
     """Check that the fault occurred and that the job handled it correctly."""
     kind = scene.kind
-    assert "Traceback" not in ended.log
-    assert ended.seconds < kind.max_seconds, f"it took {ended.seconds:.0f} s"
-    assert ended.megabytes < _MAX_MEGABYTES, f"it took {ended.megabytes:.0f} MiB"
-    assert_fault_occurred(scene, ended.log)
-    assert_no_secret_shown(scene, ended.log)
+    assert "Traceback" not in result.log
+    assert result.seconds < kind.max_seconds, f"it took {result.seconds:.0f} s"
+    assert result.megabytes < _MAX_MEGABYTES, f"it took {result.megabytes:.0f} MiB"
+    assert_fault_occurred(scene, result.log)
+    assert_no_secret_shown(scene, result.log)
     assert_credentials_separated(scene)
     assert not list(scene.outside.iterdir()), "something was written outside"
     if kind.is_input_error:
-        assert_no_api_request(scene, ended.code)
+        assert_no_api_request(scene, result.code)
         return
     assert_started_once(scene)
     if kind.is_single:
@@ -43,7 +43,7 @@ def assert_job_is_correct(scene: Scene, ended: JobResult) -> None:
     if kind.kills_job:
         assert_killed_job_is_consistent(scene)
     else:
-        assert_all_runs_reported(scene, ended)
+        assert_all_runs_reported(scene, result)
 
 
 def assert_fault_occurred(scene: Scene, log: str) -> None:

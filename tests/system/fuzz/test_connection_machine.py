@@ -339,9 +339,9 @@ def judge(call: Call, found: object) -> tuple[str, bool]:
         wrong = f"{call} has {found.run_id} {found.url}" if named - {run_of(call.test)} else ""
         known = found.status is StartStatus.STARTED
     elif isinstance(found, PollResult):
-        ended = found.status in {PollStatus.PASSED, PollStatus.FAILED, PollStatus.STOPPED}
-        wrong = f"{call} is {found.status}" if ended and found.status != verdict(call.test) else ""
-        known = ended
+        result = found.status in {PollStatus.PASSED, PollStatus.FAILED, PollStatus.STOPPED}
+        wrong = f"{call} is {found.status}" if result and found.status != verdict(call.test) else ""
+        known = result
     elif isinstance(found, RunDetails):
         texts: set[str] = {found.title, found.step.output if found.step else "", *(step.output for step in found.steps)}
         texts.add(found.status or "")
@@ -505,15 +505,15 @@ def wrong_with(run: Mapping[str, Any]) -> str:
 def test_jobs_report_only_their_own_runs(job: JobScript) -> None:
     """A whole job mixes no runs up, sends no POST twice, and ends."""
     began = time.monotonic()
-    ended, api = played(job)
+    result, api = played(job)
     assert time.monotonic() - began < LONGEST_JOB
-    assert [error for run in ended.record["runs"] if (error := wrong_with(run))] == []
-    assert [run["id"] for run in ended.record["runs"]] == list(job.tests)
-    assert (ended.code == 0) == all(state == "passed" for state in ended.states.values())
-    for test, state in ended.states.items():
+    assert [error for run in result.record["runs"] if (error := wrong_with(run))] == []
+    assert [run["id"] for run in result.record["runs"]] == list(job.tests)
+    assert (result.code == 0) == all(state == "passed" for state in result.states.values())
+    for test, state in result.states.items():
         assert api.acted[test] <= (state != "not-started"), f"{test} was started twice, or is {state}"
     assert set(api.requests.values()) <= {1}, "two requests share a connection"
-    event(f"states: {', '.join(sorted(set(ended.states.values())))}")
+    event(f"states: {', '.join(sorted(set(result.states.values())))}")
 
 
 # What the property rests on
@@ -529,8 +529,8 @@ def test_server_keeps_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_job_without_faults_completes() -> None:
     """Without faults a job knows the verdict of each run."""
-    ended, api = played(JobScript(TESTS, 2, Script(lag=3)), PATIENT, "30s")
-    assert ended.states == {"p0": "passed", "f0": "failed", "p1": "passed", "f1": "failed"}
+    result, api = played(JobScript(TESTS, 2, Script(lag=3)), PATIENT, "30s")
+    assert result.states == {"p0": "passed", "f0": "failed", "p1": "passed", "f1": "failed"}
     assert set(api.requests.values()) == {1}
 
 
@@ -546,8 +546,8 @@ def test_job_without_faults_completes() -> None:
 def test_property_detects_repeated_starts(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without reading the surplus, these starts would be sent again."""
     job = JobScript(("p0",), 1, script)
-    ended, api = played(job, PATIENT)
-    assert (ended.states, api.acted) == ({"p0": "unknown"}, {"p0": 1})
+    result, api = played(job, PATIENT)
+    assert (result.states, api.acted) == ({"p0": "unknown"}, {"p0": 1})
     ignore_surplus(monkeypatch)
     assert played(job, PATIENT)[1].acted == {"p0": 2}
 

@@ -104,21 +104,21 @@ def test_signal_writes_reports_within_2_s(
     sandbox = unhurried
     step = Step(tmp_path, sandbox.url, ["quick", *SLOW, "late"], concurrency=2)
     step.wait_for(lambda: sandbox.count_starts("sandbox-slow-1") == 1)
-    ended, seconds = step.end(number)
+    result, seconds = step.end(number)
     assert seconds < STOPPED
     # What it waits for on purpose leaves a second for the reports.
     assert StartPolicy().shutdown_grace <= 1
-    assert ended.code == code
-    assert ended.states == {
+    assert result.code == code
+    assert result.states == {
         "quick": "started",
         **dict(zip(SLOW, ["unknown", "unknown", "not-started"], strict=True)),
         "late": "not-started",
     }
-    assert ended.outputs["conclusion"] == ended.outputs["reason"] == ended.record["conclusion"] == "cancelled"
-    assert ended.outputs["run-url"] in ended.summary
-    assert ended.outputs["run-url"].startswith("http://127.0.0.1")
-    assert "may have started" in ended.summary
-    assert "Traceback" not in ended.errors
+    assert result.outputs["conclusion"] == result.outputs["reason"] == result.record["conclusion"] == "cancelled"
+    assert result.outputs["run-url"] in result.summary
+    assert result.outputs["run-url"].startswith("http://127.0.0.1")
+    assert "may have started" in result.summary
+    assert "Traceback" not in result.errors
     assert sandbox.count_starts("late") == 0
 
 
@@ -127,11 +127,11 @@ def test_two_signals_at_once_count_as_one(unhurried: Sandbox, tmp_path: Path) ->
     ids = ["quick", *SLOW]
     step = Step(tmp_path, unhurried.url, ids)
     step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
-    ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
-    assert ended.code == 143
+    result, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
+    assert result.code == 143
     assert seconds < STOPPED
-    assert_runs_reported(ended, ids)
-    assert list(ended.states.values()) == ["started", "unknown", "unknown", "unknown"]
+    assert_runs_reported(result, ids)
+    assert list(result.states.values()) == ["started", "unknown", "unknown", "unknown"]
 
 
 def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -243,10 +243,10 @@ def test_dropped_signal_prevents_starts(method: str, sandbox: Sandbox, tmp_path:
     """A signal that Python drops prevents all start requests."""
     environ = github_environ(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", LOSING, method]
-    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert (ended.returncode, sandbox.count_starts("quick")) == (143, 0)
-    assert ended.stdout.splitlines()[-1].startswith("Cancelled")
-    assert ended.stderr == ""
+    result = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (result.returncode, sandbox.count_starts("quick")) == (143, 0)
+    assert result.stdout.splitlines()[-1].startswith("Cancelled")
+    assert result.stderr == ""
 
 
 # The resolver of the C library goes on after a signal, and no handler runs before it returns.
@@ -295,13 +295,13 @@ def test_signal_while_waiting_lists_open_runs(
     """The reports list the runs that continue on the server."""
     step = Step(tmp_path, sandbox.url, ["quick", "sandbox-stays"], more=WAIT)
     step.wait_for(lambda: "passed" in _states(tmp_path))
-    ended, seconds = step.end(number)
-    assert (seconds < STOPPED, ended.code) == (True, code)
-    assert ended.states == {"quick": "passed", "sandbox-stays": "started"}
-    assert ended.outputs["conclusion"] == ended.record["conclusion"] == "cancelled"
-    for text in (ended.log, ended.summary):
+    result, seconds = step.end(number)
+    assert (seconds < STOPPED, result.code) == (True, code)
+    assert result.states == {"quick": "passed", "sandbox-stays": "started"}
+    assert result.outputs["conclusion"] == result.record["conclusion"] == "cancelled"
+    for text in (result.log, result.summary):
         assert "autonoma-ci wait results/results.json" in text
-    assert "no way to cancel" in ended.summary
+    assert "no way to cancel" in result.summary
     assert (tmp_path / "results" / "junit.xml").exists()
     assert sandbox.count_starts("sandbox-stays") == 1
 
@@ -339,12 +339,12 @@ def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, 
     assert len(_states(tmp_path)) == len(ids)
     later = Step(tmp_path, sandbox.url, [], 8, "wait", "results/results.json", more=WAIT)
     out, err = later.process.communicate(timeout=120)
-    ended = read_job_result(tmp_path, later.process.returncode, out, err)
+    result = read_job_result(tmp_path, later.process.returncode, out, err)
     assert {name: sandbox.count_starts(name) for name in ids} == started_by_then
     assert max(started_by_then.values()) <= 2
     assert {name for name, count in started_by_then.items() if count > 1} <= {"sandbox-fails", "sandbox-flaky"}
-    assert set(ended.states.values()) <= {"passed", "failed", "unknown"}
-    assert ended.code in {1, 7}
-    passed = {name for name, state in ended.states.items() if state == "passed"}
+    assert set(result.states.values()) <= {"passed", "failed", "unknown"}
+    assert result.code in {1, 7}
+    passed = {name for name, state in result.states.items() if state == "passed"}
     # Half a second of starting may be missing from the record, and nothing that was in it.
     assert all(started_by_then[name] for name in passed)

@@ -73,16 +73,16 @@ def limit_memory() -> None:
 def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The process has 1 GiB of memory and one minute."""
     THINGS[thing](tmp_path / "thing")
-    environ, says, code = PLACES[place]
+    environ, message, code = PLACES[place]
     if (place, thing) == ("results-dir", "a folder"):
-        says, code = "", 0
+        message, code = "", 0
     given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
-    ended = subprocess.run(
+    result = subprocess.run(
         COMMAND, env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    assert says in ended.stdout + ended.stderr
+    assert result.returncode == code, result.stdout + result.stderr
+    assert message in result.stdout + result.stderr
 
 
 @pytest.mark.slow
@@ -96,11 +96,11 @@ def test_special_file_is_no_record(thing: str, command: str, sandbox: Sandbox, t
     more = {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "results", **attempt} if command == "run" else {}
     given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **more}
     argv = [command] if command == "run" else [command, "results/results.json"]
-    ended = subprocess.run(
+    result = subprocess.run(
         [*COMMAND, *argv], env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
     # A folder cannot be replaced, and a step without its record fails.
     started = 7 if thing == "a folder" else 0
-    assert ended.returncode == (started if command == "run" else 2), ended.stdout + ended.stderr
-    assert command == "run" or "results/results.json" in ended.stderr
+    assert result.returncode == (started if command == "run" else 2), result.stdout + result.stderr
+    assert command == "run" or "results/results.json" in result.stderr

@@ -101,11 +101,11 @@ def soft(link: Path, target: Path) -> None:
 def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
     """A link is replaced or reported, and its target stays unchanged."""
     checkout.place_links(place)
-    ended = checkout.run("run")
-    assert ended.code == 1
+    result = checkout.run("run")
+    assert result.code == 1
     for name in OURS:
         path = checkout.results / name
-        reported = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
+        reported = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in result.output
         assert path.is_symlink() == reported
         assert reported or path.read_bytes() != PRECIOUS.encode()
         assert not reported or "/" in name
@@ -121,9 +121,9 @@ def test_results_folder_link_is_refused(name: str, checkout: Checkout) -> None:
     link = checkout.folder / "results" / name if name == "evidence" else checkout.folder / "results"
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(checkout.outside)
-    ended = checkout.run("run", AUTONOMA_RESULTS_DIR="results/deeper" if "/" in name else "results")
-    assert ended.code == (1 if name == "evidence" else 2)
-    assert "symbolic link" in ended.output
+    result = checkout.run("run", AUTONOMA_RESULTS_DIR="results/deeper" if "/" in name else "results")
+    assert result.code == (1 if name == "evidence" else 2)
+    assert "symbolic link" in result.output
     assert list(checkout.outside.iterdir()) == []
 
 
@@ -144,9 +144,9 @@ def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pyte
         return publish(self, report)
 
     monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
-    ended = checkout.run("run")
-    assert ended.code == 1, "the verdict is that of the tests"
-    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.output
+    result = checkout.run("run")
+    assert result.code == 1, "the verdict is that of the tests"
+    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in result.output
     assert list(checkout.outside.iterdir()) == []
 
 
@@ -160,9 +160,9 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
         return fetch(self, item)
 
     monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)
-    ended = checkout.run("run")
-    assert ended.code == 1
-    assert "a symbolic link in results-dir leads elsewhere" in ended.output
+    result = checkout.run("run")
+    assert result.code == 1
+    assert "a symbolic link in results-dir leads elsewhere" in result.output
     assert list(checkout.outside.iterdir()) == []
 
 
@@ -175,10 +175,10 @@ def test_record_link_outside_is_not_read(argv: tuple[str, ...], name: str, check
     target = checkout.outside if name == "results" else checkout.outside / "results.json"
     (checkout.folder / name).symlink_to(target)
     before = target.stat().st_mtime_ns
-    ended = checkout.run(*argv, "results/results.json", AUTONOMA_RESULTS_DIR="")
-    assert ended.code == 2
-    assert "leads out of the working directory through a symbolic link" in ended.err
-    assert ended.out == ""
+    result = checkout.run(*argv, "results/results.json", AUTONOMA_RESULTS_DIR="")
+    assert result.code == 2
+    assert "leads out of the working directory through a symbolic link" in result.err
+    assert result.out == ""
     assert target.stat().st_mtime_ns == before
 
 
@@ -187,7 +187,7 @@ def test_demo_link_outside_is_refused(name: str, checkout: Checkout) -> None:
     """`demo` writes nothing through a link that leads outside."""
     (checkout.folder / name).parent.mkdir(exist_ok=True)
     (checkout.folder / name).symlink_to(checkout.outside)
-    ended = checkout.run("demo", "--output", "demo")
-    assert ended.code == 2
-    assert "symbolic link" in ended.err or "through a link" in ended.err
+    result = checkout.run("demo", "--output", "demo")
+    assert result.code == 2
+    assert "symbolic link" in result.err or "through a link" in result.err
     assert list(checkout.outside.iterdir()) == []

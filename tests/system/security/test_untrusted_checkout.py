@@ -150,9 +150,9 @@ def run_process(planted: Planted, *command: str | Path) -> subprocess.CompletedP
 )  # fmt: skip
 def test_checkout_code_is_not_run(argv: tuple[str, ...], code: int, planted: Planted) -> None:
     """No planted module or program runs with any command."""
-    ended = run_process(planted, SCRIPT, *argv)
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    assert "planted" not in ended.stdout + ended.stderr
+    result = run_process(planted, SCRIPT, *argv)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "planted" not in result.stdout + result.stderr
     assert planted.executed == []
 
 
@@ -169,8 +169,8 @@ def run_audited(planted: Planted, *argv: str) -> list[list[str]]:
     """Run a command and return its audit events as `[event, argument, ...]`."""
     log = planted.ours / "events"
     log.touch()
-    ended = run_process(planted, sys.executable, "-I", "-B", "-c", WATCHED, str(log), *argv)
-    assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
+    result = run_process(planted, sys.executable, "-I", "-B", "-c", WATCHED, str(log), *argv)
+    assert result.returncode in {0, 1}, result.stdout + result.stderr
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 

@@ -35,14 +35,14 @@ def test_load_loses_no_run(loaded: LoadResult) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tamper", "says"),
+    ("tamper", "message"),
     [
         (lambda load: load._replace(runs=load.runs[1:]), "30 runs were planned"),
         (lambda load: load._replace(runs=load.runs[::-1]), "others or 30 are reported"),
         (lambda load: replace_job(load, code=0), "the exit code is 0"),
         (lambda load: replace_job(load, errors="Traceback"), "standard error says: Traceback"),
         (lambda load: replace_job(load, outputs=dict(load.job.outputs, passed="7")), "the output passed is 7"),
-        (lambda load: replace_job(load, outputs=dict(load.job.outputs, results="[]")), "the output results says"),
+        (lambda load: replace_job(load, outputs=dict(load.job.outputs, results="[]")), "the output results message"),
         (lambda load: replace_job(load, log=load.job.log.replace(load.runs[0].target_id, "")), "the log does not tell"),
         (lambda load: replace_job(load, summary=""), "the summary does not say"),
         (
@@ -52,10 +52,10 @@ def test_load_loses_no_run(loaded: LoadResult) -> None:
     ],
 )
 def test_false_reports_are_complaints(
-    tamper: Callable[[LoadResult], LoadResult], says: str, loaded: LoadResult
+    tamper: Callable[[LoadResult], LoadResult], message: str, loaded: LoadResult
 ) -> None:
     """Each file, output or line that contradicts the record is a complaint."""
-    assert any(says in text for text in find_complaints(tamper(loaded)))
+    assert any(message in text for text in find_complaints(tamper(loaded)))
 
 
 def make_load(memory: list[float]) -> LoadResult:
@@ -72,7 +72,7 @@ STARTING = [80.0 + second / 4 for second in range(20)]
 
 
 @pytest.mark.parametrize(
-    ("memory", "says"),
+    ("memory", "message"),
     [
         ([*STARTING, *[85.0, 90.0] * 10, 150.0, 150.0, 150.0], []),
         ([*STARTING, *[82.0] * 25, *[110.0] * 25], ["memory grew from 82 to 110 MiB"]),
@@ -80,9 +80,9 @@ STARTING = [80.0 + second / 4 for second in range(20)]
         ([90.0] * 24, ["1 s are too short a time to see whether memory grows"]),
     ],
 )
-def test_growing_memory_is_reported(memory: list[float], says: list[str]) -> None:
+def test_growing_memory_is_reported(memory: list[float], message: list[str]) -> None:
     """Memory that grows with each run or over time is reported."""
-    assert find_memory_growth(make_load(memory)) == says
+    assert find_memory_growth(make_load(memory)) == message
 
 
 def test_memory_window_after_last_start() -> None:

@@ -96,10 +96,10 @@ def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without a final state is detected."""
-    ended = Poller._end
+    result = Poller._end
 
     def careless(self: Poller, position: int, state: RunState, *arguments: Any) -> None:
-        ended(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
+        result(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
 
     monkeypatch.setattr(Poller, "_end", careless)
     assert any("ends as started" in text for text in simulate(1, RUNS).check.complaints)

@@ -101,7 +101,7 @@ def test_proxy_is_skipped_for_loopback(
 
 
 @pytest.mark.parametrize(
-    ("proxy", "says", "passing"),
+    ("proxy", "message", "passing"),
     [
         ("http://127.0.0.1:9", "the proxy refused the connection", True),
         ("socks5://127.0.0.1:9", "check api-url, the proxy settings", False),
@@ -111,12 +111,12 @@ def test_proxy_is_skipped_for_loopback(
         ("http://:80", "check api-url, the proxy settings", False),
     ],
 )
-def test_failed_proxy_sends_nothing(proxy: str, says: str, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_proxy_sends_nothing(proxy: str, message: str, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed proxy connection means that no request was sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
-    with pytest.raises(RequestNotSentError, match=says) as caught:
+    with pytest.raises(RequestNotSentError, match=message) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.retryable is passing
 

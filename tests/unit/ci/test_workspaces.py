@@ -97,16 +97,16 @@ def test_folder_symlink_is_resolved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["~/results", "~", "~runner/results"])
 def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
     """A path that begins with ~ is not expanded and gives a warning."""
-    ended = dry_run(tmp_path, path, {})
-    assert ended.code == 0
+    result = dry_run(tmp_path, path, {})
+    assert result.code == 0
     assert (tmp_path / path / "results.json").is_file()
-    assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in ended.output
+    assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in result.output
 
 
 def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
     """The warning is an annotation on GitHub."""
-    ended = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
-    reported = [line for line in ended.output.splitlines() if "is outside of the workspace" in line]
+    result = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
+    reported = [line for line in result.output.splitlines() if "is outside of the workspace" in line]
     assert len(reported) == 1
     assert reported[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
     assert "its files are lost with the container" in reported[0]

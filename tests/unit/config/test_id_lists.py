@@ -163,7 +163,7 @@ def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[1]", "member 1: a number is not an id"),
         ("[1.5]", "member 1: a number is not an id"),
@@ -184,9 +184,9 @@ def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
         ("[NaN]", "member 1: a number is not an id"),
     ],
 )
-def test_invalid_json_array_is_refused(text: str, says: str) -> None:
+def test_invalid_json_array_is_refused(text: str, message: str) -> None:
     """Broken JSON has a position, and a member of another type has its number."""
-    assert problems(text)[0].startswith(says)
+    assert problems(text)[0].startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_links_separated_by_commas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "says"),
+    ("link", "message"),
     [
         (f"{APP}/run/{A}", "is the link of a run"),
         (f"{APP}/run/folder/{A}", "is the link of a run"),
@@ -238,10 +238,10 @@ def test_links_separated_by_commas() -> None:
         (f"autonoma.app/test/{A}", "write a link with its https://"),
     ],
 )
-def test_foreign_link_is_refused(link: str, says: str) -> None:
+def test_foreign_link_is_refused(link: str, message: str) -> None:
     """Only links of the app are valid, and the error shows no secret part of a link."""
     (problem,) = problems(link)
-    assert says in problem
+    assert message in problem
     assert "sentinel" not in problem
 
 
@@ -262,7 +262,7 @@ def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (f"id: {A}", "it looks like YAML; write the id alone, or label = id"),
         (f"- id: {A}", "it looks like YAML; write the id alone, or label = id"),
@@ -280,9 +280,9 @@ def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]
         ('""', "an id is missing"),
     ],
 )
-def test_other_list_syntax_is_explained(text: str, says: str) -> None:
+def test_other_list_syntax_is_explained(text: str, message: str) -> None:
     """The error shows the correct syntax."""
-    assert says in problems(text)[0]
+    assert message in problems(text)[0]
 
 
 def test_hash_inside_word_is_no_comment() -> None:

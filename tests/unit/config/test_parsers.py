@@ -213,7 +213,7 @@ def test_variable_name_with_space_is_refused(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ('URL="sentinel"', "has quotes around its value"),
         ("URL = 'sentinel' ", "has quotes around its value"),
@@ -226,13 +226,13 @@ def test_variable_name_with_space_is_refused(line: str) -> None:
         ("URL=https://$(sentinel.host)/x", "has an unresolved $(…) in its value"),
     ],
 )
-def test_doubtful_variable_has_warning(line: str, says: str) -> None:
+def test_doubtful_variable_has_warning(line: str, message: str) -> None:
     """The warning names the variable and the mapping form, and the value is sent as written."""
     warnings: list[str] = []
     found = parsers.parse_variables(line, warnings.append)
     assert found == {"URL": line.partition("=")[2].strip()}
     (warning,) = warnings
-    assert warning.startswith(f"'URL' {says}")
+    assert warning.startswith(f"'URL' {message}")
     assert "mapping form `URL: …`" in warning
     assert "sentinel" not in warning
 

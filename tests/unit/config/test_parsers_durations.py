@@ -47,7 +47,7 @@ def test_invalid_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("10", "'10' has no unit: write 10m for minutes or 10s for seconds"),
         ("3600", "'3600' has no unit: write 3600s for seconds"),
@@ -71,12 +71,12 @@ def test_invalid_duration_is_refused(text: str) -> None:
         ("- 5", "'- 5' is negative: use 1s to 24h, such as 10m"),
     ],
 )
-def test_duration_error_suggests_syntax(text: str, says: str) -> None:
+def test_duration_error_suggests_syntax(text: str, message: str) -> None:
     """The suggestion has the user's number and can be copied."""
     for parse in (parsers.parse_duration, parsers.parse_poll_interval):
         with pytest.raises(InputError) as refused:
             parse(text)
-        assert str(refused.value) == says
+        assert str(refused.value) == message
 
 
 @given(st.integers(0, 24), st.integers(0, 1440), st.integers(0, 86400))
@@ -108,7 +108,7 @@ def test_shard_is_number_of_total(text: str, shard: Shard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         *((text, "is not a shard: .* 2/5, or auto$") for text in ("2", "2/5/6", "a/b", "-1/5", "2\\5", "2 of 5")),
         *((text, "is not a shard") for text in ("1/99999", "\u0661/\u0662", "/", "x" * 5000)),
@@ -118,9 +118,9 @@ def test_shard_is_number_of_total(text: str, shard: Shard) -> None:
         ("0/0", "^'0/0': the number of shards is out of range: use 1 to 1000$"),
     ],
 )
-def test_invalid_shard_is_refused(text: str, says: str) -> None:
+def test_invalid_shard_is_refused(text: str, message: str) -> None:
     """The error states the reason in one short line."""
-    with pytest.raises(InputError, match=says) as refused:
+    with pytest.raises(InputError, match=message) as refused:
         parsers.parse_shard(text)
     assert len(str(refused.value)) < 140
 
@@ -147,7 +147,7 @@ def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> No
 
 
 @pytest.mark.parametrize(
-    ("shard", "size", "says"),
+    ("shard", "size", "message"),
     [
         (Shard(2, 5), 20, "Shard 2/5: 4 of the plan's 20 runs."),
         (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1."),
@@ -157,9 +157,9 @@ def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> No
         (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
     ],
 )
-def test_shard_note_is_one_sentence(shard: Shard, size: int, says: str) -> None:
+def test_shard_note_is_one_sentence(shard: Shard, size: int, message: str) -> None:
     """The note states the number of runs of the shard and of the plan."""
-    assert shard.select([RunRequest(TargetKind.TEST, "a")] * size)[1] == says
+    assert shard.select([RunRequest(TargetKind.TEST, "a")] * size)[1] == message
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_invalid_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("30", "'30' has no unit: write 30MB or 30KB"),
         ("0", "'0' has no unit: use 1KB to 100GB"),
@@ -193,11 +193,11 @@ def test_invalid_size_is_refused(text: str) -> None:
         ("-1MB", "'-1MB' is negative: use 1KB to 100GB, such as 30MB"),
     ],
 )
-def test_size_error_suggests_syntax(text: str, says: str) -> None:
+def test_size_error_suggests_syntax(text: str, message: str) -> None:
     """The suggestion can be copied."""
     with pytest.raises(InputError) as refused:
         parsers.parse_size(text)
-    assert str(refused.value) == says
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])

@@ -136,8 +136,8 @@ def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, 
         url = f"{server.url}/v1"
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": f"{server.url}/api" if as_flag else url}
         flags = ("--api-url", url) if as_flag else ()
-        ended = invoke(tmp_path, *command, *flags, environ=environ)
+        result = invoke(tmp_path, *command, *flags, environ=environ)
         assert server.received == []
-    assert ended.code == 2
+    assert result.code == 2
     named = "--api-url" if as_flag else "AUTONOMA_API_URL"
-    assert any(error.startswith(f"{named}: this is the API of Autonoma's other product") for error in ended.errors)
+    assert any(error.startswith(f"{named}: this is the API of Autonoma's other product") for error in result.errors)

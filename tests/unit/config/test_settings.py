@@ -368,7 +368,7 @@ def test_versions_exclude_latest() -> None:
     """Both together are an error, unless latest is false."""
     versions = "[{application-id: a, version-id: b}]"
     _, problems = load_settings({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
-    says = "application-versions and --run-on-latest exclude each other: give one of them"
-    assert list(map(str, problems)) == [says]
+    message = "application-versions and --run-on-latest exclude each other: give one of them"
+    assert list(map(str, problems)) == [message]
     settings, problems = load_settings({"run-on-latest": "false", "application-versions": versions}, (), {})
     assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

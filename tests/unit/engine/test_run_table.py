@@ -360,8 +360,8 @@ def test_contradicted_failure_stays_failed() -> None:
 def test_contradiction_of_previous_attempt() -> None:
     """A contradicted failure with a retry changes the message of its attempt."""
     table = make_table(RETRIED)
-    ended = FAILED._replace(run_id="r1", message="failed at step 5")
-    assert table.mark_contradiction(1, ended, "two answers") == ended._replace(message="two answers")
+    result = FAILED._replace(run_id="r1", message="failed at step 5")
+    assert table.mark_contradiction(1, result, "two answers") == result._replace(message="two answers")
     attempt = FIRST_ATTEMPT._replace(message="two answers")
     assert table.results[1] == RETRIED._replace(previous_attempts=(attempt,))
 

@@ -138,13 +138,13 @@ except Cancelled as error:
 )
 def test_signal_in_destructor_is_kept(how: str, code: str, out: str) -> None:
     """Python prints `Exception ignored` for exceptions of a destructor and continues."""
-    ended = subprocess.run([sys.executable, "-c", LOST + code, how], capture_output=True, text=True, check=False)
-    assert (ended.stdout, ended.stderr) == (out, "")
+    result = subprocess.run([sys.executable, "-c", LOST + code, how], capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == (out, "")
 
 
 def test_destructor_error_is_printed() -> None:
     """Python prints other errors of destructors as usual."""
     code = "class Failing:\n    def __del__(self):\n        raise ValueError\nFailing()\n"
-    ended = subprocess.run([sys.executable, "-c", LOST + code], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0
-    assert "ValueError" in ended.stderr
+    result = subprocess.run([sys.executable, "-c", LOST + code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert "ValueError" in result.stderr

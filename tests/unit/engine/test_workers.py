@@ -350,18 +350,18 @@ def test_deadline_ends_only_its_request(monkeypatch: pytest.MonkeyPatch) -> None
     """A removed or failing deadline does not affect the others."""
     now = [time.monotonic()]
     monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    deadlines, ended = connection.Deadlines(), queue.SimpleQueue[str]()
-    deadlines.add(60.0, lambda: ended.put("late"))
-    removed = deadlines.add(0.1, lambda: ended.put("removed"))
+    deadlines, result = connection.Deadlines(), queue.SimpleQueue[str]()
+    deadlines.add(60.0, lambda: result.put("late"))
+    removed = deadlines.add(0.1, lambda: result.put("removed"))
     deadlines.remove(removed)
-    deadlines.add(0.4, lambda: ended.put("second"))
-    deadlines.add(0.3, lambda: ended.put(str(1 / 0)))
-    deadlines.add(0.2, lambda: ended.put("first"))
+    deadlines.add(0.4, lambda: result.put("second"))
+    deadlines.add(0.3, lambda: result.put(str(1 / 0)))
+    deadlines.add(0.2, lambda: result.put("first"))
     now[0] += 0.25
-    assert ended.get(timeout=60) == "first"
+    assert result.get(timeout=60) == "first"
     now[0] += 0.25
-    assert ended.get(timeout=60) == "second"
-    assert ended.empty()
+    assert result.get(timeout=60) == "second"
+    assert result.empty()
 
 
 def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,6 @@ def test_signal_limits_following_reports(stuck: Callable[[], bool]) -> None:
     reports = make_thread(clock)
     clock.schedule(10.0, SignalReceived(15))
     reports.write(stuck)
-    ended = clock.time
+    result = clock.time
     assert reports.write(stuck) is None
-    assert clock.time == ended
+    assert clock.time == result

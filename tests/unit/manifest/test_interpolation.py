@@ -67,7 +67,7 @@ def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("${NOPE}", "${NOPE} is not set: set it, or write ${NOPE:-default}"),
         ("${NOPE:?it names the build}", "${NOPE}: it names the build"),
@@ -82,12 +82,12 @@ def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
         ("${NAME:=x}", "write ${NAME} for a variable, or $$ for a dollar sign"),
     ],
 )
-def test_invalid_reference_has_position(text: str, says: str, tmp_path: Path) -> None:
+def test_invalid_reference_has_position(text: str, message: str, tmp_path: Path) -> None:
     """An error about a reference has the position of its value."""
     with pytest.raises(InputError) as caught:
         value_of(text, tmp_path)
     assert str(caught.value).startswith("m.yml:4:7: ")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def test_special_files_are_never_opened(tmp_path: Path) -> None:
 def test_default_manifest_pipe_is_rejected(tmp_path: Path) -> None:
     """The command rejects a pipe that has the default name of the manifest."""
     os.mkfifo(tmp_path / "autonoma.yml")
-    ended = invoke(tmp_path, environ=CREDENTIALS)
-    assert (ended.code, ended.errors) == (2, ["autonoma.yml: is not a regular file: give the path of a YAML file"])
+    result = invoke(tmp_path, environ=CREDENTIALS)
+    assert (result.code, result.errors) == (2, ["autonoma.yml: is not a regular file: give the path of a YAML file"])
 
 
 def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
@@ -153,10 +153,10 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
         (b"#" * (MAX_YAML_BYTES + 1), "is larger than 4 MiB: split it"),
     ],
 )
-def test_non_yaml_content_is_rejected(data: bytes, says: str, tmp_path: Path) -> None:
+def test_non_yaml_content_is_rejected(data: bytes, message: str, tmp_path: Path) -> None:
     """Binary data, other encodings and empty files have their own messages."""
     (tmp_path / "m.yml").write_bytes(data)
-    assert says in refused("m.yml", tmp_path)
+    assert message in refused("m.yml", tmp_path)
 
 
 def test_invalid_utf8_error_has_position(tmp_path: Path) -> None:

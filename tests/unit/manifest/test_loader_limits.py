@@ -55,7 +55,7 @@ def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected_message"),
     [
         ("[" * 1000, "nested more than 20 levels deep"),
         ("a: &a [*a]", "names no anchor that is complete before it"),
@@ -66,9 +66,9 @@ def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
         ("a: " + "9" * 5000 + "\nb: 2024-99-99\nc: !!int x", "a tag"),
     ],
 )
-def test_exceeded_limit_has_message(text: str, says: str) -> None:
+def test_exceeded_limit_has_message(text: str, expected_message: str) -> None:
     """Each limit of the parser has its own message."""
-    assert any(says in problem.message for problem in parse_yaml(text, "m.yml").errors)
+    assert any(expected_message in problem.message for problem in parse_yaml(text, "m.yml").errors)
 
 
 def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:

@@ -191,9 +191,9 @@ def test_error_has_message_and_excerpt(case: Wrong, tmp_path: Path) -> None:
     """Each wrong manifest has this first line and this excerpt."""
     data = case.text.encode() if isinstance(case.text, str) else case.text
     (tmp_path / "autonoma.yml").write_bytes(data)
-    ended = invoke(tmp_path, environ={"AUTONOMA_CI": "ci", **CREDENTIALS})
-    lines = ended.err.splitlines()
-    assert (ended.code, lines[0]) == (2, f"Error: autonoma.yml{case.line}")
+    result = invoke(tmp_path, environ={"AUTONOMA_CI": "ci", **CREDENTIALS})
+    lines = result.err.splitlines()
+    assert (result.code, lines[0]) == (2, f"Error: autonoma.yml{case.line}")
     assert tuple(lines[1 : 1 + len(case.excerpt)]) == case.excerpt
 
 

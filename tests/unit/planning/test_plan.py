@@ -154,12 +154,12 @@ def test_groups_select_manifest_entries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "says"),
+    ("groups", "message"),
     [(("smok",), "did you mean 'smoke'"), (("other",), "known are: slow, smoke"), (("smok", "other"), "other")],
 )
-def test_unknown_group_suggests_known(groups: tuple[str, ...], says: str) -> None:
+def test_unknown_group_suggests_known(groups: tuple[str, ...], message: str) -> None:
     """The error suggests a similar group or lists all groups."""
-    with pytest.raises(InputError, match=says) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         plan.build_plan(Settings(groups=groups), SMOKE)
     assert len(caught.value.diagnostics) == len(groups)
 
@@ -191,8 +191,8 @@ def test_group_named_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
     with pytest.raises(InputError) as refused:
         load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
-    says = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
-    assert str(refused.value) == says
+    message = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
+    assert str(refused.value) == message
 
 
 def test_plan_errors_name_option_as_written() -> None:

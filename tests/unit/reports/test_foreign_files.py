@@ -93,12 +93,12 @@ def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
     put(tmp_path / "reports")
     argv, code = COMMANDS[name]
     with Sandbox(pace=0) as sandbox:
-        ended = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
-    assert ended.code == code
+        result = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
+    assert result.code == code
     assert renamed(tmp_path / "reports") == {f"{name}.orig": text for name, text in OTHERS.items()}
-    assert ended.output.count("results-dir has files of another program:") == 1
-    assert all(f"{name} is now {name}.orig" in ended.output for name in OTHERS)
-    assert "Give autonoma-ci a results-dir of its own." in ended.output
+    assert result.output.count("results-dir has files of another program:") == 1
+    assert all(f"{name} is now {name}.orig" in result.output for name in OTHERS)
+    assert "Give autonoma-ci a results-dir of its own." in result.output
     assert is_results_file(tmp_path / "reports" / "results.json")
 
 
@@ -108,10 +108,10 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
     put(tmp_path / "reports")
-    ended = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
+    result = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
     ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
     assert renamed(tmp_path / "reports") == ours
-    assert ended.output.count("results-dir has files of another program:") == 1
+    assert result.output.count("results-dir has files of another program:") == 1
 
 
 def begin(folder: Path, name: str = "begun") -> list[str]:

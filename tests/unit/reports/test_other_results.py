@@ -145,8 +145,8 @@ def test_same_build_needs_real_build_id(theirs: BuildContext, ours: BuildContext
 def test_open_runs_have_no_end(state: RunState) -> None:
     """Runs that may still be running are open, unlike those with a result."""
     results = parse_results(make_record(passed("a"), started("b")._replace(state=state), verdict=None))
-    ended = {RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED}
-    assert has_open_runs(results) is (state not in ended)
+    result = {RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED}
+    assert has_open_runs(results) is (state not in result)
 
 
 @pytest.mark.parametrize(("verdict", "is_open"), [(None, True), (FAILED, True), (DRY, False)])

@@ -361,11 +361,11 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     """The results of the other step are saved, and the warning follows at the end."""
     this, other = make_publishers(tmp_path)
     context = BuildContext("github", build_id="17")
-    begun, ended = BEGUN._replace(context=context), ENDED._replace(context=context)
+    begun, result = BEGUN._replace(context=context), ENDED._replace(context=context)
     assert this.begin(begun) == []
     assert other.publish(report([started("b")], None)._replace(step_id="other", context=context)) == []
-    assert this.publish(ended._replace(verdict=None)) == []
-    [warning] = this.publish(ended)
+    assert this.publish(result._replace(verdict=None)) == []
+    [warning] = this.publish(result)
     assert warning.startswith("Another step left runs open in results-dir: its record is kept as results.1.json.")
     assert json.loads((tmp_path / "results.1.json").read_text("utf-8"))["step_id"] == "other"
     assert read_results(tmp_path)["step_id"] == "this"

@@ -86,8 +86,8 @@ def test_details_have_request_and_times(client: SandboxClient, clock: FakeClock)
     clock.now += 3
     after = client.get(f"/run/{run_id}").json()
     assert (before["status"], before["ended_at"]) == ("pending", None)
-    created, ended = (datetime.fromisoformat(after[key]) for key in ("created_at", "ended_at"))
-    assert ended - created == timedelta(seconds=3)
+    created, result = (datetime.fromisoformat(after[key]) for key in ("created_at", "ended_at"))
+    assert result - created == timedelta(seconds=3)
     assert after["created_at"] == before["created_at"]
     assert (after["test_id"], after["name"]) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
     assert after["folder"]["name"] == "checkout"

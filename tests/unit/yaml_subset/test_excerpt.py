@@ -222,9 +222,9 @@ def test_single_text_becomes_list() -> None:
 def test_validate_prints_line_and_caret(tmp_path: Path) -> None:
     """The command validate prints the excerpt below the error."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: abc\n    name: Checkout: pay\n", encoding="utf-8")
-    ended = invoke(tmp_path, "validate")
-    assert ended.code == 2
-    assert ended.err.splitlines()[1:] == ["   3 |     name: Checkout: pay", "     |                   ^"]
+    result = invoke(tmp_path, "validate")
+    assert result.code == 2
+    assert result.err.splitlines()[1:] == ["   3 |     name: Checkout: pay", "     |                   ^"]
 
 
 @pytest.mark.parametrize("command", ["run", "validate"])
@@ -234,13 +234,13 @@ def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path
     (tmp_path / "e2e, a").mkdir()
     (tmp_path / "e2e, a/autonoma.yml").write_text("tests:\n  - nmae: a\n", encoding="utf-8")
     environ = {system: "true", "GITHUB_WORKSPACE": str(tmp_path)}
-    ended = invoke(tmp_path / "e2e, a", command, environ=environ)
-    assert ended.code == 2
-    assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in ended.output
-    assert "::autonoma.yml:2:5: unknown key 'nmae'" in ended.output, "the log names it as the user did"
+    result = invoke(tmp_path / "e2e, a", command, environ=environ)
+    assert result.code == 2
+    assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in result.output
+    assert "::autonoma.yml:2:5: unknown key 'nmae'" in result.output, "the log names it as the user did"
     for root in (tmp_path / "e2e, a", tmp_path / "other", ""):
-        ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(root)})
-        assert "::error file=autonoma.yml,line=2,col=5" in ended.output
+        result = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(root)})
+        assert "::error file=autonoma.yml,line=2,col=5" in result.output
 
 
 @pytest.mark.parametrize(
@@ -261,8 +261,8 @@ def test_annotation_path_outside_step_folder(path: str, named: str, tmp_path: Pa
     for file in ("other.yml", "e2e/autonoma.yml", "../outside.yml"):
         (root / file).write_text("tests:\n  - nmae: a\n", encoding="utf-8")
     given = path.format(root=root)
-    ended = invoke(root / "e2e", "validate", given, environ={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(root)})
-    assert f"::error file={named.format(root=root)},line=2,col=5::{given}:2:5: unknown key" in ended.err
+    result = invoke(root / "e2e", "validate", given, environ={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(root)})
+    assert f"::error file={named.format(root=root)},line=2,col=5::{given}:2:5: unknown key" in result.err
 
 
 def test_option_error_has_caret() -> None:

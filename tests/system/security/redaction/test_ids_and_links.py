@@ -79,23 +79,23 @@ def collect_text(ended: JobResult, folder: Path) -> str:
 @pytest.mark.parametrize("value", CHANCES)
 def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Path) -> None:
     """Id, link, state and exit code equal those of a job without the variable."""
-    ended = run_step(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
-    assert ended.code == (1 if wait else 0)
-    assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
-    assert json.loads(ended.outputs["run-ids"]) == [RUN_ID, "other-1"]
-    assert json.loads(ended.outputs["run-urls"]) == [URL, OTHER_URL]
-    assert ended.states == ({"shop": "passed", "other": "failed"} if wait else dict.fromkeys(IDS, "started"))
-    run, reported = ended.record["runs"][0], json.loads(ended.outputs["results"])[0]
+    result = run_step(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
+    assert result.code == (1 if wait else 0)
+    assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL)
+    assert json.loads(result.outputs["run-ids"]) == [RUN_ID, "other-1"]
+    assert json.loads(result.outputs["run-urls"]) == [URL, OTHER_URL]
+    assert result.states == ({"shop": "passed", "other": "failed"} if wait else dict.fromkeys(IDS, "started"))
+    run, reported = result.record["runs"][0], json.loads(result.outputs["results"])[0]
     assert (run["run_id"], run["url"]) == (reported["run_id"], reported["url"]) == (RUN_ID, URL)
-    assert URL in ended.log
-    assert URL in ended.summary.replace("\\", "")
+    assert URL in result.log
+    assert URL in result.summary.replace("\\", "")
     assert f"AUTONOMA_RUN_URL={URL}\n" in (tmp_path / "results" / "outputs.env").read_text("utf-8")
     tree = etree.parse(tmp_path / "results" / "junit.xml")
     found = {pair.get("name"): pair.get("value") for pair in tree.findall(".//testcase[1]//property")}
     assert (found["run_id"], found["url"]) == (RUN_ID, URL)
     page = etree.parse(tmp_path / "results" / "report.html", etree.HTMLParser())
     assert URL in {element.get("href") for element in page.iter("a")}
-    assert "without a link" not in ended.log
+    assert "without a link" not in result.log
 
 
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
@@ -117,9 +117,9 @@ def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
 
 def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
     """A response without an id has it at the end of its link."""
-    ended = run_step(tmp_path, make_api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
-    assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
-    assert ended.states["shop"] == "passed"
+    result = run_step(tmp_path, make_api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
+    assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL)
+    assert result.states["shop"] == "passed"
 
 
 # Free text
@@ -127,20 +127,20 @@ def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
 
 def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
     """No report shows the value in the text of a step."""
-    ended = run_step(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
-    assert ended.states["other"] == "failed"
-    step = ended.record["runs"][1]["step"]
+    result = run_step(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
+    assert result.states["other"] == "failed"
+    step = result.record["runs"][1]["step"]
     assert (step["instruction"], step["output"]) == ("Type ***", "*** was refused")
-    assert VALUE not in collect_text(ended, tmp_path)
+    assert VALUE not in collect_text(result, tmp_path)
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
 def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
     """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
-    ended = run_step(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
-    assert f"HTTP {status}: bad ***: *** and ***" in ended.record["runs"][0]["message"]
-    assert VALUE not in collect_text(ended, tmp_path).lower()
+    result = run_step(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
+    assert f"HTTP {status}: bad ***: *** and ***" in result.record["runs"][0]["message"]
+    assert VALUE not in collect_text(result, tmp_path).lower()
 
 
 @pytest.mark.parametrize("value", ["run", "ok", "https"])
@@ -152,9 +152,9 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
             return answer(422, json.dumps({"message": f"no {value} today"}))(wire)
         return make_api()(wire)
 
-    ended = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
-    assert ended.outputs["run-url"] == URL
-    assert ended.record["runs"][1]["message"] == "HTTP 422: no *** today"
+    result = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
+    assert result.outputs["run-url"] == URL
+    assert result.record["runs"][1]["message"] == "HTTP 422: no *** today"
 
 
 # Credentials
@@ -164,12 +164,12 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("run_id", ["{}", "run-{}-1", "{}_x"])
 def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path) -> None:
     """The run may have started, but neither its id nor its link is shown."""
-    ended = run_step(tmp_path, make_api(run_id=run_id.format(secret), url=""), "", wait=False)
-    assert ended.code == 7
-    assert ended.states["shop"] == "unknown"
-    assert json.loads(ended.outputs["run-ids"]) == ["other-1"]
-    assert json.loads(ended.outputs["run-urls"]) == [OTHER_URL]
-    assert secret not in collect_text(ended, tmp_path)
+    result = run_step(tmp_path, make_api(run_id=run_id.format(secret), url=""), "", wait=False)
+    assert result.code == 7
+    assert result.states["shop"] == "unknown"
+    assert json.loads(result.outputs["run-ids"]) == ["other-1"]
+    assert json.loads(result.outputs["run-urls"]) == [OTHER_URL]
+    assert secret not in collect_text(result, tmp_path)
 
 
 @pytest.mark.parametrize("secret", [CLIENT_ID, CLIENT_SECRET])
@@ -185,11 +185,11 @@ def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path
 )
 def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path) -> None:
     """The id is shown, and the log says why the link is missing."""
-    ended = run_step(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
-    assert ended.states["shop"] == "passed"
-    assert (json.loads(ended.outputs["run-ids"])[0], json.loads(ended.outputs["run-urls"])[0]) == ("run-1", "")
-    assert "without a link" in ended.log
-    assert secret not in collect_text(ended, tmp_path)
+    result = run_step(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
+    assert result.states["shop"] == "passed"
+    assert (json.loads(result.outputs["run-ids"])[0], json.loads(result.outputs["run-urls"])[0]) == ("run-1", "")
+    assert "without a link" in result.log
+    assert secret not in collect_text(result, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
 def test_link_with_encoded_credential_is_withheld(form: Callable[[str], str], tmp_path: Path) -> None:
     """An encoded credential counts, too."""
     text = form(CLIENT_SECRET)
-    ended = run_step(tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
-    assert json.loads(ended.outputs["run-urls"])[0] == ""
-    assert text not in collect_text(ended, tmp_path)
+    result = run_step(tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
+    assert json.loads(result.outputs["run-urls"])[0] == ""
+    assert text not in collect_text(result, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_credential_reaching_into_id_hides_link(secret: str, shown: bool) -> Non
 def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
     """A value that is also a credential is treated as a credential."""
     variables = json.dumps({"X": CLIENT_SECRET})
-    ended = run_step(tmp_path, make_api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
-    assert ended.code == 7
-    assert CLIENT_SECRET not in collect_text(ended, tmp_path)
+    result = run_step(tmp_path, make_api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
+    assert result.code == 7
+    assert CLIENT_SECRET not in collect_text(result, tmp_path)
 
 
 # The query and the fragment of a link
@@ -263,10 +263,10 @@ def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
 def test_value_in_query_is_removed_with_it(more: str, shown: str, wait: bool, tmp_path: Path) -> None:
     """The path identifies the page, so a query or fragment with a value is removed."""
-    ended = run_step(tmp_path, make_api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
-    assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL + shown)
-    assert ended.states["shop"] == ("passed" if wait else "started")
-    text = collect_text(ended, tmp_path).lower()
+    result = run_step(tmp_path, make_api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
+    assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL + shown)
+    assert result.states["shop"] == ("passed" if wait else "started")
+    text = collect_text(result, tmp_path).lower()
     assert VALUE not in text
     if more and not shown:
         assert more.lower() not in text

@@ -75,17 +75,17 @@ def assert_correct(ended: JobResult, folder: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("option", [pytest.param("CLIENT-ID", marks=pytest.mark.slow), "CLIENT-SECRET"])
 def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Results stay correct, and one warning explains the redacted text."""
-    ended = run_with_word(tmp_path, sandbox, **{option: word})
-    assert_correct(ended, tmp_path, sandbox)
-    reported = ended.log.count(WARNING)
+    result = run_with_word(tmp_path, sandbox, **{option: word})
+    assert_correct(result, tmp_path, sandbox)
+    reported = result.log.count(WARNING)
     assert reported == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_variable_word_changes_no_result(word: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Results stay correct, and links that hold the word by chance are shown."""
-    ended = run_with_word(tmp_path, sandbox, VARIABLES=f"WORD={word}")
-    assert_correct(ended, tmp_path, sandbox)
-    assert WARNING not in ended.log
+    result = run_with_word(tmp_path, sandbox, VARIABLES=f"WORD={word}")
+    assert_correct(result, tmp_path, sandbox)
+    assert WARNING not in result.log
     if word == "run":
-        assert len([url for url in json.loads(ended.outputs["run-urls"]) if url]) == 2, "every link has that word"
+        assert len([url for url in json.loads(result.outputs["run-urls"]) if url]) == 2, "every link has that word"

@@ -27,7 +27,7 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
     # Two unreachable URLs and an invalid one.
     images = [f"http://127.0.0.1:1/{reported}", f"http://{SENTINELS[1]}/x", reported]
     steps = [step | {"image": image} for image in images]
-    ended: dict[str, Any] = {"status": "failed", "name": reported, "steps": steps, "video_url": reported}
+    result: dict[str, Any] = {"status": "failed", "name": reported, "steps": steps, "video_url": reported}
     # Never two failures in a row, because a third one on a slow machine would end the run.
     answers = [
         EchoResponse(500, {"message": reported}),
@@ -38,7 +38,7 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
     def answer(_: Mapping[str, str], body: Any) -> EchoResponse:
         if body:
             return EchoResponse(200, {"run_id": "r1", "message": reported})
-        return answers.pop(0) if answers else EchoResponse(200, ended)
+        return answers.pop(0) if answers else EchoResponse(200, result)
 
     with EchoServer(answer) as server:
         environ = SYSTEMS[system] | {

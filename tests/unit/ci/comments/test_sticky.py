@@ -814,7 +814,7 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path:
 @pytest.mark.slow
 @both
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "message"),
     [
         ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
         (
@@ -831,12 +831,12 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path:
     ],
 )
 def test_comment_without_requirements_is_skipped(
-    service: Service, host: CodeHost, more: dict[str, str], says: str, tmp_path: Path
+    service: Service, host: CodeHost, more: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     """No request is sent without token, change, API address or a real run."""
     code, log = step(tmp_path, service, host.url, **more)
     assert code == 0
-    assert says in log
+    assert message in log
     assert host.requests == []
 
 
