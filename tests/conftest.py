@@ -49,21 +49,21 @@ def _start_measured_thread(work: Callable[..., object], arguments: tuple[object,
 
 if threading.gettrace():
     setattr(_thread, "start_new_thread", _start_measured_thread)  # noqa: B010 - its overloads have other types
-_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
-_AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-_NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
+_PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+_CERTIFICATE_VARIABLES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+_NETWORK_VARIABLES = [name for name in os.environ if name.upper() in _PROXY_VARIABLES or name in _CERTIFICATE_VARIABLES]
 # Examples have no time limit, because a busy machine can be slow. The generation of examples has none either, and some
 # seeds generate large examples.
-_SPEED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+_SPEED_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # Based on the default profile, because Hypothesis has another one where CI is set.
 settings.register_profile(
-    "any-speed", settings.get_profile("default"), deadline=None, suppress_health_check=_SPEED
+    "any-speed", settings.get_profile("default"), deadline=None, suppress_health_check=_SPEED_CHECKS
 )  # fmt: skip
 settings.load_profile("any-speed")
 # For `make mutation`: each mutant gets the same examples, and a failing example is not minimized.
 settings.register_profile(
     "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=_SPEED,
+    suppress_health_check=_SPEED_CHECKS,
 )  # fmt: skip
 
 
@@ -78,10 +78,10 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_network_of_the_user(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the user's proxy and authorities, except from tests that download images or linters."""
+def _remove_user_network_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the user's proxy and authorities, except for tests that download images or linters."""
     if not any(map(request.node.get_closest_marker, ("image", "linters"))):
-        for name in _NETWORK:
+        for name in _NETWORK_VARIABLES:
             monkeypatch.delenv(name, raising=False)
 
 
@@ -92,6 +92,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Trust the tests' authority, the way a user trusts a company's own."""
+    """Trust the certificate authority of the tests."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
     return certificates.authority

@@ -13,8 +13,8 @@ BEGIN, END = "<!-- packages: begin -->\n", "<!-- packages: end -->\n"
 def find_package_imports() -> dict[str, set[str]]:
     """Return the imports of each top-level package and module."""
     graph = grimp.build_graph("autonoma_ci")
-    tops = sorted(name for name in graph.modules if name.count(".") == 1)
-    for name in tops:
+    top_names = sorted(name for name in graph.modules if name.count(".") == 1)
+    for name in top_names:
         if graph.find_children(name):
             graph.squash_module(name)
     return {
@@ -23,25 +23,26 @@ def find_package_imports() -> dict[str, set[str]]:
             for other in graph.find_modules_directly_imported_by(name)
             if other.count(".") == 1 and other != name
         }
-        for name in tops
+        for name in top_names
     }
 
 
 def drop_implied_imports(imports: dict[str, set[str]]) -> dict[str, set[str]]:
     """Remove the imports that follow from others, so that the chart is readable."""
 
-    def reachable(start: str, skipped: str) -> set[str]:
-        found: set[str] = set()
-        todo = [name for name in imports[start] if name != skipped]
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += imports[name]
-        return found
+    def find_reachable(start: str, skipped: str) -> set[str]:
+        reached_names: set[str] = set()
+        pending_names = [name for name in imports[start] if name != skipped]
+        while pending_names:
+            name = pending_names.pop()
+            if name not in reached_names:
+                reached_names.add(name)
+                pending_names += imports[name]
+        return reached_names
 
     return {
-        name: {other for other in others if other not in reachable(name, other)} for name, others in imports.items()
+        name: {other for other in others if other not in find_reachable(name, other)}
+        for name, others in imports.items()
     }
 
 

@@ -34,10 +34,10 @@ def parse_module(path: Path) -> ast.Module:
 
 def find_imports(path: Path) -> set[str]:
     """Return the full names of all modules and members that a file imports."""
-    found = set()
+    imports = set()
     for node in ast.walk(parse_module(path)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            imports |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return imports

@@ -33,8 +33,8 @@ PUSH = {
     "QUARRY_REPOSITORY": "acme/shop",
     "QUARRY_BUILD_URL": URL,
 }
-OF_CHANGE = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
-CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/support/ci_environments.py")
+CHANGE_VARIABLES = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
+CHANGED_FILES = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/support/ci_environments.py")
 # The tests that read the tables, and those of the architecture.
 TESTS = (
     *(
@@ -61,11 +61,13 @@ def run_command(folder: Path, *command: str, env: Mapping[str, str] | None = Non
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
 
 
-def run_git(folder: Path, *words: str) -> str:
-    own = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    ran = run_command(folder, "git", "-c", "user.name=x", "-c", "user.email=x@x.example", *words, env=own)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def run_git(folder: Path, *arguments: str) -> str:
+    git_environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    result = run_command(
+        folder, "git", "-c", "user.name=x", "-c", "user.email=x@x.example", *arguments, env=git_environ
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def extract_row(code: str) -> str:
@@ -83,8 +85,8 @@ def insert_before(path: Path, line: str, row: str) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with the new system."""
     folder = tmp_path_factory.mktemp("newcomer") / "project"
-    listed = run_git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    for name in filter(None, listed):
+    filenames = run_git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, filenames):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -97,12 +99,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "tests" / "support" / "ci_environments.py", '    Case("unknown-system", ', extract_row(CASES)
     )
     insert_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
-    assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
+    assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED_FILES).returncode == 0
     return folder
 
 
 def run_step(
-    project: Path, folder: Path, url: str, more: Mapping[str, str], argv: Sequence[str] = ()
+    project: Path, folder: Path, url: str, more_environ: Mapping[str, str], argv: Sequence[str] = ()
 ) -> tuple[int, str]:
     """Run the copy's command in a job of the new system, and return exit code and log."""
     environ = {
@@ -117,8 +119,8 @@ def run_step(
         "QUARRY_SUMMARY": str(folder / "page.md"),
     }
     code = "from autonoma_ci.cli import main; main()"
-    ran = run_command(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
-    return ran.returncode, ran.stdout + ran.stderr
+    result = run_command(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more_environ})
+    return result.returncode, result.stdout + result.stderr
 
 
 def test_change_is_one_file_and_three_rows(project: Path) -> None:
@@ -131,8 +133,8 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
         ),
         " M docs/tested-ci-systems.md",
     }
-    changed = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
-    assert [(added == "1", removed, name) for added, removed, name in changed] == [
+    changes = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
+    assert [(added == "1", removed, name) for added, removed, name in changes] == [
         (True, "0", "autonoma_ci/ci/detection.py"),
         (True, "0", "docs/tested-ci-systems.md"),
         (False, "0", "tests/support/ci_environments.py"),
@@ -143,10 +145,10 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
     """A job of the new system has its build context, log groups, outputs and summary."""
     with Sandbox(pace=0) as sandbox:
         code, log = run_step(
-            project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
+            project, tmp_path, sandbox.url, CHANGE_VARIABLES | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
         )
         assert code == 0, log
-        assert {received.source for received in sandbox.received if received.method == "POST"} == {"quarry"}
+        assert {request.source for request in sandbox.received if request.method == "POST"} == {"quarry"}
     assert re.search(r"^##quarry\[open\]Starting 1 run$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
     record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
     assert record["source"] == "quarry"
@@ -169,8 +171,13 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
 def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
     """The parallel index of the new system selects the shard."""
     with Sandbox(pace=0) as sandbox:
-        given = {"AUTONOMA_TEST_IDS": "one, two", "AUTONOMA_SHARD": "auto", "QUARRY_JOB": "2", "QUARRY_JOBS": "2"}
-        code, log = run_step(project, tmp_path, sandbox.url, given)
+        more_environ = {
+            "AUTONOMA_TEST_IDS": "one, two",
+            "AUTONOMA_SHARD": "auto",
+            "QUARRY_JOB": "2",
+            "QUARRY_JOBS": "2",
+        }
+        code, log = run_step(project, tmp_path, sandbox.url, more_environ)
         assert code == 0, log
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (0, 1)
 
@@ -187,9 +194,9 @@ def test_tests_and_linters_accept_new_rows(project: Path) -> None:
     """The tests cover the new system, and all linters pass."""
     tests = run_command(project, sys.executable, "-m", "pytest", "-v", "-m", "not linters", *TESTS)
     assert tests.returncode == 0, tests.stdout[-4000:]
-    about_it = [line for line in tests.stdout.splitlines() if "quarry" in line]
-    assert len(about_it) > 40
-    assert all("PASSED" in line for line in about_it)
+    system_lines = [line for line in tests.stdout.splitlines() if "quarry" in line]
+    assert len(system_lines) > 40
+    assert all("PASSED" in line for line in system_lines)
     for command in (("ruff", "check"), ("mypy",)):
-        linted = run_command(project, sys.executable, "-m", *command, *CHANGED)
-        assert linted.returncode == 0, linted.stdout
+        result = run_command(project, sys.executable, "-m", *command, *CHANGED_FILES)
+        assert result.returncode == 0, result.stdout

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def anchors(page: Path) -> set[str]:
-    """Return where links into a page may lead, as GitHub makes them of its headings."""
+def find_anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes from the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -31,21 +31,21 @@ def test_links_have_targets(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert target.is_relative_to(ROOT)
-        assert not anchor or anchor in anchors(target), link
+        assert not anchor or anchor in find_anchors(target), link
 
 
 def test_readme_lists_every_command() -> None:
     """The table of commands has one row for each command."""
-    reported = re.findall(r"^\| `autonoma-ci (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert set(reported) == set(COMMANDS)
-    assert len(reported) == len(COMMANDS)
+    listed_commands = re.findall(r"^\| `autonoma-ci (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert set(listed_commands) == set(COMMANDS)
+    assert len(listed_commands) == len(COMMANDS)
 
 
 def test_pictures_have_alt_text() -> None:
     """Each picture of the README has a text of more than 30 characters."""
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(pictures) == 2
-    assert all(len(words) > 30 for words, _ in pictures)
+    assert all(len(alt_text) > 30 for alt_text, _ in pictures)
 
 
 def test_threat_model_has_four_sections() -> None:
@@ -57,8 +57,8 @@ def test_threat_model_has_four_sections() -> None:
 
 def test_threat_model_promises_name_tests() -> None:
     """Each promise names the existing files that prove it."""
-    promised = (ROOT / "SECURITY.md").read_text("utf-8").partition("### What is promised")[2].partition("###")[0]
-    rows = re.findall(r"^\| (?!promise|---)(.+) \| (.+) \|$", promised, re.MULTILINE)
+    promises = (ROOT / "SECURITY.md").read_text("utf-8").partition("### What is promised")[2].partition("###")[0]
+    rows = re.findall(r"^\| (?!promise|---)(.+) \| (.+) \|$", promises, re.MULTILINE)
     assert len(rows) == 12
-    assert all((ROOT / path).exists() for _, shown in rows for path in re.findall(r"`(.+?)`", shown))
-    assert all("`" in shown for _, shown in rows)
+    assert all((ROOT / path).exists() for _, proofs in rows for path in re.findall(r"`(.+?)`", proofs))
+    assert all("`" in proofs for _, proofs in rows)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def classes_of(path: Path) -> list[type]:
+def list_classes(path: Path) -> list[type]:
     module = import_module(dotted_name(path))
-    return [thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == module.__name__]
+    return [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
 
 
 @pytest.mark.parametrize("name", ["models", "identity", "api/models"])
 def test_models_are_frozen(name: str) -> None:
     """The models cannot be changed."""
-    values = classes_of(PACKAGE / f"{name}.py")
+    values = list_classes(PACKAGE / f"{name}.py")
     assert values
     assert all(issubclass(value, tuple | Enum) for value in values)
 
@@ -35,6 +35,6 @@ def test_settings_plan_schemas_are_frozen() -> None:
     """Settings, plan and schemas cannot be changed."""
     assert issubclass(Settings, tuple)
     assert issubclass(Plan, tuple)
-    models = [each for path in MODULES for each in classes_of(path) if issubclass(each, BaseModel)]
+    models = [model for path in MODULES for model in list_classes(path) if issubclass(model, BaseModel)]
     assert Manifest in models
     assert [model for model in models if not model.model_config.get("frozen")] == []

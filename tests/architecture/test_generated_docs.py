@@ -37,12 +37,16 @@ def test_readme_without_markers_is_refused() -> None:
 def test_action_inputs_have_no_default() -> None:
     """The runner would always pass a default, which would win over environment and manifest."""
     assert list(ACTION["inputs"]) == [*(option.name for option in OPTIONS), "args"]
-    defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items() if "default" in declared}
+    defaults = {
+        name: specification["default"] for name, specification in ACTION["inputs"].items() if "default" in specification
+    }
     assert defaults == {
         "github-token": "${{ github.token }}",
         "part": "${{ strategy.job-total > 1 && toJSON(matrix) || '' }}",
     }
-    assert all(set(declared) <= {"description", "required", "default"} for declared in ACTION["inputs"].values())
+    assert all(
+        set(specification) <= {"description", "required", "default"} for specification in ACTION["inputs"].values()
+    )
     for option in OPTIONS:
         assert option.help in ACTION["inputs"][option.name]["description"]
         assert option.default in ACTION["inputs"][option.name]["description"]
@@ -51,7 +55,7 @@ def test_action_inputs_have_no_default() -> None:
 def test_action_declares_written_outputs() -> None:
     """The outputs of the action are those that a step writes."""
     assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(build_outputs(report()))
-    assert all(declared["description"] for declared in ACTION["outputs"].values())
+    assert all(specification["description"] for specification in ACTION["outputs"].values())
 
 
 def test_action_is_container_without_entrypoint() -> None:
@@ -70,5 +74,12 @@ def test_help_lists_every_option() -> None:
 
 def test_settings_have_every_option() -> None:
     """Each option has a field in the settings."""
-    others = {"explicitly_set", "spellings", "blank_options", "unresolved_references", "unused_secrets", "warnings"}
-    assert {option.settings_field for option in OPTIONS} == set(Settings._fields) - others
+    other_fields = {
+        "explicitly_set",
+        "spellings",
+        "blank_options",
+        "unresolved_references",
+        "unused_secrets",
+        "warnings",
+    }
+    assert {option.settings_field for option in OPTIONS} == set(Settings._fields) - other_fields

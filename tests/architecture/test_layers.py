@@ -85,7 +85,7 @@ def test_global_state_has_named_owners(pattern: str, owners: set[str]) -> None:
 
 
 # Words without a meaning in the name of a module, a function or a class.
-VAGUE = re.compile(r"(?:^|_)(?:util|helper|common|manager|misc|stuff)s?(?:_|$)")
+VAGUE_WORD_RE = re.compile(r"(?:^|_)(?:util|helper|common|manager|misc|stuff)s?(?:_|$)")
 
 
 def test_names_are_specific() -> None:
@@ -98,11 +98,11 @@ def test_names_are_specific() -> None:
                 names.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower())
     # Our adapter overrides this method of requests.
     names.discard("proxy_manager_for")
-    assert sorted(name for name in names if VAGUE.search(name)) == []
+    assert sorted(name for name in names if VAGUE_WORD_RE.search(name)) == []
 
 
 @pytest.mark.parametrize(
-    ("environ", "arguments", "absent"),
+    ("environ", "arguments", "unneeded_modules"),
     [
         ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml", "jinja2"}),
         (
@@ -114,7 +114,7 @@ def test_names_are_specific() -> None:
     ],
 )
 def test_job_imports_only_needed_libraries(
-    environ: dict[str, str], arguments: list[str], absent: set[str], tmp_path: Path
+    environ: dict[str, str], arguments: list[str], unneeded_modules: set[str], tmp_path: Path
 ) -> None:
     """Heavy libraries stay out of a plain start, so that it is fast."""
     code = (
@@ -124,18 +124,18 @@ def test_job_imports_only_needed_libraries(
     )
     command = [sys.executable, "-c", code]
     # Without environment variables, because coverage.py would import libraries in the process.
-    ran = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
-    loaded = set(ran.stdout.split())
-    assert "autonoma_ci.app.runtime" in loaded
-    assert not loaded & absent
+    result = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    loaded_modules = set(result.stdout.split())
+    assert "autonoma_ci.app.runtime" in loaded_modules
+    assert not loaded_modules & unneeded_modules
 
 
 def test_repository_has_no_local_paths() -> None:
     """No committed file has a path of a machine or the host of a registry."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    filenames = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     # The workspace on GitHub's own runners is allowed.
     pattern = re.compile(r"(?<!/home/runner)/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian")
-    files = [ROOT / name for name in listed.split("\0") if name and name != "tests/architecture/test_layers.py"]
+    files = [ROOT / name for name in filenames.split("\0") if name and name != "tests/architecture/test_layers.py"]
     assert files
     assert not [
         path.name for path in files if path.is_file() and pattern.search(path.read_text("utf-8", errors="replace"))

@@ -19,10 +19,9 @@ from tests.support.github_parser import parse_outputs
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What CPython's documentation says is for Unix alone, of what a tool like this might use. The parts of the standard
-# library that look for these themselves are loaded before. Nothing there opens a text file without saying how it is
-# written either: on Windows that would not be UTF-8.
-_WITHOUT = """
+# Removes names that CPython's documentation calls Unix-only, as far as such a tool could use them. Parts of the
+# standard library that need them are imported before.
+_NO_UNIX_CODE = """
 import _signal, argparse, asyncio, http.server, importlib.resources, logging, multiprocessing, pathlib, shutil, signal
 import os, select, selectors, socket, ssl, subprocess, sys, tempfile, threading, time, urllib.request
 import jinja2, junitparser, pydantic.main, requests, yaml
@@ -49,9 +48,9 @@ for module, names in LACKS.items():
 for name in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
 """
-_RUN = "from autonoma_ci.cli import main\nmain()\n"
-# Windows refuses to put a file in the place of one that somebody has open.
-_HELD = """
+_RUN_CODE = "from autonoma_ci.cli import main\nmain()\n"
+# Windows cannot replace a file that a process has open.
+_OPEN_TARGET_CODE = """
 def replace(source, target, put=os.replace):
     if os.path.exists(target):
         raise PermissionError(13, "Access is denied")
@@ -61,11 +60,12 @@ os.replace = replace
 _GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "step-summary"}
 
 
-def ran(folder: Path, code: str, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def run_without_unix(folder: Path, code: str, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    # Text files need an explicit encoding, because the default of Windows is not UTF-8.
     flags = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning"]
     # As on Windows, where the streams have the old code page of the system.
     env = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0", **environ}
-    command = [sys.executable, *flags, "-c", _WITHOUT + code, *argv]
+    command = [sys.executable, *flags, "-c", _NO_UNIX_CODE + code, *argv]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
@@ -73,14 +73,14 @@ def test_every_module_imports(tmp_path: Path) -> None:
     """All modules import without Unix modules."""
     names = [module.name for module in pkgutil.walk_packages(autonoma_ci.__path__, "autonoma_ci.")]
     assert len(names) > 100
-    result = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
+    result = run_without_unix(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ci", [_GITHUB, {}], ids=["github", "none"])
-@pytest.mark.parametrize("held", ["", _HELD], ids=["free", "held"])
-def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target_code", ["", _OPEN_TARGET_CODE], ids=["free", "held"])
+def test_job_and_later_wait_work(ci: dict[str, str], target_code: str, tmp_path: Path) -> None:
     """A job starts runs, and a later `wait` reports them with evidence."""
     (tmp_path / "autonoma.yml").write_bytes(
         "version: 1\r\ntests:\r\n- {id: sandbox-one, name: Zoë → ✓}\r\n- sandbox-fails\r\n".encode()
@@ -90,10 +90,12 @@ def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) 
             "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client",
             "AUTONOMA_CLIENT_SECRET": "some-secret", "AUTONOMA_RESULTS_DIR": "results",
         }  # fmt: skip
-        first = ran(tmp_path, held + _RUN, "run", **environ)
-        waited = ran(tmp_path, held + _RUN, "wait", "results/results.json", "--evidence", "all", **environ)
-    assert (first.returncode, waited.returncode) == (0, 1), first.stderr + waited.stderr
-    assert "Zoë → ✓" in waited.stdout
+        run_result = run_without_unix(tmp_path, target_code + _RUN_CODE, "run", **environ)
+        wait_result = run_without_unix(
+            tmp_path, target_code + _RUN_CODE, "wait", "results/results.json", "--evidence", "all", **environ
+        )
+    assert (run_result.returncode, wait_result.returncode) == (0, 1), run_result.stderr + wait_result.stderr
+    assert "Zoë → ✓" in wait_result.stdout
     results = tmp_path / "results"
     record = json.loads((results / "results.json").read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "failed"]
@@ -107,18 +109,20 @@ def test_job_and_later_wait_work(ci: dict[str, str], held: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"])
-def test_missing_modules_are_noticed(lost: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "missing_code", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"]
+)
+def test_missing_modules_are_noticed(missing_code: str, tmp_path: Path) -> None:
     """A check that cannot fail proves nothing."""
-    assert ran(tmp_path, lost).returncode == 1
+    assert run_without_unix(tmp_path, missing_code).returncode == 1
 
 
 def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
     """The signal of that name has another number on Unix."""
-    stays = f"_signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
+    code = f"_signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
     with Sandbox(pace=0.1) as sandbox:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WITHOUT + stays + _RUN, "run", "--wait", "--test-ids", "sandbox-stays"],
+            [sys.executable, "-c", _NO_UNIX_CODE + code + _RUN_CODE, "run", "--wait", "--test-ids", "sandbox-stays"],
             cwd=tmp_path, stdout=subprocess.PIPE, text=True,
             env={
                 "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client", "AUTONOMA_RESULTS_DIR": "results",

@@ -9,10 +9,10 @@ import pytest
 
 from autonoma_ci.ci.detection import DETECTION_RULES
 from tests.architecture.package import ROOT
-from tests.system.examples.test_examples import OF_SYSTEM, SCHEMAS
+from tests.system.examples.test_examples import EXAMPLE_BY_SCHEMA, EXAMPLE_BY_SYSTEM
 
 PAGE = (ROOT / "docs" / "tested-ci-systems.md").read_text("utf-8")
-_ROW = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)
+_ROW_RE = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)
 
 
 class Proof(NamedTuple):
@@ -29,8 +29,8 @@ class Proof(NamedTuple):
         return re.findall(r"`(tests/[\w/.-]+)`", " ".join(self[1:]))
 
 
-PROOFS = [Proof(*found) for found in _ROW.findall(PAGE)]
-each = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.system)
+PROOFS = [Proof(*found) for found in _ROW_RE.findall(PAGE)]
+each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.system)
 
 
 def test_each_system_has_one_row() -> None:
@@ -38,14 +38,14 @@ def test_each_system_has_one_row() -> None:
     assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in DETECTION_RULES)
 
 
-@each
+@each_proof
 def test_row_names_a_proof(proof: Proof) -> None:
     """Each row has test files or an example, and the files exist."""
     assert proof.tests or proof.documents == "example"
     assert all((ROOT / path).is_file() for path in proof.tests)
 
 
-@each
+@each_proof
 def test_row_tests_name_the_system(proof: Proof) -> None:
     """A test that never names the system proves nothing about it."""
     shared = {"tests/unit/reports/test_outputs_dotenv_readers.py", "tests/unit/reports/junit.xsd"}
@@ -55,14 +55,14 @@ def test_row_tests_name_the_system(proof: Proof) -> None:
         assert proof.system in local or proof.system in text, path
 
 
-@each
+@each_proof
 def test_published_schema_is_checked(proof: Proof) -> None:
     """The column is set exactly where the example is checked with the published schema."""
-    example = OF_SYSTEM.get(proof.system, "")
-    assert ("published schema" in proof.run) is (example in SCHEMAS.values())
+    example = EXAMPLE_BY_SYSTEM.get(proof.system, "")
+    assert ("published schema" in proof.run) is (example in EXAMPLE_BY_SCHEMA.values())
 
 
-@each
+@each_proof
 def test_ports_name_their_repository(proof: Proof) -> None:
     """A port without an origin cannot be compared again."""
     texts = " ".join((ROOT / path).read_text("utf-8") for path in re.findall(r"`(tests/[\w/.-]+)`", proof.source))

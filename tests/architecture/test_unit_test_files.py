@@ -22,7 +22,7 @@ PATHS = sorted(
 
 
 def is_test_of(file: PurePosixPath, module: PurePosixPath) -> bool:
-    """Return whether a test file has the name of a module, with or without an aspect behind it."""
+    """Return whether a test file has the name of a module, with or without a suffix."""
     return f"{file.stem}_".startswith(f"test_{module.stem.strip('_')}_")
 
 

@@ -65,7 +65,7 @@ def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("environ", "argv", "typed"),
+    ("environ", "argv", "terminal_input"),
     [
         ({"CI": "true"}, (), ""),
         ({"GITHUB_ACTIONS": "true"}, (), ""),
@@ -76,10 +76,10 @@ def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: P
     ],
 )
 def test_no_command_in_ci_runs(
-    environ: dict[str, str], argv: tuple[str, ...], typed: str | None, tmp_path: Path
+    environ: dict[str, str], argv: tuple[str, ...], terminal_input: str | None, tmp_path: Path
 ) -> None:
     """A CI job or any argument selects the command `run`, even at a terminal."""
-    result = invoke(tmp_path, *argv, environ=environ, terminal_input=typed)
+    result = invoke(tmp_path, *argv, environ=environ, terminal_input=terminal_input)
     assert result.code == 2
     assert "client-id and client-secret are missing" in result.err
 
@@ -87,14 +87,18 @@ def test_no_command_in_ci_runs(
 def test_module_prints_help_of_command(tmp_path: Path) -> None:
     """`python -m autonoma_ci` prints the same help, also at a real terminal."""
     command = [sys.executable, "-m", "autonoma_ci"]
-    shown = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert shown.stdout == invoke(tmp_path, "--help").out
-    ours, theirs = os.openpty()
+    completed = subprocess.run(
+        [*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert completed.stdout == invoke(tmp_path, "--help").out
+    parent_fd, child_fd = os.openpty()
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(autonoma_ci.__file__).parent.parent)}
-    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        printed = read_terminal(ours)
-    assert (process.returncode, printed.decode().replace("\r\n", "\n")) == (0, shown.stdout)
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environ, stdin=child_fd, stdout=child_fd, stderr=child_fd
+    ) as process:
+        os.close(child_fd)
+        printed = read_terminal(parent_fd)
+    assert (process.returncode, printed.decode().replace("\r\n", "\n")) == (0, completed.stdout)
 
 
 def test_closed_log_pipe_keeps_runs(tmp_path: Path) -> None:
@@ -107,13 +111,15 @@ def test_closed_log_pipe_keeps_runs(tmp_path: Path) -> None:
         }
         reader, writer = os.pipe()
         os.close(reader)
-        ran = subprocess.run(COMMAND, env=environ, cwd=tmp_path, stdout=writer, stderr=writer, check=False, timeout=60)
+        completed = subprocess.run(
+            COMMAND, env=environ, cwd=tmp_path, stdout=writer, stderr=writer, check=False, timeout=60
+        )
         os.close(writer)
-        assert ran.returncode == 0
+        assert completed.returncode == 0
         assert len(sandbox.received) == 2
 
 
-LITTER = """
+CYCLE_PROGRAM = """
 import weakref
 from autonoma_ci import cli
 
@@ -134,4 +140,4 @@ cli.main()
 
 def test_reference_cycles_are_collected() -> None:
     """Garbage collection stays on, because it alone frees reference cycles of requests."""
-    assert subprocess.run([sys.executable, "-c", LITTER], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", CYCLE_PROGRAM], check=False, timeout=60).returncode == 0

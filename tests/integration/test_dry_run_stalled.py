@@ -17,15 +17,15 @@ from tests.support.streams import start_process
 if TYPE_CHECKING:
     from pathlib import Path
 
-# In seconds, for a busy machine. A process that waits for the reader would never end.
-STOPPED = 30.0
-# In bytes. Of each of its 16 pages, a pipe of Linux leaves what the next line has no room in.
-FULL = 16 * (4096 - 128)
+# Long because of busy machines. A process that waits for the reader would never end.
+MAX_STOP_SECONDS = 30.0
+# A Linux pipe has 16 pages of 4096 bytes. A line that does not fit leaves the rest of a page empty.
+FULL_PIPE_BYTES = 16 * (4096 - 128)
 MANIFEST = "tests:\n" + "".join(f"  - test-with-a-name-of-its-own-{number}\n" for number in range(5000))
 
 
-def unread(reader: int) -> int:
-    """Return how many bytes a pipe holds."""
+def count_unread_bytes(reader: int) -> int:
+    """Return the number of unread bytes in a pipe."""
     (count,) = struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4))
     return int(count)
 
@@ -39,13 +39,13 @@ def test_dry_run_with_stalled_reader_ends(system: str, tmp_path: Path) -> None:
     process = start_process(tmp_path, "--dry-run", environ={"AUTONOMA_CI": system}, stdout=writer)
     os.close(writer)
     try:
-        while unread(reader) < FULL:
+        while count_unread_bytes(reader) < FULL_PIPE_BYTES:
             assert process.poll() is None
             time.sleep(0.01)
-        # For the last lines, after which it waits for the reader.
+        # The process writes its last lines and then waits for the reader.
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(STOPPED) == 143
+        assert process.wait(MAX_STOP_SECONDS) == 143
     finally:
         process.kill()
         process.communicate()

@@ -89,7 +89,7 @@ class FakeApi:
         # The first attempt started each test and folder once.
         self.start_counts = Counter(dict.fromkeys(self.start_counts, 1))
 
-    def act(self, wire: Wire) -> bool:
+    def handle_request(self, wire: Wire) -> bool:
         path = wire.request.path.partition("?")[0]
         if wire.request.method == "POST":
             subject = wire.request.target_id
@@ -131,7 +131,7 @@ class LaterAttempt:
 def first_attempt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstAttempt]:
     """Yield the first attempt: a, c and the folder passed, b failed."""
     folder, api = tmp_path_factory.mktemp("first"), FakeApi()
-    with FaultServer(api.act) as server:
+    with FaultServer(api.handle_request) as server:
         job = run_job(folder, server.url, IDS, more=build_environ(1), timeouts=LONG_TIMEOUTS)
         assert job.code == 1
         assert job.states == {"a": "passed", "b": "failed", "c": "passed", "f": "passed"}
@@ -245,10 +245,12 @@ def test_each_pass_is_confirmed_once(first_attempt: FirstAttempt, api: FakeApi, 
 
 def test_job_without_commit_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """In a job for a comment, the checkout can be another commit the next time."""
-    unknown = {"GITHUB_SHA": "", "GITHUB_EVENT_NAME": "issue_comment"}
-    first = run_job(tmp_path, first_attempt.server.url, IDS, more=build_environ(1) | unknown, timeouts=LONG_TIMEOUTS)
+    unknown_commit = {"GITHUB_SHA": "", "GITHUB_EVENT_NAME": "issue_comment"}
+    first = run_job(
+        tmp_path, first_attempt.server.url, IDS, more=build_environ(1) | unknown_commit, timeouts=LONG_TIMEOUTS
+    )
     assert first.states["a"] == "passed"
-    second = run_later_attempt(first_attempt, tmp_path, unknown)
+    second = run_later_attempt(first_attempt, tmp_path, unknown_commit)
     assert second.started_ids == ALL_IDS
     assert "the commit of this build is not known" in second.job.log
 
@@ -309,22 +311,22 @@ def test_changed_input_starts_runs_again(
 
 def test_changed_api_url_starts_all(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """Another URL is another API, even if it knows the same runs."""
-    with FaultServer(api.act) as other:
-        second = run_later_attempt(first_attempt, tmp_path, {"INPUT_API-URL": other.url})
-        assert set(other.posts) == ALL_IDS
+    with FaultServer(api.handle_request) as other_server:
+        second = run_later_attempt(first_attempt, tmp_path, {"INPUT_API-URL": other_server.url})
+        assert set(other_server.posts) == ALL_IDS
     assert second.started_ids == set()
     assert [run["reused"] for run in second.job.record["runs"]] == [False] * 4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("twelfth", range(12))
+@pytest.mark.parametrize("part_index", range(12))
 def test_changed_record_byte_starts_all(
-    twelfth: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+    part_index: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """A changed results.json is not used, even if it is valid."""
 
     def change(data: bytes) -> bytes:
-        position = len(data) * twelfth // 12 + twelfth
+        position = len(data) * part_index // 12 + part_index
         return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
     second = run_later_attempt(first_attempt, tmp_path, change=change)
@@ -359,7 +361,7 @@ def test_edited_record_starts_all(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "act",
+    "handler",
     [
         answer_status("failed"), answer_status("running"), answer_status("pending"), answer_status("cancelled"),
         answer_status("passed?"), answer_status(None), answer_status(True), answer_status(["passed"]),
@@ -373,11 +375,11 @@ def test_edited_record_starts_all(
     ],
 )  # fmt: skip
 def test_unconfirmed_run_starts_again(
-    act: RequestHandler, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
+    handler: RequestHandler, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """Any response except `passed` starts a new run, and the other runs are reused."""
-    api.poll_responses["run-1-a"] = act
-    second = run_later_attempt(first_attempt, tmp_path, timeouts=SHORT_TIMEOUTS if act is hang else LONG_TIMEOUTS)
+    api.poll_responses["run-1-a"] = handler
+    second = run_later_attempt(first_attempt, tmp_path, timeouts=SHORT_TIMEOUTS if handler is hang else LONG_TIMEOUTS)
     assert second.started_ids == {"a", "b"}
     assert second.job.code == 0
     assert [run["reused"] for run in second.job.record["runs"]] == [False, False, True, True]
@@ -441,7 +443,7 @@ def test_matrix_leg_ignores_other_environment(
 ) -> None:
     """A pass on staging does not count for production, even if both legs share results-dir."""
 
-    def leg(name: str) -> dict[str, str]:
+    def build_leg_environ(name: str) -> dict[str, str]:
         return {
             "INPUT_VARIABLES": f"ENVIRONMENT={name}",
             "INPUT_FOLDER-IDS": "",
@@ -449,10 +451,10 @@ def test_matrix_leg_ignores_other_environment(
         }
 
     api.run_ids["b"] = "run-1-b"
-    staging = run_later_attempt(first_attempt, tmp_path, leg("staging") | {"GITHUB_RUN_ATTEMPT": "1"})
+    staging = run_later_attempt(first_attempt, tmp_path, build_leg_environ("staging") | {"GITHUB_RUN_ATTEMPT": "1"})
     assert staging.job.states == {"a": "passed", "b": "failed", "c": "passed"}
     api.run_ids.clear()
-    production = run_later_attempt(first_attempt, tmp_path, leg("production"))
+    production = run_later_attempt(first_attempt, tmp_path, build_leg_environ("production"))
     assert production.started_ids == {"a", "b", "c"}
     assert not any(run["reused"] for run in production.job.record["runs"])
 
@@ -537,20 +539,20 @@ def test_one_run_id_is_reused_once(first_attempt: FirstAttempt, api: FakeApi, tm
 
     def share_run_id(data: bytes) -> bytes:
         # No job writes one run id for two tests, so such a file is written here.
-        saved = json.loads(data)
+        document = json.loads(data)
         context = BuildContext("github", "c" * 40, build_id="17", job_name="e2e")
         client_id, secret = map(Secret, ("client-id-of-the-test", "client-secret-of-the-test"))
         signer = ResultsSigner(
             secret, first_attempt.server.url, context, Part("e2e", title="Autonoma tests"), client_id
         )
-        run = saved["runs"][2]
+        run = document["runs"][2]
         request = RunRequest(TargetKind.TEST, run["id"])
         run["run_id"] = "run-1-a"
         run["mac"] = signer.sign_run(
             RunResult(request, RunState.PASSED, run_id="run-1-a", request_mac=run["request_mac"])
         )
-        saved["mac"] = ""
-        return signer.sign_results(json.dumps(saved, indent=2) + "\n").encode()
+        document["mac"] = ""
+        return signer.sign_results(json.dumps(document, indent=2) + "\n").encode()
 
     second = run_later_attempt(first_attempt, tmp_path, change=share_run_id)
     assert len(second.started_ids & {"a", "c"}) == 1

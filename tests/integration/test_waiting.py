@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-# What ends by itself has as much time as a busy machine needs.
+# Long because of busy machines. The runs end by themselves.
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
 
 
@@ -38,25 +38,28 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def polled(*handlers: RequestHandler) -> RequestHandler:
-    """Return a server that starts runs, and handles each poll with the next of these handlers."""
-    left = list(handlers)
+def serve_polls(*handlers: RequestHandler) -> RequestHandler:
+    """Return a handler that starts runs and handles each poll with the next handler.
+
+    The last handler repeats.
+    """
+    remaining = list(handlers)
 
     def handler(wire: Wire) -> bool:
         if wire.request.method == "POST":
             return started(wire)
         if "steps=" in wire.request.path:
             return answer(200, '{"name": "A title"}')(wire)
-        return (left.pop(0) if len(left) > 1 else left[0])(wire)
+        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(wire)
 
     return handler
 
 
-def says(value: object) -> RequestHandler:
+def answer_status(value: object) -> RequestHandler:
     return answer(200, json.dumps({"status": value}))
 
 
-RUNNING, PASSED = says("running"), says("passed")
+RUNNING, PASSED = answer_status("running"), answer_status("passed")
 
 
 @pytest.mark.slow
@@ -64,16 +67,16 @@ RUNNING, PASSED = says("running"), says("passed")
     ("handlers", "state", "reason", "code"),
     [
         ([RUNNING, PASSED], "passed", "ok", 0),
-        ([says("failed")], "failed", "failed", 1),
-        ([says("cancelled")], "stopped", "failed", 1),
+        ([answer_status("failed")], "failed", "failed", 1),
+        ([answer_status("cancelled")], "stopped", "failed", 1),
         ([answer(500), answer(500), PASSED], "passed", "ok", 0),
         ([answer(500)], "unknown", "unknown", 7),
         ([RUNNING, answer(401)], "unknown", "unauthorized", 3),
         ([answer(404)], "unknown", "not-found", 4),
         ([answer(404), PASSED], "passed", "ok", 0),
-        ([says(None)], "unknown", "unknown", 7),
-        ([says(7)], "unknown", "unknown", 7),
-        ([says("finished")], "unknown", "unknown", 7),
+        ([answer_status(None)], "unknown", "unknown", 7),
+        ([answer_status(7)], "unknown", "unknown", 7),
+        ([answer_status("finished")], "unknown", "unknown", 7),
         ([RUNNING, PASSED, RUNNING], "passed", "ok", 0),
         ([answer(200, "<html>passed</html>")], "unknown", "unknown", 7),
         ([answer(200, "<html>passed</html>"), PASSED], "passed", "ok", 0),
@@ -89,8 +92,8 @@ def test_bad_responses_have_state_and_exit_code(
     handlers: list[RequestHandler], state: str, reason: str, code: int, tmp_path: Path
 ) -> None:
     """Each kind of bad poll response ends in a defined state and exit code."""
-    with FaultServer(polled(*handlers)) as server:
-        # These come to their end at the deadline, or could.
+    with FaultServer(serve_polls(*handlers)) as server:
+        # These jobs can end at the deadline.
         more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
         job = run_job(
             tmp_path, server.url, ["a"], more=more, timeouts=SHORT_TIMEOUTS if hang in handlers else LONG_TIMEOUTS
@@ -127,7 +130,7 @@ def test_wait_covers_folders_and_tags(sandbox: Sandbox, tmp_path: Path) -> None:
     assert [(run["kind"], run["state"]) for run in job.record["runs"]] == [
         ("test", "passed"), ("folder", "passed"), ("folder", "failed"), ("tag", "passed"),
     ]  # fmt: skip
-    bodies = {received.path: received.body for received in sandbox.received if received.method == "POST"}
+    bodies = {request.path: request.body for request in sandbox.received if request.method == "POST"}
     assert bodies["/api/folder/f/run"] == {"recursive": True, "source": "github", "run_on_latest": True}
     assert bodies["/api/tag/t/run"] == {"run_on_latest": True}
 
@@ -138,7 +141,7 @@ def test_empty_shard_passes_with_note(sandbox: Sandbox, tmp_path: Path) -> None:
     assert (job.code, job.outputs["conclusion"], job.outputs["total"]) == (0, "skipped", "0")
     assert "Shard 3/3 has no runs" in job.log
     assert "Shard 3/3 has no runs" in job.summary
-    assert not [received for received in sandbox.received if received.method == "POST"]
+    assert not [request for request in sandbox.received if request.method == "POST"]
 
 
 def test_shards_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -149,11 +152,11 @@ def test_shards_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
     assert [sandbox.count_starts(name) for name in ids] == [1] * 7
 
 
-# Taking up what another step left
+# The command `wait`
 
 
-def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> JobResult:
-    """Run `wait` as another job on GitHub would."""
+def run_wait(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> JobResult:
+    """Run `wait` as in another job on GitHub."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**github_environ(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
     code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), poll_policy=POLL_POLICY))
@@ -166,35 +169,35 @@ def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) 
     assert (job.code, job.states) == (0, {"a": "started", "sandbox-fails": "started"})
     assert "autonoma-ci wait results/results.json" in job.log
     assert "autonoma-ci wait results/results.json" in job.summary
-    later = take_up(tmp_path, sandbox.url, "results/results.json")
-    assert (later.code, later.states) == (1, {"a": "passed", "sandbox-fails": "failed"})
-    assert "Expected a confirmation" in later.summary
+    wait_job = run_wait(tmp_path, sandbox.url, "results/results.json")
+    assert (wait_job.code, wait_job.states) == (1, {"a": "passed", "sandbox-fails": "failed"})
+    assert "Expected a confirmation" in wait_job.summary
     assert [sandbox.count_starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
-    assert later.record["source"] == "github"
-    assert "no effect" not in later.log
+    assert wait_job.record["source"] == "github"
+    assert "no effect" not in wait_job.log
 
 
 def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """Passed runs are confirmed by a poll, and runs that were not started are not polled."""
     build = {"GITHUB_RUN_ID": "17"}
     run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], more=WAIT | build)
-    asked = len(sandbox.received)
-    later = take_up(tmp_path, sandbox.url, "results/results.json", more=build)
-    assert len(sandbox.received) > asked
+    request_count = len(sandbox.received)
+    wait_job = run_wait(tmp_path, sandbox.url, "results/results.json", more=build)
+    assert len(sandbox.received) > request_count
     assert [sandbox.count_starts(name) for name in ("a", "sandbox-404")] == [1, 1]
-    assert (later.code, later.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
+    assert (wait_job.code, wait_job.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
 
 
 @pytest.mark.slow
 def test_wait_polls_timed_out_runs(tmp_path: Path) -> None:
     """The command `wait` polls runs that timed out in an earlier step."""
-    with FaultServer(polled(RUNNING)) as server:
+    with FaultServer(serve_polls(RUNNING)) as server:
         job = run_job(tmp_path, server.url, ["a"], more=WAIT | {"INPUT_TIMEOUT": "1s"})
         assert job.code == 6
         assert "autonoma-ci wait" in job.log
-    with FaultServer(polled(PASSED)) as server:
-        later = take_up(tmp_path, server.url, "results/results.json")
-        assert (later.code, later.states) == (0, {"a": "passed"})
+    with FaultServer(serve_polls(PASSED)) as server:
+        wait_job = run_wait(tmp_path, server.url, "results/results.json")
+        assert (wait_job.code, wait_job.states) == (0, {"a": "passed"})
         assert server.posts == {}
 
 
@@ -207,9 +210,9 @@ def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path
     record["runs"][1].update(state="starting", run_id="", url="")
     record["runs"][2].update(state="planned", run_id="", url="")
     path.write_text(json.dumps(record), "utf-8")
-    later = take_up(tmp_path, sandbox.url, "results/results.json")
-    assert (later.code, later.states) == (7, {"a": "passed", "b": "unknown", "c": "unknown"})
-    assert "killed" in later.log
+    wait_job = run_wait(tmp_path, sandbox.url, "results/results.json")
+    assert (wait_job.code, wait_job.states) == (7, {"a": "passed", "b": "unknown", "c": "unknown"})
+    assert "killed" in wait_job.log
     assert [sandbox.count_starts(name) for name in "abc"] == [1, 1, 1]
 
 
@@ -246,10 +249,10 @@ def test_signal_before_first_poll_keeps_record(
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
 
-    def cancelled(*_: object) -> None:
+    def raise_cancelled(*_: object) -> None:
         raise Cancelled(15)
 
-    monkeypatch.setattr("autonoma_ci.commands.wait.to_run_results", cancelled)
+    monkeypatch.setattr("autonoma_ci.commands.wait.to_run_results", raise_cancelled)
     environ = github_environ(tmp_path, sandbox.url, []) | system
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path))
     assert cli.run_command(["wait", "results/results.json"], job_runtime) == 143
@@ -261,18 +264,18 @@ def test_wait_ignores_urls_of_record(sandbox: Sandbox, tmp_path: Path) -> None:
     run_job(tmp_path, sandbox.url, ["a"])
     path = tmp_path / "results" / "results.json"
     record = json.loads(path.read_text("utf-8"))
-    with FaultServer(polled(PASSED)) as elsewhere:
-        record["runs"][0]["url"] = f"{elsewhere.url}/run/x"
-        record["api_url"] = elsewhere.url
+    with FaultServer(serve_polls(PASSED)) as other_server:
+        record["runs"][0]["url"] = f"{other_server.url}/run/x"
+        record["api_url"] = other_server.url
         path.write_text(json.dumps(record), "utf-8")
-        assert take_up(tmp_path, sandbox.url, "results/results.json").code == 0
-        assert elsewhere.connections == 0
+        assert run_wait(tmp_path, sandbox.url, "results/results.json").code == 0
+        assert other_server.connections == 0
 
 
 # Another attempt at the same build
 
 
-def attempt(number: int, build: str = "17") -> dict[str, str]:
+def make_attempt_environ(number: int, build: str = "17") -> dict[str, str]:
     return {"GITHUB_RUN_ID": build, "GITHUB_RUN_ATTEMPT": str(number), "GITHUB_SHA": "c" * 40, **WAIT}
 
 
@@ -280,8 +283,8 @@ def attempt(number: int, build: str = "17") -> dict[str, str]:
 def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The next build attempt reuses passed runs and starts the others."""
     ids = ["a", "sandbox-flaky", "b"]
-    assert run_job(tmp_path, sandbox.url, ids, more=attempt(1)).code == 1
-    job = run_job(tmp_path, sandbox.url, ids, more=attempt(2))
+    assert run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(1)).code == 1
+    job = run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(2))
     assert (job.code, job.outputs["conclusion"], job.outputs["passed"]) == (0, "passed", "3")
     assert [sandbox.count_starts(name) for name in ids] == [1, 2, 1]
     assert [run["reused"] for run in job.record["runs"]] == [True, False, True]
@@ -293,7 +296,10 @@ def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> No
 def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
     """A step that starts no run proves nothing."""
     for number in (1, 2):
-        assert run_job(tmp_path, sandbox.url, ["a", "b"], more=attempt(number)).outputs["conclusion"] == "passed"
+        assert (
+            run_job(tmp_path, sandbox.url, ["a", "b"], more=make_attempt_environ(number)).outputs["conclusion"]
+            == "passed"
+        )
     assert [sandbox.count_starts(name) for name in "ab"] == [2, 2]
 
 
@@ -301,18 +307,18 @@ def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "more",
     [
-        attempt(2, "18"),
-        attempt(1),
-        attempt(2) | {"GITHUB_SHA": "d" * 40},
+        make_attempt_environ(2, "18"),
+        make_attempt_environ(1),
+        make_attempt_environ(2) | {"GITHUB_SHA": "d" * 40},
         WAIT,
-        attempt(2) | {"INPUT_VARIABLES": "A=1"},
+        make_attempt_environ(2) | {"INPUT_VARIABLES": "A=1"},
     ],
     ids=["another build", "the same attempt", "another commit", "no build", "another plan"],
 )
 def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """A record of another build, commit or plan is not reused."""
     ids = ["a", "sandbox-flaky"]
-    run_job(tmp_path, sandbox.url, ids, more=attempt(1))
+    run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(1))
     run_job(tmp_path, sandbox.url, ids, more=more)
     assert [sandbox.count_starts(name) for name in ids] == [2, 2]
 
@@ -321,12 +327,12 @@ def test_unreadable_record_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
     """An unreadable record of the earlier attempt is a warning."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")
-    job = run_job(tmp_path, sandbox.url, ["a"], more=attempt(2))
+    job = run_job(tmp_path, sandbox.url, ["a"], more=make_attempt_environ(2))
     assert job.code == 0
     assert "The earlier attempt's record is not used" in job.log
 
 
-# A page that must be up first
+# The option `wait-for-url`
 
 
 def test_starts_wait_for_url(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -32,26 +32,26 @@ def read_env_file(data: bytes) -> dict[str, str]:
         lines.pop()
     if any(len(line) >= MAX_LINE_BYTES for line in lines):
         raise LostOutputsError("a line is too long")
-    found: dict[str, str] = {}
-    rest = iter(lines)
-    for line in rest:
+    outputs: dict[str, str] = {}
+    remaining_lines = iter(lines)
+    for line in remaining_lines:
         text = line.decode()
         equals, arrows = text.find("="), text.find("<<")
         if equals >= 0 and (arrows < 0 or equals < arrows):
             name, _, value = text.partition("=")
         elif arrows >= 0:
             name, _, delimiter = text.partition("<<")
-            value = _until(delimiter, rest)
+            value = _read_value(delimiter, remaining_lines)
         else:
             raise LostOutputsError(f"invalid format: {text[:40]!r}")
-        found[name] = value
-    return found
+        outputs[name] = value
+    return outputs
 
 
-def _until(delimiter: str, rest: Iterator[bytes]) -> str:
+def _read_value(delimiter: str, remaining_lines: Iterator[bytes]) -> str:
     """Return the value before the delimiter, without its first empty lines."""
     content = ""
-    for line in rest:
+    for line in remaining_lines:
         if line.decode() == delimiter:
             return content
         content += ("\n" if content else "") + line.decode()

@@ -17,9 +17,10 @@ def write_program(folder: Path, name: str, code: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     calls = folder / "calls"
     script = folder / name
-    to = shlex.quote(str(calls))
+    record = shlex.quote(str(calls))
     script.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {to}\ncat >> {to}.in\nenv >> {to}.env\nexit {code}\n', "utf-8"
+        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {record}\ncat >> {record}.in\nenv >> {record}.env\nexit {code}\n',
+        "utf-8",
     )
     script.chmod(0o755)
     return calls

@@ -77,34 +77,34 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         if host == "api.bitbucket.org" and path == _REPORTS_PATH and self.command == "GET":
             page = int(query["page"][0])
-            left = list(server.reports.values())[(page - 1) * 10 :]
-            following = {"next": f"https://{host}{path}?page={page + 1}"} if len(left) > 10 else {}
-            return 200, {"values": left[:10], "page": page, **following}
-        found = re.fullmatch(rf"{re.escape(_REPORTS_PATH)}/([A-Za-z0-9-]{{1,50}})(/annotations)?", path)
-        if host != "api.bitbucket.org" or not found:
+            remaining_reports = list(server.reports.values())[(page - 1) * 10 :]
+            next_page = {"next": f"https://{host}{path}?page={page + 1}"} if len(remaining_reports) > 10 else {}
+            return 200, {"values": remaining_reports[:10], "page": page, **next_page}
+        match = re.fullmatch(rf"{re.escape(_REPORTS_PATH)}/([A-Za-z0-9-]{{1,50}})(/annotations)?", path)
+        if host != "api.bitbucket.org" or not match:
             return self._refuse(404, f"{self.command} {self.path} is no endpoint")
-        name, notes = found[1], found[2]
-        if self.command == "PUT" and not notes:
-            why = _describe_error(body)
-            facts = {"external_id": name, "type": "report", "created_on": f"{len(server.requests):06}"}
-            server.reports |= {} if why else {name: {**body, **facts}}
-            return self._refuse(400, why) if why else (200, server.reports[name])
+        name, annotations_suffix = match[1], match[2]
+        if self.command == "PUT" and not annotations_suffix:
+            error = _describe_error(body)
+            server_fields = {"external_id": name, "type": "report", "created_on": f"{len(server.requests):06}"}
+            server.reports |= {} if error else {name: {**body, **server_fields}}
+            return self._refuse(400, error) if error else (200, server.reports[name])
         if name not in server.reports:
             return 404, {"type": "error"}
-        if self.command == "POST" and notes:
+        if self.command == "POST" and annotations_suffix:
             server.annotations.setdefault(name, []).extend(body)
             return (200, body) if 1 <= len(body) <= 100 else self._refuse(400, "not 1 to 100 annotations")
-        if self.command == "DELETE" and not notes:
+        if self.command == "DELETE" and not annotations_suffix:
             server.annotations.pop(name, None)
             del server.reports[name]
             return 204, None
         if self.command == "GET":
-            return 200, {"values": server.annotations.get(name, [])} if notes else server.reports[name]
+            return 200, {"values": server.annotations.get(name, [])} if annotations_suffix else server.reports[name]
         return self._refuse(405, f"{self.command} {self.path}")
 
-    def _refuse(self, status: int, why: str) -> tuple[int, Any]:
-        self.server.complaints.append(why)
-        return status, {"type": "error", "error": {"message": why}}
+    def _refuse(self, status: int, error: str) -> tuple[int, Any]:
+        self.server.complaints.append(error)
+        return status, {"type": "error", "error": {"message": error}}
 
 
 def _describe_error(body: Any) -> str:
@@ -112,5 +112,5 @@ def _describe_error(body: Any) -> str:
     if not {"title", "details", "report_type"} <= set(body) or len(body["data"]) > 10:
         return "a field is missing, or there are more than ten entries"
     types = {"NUMBER": (int, float), "DURATION": (int, float), "TEXT": (str,)}
-    bad = [entry for entry in body["data"] if not isinstance(entry["value"], types[entry["type"]])]
-    return f"a value of another type: {bad}" if bad else ""
+    invalid_entries = [entry for entry in body["data"] if not isinstance(entry["value"], types[entry["type"]])]
+    return f"a value of another type: {invalid_entries}" if invalid_entries else ""

@@ -1,4 +1,4 @@
-"""Certificates for tests, made by the openssl command."""
+"""Certificates for tests from the openssl command."""
 
 from __future__ import annotations
 
@@ -42,40 +42,42 @@ _EXPIRED = ("20200101000000Z", "20200102000000Z")
 
 
 class Certificates:
-    """A certificate authority in `folder`; `authority` is the file to trust."""
+    """A certificate authority in `folder`. Clients trust the file `authority`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._made: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
         self.authority = folder / "authority.pem"
         folder.joinpath("index.txt").touch()
         self._issue("authority", "authority", LOCAL_NAMES, _VALID, self_signed=True)
 
     def good(self) -> ssl.SSLContext:
         """Return a server context with a certificate for this machine."""
-        return self._context("good", LOCAL_NAMES, _VALID)
+        return self._create_context("good", LOCAL_NAMES, _VALID)
 
     def expired(self) -> ssl.SSLContext:
         """Return a server context with an expired certificate."""
-        return self._context("expired", LOCAL_NAMES, _EXPIRED)
+        return self._create_context("expired", LOCAL_NAMES, _EXPIRED)
 
     def other_host(self) -> ssl.SSLContext:
         """Return a server context with a certificate for another host."""
-        return self._context("other", "DNS:other.test", _VALID)
+        return self._create_context("other", "DNS:other.test", _VALID)
 
     def self_signed(self) -> ssl.SSLContext:
         """Return a server context with a self-signed certificate."""
-        return self._context("self", LOCAL_NAMES, _VALID, self_signed=True)
+        return self._create_context("self", LOCAL_NAMES, _VALID, self_signed=True)
 
-    def _context(self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False) -> ssl.SSLContext:
+    def _create_context(
+        self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False
+    ) -> ssl.SSLContext:
         # Tests that run several jobs at once call this from several threads.
         with self._lock:
-            if name not in self._made:
+            if name not in self._contexts:
                 self._issue(name, "server", names, days, self_signed=self_signed)
-                context = self._made[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context = self._contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-            return self._made[name]
+            return self._contexts[name]
 
     def _issue(self, name: str, extensions: str, names: str, days: tuple[str, str], *, self_signed: bool) -> None:
         config = self._folder / f"{name}.cnf"
@@ -83,13 +85,15 @@ class Certificates:
         request, key, certificate = (self._folder / f"{name}.{end}" for end in ("csr", "key", "pem"))
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         _openssl("req", "-new", *curve, "-config", str(config), "-keyout", str(key), "-out", str(request))
-        by = ["-selfsign", "-keyfile", str(key)]
+        signer = ["-selfsign", "-keyfile", str(key)]
         if not self_signed:
-            by = ["-cert", str(self.authority), "-keyfile", str(self._folder / "authority.key")]
+            signer = ["-cert", str(self.authority), "-keyfile", str(self._folder / "authority.key")]
         start, end = days
-        span = ["-startdate", start, "-enddate", end]
+        validity = ["-startdate", start, "-enddate", end]
         files = ["-in", str(request), "-out", str(certificate)]
-        _openssl("ca", "-batch", "-notext", "-config", str(config), "-extensions", extensions, *by, *span, *files)
+        _openssl(
+            "ca", "-batch", "-notext", "-config", str(config), "-extensions", extensions, *signer, *validity, *files
+        )
 
 
 def _openssl(*arguments: str) -> None:

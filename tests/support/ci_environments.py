@@ -1,6 +1,6 @@
-"""The table of CI systems: environments as their own documentation gives them, and what is to be read out of each.
+"""Documented environments of CI systems, and the context that is expected from each.
 
-`{folder}` in a value or a file stands for the folder in which `files` are written for the test.
+`{folder}` in a value or a file is replaced by the folder of `files`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHA256 = "5ca1ab1e" * 8
 
 
 class Parallel(NamedTuple):
-    """The variables with the index of a parallel job and the number of all; `first` is the index of the first."""
+    """The variables with index and number of parallel jobs. `first` is the first index."""
 
     job: str
     first: int
@@ -32,7 +32,7 @@ class Parallel(NamedTuple):
 
 
 class Log(NamedTuple):
-    """How a system reads a log, and the names of the orders that make a group, an issue and a mask."""
+    """The log parser of a system, and its commands for a group, an issue and a mask."""
 
     read: Callable[[str], list[LogCommand]]
     group: tuple[str, ...] = ()
@@ -42,9 +42,9 @@ class Log(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One job: its environment, the files that the system put there, and the context it has.
+    """A job with its environment, its files and its expected context.
 
-    `parallel` and `log` are of the whole system, and stand with one of its jobs, if it has such things.
+    `parallel` and `log` apply to the whole system. Only one of its jobs has them.
     """
 
     id: str
@@ -57,13 +57,13 @@ class Case:
     def settle(self, folder: Path) -> dict[str, str]:
         """Write the files and return the environment that points to them."""
         for name, text in self.files.items():
-            where = as_property(folder) if name.endswith(".properties") else str(folder)
-            (folder / name).write_text(text.replace("{folder}", where), "utf-8")
+            path_text = as_property(folder) if name.endswith(".properties") else str(folder)
+            (folder / name).write_text(text.replace("{folder}", path_text), "utf-8")
         return {name: value.replace("{folder}", str(folder)) for name, value in self.environ.items()}
 
 
 def as_property(path: Path) -> str:
-    """Return a path as Java writes it into a file of properties."""
+    """Return a path in the form of a Java properties file."""
     return "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in str(path))
 
 
@@ -389,9 +389,9 @@ IDENTITIES = {
 
 def _seen(ci: str, build_url: str = "", **facts: str) -> BuildContext:
     """Return the usual context: the head of the main branch of acme/shop."""
-    usual = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
+    default_facts = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
     identity = IDENTITIES.get(ci, Identity())._asdict()
-    return BuildContext(ci_name=ci, build_url=build_url, **{**usual, **identity, **facts})
+    return BuildContext(ci_name=ci, build_url=build_url, **{**default_facts, **identity, **facts})
 
 
 _FEATURE = {"branch": "feature/cart"}
@@ -401,15 +401,15 @@ def both(
     environ: Mapping[str, str],
     expected: BuildContext,
     change: str,
-    of_change: Mapping[str, str],
+    change_environ: Mapping[str, str],
     parallel: Parallel | None = None,
     log: Log | None = None,
 ) -> tuple[Case, Case]:
     """Return a push to the main branch, and the same job for a change request of this number from feature/cart."""
-    changed = expected._replace(change_number=change, **_FEATURE)
+    change_context = expected._replace(change_number=change, **_FEATURE)
     return (
         Case(f"{expected.ci_name}-push", environ, expected, parallel=parallel, log=log),
-        Case(f"{expected.ci_name}-change-request", {**environ, **of_change}, changed),
+        Case(f"{expected.ci_name}-change-request", {**environ, **change_environ}, change_context),
     )
 
 

@@ -33,9 +33,9 @@ class FakeClock(Clock):
         self.share = share
         self.swing = 1.0
         self.jittered: list[float] = []
-        self._agenda: list[tuple[float, int, Event]] = []
+        self._scheduled_events: list[tuple[float, int, Event]] = []
         self._number = count()
-        self._asked = 0
+        self._wait_count = 0
 
     def monotonic(self) -> float:
         return self.time
@@ -55,21 +55,21 @@ class FakeClock(Clock):
 
     def schedule(self, seconds: float, event: Event) -> None:
         """Schedule an event."""
-        heapq.heappush(self._agenda, (self.time + seconds, next(self._number), event))
+        heapq.heappush(self._scheduled_events, (self.time + seconds, next(self._number), event))
 
     def count(self, kind: type) -> int:
         """Return the number of pending requests of one kind."""
-        return sum(isinstance(event, kind) for _, _, event in self._agenda)
+        return sum(isinstance(event, kind) for _, _, event in self._scheduled_events)
 
     def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
-        self._asked += 1
-        assert self._asked < _MAX_EVENTS, "this never ends"
-        until = self.time + max(0.0, seconds)
-        if not self._agenda or self._agenda[0][0] > until:
-            self.time = until
+        self._wait_count += 1
+        assert self._wait_count < _MAX_EVENTS, "this never ends"
+        deadline = self.time + max(0.0, seconds)
+        if not self._scheduled_events or self._scheduled_events[0][0] > deadline:
+            self.time = deadline
             return None
-        at, _, event = heapq.heappop(self._agenda)
-        self.time = max(self.time, at)
+        event_time, _, event = heapq.heappop(self._scheduled_events)
+        self.time = max(self.time, event_time)
         return event
 
 
@@ -135,7 +135,7 @@ class ScriptedWorkers:
         """Return the start time of a run, and the run. A new id creates the next run of the index."""
         if (index, run_id) not in self._created:
             runs = self._runs[index]
-            number = sum(place == index for place, _ in self._created)
+            number = sum(run_index == index for run_index, _ in self._created)
             self._created[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
         return self._created[index, run_id]
 
@@ -174,18 +174,18 @@ class ScriptedWorkers:
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         """Record the start request, and schedule its response."""
-        attempts = sum(sent.run == index for sent in self.sent)
+        earlier_starts = sum(sent.run == index for sent in self.sent)
         self.sent.append(Sent(self._clock.time, index))
         script = self._scripts[index]
-        seconds, attempt = script[min(attempts, len(script) - 1)]
-        if attempt.status is StartStatus.STARTED and self._runs:
-            number = sum(place == index for place, _ in self._created) + 1
-            attempt = attempt._replace(run_id=f"run-{index}-{number}")
-            self._run(index, attempt.run_id)
-        elif attempt.status is StartStatus.STARTED and attempt.run_id == "r":
+        delay, start_result = script[min(earlier_starts, len(script) - 1)]
+        if start_result.status is StartStatus.STARTED and self._runs:
+            number = sum(run_index == index for run_index, _ in self._created) + 1
+            start_result = start_result._replace(run_id=f"run-{index}-{number}")
+            self._run(index, start_result.run_id)
+        elif start_result.status is StartStatus.STARTED and start_result.run_id == "r":
             # Two runs never have the same id.
-            attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
-        self._clock.schedule(seconds, StartFinished(index, attempt))
+            start_result = start_result._replace(run_id=f"r{index}" + f"-{earlier_starts}" * (earlier_starts > 0))
+        self._clock.schedule(delay, StartFinished(index, start_result))
         self.at_once = max(self.at_once, self._clock.count(StartFinished))
         return lambda: index in self.connecting
 

@@ -92,16 +92,16 @@ class Wire:
         """Read one request into `request`, and return whether it is complete."""
         data = self._rest
         while b"\r\n\r\n" not in data:
-            data += (more := self.receive())
-            if not more:
+            data += (chunk := self.receive())
+            if not chunk:
                 return False
         head, _, body = data.partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in lines)}
         length = int(headers.get("content-length", "0"))
         while len(body) < length:
-            body += (more := self.receive())
-            if not more:
+            body += (chunk := self.receive())
+            if not chunk:
                 return False
         self._rest = body[length:]
         method, path, _ = line.split(" ")
@@ -194,9 +194,9 @@ class FaultServer:
 
     def wait_for_posts(self, count: int, seconds: float = 60.0) -> None:
         """Wait until this number of POSTs has arrived."""
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         while self.posts.total() < count:
-            assert time.monotonic() < until, f"only {self.posts.total()} of {count} POSTs arrived"
+            assert time.monotonic() < deadline, f"only {self.posts.total()} of {count} POSTs arrived"
             time.sleep(0.01)
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:

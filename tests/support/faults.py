@@ -16,8 +16,8 @@ _MEGABYTE = b"x" * 1024 * 1024
 
 def started(wire: Wire) -> bool:
     """Answer with a run whose id has the id of the request."""
-    run = f"run-of-{wire.request.target_id}"
-    body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
+    run_id = f"run-of-{wire.request.target_id}"
+    body = {"message": "started", "url": f"https://autonoma.app/run/{run_id}", "run_id": run_id}
     return answer(200, json.dumps(body))(wire)
 
 
@@ -25,7 +25,7 @@ def answer(status: int, body: str | bytes = b"", *headers: str) -> RequestHandle
     """Send a complete response."""
 
     def handler(wire: Wire) -> bool:
-        return wire.send(_head(status, *headers, f"Content-Length: {len(_bytes(body))}") + _bytes(body))
+        return wire.send(_encode_head(status, *headers, f"Content-Length: {len(_encode(body))}") + _encode(body))
 
     return handler
 
@@ -43,18 +43,18 @@ def after_data(handler: RequestHandler) -> RequestHandler:
 def then_close(handler: RequestHandler) -> RequestHandler:
     """Call a handler, and close a keep-alive connection."""
 
-    def both(wire: Wire) -> bool:
+    def handle_and_close(wire: Wire) -> bool:
         handler(wire)
         return False
 
-    return both
+    return handle_and_close
 
 
 def send_raw(data: str | bytes) -> RequestHandler:
     """Send raw bytes, and close."""
 
     def handler(wire: Wire) -> bool:
-        wire.send(_bytes(data))
+        wire.send(_encode(data))
         return False
 
     return handler
@@ -90,20 +90,22 @@ def send_slowly(data: str, every: float = 0.05) -> RequestHandler:
 def send_half_body() -> RequestHandler:
     """Send a valid response with a Content-Length that is too long."""
     body = b'{"run_id": "run-of-half", "url": "https://autonoma.app/run/run-of-half"}'
-    return send_raw(_head(200, f"Content-Length: {len(body) + 100}") + body)
+    return send_raw(_encode_head(200, f"Content-Length: {len(body) + 100}") + body)
 
 
 def send_bad_chunk() -> RequestHandler:
     """Send a valid response with an invalid second chunk."""
     chunk = b'{"run_id": "run-of-chunk"}'
-    return send_raw(_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk))
+    return send_raw(
+        _encode_head(200, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\nno-number\r\n" % (len(chunk), chunk)
+    )
 
 
 def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> RequestHandler:
     """Send a huge body for as long as the client reads."""
 
     def handler(wire: Wire) -> bool:
-        wire.send(_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
+        wire.send(_encode_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
         return all(wire.send(_MEGABYTE) for _ in range(megabytes))
 
     return handler
@@ -111,13 +113,13 @@ def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> Req
 
 def make_head(status: int, *headers: str) -> str:
     """Return the head of a response."""
-    return _head(status, *headers).decode()
+    return _encode_head(status, *headers).decode()
 
 
-def _head(status: int, *headers: str) -> bytes:
+def _encode_head(status: int, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} Said", "Content-Type: application/json", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
 
-def _bytes(data: str | bytes) -> bytes:
+def _encode(data: str | bytes) -> bytes:
     return data.encode() if isinstance(data, str) else data

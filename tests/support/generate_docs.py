@@ -13,7 +13,7 @@ from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.gitlab_component import render_component
 
 ROOT = Path(__file__).parents[2]
-_HEAD = """\
+_ACTION_HEAD = """\
 # Made from the table of options by `make generate-docs`. Options have no default here, as it would win over AUTONOMA_
 # variables and over the manifest. The exceptions are the job's token and the values of its matrix.
 name: Autonoma CI
@@ -24,7 +24,7 @@ branding:
   color: green
 inputs:
 """
-_TAIL = """\
+_ACTION_TAIL = """\
 runs:
   using: docker
   image: Dockerfile
@@ -57,14 +57,14 @@ ARGS_HELP = (
 
 def render_action() -> str:
     """Return the text of action.yml."""
-    text = _HEAD
+    text = _ACTION_HEAD
     for option in OPTIONS:
         text += f"  {option.name}:\n    description: {json.dumps(_describe_option(option))}\n    required: false\n"
         text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
     text += f"  {action_args.ARGS_INPUT}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
     for output in OUTPUTS:
         text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
-    return text + _TAIL
+    return text + _ACTION_TAIL
 
 
 def _describe_option(option: Option) -> str:

@@ -57,18 +57,18 @@ QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
 
 
 def _make_context(ci: str = "github", build_url: str = PAGE, **facts: str) -> BuildContext:
-    """Return the context of a build, with the usual facts unless they are given."""
+    """Return the context of a build, with defaults for missing facts."""
     # Gitea and Forgejo name the same run in their environments.
-    build = "1658821493" if ci == "github" else "272"
-    usual = {
+    build_id = "1658821493" if ci == "github" else "272"
+    default_facts = {
         "sha": HEAD,
         "branch": "main",
         "repository": REPO,
-        "build_id": build,
+        "build_id": build_id,
         "build_attempt": "2",
         "job_name": "e2e",
     }
-    return BuildContext(ci_name=ci, build_url=build_url, **{**usual, **facts})
+    return BuildContext(ci_name=ci, build_url=build_url, **{**default_facts, **facts})
 
 
 def _make_case(name: str, environ: dict[str, str], event: object, expected: BuildContext) -> Case:

@@ -16,7 +16,7 @@ REGISTERED = frozenset(
         "notice", "remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning",
     }
 )  # fmt: skip
-_DOT_NET_LINES = re.compile(r"\r\n|\r|\n")
+_DOT_NET_LINE_BREAK_RE = re.compile(r"\r\n|\r|\n")
 # Char.IsWhiteSpace, which TrimStart removes.
 _DOT_NET_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
 
@@ -36,15 +36,15 @@ class FileCommandError(Exception):
 
 def split_lines(log: str) -> list[str]:
     """Return the lines of a log as .NET's ReadLine delivers them."""
-    return _DOT_NET_LINES.split(log)
+    return _DOT_NET_LINE_BREAK_RE.split(log)
 
 
 def find_commands(log: str) -> list[Command]:
     """Return the workflow commands of a log, at most one for each line."""
-    return [command for line in split_lines(log) if (command := _current(line) or _legacy(line))]
+    return [command for line in split_lines(log) if (command := _parse_command(line) or _parse_legacy_command(line))]
 
 
-def _current(line: str) -> Command | None:
+def _parse_command(line: str) -> Command | None:
     text = line.lstrip(_DOT_NET_SPACE)
     if not text.startswith("::"):
         return None
@@ -60,7 +60,7 @@ def _current(line: str) -> Command | None:
     return Command(name.lower(), unescape(data), properties)
 
 
-def _legacy(line: str) -> Command | None:
+def _parse_legacy_command(line: str) -> Command | None:
     start = line.find("##[")
     end = line.find("]", start) if start >= 0 else -1
     if end < 0:
@@ -87,7 +87,7 @@ def parse_outputs(file: str) -> dict[str, str]:
         FileCommandError: The runner would refuse the file.
 
     """
-    found: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     rest = file
     while rest:
         line, newline, rest = rest.partition("\n")
@@ -98,18 +98,18 @@ def parse_outputs(file: str) -> dict[str, str]:
             name, _, value = line.partition("=")
             if not name:
                 raise FileCommandError("a line without a name")
-            found[name] = value
+            outputs[name] = value
         elif arrows >= 0:
             name, _, delimiter = line.partition("<<")
             if not name or not delimiter or not newline:
                 raise FileCommandError("a value without a name, a delimiter or a line of its own")
-            found[name], rest = _until(delimiter, rest)
+            outputs[name], rest = _read_value(delimiter, rest)
         else:
             raise FileCommandError("a line that is neither name=value nor name<<delimiter")
-    return found
+    return outputs
 
 
-def _until(delimiter: str, text: str) -> tuple[str, str]:
+def _read_value(delimiter: str, text: str) -> tuple[str, str]:
     """Return the value before the delimiter, and the text after it."""
     value: list[str] = []
     while text:
@@ -123,7 +123,7 @@ def _until(delimiter: str, text: str) -> tuple[str, str]:
 
 
 # The patterns of commands of other systems, and the characters that a terminal executes.
-_ELSEWHERE = {
+_FOREIGN_COMMANDS = {
     "azure": re.compile(r"##vso\[", re.IGNORECASE),
     "azure, for looks": re.compile(r"##\[(?:group|endgroup|section|error|warning|debug|command)\b", re.IGNORECASE),
     "teamcity": re.compile(r"##teamcity\["),
@@ -137,8 +137,10 @@ _ELSEWHERE = {
 
 def find_foreign_commands(log: str) -> list[str]:
     """Return the names of other systems that would execute part of the log."""
-    broken = "\n".join(split_lines(log))
-    return [name for name, pattern in _ELSEWHERE.items() if pattern.search(log) or pattern.search(broken)]
+    normalized_log = "\n".join(split_lines(log))
+    return [
+        name for name, pattern in _FOREIGN_COMMANDS.items() if pattern.search(log) or pattern.search(normalized_log)
+    ]
 
 
 def split_cells(row: str) -> list[str]:
@@ -159,14 +161,14 @@ def split_cells(row: str) -> list[str]:
 
 # References of GitHub and GitLab to users, issues, merge requests, epics, labels, milestones, snippets, entities in
 # brackets, iterations, projects and commits.
-_REFERENCE = re.compile(
+_REFERENCE_RE = re.compile(
     r"""@[a-z0-9]|[#!&$]\d|[~%]["\w*]|\bG[HL]-\d|\[[a-z_]+:|\*iteration:|\w/[\w.-]+>|(?<!\w)[0-9a-f]{7,64}(?!\w)""",
     re.IGNORECASE,
 )
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 # A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9). This check is stricter, because it
 # allows only white space after the colon.
-_ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
+_MARKUP_RE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
 
 def render_plain_text(markdown: str) -> str:
@@ -177,17 +179,19 @@ def render_plain_text(markdown: str) -> str:
 
     """
     # Escaped characters cannot be markup, so they become private characters during the search.
-    aside = re.sub(
+    protected_text = re.sub(
         r"\\(.)", lambda m: chr(0xF0000 + ord(m[1])) if m[1] in _PUNCTUATION else m[0], markdown, flags=re.DOTALL
     )
     entities = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
-    shown = re.sub(
-        r"&#?\w+;", lambda m: chr(0xF0000 + ord(entities[m[0]])) if m[0] in entities else "<unknown entity>", aside
+    decoded_text = re.sub(
+        r"&#?\w+;",
+        lambda m: chr(0xF0000 + ord(entities[m[0]])) if m[0] in entities else "<unknown entity>",
+        protected_text,
     )
-    if found := _ACTIVE.search(shown):
-        raise ValueError(f"markup at {found.start()}: {found[0]!r} in {markdown!r}")
-    text = re.sub(r"[\U000F0021-\U000F007E]", lambda m: chr(ord(m[0]) - 0xF0000), shown)
+    if markup := _MARKUP_RE.search(decoded_text):
+        raise ValueError(f"markup at {markup.start()}: {markup[0]!r} in {markdown!r}")
+    text = re.sub(r"[\U000F0021-\U000F007E]", lambda m: chr(ord(m[0]) - 0xF0000), decoded_text)
     # GitHub searches for mentions after the rendering. The commit of the build is a reference on purpose.
-    if mention := _REFERENCE.search(re.sub(r"(?<=, commit )[0-9a-f]{12}(?=[,)])", "", text)):
+    if mention := _REFERENCE_RE.search(re.sub(r"(?<=, commit )[0-9a-f]{12}(?=[,)])", "", text)):
         raise ValueError(f"a mention: {mention[0]!r} in {markdown!r}")
     return text

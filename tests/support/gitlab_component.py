@@ -82,7 +82,7 @@ def render_component() -> str:
 
 
 def _text_suffix(option: Option) -> str:
-    """Return a space behind a boolean input.
+    """Return the space after a boolean input.
 
     The space makes the variable a text, because older servers refuse boolean variables. It is removed later.
     """
@@ -91,7 +91,7 @@ def _text_suffix(option: Option) -> str:
 
 def _render_input(name: str, description: str, lines: list[str]) -> str:
     return "".join(
-        f"{line}\n" for line in [f"    {name}:", *(f"      {each}" for each in _add_description(description, lines))]
+        f"{line}\n" for line in [f"    {name}:", *(f"      {field}" for field in _add_description(description, lines))]
     )
 
 

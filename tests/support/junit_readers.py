@@ -42,10 +42,10 @@ class JenkinsCase(NamedTuple):
 
 def read_as_jenkins(junit_xml: bytes) -> list[JenkinsCase]:
     """Parse the tests of a file like Jenkins."""
-    return [_jenkins_case(case) for case in ET.fromstring(junit_xml).iter("testcase")]
+    return [_parse_jenkins_case(case) for case in ET.fromstring(junit_xml).iter("testcase")]
 
 
-def _jenkins_case(case: Element) -> JenkinsCase:
+def _parse_jenkins_case(case: Element) -> JenkinsCase:
     failed = case.find("failure") is not None or case.find("error") is not None
     stdout = _trim(case.findtext("system-out") or "", _FAILED_END_CHARS if failed else _OTHER_END_CHARS)
     # Jenkins reads the attribute and the child element, but not the text of the element.

@@ -53,9 +53,9 @@ def collect_errors(
     credentials: Iterable[str] = (),
 ) -> list[str]:
     """Return the errors of a wrong manifest, without the file name."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as raised:
         read_manifest(text, environ, context, allowed=allowed, credentials=credentials)
-    return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.diagnostics]
+    return [str(diagnostic).removeprefix(f"{NAME}:").strip() for diagnostic in raised.value.diagnostics]
 
 
 def read_single_test(text: str, environ: Mapping[str, str] | None = None) -> Test:

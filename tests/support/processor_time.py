@@ -20,22 +20,22 @@ def measure_processor_seconds(call: Callable[[], object], limit: float) -> float
     A call below the limit is the last one. Only the calling thread counts. Garbage collection is off, because it would
     scan the objects of other tests.
     """
-    quickest = math.inf
+    min_seconds = math.inf
     for _ in range(TRIES):
         seconds = _measure_once(call)
-        quickest = min(quickest, seconds)
-        if quickest < limit:
+        min_seconds = min(min_seconds, seconds)
+        if min_seconds < limit:
             break
-    return quickest
+    return min_seconds
 
 
 def _measure_once(call: Callable[[], object]) -> float:
     was_enabled = gc.isenabled()
     gc.disable()
-    began = time.thread_time()
+    started_at = time.thread_time()
     try:
         call()
-        return time.thread_time() - began
+        return time.thread_time() - started_at
     finally:
         if was_enabled:
             gc.enable()

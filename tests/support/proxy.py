@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "proxy-password"
 # The longest silence in a tunnel of a test, in seconds.
-_LONGEST = 60.0
+_MAX_SILENCE_SECONDS = 60.0
 
 
 class Proxy:
@@ -40,7 +40,7 @@ class Proxy:
         self._port, self._refusal, self._meddle, self._tls = port, refusal, meddle, tls
         self._targets: set[socket.socket] = set()
         self.requests: list[str] = []
-        self.server = FaultServer(lambda _: False, connection_handler=self._greet)
+        self.server = FaultServer(lambda _: False, connection_handler=self._handle_connection)
 
     @property
     def url(self) -> str:
@@ -54,13 +54,13 @@ class Proxy:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
 
-    def _greet(self, wire: Wire) -> bool:
+    def _handle_connection(self, wire: Wire) -> bool:
         if self._tls and not wire.start_tls(self._tls):
             return False
         head = b""
         while b"\r\n\r\n" not in head:
-            head += (more := wire.receive())
-            if not more:
+            head += (data := wire.receive())
+            if not data:
                 return False
         self.requests.append(head.decode("latin-1").partition("\r\n")[0])
         port = int(self.requests[-1].split()[1].rpartition(":")[2])
@@ -85,22 +85,24 @@ def _relay(client: socket.socket, target: socket.socket) -> None:
 
     One thread does it, because two threads must not use one TLS connection at once (openssl-threads(7)).
     """
-    others = {client: target, target: client}
+    targets = {client: target, target: client}
     with selectors.DefaultSelector() as selector:
-        for sock in others:
+        for sock in targets:
             selector.register(sock, selectors.EVENT_READ)
-        while others:
+        while targets:
             # Data that TLS has decrypted already makes no socket ready.
-            ready: list[socket.socket] = [sock for sock in others if isinstance(sock, ssl.SSLSocket) and sock.pending()]
+            ready: list[socket.socket] = [
+                sock for sock in targets if isinstance(sock, ssl.SSLSocket) and sock.pending()
+            ]
             if not ready:
-                readable = {key.fd for key, _ in selector.select(_LONGEST)}
-                ready = [sock for sock in others if sock.fileno() in readable]
+                readable = {key.fd for key, _ in selector.select(_MAX_SILENCE_SECONDS)}
+                ready = [sock for sock in targets if sock.fileno() in readable]
             if not ready:
                 return
             for source in ready:
-                if not _forward(source, others[source]):
+                if not _forward(source, targets[source]):
                     selector.unregister(source)
-                    del others[source]
+                    del targets[source]
 
 
 def _forward(source: socket.socket, target: socket.socket) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def make_publish_context(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, reported: list[str] | None = None
 ) -> PublishContext:
-    """Return a context in `folder` that adds its log lines to `said`."""
+    """Return a context in `folder` that adds its log lines to `reported`."""
     return PublishContext(
         environ, summary, folder or Path(), (reported if reported is not None else []).extend, Clock()
     )

@@ -93,10 +93,10 @@ class CodeHost(ThreadingHTTPServer):
 
     def store(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment with a new id."""
-        made = Comment(next(self._ids), body, author, system)
-        self.note_change(made)
-        self.comments.append(made)
-        return made
+        comment = Comment(next(self._ids), body, author, system)
+        self.note_change(comment)
+        self.comments.append(comment)
+        return comment
 
     def note_change(self, comment: Comment) -> None:
         """Set the time of the last change to now."""
@@ -123,11 +123,11 @@ class CodeHost(ThreadingHTTPServer):
         """Return a comment as in a response."""
         raise NotImplementedError
 
-    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
+    def find_header_errors(self, headers: dict[str, str]) -> list[str]:
         """Return the errors of the headers."""
         raise NotImplementedError
 
-    def authorized(self, headers: dict[str, str]) -> bool:
+    def is_authorized(self, headers: dict[str, str]) -> bool:
         """Return whether the token is correct."""
         raise NotImplementedError
 
@@ -175,11 +175,13 @@ class GitHub(CodeHost):
     def shown(self, comment: Comment) -> dict[str, Any]:
         return {"id": comment.id, "body": comment.body, "user": comment.author, "created_at": "2026-11-24T07:00:00Z"}
 
-    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
-        wanted = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
-        return [f"{name} is {headers.get(name)!r}" for name, value in wanted.items() if headers.get(name) != value]
+    def find_header_errors(self, headers: dict[str, str]) -> list[str]:
+        expected_headers = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
+        return [
+            f"{name} is {headers.get(name)!r}" for name, value in expected_headers.items() if headers.get(name) != value
+        ]
 
-    def authorized(self, headers: dict[str, str]) -> bool:
+    def is_authorized(self, headers: dict[str, str]) -> bool:
         return headers.get("authorization") == f"Bearer {TOKEN}"
 
 
@@ -202,10 +204,10 @@ class GitLab(CodeHost):
     def shown(self, comment: Comment) -> dict[str, Any]:
         return {"id": comment.id, "body": comment.body, "author": comment.author, "system": comment.system}
 
-    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
+    def find_header_errors(self, headers: dict[str, str]) -> list[str]:
         return ["an Authorization header beside the token"] if "authorization" in headers else []
 
-    def authorized(self, headers: dict[str, str]) -> bool:
+    def is_authorized(self, headers: dict[str, str]) -> bool:
         return headers.get("private-token") == TOKEN
 
 
@@ -221,28 +223,28 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         host.before(method)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        wrong = host.wrong_headers(headers)
-        wrong += [f"a header {name}" for name in headers if name.startswith("autonoma") or name == "cookie"]
-        wrong += [] if headers.get("user-agent", "").startswith("autonoma-ci/") else ["no User-Agent of ours"]
-        wrong += ["a body that is not JSON"] if body and headers.get("content-type") != "application/json" else []
+        errors = host.find_header_errors(headers)
+        errors += [f"a header {name}" for name in headers if name.startswith("autonoma") or name == "cookie"]
+        errors += [] if headers.get("user-agent", "").startswith("autonoma-ci/") else ["no User-Agent of ours"]
+        errors += ["a body that is not JSON"] if body and headers.get("content-type") != "application/json" else []
         with host.lock:
             data: Any
-            fault = next((f for f in host.faults if f.method == method and f.times), None)
+            fault = next((fault for fault in host.faults if fault.method == method and fault.times), None)
             if fault:
                 fault.times -= 1
-                status, data, more = fault.status, fault.body, fault.headers
-            elif not host.authorized(headers):
-                status, data, more = 401, {"message": "Bad credentials"}, {}
+                status, data, extra_headers = fault.status, fault.body, fault.headers
+            elif not host.is_authorized(headers):
+                status, data, extra_headers = 401, {"message": "Bad credentials"}, {}
             else:
-                status, data, more = self._answer(method, json.loads(body) if body else None)
-            host.complaints += [f"{method} {self.path}: {text}" for text in wrong]
+                status, data, extra_headers = self._answer(method, json.loads(body) if body else None)
+            host.complaints += [f"{method} {self.path}: {text}" for text in errors]
             host.requests.append((method, self.path, status))
         text = b"" if data is None else json.dumps(data).encode()
         # A Date header of the fault replaces the default one.
         self.send_response_only(status)
-        if "Date" not in more:
+        if "Date" not in extra_headers:
             self.send_header("Date", self.date_time_string())
-        for name, value in {"Content-Length": str(len(text)), **more}.items():
+        for name, value in {"Content-Length": str(len(text)), **extra_headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(text)
@@ -257,56 +259,56 @@ class _Handler(BaseHTTPRequestHandler):
         if method == "GET" and path == "/user":
             return *host.user(), {}
         if path == host.collection_path and method == "GET":
-            return self._page({key: values[-1] for key, values in parse_qs(parts.query).items()})
+            return self._answer_page({key: values[-1] for key, values in parse_qs(parts.query).items()})
         if path == host.collection_path and method == "POST":
-            if why := self._bad(body):
-                return host.refusal, {"message": why}, {}
+            if error := self._find_body_error(body):
+                return host.refusal, {"message": error}, {}
             return 201, host.shown(host.store(body["body"], host.owner())), {}
-        found = next((c for c in host.comments if path == f"{host.item_prefix}{c.id}"), None)
-        if not found or method not in {host.update, "DELETE"}:
+        comment = next((comment for comment in host.comments if path == f"{host.item_prefix}{comment.id}"), None)
+        if not comment or method not in {host.update, "DELETE"}:
             if path != host.collection_path and not path.startswith(host.item_prefix):
                 host.complaints.append(f"{method} {self.path} is no endpoint")
             return 404, {"message": "Not Found"}, {}
-        return self._change(found, method, body)
+        return self._change(comment, method, body)
 
-    def _change(self, found: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
+    def _change(self, comment: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host = self.server
-        if found.author != host.owner() and not host.edits_all:
+        if comment.author != host.owner() and not host.edits_all:
             return 403, {"message": "Forbidden"}, {}
         if method == "DELETE":
-            host.comments.remove(found)
+            host.comments.remove(comment)
             return 204, None, {}
-        if why := self._bad(body):
-            return host.refusal, {"message": why}, {}
-        found.body = body["body"]
-        host.note_change(found)
-        return 200, host.shown(found), {}
+        if error := self._find_body_error(body):
+            return host.refusal, {"message": error}, {}
+        comment.body = body["body"]
+        host.note_change(comment)
+        return 200, host.shown(comment), {}
 
-    def _bad(self, body: Any) -> str:
+    def _find_body_error(self, body: Any) -> str:
         if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"].strip():
             return "body is missing"
         return "body is too long" if len(body["body"]) > self.server.max_body_length else ""
 
-    def _page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+    def _answer_page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         host = self.server
         size, number = int(query.get("per_page", host.default_page)), int(query.get("page", 1))
         if not set(query) <= host.query or not 1 <= size <= 100 or number < 1:
             host.complaints.append(f"GET {self.path}: a query that is not described")
             return host.refusal, {"message": "bad query"}, {}
-        known = [comment for comment in host.comments if comment.updated >= query.get("since", "")]
+        comments = [comment for comment in host.comments if comment.updated >= query.get("since", "")]
         if query.get("order_by") == "updated_at":
-            known.sort(key=lambda comment: comment.changes)
+            comments.sort(key=lambda comment: comment.changes)
         if host.newest_first and query.get("sort", "desc") == "desc":
-            known.reverse()
-        shown = [host.shown(comment) for comment in known[(number - 1) * size : number * size]]
-        last = -(-len(known) // size)
-        places = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
+            comments.reverse()
+        page_comments = [host.shown(comment) for comment in comments[(number - 1) * size : number * size]]
+        last = -(-len(comments) // size)
+        page_numbers = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
         links = [
             f'<{host.url}{host.collection_path}?{urlencode({**query, "page": str(page)})}>; rel="{name}"'
-            for name, page in places.items()
+            for name, page in page_numbers.items()
             if 1 <= page <= last and (name in {"prev", "next"} or page != number)
         ]
-        return 200, shown, {"Link": ", ".join(links)} if links else {}
+        return 200, page_comments, {"Link": ", ".join(links)} if links else {}
 
     def log_message(self, *_: object) -> None:
         pass

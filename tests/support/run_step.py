@@ -98,16 +98,16 @@ def read_job_result(folder: Path, code: int, log: str, errors: str) -> JobResult
 
 def read_outputs(text: str) -> dict[str, str]:
     """Parse a file of heredocs, and fail if one does not end."""
-    found: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     lines = text.split("\n")
     assert lines.pop() == "", "the file must end with a line end"
     while lines:
-        name, mark, delimiter = lines.pop(0).partition("<<")
-        assert mark, f"{name!r} is no output"
+        name, separator, delimiter = lines.pop(0).partition("<<")
+        assert separator, f"{name!r} is no output"
         end = lines.index(delimiter)
-        found[name] = "\n".join(lines[:end])
+        outputs[name] = "\n".join(lines[:end])
         del lines[: end + 1]
-    return found
+    return outputs
 
 
 def assert_runs_reported(job: JobResult, ids: Sequence[str]) -> None:

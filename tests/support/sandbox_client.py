@@ -52,10 +52,10 @@ class SandboxClient:
 
     def get(self, path: str, **query: object) -> requests.Response:
         """Send a GET request to the API."""
-        return self.session.get(self.url + path, params={k: str(v) for k, v in query.items()}, timeout=60)
+        return self.session.get(self.url + path, params={name: str(value) for name, value in query.items()}, timeout=60)
 
     def read_status(self, run_id: str) -> str:
         """Return the status of a test run."""
-        word = self.get(f"/run/{run_id}/status").json()["status"]
-        assert isinstance(word, str)
-        return word
+        status = self.get(f"/run/{run_id}/status").json()["status"]
+        assert isinstance(status, str)
+        return status

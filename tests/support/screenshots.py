@@ -45,14 +45,14 @@ def main() -> None:
         sync_playwright() as playwright,
         start_chromium(playwright) as browser,
     ):
-        _run(Path(folder))
-        _summary(browser, Path(folder, "results", "summary.md").read_text("utf-8"))
+        _run_demo(Path(folder))
+        _save_summary(browser, Path(folder, "results", "summary.md").read_text("utf-8"))
         page = browser.new_page(viewport={"width": 1000, "height": 1900}, color_scheme="light")
         page.goto(Path(folder, "results", "report.html").as_uri())
         page.screenshot(path=IMAGES / "report.png")
 
 
-def _run(folder: Path) -> None:
+def _run_demo(folder: Path) -> None:
     """Run the demo's manifest like a job of a pull request on GitHub."""
     (folder / "autonoma.yml").write_text(DEMO_MANIFEST, "utf-8")
     event = {"number": 42, "pull_request": {"number": 42, "head": {"sha": _SHA, "ref": "card-payments"}}}
@@ -80,7 +80,7 @@ def _run(folder: Path) -> None:
         assert cli.run_command([], Runtime(environ, out, out, str(folder))) == 1, out.getvalue()
 
 
-def _summary(browser: Browser, text: str) -> None:
+def _save_summary(browser: Browser, text: str) -> None:
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
     page = browser.new_page(viewport={"width": 1028, "height": 600})
     page.set_content(f"<style>{_STYLE}</style>{html}")

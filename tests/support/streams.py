@@ -37,7 +37,7 @@ def fill_stream(writer: int) -> None:
 class StalledPipe:
     """A full pipe. Writing to it blocks until `read` empties it.
 
-    Give `writer` as the standard output or error of a process, then call `hand_over`.
+    Give `writer` as the standard output or error of a process, then call `close_writer`.
     """
 
     def __init__(self) -> None:
@@ -68,18 +68,18 @@ class StalledPipe:
 
 def read_terminal(fd: int) -> bytes:
     """Return all data of a pseudo-terminal until its other end is closed."""
-    shown = b""
+    output = b""
     # Linux then fails the read (EIO, termios(3)).
     with suppress(OSError):
         while part := os.read(fd, 65536):
-            shown += part
+            output += part
     os.close(fd)
-    return shown
+    return output
 
 
-def process_environ(**more: str) -> dict[str, str]:
+def process_environ(**variables: str) -> dict[str, str]:
     """Return an environment in which a process finds our modules."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **more}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
 
 
 def close_descriptors(command: Sequence[str], *numbers: int) -> list[str]:
@@ -111,10 +111,10 @@ def start_process(
         closed: file descriptors that are closed in the process.
         command: the command line of the program.
     """
-    whole = close_descriptors([*command, *argv], *closed) if closed else [*command, *argv]
+    full_command = close_descriptors([*command, *argv], *closed) if closed else [*command, *argv]
     env = process_environ(**(environ or {}))
     return subprocess.Popen(
-        whole, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
+        full_command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Prints the effective settings of Hypothesis in a separate process.
-EXAMPLES = """
+SETTINGS_SCRIPT = """
 import tests.conftest
 from hypothesis import HealthCheck, settings
 now = settings()
@@ -25,7 +25,7 @@ print(now.deadline, now.derandomize, now.max_examples, HealthCheck.too_slow in n
 def test_settings_are_equal_in_ci(environ: dict[str, str]) -> None:
     """The settings have no deadline and do not depend on CI variables."""
     env = {"PYTHONPATH": str(ROOT), **environ}
-    ran = subprocess.run(
-        [sys.executable, "-c", EXAMPLES], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    result = subprocess.run(
+        [sys.executable, "-c", SETTINGS_SCRIPT], cwd=ROOT, env=env, capture_output=True, text=True, check=True
     )
-    assert ran.stdout.split() == ["None", "False", "100", "True"]
+    assert result.stdout.split() == ["None", "False", "100", "True"]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def use_processor(seconds: float) -> None:
     """Use the processor for some seconds in this thread."""
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         pass
 
 
@@ -58,10 +58,10 @@ def test_fast_call_is_not_repeated() -> None:
 @pytest.mark.parametrize("enabled", [True, False])
 def test_garbage_collection_is_off(enabled: bool) -> None:
     """Garbage collection is off during the call and restored after it."""
-    found: list[bool] = []
+    gc_states: list[bool] = []
 
     def fail() -> None:
-        found.append(gc.isenabled())
+        gc_states.append(gc.isenabled())
         raise ValueError
 
     was_enabled = gc.isenabled()
@@ -73,4 +73,4 @@ def test_garbage_collection_is_off(enabled: bool) -> None:
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was_enabled else gc.disable)()
-    assert found == [False]
+    assert gc_states == [False]

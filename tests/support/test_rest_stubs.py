@@ -25,30 +25,32 @@ HEADERS: dict[type[CodeHost], dict[str, str]] = {
 
 @pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
 def host(request: pytest.FixtureRequest) -> Iterator[CodeHost]:
-    with request.param() as running:
-        yield running
+    with request.param() as stub:
+        yield stub
 
 
 def send_request(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
-    sent = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return requests.request(method, host.url + path, json=body, headers=sent, timeout=60)
+    sent_headers = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return requests.request(method, host.url + path, json=body, headers=sent_headers, timeout=60)
 
 
 def test_documented_requests_succeed(host: CodeHost) -> None:
     """Requests as documented succeed without a complaint."""
     assert send_request(host, "POST", host.collection_path, {"body": "one"}).status_code == 201
-    [made] = send_request(host, "GET", f"{host.collection_path}?per_page=100").json()
-    assert send_request(host, host.update, f"{host.item_prefix}{made['id']}", {"body": "two"}).json()["body"] == "two"
-    assert send_request(host, "DELETE", f"{host.item_prefix}{made['id']}").status_code == 204
-    assert send_request(host, "DELETE", f"{host.item_prefix}{made['id']}").status_code == 404
+    [comment] = send_request(host, "GET", f"{host.collection_path}?per_page=100").json()
+    assert (
+        send_request(host, host.update, f"{host.item_prefix}{comment['id']}", {"body": "two"}).json()["body"] == "two"
+    )
+    assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 204
+    assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 404
     assert host.complaints == []
 
 
 def test_ids_are_never_reused(host: CodeHost) -> None:
     """A deleted comment's id is not assigned again."""
-    made = [send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] for _ in range(2)]
-    send_request(host, "DELETE", f"{host.item_prefix}{made[0]}")
-    assert send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] not in made
+    ids = [send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] for _ in range(2)]
+    send_request(host, "DELETE", f"{host.item_prefix}{ids[0]}")
+    assert send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] not in ids
 
 
 def test_pages_have_links(host: CodeHost) -> None:
@@ -92,8 +94,8 @@ def test_wrong_token_is_refused(host: CodeHost) -> None:
 
 def test_foreign_comment_cannot_be_changed(host: CodeHost) -> None:
     """A comment of another user has status 403."""
-    made = host.add("x", {"id": 1, "login": "ada"})
-    assert send_request(host, host.update, f"{host.item_prefix}{made.id}", {"body": "y"}).status_code == 403
+    comment = host.add("x", {"id": 1, "login": "ada"})
+    assert send_request(host, host.update, f"{host.item_prefix}{comment.id}", {"body": "y"}).status_code == 403
 
 
 def test_credentials_and_wrong_path_are_complaints(host: CodeHost) -> None:

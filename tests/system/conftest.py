@@ -1,4 +1,4 @@
-"""Mark all tests of whole systems as slow, so that `make test` leaves them to `make test-slow`."""
+"""Mark all system tests as slow, so that only `make test-slow` runs them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "s3cret-value-of-client"
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessEnded(BaseException):
@@ -62,13 +62,13 @@ class Process:
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     """Yield the process, and restore what it changes in this one."""
 
-    def end(code: int) -> NoReturn:
+    def raise_process_ended(code: int) -> NoReturn:
         raise ProcessEnded(code)
 
     process = Process(tmp_path, monkeypatch)
-    handlers = [(number, signal.getsignal(number)) for number in HANDLED]
+    handlers = [(number, signal.getsignal(number)) for number in HANDLED_SIGNALS]
     hook = sys.unraisablehook
-    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(os, "_exit", raise_process_ended)
     monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: process.limits.append((kind, limits)))
     monkeypatch.setattr(cli, "preallocate_threads", process.threads.append)
     yield process
@@ -78,13 +78,13 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process
 
 
 def replace_command(
-    monkeypatch: pytest.MonkeyPatch, act: Callable[[Sequence[str], Runtime], int]
+    monkeypatch: pytest.MonkeyPatch, main: Callable[[Sequence[str], Runtime], int]
 ) -> None:  # fmt: skip
-    """Let the command `schema` do something else."""
-    monkeypatch.setattr(schema, "main", act)
+    """Replace the main function of the command `schema`."""
+    monkeypatch.setattr(schema, "main", main)
 
 
-def raise_error(error: BaseException) -> Callable[[Sequence[str], Runtime], int]:
+def build_failing_command(error: BaseException) -> Callable[[Sequence[str], Runtime], int]:
     """Return a command that fails."""
 
     def fail(_: Sequence[str], __: Runtime) -> int:
@@ -111,13 +111,13 @@ def test_process_dumps_no_core(process: Process) -> None:
 
 
 def test_process_runs_where_limit_is_refused(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without such limits runs the command all the same."""
+    """A system without such limits still runs the command."""
 
-    def refuse(*_: object) -> None:
+    def raise_error(*_: object) -> None:
         raise ValueError("not allowed to raise maximum limit")
 
-    monkeypatch.setattr(resource, "setrlimit", refuse)
-    monkeypatch.setattr(resource, "getrlimit", refuse)
+    monkeypatch.setattr(resource, "setrlimit", raise_error)
+    monkeypatch.setattr(resource, "getrlimit", raise_error)
     assert process.run("--version")[0] == 0
     assert process.threads == [2]
 
@@ -134,18 +134,18 @@ def test_limited_memory_needs_fewer_threads(
 
 def test_process_passes_its_environment(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command has the environment, the arguments and the standard input of the process."""
-    seen: list[object] = []
+    values: list[object] = []
 
-    def act(argv: Sequence[str], runtime: Runtime) -> int:
+    def main(argv: Sequence[str], runtime: Runtime) -> int:
         stdin = runtime.stdin
-        seen.extend([list(argv), runtime.environ is os.environ, stdin.readline() if stdin else ""])
-        seen.append([signal.getsignal(number) == runtime.signals.handle for number in HANDLED])
+        values.extend([list(argv), runtime.environ is os.environ, stdin.readline() if stdin else ""])
+        values.append([signal.getsignal(number) == runtime.signals.handle for number in HANDLED_SIGNALS])
         return 5
 
-    replace_command(monkeypatch, act)
+    replace_command(monkeypatch, main)
     assert process.run("schema", "a", "b")[0] == 5
     # A byte that is no UTF-8 is shown escaped.
-    assert seen == [["a", "b"], True, "\\xff\n", [True, True]]
+    assert values == [["a", "b"], True, "\\xff\n", [True, True]]
 
 
 def test_process_accepts_closed_stdin(process: Process) -> None:
@@ -187,12 +187,12 @@ def test_process_waits_less_after_signal(
     """A CI system kills a cancelled job soon."""
     limits: list[WriteTimeouts] = []
 
-    def act(_: Sequence[str], runtime: Runtime) -> int:
+    def main(_: Sequence[str], runtime: Runtime) -> int:
         if number:
             runtime.signals.handle(number, None)
         return 0
 
-    replace_command(monkeypatch, act)
+    replace_command(monkeypatch, main)
     monkeypatch.setattr(cli, "wait_until_written", lambda _, current: limits.append(current()))
     assert process.run("schema")[0] == (143 if number else 0)
     assert limits == [WriteTimeouts(1.0, 3.0) if number else WriteTimeouts(10.0, 60.0)]
@@ -208,12 +208,12 @@ def run_schema(folder: Path, environ: dict[str, str] | None = None) -> tuple[int
     return result.code, result.err
 
 
-@pytest.mark.parametrize("number", HANDLED)
+@pytest.mark.parametrize("number", HANDLED_SIGNALS)
 def test_cancelled_command_has_exit_code(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal before the first request ends the command with one line."""
-    replace_command(monkeypatch, raise_error(Cancelled(number)))
+    replace_command(monkeypatch, build_failing_command(Cancelled(number)))
     assert run_schema(tmp_path) == (128 + number, "Cancelled before anything was started.\n")
 
 
@@ -228,12 +228,12 @@ def test_signal_after_command_has_no_effect(tmp_path: Path) -> None:
 def test_error_of_signal_is_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library can replace the error of a signal with its own."""
 
-    def act(_: Sequence[str], runtime: Runtime) -> int:
+    def main(_: Sequence[str], runtime: Runtime) -> int:
         with suppress(Cancelled):
             runtime.signals.handle(signal.SIGINT, None)
         raise RuntimeError(SECRET)
 
-    replace_command(monkeypatch, act)
+    replace_command(monkeypatch, main)
     assert run_schema(tmp_path) == (130, "Cancelled before anything was started.\n")
 
 
@@ -250,8 +250,8 @@ def test_error_of_signal_is_cancellation(tmp_path: Path, monkeypatch: pytest.Mon
 def test_user_error_has_exit_code(
     error: Exception, code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each error that a user can mend has its exit code and its lines."""
-    replace_command(monkeypatch, raise_error(error))
+    """Each error that a user can fix has its exit code and its lines."""
+    replace_command(monkeypatch, build_failing_command(error))
     assert run_schema(tmp_path) == (code, message)
 
 
@@ -267,7 +267,7 @@ def test_user_error_has_form_of_system(
     environ: dict[str, str], start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error is an annotation where the CI system has such a command."""
-    replace_command(monkeypatch, raise_error(InputError(["a\n::warning::b\x1b[31m"])))
+    replace_command(monkeypatch, build_failing_command(InputError(["a\n::warning::b\x1b[31m"])))
     code, err = run_schema(tmp_path, environ)
     assert (code, err.startswith(start)) == (2, True)
     assert "\n::warning::" not in err
@@ -288,14 +288,14 @@ def test_user_error_hides_credentials(
     argv: tuple[str, ...], environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials of the environment and the command line are hidden in any error."""
-    monkeypatch.setattr(run, "main", raise_error(InputError([f"wrong: {SECRET}."])))
+    monkeypatch.setattr(run, "main", build_failing_command(InputError([f"wrong: {SECRET}."])))
     result = invoke(tmp_path, "run", *argv, environ=environ)
     assert (result.code, result.err) == (2, "Error: wrong: ***.\n")
 
 
 def test_bug_report_has_location_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report names types and lines of code, because texts can hold secrets."""
-    replace_command(monkeypatch, raise_error(KeyError(SECRET)))
+    replace_command(monkeypatch, build_failing_command(KeyError(SECRET)))
     code, err = run_schema(tmp_path)
     lines = err.splitlines()
     assert code == 70
@@ -324,12 +324,12 @@ def test_bug_report_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_bug_without_stderr_exits_70(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report about the bug can fail too."""
 
-    class Broken(io.StringIO):
+    class FailingStream(io.StringIO):
         def write(self, _: str) -> int:
             raise MemoryError
 
-    replace_command(monkeypatch, raise_error(RuntimeError()))
-    assert cli.run_command(["schema"], Runtime({}, io.StringIO(), Broken(), str(tmp_path))) == 70
+    replace_command(monkeypatch, build_failing_command(RuntimeError()))
+    assert cli.run_command(["schema"], Runtime({}, io.StringIO(), FailingStream(), str(tmp_path))) == 70
 
 
 # The command
@@ -354,11 +354,11 @@ def test_command_line_selects_run(
     """Without the name of a command, the arguments are those of `run`."""
     calls: list[list[str]] = []
 
-    def act(arguments: Sequence[str], _: Runtime) -> int:
+    def main(arguments: Sequence[str], _: Runtime) -> int:
         calls.append(list(arguments))
         return 0
 
-    monkeypatch.setattr(run, "main", act)
+    monkeypatch.setattr(run, "main", main)
     assert invoke(tmp_path, *argv, environ=environ).code == 0
     assert calls == [expected]
 
@@ -387,10 +387,10 @@ def test_unknown_command_is_not_shown(name: str, tmp_path: Path) -> None:
     assert name not in result.err
 
 
-@pytest.mark.parametrize(("kind", "has_help"), [(FakeTerminal, True), (io.StringIO, False)])
-def test_help_needs_terminal_for_output(kind: type[io.StringIO], has_help: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stream_class", "has_help"), [(FakeTerminal, True), (io.StringIO, False)])
+def test_help_needs_terminal_for_output(stream_class: type[io.StringIO], has_help: bool, tmp_path: Path) -> None:
     """With a pipe as output, no arguments mean `run`."""
-    out = kind()
+    out = stream_class()
     runtime = Runtime({}, out, io.StringIO(), str(tmp_path), stdin=FakeTerminal())
     assert cli.run_command((), runtime) == (0 if has_help else 2)
     assert out.getvalue().startswith("usage: ") == has_help

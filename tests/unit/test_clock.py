@@ -51,9 +51,9 @@ def test_sleep_uses_short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_event_wait_uses_short_calls() -> None:
     """The wait for an event is split into calls of at most 0.5 seconds."""
     events = WaitRecorder()
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert Clock().wait_for_event(events, 1.2) is None
-    assert time.monotonic() - began >= 1.2
+    assert time.monotonic() - started_at >= 1.2
     assert len(events.waits) >= 3
     assert max(events.waits) <= 0.5
     events.waits.clear()
@@ -67,8 +67,8 @@ def test_event_wait_uses_short_calls() -> None:
 def test_event_ends_wait(seconds: float) -> None:
     """An event that arrives during the wait is returned."""
     events = WaitRecorder()
-    put: Callable[[], None] = lambda: events.put("event")  # noqa: E731
-    timer = threading.Timer(0.7 if seconds else 0.0, put)
+    put_event: Callable[[], None] = lambda: events.put("event")  # noqa: E731
+    timer = threading.Timer(0.7 if seconds else 0.0, put_event)
     timer.start()
     if not seconds:
         timer.join()

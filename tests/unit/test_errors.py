@@ -34,9 +34,9 @@ def test_diagnostic_text_has_position(diagnostic: Diagnostic, text: str) -> None
 
 def test_input_error_has_all_diagnostics() -> None:
     """Texts become diagnostics, and the message has one line for each of them."""
-    given: list[Diagnostic | str] = ["no client-id", Diagnostic("unknown key", "autonoma.yml", 3, 5)]
-    error = InputError(problem for problem in given)
-    assert error.diagnostics == (Diagnostic("no client-id"), given[1])
+    problems: list[Diagnostic | str] = ["no client-id", Diagnostic("unknown key", "autonoma.yml", 3, 5)]
+    error = InputError(problem for problem in problems)
+    assert error.diagnostics == (Diagnostic("no client-id"), problems[1])
     assert str(error) == "no client-id\nautonoma.yml:3:5: unknown key"
 
 

@@ -83,7 +83,7 @@ def test_line_drops_invisible_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "limit"),
+    ("escape", "limit"),
     [
         *(
             (sanitize_line, 4000),
@@ -95,47 +95,47 @@ def test_line_drops_invisible_characters() -> None:
         *((escape_github_property, 500), (escape_markdown, 500), (markdown_code_span, 500)),
     ],
 )
-def test_text_is_cut_to_sink_limit(write: Callable[..., str], limit: int) -> None:
+def test_text_is_cut_to_sink_limit(escape: Callable[..., str], limit: int) -> None:
     """Each sink has a limit, which an argument can replace."""
-    for most, text in ((limit, write("x" * limit)), (1000, write("x" * 1000, 1000))):
-        assert text.strip("`") == "x" * most
-    for most, text in ((limit, write("x" * (limit + 1))), (1000, write("x" * 1001, 1000))):
-        assert text.strip("`") == "x" * (most - 1) + "…"
+    for max_length, text in ((limit, escape("x" * limit)), (1000, escape("x" * 1000, 1000))):
+        assert text.strip("`") == "x" * max_length
+    for max_length, text in ((limit, escape("x" * (limit + 1))), (1000, escape("x" * 1001, 1000))):
+        assert text.strip("`") == "x" * (max_length - 1) + "…"
 
 
-@pytest.mark.parametrize("write", [escape_github_data, escape_azure])
-def test_multiline_text_has_one_limit(write: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("escape", [escape_github_data, escape_azure])
+def test_multiline_text_has_one_limit(escape: Callable[[str], str]) -> None:
     """The limit applies to the whole text, even if each line is short."""
     text = "\n".join(["x" * 99] * 50)
-    assert write(text).replace("%0A", "\n") == text[:3999] + "…"
+    assert escape(text).replace("%0A", "\n") == text[:3999] + "…"
 
 
 @pytest.mark.parametrize(
-    "write", [sanitize_line, escape_log_line, escape_azure, escape_teamcity, escape_markdown, markdown_code_span]
+    "escape", [sanitize_line, escape_log_line, escape_azure, escape_teamcity, escape_markdown, markdown_code_span]
 )
-def test_limit_can_exceed_default(write: Callable[..., str]) -> None:
+def test_limit_can_exceed_default(escape: Callable[..., str]) -> None:
     """An argument can raise the limit of a sink."""
-    assert write("x" * 4500, 5000).strip("`") == "x" * 4500
+    assert escape("x" * 4500, 5000).strip("`") == "x" * 4500
 
 
 @pytest.mark.parametrize(
-    "write",
+    "escape",
     [sanitize_line, escape_log_line, escape_github_property, escape_teamcity, escape_markdown, markdown_code_span],
 )
-def test_text_beyond_limit_is_not_read(write: Callable[..., str]) -> None:
+def test_text_beyond_limit_is_not_read(escape: Callable[..., str]) -> None:
     """A text of gigabytes costs no more than a long line."""
-    assert write("\n" * 40 + "x", 10).strip(" `") == "…"
-    assert write("\n" * 39 + "x", 10).strip(" `") == "x"
+    assert escape("\n" * 40 + "x", 10).strip(" `") == "…"
+    assert escape("\n" * 39 + "x", 10).strip(" `") == "x"
 
 
-@pytest.mark.parametrize("write", [escape_github_data, escape_github_property, escape_azure])
-def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
+@pytest.mark.parametrize("escape", [escape_github_data, escape_github_property, escape_azure])
+def test_limit_counts_inserted_characters(escape: Callable[..., str]) -> None:
     """Characters that break commands count towards the limit."""
-    assert write("##[x", 4) == "#\u200b#…"
+    assert escape("##[x", 4) == "#\u200b#…"
 
 
 @pytest.mark.parametrize(
-    ("write", "text", "written"),
+    ("escape", "text", "expected"),
     [
         (escape_github_data, "100%; a:b,c\nd%0A", "100%25; a:b,c%0Ad%250A"),
         (escape_github_property, "50%: a, b", "50%25%3A a%2C b"),
@@ -153,9 +153,9 @@ def test_limit_counts_inserted_characters(write: Callable[..., str]) -> None:
         (markdown_code_span, "\u200b \n", ""),
     ],
 )
-def test_only_special_characters_are_escaped(write: Callable[[str], str], text: str, written: str) -> None:
+def test_only_special_characters_are_escaped(escape: Callable[[str], str], text: str, expected: str) -> None:
     """Each sink escapes its special characters and no others."""
-    assert write(text) == written
+    assert escape(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_json_hides_commands_in_escapes(text: str, escaped: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "limit", "written"),
+    ("text", "limit", "expected"),
     [
         ("abcde", 5, "abcde"),
         ("abcdef", 5, "ab…"),
@@ -186,36 +186,36 @@ def test_json_hides_commands_in_escapes(text: str, escaped: str) -> None:
         ("\ud800\ud800x", 4, "\ud800\ud800x"),
     ],
 )
-def test_bytes_are_cut_between_characters(text: str, limit: int, written: str) -> None:
+def test_bytes_are_cut_between_characters(text: str, limit: int, expected: str) -> None:
     """The ellipsis counts, and a character is never cut apart."""
-    assert truncate_bytes(text, limit) == written
+    assert truncate_bytes(text, limit) == expected
 
 
 @given(TEXTS)
 def test_command_data_stays_in_command(text: str) -> None:
     """The data of a command adds no command, also when the runner prints it."""
-    found = find_commands(f"::error::{escape_github_data(text)}\n")
-    assert [command.name for command in found] == ["error"]
-    # What the runner prints of it, line by line, is not for acting upon either.
-    assert find_commands(found[0].data) == []
-    assert find_foreign_commands(found[0].data) == []
+    commands = find_commands(f"::error::{escape_github_data(text)}\n")
+    assert [command.name for command in commands] == ["error"]
+    # The lines that the runner prints for the data contain no command either.
+    assert find_commands(commands[0].data) == []
+    assert find_foreign_commands(commands[0].data) == []
 
 
 @given(TEXTS, TEXTS)
 def test_command_property_stays_in_property(title: str, text: str) -> None:
     """A property adds no other property and does not end the command."""
-    found = find_commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
-    assert len(found) == 1
-    assert set(found[0].properties) == {"title", "line"}
-    assert found[0].properties["line"] == "3"
+    commands = find_commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
+    assert len(commands) == 1
+    assert set(commands[0].properties) == {"title", "line"}
+    assert commands[0].properties["line"] == "3"
 
 
 def test_ordinary_text_survives_commands() -> None:
     """The runner reads ordinary text back unchanged."""
     text = "100% of a: b, c; d\nnext line"
-    found = find_commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
-    assert found[0].data == text
-    assert found[0].properties == {"title": "50%: a, b"}
+    commands = find_commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
+    assert commands[0].data == text
+    assert commands[0].properties == {"title": "50%: a, b"}
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
@@ -242,9 +242,9 @@ def test_markdown_at_line_start_is_paragraph(text: str) -> None:
 def test_markdown_before_space_is_no_link() -> None:
     """A heading has a colon and a space after a title."""
     assert render_plain_text(f"{escape_markdown('http')}: Starting") == "http: Starting"
-    for linked in ("http://a.test", "https:", "see www.a.test"):
+    for link_text in ("http://a.test", "https:", "see www.a.test"):
         with pytest.raises(ValueError, match="markup"):
-            render_plain_text(linked)
+            render_plain_text(link_text)
 
 
 def test_markdown_at_line_start_is_no_code() -> None:
@@ -277,8 +277,8 @@ def test_markdown_references_are_plain(text: str) -> None:
     """GitHub and GitLab search for references after they remove backslash escapes."""
     with pytest.raises(ValueError, match=r"markup|mention"):
         render_plain_text(text)
-    for whole in (text, f"see {text} now", f"fixes: {text}, {text}."):
-        assert render_plain_text(escape_markdown(whole)).replace("\u200b", "") == whole
+    for full_text in (text, f"see {text} now", f"fixes: {text}, {text}."):
+        assert render_plain_text(escape_markdown(full_text)).replace("\u200b", "") == full_text
 
 
 @pytest.mark.parametrize(
@@ -309,14 +309,18 @@ def test_check_finds_unescaped_markdown(text: str) -> None:
 @example("https://[::1/")
 def test_safe_url_is_https(url: str) -> None:
     """For any text, a safe URL is https or on this machine."""
-    shown = safe_url(url)
-    assert shown in {"", url}
-    if shown:
-        assert shown.startswith(("https://", "HTTPS://")) or "127.0.0.1" in shown or "localhost" in shown.lower()
-        assert shown.isascii()
-        assert shown.isprintable()
-        assert not set(shown) & set(" |<>\"`\\^{}'"[:-1])
-        assert "@" not in shown.split("/")[2]
+    checked_url = safe_url(url)
+    assert checked_url in {"", url}
+    if checked_url:
+        assert (
+            checked_url.startswith(("https://", "HTTPS://"))
+            or "127.0.0.1" in checked_url
+            or "localhost" in checked_url.lower()
+        )
+        assert checked_url.isascii()
+        assert checked_url.isprintable()
+        assert not set(checked_url) & set(" |<>\"`\\^{}'"[:-1])
+        assert "@" not in checked_url.split("/")[2]
 
 
 @pytest.mark.parametrize(

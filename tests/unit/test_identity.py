@@ -38,8 +38,8 @@ from tests.support.run_step import run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-any_speed = settings(deadline=None)
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
+without_deadline = settings(deadline=None)
 ANY_TEXT = st.one_of(TEXTS, st.text(ANY_CHARACTER, max_size=6), st.sampled_from(["", "/", "%", "%2F", "a/b", "=,"]))
 KEYS = st.builds(RunKey, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**6), ANY_TEXT)
 PARTS = st.builds(Part, ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
@@ -48,7 +48,7 @@ PARTS = st.builds(Part, ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
 # The key of a run
 
 
-@any_speed
+@without_deadline
 @given(KEYS)
 def test_run_key_round_trips(key: RunKey) -> None:
     """The text of a key is ASCII and parses to the same key for any fields."""
@@ -58,22 +58,22 @@ def test_run_key_round_trips(key: RunKey) -> None:
     assert parse_run_key(text) == key
 
 
-@any_speed
+@without_deadline
 @given(KEYS, KEYS)
-def test_run_key_text_is_unique(one: RunKey, other: RunKey) -> None:
+def test_run_key_text_is_unique(first: RunKey, second: RunKey) -> None:
     """Two keys have the same text only if all fields are equal."""
-    assert (str(one) == str(other)) == (one == other)
+    assert (str(first) == str(second)) == (first == second)
 
 
-@any_speed
+@without_deadline
 @given(KEYS, st.integers(0, 4), ANY_TEXT)
 def test_run_key_text_depends_on_each_field(key: RunKey, field: int, text: str) -> None:
     """Each field counts, and no field can replace another."""
     values: list[object] = list(key)
     values[field] = key.occurrence + 1 if field == 3 else text
-    other = RunKey._make(values)
-    assume(other != key)
-    assert str(other) != str(key)
+    changed_key = RunKey._make(values)
+    assume(changed_key != key)
+    assert str(changed_key) != str(key)
 
 
 @pytest.mark.parametrize(
@@ -108,18 +108,18 @@ def test_run_key_in_other_form_is_refused(text: str) -> None:
 # The keys of a plan
 
 
-def keys_of(settings: Settings, manifest: Manifest | None = None) -> list[RunKey]:
+def list_keys(settings: Settings, manifest: Manifest | None = None) -> list[RunKey]:
     return [request.key for request in plan.build_plan(settings, manifest).requests]
 
 
-def manifest_of(*tests: object, **more: object) -> Manifest:
-    return Manifest.model_validate({"tests": list(tests), **more})
+def build_manifest(*tests: object, **sections: object) -> Manifest:
+    return Manifest.model_validate({"tests": list(tests), **sections})
 
 
 def test_plan_matrix_place_per_combination() -> None:
     """A place has the number of the value on each axis, from 1, and no value."""
     entry = {"id": "t", "matrix": {"LOCALE": ["en-secret", "fr-secret"], "OS": ["a-secret"], "ROLE": ["x", "y"]}}
-    keys = keys_of(Settings(), manifest_of(entry))
+    keys = list_keys(Settings(), build_manifest(entry))
     assert [key.matrix_place for key in keys] == [
         "LOCALE=1,OS=1,ROLE=1",
         "LOCALE=1,OS=1,ROLE=2",
@@ -133,7 +133,7 @@ def test_plan_matrix_place_per_combination() -> None:
 def test_plan_place_skips_axis_set_by_step() -> None:
     """A variable that the step sets is no axis."""
     entry = {"id": "t", "matrix": {"LOCALE": ["en", "fr"], "OS": ["a", "b"]}}
-    keys = keys_of(Settings(variables={"LOCALE": "de"}), manifest_of(entry))
+    keys = list_keys(Settings(variables={"LOCALE": "de"}), build_manifest(entry))
     assert [key.matrix_place for key in keys] == ["OS=1", "OS=2"]
 
 
@@ -146,7 +146,7 @@ def test_plan_counts_occurrences_by_variables() -> None:
         {"id": "t", "name": "Another label", "variables": {"A": "2"}},
         {"id": "t", "application_version_id": "v2"},
     ]
-    keys = keys_of(Settings(), manifest_of(*tests))
+    keys = list_keys(Settings(), build_manifest(*tests))
     assert [(key.id, key.occurrence) for key in keys] == [("t", 1), ("u", 1), ("t", 2), ("t", 3)]
 
 
@@ -154,7 +154,7 @@ def test_plan_counts_occurrences_per_place() -> None:
     """Two entries with the same matrix have the same places and different occurrences."""
     matrix = {"LOCALE": ["en", "fr"]}
     tests = [{"id": "t", "matrix": matrix}, {"id": "t", "variables": {"A": "1"}, "matrix": matrix}]
-    keys = keys_of(Settings(), manifest_of(*tests))
+    keys = list_keys(Settings(), build_manifest(*tests))
     assert [(key.matrix_place, key.occurrence) for key in keys] == [
         ("LOCALE=1", 1),
         ("LOCALE=2", 1),
@@ -166,7 +166,7 @@ def test_plan_counts_occurrences_per_place() -> None:
 def test_plan_counts_occurrences_per_kind() -> None:
     """A test, a folder and a tag with one id are three runs, each the first of its kind."""
     settings = Settings(test_ids=(NamedId("x"),), folder_ids=(NamedId("x"),), tag_ids=(NamedId("x"),))
-    assert keys_of(settings) == [RunKey(kind, "x") for kind in (TargetKind.TEST, TargetKind.FOLDER, TargetKind.TAG)]
+    assert list_keys(settings) == [RunKey(kind, "x") for kind in (TargetKind.TEST, TargetKind.FOLDER, TargetKind.TAG)]
 
 
 ENTRIES = st.fixed_dictionaries(
@@ -183,30 +183,30 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@any_speed
+@without_deadline
 @given(st.lists(ENTRIES, min_size=1, max_size=6))
 def test_plan_keys_are_unique(tests: list[object]) -> None:
     """For any manifest, all runs of a plan have different keys."""
-    keys = keys_of(Settings(), manifest_of(*tests))
+    keys = list_keys(Settings(), build_manifest(*tests))
     assert len(set(map(str, keys))) == len(keys)
 
 
-@any_speed
+@without_deadline
 @given(st.lists(ENTRIES, min_size=1, max_size=6), st.integers(2, 5))
 def test_plan_keys_are_equal_in_shards(tests: list[object], total: int) -> None:
     """The shards together have the keys of the whole plan."""
-    manifest = manifest_of(*tests)
-    whole = plan.build_plan(Settings(), manifest).requests
+    manifest = build_manifest(*tests)
+    requests = plan.build_plan(Settings(), manifest).requests
     for number in range(1, total + 1):
         settings = Settings(shard=Shard(number, total), allow_empty=True)
         shard = plan.build_plan(settings, manifest).requests
-        assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in whole[number - 1 :: total]]
+        assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in requests[number - 1 :: total]]
 
 
 def test_plan_occurrence_is_kept_in_shard() -> None:
     """A shard with only the second entry does not number it as the first."""
     tests = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
-    assert keys_of(Settings(shard=Shard(2, 2)), manifest_of(*tests)) == [RunKey("test", "t", occurrence=2)]
+    assert list_keys(Settings(shard=Shard(2, 2)), build_manifest(*tests)) == [RunKey("test", "t", occurrence=2)]
 
 
 def test_run_key_of_many_axes_is_read_back(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_run_key_of_many_axes_is_read_back(tmp_path: Path) -> None:
     axes = {f"{'N' * 120}-{number}": ["v"] for number in range(200)}
     (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
     with Sandbox(pace=0) as sandbox:
-        run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=PATIENT)
+        run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=LONG_TIMEOUTS)
     [run] = parse_results((tmp_path / "results" / "results.json").read_bytes()).runs
     assert parse_run_key(run.key).matrix_place.count("=1") == 200
 
@@ -233,7 +233,7 @@ def test_run_key_has_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "shown"),
+    ("part", "expected"),
     [
         (Part(), ""),
         (Part("job", "", "", "Title"), ""),
@@ -255,13 +255,13 @@ def test_run_key_has_environment() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_part_shows_scalar_values(part: Part, shown: str) -> None:
+def test_part_shows_scalar_values(part: Part, expected: str) -> None:
     """A matrix shows its texts, numbers and booleans. Other text is shown as it is."""
-    assert part.display_name == shown
+    assert part.display_name == expected
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ('{"only": {"nested": 1}}', '{"only": {"nested": 2}}'),
         ('{"os": ["linux"]}', '{"os": ["mac"]}'),
@@ -271,18 +271,20 @@ def test_part_shows_scalar_values(part: Part, shown: str) -> None:
     ],
     ids=["nested", "list", "object beside a text", "list beside a text", "long"],
 )
-def test_part_headings_differ_for_equal_values(one: str, other: str) -> None:
+def test_part_headings_differ_for_equal_values(first: str, second: str) -> None:
     """Comments of two parts must not look alike."""
-    shown = {Part(part=one).display_name, Part(part=other).display_name}
-    assert len(shown) == 2
-    assert all(re.search(r"#[0-9a-f]{8}$", text) and len(text) <= 80 for text in shown)
-    assert "hidden" not in "".join(shown)
+    display_names = {Part(part=first).display_name, Part(part=second).display_name}
+    assert len(display_names) == 2
+    assert all(re.search(r"#[0-9a-f]{8}$", text) and len(text) <= 80 for text in display_names)
+    assert "hidden" not in "".join(display_names)
 
 
 def test_part_headings_of_256_legs_differ() -> None:
     """GitHub allows 256 legs, which can have equal visible values."""
-    shown = {Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).display_name for number in range(256)}
-    assert len(shown) == 256
+    display_names = {
+        Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).display_name for number in range(256)
+    }
+    assert len(display_names) == 256
 
 
 # A part with secret values
@@ -290,22 +292,22 @@ def test_part_headings_of_256_legs_differ() -> None:
 KEY = b"a key that is derived from the client secret"
 
 
-def redacted(part: str, *secrets: str, key: bytes = KEY) -> Part:
+def redact(part: str, *secrets: str, key: bytes = KEY) -> Part:
     return redact_part(Part("e2e", part, title="Title"), Redactor(secrets), key)
 
 
 def test_redacted_part_without_secret_is_same() -> None:
     """Most parts have no secret and are shown unchanged."""
-    assert redacted('{"os": "linux"}', "sesame-open") == Part("e2e", '{"os": "linux"}', title="Title")
+    assert redact('{"os": "linux"}', "sesame-open") == Part("e2e", '{"os": "linux"}', title="Title")
 
 
 def test_redacted_parts_stay_distinct() -> None:
     """Legs of a matrix over a secret differ in digest and heading, and show no secret."""
     secrets = ("account-one", "account-two")
-    one, other = (redacted(json.dumps({"os": "linux", "id": secret}), *secrets) for secret in secrets)
-    assert one.digest != other.digest
-    assert one.display_name != other.display_name
-    for part in (one, other):
+    first, second = (redact(json.dumps({"os": "linux", "id": secret}), *secrets) for secret in secrets)
+    assert first.digest != second.digest
+    assert first.display_name != second.display_name
+    for part in (first, second):
         assert re.fullmatch(r'\{"os": "linux", "id": "\*\*\*"\} #[0-9a-f]{16}', part.part)
         assert re.fullmatch(r"linux, \*\*\* #[0-9a-f]{8}", part.display_name)
         assert redact_part(part, Redactor(secrets), KEY) == part
@@ -314,9 +316,9 @@ def test_redacted_parts_stay_distinct() -> None:
 def test_redacted_part_depends_on_key() -> None:
     """Without the key, the value cannot be found by trial."""
     part = '{"id": "account-one"}'
-    assert redacted(part, "account-one") == redacted(part, "account-one")
-    assert redacted(part, "account-one", key=b"another") != redacted(part, "account-one")
-    assert redacted(part, "account-one", key=b"").part == '{"id": "***"}'
+    assert redact(part, "account-one") == redact(part, "account-one")
+    assert redact(part, "account-one", key=b"another") != redact(part, "account-one")
+    assert redact(part, "account-one", key=b"").part == '{"id": "***"}'
 
 
 def test_redacted_title_changes_part() -> None:
@@ -333,36 +335,36 @@ def test_redacted_title_changes_part() -> None:
 @pytest.mark.parametrize("part", ["x" * 4000, '{"os": "' + "x" * 3900 + '"}', "y" * 79, "z" * 200])
 def test_long_part_keeps_shard(part: str) -> None:
     """The shards of a part with a long name have different headings."""
-    shown = Part(part=part, shard="2/5").display_name
-    assert len(shown) <= 80
-    assert shown.endswith(", shard 2/5")
+    display_name = Part(part=part, shard="2/5").display_name
+    assert len(display_name) <= 80
+    assert display_name.endswith(", shard 2/5")
 
 
-@any_speed
+@without_deadline
 @given(PARTS)
 def test_part_heading_is_short(part: Part) -> None:
     """No text breaks the heading."""
     assert len(part.display_name) <= 80
 
 
-@any_speed
+@without_deadline
 @given(PARTS, PARTS)
-def test_part_digest_is_unique(one: Part, other: Part) -> None:
+def test_part_digest_is_unique(first: Part, second: Part) -> None:
     """The digest identifies a part in a shared report."""
-    assert (one.digest == other.digest) == (one == other)
-    assert len(one.digest) == 16
-    assert int(one.digest, 16) >= 0
+    assert (first.digest == second.digest) == (first == second)
+    assert len(first.digest) == 16
+    assert int(first.digest, 16) >= 0
 
 
-@any_speed
+@without_deadline
 @given(PARTS, st.integers(0, 3), ANY_TEXT)
 def test_part_digest_depends_on_each_field(part: Part, field: int, text: str) -> None:
     """Job, part, shard and title count."""
     fields = list(part)
     fields[field] = text
-    other = Part._make(fields)
-    assume(other != part)
-    assert other.digest != part.digest
+    changed_part = Part._make(fields)
+    assume(changed_part != part)
+    assert changed_part.digest != part.digest
 
 
 def test_part_option_has_limit() -> None:
@@ -370,10 +372,10 @@ def test_part_option_has_limit() -> None:
     text = '{"os":\n"linux"}'
     assert read_part(text) == text
     assert read_part("x" * MAX_PART_CHARS) == "x" * MAX_PART_CHARS
-    long, other = read_part("x" * (MAX_PART_CHARS + 1)), read_part("x" * (MAX_PART_CHARS + 2))
-    assert len(long) < 100
-    assert long.startswith("xxxx")
-    assert long != other
+    long_part, longer_part = read_part("x" * (MAX_PART_CHARS + 1)), read_part("x" * (MAX_PART_CHARS + 2))
+    assert len(long_part) < 100
+    assert long_part.startswith("xxxx")
+    assert long_part != longer_part
 
 
 GITLAB = {"GITLAB_CI": "true", "CI_JOB_NAME": "e2e"}
@@ -403,8 +405,8 @@ def test_part_from_options_and_system(settings: Settings, environ: dict[str, str
 
 # A part's text in everything that shows it
 
-DEEP = 100_000
-HOSTILE = {
+NESTING_DEPTH = 100_000
+HOSTILE_TEXTS = {
     "line breaks": "a\r\n::error::b\n##[error]c\u2028::set-output name=conclusion::passed\n\n# d",
     "markup": "<img src=x onerror=alert(1)> | `x` [a](https://x.example) ![b](c) **@all** #1 --> <!-- -->",
     "a matrix of commands": '{"a": "\\n::set-output name=conclusion::passed", "b": "--><script>", "c": "x | y"}',
@@ -413,48 +415,48 @@ HOSTILE = {
     "no number": '{"a": 1e999, "b": NaN, "c": -Infinity}',
     "very long": "x" * 4000,
     "a long number": f'{{"a": {"9" * 3900}}}',
-    "deep lists": "[" * DEEP,
-    "deep objects": '{"a":' * DEEP + "1" + "}" * DEEP,
+    "deep lists": "[" * NESTING_DEPTH,
+    "deep objects": '{"a":' * NESTING_DEPTH + "1" + "}" * NESTING_DEPTH,
 }
-hostile_parts = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+each_hostile_text = pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 
 
-def step_names(log: str) -> set[str]:
+def list_command_names(log: str) -> set[str]:
     return {command.name for command in runner.find_commands(log)}
 
 
-@hostile_parts
+@each_hostile_text
 def test_hostile_part_in_log_is_text(text: str) -> None:
     """The heading is the title of one annotation and not a command."""
-    out = io.StringIO()
+    output = io.StringIO()
     heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
-    console = JobLog(out, GITHUB.log_formatter)
+    console = JobLog(output, GITHUB.log_formatter)
     console.annotate("error", Diagnostic("what went wrong"), heading)
     console.info(heading)
-    [found] = runner.find_commands(out.getvalue())
-    assert (found.name, found.data) == ("error", "what went wrong")
-    assert set(found.properties) == {"title"}
-    assert found.properties["title"].startswith("Autonoma tests (")
-    assert runner.find_foreign_commands(out.getvalue()) == []
-    assert len(runner.split_lines(out.getvalue())) == 3
+    [command] = runner.find_commands(output.getvalue())
+    assert (command.name, command.data) == ("error", "what went wrong")
+    assert set(command.properties) == {"title"}
+    assert command.properties["title"].startswith("Autonoma tests (")
+    assert runner.find_foreign_commands(output.getvalue()) == []
+    assert len(runner.split_lines(output.getvalue())) == 3
 
 
-@hostile_parts
+@each_hostile_text
 def test_hostile_part_in_summary_is_text(text: str) -> None:
     """The heading is one line without markup, and the table after it is complete."""
-    made = report([failed("a"), passed("b")], FAILED)._replace(
+    run_report = report([failed("a"), passed("b")], FAILED)._replace(
         part=Part(part=text, shard="1/2"), waits_for_results=True
     )
-    lines = render_summary(made).splitlines()
-    shown = runner.render_plain_text(lines[0].removeprefix("### "))
-    assert shown.startswith("Autonoma tests (")
-    assert shown.endswith("): ❌ Failed")
+    lines = render_summary(run_report).splitlines()
+    heading = runner.render_plain_text(lines[0].removeprefix("### "))
+    assert heading.startswith("Autonoma tests (")
+    assert heading.endswith("): ❌ Failed")
     assert lines[1] == ""
     assert runner.split_cells(lines[4]) == ["What", "State", "Time", "Link"]
     assert sum(line.startswith("#") for line in lines) == 1
 
 
-class Kept:
+class FakeCommentThread:
     """A thread of comments in memory."""
 
     workflow_key, build_id, max_bytes = "workflow", "500", 65_000
@@ -483,29 +485,29 @@ class Kept:
         return ""
 
 
-@hostile_parts
+@each_hostile_text
 def test_hostile_part_in_comment_is_text(text: str) -> None:
     """The owner mark stays hidden and complete, so that the next attempt finds the comment."""
-    thread = Kept()
-    made = report([failed("a")], FAILED)._replace(
+    thread = FakeCommentThread()
+    run_report = report([failed("a")], FAILED)._replace(
         part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
     )
-    assert sticky.create_or_update_comment(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) == ""
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
-    assert re.search(rf" {build_mark(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
+    assert re.search(rf" {build_mark(run_report, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert sticky.create_or_update_comment(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
 
 
-@hostile_parts
+@each_hostile_text
 def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     """The title is one short line, because Bitbucket refuses long titles."""
-    made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
-    body = bitbucket._build_report(made, build_mark(made, "12"))
+    run_report = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
+    body = bitbucket._build_report(run_report, build_mark(run_report, "12"))
     assert body["title"].startswith("Autonoma tests (")
     assert len(body["title"]) <= 100
     assert body["title"].isprintable()
@@ -514,16 +516,16 @@ def test_hostile_part_in_code_insights_is_text(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= MAX_PART_CHARS])
+@pytest.mark.parametrize("name", [name for name, text in HOSTILE_TEXTS.items() if len(text) <= MAX_PART_CHARS])
 def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
     """The job ends as usual and prints no unintended command."""
-    text = HOSTILE[name].replace("\x00", "")  # no variable of an environment holds one
+    text = HOSTILE_TEXTS[name].replace("\x00", "")  # no environment variable can contain it
     with Sandbox(pace=0) as sandbox:
-        more = {"INPUT_PART": text, "INPUT_WAIT": "true"}
-        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], more=more, timeouts=PATIENT)
+        inputs = {"INPUT_PART": text, "INPUT_WAIT": "true"}
+        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], more=inputs, timeouts=LONG_TIMEOUTS)
     assert job.code == 1
     assert job.outputs["conclusion"] == "failed"
-    assert step_names(job.log) == {"add-mask", "group", "endgroup", "error"}
+    assert list_command_names(job.log) == {"add-mask", "group", "endgroup", "error"}
     assert job.record["part"] == text.encode("utf-8", "replace").decode()
     assert "Traceback" not in job.log + job.errors
     heading = next(line for line in job.summary.splitlines() if line.startswith("### "))

@@ -17,7 +17,7 @@ from autonoma_ci import cli
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessEnded(BaseException):
@@ -32,12 +32,12 @@ class ProcessEnded(BaseException):
 def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the end of the process be an exception, and restore what an entry point sets."""
 
-    def end(code: int) -> NoReturn:
+    def raise_process_ended(code: int) -> NoReturn:
         raise ProcessEnded(code)
 
-    handlers = [(number, signal.getsignal(number)) for number in HANDLED]
+    handlers = [(number, signal.getsignal(number)) for number in HANDLED_SIGNALS]
     threshold = gc.get_threshold()
-    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(os, "_exit", raise_process_ended)
     yield
     for number, handler in handlers:
         signal.signal(number, handler)
@@ -48,7 +48,7 @@ def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """Replace the command line, and return the signal handlers of each call."""
     calls: list[list[Any]] = []
-    monkeypatch.setattr(cli, "main", lambda: calls.append([signal.getsignal(number) for number in HANDLED]))
+    monkeypatch.setattr(cli, "main", lambda: calls.append([signal.getsignal(number) for number in HANDLED_SIGNALS]))
     return calls
 
 
@@ -60,7 +60,7 @@ def run_as_module() -> None:
 @pytest.mark.parametrize("start", [entry_point.main, run_as_module])
 def test_entry_point_handles_signals_first(start: Callable[[], None], calls: list[list[Any]]) -> None:
     """The handlers are in place before the command line runs."""
-    before = [signal.getsignal(number) for number in HANDLED]
+    before = [signal.getsignal(number) for number in HANDLED_SIGNALS]
     start()
     ((interrupt, terminate),) = calls
     assert interrupt is terminate
@@ -74,7 +74,7 @@ def test_garbage_is_collected_rarely(calls: list[list[Any]]) -> None:
     assert calls
 
 
-@pytest.mark.parametrize("number", HANDLED)
+@pytest.mark.parametrize("number", HANDLED_SIGNALS)
 def test_early_signal_ends_process(number: signal.Signals, calls: list[list[Any]]) -> None:
     """Nothing is sent yet, so the process ends at once with the exit code of the signal."""
     entry_point.main()
@@ -96,13 +96,13 @@ def test_ignored_interrupt_stays_ignored(calls: list[list[Any]]) -> None:
 
 def test_failed_import_exits_70(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python would exit with 1, which is the exit code of runs that did not pass."""
-    shown: list[type[BaseException]] = []
+    error_types: list[type[BaseException]] = []
     monkeypatch.setitem(sys.modules, "autonoma_ci.cli", None)
-    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: shown.append(kind))
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: error_types.append(kind))
     with pytest.raises(ProcessEnded) as result:
         entry_point.main()
     assert result.value.code == 70
-    assert shown == [ModuleNotFoundError]
+    assert error_types == [ModuleNotFoundError]
 
 
 def test_failed_traceback_exits_70(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_failed_traceback_exits_70(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_import_has_no_effect(calls: list[list[Any]]) -> None:
     """Only the process itself runs the command line."""
-    before = [signal.getsignal(number) for number in HANDLED]
+    before = [signal.getsignal(number) for number in HANDLED_SIGNALS]
     runpy.run_path(entry_point.__file__, run_name="autonoma_ci.__main__")
     assert calls == []
-    assert [signal.getsignal(number) for number in HANDLED] == before
+    assert [signal.getsignal(number) for number in HANDLED_SIGNALS] == before

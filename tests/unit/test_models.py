@@ -145,7 +145,7 @@ def test_request_key_has_no_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "title", "shown"),
+    ("name", "title", "expected"),
     [
         ("", "", "test-1"),
         ("", "Title", "Title"),
@@ -153,15 +153,15 @@ def test_request_key_has_no_values() -> None:
         ("Name", "Title", "Name"),
     ],
 )
-def test_display_name_prefers_user_name(name: str, title: str, shown: str) -> None:
+def test_display_name_prefers_user_name(name: str, title: str, expected: str) -> None:
     """The user's name precedes the title, and the id is the last choice."""
     request = REQUEST._replace(name=name)
-    assert RunResult(request, title=title).display_name == shown
+    assert RunResult(request, title=title).display_name == expected
     assert request.display_name == (name or "test-1")
 
 
 @pytest.mark.parametrize(
-    ("previous", "start_requests", "run_id", "count"),
+    ("previous_count", "start_requests", "run_id", "count"),
     [
         (0, 0, "", 0),
         (0, 1, "", 1),
@@ -171,20 +171,20 @@ def test_display_name_prefers_user_name(name: str, title: str, shown: str) -> No
         (2, 1, "run-3", 3),
     ],
 )
-def test_attempt_count_includes_failed_start(previous: int, start_requests: int, run_id: str, count: int) -> None:
+def test_attempt_count_includes_failed_start(previous_count: int, start_requests: int, run_id: str, count: int) -> None:
     """Several start requests are one attempt."""
     result = RunResult(
-        REQUEST, run_id=run_id, start_requests=start_requests, previous_attempts=(PreviousAttempt(),) * previous
+        REQUEST, run_id=run_id, start_requests=start_requests, previous_attempts=(PreviousAttempt(),) * previous_count
     )
     assert result.attempt_count == count
 
 
 @pytest.mark.parametrize("state", RunState)
-@pytest.mark.parametrize("previous", [0, 1])
-def test_flaky_run_passed_in_retry(state: RunState, previous: int) -> None:
+@pytest.mark.parametrize("previous_count", [0, 1])
+def test_flaky_run_passed_in_retry(state: RunState, previous_count: int) -> None:
     """Only a passed run with an earlier failure is flaky."""
-    result = RunResult(REQUEST, state, previous_attempts=(PreviousAttempt(),) * previous)
-    assert result.is_flaky == (previous == 1 and state == "passed")
+    result = RunResult(REQUEST, state, previous_attempts=(PreviousAttempt(),) * previous_count)
+    assert result.is_flaky == (previous_count == 1 and state == "passed")
 
 
 @pytest.mark.parametrize(

@@ -17,31 +17,31 @@ from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 def test_pattern_compiles_once_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call compiles the pattern, and later calls use it."""
-    compiled: list[str] = []
+    compiled_texts: list[str] = []
 
-    class _Counting:
+    class RecordingCompiler:
         def compile(self, text: str, flags: int) -> re.Pattern[str]:
-            compiled.append(text)
+            compiled_texts.append(text)
             return re.compile(text, flags)
 
-    monkeypatch.setattr(startup, "re", _Counting())
+    monkeypatch.setattr(startup, "re", RecordingCompiler())
     pattern = lazy_pattern("a+")
-    assert compiled == []
+    assert compiled_texts == []
     assert [pattern.sub("-", text) for text in ("baa", "ab")] == ["b-", "-b"]
-    assert compiled == ["a+"]
+    assert compiled_texts == ["a+"]
 
 
 def test_pattern_equals_compiled_pattern() -> None:
     """Each method returns the result of a compiled pattern."""
-    lazy, usual = lazy_pattern("(A) (b)", re.IGNORECASE), re.compile("(A) (b)", re.IGNORECASE)
+    lazy_regex, regex = lazy_pattern("(A) (b)", re.IGNORECASE), re.compile("(A) (b)", re.IGNORECASE)
     text = "a B, A b"
-    assert lazy.findall(text) == usual.findall(text) == [("a", "B"), ("A", "b")]
-    assert lazy.split(text) == usual.split(text)
-    assert lazy.fullmatch(text) is None
-    found = lazy.search(text, 2)
-    assert found
-    assert found.span() == (5, 8)
-    assert lazy.flags == usual.flags
+    assert lazy_regex.findall(text) == regex.findall(text) == [("a", "B"), ("A", "b")]
+    assert lazy_regex.split(text) == regex.split(text)
+    assert lazy_regex.fullmatch(text) is None
+    match = lazy_regex.search(text, 2)
+    assert match
+    assert match.span() == (5, 8)
+    assert lazy_regex.flags == regex.flags
 
 
 class Pair(NamedTuple):
@@ -90,13 +90,13 @@ class _Fast(NamedTuple):
     third: int = 3
 
 
-@given(values=st.lists(st.integers(), max_size=4), named=st.dictionaries(st.sampled_from("abc"), st.integers()))
-@example(values=[], named={"a": 1, "b": 2})
-@example(values=[1, 2], named={"b": 2})
-@example(values=[1, 2, 3, 4], named={})
-def test_named_tuple_takes_values_as_usual(values: list[int], named: dict[str, int]) -> None:
+@given(values=st.lists(st.integers(), max_size=4), values_by_key=st.dictionaries(st.sampled_from("abc"), st.integers()))
+@example(values=[], values_by_key={"a": 1, "b": 2})
+@example(values=[1, 2], values_by_key={"b": 2})
+@example(values=[1, 2, 3, 4], values_by_key={})
+def test_named_tuple_takes_values_as_usual(values: list[int], values_by_key: dict[str, int]) -> None:
     """Values with and without a field, or the error, are those of `typing.NamedTuple`."""
-    by_field = {{"a": "second", "b": "third", "c": "fourth"}[key]: value for key, value in named.items()}
+    by_field = {{"a": "second", "b": "third", "c": "fourth"}[key]: value for key, value in values_by_key.items()}
     try:
         expected = _Usual(*values, **by_field)
     except TypeError:
@@ -131,6 +131,6 @@ def test_named_tuple_matches_pattern() -> None:
 
 def test_named_tuple_is_copied() -> None:
     """A copy has the class and the values."""
-    for copied in (pickle.loads(pickle.dumps(Pair(1))), copy.copy(Pair(1)), copy.deepcopy(Pair(1))):
-        assert copied == Pair(1)
-        assert type(copied) is Pair
+    for copied_pair in (pickle.loads(pickle.dumps(Pair(1))), copy.copy(Pair(1)), copy.deepcopy(Pair(1))):
+        assert copied_pair == Pair(1)
+        assert type(copied_pair) is Pair

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 # In seconds. Long because no test waits for it.
-LONG = 60.0
+LONG_SECONDS = 60.0
 PAGE_BYTES = 4096
 CLOSED_MESSAGE = "the output could not be written (it is closed): check where standard output goes"
 
@@ -74,14 +74,14 @@ class RawFile(io.RawIOBase):
 
 
 class SlowFile(RawFile):
-    """A file that accepts `accept` bytes for each item in `permits`.
+    """A file that accepts `max_write_bytes` bytes for each item in `permits`.
 
     `calls` receives an item when a write begins.
     """
 
-    def __init__(self, accept: int = PAGE_BYTES) -> None:
+    def __init__(self, max_write_bytes: int = PAGE_BYTES) -> None:
         super().__init__()
-        self._accept = accept
+        self._max_write_bytes = max_write_bytes
         self.permits: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_open = False
@@ -89,8 +89,8 @@ class SlowFile(RawFile):
     def write(self, data: object) -> int | None:
         self.calls.put(None)
         if not self._is_open:
-            self.permits.get(timeout=LONG)
-        return super().write(bytes(cast("bytes", data))[: self._accept])
+            self.permits.get(timeout=LONG_SECONDS)
+        return super().write(bytes(cast("bytes", data))[: self._max_write_bytes])
 
     def open(self) -> None:
         """Accept all further writes."""
@@ -120,29 +120,29 @@ class FakeTime:
             time.sleep(0.001)
 
 
-def wrap(raw: io.RawIOBase) -> TextIO:
+def open_text_stream(raw: io.RawIOBase) -> TextIO:
     """Return a text stream as Python makes it for a standard stream."""
     return io.TextIOWrapper(io.BufferedWriter(raw))
 
 
 def start_stream(raw: io.RawIOBase) -> OutputStream:
     """Return a stream with a thread, beside a closed one."""
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     output.start(OutputStream(None))
     return output
 
 
-def await_empty(output: OutputStream) -> None:
+def wait_until_empty(output: OutputStream) -> None:
     """Wait for the thread of a stream, without the clock of `streams`."""
-    limit = time.monotonic() + LONG
+    limit = time.monotonic() + LONG_SECONDS
     while output.has_unwritten:
         assert time.monotonic() < limit, "the thread does not write"
         time.sleep(0.001)
 
 
-def await_written(*outputs: OutputStream) -> None:
+def wait_until_all_written(*outputs: OutputStream) -> None:
     """Wait until all streams are written."""
-    wait_until_written(outputs, lambda: WriteTimeouts(LONG, LONG))
+    wait_until_written(outputs, lambda: WriteTimeouts(LONG_SECONDS, LONG_SECONDS))
 
 
 # Properties
@@ -165,10 +165,10 @@ def test_stream_has_descriptor_of_file(tmp_path: Path) -> None:
 
 def test_stream_of_terminal_is_terminal() -> None:
     """A terminal is detected."""
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal:
+    controller_descriptor, terminal_descriptor = pty.openpty()
+    with os.fdopen(terminal_descriptor, "w") as terminal:
         assert OutputStream(terminal).isatty()
-    os.close(ours)
+    os.close(controller_descriptor)
 
 
 # Writes without a thread
@@ -187,7 +187,7 @@ def test_stream_of_terminal_is_terminal() -> None:
 def test_write_without_thread_is_direct(text: str, data: bytes) -> None:
     """Before the start, the text is in the file when the call returns."""
     raw = RawFile()
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     assert output.write(text) == len(text)
     assert (raw.data, output.has_unwritten) == (data, False)
 
@@ -196,7 +196,7 @@ def test_write_has_line_ends_of_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line ends are those of the operating system."""
     monkeypatch.setattr(os, "linesep", "\r\n")
     raw = RawFile()
-    OutputStream(wrap(raw)).write("a\nb\n")
+    OutputStream(open_text_stream(raw)).write("a\nb\n")
     assert raw.data == b"a\r\nb\r\n"
 
 
@@ -221,7 +221,7 @@ def test_long_text_is_written_in_pages() -> None:
     """Each write has at most one page, so that a slow reader makes progress."""
     raw = RawFile()
     text = "0123456789" * 1000
-    OutputStream(wrap(raw)).write(text)
+    OutputStream(open_text_stream(raw)).write(text)
     assert raw.data == text.encode()
     assert list(map(len, raw.writes)) == [PAGE_BYTES, PAGE_BYTES, 10_000 - 2 * PAGE_BYTES]
 
@@ -229,7 +229,7 @@ def test_long_text_is_written_in_pages() -> None:
 def test_incomplete_write_is_continued() -> None:
     """A non-blocking pipe accepts a part of the text or nothing."""
     raw = RawFile(3, None, None, 1, 2)
-    OutputStream(wrap(raw)).write("0123456789")
+    OutputStream(open_text_stream(raw)).write("0123456789")
     assert raw.writes == [b"012", b"3", b"45", b"6789"]
 
 
@@ -241,7 +241,7 @@ def test_incomplete_write_is_continued() -> None:
 def test_write_after_temporary_error_starts_a_line(error: Exception) -> None:
     """Once there is space again, commands of CI systems are at the start of a line."""
     raw = RawFile(error)
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     for text in ("lost\n", "a\n", "b\n"):
         assert output.write(text) == len(text)
     assert raw.data == b"\na\nb\n"
@@ -250,7 +250,7 @@ def test_write_after_temporary_error_starts_a_line(error: Exception) -> None:
 def test_product_after_cut_line_starts_a_line() -> None:
     """A product is not joined to half a line of the log."""
     raw = RawFile(3, MemoryError())
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     output.write("some line\n")
     output.write_through("{}\n")
     assert raw.data == b"som\n{}\n"
@@ -259,7 +259,7 @@ def test_product_after_cut_line_starts_a_line() -> None:
 def test_write_after_cut_line_starts_a_line() -> None:
     """The second part of a line is lost, and the next text has its own line."""
     raw = RawFile(3, OSError(errno.ENOSPC, "full"))
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     output.write("some line\n")
     output.write("::command::\n")
     assert raw.data == b"som\n::command::\n"
@@ -273,13 +273,13 @@ def test_write_after_cut_line_starts_a_line() -> None:
 def test_write_after_lost_reader_is_omitted(error: Exception) -> None:
     """After a permanent error, nothing more is written and nothing is raised."""
     raw = RawFile(error)
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     output.write("first")
     assert output.write("second") == 6
     assert raw.writes == []
-    with pytest.raises(type(error)) as raised:
+    with pytest.raises(type(error)) as error_info:
         output.write_through("third")
-    assert raised.value is error
+    assert error_info.value is error
 
 
 def test_write_without_memory_is_omitted() -> None:
@@ -292,7 +292,7 @@ def test_write_without_memory_is_omitted() -> None:
             raise MemoryError
 
     raw = RawFile()
-    output = OutputStream(wrap(raw))
+    output = OutputStream(open_text_stream(raw))
     assert output.write(LargeText("12345")) == 5
     output.write("next")
     assert raw.data == b"next"
@@ -320,26 +320,26 @@ def test_stream_without_thread_is_direct(error: Exception, monkeypatch: pytest.M
 
 def test_stream_thread_starts_at_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where threads are limited, standard error needs none unless there is an error."""
-    made: list[object] = []
-    make = _thread.start_new_thread
+    started_streams: list[object] = []
+    original_start = _thread.start_new_thread
 
     def start_new_thread(work: MethodType, arguments: tuple[()]) -> int:
-        made.append(work.__self__)
-        return make(work, arguments)
+        started_streams.append(work.__self__)
+        return original_start(work, arguments)
 
     monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
-    with (tmp_path / "out").open("w") as one, (tmp_path / "err").open("w") as two:
-        out, err = OutputStream(one), OutputStream(two)
+    with (tmp_path / "out").open("w") as out_file, (tmp_path / "err").open("w") as err_file:
+        out, err = OutputStream(out_file), OutputStream(err_file)
         out.start(err)
         err.start(out)
         assert out.write("") == 0
-        assert made == []
+        assert started_streams == []
         out.write("a\n")
         out.write("b\n")
-        assert made == [out]
+        assert started_streams == [out]
         err.write("c\n")
-        assert made == [out, err]
-        await_written(out, err)
+        assert started_streams == [out, err]
+        wait_until_all_written(out, err)
     assert (tmp_path / "out").read_text() == "a\nb\n"
 
 
@@ -352,7 +352,7 @@ def test_write_with_thread_does_not_block() -> None:
     assert output.has_unwritten
     assert raw.data == b""
     raw.open()
-    await_written(output)
+    wait_until_all_written(output)
     assert raw.data == b"ab"
 
 
@@ -361,11 +361,11 @@ def test_waiting_lines_are_written_at_once() -> None:
     raw = SlowFile()
     output = start_stream(raw)
     output.write("first\n")
-    raw.calls.get(timeout=LONG)
+    raw.calls.get(timeout=LONG_SECONDS)
     for number in range(100):
         output.write(f"{number}\n")
     raw.open()
-    await_written(output)
+    wait_until_all_written(output)
     assert raw.writes == [b"first\n", "".join(f"{number}\n" for number in range(100)).encode()]
 
 
@@ -373,7 +373,7 @@ def test_lost_reader_ends_wait() -> None:
     """After a permanent error in the thread, no text waits for a reader."""
     output = start_stream(RawFile(BrokenPipeError(errno.EPIPE, "broken")))
     output.write("first")
-    await_written(output)
+    wait_until_all_written(output)
     output.write("second")
     assert not output.has_unwritten
 
@@ -384,7 +384,7 @@ def test_full_disk_in_thread_loses_one_line() -> None:
     output = start_stream(raw)
     for text in ("lost\n", "a\n", "b\n"):
         output.write(text)
-        await_written(output)
+        wait_until_all_written(output)
     assert raw.data == b"\na\nb\n"
 
 
@@ -394,20 +394,20 @@ def test_memory_error_in_thread_loses_one_line(monkeypatch: pytest.MonkeyPatch) 
     def fail(_: float) -> None:
         raise MemoryError
 
-    slow, raw = SlowFile(), RawFile()
-    other, output = OutputStream(wrap(slow)), OutputStream(wrap(raw))
-    other.start(output)
-    output.start(other)
-    other.write("other")
-    slow.calls.get(timeout=LONG)
+    slow_file, raw = SlowFile(), RawFile()
+    slow_output, output = OutputStream(open_text_stream(slow_file)), OutputStream(open_text_stream(raw))
+    slow_output.start(output)
+    output.start(slow_output)
+    slow_output.write("other")
+    slow_file.calls.get(timeout=LONG_SECONDS)
     with monkeypatch.context() as patch:
         patch.setattr(streams, "time", SimpleNamespace(monotonic=time.monotonic, sleep=fail))
         output.write("lost")
-        await_empty(output)
-    slow.open()
-    await_written(other)
+        wait_until_empty(output)
+    slow_file.open()
+    wait_until_all_written(slow_output)
     output.write("next")
-    await_written(output)
+    wait_until_all_written(output)
     assert raw.data == b"next"
 
 
@@ -417,47 +417,47 @@ def test_memory_error_in_thread_loses_one_line(monkeypatch: pytest.MonkeyPatch) 
 def test_two_streams_keep_line_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `2>&1`, a mask precedes later lines of the other stream."""
     # A thread that has no turn for a while has not stalled.
-    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", LONG)
-    with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
-        os.dup2(two.fileno(), one.fileno())
-        out, err = OutputStream(one), OutputStream(two)
+    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", LONG_SECONDS)
+    with (tmp_path / "log").open("w") as out_file, (tmp_path / "log").open("a") as err_file:
+        os.dup2(err_file.fileno(), out_file.fileno())
+        out, err = OutputStream(out_file), OutputStream(err_file)
         out.start(err)
         err.start(out)
         for number in range(300):
             (err if number % 3 else out).write(f"{number}\n")
-        await_written(out, err)
+        wait_until_all_written(out, err)
     assert (tmp_path / "log").read_text().split() == [str(number) for number in range(300)]
 
 
 def test_line_waits_for_other_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line of one stream is not written before an earlier line of the other stream."""
-    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", LONG)
-    slow, raw = SlowFile(), RawFile()
-    out, err = OutputStream(wrap(slow)), OutputStream(wrap(raw))
+    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", LONG_SECONDS)
+    slow_file, raw = SlowFile(), RawFile()
+    out, err = OutputStream(open_text_stream(slow_file)), OutputStream(open_text_stream(raw))
     out.start(err)
     err.start(out)
     out.write("mask")
-    slow.calls.get(timeout=LONG)
+    slow_file.calls.get(timeout=LONG_SECONDS)
     err.write("error")
-    wait_until_written([err], lambda: WriteTimeouts(LONG, 0.05))
+    wait_until_written([err], lambda: WriteTimeouts(LONG_SECONDS, 0.05))
     assert raw.data == b""
-    slow.open()
-    await_written(out, err)
-    assert (slow.data, raw.data) == (b"mask", b"error")
+    slow_file.open()
+    wait_until_all_written(out, err)
+    assert (slow_file.data, raw.data) == (b"mask", b"error")
 
 
 def test_stalled_stream_does_not_block_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line does not wait for an earlier line of a stream that has stalled."""
     monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", 0.01)
-    slow, raw = SlowFile(), RawFile()
-    out, err = OutputStream(wrap(slow)), OutputStream(wrap(raw))
+    slow_file, raw = SlowFile(), RawFile()
+    out, err = OutputStream(open_text_stream(slow_file)), OutputStream(open_text_stream(raw))
     out.start(err)
     err.start(out)
     out.write("mask")
     err.write("error")
-    await_written(err)
-    assert (slow.data, raw.data) == (b"", b"error")
-    slow.open()
+    wait_until_all_written(err)
+    assert (slow_file.data, raw.data) == (b"", b"error")
+    slow_file.open()
 
 
 # Capacity
@@ -482,27 +482,27 @@ def test_capacity_waits_for_active_reader(monkeypatch: pytest.MonkeyPatch) -> No
     raw = SlowFile()
     output = start_stream(raw)
 
-    def read() -> None:
+    def read_all() -> None:
         raw.open()
-        await_empty(output)
+        wait_until_empty(output)
 
-    FakeTime(monkeypatch, read)
+    FakeTime(monkeypatch, read_all)
     output.write("x" * MAX_BUFFER_BYTES)
     assert output.has_capacity()
 
 
 def test_capacity_waits_have_total_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """All waits for a slow reader delay the job by one second."""
-    raw = SlowFile(accept=1)
+    raw = SlowFile(max_write_bytes=1)
     output = start_stream(raw)
 
-    def read() -> None:
+    def read_one_byte() -> None:
         raw.permits.put(None)
-        raw.calls.get(timeout=LONG)
+        raw.calls.get(timeout=LONG_SECONDS)
 
-    clock = FakeTime(monkeypatch, read)
+    clock = FakeTime(monkeypatch, read_one_byte)
     output.write("x" * (MAX_BUFFER_BYTES + 1000))
-    raw.calls.get(timeout=LONG)
+    raw.calls.get(timeout=LONG_SECONDS)
     assert not output.has_capacity()
     assert 0.99 < clock.now - 1000.0 < 1.02
     before = clock.now
@@ -517,40 +517,40 @@ def test_capacity_waits_have_total_limit(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_wait_for_written_stream_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is awaited if all text is written."""
     clock = FakeTime(monkeypatch)
-    output = OutputStream(wrap(RawFile()))
+    output = OutputStream(open_text_stream(RawFile()))
     output.write("text")
     wait_until_written([output, OutputStream(None)], lambda: WriteTimeouts(10.0, 60.0))
     assert clock.now == 1000.0
 
 
-@pytest.mark.parametrize("later", [0.0, 500.0])
-def test_wait_ends_for_stalled_reader(later: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stalled_seconds", [0.0, 500.0])
+def test_wait_ends_for_stalled_reader(stalled_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader has the full time from the start of the wait, although it stalled before."""
     clock = FakeTime(monkeypatch)
     raw = SlowFile()
     output = start_stream(raw)
     output.write("text")
-    raw.calls.get(timeout=LONG)
-    clock.now += later
-    began = clock.now
+    raw.calls.get(timeout=LONG_SECONDS)
+    clock.now += stalled_seconds
+    started_at = clock.now
     wait_until_written([output], lambda: WriteTimeouts(10.0, 60.0))
-    assert 10.0 < clock.now - began < 10.1
+    assert 10.0 < clock.now - started_at < 10.1
     assert output.has_unwritten
     raw.open()
 
 
 def test_wait_ends_after_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job ends although the reader makes progress."""
-    raw = SlowFile(accept=1)
+    raw = SlowFile(max_write_bytes=1)
     output = start_stream(raw)
 
-    def read() -> None:
+    def read_one_byte() -> None:
         raw.permits.put(None)
-        raw.calls.get(timeout=LONG)
+        raw.calls.get(timeout=LONG_SECONDS)
 
-    clock = FakeTime(monkeypatch, read)
+    clock = FakeTime(monkeypatch, read_one_byte)
     output.write("x" * 10_000)
-    raw.calls.get(timeout=LONG)
+    raw.calls.get(timeout=LONG_SECONDS)
     wait_until_written([output], lambda: WriteTimeouts(0.5, 2.0))
     assert 2.0 < clock.now - 1000.0 < 2.1
     assert output.has_unwritten
@@ -563,7 +563,7 @@ def test_signal_shortens_running_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = SlowFile()
     output = start_stream(raw)
     output.write("text")
-    raw.calls.get(timeout=LONG)
+    raw.calls.get(timeout=LONG_SECONDS)
     wait_until_written([output], lambda: WriteTimeouts(1.0, 3.0) if clock.now > 1002.0 else WriteTimeouts(10.0, 60.0))
     assert 2.0 < clock.now - 1000.0 < 2.1
     raw.open()
@@ -577,11 +577,11 @@ def test_product_is_written_after_buffer() -> None:
     raw = SlowFile()
     output = start_stream(raw)
     output.write("log\n")
-    raw.calls.get(timeout=LONG)
+    raw.calls.get(timeout=LONG_SECONDS)
     writer = threading.Thread(target=write_product, args=(output, "product\n"))
     writer.start()
     raw.open()
-    writer.join(LONG)
+    writer.join(LONG_SECONDS)
     assert raw.data == b"log\nproduct\n"
 
 
@@ -601,7 +601,7 @@ def make_closed_text() -> TextIO:
 
 def make_full_output() -> TextIO:
     """Return a stream on a full disk."""
-    return cast("TextIO", OutputStream(wrap(RawFile(OSError(errno.ENOSPC, "No space left on device")))))
+    return cast("TextIO", OutputStream(open_text_stream(RawFile(OSError(errno.ENOSPC, "No space left on device")))))
 
 
 @pytest.mark.parametrize(
@@ -610,7 +610,7 @@ def make_full_output() -> TextIO:
         (make_closed_text, "it is closed"),
         (make_full_output, "No space left on device"),
         (lambda: cast("TextIO", OutputStream(None)), "it is closed"),
-        (lambda: cast("TextIO", OutputStream(wrap(RawFile(ValueError("s3cret-value"))))), "it is closed"),
+        (lambda: cast("TextIO", OutputStream(open_text_stream(RawFile(ValueError("s3cret-value"))))), "it is closed"),
     ],
     ids=["closed text", "full disk", "closed stream", "closed file"],
 )
@@ -658,8 +658,8 @@ def test_closed_descriptors_are_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("can_open", [True, False])
 def test_unusable_descriptor_opens_nothing(can_open: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows a descriptor can be neither open nor free, and no further file stays open."""
-    opened: list[int] = []
-    closed: list[int] = []
+    opened_descriptors: list[int] = []
+    closed_descriptors: list[int] = []
 
     def fail(number: int) -> os.stat_result:
         raise OSError(errno.EBADF, "not open")
@@ -667,15 +667,15 @@ def test_unusable_descriptor_opens_nothing(can_open: bool, monkeypatch: pytest.M
     def record_open(path: str, flags: int) -> int:
         if not can_open:
             raise OSError(errno.ENOENT, "no such device")
-        opened.append(os.open(path, flags))
-        return opened[-1]
+        opened_descriptors.append(os.open(path, flags))
+        return opened_descriptors[-1]
 
     def record_close(number: int) -> None:
-        closed.append(number)
+        closed_descriptors.append(number)
         os.close(number)
 
-    replaced = {"fstat": fail, "open": record_open, "close": record_close}
-    monkeypatch.setattr(streams, "os", SimpleNamespace(**vars(os) | replaced))
+    replacements = {"fstat": fail, "open": record_open, "close": record_close}
+    monkeypatch.setattr(streams, "os", SimpleNamespace(**vars(os) | replacements))
     open_standard_streams()
-    assert closed == opened
-    assert len(opened) == (3 if can_open else 0)
+    assert closed_descriptors == opened_descriptors
+    assert len(opened_descriptors) == (3 if can_open else 0)

@@ -1,4 +1,4 @@
-"""What is read out of the environment once the CI system is known."""
+"""The build context that each CI system reads from its environment."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext
 
 CASES = (*environments.ROWS, *github_environments.ROWS)
-# Every variable that any documented environment has, so that the random ones are read by someone.
-NAMES = sorted({name for case in CASES for name in case.environ} - {"AUTONOMA_CI"})
-HOSTILE = (
+# All variables of the documented environments, so that random values reach code that reads them.
+VARIABLE_NAMES = sorted({name for case in CASES for name in case.environ} - {"AUTONOMA_CI"})
+HOSTILE_VALUES = (
     *("", " ", "true", "7", "refs/heads/", "refs/pull/7/merge", "https://", "https://[", "https://u:p@h:99999/x"),
     *("javascript:alert(1)", "\ud800", "a\0b", "::error::x", "a\r\n::set-output name=x::y", "9" * 5000, "x" * 100_000),
     *("https://user:hunter2@example.com/a/b", "//", "git@", "\u202egpj", "../..", "/dev/stdin", "%", "\\\\host\\x"),
@@ -36,19 +36,19 @@ HOSTILE = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_context_matches_table(case: environments.Case, tmp_path: Path) -> None:
-    """All facts but the event are those of the table, and the event is the one in the environment."""
+    """The context equals that of the table, and the event is that of the environment."""
     environ = case.settle(tmp_path)
-    found = load_system(detect(environ)).build_context(environ)
-    assert found._replace(trigger_event="") == case.expected
-    if found.ci_name == "github":
-        assert found.trigger_event == environ.get("GITHUB_EVENT_NAME", "")
+    context = load_system(detect(environ)).build_context(environ)
+    assert context._replace(trigger_event="") == case.expected
+    if context.ci_name == "github":
+        assert context.trigger_event == environ.get("GITHUB_EVENT_NAME", "")
 
 
 def test_table_covers_every_system_and_change() -> None:
-    """Each system that knows of changes has at least one row of each kind; there are sixty rows and more."""
-    seen = {(case.expected.ci_name, bool(case.expected.change_number)) for case in CASES}
+    """Each system has rows with and without a change request, and the table has at least 60 rows."""
+    covered_cases = {(case.expected.ci_name, bool(case.expected.change_number)) for case in CASES}
     systems = {row.name for row in DETECTION_RULES} - {"ci", "cli"}
-    assert {(name, changed) for name in systems for changed in (True, False)} <= seen
+    assert {(name, has_change) for name in systems for has_change in (True, False)} <= covered_cases
     assert len(CASES) >= 60
     assert len({case.id for case in environments.ROWS}) == len(environments.ROWS)
 
@@ -58,20 +58,20 @@ def test_table_covers_every_system_and_change() -> None:
 @given(st.data())
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
 def test_context_from_any_environment_is_valid(row: DetectionRule, data: st.DataObject) -> None:
-    """Whatever the variables hold, the context is made of facts that look like what they are."""
-    values = st.sampled_from(HOSTILE) | st.text(st.characters(), max_size=60)
-    environ = data.draw(st.dictionaries(st.sampled_from(NAMES), values, max_size=40))
-    _is_sound(load_system(row).build_context(environ), row.name)
+    """Each field of the context has its format for any values of the variables."""
+    values = st.sampled_from(HOSTILE_VALUES) | st.text(st.characters(), max_size=60)
+    environ = data.draw(st.dictionaries(st.sampled_from(VARIABLE_NAMES), values, max_size=40))
+    _assert_valid(load_system(row).build_context(environ), row.name)
 
 
-@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("value", HOSTILE_VALUES)
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
 def test_context_from_hostile_values_is_valid(row: DetectionRule, value: str) -> None:
-    """A runner in which every variable is hostile still has a context."""
-    _is_sound(load_system(row).build_context(dict.fromkeys(NAMES, value)), row.name)
+    """The context is valid if every variable has a hostile value."""
+    _assert_valid(load_system(row).build_context(dict.fromkeys(VARIABLE_NAMES, value)), row.name)
 
 
-def _is_sound(context: BuildContext, name: str) -> None:
+def _assert_valid(context: BuildContext, name: str) -> None:
     assert context.ci_name == name
     assert re.fullmatch(r"|[0-9a-f]{40}|[0-9a-f]{64}", context.sha)
     assert re.fullmatch(r"|[1-9][0-9]*", context.change_number, re.ASCII)
@@ -84,15 +84,15 @@ def _is_sound(context: BuildContext, name: str) -> None:
     assert "hunter2" not in context.repository
 
 
-def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+def _build_json(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     keys = st.sampled_from(["number", "head", "sha", "environment_url"])
     return st.lists(inner) | st.dictionaries(keys, inner)
 
 
 @settings(deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _nested, max_leaves=20))
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _build_json, max_leaves=20))
 def test_event_of_any_shape_gives_text(value: object) -> None:
-    """An event of any shape answers every question with a text."""
+    """Each field of an event of any shape is printable text."""
     event = GitHubEvent({"pull_request": value, "deployment_status": value})
     for path in (("pull_request", "number"), ("pull_request", "head", "sha"), ("deployment_status", "environment_url")):
         assert event.text(*path).isprintable()
@@ -101,7 +101,7 @@ def test_event_of_any_shape_gives_text(value: object) -> None:
 
 @pytest.mark.parametrize("event", ["directory", "pipe", "too large", "not text", "missing", "null in the path"])
 def test_event_file_invalid_is_empty(event: str, tmp_path: Path) -> None:
-    """A folder, a named pipe without a writer, 25 MiB and more: nothing hangs, nothing is read."""
+    """An invalid event file counts as empty, and a named pipe without a writer does not block."""
     path = tmp_path / "event.json"
     match event:
         case "directory":
@@ -112,26 +112,26 @@ def test_event_file_invalid_is_empty(event: str, tmp_path: Path) -> None:
             path.write_bytes(b'{"pull_request": {"number": 7}}'.ljust(MAX_EVENT_BYTES + 1))
         case "not text":
             path.write_bytes(b"\xff\xfe\xfd\x00")
-    shown = f"{path}\0" if event == "null in the path" else str(path)
-    assert GitHubEvent.load({"GITHUB_EVENT_PATH": shown}).text("pull_request", "number") == ""
+    path_text = f"{path}\0" if event == "null in the path" else str(path)
+    assert GitHubEvent.load({"GITHUB_EVENT_PATH": path_text}).text("pull_request", "number") == ""
 
 
 def test_event_file_at_size_limit_is_read(tmp_path: Path) -> None:
-    """The limit is GitHub's own, so that no real event is too large."""
+    """The limit is that of GitHub, so no real event is too large."""
     path = tmp_path / "event.json"
     path.write_bytes(json.dumps({"pull_request": {"number": 7}}).encode().ljust(MAX_EVENT_BYTES))
     assert GitHubEvent.load({"GITHUB_EVENT_PATH": str(path)}).text("pull_request", "number") == "7"
 
 
 def test_rejected_files_are_closed(tmp_path: Path) -> None:
-    """A refused folder or pipe leaves no open handle behind."""
+    """A rejected folder or pipe leaves no open file descriptor."""
     os.mkfifo(tmp_path / "pipe")
-    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder of a process's own handles is no ordinary one
+    open_count = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder lists the open file descriptors of this process
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "missing"):
         assert read_file_or_empty(str(path), 10) == b""
-    # A regular file, by its own account, that can be opened and not be read.
+    # A regular file that can be opened but not read.
     assert read_file_or_empty("/proc/self/mem", 10) == b""
-    assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/dev/fd")) == open_count  # noqa: PTH208
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_rejected_files_are_closed(tmp_path: Path) -> None:
     ],
 )
 def test_repository_has_no_credentials(text: str, owner_and_name: str) -> None:
-    """Clone URLs of every form come down to the path; what is not sure to be one is left out."""
+    """The repository is the path of a clone URL. Text that may not be a clone URL gives none."""
     assert env.first_repository(text) == owner_and_name
 
 
@@ -179,7 +179,7 @@ def test_repository_has_no_credentials(text: str, owner_and_name: str) -> None:
     ],
 )
 def test_link_is_http_without_credentials(text: str, link: str) -> None:
-    """Links that a browser would not follow, or would follow elsewhere, are left out."""
+    """Links that a browser does not follow, or follows to another host, give none."""
     assert env.first_web_url(text) == link
 
 
@@ -199,5 +199,5 @@ def test_link_is_http_without_credentials(text: str, link: str) -> None:
     ],
 )
 def test_branch_has_no_ref_prefix(text: str, name: str) -> None:
-    """References of pull requests and detached heads are no branches."""
+    """References of pull requests and detached heads are not branches."""
     assert env.first_branch(text) == name

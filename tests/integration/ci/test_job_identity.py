@@ -160,8 +160,8 @@ SYSTEMS = {
 }
 FILES = {"build.properties": environments.TEAMCITY_BUILD, "next.properties": "teamcity.build.id=4712\n"}
 CASES = (*environments.ROWS, *github_environments.ROWS)
-NAMED = {name: system for name, system in SYSTEMS.items() if system.job}
-COUNTED = {name: system for name, system in SYSTEMS.items() if system.retry}
+SYSTEMS_WITH_JOB_NAMES = {name: system for name, system in SYSTEMS.items() if system.job}
+SYSTEMS_WITH_ATTEMPTS = {name: system for name, system in SYSTEMS.items() if system.retry}
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> BuildContext:
+def read_context(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> BuildContext:
     """Read the context of a system's documented job with some variables changed."""
     environ = {**SYSTEMS[system].environ, **(changes or {})}
     environ = {name: value.replace("{folder}", str(folder)) for name, value in environ.items()}
@@ -183,10 +183,13 @@ def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = No
 def test_identity_table_covers_every_system() -> None:
     """The systems without job names, attempts or shared builds are known exceptions."""
     assert SYSTEMS.keys() == {case.expected.ci_name for case in CASES if case.expected.build_id}
-    assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket", "cloudbuild"}
-    assert {name for name, system in NAMED.items() if not system.shares_build} == {"codebuild", "teamcity"}
+    assert SYSTEMS.keys() - SYSTEMS_WITH_JOB_NAMES.keys() == {"bitbucket", "cloudbuild"}
+    assert {name for name, system in SYSTEMS_WITH_JOB_NAMES.items() if not system.shares_build} == {
+        "codebuild",
+        "teamcity",
+    }
     without_attempts = {"travis", "appveyor", "harness", "drone", "semaphore", "bitrise", "codebuild"}
-    assert SYSTEMS.keys() - COUNTED.keys() == {
+    assert SYSTEMS.keys() - SYSTEMS_WITH_ATTEMPTS.keys() == {
         *without_attempts,
         "teamcity",
         "jenkins",
@@ -195,10 +198,10 @@ def test_identity_table_covers_every_system() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", SYSTEMS_WITH_JOB_NAMES)
 def test_identity_two_jobs_share_build(name: str, folder: Path) -> None:
     """Two jobs have different names, and one build if the system has builds of several jobs."""
-    first, second = context_of(name, folder), context_of(name, folder, SYSTEMS[name].job)
+    first, second = read_context(name, folder), read_context(name, folder, SYSTEMS[name].job)
     assert first.job_name
     assert second.job_name
     assert first.job_name != second.job_name
@@ -207,10 +210,10 @@ def test_identity_two_jobs_share_build(name: str, folder: Path) -> None:
     assert (first.build_id == second.build_id) is SYSTEMS[name].shares_build
 
 
-@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("name", SYSTEMS_WITH_ATTEMPTS)
 def test_identity_retry_has_higher_attempt(name: str, folder: Path) -> None:
     """A retried job has the same build and job, and its attempt is higher as a number."""
-    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].retry)
+    before, after = read_context(name, folder), read_context(name, folder, SYSTEMS[name].retry)
     assert before.build_id
     assert (before.build_id, before.job_name) == (after.build_id, after.job_name)
     assert before.build_attempt.isdecimal()
@@ -221,19 +224,19 @@ def test_identity_retry_has_higher_attempt(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_identity_next_build_differs(name: str, folder: Path) -> None:
     """The next build has another identity, and its job has the same name."""
-    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].build)
+    before, after = read_context(name, folder), read_context(name, folder, SYSTEMS[name].build)
     assert before.build_id
     assert after.build_id
     assert before.build_id != after.build_id
     assert before.job_name == after.job_name
-    assert bool(before.job_name) is (name in NAMED)
+    assert bool(before.job_name) is (name in SYSTEMS_WITH_JOB_NAMES)
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - COUNTED.keys() - {"woodpecker"}))
+@pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - SYSTEMS_WITH_ATTEMPTS.keys() - {"woodpecker"}))
 def test_identity_without_count_has_no_attempt(name: str, folder: Path) -> None:
     """A flag for a re-run is no number, because a second retry would not be higher."""
     flags = ("TRAVIS_JOB_RESTARTED", "APPVEYOR_RE_BUILD", "APPVEYOR_RE_RUN_INCOMPLETE", "SEMAPHORE_JOB_RERUN")
-    assert context_of(name, folder, dict.fromkeys(flags, "true")).build_attempt == ""
+    assert read_context(name, folder, dict.fromkeys(flags, "true")).build_attempt == ""
 
 
 @pytest.mark.parametrize(
@@ -247,14 +250,14 @@ def test_identity_without_count_has_no_attempt(name: str, folder: Path) -> None:
 )
 def test_identity_parallel_copies_differ(name: str, index: str, total: str, folder: Path) -> None:
     """Copies of one job have their index in the job name, and an invalid index gives no name."""
-    alone = context_of(name, folder).job_name
-    copies = [context_of(name, folder, {index: str(place), total: "2"}).job_name for place in (0, 1)]
-    assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
-    assert context_of(name, folder, {index: "2", total: "2"}).job_name == ""
+    single_job_name = read_context(name, folder).job_name
+    copy_names = [read_context(name, folder, {index: str(number), total: "2"}).job_name for number in (0, 1)]
+    assert copy_names == [f"{single_job_name} 1/2", f"{single_job_name} 2/2"]
+    assert read_context(name, folder, {index: "2", total: "2"}).job_name == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "add", "found"),
+    ("text", "increment", "expected"),
     [
         ("0", 0, "0"),
         ("007", 0, "7"),
@@ -268,15 +271,15 @@ def test_identity_parallel_copies_differ(name: str, index: str, total: str, fold
         ("1\n", 0, ""),
     ],
 )
-def test_count_accepts_only_ascii_digits(text: str, add: int, found: str) -> None:
+def test_count_accepts_only_ascii_digits(text: str, increment: int, expected: str) -> None:
     """A count is a limited number of ASCII digits, so parsing it is always fast."""
-    assert parse_count(text, add) == found
+    assert parse_count(text, increment) == expected
 
 
 def test_job_paths_are_unique() -> None:
     """Different lists of names have different paths, and a path needs a job."""
-    lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
-    assert [join_job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
+    name_lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
+    assert [join_job_path(*names) for names in name_lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
     assert join_job_path("", "b") == "b"
     assert join_job_path("a", "") == ""
     assert join_job_path("x" * 1999, "b") == ""

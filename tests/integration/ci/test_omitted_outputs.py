@@ -16,7 +16,7 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, MAX_VARIABLE_CHARS, output_variables, render_dotenv
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
-from tests.integration.ci.test_native_outputs import step
+from tests.integration.ci.test_native_outputs import run_step
 from tests.support import grammars
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED, passed, report, started
@@ -28,123 +28,138 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
-ARRAYS = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
-NAMES = set(output_variables(report()))
-# A variable has room for the links of 200 runs, and none for those of 800.
-SMALL = report([passed("smoke")], PASSED)
-MIDDLE = report([passed(f"id-{number}") for number in range(200)], PASSED)
-LARGE = report([passed(f"id-{number}") for number in range(800)], PASSED)
-# A file has no form for this link, and a variable has.
-ODD = report([passed("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED)
+ARRAY_VARIABLES = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
+VARIABLE_NAMES = set(output_variables(report()))
+# The links of 200 runs fit into a variable, and those of 800 do not.
+SMALL_REPORT = report([passed("smoke")], PASSED)
+MEDIUM_REPORT = report([passed(f"id-{number}") for number in range(200)], PASSED)
+LARGE_REPORT = report([passed(f"id-{number}") for number in range(800)], PASSED)
+# A variable can contain this link, and a dotenv file cannot.
+FRAGMENT_URL_REPORT = report([passed("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED)
 
 
-def bash(path: Path) -> Mapping[str, str]:
+def read_shell_file(path: Path) -> Mapping[str, str]:
     script = 'set -eu; . "$1"; for n in ${!AUTONOMA_*}; do printf "%s=%s\\0" "$n" "${!n}"; done'
-    ran = subprocess.run(["bash", "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
-    return dict(pair.decode().split("=", 1) for pair in ran.stdout.split(b"\0") if pair)
+    completed = subprocess.run(["bash", "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
+    return dict(pair.decode().split("=", 1) for pair in completed.stdout.split(b"\0") if pair)
 
 
-def lines(path: Path) -> Mapping[str, str]:
+def read_env_file(path: Path) -> Mapping[str, str]:
     return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
 
 
-FILES = {
-    "circleci": ({"BASH_ENV": "{}/file"}, bash),
-    "harness": ({"DRONE_OUTPUT": "{}/file"}, lines),
-    "bitbucket": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, lines),
-    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, lines),
+FILE_SYSTEMS = {
+    "circleci": ({"BASH_ENV": "{}/file"}, read_shell_file),
+    "harness": ({"DRONE_OUTPUT": "{}/file"}, read_env_file),
+    "bitbucket": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, read_env_file),
+    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, read_env_file),
 }
 
 
-def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, reported: list[str]) -> list[str]:
-    """Publish a report as a step of its own; return its warnings."""
+def publish(name: str, environ: Mapping[str, str], folder: Path, job_report: Report, log_lines: list[str]) -> list[str]:
+    """Publish a report as a separate step, and return its warnings."""
     publishers = SYSTEMS[name].create_publishers(
-        make_publish_context(environ, folder, summary=False, reported=reported)
+        make_publish_context(environ, folder, summary=False, reported=log_lines)
     )
-    return [warning for each in publishers if not isinstance(each, RemotePublisher) for warning in each.publish(made)]
+    return [
+        warning
+        for publisher in publishers
+        if not isinstance(publisher, RemotePublisher)
+        for warning in publisher.publish(job_report)
+    ]
 
 
-def waiting(made: Report) -> Report:
-    """Return the report of the same step, before its runs have ended."""
-    runs = tuple(started(run.request.id) for run in made.results)
-    return made._replace(results=runs, verdict=None, waits_for_results=True)
+def make_started_report(job_report: Report) -> Report:
+    """Return the report of the same step before its runs ended."""
+    runs = tuple(started(run.request.id) for run in job_report.results)
+    return job_report._replace(results=runs, verdict=None, waits_for_results=True)
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("made", [MIDDLE, LARGE, ODD], ids=["middle", "large", "odd"])
-def test_file_has_no_value_of_earlier_step(name: str, made: Report, tmp_path: Path) -> None:
-    """A second step empties each variable it has no room for, with one warning."""
-    environ, read = FILES[name]
+@pytest.mark.parametrize("name", FILE_SYSTEMS)
+@pytest.mark.parametrize(
+    "job_report", [MEDIUM_REPORT, LARGE_REPORT, FRAGMENT_URL_REPORT], ids=["middle", "large", "odd"]
+)
+def test_file_has_no_value_of_earlier_step(name: str, job_report: Report, tmp_path: Path) -> None:
+    """A second step empties each variable whose value does not fit, with one warning."""
+    environ, read = FILE_SYSTEMS[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
-    assert publish(name, environ, tmp_path, SMALL, []) == []
+    assert publish(name, environ, tmp_path, SMALL_REPORT, []) == []
     [path] = tmp_path.iterdir()
     size = path.stat().st_size
-    warnings = publish(name, environ, tmp_path, made, [])
-    found = read(path)
-    if read is bash:
-        assert found == output_variables(made)
-        assert set(found) == NAMES
+    warnings = publish(name, environ, tmp_path, job_report, [])
+    variables = read(path)
+    if read is read_shell_file:
+        assert variables == output_variables(job_report)
+        assert set(variables) == VARIABLE_NAMES
     else:
-        assert found == dict(line.split("=", 1) for line in render_dotenv(made).splitlines())
-        assert set(found) == NAMES - set(ARRAYS)
+        assert variables == dict(line.split("=", 1) for line in render_dotenv(job_report).splitlines())
+        assert set(variables) == VARIABLE_NAMES - set(ARRAY_VARIABLES)
         assert path.stat().st_size - size <= MAX_DOTENV_BYTES
-    empty = " and ".join(each for each in ("AUTONOMA_RUN_URL", *ARRAYS) if found.get(each) == "")
-    assert bool(empty) == (made is (LARGE if read is bash else ODD))
-    why = "too long, or with characters that are not taken there"
-    text = f"no room for {empty} ({why}), left without a value; results.json has all runs."
-    assert warnings == ([f"The variables for later steps: {text}"] if empty else [])
+    empty_variables = " and ".join(
+        variable for variable in ("AUTONOMA_RUN_URL", *ARRAY_VARIABLES) if variables.get(variable) == ""
+    )
+    assert bool(empty_variables) == (job_report is (LARGE_REPORT if read is read_shell_file else FRAGMENT_URL_REPORT))
+    reason = "too long, or with characters that are not taken there"
+    text = f"no room for {empty_variables} ({reason}), left without a value; results.json has all runs."
+    assert warnings == ([f"The variables for later steps: {text}"] if empty_variables else [])
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILE_SYSTEMS)
 def test_step_with_two_writes_warns_once(name: str, tmp_path: Path) -> None:
     """Variables can be written early, but a warning appears only once."""
-    environ, _ = FILES[name]
+    environ, _ = FILE_SYSTEMS[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
     publishers = SYSTEMS[name].create_publishers(make_publish_context(environ, tmp_path))
-    [file] = [each for each in publishers if not isinstance(each, RemotePublisher)]
-    made = LARGE if name == "circleci" else ODD
-    early = waiting(made)
-    early = early._replace(results=tuple(run._replace(url=made.results[0].url) for run in early.results))
-    assert file.publish(early) == []
-    assert len(file.publish(made)) == 1
+    [file_publisher] = [publisher for publisher in publishers if not isinstance(publisher, RemotePublisher)]
+    job_report = LARGE_REPORT if name == "circleci" else FRAGMENT_URL_REPORT
+    early_report = make_started_report(job_report)
+    early_report = early_report._replace(
+        results=tuple(run._replace(url=job_report.results[0].url) for run in early_report.results)
+    )
+    assert file_publisher.publish(early_report) == []
+    assert len(file_publisher.publish(job_report)) == 1
 
 
 def test_warning_names_results_dir(tmp_path: Path) -> None:
     """The warning recommends `results-dir` if it is not set."""
     environ = {"BASH_ENV": str(tmp_path / "file")}
-    [warning] = publish("circleci", environ, tmp_path, LARGE._replace(results_dir=""), [])
+    [warning] = publish("circleci", environ, tmp_path, LARGE_REPORT._replace(results_dir=""), [])
     assert warning.endswith("; set results-dir: results.json in it has all runs.")
 
 
-def teamcity(log: str) -> Mapping[str, str]:
-    orders = [order for order in grammars.find_teamcity_messages(log) if order.name == "setParameter"]
-    return {order.values["name"].removeprefix("env."): order.values["value"] for order in orders}
+def read_teamcity_parameters(log: str) -> Mapping[str, str]:
+    commands = [command for command in grammars.find_teamcity_messages(log) if command.name == "setParameter"]
+    return {command.values["name"].removeprefix("env."): command.values["value"] for command in commands}
 
 
-def azure(log: str) -> Mapping[str, str]:
-    return {o.values["variable"]: o.data for o in grammars.find_azure_commands(log) if o.name == "task.setvariable"}
+def read_azure_variables(log: str) -> Mapping[str, str]:
+    return {
+        command.values["variable"]: command.data
+        for command in grammars.find_azure_commands(log)
+        if command.name == "task.setvariable"
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "read", "warning"),
     [
-        ("teamcity", teamcity, "The parameters for later steps: no room for AUTONOMA_RUN_URLS ("),
-        ("azure", azure, "The output variables: no room for AUTONOMA_RUN_URLS ("),
+        ("teamcity", read_teamcity_parameters, "The parameters for later steps: no room for AUTONOMA_RUN_URLS ("),
+        ("azure", read_azure_variables, "The output variables: no room for AUTONOMA_RUN_URLS ("),
     ],
 )
 def test_log_commands_set_every_variable(
     name: str, read: Callable[[str], Mapping[str, str]], warning: str, tmp_path: Path
 ) -> None:
-    """Log commands set every variable, and those without room to an empty text."""
-    reported: list[str] = []
-    assert publish(name, {}, tmp_path, SMALL, reported) == []
-    [messages] = publish(name, {}, tmp_path, LARGE, reported)
+    """Log commands set every variable, and those that do not fit are empty."""
+    log_lines: list[str] = []
+    assert publish(name, {}, tmp_path, SMALL_REPORT, log_lines) == []
+    [messages] = publish(name, {}, tmp_path, LARGE_REPORT, log_lines)
     assert messages.startswith(warning)
-    found = read("\n".join(reported))
-    empty = {each: "" for each in ARRAYS if each in warning}
-    assert found == {**output_variables(LARGE), **empty}
-    assert set(found) == NAMES
-    assert all(len(text) <= MAX_VARIABLE_CHARS for text in found.values())
+    variables = read("\n".join(log_lines))
+    empty_variables = {variable: "" for variable in ARRAY_VARIABLES if variable in warning}
+    assert variables == {**output_variables(LARGE_REPORT), **empty_variables}
+    assert set(variables) == VARIABLE_NAMES
+    assert all(len(text) <= MAX_VARIABLE_CHARS for text in variables.values())
 
 
 def test_build_data_has_no_earlier_values() -> None:
@@ -159,13 +174,15 @@ def test_build_data_has_no_earlier_values() -> None:
     def get(name: str) -> str:
         return store.get(name, "")
 
-    def attempt(made: Report, number: str) -> list[str]:
+    def publish_attempt(job_report: Report, number: str) -> list[str]:
         context = BuildContext("buildkite", build_id="500", build_attempt=number)
-        made = made._replace(context=context, started_in_attempt=number, step_id=number * 16, part=Part("job", "1/3"))
-        return build_variables.publish_build_variables(made, "500", get, put)
+        job_report = job_report._replace(
+            context=context, started_in_attempt=number, step_id=number * 16, part=Part("job", "1/3")
+        )
+        return build_variables.publish_build_variables(job_report, "500", get, put)
 
-    assert attempt(SMALL, "1") == []
-    [warning] = attempt(LARGE, "2")
+    assert publish_attempt(SMALL_REPORT, "1") == []
+    [warning] = publish_attempt(LARGE_REPORT, "2")
     assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
     assert store["AUTONOMA_TOTAL_1_3"] == "800"
     assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET_TEXT
@@ -173,9 +190,9 @@ def test_build_data_has_no_earlier_values() -> None:
 
 def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:
     """outputs.env gives its warning only with the final report."""
-    folder = ResultsDirPublisher(tmp_path)
-    assert folder.publish(waiting(ODD)) == []
-    [warning] = folder.publish(ODD)
+    publisher = ResultsDirPublisher(tmp_path)
+    assert publisher.publish(make_started_report(FRAGMENT_URL_REPORT)) == []
+    [warning] = publisher.publish(FRAGMENT_URL_REPORT)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
 
 
@@ -185,14 +202,14 @@ def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "variables"
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:
-        assert ": no room for " not in step(tmp_path, sandbox, environ)[1]
+        assert ": no room for " not in run_step(tmp_path, sandbox, environ)[1]
         monkeypatch.setattr("autonoma_ci.reports.outputs.MAX_DOTENV_BYTES", 250)
-        code, log = step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
+        code, log = run_step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
     messages = [line for line in log.splitlines() if ": no room for " in line]
     assert [line.split(": ")[1] for line in messages] == ["outputs.env", "The variables for later steps"]
-    found = lines(path)
-    assert found["AUTONOMA_TOTAL"] == "200"
+    variables = read_env_file(path)
+    assert variables["AUTONOMA_TOTAL"] == "200"
     names = re.findall(r"AUTONOMA_\w+", messages[1])
     assert names
-    assert [found[each] for each in names] == [""] * len(names)
+    assert [variables[name] for name in names] == [""] * len(names)

@@ -15,7 +15,7 @@ from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.outputs import build_outputs
 from tests.architecture.package import ROOT
-from tests.integration.ci.test_steps_of_one_build import SEMAPHORE, Program
+from tests.integration.ci.test_steps_of_one_build import SEMAPHORE, AgentProgram
 from tests.support import github_parser as runner
 from tests.support import grammars
 from tests.support.act_env_file import LostOutputsError, read_env_file
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
-LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
+LARGE_REPORT = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
 
 
-def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
+def publish(name: str, environ: Mapping[str, str], folder: Path, job_report: Report) -> list[str]:
     """Publish a report in a CI system, and return the warnings."""
-    found = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False))
-    return [warning for each in found for warning in each.publish(made)]
+    publishers = SYSTEMS[name].create_publishers(make_publish_context(environ, folder, summary=False))
+    return [warning for publisher in publishers for warning in publisher.publish(job_report)]
 
 
 # Gitea, Forgejo and act
@@ -51,20 +51,20 @@ def test_act_reads_outputs_of_large_plan(name: str, more: dict[str, str], tmp_pa
     Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8.
     """
     path = tmp_path / "output"
-    warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE)
-    found = read_env_file(path.read_bytes())
-    assert found == build_outputs(LARGE, 60_000)
-    assert found["total"] == "2500"
-    counts = {each: len(json.loads(found[each])) for each in ("run-urls", "results")}
+    warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE_REPORT)
+    outputs = read_env_file(path.read_bytes())
+    assert outputs == build_outputs(LARGE_REPORT, 60_000)
+    assert outputs["total"] == "2500"
+    counts = {output_name: len(json.loads(outputs[output_name])) for output_name in ("run-urls", "results")}
     assert [re.findall(r"'(.+)' holds the first (\d+) runs", warning) for warning in warnings] == [
-        [(each, str(count))] for each, count in counts.items()
+        [(output_name, str(count))] for output_name, count in counts.items()
     ]
 
 
 def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
     """Outputs on GitHub may be longer than act can read."""
     path = tmp_path / "output"
-    publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE)
+    publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE_REPORT)
     assert len(runner.parse_outputs(path.read_text("utf-8"))["results"]) > 100_000
     with pytest.raises(LostOutputsError):
         read_env_file(path.read_bytes())
@@ -75,8 +75,8 @@ def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
 def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
     """Each output line is shorter than act's line limit of 64 KiB."""
     url = f"https://a.example/{'a' * length}"
-    made = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
-    lines = [f"{name}={text}" for name, text in build_outputs(made, 60_000).items()]
+    job_report = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
+    lines = [f"{name}={text}" for name, text in build_outputs(job_report, 60_000).items()]
     assert all(len(line.encode()) < 65_536 for line in lines)
 
 
@@ -84,7 +84,7 @@ def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "stored"),
+    ("url", "is_stored"),
     [
         ("https://autonoma.app/run/a", True),
         ("https://autonoma.app/run/a?tab=steps", False),
@@ -93,21 +93,21 @@ def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
     ],
     ids=["plain", "query", "long", "padding"],
 )
-def test_semaphore_accepts_every_value(url: str, stored: bool, tmp_path: Path) -> None:
-    """Its program refuses an empty value and a second `=`, and no later value was set.
+def test_semaphore_accepts_every_value(url: str, is_stored: bool, tmp_path: Path) -> None:
+    """No value is empty or has a second `=`, because sem-context rejects those.
 
     Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
     """
     checkout = tmp_path / "work"
     checkout.mkdir()
-    program = Program(tmp_path, "sem-context", SEMAPHORE)
+    program = AgentProgram(tmp_path, "sem-context", SEMAPHORE)
     environ = {"PATH": program.path, "SEMAPHORE_PIPELINE_ID": "p1"}
     for link in ("https://autonoma.app/run/first", url):
-        made = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
-        warnings = publish("semaphore", environ, checkout, made)
-    assert len(warnings) == (not stored)
+        job_report = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
+        warnings = publish("semaphore", environ, checkout, job_report)
+    assert len(warnings) == (not is_stored)
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
-    assert program.data["AUTONOMA_RUN_URL"] == (url if stored else UNSET_TEXT)
+    assert program.data["AUTONOMA_RUN_URL"] == (url if is_stored else UNSET_TEXT)
     assert program.data["AUTONOMA_RUN_ID"] == "run-a"
 
 
@@ -115,7 +115,7 @@ def test_semaphore_accepts_every_value(url: str, stored: bool, tmp_path: Path) -
 
 
 def test_docs_name_harness_version_for_outputs() -> None:
-    """Older versions of its engine drop the outputs of a step that failed.
+    """Older versions of the Harness engine drop the outputs of a failed step.
 
     Source: harness/lite-engine, pipeline/runtime/run.go.
     """
@@ -160,12 +160,12 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
     Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
     """
     lines: list[str] = []
-    made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
+    job_report = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
     [publisher] = SYSTEMS[name].create_publishers(
         make_publish_context(environ, tmp_path, summary=False, reported=lines)
     )
-    warnings = publisher.publish(made)
+    warnings = publisher.publish(job_report)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
     assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]

@@ -26,7 +26,7 @@ FORKS = (
     {"SEMAPHORE": "true", "SEMAPHORE_GIT_REPO_SLUG": "acme/shop", "SEMAPHORE_GIT_PR_SLUG": "mallory/shop"},
     {"JENKINS_URL": "https://j", "CHANGE_FORK": "mallory"},
 )
-OWN = (
+SAME_REPOSITORY = (
     {"GITLAB_CI": "true", "CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1"},
     {"TF_BUILD": "True", "SYSTEM_PULLREQUEST_ISFORK": "False"},
     {
@@ -42,43 +42,43 @@ OWN = (
 SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
 
 
-def withheld(environ: dict[str, str]) -> str:
+def get_withholding_source(environ: dict[str, str]) -> str:
     return load_system(detect(environ)).build_context(environ).secrets_withheld_from
 
 
-def on_github(folder: Path, name: str, pull_request: object, actor: str = "ada") -> dict[str, str]:
+def build_github_environ(folder: Path, name: str, pull_request: object, actor: str = "ada") -> dict[str, str]:
     (folder / "event.json").write_text(json.dumps({"pull_request": pull_request} if pull_request else {}), "utf-8")
     path = str(folder / "event.json")
     return {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": path, "GITHUB_ACTOR": actor}
 
 
-def pull(head: Any, author: str = "ada") -> dict[str, object]:
+def build_pull_request(head: Any, author: str = "ada") -> dict[str, object]:
     return {"head": {"repo": head}, "base": {"repo": SHOP}, "user": {"login": author}}
 
 
 @pytest.mark.parametrize("environ", FORKS, ids=lambda environ: next(iter(environ)))
 def test_fork_is_detected_from_variables(environ: dict[str, str]) -> None:
     """The variables of the CI system show that a change comes from a fork."""
-    assert withheld(environ) == "fork"
+    assert get_withholding_source(environ) == "fork"
 
 
-@pytest.mark.parametrize("environ", OWN, ids=lambda environ: next(iter(environ)))
+@pytest.mark.parametrize("environ", SAME_REPOSITORY, ids=lambda environ: next(iter(environ)))
 def test_same_repository_gets_secrets(environ: dict[str, str]) -> None:
     """A change in the same repository gets the secrets."""
-    assert withheld(environ) == ""
+    assert get_withholding_source(environ) == ""
 
 
 @pytest.mark.parametrize(
     ("name", "pull_request", "actor", "expected"),
     [
-        ("pull_request", pull(SHOP), "ada", ""),
-        ("pull_request", pull(FORK), "ada", "fork"),
-        ("pull_request", pull(None), "ada", "fork"),  # it was deleted since
-        ("pull_request_review", pull(FORK), "ada", "fork"),
-        ("pull_request_target", pull(FORK), "ada", ""),
-        ("pull_request", pull(SHOP, "dependabot[bot]"), "dependabot[bot]", "dependabot"),
-        # Who runs it again does not matter: the secrets are still those of Dependabot.
-        ("pull_request", pull(SHOP, "dependabot[bot]"), "ada", "dependabot"),
+        ("pull_request", build_pull_request(SHOP), "ada", ""),
+        ("pull_request", build_pull_request(FORK), "ada", "fork"),
+        ("pull_request", build_pull_request(None), "ada", "fork"),  # the fork was deleted
+        ("pull_request_review", build_pull_request(FORK), "ada", "fork"),
+        ("pull_request_target", build_pull_request(FORK), "ada", ""),
+        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "dependabot[bot]", "dependabot"),
+        # After a re-run by a user, the job still has Dependabot's secrets.
+        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "ada", "dependabot"),
         ("push", None, "dependabot[bot]", "dependabot"),
         ("push", None, "ada", ""),
         ("issue_comment", None, "dependabot[bot]", ""),
@@ -91,11 +91,11 @@ def test_github_fork_is_detected_from_event(
     name: str, pull_request: object, actor: str, expected: str, tmp_path: Path
 ) -> None:
     """The event of GitHub shows forks and Dependabot."""
-    assert withheld(on_github(tmp_path, name, pull_request, actor)) == expected
+    assert get_withholding_source(build_github_environ(tmp_path, name, pull_request, actor)) == expected
 
 
 def test_github_without_event_gets_secrets(tmp_path: Path) -> None:
     """A missing event file is no sign of a fork."""
-    environ = on_github(tmp_path, "pull_request", None)
+    environ = build_github_environ(tmp_path, "pull_request", None)
     (tmp_path / "event.json").unlink()
-    assert withheld(environ) == ""
+    assert get_withholding_source(environ) == ""

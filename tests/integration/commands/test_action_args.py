@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYSTEMS = {"github": "GITHUB_ACTIONS", "gitea": "GITEA_ACTIONS", "forgejo": "FORGEJO_ACTIONS"}
-on_each = pytest.mark.parametrize("system", SYSTEMS)
+for_each_system = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def run_action(folder: Path, args: str, *argv: str, system: str = "github", **more: str) -> CommandResult:
@@ -22,7 +22,7 @@ def run_action(folder: Path, args: str, *argv: str, system: str = "github", **mo
     return invoke(folder, *argv, environ={SYSTEMS[system]: "true", "INPUT_ARGS": args, **more})
 
 
-@on_each
+@for_each_system
 def test_args_select_command(system: str, tmp_path: Path) -> None:
     """The first word of `args` is the command."""
     write_results(tmp_path / "my results")
@@ -79,8 +79,8 @@ def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
 def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
     """The error asks to remove `autonoma-ci` at the beginning."""
     result = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
-    reported = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
-    assert (result.code, result.out, result.errors) == (2, "", [reported])
+    error = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
+    assert (result.code, result.out, result.errors) == (2, "", [error])
 
 
 def test_args_over_limit_are_refused(tmp_path: Path) -> None:
@@ -107,11 +107,11 @@ def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
     """No error repeats a credential that `args` holds."""
     result = run_action(tmp_path, text)
     assert result.code == 2
-    shown = [line for line in result.output.splitlines() if not line.startswith("::add-mask::")]
-    assert "hunter2-sentinel" not in "\n".join(shown)
+    visible_lines = [line for line in result.output.splitlines() if not line.startswith("::add-mask::")]
+    assert "hunter2-sentinel" not in "\n".join(visible_lines)
 
 
-@on_each
+@for_each_system
 @pytest.mark.parametrize("args", ["wiat results", "wait 'results", "wait results/none.json", "list --x"])
 def test_args_errors_become_annotations(args: str, system: str, tmp_path: Path) -> None:
     """Each line on standard error is an error command of the runner."""

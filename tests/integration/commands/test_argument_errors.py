@@ -13,21 +13,21 @@ from tests.support.invoke_command import CREDENTIALS, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-IDS = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+ADVICE = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
 
 
-RUN_ONE = "To run a test: autonoma-ci run --test-ids ID."
-FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci report --help)"
+RUN_ADVICE = "To run a test: autonoma-ci run --test-ids ID."
+FORMAT_ERROR = "unknown value. Use one of html, junit, markdown (see autonoma-ci report --help)"
 
 
 @pytest.mark.parametrize(
-    ("argv", "reported"),
+    ("argv", "error"),
     [
-        (["run", "sentinel"], f"an argument too many: {IDS} (see autonoma-ci run --help)"),
-        (["--dry-run", "sentinel"], f"--dry-run takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
-        (["run", "--wait", "sentinel"], f"--wait takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
-        (["sentinel"], f"unknown command: known are {', '.join(COMMANDS)}. {RUN_ONE}"),
-        (["report", "a", "--format", "it's sentinel"], f"--format: {FORMATS}"),
+        (["run", "sentinel"], f"an argument too many: {ADVICE} (see autonoma-ci run --help)"),
+        (["--dry-run", "sentinel"], f"--dry-run takes true, false or no value: {ADVICE} (see autonoma-ci run --help)"),
+        (["run", "--wait", "sentinel"], f"--wait takes true, false or no value: {ADVICE} (see autonoma-ci run --help)"),
+        (["sentinel"], f"unknown command: known are {', '.join(COMMANDS)}. {RUN_ADVICE}"),
+        (["report", "a", "--format", "it's sentinel"], f"--format: {FORMAT_ERROR}"),
         (["run", "--test-ids"], "--test-ids: a value is missing (see autonoma-ci run --help)"),
         (["wait"], ("RESULTS is missing: give the results-dir of an earlier step, such as autonoma-results "
          "(see autonoma-ci wait --help)")),
@@ -46,17 +46,17 @@ FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci repo
          "(see autonoma-ci validate --help)")),
     ],
 )  # fmt: skip
-def test_wrong_arguments_suggest_command(argv: list[str], reported: str, tmp_path: Path) -> None:
+def test_wrong_arguments_suggest_command(argv: list[str], error: str, tmp_path: Path) -> None:
     """Each error suggests a command and repeats no value."""
     result = invoke(tmp_path, *argv, environ=CREDENTIALS)
-    assert (result.code, result.errors) == (2, [reported])
+    assert (result.code, result.errors) == (2, [error])
     assert "sentinel" not in result.output
 
 
-@pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
-def test_switch_accepts_value(word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["true", "no", "ON", "0"])
+def test_switch_accepts_value(value: str, tmp_path: Path) -> None:
     """A switch accepts its valid values as the next argument."""
-    argv = ["run", "--test-ids", "a", "--dry-run", "--wait", word]
+    argv = ["run", "--test-ids", "a", "--dry-run", "--wait", value]
     assert invoke(tmp_path, *argv, environ=CREDENTIALS).code == 0
 
 
@@ -78,6 +78,6 @@ def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
     """Only the last one would count, and the tests of the first would not run."""
     result = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
     assert result.code == 2
-    why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
-    assert result.errors[0].startswith(why)
+    message = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
+    assert result.errors[0].startswith(message)
     assert "A=b" not in result.output

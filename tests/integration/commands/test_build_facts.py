@@ -27,7 +27,7 @@ FACTS = {
     "AUTONOMA_CHANGE": "12",
     "AUTONOMA_BUILD_URL": "https://ci.example.com/builds/7",
 }
-STATED = {
+EXPECTED_FACTS = {
     "sha": SHA,
     "branch": "feature/login",
     "change": "12",
@@ -50,14 +50,14 @@ tests:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
-def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
+def run_command(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run a step, by default of an unknown CI system."""
     out = io.StringIO()
-    ours = {
+    base_environ = {
         "CI": "true",
         "AUTONOMA_CLIENT_ID": "sandbox-id",
         "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
@@ -65,66 +65,66 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
         "AUTONOMA_RESULTS_DIR": "results",
     }
     job_runtime = Runtime(
-        {**ours, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+        {**base_environ, **environ}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
     )
     return cli.run_command(argv, job_runtime), out.getvalue()
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
     """Return the facts of the build in the record."""
-    found: dict[str, Any] = json.loads((folder / "results" / "results.json").read_text("utf-8"))["ci"]
-    return {name: found[name] for name in STATED}
+    build_facts: dict[str, Any] = json.loads((folder / "results" / "results.json").read_text("utf-8"))["ci"]
+    return {name: build_facts[name] for name in EXPECTED_FACTS}
 
 
 def test_facts_apply_to_unknown_system(tmp_path: Path, sandbox: Sandbox) -> None:
     """`CI=true` alone states no fact."""
-    assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
+    assert run_command(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
     assert set(read_facts(tmp_path).values()) == {""}
-    assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one", **FACTS})[0] == 0
-    assert read_facts(tmp_path) == STATED
+    assert run_command(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one", **FACTS})[0] == 0
+    assert read_facts(tmp_path) == EXPECTED_FACTS
     report = (tmp_path / "results" / "summary.md").read_text("utf-8")
     assert "feature/login" in report
     assert SHA[:12] in report
-    assert STATED["build_url"] in (tmp_path / "results" / "report.html").read_text("utf-8")
+    assert EXPECTED_FACTS["build_url"] in (tmp_path / "results" / "report.html").read_text("utf-8")
 
 
 def test_facts_reach_manifest(tmp_path: Path, sandbox: Sandbox) -> None:
     """`${ci.*}` in the manifest has the values from the options."""
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
-    code, log = run(tmp_path, sandbox, {})
+    code, log = run_command(tmp_path, sandbox, {})
     assert code == 2
     assert "${ci.change} is not known here: give the option change, or write ${ci.change:-default}" in log
     assert "${ci.build_url} is not known here: give the option build-url, or write" in log
     assert sandbox.received == []
-    code, log = run(tmp_path, sandbox, FACTS)
+    code, log = run_command(tmp_path, sandbox, FACTS)
     assert code == 0
     assert "feature/login 12" in log
     [request] = sandbox.received
     assert isinstance(request.body, dict)
-    assert request.body["runtime_metadata"] == {"COMMIT": SHA, "BUILD": STATED["build_url"]}
+    assert request.body["runtime_metadata"] == {"COMMIT": SHA, "BUILD": EXPECTED_FACTS["build_url"]}
 
 
 def test_facts_override_detected_values(tmp_path: Path, sandbox: Sandbox) -> None:
     """An option has priority over the value of the CI system."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
-    assert run(tmp_path, sandbox, environ)[0] == 0
-    known = read_facts(tmp_path)
-    assert (known["sha"], known["branch"]) == (OTHER_SHA, "main")
+    assert run_command(tmp_path, sandbox, environ)[0] == 0
+    detected_facts = read_facts(tmp_path)
+    assert (detected_facts["sha"], detected_facts["branch"]) == (OTHER_SHA, "main")
     inputs = {name.replace("AUTONOMA_", "INPUT_").replace("_URL", "-URL"): text for name, text in FACTS.items()}
-    assert run(tmp_path, sandbox, {**environ, **inputs})[0] == 0
-    assert read_facts(tmp_path) == STATED
-    assert run(tmp_path, sandbox, environ, "run", "--branch", "v1.2")[0] == 0
-    assert read_facts(tmp_path) == {**known, "branch": "v1.2"}
+    assert run_command(tmp_path, sandbox, {**environ, **inputs})[0] == 0
+    assert read_facts(tmp_path) == EXPECTED_FACTS
+    assert run_command(tmp_path, sandbox, environ, "run", "--branch", "v1.2")[0] == 0
+    assert read_facts(tmp_path) == {**detected_facts, "branch": "v1.2"}
 
 
 def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     """A record of other facts belongs to another build."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
-    assert run(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
-    code, log = run(tmp_path, sandbox, environ, "wait", "results")
+    assert run_command(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
+    code, log = run_command(tmp_path, sandbox, environ, "wait", "results")
     assert code == 2
     assert "is not the record of this step" in log
-    assert run(tmp_path, sandbox, environ, "wait", "results", "--sha", SHA)[0] == 0
+    assert run_command(tmp_path, sandbox, environ, "wait", "results", "--sha", SHA)[0] == 0
     assert read_facts(tmp_path)["sha"] == SHA
 
 
@@ -146,13 +146,13 @@ def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     result = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
     assert result.errors == [f"--{option} holds a credential: check which value is in which option"]
     assert secret not in result.output
-    waits = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
-    assert f"--{option} holds a credential: check which value is in which option" in waits.errors
-    assert secret not in waits.output
+    wait_result = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
+    assert f"--{option} holds a credential: check which value is in which option" in wait_result.errors
+    assert secret not in wait_result.output
 
 
 # Jobs whose CI system states no change request.
-BRANCHES: dict[str, dict[str, str]] = {
+BRANCH_JOBS: dict[str, dict[str, str]] = {
     "github": {**GITHUB, "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@main"},
     "gitlab": {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_PROJECT_PATH": "acme/shop", "CI_PIPELINE_ID": "500"},
 }
@@ -172,17 +172,17 @@ BRANCHES: dict[str, dict[str, str]] = {
 def test_stated_change_gets_comment(ci: str, more: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
     """The comment goes to the change request from the option."""
     with GitHub() if ci == "github" else GitLab() as host:
-        ours = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_WAIT": "true", "AUTONOMA_COMMENT": "true"}
+        base_environ = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_WAIT": "true", "AUTONOMA_COMMENT": "true"}
         tokens = {"AUTONOMA_GITHUB_TOKEN": TOKEN, "AUTONOMA_GITLAB_TOKEN": TOKEN}
         urls = {"GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
-        environ = {**BRANCHES[ci], **ours, **tokens, **urls}
-        assert "No comment is written" in run(tmp_path, sandbox, environ)[1]
+        environ = {**BRANCH_JOBS[ci], **base_environ, **tokens, **urls}
+        assert "No comment is written" in run_command(tmp_path, sandbox, environ)[1]
         assert host.comments == []
-        code, log = run(tmp_path, sandbox, {**environ, **more})
+        code, log = run_command(tmp_path, sandbox, {**environ, **more})
         assert code == 0
         assert "comment could not" not in log
-        [written] = host.comments
-        assert "Passed" in written.body
+        [comment] = host.comments
+        assert "Passed" in comment.body
 
 
 def test_foreign_pull_request_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -191,9 +191,14 @@ def test_foreign_pull_request_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> 
     Source: GitLab's documentation, "External pull requests".
     """
     with GitLab() as host:
-        ours = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_COMMENT": "true", "AUTONOMA_GITLAB_TOKEN": TOKEN}
-        environ = {**BRANCHES["gitlab"], **ours, "CI_API_V4_URL": host.url, "CI_EXTERNAL_PULL_REQUEST_IID": "17"}
-        code, log = run(tmp_path, sandbox, environ)
+        base_environ = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_COMMENT": "true", "AUTONOMA_GITLAB_TOKEN": TOKEN}
+        environ = {
+            **BRANCH_JOBS["gitlab"],
+            **base_environ,
+            "CI_API_V4_URL": host.url,
+            "CI_EXTERNAL_PULL_REQUEST_IID": "17",
+        }
+        code, log = run_command(tmp_path, sandbox, environ)
         assert host.comments == []
     assert code == 0
     assert "The comment could not be written: the job's variables do not say where." in log
@@ -211,8 +216,8 @@ def test_stated_commit_gets_code_insights(tmp_path: Path, sandbox: Sandbox, monk
     }
     with Recorder(body=b'{"values": []}') as proxy:
         monkeypatch.setattr("autonoma_ci.ci.systems.bitbucket.PROXY_URL", proxy.url)
-        assert run(tmp_path, sandbox, environ)[0] == 0
-        assert proxy.asked == []
-        assert run(tmp_path, sandbox, {**environ, "AUTONOMA_SHA": SHA})[0] == 0
-    assert [f"/commit/{SHA}/reports" in path for _, path, _ in proxy.asked] == [True] * len(proxy.asked)
-    assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
+        assert run_command(tmp_path, sandbox, environ)[0] == 0
+        assert proxy.requests == []
+        assert run_command(tmp_path, sandbox, {**environ, "AUTONOMA_SHA": SHA})[0] == 0
+    assert [f"/commit/{SHA}/reports" in path for _, path, _ in proxy.requests] == [True] * len(proxy.requests)
+    assert [method for method, _, _ in proxy.requests] == ["GET", "PUT"]

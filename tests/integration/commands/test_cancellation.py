@@ -19,25 +19,25 @@ from tests.support.streams import COMMAND, process_environ, read_terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def interrupt_run(folder: Path, *argv: str, number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
+def interrupt_run(folder: Path, *argv: str, signal_number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
     """Start two endless runs, send a signal, and return exit code and lines."""
     with Sandbox() as sandbox:
-        ours, theirs = pty.openpty()
+        parent_fd, child_fd = pty.openpty()
         environ = process_environ(TERM="dumb", AUTONOMA_API_URL=sandbox.url, **CREDENTIALS, **more)
         command = [*COMMAND, "run", "--wait", "--test-ids", "sandbox-stays,sandbox-stays-2", *argv]
-        process = subprocess.Popen(command, env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        drawn, until = b"", time.monotonic() + 60
-        while drawn.count(b"started: ") < 2:
-            assert time.monotonic() < until, drawn
-            drawn += os.read(ours, 65536)
-        process.send_signal(number)
-        drawn += read_terminal(ours)
+        process = subprocess.Popen(command, env=environ, cwd=folder, stdin=child_fd, stdout=child_fd, stderr=child_fd)
+        os.close(child_fd)
+        output, deadline = b"", time.monotonic() + 60
+        while output.count(b"started: ") < 2:
+            assert time.monotonic() < deadline, output
+            output += os.read(parent_fd, 65536)
+        process.send_signal(signal_number)
+        output += read_terminal(parent_fd)
         code = process.wait(60)
-    lines = CONTROLS.sub("", drawn.decode("utf-8", "replace")).replace("\r", "").splitlines()
+    lines = CONTROL_SEQUENCE.sub("", output.decode("utf-8", "replace")).replace("\r", "").splitlines()
     return code, [line for line in lines if line.strip()]
 
 
@@ -63,8 +63,8 @@ def test_sigint_suggests_results_dir(tmp_path: Path) -> None:
     assert "Traceback" not in "\n".join(lines)
 
 
-def stop_command(folder: Path, *argv: str, after: str) -> tuple[int, str]:
-    """Send SIGINT after a line with the text `after`, and return exit code and output."""
+def stop_command(folder: Path, *argv: str, trigger: str) -> tuple[int, str]:
+    """Send SIGINT after a line with the text `trigger`, and return exit code and output."""
     environ = process_environ(PYTHONUNBUFFERED="1")
     with subprocess.Popen(
         [*COMMAND, *argv], env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -72,7 +72,7 @@ def stop_command(folder: Path, *argv: str, after: str) -> tuple[int, str]:
         assert process.stdout
         lines: list[str] = []
         for line in process.stdout:
-            if after in line and not any(after in earlier for earlier in lines):
+            if trigger in line and not any(trigger in earlier_line for earlier_line in lines):
                 process.send_signal(signal.SIGINT)
             lines.append(line)
         return process.wait(60), "".join(lines)
@@ -80,23 +80,23 @@ def stop_command(folder: Path, *argv: str, after: str) -> tuple[int, str]:
 
 def test_sigint_stops_sandbox(tmp_path: Path) -> None:
     """The sandbox exits with 130 and says that it was stopped."""
-    code, printed = stop_command(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
+    code, output = stop_command(tmp_path, "sandbox", "--port", "0", trigger="Ids of the sandbox's account")
     assert code == 130
-    assert printed.endswith("\nThe sandbox was stopped.\n")
-    assert "Cancelled before" not in printed
+    assert output.endswith("\nThe sandbox was stopped.\n")
+    assert "Cancelled before" not in output
 
 
 def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     """The runs of the demo end with it, so the advice to wait is withdrawn."""
-    code, printed = stop_command(tmp_path, "demo", "--output", "d", after="started: ")
+    code, output = stop_command(tmp_path, "demo", "--output", "d", trigger="started: ")
     assert code == 130
-    reported = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
-    assert printed.endswith(reported)
+    last_line = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
+    assert output.endswith(last_line)
 
 
 def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:
     """The log has the same lines as after Ctrl-C, and the exit code is 143."""
-    code, lines = interrupt_run(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
+    code, lines = interrupt_run(tmp_path, "--results-dir=r", signal_number=signal.SIGTERM, GITLAB_CI="true")
     assert code == 143
     assert "Cancelled. 0 of 2 runs passed, 2 still running." in lines
     assert "To wait for the results: autonoma-ci wait r/results.json" in lines

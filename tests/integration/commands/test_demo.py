@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the runs of the sandbox end at once."""
+def fast_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the runs of the sandbox end immediately."""
     monkeypatch.setattr(demo, "Sandbox", partial(Sandbox, pace=0))
 
 
@@ -39,18 +39,18 @@ def replace_run(monkeypatch: pytest.MonkeyPatch, code: int, number: int = 0) -> 
     """Replace the run by an exit code or a signal, and return the runtimes of its calls."""
     runtimes: list[Runtime] = []
 
-    def end(_: Sequence[str], runtime: Runtime) -> int:
+    def end_run(_: Sequence[str], runtime: Runtime) -> int:
         runtimes.append(runtime)
         if number:
             runtime.signals.end()
             runtime.signals.handle(number, None)
         return code
 
-    monkeypatch.setattr("autonoma_ci.commands.run.main", end)
+    monkeypatch.setattr("autonoma_ci.commands.run.main", end_run)
     return runtimes
 
 
-@pytest.mark.usefixtures("fast")
+@pytest.mark.usefixtures("fast_sandbox")
 def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
     """One run fails on purpose, and the exit code is 0."""
     result = run_demo(tmp_path, "--output", "demo")
@@ -68,7 +68,7 @@ def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "autonoma.yml").read_text("utf-8") == DEMO_MANIFEST
 
 
-@pytest.mark.usefixtures("fast")
+@pytest.mark.usefixtures("fast_sandbox")
 def test_demo_ignores_surrounding_job(tmp_path: Path) -> None:
     """Neither outputs nor credentials of a job are used."""
     environ = {

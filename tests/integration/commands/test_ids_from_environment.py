@@ -23,10 +23,10 @@ MANIFESTS = {
 }
 
 
-def run(folder: Path, text: str, code: str, *argv: str, **environ: str) -> CommandResult:
+def run_with_manifest(folder: Path, text: str, preview: str, *argv: str, **environ: str) -> CommandResult:
     """Run a command with this manifest and this value of PREVIEW."""
     (folder / "autonoma.yml").write_text(text, "utf-8")
-    return invoke(folder, *(argv or ("run", "--dry-run")), environ={**CREDENTIALS, "PREVIEW": code, **environ})
+    return invoke(folder, *(argv or ("run", "--dry-run")), environ={**CREDENTIALS, "PREVIEW": preview, **environ})
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -35,7 +35,7 @@ def test_id_with_option_value_is_refused(command: tuple[str, ...], name: str, tm
     """The error has position and solution, but no value, and `allow-env` does not permit it."""
     for allowed in ("", "PREVIEW"):
         environ = {"AUTONOMA_VARIABLES": f"PASSWORD={VALUE}", "AUTONOMA_ALLOW_ENV": allowed}
-        result = run(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
+        result = run_with_manifest(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
         assert result.code == 2, result.output
         assert "autonoma.yml:" in result.err
         assert (
@@ -46,23 +46,27 @@ def test_id_with_option_value_is_refused(command: tuple[str, ...], name: str, tm
 
 def test_id_containing_option_value_is_refused(tmp_path: Path) -> None:
     """An id that contains the value is refused, too."""
-    result = run(tmp_path, "tests: ['${PREVIEW}']", f"pre-{VALUE}", "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
+    result = run_with_manifest(
+        tmp_path, "tests: ['${PREVIEW}']", f"pre-{VALUE}", "run", "--dry-run", "--var", f"PASSWORD={VALUE}"
+    )
     assert (result.code, "holds a value of the option variables" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("code", "value"),
+    ("preview", "value"),
     [("checkout-en", "en"), ("staging", "staging"), ("test-1", "1"), ("checkout", ""), ("check", "checkout-1")],
     ids=repr,
 )
-def test_id_with_short_value_is_accepted(code: str, value: str, tmp_path: Path) -> None:
+def test_id_with_short_value_is_accepted(preview: str, value: str, tmp_path: Path) -> None:
     """Short values occur in ordinary ids, and a tag can be named like the environment."""
-    result = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"LOCALE={value}")
-    assert (result.code, code in result.out) == (0, True), result.output
+    result = run_with_manifest(
+        tmp_path, "tests: ['${PREVIEW}']", preview, "run", "--dry-run", "--var", f"LOCALE={value}"
+    )
+    assert (result.code, preview in result.out) == (0, True), result.output
 
 
 def test_option_value_as_variable_is_hidden(tmp_path: Path) -> None:
     """Variables are not shown, and a name shows `${PREVIEW}`."""
     text = "tests: [{id: a, name: 'As ${PREVIEW}', variables: {PREVIEW: '${PREVIEW}'}}]"
-    result = run(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
+    result = run_with_manifest(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
     assert (result.code, VALUE in result.output) == (0, False), result.output

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.test_picker import Selection
 
-SMALL = [
+FOLDERS = [
     build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
     build_folder("f2", "Empty"),
     build_folder("f3", "Account: sign-in", ("t3", "Costs $5 ${NAME}")),
@@ -33,20 +33,20 @@ SMALL = [
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(folders=SMALL) as running:
-        yield running
+    with Sandbox(folders=FOLDERS) as sandbox:
+        yield sandbox
 
 
-def get_dry_run_summary(where: Path, *argv: str) -> str:
+def get_dry_run_summary(folder: Path, *argv: str) -> str:
     """Return the last line of a dry run with the manifest."""
-    assert invoke(where, "validate", *argv[1:2]).code == 0
-    result = invoke(where, "run", "--dry-run", *argv)
+    assert invoke(folder, "validate", *argv[1:2]).code == 0
+    result = invoke(folder, "run", "--dry-run", *argv)
     assert result.code == 0, result.output
     return result.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("flags", "wrote", "runs"),
+    ("flags", "content", "run_count"),
     [
         (["--all"], "54 folders", 54),
         (["--all", "--each"], "1,000 tests", 1000),
@@ -56,18 +56,18 @@ def get_dry_run_summary(where: Path, *argv: str) -> str:
         (["--folder-ids", "folder-1", "--test-ids", "test-0-1"], "1 folder and 1 test", 2),
     ],
 )
-def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
+def test_init_manifest_runs(flags: list[str], content: str, run_count: int, tmp_path: Path) -> None:
     """A dry run of the written manifest has the expected number of runs."""
     with Sandbox(folders=build_large_account()) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
-        f"Wrote autonoma.yml: {wrote}.",
+        f"Wrote autonoma.yml: {content}.",
         "Next, see what would be started, then start it:",
         "  autonoma-ci run --dry-run",
         "  autonoma-ci run --wait",
     ]
-    assert f"{runs:,} run" in get_dry_run_summary(tmp_path)
+    assert f"{run_count:,} run" in get_dry_run_summary(tmp_path)
 
 
 def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that appears just before the write is not replaced."""
 
-    def late(choice: Selection) -> str:
+    def write_file_first(selection: Selection) -> str:
         (tmp_path / "autonoma.yml").write_text("theirs", "utf-8")
-        return render_manifest(choice)
+        return render_manifest(selection)
 
-    monkeypatch.setattr("autonoma_ci.commands.init.render_manifest", late)
+    monkeypatch.setattr("autonoma_ci.commands.init.render_manifest", write_file_first)
     assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 2
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
 
@@ -96,10 +96,10 @@ def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkey
 def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk leaves no empty file."""
 
-    def full(path: Path, data: bytes) -> None:
+    def fail_write(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", full)
+    monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", fail_write)
     assert "No space left" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all").err
     assert list(tmp_path.iterdir()) == []
 
@@ -107,35 +107,35 @@ def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, m
 @pytest.mark.slow
 def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
-    account = [build_folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
+    account = [build_folder(f"f{n}", "x", *((f"t{n}-{index}", "x") for index in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
         assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (b"\xff\xfe\n\x04", 2)])
+@pytest.mark.parametrize(("event", "code"), [(signal.SIGINT, 130), (b"\xff\xfe\n\x04", 2)])
 def test_init_interrupted_writes_nothing(
-    sent: signal.Signals | bytes, code: int, sandbox: Sandbox, tmp_path: Path
+    event: signal.Signals | bytes, code: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """A signal or invalid UTF-8 at a real terminal leaves no file and no traceback."""
-    ours, theirs = pty.openpty()
+    parent_fd, child_fd = pty.openpty()
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
     environ |= {"PYTHONIOENCODING": "utf-8:strict", "AUTONOMA_API_URL": sandbox.url}
     environ |= {"AUTONOMA_CLIENT_ID": "some-id", "AUTONOMA_CLIENT_SECRET": "some-secret"}
     command = [sys.executable, "-c", "from autonoma_ci.cli import main; main()", "init"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environ)
-    os.close(theirs)
-    shown = b""
-    while b"Which folders?" not in shown:
-        shown += os.read(ours, 65536)
-    if isinstance(sent, bytes):
-        os.write(ours, sent)
+    process = subprocess.Popen(command, stdin=child_fd, stdout=child_fd, stderr=child_fd, cwd=tmp_path, env=environ)
+    os.close(child_fd)
+    output = b""
+    while b"Which folders?" not in output:
+        output += os.read(parent_fd, 65536)
+    if isinstance(event, bytes):
+        os.write(parent_fd, event)
     else:
-        process.send_signal(sent)
+        process.send_signal(event)
     assert process.wait(60) == code
-    shown += read_terminal(ours)
-    assert b"othing was written" in shown or b"nothing was chosen" in shown
-    assert b"bug" not in shown
+    output += read_terminal(parent_fd)
+    assert b"othing was written" in output or b"nothing was chosen" in output
+    assert b"bug" not in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,7 +236,7 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "wrote"),
+    ("terminal_input", "content"),
     [
         ("all\nfolders\n", "2 folders"),
         ("1\nf\n", "1 folder"),
@@ -245,20 +245,20 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
         ("0\n9\nx\n\n2-1\n1\nmaybe\n\nfolders\n", "1 folder"),
     ],
 )
-def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_prompts_at_terminal(terminal_input: str, content: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """At a terminal, the answers select the folders or tests."""
-    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=terminal_input)
     assert result.code == 0, result.output
     assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in result.out
     assert "Empty" not in result.out
-    assert f"Wrote autonoma.yml: {wrote}." in result.out
+    assert f"Wrote autonoma.yml: {content}." in result.out
     assert get_dry_run_summary(tmp_path)
 
 
-@pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
-def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("terminal_input", ["", "1\n", "x\n", "1\nt\n"])
+def test_init_prompt_eof_writes_nothing(terminal_input: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The end of the input before the last answer leaves no file."""
-    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=typed)
+    result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=terminal_input)
     assert result.code == 2
     assert result.errors == ["nothing was chosen, so nothing was written"]
     assert list(tmp_path.iterdir()) == []

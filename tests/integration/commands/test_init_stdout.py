@@ -13,25 +13,25 @@ from tests.support.invoke_command import CREDENTIALS, FakeTerminal, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL = [build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays later"))]
+FOLDERS = [build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays later"))]
 HINT = "Printed a manifest with 1 folder. As autonoma.yml, a run finds it by itself.\n"
 
 
 def test_printed_manifest_equals_file(tmp_path: Path) -> None:
     """Standard output has the same text as the file, and no other text."""
-    with Sandbox(folders=SMALL) as sandbox:
-        printed = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
+    with Sandbox(folders=FOLDERS) as sandbox:
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
         assert list(tmp_path.iterdir()) == []
         assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 0
-    assert (printed.code, printed.err) == (0, HINT)
-    assert printed.out == (tmp_path / "autonoma.yml").read_text("utf-8")
+    assert (result.code, result.err) == (0, HINT)
+    assert result.out == (tmp_path / "autonoma.yml").read_text("utf-8")
 
 
 def test_printed_manifest_is_valid(tmp_path: Path) -> None:
     """`validate` accepts the printed manifest."""
-    with Sandbox(folders=SMALL) as sandbox:
-        printed = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each", "--output=-")
-    (tmp_path / "piped.yml").write_text(printed.out, "utf-8")
+    with Sandbox(folders=FOLDERS) as sandbox:
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each", "--output=-")
+    (tmp_path / "piped.yml").write_text(result.out, "utf-8")
     assert invoke(tmp_path, "validate", "piped.yml").code == 0
 
 
@@ -39,7 +39,7 @@ def test_printed_manifest_spares_files(tmp_path: Path) -> None:
     """An existing manifest and a file named `-` stay unchanged."""
     (tmp_path / "autonoma.yml").write_text("tests: [mine]", "utf-8")
     (tmp_path / "-").write_text("a file of this name", "utf-8")
-    with Sandbox(folders=SMALL) as sandbox:
+    with Sandbox(folders=FOLDERS) as sandbox:
         assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-").code == 0
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "tests: [mine]"
     assert (tmp_path / "-").read_text("utf-8") == "a file of this name"
@@ -47,7 +47,7 @@ def test_printed_manifest_spares_files(tmp_path: Path) -> None:
 
 def test_empty_output_is_refused(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
-    with Sandbox(folders=SMALL) as sandbox:
+    with Sandbox(folders=FOLDERS) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
     assert (result.code, result.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
 
@@ -55,7 +55,7 @@ def test_empty_output_is_refused(tmp_path: Path) -> None:
 def test_prompts_use_stderr(tmp_path: Path) -> None:
     """Standard output may be a pipe, so prompts go to standard error."""
     out, err = FakeTerminal(), FakeTerminal()
-    with Sandbox(folders=SMALL) as sandbox:
+    with Sandbox(folders=FOLDERS) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
         job_runtime = Runtime(environ, out, err, str(tmp_path), stdin=FakeTerminal("1\nfolders\n"))
         assert cli.run_command(["init", "--output", "-"], job_runtime) == 0
@@ -67,18 +67,18 @@ def test_prompts_use_stderr(tmp_path: Path) -> None:
 def test_error_leaves_stdout_empty(tmp_path: Path) -> None:
     """After an error, standard output is empty."""
     with Sandbox(folders=[]) as sandbox:
-        printed = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
-    assert (printed.code, printed.out) == (2, "")
-    assert "the account has no tests" in printed.err
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
+    assert (result.code, result.out) == (2, "")
+    assert "the account has no tests" in result.err
 
 
 def test_printed_name_is_no_command(tmp_path: Path) -> None:
     """No printed name is a command of a CI system."""
     names = ["##[group]x", "::warning::x", "##vso[task.setvariable variable=x]y", "\n::error::x"]
-    listed = [build_folder(f"f{place}", name, ("t", name)) for place, name in enumerate(names)]
-    with Sandbox(folders=listed) as sandbox:
-        printed = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each", "--output", "-")
-        whole = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
-    for line in (printed.out + whole.out).splitlines():
+    folders = [build_folder(f"f{index}", name, ("t", name)) for index, name in enumerate(names)]
+    with Sandbox(folders=folders) as sandbox:
+        result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each", "--output", "-")
+        folder_result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
+    for line in (result.out + folder_result.out).splitlines():
         assert not line.lstrip().startswith("::")
         assert "##" not in line

@@ -35,18 +35,18 @@ class Case(NamedTuple):
 
     name: str
     inputs: dict[str, str]
-    says: tuple[str, ...]
+    messages: tuple[str, ...]
     manifest: bytes = b""
-    without: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 IDS = ("INPUT_TEST-IDS",)
 MANIFEST = {"INPUT_MANIFEST": "given.yml"}
 
 
-def bad_id(text: str, shown: str) -> Case:
-    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {shown}", "is not an id"))
+def bad_id(text: str, quoted_text: str) -> Case:
+    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {quoted_text}", "is not an id"))
 
 
 def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
@@ -54,7 +54,7 @@ def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
 
 
 CASES = (
-    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids"), without=IDS),
+    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids"), omitted=IDS),
     Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("test-ids has no ids", "allow-empty")),
     Case("an empty input", {"INPUT_TEST-IDS": ""}, ("test-ids is empty", "allow-empty")),
     Case("a manifest without entries", MANIFEST, ("the manifest has no entries", "allow-empty"), b"tests: []", IDS),
@@ -67,8 +67,8 @@ CASES = (
     bad_id("a\x1cb", "'a b' is not an id: it holds \\x1c"),
     bad_id("é", "'é'"),
     bad_id("%2e%2e", "'%2e%2e'"),
-    Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), never=("sentinel",)),
-    Case("a variable's type", {"INPUT_VARIABLES": "A: [sentinel]"}, ("line 1", "give text"), never=("sentinel",)),
+    Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), hidden=("sentinel",)),
+    Case("a variable's type", {"INPUT_VARIABLES": "A: [sentinel]"}, ("line 1", "give text"), hidden=("sentinel",)),
     Case("a missing manifest", {"INPUT_MANIFEST": "no.yml"}, ("no.yml: there is no such file", "check the path")),
     Case("a folder as manifest", {"INPUT_MANIFEST": "."}, ("is a folder", "give the path of a YAML file")),
     bad_manifest("that is empty", b" ", "the manifest is empty", "`tests:`"),
@@ -88,16 +88,16 @@ CASES = (
     Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("dry-run: 'ja'", "use true or false")),
     Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("api-url: ", "not https", "in the clear")),
     Case("credentials in the URL", {"INPUT_API-URL": "https://me:sentinel@example.com"},
-         ("holds credentials", "remove them"), never=("sentinel",)),
-    Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), without=("INPUT_CLIENT-ID",)),
+         ("holds credentials", "remove them"), hidden=("sentinel",)),
+    Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), omitted=("INPUT_CLIENT-ID",)),
     Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "arrives empty")),
     Case("no credentials", {}, ("client-id and client-secret are missing", "Secrets and variables > Actions"),
-         without=("INPUT_CLIENT-ID", "INPUT_CLIENT-SECRET")),
+         omitted=("INPUT_CLIENT-ID", "INPUT_CLIENT-SECRET")),
     Case("a blank secret", {"INPUT_CLIENT-SECRET": " \n"}, ("client-secret is missing", "AUTONOMA_CLIENT_SECRET")),
     Case("a line break in the secret", {"INPUT_CLIENT-SECRET": "sentinel\nlines"},
-         ("client-secret: ", "a line break", "copy it again"), never=("sentinel", "lines")),
+         ("client-secret: ", "a line break", "copy it again"), hidden=("sentinel", "lines")),
     Case("a letter outside ASCII in the id", {"INPUT_CLIENT-ID": "sentinél"},
-         ("client-id: ", "not ASCII", "copy it again"), never=("sentin",)),
+         ("client-id: ", "not ASCII", "copy it again"), hidden=("sentin",)),
     Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"},
          ("application-version-id: ", "it holds .")),
     Case("a source", {"INPUT_SOURCE": "a\tb"}, ("source: ", "1 to 10 letters")),
@@ -107,11 +107,11 @@ CASES = (
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
-def on_github(folder: Path, sandbox: Sandbox) -> dict[str, str]:
+def build_inputs(folder: Path, sandbox: Sandbox) -> dict[str, str]:
     """Return the valid inputs of a job on GitHub."""
     return {
         "GITHUB_ACTIONS": "true",
@@ -135,41 +135,41 @@ def assert_refused(job: CommandResult, folder: Path, sandbox: Sandbox) -> str:
     assert errors
     # The line of a file and a caret follow the error.
     assert all(re.match(r"::error| *[0-9]* \| ", line) for line in job.err.splitlines())
-    reported = "\n".join(errors)
+    error_text = "\n".join(errors)
     for code, character in (("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-        reported = reported.replace(code, character)
-    return reported
+        error_text = error_text.replace(code, character)
+    return error_text
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_invalid_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> None:
     """Log, summary and outputs have the error and its solution, and nothing is sent."""
-    environ = {k: v for k, v in (on_github(tmp_path, sandbox) | case.inputs).items() if k not in case.without}
+    environ = {k: v for k, v in (build_inputs(tmp_path, sandbox) | case.inputs).items() if k not in case.omitted}
     if case.manifest:
         (tmp_path / "given.yml").write_bytes(case.manifest)
     job = invoke(tmp_path, environ=environ)
-    reported = assert_refused(job, tmp_path, sandbox)
-    for text in case.says:
-        assert text in reported
+    error_text = assert_refused(job, tmp_path, sandbox)
+    for text in case.messages:
+        assert text in error_text
     assert job.err.count("::error") == 1, "one mistake is told once"
     summary = (tmp_path / "summary").read_text("utf-8")
     assert "Nothing was sent" in summary
-    written = summary + (tmp_path / "output").read_text("utf-8") + job.output
-    for text in (*case.never, "a-secret-of-ours"):
-        assert text not in written.replace(f"::add-mask::{text}", "")
+    visible_text = summary + (tmp_path / "output").read_text("utf-8") + job.output
+    for text in (*case.hidden, "a-secret-of-ours"):
+        assert text not in visible_text.replace(f"::add-mask::{text}", "")
 
 
 def test_valid_input_starts_run(tmp_path: Path, sandbox: Sandbox) -> None:
     """The same job without the error starts its run, so the other tests see their error only."""
-    assert invoke(tmp_path, environ=on_github(tmp_path, sandbox)).code == 0
+    assert invoke(tmp_path, environ=build_inputs(tmp_path, sandbox)).code == 0
     assert sandbox.count_starts("abc") == 1
 
 
 def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> None:
     """One run of the job shows every error."""
     (tmp_path / "given.yml").write_text(MANY_MISTAKES)
-    environ = on_github(tmp_path, sandbox) | {
+    environ = build_inputs(tmp_path, sandbox) | {
         "INPUT_CLIENT-ID": "",
         "INPUT_CLIENT-SECRET": "two\nlines",
         "INPUT_TEST-IDS": "x y\n../z",
@@ -180,7 +180,7 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         "INPUT_RESULTS-DIR": "given.yml",
     }
     job = invoke(tmp_path, "--sumary", "false", "--var", "oops", environ=environ)
-    reported = assert_refused(job, tmp_path, sandbox)
+    error_text = assert_refused(job, tmp_path, sandbox)
     for text in (
         *("client-id is missing", "a line break", "'x y'", "'../z'", "concurrency: ", "api-url: "),
         *(
@@ -192,8 +192,8 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         *("did you mean 'tests'?", "'a/b' is not an id", "'id' is missing", "'A' has no value", "'B' is a list"),
         *("${NOPE} is not set", "results-dir can't be made"),
     ):
-        assert text in reported, text
-    assert "nothing to run" not in reported
+        assert text in error_text, text
+    assert "nothing to run" not in error_text
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.count("\n- ") == len(job.err.splitlines())
 
@@ -201,12 +201,12 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
 def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> None:
     """GitHub shows the error at its line of the manifest."""
     (tmp_path / "given.yml").write_text("tests:\n  - abc\n  - id: a/b\n")
-    job = invoke(tmp_path, environ=on_github(tmp_path, sandbox) | MANIFEST)
+    job = invoke(tmp_path, environ=build_inputs(tmp_path, sandbox) | MANIFEST)
     assert job.err.startswith("::error file=given.yml,line=3,col=5::given.yml:3:5: 'a/b' is not an id")
 
 
 @pytest.mark.parametrize(
-    ("argv", "what"),
+    ("argv", "message"),
     [
         (("--test-id", "x"), "unknown option --test-id: did you mean --test-ids?"),
         (("--client_id=sentinel",), "unknown option --client_id: did you mean --client-id?"),
@@ -219,18 +219,18 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
         (("--var", "sentinel"), "write --var NAME=value"),
     ],
 )
-def test_invalid_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_invalid_command_line_is_refused(argv: tuple[str, ...], message: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """The error has the same form as others and repeats no value."""
-    job = invoke(tmp_path, *argv, environ=on_github(tmp_path, sandbox))
-    reported = assert_refused(job, tmp_path, sandbox)
-    assert what in reported
+    job = invoke(tmp_path, *argv, environ=build_inputs(tmp_path, sandbox))
+    error_text = assert_refused(job, tmp_path, sandbox)
+    assert message in error_text
     assert "sentinel" not in job.output + (tmp_path / "summary").read_text("utf-8")
 
 
 @pytest.mark.parametrize("argv", [("--timeout",), ("--wait", "--var"), ("--comment=true", "--concurrency")])
 def test_invalid_command_line_removes_old_results(argv: tuple[str, ...], tmp_path: Path, sandbox: Sandbox) -> None:
     """The results folder can hold the files of an earlier build."""
-    environ = on_github(tmp_path, sandbox) | {"INPUT_RESULTS-DIR": "out", "GITHUB_RUN_ID": "5"}
+    environ = build_inputs(tmp_path, sandbox) | {"INPUT_RESULTS-DIR": "out", "GITHUB_RUN_ID": "5"}
     assert invoke(tmp_path, environ=environ).code == 0
     assert invoke(tmp_path, *argv, environ={**environ, "GITHUB_RUN_ID": "6"}).code == 2
     record = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -260,7 +260,7 @@ def test_unknown_ci_system_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ids", ["a", "# none"])
 def test_allow_empty_accepts_empty_plan(ids: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """With `allow-empty`, an empty selection is no error, and the step passes."""
-    environ = on_github(tmp_path, sandbox) | {"INPUT_ALLOW-EMPTY": "true", "INPUT_TEST-IDS": ids}
+    environ = build_inputs(tmp_path, sandbox) | {"INPUT_ALLOW-EMPTY": "true", "INPUT_TEST-IDS": ids}
     assert invoke(tmp_path, environ=environ).code == 0
     assert len(sandbox.received) == (ids == "a")
     assert read_outputs((tmp_path / "output").read_text())["conclusion"] == ("started" if ids == "a" else "skipped")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
 
-def _environment(folder: Path, url: str) -> dict[str, str]:
+def _build_environ(folder: Path, url: str) -> dict[str, str]:
     return {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -61,15 +61,15 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
     """Every report links the started runs after an internal error."""
     from autonoma_ci.app.progress import ProgressReporter
 
-    changed = ProgressReporter.on_run_changed
+    original_method = ProgressReporter.on_run_changed
 
-    def broken(self: ProgressReporter, outcome: RunResult) -> None:
-        changed(self, outcome)
+    def fail_after_change(self: ProgressReporter, run_result: RunResult) -> None:
+        original_method(self, run_result)
         raise RuntimeError("sentinel")
 
-    monkeypatch.setattr(ProgressReporter, "on_run_changed", broken)
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", fail_after_change)
     with Sandbox() as sandbox:
-        environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
+        environ = _build_environ(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
         result = invoke(tmp_path, environ=environ)
         assert sandbox.count_starts("a") == 1
     job = read_job_result(tmp_path, result.code, result.out, result.err)
@@ -85,41 +85,41 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
 def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules for requests load before any record says that runs may have started."""
     path = tmp_path / "results" / "results.json"
-    spares: list[int] = []
+    reserve_sizes: list[int] = []
 
-    def broken(self: JobStep, *_: object) -> ThreadedExecutor:
-        spares.append(len(self._memory_reserve))
+    def fail_to_create(self: JobStep, *_: object) -> ThreadedExecutor:
+        reserve_sizes.append(len(self._memory_reserve))
         assert json.loads(path.read_text("utf-8"))["runs"] == []
         raise MemoryError
 
     def finish(self: JobStep, report: Report) -> int:
-        spares.append(len(self._memory_reserve))
-        return finished(self, report)
+        reserve_sizes.append(len(self._memory_reserve))
+        return original_finish(self, report)
 
-    finished = JobStep.finish
-    monkeypatch.setattr(JobStep, "_create_executor", broken)
+    original_finish = JobStep.finish
+    monkeypatch.setattr(JobStep, "_create_executor", fail_to_create)
     monkeypatch.setattr(JobStep, "finish", finish)
     with Sandbox() as sandbox:
-        result = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
+        result = invoke(tmp_path, environ=_build_environ(tmp_path, sandbox.url))
         assert sandbox.received == []
     job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
     assert "may have started" not in job.everything
     # The spare memory is released for the reports.
-    assert spares[0] > 0
-    assert spares[1] == 0
+    assert reserve_sizes[0] > 0
+    assert reserve_sizes[1] == 0
 
 
 def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs and summary are complete although the HTML page fails."""
 
-    def broken(report: Report) -> str:
+    def fail_to_render(report: Report) -> str:
         raise RuntimeError("sentinel")
 
-    monkeypatch.setattr(html, "render_html", broken)
+    monkeypatch.setattr(html, "render_html", fail_to_render)
     with Sandbox() as sandbox:
-        environ = _environment(tmp_path, sandbox.url)
+        environ = _build_environ(tmp_path, sandbox.url)
         result = invoke(tmp_path, environ=environ)
     job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == 70

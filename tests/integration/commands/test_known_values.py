@@ -35,9 +35,9 @@ JOB = {
 }
 # The application under test shows all of them.
 PASSWORD, LOGIN, THEME = "hunter2-Zq9", "jane.Zq8@example.com", "Zq7 dark & blue"
-OF_OTHERS = "Zq6-of-another-group"
-VALUES = (PASSWORD, LOGIN, THEME, OF_OTHERS)
-WHOLE = f"PASSWORD={PASSWORD}\nLOGIN={LOGIN}\nTHEME={THEME}\nOTHER={OF_OTHERS}"
+OTHER_GROUP_VALUE = "Zq6-of-another-group"
+VALUES = (PASSWORD, LOGIN, THEME, OTHER_GROUP_VALUE)
+ALL_VARIABLES = f"PASSWORD={PASSWORD}\nLOGIN={LOGIN}\nTHEME={THEME}\nOTHER={OTHER_GROUP_VALUE}"
 # The values come from an environment variable, the defaults, a matrix, and an entry that was not selected.
 MANIFEST = f"""\
 defaults: {{ variables: {{ LOGIN: "{LOGIN}" }} }}
@@ -48,14 +48,14 @@ tests:
     matrix: {{ THEME: ["{THEME}"] }}
   - id: b
     groups: [nightly]
-    variables: {{ OTHER: "{OF_OTHERS}" }}
+    variables: {{ OTHER: "{OTHER_GROUP_VALUE}" }}
 """
 # The environment and arguments of `run` and of the later step.
 SOURCES = {
-    "environment": ({"AUTONOMA_VARIABLES": WHOLE}, []),
-    "input": ({"INPUT_VARIABLES": WHOLE}, []),
-    "flag": ({}, ["--variables", WHOLE]),
-    "several flags": ({}, [word for line in WHOLE.splitlines() for word in ("--var", line)]),
+    "environment": ({"AUTONOMA_VARIABLES": ALL_VARIABLES}, []),
+    "input": ({"INPUT_VARIABLES": ALL_VARIABLES}, []),
+    "flag": ({}, ["--variables", ALL_VARIABLES]),
+    "several flags": ({}, [argument for line in ALL_VARIABLES.splitlines() for argument in ("--var", line)]),
     "default manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"}, []),
     "manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke", "AUTONOMA_MANIFEST": "other.yml"}, []),
     "manifest flag": ({"WORD_OF_JANE": PASSWORD, "INPUT_GROUPS": "smoke"}, ["--manifest", "other.yml"]),
@@ -67,19 +67,19 @@ def respond_with_values(wire: Wire) -> bool:
 
     The first responses have an unknown status.
     """
-    reported = " / ".join(VALUES)
+    all_values = " / ".join(VALUES)
     if wire.request.method == "POST":
         return faults.started(wire)
     if "steps=" in wire.request.path:
         step = {
-            "instruction": f"Type {reported}",
-            "output": f"Seen {reported}",
+            "instruction": f"Type {all_values}",
+            "output": f"Seen {all_values}",
             "status": "failed",
-            "url": f"https://a.test/{reported}",
+            "url": f"https://a.test/{all_values}",
         }
-        return faults.answer(200, json.dumps({"name": f"Title {reported}", "steps": [step]}))(wire)
-    word = "failed" if wire.request.connection > 2 else f"typing {reported}"
-    return faults.then_close(faults.answer(200, json.dumps({"status": word})))(wire)
+        return faults.answer(200, json.dumps({"name": f"Title {all_values}", "steps": [step]}))(wire)
+    status = "failed" if wire.request.connection > 2 else f"typing {all_values}"
+    return faults.then_close(faults.answer(200, json.dumps({"status": status})))(wire)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def url() -> Iterator[str]:
         yield server.url
 
 
-class Step:
+class JobSteps:
     """Steps of one job at a terminal, with one environment."""
 
     def __init__(self, folder: Path, url: str, environ: Mapping[str, str]) -> None:
@@ -111,7 +111,7 @@ class Step:
 
     def run_process(self, *argv: str, **more: str) -> CommandResult:
         """Run a command in another process."""
-        ran = subprocess.run(
+        completed = subprocess.run(
             [*COMMAND, *argv],
             env={"PYTHONPATH": str(ROOT), **self._environ, "AUTONOMA_POLL_INTERVAL": "1s", **more},
             cwd=self.folder,
@@ -120,19 +120,19 @@ class Step:
             encoding="utf-8",
             timeout=60,
         )
-        return CommandResult(ran.returncode, ran.stdout, ran.stderr)
+        return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
-    def edit(self, **changes: Any) -> None:
+    def edit_record(self, **changes: Any) -> None:
         """Change fields of the record's first run."""
         path = self.folder / RECORD
         document = json.loads(path.read_text("utf-8"))
         document["runs"][0].update(changes)
         path.write_text(json.dumps(document), "utf-8")
 
-    def collect_output(self, ended: CommandResult) -> str:
+    def collect_output(self, result: CommandResult) -> str:
         """Return the output and all written files, without escapes."""
-        written = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
-        return "\n".join([ended.output, *written]).replace("\\", "").replace("&amp;", "&")
+        file_texts = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return "\n".join([result.output, *file_texts]).replace("\\", "").replace("&amp;", "&")
 
 
 def add_manifest(folder: Path, source: str) -> None:
@@ -150,12 +150,12 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     """No value is in the log or in a file, in any response of the API."""
     environ, argv = SOURCES[source]
     add_manifest(tmp_path, source)
-    step = Step(tmp_path, url, environ)
+    step = JobSteps(tmp_path, url, environ)
     step.start(*argv, ids="" if "manifest" in source else "a")
     result = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
-    shown = step.collect_output(result)
-    assert (result.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), result.output
-    assert [value for value in VALUES if value in shown] == []
+    output = step.collect_output(result)
+    assert (result.code, "Type ***" in output, "not known here" in output) == (1, True, False), result.output
+    assert [value for value in VALUES if value in output] == []
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
 
 
@@ -163,18 +163,18 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
 def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
     """Another process has only record, manifest and environment of the first step."""
     add_manifest(tmp_path, "default manifest")
-    step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
+    step = JobSteps(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
     step.start(ids="")
     result = step.run_process("wait", RECORD)
-    shown = step.collect_output(result)
-    assert (result.code, "Type ***" in shown, result.err) == (1, True, "")
-    assert [value for value in VALUES if value in shown] == []
+    output = step.collect_output(result)
+    assert (result.code, "Type ***" in output, result.err) == (1, True, "")
+    assert [value for value in VALUES if value in output] == []
 
 
 def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     """One notice names the variables, because step texts may show their values."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     result = step("wait", RECORD)
     assert result.out.count("not known here") == 1
     assert (
@@ -185,24 +185,24 @@ def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
 
 def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
     """The others are counted, and a name of a record is no command of the log."""
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
-    step.edit(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
+    step.edit_record(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
     result = step("wait", RECORD, "--var", "E=2", **JOB)
     assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in result.out
     assert not re.search(r"^\s*::error::[AB]", result.out, re.MULTILINE)
-    step.edit(variables=[*"ABCDEFGH"])
+    step.edit_record(variables=[*"ABCDEFGH"])
     assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
-    step.edit(variables=[*"ABCDEF"])
+    step.edit_record(variables=[*"ABCDEF"])
     assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RECORD).out
-    step.edit(variables=["A"])
+    step.edit_record(variables=["A"])
     assert "The value of A is not known" in step("wait", RECORD).out
 
 
 def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
     """A missing environment variable leaves one value unknown and is no error."""
     add_manifest(tmp_path, "default manifest")
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
     result = step("wait", RECORD)
     assert (result.code, result.err) == (1, "")
@@ -214,8 +214,8 @@ def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
 @pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
 def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -> None:
     """Without a readable manifest, the runs end and the values are unknown."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     if content is not None:
         (tmp_path / "other.yml").write_text(content, "utf-8")
     result = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
@@ -226,7 +226,7 @@ def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -
 
 def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
     """The value of a run is known only from its own entry of the manifest."""
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="LOGIN=1\nTHEME=2\nPASSWORD=3")
     text = (
         "defaults: {variables: {THEME: blue, PASSWORD: x1}}\n"
@@ -234,13 +234,13 @@ def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
     )
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     # Without signatures, names count.
-    step.edit(variable_macs={})
+    step.edit_record(variable_macs={})
     assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
 
 
 def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> None:
     """The checkout can be untrusted there, so only a named manifest is read."""
-    step = Step(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
+    step = JobSteps(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
     step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     assert "The value of LOGIN is not known here" in step("wait", RECORD).out
@@ -251,15 +251,15 @@ def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> N
 
 def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
     """A record without variables needs no values."""
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start()
     assert "not known here" not in step("wait", RECORD).output
 
 
 def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
     """As in `run`, nothing is sent, and the record stays unchanged."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     before = (tmp_path / RECORD).read_bytes()
     result = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
     assert (result.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in result.err) == (2, True)
@@ -269,9 +269,9 @@ def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
 
 def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
     """A value such as `run` occurs there by chance, and a run without id would be lost."""
-    step = Step(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
+    step = JobSteps(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
     step.start(ids="Checkout en=a")
-    step.edit(url="https://autonoma.app/run/run-of-a?locale=en")
+    step.edit_record(url="https://autonoma.app/run/run-of-a?locale=en")
     result = step("wait", RECORD)
     assert result.code == 1
     [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
@@ -284,18 +284,18 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
 
 def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
     """An earlier step without the values may have written the record."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     step("wait", RECORD)
     assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
-    result = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
+    result = step("wait", RECORD, AUTONOMA_VARIABLES=ALL_VARIABLES)
     assert (result.code, [value for value in VALUES if value in step.collect_output(result)]) == (1, [])
 
 
 def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
     """The record is untrusted, and each file shows its title and source."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start()
     path = tmp_path / RECORD
     document = json.loads(path.read_text("utf-8")) | {"title": f"Tests {secret}", "source": secret}
@@ -307,55 +307,55 @@ def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
 
 
 @pytest.fixture
-def step(tmp_path: Path, url: str) -> Step:
+def step(tmp_path: Path, url: str) -> JobSteps:
     """Return a job whose record shows the values in all its texts.
 
     Its second step did not know the variables.
     """
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     result = step("wait", RECORD)
-    shown = step.collect_output(result)
-    assert [value for value in VALUES if value not in shown] == []
+    output = step.collect_output(result)
+    assert [value for value in VALUES if value not in output] == []
     for name in ("report.html", "junit.xml", "summary.md"):
         (tmp_path / "results" / name).unlink()
     return step
 
 
-def report(step: Step, *argv: str, **environ: str) -> str:
+def render_reports(step: JobSteps, *argv: str, **environ: str) -> str:
     """Return all reports of the record and the output."""
-    printed = []
+    outputs = []
     for name in ("html", "junit", "markdown"):
         for more in ([], ["--output", "-"]):
             result = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
             assert result.code == 0, result.err
-            printed.append(result.output)
+            outputs.append(result.output)
     files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
-    texts = [*printed, *(path.read_text("utf-8") for path in files)]
+    texts = [*outputs, *(path.read_text("utf-8") for path in files)]
     return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
-def test_report_hides_values(source: str, step: Step) -> None:
+def test_report_hides_values(source: str, step: JobSteps) -> None:
     """`report` reads options, manifest and environment like `wait`."""
     add_manifest(step.folder, source)
     environ, argv = SOURCES[source]
-    shown = report(step, *argv, **environ)
-    assert [value for value in VALUES if value in shown] == []
-    assert "Type ***" in shown
+    output = render_reports(step, *argv, **environ)
+    assert [value for value in VALUES if value in output] == []
+    assert "Type ***" in output
 
 
 def test_report_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     """The notice is no part of a printed report."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
     result = invoke(tmp_path, "report", RECORD, "--format", "junit")
     assert (result.out.startswith(notice), result.err) == (True, "")
     result = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
     assert (result.out.startswith("<?xml"), result.err.startswith(notice)) == (True, True)
-    result = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": WHOLE})
+    result = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": ALL_VARIABLES})
     assert (result.out, result.err) == ("Wrote results/report.html\n", "")
 
 
@@ -369,23 +369,23 @@ SECRETS = {
 
 def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
     """A foreign record can hold credentials of this environment in texts, ids and links."""
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start()
-    reported = " ".join(SECRETS.values())
-    step.edit(
-        state="failed", message=reported, suggestion=reported, title=reported, label=reported,
+    all_values = " ".join(SECRETS.values())
+    step.edit_record(
+        state="failed", message=all_values, suggestion=all_values, title=all_values, label=all_values,
         run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
-        step={"number": 1, "instruction": reported,
-              "output": reported, "url": f"https://a.test/{reported}", "status": reported},
+        step={"number": 1, "instruction": all_values,
+              "output": all_values, "url": f"https://a.test/{all_values}", "status": all_values},
     )  # fmt: skip
     path = tmp_path / RECORD
     document = json.loads(path.read_text("utf-8"))
-    document |= dict.fromkeys(("title", "job", "part", "source"), reported) | {"conclusion": "failed"}
-    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), reported)
+    document |= dict.fromkeys(("title", "job", "part", "source"), all_values) | {"conclusion": "failed"}
+    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), all_values)
     path.write_text(json.dumps(document), "utf-8")
-    shown = report(step, **SECRETS)
-    assert [secret for secret in SECRETS.values() if secret in shown] == []
-    assert "***" in shown
+    output = render_reports(step, **SECRETS)
+    assert [secret for secret in SECRETS.values() if secret in output] == []
+    assert "***" in output
 
 
 def test_report_uses_facts_of_record(tmp_path: Path, url: str) -> None:
@@ -393,23 +393,23 @@ def test_report_uses_facts_of_record(tmp_path: Path, url: str) -> None:
     text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     build = {"AUTONOMA_CI": "github", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(ids="", **build)
-    step.edit(state="failed", message=f"Typed {PASSWORD}")
-    shown = report(step)
-    assert (PASSWORD in shown, "Typed ***" in shown, "not known here" in shown) == (False, True, False)
+    step.edit_record(state="failed", message=f"Typed {PASSWORD}")
+    output = render_reports(step)
+    assert (PASSWORD in output, "Typed ***" in output, "not known here" in output) == (False, True, False)
 
 
 @pytest.mark.parametrize("command", ["wait", "report"])
 def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
     """Errors name the position in the record, because its names are untrusted."""
-    step = Step(tmp_path, url, {})
-    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step = JobSteps(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     path = tmp_path / RECORD
     document = json.loads(path.read_text("utf-8"))
     for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
         path.write_text(json.dumps(document | change), "utf-8")
-        result = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
+        result = step(command, RECORD, AUTONOMA_VARIABLES=ALL_VARIABLES)
         assert (result.code, "is not a record of autonoma-ci" in result.err) == (2, True)
         assert not re.search("hunter2|client-s", result.output)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
@@ -420,7 +420,9 @@ def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -
 @pytest.mark.parametrize("command", ["run", "wait"])
 def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> None:
     """A variable can hold the token, too, and `wait` does not know that value."""
-    step = Step(tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"})
+    step = JobSteps(
+        tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"}
+    )
     if command == "wait":
         step.start(AUTONOMA_WAIT="false")
     result = step(command, *([RECORD] if command == "wait" else []))
@@ -428,26 +430,26 @@ def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> Non
     assert PASSWORD not in step.collect_output(result)
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
+@pytest.mark.parametrize("is_shared", [True, False], ids=["few values", "very many values"])
 def test_run_hides_values_of_other_runs(
-    shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    is_shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test can show text that another test typed."""
-    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 2 if shared else 1)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 2 if is_shared else 1)
     text = f"tests: [{{id: a, variables: {{A: '{PASSWORD}'}}}}, {{id: b, variables: {{B: '{LOGIN}'}}}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true"})
+    step = JobSteps(tmp_path, url, {"AUTONOMA_WAIT": "true"})
     assert step("run").code == 1
     texts = [json.dumps(run) for run in json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]]
     assert [PASSWORD in texts[0], LOGIN in texts[1]] == [False, False]
-    assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not shared, not shared]
+    assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not is_shared, not is_shared]
 
 
 # Parts of values
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+@pytest.mark.parametrize("exceeds_limit", [False, True], ids=["few values", "very many values"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -460,22 +462,22 @@ def test_run_hides_values_of_other_runs(
 )
 @pytest.mark.parametrize("command", ["run", "wait", "report"])
 def test_value_part_is_hidden(
-    command: str, text: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    command: str, text: str, exceeds_limit: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text of the environment is hidden, also within a longer value of the manifest."""
-    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if exceeds_limit else 2000)
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    step = Step(tmp_path, url, {"WORD": PASSWORD})
+    step = JobSteps(tmp_path, url, {"WORD": PASSWORD})
     if command == "run":
         result = step("run", AUTONOMA_WAIT="true")
     else:
         step.start(ids="")
-        step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
+        step.edit_record(state="failed", reason="failed", message=f"Typed {PASSWORD}")
         result = step(command, RECORD)
     assert (result.code, "not known here" in result.output) == (int(command != "report"), False), result.output
-    written = step.collect_output(result) if command != "report" else report(step, WORD=PASSWORD)
-    assert "***" in written
-    assert PASSWORD not in written
+    output = step.collect_output(result) if command != "report" else render_reports(step, WORD=PASSWORD)
+    assert "***" in output
+    assert PASSWORD not in output
 
 
 def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,52 +485,54 @@ def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: py
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
     monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_TEXTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
-    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
-    shown = step.collect_output(step("run"))
-    assert [value for value in (PASSWORD, LOGIN) if value in shown] == []
+    step = JobSteps(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
+    output = step.collect_output(step("run"))
+    assert [value for value in (PASSWORD, LOGIN) if value in output] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "wait", "report"])
-@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+@pytest.mark.parametrize("exceeds_limit", [False, True], ids=["few values", "very many values"])
 def test_build_fact_is_shown(
-    command: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    command: str, exceeds_limit: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variable that equals the branch is no secret, because ordinary sentences hold it."""
-    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if exceeds_limit else 2000)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {B: '${ci.branch}', C: '${WORD}'}}]", "utf-8")
     branch = {**JOB, "GITHUB_REF": "refs/heads/Seen", "GITHUB_REF_NAME": "Seen", "WORD": PASSWORD}
-    step = Step(tmp_path, url, branch)
+    step = JobSteps(tmp_path, url, branch)
     if command != "run":
         step.start(ids="")
     result = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
-    shown = step.collect_output(result) if command != "report" else report(step, WORD=PASSWORD)
-    assert "Seen ***" in shown
-    assert "not known here" not in shown
+    output = step.collect_output(result) if command != "report" else render_reports(step, WORD=PASSWORD)
+    assert "Seen ***" in output
+    assert "not known here" not in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ["${WORD:-none}", "joe:${WORD:-none}", "${WORD:-}"])
-@pytest.mark.parametrize("here", [{}, {"WORD": ""}], ids=["unset", "empty"])
+@pytest.mark.parametrize("later_environ", [{}, {"WORD": ""}], ids=["unset", "empty"])
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_default_is_not_known_value(command: str, here: dict[str, str], value: str, tmp_path: Path, url: str) -> None:
+def test_default_is_not_known_value(
+    command: str, later_environ: dict[str, str], value: str, tmp_path: Path, url: str
+) -> None:
     """The default is hidden, too, but the step that started the runs had another value."""
     (tmp_path / "autonoma.yml").write_text(f"tests: [{{id: a, variables: {{LOGIN: '{value}'}}}}]", "utf-8")
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(ids="", WORD=LOGIN)
     if command == "report":
-        step.edit(state="failed", message="Typed none")
-    result = step(command, RECORD, **here)
+        step.edit_record(state="failed", message="Typed none")
+    result = step(command, RECORD, **later_environ)
     assert "The value of LOGIN is not known here" in result.out
     if command == "report" and value == "${WORD:-none}":
-        assert "Typed none" not in report(step, **here)
+        assert "Typed none" not in render_reports(step, **later_environ)
 
 
 def test_unknown_id_matches_any_entry(tmp_path: Path, url: str) -> None:
     """Such an entry can be that of the run, so the value of the defaults is not known."""
     text = "defaults: {variables: {LOGIN: x}}\ntests: [{id: '${TEST:-b}', variables: {LOGIN: '${WORD}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    step = Step(tmp_path, url, {})
+    step = JobSteps(tmp_path, url, {})
     step.start(ids="", TEST="a", WORD=LOGIN)
     assert "The value of LOGIN is not known here" in step("wait", RECORD).out
 
@@ -537,12 +541,12 @@ def test_url_readiness_hides_parts(tmp_path: Path) -> None:
     """The log shows the response of `wait-for-url` before anything is started."""
     text = "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}', BRANCH: '${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    moved = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
-    with FaultServer(moved) as server:
+    redirect = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
+    with FaultServer(redirect) as server:
         more = {"AUTONOMA_WAIT_FOR_URL": server.url, "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
         branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
-        step = Step(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
+        step = JobSteps(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
         result = step("run")
-    shown = step.collect_output(result)
-    assert "a.test/main/***" in shown, shown
-    assert PASSWORD not in shown
+    output = step.collect_output(result)
+    assert "a.test/main/***" in output, output
+    assert PASSWORD not in output

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START = "from autonoma_ci.cli import main; main()"
-COMMAND = [sys.executable, "-c", START]
-WITHOUT_RICH = [sys.executable, "-c", f"import sys; sys.modules['rich'] = None\n{START}"]
-COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
+MAIN_PROGRAM = "from autonoma_ci.cli import main; main()"
+COMMAND = [sys.executable, "-c", MAIN_PROGRAM]
+WITHOUT_RICH = [sys.executable, "-c", f"import sys; sys.modules['rich'] = None\n{MAIN_PROGRAM}"]
+COLOR_SEQUENCE = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def run_at_terminal(folder: Path, url: str, command: list[str], **more: str) -> tuple[int, str]:
     """Run a step at a terminal, and return its exit code and output."""
-    ours, theirs = pty.openpty()
+    parent_fd, child_fd = pty.openpty()
     environ = {
         "PATH": os.environ["PATH"],
         "TERM": "xterm-256color",
@@ -44,35 +44,37 @@ def run_at_terminal(folder: Path, url: str, command: list[str], **more: str) -> 
         "AUTONOMA_WAIT": "true",
         **more,
     }
-    process = subprocess.Popen([*command, "run"], env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    drawn = read_terminal(ours)
-    return process.wait(60), drawn.decode("utf-8", "replace")
+    process = subprocess.Popen(
+        [*command, "run"], env=environ, cwd=folder, stdin=child_fd, stdout=child_fd, stderr=child_fd
+    )
+    os.close(child_fd)
+    output = read_terminal(parent_fd)
+    return process.wait(60), output.decode("utf-8", "replace")
 
 
 @pytest.mark.slow
 def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> None:
     """The terminal shows a progress bar, and each line of the log stays."""
-    code, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND)
+    code, output = run_at_terminal(tmp_path, sandbox.url, COMMAND)
     assert code == 1
-    assert "━" in drawn
-    assert "of 2 ended" in drawn
-    assert "passed: Sign in (test a)" in drawn
-    assert "Expected a confirmation" in drawn
-    assert "client-secret-of-the-test" not in drawn
+    assert "━" in output
+    assert "of 2 ended" in output
+    assert "passed: Sign in (test a)" in output
+    assert "Expected a confirmation" in output
+    assert "client-secret-of-the-test" not in output
     # At the end, the table is removed, and the lines stay.
-    assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
+    assert "1 of 2 runs passed, 1 failed." in output.splitlines()[-1]
 
 
 @pytest.mark.slow
 def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
     """`NO_COLOR` removes the colours, not the table."""
-    _, coloured = run_at_terminal(tmp_path, sandbox.url, COMMAND)
-    _, plain = run_at_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
-    assert COLOUR.search(coloured)
-    assert not COLOUR.search(plain)
+    _, color_output = run_at_terminal(tmp_path, sandbox.url, COMMAND)
+    _, plain_output = run_at_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
+    assert COLOR_SEQUENCE.search(color_output)
+    assert not COLOR_SEQUENCE.search(plain_output)
     # Without colours, the bar has no part for pending runs.
-    assert "of 2 ended" in plain
+    assert "of 2 ended" in plain_output
 
 
 @pytest.mark.slow
@@ -83,17 +85,17 @@ def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
 )
 def test_live_table_needs_terminal(command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """Without a capable terminal or Rich, there are lines only."""
-    code, drawn = run_at_terminal(tmp_path, sandbox.url, command, **more)
+    code, output = run_at_terminal(tmp_path, sandbox.url, command, **more)
     assert code == 1
-    assert "\x1b" not in drawn
-    assert "passed: Sign in (test a)" in drawn
+    assert "\x1b" not in output
+    assert "passed: Sign in (test a)" in output
 
 
 @pytest.mark.slow
 def test_live_table_escapes_names(sandbox: Sandbox, tmp_path: Path) -> None:
     """Names hold no control sequences and no markup of Rich."""
     name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"
-    _, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
-    assert "\x1b[2J" not in drawn
-    assert "\x1b]0;" not in drawn
-    assert "[bold red]x[/]" in drawn
+    _, output = run_at_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
+    assert "\x1b[2J" not in output
+    assert "\x1b]0;" not in output
+    assert "[bold red]x[/]" in output

@@ -58,7 +58,7 @@ def test_signal_draws_table_once(table: Table) -> None:
 def test_signal_leaves_line_per_run(tmp_path: Path) -> None:
     """A real process at a real terminal prints all lines before its last sentence."""
     names = [f"t{number}" for number in range(100)]
-    ours, theirs = pty.openpty()
+    parent_fd, child_fd = pty.openpty()
     with Sandbox(pace=0.05) as sandbox:
         environ = {
             **CREDENTIALS,
@@ -70,17 +70,19 @@ def test_signal_leaves_line_per_run(tmp_path: Path) -> None:
             "AUTONOMA_CONCURRENCY": "1",
         }
         env = process_environ(**environ)
-        process = subprocess.Popen([*COMMAND, "run"], env=env, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        shown = b""
+        process = subprocess.Popen(
+            [*COMMAND, "run"], env=env, cwd=tmp_path, stdin=child_fd, stdout=child_fd, stderr=child_fd
+        )
+        os.close(child_fd)
+        output = b""
         try:
-            while b"started: test t0" not in shown:
-                shown += os.read(ours, 65536)
+            while b"started: test t0" not in output:
+                output += os.read(parent_fd, 65536)
             process.send_signal(signal.SIGTERM)
-            shown += read_terminal(ours)
+            output += read_terminal(parent_fd)
         finally:
             process.kill()
     assert process.wait() == 143
-    text = shown.decode()
+    text = output.decode()
     assert set(_LINE.findall(text)) == {*names, "sandbox-stays"}
-    assert text.rindex(" of 101 runs passed") > max(found.start() for found in _LINE.finditer(text))
+    assert text.rindex(" of 101 runs passed") > max(match.start() for match in _LINE.finditer(text))

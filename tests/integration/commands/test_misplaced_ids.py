@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
 TEST_TITLE = "A seller lists a flat"
-NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
+NOT_FOUND_BODY = '{"error": "Not found", "message": "no such thing"}'
 
 
 @pytest.mark.parametrize(
-    ("options", "reported"),
+    ("options", "advice"),
     [
         (("--test-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
         (("--tag-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
@@ -34,30 +34,30 @@ NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
         (("--folder-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
     ],
 )
-def test_misplaced_id_is_explained(options: tuple[str, ...], reported: str, tmp_path: Path) -> None:
+def test_misplaced_id_is_explained(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
     """Log and record explain it, the exit code is 4, and each run is sent once."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         result = invoke(tmp_path, *options, environ=environ)
         assert sandbox.count_starts(options[1]) == 1
     assert result.code == 4
-    assert reported in result.output
+    assert advice in result.output
     (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
-    assert reported in run["suggestion"]
+    assert advice in run["suggestion"]
 
 
 @pytest.mark.parametrize(
-    ("environ", "reported"),
+    ("environ", "advice"),
     [
         ({"AUTONOMA_TEST_IDS": FOLDER}, "put it into AUTONOMA_FOLDER_IDS."),
         ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "put it into folder-ids."),
     ],
 )
-def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], reported: str, tmp_path: Path) -> None:
+def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], advice: str, tmp_path: Path) -> None:
     """The advice names the variable or the input that the user wrote."""
     with Sandbox(pace=0) as sandbox:
         result = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
-    assert reported in result.output
+    assert advice in result.output
 
 
 def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
     """Without HTTP 404, the step sends start requests only."""
     with Sandbox(pace=0) as sandbox:
         invoke(tmp_path, "--test-ids", "a,sandbox-500", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-        assert {received.method for received in sandbox.received} == {"POST"}
+        assert {request.method for request in sandbox.received} == {"POST"}
 
 
 def refuse_and_answer(body: object) -> RequestHandler:
@@ -81,7 +81,7 @@ def refuse_and_answer(body: object) -> RequestHandler:
 
     def handler(wire: Wire) -> bool:
         is_start = wire.request.method == "POST"
-        return answer(404, NO_SUCH)(wire) if is_start else answer(200, json.dumps(body))(wire)
+        return answer(404, NOT_FOUND_BODY)(wire) if is_start else answer(200, json.dumps(body))(wire)
 
     return handler
 
@@ -93,13 +93,13 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
         result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
-    shown = result.output.replace(f"::add-mask::{secret}", "")
-    assert "a is the folder x" in shown
-    assert secret not in shown
-    assert "the-value" not in shown
-    assert not any(line.startswith(("::error::mine", "##[group]")) for line in shown.splitlines())
-    assert "\x1b" not in shown
-    assert "z" * 200 not in shown
+    output = result.output.replace(f"::add-mask::{secret}", "")
+    assert "a is the folder x" in output
+    assert secret not in output
+    assert "the-value" not in output
+    assert not any(line.startswith(("::error::mine", "##[group]")) for line in output.splitlines())
+    assert "\x1b" not in output
+    assert "z" * 200 not in output
 
 
 @pytest.mark.slow
@@ -110,8 +110,8 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
         refuse_and_answer([]),
         refuse_and_answer({"id": "another", "name": "x"}),
         refuse_and_answer({"id": 1, "name": "x"}),
-        lambda wire: answer(404, NO_SUCH)(wire) if wire.request.method == "POST" else close(wire),
-        answer(404, NO_SUCH),
+        lambda wire: answer(404, NOT_FOUND_BODY)(wire) if wire.request.method == "POST" else close(wire),
+        answer(404, NOT_FOUND_BODY),
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
 )

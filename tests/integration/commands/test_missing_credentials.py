@@ -13,20 +13,20 @@ from tests.unit.app.test_credentials import get_credential_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
+ID_VARIABLE, SECRET_VARIABLE = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 
 
 @pytest.mark.parametrize("argv", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
 def test_commands_share_error_text(argv: tuple[str, ...], tmp_path: Path) -> None:
     """All commands have the same error for missing credentials."""
-    for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
+    for environ in ({}, {ID_VARIABLE: "an-id"}, {ID_VARIABLE: "one-text", SECRET_VARIABLE: "one-text"}):
         result = invoke(tmp_path, *argv, environ=environ)
         assert (result.code, result.errors) == (2, [get_credential_error(environ, "cli")])
 
 
 def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
     """The option `on-missing-credentials` covers missing credentials only."""
-    environ = {ID: "one-text", SECRET: "one-text", "AUTONOMA_TEST_IDS": "a"}
+    environ = {ID_VARIABLE: "one-text", SECRET_VARIABLE: "one-text", "AUTONOMA_TEST_IDS": "a"}
     assert invoke(tmp_path, "--on-missing-credentials", "skip", environ=environ).code == 2
 
 
@@ -40,7 +40,12 @@ def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_path: Path) -> None:
     """A typing error would make every build green."""
-    environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
+    environ = {
+        "AUTONOMA_CI": system,
+        ID_VARIABLE: text,
+        SECRET_VARIABLE: text,
+        "AUTONOMA_ON_MISSING_CREDENTIALS": "skip",
+    }
     result = invoke(tmp_path, "--test-ids", "a", environ=environ)
     assert result.code == code, result.output
     if code:
@@ -50,7 +55,7 @@ def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_p
 
 def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:
     """No output shows a credential that looks like a reference to a variable."""
-    environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
+    environ = {**CREDENTIALS, SECRET_VARIABLE: "$HUNTER2X"}
     result = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
     assert (result.code, "HUNTER2X" in result.output) == (2, False)
 
@@ -71,31 +76,31 @@ def test_groups_none_reports_other_errors(tmp_path: Path) -> None:
     assert (result.code, len(result.errors)) == (2, 1)
 
 
-OTHER = "sentinel-of-the-other-account"
+OTHER_SECRET = "sentinel-of-the-other-account"
 
 
 def test_secret_id_authenticates_requests(tmp_path: Path) -> None:
     """The header has the value of the secret id as client secret."""
-    with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
-        environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
+    with Sandbox(client_id="an-id-of-ours", client_secret=OTHER_SECRET) as sandbox:
+        environ = {ID_VARIABLE: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER_SECRET, "AUTONOMA_API_URL": sandbox.url}
         result = invoke(tmp_path, "--test-ids", "a", environ=environ)
         assert (result.code, sandbox.count_starts("a")) == (0, 1)
-    assert OTHER not in result.output
+    assert OTHER_SECRET not in result.output
 
 
 def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
     """No label, title or error shows a secret id that is not in use."""
-    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
-    argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER_SECRET, "AUTONOMA_RESULTS_DIR": "out"}
+    argv = ("--dry-run", "--test-ids", f"Pay {OTHER_SECRET} = a", "--summary-title", f"Title {OTHER_SECRET}")
     result = invoke(tmp_path, *argv, environ=environ)
     assert result.code == 0, result.output
     files = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
-    assert OTHER not in result.output + files
+    assert OTHER_SECRET not in result.output + files
     assert "Pay ***" in result.out
-    refused = invoke(tmp_path, "--test-ids", f"{OTHER}/", environ=environ)
-    assert (refused.code, OTHER in refused.output) == (2, False)
-    bad_command = invoke(tmp_path, "list", "--nonsense", OTHER, environ=environ)
-    assert (bad_command.code, OTHER in bad_command.output) == (2, False)
+    id_result = invoke(tmp_path, "--test-ids", f"{OTHER_SECRET}/", environ=environ)
+    assert (id_result.code, OTHER_SECRET in id_result.output) == (2, False)
+    bad_command = invoke(tmp_path, "list", "--nonsense", OTHER_SECRET, environ=environ)
+    assert (bad_command.code, OTHER_SECRET in bad_command.output) == (2, False)
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_SECRET_ID", "COPY"])
@@ -103,9 +108,9 @@ def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
     """The manifest can read it by no name, also not by another variable of the same value."""
     text = f"tests: [{{id: a, variables: {{A: '${{{name}}}'}}}}]\n"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER_SECRET, "COPY": OTHER_SECRET, "AUTONOMA_ALLOW_ENV": name}
     result = invoke(tmp_path, "--dry-run", environ=environ)
-    assert (result.code, OTHER in result.output) == (2, False)
+    assert (result.code, OTHER_SECRET in result.output) == (2, False)
     assert f"${{{name}}} holds a credential of this job" in result.err
 
 
@@ -115,7 +120,7 @@ def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
 def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str, tmp_path: Path) -> None:
     """An invalid or quoted credential is hidden in other options, too."""
     text = secret.strip("'")
-    environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
+    environ = {ID_VARIABLE: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, option, text, environ=environ)
     assert result.code == 2
     assert text[:6] not in result.output
@@ -127,7 +132,7 @@ def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str,
 def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> None:
     """A comma, `#` or `?` splits the text of an option and the secret in it."""
     secret = "aB3$k'L9\"q#Z,x=P7;w&R?2uV"
-    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
+    environ = {ID_VARIABLE: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, option, text.format(secret), environ=environ)
     assert result.code == 2
     assert f"{option} holds a credential: check which value is in which option" in result.err
@@ -138,7 +143,7 @@ def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> 
 def test_base64_secret_without_padding_is_hidden(text: str, tmp_path: Path) -> None:
     """The `=` at its end is read as the separator of a label."""
     secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
-    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
+    environ = {ID_VARIABLE: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
     result = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
     assert secret[:8] not in result.output
 
@@ -147,15 +152,15 @@ def test_quoted_secret_is_explained(tmp_path: Path) -> None:
     """Shells and env files leave quotes in place, and the API only returns 401."""
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, "--test-ids", "a", environ=environ)
-    why = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
-    assert f"Warning: {why}" in result.out
+    message = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
+    assert f"Warning: {message}" in result.out
 
 
 @pytest.mark.parametrize("system", [{"TF_BUILD": "True"}, {"GITHUB_ACTIONS": "true"}])
 def test_multiline_secret_is_no_command(system: dict[str, str], tmp_path: Path) -> None:
     """A line break in a mask must not begin a new line of the log."""
-    other = f"{OTHER}\n##vso[task.complete result=Succeeded]done\n::error::done"
-    environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
+    multiline_secret = f"{OTHER_SECRET}\n##vso[task.complete result=Succeeded]done\n::error::done"
+    environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": multiline_secret, "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, "--test-ids", "a", environ=environ)
     assert result.code == 0
     assert not [line for line in result.output.splitlines() if line.startswith(("##vso[task.complete", "::error"))]

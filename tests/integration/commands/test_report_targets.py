@@ -16,31 +16,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def hard(link: Path, record: Path) -> None:
+def make_hard_link(link: Path, record: Path) -> None:
     link.hardlink_to(record)
 
 
-def soft(link: Path, record: Path) -> None:
+def make_soft_link(link: Path, record: Path) -> None:
     link.symlink_to(record)
 
 
-def none(link: Path, record: Path) -> None:
+def make_no_link(link: Path, record: Path) -> None:
     del link, record
 
 
-@pytest.mark.parametrize("single", [(), ("--single-file",)])
+@pytest.mark.parametrize("flags", [(), ("--single-file",)])
 @pytest.mark.parametrize(
-    ("output", "place"),
-    [("out/results.json", none), ("out/../out/./results.json", none), ("x.html", hard), ("x.html", soft)],
+    ("output", "make_link"),
+    [
+        ("out/results.json", make_no_link),
+        ("out/../out/./results.json", make_no_link),
+        ("x.html", make_hard_link),
+        ("x.html", make_soft_link),
+    ],
 )
 def test_report_spares_its_record(
-    output: str, place: Callable[[Path, Path], None], single: tuple[str, ...], tmp_path: Path
+    output: str, make_link: Callable[[Path, Path], None], flags: tuple[str, ...], tmp_path: Path
 ) -> None:
     """The output may be no name or link of the record."""
     record = write_results(tmp_path / "out") / "results.json"
-    place(tmp_path / "x.html", record)
+    make_link(tmp_path / "x.html", record)
     before = record.read_bytes()
-    result = invoke(tmp_path, "report", "out/results.json", "--output", output, *single)
+    result = invoke(tmp_path, "report", "out/results.json", "--output", output, *flags)
     assert result.code == 2
     assert "is the record itself, which the report would replace: give another --output" in result.err
     assert record.read_bytes() == before
@@ -50,13 +55,13 @@ def test_report_spares_its_record(
 def test_report_spares_other_records(tmp_path: Path) -> None:
     """The output may be no record of another step."""
     write_results(tmp_path / "out")
-    stored = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
+    other_record = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     write_results(tmp_path / "other")
-    before = stored.read_bytes()
+    before = other_record.read_bytes()
     result = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
     assert result.code == 2
     assert "is the record of a step, which the report would replace" in result.err
-    assert stored.read_bytes() == before
+    assert other_record.read_bytes() == before
 
 
 def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
@@ -87,13 +92,13 @@ def test_report_pages_have_own_icons(tmp_path: Path) -> None:
     """Two pages in one folder have different icons."""
     results = write_results(tmp_path / "out", REPORT)
     invoke(tmp_path, "report", "out/results.json")
-    red = (results / "evidence" / "report.svg").read_bytes()
+    failed_icon = (results / "evidence" / "report.svg").read_bytes()
     write_results(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
     invoke(tmp_path, "report", "other/results.json", "--output", "out/a b.html")
-    assert (results / "evidence" / "report.svg").read_bytes() == red
+    assert (results / "evidence" / "report.svg").read_bytes() == failed_icon
     icon = re.search('<link rel="icon" href="(.*)">', (results / "a b.html").read_text("utf-8"))
     assert icon
     assert icon[1] == "evidence/a%20b.svg"
-    assert (results / "evidence" / "a b.svg").read_bytes() != red
+    assert (results / "evidence" / "a b.svg").read_bytes() != failed_icon
     page = (results / "report.html").read_text("utf-8")
     assert '<link rel="icon" href="evidence/report.svg">' in page

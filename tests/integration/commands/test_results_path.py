@@ -14,8 +14,8 @@ from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEFT_BY = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
-both = pytest.mark.parametrize("command", ["wait", "report"])
+PATH_ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
+for_each_command = pytest.mark.parametrize("command", ["wait", "report"])
 
 
 def get_refusal(folder: Path, command: str, path: str) -> str:
@@ -55,7 +55,7 @@ def test_report_accepts_working_directory(tmp_path: Path) -> None:
     assert (result.code, result.output) == (0, "Wrote report.html\n")
 
 
-@both
+@for_each_command
 def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
     """The error names records in subfolders and a command for one of them."""
     for part in (1, 2, 3, 4):
@@ -66,7 +66,7 @@ def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
     )
 
 
-@both
+@for_each_command
 def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> None:
     """The error suggests a record such as results.1.json."""
     write_results(tmp_path / "r")
@@ -74,28 +74,28 @@ def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> Non
     assert get_refusal(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
 
 
-@both
+@for_each_command
 def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
     """The error lists the files of the folder, without control characters."""
     (tmp_path / "r").mkdir()
-    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {PATH_ADVICE}"
     for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
         (tmp_path / "r" / name).touch()
-    reported = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
-    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {reported}. {LEFT_BY}"
+    content = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {content}. {PATH_ADVICE}"
 
 
-@both
+@for_each_command
 def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
     """The error suggests the record in the working directory, if there is one."""
-    assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {PATH_ADVICE}"
     write_results(tmp_path / "autonoma-results")
-    meant = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
-    assert get_refusal(tmp_path, command, "nope") == f"nope does not exist. {meant}"
-    assert get_refusal(tmp_path, command, "autonoma-results/result.json").endswith(meant)
+    suggestion = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
+    assert get_refusal(tmp_path, command, "nope") == f"nope does not exist. {suggestion}"
+    assert get_refusal(tmp_path, command, "autonoma-results/result.json").endswith(suggestion)
 
 
-@both
+@for_each_command
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
@@ -107,59 +107,59 @@ def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
 def test_other_result_file_names_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
     """The error says what the file is, and names the record beside it."""
     (tmp_path / name).write_text(text, "utf-8")
-    assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {PATH_ADVICE}"
     write_results(tmp_path / "r it")
     (tmp_path / "r it" / name).write_text(text, "utf-8")
-    typed = f"Type: autonoma-ci {command} 'r it/results.json'"
-    assert get_refusal(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {typed}"
+    suggestion = f"Type: autonoma-ci {command} 'r it/results.json'"
+    assert get_refusal(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {suggestion}"
 
 
-@both
+@for_each_command
 def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
     """The error names the missing field."""
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
-    why = "version is missing. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+    reason = "version is missing. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {reason}"
 
 
-@both
+@for_each_command
 def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
     """The error says that another version of autonoma-ci wrote the record."""
     write_results(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
-    why = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {why}"
+    reason = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {reason}"
 
 
-@both
+@for_each_command
 @pytest.mark.parametrize("text", ["[]", "[1, 2]"])
 def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
     """The error says that the file holds no JSON object."""
     (tmp_path / "x.json").write_text(text, "utf-8")
-    why = "it holds no JSON object. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
+    reason = "it holds no JSON object. Give a results.json as a step wrote it"
+    assert get_refusal(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {reason}"
 
 
-@both
+@for_each_command
 def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
-    reported = get_refusal(tmp_path, command, "results.json")
-    assert reported == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
+    error = get_refusal(tmp_path, command, "results.json")
+    assert error == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
 
 
-@both
+@for_each_command
 def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
     """The error names nothing outside of the working directory."""
     (tmp_path / "secret-name").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
-    reported = get_refusal(tmp_path / "work", command, "r")
-    assert reported == "r leads out of the working directory through a symbolic link. Give its own path"
+    error = get_refusal(tmp_path / "work", command, "r")
+    assert error == "r leads out of the working directory through a symbolic link. Give its own path"
 
 
-@both
+@for_each_command
 def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
     """Records behind a symbolic link are not suggested."""
     write_results(tmp_path / "elsewhere")
@@ -168,7 +168,7 @@ def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
     assert "Records in it" not in get_refusal(tmp_path / "work", command, "r")
 
 
-@both
+@for_each_command
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
 def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path) -> None:
     """A folder or a dangling link named results.json is refused."""
@@ -182,11 +182,11 @@ def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path)
     )
 
 
-@both
+@for_each_command
 def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     write_results(tmp_path / "r")
-    assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {PATH_ADVICE}"
 
 
 @pytest.mark.parametrize("is_record", [True, False])
@@ -202,7 +202,7 @@ def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> 
     assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in result.output
 
 
-@both
+@for_each_command
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     """A named pipe is refused without reading."""
@@ -210,7 +210,7 @@ def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     assert get_refusal(tmp_path, command, "pipe").startswith("pipe can't be read.")
 
 
-@both
+@for_each_command
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b", ""])
 def test_invalid_path_is_refused(command: str, path: str, tmp_path: Path) -> None:
     """A path that the operating system does not accept has one error."""

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class SignalClock(Clock):
     """A clock that does some work in its first sleep, and then receives a signal."""
 
-    def __init__(self, work: Callable[[], None], number: int) -> None:
-        self._work, self._number = work, number
+    def __init__(self, work: Callable[[], None], signal_number: int) -> None:
+        self._work, self._number = work, signal_number
 
     def sleep(self, seconds: float) -> None:
         """Do the work, and raise the error of a signal handler."""
@@ -40,8 +40,11 @@ class SignalClock(Clock):
         raise Cancelled(self._number)
 
 
-def serve(
-    folder: Path, *flags: str, work: Callable[[str, list[str]], None] = lambda *_: None, number: int = signal.SIGTERM
+def serve_until_signal(
+    folder: Path,
+    *flags: str,
+    work: Callable[[str, list[str]], None] = lambda *_: None,
+    signal_number: int = signal.SIGTERM,
 ) -> tuple[int, list[str]]:
     """Serve until a signal, and return exit code and lines.
 
@@ -49,30 +52,30 @@ def serve(
     """
     out = io.StringIO()
 
-    def use_url() -> None:
+    def run_work() -> None:
         lines = out.getvalue().splitlines()
         work(lines[0].split()[2].rstrip(","), lines)
 
-    runtime = Runtime({}, out, out, str(folder), clock=SignalClock(use_url, number))
+    runtime = Runtime({}, out, out, str(folder), clock=SignalClock(run_work, signal_number))
     code = cli.run_command(["sandbox", "--port", "0", *flags], runtime)
     return code, out.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_sandbox_signal_sets_exit_code(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_sandbox_signal_sets_exit_code(signal_number: signal.Signals, tmp_path: Path) -> None:
     """The exit code is 128 plus the number of the signal."""
-    code, lines = serve(tmp_path, number=number)
-    assert (code, lines[-1]) == (128 + number, "The sandbox was stopped.")
+    code, lines = serve_until_signal(tmp_path, signal_number=signal_number)
+    assert (code, lines[-1]) == (128 + signal_number, "The sandbox was stopped.")
 
 
 def test_sandbox_prints_instructions(tmp_path: Path) -> None:
     """The first lines have the URL, a command to try and all special ids."""
-    _, lines = serve(tmp_path)
+    _, lines = serve_until_signal(tmp_path)
     url = re.match(r"Sandbox at (http://127\.0\.0\.1:\d+/api), contract 2025-06; it listens on this machine", lines[0])
     assert url
     assert lines[2].startswith(f"  autonoma-ci run --api-url {url[1]} --client-id ")
-    shown = {line.split()[0] for line in lines if line.startswith("  ")}
-    assert shown == {"autonoma-ci", *SCENARIO_IDS, *known_ids()}
+    listed_ids = {line.split()[0] for line in lines if line.startswith("  ")}
+    assert listed_ids == {"autonoma-ci", *SCENARIO_IDS, *known_ids()}
 
 
 def test_sandbox_instructions_start_run(tmp_path: Path) -> None:
@@ -83,8 +86,10 @@ def test_sandbox_instructions_start_run(tmp_path: Path) -> None:
         (command,) = (line for line in lines if url in line and line.startswith("  autonoma-ci "))
         result.append(invoke(tmp_path, *command.split()[1:]))
 
-    serve(tmp_path, work=run_command)
-    assert [(one.code, one.err, "arning" in one.out) for one in result] == [(0, "", False)]
+    serve_until_signal(tmp_path, work=run_command)
+    assert [(command_result.code, command_result.err, "arning" in command_result.out) for command_result in result] == [
+        (0, "", False)
+    ]
     assert "1 of 1 run started." in result[0].out
 
 
@@ -95,7 +100,7 @@ def test_sandbox_logs_requests(tmp_path: Path) -> None:
         body = {"id": "a", "source": "mine"}
         assert requests.post(f"{url}/test/a/run", json=body, headers=HEADERS, timeout=60).status_code == 200
 
-    _, lines = serve(tmp_path, work=start_test)
+    _, lines = serve_until_signal(tmp_path, work=start_test)
     assert [line for line in lines if "POST /api/test/a/run 200 source=mine" in line]
     assert not [line for line in lines if HEADERS["autonoma-client-secret"] in line]
 
@@ -104,14 +109,14 @@ def test_sandbox_port_is_free_after_signal(tmp_path: Path) -> None:
     """The argument `--port` selects the port of the URL."""
     with Sandbox() as sandbox:
         port = sandbox.url.split(":")[2].removesuffix("/api")
-    code, lines = serve(tmp_path, "--port", port)
+    code, lines = serve_until_signal(tmp_path, "--port", port)
     assert (code, f":{port}/api," in lines[0]) == (143, True)
 
 
 def test_sandbox_listens_on_loopback_only(tmp_path: Path) -> None:
     """Other machines can't reach the sandbox."""
     hosts: list[str] = []
-    serve(tmp_path, work=lambda url, _: hosts.append(url.partition("//")[2].partition(":")[0]))
+    serve_until_signal(tmp_path, work=lambda url, _: hosts.append(url.partition("//")[2].partition(":")[0]))
     assert hosts == ["127.0.0.1"]
 
 
@@ -133,11 +138,11 @@ def test_sandbox_serves_named_contract(
         try:
             assert process.stdout
             first = process.stdout.readline()
-            found = re.match(r"Sandbox at (http://\S+/api), contract (\S+);", first)
-            assert found, first
+            match = re.match(r"Sandbox at (http://\S+/api), contract (\S+);", first)
+            assert match, first
             body = {"id": "a", "source": "cli"}
-            answer = requests.post(f"{found[1]}/test/a/run", json=body, headers=HEADERS, timeout=60)
-            assert (found[2], answer.status_code, field in answer.json()) == (contract, status, True)
+            answer = requests.post(f"{match[1]}/test/a/run", json=body, headers=HEADERS, timeout=60)
+            assert (match[2], answer.status_code, field in answer.json()) == (contract, status, True)
         finally:
             process.kill()
 

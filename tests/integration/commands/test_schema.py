@@ -31,9 +31,9 @@ def test_schema_accepts_valid_manifest(tmp_path: Path) -> None:
 def test_schema_of_results_by_name(tmp_path: Path) -> None:
     """The command prints the schema of results.json and refuses unknown names."""
     assert "runs" in json.loads(invoke(tmp_path, "schema", "results").out)["required"]
-    refused = invoke(tmp_path, "schema", "reports")
-    assert (refused.code, refused.out) == (2, "")
-    assert refused.err == "Error: there is no schema of that: give manifest or results\n"
+    result = invoke(tmp_path, "schema", "reports")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "Error: there is no schema of that: give manifest or results\n"
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
 
 def run_job(folder: Path, event: str, head: object = SHOP, author: str = "ada", **more: str) -> tuple[int, str]:
     """Run a step on GitHub and return exit code and log."""
-    pull = {"number": 7, "head": {"repo": head}, "base": {"repo": SHOP}, "user": {"login": author}}
-    (folder / "event.json").write_text(json.dumps({"pull_request": pull}), "utf-8")
+    pull_request = {"number": 7, "head": {"repo": head}, "base": {"repo": SHOP}, "user": {"login": author}}
+    (folder / "event.json").write_text(json.dumps({"pull_request": pull_request}), "utf-8")
     environ = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": event,
@@ -35,8 +35,8 @@ def run_job(folder: Path, event: str, head: object = SHOP, author: str = "ada", 
     return cli.run_command([], Runtime(environ, out, out, str(folder))), out.getvalue()
 
 
-CASES = pytest.mark.parametrize(
-    ("head", "author", "why"),
+for_each_cause = pytest.mark.parametrize(
+    ("head", "author", "reason"),
     [
         (FORK, "ada", "this change comes from a fork"),
         (None, "ada", "this change comes from a fork"),
@@ -47,13 +47,13 @@ CASES = pytest.mark.parametrize(
 )
 
 
-@CASES
-def test_skip_passes_with_notice(head: object, author: str, why: str, tmp_path: Path) -> None:
+@for_each_cause
+def test_skip_passes_with_notice(head: object, author: str, reason: str, tmp_path: Path) -> None:
     """With `skip`, a notice has the reason, and the conclusion is skipped."""
     code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_ON-MISSING-CREDENTIALS": "skip"})
     assert code == 0
     [notice] = [command for command in runner.find_commands(log) if command.name == "notice"]
-    assert why in notice.data
+    assert reason in notice.data
     outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
     assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("skipped", "ok", "0")
     summary = (tmp_path / "summary").read_text("utf-8")
@@ -61,15 +61,15 @@ def test_skip_passes_with_notice(head: object, author: str, why: str, tmp_path: 
     assert "✅" not in summary
 
 
-@CASES
-def test_missing_credentials_fail_by_default(head: object, author: str, why: str, tmp_path: Path) -> None:
+@for_each_cause
+def test_missing_credentials_fail_by_default(head: object, author: str, reason: str, tmp_path: Path) -> None:
     """By default, the error has the reason, and the exit code is 2."""
     code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_TEST-IDS": "a"})
     assert code == 2
     errors = [command.data for command in runner.find_commands(log) if command.name == "error"]
     (error,) = errors
-    assert why in error
-    assert ("on-missing-credentials" in error) == (why[:4] == "this")
+    assert reason in error
+    assert ("on-missing-credentials" in error) == (reason[:4] == "this")
 
 
 def test_skip_accepts_one_credential(tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_skip_reports_other_errors(tmp_path: Path) -> None:
     assert run_job(tmp_path, "pull_request", FORK, **more)[0] == 2
 
 
-@pytest.mark.parametrize("word", ["Skip", "FAIL"])
-def test_skip_option_ignores_case(word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["Skip", "FAIL"])
+def test_skip_option_ignores_case(value: str, tmp_path: Path) -> None:
     """Values of `on-missing-credentials` are valid in upper and lower case."""
-    code, _ = run_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": word, "INPUT_TEST-IDS": "a"})
-    assert code == (0 if word == "Skip" else 2)
+    code, _ = run_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": value, "INPUT_TEST-IDS": "a"})
+    assert code == (0 if value == "Skip" else 2)
 
 
 def test_unknown_skip_value_is_refused(tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_and_wait(folder: Path, ids: str, *, first: bool = True) -> tuple[CommandResult, CommandResult]:
-    """Run `run`, which waits if `first` is true, and then `wait`."""
+def run_and_wait(folder: Path, ids: str, *, waits_first: bool = True) -> tuple[CommandResult, CommandResult]:
+    """Run `run`, which waits if `waits_first` is true, and then `wait`."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
-        more = {"AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_WAIT": str(first).lower()}
-        one = invoke(folder, "run", "--test-ids", ids, environ={**environ, **more})
-        return one, invoke(folder, "wait", "r", environ=environ)
+        more = {"AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_WAIT": str(waits_first).lower()}
+        run_result = invoke(folder, "run", "--test-ids", ids, environ={**environ, **more})
+        return run_result, invoke(folder, "wait", "r", environ=environ)
 
 
 @pytest.mark.slow
@@ -50,12 +50,12 @@ def test_wait_reports_finished_record(ids: str, code: int, message: str, tmp_pat
 @pytest.mark.slow
 def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     """A record with open runs has no such line."""
-    _, second = run_and_wait(tmp_path, "sandbox-one", first=False)
+    _, second = run_and_wait(tmp_path, "sandbox-one", waits_first=False)
     assert second.code == 0
     assert "has ended already" not in second.output
 
 
-class Step:
+class StepRunner:
     """Steps with one API and short pauses between polls."""
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -73,14 +73,14 @@ class Step:
 
 
 @pytest.fixture
-def step(tmp_path: Path) -> Iterator[Step]:
-    """Yield the steps of a test, whose runs end at once."""
+def step(tmp_path: Path) -> Iterator[StepRunner]:
+    """Yield a step runner whose runs end immediately."""
     with Sandbox(pace=0) as sandbox:
-        yield Step(tmp_path, sandbox.url)
+        yield StepRunner(tmp_path, sandbox.url)
 
 
 @pytest.mark.parametrize(("ids", "code", "count"), [("a", 0, "1 of 1"), ("a,sandbox-fails", 1, "1 of 2")])
-def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: Step, tmp_path: Path) -> None:
+def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: StepRunner, tmp_path: Path) -> None:
     """The reports beside the record have the final states."""
     step.start(ids)
     result = step.run("wait", "r")
@@ -93,7 +93,7 @@ def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: S
 @pytest.mark.parametrize(
     ("flags", "title"), [((), "Nightly"), (("--summary-title", "Mine"), "Mine"), (("--summary-title", ""), "Nightly")]
 )
-def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: Step, tmp_path: Path) -> None:
+def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: StepRunner, tmp_path: Path) -> None:
     """Without an own title, the reports have that of the step that started the runs."""
     step.start("a", "--summary-title", "Nightly")
     assert step.run("wait", "r", *flags).code == 0
@@ -101,7 +101,7 @@ def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: St
     assert json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["title"] == title
 
 
-def test_wait_signs_record_with_its_title(step: Step) -> None:
+def test_wait_signs_record_with_its_title(step: StepRunner) -> None:
     """A second `wait` accepts the signature of the first one."""
     step.start("a", "--summary-title", "Nightly")
     assert step.run("wait", "r").code == 0
@@ -110,7 +110,7 @@ def test_wait_signs_record_with_its_title(step: Step) -> None:
     assert "is not signed" not in result.output
 
 
-def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:
+def test_wait_without_results_dir_is_error(step: StepRunner, tmp_path: Path) -> None:
     """A results folder that is a file is an error of the input, and the record stays as it is."""
     step.start("a")
     record = (tmp_path / "r" / "results.json").read_bytes()
@@ -125,13 +125,13 @@ def test_wait_without_results_dir_is_error(step: Step, tmp_path: Path) -> None:
 def test_wait_sends_no_start_request(tmp_path: Path) -> None:
     """Each run is started once, by the first step."""
     with Sandbox(pace=0) as sandbox:
-        step = Step(tmp_path, sandbox.url)
+        step = StepRunner(tmp_path, sandbox.url)
         step.start("a,b")
         step.run("wait", "r")
         assert [sandbox.count_starts(test_id) for test_id in "ab"] == [1, 1]
 
 
-def test_wait_cancelled_leaves_record(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_cancelled_leaves_record(step: StepRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal before the first request has its exit code and changes no file."""
 
     def cancel(*_: object) -> None:
@@ -144,7 +144,7 @@ def test_wait_cancelled_leaves_record(step: Step, tmp_path: Path, monkeypatch: p
     assert (tmp_path / "r" / "results.json").read_bytes() == record
 
 
-def test_wait_without_path_is_error(step: Step) -> None:
+def test_wait_without_path_is_error(step: StepRunner) -> None:
     """The error suggests what to give."""
     result = step.run("wait")
     assert (result.code, result.out) == (2, "")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPORT = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
-NOT_THERE = "not found beside the record"
+NOT_FOUND = "not found beside the record"
 
 
 def run_wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> CommandResult:
@@ -31,11 +31,11 @@ def run_wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0
 def get_named_files(results: Path) -> set[str]:
     """Return the files that page and record name, and fail if one is missing."""
     page = (results / "report.html").read_text("utf-8")
-    named = set(re.findall(r'(?:src|href)="(evidence/r[^"]*/[^"]+)"', page))
-    recorded = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
-    assert named == recorded
-    assert all((results / name).is_file() for name in named)
-    return named
+    linked_files = set(re.findall(r'(?:src|href)="(evidence/r[^"]*/[^"]+)"', page))
+    recorded_files = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
+    assert linked_files == recorded_files
+    assert all((results / name).is_file() for name in linked_files)
+    return linked_files
 
 
 def read_runs(results: Path) -> Any:
@@ -69,46 +69,46 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
     (results / "results.json").write_text(render_results_json(REPORT), "utf-8")
     result = run_wait(tmp_path, "out/results.json")
     assert result.code == 1
-    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in result.output
+    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_FOUND}." in result.output
     assert get_named_files(results) == set()
-    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
-    assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_FOUND}"
+    assert f"Not kept: <bdi>2 of its files: {NOT_FOUND}</bdi>" in (results / "report.html").read_text("utf-8")
     assert "ATTACHMENT" not in (results / "junit.xml").read_text("utf-8")
     # A file that is missing already is not counted again.
     run_wait(tmp_path, "out/results.json")
-    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_FOUND}"
 
 
 def test_one_lost_file_spares_others(tmp_path: Path) -> None:
     """The other files of the run are copied."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).unlink()
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    assert f"Checkout: 1 of its files: {NOT_THERE}." in result.output
+    assert f"Checkout: 1 of its files: {NOT_FOUND}." in result.output
     assert get_named_files(tmp_path / "other") == {SCREENSHOT}
 
 
 def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     """The reason joins that of the earlier attempt."""
     run = flaky("c")
-    shown = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 of its files: HTTP 500")
-    first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=SCREENSHOT))
-    failed = RUN._replace(previous_attempts=(first,), evidence=Evidence())
+    evidence = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 of its files: HTTP 500")
+    attempt = run.previous_attempts[0]._replace(evidence=evidence, step=RunStep(1, "Open", screenshot=SCREENSHOT))
+    failed = RUN._replace(previous_attempts=(attempt,), evidence=Evidence())
     write_results(tmp_path / "out", report([failed], FAILED))
     (tmp_path / "out" / SCREENSHOT).unlink()
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    reported = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
-    assert reported in result.output
+    reason = f"1 of its files: HTTP 500; 1 of its files: {NOT_FOUND}"
+    assert reason in result.output
     assert get_named_files(tmp_path / "other") == set()
-    assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == reported
+    assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == reason
 
 
 @pytest.mark.parametrize("name", [SCREENSHOT, "evidence/r", "evidence"])
 def test_evidence_link_is_not_copied(name: str, tmp_path: Path) -> None:
     """A link is not followed, whether it leads outside or stays inside."""
     results = write_results(tmp_path / "out", REPORT)
-    moved = tmp_path / "out" / "moved"
-    (results / name).rename(moved)
-    (results / name).symlink_to(moved)
+    link_target = tmp_path / "out" / "moved"
+    (results / name).rename(link_target)
+    (results / name).symlink_to(link_target)
     run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     assert get_named_files(tmp_path / "other") == ({VIDEO} if name == SCREENSHOT else set())
 
@@ -127,33 +127,33 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "reported", "left"),
+    ("limit", "reason", "expected_files"),
     [
         ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {SCREENSHOT}),
         ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {SCREENSHOT}),
     ],
 )
-def test_evidence_copies_respect_limits(limit: str, reported: str, left: set[str], tmp_path: Path) -> None:
+def test_evidence_copies_respect_limits(limit: str, reason: str, expected_files: set[str], tmp_path: Path) -> None:
     """Screenshots are copied before videos."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).write_bytes(b"frames" * 1000)
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
-    assert reported in result.output
-    assert get_named_files(tmp_path / "other") == left
+    assert reason in result.output
+    assert get_named_files(tmp_path / "other") == expected_files
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_gone", [True, False])
-def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_evidence_of_passed_run_is_copied(is_deleted: bool, tmp_path: Path) -> None:
     """`wait` polls a passed run again, and its files are those of the record."""
     with Sandbox(pace=0.05) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": sandbox.url}
         options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]
         assert invoke(tmp_path, "run", *options, environ=environ).code == 0
         files = [path for path in (tmp_path / "out" / "evidence").rglob("*") if path.parent.name != "evidence"]
-        for path in filter(lambda path: is_gone and path.is_file(), files):
+        for path in filter(lambda path: is_deleted and path.is_file(), files):
             path.unlink()
         result = run_wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
     assert result.code == 0
     run = read_runs(tmp_path / "other")[0]
-    assert (NOT_THERE in result.output) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
-    assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone
+    assert (NOT_FOUND in result.output) == (NOT_FOUND in run["evidence"]["missing_reason"]) == is_deleted
+    assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_deleted

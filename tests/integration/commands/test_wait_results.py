@@ -56,7 +56,7 @@ class StepResult(NamedTuple):
     """Exit code, log and files of a step."""
 
     code: int
-    printed: str
+    log: str
     outputs: Mapping[str, str]
     summary: str
     record: Any
@@ -121,12 +121,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "results" / "results.json"
 
 
-class Api:
+class StatusApi:
     """An API that starts each run and has one status for each test."""
 
-    def __init__(self, **words: str) -> None:
-        self._words = words
-        self.polled: list[str] = []
+    def __init__(self, **statuses: str) -> None:
+        self._statuses = statuses
+        self.polled_ids: list[str] = []
 
     def __call__(self, wire: Wire) -> bool:
         """Answer one request."""
@@ -136,8 +136,8 @@ class Api:
         if "steps=" in request.path:
             return faults.answer(200, '{"name": "A title"}')(wire)
         test = request.target_id.removeprefix("run-of-")
-        self.polled.append(test)
-        return faults.answer(200, json.dumps({"status": self._words[test]}))(wire)
+        self.polled_ids.append(test)
+        return faults.answer(200, json.dumps({"status": self._statuses[test]}))(wire)
 
 
 # What `wait` reports
@@ -147,36 +147,36 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary, outputs and record have the final states, and no run counts as started."""
     first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
     assert (first.code, first.record["waits_for_results"]) == (0, False)
-    assert "2 of 2 runs started." in first.printed
-    later = run_wait(tmp_path, sandbox.url)
-    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (0, "passed", "2")
-    assert later.record["waits_for_results"] is True
-    assert (later.record["conclusion"], later.totals) == ("passed", {"total": 2, "passed": 2})
-    for text in (later.printed, later.summary):
+    assert "2 of 2 runs started." in first.log
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["passed"]) == (0, "passed", "2")
+    assert wait_result.record["waits_for_results"] is True
+    assert (wait_result.record["conclusion"], wait_result.totals) == ("passed", {"total": 2, "passed": 2})
+    for text in (wait_result.log, wait_result.summary):
         assert "2 of 2 runs passed." in text
         assert "started." not in text
-    assert "| What | State | Time | Link |" in later.summary
-    assert "```mermaid\ngantt" in later.summary
-    assert ", took " in later.summary
-    assert all(run["duration_seconds"] > 0 for run in later.record["runs"])
+    assert "| What | State | Time | Link |" in wait_result.summary
+    assert "```mermaid\ngantt" in wait_result.summary
+    assert ", took " in wait_result.summary
+    assert all(run["duration_seconds"] > 0 for run in wait_result.record["runs"])
 
 
 @pytest.mark.slow
 def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The summary names the command for later, because runs cannot be cancelled."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
-    later = run_wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
-    assert (later.code, later.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
-    for text in (later.printed, later.summary):
+    wait_result = run_wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
+    assert (wait_result.code, wait_result.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
+    for text in (wait_result.log, wait_result.summary):
         assert "1 of 2 runs passed, 1 still running." in text
         assert "autonoma-ci wait results/results.json" in text
-    assert "the API has no way to cancel" in later.summary
+    assert "the API has no way to cancel" in wait_result.summary
 
 
 # A record without runs
 
 
-def _cancelled(number: int) -> Callable[..., str]:
+def _make_cancelling_wait(number: int) -> Callable[..., str]:
     def wait_for_url(*_: object) -> str:
         raise Cancelled(number)
 
@@ -205,16 +205,20 @@ def test_wait_without_runs_repeats_exit_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The exit code is that of the first step, and its files stay unchanged."""
-    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _cancelled(signal))
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _make_cancelling_wait(signal))
     first = run_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
     assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
     before = read_files(tmp_path / "results")
     # The environment of the same job, with a valid input in place of the invalid one.
-    later = run_wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
-    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (code, conclusion, "0")
-    assert "has left none" in later.printed
-    assert "has left none" in later.summary
-    for text in (later.printed, later.summary):
+    wait_result = run_wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["passed"]) == (
+        code,
+        conclusion,
+        "0",
+    )
+    assert "has left none" in wait_result.log
+    assert "has left none" in wait_result.summary
+    for text in (wait_result.log, wait_result.summary):
         assert "runs passed" not in text
         assert "✅" not in text
     assert read_files(tmp_path / "results") == before
@@ -225,9 +229,13 @@ def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Pat
     """A step killed before its plan leaves a record without runs and verdict."""
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     edit_record(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
-    later = run_wait(tmp_path, sandbox.url)
-    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (7, "error", "unknown")
-    assert "it was killed" in later.summary
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
+        7,
+        "error",
+        "unknown",
+    )
+    assert "it was killed" in wait_result.summary
 
 
 def _set_conclusion(conclusion: str | None, code: int | None, record: Any) -> None:
@@ -253,9 +261,12 @@ def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: 
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
             edit_record(path, partial(_set_conclusion, conclusion, code))
-            later = run_wait(tmp_path, sandbox.url)
-            assert (later.code, later.outputs["conclusion"]) == _get_expected_end(conclusion, code), (conclusion, code)
-            assert "✅" not in later.summary
+            wait_result = run_wait(tmp_path, sandbox.url)
+            assert (wait_result.code, wait_result.outputs["conclusion"]) == _get_expected_end(conclusion, code), (
+                conclusion,
+                code,
+            )
+            assert "✅" not in wait_result.summary
     assert sandbox.received == []
 
 
@@ -281,27 +292,27 @@ FORGERIES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
 def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, path: Path) -> None:
     """A pass without a valid signature is polled, and the response counts."""
-    api = Api(a="passed", b="failed")
+    api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
         edit_record(path, forge)
-        api.polled.clear()
-        later = run_wait(tmp_path, server.url)
-        assert (later.code, later.outputs["conclusion"]) == (1, "failed")
-        assert later.states == {"a": "passed", "b": "failed"}
-        assert set(api.polled) == {"a", "b"}
+        api.polled_ids.clear()
+        wait_result = run_wait(tmp_path, server.url)
+        assert (wait_result.code, wait_result.outputs["conclusion"]) == (1, "failed")
+        assert wait_result.states == {"a": "passed", "b": "failed"}
+        assert set(api.polled_ids) == {"a", "b"}
         assert server.posts == {"a": 1, "b": 1}
 
 
 def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
     """A signature by another client secret is invalid."""
-    api = Api(a="passed")
+    api = StatusApi(a="passed")
     with FaultServer(api) as server:
         other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
         assert run_step(tmp_path, server.url, ids=["a"], more=other).code == 0
-        api.polled.clear()
+        api.polled_ids.clear()
         assert run_wait(tmp_path, server.url).code == 0
-        assert api.polled == ["a"]
+        assert api.polled_ids == ["a"]
 
 
 def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
@@ -313,21 +324,21 @@ def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, pat
         record.update(conclusion="passed", reason="ok", exit_code=0)
 
     edit_record(path, forge)
-    later = run_wait(tmp_path, sandbox.url)
-    assert (later.code, later.outputs["reason"]) == (7, "unknown")
-    assert later.states == {"a": "passed", "sandbox-404": "unknown"}
-    assert "has no id to ask the API about" in later.summary
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
+    assert wait_result.states == {"a": "passed", "sandbox-404": "unknown"}
+    assert "has no id to ask the API about" in wait_result.summary
 
 
 def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     """The signed entry of one test in place of another is no second pass."""
-    api = Api(a="passed", b="failed")
+    api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         edit_record(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
-        later = run_wait(tmp_path, server.url)
-        assert (later.code, later.outputs["reason"]) == (7, "unknown")
-        assert [run["state"] for run in later.record["runs"]] == ["passed", "unknown"]
+        wait_result = run_wait(tmp_path, server.url)
+        assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
+        assert [run["state"] for run in wait_result.record["runs"]] == ["passed", "unknown"]
 
 
 # A record of another step
@@ -335,7 +346,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("waits", "more", "why"),
+    ("has_waited", "more", "reason"),
     [
         (True, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
         (False, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
@@ -347,60 +358,62 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
 )
 def test_wait_refuses_foreign_record(
-    waits: bool, more: dict[str, str], why: str, sandbox: Sandbox, tmp_path: Path
+    has_waited: bool, more: dict[str, str], reason: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
     ids = ["a", "b"]
-    assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
-    before, sent = read_files(tmp_path / "results"), len(sandbox.received)
-    later = run_wait(tmp_path, sandbox.url, **more)
-    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (2, "error", "input")
-    assert f"results/results.json is not the record of this step: {why}" in later.printed
-    assert why in later.summary
-    assert (read_files(tmp_path / "results"), len(sandbox.received)) == (before, sent)
+    assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if has_waited else {}).code == 0
+    before, request_count = read_files(tmp_path / "results"), len(sandbox.received)
+    wait_result = run_wait(tmp_path, sandbox.url, **more)
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (2, "error", "input")
+    assert f"results/results.json is not the record of this step: {reason}" in wait_result.log
+    assert reason in wait_result.summary
+    assert (read_files(tmp_path / "results"), len(sandbox.received)) == (before, request_count)
 
 
 def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
     """A job that only waits runs again alone, so the record has a lower attempt."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
     for number in ("2", "3"):
-        later = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
-        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+        wait_result = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
+        assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "ab"] == [1, 1]
 
 
 @pytest.mark.parametrize(
-    "place",
+    "job_environ",
     [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "cli", "GITHUB_RUN_ID": "18"}],
     ids=["no CI system", "AUTONOMA_CI=none"],
 )
 def test_wait_at_terminal_accepts_any_record(
-    place: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
+    job_environ: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """A user at a terminal chooses the record."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"])
-    environ = github_environ(tmp_path, sandbox.url, []) | BUILD | place
+    environ = github_environ(tmp_path, sandbox.url, []) | BUILD | job_environ
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], job_runtime) == 0
     record = json.loads(path.read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
 
 
-@pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
-def test_wait_without_build_id_refuses_old_record(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+@pytest.mark.parametrize("has_waited", [True, False], ids=["ended", "open runs"])
+def test_wait_without_build_id_refuses_old_record(
+    has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
     """Without a build id, only the time identifies an old record."""
-    unknown = dict.fromkeys(BUILD, "")
-    run_step(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
+    empty_build = dict.fromkeys(BUILD, "")
+    run_step(tmp_path, sandbox.url, ids=["a"], more={**empty_build, **(WAIT if has_waited else {})})
     edit_record(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
-    later = run_wait(tmp_path, sandbox.url, **unknown)
-    assert later.code == 2
-    assert "it is older than a day" in later.printed
+    wait_result = run_wait(tmp_path, sandbox.url, **empty_build)
+    assert wait_result.code == 2
+    assert "it is older than a day" in wait_result.log
 
 
-@pytest.mark.parametrize(("waits", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
-def test_wait_without_job_refuses_ended_attempt(waits: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("has_waited", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
+def test_wait_without_job_refuses_ended_attempt(has_waited: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
     """Without job names, an earlier attempt counts only if it has open runs."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if has_waited else {})})
     assert run_wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
 
 
@@ -408,34 +421,36 @@ def test_wait_warns_of_changed_record(sandbox: Sandbox, tmp_path: Path, path: Pa
     """A change of the signed record has a warning."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
     edit_record(path, lambda record: record["runs"].pop())
-    later = run_wait(tmp_path, sandbox.url)
-    assert "was changed after it was written" in later.printed
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert "was changed after it was written" in wait_result.log
 
 
 def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Passed runs of one step must not replace the failed record of another one."""
     run_step(tmp_path, sandbox.url, ids=["a"])
     run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
-    red = read_files(path.parent)
-    later = run_step(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
-    assert later.code == 0
-    stored = read_files(path.parent)
-    assert {name: stored[name] for name in red} == red
+    failed_files = read_files(path.parent)
+    wait_result = run_step(
+        tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""}
+    )
+    assert wait_result.code == 0
+    files = read_files(path.parent)
+    assert {name: files[name] for name in failed_files} == failed_files
     assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
 
 
 def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run leaves no runs, so `wait` ends with exit code 0."""
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
-    later = run_wait(tmp_path, sandbox.url)
-    assert (later.code, later.outputs["conclusion"]) == (0, "skipped")
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "skipped")
 
 
 def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A link in the checkout must not copy a file from outside into the results folder."""
     run_step(tmp_path, sandbox.url, ids=["a"])
-    elsewhere = path.rename(tmp_path / "elsewhere.json")
-    path.symlink_to(elsewhere)
+    outside_record = path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(outside_record)
     run_step(tmp_path, sandbox.url, ids=["a"])
     assert not path.with_name("results.1.json").exists()
 
@@ -453,45 +468,45 @@ def test_second_step_preserves_open_runs(
     first = path.read_bytes()
     second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
     assert second.code == code
-    stored = path.with_name("results.1.json")
-    assert stored.read_bytes() == first
-    assert "its record is kept as results.1.json" in second.printed
-    assert "Give each step a results-dir of its own." in second.printed
+    copied_record = path.with_name("results.1.json")
+    assert copied_record.read_bytes() == first
+    assert "its record is kept as results.1.json" in second.log
+    assert "Give each step a results-dir of its own." in second.log
     posts = [sandbox.count_starts(name) for name in "abc"]
-    later = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
-    assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+    wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
+    assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "abc"] == posts
-    assert stored.read_bytes() == first
+    assert copied_record.read_bytes() == first
 
 
 def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """With three steps, the first and second record have names of their own."""
-    left = []
+    records = []
     for test in "abc":
         assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
-        left.append(path.read_bytes())
+        records.append(path.read_bytes())
     names = ["results.1.json", "results.2.json", "results.json"]
-    assert sorted(found.name for found in path.parent.glob("results*.json")) == names
-    assert [path.with_name(name).read_bytes() for name in names] == left
+    assert sorted(file.name for file in path.parent.glob("results*.json")) == names
+    assert [path.with_name(name).read_bytes() for name in names] == records
 
 
 def test_wait_in_same_folder_preserves_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` on a numbered record writes results.json and preserves the existing one."""
     for test in "ab":
         run_step(tmp_path, sandbox.url, ids=[test])
-    last = path.read_bytes()
-    later = run_wait(tmp_path, sandbox.url, "results/results.1.json")
-    assert (later.code, later.states) == (0, {"a": "passed"})
-    assert path.with_name("results.2.json").read_bytes() == last
+    last_record = path.read_bytes()
+    wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json")
+    assert (wait_result.code, wait_result.states) == (0, {"a": "passed"})
+    assert path.with_name("results.2.json").read_bytes() == last_record
 
 
 def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` continues the record of the step, so it makes no copy of it."""
     run_step(tmp_path, sandbox.url, ids=["a"])
-    later = run_wait(tmp_path, sandbox.url)
-    assert later.code == 0
-    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
-    assert "::warning" not in later.printed
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert wait_result.code == 0
+    assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in wait_result.log
 
 
 def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
@@ -499,38 +514,38 @@ def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, p
     run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     second = run_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
     assert (second.code, second.states) == (0, {"b": "passed"})
-    assert second.printed.count("results-dir has the files of another step of this build, which are replaced.") == 1
-    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert second.log.count("results-dir has the files of another step of this build, which are replaced.") == 1
+    assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
 
 
-@pytest.mark.parametrize("waits", [True, False])
-def test_record_of_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+@pytest.mark.parametrize("has_waited", [True, False])
+def test_record_of_older_build_is_replaced(has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of another build are removed."""
-    older = {"GITHUB_RUN_ID": "16", **(WAIT if waits else {})}
-    run_step(tmp_path, sandbox.url, ids=["a"], more=older)
+    older_build = {"GITHUB_RUN_ID": "16", **(WAIT if has_waited else {})}
+    run_step(tmp_path, sandbox.url, ids=["a"], more=older_build)
     second = run_step(tmp_path, sandbox.url, ids=["b"])
     assert (second.code, second.states) == (0, {"b": "started"})
-    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
-    assert "::warning" not in second.printed
+    assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in second.log
 
 
 def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The record of an earlier attempt belongs to the same step."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
-    again = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
-    assert (again.code, again.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
-    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
-    assert "::warning" not in again.printed
+    rerun = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
+    assert (rerun.code, rerun.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
+    assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in rerun.log
 
 
 def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The log names the attempt, and does not advise a folder for each step."""
     run_step(tmp_path, sandbox.url, ids=["a"])
-    open_runs = path.read_bytes()
-    again = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
-    assert path.with_name("results.1.json").read_bytes() == open_runs
-    assert "An earlier attempt left runs open: its record is kept as results.1.json." in again.printed
-    assert "results-dir of its own" not in again.printed
+    open_record = path.read_bytes()
+    rerun = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
+    assert path.with_name("results.1.json").read_bytes() == open_record
+    assert "An earlier attempt left runs open: its record is kept as results.1.json." in rerun.log
+    assert "results-dir of its own" not in rerun.log
 
 
 def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
@@ -538,11 +553,11 @@ def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, pa
     for build in ("15", "16", "17"):
         for _ in range(3):
             run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
-    stored = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
-    assert sorted(found.name for found in path.parent.glob("results*.json")) == sorted(
-        [path.name, *(found.name for found in stored)]
+    copies = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
+    assert sorted(file.name for file in path.parent.glob("results*.json")) == sorted(
+        [path.name, *(file.name for file in copies)]
     )
-    assert {json.loads(found.read_text("utf-8"))["ci"]["build"] for found in stored} == {"17"}
+    assert {json.loads(file.read_text("utf-8"))["ci"]["build"] for file in copies} == {"17"}
 
 
 class Writer:
@@ -550,22 +565,22 @@ class Writer:
 
     def __init__(self, folder: Path, name: str) -> None:
         context = BuildContext("github", build_id="17", build_attempt="1")
-        at = "2025-01-02T03:04:05Z"
-        shared = partial(SharedResults, step_id=name, context=context, started_at=at, clock=Clock())
-        self._files = results_dir.open_results_dir(
-            results_dir.resolve_results_dir("results", str(folder)), create_shared=shared
+        started_at = "2025-01-02T03:04:05Z"
+        create_shared = partial(SharedResults, step_id=name, context=context, started_at=started_at, clock=Clock())
+        self._publisher = results_dir.open_results_dir(
+            results_dir.resolve_results_dir("results", str(folder)), create_shared=create_shared
         )
-        self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
+        self._report = report([], None)._replace(context=context, step_id=name, started_at=started_at)
         self._name = name
-        self.open: set[str] = set()
-        self.warnings = self._files.begin(self._report)
+        self.open_ids: set[str] = set()
+        self.warnings = self._publisher.begin(self._report)
 
     def publish(self) -> None:
         """Start another run and publish the report."""
-        run = started(f"{self._name}-{len(self.open)}")
-        self.open.add(run.run_id)
+        run = started(f"{self._name}-{len(self.open_ids)}")
+        self.open_ids.add(run.run_id)
         self._report = self._report._replace(results=(*self._report.results, run))
-        assert self._files.publish(self._report) == []
+        assert self._publisher.publish(self._report) == []
 
 
 # Names of different lengths: no two records of different steps have the same size.
@@ -574,16 +589,16 @@ class Writer:
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
+def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, step_names: list[str]) -> None:
     """Records hold the open runs of each step in any order, and copies do not accumulate."""
     folder = tmp_path_factory.mktemp("shared")
     writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
-    for name in turns:
+    for name in step_names:
         writers[name].publish()
-    records = [json.loads(found.read_text("utf-8")) for found in (folder / "results").glob("results*.json")]
-    found = [{run["run_id"] for run in record["runs"]} for record in records]
+    records = [json.loads(file.read_text("utf-8")) for file in (folder / "results").glob("results*.json")]
+    run_ids = [{run["run_id"] for run in record["runs"]} for record in records]
     for writer in writers.values():
-        assert not writer.open or writer.open in found
+        assert not writer.open_ids or writer.open_ids in run_ids
     steps = [record["step_id"] for record in records]
     # Each step keeps at most one copy for each other step.
     assert len(steps) <= 1 + len(writers) * (len(writers) - 1)
@@ -594,25 +609,25 @@ def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFa
 
 def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None:
     """When the first POST arrives, the record has each run as starting."""
-    seen: list[bytes] = []
+    records: list[bytes] = []
     lock = threading.Lock()
 
     def read_record_first(wire: Wire) -> bool:
         with lock:
             if wire.request.method == "POST":
                 with suppress(FileNotFoundError):
-                    seen.append(path.read_bytes())
+                    records.append(path.read_bytes())
             return api(wire)
 
-    api = Api(a="passed", b="passed", c="passed")
+    api = StatusApi(a="passed", b="passed", c="passed")
     ids = ["a", "b", "c"]
     with FaultServer(read_record_first) as server:
-        older = {**WAIT, "GITHUB_RUN_ID": "16"}
-        for more in (older, WAIT):
-            seen.clear()
+        older_build = {**WAIT, "GITHUB_RUN_ID": "16"}
+        for more in (older_build, WAIT):
+            records.clear()
             assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
-            assert seen, "there was no record when the first POST arrived"
-            first = json.loads(seen[0])
+            assert records, "there was no record when the first POST arrived"
+            first = json.loads(records[0])
             assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
             assert [(run["id"], run["state"]) for run in first["runs"]] == [(test, "starting") for test in ids]
             assert (first["conclusion"], first["exit_code"]) == (None, None)
@@ -624,15 +639,15 @@ def test_run_replaces_files_before_wait_for_url(
     """A step killed before its first request leaves no passed results of an earlier step."""
     run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     assert path.with_name("junit.xml").exists()
-    seen: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
 
     def wait_for_url(*_: object) -> None:
-        seen.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
+        files.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
     assert run_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
-    assert set(seen) == {"results.json"}
-    record = json.loads(seen["results.json"])
+    assert set(files) == {"results.json"}
+    record = json.loads(files["results.json"])
     assert (record["runs"], record["conclusion"], record["exit_code"]) == ([], None, None)
 
 
@@ -647,40 +662,40 @@ any_run = st.builds(
     reused=st.booleans(),
 )
 # Random states are rarely equal, so lists of one state are generated separately.
-of_one_state = st.sampled_from(RunState).flatmap(
+runs_of_one_state = st.sampled_from(RunState).flatmap(
     lambda state: st.lists(any_run.map(lambda run: run._replace(state=state)), min_size=1, max_size=4)
 )
-any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
+any_runs = st.one_of(st.lists(any_run, max_size=4), runs_of_one_state)
 
 
-def _greens(shown: Report) -> dict[str, bool]:
+def _find_successes(job_report: Report) -> dict[str, bool]:
     """Return for each format whether its report shows success."""
-    page, text = render_html(shown).decode(), render_summary(shown)
+    page, text = render_html(job_report).decode(), render_summary(job_report)
     icon = re.search('class="verdict ([a-z]+)"', page)
-    cases = etree.fromstring(render_junit(shown)).findall(".//testcase")
+    cases = etree.fromstring(render_junit(job_report)).findall(".//testcase")
     return {
-        "outputs": build_outputs(shown)["conclusion"] == "passed",
+        "outputs": build_outputs(job_report)["conclusion"] == "passed",
         "summary": text.startswith("### Autonoma tests: ✅ Passed"),
         "page": bool(icon and icon[1] == "good") or page.count("<title>Passed") > 0,
-        "junit": bool(cases) and all(case.find(f"./{bad}") is None for case in cases for bad in _NOT_GREEN),
+        "junit": bool(cases) and all(case.find(f"./{tag}") is None for case in cases for tag in _FAILURE_TAGS),
     }
 
 
-_NOT_GREEN = ("failure", "error", "skipped")
+_FAILURE_TAGS = ("failure", "error", "skipped")
 
 
 @given(any_runs, st.booleans(), st.sampled_from([None, None, None, 2, 15]))
 @settings(deadline=None)
-def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
+def test_report_is_not_better_than_runs(runs: list[RunResult], has_waited: bool, signal_number: int | None) -> None:
     """Success needs a passed run and no other, unless the report says skipped."""
-    verdict = compute_verdict(runs, interrupt, waits_for_results=waited)
-    greens = _greens(report(runs, verdict)._replace(waits_for_results=waited))
-    passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
-    assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
-    assert not any(greens.values()) or passed
+    verdict = compute_verdict(runs, signal_number, waits_for_results=has_waited)
+    successes = _find_successes(report(runs, verdict)._replace(waits_for_results=has_waited))
+    all_passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
+    assert verdict.conclusion is not Conclusion.PASSED or (all_passed and has_waited)
+    assert not any(successes.values()) or all_passed
     # A step without `wait` cannot know that a run passed.
-    reported = {name for name, green in greens.items() if green and name != "junit"}
-    assert not reported or verdict.conclusion is Conclusion.PASSED
+    successful_formats = {name for name, is_success in successes.items() if is_success and name != "junit"}
+    assert not successful_formats or verdict.conclusion is Conclusion.PASSED
     assert (verdict.exit_code == 0) == (
         verdict.conclusion in {Conclusion.PASSED, Conclusion.STARTED, Conclusion.SKIPPED}
     )
@@ -689,5 +704,5 @@ def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, int
 @given(any_runs.filter(bool))
 def test_skipped_means_no_new_runs(runs: list[RunResult]) -> None:
     """With runs, only passes of an earlier attempt are skipped."""
-    skipped = compute_verdict(runs, waits_for_results=True).conclusion is Conclusion.SKIPPED
-    assert skipped == all(run.reused and run.state is RunState.PASSED for run in runs)
+    is_skipped = compute_verdict(runs, waits_for_results=True).conclusion is Conclusion.SKIPPED
+    assert is_skipped == all(run.reused and run.state is RunState.PASSED for run in runs)

@@ -21,7 +21,7 @@ from tests.integration.commands.test_wait_results import (
     BUILD,
     RE_RUN,
     WAIT,
-    Api,
+    StatusApi,
     edit_record,
     read_files,
     run_step,
@@ -79,23 +79,23 @@ JENKINS = {
     "GIT_URL": "https://github.com/owner/name.git",
 }
 OTHER_CHECKOUT = {"GIT_COMMIT": OTHER_SHA, "GIT_URL": "https://github.com/owner/tools.git"}
-GENERIC = {"CI": "true"}
+GENERIC_CI = {"CI": "true"}
 
 
-class Job:
+class JobRunner:
     """A job in any CI system, with its folder and API."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self._url = folder, url
 
-    def __call__(self, place: Mapping[str, str], *argv: str, **more: str) -> tuple[int, str]:
+    def __call__(self, job_environ: Mapping[str, str], *argv: str, **more: str) -> tuple[int, str]:
         """Run a command and return its exit code and log."""
         environ = {
             "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
             "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
             "AUTONOMA_API_URL": self._url,
             "AUTONOMA_RESULTS_DIR": "results",
-            **place,
+            **job_environ,
             **more,
         }
         out = io.StringIO()
@@ -104,28 +104,28 @@ class Job:
         )
         return code, out.getvalue()
 
-    def start(self, place: Mapping[str, str], *argv: str, **more: str) -> int:
+    def start(self, job_environ: Mapping[str, str], *argv: str, **more: str) -> int:
         """Start a run of the test a."""
-        return self(place, "run", *argv, AUTONOMA_TEST_IDS="a", **more)[0]
+        return self(job_environ, "run", *argv, AUTONOMA_TEST_IDS="a", **more)[0]
 
-    def wait(self, place: Mapping[str, str], **more: str) -> tuple[int, str]:
+    def wait(self, job_environ: Mapping[str, str], **more: str) -> tuple[int, str]:
         """Wait for the runs of the record."""
-        return self(place, "wait", "results/results.json", **more)
+        return self(job_environ, "wait", "results/results.json", **more)
 
-    def change(self, **changes: object) -> None:
+    def edit_record(self, **changes: object) -> None:
         """Change fields of the record."""
         edit_record(self.folder / "results" / "results.json", lambda document: document.update(changes))
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api(a="passed", b="failed", c="passed")
+def api() -> StatusApi:
+    return StatusApi(a="passed", b="failed", c="passed")
 
 
 @pytest.fixture
-def job(tmp_path: Path, api: Api) -> Any:
+def job(tmp_path: Path, api: StatusApi) -> Any:
     with FaultServer(api) as server:
-        yield Job(tmp_path, server.url)
+        yield JobRunner(tmp_path, server.url)
 
 
 def hours_ago(number: int) -> str:
@@ -137,101 +137,101 @@ def hours_ago(number: int) -> str:
 
 def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
     """A passed run is polled again, and the log says that it is confirmed."""
-    api = Api(a="passed", b="passed")
+    api = StatusApi(a="passed", b="passed")
     with FaultServer(api) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
-        api.polled.clear()
-        later = run_wait(tmp_path, server.url)
-        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
-        assert sorted(api.polled) == ["a", "b"]
+        api.polled_ids.clear()
+        wait_result = run_wait(tmp_path, server.url)
+        assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
+        assert sorted(api.polled_ids) == ["a", "b"]
         assert server.posts == {"a": 1, "b": 1}
-    assert "Confirming 2 passed runs" in later.printed
-    assert "2 of 2 runs passed." in later.printed
-    for untrue in ("Waiting for", "started"):
-        assert untrue not in later.printed
+    assert "Confirming 2 passed runs" in wait_result.log
+    assert "2 of 2 runs passed." in wait_result.log
+    for wrong_text in ("Waiting for", "started"):
+        assert wrong_text not in wait_result.log
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["failed", "stopped", "pending?"])
-def test_wait_rejects_denied_pass(word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", ["failed", "stopped", "pending?"])
+def test_wait_rejects_denied_pass(status: str, tmp_path: Path) -> None:
     """The response of the API counts, whatever the signature says."""
-    words = {"a": "passed", "b": "passed"}
+    statuses = {"a": "passed", "b": "passed"}
 
     def handler(wire: Wire) -> bool:
-        return Api(**words)(wire)
+        return StatusApi(**statuses)(wire)
 
     with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
-        words["a"] = word
-        later = run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
-    assert later.code in {1, 7}
-    assert later.states["a"] in {"failed", "stopped", "unknown"}
-    assert later.states["b"] == "passed"
+        statuses["a"] = status
+        wait_result = run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
+    assert wait_result.code in {1, 7}
+    assert wait_result.states["a"] in {"failed", "stopped", "unknown"}
+    assert wait_result.states["b"] == "passed"
 
 
 def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
     """A failed run is not polled again, and the log counts the confirmed run only."""
-    api = Api(a="passed", b="failed")
+    api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
-        api.polled.clear()
-        later = run_wait(tmp_path, server.url)
-    assert (later.code, later.states, api.polled) == (1, {"a": "passed", "b": "failed"}, ["a"])
-    assert "Confirming 1 passed run" in later.printed
+        api.polled_ids.clear()
+        wait_result = run_wait(tmp_path, server.url)
+    assert (wait_result.code, wait_result.states, api.polled_ids) == (1, {"a": "passed", "b": "failed"}, ["a"])
+    assert "Confirming 1 passed run" in wait_result.log
 
 
-def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: Api) -> None:
+def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: StatusApi) -> None:
     """The title of the log group has both counts."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         path = tmp_path / "results" / "results.json"
         edit_record(path, lambda record: record["runs"][1].update(state="started", step=None))
-        later = run_wait(tmp_path, server.url)
-    assert "Waiting for 1 run and confirming 1 passed run" in later.printed
+        wait_result = run_wait(tmp_path, server.url)
+    assert "Waiting for 1 run and confirming 1 passed run" in wait_result.log
 
 
-def test_wait_preserves_duration_of_pass(tmp_path: Path, api: Api) -> None:
+def test_wait_preserves_duration_of_pass(tmp_path: Path, api: StatusApi) -> None:
     """The time until a later step confirmed the run is no duration of it."""
     with FaultServer(api) as server:
         first = run_step(tmp_path, server.url, ids=["a"], more=WAIT)
         path = tmp_path / "results" / "results.json"
         edit_record(path, lambda record: record.update(started_at=hours_ago(2)))
-        later = run_wait(tmp_path, server.url)
-    [before], [after] = first.record["runs"], later.record["runs"]
+        wait_result = run_wait(tmp_path, server.url)
+    [before], [after] = first.record["runs"], wait_result.record["runs"]
     assert after["duration_seconds"] == before["duration_seconds"]
     assert after["start_offset_seconds"] < -7000
-    assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", later.printed)
+    assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", wait_result.log)
 
 
 def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     """After a re-run without `wait`, the reused pass is confirmed and does not count as started."""
-    words = {"a": "passed", "b": "failed"}
+    statuses = {"a": "passed", "b": "failed"}
 
     def handler(wire: Wire) -> bool:
         if wire.request.method == "POST" and wire.request.target_id == "b":
             run = f"run-{len(server.received)}-of-b"
             return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
         if "-of-b" in wire.request.path and wire.request.path.endswith("/status"):
-            return faults.answer(200, json.dumps({"status": words["b"]}))(wire)
-        return Api(**words)(wire)
+            return faults.answer(200, json.dumps({"status": statuses["b"]}))(wire)
+        return StatusApi(**statuses)(wire)
 
     with FaultServer(handler) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        again = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
-        words["b"] = "passed"
-        later = run_wait(tmp_path, server.url, **RE_RUN)
-    assert "1 of 2 runs started, 1 passed in an earlier attempt." in again.printed
-    assert (again.outputs["started"], again.outputs["passed"], again.outputs["total"]) == ("1", "1", "2")
-    assert (later.code, later.outputs["conclusion"]) == (0, "passed")
-    assert "2 of 2 runs passed (1 in an earlier attempt)." in later.printed
-    assert [run["reused"] for run in later.record["runs"]] == [True, False]
+        rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        statuses["b"] = "passed"
+        wait_result = run_wait(tmp_path, server.url, **RE_RUN)
+    assert "1 of 2 runs started, 1 passed in an earlier attempt." in rerun.log
+    assert (rerun.outputs["started"], rerun.outputs["passed"], rerun.outputs["total"]) == ("1", "1", "2")
+    assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "passed")
+    assert "2 of 2 runs passed (1 in an earlier attempt)." in wait_result.log
+    assert [run["reused"] for run in wait_result.record["runs"]] == [True, False]
 
 
 # The record of another build
 
 
 @pytest.mark.parametrize(
-    ("place", "more", "why"),
+    ("job_environ", "more", "reason"),
     [
         (DRONE, {"DRONE_REPO": "owner/other"}, "it is of another repository"),
         (DRONE, {"DRONE_COMMIT_SHA": OTHER_SHA}, "it is of another commit"),
@@ -242,22 +242,22 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     ],
     ids=["repository", "commit", "build", "CI system", "CodeBuild commit", "act commit"],
 )
-@pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
+@pytest.mark.parametrize("has_waited", [True, False], ids=["ended", "open runs"])
 def test_wait_refuses_record_of_other_build(
-    waits: bool, place: Mapping[str, str], more: Mapping[str, str], why: str, job: Job
+    has_waited: bool, job_environ: Mapping[str, str], more: Mapping[str, str], reason: str, job: JobRunner
 ) -> None:
     """CI systems number builds per repository or not at all."""
-    assert job.start(place, AUTONOMA_WAIT=str(waits).lower()) == 0
+    assert job.start(job_environ, AUTONOMA_WAIT=str(has_waited).lower()) == 0
     before = read_files(job.folder)
-    code, log = job.wait(place, **more)
+    code, log = job.wait(job_environ, **more)
     assert code == 2
-    assert f"is not the record of this step: {why}. The other files in its folder" in log
+    assert f"is not the record of this step: {reason}. The other files in its folder" in log
     assert read_files(job.folder) == before
 
 
 @pytest.mark.parametrize(
-    ("place", "more"),
-    [(CODEBUILD, {"CODEBUILD_BUILD_ID": "project:2"}), (GENERIC, {}), (ACT, {})],
+    ("job_environ", "more"),
+    [(CODEBUILD, {"CODEBUILD_BUILD_ID": "project:2"}), (GENERIC_CI, {}), (ACT, {})],
     ids=["CodeBuild", "unknown system", "act"],
 )
 class TestWithoutABuildId:
@@ -266,51 +266,57 @@ class TestWithoutABuildId:
     `more` are the variables that differ in the next job.
     """
 
-    def test_wait_accepts_open_runs(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+    def test_wait_accepts_open_runs(
+        self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
+    ) -> None:
         """The job that started them has ended."""
-        assert job.start(place) == 0
-        assert job.wait(place, **more)[0] == 0
+        assert job.start(job_environ) == 0
+        assert job.wait(job_environ, **more)[0] == 0
 
-    def test_wait_refuses_ended_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+    def test_wait_refuses_ended_record(
+        self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
+    ) -> None:
         """The record can be that of an earlier build."""
-        assert job.start(place, AUTONOMA_WAIT="true") == 0
-        job.change(started_at=hours_ago(20))
-        code, log = job.wait(place, **more)
+        assert job.start(job_environ, AUTONOMA_WAIT="true") == 0
+        job.edit_record(started_at=hours_ago(20))
+        code, log = job.wait(job_environ, **more)
         assert code == 2
         assert "nothing in it is left to wait for" in log
 
-    def test_wait_refuses_old_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+    def test_wait_refuses_old_record(
+        self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
+    ) -> None:
         """Open runs of last week are of another build."""
-        assert job.start(place) == 0
-        job.change(started_at="2020-01-02T03:04:05Z")
-        code, log = job.wait(place, **more)
+        assert job.start(job_environ) == 0
+        job.edit_record(started_at="2020-01-02T03:04:05Z")
+        code, log = job.wait(job_environ, **more)
         assert code == 2
         assert "it is older than a day" in log
 
     def test_wait_after_skipped_step_is_skipped(
-        self, place: Mapping[str, str], more: Mapping[str, str], job: Job
+        self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
     ) -> None:
         """A change from a fork has no credentials in any job."""
-        skips = {"AUTONOMA_CLIENT_SECRET": "", "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
-        assert job.start(place, **skips) == 0
-        assert job.wait({**place, **skips}, **more)[0] == 0
+        skip_environ = {"AUTONOMA_CLIENT_SECRET": "", "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
+        assert job.start(job_environ, **skip_environ) == 0
+        assert job.wait({**job_environ, **skip_environ}, **more)[0] == 0
 
     def test_step_preserves_open_runs_of_other_job(
-        self, place: Mapping[str, str], more: Mapping[str, str], job: Job
+        self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
     ) -> None:
         """Both jobs can be of one build and share the folder."""
-        assert job.start(place) == 0
-        log = job({**place, **more}, "run", AUTONOMA_TEST_IDS="b")[1]
+        assert job.start(job_environ) == 0
+        log = job({**job_environ, **more}, "run", AUTONOMA_TEST_IDS="b")[1]
         assert "its record is kept as results.1.json" in log
 
 
-def test_wait_in_same_codebuild_accepts_record(job: Job) -> None:
+def test_wait_in_same_codebuild_accepts_record(job: JobRunner) -> None:
     """With equal build ids, the record is of this build, with or without open runs."""
     assert job.start(CODEBUILD, AUTONOMA_WAIT="true") == 0
     assert job.wait(CODEBUILD)[0] == 0
 
 
-def test_other_checkout_is_same_jenkins_build(job: Job) -> None:
+def test_other_checkout_is_same_jenkins_build(job: JobRunner) -> None:
     """On Jenkins, a stage can check out another repository and change the variables."""
     assert job.start(JENKINS) == 0
     log = job({**JENKINS, **OTHER_CHECKOUT}, "run", AUTONOMA_TEST_IDS="c")[1]
@@ -318,7 +324,7 @@ def test_other_checkout_is_same_jenkins_build(job: Job) -> None:
     assert job({**JENKINS, **OTHER_CHECKOUT, "STAGE_NAME": "Wait"}, "wait", "results/results.1.json")[0] == 0
 
 
-def test_other_gitlab_job_has_no_note(job: Job) -> None:
+def test_other_gitlab_job_has_no_note(job: JobRunner) -> None:
     """GitLab counts jobs, so each earlier job looks like an earlier attempt."""
     gitlab = {
         "GITLAB_CI": "true",
@@ -334,7 +340,7 @@ def test_other_gitlab_job_has_no_note(job: Job) -> None:
     assert "record is not used" in log
 
 
-def test_other_repository_copies_no_record(job: Job) -> None:
+def test_other_repository_copies_no_record(job: JobRunner) -> None:
     """Its open runs belong to another build, although the numbers are equal."""
     assert job.start(DRONE) == 0
     assert job.start({**DRONE, "DRONE_REPO": "owner/other"}) == 0
@@ -345,7 +351,7 @@ def test_other_repository_copies_no_record(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "starts", "waits"),
+    ("job_environ", "start_environ", "wait_environ"),
     [
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": '{"os":"mac"}'}),
         (GITHUB, {}, {"INPUT_PART": '{"os":"mac"}'}),
@@ -363,18 +369,18 @@ def test_other_repository_copies_no_record(job: Job) -> None:
     ids=["part", "no part", "name", "no matrix", "shard", "another total", "parallel job", "parallel job with shard"],
 )
 def test_wait_refuses_other_part(
-    place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
+    job_environ: Mapping[str, str], start_environ: dict[str, str], wait_environ: dict[str, str], job: JobRunner
 ) -> None:
     """The step of this part was killed, and the record of another part is still there."""
-    assert job(place, "run", AUTONOMA_TEST_IDS="a\nb", **starts)[0] == 0
-    code, log = job.wait(place, **waits)
+    assert job(job_environ, "run", AUTONOMA_TEST_IDS="a\nb", **start_environ)[0] == 0
+    code, log = job.wait(job_environ, **wait_environ)
     assert code == 2
     assert "it is of another part of this job" in log
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("place", "starts", "waits"),
+    ("job_environ", "start_environ", "wait_environ"),
     [
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": '{"os":"linux"}'}),
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {}),
@@ -415,95 +421,101 @@ def test_wait_refuses_other_part(
     ],
 )  # fmt: skip
 def test_wait_accepts_own_part(
-    place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
+    job_environ: Mapping[str, str], start_environ: dict[str, str], wait_environ: dict[str, str], job: JobRunner
 ) -> None:
     """Missing facts identify no part, and a job of another name may wait for any part."""
-    assert job(place, "run", AUTONOMA_TEST_IDS="a\nc", **starts)[0] == 0
-    assert job.wait(place, **waits)[0] == 0
+    assert job(job_environ, "run", AUTONOMA_TEST_IDS="a\nc", **start_environ)[0] == 0
+    assert job.wait(job_environ, **wait_environ)[0] == 0
 
 
 # A record of a step that was cancelled
 
 
-def _interrupt(engine_run: Callable[..., None], engine: Engine, workers: Any) -> None:
+def _run_with_signal(engine_run: Callable[..., None], engine: Engine, workers: Any) -> None:
     engine._events.put(SignalReceived(15))
     engine_run(engine, workers)
 
 
-def test_wait_after_cancelled_start_is_cancelled(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_after_cancelled_start_is_cancelled(
+    tmp_path: Path, api: StatusApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing was started, so `wait` ends like the step."""
     with FaultServer(api) as server:
-        with monkeypatch.context() as patched:
-            patched.setattr(Engine, "run", lambda self, workers, run=Engine.run: _interrupt(run, self, workers))
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "run", lambda self, workers, run=Engine.run: _run_with_signal(run, self, workers))
             first = run_step(tmp_path, server.url, ids=["a", "b"])
         assert (first.code, first.states) == (143, {"a": "not-started", "b": "not-started"})
-        later = run_wait(tmp_path, server.url)
+        wait_result = run_wait(tmp_path, server.url)
         assert server.received == []
-    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (143, "cancelled", "cancelled")
-    assert later.record["conclusion"] == "cancelled"
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
+        143,
+        "cancelled",
+        "cancelled",
+    )
+    assert wait_result.record["conclusion"] == "cancelled"
 
 
-def _cancel(record: Any) -> None:
+def _set_cancelled(record: Any) -> None:
     record.update(conclusion="cancelled", reason="cancelled", exit_code=130)
     message = "not sent: the job was cancelled"
     record["runs"][1].update(state="not-started", reason="cancelled", run_id="", url="", message=message)
 
 
-@pytest.mark.parametrize(("word", "code", "reason"), [("passed", 130, "cancelled"), ("failed", 1, "failed")])
-def test_wait_after_partial_cancel_fails(word: str, code: int, reason: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "code", "reason"), [("passed", 130, "cancelled"), ("failed", 1, "failed")])
+def test_wait_after_partial_cancel_fails(status: str, code: int, reason: str, tmp_path: Path) -> None:
     """The started run is polled, but its pass alone is no success."""
-    with FaultServer(Api(a=word)) as server:
+    with FaultServer(StatusApi(a=status)) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
-        edit_record(tmp_path / "results" / "results.json", _cancel)
-        later = run_wait(tmp_path, server.url)
-    assert (later.code, later.outputs["reason"]) == (code, reason)
-    assert later.states == {"a": word, "b": "not-started"}
+        edit_record(tmp_path / "results" / "results.json", _set_cancelled)
+        wait_result = run_wait(tmp_path, server.url)
+    assert (wait_result.code, wait_result.outputs["reason"]) == (code, reason)
+    assert wait_result.states == {"a": status, "b": "not-started"}
 
 
-def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: Api) -> None:
+def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> None:
     """The failed step had sent some requests, and its record does not say which."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
         edit_record(path, lambda record: record.update(conclusion="error", reason="unknown", exit_code=70))
         edit_record(path, lambda record: record["runs"][1].update(state="planned", run_id="", url=""))
-        later = run_wait(tmp_path, server.url)
-    assert (later.code, later.states) == (7, {"a": "passed", "b": "unknown"})
+        wait_result = run_wait(tmp_path, server.url)
+    assert (wait_result.code, wait_result.states) == (7, {"a": "passed", "b": "unknown"})
 
 
 # Untrusted records
 
 
 @pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
-def test_wait_warns_of_unsigned_record(mac: str | None, tmp_path: Path, api: Api) -> None:
+def test_wait_warns_of_unsigned_record(mac: str | None, tmp_path: Path, api: StatusApi) -> None:
     """To remove the signature is a change, too."""
 
-    def cut(record: Any) -> None:
+    def remove_signature(record: Any) -> None:
         del record["runs"][1], record["mac"]
         record.update({} if mac is None else {"mac": mac})
 
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        edit_record(tmp_path / "results" / "results.json", cut)
-        later = run_wait(tmp_path, server.url)
-    assert "is not signed, or was changed after it was written" in later.printed
+        edit_record(tmp_path / "results" / "results.json", remove_signature)
+        wait_result = run_wait(tmp_path, server.url)
+    assert "is not signed, or was changed after it was written" in wait_result.log
 
 
-def test_wait_withholds_credential_as_id(tmp_path: Path, api: Api) -> None:
+def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None:
     """The run is unknown, and no file shows its id or its link."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a"])
-        later = run_wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
-    assert (later.code, later.states) == (7, {"a": "unknown"})
-    [run] = later.record["runs"]
+        wait_result = run_wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
+    assert (wait_result.code, wait_result.states) == (7, {"a": "unknown"})
+    [run] = wait_result.record["runs"]
     assert (run["run_id"], run["url"]) == ("", "")
-    assert "the run's id holds a credential" in later.printed
+    assert "the run's id holds a credential" in wait_result.log
 
 
 @pytest.mark.slow
 def test_wait_record_is_readable(tmp_path: Path) -> None:
     """An incorrect clock puts the start far away."""
-    with FaultServer(Api(a="running")) as server:
+    with FaultServer(StatusApi(a="running")) as server:
         run_step(tmp_path, server.url, ids=["a"])
         edit_record(
             tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z")
@@ -512,13 +524,13 @@ def test_wait_record_is_readable(tmp_path: Path) -> None:
             assert run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
 
 
-def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: Api) -> None:
+def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi) -> None:
     """The results folder cannot have the name of the record."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a"])
         (tmp_path / "results" / "results.json").rename(tmp_path / "record")
-        later = run_step(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
-    assert later.code == 0
+        wait_result = run_step(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+    assert wait_result.code == 0
     record = parse_results((tmp_path / "record-results" / "results.json").read_bytes())
     assert record.conclusion == "passed"
 
@@ -532,10 +544,10 @@ def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
     with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
         second = run_step(tmp_path, server.url, ids=["b"])
-    assert "its record is kept as results.1.json" in second.printed
+    assert "its record is kept as results.1.json" in second.log
 
 
-def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: Api) -> None:
+def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) -> None:
     """TeamCity gets the path of junit.xml, which a killed step has not written."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
@@ -571,17 +583,17 @@ def test_run_warns_of_unwritable_record(tmp_path: Path, monkeypatch: pytest.Monk
             "AUTONOMA_API_URL": server.url,
             "AUTONOMA_RESULTS_DIR": "results",
             "AUTONOMA_TEST_IDS": "a",
-            **GENERIC,
+            **GENERIC_CI,
         }
         assert cli.run_command(["run"], Runtime(environ, out, out, str(tmp_path))) == 7
     assert "results.json could not be written to results-dir (No space left on device)." in printed[0]
     assert "To wait for the runs later" not in out.getvalue()
 
 
-def _write_once(written: list[Path], path: Path, data: bytes) -> None:
-    if written:
+def _write_once(written_paths: list[Path], path: Path, data: bytes) -> None:
+    if written_paths:
         raise OSError(28, "No space left on device")
-    written.append(path)
+    written_paths.append(path)
     path.write_bytes(data)
 
 
@@ -597,7 +609,7 @@ def _write_once(written: list[Path], path: Path, data: bytes) -> None:
     ],
     ids=["a failure", "no runs", "not waited for"],
 )
-def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_path: Path, api: Api) -> None:
+def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_path: Path, api: StatusApi) -> None:
     """A verdict that contradicts the runs is an error."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
@@ -616,9 +628,9 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
 
 def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
     """`wait` signs the record again, so a re-run starts only the other runs."""
-    with FaultServer(Api(a="passed", b="failed")) as server:
+    with FaultServer(StatusApi(a="passed", b="failed")) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
         assert run_wait(tmp_path, server.url).code == 1
-        again = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         assert server.posts == {"a": 1, "b": 2}
-    assert [run["reused"] for run in again.record["runs"]] == [True, False]
+    assert [run["reused"] for run in rerun.record["runs"]] == [True, False]

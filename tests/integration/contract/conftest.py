@@ -26,13 +26,13 @@ def contract(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def sandbox(contract: str) -> Iterator[Sandbox]:
-    with Sandbox(pace=0.001, contract=contract) as running:
-        yield running
+    with Sandbox(pace=0.001, contract=contract) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
-    with requests.Session() as one:
-        one.trust_env = False
-        one.headers.update(CREDENTIALS)
-        yield one
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers.update(CREDENTIALS)
+        yield session

@@ -83,9 +83,9 @@ def check_response(response: requests.Response, contract: str = DEFAULT) -> None
     Raises:
         ContractError: The contract does not allow the response.
     """
-    asked = response.request
+    request = response.request
     received = response.status_code, response.headers, response.content
-    check_raw_response(asked.method or "", asked.url or "", *received, contract)
+    check_raw_response(request.method or "", request.url or "", *received, contract)
 
 
 @dataclass
@@ -114,14 +114,16 @@ def _build_request(method: str, url: str, headers: Mapping[str, str], body: byte
     parts = urlsplit(url)
     if not parts.path.startswith(f"{_BASE}/"):
         raise ContractError(f"{method} {parts.path}: not below {_BASE}")
-    named = Headers(dict(headers))
+    request_headers = Headers(dict(headers))
     query = parse_qs(parts.query, keep_blank_values=True)
-    parameters = RequestParameters(query=ImmutableMultiDict(query), header=named)
-    return _Request(_SITE, parts.path, method.lower(), body or None, named.get("Content-Type", ""), parameters)
+    parameters = RequestParameters(query=ImmutableMultiDict(query), header=request_headers)
+    return _Request(
+        _SITE, parts.path, method.lower(), body or None, request_headers.get("Content-Type", ""), parameters
+    )
 
 
-def _make_contract_error(what: str, error: OpenAPIError) -> ContractError:
-    return ContractError(f"{what}: {error} ({error.__cause__})")
+def _make_contract_error(subject: str, error: OpenAPIError) -> ContractError:
+    return ContractError(f"{subject}: {error} ({error.__cause__})")
 
 
 @functools.cache

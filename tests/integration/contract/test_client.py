@@ -39,7 +39,7 @@ any_request = st.builds(
 
 
 @pytest.fixture(scope="module")
-def mocked() -> Iterator[requests_mock.Mocker]:
+def request_mocker() -> Iterator[requests_mock.Mocker]:
     with requests_mock.Mocker() as mocker:
         mocker.post(requests_mock.ANY, json={"run_id": "r", "tag_run_id": "r", "folder_run_id": "r"})
         yield mocker
@@ -48,11 +48,11 @@ def mocked() -> Iterator[requests_mock.Mocker]:
 @pytest.mark.slow
 @settings(deadline=None)
 @given(any_request, st.from_regex(r"[a-z-]{1,10}", fullmatch=True))
-def test_each_request_matches_contract(mocked: requests_mock.Mocker, request_: RunRequest, source: str) -> None:
+def test_each_request_matches_contract(request_mocker: requests_mock.Mocker, request_: RunRequest, source: str) -> None:
     """Path, headers and body of each start request are valid."""
     client = AutonomaClient(Transport(BASE, SECRETS), source, SECRETS)
     assert client.start(request_).status is StartStatus.STARTED
-    prepared = mocked.request_history[-1]._request
+    prepared = request_mocker.request_history[-1]._request
     for contract in DESCRIPTIONS:
         check_prepared_request(prepared, contract)
     body = json.loads(prepared.body)

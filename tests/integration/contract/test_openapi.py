@@ -84,9 +84,9 @@ def test_other_content_type_is_rejected() -> None:
 
 def test_published_responses_are_accepted() -> None:
     """The published examples of responses are accepted."""
-    started = {"message": "ok", "url": "https://autonoma.app/run/r1", "run_id": "r1"}
-    missing = {"error": "Not found", "message": "Resource with id `abc` not found"}
-    for status, body in ((200, started), (200, {}), (401, UNAUTHORIZED), (404, missing)):
+    start_body = {"message": "ok", "url": "https://autonoma.app/run/r1", "run_id": "r1"}
+    not_found_body = {"error": "Not found", "message": "Resource with id `abc` not found"}
+    for status, body in ((200, start_body), (200, {}), (401, UNAUTHORIZED), (404, not_found_body)):
         check_raw_response("POST", f"{URL}/test/abc/run", status, JSON, json.dumps(body).encode())
 
 

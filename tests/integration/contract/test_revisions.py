@@ -26,16 +26,22 @@ def test_run_completes_in_each_revision(contract: str, kind: TargetKind) -> None
     request = RunRequest(kind, "abc")
     with Sandbox(pace=0, contract=contract) as sandbox:
         client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
-        started = client.start(request)
-        assert (started.status, client.status(request, started.run_id).status) == (
+        start_result = client.start(request)
+        assert (start_result.status, client.status(request, start_result.run_id).status) == (
             StartStatus.STARTED,
             PollStatus.PASSED,
         )
-        assert started.url.endswith(started.run_id)
+        assert start_result.url.endswith(start_result.run_id)
         received = sandbox.received
-    for one in received:
-        raw = json.dumps(one.body).encode() if one.body else None
-        check_request(one.method, f"{BASE}{one.path.removeprefix('/api')}", one.headers, raw, contract)
+    for received_request in received:
+        raw = json.dumps(received_request.body).encode() if received_request.body else None
+        check_request(
+            received_request.method,
+            f"{BASE}{received_request.path.removeprefix('/api')}",
+            received_request.headers,
+            raw,
+            contract,
+        )
     assert len(received) == 2
 
 
@@ -53,5 +59,5 @@ def test_quota_is_recognized_in_each_revision(contract: str, kind: TargetKind) -
     """The client recognizes a used-up quota in both revisions."""
     with Sandbox(pace=0, contract=contract) as sandbox:
         client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
-        found = client.start(RunRequest(kind, "sandbox-quota"))
-    assert (found.status, found.reason) == (StartStatus.REJECTED, ExitReason.QUOTA)
+        result = client.start(RunRequest(kind, "sandbox-quota"))
+    assert (result.status, result.reason) == (StartStatus.REJECTED, ExitReason.QUOTA)

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 JSON = {"Content-Type": "application/json"}
 RUN_FIELD = {"2025-06": "run_id", "2026-01": "runID"}
-# The only scripted id whose answer is not the API's.
+# The only scenario whose response is outside of the contract.
 WEB_PAGE = "sandbox-web-page"
 VERSIONS = [{"application_id": "a1", "application_version_ids": ["v1", "v2"]}]
 
 
 def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
-    named = {"id": subject} if kind == "test" else {}
-    full: dict[str, list[Mapping[str, object]]] = {
+    id_body = {"id": subject} if kind == "test" else {}
+    full_bodies: dict[str, list[Mapping[str, object]]] = {
         "test": [
             {"source": "gitlab", "application_version_id": "v1", "runtime_metadata": {"A": "1", "": ""}},
             {"run_on_latest": True},
@@ -33,7 +33,7 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
         "tag": [{"source": "jenkins", "application_versions": VERSIONS}, {"run_on_latest": True}],
         "folder": [{"source": "cli", "recursive": True, "application_versions": VERSIONS}, {"run_on_latest": True}],
     }
-    return [None, named, *({**named, **body} for body in full[kind])]
+    return [None, id_body, *({**id_body, **body} for body in full_bodies[kind])]
 
 
 @pytest.mark.slow
@@ -46,29 +46,29 @@ def test_start_response_matches_contract(
 ) -> None:
     """Each response to a start matches the contract."""
     for body in start_bodies(kind, subject):
-        answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
-        check_prepared_request(answer.request, contract)
-        check_response(answer, contract)
-        assert answer.status_code != 422
+        response = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
+        check_prepared_request(response.request, contract)
+        check_response(response, contract)
+        assert response.status_code != 422
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_web_page_is_outside_contract(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
     """The id simulates another host, so its response is not described."""
-    answer = session.post(f"{sandbox.url}/{kind}/{WEB_PAGE}/run", timeout=60)
-    check_prepared_request(answer.request, contract)
+    response = session.post(f"{sandbox.url}/{kind}/{WEB_PAGE}/run", timeout=60)
+    check_prepared_request(response.request, contract)
     with pytest.raises(ContractError):
-        check_response(answer, contract)
+        check_response(response, contract)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_start_fields_match_revision(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
     """A start response has the fields of its revision."""
-    answer = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60)
-    later = {"runID", "runGroupID"} if kind == "test" else {"folderRunID"}
-    fields = later if contract == "2026-01" else {"run_id" if kind == "test" else f"{kind}_run_id"}
-    assert answer.status_code == (201 if contract == "2026-01" else 200)
-    assert answer.json().keys() == {"message", "url", *fields}
+    response = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60)
+    later_fields = {"runID", "runGroupID"} if kind == "test" else {"folderRunID"}
+    fields = later_fields if contract == "2026-01" else {"run_id" if kind == "test" else f"{kind}_run_id"}
+    assert response.status_code == (201 if contract == "2026-01" else 200)
+    assert response.json().keys() == {"message", "url", *fields}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,22 +79,22 @@ def test_long_source_is_rejected_since_2026(
     body = {"id": "abc"} if kind == "test" else {}
     statuses = []
     for source in ("x" * 10, "github-actions"):
-        answer = session.post(f"{sandbox.url}/{kind}/abc/run", json={**body, "source": source}, timeout=60)
-        check_response(answer, contract)
-        statuses.append(answer.status_code)
+        response = session.post(f"{sandbox.url}/{kind}/abc/run", json={**body, "source": source}, timeout=60)
+        check_response(response, contract)
+        statuses.append(response.status_code)
     assert statuses == ([201, 400] if contract == "2026-01" else [200, 200])
-    refusal = pytest.raises(ContractError) if contract == "2026-01" else nullcontext()
-    with refusal:
-        check_prepared_request(answer.request, contract)
+    expectation = pytest.raises(ContractError) if contract == "2026-01" else nullcontext()
+    with expectation:
+        check_prepared_request(response.request, contract)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_quota_status_matches_revision(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
     """A used-up quota has the HTTP status of its revision."""
-    answer = session.post(f"{sandbox.url}/{kind}/sandbox-quota/run", timeout=60)
-    check_response(answer, contract)
-    assert answer.status_code == (403 if contract == "2026-01" else 402)
-    assert answer.json()["message"] == "Insufficient quota"
+    response = session.post(f"{sandbox.url}/{kind}/sandbox-quota/run", timeout=60)
+    check_response(response, contract)
+    assert response.status_code == (403 if contract == "2026-01" else 402)
+    assert response.json()["message"] == "Insufficient quota"
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_entry_response_matches_contract(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str, status: int
 ) -> None:
     """Each response about a test or folder matches the contract."""
-    answer = session.get(sandbox.url + path, timeout=60)
-    check_prepared_request(answer.request, contract)
-    check_response(answer, contract)
-    assert answer.status_code == status
+    response = session.get(sandbox.url + path, timeout=60)
+    check_prepared_request(response.request, contract)
+    check_response(response, contract)
+    assert response.status_code == status
 
 
 @pytest.mark.slow
@@ -126,10 +126,10 @@ def test_unknown_run_response_matches_contract(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str, subject: str
 ) -> None:
     """Each response about an unknown run id matches the contract."""
-    answer = session.get(sandbox.url + path.format(subject), timeout=60)
-    check_prepared_request(answer.request, contract)
-    check_response(answer, contract)
-    assert answer.status_code != 200
+    response = session.get(sandbox.url + path.format(subject), timeout=60)
+    check_prepared_request(response.request, contract)
+    check_response(response, contract)
+    assert response.status_code != 200
 
 
 @pytest.mark.slow
@@ -140,17 +140,17 @@ def test_run_response_matches_at_each_age(
     session: requests.Session, contract: str, subject: str, age: float, query: str
 ) -> None:
     """Status and details match the contract at each age of the run."""
-    now = 0.0
-    with Sandbox(clock=lambda: now, contract=contract) as sandbox:
+    clock_time = 0.0
+    with Sandbox(clock=lambda: clock_time, contract=contract) as sandbox:
         run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=60).json()[
             RUN_FIELD[contract]
         ]
-        now = age
+        clock_time = age
         for path in (f"/run/{run_id}/status", f"/run/{run_id}{query}"):
-            answer = session.get(sandbox.url + path, timeout=60)
-            check_prepared_request(answer.request, contract)
-            check_response(answer, contract)
-            assert answer.status_code == 200
+            response = session.get(sandbox.url + path, timeout=60)
+            check_prepared_request(response.request, contract)
+            check_response(response, contract)
+            assert response.status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
@@ -158,19 +158,19 @@ def test_group_status_matches_contract(sandbox: Sandbox, session: requests.Sessi
     """The status of a folder or tag run matches the contract."""
     field = "folderRunID" if contract == "2026-01" else f"{kind}_run_id"
     run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[field]
-    answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
-    check_prepared_request(answer.request, contract)
-    check_response(answer, contract)
-    assert answer.status_code == 200
+    response = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
+    check_prepared_request(response.request, contract)
+    check_response(response, contract)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100&offset=0", "?limit=1&offset=2", "?offset=1000"])
 def test_folder_page_matches_contract(sandbox: Sandbox, session: requests.Session, contract: str, query: str) -> None:
     """Each page of the folder list matches the contract."""
-    answer = session.get(f"{sandbox.url}/folder{query}", timeout=60)
-    check_prepared_request(answer.request, contract)
-    check_response(answer, contract)
-    assert answer.status_code == 200
+    response = session.get(f"{sandbox.url}/folder{query}", timeout=60)
+    check_prepared_request(response.request, contract)
+    check_response(response, contract)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_invalid_query_gets_described_error(
 ) -> None:
     """The rejection of an invalid query matches the contract."""
     run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()[RUN_FIELD[contract]]
-    answer = session.get(sandbox.url + path.format(run_id), timeout=60)
+    response = session.get(sandbox.url + path.format(run_id), timeout=60)
     with pytest.raises(ContractError):
-        check_prepared_request(answer.request, contract)
-    check_response(answer, contract)
-    assert answer.status_code == 422
+        check_prepared_request(response.request, contract)
+    check_response(response, contract)
+    assert response.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -218,16 +218,16 @@ def test_invalid_request_gets_described_error(
     status: int,
 ) -> None:
     """The rejection of an invalid request matches the contract."""
-    answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=60)
-    check_response(answer, contract)
-    assert answer.status_code == status
-    if status != 413:  # a schema has no words for a body's length
+    response = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=60)
+    check_response(response, contract)
+    assert response.status_code == status
+    if status != 413:  # a schema cannot limit the length of a body
         with pytest.raises(ContractError):
-            check_prepared_request(answer.request, contract)
+            check_prepared_request(response.request, contract)
 
 
 def test_unknown_length_gets_described_error(sandbox: Sandbox, session: requests.Session, contract: str) -> None:
     """The rejection of a body without a length matches the contract."""
-    answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=60)
-    check_response(answer, contract)
-    assert answer.status_code == 411
+    response = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=60)
+    check_response(response, contract)
+    assert response.status_code == 411

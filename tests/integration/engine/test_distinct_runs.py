@@ -30,55 +30,55 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # In seconds. Long because no test waits for them and a slow machine must not change a result.
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_CONCURRENCY": "1"}
-OWN = "the title of its own test"
-OTHERS = "the title of another test"
+OWN_TITLE = "the title of its own test"
+OTHER_TITLE = "the title of another test"
 OTHER_STEP = {"instruction": "a step of another test", "output": "what another test saw", "status": "failed"}
 
 
 @dataclass
-class Api:
+class ScriptedApi:
     """Respond to each request from a list whose last item repeats.
 
     Attributes:
-        starts: The run ids of each start, by the first two parts of its path.
-        words: The status words of each run, by its id.
+        run_ids: The run ids of each start, by the first two parts of its path.
+        statuses: The statuses of each run, by its id.
         details: The details of each run, by its id. Each is an HTTP status or the fields.
-        asked: The paths of the received requests.
+        paths: The paths of the received requests.
     """
 
-    starts: Mapping[str, list[str]]
-    words: Mapping[str, list[str]] = field(default_factory=dict)
+    run_ids: Mapping[str, list[str]]
+    statuses: Mapping[str, list[str]] = field(default_factory=dict)
     details: Mapping[str, list[int | dict[str, object]]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     def handler(self, wire: Wire) -> bool:
         """Respond to one request."""
         path, _, query = wire.request.path.removeprefix("/api/").partition("?")
-        self.asked.append(path)
+        self.paths.append(path)
         if wire.request.method == "POST":
             kind = path.partition("/")[0]
-            run = _next(self.starts[path.removesuffix("/run")])
+            run_id = _take_next(self.run_ids[path.removesuffix("/run")])
             name = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}[kind]
-            return answer(200, json.dumps({name: run, "url": f"https://autonoma.app/run/{run}"}))(wire)
+            return answer(200, json.dumps({name: run_id, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
         if query:
-            found = _next(self.details[path.removeprefix("run/")])
-            status, fields = (200, found) if isinstance(found, dict) else (found, {})
+            details = _take_next(self.details[path.removeprefix("run/")])
+            status, fields = (200, details) if isinstance(details, dict) else (details, {})
             return answer(status, json.dumps(fields))(wire)
-        run = path.removesuffix("/status").rpartition("/")[2]
-        return answer(200, json.dumps({"status": _next(self.words[run])}))(wire)
+        run_id = path.removesuffix("/status").rpartition("/")[2]
+        return answer(200, json.dumps({"status": _take_next(self.statuses[run_id])}))(wire)
 
 
-def _next(values: list[T]) -> T:
+def _take_next(values: list[T]) -> T:
     return values.pop(0) if len(values) > 1 else values[0]
 
 
-def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> JobResult:
+def run_waiting_job(folder: Path, api: ScriptedApi, ids: list[str], more: Mapping[str, str]) -> JobResult:
     """Run a job that waits, with short pauses between its requests."""
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
+        return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=LONG_TIMEOUTS)
 
 
 def get_warnings(job: JobResult) -> str:
@@ -88,16 +88,16 @@ def get_warnings(job: JobResult) -> str:
 @pytest.mark.slow
 def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     """A gateway returns to each poll the response of the previous poll."""
-    last = ["run-of-a"]
+    last_run_ids = ["run-of-a"]
 
     def handler(wire: Wire) -> bool:
         path = wire.request.path
         if wire.request.method == "POST":
-            run = f"run-of-{wire.request.target_id}"
-            return answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
-        run, last[0] = last[0], path.split("/")[3]
-        word = "failed" if run == "run-of-bad" else "passed"
-        return answer(200, json.dumps({"status": word, "url": f"https://autonoma.app/run/{run}"}))(wire)
+            run_id = f"run-of-{wire.request.target_id}"
+            return answer(200, json.dumps({"run_id": run_id, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
+        run_id, last_run_ids[0] = last_run_ids[0], path.split("/")[3]
+        status = "failed" if run_id == "run-of-bad" else "passed"
+        return answer(200, json.dumps({"status": status, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
 
     with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], more={**WAIT, "INPUT_TIMEOUT": "3s"})
@@ -115,11 +115,13 @@ def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
         path, subject = wire.request.path, wire.request.target_id
         if wire.request.method == "POST":
             return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
-        named = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
-        return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{named}/steps"}))(wire)
+        linked_run = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
+        return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{linked_run}/steps"}))(
+            wire
+        )
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
     assert "the response is about another run" in job.log
 
@@ -147,7 +149,7 @@ def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) 
         return answer(200, json.dumps(first if wire.request.target_id == "a" else second))(wire)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
         assert server.posts == {"a": 1, "b": 1}
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
@@ -155,14 +157,14 @@ def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) 
 def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
     """A response with the run id of a test starts no folder."""
     with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
-        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
 
 
 def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
     """After two requests, the hint states only that the start is not sent again."""
     with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
-        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.posts == {"a": 2}
     assert job.states == {"a": "unknown"}
     assert "It is not sent again." in job.log
@@ -171,20 +173,20 @@ def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
 
 def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
     """A second start that returns the run id of the first is unknown."""
-    api = Api({"test/a": ["r"], "test/b": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
-    job = run(tmp_path, api, ["a", "b"], {})
+    api = ScriptedApi({"test/a": ["r"], "test/b": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN_TITLE}]})
+    job = run_waiting_job(tmp_path, api, ["a", "b"], {})
     assert job.states == {"a": "passed", "b": "unknown"}
     assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (7, "error", "unknown")
-    assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
+    assert [run["run_id"] for run in job.record["runs"]] == ["r", ""]
     assert "b: the API named run r, which is another one" in get_warnings(job)
     assert "which is another one" in job.summary
-    assert api.asked.count("test/b/run") == 1
+    assert api.paths.count("test/b/run") == 1
 
 
 def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
     """A step without `wait` reports a duplicate run id too."""
-    with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+    with FaultServer(ScriptedApi({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).handler) as server:
+        job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
     assert "run r," in get_warnings(job)
 
@@ -192,11 +194,11 @@ def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
 def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
     """The link ends with the run id if the API returns links alone."""
 
-    def links(wire: Wire) -> bool:
+    def serve_link(wire: Wire) -> bool:
         return answer(200, '{"url": "https://autonoma.app/run/r"}')(wire)
 
-    with FaultServer(links) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+    with FaultServer(serve_link) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
 
@@ -208,53 +210,57 @@ def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
         return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(wire)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
-    assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
+    assert [run["run_id"] for run in job.record["runs"]] == ["r", ""]
 
 
 def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
     """A retry that returns the id of the failed run cannot pass."""
-    api = Api({"test/a": ["r"]}, {"r": ["failed", "passed"]}, {"r": [{"name": OWN}]})
-    job = run(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
+    api = ScriptedApi({"test/a": ["r"]}, {"r": ["failed", "passed"]}, {"r": [{"name": OWN_TITLE}]})
+    job = run_waiting_job(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states, job.outputs["passed"]) == (1, {"a": "failed"}, "0")
-    assert api.asked.count("test/a/run") == 2
-    assert api.asked.count("run/r/status") == 1
+    assert api.paths.count("test/a/run") == 2
+    assert api.paths.count("run/r/status") == 1
     for text in (job.log, job.summary, job.record["runs"][0]["message"]):
         assert "the API named the run that failed, so whether another one was started is not known" in text
 
 
 def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
     """A retry that returns the passed run of another test has not passed."""
-    api = Api(
+    api = ScriptedApi(
         {"test/a": ["r1"], "test/b": ["r2", "r1"]},
         {"r1": ["passed"], "r2": ["failed"]},
-        {"r1": [{"name": OWN}], "r2": [{"name": OWN}]},
+        {"r1": [{"name": OWN_TITLE}], "r2": [{"name": OWN_TITLE}]},
     )
-    job = run(tmp_path, api, ["a", "b"], {"INPUT_RETRIES": "1"})
+    job = run_waiting_job(tmp_path, api, ["a", "b"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (7, {"a": "passed", "b": "unknown"})
     assert "named run r1," in get_warnings(job)
 
 
 def test_retry_with_new_id_passes(tmp_path: Path) -> None:
     """A retry with a new run id counts."""
-    api = Api(
-        {"test/a": ["r1", "r2"]}, {"r1": ["failed"], "r2": ["passed"]}, {"r1": [{"name": OWN}], "r2": [{"name": OWN}]}
+    api = ScriptedApi(
+        {"test/a": ["r1", "r2"]},
+        {"r1": ["failed"], "r2": ["passed"]},
+        {"r1": [{"name": OWN_TITLE}], "r2": [{"name": OWN_TITLE}]},
     )
-    job = run(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
+    job = run_waiting_job(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (0, {"a": "passed"})
     assert "another one" not in job.everything
 
 
 def test_kinds_may_share_run_id(tmp_path: Path) -> None:
     """Tests, folders and tags have separate ids."""
-    api = Api({"test/x": ["r"], "folder/x": ["r"], "tag/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
-    job = run(tmp_path, api, ["x"], {"INPUT_FOLDER-IDS": "x", "INPUT_TAG-IDS": "x"})
-    assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 3)
-    assert [found["run_id"] for found in job.record["runs"]] == ["r"] * 3
+    api = ScriptedApi(
+        {"test/x": ["r"], "folder/x": ["r"], "tag/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN_TITLE}]}
+    )
+    job = run_waiting_job(tmp_path, api, ["x"], {"INPUT_FOLDER-IDS": "x", "INPUT_TAG-IDS": "x"})
+    assert (job.code, [run["state"] for run in job.record["runs"]]) == (0, ["passed"] * 3)
+    assert [run["run_id"] for run in job.record["runs"]] == ["r"] * 3
 
 
-PAGE = "https://autonoma.app/run/folder/r"
+FOLDER_PAGE_URL = "https://autonoma.app/run/folder/r"
 
 
 @pytest.mark.parametrize(
@@ -264,13 +270,13 @@ PAGE = "https://autonoma.app/run/folder/r"
 def test_tag_run_on_folder_page_is_duplicate(kinds: tuple[TargetKind, TargetKind]) -> None:
     """A tag run on the page of a folder run is the same run."""
     run_table = RunTable((), 0.0)
-    assert [run_table.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
+    assert [run_table.claim_start(kind, "r", FOLDER_PAGE_URL) for kind in kinds] == [True, False]
 
 
 def test_tag_start_rejects_old_folder_run() -> None:
     """A tag start cannot claim the folder run of an earlier attempt."""
     run_table = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
-    assert not run_table.claim_start(TargetKind.TAG, "r", PAGE)
+    assert not run_table.claim_start(TargetKind.TAG, "r", FOLDER_PAGE_URL)
     assert run_table.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
 
 
@@ -290,13 +296,13 @@ def run_wait(folder: Path, url: str) -> JobResult:
 @pytest.mark.parametrize("state", ["started", "passed", "failed", "timed-out", "unknown"])
 def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
     """The second of two saved runs with one id is unknown."""
-    api = Api(
+    api = ScriptedApi(
         {"test/a": ["r1"], "test/b": ["r2"]},
         {"r1": ["failed" if state == "failed" else "passed"], "r2": ["passed"]},
-        {"r1": [{"name": OWN}], "r2": [{"name": OTHERS}]},
+        {"r1": [{"name": OWN_TITLE}], "r2": [{"name": OTHER_TITLE}]},
     )
     with FaultServer(api.handler) as server:
-        run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
+        run_job(tmp_path, server.url, ["a", "b"], timeouts=LONG_TIMEOUTS)
         path = tmp_path / "results" / "results.json"
         record = json.loads(path.read_text("utf-8"))
         record["runs"][0].update(state=state)
@@ -305,20 +311,20 @@ def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
         job = run_wait(tmp_path, server.url)
     assert job.states == {"a": "failed" if state == "failed" else "passed", "b": "unknown"}
     assert job.code == 7
-    assert "run/r2/status" not in api.asked
+    assert "run/r2/status" not in api.paths
     assert "b: the record gives two runs the same id, r1" in get_warnings(job)
     assert "the record gives two runs the same id" in job.summary
 
 
 def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
     """A saved id that belongs to the first attempt of another test is unknown."""
-    api = Api(
+    api = ScriptedApi(
         {"test/a": ["r1", "r2"], "test/b": ["r3"]},
         {"r1": ["failed"], "r2": ["passed"], "r3": ["running", "passed"]},
-        {name: [{"name": OWN}] for name in ("r1", "r2", "r3")},
+        {name: [{"name": OWN_TITLE}] for name in ("r1", "r2", "r3")},
     )
     with FaultServer(api.handler) as server:
-        run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_RETRIES": "1"}, timeouts=PATIENT)
+        run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_RETRIES": "1"}, timeouts=LONG_TIMEOUTS)
         path = tmp_path / "results" / "results.json"
         record = json.loads(path.read_text("utf-8"))
         record["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
@@ -329,28 +335,33 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
 
 def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
     """A test and a folder with one id are two runs in results.json too."""
-    api = Api({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
+    api = ScriptedApi({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN_TITLE}]})
     with FaultServer(api.handler) as server:
-        run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=PATIENT)
+        run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=LONG_TIMEOUTS)
         job = run_wait(tmp_path, server.url)
-    assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 2)
+    assert (job.code, [run["state"] for run in job.record["runs"]]) == (0, ["passed"] * 2)
 
 
 # Status and details
 
 
 def make_details(**fields: object) -> dict[str, object]:
-    return {"id": "r", "test_id": "a", "name": OWN, "status": "passed", **fields}
+    return {"id": "r", "test_id": "a", "name": OWN_TITLE, "status": "passed", **fields}
 
 
-def run_with_details(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> JobResult:
+def run_with_details(folder: Path, status: str, *details: int | dict[str, object], label: str = "") -> JobResult:
     """Run a job with one test of this status and these details."""
-    return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), [f"{label}a"], {})
+    return run_waiting_job(
+        folder, ScriptedApi({"test/a": ["r"]}, {"r": [status]}, {"r": list(details)}), [f"{label}a"], {}
+    )
 
 
 CONTRADICTIONS = {
-    "another test": (make_details(test_id="b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another test"),
-    "another run": (make_details(id="r-of-b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another run"),
+    "another test": (
+        make_details(test_id="b", name=OTHER_TITLE, steps=[OTHER_STEP]),
+        "the details are of another test",
+    ),
+    "another run": (make_details(id="r-of-b", name=OTHER_TITLE, steps=[OTHER_STEP]), "the details are of another run"),
     "failed": (make_details(status="failed"), "the details say failed"),
     "error": (make_details(status="Error"), "the details say failed"),
     "stopped": (make_details(status="cancelled"), "the details say stopped"),
@@ -365,13 +376,13 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> None:
     """All reports explain why a contradicted pass does not count."""
-    found, why = CONTRADICTIONS[name]
-    job = run_with_details(tmp_path, "passed", found, label=label)
+    details, reason = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", details, label=label)
     assert (job.code, job.states) == (7, {"a": "unknown"})
     assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
     assert job.outputs["passed"] == "0"
     for text in (job.log, job.summary, job.record["runs"][0]["message"]):
-        assert f"the API contradicts itself: the status is passed, but {why}" in text
+        assert f"the API contradicts itself: the status is passed, but {reason}" in text
     assert job.record["runs"][0]["run_id"] == "r"
 
 
@@ -379,12 +390,12 @@ def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["another test", "another run"])
 def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
     """Neither the title nor the steps of another test are shown."""
-    for word in ("passed", "failed"):
-        folder = tmp_path / word
+    for status in ("passed", "failed"):
+        folder = tmp_path / status
         folder.mkdir()
-        job = run_with_details(folder, word, CONTRADICTIONS[name][0])
-        assert job.code == {"passed": 7, "failed": 1}[word]
-        for text in (OTHERS, "a step of another test", "what another test saw"):
+        job = run_with_details(folder, status, CONTRADICTIONS[name][0])
+        assert job.code == {"passed": 7, "failed": 1}[status]
+        for text in (OTHER_TITLE, "a step of another test", "what another test saw"):
             assert text not in job.everything
         assert get_message(job).endswith(CONTRADICTIONS[name][1])
 
@@ -401,12 +412,12 @@ def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
         assert "the API contradicts itself: the status is failed, but the details say passed" in text
 
 
-@pytest.mark.parametrize("word", ["running", "pending"])
-def test_pass_with_late_details_passes(word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", ["running", "pending"])
+def test_pass_with_late_details_passes(status: str, tmp_path: Path) -> None:
     """The details may lag behind the status for a moment."""
-    job = run_with_details(tmp_path, "passed", make_details(status=word), make_details(status=word), make_details())
+    job = run_with_details(tmp_path, "passed", make_details(status=status), make_details(status=status), make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert OWN in job.log
+    assert OWN_TITLE in job.log
     assert "contradicts" not in job.everything
 
 
@@ -415,18 +426,18 @@ def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
     """Details of another test are requested again."""
     job = run_with_details(tmp_path, "passed", CONTRADICTIONS[name][0], make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert OTHERS not in job.everything
+    assert OTHER_TITLE not in job.everything
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["another test", "another run"])
-@pytest.mark.parametrize("then", [500, {}], ids=["an error", "empty"])
-def test_contradiction_remains_after_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("later_details", [500, {}], ids=["an error", "empty"])
+def test_contradiction_remains_after_error(name: str, later_details: int | dict[str, object], tmp_path: Path) -> None:
     """Only details that fit the run resolve a contradiction."""
-    found, why = CONTRADICTIONS[name]
-    job = run_with_details(tmp_path, "passed", found, then)
+    details, reason = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", details, later_details)
     assert (job.code, job.states) == (7, {"a": "unknown"})
-    assert why in get_message(job)
+    assert reason in get_message(job)
 
 
 def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
@@ -440,19 +451,19 @@ def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path) -> None:
     """A failed request before the contradicting details changes nothing."""
-    found, why = CONTRADICTIONS[name]
-    job = run_with_details(tmp_path, "passed", first, *[found] * 20)
+    details, reason = CONTRADICTIONS[name]
+    job = run_with_details(tmp_path, "passed", first, *[details] * 20)
     assert (job.code, job.states) == (7, {"a": "unknown"})
-    assert why in get_message(job)
+    assert reason in get_message(job)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "found",
+    "details",
     [
         make_details(),
         make_details(id=None, test_id=None, status=None),
-        {"name": OWN},
+        {"name": OWN_TITLE},
         make_details(status=5),
         make_details(status="archived"),
         {},
@@ -460,30 +471,30 @@ def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path)
     ],
     ids=["all fields", "null", "none", "a number", "an unknown word", "empty", "an error"],
 )
-def test_uncontradicted_pass_passes(found: int | dict[str, object], tmp_path: Path) -> None:
+def test_uncontradicted_pass_passes(details: int | dict[str, object], tmp_path: Path) -> None:
     """Missing details or missing fields contradict nothing."""
-    job = run_with_details(tmp_path, "passed", found)
+    job = run_with_details(tmp_path, "passed", details)
     assert (job.code, job.states) == (0, {"a": "passed"})
 
 
 def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
     """A contradicted pass leaves the results of the other tests unchanged."""
-    api = Api(
+    api = ScriptedApi(
         {"test/a": ["r"], "test/b": ["r2"]},
         {"r": ["passed"], "r2": ["passed"]},
         {
             "r": [make_details(status="failed")],
-            "r2": [{"id": "r2", "test_id": "b", "status": "passed", "name": OTHERS}],
+            "r2": [{"id": "r2", "test_id": "b", "status": "passed", "name": OTHER_TITLE}],
         },
     )
-    job = run(tmp_path, api, ["a", "b"], {})
+    job = run_waiting_job(tmp_path, api, ["a", "b"], {})
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "Login="])
 @pytest.mark.parametrize(
-    ("then", "code"),
+    ("later_details", "code"),
     [
         (make_details(status="failed"), 7),
         (500, 7),
@@ -492,15 +503,17 @@ def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
     ],
     ids=["failed", "no details", "other test", "fits"],
 )
-def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: int, name: str, tmp_path: Path) -> None:
+def test_wait_rechecks_contradicted_pass(
+    later_details: int | dict[str, object], code: int, name: str, tmp_path: Path
+) -> None:
     """The command `wait` requires details that fit, not only the status."""
-    api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
+    api = ScriptedApi({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
+        assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=LONG_TIMEOUTS).code == 7
         record = tmp_path / "results" / "results.json"
-        saved = json.loads(record.read_text("utf-8"))
-        saved["runs"][0]["label"] = name.rstrip("=")
-        record.write_text(json.dumps(saved), "utf-8")
-        api.details["r1"][:] = [then]
+        document = json.loads(record.read_text("utf-8"))
+        document["runs"][0]["label"] = name.rstrip("=")
+        record.write_text(json.dumps(document), "utf-8")
+        api.details["r1"][:] = [later_details]
         assert run_wait(tmp_path, server.url).code == code

@@ -24,47 +24,50 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """An API whose runs of tests end by their names, and a media host on a port of its own."""
+    """An API and a media host with another port.
 
-    def __init__(self, media: RequestHandler) -> None:
-        self.host = FaultServer(media)
-        self.api = FaultServer(self._answer)
+    A run fails if the name of its test contains "fails".
+    """
+
+    def __init__(self, media_handler: RequestHandler) -> None:
+        self.media_host = FaultServer(media_handler)
+        self.api = FaultServer(self._respond)
 
     def __enter__(self) -> Self:
-        self.host.__enter__()
+        self.media_host.__enter__()
         self.api.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.api.__exit__(*exc)
-        self.host.__exit__(*exc)
+        self.media_host.__exit__(*exc)
 
-    def _answer(self, wire: Wire) -> bool:
+    def _respond(self, wire: Wire) -> bool:
         path = wire.request.path
         if wire.request.method == "POST":
             return started(wire)
-        word = "failed" if "fails" in path else "passed"
+        status = "failed" if "fails" in path else "passed"
         if path.endswith("/status"):
-            return answer(200, json.dumps({"status": word}))(wire)
-        address = f"http://127.0.0.1:{self.host.port}/{path.split('/')[-1].partition('?')[0]}"
-        steps = [{"instruction": "Open", "status": word, "image": f"{address}/1.exe?signature=of-the-address"}]
-        shown = {"steps": steps, "video_url": f"{address}/v"} if "media=true" in path else {"steps": []}
-        return answer(200, json.dumps({"name": "A title", "status": word} | shown))(wire)
+            return answer(200, json.dumps({"status": status}))(wire)
+        media_url = f"http://127.0.0.1:{self.media_host.port}/{path.split('/')[-1].partition('?')[0]}"
+        steps = [{"instruction": "Open", "status": status, "image": f"{media_url}/1.exe?signature=of-the-address"}]
+        media_fields = {"steps": steps, "video_url": f"{media_url}/v"} if "media=true" in path else {"steps": []}
+        return answer(200, json.dumps({"name": "A title", "status": status} | media_fields))(wire)
 
 
-def wait(folder: Path, service: Service, ids: list[str], **more: str) -> JobResult:
-    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_EVIDENCE": "failed"}
-    return run_job(folder, service.api.url, ids, more=given | {f"INPUT_{k}": v for k, v in more.items()})
+def run_waiting_job(folder: Path, service: Service, ids: list[str], **more: str) -> JobResult:
+    base_inputs = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_EVIDENCE": "failed"}
+    return run_job(folder, service.api.url, ids, more=base_inputs | {f"INPUT_{k}": v for k, v in more.items()})
 
 
-def media(wire: Wire) -> bool:
+def serve_media(wire: Wire) -> bool:
     return (picture(WEBM, "video/webm") if wire.request.path.endswith("/v") else picture())(wire)
 
 
 def test_failed_run_has_evidence(tmp_path: Path) -> None:
     """The results folder and the record have the screenshots and the video of a failed run."""
-    with Service(media) as service:
-        job = wait(tmp_path, service, ["fails", "fine"])
+    with Service(serve_media) as service:
+        job = run_waiting_job(tmp_path, service, ["fails", "fine"])
     assert job.code == 1
     files = left_in(tmp_path / "results" / "evidence")
     assert files == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
@@ -76,17 +79,17 @@ def test_failed_run_has_evidence(tmp_path: Path) -> None:
 
 def test_evidence_all_includes_passes(tmp_path: Path) -> None:
     """With `evidence` set to all, passed runs have files too."""
-    with Service(media) as service:
-        job = wait(tmp_path, service, ["fine"], EVIDENCE="all")
+    with Service(serve_media) as service:
+        job = run_waiting_job(tmp_path, service, ["fine"], EVIDENCE="all")
     assert job.code == 0
     assert len(left_in(tmp_path / "results" / "evidence")) == 2
 
 
 def test_media_host_gets_no_credentials(tmp_path: Path) -> None:
     """Requests to the media host have neither credentials nor other headers of the API."""
-    with Service(media) as service:
-        wait(tmp_path, service, ["fails"])
-        received = service.host.received
+    with Service(serve_media) as service:
+        run_waiting_job(tmp_path, service, ["fails"])
+        received = service.media_host.received
     assert len(received) == 2
     for request in received:
         everything = repr(sorted(request.headers.items())) + request.path
@@ -96,15 +99,15 @@ def test_media_host_gets_no_credentials(tmp_path: Path) -> None:
 
 def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
     """HTTP 403 leads to one request for new URLs."""
-    seen: list[str] = []
+    requested_paths: list[str] = []
 
-    def expired(wire: Wire) -> bool:
-        first = wire.request.path not in seen
-        seen.append(wire.request.path)
-        return answer(403)(wire) if first else media(wire)
+    def expire_first_request(wire: Wire) -> bool:
+        is_first = wire.request.path not in requested_paths
+        requested_paths.append(wire.request.path)
+        return answer(403)(wire) if is_first else serve_media(wire)
 
-    with Service(expired) as service:
-        job = wait(tmp_path, service, ["fails"])
+    with Service(expire_first_request) as service:
+        job = run_waiting_job(tmp_path, service, ["fails"])
         assert sum("media=true" in request.path for request in service.api.received) == 2
     assert len(left_in(tmp_path / "results" / "evidence")) == 2
     assert "not whole" not in job.log
@@ -114,7 +117,7 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
 def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> None:
     """Missing evidence is a warning and does not change the exit code."""
     with Service(answer(500)) as service:
-        job = wait(tmp_path, service, ids, EVIDENCE="all")
+        job = run_waiting_job(tmp_path, service, ids, EVIDENCE="all")
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log
     assert "1 run with incomplete evidence: A title: 2 of its files: HTTP 500" in job.log
@@ -123,14 +126,14 @@ def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> N
 
 def test_evidence_needs_results_dir(tmp_path: Path) -> None:
     """The option `evidence` without `results-dir` is an input error."""
-    with Service(media) as service:
+    with Service(serve_media) as service:
         result = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
         assert service.api.received == []
     assert result.code == 2
     assert result.errors == ["--evidence needs a folder to write to: give results-dir too"]
 
 
-JOB = """
+LIMITED_PROGRAM = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
@@ -153,19 +156,24 @@ def test_full_disk_is_warning(tmp_path: Path) -> None:
             "AUTONOMA_EVIDENCE": "all",
             "PATH": os.environ["PATH"],
         }
-        ran = subprocess.run(
-            [sys.executable, "-B", "-c", JOB], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        completed = subprocess.run(
+            [sys.executable, "-B", "-c", LIMITED_PROGRAM],
+            env=environ,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
             check=False,
-        )  # fmt: skip
-    assert ran.returncode == 7, "no record could be written"
-    assert "it could not be written (File too large)" in ran.stdout
-    assert "1 of 1 run passed." in ran.stdout
+        )
+    assert completed.returncode == 7, "no record could be written"
+    assert "it could not be written (File too large)" in completed.stdout
+    assert "1 of 1 run passed." in completed.stdout
     assert left_in(tmp_path / "results" / "evidence") == []
 
 
 def test_wait_command_downloads_evidence(tmp_path: Path) -> None:
     """The command `wait` downloads the evidence of runs that an earlier step started."""
-    with Service(media) as service:
+    with Service(serve_media) as service:
         first = run_job(tmp_path, service.api.url, ["fails"])
         assert first.code == 0
         environ = {"INPUT_EVIDENCE": "failed", "INPUT_TEST-IDS": "", "INPUT_RESULTS-DIR": ""}

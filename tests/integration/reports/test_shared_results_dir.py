@@ -16,7 +16,7 @@ from tests.integration.commands.test_wait_results import Writer
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A step that has looked at the record, and writes its own once a line arrives.
+# A step that reads the record, and writes its own after a line on standard input.
 SLOW_STEP = """
 import sys
 from pathlib import Path
@@ -41,25 +41,25 @@ writer.publish()
 @pytest.mark.slow
 def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
     """The second step writes between the read and the write of the first, or waits for it."""
-    first = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEP, str(tmp_path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert first.stdin
-    assert first.stdout
-    assert first.stdout.readline() == "looked\n"
-    published = threading.Thread(target=lambda: Writer(tmp_path, "second").publish())
-    published.start()
-    # With a lock, it waits. Without one, it is over by then.
-    published.join(1.0)
-    first.stdin.write("\n")
-    first.stdin.close()
-    published.join()
-    assert first.wait() == 0
-    first.stdout.close()
+    assert process.stdin
+    assert process.stdout
+    assert process.stdout.readline() == "looked\n"
+    writer_thread = threading.Thread(target=lambda: Writer(tmp_path, "second").publish())
+    writer_thread.start()
+    # With a lock, the thread waits. Without one, it ends within this time.
+    writer_thread.join(1.0)
+    process.stdin.write("\n")
+    process.stdin.close()
+    writer_thread.join()
+    assert process.wait() == 0
+    process.stdout.close()
     records = [json.loads(path.read_bytes()) for path in (tmp_path / "results").glob("results*.json")]
-    found = {run["run_id"] for record in records for run in record["runs"]}
-    assert found == {"run-first-0", "run-first-1", "run-second-0"}
+    run_ids = {run["run_id"] for record in records for run in record["runs"]}
+    assert run_ids == {"run-first-0", "run-first-1", "run-second-0"}

@@ -13,86 +13,91 @@ from benchmarks.row import Row, find_limit_error, with_comparison
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FAST = with_comparison(Row("fast", "s", 1.5), 1.0, 1.0)
-SMALL = with_comparison(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
-MISSING = Row("missing", "s", 1.0, how="no engine")
+FAST_ROW = with_comparison(Row("fast", "s", 1.5), 1.0, 1.0)
+SMALL_ROW = with_comparison(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
+UNMEASURED_ROW = Row("missing", "s", 1.0, how="no engine")
 
 
 def test_row_within_limits_is_measured_once() -> None:
-    rounds = iter([[FAST]])
-    assert measure_with_retry(lambda: next(rounds), {"fast": 1.0}) == ([FAST], [])
+    rounds = iter([[FAST_ROW]])
+    assert measure_with_retry(lambda: next(rounds), {"fast": 1.0}) == ([FAST_ROW], [])
 
 
 def test_row_over_limit_is_measured_again() -> None:
     """Other rows use their first measurement."""
-    slow, other = with_comparison(FAST, 1.4, 1.0), with_comparison(SMALL, 210.0, 100.0)
-    rounds = iter([[slow, SMALL], [FAST, other]])
+    slow_row, other_row = with_comparison(FAST_ROW, 1.4, 1.0), with_comparison(SMALL_ROW, 210.0, 100.0)
+    rounds = iter([[slow_row, SMALL_ROW], [FAST_ROW, other_row]])
     rows, notes = measure_with_retry(lambda: next(rounds), {"fast": 1.0, "small": 2.0})
-    assert rows == [FAST, SMALL]
+    assert rows == [FAST_ROW, SMALL_ROW]
     assert notes == ["Measured twice: fast: 1.40 s at first, 1.40 x: worse than its baseline by 40 %."]
 
 
 def test_row_over_limit_twice_fails() -> None:
-    rounds = iter([[with_comparison(FAST, 1.45, 1.0)], [with_comparison(FAST, 1.4, 1.0)]])
+    rounds = iter([[with_comparison(FAST_ROW, 1.45, 1.0)], [with_comparison(FAST_ROW, 1.4, 1.0)]])
     (row,), _ = measure_with_retry(lambda: next(rounds), {"fast": 1.0})
     assert find_limit_error(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
 
 
-def run(
+def run_bench(
     monkeypatch: pytest.MonkeyPatch, rows: Sequence[Row], baseline: Mapping[str, float], *arguments: str
 ) -> tuple[int, list[Sequence[Row]]]:
     """Run the command with fixed rows, and return exit code and baselines."""
 
-    def known() -> list[Row]:
+    def measure() -> list[Row]:
         return list(rows)
 
-    written: list[Sequence[Row]] = []
-    monkeypatch.setattr(bench, "MEASUREMENTS", (known,))
+    written_baselines: list[Sequence[Row]] = []
+    monkeypatch.setattr(bench, "MEASUREMENTS", (measure,))
     monkeypatch.setattr(bench, "read_baseline", lambda: baseline)
-    monkeypatch.setattr(bench, "write_baseline", written.append)
-    return bench.main(arguments), written
+    monkeypatch.setattr(bench, "write_baseline", written_baselines.append)
+    return bench.main(arguments), written_baselines
 
 
 def test_ratios_near_baseline_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, [FAST, SMALL], {"fast": 1.1, "small": 1.9}) == (0, [])
+    assert run_bench(monkeypatch, [FAST_ROW, SMALL_ROW], {"fast": 1.1, "small": 1.9}) == (0, [])
 
 
 def test_ratio_worse_by_quarter_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A ratio that is worse by a quarter in two measurements fails the command."""
-    assert run(monkeypatch, [FAST], {"fast": 0.79}) == (1, [])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[-2].startswith("Measured twice: fast")
-    assert printed[-1] == "WRONG: fast: worse than its baseline by 27 %"
+    assert run_bench(monkeypatch, [FAST_ROW], {"fast": 0.79}) == (1, [])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("Measured twice: fast")
+    assert lines[-1] == "WRONG: fast: worse than its baseline by 27 %"
 
 
 def test_baseline_of_other_rows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, [FAST], {"fast": 1.0, "gone": 1.0}) == (1, [])
-    assert run(monkeypatch, [FAST], {}) == (1, [])
+    assert run_bench(monkeypatch, [FAST_ROW], {"fast": 1.0, "gone": 1.0}) == (1, [])
+    assert run_bench(monkeypatch, [FAST_ROW], {}) == (1, [])
 
 
 def test_unmeasured_row_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A row that cannot be measured does not fail the command."""
-    assert run(monkeypatch, [FAST, MISSING], {"fast": 1.0, "missing": 1.0}) == (0, [])
+    assert run_bench(monkeypatch, [FAST_ROW, UNMEASURED_ROW], {"fast": 1.0, "missing": 1.0}) == (0, [])
     assert "Not measured: missing: no engine." in capsys.readouterr().out
 
 
 def test_baseline_is_median_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = iter([[with_comparison(FAST, ratio, 1.0)] for ratio in (1.2, 0.7, 1.1)])
-    written: list[Sequence[Row]] = []
+    rounds = iter([[with_comparison(FAST_ROW, ratio, 1.0)] for ratio in (1.2, 0.7, 1.1)])
+    written_baselines: list[Sequence[Row]] = []
     monkeypatch.setattr(bench, "MEASUREMENTS", (lambda: next(rounds),))
-    monkeypatch.setattr(bench, "write_baseline", written.append)
+    monkeypatch.setattr(bench, "write_baseline", written_baselines.append)
     assert bench.main(["--write-baseline"]) == 0
-    assert [[row.ratio for row in rows] for rows in written] == [[1.1]]
+    assert [[row.ratio for row in rows] for rows in written_baselines] == [[1.1]]
 
 
 def test_baseline_replaces_any_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, [FAST, SMALL], {"fast": 0.1, "gone": 1.0}, "--write-baseline") == (0, [[FAST, SMALL]])
+    assert run_bench(monkeypatch, [FAST_ROW, SMALL_ROW], {"fast": 0.1, "gone": 1.0}, "--write-baseline") == (
+        0,
+        [[FAST_ROW, SMALL_ROW]],
+    )
 
 
-@pytest.mark.parametrize("row", [MISSING, with_comparison(FAST, 1.6, 1.0)], ids=["not measured", "over its limit"])
+@pytest.mark.parametrize(
+    "row", [UNMEASURED_ROW, with_comparison(FAST_ROW, 1.6, 1.0)], ids=["not measured", "over its limit"]
+)
 def test_incomplete_baseline_is_not_written(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row must be measured and within its limit."""
-    assert run(monkeypatch, [SMALL, row], {}, "--write-baseline") == (1, [])
+    assert run_bench(monkeypatch, [SMALL_ROW, row], {}, "--write-baseline") == (1, [])
 
 
 @pytest.mark.parametrize("docker", ["no-such-engine", "false --option"])

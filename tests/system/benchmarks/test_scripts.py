@@ -19,47 +19,47 @@ if TYPE_CHECKING:
 IDS = ["sandbox-takes-3", "sandbox-takes-5", "abc"]
 
 
-def started(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
+def run_script(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
     """Run a command, and return the starts per test and its output."""
     with Sandbox(pace=0.01, client_id="benchmark-id", client_secret="benchmark-secret") as sandbox:
         variables = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(IDS), "AUTONOMA_CONCURRENCY": "2"}
         cost = measure_command(command, CREDENTIALS | variables | environ)
-        return [sandbox.count_starts(subject) for subject in IDS], cost.output
+        return [sandbox.count_starts(test_id) for test_id in IDS], cost.output
 
 
 def test_script_for_one_starts_it_once() -> None:
-    starts, printed = started(script_command("bare_one.py"))
+    starts, output = run_script(script_command("bare_one.py"))
     assert starts == [0, 0, 1]
-    assert "/run/" in printed
+    assert "/run/" in output
 
 
 def test_pool_starts_each_test_once() -> None:
-    starts, printed = started(script_command("bare_pool.py"))
+    starts, output = run_script(script_command("bare_pool.py"))
     assert starts == [1, 1, 1]
-    assert printed.count("/run/") == 3
+    assert output.count("/run/") == 3
 
 
 def test_curl_loop_starts_each_test_once() -> None:
     if not all(map(shutil.which, ("bash", "curl", "jq"))):
         pytest.skip("needs bash, curl and jq")
-    starts, printed = started(CURL)
+    starts, output = run_script(CURL)
     assert starts == [1, 1, 1]
-    assert [len(line.split()) for line in printed.splitlines()] == [2, 2, 2]
-    assert printed.count("/run/cm") == 3
+    assert [len(line.split()) for line in output.splitlines()] == [2, 2, 2]
+    assert output.count("/run/cm") == 3
 
 
 def test_fixed_poll_waits_for_each_run() -> None:
     """The script prints polls and seconds of each run."""
-    starts, printed = started(script_command("bare_wait.py"), QUICK="100")
+    starts, output = run_script(script_command("bare_wait.py"), QUICK="100")
     assert starts == [1, 1, 1]
-    late = parse_fixed_poll(printed, dict.fromkeys(IDS, 0.0))
-    assert [each.polls for each in late.values()] == [1, 1, 1]
-    assert all(each.seconds >= 10 for each in late.values())
+    results = parse_fixed_poll(output, dict.fromkeys(IDS, 0.0))
+    assert [result.polls for result in results.values()] == [1, 1, 1]
+    assert all(result.seconds >= 10 for result in results.values())
 
 
 def test_failed_command_is_no_measurement() -> None:
     with pytest.raises(RuntimeError, match="401"):
-        started(script_command("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
+        run_script(script_command("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
 
 
 def test_ratio_is_median_of_pairs() -> None:

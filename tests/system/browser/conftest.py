@@ -41,8 +41,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, start_chromium(playwright) as running:
-        yield running
+    with sync_playwright() as playwright, start_chromium(playwright) as chromium:
+        yield chromium
 
 
 class OpenedPage:
@@ -73,28 +73,30 @@ class OpenedPage:
 
     def fits_width(self) -> bool:
         """Check that the page needs no horizontal scrolling."""
-        found: bool = self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        return found
+        fits: bool = self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        return fits
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[..., OpenedPage]]:
+def open_page(browser: Browser) -> Iterator[Callable[..., OpenedPage]]:
     """Open pages in separate contexts, offline if they are files."""
     contexts = []
 
-    def open_page(address: str | Path, width: int = 1100, scheme: str = "light", *, script: bool = True) -> OpenedPage:
+    def open_in_context(
+        url_or_path: str | Path, width: int = 1100, scheme: str = "light", *, script: bool = True
+    ) -> OpenedPage:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
-            offline=isinstance(address, Path),
+            offline=isinstance(url_or_path, Path),
             java_script_enabled=script,
         )
         contexts.append(context)
-        found = OpenedPage(context.new_page())
-        found.page.goto(address.as_uri() if isinstance(address, Path) else address)
-        return found
+        opened_page = OpenedPage(context.new_page())
+        opened_page.page.goto(url_or_path.as_uri() if isinstance(url_or_path, Path) else url_or_path)
+        return opened_page
 
-    yield open_page
+    yield open_in_context
     for context in contexts:
         context.close()
 
@@ -105,7 +107,7 @@ class _StrictHandler(SimpleHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         pass
 
 

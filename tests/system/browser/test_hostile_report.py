@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.system.browser.conftest import OpenedPage
 
-HOSTILE = {
+HOSTILE_TEXTS = {
     "script": "<script>alert('script')</script>",
     "handler": "\"><img src=x onerror=alert('handler')>",
     "attribute": "' onmouseover=alert(1) autofocus onfocus=alert(2) x='",
@@ -51,16 +51,16 @@ HOSTILE = {
 }
 
 
-def hostile(text: str) -> Report:
+def build_hostile_report(text: str) -> Report:
     """Return a report with this text in every field that comes from outside."""
     step = RunStep(2, text, text, text, text)
     evidence = Evidence((RunStep(1, text, text, text, text), step), "", text)
     request = RunRequest(TargetKind.TEST, "id-1", text, {text: "a value"})
-    failed = RunResult(
+    failed_run = RunResult(
         request, RunState.FAILED, ExitReason.FAILED, text, text, text, text, 200, 1, 5.0, 0.0, text, step,
         (PreviousAttempt(text, text, text, step, 0.0, 3.0, evidence),), evidence=evidence,
     )  # fmt: skip
-    runs = [failed, *(failed._replace(state=state, previous_attempts=()) for state in RunState)]
+    runs = [failed_run, *(failed_run._replace(state=state, previous_attempts=()) for state in RunState)]
     context = BuildContext(text, text, text, text, text, text, text, text, text)
     verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
     return Report(
@@ -69,7 +69,7 @@ def hostile(text: str) -> Report:
     )  # fmt: skip
 
 
-def written(report: Report, folder: Path) -> Path:
+def write_report(report: Report, folder: Path) -> Path:
     (folder / "evidence").mkdir()
     for name, content in asset_files(report).items():
         (folder / name).write_text(content, "utf-8")
@@ -77,9 +77,9 @@ def written(report: Report, folder: Path) -> Path:
     return folder / "report.html"
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
-    report = opened(written(hostile(text), tmp_path), 320)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
+def test_hostile_text_is_shown_as_text(text: str, open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    report = open_page(write_report(build_hostile_report(text), tmp_path), 320)
     page = report.page
     page.wait_for_timeout(50)
     assert report.messages == []
@@ -87,45 +87,49 @@ def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., OpenedPa
     assert page.locator("script, img, iframe, object, style, link:not([href^='evidence/'])").count() == 0
     assert page.locator("h1").count() == 1
     assert len(read_visible_states(page)) == 1 + len(RunState)
-    addresses = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
-    assert all(address.startswith("#") for address in addresses)
-    shown = page.locator("article h3 bdi").first.inner_text()
+    hrefs = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
+    assert all(href.startswith("#") for href in hrefs)
+    visible_name = page.locator("article h3 bdi").first.inner_text()
     assert (
-        shown.replace(" ", "")[:20] == "".join(c for c in text if c.isprintable() and c != " ")[:20] or "\x00" in text
+        visible_name.replace(" ", "")[:20]
+        == "".join(character for character in text if character.isprintable() and character != " ")[:20]
+        or "\x00" in text
     )
     assert report.fits_width(), "nothing has to be scrolled sideways"
     page.set_viewport_size({"width": 1100, "height": 900})
     assert report.fits_width()
 
 
-@pytest.mark.parametrize("text", [HOSTILE["handler"], HOSTILE["word"], HOSTILE["rtl"]])
-def test_hostile_text_is_accessible(text: str, opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
-    assert find_violations(opened(written(hostile(text), tmp_path), 320).page) == []
+@pytest.mark.parametrize("text", [HOSTILE_TEXTS["handler"], HOSTILE_TEXTS["word"], HOSTILE_TEXTS["rtl"]])
+def test_hostile_text_is_accessible(text: str, open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    assert find_violations(open_page(write_report(build_hostile_report(text), tmp_path), 320).page) == []
 
 
-def test_hostile_text_passes_jenkins_policy(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
+def test_hostile_text_passes_jenkins_policy(open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
     """The browser logs no message and requests nothing from other hosts."""
-    written(hostile("".join(HOSTILE.values())), tmp_path)
+    write_report(build_hostile_report("".join(HOSTILE_TEXTS.values())), tmp_path)
     with serve_like_jenkins(tmp_path) as origin:
-        report = opened(f"{origin}/report.html")
+        report = open_page(f"{origin}/report.html")
         assert report.messages == []
         assert all(url.startswith(f"{origin}/") for url in report.requested_urls)
 
 
-def test_10_000_steps_fit_page(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
+def test_10_000_steps_fit_page(open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
     steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
     body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
-    found = parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: Redactor(()))
+    details = parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: Redactor(()))
     request = RunRequest(TargetKind.TEST, "id-1")
-    run = RunResult(request, RunState.FAILED, ExitReason.FAILED, "r1", step=found.step, evidence=Evidence(found.steps))
-    report = opened(written(hostile("x")._replace(results=(run,)), tmp_path), 320)
+    run = RunResult(
+        request, RunState.FAILED, ExitReason.FAILED, "r1", step=details.step, evidence=Evidence(details.steps)
+    )
+    report = open_page(write_report(build_hostile_report("x")._replace(results=(run,)), tmp_path), 320)
     assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
     assert report.page.locator(".gap").inner_text() == "9,800 more steps not shown."
     assert "The end" in report.page.locator(".step.bad").inner_text()
     assert report.fits_width()
 
 
-def test_1200_runs_fit_page(opened: Callable[..., OpenedPage], tmp_path: Path) -> None:
+def test_1200_runs_fit_page(open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
     runs = tuple(
         RunResult(
             RunRequest(TargetKind.TEST, f"id-{n}", f"Test number {n}"), RunState.PASSED if n % 10 else RunState.FAILED,
@@ -134,7 +138,7 @@ def test_1200_runs_fit_page(opened: Callable[..., OpenedPage], tmp_path: Path) -
         )
         for n in range(1, 1201)
     )  # fmt: skip
-    report = opened(written(hostile("x")._replace(results=runs), tmp_path), 320)
+    report = open_page(write_report(build_hostile_report("x")._replace(results=runs), tmp_path), 320)
     assert len(read_visible_states(report.page)) == 1200
     assert read_visible_states(report.page)[:121] == ["failed"] * 120 + ["passed"]
     assert report.page.locator("svg rect").count() == 1000

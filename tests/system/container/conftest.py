@@ -26,8 +26,8 @@ def folders(tmp_path: Path) -> JobFolders:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

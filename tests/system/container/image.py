@@ -43,22 +43,22 @@ class Image:
         """
         kill = [*self.docker, "kill", "--signal", "TERM", name]
         if subprocess.run(kill, capture_output=True, check=False).returncode:
-            for process in _find_processes(f"CONTAINER_NAME={name}"):
-                os.kill(process, signal.SIGTERM)
+            for process_id in _find_processes(f"CONTAINER_NAME={name}"):
+                os.kill(process_id, signal.SIGTERM)
 
 
 def _find_processes(variable: str) -> list[int]:
-    found = []
+    process_ids = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                first = (folder / "cmdline").read_bytes().split(b"\0")[0]
+                executable = (folder / "cmdline").read_bytes().split(b"\0")[0]
                 variables = (folder / "environ").read_bytes().split(b"\0")
             except OSError:  # the process ended, or belongs to another user
                 continue
-            if first == LAUNCHER.encode() and variable.encode() in variables:
-                found.append(int(folder.name))
-    return found
+            if executable == LAUNCHER.encode() and variable.encode() in variables:
+                process_ids.append(int(folder.name))
+    return process_ids
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCKER, SH = shutil.which("docker"), shutil.which("sh")
-RECIPE = re.compile(r"```sh\n(awk [^\n]*\n)(docker run [^\n]*)\n```")
+RECIPE_RE = re.compile(r"```sh\n(awk [^\n]*\n)(docker run [^\n]*)\n```")
 # A commit message with lines that look like variables of an env file.
 MESSAGE = "Fix the build\n\nCI was red = again\nAUTONOMA_ is a prefix\n  BUILD_X=1 # no comment\n"
 VARIABLES = {
@@ -30,17 +30,17 @@ VARIABLES = {
     "BUILDKITE": "true",
     "BUILDKITE_MESSAGE": "  spaces around  ",
 }
-OTHERS = {"OTHER_SECRET": "not for the container", "MY_CI": "x", "ci_small": "y"}
+OTHER_VARIABLES = {"OTHER_SECRET": "not for the container", "MY_CI": "x", "ci_small": "y"}
 
 pytestmark = pytest.mark.skipif(not (DOCKER and SH and shutil.which("awk")), reason="needs docker's client, sh and awk")
 
 
-class Engine(BaseHTTPRequestHandler):
+class EngineHandler(BaseHTTPRequestHandler):
     """A Docker engine that records container requests and creates none."""
 
     protocol_version = "HTTP/1.1"
 
-    def _answer(self, status: int, document: object) -> None:
+    def _send_json(self, status: int, document: object) -> None:
         data = json.dumps(document).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Api-Version": "1.41", "Ostype": "linux"}.items():
@@ -51,16 +51,16 @@ class Engine(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def do_HEAD(self) -> None:
-        self._answer(200, {})
+        self._send_json(200, {})
 
     def do_GET(self) -> None:
-        self._answer(200, {})
+        self._send_json(200, {})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "/containers/create" in self.path:
             self.server.created.append(json.loads(body))  # type: ignore[attr-defined]
-        self._answer(500, {"message": "no container is made here"})
+        self._send_json(500, {"message": "no container is made here"})
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         pass
@@ -68,7 +68,7 @@ class Engine(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), EngineHandler) as server:
         server.created = []  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -77,46 +77,46 @@ def engine() -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
-def run(script: str, folder: Path, engine: ThreadingHTTPServer) -> tuple[str, list[Any]]:
+def run_script(script: str, folder: Path, engine: ThreadingHTTPServer) -> tuple[str, list[Any]]:
     """Run a script as a job step, and return its output and the container requests."""
     environ = {
         "PATH": f"{Path(str(DOCKER)).parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder),
         "DOCKER_HOST": f"tcp://127.0.0.1:{engine.server_port}",
     }
-    ran = subprocess.run(
+    result = subprocess.run(
         [str(SH), "-c", script],
         cwd=folder,
-        env={**environ, **VARIABLES, **OTHERS},
+        env={**environ, **VARIABLES, **OTHER_VARIABLES},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    return ran.stdout + ran.stderr, engine.created  # type: ignore[attr-defined]
+    return result.stdout + result.stderr, engine.created  # type: ignore[attr-defined]
 
 
-def recipe() -> str:
-    found = RECIPE.search((Path(__file__).parents[3] / "README.md").read_text("utf-8"))
-    assert found
-    return (found[1] + found[2]).replace("REGISTRY/", "registry.example.com/")
+def read_recipe() -> str:
+    match = RECIPE_RE.search((Path(__file__).parents[3] / "README.md").read_text("utf-8"))
+    assert match
+    return (match[1] + match[2]).replace("REGISTRY/", "registry.example.com/")
 
 
 def test_container_gets_each_value_unchanged(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
-    printed, created = run(recipe(), tmp_path, engine)
-    assert len(created) == 1, printed
+    output, created = run_script(read_recipe(), tmp_path, engine)
+    assert len(created) == 1, output
     assert dict(text.split("=", 1) for text in created[0]["Env"]) == VARIABLES
 
 
 def test_env_file_has_names_only(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
     """The file of the recipe has names of variables without values."""
-    run(recipe(), tmp_path, engine)
+    run_script(read_recipe(), tmp_path, engine)
     assert sorted((tmp_path / "names.env").read_text("utf-8").split()) == sorted(VARIABLES)
 
 
 def test_env_output_breaks_docker(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
     """The command `env` prints a value of several lines as several lines."""
     script = "env | grep -E '^(AUTONOMA_|CI)' | cut -d= -f1 > names.env\ndocker run --env-file names.env x"
-    printed, created = run(script, tmp_path, engine)
+    output, created = run_script(script, tmp_path, engine)
     assert created == []
-    assert "contains whitespaces" in printed
+    assert "contains whitespaces" in output

@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci.cli import COMMANDS
 
 _ENTRYPOINT = Path(__file__).parents[3] / "entrypoint.py"
-_PROGRAM = Path(__file__).parents[3] / "autonoma_ci" / "__main__.py"
+_MAIN_MODULE = Path(__file__).parents[3] / "autonoma_ci" / "__main__.py"
 # A fake package that prints its arguments. SLOW makes the import slow. It sleeps in short pieces,
 # because Python handles a signal only after the current call into C.
 _CLI = """
@@ -36,11 +36,11 @@ def entrypoint(tmp_path: Path) -> list[str]:
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "cli.py").write_text(_CLI)
-    shutil.copy(str(_PROGRAM), str(package))
+    shutil.copy(str(_MAIN_MODULE), str(package))
     return [sys.executable, shutil.copy(str(_ENTRYPOINT), str(tmp_path))]
 
 
-def _run(command: list[str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def _run_entrypoint(command: list[str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -64,19 +64,19 @@ def _run(command: list[str], *arguments: str, stdin: str = "") -> subprocess.Com
     ],
 )
 def test_other_arguments_go_to_autonoma_ci(entrypoint: list[str], arguments: list[str]) -> None:
-    assert _run(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
+    assert _run_entrypoint(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
 
 
 def test_command_names_win_over_programs(entrypoint: list[str]) -> None:
     """A derived image can have a program with the name of a command."""
     for command in COMMANDS:
-        assert _run([*entrypoint], command).stdout == f"autonoma-ci {command}\n"
-    found = runpy.run_path(str(_ENTRYPOINT))
-    assert found["_COMMANDS"] == set(COMMANDS)
+        assert _run_entrypoint([*entrypoint], command).stdout == f"autonoma-ci {command}\n"
+    namespace = runpy.run_path(str(_ENTRYPOINT))
+    assert namespace["_COMMANDS"] == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "printed"),
+    ("arguments", "output"),
     [
         (["env", "--", "echo", "taken"], "taken"),
         (["echo", "a  b", ""], "a  b "),
@@ -87,10 +87,10 @@ def test_command_names_win_over_programs(entrypoint: list[str]) -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_known_programs_are_executed(entrypoint: list[str], arguments: list[str], printed: str) -> None:
+def test_known_programs_are_executed(entrypoint: list[str], arguments: list[str], output: str) -> None:
     """CI systems and users start the image with these programs."""
-    result = _run(entrypoint, *arguments)
-    assert (result.stdout.removesuffix("\n"), result.stderr, result.returncode) == (printed, "", 0)
+    result = _run_entrypoint(entrypoint, *arguments)
+    assert (result.stdout.removesuffix("\n"), result.stderr, result.returncode) == (output, "", 0)
 
 
 def test_absolute_path_is_executed(entrypoint: list[str], tmp_path: Path) -> None:
@@ -99,51 +99,56 @@ def test_absolute_path_is_executed(entrypoint: list[str], tmp_path: Path) -> Non
     node.parent.mkdir(parents=True)
     node.write_text('#!/bin/sh\necho "node:$1:$2"\n')
     node.chmod(0o755)
-    assert _run(entrypoint, str(node), "-e", "setInterval(() => {}, 1)").stdout == "node:-e:setInterval(() => {}, 1)\n"
+    assert (
+        _run_entrypoint(entrypoint, str(node), "-e", "setInterval(() => {}, 1)").stdout
+        == "node:-e:setInterval(() => {}, 1)\n"
+    )
 
 
 def test_checkout_programs_are_not_executed(entrypoint: list[str], tmp_path: Path) -> None:
     """PATH of the job can contain a folder of the pull request."""
-    planted = tmp_path / "bin" / "sleeep"
-    planted.parent.mkdir()
-    planted.write_text("#!/bin/sh\necho planted\n")
-    planted.chmod(0o755)
-    environ = {**os.environ, "PATH": f"{planted.parent}:{os.environ['PATH']}"}
+    hostile_program = tmp_path / "bin" / "sleeep"
+    hostile_program.parent.mkdir()
+    hostile_program.write_text("#!/bin/sh\necho planted\n")
+    hostile_program.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{hostile_program.parent}:{os.environ['PATH']}"}
     command = [*entrypoint, "sleeep"]
-    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.stdout == "autonoma-ci sleeep\n"
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert result.stdout == "autonoma-ci sleeep\n"
 
 
 @pytest.mark.parametrize("arguments", [["test", "x"], ["true"], ["sh", "-c", "echo taken"], ["/bin/true"]])
 def test_script_command_executes_no_program(entrypoint: list[str], arguments: list[str], tmp_path: Path) -> None:
     """In a script, `autonoma-ci true` would pass without a run."""
     (tmp_path / "autonoma-ci").symlink_to(entrypoint[1])
-    result = _run([entrypoint[0], str(tmp_path / "autonoma-ci")], *arguments)
+    result = _run_entrypoint([entrypoint[0], str(tmp_path / "autonoma-ci")], *arguments)
     assert result.stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
 
 
 def test_input_args_execute_no_program(entrypoint: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Act passes the input `args` to the container (nektos/act, pkg/runner/action.go)."""
     monkeypatch.setenv("INPUT_ARGS", "test x")
-    assert _run(entrypoint, "test", "x").stdout == "autonoma-ci test x\n"
+    assert _run_entrypoint(entrypoint, "test", "x").stdout == "autonoma-ci test x\n"
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "/bin/sh", "/bin/bash"])
 def test_shell_gets_arguments_and_stdin(entrypoint: list[str], shell: str) -> None:
     """The exit code of the shell is the exit code of the process."""
-    result = _run(entrypoint, shell, "-c", 'read line; echo "$line: $1"; exit 7', "name", "one two", stdin="said\n")
+    result = _run_entrypoint(
+        entrypoint, shell, "-c", 'read line; echo "$line: $1"; exit 7', "name", "one two", stdin="said\n"
+    )
     assert (result.stdout, result.stderr, result.returncode) == ("said: one two\n", "", 7)
 
 
 @pytest.mark.parametrize("cat", ["cat", "/bin/cat"])
 def test_cat_runs_until_stdin_ends(entrypoint: list[str], cat: str) -> None:
     """Jenkins keeps a container open with cat."""
-    assert _run(entrypoint, cat, stdin="held open\n").stdout == "held open\n"
+    assert _run_entrypoint(entrypoint, cat, stdin="held open\n").stdout == "held open\n"
 
 
 def test_sigpipe_has_default_action(entrypoint: list[str]) -> None:
     """Python ignores SIGPIPE, and a shell would inherit that."""
-    result = _run(entrypoint, "bash", "-c", 'yes | head -n 1; echo "${PIPESTATUS[0]}"')
+    result = _run_entrypoint(entrypoint, "bash", "-c", 'yes | head -n 1; echo "${PIPESTATUS[0]}"')
     assert (result.stdout, result.stderr) == ("y\n141\n", "")
 
 
@@ -154,7 +159,7 @@ def test_unusable_shell_has_shell_exit_code(entrypoint: list[str], tmp_path: Pat
     if mode:
         shell.touch()
         shell.chmod(mode)
-    result = _run(entrypoint, str(shell))
+    result = _run_entrypoint(entrypoint, str(shell))
     assert result.returncode == code
     assert result.stderr.startswith(f"autonoma-ci: {shell} can't be started: ")
 

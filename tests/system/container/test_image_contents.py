@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.image
 # Bytes 4 to 8 of a bytecode file. 1 means unchecked and hash-based (PEP 552).
-_UNCHECKED = """
+_CHECKED_BYTECODE_SCRIPT = """
 import importlib.util, pathlib, sysconfig
 for file in pathlib.Path(sysconfig.get_path("purelib")).rglob("*.py"):
     compiled = pathlib.Path(importlib.util.cache_from_source(file))
     if not compiled.exists() or compiled.read_bytes()[4:8] != bytes([1, 0, 0, 0]):
         print(file)
 """
-_STANDARD = """
+_MISSING_BYTECODE_SCRIPT = """
 import sys, pathlib, importlib
 import autonoma_ci.cli, json, junitparser, requests, yaml, pydantic
 for module in list(sys.modules.values()):
@@ -30,42 +30,45 @@ for module in list(sys.modules.values()):
 """
 
 
-def _shell(image: Image, script: str, *options: str) -> str:
+def _run_shell(image: Image, script: str, *options: str) -> str:
     result = image.run(list(options), "sh", "-c", script)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 def test_only_root_can_change_files(image: Image) -> None:
-    assert _shell(image, "find /opt/autonoma-ci ! -type l '(' -perm /022 -o ! -user root -o ! -group root ')'") == ""
+    assert (
+        _run_shell(image, "find /opt/autonoma-ci ! -type l '(' -perm /022 -o ! -user root -o ! -group root ')'") == ""
+    )
 
 
 @pytest.mark.parametrize("user", ["1000:1000", "65534:65534"])
 def test_all_users_can_read_files(image: Image, user: str) -> None:
-    assert _shell(image, "find /opt/autonoma-ci ! -readable -o -type d ! -executable", "-u", user) == ""
+    assert _run_shell(image, "find /opt/autonoma-ci ! -readable -o -type d ! -executable", "-u", user) == ""
 
 
 def test_build_tools_are_not_included(image: Image) -> None:
     """The image has no pip, compiler, tests or cache of the build."""
     assert (
-        _shell(image, "ls -d /build ~/.cache /opt/autonoma-ci/bin/pip* /opt/autonoma-ci/tests 2>/dev/null; true") == ""
+        _run_shell(image, "ls -d /build ~/.cache /opt/autonoma-ci/bin/pip* /opt/autonoma-ci/tests 2>/dev/null; true")
+        == ""
     )
-    assert _shell(image, "for tool in cc gcc g++ make git; do command -v $tool; done; true") == ""
+    assert _run_shell(image, "for tool in cc gcc g++ make git; do command -v $tool; done; true") == ""
 
 
 def test_bytecode_is_unchecked_hash_based(image: Image) -> None:
     """Python loads our bytecode without a comparison with its source."""
-    assert image.run([], "sh", "-c", f"/opt/autonoma-ci/bin/python -I -c '{_UNCHECKED}'").stdout == ""
+    assert image.run([], "sh", "-c", f"/opt/autonoma-ci/bin/python -I -c '{_CHECKED_BYTECODE_SCRIPT}'").stdout == ""
 
 
 def test_bytecode_exists_for_all_imports(image: Image) -> None:
     """A start as any user finds bytecode for all imported modules."""
-    script = f"/opt/autonoma-ci/bin/python -I -B -c '{_STANDARD}'"
-    assert _shell(image, script, "-u", "1000:1000") == ""
+    script = f"/opt/autonoma-ci/bin/python -I -B -c '{_MISSING_BYTECODE_SCRIPT}'"
+    assert _run_shell(image, script, "-u", "1000:1000") == ""
 
 
 def test_default_python_is_not_ours(image: Image, folders: JobFolders) -> None:
-    assert _shell(image, "command -v python", *folders.gitlab_options()).strip() == "/usr/local/bin/python"
+    assert _run_shell(image, "command -v python", *folders.gitlab_options()).strip() == "/usr/local/bin/python"
 
 
 def test_labels_are_complete(image: Image) -> None:

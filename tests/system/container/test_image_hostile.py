@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.system.container.image import Image, JobFolders
 
 pytestmark = pytest.mark.image
-_HOSTILE = [
+_HOSTILE_FILES = [
     "autonoma_ci/__init__.py",
     "autonoma_ci/cli.py",
     "json.py",
@@ -32,26 +32,26 @@ _VARIABLES = {
     "PYTHONUSERBASE": ".",
     "PYTHONINSPECT": "1",
 }
-_WAYS = [(), ("run",), ("sh", "-c", "autonoma-ci run"), ("bash", "-c", "cd / && cd - && exec autonoma-ci")]
+_COMMANDS = [(), ("run",), ("sh", "-c", "autonoma-ci run"), ("bash", "-c", "cd / && cd - && exec autonoma-ci")]
 
 
 @pytest.fixture
 def marker(folders: JobFolders) -> Path:
-    for name in _HOSTILE:
+    for name in _HOSTILE_FILES:
         file = folders.workspace / name
         file.parent.mkdir(exist_ok=True)
         file.write_text('open("/github/workspace/taken", "a").write(__name__)\n')
     return folders.workspace / "taken"
 
 
-@pytest.mark.parametrize("way", _WAYS, ids=" ".join)
+@pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
 def test_checkout_modules_are_not_imported(
-    image: Image, folders: JobFolders, marker: Path, way: tuple[str, ...]
+    image: Image, folders: JobFolders, marker: Path, command: tuple[str, ...]
 ) -> None:
     variables = [part for name, value in _VARIABLES.items() for part in ("-e", f"{name}={value}")]
-    result = image.run([*folders.github_options(), *variables], *way)
+    result = image.run([*folders.github_options(), *variables], *command)
     assert not marker.exists(), marker.read_text()
-    assert result.returncode == 2, result.stdout + result.stderr  # no credentials: it has come as far as the options
+    assert result.returncode == 2, result.stdout + result.stderr  # an input error, because the job has no credentials
 
 
 def test_careless_python_imports_them(image: Image, folders: JobFolders, marker: Path) -> None:

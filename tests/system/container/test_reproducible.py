@@ -21,19 +21,19 @@ pytestmark = pytest.mark.image
 CONTEXT = ("Dockerfile", ".dockerignore", "LICENSE", "entrypoint.py", "requirements.lock", "autonoma_ci")
 
 
-def checkout(folder: Path, *, umask: int, changed: int) -> Path:
+def copy_checkout(folder: Path, *, umask: int, modified_at: int) -> Path:
     """Copy the build context with this umask and modification time."""
     folder.mkdir()
     for name in CONTEXT:
-        put = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        put(ROOT / name, folder / name)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, folder / name)
     for path in [folder, *folder.rglob("*")]:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
-        os.utime(path, (changed, changed))
+        os.utime(path, (modified_at, modified_at))
     return folder
 
 
-def layers(image: Image, tag: str, context: Path) -> list[str]:
+def build_layers(image: Image, tag: str, context: Path) -> list[str]:
     """Build without a cache, and return the digests of all layers in order."""
     subprocess.run([*image.docker, "build", "-q", "--no-cache", "-t", tag, str(context)], check=True, timeout=600)
     command = [*image.docker, "image", "inspect", "--format", "{{json .RootFS.Layers}}", tag]
@@ -47,25 +47,25 @@ def layers(image: Image, tag: str, context: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def once(image: Image, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def reference_layers(image: Image, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("once") / "ours"
-    return layers(image, "autonoma-ci:once", checkout(folder, umask=0o022, changed=1_700_000_000))
+    return build_layers(image, "autonoma-ci:once", copy_checkout(folder, umask=0o022, modified_at=1_700_000_000))
 
 
-def test_other_checkout_gives_same_layers(image: Image, tmp_path: Path, once: list[str]) -> None:
+def test_other_checkout_gives_same_layers(image: Image, tmp_path: Path, reference_layers: list[str]) -> None:
     """Another folder, umask and file time give the same layers."""
-    theirs = checkout(tmp_path / "theirs-elsewhere", umask=0o077, changed=981_173_106)
-    assert layers(image, "autonoma-ci:again", theirs) == once
+    other_context = copy_checkout(tmp_path / "theirs-elsewhere", umask=0o077, modified_at=981_173_106)
+    assert build_layers(image, "autonoma-ci:again", other_context) == reference_layers
 
 
-def test_changed_file_gives_new_last_layer(image: Image, tmp_path: Path, once: list[str]) -> None:
+def test_changed_file_gives_new_last_layer(image: Image, tmp_path: Path, reference_layers: list[str]) -> None:
     """A changed file gives a new last layer on the same base."""
-    changed = checkout(tmp_path / "changed", umask=0o022, changed=1_700_000_000)
-    with (changed / "LICENSE").open("a", encoding="utf-8") as file:
+    changed_context = copy_checkout(tmp_path / "changed", umask=0o022, modified_at=1_700_000_000)
+    with (changed_context / "LICENSE").open("a", encoding="utf-8") as file:
         file.write("\n")
-    *base, last = layers(image, "autonoma-ci:changed", changed)
-    assert base == once[:-1]
-    assert last != once[-1]
+    *base, last = build_layers(image, "autonoma-ci:changed", changed_context)
+    assert base == reference_layers[:-1]
+    assert last != reference_layers[-1]
 
 
 def test_files_have_one_time(image: Image) -> None:

@@ -32,7 +32,7 @@ FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
 PIPELINES = [path for path in FILES if path.suffix in {".yml", ".yaml"} and path.name != "autonoma.yml"]
 DOCUMENTS = (ROOT / "README.md", ROOT / "templates" / "autonoma.yml")
 WORKFLOWS = sorted((EXAMPLES / "github").glob("*.yml"))
-OF_SYSTEM = {
+EXAMPLE_BY_SYSTEM = {
     "forgejo": "forgejo-actions.yml",
     "gitea": "gitea-actions.yml",
     "github": "github/on-pull-request.yml",
@@ -54,7 +54,7 @@ OF_SYSTEM = {
     "jenkins": "Jenkinsfile",
     "cloudbuild": "cloudbuild.yaml",
 }
-SCHEMAS = {
+EXAMPLE_BY_SCHEMA = {
     "azure-pipelines": "azure-pipelines.yml",
     "bitbucket-pipelines": "bitbucket-pipelines.yml",
     "buildkite": "buildkite.yml",
@@ -66,20 +66,22 @@ SCHEMAS = {
     "woodpecker-ci": "woodpecker.yml",
     "github-workflows": "gitea-actions.yml",
 }
-# The last stands for any of them.
-NAMES = {name for option in OPTIONS for name in option.all_env_names if name.startswith("AUTONOMA_")} | {
+# `AUTONOMA_NAME` stands for any variable.
+VARIABLE_NAMES = {name for option in OPTIONS for name in option.all_env_names if name.startswith("AUTONOMA_")} | {
     "AUTONOMA_CI",
     "AUTONOMA_NAME",
 }
-NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
-INPUTS = {option.name for option in OPTIONS} | {"args"}
-_SHELL = frozenset({"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"})
-_SHELL |= {"after-script"}
+VARIABLE_NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
+ACTION_INPUTS = {option.name for option in OPTIONS} | {"args"}
+_SCRIPT_KEYS = frozenset(
+    {"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"}
+)
+_SCRIPT_KEYS |= {"after-script"}
 # The artifact of a GitHub workflow, and the object of the S3 plugins of Drone and Woodpecker.
-_ARTIFACT = {"uses": "actions/upload-artifact@", "if": "!cancelled()", "with": {"path": "autonoma-results"}}
-_SOURCE = {"bucket": "my-bucket-name", "source": "autonoma-results/**/*"}
-# What keeps the results folder of a failed build, as a part of the parsed example. A text is part of a longer one.
-KEEPS: dict[str, list[Any]] = {
+_ARTIFACT_STEP = {"uses": "actions/upload-artifact@", "if": "!cancelled()", "with": {"path": "autonoma-results"}}
+_S3_SETTINGS = {"bucket": "my-bucket-name", "source": "autonoma-results/**/*"}
+# The parts of each parsed example that store the results folder of a failed build. A text matches a longer one.
+STORAGE_PARTS: dict[str, list[Any]] = {
     "appveyor.yml": [
         {"on_finish": [{"sh": "7za a autonoma-results.zip autonoma-results"}]},
         {"on_finish": [{"sh": "appveyor PushArtifact autonoma-results.zip"}]},
@@ -114,12 +116,16 @@ KEEPS: dict[str, list[Any]] = {
             }
         }
     ],
-    "drone.yml": [{"image": "plugins/s3", "settings": _SOURCE, "when": {"status": ["success", "failure"]}}],
+    "drone.yml": [{"image": "plugins/s3", "settings": _S3_SETTINGS, "when": {"status": ["success", "failure"]}}],
     "forgejo-actions.yml": [
-        {"uses": "https://code.forgejo.org/forgejo/upload-artifact@v4", "if": "always()", "with": _ARTIFACT["with"]}
+        {
+            "uses": "https://code.forgejo.org/forgejo/upload-artifact@v4",
+            "if": "always()",
+            "with": _ARTIFACT_STEP["with"],
+        }
     ],
     "gitea-actions.yml": [
-        {"uses": "https://github.com/actions/upload-artifact@v3", "if": "always()", "with": _ARTIFACT["with"]}
+        {"uses": "https://github.com/actions/upload-artifact@v3", "if": "always()", "with": _ARTIFACT_STEP["with"]}
     ],
     "gitlab-ci.yml": [{"artifacts": {"when": "always", "paths": ["autonoma-results/"]}}],
     "harness.yml": [
@@ -130,89 +136,92 @@ KEEPS: dict[str, list[Any]] = {
     "teamcity-settings.kts": ['artifactRules = "autonoma-results/** => autonoma-results.zip"'],
     "travis.yml": [{"after_script": ["aws s3 cp --recursive autonoma-results"]}],
     "woodpecker.yml": [
-        {"image": "woodpeckerci/plugin-s3", "settings": _SOURCE, "when": [{"status": ["success", "failure"]}]}
+        {"image": "woodpeckerci/plugin-s3", "settings": _S3_SETTINGS, "when": [{"status": ["success", "failure"]}]}
     ],
     **{
-        f"github/{stem}.yml": [_ARTIFACT]
+        f"github/{stem}.yml": [_ARTIFACT_STEP]
         for stem in (
             *("fork-policy", "matrix-shards", "nightly-groups", "on-pull-request"),
             *("preview-deployment", "re-run-failed", "wait-in-another-job"),
         )
     },
 }
-_WAITS = re.compile(r"(?:AUTONOMA_WAIT|\bwait)\W+(?:value\W+)?true\b|\bargs: wait\b")
-_EVIDENCE = re.compile(r"(?:AUTONOMA_EVIDENCE|\bevidence)\W+(?:value\W+)?failed\b")
-# The name of the repository is no command.
-_COMMAND = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
-_COMMENT = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
-_FENCED = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-_CREDENTIAL = re.compile(
+_WAIT_RE = re.compile(r"(?:AUTONOMA_WAIT|\bwait)\W+(?:value\W+)?true\b|\bargs: wait\b")
+_EVIDENCE_RE = re.compile(r"(?:AUTONOMA_EVIDENCE|\bevidence)\W+(?:value\W+)?failed\b")
+# The name of the repository is not a command.
+_COMMAND_RE = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
+_COMMENT_RE = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
+_CODE_BLOCK_RE = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_CREDENTIAL_RE = re.compile(
     r"(?:AUTONOMA_CLIENT_\w+|AUTONOMA_GIT\w+_TOKEN|(?<!-)client-(?:id|secret))(?:\"?\s*[:=]|\",)\s*(.+)"
 )
 
-_OUTPUTS = "AUTONOMA_CONCLUSION=failed\nAUTONOMA_RUN_URL=https://autonoma.example/run/1\n"
+_OUTPUTS_FILE = "AUTONOMA_CONCLUSION=failed\nAUTONOMA_RUN_URL=https://autonoma.example/run/1\n"
 
-by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
 
 
-def walk(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text in a YAML document with the key that it is under."""
+def iterate_texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of a YAML document with its key."""
     if isinstance(node, dict):
         for name, value in node.items():
-            yield from walk(value, str(name))
+            yield from iterate_texts(value, str(name))
     elif isinstance(node, list):
         for value in node:
-            yield from walk(value, key)
+            yield from iterate_texts(value, key)
     elif node is not None:
         yield key, str(node)
 
 
-def settings(path: Path) -> dict[str, str]:
-    """Return the options that an example sets, other than credentials."""
-    found: dict[str, str] = {}
-    for key, text in walk(yaml.safe_load(path.read_text("utf-8"))):
-        found |= {key: text} if key.startswith("AUTONOMA_") else {}
-        found |= dict(re.findall(r"\b(AUTONOMA_\w+)=([\w.-]+)", text))
-    return {name: value for name, value in found.items() if "_CLIENT_" not in name and "_TOKEN" not in name}
+def read_settings(path: Path) -> dict[str, str]:
+    """Return the options of an example, without credentials."""
+    values: dict[str, str] = {}
+    for key, text in iterate_texts(yaml.safe_load(path.read_text("utf-8"))):
+        values |= {key: text} if key.startswith("AUTONOMA_") else {}
+        values |= dict(re.findall(r"\b(AUTONOMA_\w+)=([\w.-]+)", text))
+    return {name: value for name, value in values.items() if "_CLIENT_" not in name and "_TOKEN" not in name}
 
 
-def literal(text: str) -> list[str]:
-    """Return the lines that give a credential anything but a reference to a secret."""
-    found = ((line, _CREDENTIAL.search(line)) for line in text.splitlines())
-    return [line for line, match in found if match and not match[1].startswith(("$", "<+", "autonoma:", '"%'))]
+def find_literal_credentials(text: str) -> list[str]:
+    """Return the lines with a credential that is not a reference to a secret."""
+    matches = ((line, _CREDENTIAL_RE.search(line)) for line in text.splitlines())
+    return [line for line, match in matches if match and not match[1].startswith(("$", "<+", "autonoma:", '"%'))]
 
 
-def code(path: Path) -> str:
+def read_code(path: Path) -> str:
     """Return the text of an example without its comments."""
-    return _COMMENT.sub("", path.read_text("utf-8"))
+    return _COMMENT_RE.sub("", path.read_text("utf-8"))
 
 
-def parsed(path: Path) -> Any:
-    """Return an example's YAML document, or its text if it is written in another language."""
-    return yaml.safe_load(path.read_text("utf-8")) if path in PIPELINES else code(path)
+def parse_example(path: Path) -> Any:
+    """Return the YAML document of an example, or its text in another language."""
+    return yaml.safe_load(path.read_text("utf-8")) if path in PIPELINES else read_code(path)
 
 
-def has(node: Any, part: Any) -> bool:
+def contains_part(node: Any, part: Any) -> bool:
     """Return whether `part` is a part of `node`."""
     if isinstance(part, dict):
-        return isinstance(node, dict) and all(name in node and has(node[name], part[name]) for name in part)
+        return isinstance(node, dict) and all(name in node and contains_part(node[name], part[name]) for name in part)
     if isinstance(part, list):
-        return isinstance(node, list) and all(any(has(item, each) for item in node) for each in part)
+        return isinstance(node, list) and all(any(contains_part(item, expected) for item in node) for expected in part)
     return part in node if isinstance(part, str) and isinstance(node, str) else bool(part == node)
 
 
-def holds(node: Any, part: Any) -> bool:
+def contains_nested_part(node: Any, part: Any) -> bool:
     """Return whether `part` is a part of `node` or of anything in it."""
-    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return has(node, part) or any(holds(each, part) for each in below)
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return contains_part(node, part) or any(contains_nested_part(child, part) for child in children)
 
 
-def lost(text: str, node: Any, parts: list[Any]) -> list[Any]:
+def find_missing_parts(text: str, node: Any, parts: list[Any]) -> list[Any]:
     """Return the missing parts of an example that keeps report and evidence."""
-    return [*([] if _EVIDENCE.search(text) else ["evidence"]), *(part for part in parts if not holds(node, part))]
+    return [
+        *([] if _EVIDENCE_RE.search(text) else ["evidence"]),
+        *(part for part in parts if not contains_nested_part(node, part)),
+    ]
 
 
-def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
+def run_shell_lines(lines: list[str], folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
     """Run lines of an example in a folder, with a folder of programs."""
     sh = shutil.which("sh")
     assert sh
@@ -224,11 +233,11 @@ def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.Comp
 
 def test_every_system_in_table_has_example() -> None:
     """A new system may have no example yet."""
-    assert set(OF_SYSTEM) <= {row.name for row in DETECTION_RULES} - {"ci", "cli"}
+    assert set(EXAMPLE_BY_SYSTEM) <= {row.name for row in DETECTION_RULES} - {"ci", "cli"}
     assert {path for path in FILES if path.parent == EXAMPLES} == {
-        EXAMPLES / name for name in (*OF_SYSTEM.values(), "autonoma.yml") if "/" not in name
+        EXAMPLES / name for name in (*EXAMPLE_BY_SYSTEM.values(), "autonoma.yml") if "/" not in name
     }
-    assert all((EXAMPLES / name).is_file() for name in OF_SYSTEM.values())
+    assert all((EXAMPLES / name).is_file() for name in EXAMPLE_BY_SYSTEM.values())
 
 
 def test_github_has_example_for_each_use() -> None:
@@ -239,7 +248,7 @@ def test_github_has_example_for_each_use() -> None:
     }
 
 
-@by_name
+@each_file
 def test_example_begins_with_comment(path: Path) -> None:
     """Each example begins with a comment."""
     first = path.read_text("utf-8").splitlines()[0]
@@ -251,21 +260,21 @@ def test_example_begins_with_comment(path: Path) -> None:
 )
 def test_example_uses_known_variables(path: Path) -> None:
     """Each AUTONOMA_ variable in an example exists."""
-    assert set(re.findall(r"\bAUTONOMA_[A-Z_]+[A-Z]", path.read_text("utf-8"))) <= NAMES
+    assert set(re.findall(r"\bAUTONOMA_[A-Z_]+[A-Z]", path.read_text("utf-8"))) <= VARIABLE_NAMES
 
 
-def commands(path: Path) -> list[list[str]]:
-    """Return the words of each command line of ours in a file's code; a document's prose is none."""
+def find_commands(path: Path) -> list[list[str]]:
+    """Return the words of each autonoma-ci command in the code of a file."""
     text = path.read_text("utf-8")
     if path.suffix == ".md":
-        text = "\n".join(_FENCED.findall(text))
-    return [words.split() for words in _COMMAND.findall(_COMMENT.sub("", text))]
+        text = "\n".join(_CODE_BLOCK_RE.findall(text))
+    return [words.split() for words in _COMMAND_RE.findall(_COMMENT_RE.sub("", text))]
 
 
-def refused(name: str, *flags: str) -> list[str]:
-    """Return what our own command line parser has against a command."""
+def find_argument_errors(name: str, *flags: str) -> list[str]:
+    """Return the errors of our command line parser for a command."""
     if name.startswith("-"):
-        return refused("run", name, *flags)
+        return find_argument_errors("run", name, *flags)
     if name == "run":
         return parse_run_arguments(flags, io.StringIO())[2]
     if name == "wait":
@@ -278,9 +287,9 @@ def refused(name: str, *flags: str) -> list[str]:
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
 def test_example_commands_parse(path: Path) -> None:
     """Each command in an example exists and accepts its flags."""
-    found = commands(path)
-    assert found or "autonoma-ci@" in path.read_text("utf-8") or path.name == "autonoma.yml"
-    assert [refused(*words) for words in found] == [[]] * len(found)
+    command_lines = find_commands(path)
+    assert command_lines or "autonoma-ci@" in path.read_text("utf-8") or path.name == "autonoma.yml"
+    assert [find_argument_errors(*words) for words in command_lines] == [[]] * len(command_lines)
 
 
 @pytest.mark.parametrize(
@@ -296,8 +305,8 @@ def test_example_commands_parse(path: Path) -> None:
 def test_check_finds_wrong_command(line: str, tmp_path: Path) -> None:
     """The check detects a wrong command or flag."""
     (tmp_path / "x.yml").write_text(f"- {line}\n", "utf-8")
-    [words] = commands(tmp_path / "x.yml")
-    assert refused(*words)
+    [words] = find_commands(tmp_path / "x.yml")
+    assert find_argument_errors(*words)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -306,20 +315,24 @@ def test_example_uses_known_action_inputs(path: Path) -> None:
     jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
     steps = [step for job in jobs for step in job["steps"] if "autonoma-ci" in step.get("uses", "")]
     assert steps
-    assert all(set(step["with"]) <= INPUTS for step in steps)
-    assert all(refused(*shlex.split(step["with"].get("args", "run"))) == [] for step in steps)
+    assert all(set(step["with"]) <= ACTION_INPUTS for step in steps)
+    assert all(find_argument_errors(*shlex.split(step["with"].get("args", "run"))) == [] for step in steps)
     assert all(step["with"]["client-secret"] == "${{ secrets.AUTONOMA_CLIENT_SECRET }}" for step in steps)
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PIPELINES if "github" not in path.parts and settings(path)], ids=lambda path: path.name
+    "path",
+    [path for path in PIPELINES if "github" not in path.parts and read_settings(path)],
+    ids=lambda path: path.name,
 )
 def test_example_settings_make_plan(path: Path, tmp_path: Path) -> None:
     """A dry run with the settings of the example succeeds."""
     out = io.StringIO()
-    known = {name: value for name, value in settings(path).items() if name in {o.env_var for o in OPTIONS}}
+    known_settings = {
+        name: value for name, value in read_settings(path).items() if name in {option.env_var for option in OPTIONS}
+    }
     job_runtime = Runtime(
-        {**known, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES)
+        {**known_settings, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES)
     )
     assert cli.run_command([], job_runtime) == 0, out.getvalue()
     assert "Checkout pays by card" in out.getvalue()
@@ -338,16 +351,16 @@ def test_example_scripts_are_valid_bash(path: Path) -> None:
     """Bash parses each script of an example."""
     bash = shutil.which("bash")
     assert bash
-    for key, text in walk(yaml.safe_load(path.read_text("utf-8"))):
-        if key in _SHELL:
-            ran = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
-            assert ran.returncode == 0, f"{text}\n{ran.stderr}"
+    for key, text in iterate_texts(yaml.safe_load(path.read_text("utf-8"))):
+        if key in _SCRIPT_KEYS:
+            result = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
+            assert result.returncode == 0, f"{text}\n{result.stderr}"
 
 
-@by_name
+@each_file
 def test_example_has_no_credential(path: Path) -> None:
     """No example contains a literal credential."""
-    assert literal(path.read_text("utf-8")) == []
+    assert find_literal_credentials(path.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize(
@@ -361,19 +374,19 @@ def test_example_has_no_credential(path: Path) -> None:
 )
 def test_check_finds_credential(line: str) -> None:
     """The check detects a literal credential."""
-    assert literal(line) == [line]
+    assert find_literal_credentials(line) == [line]
 
 
 @pytest.mark.linters
-@pytest.mark.parametrize(("schema", "name"), SCHEMAS.items(), ids=list(SCHEMAS))
+@pytest.mark.parametrize(("schema", "name"), EXAMPLE_BY_SCHEMA.items(), ids=list(EXAMPLE_BY_SCHEMA))
 def test_example_matches_schema_of_system(schema: str, name: str) -> None:
     """Each example is valid by the schema that its CI system publishes."""
-    transform = {"azure-pipelines", "gitlab-ci"} & {schema}
-    ran = subprocess.run(
+    transforms = {"azure-pipelines", "gitlab-ci"} & {schema}
+    result = subprocess.run(
         [
             str(Path(sys.executable).parent / "check-jsonschema"),
             f"--builtin-schema=vendor.{schema}",
-            *(f"--data-transform={word}" for word in transform),
+            *(f"--data-transform={transform}" for transform in transforms),
             "--regex-variant=nonunicode",
             str(EXAMPLES / name),
         ],
@@ -381,7 +394,7 @@ def test_example_matches_schema_of_system(schema: str, name: str) -> None:
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.linters
@@ -389,20 +402,20 @@ def test_check_finds_schema_violation(tmp_path: Path) -> None:
     """The check detects a violation of a schema."""
     (tmp_path / "x.yml").write_text("pipelines: 7\n", "utf-8")
     command = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema=vendor.bitbucket-pipelines"]
-    ran = subprocess.run([*command, str(tmp_path / "x.yml")], capture_output=True, text=True, check=False)
-    assert ran.returncode == 1
+    result = subprocess.run([*command, str(tmp_path / "x.yml")], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
 
 
 def test_every_waiting_example_is_in_table() -> None:
     """The table lists every example that waits for results."""
-    found = {path.relative_to(EXAMPLES).as_posix() for path in FILES if _WAITS.search(code(path))}
-    assert found == set(KEEPS)
+    waiting_examples = {path.relative_to(EXAMPLES).as_posix() for path in FILES if _WAIT_RE.search(read_code(path))}
+    assert waiting_examples == set(STORAGE_PARTS)
 
 
-@pytest.mark.parametrize("name", KEEPS)
+@pytest.mark.parametrize("name", STORAGE_PARTS)
 def test_example_stores_evidence_after_failure(name: str) -> None:
     """Each waiting example stores its report and evidence after a failure."""
-    assert lost(code(EXAMPLES / name), parsed(EXAMPLES / name), KEEPS[name]) == []
+    assert find_missing_parts(read_code(EXAMPLES / name), parse_example(EXAMPLES / name), STORAGE_PARTS[name]) == []
 
 
 @pytest.mark.parametrize(
@@ -418,25 +431,27 @@ def test_example_stores_evidence_after_failure(name: str) -> None:
 )
 def test_check_finds_lost_evidence(name: str, old: str, new: str) -> None:
     """The check detects an example that loses its report or evidence."""
-    text = code(EXAMPLES / name)
+    text = read_code(EXAMPLES / name)
     assert old in text
     text = text.replace(old, new)
-    assert len(lost(text, yaml.safe_load(text), KEEPS[name])) == 1
+    assert len(find_missing_parts(text, yaml.safe_load(text), STORAGE_PARTS[name])) == 1
 
 
 def test_gitlab_shows_link_after_failure() -> None:
     """The GitLab example shows the link in a later job, also after a failure."""
-    announce = parsed(EXAMPLES / "gitlab-ci.yml")["announce"]
+    announce = parse_example(EXAMPLES / "gitlab-ci.yml")["announce"]
     assert announce["needs"] == ["autonoma"]
     assert [rule["when"] for rule in announce["rules"]] == ["always"]
     assert "$AUTONOMA_RUN_URL" in announce["script"][0]
 
 
-def link_steps() -> dict[str, tuple[str, list[str]]]:
+def collect_link_steps() -> dict[str, tuple[str, list[str]]]:
     """Return the lines that show the link after a failure, with the folder they read."""
-    bitbucket = parsed(EXAMPLES / "bitbucket-pipelines.yml")["pipelines"]["pull-requests"]["**"]
-    codefresh = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]["hooks"]["on_finish"]["steps"]["show_the_link"]
-    drone, woodpecker = (parsed(EXAMPLES / name)["steps"][1] for name in ("drone.yml", "woodpecker.yml"))
+    bitbucket = parse_example(EXAMPLES / "bitbucket-pipelines.yml")["pipelines"]["pull-requests"]["**"]
+    codefresh = parse_example(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]["hooks"]["on_finish"]["steps"][
+        "show_the_link"
+    ]
+    drone, woodpecker = (parse_example(EXAMPLES / name)["steps"][1] for name in ("drone.yml", "woodpecker.yml"))
     assert set(drone["when"]["status"]) == set(woodpecker["when"][0]["status"]) == {"success", "failure"}
     return {
         "bitbucket": ("test-results", bitbucket[0]["step"]["after-script"]),
@@ -449,17 +464,17 @@ def link_steps() -> dict[str, tuple[str, list[str]]]:
 @pytest.mark.parametrize("name", ["bitbucket", "codefresh", "drone", "woodpecker"])
 def test_link_is_read_from_results_folder(name: str, tmp_path: Path) -> None:
     """A later step may get no variables of a failed step."""
-    folder, lines = link_steps()[name]
+    folder, lines = collect_link_steps()[name]
     (tmp_path / folder).mkdir()
-    (tmp_path / folder / "outputs.env").write_text(_OUTPUTS, "utf-8")
-    ran = ran_by_sh(lines, tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert "AUTONOMA_RUN_URL=https://autonoma.example/run/1" in ran.stdout
+    (tmp_path / folder / "outputs.env").write_text(_OUTPUTS_FILE, "utf-8")
+    result = run_shell_lines(lines, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "AUTONOMA_RUN_URL=https://autonoma.example/run/1" in result.stdout
 
 
 def test_codefresh_reads_cloned_folder() -> None:
     """A hook has a different working directory than its step."""
-    step = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]
+    step = parse_example(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]
     hooks = step["hooks"]["on_finish"]["steps"].values()
     assert {hook["working_directory"] for hook in hooks} == {"${{parentSteps.clone}}"}
     assert "fail_fast" not in step
@@ -472,40 +487,42 @@ def test_cloud_build_returns_exit_code_of_tests(exit_code: int, tmp_path: Path) 
     program = tmp_path / "bin" / "autonoma-ci"
     program.write_text(f"#!/bin/sh\nexit {exit_code}\n", "utf-8")
     program.chmod(0o755)
-    first, _, last = parsed(EXAMPLES / "cloudbuild.yaml")["steps"]
-    ran = [ran_by_sh([step["script"]], tmp_path, str(tmp_path / "bin")).returncode for step in (first, last)]
-    assert ran == [0, exit_code]
+    first, _, last = parse_example(EXAMPLES / "cloudbuild.yaml")["steps"]
+    exit_codes = [
+        run_shell_lines([step["script"]], tmp_path, str(tmp_path / "bin")).returncode for step in (first, last)
+    ]
+    assert exit_codes == [0, exit_code]
 
 
 def test_cloud_build_fails_without_exit_code(tmp_path: Path) -> None:
     """The last step fails if no exit code was stored."""
-    last = parsed(EXAMPLES / "cloudbuild.yaml")["steps"][-1]
-    assert ran_by_sh([last["script"]], tmp_path).returncode != 0
+    last = parse_example(EXAMPLES / "cloudbuild.yaml")["steps"][-1]
+    assert run_shell_lines([last["script"]], tmp_path).returncode != 0
 
 
 @pytest.mark.parametrize("name", ["forgejo-actions.yml", "gitea-actions.yml"])
 def test_checkout_supports_old_runners(name: str) -> None:
     """From v5 on, the action needs Node 24."""
-    used = re.findall(r"uses: (\S+/checkout@\S+)", code(EXAMPLES / name))
-    assert used == ["https://github.com/actions/checkout@v4"]
+    checkout_actions = re.findall(r"uses: (\S+/checkout@\S+)", read_code(EXAMPLES / name))
+    assert checkout_actions == ["https://github.com/actions/checkout@v4"]
 
 
 def test_jenkins_always_pulls_image() -> None:
     """The tag moves, and an agent caches its image."""
-    [agent] = re.findall(r"docker \{([^}]*)\}", code(EXAMPLES / "Jenkinsfile"))
+    [agent] = re.findall(r"docker \{([^}]*)\}", read_code(EXAMPLES / "Jenkinsfile"))
     assert re.search(r"^ *alwaysPull true *$", agent, re.MULTILINE)
 
 
 def test_pipx_replaces_old_version() -> None:
     """Without `--force`, pipx leaves an old version in place and succeeds."""
-    found = [line for path in FILES for line in re.findall(r"pipx install (.*)", code(path))]
-    assert len(found) == 4
-    assert set(found) == {"--force git+https://github.com/OWNER/autonoma-ci@v1"}
+    arguments = [line for path in FILES for line in re.findall(r"pipx install (.*)", read_code(path))]
+    assert len(arguments) == 4
+    assert set(arguments) == {"--force git+https://github.com/OWNER/autonoma-ci@v1"}
 
 
 @pytest.mark.parametrize("name", ["drone.yml", "woodpecker.yml"])
 def test_bucket_keys_come_from_secrets(name: str) -> None:
     """The keys of the bucket are references to secrets."""
-    [upload] = [step for step in parsed(EXAMPLES / name)["steps"] if "settings" in step]
+    [upload] = [step for step in parse_example(EXAMPLES / name)["steps"] if "settings" in step]
     keys = [upload["settings"][key] for key in ("access_key", "secret_key")]
     assert keys == [{"from_secret": "aws_access_key_id"}, {"from_secret": "aws_secret_access_key"}]

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 RUNNER = ROOT / "tests" / "system" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
-FILE = ROOT / "templates" / "autonoma.yml"
-SPEC, JOBS = yaml.safe_load_all(FILE.read_text("utf-8"))
+COMPONENT_FILE = ROOT / "templates" / "autonoma.yml"
+SPEC, JOBS = yaml.safe_load_all(COMPONENT_FILE.read_text("utf-8"))
 INPUTS: dict[str, Any] = SPEC["spec"]["inputs"]
 [JOB] = JOBS.values()
-BY_NAME = {option.name: option for option in OPTIONS}
-IDS = """\
+OPTION_BY_NAME = {option.name: option for option in OPTIONS}
+TEST_IDS = """\
 Sign in = sandbox-one # a comment
 Pay     = sandbox-two
 """
-# Variables of pipelines as GitLab sets them; of another branch, the default one is unset here.
+# Variables of pipelines, as GitLab sets them. A merge request pipeline has no CI_COMMIT_BRANCH.
 # Source: GitLab's documentation, "Predefined CI/CD variables".
 MERGE_REQUEST = {
     "CI_PIPELINE_SOURCE": "merge_request_event",
@@ -43,7 +43,7 @@ MERGE_REQUEST = {
     "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
     "CI_OPEN_MERGE_REQUESTS": "acme/shop!17",
 }
-CHILD = {**MERGE_REQUEST, "CI_PIPELINE_SOURCE": "parent_pipeline"}
+CHILD_PIPELINE = {**MERGE_REQUEST, "CI_PIPELINE_SOURCE": "parent_pipeline"}
 DEFAULT_BRANCH = {"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}
 BRANCH = {
     "CI_COMMIT_BRANCH": "feature/cart",
@@ -51,7 +51,7 @@ BRANCH = {
     "CI_DEFAULT_BRANCH": "main",
     "CI_OPEN_MERGE_REQUESTS": "acme/shop!17,acme/fork!3",
 }
-LATER = """
+LATER_JOB = """
 later:
   stage: deploy
   needs: [{ job: autonoma, optional: true }]
@@ -62,7 +62,7 @@ later:
 
 def test_component_matches_generator() -> None:
     """The file is the output of the generator."""
-    assert FILE.read_text("utf-8") == render_component()
+    assert COMPONENT_FILE.read_text("utf-8") == render_component()
 
 
 def test_inputs_are_options_without_secrets() -> None:
@@ -73,30 +73,30 @@ def test_inputs_are_options_without_secrets() -> None:
 
 def test_inputs_have_help_and_type_of_option() -> None:
     """Each input has the help, type and default of its option."""
-    for name in set(INPUTS) & set(BY_NAME):
-        option, declared = BY_NAME[name], INPUTS[name]
-        assert option.help in declared["description"]
-        assert declared["type"] == ("boolean" if not option.metavar and name != "run-on-latest" else "string")
-        if declared["type"] == "boolean":
-            assert declared["default"] is (option.default == "true")
+    for name in set(INPUTS) & set(OPTION_BY_NAME):
+        option, input_spec = OPTION_BY_NAME[name], INPUTS[name]
+        assert option.help in input_spec["description"]
+        assert input_spec["type"] == ("boolean" if not option.metavar and name != "run-on-latest" else "string")
+        if input_spec["type"] == "boolean":
+            assert input_spec["default"] is (option.default == "true")
         elif option.metavar == "WORD":
-            assert option.parse(declared["default"]) == option.default
-            assert [option.parse(word) for word in declared["options"]] == declared["options"]
+            assert option.parse(input_spec["default"]) == option.default
+            assert [option.parse(word) for word in input_spec["options"]] == input_spec["options"]
         elif name != "results-dir":
-            # Else it would count as given: over the manifest's, and with a warning where it has no effect.
-            assert declared["default"] == ""
+            # Another default would count as an explicit value. It would win over the manifest and cause warnings.
+            assert input_spec["default"] == ""
 
 
 def test_inputs_set_their_options() -> None:
     """Each input sets the variable of its option."""
-    names = {BY_NAME[name].env_var: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
+    names = {OPTION_BY_NAME[name].env_var: f"$[[ inputs.{name} ]]" for name in INPUTS if name in OPTION_BY_NAME}
     assert {name: value.rstrip() for name, value in JOB["variables"].items()} == names
 
 
 def test_job_variables_are_text() -> None:
     """A value that is only an input keeps the type of the input."""
-    of_booleans = {BY_NAME[name].env_var for name in INPUTS if INPUTS[name].get("type") == "boolean"}
-    assert {name for name, value in JOB["variables"].items() if value.endswith("]] ")} == of_booleans
+    boolean_variables = {OPTION_BY_NAME[name].env_var for name in INPUTS if INPUTS[name].get("type") == "boolean"}
+    assert {name for name, value in JOB["variables"].items() if value.endswith("]] ")} == boolean_variables
 
 
 def test_artifact_reports_name_result_files() -> None:
@@ -118,7 +118,7 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run a pipeline that has these variables on shells of this machine."""
         entry = {**include, "inputs": {"api-url": self.url, **inputs}}
-        text = yaml.safe_dump({"include": [entry]}, sort_keys=False) + LATER
+        text = yaml.safe_dump({"include": [entry]}, sort_keys=False) + LATER_JOB
         (self.folder / ".gitlab-ci.yml").write_text(text, "utf-8")
         git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
         for command in (
@@ -127,11 +127,11 @@ class Project:
             [*git, "add", "--all"],
             [*git, "commit", "--quiet", "--message", "x"],
         ):
-            # The user may have hooks, or sign commits.
+            # The user's configuration can have hooks or sign commits.
             env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
             subprocess.run(command, cwd=self.folder, env=env, check=True, capture_output=True)
         variables = {
-            "GITLAB_CI": "true",  # which it sets to false, to be told from GitLab
+            "GITLAB_CI": "true",  # gitlab-ci-local sets it to false
             "AUTONOMA_CLIENT_ID": "sandbox-client",
             "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
             **pipeline,
@@ -151,12 +151,12 @@ class Project:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
-def files() -> Iterator[str]:
+def file_server_url() -> Iterator[str]:
     """Serve the files of this repository, and yield the URL."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(ROOT))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -183,14 +183,14 @@ def project(tmp_path: Path, sandbox: Sandbox) -> Project:
     ids=["local", "component", "remote"],
 )
 def test_pipeline_passes_variables_to_later_job(
-    include: dict[str, str], project: Project, sandbox: Sandbox, files: str
+    include: dict[str, str], project: Project, sandbox: Sandbox, file_server_url: str
 ) -> None:
     """A pipeline runs the component, and a later job reads its variables."""
-    include = {kind: place.format(server=files) for kind, place in include.items()}
-    ran = project.run(include, {"wait": True, "test-ids": IDS})
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    include = {kind: location.format(server=file_server_url) for kind, location in include.items()}
+    result = project.run(include, {"wait": True, "test-ids": TEST_IDS})
+    assert result.returncode == 0, result.stdout + result.stderr
     assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab"] * 2
-    assert "Pay (test sandbox-two)" in ran.stdout.replace("***", "sandbox")
+    assert "Pay (test sandbox-two)" in result.stdout.replace("***", "sandbox")
     conclusion, url, count = (project.folder / "later.txt").read_text("utf-8").split()
     assert (conclusion, count) == ("passed", "2")
     assert url.startswith(sandbox.url.removesuffix("/api"))
@@ -203,7 +203,7 @@ def test_pipeline_passes_variables_to_later_job(
     ("pipeline", "rules", "change"),
     [
         (MERGE_REQUEST, None, "17"),
-        (CHILD, None, "17"),
+        (CHILD_PIPELINE, None, "17"),
         (DEFAULT_BRANCH, None, ""),
         (BRANCH, None, None),
         (BRANCH, [{"if": "$CI_COMMIT_BRANCH"}], "17"),
@@ -217,33 +217,33 @@ def test_rules_select_pipelines(
 ) -> None:
     """The default is merge request pipelines and the default branch."""
     inputs = {"wait": True, "test-ids": "sandbox-one", **({"rules": rules} if rules else {})}
-    ran = project.run({"local": "templates/autonoma.yml"}, inputs, pipeline)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert len([each for each in sandbox.received if each.method == "POST"]) == (change is not None)
+    result = project.run({"local": "templates/autonoma.yml"}, inputs, pipeline)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len([request for request in sandbox.received if request.method == "POST"]) == (change is not None)
     record = project.folder / "autonoma-results" / "results.json"
     assert record.exists() is (change is not None)
     if change is not None:
-        facts = json.loads(record.read_text("utf-8"))["ci"]
-        assert facts["change"] == change
-        assert facts["branch"] == ("main" if pipeline is DEFAULT_BRANCH else "feature/cart")
+        ci_context = json.loads(record.read_text("utf-8"))["ci"]
+        assert ci_context["change"] == change
+        assert ci_context["branch"] == ("main" if pipeline is DEFAULT_BRANCH else "feature/cart")
 
 
 def test_header_shows_valid_include() -> None:
     """The form `component` needs a project on the same server."""
-    text = FILE.read_text("utf-8")
+    text = COMPONENT_FILE.read_text("utf-8")
     header = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#   "))
     [entry] = yaml.safe_load(header)["include"]
     assert entry["remote"].endswith("/OWNER/autonoma-ci/v1/templates/autonoma.yml")
     assert set(entry["inputs"]) <= set(INPUTS)
-    for path in (FILE, ROOT / "README.md"):
+    for path in (COMPONENT_FILE, ROOT / "README.md"):
         assert not re.search(r"component: \S*OWNER", path.read_text("utf-8"))
 
 
 @pytest.mark.linters
 def test_failed_test_fails_pipeline_with_reports(project: Project) -> None:
     """A failed test fails the pipeline, and its reports are stored."""
-    ran = project.run({"local": "templates/autonoma.yml"}, {"wait": True, "test-ids": "sandbox-fails"})
-    assert ran.returncode != 0
-    assert "0 of 1 run passed, 1 failed." in ran.stdout
+    result = project.run({"local": "templates/autonoma.yml"}, {"wait": True, "test-ids": "sandbox-fails"})
+    assert result.returncode != 0
+    assert "0 of 1 run passed, 1 failed." in result.stdout
     assert not (project.folder / "later.txt").exists()
     assert "<failure" in (project.folder / "autonoma-results" / "junit.xml").read_text("utf-8")

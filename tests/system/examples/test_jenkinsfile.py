@@ -18,24 +18,24 @@ pytestmark = pytest.mark.linters
 LINTER = ROOT / "tests" / "system" / "linters" / "node_modules" / ".bin" / "npm-groovy-lint"
 
 
-def findings(folder: Path) -> list[dict[str, Any]]:
-    """Return what the parser and its rules of severity error find in a folder's Jenkinsfile."""
+def find_errors(folder: Path) -> list[dict[str, Any]]:
+    """Return the errors that the linter finds in the Jenkinsfile of a folder."""
     command = [str(LINTER), "--noserver", "--failon=none", "--output=json", f"--path={folder}", "--files=Jenkinsfile"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    report = json.loads(ran.stdout[ran.stdout.index("{") :])
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    report = json.loads(result.stdout[result.stdout.index("{") :])
     assert report["summary"]["totalFilesLinted"] == 1
-    found = [error for file in report["files"].values() for error in file["errors"]]
-    return [error for error in found if error["severity"] == "error"]
+    errors = [error for file in report["files"].values() for error in file["errors"]]
+    return [error for error in errors if error["severity"] == "error"]
 
 
 def test_jenkinsfile_parses(tmp_path: Path) -> None:
     """The parser finds no error in the example."""
     shutil.copy(ROOT / "examples" / "Jenkinsfile", tmp_path)
-    assert findings(tmp_path) == []
+    assert find_errors(tmp_path) == []
 
 
 def test_check_finds_broken_jenkinsfile(tmp_path: Path) -> None:
     """The parser detects an open quote."""
     text = (ROOT / "examples" / "Jenkinsfile").read_text("utf-8")
     (tmp_path / "Jenkinsfile").write_text(text.replace("sh 'autonoma-ci run'", "sh 'autonoma-ci run"), "utf-8")
-    assert [error["rule"] for error in findings(tmp_path)] == ["NglParseError"]
+    assert [error["rule"] for error in find_errors(tmp_path)] == ["NglParseError"]

@@ -12,43 +12,48 @@ from tests.system.faults.network_faults import make_request_failure
 if TYPE_CHECKING:
     from tests.support.fault_server import RequestHandler, Wire
     from tests.system.faults.fault_case import RequestFault
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
 _API = "API"
 _UNKNOWN_CODES = {Phase.START: 7, Phase.WAIT: 7}
-_LOGIN = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
-_HOSTILE = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
-_HOSTILE_BODY = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE))
-_REDIRECT = "Location: https://example.com/"
+_LOGIN_PAGE = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
+_HOSTILE_TEXT = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
+_HOSTILE_BODY = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE_TEXT))
+_REDIRECT_HEADER = "Location: https://example.com/"
 
 
 def _make_response_failure(
-    name: str, status: int, start: int, wait: int = 7, body: str = "{}", *headers: str
+    name: str, status: int, start_code: int, wait_code: int = 7, body: str = "{}", *headers: str
 ) -> FailureKind:
     return make_request_failure(
-        name, answer(status, body, *headers), start, wait, group=_API, declines=start in {3, 4, 5}
+        name,
+        answer(status, body, *headers),
+        start_code,
+        wait_code,
+        group=_API,
+        proves_not_started=start_code in {3, 4, 5},
     )
 
 
 def _make_credential_failure(name: str, status: int) -> FailureKind:
     """Return a rejection that ends the run at once in each phase."""
-    codes = dict.fromkeys((Phase.START, Phase.BRIEFLY, Phase.WAIT), 3)
+    codes = dict.fromkeys((Phase.START, Phase.SHORT_WAIT, Phase.WAIT), 3)
     return FailureKind(
-        _API, name, codes, request_fault=lambda scene, right: answer(status, "{}"), proves_not_started=True
+        _API, name, codes, request_fault=lambda scenario, correct_handler: answer(status, "{}"), proves_not_started=True
     )
 
 
 def _reject_first(status: int) -> RequestFault:
     """Reject the first request and accept the next ones."""
 
-    def deed(scene: Scene, right: RequestHandler) -> RequestHandler:
+    def make_handler(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
         def handler(wire: Wire) -> bool:
-            first = scene.count_request(wire.request) == 1
-            return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
+            is_first = scenario.count_request(wire.request) == 1
+            return (answer(status, "{}", "Retry-After: 0") if is_first else correct_handler)(wire)
 
         return handler
 
-    return deed
+    return make_handler
 
 
 def _echo_request(status: int) -> RequestFault:
@@ -56,11 +61,11 @@ def _echo_request(status: int) -> RequestFault:
 
     def handler(wire: Wire) -> bool:
         request = wire.request
-        reported = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
+        request_text = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
         fields = ("error", "message", "run_id", "url", "status", "name")
-        return answer(status, json.dumps(dict.fromkeys(fields, reported)))(wire)
+        return answer(status, json.dumps(dict.fromkeys(fields, request_text)))(wire)
 
-    return lambda scene, right: handler
+    return lambda scenario, correct_handler: handler
 
 
 KINDS = [
@@ -85,9 +90,9 @@ KINDS = [
     _make_response_failure(
         "500, no device farm configured", 500, 5, 7, '{"message": "Device Farm Project ARN is not configured"}'
     ),
-    _make_response_failure("a redirect", 307, 7, 7, "", _REDIRECT),
-    _make_response_failure("a redirect after the act", 303, 7, 7, "", _REDIRECT),
-    make_request_failure("a web page (login) with 200", _LOGIN, group=_API),
+    _make_response_failure("a redirect", 307, 7, 7, "", _REDIRECT_HEADER),
+    _make_response_failure("a redirect after the act", 303, 7, 7, "", _REDIRECT_HEADER),
+    make_request_failure("a web page (login) with 200", _LOGIN_PAGE, group=_API),
     _make_response_failure("an empty answer", 200, 7, 7, ""),
     _make_response_failure("an answer of another type", 200, 7, 7, "[1, null]"),
     _make_response_failure(

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.support.fault_server import RequestHandler
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
-    # Returns the act for one request. The argument is the act of a correct server.
-    RequestFault: TypeAlias = "Callable[[Scene, RequestHandler], RequestHandler]"
-    ConnectionFault: TypeAlias = "Callable[[Scene], RequestHandler]"
+    # Returns the handler of one request. The second argument is the handler of a correct server.
+    RequestFault: TypeAlias = "Callable[[FaultScenario, RequestHandler], RequestHandler]"
+    ConnectionFault: TypeAlias = "Callable[[FaultScenario], RequestHandler]"
 
 
 class Phase(StrEnum):
@@ -24,17 +24,17 @@ class Phase(StrEnum):
     """
 
     START = "start"
-    BRIEFLY = "wait, for a moment"
+    SHORT_WAIT = "wait, for a moment"
     WAIT = "wait"
     DETAILS = "details"
     EVIDENCE = "evidence"
     REPORT = "report"
     COMMENT = "comment"
-    THROUGHOUT = "throughout"
+    WHOLE_JOB = "throughout"
 
 
 # Phases with requests.
-REQUEST_PHASES = (Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
+REQUEST_PHASES = (Phase.START, Phase.SHORT_WAIT, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
 # Phases in which files are written. The comment follows after all files.
 WRITE_PHASES = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
 JOB_PHASES = (*WRITE_PHASES, Phase.COMMENT)
@@ -47,27 +47,27 @@ _MAX_JOB_SECONDS = 180.0
 _REQUEST_SECONDS, SHORT_REQUEST_SECONDS = 20.0, 3.0
 # The job retries failed polls for this time. The long one exceeds a short failure on a busy machine. The short one is
 # for permanent failures.
-_LONG_PATIENCE_SECONDS, _SHORT_PATIENCE_SECONDS = 20.0, 2.0
+_LONG_RETRY_SECONDS, _SHORT_RETRY_SECONDS = 20.0, 2.0
 
 
 def do_nothing(*_: object) -> None:
     """Do nothing."""
 
 
-def keep_environment(_: Scene) -> dict[str, str]:
+def keep_environment(_: FaultScenario) -> dict[str, str]:
     """Return no changes of the environment."""
     return {}
 
 
-def set_variables(changes: Mapping[str, str]) -> Callable[[Scene], dict[str, str]]:
+def set_variables(changes: Mapping[str, str]) -> Callable[[FaultScenario], dict[str, str]]:
     """Return a function that sets these environment variables.
 
-    In a value, `{folder}` is the scene's folder, and `{api}` and `{forge}` are ports of its servers.
+    In a value, `{folder}` is the scenario's folder, and `{api}` and `{forge}` are ports of its servers.
     """
 
-    def prepare(scene: Scene) -> dict[str, str]:
-        known = {"folder": scene.folder, "api": scene.api.port, "forge": scene.forge.port}
-        return {name: text.format(**known) for name, text in changes.items()}
+    def prepare(scenario: FaultScenario) -> dict[str, str]:
+        placeholders = {"folder": scenario.folder, "api": scenario.api.port, "forge": scenario.forge.port}
+        return {name: text.format(**placeholders) for name, text in changes.items()}
 
     return prepare
 
@@ -86,12 +86,12 @@ class FailureKind:
     connection_fault: ConnectionFault | None = None
     tunnel_fault: ConnectionFault | None = None
     # Begin and end all other failures.
-    begin: Callable[[Scene], None] = do_nothing
-    end: Callable[[Scene], None] = do_nothing
+    begin: Callable[[FaultScenario], None] = do_nothing
+    end: Callable[[FaultScenario], None] = do_nothing
     # Whether the failure begins before the first connection of its phase.
     begins_before_connection: bool = False
     # Changes files before the job, and returns changes of its environment.
-    prepare: Callable[[Scene], Mapping[str, str]] = keep_environment
+    prepare: Callable[[FaultScenario], Mapping[str, str]] = keep_environment
     # The log of the job contains this text.
     log_text: str = ""
     # Whether the servers have a name and a certificate.
@@ -124,5 +124,5 @@ class FailureKind:
 
     def build_limits(self, phase: Phase) -> dict[str, str]:
         """Return the environment variables with the limits of the job."""
-        patience = _LONG_PATIENCE_SECONDS if phase is Phase.BRIEFLY else _SHORT_PATIENCE_SECONDS
-        return {"JOB_SECONDS": str(self.request_seconds), "JOB_PATIENCE": str(patience)}
+        retry_seconds = _LONG_RETRY_SECONDS if phase is Phase.SHORT_WAIT else _SHORT_RETRY_SECONDS
+        return {"JOB_SECONDS": str(self.request_seconds), "JOB_PATIENCE": str(retry_seconds)}

@@ -13,16 +13,16 @@ from tests.support.generate_docs import replace_block
 from tests.system.faults import api_faults as api
 from tests.system.faults import input_faults as inputs
 from tests.system.faults import network_faults as network
-from tests.system.faults import os_faults as machine
+from tests.system.faults import os_faults as operating_system
 from tests.system.faults.fault_case import USUAL_EXIT_CODE, FailureKind, Phase
-from tests.system.faults.harness import Scene
+from tests.system.faults.harness import FaultScenario
 from tests.system.faults.invariants import assert_job_is_correct
-from tests.system.faults.job_runner import run_scene
+from tests.system.faults.job_runner import run_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KINDS = (*network.KINDS, *api.KINDS, *machine.KINDS, *inputs.KINDS)
+KINDS = (*network.KINDS, *api.KINDS, *operating_system.KINDS, *inputs.KINDS)
 README = Path(__file__).parents[3] / "README.md"
 
 
@@ -30,16 +30,16 @@ class FailureResult(NamedTuple):
     """Exit code of one job and the violation found, if any."""
 
     code: int
-    flaw: str
+    violation: str
 
 
 def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> FailureResult:
     """Run one job with one failure in one phase."""
-    with Scene(folder, kind, phase, certificates) as scene:
-        result = run_scene(scene)
+    with FaultScenario(folder, kind, phase, certificates) as scenario:
+        result = run_scenario(scenario)
         try:
             assert result.code == kind.codes.get(phase, USUAL_EXIT_CODE), f"exit code {result.code}"
-            assert_job_is_correct(scene, result)
+            assert_job_is_correct(scenario, result)
         except (AssertionError, OSError, ValueError, KeyError) as error:
             return FailureResult(result.code, f"{phase}: {type(error).__name__} {error}\n{result.log[-3000:]}")
     return FailureResult(result.code, "")
@@ -48,24 +48,24 @@ def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Cer
 def run_all_phases(folder: Path, kind: FailureKind, certificates: Certificates) -> dict[Phase, FailureResult]:
     """Run the jobs of one kind at the same time."""
     with ThreadPoolExecutor(len(kind.phases)) as pool:
-        jobs = {
+        futures = {
             phase: pool.submit(run_failure, folder / phase.name, kind, phase, certificates) for phase in kind.phases
         }
-    return {phase: job.result() for phase, job in jobs.items()}
+    return {phase: future.result() for phase, future in futures.items()}
 
 
 def render_row(kind: FailureKind, codes: Mapping[Phase, int]) -> str:
     """Return the row of a kind with its unusual exit codes."""
     cells = ["✓" if code == USUAL_EXIT_CODE else str(code) for code in (codes.get(phase, "") for phase in Phase)]
-    shown = [cell if phase in codes else "" for phase, cell in zip(Phase, cells, strict=True)]
-    return "| " + " | ".join([f"{kind.group}: {kind.name}", *shown]) + " |"
+    visible_cells = [cell if phase in codes else "" for phase, cell in zip(Phase, cells, strict=True)]
+    return "| " + " | ".join([f"{kind.group}: {kind.name}", *visible_cells]) + " |"
 
 
 def render_table_head() -> str:
     """Return the summary and the table head."""
-    jobs = sum(len(kind.phases) for kind in KINDS)
+    job_count = sum(len(kind.phases) for kind in KINDS)
     return (
-        f"<summary>{len(KINDS)} kinds of failure in {jobs} jobs, and the exit code of each</summary>\n\n"
+        f"<summary>{len(KINDS)} kinds of failure in {job_count} jobs, and the exit code of each</summary>\n\n"
         f"| failure | {' | '.join(Phase)} |\n| --- |{' --- |' * len(Phase)}"
     )
 
@@ -76,18 +76,20 @@ def main() -> int:
     Returns:
         1 if any job violates a check. The table is then unchanged.
     """
-    rows, flaws = [], []
+    rows, violations = [], []
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder, "certificates")
-        place.mkdir()
-        certificates = Certificates(place)
+        certificates_dir = Path(folder, "certificates")
+        certificates_dir.mkdir()
+        certificates = Certificates(certificates_dir)
         for number, kind in enumerate(KINDS):
-            played = run_all_phases(Path(folder, str(number)), kind, certificates)
-            rows.append(render_row(kind, {phase: each.code for phase, each in played.items()}))
-            flaws += [f"{kind.group}: {kind.name}: {each.flaw}" for each in played.values() if each.flaw]
+            results = run_all_phases(Path(folder, str(number)), kind, certificates)
+            rows.append(render_row(kind, {phase: result.code for phase, result in results.items()}))
+            violations += [
+                f"{kind.group}: {kind.name}: {result.violation}" for result in results.values() if result.violation
+            ]
             sys.stdout.write(f"{rows[-1]}\n")
-    if flaws:
-        sys.stdout.write("\n\n".join(flaws) + "\n")
+    if violations:
+        sys.stdout.write("\n\n".join(violations) + "\n")
         return 1
     table = "\n".join(["<details>", render_table_head(), *rows, "", "</details>"])
     README.write_text(replace_block(README.read_text("utf-8"), "faults", table), "utf-8")

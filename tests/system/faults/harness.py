@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Received, RequestHandler, Wire
     from tests.system.faults.fault_case import FailureKind
 
-FIRST, VICTIM, LAST = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
+FIRST_ID, AFFECTED_ID, LAST_ID = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
 SIGNATURE = "sentinel-of-an-address"
 _PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
 _VIDEO = b"\x1a\x45\xdf\xa3" + b"frames" * 100
 # The length of a short fault in seconds.
-_MOMENT_SECONDS = 0.6
+_SHORT_FAULT_SECONDS = 0.6
 
 
-class Scene:
+class FaultScenario:
     """Run the servers of one job inside a `with` block."""
 
     def __init__(self, folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> None:
         self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
-        self.work, self.outside, self.faults = (folder / name for name in ("work", "outside", "faults"))
+        self.work_dir, self.outside_dir, self.faults_dir = (folder / name for name in ("work", "outside", "faults"))
         # The job, once it is started.
         self.process: subprocess.Popen[bytes]
         # Whether the reader of the log must close it, and whether it is closed.
@@ -59,16 +59,16 @@ class Scene:
         self._lock = threading.Lock()
         self._tls = certificates.good() if kind.uses_tls else None
         self.api, self.media, self.forge = (
-            self._make_server(act) for act in (self._respond_api, self._respond_media, self._respond_forge)
+            self._make_server(handler) for handler in (self._respond_api, self._respond_media, self._respond_forge)
         )
         self.proxy = Proxy(meddle=self._choose_tunnel_fault) if kind.uses_proxy else None
 
     def __enter__(self) -> Self:
-        for path in (self.work, self.outside, self.faults, self.folder / "home"):
+        for path in (self.work_dir, self.outside_dir, self.faults_dir, self.folder / "home"):
             path.mkdir(parents=True)
         for server in self._servers:
             server.__enter__()
-        self._begin_before(Phase.START)
+        self._begin_before_connection(Phase.START)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -112,7 +112,7 @@ class Scene:
             self._has_begun.set()
         self.kind.begin(self)
         if not (self.kind.request_fault or self.kind.connection_fault or self.kind.tunnel_fault):
-            self._begin_moment()
+            self._schedule_end()
 
     def _count_fault(self) -> bool:
         """Count the fault, and return whether it occurs this time.
@@ -121,25 +121,25 @@ class Scene:
         """
         with self._lock:
             self.fault_count += 1
-            first = self.fault_count == 1
-        if first:
-            self._begin_moment()
-        return first or not self.kind.is_single
+            is_first = self.fault_count == 1
+        if is_first:
+            self._schedule_end()
+        return is_first or not self.kind.is_single
 
-    def _begin_moment(self) -> None:
-        if self.phase is Phase.BRIEFLY:
-            threading.Timer(_MOMENT_SECONDS, self._end_fault).start()
+    def _schedule_end(self) -> None:
+        if self.phase is Phase.SHORT_WAIT:
+            threading.Timer(_SHORT_FAULT_SECONDS, self._end_fault).start()
 
     def _end_fault(self) -> None:
         self._has_ended.set()
         self.kind.end(self)
 
-    def _begin_before(self, *phases: Phase) -> None:
+    def _begin_before_connection(self, *phases: Phase) -> None:
         """Begin a fault that must precede the first connection of its phase."""
         if self.phase in phases and self.kind.begins_before_connection:
             self.begin_fault()
 
-    def _respond_faulty(self, wire: Wire, right: RequestHandler, *phases: Phase) -> bool:
+    def _respond_faulty(self, wire: Wire, correct_handler: RequestHandler, *phases: Phase) -> bool:
         """Respond with the fault in these phases, and correctly otherwise."""
         if self.phase in phases and not self._has_ended.is_set():
             self.begin_fault()
@@ -147,18 +147,18 @@ class Scene:
                 with self._lock:
                     self._request_counts[wire.request.method, wire.request.path] += 1
                 self._count_fault()
-                return self.kind.request_fault(self, right)(wire)
-        return right(wire)
+                return self.kind.request_fault(self, correct_handler)(wire)
+        return correct_handler(wire)
 
-    def _make_server(self, act: RequestHandler) -> FaultServer:
+    def _make_server(self, handler: RequestHandler) -> FaultServer:
         server: FaultServer
 
-        def greet(wire: Wire) -> bool:
+        def handle_connection(wire: Wire) -> bool:
             if self.kind.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
                 return self.kind.connection_fault(self)(wire)
             return wire.start_tls(self._tls) if self._tls else True
 
-        server = FaultServer(act, connection_handler=greet, address=self.kind.address.split()[-1])
+        server = FaultServer(handler, connection_handler=handle_connection, address=self.kind.address.split()[-1])
         return server
 
     def _choose_tunnel_fault(self, port: int) -> RequestHandler | None:
@@ -183,56 +183,65 @@ class Scene:
         name = next((name for name in IDS if f"run-of-{name}" in request.path), "")
         if request.path.endswith("/status"):
             return self._respond_status(wire, name)
-        word = "failed" if name == VICTIM else "passed"
-        address = f"{self.build_url(self.media, 'media')}/{name}"
-        steps = [{"instruction": "Open", "status": word, "image": f"{address}/1.png?signature={SIGNATURE}"}]
-        shown = {"steps": steps, "video_url": f"{address}/video?signature={SIGNATURE}"}
-        right = self._make_response(200, {"name": f"The title of {name}", "status": word} | shown)
-        if name != VICTIM:
-            return right(wire)
-        self._begin_before(Phase.EVIDENCE)
-        return self._respond_faulty(wire, right, Phase.DETAILS)
+        status = "failed" if name == AFFECTED_ID else "passed"
+        media_url = f"{self.build_url(self.media, 'media')}/{name}"
+        steps = [{"instruction": "Open", "status": status, "image": f"{media_url}/1.png?signature={SIGNATURE}"}]
+        details = {"steps": steps, "video_url": f"{media_url}/video?signature={SIGNATURE}"}
+        correct_handler = self._make_response(200, {"name": f"The title of {name}", "status": status} | details)
+        if name != AFFECTED_ID:
+            return correct_handler(wire)
+        self._begin_before_connection(Phase.EVIDENCE)
+        return self._respond_faulty(wire, correct_handler, Phase.DETAILS)
 
     def _respond_start(self, wire: Wire, name: str) -> bool:
         run = f"run-of-{name}"
-        right = self._make_response(200, {"message": "x", "url": f"https://autonoma.app/run/{run}", "run_id": run})
+        correct_handler = self._make_response(
+            200, {"message": "x", "url": f"https://autonoma.app/run/{run}", "run_id": run}
+        )
 
-        def started(of: Wire) -> bool:
+        def send_start_response(wire: Wire) -> bool:
             with self._lock:
                 self.start_times[name] = time.monotonic()
                 all_started = set(self.start_times) == set(IDS)
             if all_started:
-                self._begin_before(Phase.BRIEFLY, Phase.WAIT)
-            return right(of)
+                self._begin_before_connection(Phase.SHORT_WAIT, Phase.WAIT)
+            return correct_handler(wire)
 
-        return self._respond_faulty(wire, started, Phase.START) if name == VICTIM else started(wire)
+        return (
+            self._respond_faulty(wire, send_start_response, Phase.START)
+            if name == AFFECTED_ID
+            else send_start_response(wire)
+        )
 
     def _respond_status(self, wire: Wire, name: str) -> bool:
         # The failed run ends last, so the next phase begins with its end.
-        others_first = name == VICTIM and not {FIRST, LAST} <= self._reported_runs
-        starting = len(set(self.start_times)) < len(IDS) and self.phase is not Phase.START
-        if others_first or starting:
+        is_waiting_for_others = name == AFFECTED_ID and not {FIRST_ID, LAST_ID} <= self._reported_runs
+        is_starting = len(set(self.start_times)) < len(IDS) and self.phase is not Phase.START
+        if is_waiting_for_others or is_starting:
             return self._make_response(200, {"status": "running"})(wire)
-        right = self._make_response(200, {"status": "failed" if name == VICTIM else "passed"})
+        correct_handler = self._make_response(200, {"status": "failed" if name == AFFECTED_ID else "passed"})
         self._reported_runs.add(name)
-        if name != VICTIM:
-            return right(wire)
-        self._begin_before(Phase.DETAILS)
-        return self._respond_faulty(wire, right, Phase.BRIEFLY, Phase.WAIT)
+        if name != AFFECTED_ID:
+            return correct_handler(wire)
+        self._begin_before_connection(Phase.DETAILS)
+        return self._respond_faulty(wire, correct_handler, Phase.SHORT_WAIT, Phase.WAIT)
 
     def _respond_media(self, wire: Wire) -> bool:
-        content, kind = (_PNG, "image/png") if "png" in wire.request.path else (_VIDEO, "video/webm")
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        content, content_type = (_PNG, "image/png") if "png" in wire.request.path else (_VIDEO, "video/webm")
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        )
 
-        def right(of: Wire) -> bool:
-            of.send(head.encode() + content)
+        def send_content(wire: Wire) -> bool:
+            wire.send(head.encode() + content)
             return False
 
-        return self._respond_faulty(wire, right, Phase.EVIDENCE)
+        return self._respond_faulty(wire, send_content, Phase.EVIDENCE)
 
     def _respond_forge(self, wire: Wire) -> bool:
         if wire.request.method != "POST":
-            self._begin_before(Phase.COMMENT)
+            self._begin_before_connection(Phase.COMMENT)
             return self._make_response(200, {"login": "ours"} if wire.request.path.endswith("/user") else [])(wire)
         return self._respond_faulty(
             wire, self._make_response(201, {"id": 1, "body": "x", "user": {"login": "ours"}}), Phase.COMMENT

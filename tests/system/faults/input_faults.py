@@ -12,47 +12,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
 _INPUT = "input"
 # With all aliases resolved, the document has 10 to the power of 9 entries.
-_BOMB = "version: 1\na: &a [x]\n" + "".join(
+_ALIAS_BOMB = "version: 1\na: &a [x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
     for before, name in zip("abcdefghi", "bcdefghij", strict=True)
 )
 
 
-def _make_variable_error(name: str, says: str, changes: Mapping[str, str], *, code: int = 2) -> FailureKind:
+def _make_variable_error(name: str, log_text: str, changes: Mapping[str, str], *, code: int = 2) -> FailureKind:
     """Return an error of environment variables. Empty ones are removed."""
-    return _make_input_error(name, says, set_variables(changes), code)
+    return _make_input_error(name, log_text, set_variables(changes), code)
 
 
 def _make_input_error(
-    name: str, says: str, prepare: Callable[[Scene], Mapping[str, str]], code: int = 2
+    name: str, log_text: str, prepare: Callable[[FaultScenario], Mapping[str, str]], code: int = 2
 ) -> FailureKind:
-    codes = {Phase.THROUGHOUT: code}
-    return FailureKind(_INPUT, name, codes, (Phase.THROUGHOUT,), prepare=prepare, is_input_error=True, log_text=says)
+    codes = {Phase.WHOLE_JOB: code}
+    return FailureKind(_INPUT, name, codes, (Phase.WHOLE_JOB,), prepare=prepare, is_input_error=True, log_text=log_text)
 
 
-def _make_manifest_error(name: str, says: str, make: Callable[[Path], object]) -> FailureKind:
-    def prepare(scene: Scene) -> dict[str, str]:
-        make(scene.work / "autonoma.yml")
+def _make_manifest_error(name: str, log_text: str, create_file: Callable[[Path], object]) -> FailureKind:
+    def prepare(scenario: FaultScenario) -> dict[str, str]:
+        create_file(scenario.work_dir / "autonoma.yml")
         return {"INPUT_MANIFEST": "autonoma.yml", "INPUT_TEST-IDS": ""}
 
-    return _make_input_error(f"manifest: {name}", says, prepare)
+    return _make_input_error(f"manifest: {name}", log_text, prepare)
 
 
 def _write_text(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text, "utf-8")
 
 
-def _create_results_file(scene: Scene) -> dict[str, str]:
-    (scene.work / "results").touch()
+def _create_results_file(scenario: FaultScenario) -> dict[str, str]:
+    (scenario.work_dir / "results").touch()
     return {}
 
 
-def _link_results_dir_outside(scene: Scene) -> dict[str, str]:
-    (scene.work / "results").symlink_to(scene.outside)
+def _link_results_dir_outside(scenario: FaultScenario) -> dict[str, str]:
+    (scenario.work_dir / "results").symlink_to(scenario.outside_dir)
     return {}
 
 
@@ -85,7 +85,7 @@ KINDS = [
     _make_manifest_error(
         "names a credential", "credential", _write_text("tests: [{id: a, name: '${AUTONOMA_CLIENT_SECRET}'}]\n")
     ),
-    _make_manifest_error("aliases of aliases of aliases", "aliases", _write_text(_BOMB)),
+    _make_manifest_error("aliases of aliases of aliases", "aliases", _write_text(_ALIAS_BOMB)),
     _make_manifest_error("a pipe that nobody fills", "autonoma.yml", os.mkfifo),
     _make_manifest_error("without an end", "autonoma.yml", lambda path: path.symlink_to("/dev/zero")),
     _make_manifest_error("a link that leads out", "autonoma.yml", lambda path: path.symlink_to("/etc/hostname")),

@@ -1,6 +1,6 @@
 """Run a whole job with the short limits of a test.
 
-The module is the program of the process that `job` starts. It is never imported.
+`job_runner` starts this module as a process. It is never imported.
 """
 
 from __future__ import annotations
@@ -28,51 +28,51 @@ from autonoma_ci.reports.results_dir import ResultsDirPublisher
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
-FAULTS = Path(os.environ["JOB_FAULTS"])
+FAULTS_DIR = Path(os.environ["JOB_FAULTS"])
 # The timeout of a request, and the time for which polls may fail, in seconds.
-_REQUEST_SECONDS, _PATIENCE_SECONDS = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
-_resolve = socket.getaddrinfo
-_publish = ResultsDirPublisher.publish
+_REQUEST_SECONDS, _RETRY_SECONDS = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
+_original_getaddrinfo = socket.getaddrinfo
+_original_publish = ResultsDirPublisher.publish
 
 
-def resolve_test_hosts(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+def resolve_test_hosts(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
     """Resolve the names of test servers, unless a file forbids it."""
     if not str(host).endswith("autonoma.test"):
-        return _resolve(host, port, *more, **named)
-    if (FAULTS / str(host)).exists():
-        raise socket.gaierror(int((FAULTS / str(host)).read_text()), "Name resolution has failed")
-    found = []
+        return _original_getaddrinfo(host, port, *args, **kwargs)
+    if (FAULTS_DIR / str(host)).exists():
+        raise socket.gaierror(int((FAULTS_DIR / str(host)).read_text()), "Name resolution has failed")
+    address_infos = []
     for address in os.environ["JOB_ADDRESSES"].split():
-        found += _resolve(address, port, *more, **named)
-    return found
+        address_infos += _original_getaddrinfo(address, port, *args, **kwargs)
+    return address_infos
 
 
 def publish_when_allowed(self: ResultsDirPublisher, report: Report) -> list[str]:
     """Write the files, and wait for the test before the last time."""
-    if report.verdict and (FAULTS / "report-waits").exists():
-        (FAULTS / "report").touch()
-        while (FAULTS / "report-waits").exists():
+    if report.verdict and (FAULTS_DIR / "report-waits").exists():
+        (FAULTS_DIR / "report").touch()
+        while (FAULTS_DIR / "report-waits").exists():
             time.sleep(0.01)
-    return _publish(self, report)
+    return _original_publish(self, report)
 
 
-def limit_threads(most: int) -> None:
+def limit_threads(max_threads: int) -> None:
     """Limit the number of threads like a container does."""
-    made = itertools.count(1)
-    start = _thread.start_new_thread
+    thread_numbers = itertools.count(1)
+    original_start = _thread.start_new_thread
 
-    def start_new_thread(*given: Any) -> int:
-        if next(made) > most:
+    def start_new_thread(*args: Any) -> int:
+        if next(thread_numbers) > max_threads:
             raise RuntimeError("can't start new thread")
-        return start(*given)
+        return original_start(*args)
 
     _thread.start_new_thread = start_new_thread
 
 
-if most := os.environ.get("JOB_THREADS"):
-    limit_threads(int(most))
-if most := os.environ.get("JOB_FILES"):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
+if limit := os.environ.get("JOB_THREADS"):
+    limit_threads(int(limit))
+if limit := os.environ.get("JOB_FILES"):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
 socket.getaddrinfo = resolve_test_hosts
 ResultsDirPublisher.publish = publish_when_allowed  # type: ignore[method-assign]
 http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _REQUEST_SECONDS, 0.05, 0.1
@@ -91,8 +91,8 @@ runtime.Runtime = partial(  # type: ignore[misc, assignment]
     ),
     poll_policy=PollPolicy(
         interval=0.1,
-        give_up_after=_PATIENCE_SECONDS,
-        not_found_grace=_PATIENCE_SECONDS,
+        give_up_after=_RETRY_SECONDS,
+        not_found_grace=_RETRY_SECONDS,
         late_response_grace=10.0,
         hung_after=120.0,
     ),

@@ -1,4 +1,4 @@
-"""Run the job of a scene as a process."""
+"""Run the job of a scenario as a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.system.faults.harness import IDS
 from tests.system.security.redaction import secret_markers
 
 if TYPE_CHECKING:
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
 _PROCESS = Path(__file__).with_name("job_main.py")
 
@@ -32,18 +32,18 @@ class JobResult(NamedTuple):
     megabytes: float  # peak memory in MiB
 
 
-def run_scene(scene: Scene) -> JobResult:
+def run_scenario(scenario: FaultScenario) -> JobResult:
     """Run the job, and kill it after its time limit."""
-    if scene.phase is Phase.REPORT:
-        (scene.faults / "report-waits").touch()
-    environ = _build_environment(scene)
+    if scenario.phase is Phase.REPORT:
+        (scenario.faults_dir / "report-waits").touch()
+    environ = _build_environment(scenario)
     command = [sys.executable, "-B", str(_PROCESS)]
-    if closed := environ.get("JOB_CLOSED"):
-        command = close_descriptors(command, *map(int, closed.split()))
-    scene.started_at = began = time.monotonic()
-    scene.process = process = subprocess.Popen(
+    if closed_descriptors := environ.get("JOB_CLOSED"):
+        command = close_descriptors(command, *map(int, closed_descriptors.split()))
+    scenario.started_at = started_at = time.monotonic()
+    scenario.process = process = subprocess.Popen(
         command,
-        cwd=scene.work,
+        cwd=scenario.work_dir,
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -54,20 +54,22 @@ def run_scene(scene: Scene) -> JobResult:
     log = bytearray()
     megabytes = 0.0
     while process.poll() is None:
-        log += b"" if scene.log_stalled.is_set() else _read_available(process.stdout)
+        log += b"" if scenario.log_stalled.is_set() else _read_available(process.stdout)
         megabytes = _read_peak_megabytes(process.pid) or megabytes
-        about_to_report = (scene.faults / "report").exists() and (scene.faults / "report-waits").exists()
-        if about_to_report:
-            scene.begin_fault()
-        if scene.close_log.is_set():
+        is_report_pending = (scenario.faults_dir / "report").exists() and (
+            scenario.faults_dir / "report-waits"
+        ).exists()
+        if is_report_pending:
+            scenario.begin_fault()
+        if scenario.close_log.is_set():
             process.stdout.close()
-            scene.log_closed.set()
-        if about_to_report:
-            (scene.faults / "report-waits").unlink()
+            scenario.log_closed.set()
+        if is_report_pending:
+            (scenario.faults_dir / "report-waits").unlink()
         time.sleep(0.02)
-        if time.monotonic() > began + scene.kind.max_seconds:
+        if time.monotonic() > started_at + scenario.kind.max_seconds:
             process.kill()
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_at
     log += _read_available(process.stdout)
     process.stdout.close()
     return JobResult(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
@@ -79,40 +81,40 @@ def _read_peak_megabytes(pid: int) -> float:
     The value of wait() is unusable, because it includes memory of the parent.
     """
     with suppress(OSError):
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
-        return int(found[1]) / 1024 if found else 0.0
+        match = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+        return int(match[1]) / 1024 if match else 0.0
     return 0.0
 
 
 def _read_available(stream: IO[bytes]) -> bytes:
-    with suppress(ValueError):  # the stream is closed if its reader has left
+    with suppress(ValueError):  # the stream is closed in the fault `the reader of the log leaves`
         return stream.read() or b""
     return b""
 
 
-def _build_environment(scene: Scene) -> dict[str, str]:
+def _build_environment(scenario: FaultScenario) -> dict[str, str]:
     """Build the environment of a pull request job with this failure."""
-    event = scene.folder / "event.json"
+    event = scenario.folder / "event.json"
     head = {"sha": "c0ffee" * 6 + "abcd", "repo": {"full_name": "acme/shop"}}
     event.write_text(json.dumps({"pull_request": {"number": 7, "head": head}}))
-    given = {
+    variables = {
         "PATH": os.environ["PATH"],
-        "HOME": str(scene.folder / "home"),
-        "JOB_FAULTS": str(scene.faults),
-        "JOB_ADDRESSES": scene.kind.address,
-        **scene.kind.build_limits(scene.phase),
+        "HOME": str(scenario.folder / "home"),
+        "JOB_FAULTS": str(scenario.faults_dir),
+        "JOB_ADDRESSES": scenario.kind.address,
+        **scenario.kind.build_limits(scenario.phase),
         "GITHUB_ACTIONS": "true",
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_API_URL": scene.build_url(scene.forge, "github"),
+        "GITHUB_API_URL": scenario.build_url(scenario.forge, "github"),
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_RUN_ID": "500",
         "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
-        "GITHUB_OUTPUT": str(scene.folder / "output"),
-        "GITHUB_STEP_SUMMARY": str(scene.folder / "summary"),
-        "INPUT_API-URL": f"{scene.build_url(scene.api, 'api')}/api",
+        "GITHUB_OUTPUT": str(scenario.folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(scenario.folder / "summary"),
+        "INPUT_API-URL": f"{scenario.build_url(scenario.api, 'api')}/api",
         "INPUT_CLIENT-ID": secret_markers.CLIENT_ID,
         "INPUT_CLIENT-SECRET": secret_markers.CLIENT_SECRET,
         "INPUT_GITHUB-TOKEN": secret_markers.TOKEN,
@@ -124,10 +126,10 @@ def _build_environment(scene: Scene) -> dict[str, str]:
         "INPUT_EVIDENCE": "failed",
         "INPUT_COMMENT": "true",
     }
-    if scene.kind.uses_tls and not scene.kind.is_untrusted:
-        given["REQUESTS_CA_BUNDLE"] = str(scene.certificates.authority)
-    if scene.proxy:
-        given["HTTPS_PROXY"] = scene.proxy.url
-    changed = {**given, **scene.kind.prepare(scene)}
+    if scenario.kind.uses_tls and not scenario.kind.is_untrusted:
+        variables["REQUESTS_CA_BUNDLE"] = str(scenario.certificates.authority)
+    if scenario.proxy:
+        variables["HTTPS_PROXY"] = scenario.proxy.url
+    environ = {**variables, **scenario.kind.prepare(scenario)}
     # Empty variables are removed.
-    return {name: text for name, text in changed.items() if text}
+    return {name: text for name, text in environ.items() if text}

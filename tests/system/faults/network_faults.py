@@ -30,38 +30,50 @@ if TYPE_CHECKING:
     from tests.support.certificates import Certificates
     from tests.support.fault_server import RequestHandler, Wire
     from tests.system.faults.fault_case import ConnectionFault
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
 NETWORK = "network"
 _PROXY = "proxy"
 
 
 def make_request_failure(
-    name: str, handler: RequestHandler, start: int = 7, wait: int = 7, *, group: str = NETWORK, declines: bool = False
+    name: str,
+    handler: RequestHandler,
+    start_code: int = 7,
+    wait_code: int = 7,
+    *,
+    group: str = NETWORK,
+    proves_not_started: bool = False,
 ) -> FailureKind:
     """Return a failure that treats each request for the affected run alike."""
-    codes = {Phase.START: start, Phase.WAIT: wait}
-    return FailureKind(group, name, codes, request_fault=lambda scene, right: handler, proves_not_started=declines)
+    codes = {Phase.START: start_code, Phase.WAIT: wait_code}
+    return FailureKind(
+        group,
+        name,
+        codes,
+        request_fault=lambda scenario, correct_handler: handler,
+        proves_not_started=proves_not_started,
+    )
 
 
 def _make_connection_failure(
-    name: str, connection_handler: ConnectionFault, start: int = 7, *, named: bool = False
+    name: str, connection_handler: ConnectionFault, start_code: int = 7, *, uses_tls: bool = False
 ) -> FailureKind:
-    codes = {Phase.START: start, Phase.WAIT: 7}
+    codes = {Phase.START: start_code, Phase.WAIT: 7}
     return FailureKind(
         NETWORK,
         name,
         codes,
         connection_fault=connection_handler,
         closes_connections=True,
-        uses_tls=named,
+        uses_tls=uses_tls,
         begins_before_connection=True,
     )
 
 
 def _make_handshake_failure(name: str, connection_handler: ConnectionFault) -> FailureKind:
     """Return a failure of the TLS handshake, before any request."""
-    return _make_connection_failure(name, connection_handler, 5, named=True)
+    return _make_connection_failure(name, connection_handler, 5, uses_tls=True)
 
 
 def _make_tunnel_failure(name: str, handler: RequestHandler) -> FailureKind:
@@ -70,7 +82,7 @@ def _make_tunnel_failure(name: str, handler: RequestHandler) -> FailureKind:
         _PROXY,
         name,
         codes,
-        tunnel_fault=lambda scene: handler,
+        tunnel_fault=lambda scenario: handler,
         uses_tls=True,
         uses_proxy=True,
         closes_connections=True,
@@ -86,7 +98,7 @@ def _limit_to_first(kind: FailureKind) -> FailureKind:
     return replace(kind, name=f"{kind.name}, once", codes={}, is_single=True)
 
 
-def _shorten_limit(kind: FailureKind) -> FailureKind:
+def _shorten_timeout(kind: FailureKind) -> FailureKind:
     """Return the kind with a short request timeout.
 
     The job waits for the whole timeout.
@@ -100,19 +112,19 @@ def _make_refusal(status: int) -> FailureKind:
     )
 
 
-def _present_certificate(of: Callable[[Certificates], ssl.SSLContext]) -> ConnectionFault:
-    return lambda scene: lambda wire: wire.start_tls(of(scene.certificates))
+def _present_certificate(create_context: Callable[[Certificates], ssl.SSLContext]) -> ConnectionFault:
+    return lambda scenario: lambda wire: wire.start_tls(create_context(scenario.certificates))
 
 
 def _after_hello(handler: RequestHandler) -> ConnectionFault:
-    def greet(wire: Wire) -> bool:
+    def handle_connection(wire: Wire) -> bool:
         wire.receive()
         return handler(wire)
 
-    return lambda scene: greet
+    return lambda scenario: handle_connection
 
 
-def _stay_silent(wire: Wire) -> bool:
+def _send_nothing(wire: Wire) -> bool:
     wire.pause(20)
     return False
 
@@ -138,42 +150,42 @@ def _send_endless_continues(wire: Wire) -> bool:
     return False
 
 
-def _send_interim_responses(scene: Scene, right: RequestHandler) -> RequestHandler:
+def _send_interim_responses(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
     def handler(wire: Wire) -> bool:
         wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
-        return right(wire)
+        return correct_handler(wire)
 
     return handler
 
 
-def _respond_twice(scene: Scene, right: RequestHandler) -> RequestHandler:
+def _respond_twice(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
     def handler(wire: Wire) -> bool:
-        stored = right(wire)
-        return stored and not wire.pause(0.01) and right(wire)
+        is_open = correct_handler(wire)
+        return is_open and not wire.pause(0.01) and correct_handler(wire)
 
     return handler
 
 
 @cache
-def _compress_bomb() -> bytes:
+def _build_gzip_bomb() -> bytes:
     """Return 300 KB that decompress to 300 MB.
 
     The 300 MB are never in memory.
     """
-    packer = zlib.compressobj(wbits=31)
-    return b"".join(packer.compress(b" " * 1_000_000) for _ in range(300)) + packer.flush()
+    compressor = zlib.compressobj(wbits=31)
+    return b"".join(compressor.compress(b" " * 1_000_000) for _ in range(300)) + compressor.flush()
 
 
-def _prepare_bomb(scene: Scene) -> dict[str, str]:
+def _prepare_gzip_bomb(scenario: FaultScenario) -> dict[str, str]:
     # This runs before the job, because it takes longer than the job's timeout. The jobs of all phases start at the same
     # time, so a lock lets only the first of them compress.
-    with _PACKING:
-        _compress_bomb()
+    with _COMPRESSION_LOCK:
+        _build_gzip_bomb()
     return {}
 
 
-def _send_bomb(wire: Wire) -> bool:
-    return answer(200, _compress_bomb(), "Content-Encoding: gzip")(wire)
+def _send_gzip_bomb(wire: Wire) -> bool:
+    return answer(200, _build_gzip_bomb(), "Content-Encoding: gzip")(wire)
 
 
 def _reset_in_body(wire: Wire) -> bool:
@@ -182,23 +194,23 @@ def _reset_in_body(wire: Wire) -> bool:
     return reset(wire)
 
 
-def _drip_record(wire: Wire) -> bool:
+def _send_record_slowly(wire: Wire) -> bool:
     wire.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
     return False
 
 
-def _break_resolution(number: int) -> Callable[[Scene], None]:
+def _break_resolution(number: int) -> Callable[[FaultScenario], None]:
     """Return a function that breaks the name resolution of the faulty server."""
 
-    def arm(scene: Scene) -> None:
-        name = {Phase.EVIDENCE: "media", Phase.COMMENT: "github"}.get(scene.phase, "api")
-        (scene.faults / f"{name}.autonoma.test").write_text(str(number))
+    def break_resolution(scenario: FaultScenario) -> None:
+        name = {Phase.EVIDENCE: "media", Phase.COMMENT: "github"}.get(scenario.phase, "api")
+        (scenario.faults_dir / f"{name}.autonoma.test").write_text(str(number))
 
-    return arm
+    return break_resolution
 
 
-def _restore_resolution(scene: Scene) -> None:
-    (scene.faults / "api.autonoma.test").unlink()
+def _restore_resolution(scenario: FaultScenario) -> None:
+    (scenario.faults_dir / "api.autonoma.test").unlink()
 
 
 def _make_name_failure(name: str, number: int) -> FailureKind:
@@ -215,18 +227,18 @@ def _make_name_failure(name: str, number: int) -> FailureKind:
     )
 
 
-def _kill_proxy(scene: Scene, right: RequestHandler) -> RequestHandler:
+def _kill_proxy(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
     def handler(wire: Wire) -> bool:
-        assert scene.proxy
-        scene.proxy.close()
+        assert scenario.proxy
+        scenario.proxy.close()
         return False
 
     return handler
 
 
-_PACKING = threading.Lock()
+_COMPRESSION_LOCK = threading.Lock()
 _UNREACHABLE_CODES = {Phase.START: 5, Phase.WAIT: 7}
-_LASTING_PHASES = tuple(phase for phase in REQUEST_PHASES if phase is not Phase.BRIEFLY)
+_PERMANENT_FAULT_PHASES = tuple(phase for phase in REQUEST_PHASES if phase is not Phase.SHORT_WAIT)
 
 KINDS = [
     _make_name_failure("a name that is not known", socket.EAI_NONAME),
@@ -235,61 +247,69 @@ KINDS = [
         NETWORK,
         "connection refused",
         _UNREACHABLE_CODES,
-        _LASTING_PHASES,
-        begin=lambda scene: scene.faulty_server.stop_listening(),
+        _PERMANENT_FAULT_PHASES,
+        begin=lambda scenario: scenario.faulty_server.stop_listening(),
         begins_before_connection=True,
         closes_connections=True,
         log_text="refused the connection",
     ),
-    FailureKind(NETWORK, "IPv6 alone", {}, (Phase.THROUGHOUT,), uses_tls=True, address="::1"),
+    FailureKind(NETWORK, "IPv6 alone", {}, (Phase.WHOLE_JOB,), uses_tls=True, address="::1"),
     FailureKind(
         NETWORK,
         "IPv6 that leads nowhere, IPv4 beside it",
         {},
-        (Phase.THROUGHOUT,),
+        (Phase.WHOLE_JOB,),
         uses_tls=True,
         address="::1 127.0.0.1",
     ),
-    _make_connection_failure("accepted and closed", lambda scene: close),
+    _make_connection_failure("accepted and closed", lambda scenario: close),
     # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
-    _make_connection_failure("accepted and reset", lambda scene: after_data(reset)),
-    _shorten_limit(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent)),
-    _shorten_limit(_make_handshake_failure("handshake that drips", _after_hello(_drip_record))),
+    _make_connection_failure("accepted and reset", lambda scenario: after_data(reset)),
+    _shorten_timeout(_make_handshake_failure("handshake without an answer", lambda scenario: _send_nothing)),
+    _shorten_timeout(_make_handshake_failure("handshake that drips", _after_hello(_send_record_slowly))),
     _make_handshake_failure("handshake that is reset", _after_hello(reset)),
     _limit_to_first(_make_handshake_failure("handshake that is closed", _after_hello(close))),
     _limit_to_first(_make_handshake_failure("handshake that is reset", _after_hello(reset))),
     _limit_to_first(_make_handshake_failure("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
-    _shorten_limit(_limit_to_first(_make_handshake_failure("handshake without an answer", lambda scene: _stay_silent))),
+    _shorten_timeout(
+        _limit_to_first(_make_handshake_failure("handshake without an answer", lambda scenario: _send_nothing))
+    ),
     _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
-    _make_handshake_failure("certificate that has expired", _present_certificate(lambda by: by.expired())),
-    _make_handshake_failure("certificate of another host", _present_certificate(lambda by: by.other_host())),
-    _make_handshake_failure("certificate signed by itself", _present_certificate(lambda by: by.self_signed())),
+    _make_handshake_failure(
+        "certificate that has expired", _present_certificate(lambda certificates: certificates.expired())
+    ),
+    _make_handshake_failure(
+        "certificate of another host", _present_certificate(lambda certificates: certificates.other_host())
+    ),
+    _make_handshake_failure(
+        "certificate signed by itself", _present_certificate(lambda certificates: certificates.self_signed())
+    ),
     FailureKind(
         NETWORK,
         "certificate of an authority that is not trusted",
-        {Phase.THROUGHOUT: 5},
-        (Phase.THROUGHOUT,),
+        {Phase.WHOLE_JOB: 5},
+        (Phase.WHOLE_JOB,),
         uses_tls=True,
         is_untrusted=True,
         log_text="can't be trusted",
     ),
-    FailureKind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.THROUGHOUT,), uses_tls=True),
+    FailureKind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.WHOLE_JOB,), uses_tls=True),
     make_request_failure("closed after the request", close),
     make_request_failure("reset after the request", reset),
-    _shorten_limit(make_request_failure("no answer", hang)),
+    _shorten_timeout(make_request_failure("no answer", hang)),
     make_request_failure("half a status line", send_raw("HTTP/1.1 20")),
     make_request_failure("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    _shorten_limit(make_request_failure("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
+    _shorten_timeout(make_request_failure("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
     make_request_failure("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
     make_request_failure("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
-    _shorten_limit(make_request_failure("100 Continue without an end", _send_endless_continues)),
+    _shorten_timeout(make_request_failure("100 Continue without an end", _send_endless_continues)),
     make_request_failure(
         "101 Switching Protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")
     ),
     FailureKind(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
     FailureKind(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
     make_request_failure("half a body", send_half_body()),
-    _shorten_limit(
+    _shorten_timeout(
         make_request_failure(
             "a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02)
         )
@@ -302,8 +322,8 @@ KINDS = [
         NETWORK,
         "a gzip bomb",
         {Phase.START: 7, Phase.WAIT: 7},
-        request_fault=lambda scene, right: _send_bomb,
-        prepare=_prepare_bomb,
+        request_fault=lambda scenario, correct_handler: _send_gzip_bomb,
+        prepare=_prepare_gzip_bomb,
     ),
     make_request_failure("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
     make_request_failure("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
@@ -312,12 +332,12 @@ KINDS = [
     _make_tunnel_failure(
         "asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")
     ),
-    _shorten_limit(_make_tunnel_failure("does not answer", hang)),
+    _shorten_timeout(_make_tunnel_failure("does not answer", hang)),
     _make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
     _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     *(_make_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
     _limit_to_first(_make_tunnel_failure("closes the connection", close)),
-    _shorten_limit(_limit_to_first(_make_tunnel_failure("does not answer", hang))),
+    _shorten_timeout(_limit_to_first(_make_tunnel_failure("does not answer", hang))),
     _limit_to_first(_make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
     _limit_to_first(_make_tunnel_failure("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
     _limit_to_first(
@@ -327,7 +347,7 @@ KINDS = [
         _PROXY,
         "dies after the request",
         {Phase.START: 7, Phase.WAIT: 7},
-        _LASTING_PHASES,
+        _PERMANENT_FAULT_PHASES,
         request_fault=_kill_proxy,
         uses_tls=True,
         uses_proxy=True,

@@ -20,138 +20,146 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.system.faults.harness import Scene
+    from tests.system.faults.harness import FaultScenario
 
 _DISK, _CI = "disk", "CI"
 # Files with the results of the runs.
-_FILES = ("outputs", "summary", "record")
+_RESULT_FILES = ("outputs", "summary", "record")
 
 
-def _set_limit(what: int, number: int) -> Callable[[Scene], None]:
+def _set_limit(resource_id: int, limit: int) -> Callable[[FaultScenario], None]:
     """Return a function that sets a limit of the running process."""
 
-    def arm(scene: Scene) -> None:
-        pid = scene.process.pid
+    def set_limit(scenario: FaultScenario) -> None:
+        pid = scenario.process.pid
         with suppress(ProcessLookupError):  # if the job has ended already, its exit code shows it
-            resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
+            resource.prlimit(pid, resource_id, (limit, resource.prlimit(pid, resource_id)[1]))
 
-    return arm
-
-
-def _results_dir(scene: Scene) -> Path:
-    return scene.work / "results"
+    return set_limit
 
 
-def _remove_results_dir(scene: Scene) -> None:
+def _results_dir(scenario: FaultScenario) -> Path:
+    return scenario.work_dir / "results"
+
+
+def _remove_results_dir(scenario: FaultScenario) -> None:
     # Errors are ignored, because the job may write into the folder at the same time.
-    shutil.rmtree(_results_dir(scene), ignore_errors=True)
+    shutil.rmtree(_results_dir(scenario), ignore_errors=True)
 
 
-def _replace_path(scene: Scene, path: Path, make: Callable[[], object]) -> None:
+def _replace_path(scenario: FaultScenario, path: Path, create: Callable[[], object]) -> None:
     """Replace what is at a path, and retry if the job is faster."""
     for number in itertools.count():
         with suppress(FileNotFoundError):
-            path.rename(scene.folder / f"aside-{number}")
+            path.rename(scenario.folder / f"aside-{number}")
         with suppress(FileExistsError):
-            make()
+            create()
             return
 
 
-def _replace_with_file(scene: Scene) -> None:
-    path = _results_dir(scene)
-    _replace_path(scene, path, partial(path.touch, exist_ok=False))
+def _replace_with_file(scenario: FaultScenario) -> None:
+    path = _results_dir(scenario)
+    _replace_path(scenario, path, partial(path.touch, exist_ok=False))
 
 
-def _replace_with_link(scene: Scene) -> None:
-    path = _results_dir(scene)
-    _replace_path(scene, path, partial(path.symlink_to, scene.outside))
+def _replace_with_link(scenario: FaultScenario) -> None:
+    path = _results_dir(scenario)
+    _replace_path(scenario, path, partial(path.symlink_to, scenario.outside_dir))
 
 
-def _replace_record_with_link(scene: Scene) -> None:
-    record = _results_dir(scene) / "results.json"
-    _replace_path(scene, record, partial(record.symlink_to, scene.outside / "results.json"))
+def _replace_record_with_link(scenario: FaultScenario) -> None:
+    record = _results_dir(scenario) / "results.json"
+    _replace_path(scenario, record, partial(record.symlink_to, scenario.outside_dir / "results.json"))
 
 
-def _replace_record_with_folder(scene: Scene) -> None:
-    record = _results_dir(scene) / "results.json"
-    _replace_path(scene, record, record.mkdir)
+def _replace_record_with_folder(scenario: FaultScenario) -> None:
+    record = _results_dir(scenario) / "results.json"
+    _replace_path(scenario, record, record.mkdir)
 
 
-def _make_disk_failure(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> FailureKind:
-    return FailureKind(_DISK, name, {}, WRITE_PHASES, begin=arm, log_text=says, lost_reports=lost)
+def _make_disk_failure(
+    name: str, begin: Callable[[FaultScenario], None], log_text: str = "", *lost_reports: str
+) -> FailureKind:
+    return FailureKind(_DISK, name, {}, WRITE_PHASES, begin=begin, log_text=log_text, lost_reports=lost_reports)
 
 
 def _make_environment_failure(
-    name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str
+    name: str, group: str, changes: Mapping[str, str], log_text: str = "", *lost_reports: str
 ) -> FailureKind:
     """Return a failure of the environment."""
     return FailureKind(
-        group, name, {}, (Phase.THROUGHOUT,), prepare=set_variables(changes), log_text=says, lost_reports=lost
+        group,
+        name,
+        {},
+        (Phase.WHOLE_JOB,),
+        prepare=set_variables(changes),
+        log_text=log_text,
+        lost_reports=lost_reports,
     )
 
 
-def _make_event_failure(name: str, make: Callable[[Path], object]) -> FailureKind:
-    def prepare(scene: Scene) -> dict[str, str]:
-        path = scene.folder / "event.json"
+def _make_event_failure(name: str, create_file: Callable[[Path], object]) -> FailureKind:
+    def prepare(scenario: FaultScenario) -> dict[str, str]:
+        path = scenario.folder / "event.json"
         path.unlink()
-        make(path)
+        create_file(path)
         return {}
 
     # The ref contains the number of the pull request too, so the comment is written.
-    return FailureKind(_CI, f"event file: {name}", {}, (Phase.THROUGHOUT,), prepare=prepare)
+    return FailureKind(_CI, f"event file: {name}", {}, (Phase.WHOLE_JOB,), prepare=prepare)
 
 
-def _send_signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
-    def arm(scene: Scene) -> None:
+def _send_signals(*numbers: signal.Signals, pause_seconds: float = 0.2) -> Callable[[FaultScenario], None]:
+    def send_signals(scenario: FaultScenario) -> None:
         for number in numbers:
-            scene.process.send_signal(number)
-            time.sleep(pause)
-        if scene.phase is Phase.EVIDENCE:
+            scenario.process.send_signal(number)
+            time.sleep(pause_seconds)
+        if scenario.phase is Phase.EVIDENCE:
             # This response completes the results, so a later signal changes nothing.
-            scene.process.wait(scene.kind.max_seconds)
+            scenario.process.wait(scenario.kind.max_seconds)
 
-    return arm
+    return send_signals
 
 
-def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause: float = 0.2) -> FailureKind:
+def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause_seconds: float = 0.2) -> FailureKind:
     # Once the results are complete, a signal does not change the verdict.
     codes = dict.fromkeys((Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE), code)
-    return FailureKind(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause=pause))
+    return FailureKind(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause_seconds=pause_seconds))
 
 
-def _kill_job(scene: Scene) -> None:
+def _kill_job(scenario: FaultScenario) -> None:
     # The files may lag by 1 s, and by more on a slow machine, because the pause between two writes is four times as
     # long as a write. The kill must come before the job's own timeout.
-    scene.lag_seconds = min(8.0, max(1.0, 2 * scene.startup_seconds))
-    time.sleep(1.5 * scene.lag_seconds)
-    scene.killed_at = time.monotonic()
-    scene.process.kill()
+    scenario.lag_seconds = min(8.0, max(1.0, 2 * scenario.startup_seconds))
+    time.sleep(1.5 * scenario.lag_seconds)
+    scenario.killed_at = time.monotonic()
+    scenario.process.kill()
 
 
-def _close_log(scene: Scene) -> None:
-    scene.close_log.set()
+def _close_log(scenario: FaultScenario) -> None:
+    scenario.close_log.set()
     # In the report phase, the reader itself runs this function and closes the log afterwards.
-    if scene.phase is not Phase.REPORT:
-        scene.log_closed.wait(10)
+    if scenario.phase is not Phase.REPORT:
+        scenario.log_closed.wait(10)
 
 
-def _stall_log(scene: Scene) -> None:
-    scene.log_stalled.set()
+def _stall_log(scenario: FaultScenario) -> None:
+    scenario.log_stalled.set()
     # The pipe is full, as after 64 KiB of a log that is not read.
-    assert scene.process.stdout
+    assert scenario.process.stdout
     with suppress(FileNotFoundError):  # the pipe ends with the job
-        writer = os.open(f"/proc/self/fd/{scene.process.stdout.fileno()}", os.O_WRONLY)
+        writer = os.open(f"/proc/self/fd/{scenario.process.stdout.fileno()}", os.O_WRONLY)
         fill_stream(writer)
         os.close(writer)
 
 
-def _make_closed_streams(name: str, numbers: str, *lost: str) -> FailureKind:
+def _make_closed_streams(name: str, numbers: str, *lost_reports: str) -> FailureKind:
     """Return a failure with closed file descriptors."""
-    return _make_environment_failure(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost)
+    return _make_environment_failure(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost_reports)
 
 
 KINDS = [
-    _make_disk_failure("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
+    _make_disk_failure("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_RESULT_FILES),
     # Sockets count too, so a run without a result cannot be polled any more. The limit is not 0, because poll(2) would
     # then reject open connections too.
     FailureKind(
@@ -160,9 +168,9 @@ KINDS = [
         {Phase.START: 7, Phase.WAIT: 7},
         WRITE_PHASES,
         begin=_set_limit(resource.RLIMIT_NOFILE, 3),
-        request_fault=lambda scene, right: close if scene.phase is Phase.WAIT else right,
+        request_fault=lambda scenario, correct_handler: close if scenario.phase is Phase.WAIT else correct_handler,
         closes_connections=True,
-        lost_reports=_FILES,
+        lost_reports=_RESULT_FILES,
         log_text="Too many open files",
     ),
     _make_environment_failure("eight open files at most", _DISK, {"JOB_FILES": "8"}),
@@ -204,7 +212,7 @@ KINDS = [
     _make_cancellation("SIGINT", 130, signal.SIGINT),
     _make_cancellation("SIGTERM", 143, signal.SIGTERM),
     _make_cancellation("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
-    _make_cancellation("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
+    _make_cancellation("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause_seconds=0.0),
     # The outputs are written after the last start and at the end.
     FailureKind(
         _CI,
@@ -221,7 +229,10 @@ KINDS = [
     _make_closed_streams("standard error is", "2"),
     _make_closed_streams("all standard streams are", "0 1 2", "log"),
     # One thread handles timeouts and one sends. The others write the log or send too.
-    *(_make_environment_failure(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
+    *(
+        _make_environment_failure(f"{max_threads} threads at most", _CI, {"JOB_THREADS": str(max_threads)})
+        for max_threads in (3, 5)
+    ),
     _make_event_failure("missing", lambda path: None),
     _make_event_failure("not JSON", lambda path: path.write_text("{")),
     _make_event_failure("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),

@@ -32,76 +32,98 @@ if TYPE_CHECKING:
 
     from tests.support.fault_server import Wire
 
-OPEN = ("unknown", "unknown", 7)
-NOT_STARTED = ("not-started", "api", 5)
-STARTED = ("started", "ok", 0)
-NOW = formatdate(usegmt=True)
-# What needs a limit of time to come to an end.
-ENDLESS = {"headers that drip", "a body that drips", "no answer"}
+UNKNOWN_RESULT = ("unknown", "unknown", 7)
+NOT_STARTED_RESULT = ("not-started", "api", 5)
+STARTED_RESULT = ("started", "ok", 0)
+CURRENT_DATE = formatdate(usegmt=True)
+# Faults that only a timeout ends.
+ENDLESS_FAULTS = {"headers that drip", "a body that drips", "no answer"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What the server does with one run's requests, what must come of it, and how many POSTs there may be."""
+    """A fault of one run's requests and its expected result.
+
+    Attributes:
+        expected_result: state, reason and exit code.
+        posts: expected number of POSTs.
+    """
 
     name: str
     handlers: tuple[RequestHandler, ...]
-    ends: tuple[str, str, int]
+    expected_result: tuple[str, str, int]
     posts: int = 1
 
 
-def again(name: str, status: int, *headers: str) -> Fault:
-    return Fault(name, (answer(status, "{}", *headers), started), STARTED, posts=2)
+def make_retried_fault(name: str, status: int, *headers: str) -> Fault:
+    return Fault(name, (answer(status, "{}", *headers), started), STARTED_RESULT, posts=2)
 
 
-def final(name: str, handler: RequestHandler, ends: tuple[str, str, int] = OPEN) -> Fault:
-    # Were it sent again, it would be started, and the count would be 2.
-    return Fault(name, (handler, started), ends)
+def make_final_fault(
+    name: str, handler: RequestHandler, expected_result: tuple[str, str, int] = UNKNOWN_RESULT
+) -> Fault:
+    # A repeated request would start a run and make the count 2.
+    return Fault(name, (handler, started), expected_result)
 
 
 FAULTS = [
-    final("close after reading", close),
-    final("reset after reading", reset),
-    final("close after a while", after(0.1, close)),
-    final("half a status line", send_raw("HTTP/1.1 20")),
-    final("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    final("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
-    final("half a body", send_half_body()),
-    final("a bad chunk", send_bad_chunk()),
-    final("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
-    final("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
-    final("no answer", hang),
-    final("another protocol", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    final("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
-    final("200 headers", send_raw(make_head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
-    final("switching protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
-    final("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
-    *(final(str(status), answer(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
-    final("500 with Retry-After", answer(500, "{}", "Retry-After: 0")),
-    final("502 with Retry-After", answer(502, "{}", "Retry-After: 0")),
-    final("503 without Retry-After", answer(503, "{}")),
-    final("503, Retry-After is garbage", answer(503, "{}", "Retry-After: soon")),
-    final("503, Retry-After is empty", answer(503, "{}", "Retry-After:")),
-    final("503, Retry-After is huge", answer(503, "{}", "Retry-After: 99999")),
-    final("503 with Retry-After", answer(503, "{}", "Retry-After: 0")),
-    final("503, Retry-After is a date", answer(503, "{}", f"Date: {NOW}", f"Retry-After: {NOW}")),
-    *(final(str(status), answer(status, "{}", "Location: /")) for status in (300, 301, 302, 303, 304, 307, 308)),
-    *(final(str(status), answer(status, "{}")) for status in (406, 407, 408, 409, 411, 418, 423, 425, 499)),
-    final("429, Retry-After is huge", answer(429, "{}", "Retry-After: 99999"), NOT_STARTED),
-    *(final(str(status), answer(status, "{}"), NOT_STARTED) for status in (400, 405, 410, 413, 422, 451)),
-    final("402", answer(402, "{}"), ("not-started", "quota", 5)),
-    final("403, quota", answer(403, '{"error": "Insufficient quota"}'), ("not-started", "quota", 5)),
-    final("404", answer(404, "{}"), ("not-started", "not-found", 4)),
-    final("401", answer(401, "{}"), ("not-started", "unauthorized", 3)),
-    final("403", answer(403, "{}"), ("not-started", "unauthorized", 3)),
-    again("429 without Retry-After", 429),
-    again("429 with Retry-After", 429, "Retry-After: 1"),
-    again("429, Retry-After is a date", 429, f"Date: {NOW}", f"Retry-After: {NOW}"),
-    again("429, Retry-After is garbage", 429, "Retry-After: soon"),
-    again("429, Retry-After is negative", 429, "Retry-After: -5"),
-    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, started), OPEN, posts=2),
-    Fault("429, then 503, then started", (answer(429), answer(503, "", "Retry-After: 0"), started), OPEN, posts=2),
-    Fault("429 twice, then started", (answer(429), answer(429, "", "Retry-After: 0"), started), STARTED, posts=3),
+    make_final_fault("close after reading", close),
+    make_final_fault("reset after reading", reset),
+    make_final_fault("close after a while", after(0.1, close)),
+    make_final_fault("half a status line", send_raw("HTTP/1.1 20")),
+    make_final_fault("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    make_final_fault("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
+    make_final_fault("half a body", send_half_body()),
+    make_final_fault("a bad chunk", send_bad_chunk()),
+    make_final_fault("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
+    make_final_fault("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
+    make_final_fault("no answer", hang),
+    make_final_fault("another protocol", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    make_final_fault("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_final_fault("200 headers", send_raw(make_head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
+    make_final_fault("switching protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    make_final_fault("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
+    *(make_final_fault(str(status), answer(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
+    make_final_fault("500 with Retry-After", answer(500, "{}", "Retry-After: 0")),
+    make_final_fault("502 with Retry-After", answer(502, "{}", "Retry-After: 0")),
+    make_final_fault("503 without Retry-After", answer(503, "{}")),
+    make_final_fault("503, Retry-After is garbage", answer(503, "{}", "Retry-After: soon")),
+    make_final_fault("503, Retry-After is empty", answer(503, "{}", "Retry-After:")),
+    make_final_fault("503, Retry-After is huge", answer(503, "{}", "Retry-After: 99999")),
+    make_final_fault("503 with Retry-After", answer(503, "{}", "Retry-After: 0")),
+    make_final_fault(
+        "503, Retry-After is a date", answer(503, "{}", f"Date: {CURRENT_DATE}", f"Retry-After: {CURRENT_DATE}")
+    ),
+    *(
+        make_final_fault(str(status), answer(status, "{}", "Location: /"))
+        for status in (300, 301, 302, 303, 304, 307, 308)
+    ),
+    *(make_final_fault(str(status), answer(status, "{}")) for status in (406, 407, 408, 409, 411, 418, 423, 425, 499)),
+    make_final_fault("429, Retry-After is huge", answer(429, "{}", "Retry-After: 99999"), NOT_STARTED_RESULT),
+    *(
+        make_final_fault(str(status), answer(status, "{}"), NOT_STARTED_RESULT)
+        for status in (400, 405, 410, 413, 422, 451)
+    ),
+    make_final_fault("402", answer(402, "{}"), ("not-started", "quota", 5)),
+    make_final_fault("403, quota", answer(403, '{"error": "Insufficient quota"}'), ("not-started", "quota", 5)),
+    make_final_fault("404", answer(404, "{}"), ("not-started", "not-found", 4)),
+    make_final_fault("401", answer(401, "{}"), ("not-started", "unauthorized", 3)),
+    make_final_fault("403", answer(403, "{}"), ("not-started", "unauthorized", 3)),
+    make_retried_fault("429 without Retry-After", 429),
+    make_retried_fault("429 with Retry-After", 429, "Retry-After: 1"),
+    make_retried_fault("429, Retry-After is a date", 429, f"Date: {CURRENT_DATE}", f"Retry-After: {CURRENT_DATE}"),
+    make_retried_fault("429, Retry-After is garbage", 429, "Retry-After: soon"),
+    make_retried_fault("429, Retry-After is negative", 429, "Retry-After: -5"),
+    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, started), UNKNOWN_RESULT, posts=2),
+    Fault(
+        "429, then 503, then started",
+        (answer(429), answer(503, "", "Retry-After: 0"), started),
+        UNKNOWN_RESULT,
+        posts=2,
+    ),
+    Fault(
+        "429 twice, then started", (answer(429), answer(429, "", "Retry-After: 0"), started), STARTED_RESULT, posts=3
+    ),
 ]
 
 
@@ -110,9 +132,11 @@ def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
     """A start that may have arrived is never repeated, and the other runs are unaffected."""
     ids = ["before", "faulty", "behind"]
     with FaultServer(started, {"faulty": fault.handlers}) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS else LONG_TIMEOUTS)
+        job = run_job(
+            tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS_FAULTS else LONG_TIMEOUTS
+        )
     assert_runs_reported(job, ids)
-    state, reason, code = fault.ends
+    state, reason, code = fault.expected_result
     assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
     assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
     assert {job.states["before"], job.states["behind"]} == {"started"}
@@ -319,10 +343,10 @@ def test_conflicting_run_ids_are_unknown(tmp_path: Path) -> None:
 
 def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
     """The message is a proof only in full and as JSON."""
-    sentence = "Device Farm Project ARN is not configured"
-    bodies = {"a": {"message": sentence}, "b": {"message": f"{sentence} yet"}}
-    handlers = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
-    with FaultServer(started, {**handlers, "c": [answer(500, sentence)]}) as server:
+    message = "Device Farm Project ARN is not configured"
+    bodies = {"a": {"message": message}, "b": {"message": f"{message} yet"}}
+    handlers = {test_id: [answer(500, json.dumps(body))] for test_id, body in bodies.items()}
+    with FaultServer(started, {**handlers, "c": [answer(500, message)]}) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"])
     assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
     assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
@@ -352,11 +376,15 @@ def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
 
 def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
     """All faults in one concurrent plan have their own results."""
-    faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
+    faults = [
+        fault
+        for fault in FAULTS
+        if fault.expected_result[1] not in {"unauthorized", "quota"} and "huge" not in fault.name
+    ]
     scripts = {f"t{number}": fault.handlers for number, fault in enumerate(faults)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=SHORT_TIMEOUTS)
     assert_runs_reported(job, list(scripts))
-    for subject, fault in zip(scripts, faults, strict=True):
-        assert (job.states[subject], server.posts[subject]) == (fault.ends[0], fault.posts), fault.name
+    for test_id, fault in zip(scripts, faults, strict=True):
+        assert (job.states[test_id], server.posts[test_id]) == (fault.expected_result[0], fault.posts), fault.name
     assert (job.code, job.outputs["reason"]) == (4, "not-found")

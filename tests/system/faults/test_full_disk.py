@@ -1,4 +1,4 @@
-"""Job steps on a full disk."""
+"""Test job steps on a full disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# The limit on a file's size stands for the disk: the first bytes can be written, the others can't.
-JOB = """
+# A file size limit simulates the full disk. Only the first 100 bytes of a file can be written.
+JOB_SCRIPT = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -49,21 +49,21 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
             "AUTONOMA_TEST_IDS": "one, two",
             "AUTONOMA_RESULTS_DIR": "results",
         }
-        # Without -B, what Python caches of its modules would be cut off as well, for every later process.
-        command = [sys.executable, "-B", "-c", JOB]
-        ran = subprocess.run(
+        # Without -B, Python would write truncated bytecode files, which break every later process.
+        command = [sys.executable, "-B", "-c", JOB_SCRIPT]
+        result = subprocess.run(
             command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (1, 1)
-    # A record was asked for, and there is none.
-    assert ran.returncode == 7, ran.stderr
+    # The requested record could not be written.
+    assert result.returncode == 7, result.stderr
     assert (
         "::error title=Autonoma tests::the record could not be written to results-dir, so the exit code is 7."
-        in ran.stdout
+        in result.stdout
     )
-    assert ran.stdout.count("/run/") == 2
-    assert "2 of 2 runs started." in ran.stdout
-    warnings = [line for line in ran.stdout.splitlines() if line.startswith("::warning")]
+    assert result.stdout.count("/run/") == 2
+    assert "2 of 2 runs started." in result.stdout
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("::warning")]
     assert len(warnings) == 9
     assert all("File too large" in warning for warning in warnings)
     for name in ("output", "summary"):
@@ -72,7 +72,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
+    "extra_environ",
     [
         {"AUTONOMA_DRY_RUN": "true"},
         {"AUTONOMA_CLIENT_ID": "", "AUTONOMA_CLIENT_SECRET": "", "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"},
@@ -80,94 +80,94 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
     ],
     ids=["dry run", "skipped", "empty"],
 )
-def test_step_without_runs_needs_record(more: dict[str, str], tmp_path: Path) -> None:
+def test_step_without_runs_needs_record(extra_environ: dict[str, str], tmp_path: Path) -> None:
     """A later step needs the record, so the step fails and its outputs state it."""
-    out, log = tmp_path / "output", io.StringIO()
+    output_path, log = tmp_path / "output", io.StringIO()
     environ = github_environ(tmp_path, "https://autonoma.test", ["one"])
     environ = {name: text for name, text in environ.items() if not name.startswith("INPUT_")}
     credentials = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
-    environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | more
+    environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | extra_environ
     (tmp_path / "results" / "results.json").mkdir(parents=True)
     assert cli.run_command([], Runtime(environ, log, log, str(tmp_path))) == 7
-    reported = read_outputs(out.read_text("utf-8"))
-    assert (reported["conclusion"], reported["reason"]) == ("error", "unknown")
+    outputs = read_outputs(output_path.read_text("utf-8"))
+    assert (outputs["conclusion"], outputs["reason"]) == ("error", "unknown")
     assert "the record could not be written to results-dir" in log.getvalue()
 
 
 def test_record_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last write of the record is retried once."""
-    failed: list[Path] = []
+    failed_paths: list[Path] = []
 
     def write_atomic(path: Path, data: bytes) -> None:
-        if path.name == "results.json" and b'"exit_code": 0' in data and not failed:
-            failed.append(path)
+        if path.name == "results.json" and b'"exit_code": 0' in data and not failed_paths:
+            failed_paths.append(path)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_atomic(path, data)
 
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["one"])
-    assert failed
+    assert failed_paths
     assert (job.code, job.record["exit_code"], job.states) == (0, 0, {"one": "started"})
     assert "No space left" not in job.log
 
 
-def _write_only(wanted: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no record be written but a wanted one."""
+def _fail_other_record_writes(is_allowed: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the writes of all other records fail."""
 
     def write_atomic(path: Path, data: bytes) -> None:
-        if path.name == "results.json" and not wanted(data):
+        if path.name == "results.json" and not is_allowed(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_atomic(path, data)
 
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
 
 
-def _is_empty(data: bytes) -> bool:
+def _has_no_runs(data: bytes) -> bool:
     return not json.loads(data)["runs"]
 
 
-def _step(folder: Path, url: str, *argv: str, **more: str) -> tuple[int, str]:
-    """Run a step of a local job; return its exit code and its log."""
+def _run_step(folder: Path, url: str, *argv: str, **extra_environ: str) -> tuple[int, str]:
+    """Run a step of a local job, and return its exit code and log."""
     log = io.StringIO()
     environ = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
-    environ |= {"AUTONOMA_API_URL": url, **more}
+    environ |= {"AUTONOMA_API_URL": url, **extra_environ}
     return cli.run_command(argv, Runtime(environ, log, log, str(folder))), log.getvalue()
 
 
 @pytest.mark.parametrize("argv", [("--test-ids", "a"), ("--test-ids", "a", "--dry-run"), ("--test-ids", "")])
 def test_record_without_runs_is_removed(argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is disk space for the first record, which has no runs, and for no other."""
-    _write_only(lambda data: _is_empty(data) and b'"conclusion": null' in data, monkeypatch)
+    """Only the first record, which has no runs, fits on the disk."""
+    _fail_other_record_writes(lambda data: _has_no_runs(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
-        code, log = _step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
+        code, log = _run_step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
         assert (code, sandbox.count_starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
         assert code
         assert "No space left" in log
         assert not (tmp_path / "results" / "results.json").exists()
-        code, log = _step(tmp_path, sandbox.url, "wait", "results/results.json")
+        code, log = _run_step(tmp_path, sandbox.url, "wait", "results/results.json")
     assert code == 2
     assert "killed" not in log
 
 
 def test_record_with_runs_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier record has the runs, so a later step can wait for them."""
-    _write_only(lambda data: b'"conclusion": null' in data, monkeypatch)
+    _fail_other_record_writes(lambda data: b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
-        assert _step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
-    assert not _is_empty((tmp_path / "results" / "results.json").read_bytes())
+        assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+    assert not _has_no_runs((tmp_path / "results" / "results.json").read_bytes())
 
 
 def test_record_of_other_step_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other step has replaced the record of this step."""
     path = tmp_path / "results" / "results.json"
 
-    def wanted(data: bytes) -> bool:
-        if not _is_empty(data):
+    def is_allowed(data: bytes) -> bool:
+        if not _has_no_runs(data):
             path.write_text("{}", "utf-8")
-        return _is_empty(data)
+        return _has_no_runs(data)
 
-    _write_only(wanted, monkeypatch)
+    _fail_other_record_writes(is_allowed, monkeypatch)
     with Sandbox() as sandbox:
-        assert _step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+        assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert path.read_text("utf-8") == "{}"

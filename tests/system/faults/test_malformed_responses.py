@@ -16,16 +16,16 @@ from tests.support.run_step import assert_runs_reported, run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOSTILE = (
+HOSTILE_TEXT = (
     "x\r\n::set-output name=conclusion::passed\n::stop-commands::now\n##[error]y\u2028::error::z\x1b[31m\x00"
     "\n| a | b |\n<script>[click](javascript:alert(1))</script>\u202e"
 )
-RUN = "https://autonoma.app/run/abc"
+RUN_URL = "https://autonoma.app/run/abc"
 
-NAMES_NO_RUN: dict[str, RequestHandler] = {
+RESPONSES_WITHOUT_RUN: dict[str, RequestHandler] = {
     "empty": answer(200),
     "not JSON": answer(200, "<html>Welcome</html>"),
-    "a list": answer(200, f'[{{"run_id": "abc", "url": "{RUN}"}}]'),
+    "a list": answer(200, f'[{{"run_id": "abc", "url": "{RUN_URL}"}}]'),
     "a text": answer(200, '"abc"'),
     "a number": answer(200, "1"),
     "null": answer(200, "null"),
@@ -38,79 +38,79 @@ NAMES_NO_RUN: dict[str, RequestHandler] = {
     "not UTF-8": answer(200, b'{"run_id": "\xff\xfe"}'),
     "a javascript link": answer(200, '{"url": "javascript:alert(1)//run/abc"}'),
     "plain http to elsewhere": answer(200, '{"url": "http://autonoma.app/run/abc"}'),
-    "a hostile run id": answer(200, json.dumps({"run_id": HOSTILE})),
-    "a hostile run id and a link": answer(200, json.dumps({"run_id": HOSTILE, "url": RUN})),
-    "another run's link": answer(200, json.dumps({"run_id": "abd", "url": RUN})),
+    "a hostile run id": answer(200, json.dumps({"run_id": HOSTILE_TEXT})),
+    "a hostile run id and a link": answer(200, json.dumps({"run_id": HOSTILE_TEXT, "url": RUN_URL})),
+    "another run's link": answer(200, json.dumps({"run_id": "abd", "url": RUN_URL})),
     "a link to another page": answer(200, '{"message": "Log in", "url": "https://sso.example.com/login"}'),
-    "hostile everywhere": answer(200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE))),
+    "hostile everywhere": answer(200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE_TEXT))),
     "a run id too long": answer(200, json.dumps({"run_id": "x" * 129})),
     "50 MiB": send_huge_body(),
     "50 MiB out of 50 KiB": answer(200, gzip.compress(b" " * 50 * 1024 * 1024), "Content-Encoding: gzip"),
     "no content": send_raw("HTTP/1.1 204 No Content\r\n\r\n"),
     "a hostile reason phrase": send_raw(f"HTTP/1.1 200 ::error::x\x1b[31m\r\nX: {'y' * 60_000}\r\n\r\n"),
 }
-TITLED = tuple(f"::{level} title=Autonoma tests::" for level in ("error", "warning"))
+TITLED_ANNOTATIONS = tuple(f"::{level} title=Autonoma tests::" for level in ("error", "warning"))
 
 
-@pytest.mark.parametrize("name", NAMES_NO_RUN)
+@pytest.mark.parametrize("name", RESPONSES_WITHOUT_RUN)
 def test_response_without_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A start whose response contains no run is unknown and sent once."""
-    with FaultServer(started, {"odd": [NAMES_NO_RUN[name], started]}) as server:
+    with FaultServer(started, {"odd": [RESPONSES_WITHOUT_RUN[name], started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert job.states == {"odd": "unknown", "plain": "started"}
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert server.posts == {"odd": 1, "plain": 1}
-    assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
+    assert_no_forged_commands(job.log + job.errors, job.outputs.keys())
 
 
-STARTED: dict[str, tuple[str, str, str]] = {
-    "all fields": (json.dumps({"run_id": "abc", "url": RUN}), "abc", RUN),
+RESPONSES_WITH_RUN: dict[str, tuple[str, str, str]] = {
+    "all fields": (json.dumps({"run_id": "abc", "url": RUN_URL}), "abc", RUN_URL),
     "only the id": ('{"run_id": "abc"}', "abc", ""),
-    "only the link": (json.dumps({"url": RUN}), "abc", RUN),
-    "hostile message": (json.dumps({"run_id": "abc", "url": RUN, "message": HOSTILE}), "abc", RUN),
+    "only the link": (json.dumps({"url": RUN_URL}), "abc", RUN_URL),
+    "hostile message": (json.dumps({"run_id": "abc", "url": RUN_URL, "message": HOSTILE_TEXT}), "abc", RUN_URL),
     "hostile link": (json.dumps({"run_id": "abc", "url": "javascript:alert(1)"}), "abc", ""),
     "a number as id": ('{"run_id": 5}', "5", ""),
-    "unknown fields": (json.dumps({"run_id": "abc", "url": RUN, "more": {"a": [1, None]}}), "abc", RUN),
+    "unknown fields": (json.dumps({"run_id": "abc", "url": RUN_URL, "more": {"a": [1, None]}}), "abc", RUN_URL),
 }
 
 
-@pytest.mark.parametrize("name", STARTED)
+@pytest.mark.parametrize("name", RESPONSES_WITH_RUN)
 def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
     """A run id or a link is enough for a started run."""
-    body, run_id, url = STARTED[name]
+    body, run_id, url = RESPONSES_WITH_RUN[name]
     with FaultServer(answer(200, body)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
     assert_runs_reported(job, ["odd"])
     assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, run_id, url)
-    assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
+    assert_no_forged_commands(job.log + job.errors, job.outputs.keys())
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 422, 429, 500, 503])
 def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
     """Line breaks and workflow commands in an error have no effect."""
-    body = json.dumps({"error": HOSTILE, "message": HOSTILE})
+    body = json.dumps({"error": HOSTILE_TEXT, "message": HOSTILE_TEXT})
     handler = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
     with FaultServer(started, {"odd": [handler, handler, started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
-    assert_nothing_is_forged(job.log + job.errors, job.outputs.keys())
+    assert_no_forged_commands(job.log + job.errors, job.outputs.keys())
 
 
 def test_gateway_page_is_not_shown(tmp_path: Path) -> None:
     """The error page of a gateway is not shown as a message."""
-    page = make_head(502, "Content-Type: text/html") + "<html>" + HOSTILE * 1000
+    page = make_head(502, "Content-Type: text/html") + "<html>" + HOSTILE_TEXT * 1000
     with FaultServer(send_raw(page)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
     assert (job.code, job.states["odd"]) == (7, "unknown")
     assert "<html>" not in job.everything
 
 
-def assert_nothing_is_forged(log: str, outputs: object) -> None:
-    """Fail if the log has a command that is not ours, or if the outputs have other names."""
-    ours = ("::add-mask::", "::group::", "::endgroup::", *TITLED, "::warning::", "::notice::")
+def assert_no_forged_commands(log: str, outputs: object) -> None:
+    """Check that the log has only our own commands and the outputs only known names."""
+    own_commands = ("::add-mask::", "::group::", "::endgroup::", *TITLED_ANNOTATIONS, "::warning::", "::notice::")
     for line in log.splitlines():
-        assert not line.lstrip().startswith("::") or line.startswith(ours)
+        assert not line.lstrip().startswith("::") or line.startswith(own_commands)
         assert "##[" not in line
     assert not {"\x1b", "\x00", "\u2028", "\u202e"} & set(log)
     assert list(outputs) == [output.name for output in OUTPUTS]  # type: ignore[call-overload]

@@ -21,16 +21,16 @@ TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partitio
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}, {kind.name}")
 def test_failure_matches_readme(kind: FailureKind, certificates: Certificates, tmp_path: Path) -> None:
     """Each failure ends with the exit codes of its row in the README."""
-    played = run_all_phases(tmp_path, kind, certificates)
-    flaws = [each.flaw for each in played.values() if each.flaw]
-    assert not flaws, "\n\n".join(flaws)
-    assert render_row(kind, {phase: each.code for phase, each in played.items()}) in TABLE.splitlines()
+    results = run_all_phases(tmp_path, kind, certificates)
+    violations = [result.violation for result in results.values() if result.violation]
+    assert not violations, "\n\n".join(violations)
+    assert render_row(kind, {phase: result.code for phase, result in results.items()}) in TABLE.splitlines()
 
 
 def test_readme_lists_all_failures() -> None:
     """The README lists exactly the existing kinds of failure."""
-    reported = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
-    assert reported == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
+    row_names = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
+    assert row_names == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
     assert render_table_head() in TABLE
 
 
@@ -42,6 +42,6 @@ def test_each_group_covers_its_phases() -> None:
     }
     for group in ("network", "proxy", "API"):
         assert phases[group] >= set(REQUEST_PHASES)
-    assert phases["disk"] == {Phase.THROUGHOUT, *WRITE_PHASES}
-    assert phases["CI"] == {Phase.THROUGHOUT, *JOB_PHASES}
-    assert phases["input"] == {Phase.THROUGHOUT}
+    assert phases["disk"] == {Phase.WHOLE_JOB, *WRITE_PHASES}
+    assert phases["CI"] == {Phase.WHOLE_JOB, *JOB_PHASES}
+    assert phases["input"] == {Phase.WHOLE_JOB}

@@ -33,7 +33,7 @@ def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert f"HTTP {status}: the API redirects to {target.url}" in job.log
     assert "set api-url" in job.log
-    # What follows the question mark may repeat what was sent.
+    # The query of the target may repeat data of the request.
     assert "token=something" not in job.everything
 
 

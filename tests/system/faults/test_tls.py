@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
+UNTRUSTED_CERTIFICATES: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
     "expired": (Certificates.expired, "expired"),
     "self-signed": (Certificates.self_signed, "self"),
     "wrong host": (Certificates.other_host, "127.0.0.1"),
@@ -26,13 +26,13 @@ UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
 
 
 def after_hello(handler: RequestHandler) -> RequestHandler:
-    """Read the client's first message, then act."""
+    """Read the client's first message, then call the handler."""
 
-    def greet(wire: Wire) -> bool:
+    def handle_connection(wire: Wire) -> bool:
         wire.receive()
         return handler(wire)
 
-    return greet
+    return handle_connection
 
 
 @pytest.mark.usefixtures("trusted")
@@ -53,11 +53,11 @@ def test_unknown_authority_is_not_trusted(certificates: Certificates, tmp_path: 
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("kind", UNTRUSTED)
+@pytest.mark.parametrize("kind", UNTRUSTED_CERTIFICATES)
 def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certificates, tmp_path: Path) -> None:
     """An untrusted certificate gets no request and no retry."""
-    make, reported = UNTRUSTED[kind]
-    with FaultServer(started, tls=make(certificates)) as server:
+    create_context, error_text = UNTRUSTED_CERTIFICATES[kind]
+    with FaultServer(started, tls=create_context(certificates)) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
@@ -65,7 +65,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
     assert server.posts.total() == 0
     assert server.connections == 2
     assert "can't be trusted" in job.log
-    assert reported in job.log
+    assert error_text in job.log
 
 
 def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
@@ -88,22 +88,22 @@ def test_broken_handshake_is_not_started(handler: RequestHandler, tmp_path: Path
     assert 1 <= server.connections <= START_POLICY.max_connect_attempts
 
 
-def dripping(wire: Wire) -> bool:
-    """Promise a long record and never get to its end."""
+def send_record_slowly(wire: Wire) -> bool:
+    """Send a long record slowly, without its end."""
     wire.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
     return False
 
 
 @pytest.mark.parametrize(
-    "connection_handler", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"]
+    "connection_handler", [lambda wire: wire.pause(30), after_hello(send_record_slowly)], ids=["silence", "drip"]
 )
 def test_endless_handshake_times_out(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """The connect limit covers the whole handshake instead of each byte."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     with FaultServer(started, connection_handler=connection_handler) as server:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"], server.connections) == (5, "not-started", START_POLICY.max_connect_attempts)
     # The silence would last for 30 s, and the record for 50 s.
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - started_at < 25

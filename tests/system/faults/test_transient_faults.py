@@ -33,7 +33,7 @@ CLOSE_NOTIFY, HANDSHAKE_FAILURE, INTERNAL_ERROR, PROTOCOL_VERSION, INSUFFICIENT_
 UNEXPECTED_MESSAGE, BAD_RECORD_MAC, RECORD_OVERFLOW, DECODE_ERROR, UNRECOGNIZED_NAME = (
     bytes([0x15, 3, 3, 0, 2, 2, number]) for number in (10, 20, 22, 50, 112)
 )
-HANDSHAKES = {
+HANDSHAKE_FAULTS = {
     "FIN at once": close,
     "FIN": after_hello(close),
     "reset": after_hello(reset),
@@ -47,7 +47,7 @@ HANDSHAKES = {
     "unrecognized_name": after_hello(send_raw(UNRECOGNIZED_NAME)),
     "silence": after_hello(hang),
 }
-TUNNELS = {
+TUNNEL_FAULTS = {
     **{
         str(status): send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n")
         for status in (408, 429, 500, 502, 503, 504)
@@ -61,7 +61,7 @@ TUNNELS = {
     "drip": send_slowly("HTTP/1.1 200 Connected\r\nX: " + "x" * 500),
     "handshake cut": send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"),
 }
-LASTING = {
+PERMANENT_REFUSALS = {
     "403": "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
     "407": "HTTP/1.1 407 Who is it?\r\nContent-Length: 0\r\n\r\n",
     "404": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
@@ -69,79 +69,79 @@ LASTING = {
     "501": "HTTP/1.1 501 Not Implemented\r\n\r\n",
 }
 # Long enough for a busy machine, and short enough to wait for it.
-SILENT = Timeouts(connect=3.0, read=3.0, total=4.0)
+SILENCE_TIMEOUTS = Timeouts(connect=3.0, read=3.0, total=4.0)
 
 
-class Times:
-    """Whether something is to go wrong: the first so many times."""
+class Countdown:
+    """Count down from a number in any thread."""
 
-    def __init__(self, most: int) -> None:
-        self._left, self._lock = most, threading.Lock()
+    def __init__(self, count: int) -> None:
+        self._left, self._lock = count, threading.Lock()
 
-    def take(self) -> bool:
-        """Count, and say whether it is to go wrong this time."""
+    def consume(self) -> bool:
+        """Subtract one, and return whether the number was positive before."""
         with self._lock:
             self._left -= 1
             return self._left >= 0
 
 
-def handshake_that_fails(handler: RequestHandler, times: int, tls: ssl.SSLContext) -> RequestHandler:
-    """Return a connection handler that treats the first TLS connections so."""
-    fails = Times(times)
+def fail_first_handshakes(handler: RequestHandler, fault_count: int, tls: ssl.SSLContext) -> RequestHandler:
+    """Use the handler for the first connections, and TLS for the others."""
+    fault_countdown = Countdown(fault_count)
 
-    def greet(wire: Wire) -> bool:
-        return handler(wire) if fails.take() else wire.start_tls(tls)
+    def handle_connection(wire: Wire) -> bool:
+        return handler(wire) if fault_countdown.consume() else wire.start_tls(tls)
 
-    return greet
+    return handle_connection
 
 
-def through_proxy(
+def run_through_proxy(
     handler: RequestHandler,
-    times: int,
+    fault_count: int,
     certificates: Certificates,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *argv: str,
 ) -> tuple[JobResult, FaultServer, Proxy]:
-    """Run a job through a proxy that treats the first CONNECT requests so."""
-    fails = Times(times)
+    """Run a job through a proxy with a fault in the first CONNECT requests."""
+    fault_countdown = Countdown(fault_count)
     with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, meddle=lambda _: handler if fails.take() else None)
+        proxy = Proxy(server.port, meddle=lambda _: handler if fault_countdown.consume() else None)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            timeouts = SILENT if handler in {hang, TUNNELS["drip"]} else LONG_TIMEOUTS
+            timeouts = SILENCE_TIMEOUTS if handler in {hang, TUNNEL_FAULTS["drip"]} else LONG_TIMEOUTS
             job = run_job(folder, f"https://api.autonoma.test:{server.port}/api", IDS, *argv, timeouts=timeouts)
     return job, server, proxy
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("name", HANDSHAKES)
-@pytest.mark.parametrize("times", [1, 3])
-def test_failed_handshake_is_retried(name: str, times: int, certificates: Certificates, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", HANDSHAKE_FAULTS)
+@pytest.mark.parametrize("fault_count", [1, 3])
+def test_failed_handshake_is_retried(name: str, fault_count: int, certificates: Certificates, tmp_path: Path) -> None:
     """All runs are started once although the first handshakes end early."""
-    handler = HANDSHAKES[name]
-    connection_handler = handshake_that_fails(handler, times, certificates.good())
-    timeouts = SILENT if name == "silence" else LONG_TIMEOUTS
+    handler = HANDSHAKE_FAULTS[name]
+    connection_handler = fail_first_handshakes(handler, fault_count, certificates.good())
+    timeouts = SILENCE_TIMEOUTS if name == "silence" else LONG_TIMEOUTS
     with FaultServer(started, connection_handler=connection_handler) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
-        # One run may be quicker than the others, and meet all that goes wrong.
-        policy = START_POLICY._replace(max_connect_attempts=times + 1)
+        # One fast run can meet all of the faults.
+        policy = START_POLICY._replace(max_connect_attempts=fault_count + 1)
         job = run_job(tmp_path, url, IDS, *argv, timeouts=timeouts, policy=policy)
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert server.posts == dict.fromkeys(IDS, 1)
-    assert server.connections == len(IDS) + times
+    assert server.connections == len(IDS) + fault_count
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("name", TUNNELS)
+@pytest.mark.parametrize("name", TUNNEL_FAULTS)
 def test_failed_tunnel_is_retried(
     name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All runs are started once although the first tunnel fails."""
     argv = "--concurrency", "4"
-    job, server, proxy = through_proxy(TUNNELS[name], 1, certificates, tmp_path, monkeypatch, *argv)
+    job, server, proxy = run_through_proxy(TUNNEL_FAULTS[name], 1, certificates, tmp_path, monkeypatch, *argv)
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert server.posts == dict.fromkeys(IDS, 1)
@@ -149,13 +149,15 @@ def test_failed_tunnel_is_retried(
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", PERMANENT_REFUSALS)
 def test_proxy_refusal_is_not_retried(
     name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal of the proxy is permanent, so the remaining starts are dropped."""
     argv = "--concurrency", "3"
-    job, server, proxy = through_proxy(send_raw(LASTING[name]), 1000, certificates, tmp_path, monkeypatch, *argv)
+    job, server, proxy = run_through_proxy(
+        send_raw(PERMANENT_REFUSALS[name]), 1000, certificates, tmp_path, monkeypatch, *argv
+    )
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (5, {"not-started"})
     assert len(proxy.requests) == 3
@@ -168,18 +170,18 @@ def test_single_proxy_refusal_drops_one_run(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 403 for one CONNECT affects only its own run."""
-    count = Times(2)
-    refuse = send_raw(LASTING["403"])
-    refused: list[bool] = []
+    success_countdown = Countdown(2)
+    refusal_handler = send_raw(PERMANENT_REFUSALS["403"])
+    refusals: list[bool] = []
 
-    def meddle(_: int) -> RequestHandler | None:
-        if count.take() or refused:
+    def choose_tunnel_fault(_: int) -> RequestHandler | None:
+        if success_countdown.consume() or refusals:
             return None
-        refused.append(True)
-        return refuse
+        refusals.append(True)
+        return refusal_handler
 
     with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, meddle=meddle)
+        proxy = Proxy(server.port, meddle=choose_tunnel_fault)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
@@ -211,13 +213,13 @@ def test_port_without_tls_is_not_retried(connection_handler: RequestHandler, tmp
     assert "no connection to the API can be made" in job.log
 
 
-def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) -> RequestHandler:
-    """Complete the handshake for the client, read nothing of the request, and end.
+def complete_handshake(end_connection: Callable[[Wire], object], folder: Path, damage_mask: int = 0) -> RequestHandler:
+    """Return a handler that completes the handshake and reads no request.
 
-    `damage` changes bits of a byte of the last record.
+    `damage_mask` changes bits of one byte of the last record.
     """
 
-    def greet(wire: Wire) -> bool:
+    def handle_connection(wire: Wire) -> bool:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "good.pem", folder / "good.key")
@@ -226,19 +228,19 @@ def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) ->
         with pytest.raises(ssl.SSLWantReadError):
             server.do_handshake()
         flight = bytearray(outgoing.read())
-        flight[-5] ^= damage
+        flight[-5] ^= damage_mask
         wire.send(bytes(flight))
-        end(wire)
+        end_connection(wire)
         return False
 
-    return greet
+    return handle_connection
 
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO >= (3, 2), reason="OpenSSL tells it from plain HTTP only until 3.1")
 def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
     """A damaged handshake does not affect the next one."""
-    handler = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
-    with FaultServer(started, connection_handler=handshake_that_fails(handler, 1, certificates.good())) as server:
+    handler = complete_handshake(lambda wire: wire.receive(), trusted.parent, damage_mask=0xFF)
+    with FaultServer(started, connection_handler=fail_first_handshakes(handler, 1, certificates.good())) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
@@ -256,20 +258,20 @@ def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.Monkey
     assert job.record["runs"][0]["start_requests"] == 1
 
 
-@pytest.mark.parametrize("end", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
+@pytest.mark.parametrize("end_connection", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
 def test_close_after_handshake_is_not_retried(
-    end: Callable[[Wire], object], certificates: Certificates, trusted: Path, tmp_path: Path
+    end_connection: Callable[[Wire], object], certificates: Certificates, trusted: Path, tmp_path: Path
 ) -> None:
     """With TLS 1.3 the client can have sent its request before the close."""
     certificates.good()
-    with FaultServer(started, connection_handler=flight_then(end, trusted.parent)) as server:
+    with FaultServer(started, connection_handler=complete_handshake(end_connection, trusted.parent)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert (job.code, set(job.states.values()), server.connections) == (7, {"unknown"}, 2)
 
 
 @pytest.mark.parametrize(
-    ("text", "passing"),
+    ("text", "is_retryable"),
     [
         ("UNEXPECTED_EOF_WHILE_READING", True),
         ("TLSV1_ALERT_INTERNAL_ERROR", True),
@@ -295,22 +297,24 @@ def test_close_after_handshake_is_not_retried(
         (None, False),
     ],
 )
-def test_handshake_error_decides_retry(text: str | None, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handshake_error_decides_retry(text: str | None, is_retryable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The errors of other Python and OpenSSL versions are simulated."""
 
-    class Failing(ssl.SSLContext):
+    class FailingContext(ssl.SSLContext):
         def wrap_socket(self, *_: object, **__: object) -> ssl.SSLSocket:
-            kind = ssl.SSLEOFError if text == "UNEXPECTED_EOF_WHILE_READING" else ssl.SSLError
-            error = kind(1, f"[SSL{f': {text}' if text else ''}] record layer failure (_ssl.c:1032)")
+            error_type = ssl.SSLEOFError if text == "UNEXPECTED_EOF_WHILE_READING" else ssl.SSLError
+            error = error_type(1, f"[SSL{f': {text}' if text else ''}] record layer failure (_ssl.c:1032)")
             error.reason = text  # type: ignore[assignment]
             raise error
 
-    monkeypatch.setattr("autonoma_ci.net.connection._create_tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
+    monkeypatch.setattr(
+        "autonoma_ci.net.connection._create_tls_context", lambda *_: FailingContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
     with FaultServer(started) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/a/run", {})
-    assert caught.value.retryable is passing
+    assert caught.value.retryable is is_retryable
     if text and text != "UNEXPECTED_EOF_WHILE_READING":
         assert f"({text.replace('_', ' ').lower()})" in str(caught.value)

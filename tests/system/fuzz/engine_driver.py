@@ -36,9 +36,11 @@ class PendingRequest(NamedTuple):
 
 
 class _OutcomeTransport(ScriptedTransport):
-    def __init__(self, came: RequestOutcome) -> None:
-        super().__init__(came if isinstance(came, HttpResponse) else HttpResponse(200, {}, b"", is_complete=False))
-        self._outcome = came
+    def __init__(self, outcome: RequestOutcome) -> None:
+        super().__init__(
+            outcome if isinstance(outcome, HttpResponse) else HttpResponse(200, {}, b"", is_complete=False)
+        )
+        self._outcome = outcome
 
     def _next(self) -> HttpResponse:
         if isinstance(self._outcome, HttpResponse):
@@ -54,55 +56,55 @@ class SteppedEngine(FakeClock):
 
     def __init__(
         self,
-        outcomes: Sequence[RunResult],
+        results: Sequence[RunResult],
         policy: StartPolicy,
-        waiting: PollPolicy | None,
-        sent: Callable[[int], None],
+        poll_policy: PollPolicy | None,
+        on_sent: Callable[[int], None],
     ) -> None:
         super().__init__()
         self.pending_requests: list[PendingRequest] = []
-        self.run_table = RunTable(outcomes, self.time)
-        self.running = True
-        self._sent = sent
+        self.run_table = RunTable(results, self.time)
+        self.is_running = True
+        self._on_sent = on_sent
         self._error: BaseException | None = None
         self._next: queue.SimpleQueue[tuple[float, Event | None]] = queue.SimpleQueue()
-        self._asks: queue.SimpleQueue[float] = queue.SimpleQueue()
-        self.engine = Engine(self.run_table, policy, self, queue.SimpleQueue(), RecordingListener(), waiting)
+        self._requested_waits: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self.engine = Engine(self.run_table, policy, self, queue.SimpleQueue(), RecordingListener(), poll_policy)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self.pause = self._asks.get()
+        self.wait_seconds = self._requested_waits.get()
 
     def _run(self) -> None:
         try:
             self.engine.run(self)  # type: ignore[arg-type]
         except BaseException as error:  # noqa: BLE001 - raised again in the thread of the machine
             self._error = error
-        self.running = False
-        self._asks.put(0.0)
+        self.is_running = False
+        self._requested_waits.put(0.0)
 
     def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
-        self._asks.put(seconds)
-        passed, event = self._next.get()
-        self.time += passed
+        self._requested_waits.put(seconds)
+        elapsed_seconds, event = self._next.get()
+        self.time += elapsed_seconds
         return event
 
     def advance(self, seconds: float, event: Event | None = None) -> None:
         """Advance the engine until it waits again or ends."""
         self._next.put((seconds, event))
-        self.pause = self._asks.get()
+        self.wait_seconds = self._requested_waits.get()
         if self._error:
             raise self._error
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass without an event, in the steps of the engine."""
-        until = self.time + seconds
-        while self.running and self.time < until:
-            self.advance(min(max(self.pause, 0.001), until - self.time))
+        deadline = self.time + seconds
+        while self.is_running and self.time < deadline:
+            self.advance(min(max(self.wait_seconds, 0.001), deadline - self.time))
 
-    def complete(self, request: PendingRequest, came: RequestOutcome) -> None:
+    def complete(self, request: PendingRequest, outcome: RequestOutcome) -> None:
         """Complete a pending request with this outcome."""
         self.pending_requests.remove(request)
-        self.advance(0.0, request.event(AutonomaClient(_OutcomeTransport(came), "machine", SECRETS)))
+        self.advance(0.0, request.event(AutonomaClient(_OutcomeTransport(outcome), "machine", SECRETS)))
 
     def interrupt(self) -> None:
         """Send SIGTERM to the job."""
@@ -113,7 +115,7 @@ class SteppedEngine(FakeClock):
         return True
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
-        self._sent(index)
+        self._on_sent(index)
         self.pending_requests.append(
             PendingRequest(index, StartFinished, lambda client: StartFinished(index, client.start(request)))
         )

@@ -58,11 +58,11 @@ def main(arguments: list[str]) -> int:
         1 if any harness found an error.
     """
     seconds, *names = arguments
-    failed = []
+    failed_names = []
     for name in names or sorted(path.name for path in CORPUS.iterdir()):
         command = [sys.executable, "-m", "tests.system.fuzz.fuzz", "--one", name, seconds]
         try:
-            ran = subprocess.run(
+            result = subprocess.run(
                 command,
                 cwd=ROOT,
                 check=False,
@@ -72,16 +72,18 @@ def main(arguments: list[str]) -> int:
                 text=True,
                 errors="replace",
             )
-            code, reported = ran.returncode, ran.stdout
+            code, output = result.returncode, result.stdout
         except subprocess.TimeoutExpired as error:
-            code, reported = 1, f"{error}"
-        tried = next((line.split()[-1] for line in reported.splitlines() if "number_of_executed_units" in line), "?")
-        sys.stdout.write(f"{name}: {tried} inputs, {'FAILED' if code else 'nothing found'}\n")
+            code, output = 1, f"{error}"
+        input_count = next(
+            (line.split()[-1] for line in output.splitlines() if "number_of_executed_units" in line), "?"
+        )
+        sys.stdout.write(f"{name}: {input_count} inputs, {'FAILED' if code else 'nothing found'}\n")
         if code:
-            failed.append(name)
-            sys.stdout.write(reported[-6000:])
+            failed_names.append(name)
+            sys.stdout.write(output[-6000:])
         sys.stdout.flush()
-    return 1 if failed else 0
+    return 1 if failed_names else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Define one fuzz harness for each input and output format.
 
-A harness returns for any bytes, or raises one of our own errors. It fails on an exception outside our tree of errors,
-on an invalid value, and on a file in which text has become markup.
+A harness accepts any bytes and returns, or raises one of our own errors. It fails on any other exception, on an invalid
+value, and on a file in which text has become markup.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ _LINE_BREAK_RE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def check_input(name: str, data: bytes) -> None:
     """Run a harness and check its CPU time."""
-    took = measure_processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
-    assert took < MAX_CPU_SECONDS, f"it took {took:.1f} s"
+    cpu_seconds = measure_processor_seconds(lambda: _check_error_lines(name, data), MAX_CPU_SECONDS)
+    assert cpu_seconds < MAX_CPU_SECONDS, f"it took {cpu_seconds:.1f} s"
 
 
 def _check_error_lines(name: str, data: bytes) -> None:
     """Check that each problem of the harness's error is one line."""
-    refused = _collect_error_lines(name, data)
-    assert not any(_LINE_BREAK_RE.search(line) for line in refused or ()), "a problem has several lines"
-    assert refused is None or all(refused), "nothing is said of what is wrong"
+    error_lines = _collect_error_lines(name, data)
+    assert not any(_LINE_BREAK_RE.search(line) for line in error_lines or ()), "a problem has several lines"
+    assert error_lines is None or all(error_lines), "nothing is said of what is wrong"
 
 
 def _collect_error_lines(name: str, data: bytes) -> list[str] | None:
@@ -89,14 +89,14 @@ def _make_folder() -> Path:
 
 
 def _check_manifest(data: bytes) -> None:
-    place = _make_folder() / "autonoma.yml"
-    place.write_bytes(data)
+    path = _make_folder() / "autonoma.yml"
+    path.write_bytes(data)
     # The value contains characters that are invalid in ids, because ids are shown.
     environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
-    facts = BuildContext("github", "0" * 40, "feature/a", "12", "owner/name")
+    context = BuildContext("github", "0" * 40, "feature/a", "12", "owner/name")
     try:
-        found = load_manifest(place.name, str(place.parent), Interpolator(environ, facts, all_secret_variables()))
-        plan = build_plan(Settings(), found)
+        manifest = load_manifest(path.name, str(path.parent), Interpolator(environ, context, all_secret_variables()))
+        plan = build_plan(Settings(), manifest)
     except InputError as error:
         assert VALUE not in str(error)  # noqa: PT017 - any input may be refused
         raise
@@ -125,35 +125,37 @@ def _make_requests() -> Iterator[RunRequest]:
 
 
 def _assert_no_secret(value: object) -> None:
-    shown = repr(value)
-    assert not any(text in shown for text in (VALUE, *(secret.reveal() for secret in SECRETS))), "a secret shows"
+    text = repr(value)
+    assert not any(secret_text in text for secret_text in (VALUE, *(secret.reveal() for secret in SECRETS))), (
+        "a secret shows"
+    )
 
 
 def _check_start(data: bytes) -> None:
     for request in _make_requests():
-        attempt = _make_client(data).start(request)
+        result = _make_client(data).start(request)
         # Ids and links may contain a value by chance, but never a credential.
-        _assert_no_secret(attempt._replace(run_id="", url=""))
-        assert not any(secret.reveal() in attempt.run_id + attempt.url for secret in SECRETS)
-        assert (attempt.status is StartStatus.STARTED) <= (200 <= attempt.http_status < 300)
-        assert (attempt.status is StartStatus.STARTED) <= bool(attempt.run_id or attempt.url)
-        assert not attempt.run_id or ID_RE.fullmatch(attempt.run_id)
-        assert attempt.url == safe_url(attempt.url)
-        assert not _LINE_BREAK_RE.search(attempt.message + attempt.suggestion)
-        assert attempt.retry_after is None or attempt.retry_after >= 0
+        _assert_no_secret(result._replace(run_id="", url=""))
+        assert not any(secret.reveal() in result.run_id + result.url for secret in SECRETS)
+        assert (result.status is StartStatus.STARTED) <= (200 <= result.http_status < 300)
+        assert (result.status is StartStatus.STARTED) <= bool(result.run_id or result.url)
+        assert not result.run_id or ID_RE.fullmatch(result.run_id)
+        assert result.url == safe_url(result.url)
+        assert not _LINE_BREAK_RE.search(result.message + result.suggestion)
+        assert result.retry_after is None or result.retry_after >= 0
 
 
 def _check_status(data: bytes) -> None:
-    answer = build_response(data)
+    response = build_response(data)
     for request in _make_requests():
-        status = _make_client(data).status(request, "a-run")
-        _assert_no_secret(status._replace(url=""))
-        assert not any(secret.reveal() in status.url for secret in SECRETS)
-        if status.status is PollStatus.PASSED:
-            assert answer.status == 200
-            assert json.loads(answer.body)["status"].strip().lower() == "passed"
-        assert not _LINE_BREAK_RE.search(status.raw_status + status.message)
-        assert status.retry_after is None or status.retry_after >= 0
+        result = _make_client(data).status(request, "a-run")
+        _assert_no_secret(result._replace(url=""))
+        assert not any(secret.reveal() in result.url for secret in SECRETS)
+        if result.status is PollStatus.PASSED:
+            assert response.status == 200
+            assert json.loads(response.body)["status"].strip().lower() == "passed"
+        assert not _LINE_BREAK_RE.search(result.raw_status + result.message)
+        assert result.retry_after is None or result.retry_after >= 0
 
 
 def _check_details(data: bytes) -> None:
@@ -167,60 +169,60 @@ def _check_details(data: bytes) -> None:
 
 
 def _check_folders(data: bytes) -> None:
-    found = list_folders(ScriptedTransport(build_response(data)), Redactor(SECRETS), lambda seconds: None)
-    for folder in found.folders:
+    account = list_folders(ScriptedTransport(build_response(data)), Redactor(SECRETS), lambda seconds: None)
+    for folder in account.folders:
         _assert_no_secret(folder)
-        for place, name in [(folder.id, folder.name), *((test.id, test.name) for test in folder.tests)]:
-            assert ID_RE.fullmatch(place)
+        for target_id, name in [(folder.id, folder.name), *((test.id, test.name) for test in folder.tests)]:
+            assert ID_RE.fullmatch(target_id)
             assert name
             assert not _LINE_BREAK_RE.search(name)
 
 
 def _check_event(data: bytes) -> None:
     name, _, event = data.partition(b"\n")
-    place = _make_folder() / "event.json"
-    place.write_bytes(event)
-    found = github.SYSTEM.build_context(
+    path = _make_folder() / "event.json"
+    path.write_bytes(event)
+    context = github.SYSTEM.build_context(
         {
             "GITHUB_EVENT_NAME": decode_text(name),
-            "GITHUB_EVENT_PATH": str(place),
+            "GITHUB_EVENT_PATH": str(path),
             "GITHUB_SHA": "1" * 40,
             "GITHUB_REF": "refs/pull/7/merge",
             "GITHUB_REPOSITORY": "owner/name",
         }
     )
-    assert not _LINE_BREAK_RE.search("".join(found))
-    assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", found.sha)
-    assert re.fullmatch(r"[0-9]*", found.change_number)
-    assert not found.deployment_url or found.deployment_url.startswith(("https://", "http://"))
+    assert not _LINE_BREAK_RE.search("".join(context))
+    assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", context.sha)
+    assert re.fullmatch(r"[0-9]*", context.change_number)
+    assert not context.deployment_url or context.deployment_url.startswith(("https://", "http://"))
 
 
 def _collect_urls(report: Report) -> set[str]:
     """Return all URLs of the report that may become links."""
-    found = [report.web_base_url, report.context.build_url, report.context.deployment_url]
+    urls = [report.web_base_url, report.context.build_url, report.context.deployment_url]
     for run in report.results:
         steps = [*run.evidence.steps, *filter(None, [run.step])]
-        found += [run.url, *(earlier.url for earlier in run.previous_attempts)]
-        for earlier in run.previous_attempts:
-            steps += [*earlier.evidence.steps, *filter(None, [earlier.step])]
-        found += [step.url for step in steps]
-    return {safe_url(url) for url in found} - {""}
+        urls += [run.url, *(attempt.url for attempt in run.previous_attempts)]
+        for attempt in run.previous_attempts:
+            steps += [*attempt.evidence.steps, *filter(None, [attempt.step])]
+        urls += [step.url for step in steps]
+    return {safe_url(url) for url in urls} - {""}
 
 
 def _check_junit(data: bytes) -> None:
     report = build_report(data)
-    written = render_junit(report)
-    assert VALUE.encode() not in written
-    etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False))
-    (suite,) = ET.fromstring(written)
+    junit_xml = render_junit(report)
+    assert VALUE.encode() not in junit_xml
+    etree.fromstring(junit_xml, etree.XMLParser(resolve_entities=False, recover=False))
+    (suite,) = ET.fromstring(junit_xml)
     assert len(suite) == max(len(report.results), bool(report.input_errors))
     for case, run in zip(suite, report.results, strict=False):
-        green = not {child.tag for child in case} & {"failure", "error", "skipped"}
-        assert green is (run.state is RunState.PASSED)
-        orders = "".join(case.itertext()).count("[[ATTACHMENT|")
+        is_passed = not {child.tag for child in case} & {"failure", "error", "skipped"}
+        assert is_passed is (run.state is RunState.PASSED)
+        attachment_count = "".join(case.itertext()).count("[[ATTACHMENT|")
         assert (
-            orders
-            <= len(run.evidence.files) + sum(len(earlier.evidence.files) for earlier in run.previous_attempts) + 1
+            attachment_count
+            <= len(run.evidence.files) + sum(len(attempt.evidence.files) for attempt in run.previous_attempts) + 1
         )
 
 
@@ -233,19 +235,19 @@ def _check_markdown(data: bytes) -> None:
     text = render_summary(report)
     assert VALUE not in text
     text.encode()
-    tokens = [inner for token in _MARKDOWN.parse(text) for inner in (token, *(token.children or ()))]
+    tokens = [child for token in _MARKDOWN.parse(text) for child in (token, *(token.children or ()))]
     kinds = [token.type for token in tokens]
     assert kinds.count("heading_open") == 1
     assert kinds.count("table_open") == bool(report.results)
     assert kinds.count("tr_open") == (1 + len(report.results) if report.results else 0)
     assert kinds.count("fence") <= 1
     assert kinds.count("list_item_open") == (0 if report.results else len(report.input_errors))
-    none = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
-    assert not none & {*kinds}
+    forbidden_kinds = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
+    assert not forbidden_kinds & {*kinds}
     assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>"}
-    allowed = {url.replace("(", "%28").replace(")", "%29") for url in _collect_urls(report)}
-    normal = {_MARKDOWN.normalizeLink(url) for url in allowed}
-    assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normal
+    allowed_urls = {url.replace("(", "%28").replace(")", "%29") for url in _collect_urls(report)}
+    normalized_urls = {_MARKDOWN.normalizeLink(url) for url in allowed_urls}
+    assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normalized_urls
     assert len([token for token in tokens if token.type == "code_inline"]) <= 1
 
 
@@ -257,14 +259,16 @@ def _check_html(data: bytes) -> None:
     report = build_report(data)
     page = render_html(report)
     assert VALUE.encode() not in page
-    found = _parse_html(page)
-    assert not [name for one in found.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
-    ours = ("#", "evidence/", "data:image/svg+xml,")
-    targets = {str(address) for address in found.xpath("//@href | //@src")}
-    assert {target for target in targets if not target.startswith(ours)} <= _collect_urls(report)
+    document = _parse_html(page)
+    assert not [
+        name for element in document.iter() for name in element.attrib if name.startswith(("on", "style", "srcset"))
+    ]
+    own_prefixes = ("#", "evidence/", "data:image/svg+xml,")
+    targets = {str(url) for url in document.xpath("//@href | //@src")}
+    assert {target for target in targets if not target.startswith(own_prefixes)} <= _collect_urls(report)
     choices, parts, texts = data.partition(TEXT_SEPARATOR)
-    tame = _parse_html(render_html(build_report(choices + parts + texts.translate(_WITHOUT_MARKUP))))
-    assert _list_elements(found) == _list_elements(tame), "a text has become an element"
+    reference_document = _parse_html(render_html(build_report(choices + parts + texts.translate(_WITHOUT_MARKUP))))
+    assert _list_elements(document) == _list_elements(reference_document), "a text has become an element"
 
 
 def _parse_html(text: bytes) -> lxml.html.HtmlElement:
@@ -272,13 +276,13 @@ def _parse_html(text: bytes) -> lxml.html.HtmlElement:
 
 
 def _list_elements(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:
-    return [(str(one.tag), sorted(one.attrib)) for one in page.iter()]
+    return [(str(element.tag), sorted(element.attrib)) for element in page.iter()]
 
 
 def _check_dotenv(data: bytes) -> None:
-    written = render_dotenv(build_report(data))
-    assert len(written) <= MAX_DOTENV_BYTES
-    lines = written.split("\n")
+    dotenv = render_dotenv(build_report(data))
+    assert len(dotenv) <= MAX_DOTENV_BYTES
+    lines = dotenv.split("\n")
     assert lines.pop() == ""
     assert all(re.fullmatch(r"AUTONOMA_[A-Z_]+=[\w.:/?@#%+,=\[\]\"-]*", line, re.ASCII) for line in lines)
     names = [line.partition("=")[0] for line in lines]

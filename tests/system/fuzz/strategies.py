@@ -52,17 +52,19 @@ def build_response(data: bytes) -> HttpResponse:
     headers = CaseInsensitiveDict(
         {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
     )
-    number = status.removeprefix("-")
-    known = number.isascii() and number.isdigit() and len(number) == 3
-    return HttpResponse(int(number) if known else 200, headers, body, is_complete=not status.startswith("-"))
+    status_text = status.removeprefix("-")
+    is_valid_status = status_text.isascii() and status_text.isdigit() and len(status_text) == 3
+    return HttpResponse(
+        int(status_text) if is_valid_status else 200, headers, body, is_complete=not status.startswith("-")
+    )
 
 
 class ScriptedTransport(Transport):
     """Return one response, and lose the response to each later request."""
 
-    def __init__(self, answer: HttpResponse) -> None:
+    def __init__(self, response: HttpResponse) -> None:
         super().__init__("https://api.example/api", SECRETS)
-        self._answers = chain([answer], repeat(None))
+        self._answers = chain([response], repeat(None))
 
     def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
         return self._next()
@@ -71,18 +73,18 @@ class ScriptedTransport(Transport):
         return self._next()
 
     def _next(self) -> HttpResponse:
-        answer = next(self._answers)
-        if answer is None:
+        response = next(self._answers)
+        if response is None:
             raise ResponseLostError("no answer came")
-        return answer
+        return response
 
 
 class _InputReader(NamedTuple):
     choices: list[int]
     texts: list[str]
 
-    def choose(self, of: Sequence[T]) -> T:
-        return of[(self.choices.pop() if self.choices else 0) % len(of)]
+    def choose(self, options: Sequence[T]) -> T:
+        return options[(self.choices.pop() if self.choices else 0) % len(options)]
 
     def read_number(self) -> int:
         return self.choices.pop() if self.choices else 0
@@ -97,73 +99,86 @@ def build_report(data: bytes) -> Report:
     The bytes before the first separator choose its values, and the parts after it are its texts.
     """
     choices, *texts = data.split(TEXT_SEPARATOR)
-    draw = _InputReader([*choices[:200]][::-1], [decode_text(text) for text in texts[:200]][::-1])
-    outcomes = tuple(_build_result(draw) for _ in range(draw.read_number() % 4))
-    verdict = Verdict(draw.choose(list(Conclusion)), draw.choose(list(ExitReason)), draw.read_number())
-    links = (draw.read_text(), draw.read_text())
+    reader = _InputReader([*choices[:200]][::-1], [decode_text(text) for text in texts[:200]][::-1])
+    results = tuple(_build_result(reader) for _ in range(reader.read_number() % 4))
+    verdict = Verdict(reader.choose(list(Conclusion)), reader.choose(list(ExitReason)), reader.read_number())
+    links = (reader.read_text(), reader.read_text())
     context = BuildContext(
-        "github", draw.read_text(), draw.read_text(), draw.read_text(), draw.read_text(), *links, draw.read_text()
+        "github",
+        reader.read_text(),
+        reader.read_text(),
+        reader.read_text(),
+        reader.read_text(),
+        *links,
+        reader.read_text(),
     )
     return Report(
-        draw.read_text(),
+        reader.read_text(),
         context,
-        draw.read_text(),
-        outcomes,
-        draw.choose([verdict, None]),
-        results_dir=draw.read_text(),
-        started_at=draw.read_text(),
-        input_errors=() if outcomes else tuple(draw.read_text() for _ in range(draw.read_number() % 3)),
-        web_base_url=draw.read_text(),
-        waits_for_results=draw.choose([True, False]),
-        resume_command=draw.read_text(),
-        plan_notes=tuple(draw.read_text() for _ in range(draw.read_number() % 3)),
-        duration_seconds=float(draw.read_number()),
-        attachments_root=draw.read_text(),
+        reader.read_text(),
+        results,
+        reader.choose([verdict, None]),
+        results_dir=reader.read_text(),
+        started_at=reader.read_text(),
+        input_errors=() if results else tuple(reader.read_text() for _ in range(reader.read_number() % 3)),
+        web_base_url=reader.read_text(),
+        waits_for_results=reader.choose([True, False]),
+        resume_command=reader.read_text(),
+        plan_notes=tuple(reader.read_text() for _ in range(reader.read_number() % 3)),
+        duration_seconds=float(reader.read_number()),
+        attachments_root=reader.read_text(),
     )
 
 
-def _build_result(draw: _InputReader) -> RunResult:
-    request = RunRequest(draw.choose(list(TargetKind)), draw.read_text(), draw.read_text(), {draw.read_text(): VALUE})
+def _build_result(reader: _InputReader) -> RunResult:
+    request = RunRequest(
+        reader.choose(list(TargetKind)), reader.read_text(), reader.read_text(), {reader.read_text(): VALUE}
+    )
     return RunResult(
         request,
-        draw.choose(list(RunState)),
-        draw.choose(list(ExitReason)),
-        run_id=draw.read_text(),
-        url=draw.read_text(),
-        message=draw.read_text(),
-        suggestion=draw.read_text(),
-        duration_seconds=float(draw.read_number()),
-        start_offset_seconds=float(draw.read_number()),
-        title=draw.read_text(),
-        step=_build_step(draw) if draw.read_number() % 2 else None,
-        previous_attempts=tuple(_build_attempt(draw) for _ in range(draw.read_number() % 2)),
-        evidence=_build_evidence(draw),
+        reader.choose(list(RunState)),
+        reader.choose(list(ExitReason)),
+        run_id=reader.read_text(),
+        url=reader.read_text(),
+        message=reader.read_text(),
+        suggestion=reader.read_text(),
+        duration_seconds=float(reader.read_number()),
+        start_offset_seconds=float(reader.read_number()),
+        title=reader.read_text(),
+        step=_build_step(reader) if reader.read_number() % 2 else None,
+        previous_attempts=tuple(_build_attempt(reader) for _ in range(reader.read_number() % 2)),
+        evidence=_build_evidence(reader),
     )
 
 
-def _build_step(draw: _InputReader) -> RunStep:
+def _build_step(reader: _InputReader) -> RunStep:
     return RunStep(
-        draw.read_number(), draw.read_text(), draw.read_text(), draw.read_text(), draw.read_text(), _choose_file(draw)
+        reader.read_number(),
+        reader.read_text(),
+        reader.read_text(),
+        reader.read_text(),
+        reader.read_text(),
+        _choose_file(reader),
     )
 
 
-def _choose_file(draw: _InputReader) -> str:
-    return draw.choose(["", "evidence/r-1/step-004.png", "evidence/r-1/video.webm"])
+def _choose_file(reader: _InputReader) -> str:
+    return reader.choose(["", "evidence/r-1/step-004.png", "evidence/r-1/video.webm"])
 
 
-def _build_evidence(draw: _InputReader) -> Evidence:
+def _build_evidence(reader: _InputReader) -> Evidence:
     return Evidence(
-        tuple(_build_step(draw) for _ in range(draw.read_number() % 2)), _choose_file(draw), draw.read_text()
+        tuple(_build_step(reader) for _ in range(reader.read_number() % 2)), _choose_file(reader), reader.read_text()
     )
 
 
-def _build_attempt(draw: _InputReader) -> PreviousAttempt:
+def _build_attempt(reader: _InputReader) -> PreviousAttempt:
     return PreviousAttempt(
-        draw.read_text(),
-        draw.read_text(),
-        draw.read_text(),
-        _build_step(draw),
+        reader.read_text(),
+        reader.read_text(),
+        reader.read_text(),
+        _build_step(reader),
         0.0,
-        float(draw.read_number()),
-        _build_evidence(draw),
+        float(reader.read_number()),
+        _build_evidence(reader),
     )

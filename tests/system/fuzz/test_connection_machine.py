@@ -47,51 +47,50 @@ if TYPE_CHECKING:
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-# In seconds. A stall is longer than a read may take in the property, where most examples have none.
-BRISK = Timeouts(connect=1.0, read=0.2, total=0.4)
-STALL = 0.25
-# For scripts without a stall: no result depends on the speed of the machine.
-PATIENT = Timeouts(connect=20.0, read=20.0, total=30.0)
-# One call is at most three requests, each of which ends in `total`. What has no limit of time never ends.
-LONGEST_CALL = 120.0
-LONGEST_JOB = 120.0
-# In seconds, longer than any request: the end of a connection is waited for until the request's own time is over. So
-# no result depends on how soon the server acts on a start that it had refused before.
-UNTIL_LATE = 30.0
+# A stall exceeds the read timeout of the property, whose examples rarely have one.
+SHORT_TIMEOUTS = Timeouts(connect=1.0, read=0.2, total=0.4)
+STALL_SECONDS = 0.25
+# For scripts without a stall, so that no result depends on the speed of the machine.
+LONG_TIMEOUTS = Timeouts(connect=20.0, read=20.0, total=30.0)
+# One call makes at most three requests, each limited by `total`. A longer call hangs.
+MAX_CALL_SECONDS = 120.0
+MAX_JOB_SECONDS = 120.0
+# Longer than any request, so the client reads the surplus until the timeout of the request. No result then depends on
+# how soon the server acts on a start that it rejected before.
+SURPLUS_SECONDS = 30.0
 
 # A pause until the client has sent its next request on the same connection, or has closed it.
-NEXT = -1.0
-# The longest pause of this kind in seconds, before a final response and behind one.
-HOLD = 0.05
-LINGER = 10.0
+UNTIL_NEXT_REQUEST = -1.0
+# The longest pause of this kind, before and after a final response.
+MAX_HOLD_SECONDS = 0.05
+MAX_LINGER_SECONDS = 10.0
 
 TESTS = ("p0", "f0", "p1", "f1")
-WORDS = {"p": "passed", "f": "failed"}
+STATUS_BY_PREFIX = {"p": "passed", "f": "failed"}
 
 
-def verdict(test: str) -> str:
-    return WORDS[test[0]]
+def get_final_status(test: str) -> str:
+    return STATUS_BY_PREFIX[test[0]]
 
 
-def run_of(test: str) -> str:
+def make_run_id(test: str) -> str:
     return f"run-of-{test}"
 
 
 class Reply(NamedTuple):
-    """How the server responds to one request: plainly by default.
+    """The response to one request, without faults by default.
 
     Attributes:
-        interim: The statuses of the responses before the final one.
-        wait: Seconds before the final response, or NEXT.
+        interim_statuses: The statuses of the interim responses.
+        wait: Seconds before the final response, or UNTIL_NEXT_REQUEST.
         status: The status of the final response.
-        framing: How the response states the length of its body.
-        cut: Where the connection ends too early, if it does: `before` or `within` the response.
-        surplus: What comes behind the response. Each has its pause before it in seconds. None means: at once, in the
-            same segment.
-        end: What becomes of the connection: `keep`, `close` or `reset`, or seconds before a close.
+        framing: The way in which the response states the length of its body.
+        cut: Where the connection ends too early, `before` or `within` the response, if at all.
+        surplus: The data after the response, each with the pause before it in seconds. None means in the same segment.
+        end: The end of the connection, `keep`, `close`, `reset` or the seconds before a close.
     """
 
-    interim: tuple[int, ...] = ()
+    interim_statuses: tuple[int, ...] = ()
     wait: float = 0.0
     status: int = 200
     framing: str = "length"
@@ -100,68 +99,74 @@ class Reply(NamedTuple):
     end: str | float = "keep"
 
 
-PLAIN = Reply()
+PLAIN_REPLY = Reply()
 
 
-def refuses(reply: Reply) -> bool:
-    """Say whether a reply to a start refuses it, with nothing else that could belong to the start."""
-    alone = all(what == "line" for what, _ in reply.surplus)
-    return reply.status in {400, 429} and reply.cut != "before" and alone
+def is_refusal(reply: Reply) -> bool:
+    """Return whether a reply rejects a start and has no other response to it."""
+    has_no_response = all(extra == "line" for extra, _ in reply.surplus)
+    return reply.status in {400, 429} and reply.cut != "before" and has_no_response
 
 
 class Call(NamedTuple):
     """One call of the client for a test, from one of two threads."""
 
-    what: str
+    kind: str
     test: str
     thread: int = 0
 
 
 class Script(NamedTuple):
-    """The calls, and what the server does with each request and connection.
+    """The calls of the client and the replies of the server.
 
-    Requests and connections beyond the script are plain ones.
+    Requests and connections beyond the script have no faults.
     """
 
     calls: tuple[Call, ...] = ()
     replies: tuple[Reply, ...] = ()
     greetings: tuple[str, ...] = ()
-    # How many polls of each run say `running`.
-    lag: int = 0
+    # The number of polls of each run with the status `running`.
+    running_polls: int = 0
 
 
 class Request(NamedTuple):
-    """What a request is about."""
+    """The kind and the test of a request."""
 
-    what: str
+    kind: str
     test: str
 
     @classmethod
-    def of(cls, path: str) -> Request:
-        """Return what the request with this path is about."""
+    def from_path(cls, path: str) -> Request:
+        """Parse the path of a request."""
         parts = path.partition("?")[0].removeprefix("/api/").split("/")
         if parts[0] == "test":
             return cls("start", parts[1])
         return cls("status" if parts[-1] == "status" else "details", parts[1].removeprefix("run-of-"))
 
 
-def body(request: Request, *, running: bool) -> bytes:
-    """Return the body that names the run of this request and no other."""
-    test, run = request.test, run_of(request.test)
+def build_body(request: Request, *, is_running: bool) -> bytes:
+    """Build the body that names only the run of this request."""
+    test, run = request.test, make_run_id(request.test)
     fields: dict[str, object]
-    if request.what == "start":
+    if request.kind == "start":
         fields = {"message": f"started {test}", "run_id": run, "url": f"https://autonoma.app/run/{run}"}
-    elif request.what == "status":
-        # It names no run: a client that read the status of another run would not notice.
-        fields = {"status": "running" if running else verdict(test)}
+    elif request.kind == "status":
+        # The body names no run, so the client cannot detect the status of another run.
+        fields = {"status": "running" if is_running else get_final_status(test)}
     else:
-        step = {"instruction": f"step of {test}", "output": f"seen by {test}", "status": verdict(test)}
-        fields = {"id": run, "test_id": test, "name": f"title of {test}", "status": verdict(test), "steps": [step]}
+        step = {"instruction": f"step of {test}", "output": f"seen by {test}", "status": get_final_status(test)}
+        fields = {
+            "id": run,
+            "test_id": test,
+            "name": f"title of {test}",
+            "status": get_final_status(test),
+            "steps": [step],
+        }
     return json.dumps(fields).encode()
 
 
-def framed(status: int, content: bytes, framing: str = "length") -> bytes:
-    """Return a response in which the length of the body is told in this way."""
+def build_response(status: int, content: bytes, framing: str = "length") -> bytes:
+    """Build a response that states the length of its body in this way."""
     version, chunks = "HTTP/1.1", b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
     length, chunked = f"Content-Length: {len(content)}", "Transfer-Encoding: chunked"
     headers = {
@@ -185,76 +190,76 @@ def framed(status: int, content: bytes, framing: str = "length") -> bytes:
     return "\r\n".join(lines).encode() + (chunks if chunked in headers else content)
 
 
-def interim(status: int) -> bytes:
-    """Return an interim response. Those of 103 have headers, as real ones do."""
+def build_interim_response(status: int) -> bytes:
+    """Build an interim response. Like real ones, those with 103 have headers."""
     headers = "Link: </style.css>; rel=preload\r\nContent-Length: 7\r\n" if status == 103 else ""
     return f"HTTP/1.1 {status} Interim\r\n{headers}\r\n".encode()
 
 
-class Api:
-    """The server's side of a script.
+class ScriptedApi:
+    """The server of a script.
 
     Attributes:
-        posts: How many starts of each test were read or responded to.
-        acted: How many of them the server acted on.
-        requests: How many requests were read on each connection.
+        posts: The number of starts of each test that were read or had a response.
+        processed_starts: The number of them on which the server acted.
+        requests: The number of requests that were read on each connection.
     """
 
-    def __init__(self, script: Script, hold: float) -> None:
+    def __init__(self, script: Script, max_hold: float) -> None:
         self._lock = threading.Lock()
         self._replies, self._greetings = list(script.replies), list(script.greetings)
-        self._lag, self._hold = script.lag, hold
+        self._running_polls, self._max_hold = script.running_polls, max_hold
         self._connections = 0
         self._refused_early: set[int] = set()
         self._polls: Counter[str] = Counter()
         self.posts: Counter[str] = Counter()
-        self.acted: Counter[str] = Counter()
+        self.processed_starts: Counter[str] = Counter()
         self.requests: Counter[int] = Counter()
 
-    def act(self, wire: Wire) -> bool:
-        """Respond to a request that was read."""
-        request = Request.of(wire.request.path)
+    def respond(self, wire: Wire) -> bool:
+        """Respond to a request."""
+        request = Request.from_path(wire.request.path)
         with self._lock:
-            reply = self._replies.pop(0) if self._replies else PLAIN
+            reply = self._replies.pop(0) if self._replies else PLAIN_REPLY
             if wire.request.connection in self._refused_early:
-                # Without a whole response of its own, this start can't be told from one that was refused.
+                # Without its own complete response, this start looks like one that was rejected.
                 reply = reply._replace(cut="", end="keep")
-            content = self._body(request)
+            content = self._build_body(request)
             self.requests[wire.request.connection] += 1
-            self.posts[request.test] += request.what == "start"
-            self.acted[request.test] += request.what == "start" and not refuses(reply)
-        # In one segment: the client must have them all before it can send another request.
-        wire.send(b"".join(map(interim, reply.interim)))
-        self._pause(wire, reply.wait, self._hold)
+            self.posts[request.test] += request.kind == "start"
+            self.processed_starts[request.test] += request.kind == "start" and not is_refusal(reply)
+        # They are sent in one segment, so the client has them all before its next request.
+        wire.send(b"".join(map(build_interim_response, reply.interim_statuses)))
+        self._pause(wire, reply.wait, self._max_hold)
         if reply.status >= 400:
             content = b'{"error": "not now"}'
-        data = framed(reply.status, content, reply.framing)
+        data = build_response(reply.status, content, reply.framing)
         if reply.cut:
             wire.send(data[: len(data) - len(content) // 2 if reply.cut == "within" else 0])
             return self._end(wire, reply)
         return self._send(wire, reply, data, request)
 
     def _send(self, wire: Wire, reply: Reply, data: bytes, request: Request) -> bool:
-        second = framed(200, body(request, running=False))
+        second = build_response(200, build_body(request, is_running=False))
         extras = {
             "response": second,
             "half": second[:-9],
             "head": second.partition(b"\r\n\r\n")[0],
             "garbage": b"\x00garbage",
             "line": b"\r\n",
-            "interim": interim(103),
-            "body": body(request, running=False),
+            "interim": build_interim_response(103),
+            "body": build_body(request, is_running=False),
         }
-        for what, pause in reply.surplus:
+        for extra, pause in reply.surplus:
             if pause is not None:
                 wire.send(data)
                 data = b""
-                self._pause(wire, pause, LINGER)
-            data += extras[what]
+                self._pause(wire, pause, MAX_LINGER_SECONDS)
+            data += extras[extra]
         wire.send(data)
         return self._end(wire, reply)
 
-    def greet(self, wire: Wire) -> bool:
+    def begin_connection(self, wire: Wire) -> bool:
         """Begin a connection, and return whether to read requests on it."""
         with self._lock:
             greeting = self._greetings.pop(0) if self._greetings else ""
@@ -262,47 +267,47 @@ class Api:
             if greeting in {"400", "429"}:
                 self._refused_early.add(self._connections)
         if greeting.startswith("early"):
-            return self._respond_early(wire, goes_on=greeting == "early, and again")
-        late = framed(408, b'{"error": "too slow"}')
+            return self._respond_early(wire, is_read_later=greeting == "early, and again")
+        timeout_response = build_response(408, b'{"error": "too slow"}')
         wire.send(
             {
                 "": b"",
-                "408": late,
-                "408, closed": late,
-                "400": framed(400, b'{"error": "not this"}'),
-                "429": framed(429, b'{"error": "not now"}'),
-                "nothing": framed(200, b"{}"),
-                "interim": interim(100) + interim(103),
+                "408": timeout_response,
+                "408, closed": timeout_response,
+                "400": build_response(400, b'{"error": "not this"}'),
+                "429": build_response(429, b'{"error": "not now"}'),
+                "nothing": build_response(200, b"{}"),
+                "interim": build_interim_response(100) + build_interim_response(103),
                 "garbage": b"garbage\r\n",
             }[greeting]
         )
         return greeting != "408, closed"
 
-    def _respond_early(self, wire: Wire, *, goes_on: bool) -> bool:
-        """Respond to a request that was not read, by what its first line says."""
+    def _respond_early(self, wire: Wire, *, is_read_later: bool) -> bool:
+        """Respond to the first line of a request that was not read."""
         line = b""
         with suppress(OSError):
             while b"\r\n" not in line:
                 line = wire.socket.recv(65536, socket.MSG_PEEK)
                 if not line:
                     return False
-            request = Request.of(line.split(b" ")[1].decode())
+            request = Request.from_path(line.split(b" ")[1].decode())
             with self._lock:
-                # A start that was responded to counts, whether it is read later or not.
-                self.posts[request.test] += request.what == "start" and not goes_on
-                self.acted[request.test] += request.what == "start" and not goes_on
-                content = self._body(request)
-            wire.send(framed(200, content))
-        return goes_on
+                # A start with a response counts, even if it is never read.
+                self.posts[request.test] += request.kind == "start" and not is_read_later
+                self.processed_starts[request.test] += request.kind == "start" and not is_read_later
+                content = self._build_body(request)
+            wire.send(build_response(200, content))
+        return is_read_later
 
-    def _body(self, request: Request) -> bytes:
-        self._polls[request.test] += request.what == "status"
-        return body(request, running=self._polls[request.test] <= self._lag)
+    def _build_body(self, request: Request) -> bytes:
+        self._polls[request.test] += request.kind == "status"
+        return build_body(request, is_running=self._polls[request.test] <= self._running_polls)
 
     @staticmethod
     def _pause(wire: Wire, seconds: float, longest: float) -> None:
-        if seconds == NEXT:
-            # Readable as well once the client has closed it.
+        if seconds == UNTIL_NEXT_REQUEST:
+            # The socket is readable after a close by the client too.
             with suppress(OSError, ValueError):
                 select.select([wire.socket], [], [], longest)
         elif seconds:
@@ -317,68 +322,72 @@ class Api:
         return reply.end == "keep" and not reply.cut
 
 
-class Seen(NamedTuple):
-    """What came of a script.
+class ScriptResult(NamedTuple):
+    """The result of a script.
 
     Attributes:
-        wrong: What contradicts the property.
-        known: How many calls came to the end of their own run.
-        requests: How many requests were read on each connection.
+        errors: The violations of the property.
+        known_count: The number of calls that received the result of their own run.
+        requests: The number of requests that were read on each connection.
     """
 
-    wrong: list[str]
-    known: int
+    errors: list[str]
+    known_count: int
     requests: Mapping[int, int]
 
 
-def judge(call: Call, found: object) -> tuple[str, bool]:
-    """Return what is wrong with a result, and whether it ends its own run."""
-    wrong, known = "", False
-    if isinstance(found, StartResult):
-        named = {found.run_id, found.url.rpartition("/")[2]} - {""}
-        wrong = f"{call} has {found.run_id} {found.url}" if named - {run_of(call.test)} else ""
-        known = found.status is StartStatus.STARTED
-    elif isinstance(found, PollResult):
-        result = found.status in {PollStatus.PASSED, PollStatus.FAILED, PollStatus.STOPPED}
-        wrong = f"{call} is {found.status}" if result and found.status != verdict(call.test) else ""
-        known = result
-    elif isinstance(found, RunDetails):
-        texts: set[str] = {found.title, found.step.output if found.step else "", *(step.output for step in found.steps)}
-        texts.add(found.status or "")
-        strange = texts - {"", f"title of {call.test}", f"seen by {call.test}", verdict(call.test)}
-        wrong = f"{call} has details {strange}" if strange else ""
-        known = bool(found.title)
-    return wrong, known
+def check_result(call: Call, result: object) -> tuple[str, bool]:
+    """Return the error of a call's result, and whether the result is known."""
+    error, is_known = "", False
+    if isinstance(result, StartResult):
+        run_ids = {result.run_id, result.url.rpartition("/")[2]} - {""}
+        error = f"{call} has {result.run_id} {result.url}" if run_ids - {make_run_id(call.test)} else ""
+        is_known = result.status is StartStatus.STARTED
+    elif isinstance(result, PollResult):
+        is_final = result.status in {PollStatus.PASSED, PollStatus.FAILED, PollStatus.STOPPED}
+        error = f"{call} is {result.status}" if is_final and result.status != get_final_status(call.test) else ""
+        is_known = is_final
+    elif isinstance(result, RunDetails):
+        texts: set[str] = {
+            result.title,
+            result.step.output if result.step else "",
+            *(step.output for step in result.steps),
+        }
+        texts.add(result.status or "")
+        foreign_texts = texts - {"", f"title of {call.test}", f"seen by {call.test}", get_final_status(call.test)}
+        error = f"{call} has details {foreign_texts}" if foreign_texts else ""
+        is_known = bool(result.title)
+    return error, is_known
 
 
-def exchange(script: Script, timeouts: Timeouts = PATIENT, hold: float = HOLD) -> Seen:
-    """Make the calls of a script in turn and judge their results."""
-    api, wrong, known = Api(script, hold), [], 0
+def run_script(script: Script, timeouts: Timeouts = LONG_TIMEOUTS, max_hold: float = MAX_HOLD_SECONDS) -> ScriptResult:
+    """Make the calls of a script in turn, and check their results."""
+    api, errors, known_count = ScriptedApi(script, max_hold), [], 0
     with (
-        FaultServer(api.act, connection_handler=api.greet) as server,
+        FaultServer(api.respond, connection_handler=api.begin_connection) as server,
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as second,
     ):
         client = AutonomaClient(Transport(server.url, SECRETS, timeouts=timeouts), "cli", SECRETS)
         for call in script.calls:
             request = RunRequest(TargetKind.TEST, call.test)
-            make = {
+            make_call = {
                 "start": lambda request=request: client.start(request),
-                "status": lambda request=request: client.status(request, run_of(request.id)),
-                "details": lambda request=request: client.details(request, run_of(request.id)),
-            }[call.what]
-            found = (first, second)[call.thread].submit(make).result(timeout=LONGEST_CALL)
-            error, came = judge(call, found)
-            wrong += [error] if error else []
-            known += came
-    started = Counter(call.test for call in script.calls if call.what == "start")
-    wrong += [f"{api.posts[test]} POSTs of {test}" for test in TESTS if api.posts[test] > started[test]]
-    return Seen(wrong, known, api.requests)
+                "status": lambda request=request: client.status(request, make_run_id(request.id)),
+                "details": lambda request=request: client.details(request, make_run_id(request.id)),
+            }[call.kind]
+            result = (first, second)[call.thread].submit(make_call).result(timeout=MAX_CALL_SECONDS)
+            error, is_known = check_result(call, result)
+            errors += [error] if error else []
+            known_count += is_known
+    start_counts = Counter(call.test for call in script.calls if call.kind == "start")
+    errors += [f"{api.posts[test]} POSTs of {test}" for test in TESTS if api.posts[test] > start_counts[test]]
+    return ScriptResult(errors, known_count, api.requests)
 
 
-def calls(*texts: str) -> tuple[Call, ...]:
-    """Return calls from texts such as `start p0`."""
-    return tuple(Call(what, test) for what, _, test in (text.rpartition(" ") for text in texts))
+def parse_calls(*texts: str) -> tuple[Call, ...]:
+    """Parse calls such as `start p0`."""
+    return tuple(Call(kind, test) for kind, _, test in (text.rpartition(" ") for text in texts))
 
 
 # The property
@@ -387,46 +396,60 @@ FRAMINGS = (
     *("length", "chunked", "equal lengths", "a shorter length", "a longer length", "length and chunked"),
     *("chunked and length", "1.0", "1.0 kept", "close", "empty"),
 )
-SINGLE = (
-    *(Reply(interim=statuses) for statuses in [(100,), (102,), (103,), (100, 102, 103), (103, 103), (101,)]),
-    *(Reply(interim=statuses, wait=NEXT) for statuses in [(102,), (103,)]),
-    *(Reply(interim=(status,), wait=0.003) for status in (100, 102, 103)),
-    *(Reply(surplus=(("response", pause),)) for pause in (None, 0.001, 0.003, 0.005, NEXT)),
-    *(Reply(surplus=((what, pause),)) for what in ("half", "head", "garbage", "interim") for pause in (None, NEXT)),
-    Reply(surplus=(("line", None), ("response", NEXT))),
-    Reply(surplus=(("half", 0.001), ("response", NEXT))),
-    *(Reply(framing=framing) for framing in FRAMINGS),
-    *(Reply(framing=framing, surplus=(("response", NEXT),)) for framing in ("chunked", "equal lengths", "1.0 kept")),
-    Reply(framing="no length", end="close"),
-    # The response behind a refusal without a length is read as a part of its body.
+SINGLE_FAULT_REPLIES = (
+    *(Reply(interim_statuses=statuses) for statuses in [(100,), (102,), (103,), (100, 102, 103), (103, 103), (101,)]),
+    *(Reply(interim_statuses=statuses, wait=UNTIL_NEXT_REQUEST) for statuses in [(102,), (103,)]),
+    *(Reply(interim_statuses=(status,), wait=0.003) for status in (100, 102, 103)),
+    *(Reply(surplus=(("response", pause),)) for pause in (None, 0.001, 0.003, 0.005, UNTIL_NEXT_REQUEST)),
     *(
-        Reply(status=status, framing="no length", surplus=((what, pause),), end="close")
+        Reply(surplus=((extra, pause),))
+        for extra in ("half", "head", "garbage", "interim")
+        for pause in (None, UNTIL_NEXT_REQUEST)
+    ),
+    Reply(surplus=(("line", None), ("response", UNTIL_NEXT_REQUEST))),
+    Reply(surplus=(("half", 0.001), ("response", UNTIL_NEXT_REQUEST))),
+    *(Reply(framing=framing) for framing in FRAMINGS),
+    *(
+        Reply(framing=framing, surplus=(("response", UNTIL_NEXT_REQUEST),))
+        for framing in ("chunked", "equal lengths", "1.0 kept")
+    ),
+    Reply(framing="no length", end="close"),
+    # A response after a rejection without a length is read as part of its body.
+    *(
+        Reply(status=status, framing="no length", surplus=((extra, pause),), end="close")
         for status in (400, 429)
-        for what in ("response", "head")
+        for extra in ("response", "head")
         for pause in (None, 0.003)
     ),
     *(Reply(status=status) for status in (201, 204, 304, 400, 429, 500, 503)),
     *(Reply(status=status, end="close") for status in (400, 429)),
-    *(Reply(status=status, surplus=(("response", pause),)) for status in (400, 429) for pause in (None, 0.003, NEXT)),
-    *(Reply(status=204, framing=framing, surplus=(("response", NEXT),)) for framing in ("length", "empty")),
+    *(
+        Reply(status=status, surplus=(("response", pause),))
+        for status in (400, 429)
+        for pause in (None, 0.003, UNTIL_NEXT_REQUEST)
+    ),
+    *(
+        Reply(status=204, framing=framing, surplus=(("response", UNTIL_NEXT_REQUEST),))
+        for framing in ("length", "empty")
+    ),
     *(Reply(end=end) for end in ("close", 0.001, 0.002, 0.005, "reset")),
     *(Reply(cut=cut, end=end) for cut in ("before", "within") for end in ("close", "reset")),
     Reply(cut="before", end=0.003),
     Reply(wait=0.005),
 )
-PAUSES = st.sampled_from([None, 0.0, 0.001, 0.003, NEXT])
+PAUSES = st.sampled_from([None, 0.0, 0.001, 0.003, UNTIL_NEXT_REQUEST])
 EXTRAS = st.sampled_from(["response", "half", "head", "garbage", "line", "interim", "body"])
-MIXED = st.builds(
+MIXED_REPLIES = st.builds(
     Reply,
-    interim=st.lists(st.sampled_from([100, 102, 103, 103, 199, 101]), max_size=3).map(tuple),
-    wait=st.sampled_from([0.0, 0.0, 0.002, NEXT, STALL]),
+    interim_statuses=st.lists(st.sampled_from([100, 102, 103, 103, 199, 101]), max_size=3).map(tuple),
+    wait=st.sampled_from([0.0, 0.0, 0.002, UNTIL_NEXT_REQUEST, STALL_SECONDS]),
     status=st.sampled_from([200, 200, 200, 200, 201, 204, 304, 400, 429, 500, 503]),
     framing=st.one_of(st.just("length"), st.sampled_from(FRAMINGS)),
     cut=st.sampled_from(["", "", "", "", "before", "within"]),
     surplus=st.lists(st.tuples(EXTRAS, PAUSES), max_size=2).map(tuple),
     end=st.sampled_from(["keep", "keep", "keep", "close", 0.001, 0.005, "reset"]),
 )
-REPLIES = st.lists(st.one_of(st.just(PLAIN), st.sampled_from(SINGLE), MIXED), max_size=8)
+REPLIES = st.lists(st.one_of(st.just(PLAIN_REPLY), st.sampled_from(SINGLE_FAULT_REPLIES), MIXED_REPLIES), max_size=8)
 GREETING = st.sampled_from(
     ["", "", "", "400", "429", "408", "408, closed", "nothing", "interim", "garbage", "early", "early, and again"]
 )
@@ -444,21 +467,21 @@ SCRIPTS = st.builds(
     GREETINGS,
     st.integers(0, 2),
 )
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+SUPPRESSED_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SUPPRESSED_CHECKS)
 @given(SCRIPTS)
 def test_calls_get_only_their_own_response(script: Script) -> None:
     """Each call has its own run's id, verdict and details, or none."""
-    seen = exchange(script, BRISK)
-    assert seen.wrong == []
-    assert set(seen.requests.values()) <= {1}, "two requests share a connection"
-    event(f"calls that came to their end: {'some' if seen.known else 'none'}")
+    result = run_script(script, SHORT_TIMEOUTS)
+    assert result.errors == []
+    assert set(result.requests.values()) <= {1}, "two requests share a connection"
+    event(f"calls that came to their end: {'some' if result.known_count else 'none'}")
 
 
 class JobScript(NamedTuple):
-    """The tests and concurrency of a job, and what the server does."""
+    """The tests and concurrency of a job, and the script of its server."""
 
     tests: tuple[str, ...]
     concurrency: int
@@ -473,63 +496,65 @@ JOBS = st.builds(
 )
 
 
-def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tuple[JobResult, Api]:
-    """Run a whole job that waits, against the server of the script."""
-    api = Api(job.script, HOLD)
-    more = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": wait, "INPUT_CONCURRENCY": str(job.concurrency)}
+def run_scripted_job(
+    job: JobScript, timeouts: Timeouts = SHORT_TIMEOUTS, wait: str = "1s"
+) -> tuple[JobResult, ScriptedApi]:
+    """Run a whole job that waits for its runs on the scripted server."""
+    api = ScriptedApi(job.script, MAX_HOLD_SECONDS)
+    extra_inputs = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": wait, "INPUT_CONCURRENCY": str(job.concurrency)}
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
-        FaultServer(api.act, connection_handler=api.greet) as server,
+        FaultServer(api.respond, connection_handler=api.begin_connection) as server,
     ):
-        patch.setattr(connection, "_SURPLUS_SECONDS", UNTIL_LATE)
+        patch.setattr(connection, "_SURPLUS_SECONDS", SURPLUS_SECONDS)
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        return run_job(Path(folder), server.url, job.tests, more=more, timeouts=timeouts), api
+        return run_job(Path(folder), server.url, job.tests, more=extra_inputs, timeouts=timeouts), api
 
 
-def wrong_with(run: Mapping[str, Any]) -> str:
-    """Return what the record says of a run that is not its own."""
+def find_foreign_data(run: Mapping[str, Any]) -> str:
+    """Return an error if the record of a run contains data of another run."""
     test = run["id"]
-    own = {run_of(test), f"https://autonoma.app/run/{run_of(test)}", ""}
-    if {run["run_id"], run["url"]} - own:
+    own_values = {make_run_id(test), f"https://autonoma.app/run/{make_run_id(test)}", ""}
+    if {run["run_id"], run["url"]} - own_values:
         return f"{test} has {run['run_id']} {run['url']}"
-    if run["state"] in WORDS.values() and run["state"] != verdict(test):
+    if run["state"] in STATUS_BY_PREFIX.values() and run["state"] != get_final_status(test):
         return f"{test} is {run['state']}"
     if run["title"] not in {"", f"title of {test}"}:
         return f"{test} has the title {run['title']}"
     return ""
 
 
-@settings(max_examples=max(6, EXAMPLES // 25), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=max(6, EXAMPLES // 25), deadline=None, suppress_health_check=SUPPRESSED_CHECKS)
 @given(JOBS)
 def test_jobs_report_only_their_own_runs(job: JobScript) -> None:
     """A whole job mixes no runs up, sends no POST twice, and ends."""
-    began = time.monotonic()
-    result, api = played(job)
-    assert time.monotonic() - began < LONGEST_JOB
-    assert [error for run in result.record["runs"] if (error := wrong_with(run))] == []
+    started_at = time.monotonic()
+    result, api = run_scripted_job(job)
+    assert time.monotonic() - started_at < MAX_JOB_SECONDS
+    assert [error for run in result.record["runs"] if (error := find_foreign_data(run))] == []
     assert [run["id"] for run in result.record["runs"]] == list(job.tests)
     assert (result.code == 0) == all(state == "passed" for state in result.states.values())
     for test, state in result.states.items():
-        assert api.acted[test] <= (state != "not-started"), f"{test} was started twice, or is {state}"
+        assert api.processed_starts[test] <= (state != "not-started"), f"{test} was started twice, or is {state}"
     assert set(api.requests.values()) <= {1}, "two requests share a connection"
     event(f"states: {', '.join(sorted(set(result.states.values())))}")
 
 
-# What the property rests on
+# Preconditions of the property
 
 
 def test_server_keeps_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server would respond to more requests on a connection."""
-    script = Script(calls("status p0", "start f0", "status p1", "details f1", "status p0"))
-    assert exchange(script) == ([], 5, dict.fromkeys(range(1, 6), 1))
+    script = Script(parse_calls("status p0", "start f0", "status p1", "details f1", "status p0"))
+    assert run_script(script) == ([], 5, dict.fromkeys(range(1, 6), 1))
     share_connections(monkeypatch)
-    assert exchange(script) == ([], 5, {1: 5})
+    assert run_script(script) == ([], 5, {1: 5})
 
 
 def test_job_without_faults_completes() -> None:
     """Without faults a job knows the verdict of each run."""
-    result, api = played(JobScript(TESTS, 2, Script(lag=3)), PATIENT, "30s")
+    result, api = run_scripted_job(JobScript(TESTS, 2, Script(running_polls=3)), LONG_TIMEOUTS, "30s")
     assert result.states == {"p0": "passed", "f0": "failed", "p1": "passed", "f1": "failed"}
     assert set(api.requests.values()) == {1}
 
@@ -546,63 +571,75 @@ def test_job_without_faults_completes() -> None:
 def test_property_detects_repeated_starts(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without reading the surplus, these starts would be sent again."""
     job = JobScript(("p0",), 1, script)
-    result, api = played(job, PATIENT)
-    assert (result.states, api.acted) == ({"p0": "unknown"}, {"p0": 1})
+    result, api = run_scripted_job(job, LONG_TIMEOUTS)
+    assert (result.states, api.processed_starts) == ({"p0": "unknown"}, {"p0": 1})
     ignore_surplus(monkeypatch)
-    assert played(job, PATIENT)[1].acted == {"p0": 2}
+    assert run_scripted_job(job, LONG_TIMEOUTS)[1].processed_starts == {"p0": 2}
 
 
-STARTS, POLLS = calls("start p0", "start f0", "start p1"), calls("status p0", "status f0", "status p1")
-LATE = (("response", NEXT),)
-# One script for each kind of fault, and how many of its calls come to their own end all the same. On version 0.1, a
-# call of each of them got the answer of another run.
-KINDS = {
-    "102, and the final response later": (Script(STARTS, (Reply((102,), NEXT),)), 3),
-    "103, and the final response later": (Script(STARTS, (Reply((103,), NEXT),)), 3),
-    "several interim responses": (Script(STARTS, (Reply((100, 102, 103), NEXT),)), 3),
-    "103 before a status": (Script(POLLS, (Reply((103,), NEXT),)), 3),
-    "101 before the response": (Script(STARTS, (Reply((101,), NEXT),)), 2),
-    "a late second response to a start": (Script(STARTS, (Reply(surplus=LATE),)), 3),
-    "a late second response to a poll": (Script(POLLS, (Reply(surplus=LATE),)), 3),
+START_CALLS, POLL_CALLS = (
+    parse_calls("start p0", "start f0", "start p1"),
+    parse_calls("status p0", "status f0", "status p1"),
+)
+LATE_RESPONSE = (("response", UNTIL_NEXT_REQUEST),)
+# One script for each kind of fault, and the number of its calls that still receive their own result. In version 0.1, a
+# call of each script received the response of another run.
+FAULT_SCRIPTS = {
+    "102, and the final response later": (Script(START_CALLS, (Reply((102,), UNTIL_NEXT_REQUEST),)), 3),
+    "103, and the final response later": (Script(START_CALLS, (Reply((103,), UNTIL_NEXT_REQUEST),)), 3),
+    "several interim responses": (Script(START_CALLS, (Reply((100, 102, 103), UNTIL_NEXT_REQUEST),)), 3),
+    "103 before a status": (Script(POLL_CALLS, (Reply((103,), UNTIL_NEXT_REQUEST),)), 3),
+    "101 before the response": (Script(START_CALLS, (Reply((101,), UNTIL_NEXT_REQUEST),)), 2),
+    "a late second response to a start": (Script(START_CALLS, (Reply(surplus=LATE_RESPONSE),)), 3),
+    "a late second response to a poll": (Script(POLL_CALLS, (Reply(surplus=LATE_RESPONSE),)), 3),
     "a late second response of a failed run": (
-        Script(calls("status f0", "status p0", "status p1"), (Reply(surplus=LATE),)),
+        Script(parse_calls("status f0", "status p0", "status p1"), (Reply(surplus=LATE_RESPONSE),)),
         3,
     ),
     "a late second response to a poll before a start": (
-        Script(calls("status p0", "start f0"), (Reply(surplus=LATE),)),
+        Script(parse_calls("status p0", "start f0"), (Reply(surplus=LATE_RESPONSE),)),
         2,
     ),
-    "late details": (Script(calls("details p0", "details f0"), (Reply(surplus=LATE),)), 2),
-    "an early response, and another one": (Script(STARTS, (Reply(wait=NEXT),), ("early, and again",)), 3),
-    "a greeting before a start": (Script(STARTS, (Reply(wait=NEXT),), ("nothing",)), 2),
-    "a greeting before a poll": (Script(POLLS, (Reply(wait=NEXT),), ("nothing",)), 2),
-    "a surplus line, and a response later": (Script(STARTS, (Reply(surplus=(("line", None), *LATE)),)), 3),
-    "half a response, and one more later": (Script(STARTS, (Reply(surplus=(("head", None), *LATE)),)), 3),
-    "two equal lengths": (Script(POLLS, (Reply(framing="equal lengths", surplus=LATE),)), 3),
-    "a length and chunks": (Script(POLLS, (Reply(framing="length and chunked", surplus=LATE),)), 3),
-    "chunks and more": (Script(POLLS, (Reply(framing="chunked", surplus=LATE),)), 3),
-    "204 with a body": (Script(STARTS, (Reply(status=204, surplus=LATE),)), 2),
-    "204, and the response later": (Script(STARTS, (Reply(status=204, framing="empty", surplus=LATE),)), 2),
-    "204, and the status later": (Script(POLLS, (Reply(status=204, framing="empty", surplus=LATE),)), 2),
-    "HTTP/1.0 with keep-alive": (Script(POLLS, (Reply(framing="1.0 kept", surplus=LATE),)), 3),
+    "late details": (Script(parse_calls("details p0", "details f0"), (Reply(surplus=LATE_RESPONSE),)), 2),
+    "an early response, and another one": (
+        Script(START_CALLS, (Reply(wait=UNTIL_NEXT_REQUEST),), ("early, and again",)),
+        3,
+    ),
+    "a greeting before a start": (Script(START_CALLS, (Reply(wait=UNTIL_NEXT_REQUEST),), ("nothing",)), 2),
+    "a greeting before a poll": (Script(POLL_CALLS, (Reply(wait=UNTIL_NEXT_REQUEST),), ("nothing",)), 2),
+    "a surplus line, and a response later": (
+        Script(START_CALLS, (Reply(surplus=(("line", None), *LATE_RESPONSE)),)),
+        3,
+    ),
+    "half a response, and one more later": (Script(START_CALLS, (Reply(surplus=(("head", None), *LATE_RESPONSE)),)), 3),
+    "two equal lengths": (Script(POLL_CALLS, (Reply(framing="equal lengths", surplus=LATE_RESPONSE),)), 3),
+    "a length and chunks": (Script(POLL_CALLS, (Reply(framing="length and chunked", surplus=LATE_RESPONSE),)), 3),
+    "chunks and more": (Script(POLL_CALLS, (Reply(framing="chunked", surplus=LATE_RESPONSE),)), 3),
+    "204 with a body": (Script(START_CALLS, (Reply(status=204, surplus=LATE_RESPONSE),)), 2),
+    "204, and the response later": (
+        Script(START_CALLS, (Reply(status=204, framing="empty", surplus=LATE_RESPONSE),)),
+        2,
+    ),
+    "204, and the status later": (Script(POLL_CALLS, (Reply(status=204, framing="empty", surplus=LATE_RESPONSE),)), 2),
+    "HTTP/1.0 with keep-alive": (Script(POLL_CALLS, (Reply(framing="1.0 kept", surplus=LATE_RESPONSE),)), 3),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAULT_SCRIPTS)
 def test_single_fault_mixes_no_runs_up(kind: str) -> None:
     """Each kind of fault loses only the calls that it hides."""
-    script, known = KINDS[kind]
-    seen = exchange(script)
-    assert (seen.wrong, seen.known) == ([], known)
+    script, known_count = FAULT_SCRIPTS[kind]
+    result = run_script(script)
+    assert (result.errors, result.known_count) == ([], known_count)
 
 
 def ignore_surplus(patch: pytest.MonkeyPatch) -> None:
-    """Let nobody look at what is behind a response."""
+    """Disable the check for data after a response."""
     patch.setattr(connection._FinalResponse, "_read_surplus", lambda response: None)
 
 
 def share_connections(patch: pytest.MonkeyPatch) -> None:
-    """Let the requests of a thread share a connection and not look behind a response, as in version 0.1."""
+    """Share one connection per thread and ignore surplus data, as in version 0.1."""
     ignore_surplus(patch)
     headers = Transport._build_headers
     patch.setattr(transport, "close_connection", lambda: None)
@@ -611,37 +648,39 @@ def share_connections(patch: pytest.MonkeyPatch) -> None:
 
 
 def return_interim_responses(patch: pytest.MonkeyPatch) -> None:
-    """Let the first response but for 100 be final, as in http.client."""
+    """Treat the first response except 100 as final, as in http.client."""
     patch.setattr(connection.TrackedHTTPConnection, "response_class", http.client.HTTPResponse)
 
 
-# Interim responses have a rule of their own. Late details are told by the ids in them, too, and a status starts no run.
-INTERIM = [kind for kind, (script, _) in KINDS.items() if any(reply.interim for reply in script.replies)]
-TOLD_APART = {"late details", "a late second response to a poll before a start"}
-SHARED = [kind for kind in KINDS if kind not in {*INTERIM, *TOLD_APART}]
-WITHOUT_LOSS = [kind for kind in INTERIM if KINDS[kind][1] == len(KINDS[kind][0].calls)]
+# Interim responses have their own test. The client also detects late details by their ids, and a status as no start.
+INTERIM_KINDS = [
+    kind for kind, (script, _) in FAULT_SCRIPTS.items() if any(reply.interim_statuses for reply in script.replies)
+]
+DETECTED_BY_ID = {"late details", "a late second response to a poll before a start"}
+SHARED_CONNECTION_KINDS = [kind for kind in FAULT_SCRIPTS if kind not in {*INTERIM_KINDS, *DETECTED_BY_ID}]
+LOSSLESS_KINDS = [kind for kind in INTERIM_KINDS if FAULT_SCRIPTS[kind][1] == len(FAULT_SCRIPTS[kind][0].calls)]
 
 
-@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("kind", SHARED_CONNECTION_KINDS)
 def test_property_detects_shared_connections(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If requests shared connections, each of these scripts would mix runs up."""
     share_connections(monkeypatch)
-    assert exchange(KINDS[kind][0], hold=10.0).wrong
+    assert run_script(FAULT_SCRIPTS[kind][0], max_hold=10.0).errors
 
 
-@pytest.mark.parametrize("kind", INTERIM)
+@pytest.mark.parametrize("kind", INTERIM_KINDS)
 def test_property_detects_interim_responses(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interim responses mix runs up only if they are returned as final."""
-    script, known = KINDS[kind]
+    script, known_count = FAULT_SCRIPTS[kind]
     share_connections(monkeypatch)
-    assert exchange(script)[:2] == ([], known)
+    assert run_script(script)[:2] == ([], known_count)
     return_interim_responses(monkeypatch)
-    assert exchange(script, hold=10.0).wrong
+    assert run_script(script, max_hold=10.0).errors
 
 
-@pytest.mark.parametrize("kind", WITHOUT_LOSS)
+@pytest.mark.parametrize("kind", LOSSLESS_KINDS)
 def test_interim_response_loses_no_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If an interim response were final, its own call would be lost."""
-    script, known = KINDS[kind]
+    script, known_count = FAULT_SCRIPTS[kind]
     return_interim_responses(monkeypatch)
-    assert exchange(script)[:2] == ([], known - 1)
+    assert run_script(script)[:2] == ([], known_count - 1)

@@ -36,9 +36,9 @@ INDETERMINATE_OUTCOMES: list[RequestOutcome] = [
 ]
 POLICIES = st.tuples(st.integers(1, 3), st.booleans()).map(lambda drawn: StartPolicy(*drawn))
 
-# Interrupts are rare, so that other events happen before.
-SIX = 6
-DICE = st.integers(1, SIX)
+# One draw in six interrupts the job, so that other events happen first.
+RARE_DRAW = 6
+DRAWS = st.integers(1, RARE_DRAW)
 
 
 class StartMachine(RuleBasedStateMachine):
@@ -46,27 +46,27 @@ class StartMachine(RuleBasedStateMachine):
 
     @initialize(runs=st.integers(1, 4), policy=POLICIES)
     def begin(self, runs: int, policy: StartPolicy) -> None:
-        self.may_have_arrived: set[int] = set()
-        self.started: dict[int, str] = {}
-        self.interrupted = False
-        outcomes = [RunResult(RunRequest(TargetKind.TEST, f"t{place}")) for place in range(runs)]
-        self.job = SteppedEngine(outcomes, policy, None, self.record_sent)
+        self.possible_starts: set[int] = set()
+        self.started_run_ids: dict[int, str] = {}
+        self.is_interrupted = False
+        results = [RunResult(RunRequest(TargetKind.TEST, f"t{index}")) for index in range(runs)]
+        self.job = SteppedEngine(results, policy, None, self.record_sent)
         self.policy = policy
 
-    def record_sent(self, position: int) -> None:
+    def record_sent(self, index: int) -> None:
         """Record a POST that may have arrived."""
-        assert position not in self.may_have_arrived, "a POST that may have arrived was sent again"
-        self.may_have_arrived.add(position)
-        assert not self.interrupted, "a POST was sent after the signal"
+        assert index not in self.possible_starts, "a POST that may have arrived was sent again"
+        self.possible_starts.add(index)
+        assert not self.is_interrupted, "a POST was sent after the signal"
 
     def can_respond(self) -> bool:
-        return self.job.running and bool(self.job.pending_requests)
+        return self.job.is_running and bool(self.job.pending_requests)
 
     @precondition(can_respond)
     @rule(data=st.data(), outcome=st.sampled_from(REJECTIONS))
     def reject(self, data: st.DataObject, outcome: RequestOutcome) -> None:
         request = data.draw(st.sampled_from(self.job.pending_requests))
-        self.may_have_arrived.discard(request.plan_index)
+        self.possible_starts.discard(request.plan_index)
         self.job.complete(request, outcome)
 
     @precondition(can_respond)
@@ -79,48 +79,48 @@ class StartMachine(RuleBasedStateMachine):
     def confirm(self, data: st.DataObject) -> None:
         request = data.draw(st.sampled_from(self.job.pending_requests))
         run_id = f"run-{request.plan_index}"
-        self.started[request.plan_index] = run_id
+        self.started_run_ids[request.plan_index] = run_id
         self.job.complete(request, make_response(200, json.dumps({"run_id": run_id}).encode()))
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 10.0, 119.0, 130.0]))
     def wait(self, seconds: float) -> None:
         self.job.pass_time(seconds)
 
-    @precondition(lambda self: self.job.running and not self.interrupted)
-    @rule(dice=DICE)
-    def interrupt(self, dice: int) -> None:
-        if dice == SIX:
-            self.interrupted = True
+    @precondition(lambda self: self.job.is_running and not self.is_interrupted)
+    @rule(draw=DRAWS)
+    def interrupt(self, draw: int) -> None:
+        if draw == RARE_DRAW:
+            self.is_interrupted = True
             self.job.interrupt()
 
     @invariant()
     def each_started_run_is_reported(self) -> None:
-        for position, run_id in self.started.items():
-            run = self.job.run_table.results[position]
+        for index, run_id in self.started_run_ids.items():
+            run = self.job.run_table.results[index]
             assert (run.state, run.run_id) == (RunState.STARTED, run_id)
 
     @invariant()
     def indeterminate_start_is_never_not_started(self) -> None:
-        for position in self.may_have_arrived:
-            assert self.job.run_table.results[position].state is not RunState.NOT_STARTED
+        for index in self.possible_starts:
+            assert self.job.run_table.results[index].state is not RunState.NOT_STARTED
 
     def teardown(self) -> None:
         if not hasattr(self, "job"):
             return
-        began, runs = self.job.time, self.job.run_table.results
+        started_at, runs = self.job.time, self.job.run_table.results
         # No more responses arrive, so every request times out in turn.
         self.job.pass_time(1000.0)
         limit = (
             self.policy.shutdown_grace
-            if self.interrupted
+            if self.is_interrupted
             else len(runs) * (self.policy.hung_after + 1) + self.policy.give_up_after
         )
-        assert self.job.time - began <= limit + 1, "it did not end in time"
+        assert self.job.time - started_at <= limit + 1, "it did not end in time"
         self.each_started_run_is_reported()
         self.indeterminate_start_is_never_not_started()
         assert {run.state for run in runs} <= {RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED}
         verdict = compute_verdict(runs, self.job.engine.signal_number)
-        assert (verdict.exit_code == 0) == (not self.interrupted and len(self.started) == len(runs))
+        assert (verdict.exit_code == 0) == (not self.is_interrupted and len(self.started_run_ids) == len(runs))
 
 
 TestStarting = StartMachine.TestCase

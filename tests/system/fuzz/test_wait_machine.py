@@ -20,9 +20,9 @@ from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from tests.system.fuzz.engine_driver import PendingRequest, RequestOutcome, SteppedEngine, make_response
 
-FINAL_WORDS = {"passed": RunState.PASSED, "failed": RunState.FAILED, "cancelled": RunState.STOPPED}
-RUNNING_WORDS = ["pending", "running", "Running"]
-UNKNOWN_WORDS = ["", "pass", "PASSED?", "success", "ok"]
+FINAL_STATUSES = {"passed": RunState.PASSED, "failed": RunState.FAILED, "cancelled": RunState.STOPPED}
+RUNNING_STATUSES = ["pending", "running", "Running"]
+UNKNOWN_STATUSES = ["", "pass", "PASSED?", "success", "ok"]
 UNUSABLE_OUTCOMES: list[RequestOutcome] = [
     make_response(200, b"passed"),
     make_response(200, b'["passed"]'),
@@ -38,9 +38,9 @@ POLICIES = st.tuples(st.sampled_from([1.0, 60.0, 600.0]), st.sampled_from([None,
 # The time for details after the last final status.
 DETAILS_SECONDS = 21.0
 
-# Interrupts and clock steps are rare, so that other events happen before.
-SIX = 6
-DICE = st.integers(1, SIX)
+# One draw in six interrupts the job or steps the clock, so that other events happen first.
+RARE_DRAW = 6
+DRAWS = st.integers(1, RARE_DRAW)
 
 
 class PollMachine(RuleBasedStateMachine):
@@ -50,82 +50,82 @@ class PollMachine(RuleBasedStateMachine):
     def begin(self, runs: int, policy: PollPolicy) -> None:
         self.final_states: dict[int, RunState] = {}
         self.running_runs: set[int] = set()
-        self.refused = self.interrupted = False
-        outcomes = [
-            RunResult(RunRequest(TargetKind.TEST, f"t{place}"), RunState.STARTED, run_id=f"r{place}")
-            for place in range(runs)
+        self.has_rejection = self.is_interrupted = False
+        results = [
+            RunResult(RunRequest(TargetKind.TEST, f"t{index}"), RunState.STARTED, run_id=f"r{index}")
+            for index in range(runs)
         ]
         self.policy = policy
-        self.job = SteppedEngine(outcomes, StartPolicy(), policy, lambda place: None)
+        self.job = SteppedEngine(results, StartPolicy(), policy, lambda index: None)
         self.limit = self.job.time + policy.timeout + policy.late_response_grace + DETAILS_SECONDS
 
     def pending_polls(self) -> list[PendingRequest]:
         return [request for request in self.job.pending_requests if request.kind is StatusReceived]
 
     def can_respond(self) -> bool:
-        return self.job.running and bool(self.pending_polls())
+        return self.job.is_running and bool(self.pending_polls())
 
-    def respond(self, data: st.DataObject, word: str) -> int:
+    def respond(self, data: st.DataObject, status: str) -> int:
         request = data.draw(st.sampled_from(self.pending_polls()))
-        still = self.job.run_table.results[request.plan_index].state is RunState.STARTED
-        if word in FINAL_WORDS and still:
-            self.final_states[request.plan_index] = FINAL_WORDS[word]
-        elif word not in FINAL_WORDS and still:
+        is_started = self.job.run_table.results[request.plan_index].state is RunState.STARTED
+        if status in FINAL_STATUSES and is_started:
+            self.final_states[request.plan_index] = FINAL_STATUSES[status]
+        elif status not in FINAL_STATUSES and is_started:
             self.running_runs.add(request.plan_index)
-        self.job.complete(request, make_response(200, json.dumps({"status": word}).encode()))
+        self.job.complete(request, make_response(200, json.dumps({"status": status}).encode()))
         return request.plan_index
 
     @precondition(can_respond)
-    @rule(data=st.data(), word=st.sampled_from([*FINAL_WORDS]))
-    def report_end(self, data: st.DataObject, word: str) -> None:
-        self.respond(data, word)
+    @rule(data=st.data(), status=st.sampled_from([*FINAL_STATUSES]))
+    def report_end(self, data: st.DataObject, status: str) -> None:
+        self.respond(data, status)
 
     @precondition(can_respond)
-    @rule(data=st.data(), word=st.sampled_from(RUNNING_WORDS + UNKNOWN_WORDS))
-    def report_other(self, data: st.DataObject, word: str) -> None:
-        self.respond(data, word)
+    @rule(data=st.data(), status=st.sampled_from(RUNNING_STATUSES + UNKNOWN_STATUSES))
+    def report_other(self, data: st.DataObject, status: str) -> None:
+        self.respond(data, status)
 
     @precondition(can_respond)
     @rule(data=st.data(), outcome=st.sampled_from(UNUSABLE_OUTCOMES))
     def fail_poll(self, data: st.DataObject, outcome: RequestOutcome) -> None:
         self.job.complete(data.draw(st.sampled_from(self.pending_polls())), outcome)
 
-    @precondition(lambda self: self.can_respond() and not self.refused)
+    @precondition(lambda self: self.can_respond() and not self.has_rejection)
     @rule(data=st.data(), status=st.sampled_from([401, 403]))
     def reject(self, data: st.DataObject, status: int) -> None:
         self.job.complete(
             data.draw(st.sampled_from(self.pending_polls())), make_response(status, b'{"status": "passed"}')
         )
-        self.refused = True
+        self.has_rejection = True
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 10.0, 50.0, 130.0]))
     def wait(self, seconds: float) -> None:
         self.job.pass_time(seconds)
 
-    @precondition(lambda self: self.job.running)
-    @rule(dice=DICE, seconds=st.sampled_from([60.0, 100_000.0]))
-    def skip_time(self, dice: int, seconds: float) -> None:
+    @precondition(lambda self: self.job.is_running)
+    @rule(draw=DRAWS, seconds=st.sampled_from([60.0, 100_000.0]))
+    def skip_time(self, draw: int, seconds: float) -> None:
         """Step the clock without polls, as on a suspended machine."""
-        if dice != SIX:
+        if draw != RARE_DRAW:
             return
         self.limit = max(self.limit, self.job.time + seconds + self.policy.late_response_grace + DETAILS_SECONDS)
         self.job.advance(seconds)
 
-    @precondition(lambda self: self.job.running and not self.interrupted)
-    @rule(dice=DICE)
-    def interrupt(self, dice: int) -> None:
-        if dice == SIX:
-            self.interrupted = True
+    @precondition(lambda self: self.job.is_running and not self.is_interrupted)
+    @rule(draw=DRAWS)
+    def interrupt(self, draw: int) -> None:
+        if draw == RARE_DRAW:
+            self.is_interrupted = True
             self.job.interrupt()
 
     @invariant()
     def first_final_status_is_reported(self) -> None:
-        for position, run in enumerate(self.job.run_table.results):
-            if position in self.final_states:
-                assert run.state is self.final_states[position]
+        for index, run in enumerate(self.job.run_table.results):
+            if index in self.final_states:
+                assert run.state is self.final_states[index]
             else:
                 assert run.state in {RunState.STARTED, RunState.UNKNOWN, RunState.TIMED_OUT}
-                assert (run.state is RunState.TIMED_OUT) <= (position in self.running_runs)
+                assert (run.state is RunState.TIMED_OUT) <= (index in self.running_runs)
 
     def teardown(self) -> None:
         if not hasattr(self, "job"):
@@ -134,10 +134,10 @@ class PollMachine(RuleBasedStateMachine):
         assert self.job.time <= self.limit + 1, "it did not end in time"
         self.first_final_status_is_reported()
         runs = self.job.run_table.results
-        assert self.interrupted or not any(run.state is RunState.STARTED for run in runs)
+        assert self.is_interrupted or not any(run.state is RunState.STARTED for run in runs)
         verdict = compute_verdict(runs, self.job.engine.signal_number, waits_for_results=True)
-        all_passed = [self.final_states.get(place) for place in range(len(runs))] == [RunState.PASSED] * len(runs)
-        assert (verdict.exit_code == 0) == (all_passed and not self.interrupted)
+        all_passed = [self.final_states.get(index) for index in range(len(runs))] == [RunState.PASSED] * len(runs)
+        assert (verdict.exit_code == 0) == (all_passed and not self.is_interrupted)
 
 
 TestWaiting = PollMachine.TestCase

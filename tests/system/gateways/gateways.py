@@ -82,7 +82,7 @@ backend api
 
 
 @dataclass(frozen=True)
-class Kind:
+class GatewayKind:
     """One gateway program and the status codes of its own error pages."""
 
     name: str
@@ -90,31 +90,58 @@ class Kind:
     package: str  # the Debian package
     template: str  # the configuration
     command: Callable[[Path, Path, int], list[str]]  # from the folder, the configuration and the port
-    slow: int  # status when the backend exceeds the timeout
-    down: int  # status when the backend refuses connections
-    broken: int  # status when the backend closes the connection without a response
+    slow_status: int  # status when the backend exceeds the timeout
+    down_status: int  # status when the backend refuses connections
+    broken_status: int  # status when the backend closes the connection without a response
 
 
-def _varnish(folder: Path, configuration: Path, port: int) -> list[str]:
+def _build_varnish_command(folder: Path, configuration: Path, port: int) -> list[str]:
     # As root, varnishd changes its user, and that user may not enter the folder. `-j none` prevents it.
     # The other options keep memory low (by default 80 MB of log and 100 threads) and open no command port.
-    small = ["-s", "malloc,8m", "-p", "vsl_space=1M", "-p", "thread_pools=1", "-p", "thread_pool_min=10"]
-    listen = ["-a", f"127.0.0.1:{port}", "-T", "none"]
-    return ["-F", "-j", "none", "-n", str(folder / "varnish"), "-f", str(configuration), *listen, *small]
+    memory_options = ["-s", "malloc,8m", "-p", "vsl_space=1M", "-p", "thread_pools=1", "-p", "thread_pool_min=10"]
+    port_options = ["-a", f"127.0.0.1:{port}", "-T", "none"]
+    return ["-F", "-j", "none", "-n", str(folder / "varnish"), "-f", str(configuration), *port_options, *memory_options]
 
 
-def _nginx(folder: Path, configuration: Path, port: int) -> list[str]:
+def _build_nginx_command(folder: Path, configuration: Path, port: int) -> list[str]:
     return ["-p", str(folder), "-c", str(configuration), "-e", "stderr"]
 
 
-def _haproxy(folder: Path, configuration: Path, port: int) -> list[str]:
+def _build_haproxy_command(folder: Path, configuration: Path, port: int) -> list[str]:
     return ["-db", "-f", str(configuration)]
 
 
-KINDS = (
-    Kind("varnish", "varnishd", "varnish", VARNISH, _varnish, slow=503, down=503, broken=503),
-    Kind("nginx", "nginx", "nginx-light", NGINX, _nginx, slow=504, down=502, broken=502),
-    Kind("haproxy", "haproxy", "haproxy", HAPROXY, _haproxy, slow=504, down=503, broken=502),
+GATEWAY_KINDS = (
+    GatewayKind(
+        "varnish",
+        "varnishd",
+        "varnish",
+        VARNISH,
+        _build_varnish_command,
+        slow_status=503,
+        down_status=503,
+        broken_status=503,
+    ),
+    GatewayKind(
+        "nginx",
+        "nginx",
+        "nginx-light",
+        NGINX,
+        _build_nginx_command,
+        slow_status=504,
+        down_status=502,
+        broken_status=502,
+    ),
+    GatewayKind(
+        "haproxy",
+        "haproxy",
+        "haproxy",
+        HAPROXY,
+        _build_haproxy_command,
+        slow_status=504,
+        down_status=503,
+        broken_status=502,
+    ),
 )
 
 
@@ -126,13 +153,13 @@ class Gateway:
     skipped.
     """
 
-    def __init__(self, kind: Kind, folder: Path, backend: int, timeout_seconds: float) -> None:
+    def __init__(self, kind: GatewayKind, folder: Path, backend: int, timeout_seconds: float) -> None:
         self.kind, self.port = kind, 0
         self._folder, self._backend, self._timeout_seconds = folder, backend, timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        executable = _find(self.kind)
+        executable = _find_executable(self.kind)
         for _ in range(MAX_START_ATTEMPTS):
             try:
                 if self._start(executable):
@@ -151,8 +178,8 @@ class Gateway:
         return self._folder / f"{self.kind.name}.log"
 
     def _start(self, executable: str) -> bool:
-        """Start the process and return whether it answers."""
-        self.port = _free_port()
+        """Start the process, and return whether it responds."""
+        self.port = _find_free_port()
         configuration = self._folder / f"{self.kind.name}.conf"
         values = {"folder": self._folder, "port": self.port, "backend": self._backend}
         text = self.kind.template.format(**values, milliseconds=round(self._timeout_seconds * 1000))
@@ -167,9 +194,9 @@ class Gateway:
                 stderr=log,
                 start_new_session=True,  # one process group for the program and its workers
             )
-        until = time.monotonic() + MAX_START_SECONDS
-        while self._process.poll() is None and time.monotonic() < until:
-            if _answers(self.port):
+        deadline = time.monotonic() + MAX_START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if _is_responding(self.port):
                 return True
             time.sleep(0.02)
         return False
@@ -185,19 +212,19 @@ class Gateway:
         process.wait()
 
 
-def _find(kind: Kind) -> str:
+def _find_executable(kind: GatewayKind) -> str:
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}"
     executable = shutil.which(kind.executable, path=path)
     assert executable, f"{kind.executable} is not installed. Install the Debian package {kind.package}."
     return executable
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _is_responding(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0) as probe:
         probe.sendall(PROBE)
         return probe.recv(1024).startswith(b"HTTP/1.")

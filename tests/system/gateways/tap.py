@@ -14,9 +14,9 @@ from tests.support.fault_server import FaultServer
 if TYPE_CHECKING:
     from tests.support.fault_server import Wire
 
-_START = re.compile(rb"POST /api/test/([\w-]+)/run HTTP/1\.1\r\n")
-_POLL = re.compile(rb"GET /api/run/([\w-]+)/status HTTP/1\.1\r\n")
-_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+_START_RE = re.compile(rb"POST /api/test/([\w-]+)/run HTTP/1\.1\r\n")
+_POLL_RE = re.compile(rb"GET /api/run/([\w-]+)/status HTTP/1\.1\r\n")
+_STATUS_RE = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 class Tap:
@@ -44,22 +44,22 @@ class Tap:
     @property
     def starts(self) -> Counter[str]:
         """The number of POSTs that the job sent, per test id."""
-        return self._count(self._requests, _START)
+        return self._count(self._requests, _START_RE)
 
     @property
     def polls(self) -> Counter[str]:
         """The number of status requests that the job sent, per run id."""
-        return self._count(self._requests, _POLL)
+        return self._count(self._requests, _POLL_RE)
 
     @property
     def statuses(self) -> Counter[str]:
         """The number of responses that the job received, per HTTP status."""
-        return self._count(self._responses, _STATUS)
+        return self._count(self._responses, _STATUS_RE)
 
     def _count(self, streams: list[bytearray], pattern: re.Pattern[bytes]) -> Counter[str]:
         # Whole streams are searched, because one recv() may end in the middle of a line.
         with self._lock:
-            return Counter(found.decode() for stream in streams for found in pattern.findall(stream))
+            return Counter(match.decode() for stream in streams for match in pattern.findall(stream))
 
     def _forward(self, wire: Wire) -> bool:
         requests, responses = bytearray(), bytearray()
@@ -67,10 +67,10 @@ class Tap:
             self._requests.append(requests)
             self._responses.append(responses)
         with socket.create_connection(("127.0.0.1", self._port), timeout=15.0) as gateway:
-            back = threading.Thread(target=self._copy, args=(gateway, wire.socket, responses), daemon=True)
-            back.start()
+            response_thread = threading.Thread(target=self._copy, args=(gateway, wire.socket, responses), daemon=True)
+            response_thread.start()
             self._copy(wire.socket, gateway, requests)
-            back.join()
+            response_thread.join()
         return False
 
     def _copy(self, source: socket.socket, target: socket.socket, record: bytearray) -> None:

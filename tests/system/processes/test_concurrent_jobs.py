@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tests.support.fault_server import Wire
 
-# Longer than anything takes, in seconds: a limit for a test that hangs.
-HANGS = 120.0
+# In seconds. Only a test that hangs reaches this limit.
+MAX_WAIT_SECONDS = 120.0
 # The command as it is installed, with short pauses between polls.
 COMMAND = [
     sys.executable,
@@ -45,8 +45,8 @@ main()
 """,
 ]
 PACKAGE = str(Path(autonoma_ci.__file__).parents[1])
-# What copies its input to a file that it opens once, and says of each line that it has been written.
-WRITERS = {
+# Shell scripts that append each line of their input to a file, and then print the line.
+WRITER_SCRIPTS = {
     "bash": 'while read -r line; do { echo "$line"; } >&3; echo "$line"; done 3>> "$1"',
     "tee": 'exec tee -a "$1"',
     "bash that opens the file each time": 'while read -r line; do echo "$line" >> "$1"; echo "$line"; done',
@@ -54,7 +54,7 @@ WRITERS = {
 
 
 class Api:
-    """Runs that go on until they are let go, and then pass."""
+    """An API whose runs continue until `release` lets them pass."""
 
     def __init__(self) -> None:
         self._released: set[str] = set()
@@ -85,8 +85,8 @@ class Api:
             return self._polled.setdefault(name, threading.Event())
 
     def wait_for(self, name: str) -> None:
-        """Return once the job has polled the run of this test."""
-        assert self._event(name).wait(HANGS)
+        """Wait until the job has polled the run of this test."""
+        assert self._event(name).wait(MAX_WAIT_SECONDS)
 
     def release(self, name: str) -> None:
         """Let the run of this test pass."""
@@ -95,47 +95,47 @@ class Api:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with Api() as running:
-        yield running
+    with Api() as api:
+        yield api
 
 
 class Job:
-    """A job in a process of its own, which waits for the run of one test."""
+    """A job in its own process that waits for the run of one test."""
 
     def __init__(self, folder: Path, api: Api, name: str, environ: Mapping[str, str], *argv: str) -> None:
-        given = {
+        base_environ = {
             "PATH": os.environ["PATH"], "PYTHONPATH": PACKAGE, "AUTONOMA_API_URL": api.server.url,
             "AUTONOMA_CLIENT_ID": "client-id-of-the-test", "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
             "AUTONOMA_TEST_IDS": name, "AUTONOMA_WAIT": "true", "AUTONOMA_RESULTS_DIR": f"results-{name}",
         }  # fmt: skip
         self._process = subprocess.Popen(
-            [*COMMAND, *argv], cwd=folder, env={**given, **environ}, stdin=subprocess.DEVNULL,
+            [*COMMAND, *argv], cwd=folder, env={**base_environ, **environ}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
 
-    def end(self) -> int:
-        """Wait for its end and return the exit code."""
-        log, _ = self._process.communicate(timeout=HANGS)
+    def wait_for_end(self) -> int:
+        """Wait for the end of the job, and return its exit code."""
+        log, _ = self._process.communicate(timeout=MAX_WAIT_SECONDS)
         assert "Traceback" not in log
         assert "could not be written" not in log
         return self._process.returncode
 
 
 class Writer:
-    """A process that appends lines to a file, which it may have open from beginning to end."""
+    """A process that appends lines to a file."""
 
     def __init__(self, kind: str, path: Path) -> None:
         self._process = subprocess.Popen(
-            ["bash", "-c", WRITERS[kind], "bash", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["bash", "-c", WRITER_SCRIPTS[kind], "bash", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.lines: list[str] = []
 
     def write(self, line: str) -> None:
-        """Append a line, and return when that has been done."""
+        """Append a line, and wait until it is written."""
         assert self._process.stdin
         assert self._process.stdout
         self.lines.append(line)
@@ -143,13 +143,13 @@ class Writer:
         self._process.stdin.flush()
         assert self._process.stdout.readline() == f"{line}\n"
 
-    def end(self) -> None:
-        """Wait until all is written."""
-        self._process.communicate(timeout=HANGS)
+    def wait_for_end(self) -> None:
+        """Wait until all lines are written."""
+        self._process.communicate(timeout=MAX_WAIT_SECONDS)
         assert self._process.returncode == 0
 
 
-def github(folder: Path) -> dict[str, str]:
+def build_github_environ(folder: Path) -> dict[str, str]:
     return {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -157,124 +157,128 @@ def github(folder: Path) -> dict[str, str]:
     }
 
 
-def pairs(text: str) -> dict[str, str]:
+def parse_pairs(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
-def sourced(text: str) -> dict[str, str]:
+def read_sourced_variables(text: str) -> dict[str, str]:
     script = "set -eu\n" + text + "\nexport -p"
-    ran = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, env={}, text=True, check=True)
-    return dict(re.findall(r'declare -x (\w+)="(.*)"', ran.stdout))
+    result = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, env={}, text=True, check=True)
+    return dict(re.findall(r'declare -x (\w+)="(.*)"', result.stdout))
 
 
-# The environment of a job, the name of the file in it, a line of others, and how the file is read.
-FILES: dict[str, tuple[dict[str, str], str, str, Callable[[str], Mapping[str, str]]]] = {
+# For each system: the environment of a job, the name of its file, the format of a line and the parser of the file.
+VARIABLE_FILES: dict[str, tuple[dict[str, str], str, str, Callable[[str], Mapping[str, str]]]] = {
     "github": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.parse_outputs),
     "gitea": ({"GITEA_ACTIONS": "true", "GITHUB_OUTPUT": "{}/file"}, "file", "{}={}", runner.parse_outputs),
-    "circleci": ({"CIRCLECI": "true", "BASH_ENV": "{}/file"}, "file", "export {}={}", sourced),
-    "harness": ({"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": "{}/file"}, "file", "{}={}", pairs),
+    "circleci": ({"CIRCLECI": "true", "BASH_ENV": "{}/file"}, "file", "export {}={}", read_sourced_variables),
+    "harness": ({"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": "{}/file"}, "file", "{}={}", parse_pairs),
     "bitbucket": (
-        {"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, "file", "{}={}", pairs
+        {"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, "file", "{}={}", parse_pairs
     ),
-    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, "output", "{}={}", pairs),
-    "codefresh": ({"CF_BUILD_ID": "1", "CF_VOLUME_PATH": "{}"}, "env_vars_to_export", "{}={}", pairs),
+    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, "output", "{}={}", parse_pairs),
+    "codefresh": ({"CF_BUILD_ID": "1", "CF_VOLUME_PATH": "{}"}, "env_vars_to_export", "{}={}", parse_pairs),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("kind", WRITER_SCRIPTS)
 def test_summary_keeps_appended_lines(kind: str, api: Api, tmp_path: Path) -> None:
     """The summary has the lines of another process and one final report."""
     writer = Writer(kind, tmp_path / "summary")
     writer.write("- before the job")
-    job = Job(tmp_path, api, "one", github(tmp_path))
+    job = Job(tmp_path, api, "one", build_github_environ(tmp_path))
     api.wait_for("one")
     writer.write("- while the run goes on")
     api.release("one")
-    assert job.end() == 0
+    assert job.wait_for_end() == 0
     writer.write("- behind the job")
-    writer.end()
+    writer.wait_for_end()
     text = (tmp_path / "summary").read_text("utf-8")
     assert [line for line in text.splitlines() if line.startswith("- ")] == writer.lines
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("kind", WRITERS)
-@pytest.mark.parametrize("system", FILES)
+@pytest.mark.parametrize("kind", WRITER_SCRIPTS)
+@pytest.mark.parametrize("system", VARIABLE_FILES)
 def test_variables_keep_appended_lines(system: str, kind: str, api: Api, tmp_path: Path) -> None:
     """The file has the variables of another process and the final conclusion."""
-    environ, name, line, read = FILES[system]
-    writer = Writer(kind, tmp_path / name)
-    writer.write(line.format("FIRST", 1))
+    environ, filename, line_format, read_variables = VARIABLE_FILES[system]
+    writer = Writer(kind, tmp_path / filename)
+    writer.write(line_format.format("FIRST", 1))
     job = Job(tmp_path, api, "one", {key: value.format(tmp_path) for key, value in environ.items()})
     api.wait_for("one")
-    writer.write(line.format("SECOND", 2))
+    writer.write(line_format.format("SECOND", 2))
     api.release("one")
-    assert job.end() == 0
-    writer.write(line.format("THIRD", 3))
-    writer.end()
-    found = read((tmp_path / name).read_text("utf-8"))
-    assert {key: found.get(key) for key in ("FIRST", "SECOND", "THIRD")} == {"FIRST": "1", "SECOND": "2", "THIRD": "3"}
-    assert found["conclusion" if read is runner.parse_outputs else "AUTONOMA_CONCLUSION"] == "passed"
+    assert job.wait_for_end() == 0
+    writer.write(line_format.format("THIRD", 3))
+    writer.wait_for_end()
+    variables = read_variables((tmp_path / filename).read_text("utf-8"))
+    assert {key: variables.get(key) for key in ("FIRST", "SECOND", "THIRD")} == {
+        "FIRST": "1",
+        "SECOND": "2",
+        "THIRD": "3",
+    }
+    assert variables["conclusion" if read_variables is runner.parse_outputs else "AUTONOMA_CONCLUSION"] == "passed"
 
 
 def test_two_jobs_share_summary(api: Api, tmp_path: Path) -> None:
     """The first job ends first, after the second job has read the file."""
-    one = Job(tmp_path, api, "one", github(tmp_path))
+    first_job = Job(tmp_path, api, "one", build_github_environ(tmp_path))
     api.wait_for("one")
-    two = Job(tmp_path, api, "two", github(tmp_path))
+    second_job = Job(tmp_path, api, "two", build_github_environ(tmp_path))
     api.wait_for("two")
     api.release("one")
-    assert one.end() == 0
+    assert first_job.wait_for_end() == 0
     api.release("two")
-    assert two.end() == 0
+    assert second_job.wait_for_end() == 0
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (2, 2, 0)
     assert all(text.count(f"[run-of-{name}]") == 1 for name in ("one", "two"))
-    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
-    assert (found["conclusion"], found["run-ids"]) == ("passed", '["run-of-two"]')
+    outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
+    assert (outputs["conclusion"], outputs["run-ids"]) == ("passed", '["run-of-two"]')
 
 
 def test_cancelled_job_keeps_other_lines(api: Api, tmp_path: Path) -> None:
     """A cancelled job adds its report to the lines of other processes."""
-    writer = {name: Writer("tee", tmp_path / name) for name in ("output", "summary")}
-    job = Job(tmp_path, api, "one", github(tmp_path))
+    writers = {name: Writer("tee", tmp_path / name) for name in ("output", "summary")}
+    job = Job(tmp_path, api, "one", build_github_environ(tmp_path))
     api.wait_for("one")
-    for other in writer.values():
-        other.write("theirs=1")
-    job.send(signal.SIGTERM)
-    assert job.end() == 143
-    for other in writer.values():
-        other.end()
-    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
-    assert (found["theirs"], found["conclusion"], found["run-id"]) == ("1", "cancelled", "run-of-one")
+    for writer in writers.values():
+        writer.write("theirs=1")
+    job.send_signal(signal.SIGTERM)
+    assert job.wait_for_end() == 143
+    for writer in writers.values():
+        writer.wait_for_end()
+    outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
+    assert (outputs["theirs"], outputs["conclusion"], outputs["run-id"]) == ("1", "cancelled", "run-of-one")
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("theirs=1"), text.count("### "), text.count("🛑 Cancelled")) == (1, 1, 1)
 
 
 def test_killed_job_has_outputs_of_runs(api: Api, tmp_path: Path) -> None:
     """The outputs of a killed job have the ids of its started runs."""
-    job = Job(tmp_path, api, "one", github(tmp_path))
+    job = Job(tmp_path, api, "one", build_github_environ(tmp_path))
     api.wait_for("one")
-    until = time.monotonic() + HANGS
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     while not (tmp_path / "output").exists() or not (tmp_path / "output").stat().st_size:
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    job.send(signal.SIGKILL)
-    assert job.end() == -9
-    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
-    assert (found["conclusion"], found["run-ids"]) == ("", '["run-of-one"]')
+    job.send_signal(signal.SIGKILL)
+    assert job.wait_for_end() == -9
+    outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
+    assert (outputs["conclusion"], outputs["run-ids"]) == ("", '["run-of-one"]')
 
 
 def test_wait_replaces_own_summary(api: Api, tmp_path: Path) -> None:
     """The command `wait` replaces the summary of its step and keeps other lines."""
-    first = Job(tmp_path, api, "one", {**github(tmp_path), "AUTONOMA_WAIT": "false"})
-    assert first.end() == 0
+    job = Job(tmp_path, api, "one", {**build_github_environ(tmp_path), "AUTONOMA_WAIT": "false"})
+    assert job.wait_for_end() == 0
     writer = Writer("bash", tmp_path / "summary")
     writer.write("- theirs")
     api.release("one")
-    environ = {**github(tmp_path), "AUTONOMA_TEST_IDS": ""}
-    assert Job(tmp_path, api, "one", environ, "wait", "results-one/results.json").end() == 0
-    writer.end()
+    environ = {**build_github_environ(tmp_path), "AUTONOMA_TEST_IDS": ""}
+    assert Job(tmp_path, api, "one", environ, "wait", "results-one/results.json").wait_for_end() == 0
+    writer.wait_for_end()
     text = (tmp_path / "summary").read_text("utf-8")
     assert (text.count("- theirs\n"), text.count("### "), text.count("✅ Passed")) == (1, 1, 1)
     assert runner.parse_outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "passed"
@@ -282,29 +286,29 @@ def test_wait_replaces_own_summary(api: Api, tmp_path: Path) -> None:
 
 def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
     """Two shells append without a pause."""
-    stop = tmp_path / "stop"
+    stop_file = tmp_path / "stop"
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    [file] = GITHUB.create_publishers(make_publish_context(environ))
-    many = [passed(f"s{number}") for number in range(20)]
+    [publisher] = GITHUB.create_publishers(make_publish_context(environ))
+    final_runs = [passed(f"s{number}") for number in range(20)]
     shells = [
-        subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop, name], stdout=subprocess.PIPE)
+        subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop_file, name], stdout=subprocess.PIPE)
         for name in "ab"
     ]
     try:
         for turn in range(300):
             runs = [passed(f"t{number}") for number in range(turn % 20 + turn // 10)]
-            assert file.publish(report([*runs, *many], None)._replace(waits_for_results=True)) == []
-        # What the shells have written may be more than GitHub shows.
-        warnings = file.publish(report(many, PASSED)._replace(waits_for_results=True))
+            assert publisher.publish(report([*runs, *final_runs], None)._replace(waits_for_results=True)) == []
+        # The shells may have written more than GitHub shows.
+        warnings = publisher.publish(report(final_runs, PASSED)._replace(waits_for_results=True))
         assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full; the log has the links."}
     finally:
-        stop.touch()
-        written = [int(shell.communicate(timeout=HANGS)[0]) for shell in shells]
+        stop_file.touch()
+        line_counts = [int(shell.communicate(timeout=MAX_WAIT_SECONDS)[0]) for shell in shells]
     text = (tmp_path / "summary").read_text("utf-8")
-    for name, count in zip("ab", written, strict=True):
-        found = re.findall(rf"^line {name} (\d+)$", text, re.MULTILINE)
-        assert found == [str(number) for number in range(1, count + 1)]
+    for name, count in zip("ab", line_counts, strict=True):
+        numbers = re.findall(rf"^line {name} (\d+)$", text, re.MULTILINE)
+        assert numbers == [str(number) for number in range(1, count + 1)]
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
 
 
@@ -327,14 +331,14 @@ for turn in range(40):
         subprocess.Popen([*command, str(number)], env=env, stderr=subprocess.PIPE, text=True) for number in range(4)
     ]
     for job in jobs:
-        assert job.communicate(timeout=HANGS)[1] == ""
-    found = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
-    assert len([name for name in found if name.startswith("theirs-")]) == 160
+        assert job.communicate(timeout=MAX_WAIT_SECONDS)[1] == ""
+    outputs = runner.parse_outputs((tmp_path / "output").read_text("utf-8"))
+    assert len([name for name in outputs if name.startswith("theirs-")]) == 160
     text = (tmp_path / "output").read_text("utf-8")
     assert len(re.findall(r"^conclusion<<", text, re.MULTILINE)) == 160
-    outside = re.sub(r"^[\w-]+<<(\w+)\n(?:.*\n)*?\1\n", "", text, flags=re.MULTILINE)
-    assert sorted(set(outside.split("\n"))) == [
+    remaining_text = re.sub(r"^[\w-]+<<(\w+)\n(?:.*\n)*?\1\n", "", text, flags=re.MULTILINE)
+    assert sorted(set(remaining_text.split("\n"))) == [
         "",
-        *sorted(name + "=1" for name in found if name.startswith("theirs-")),
+        *sorted(name + "=1" for name in outputs if name.startswith("theirs-")),
     ]
-    assert "\n\n" not in outside, "act's runner takes no empty line"
+    assert "\n\n" not in remaining_text, "act's runner takes no empty line"

@@ -44,13 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
-PROGRAM = [sys.executable, "-m", "autonoma_ci"]
-# In seconds. The README promises 2 after a signal; a machine that is busy with others takes longer, but not as long as
-# what a process that waits for the reader of its log would take.
-STOPPED = 20.0
-# In seconds, for what ends by itself.
-ENDED = 240.0
-NOT_WRITTEN = "Error: the output could not be written ("
+MODULE_COMMAND = [sys.executable, "-m", "autonoma_ci"]
+# In seconds. The README promises 2 s after a signal. A busy machine takes longer, but less time than a process that
+# waits for the reader of its log.
+MAX_STOP_SECONDS = 20.0
+# In seconds, for processes that end by themselves.
+MAX_RUN_SECONDS = 240.0
+WRITE_ERROR = "Error: the output could not be written ("
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def ends(process: subprocess.Popen[str], seconds: float = ENDED) -> int:
+def wait_for_exit_code(process: subprocess.Popen[str], seconds: float = MAX_RUN_SECONDS) -> int:
     """Return the exit code of a process that must end in time."""
     try:
         return process.wait(seconds)
@@ -68,22 +68,22 @@ def ends(process: subprocess.Popen[str], seconds: float = ENDED) -> int:
         process.communicate()
 
 
-def until(condition: Callable[[], bool], every: float = 0.01) -> None:
-    limit = time.monotonic() + ENDED
+def wait_until(condition: Callable[[], bool], interval_seconds: float = 0.01) -> None:
+    deadline = time.monotonic() + MAX_RUN_SECONDS
     while not condition():
-        assert time.monotonic() < limit, "it never came to that"
-        time.sleep(every)
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(interval_seconds)
 
 
-def conclusion(folder: Path) -> str | None:
-    """Return the conclusion that the record on disk has at this moment."""
+def read_conclusion(folder: Path) -> str | None:
+    """Return the conclusion of the current record, or None without a record."""
     path = folder / "results" / "results.json"
-    found: str | None = json.loads(path.read_text("utf-8"))["conclusion"] if path.exists() else None
-    return found
+    conclusion: str | None = json.loads(path.read_text("utf-8"))["conclusion"] if path.exists() else None
+    return conclusion
 
 
 def has_started(folder: Path, name: str) -> bool:
-    """Return whether the record on disk has the run of a test as started at this moment."""
+    """Return whether the current record has the run of a test as started."""
     path = folder / "results" / "results.json"
     runs = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
     return any((run["id"], run["state"]) == (name, "started") for run in runs)
@@ -98,7 +98,7 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
     process = start_process(
         tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed
     )
-    out, err = process.communicate(timeout=ENDED)
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     job = read_job_result(tmp_path, process.returncode, out, err)
     assert job.code == job.record["exit_code"] == 4
     assert job.states == {"a": "started", "sandbox-404": "not-started"}
@@ -111,13 +111,13 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
 def test_closed_streams_with_bad_input_exit_2(closed: tuple[int, ...], tmp_path: Path) -> None:
     """Invalid input leads to exit code 2 if a stream is closed."""
     process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
-    out, err = process.communicate(timeout=ENDED)
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 2
     assert "Traceback" not in out + err
     assert ("AUTONOMA_TIMEOUT" in err) == (2 not in closed)
 
 
-NUMBERS = """
+DESCRIPTORS_SCRIPT = """
 import os, sys
 from autonoma_ci import cli
 def main(argv, runtime):
@@ -132,85 +132,89 @@ cli.main()
 def test_no_file_reuses_closed_descriptor(tmp_path: Path) -> None:
     """Otherwise, a message to standard error would go into the file."""
     reader, writer = os.pipe()
-    command = close_descriptors([sys.executable, "-c", NUMBERS, str(writer)], 0, 1, 2)
-    subprocess.run(command, env=process_environ(), cwd=tmp_path, pass_fds=[writer], timeout=ENDED, check=True)
+    command = close_descriptors([sys.executable, "-c", DESCRIPTORS_SCRIPT, str(writer)], 0, 1, 2)
+    subprocess.run(command, env=process_environ(), cwd=tmp_path, pass_fds=[writer], timeout=MAX_RUN_SECONDS, check=True)
     os.close(writer)
     assert min(map(int, os.read(reader, 100).split())) > 2
     os.close(reader)
 
 
-# What is on standard output
+# Output of commands
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def finished_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """Make a folder with a manifest and a record."""
     folder = tmp_path_factory.mktemp("product")
     (folder / "autonoma.yml").write_text("tests: [a]\n", "utf-8")
     with Sandbox() as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
         process = start_process(folder, "--test-ids", "a", "--results-dir", "results", environ=environ)
-        process.communicate(timeout=ENDED)
+        process.communicate(timeout=MAX_RUN_SECONDS)
         yield folder, environ
 
 
-PRODUCTS = [
+OUTPUT_COMMANDS = [
     "schema", "schema results", "--help", "--version", "run --help", "report --help", "validate", "list", "list --json",
     "report results/results.json --output -", "sandbox --port 0",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("sink", ["disk", "reader", "closed"])
-@pytest.mark.parametrize("command", PRODUCTS)
-def test_lost_command_output_is_error(command: str, sink: str, product: tuple[Path, dict[str, str]]) -> None:
+@pytest.mark.parametrize("command", OUTPUT_COMMANDS)
+def test_lost_command_output_is_error(command: str, sink: str, finished_job: tuple[Path, dict[str, str]]) -> None:
     """The command prints one error line and exits with code 2."""
-    folder, environ = product
+    folder, environ = finished_job
     reader, pipe = os.pipe()
     os.close(reader)
-    full = os.open("/dev/full", os.O_WRONLY)
-    stdout = {"disk": full, "reader": pipe}.get(sink, subprocess.PIPE)
+    full_device = os.open("/dev/full", os.O_WRONLY)
+    stdout = {"disk": full_device, "reader": pipe}.get(sink, subprocess.PIPE)
     process = start_process(
         folder, *command.split(), environ=environ, stdout=stdout, closed=(1,) if sink == "closed" else ()
     )
     os.close(pipe)
-    os.close(full)
-    _, err = process.communicate(timeout=ENDED)
+    os.close(full_device)
+    _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 2
-    assert err.startswith(NOT_WRITTEN)
+    assert err.startswith(WRITE_ERROR)
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("argv", "code"), [("run", 0), ("wait results/results.json", 0), ("demo", 0), ("run --x", 2)])
-def test_log_on_full_disk_keeps_exit_code(argv: str, code: int, product: tuple[Path, dict[str, str]]) -> None:
+def test_log_on_full_disk_keeps_exit_code(argv: str, code: int, finished_job: tuple[Path, dict[str, str]]) -> None:
     """A full disk loses the log and does not change the exit code."""
-    folder, environ = product
-    with Path("/dev/full").open("w") as full:
-        process = start_process(folder, *argv.split(), environ=environ, stdout=full.fileno(), stderr=full.fileno())
-        assert ends(process) == code
+    folder, environ = finished_job
+    with Path("/dev/full").open("w") as full_device:
+        process = start_process(
+            folder, *argv.split(), environ=environ, stdout=full_device.fileno(), stderr=full_device.fileno()
+        )
+        assert wait_for_exit_code(process) == code
 
 
-def test_command_output_waits_for_reader(product: tuple[Path, dict[str, str]]) -> None:
+def test_command_output_waits_for_reader(finished_job: tuple[Path, dict[str, str]]) -> None:
     """The process waits until the reader has the whole output."""
-    folder, environ = product
+    folder, environ = finished_job
     with StalledPipe() as pipe:
         process = start_process(folder, "schema", environ=environ, stdout=pipe.writer)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         assert json.loads(pipe.read())["$schema"]
-        assert ends(process) == 0
+        assert wait_for_exit_code(process) == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_wait_for_reader(number: signal.Signals, code: int, product: tuple[Path, dict[str, str]]) -> None:
+def test_signal_ends_wait_for_reader(
+    number: signal.Signals, code: int, finished_job: tuple[Path, dict[str, str]]
+) -> None:
     """Incomplete output never has exit code 0."""
-    folder, environ = product
+    folder, environ = finished_job
     with StalledPipe() as pipe:
         process = start_process(folder, "schema", environ=environ, stdout=pipe.writer)
-        until(lambda: has_signal_handler(process.pid, signal.SIGTERM))
+        wait_until(lambda: has_signal_handler(process.pid, signal.SIGTERM))
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         process.send_signal(number)
-        _, err = process.communicate(timeout=STOPPED)
+        _, err = process.communicate(timeout=MAX_STOP_SECONDS)
     assert process.returncode == code
     assert "Traceback" not in err
 
@@ -227,27 +231,29 @@ def test_nonblocking_pipe_gets_everything(tmp_path: Path) -> None:
         log += part
         time.sleep(0.001)
     os.close(reader)
-    assert ends(process) == 0
+    assert wait_for_exit_code(process) == 0
     assert log.count(b"\ntest test-with-a-name-of-its-own-") == 3000
 
 
 def test_prompt_is_shown_before_input(sandbox: Sandbox, tmp_path: Path) -> None:
     """The user must read the prompt first, although a thread writes it."""
-    ours, theirs = pty.openpty()
+    terminal, process_end = pty.openpty()
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
     env = process_environ(**environ)
-    process = subprocess.Popen([*COMMAND, "init"], cwd=tmp_path, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
+    process = subprocess.Popen(
+        [*COMMAND, "init"], cwd=tmp_path, env=env, stdin=process_end, stdout=process_end, stderr=process_end
+    )
+    os.close(process_end)
+    output = b""
     for question, answer in ((b"or all: ", b"1\n"), (b"(folders/tests): ", b"folders\n"), (b" --wait\r\n", b"")):
-        while not shown.endswith(question):
-            shown += os.read(ours, 1024)
-        os.write(ours, answer)
-        # The terminal shows what is typed.
-        shown += os.read(ours, len(answer) + 1) if answer else b""
-    os.close(ours)
-    assert process.wait(ENDED) == 0
-    assert shown.count(b"Folders of the account:") == 1
+        while not output.endswith(question):
+            output += os.read(terminal, 1024)
+        os.write(terminal, answer)
+        # The terminal echoes the input.
+        output += os.read(terminal, len(answer) + 1) if answer else b""
+    os.close(terminal)
+    assert process.wait(MAX_RUN_SECONDS) == 0
+    assert output.count(b"Folders of the account:") == 1
 
 
 # A working directory that was removed
@@ -278,19 +284,19 @@ def test_prompt_is_shown_before_input(sandbox: Sandbox, tmp_path: Path) -> None:
     ],
 )
 def test_removed_working_directory_is_input_error(
-    argv: str, environ: dict[str, str], code: int, product: tuple[Path, dict[str, str]], tmp_path: Path
+    argv: str, environ: dict[str, str], code: int, finished_job: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     """Only options that need the folder are input errors."""
-    record = product[0] / "results" / "results.json"
+    record = finished_job[0] / "results" / "results.json"
     (tmp_path / "gone").mkdir()
-    # As for the installed command, no modules are in the working directory (`-P`). Python 3.13.0 raises SystemError
-    # for each attribute that a module lacks where that directory is gone.
+    # Like the installed command, it imports no modules from the working directory (`-P`). Without that directory,
+    # Python 3.13.0 raises SystemError for each attribute that a module lacks.
     command = [COMMAND[0], "-P", *COMMAND[1:]]
     shell = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", *command]
     # The path of a temporary folder may hold a space.
     arguments = [argument.format(record=record) for argument in argv.split()]
-    process = start_process(tmp_path, *arguments, environ=product[1] | environ, command=shell)
-    _, err = process.communicate(timeout=ENDED)
+    process = start_process(tmp_path, *arguments, environ=finished_job[1] | environ, command=shell)
+    _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == code, err
     assert ("Error: " in err) == (code == 2)
 
@@ -305,37 +311,37 @@ def test_signal_with_stalled_reader(
 ) -> None:
     """The record is complete within the time limit of a signal."""
     environ = github_environ(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
-    with stalled(terminal=terminal) as writer:
+    with StalledStream(terminal=terminal) as writer:
         process = start_process(tmp_path, environ=environ, stdout=writer, stderr=writer)
-        until(lambda: has_started(tmp_path, "sandbox-stays"))
-        began = time.monotonic()
+        wait_until(lambda: has_started(tmp_path, "sandbox-stays"))
+        started_at = time.monotonic()
         process.send_signal(number)
-        assert ends(process, STOPPED) == code
-        assert time.monotonic() - began < STOPPED
+        assert wait_for_exit_code(process, MAX_STOP_SECONDS) == code
+        assert time.monotonic() - started_at < MAX_STOP_SECONDS
     job = read_job_result(tmp_path, code, "", "")
     assert (job.record["conclusion"], job.outputs["conclusion"]) == ("cancelled", "cancelled")
     assert set(job.states) == {"quick", "sandbox-stays"}
     assert job.states["sandbox-stays"] == "started"
 
 
-class stalled:  # noqa: N801 - a context manager
-    """A full pipe, or a terminal that is full, as after Ctrl-S."""
+class StalledStream:
+    """A full pipe, or a full terminal like after Ctrl-S."""
 
     def __init__(self, *, terminal: bool) -> None:
         self._pipe = None if terminal else StalledPipe()
-        self._ends: tuple[int, ...] = pty.openpty() if terminal else ()
+        self._descriptors: tuple[int, ...] = pty.openpty() if terminal else ()
 
     def __enter__(self) -> int:
         if self._pipe:
             return self._pipe.writer
-        fill_stream(self._ends[-1])
-        return self._ends[-1]
+        fill_stream(self._descriptors[-1])
+        return self._descriptors[-1]
 
     def __exit__(self, *_: object) -> None:
         if self._pipe:
             self._pipe.__exit__()
-        for end in self._ends:
-            os.close(end)
+        for descriptor in self._descriptors:
+            os.close(descriptor)
 
 
 def test_timeout_with_stalled_reader(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -343,42 +349,46 @@ def test_timeout_with_stalled_reader(sandbox: Sandbox, tmp_path: Path) -> None:
     environ = github_environ(tmp_path, sandbox.url, ["sandbox-stays"]) | {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
     with StalledPipe() as pipe:
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
-        until(lambda: conclusion(tmp_path) == "timed-out")
+        wait_until(lambda: read_conclusion(tmp_path) == "timed-out")
         # The 10 s, and a margin for a busy machine.
-        assert ends(process, 60) == 6
+        assert wait_for_exit_code(process, 60) == 6
 
 
-# A name makes each line long, so that the lines of all runs are more than the buffer takes.
-LABEL = "A test whose name is as long as the names of tests usually are when people write whole sentences"
+# A long name, so that the lines of all runs exceed the buffer.
+LONG_NAME = "A test whose name is as long as the names of tests usually are when people write whole sentences"
 
 
 def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -> None:
     """Only progress lines are dropped, and a line states their number."""
     count = 2000
     ids = [f"t{number}" for number in range(count)]
-    entries = "".join(f"  - {{ id: {name}, name: {LABEL} {name} }}\n" for name in ids)
+    entries = "".join(f"  - {{ id: {name}, name: {LONG_NAME} {name} }}\n" for name in ids)
     (tmp_path / "autonoma.yml").write_text(f"tests:\n{entries}", "utf-8")
     environ = github_environ(tmp_path, sandbox.url, [])
     with StalledPipe() as pipe:
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
-        # Seldom, since the record is long and the server needs this process too.
-        until(lambda: process.poll() is not None or bool(conclusion(tmp_path)), every=1.0)
+        # Rarely, because the record is long and the server runs in this process.
+        wait_until(lambda: process.poll() is not None or bool(read_conclusion(tmp_path)), interval_seconds=1.0)
         log = pipe.read()
-        assert ends(process) == 0
+        assert wait_for_exit_code(process) == 0
     job = read_job_result(tmp_path, 0, log, "")
     assert [sandbox.count_starts(name) for name in ids] == [1] * count
     assert job.states == dict.fromkeys(ids, "started")
     lines = log.splitlines()
-    assert [lines[place].partition("::client")[0] for place in (0, 1, 2)] == [
+    assert [lines[index].partition("::client")[0] for index in (0, 1, 2)] == [
         "::add-mask", "::add-mask", f"::group::Starting {count:,} runs"
     ]  # fmt: skip
-    printed = sum(line.startswith("started: ") for line in lines)
-    left_out = [line for line in lines if "left out, since the reader of the log did not keep up" in line]
-    assert left_out == [
-        f"{count - printed:,} progress lines were left out, since the reader of the log did not keep up."
+    printed_count = sum(line.startswith("started: ") for line in lines)
+    omission_lines = [line for line in lines if "left out, since the reader of the log did not keep up" in line]
+    assert omission_lines == [
+        f"{count - printed_count:,} progress lines were left out, since the reader of the log did not keep up."
     ]
-    assert 0 < printed * len(LABEL) < MAX_BUFFER_BYTES
-    assert lines.index(left_out[0]) < lines.index("::endgroup::") < lines.index(f"{count} of {count:,} runs started.")
+    assert 0 < printed_count * len(LONG_NAME) < MAX_BUFFER_BYTES
+    assert (
+        lines.index(omission_lines[0])
+        < lines.index("::endgroup::")
+        < lines.index(f"{count} of {count:,} runs started.")
+    )
 
 
 def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:
@@ -392,13 +402,13 @@ def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:
         while part := os.read(pipe.reader, 2048):
             log += part
             time.sleep(0.01)
-        assert ends(process) == 0
+        assert wait_for_exit_code(process) == 0
     assert log.count(b"\ntest test-") == 2000
     assert log.endswith(b"Dry run: 2,000 runs planned, nothing was sent.\n")
 
 
-# Without a signal, the end of the job waits for so long that a busy machine makes no difference.
-WAITING = """
+# Without a signal, the job waits for 120 s at its end, so a busy machine makes no difference.
+LONG_WAIT_SCRIPT = """
 from autonoma_ci import cli
 cli._WRITE_TIMEOUTS = cli.WriteTimeouts(120.0, 120.0)
 cli.main()
@@ -408,14 +418,14 @@ cli.main()
 def test_signal_shortens_wait_for_reader(sandbox: Sandbox, tmp_path: Path) -> None:
     """The verdict is decided by then and does not change."""
     with StalledPipe() as pipe:
-        environ, command = github_environ(tmp_path, sandbox.url, ["a"]), [sys.executable, "-c", WAITING]
+        environ, command = github_environ(tmp_path, sandbox.url, ["a"]), [sys.executable, "-c", LONG_WAIT_SCRIPT]
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer, command=command)
-        until(lambda: conclusion(tmp_path) == "started")
+        wait_until(lambda: read_conclusion(tmp_path) == "started")
         time.sleep(0.5)
-        began = time.monotonic()
+        started_at = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert ends(process) == 0
-        assert time.monotonic() - began < STOPPED
+        assert wait_for_exit_code(process) == 0
+        assert time.monotonic() - started_at < MAX_STOP_SECONDS
 
 
 def test_errors_are_printed_while_log_stalls(tmp_path: Path) -> None:
@@ -424,13 +434,13 @@ def test_errors_are_printed_while_log_stalls(tmp_path: Path) -> None:
         environ = {"GITHUB_ACTIONS": "true", "INPUT_CLIENT-ID": "some-client-id", "INPUT_TIMEOUT": "soon"}
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer)
         assert process.stderr
-        assert select.select([process.stderr], [], [], ENDED)[0]
+        assert select.select([process.stderr], [], [], MAX_RUN_SECONDS)[0]
         assert "timeout: 'soon' is not a duration" in process.stderr.readline()
         assert "::add-mask::" in pipe.read()
-        assert ends(process) == 2
+        assert wait_for_exit_code(process) == 2
 
 
-NO_THREADS = """
+NO_THREADS_SCRIPT = """
 import _thread, threading
 started = _thread.start_new_thread
 def start(function, *arguments):
@@ -445,9 +455,9 @@ main()
 
 def test_log_without_threads_is_direct(sandbox: Sandbox, tmp_path: Path) -> None:
     """Where no thread can start, the main thread writes the log."""
-    command = [sys.executable, "-c", NO_THREADS]
+    command = [sys.executable, "-c", NO_THREADS_SCRIPT]
     process = start_process(tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "b"]), command=command)
-    out, err = process.communicate(timeout=ENDED)
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines()[-2] == "2 of 2 runs started."
 
@@ -455,7 +465,7 @@ def test_log_without_threads_is_direct(sandbox: Sandbox, tmp_path: Path) -> None
 # The buffer
 
 
-class Pipe:
+class UnreadStream:
     """A standard stream of a process that nobody reads at first."""
 
     def __init__(self) -> None:
@@ -464,8 +474,8 @@ class Pipe:
         self.pipe.writer = -1
 
 
-def stalled_output() -> tuple[Pipe, OutputStream]:
-    pipe = Pipe()
+def create_stalled_output() -> tuple[UnreadStream, OutputStream]:
+    pipe = UnreadStream()
     output = OutputStream(pipe.stream)
     output.start(OutputStream(None))
     return pipe, output
@@ -473,10 +483,10 @@ def stalled_output() -> tuple[Pipe, OutputStream]:
 
 def test_only_progress_lines_are_dropped() -> None:
     """The order stays, so a mask precedes all later lines."""
-    pipe, output = stalled_output()
+    pipe, output = create_stalled_output()
     console = JobLog(cast("TextIO", output), GITHUB.log_formatter)
     for number in range(5000):
-        console.progress(f"{number} {LABEL}")
+        console.progress(f"{number} {LONG_NAME}")
     assert not output.has_capacity()
     assert output.put_bytes < MAX_BUFFER_BYTES + 200
     console.mask([Secret("some-long-secret")])
@@ -486,16 +496,16 @@ def test_only_progress_lines_are_dropped() -> None:
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
     texts: list[str] = []
     reader.start()
-    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
+    wait_until_written([output], lambda: WriteTimeouts(MAX_RUN_SECONDS, MAX_RUN_SECONDS))
     console.progress("again")
-    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
+    wait_until_written([output], lambda: WriteTimeouts(MAX_RUN_SECONDS, MAX_RUN_SECONDS))
     pipe.stream.close()
-    reader.join(ENDED)
+    reader.join(MAX_RUN_SECONDS)
     lines = texts[0].splitlines()
-    stored = [line for line in lines if line.endswith(LABEL)]
-    assert stored == [f"{number} {LABEL}" for number in range(len(stored))]
-    assert lines[len(stored) :] == [
-        f"{5000 - len(stored):,} progress lines were left out, since the reader of the log did not keep up.",
+    progress_lines = [line for line in lines if line.endswith(LONG_NAME)]
+    assert progress_lines == [f"{number} {LONG_NAME}" for number in range(len(progress_lines))]
+    assert lines[len(progress_lines) :] == [
+        f"{5000 - len(progress_lines):,} progress lines were left out, since the reader of the log did not keep up.",
         "::add-mask::some-long-secret",
         *(f"event {number}" for number in range(5000)),
         "1 progress line was left out, since the reader of the log did not keep up.",
@@ -505,41 +515,41 @@ def test_only_progress_lines_are_dropped() -> None:
 
 def test_fast_reader_gets_all_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not a stalled reader."""
-    monkeypatch.setattr("autonoma_ci.streams._CAPACITY_WAIT_SECONDS", ENDED)
-    monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY_SECONDS", ENDED)
-    pipe, output = stalled_output()
+    monkeypatch.setattr("autonoma_ci.streams._CAPACITY_WAIT_SECONDS", MAX_RUN_SECONDS)
+    monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY_SECONDS", MAX_RUN_SECONDS)
+    pipe, output = create_stalled_output()
     texts: list[str] = []
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
     reader.start()
     console = JobLog(cast("TextIO", output), PLAIN_LOG_FORMATTER)
     for number in range(20_000):
-        console.progress(f"{number} {LABEL}")
-    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
+        console.progress(f"{number} {LONG_NAME}")
+    wait_until_written([output], lambda: WriteTimeouts(MAX_RUN_SECONDS, MAX_RUN_SECONDS))
     pipe.stream.close()
-    reader.join(ENDED)
+    reader.join(MAX_RUN_SECONDS)
     assert texts[0].count("\n") == 20_000
 
 
 # Signals
 
-# Stands in for all that is imported after the handlers are there. It sleeps in pieces, since a signal just before a
-# call into C is heard after the call only.
-SLOW = "import time\nprint('importing', flush=True)\nfor _ in range(600):\n    time.sleep(0.1)\n"
+# Replaces the modules that are imported after the signal handlers are installed. It sleeps in short pieces, because
+# Python handles a signal only after the current call into C.
+SLOW_IMPORT_SOURCE = "import time\nprint('importing', flush=True)\nfor _ in range(600):\n    time.sleep(0.1)\n"
 
 
-def _program(folder: Path, cli: str) -> None:
-    """Make a package that has this text as what is imported."""
+def _write_package(folder: Path, cli_source: str) -> None:
+    """Write a package whose module `cli` has this source."""
     (folder / "autonoma_ci").mkdir()
     for name in ("__init__.py", "__main__.py"):
         (folder / "autonoma_ci" / name).write_text((ROOT / "autonoma_ci" / name).read_text("utf-8"), "utf-8")
-    (folder / "autonoma_ci" / "cli.py").write_text(cli, "utf-8")
+    (folder / "autonoma_ci" / "cli.py").write_text(cli_source, "utf-8")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_during_imports_ends_process(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """A signal during the imports ends the process without a traceback."""
-    _program(tmp_path, SLOW)
-    with start_process(tmp_path, command=PROGRAM) as process:
+    _write_package(tmp_path, SLOW_IMPORT_SOURCE)
+    with start_process(tmp_path, command=MODULE_COMMAND) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
         process.send_signal(number)
@@ -556,8 +566,8 @@ def test_installed_command_is_main() -> None:
 
 def test_python_m_runs_the_command(tmp_path: Path) -> None:
     """`python -m autonoma_ci` runs the command."""
-    process = start_process(tmp_path, "--version", command=PROGRAM)
-    out, err = process.communicate(timeout=ENDED)
+    process = start_process(tmp_path, "--version", command=MODULE_COMMAND)
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("autonoma-ci ")
 
@@ -570,18 +580,18 @@ def is_ready(process: subprocess.Popen[str]) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_at_any_time_has_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
     """The process ends by the signal or with its work done."""
-    for step in range(30):
-        process = start_process(tmp_path, "schema", command=PROGRAM)
-        # Python catches no SIGTERM by itself, and SIGINT comes before it here. On a busy machine it may have ended.
-        until(partial(is_ready, process))
-        time.sleep(step / 200)
+    for index in range(30):
+        process = start_process(tmp_path, "schema", command=MODULE_COMMAND)
+        # Our SIGTERM handler is installed after the one for SIGINT. On a busy machine, the process may have ended.
+        wait_until(partial(is_ready, process))
+        time.sleep(index / 200)
         process.send_signal(number)
-        _, err = process.communicate(timeout=ENDED)
+        _, err = process.communicate(timeout=MAX_RUN_SECONDS)
         assert process.returncode in {0, 128 + number}
         assert "Traceback" not in err
 
 
-FAILING = """
+FAILING_FUNCTION_SCRIPT = """
 import sys
 from autonoma_ci import cli
 def fail(*args, **options):
@@ -596,9 +606,9 @@ cli.main()
 )
 def test_internal_error_never_exits_1(name: str, code: int, tmp_path: Path) -> None:
     """Exit code 1 means that a run did not pass. A decided verdict does not change."""
-    command = [sys.executable, "-c", FAILING, name]
+    command = [sys.executable, "-c", FAILING_FUNCTION_SCRIPT, name]
     process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, command=command)
-    _, err = process.communicate(timeout=ENDED)
+    _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == code
     assert "Error: autonoma-ci ended early (MemoryError).\n" in err
     assert "Traceback" not in err
@@ -606,31 +616,31 @@ def test_internal_error_never_exits_1(name: str, code: int, tmp_path: Path) -> N
 
 def test_import_error_never_exits_1(tmp_path: Path) -> None:
     """An error during the imports has the exit code of an internal error."""
-    _program(tmp_path, "raise MemoryError\n")
-    with start_process(tmp_path, command=PROGRAM) as process:
-        _, err = process.communicate(timeout=ENDED)
+    _write_package(tmp_path, "raise MemoryError\n")
+    with start_process(tmp_path, command=MODULE_COMMAND) as process:
+        _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == EXIT_INTERNAL_ERROR
     assert "MemoryError" in err
 
 
-# As a shell starts `command &` in a script.
-IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+# Like a shell that starts `command &` in a script.
+IGNORE_SIGINT_COMMAND = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
-@pytest.mark.parametrize("command", [COMMAND, PROGRAM], ids=["run", "program"])
+@pytest.mark.parametrize("command", [COMMAND, MODULE_COMMAND], ids=["run", "program"])
 def test_ignored_sigint_stays_ignored(command: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
     """The step continues, and SIGTERM still ends it."""
     argv = ["--test-ids", "sandbox-stays", "--wait", "--results-dir", "results"]
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
-    process = start_process(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
-    until(lambda: sandbox.count_starts("sandbox-stays") == 1)
+    process = start_process(tmp_path, *argv, environ=environ, command=[*IGNORE_SIGINT_COMMAND, *command])
+    wait_until(lambda: sandbox.count_starts("sandbox-stays") == 1)
     assert not has_signal_handler(process.pid, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
-    assert ends(process) == 143
+    assert wait_for_exit_code(process) == 143
 
 
-LAST = """
+SIGNAL_AT_EXIT_SCRIPT = """
 import os, signal
 from autonoma_ci import cli
 ended = cli.run_command
@@ -645,13 +655,13 @@ cli.main()
 
 def test_signal_at_exit_changes_nothing(tmp_path: Path) -> None:
     """A signal during the exit does not change the exit code."""
-    process = start_process(tmp_path, "--version", command=[sys.executable, "-c", LAST])
-    out, err = process.communicate(timeout=ENDED)
+    process = start_process(tmp_path, "--version", command=[sys.executable, "-c", SIGNAL_AT_EXIT_SCRIPT])
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert (process.returncode, err) == (0, "")
     assert out
 
 
-HANDLED = """
+SIGNAL_DURING_ERROR_SCRIPT = """
 import os, signal, time
 from autonoma_ci import cli
 from autonoma_ci.errors import InputError
@@ -668,7 +678,7 @@ cli.main()
 
 
 # A signal comes while a class gets the names of its attributes, as in an import.
-WRAPPED = """
+SIGNAL_IN_CLASS_BODY_SCRIPT = """
 import os, signal, sys, time
 from autonoma_ci import cli
 class Attribute:
@@ -687,8 +697,8 @@ cli.main()
 @pytest.mark.parametrize("command", [["schema"], ["run", "--results-dir", "r", "--dry-run"]])
 def test_signal_in_class_body_is_cancelled(command: list[str], tmp_path: Path) -> None:
     """A signal during the creation of a class is reported as a cancellation."""
-    process = start_process(tmp_path, *command, command=[sys.executable, "-c", WRAPPED])
-    out, err = process.communicate(timeout=ENDED)
+    process = start_process(tmp_path, *command, command=[sys.executable, "-c", SIGNAL_IN_CLASS_BODY_SCRIPT])
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 143, out + err
     assert "Cancelled before anything was started.\n" in out + err
     if "run" in command:
@@ -697,8 +707,8 @@ def test_signal_in_class_body_is_cancelled(command: list[str], tmp_path: Path) -
 
 def test_signal_during_error_has_no_traceback(tmp_path: Path) -> None:
     """A signal during an error message is reported as a cancellation."""
-    process = start_process(tmp_path, command=[sys.executable, "-c", HANDLED])
-    _, err = process.communicate(timeout=ENDED)
+    process = start_process(tmp_path, command=[sys.executable, "-c", SIGNAL_DURING_ERROR_SCRIPT])
+    _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert (process.returncode, err) == (143, "Cancelled before anything was started.\n")
 
 
@@ -708,9 +718,9 @@ def test_reader_over_time_limit_is_abandoned() -> None:
         output = OutputStream(stream)
         output.start(OutputStream(None))
         output.write("x" * 200_000)
-        began = time.monotonic()
-        wait_until_written([output], lambda: WriteTimeouts(ENDED, 0.5))
-        assert time.monotonic() - began >= 0.5
+        started_at = time.monotonic()
+        wait_until_written([output], lambda: WriteTimeouts(MAX_RUN_SECONDS, 0.5))
+        assert time.monotonic() - started_at >= 0.5
         assert output.has_unwritten
         pipe.close_writer()
 
@@ -718,9 +728,9 @@ def test_reader_over_time_limit_is_abandoned() -> None:
 def test_lost_dry_run_output_is_error(tmp_path: Path) -> None:
     """The plan is the result of a dry run."""
     environ = {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"}
-    with Path("/dev/full").open("wb") as full:
-        process = start_process(tmp_path, "--dry-run", environ=environ, stdout=full.fileno())
-    _, errors = process.communicate(timeout=ENDED)
+    with Path("/dev/full").open("wb") as full_device:
+        process = start_process(tmp_path, "--dry-run", environ=environ, stdout=full_device.fileno())
+    _, errors = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 2
     assert "the output could not be written (No space left on device)" in errors
     assert (tmp_path / "results" / "results.json").exists()

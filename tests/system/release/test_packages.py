@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("LICENSE", "README.md", "pyproject.toml", ".gitignore", "autonoma_ci")
 NAME = f"autonoma_ci-{__version__}"
-PROGRAM = {
+PACKAGE_FILES = {
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "autonoma_ci").rglob("*")
     if path.is_file() and path.parent.name != "__pycache__"
@@ -35,17 +35,17 @@ PROGRAM = {
 
 def read_build_command() -> list[str]:
     """Return the Python command of `make dist`."""
-    reported = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
-    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', reported, re.MULTILINE)
+    output = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
+    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', output, re.MULTILINE)
     return shlex.split(line)
 
 
-def build_packages(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str, bytes]:
+def build_packages(folder: Path, *, umask: int, modified_at: int, **environ: str) -> dict[str, bytes]:
     """Build both packages from a checkout with this umask and time."""
     folder.mkdir()
     for name in SOURCES:
-        put = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        put(ROOT / name, folder / name)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, folder / name)
     # Files of a checkout that must not be in a package.
     (folder / "tests").mkdir()
     (folder / "autonoma_ci" / "__pycache__").mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def build_packages(folder: Path, *, umask: int, changed: int, **environ: str) ->
         (folder / name).write_text("SECRET = 1\n")
     for path in [folder, *folder.rglob("*")]:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
-        os.utime(path, (changed, changed))
+        os.utime(path, (modified_at, modified_at))
     env = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000", **environ}
     command = [sys.executable, *read_build_command()]
     subprocess.run(command, cwd=folder, env=env, umask=umask, check=True, capture_output=True, timeout=120)
@@ -61,31 +61,36 @@ def build_packages(folder: Path, *, umask: int, changed: int, **environ: str) ->
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build both packages, and return their folder."""
     folder = tmp_path_factory.mktemp("packages") / "ours"
-    build_packages(folder, umask=0o022, changed=1_700_000_000, TZ="UTC", LC_ALL="C.UTF-8")
+    build_packages(folder, umask=0o022, modified_at=1_700_000_000, TZ="UTC", LC_ALL="C.UTF-8")
     return folder / "dist"
 
 
-def test_other_checkout_gives_same_packages(ours: Path, tmp_path: Path) -> None:
+def test_other_checkout_gives_same_packages(package_folder: Path, tmp_path: Path) -> None:
     """Another folder, umask, time zone and hash seed give the same files."""
-    theirs = build_packages(
-        tmp_path / "theirs-elsewhere", umask=0o077, changed=981_173_106, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7"
+    other_packages = build_packages(
+        tmp_path / "theirs-elsewhere",
+        umask=0o077,
+        modified_at=981_173_106,
+        TZ="Asia/Tokyo",
+        LC_ALL="C",
+        PYTHONHASHSEED="7",
     )
-    assert sorted(theirs) == [f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"]
-    assert theirs == {path.name: path.read_bytes() for path in ours.iterdir()}
+    assert sorted(other_packages) == [f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"]
+    assert other_packages == {path.name: path.read_bytes() for path in package_folder.iterdir()}
 
 
-def test_wheel_has_program_and_metadata_only(ours: Path) -> None:
+def test_wheel_has_program_and_metadata_only(package_folder: Path) -> None:
     """The wheel has the package, its license and its metadata."""
-    with zipfile.ZipFile(ours / f"{NAME}-py3-none-any.whl") as wheel:
+    with zipfile.ZipFile(package_folder / f"{NAME}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         metadata = message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
-    about = {
+    metadata_files = {
         f"{NAME}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
-    assert names == PROGRAM | about
+    assert names == PACKAGE_FILES | metadata_files
     assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (
         "autonoma-ci",
         __version__,
@@ -93,28 +98,28 @@ def test_wheel_has_program_and_metadata_only(ours: Path) -> None:
     )
 
 
-def test_source_package_has_build_inputs(ours: Path) -> None:
+def test_source_package_has_build_inputs(package_folder: Path) -> None:
     """The source package has only the files that build the wheel."""
-    with tarfile.open(ours / f"{NAME}.tar.gz") as source:
+    with tarfile.open(package_folder / f"{NAME}.tar.gz") as source:
         names = {member.name.removeprefix(f"{NAME}/") for member in source.getmembers() if member.isfile()}
-    assert names == PROGRAM | {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert names == PACKAGE_FILES | {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
 
 
-def test_installed_wheel_runs_demo(ours: Path, tmp_path: Path) -> None:
+def test_installed_wheel_runs_demo(package_folder: Path, tmp_path: Path) -> None:
     """The program is from the wheel, and the libraries are from the test environment."""
     # Without pip, because its installation takes 10 s.
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    wheel = str(ours / f"{NAME}-py3-none-any.whl")
+    wheel = str(package_folder / f"{NAME}-py3-none-any.whl")
     # Without variables that change Python, such as PYTHONPATH.
     env = {"PATH": os.environ["PATH"]}
     run = partial(subprocess.run, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
     run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], timeout=120)
-    [site] = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
-    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    where = [str(python), "-c", "import autonoma_ci; print(autonoma_ci.__file__)"]
-    assert str(site) in run(where).stdout
+    [site_packages] = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
+    (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    location_command = [str(python), "-c", "import autonoma_ci; print(autonoma_ci.__file__)"]
+    assert str(site_packages) in run(location_command).stdout
     command = [str(tmp_path / "venv" / "bin" / "autonoma-ci")]
     version = run([*command, "--version"])
     assert version.stdout == f"autonoma-ci {__version__}\n"

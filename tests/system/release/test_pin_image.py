@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMAGE = f"ghcr.io/owner/autonoma-ci@sha256:{'a1' * 32}"
-NEXT = f"ghcr.io/owner/autonoma-ci@sha256:{'b2' * 32}"
+NEXT_IMAGE = f"ghcr.io/owner/autonoma-ci@sha256:{'b2' * 32}"
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -28,7 +28,7 @@ def git(repository: Path, *arguments: str) -> str:
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def with_version(repository: Path, version: str) -> str:
+def commit_version(repository: Path, version: str) -> str:
     """Commit a version on the main branch, and return the commit."""
     (repository / "autonoma_ci").mkdir(exist_ok=True)
     (repository / "autonoma_ci" / "__init__.py").write_text(f'__version__ = "{version}"\n')
@@ -44,11 +44,11 @@ def repository(tmp_path: Path) -> Path:
     folder.mkdir()
     git(folder, "init", "--initial-branch=main")
     (folder / "action.yml").write_text(render_action(), "utf-8")
-    with_version(folder, "1.2.3")
+    commit_version(folder, "1.2.3")
     return folder
 
 
-def runs(repository: Path, reference: str) -> Any:
+def read_action_runs(repository: Path, reference: str) -> Any:
     """Return `runs` of the action at a commit or tag."""
     return yaml.safe_load(git(repository, "show", f"{reference}:action.yml"))["runs"]
 
@@ -57,17 +57,17 @@ def test_tag_has_digest_and_main_dockerfile(repository: Path) -> None:
     """The tagged action has the image digest, and main has its Dockerfile."""
     main = git(repository, "rev-parse", "main")
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
-    pinned = {"using": "docker", "image": f"docker://{IMAGE}", "args": []}
-    assert runs(repository, commit) == runs(repository, "v1.2.3") == pinned
-    assert runs(repository, "main") == {"using": "docker", "image": "Dockerfile", "args": []}
+    pinned_runs = {"using": "docker", "image": f"docker://{IMAGE}", "args": []}
+    assert read_action_runs(repository, commit) == read_action_runs(repository, "v1.2.3") == pinned_runs
+    assert read_action_runs(repository, "main") == {"using": "docker", "image": "Dockerfile", "args": []}
     assert git(repository, "rev-parse", "main") == main == git(repository, "rev-parse", f"{commit}^")
 
 
 def test_only_image_line_differs(repository: Path) -> None:
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     changes = git(repository, "diff", "--unified=0", "main", commit).splitlines()
-    changed = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
-    assert changed == ["-  image: Dockerfile", f"+  image: docker://{IMAGE}"]
+    changed_lines = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
+    assert changed_lines == ["-  image: Dockerfile", f"+  image: docker://{IMAGE}"]
 
 
 def test_sha_pin_is_stable_after_new_release(repository: Path) -> None:
@@ -75,11 +75,15 @@ def test_sha_pin_is_stable_after_new_release(repository: Path) -> None:
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "tag", "v1", commit)
     git(repository, "reset", "--hard", "main")
-    with_version(repository, "1.3.0")
-    newer = commit_and_tag(repository, NEXT, "v1.3.0")
-    git(repository, "tag", "--force", "v1", newer)
-    assert runs(repository, "v1")["image"] == f"docker://{NEXT}"
-    assert runs(repository, commit)["image"] == runs(repository, "v1.2.3")["image"] == f"docker://{IMAGE}"
+    commit_version(repository, "1.3.0")
+    newer_commit = commit_and_tag(repository, NEXT_IMAGE, "v1.3.0")
+    git(repository, "tag", "--force", "v1", newer_commit)
+    assert read_action_runs(repository, "v1")["image"] == f"docker://{NEXT_IMAGE}"
+    assert (
+        read_action_runs(repository, commit)["image"]
+        == read_action_runs(repository, "v1.2.3")["image"]
+        == f"docker://{IMAGE}"
+    )
 
 
 def test_repeated_release_gives_same_commit(repository: Path, tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_version_is_released_once(repository: Path) -> None:
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "reset", "--hard", "main")
     with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
-        commit_and_tag(repository, NEXT, "v1.2.3")
+        commit_and_tag(repository, NEXT_IMAGE, "v1.2.3")
     assert git(repository, "rev-parse", "v1.2.3") == commit
 
 
@@ -141,11 +145,11 @@ def test_changed_checkout_is_rejected(repository: Path) -> None:
 
 def test_script_prints_commit_or_error(repository: Path) -> None:
     command = [sys.executable, str(ROOT / "release" / "pin_image.py")]
-    refused = subprocess.run([*command, IMAGE, "v9"], cwd=repository, capture_output=True, text=True, check=False)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("release: 'v9' is not the tag")
-    done = subprocess.run([*command, IMAGE, "v1.2.3"], cwd=repository, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == git(repository, "rev-parse", "v1.2.3")
+    failed_result = subprocess.run([*command, IMAGE, "v9"], cwd=repository, capture_output=True, text=True, check=False)
+    assert (failed_result.returncode, failed_result.stdout) == (1, "")
+    assert failed_result.stderr.startswith("release: 'v9' is not the tag")
+    result = subprocess.run([*command, IMAGE, "v1.2.3"], cwd=repository, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == git(repository, "rev-parse", "v1.2.3")
 
 
 @pytest.mark.parametrize(

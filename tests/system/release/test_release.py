@@ -137,13 +137,13 @@ def test_image_tag_is_never_replaced(simulator: ReleaseSimulator) -> None:
     """A run with another commit of the same version is rejected."""
     simulator.commit("1.2.3")
     simulator.start().run()
-    before = simulator.git(simulator.origin, "rev-parse", "v1.2.3")
+    tagged_commit = simulator.git(simulator.origin, "rev-parse", "v1.2.3")
     # Like "Re-run all jobs" without the check: another commit of the same version gives another image.
     simulator.commit("1.2.4")
     simulator.commit("1.2.3")
     with pytest.raises(StepError, match="rejected"):
         simulator.run("images", "index", "tag")
-    assert simulator.git(simulator.origin, "rev-parse", "v1.2.3") == before
+    assert simulator.git(simulator.origin, "rev-parse", "v1.2.3") == tagged_commit
 
 
 def test_existing_version_is_rejected(simulator: ReleaseSimulator) -> None:
@@ -186,12 +186,12 @@ def test_fix_of_old_version_moves_no_tag(simulator: ReleaseSimulator) -> None:
     """A fix of an older version changes neither the major tag nor the latest release."""
     simulator.commit("1.3.0")
     simulator.start().run()
-    newest = simulator.state["tags"][f"{IMAGE}:1"]
+    newest_digest = simulator.state["tags"][f"{IMAGE}:1"]
     simulator.commit("1.2.4")
     simulator.start().run()
     assert f"{IMAGE}:1.2.4" in simulator.state["tags"]
-    assert simulator.state["tags"][f"{IMAGE}:1"] == newest != simulator.state["tags"][f"{IMAGE}:1.2.4"]
-    assert read_image(simulator, "v1") == f"docker://{IMAGE}@{newest}"
+    assert simulator.state["tags"][f"{IMAGE}:1"] == newest_digest != simulator.state["tags"][f"{IMAGE}:1.2.4"]
+    assert read_image(simulator, "v1") == f"docker://{IMAGE}@{newest_digest}"
     assert {tag: release["latest"] for tag, release in simulator.state["releases"].items()} == {
         "v1.3.0": True,
         "v1.2.4": False,
@@ -228,9 +228,9 @@ def test_version_name_stays_with_its_image(simulator: ReleaseSimulator) -> None:
     simulator.commit("1.2.3")
     simulator.start().run(*JOB_ORDER[:-1])
     [candidate] = simulator.state["tags"]
-    other: dict[str, Any] = {"sha256:other": {"parts": []}}
+    other_manifest: dict[str, Any] = {"sha256:other": {"parts": []}}
     simulator.change_state(
-        manifests={**simulator.state["manifests"], **other},
+        manifests={**simulator.state["manifests"], **other_manifest},
         tags={**simulator.state["tags"], f"{IMAGE}:1.2.3": "sha256:other"},
     )
     with pytest.raises(StepError, match=r":1\.2\.3 is there already, with sha256:other"):

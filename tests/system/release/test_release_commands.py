@@ -18,7 +18,7 @@ RUNNERS = {"amd64": "ubuntu-latest", "arm64": "ubuntu-24.04-arm"}
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> ReleaseSimulator:
+def finished_release(tmp_path_factory: pytest.TempPathFactory) -> ReleaseSimulator:
     """Release 1.2.3 for tests that only read it."""
     simulator = ReleaseSimulator(tmp_path_factory.mktemp("release"))
     simulator.commit("1.2.3")
@@ -27,7 +27,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> ReleaseSimulator:
 
 
 @pytest.fixture
-def tagged(tmp_path: Path) -> ReleaseSimulator:
+def tagged_release(tmp_path: Path) -> ReleaseSimulator:
     """Run the release of 1.2.3 up to its tag."""
     simulator = ReleaseSimulator(tmp_path)
     simulator.commit("1.2.3")
@@ -35,44 +35,48 @@ def tagged(tmp_path: Path) -> ReleaseSimulator:
     return simulator
 
 
-def get_digest(released: ReleaseSimulator) -> str:
-    return str(released.state["tags"][f"{IMAGE}:1.2.3"])
+def get_digest(finished_release: ReleaseSimulator) -> str:
+    return str(finished_release.state["tags"][f"{IMAGE}:1.2.3"])
 
 
 def get_option(call: dict[str, Any], name: str) -> str:
     return str(call["arguments"][call["arguments"].index(name) + 1])
 
 
-def list_builds(released: ReleaseSimulator) -> list[dict[str, Any]]:
-    return [call for call in released.list_calls("images", "docker") if call["arguments"][:2] == ["buildx", "build"]]
+def list_builds(finished_release: ReleaseSimulator) -> list[dict[str, Any]]:
+    return [
+        call for call in finished_release.list_calls("images", "docker") if call["arguments"][:2] == ["buildx", "build"]
+    ]
 
 
-def test_ci_passed_on_push_to_main(released: ReleaseSimulator) -> None:
-    [query] = [call for call in released.list_calls("check", "gh") if call["arguments"][0] == "run"]
+def test_ci_passed_on_push_to_main(finished_release: ReleaseSimulator) -> None:
+    [query] = [call for call in finished_release.list_calls("check", "gh") if call["arguments"][0] == "run"]
     expected = {"--workflow": "ci.yml", "--branch": "main", "--event": "push", "--status": "success"}
     assert {name: get_option(query, name) for name in expected} == expected
 
 
-def test_image_is_built_on_its_architecture(released: ReleaseSimulator) -> None:
-    runners = {get_option(call, "--platform"): call["where"] for call in list_builds(released)}
+def test_image_is_built_on_its_architecture(finished_release: ReleaseSimulator) -> None:
+    runners = {get_option(call, "--platform"): call["where"] for call in list_builds(finished_release)}
     assert runners == {f"linux/{name}": f"images on {runner}" for name, runner in RUNNERS.items()}
 
 
-def test_image_build_uses_pinned_builder(released: ReleaseSimulator) -> None:
+def test_image_build_uses_pinned_builder(finished_release: ReleaseSimulator) -> None:
     """The builder is pinned, and an image is pushed by digest with the time of the commit."""
-    builders = [call["arguments"] for call in released.list_calls("images", "docker") if "create" in call["arguments"]]
+    builders = [
+        call["arguments"] for call in finished_release.list_calls("images", "docker") if "create" in call["arguments"]
+    ]
     assert builders
     assert all("image=moby/buildkit:" in arguments[-1] for arguments in builders)
     names = {get_option({"arguments": arguments}, "--name") for arguments in builders}
-    assert {get_option(call, "--builder") for call in list_builds(released)} == names
-    assert {call["epoch"] for call in list_builds(released)} == {COMMIT_TIME}
-    outputs = [get_option(call, "--output").split(",") for call in list_builds(released)]
+    assert {get_option(call, "--builder") for call in list_builds(finished_release)} == names
+    assert {call["epoch"] for call in list_builds(finished_release)} == {COMMIT_TIME}
+    outputs = [get_option(call, "--output").split(",") for call in list_builds(finished_release)]
     assert all({"push-by-digest=true", "rewrite-timestamp=true"} <= set(output) for output in outputs)
 
 
-def test_image_is_tested_on_each_architecture(released: ReleaseSimulator) -> None:
-    runs = [(call["where"], *call["arguments"][2:]) for call in released.list_calls("smoke", "docker")]
-    image = f"{IMAGE}@{get_digest(released)}"
+def test_image_is_tested_on_each_architecture(finished_release: ReleaseSimulator) -> None:
+    runs = [(call["where"], *call["arguments"][2:]) for call in finished_release.list_calls("smoke", "docker")]
+    image = f"{IMAGE}@{get_digest(finished_release)}"
     for runner in RUNNERS.values():
         assert [run for run in runs if run[0] == f"smoke on {runner}" and run[1] == image] == [
             (f"smoke on {runner}", image, "--version"),
@@ -81,19 +85,23 @@ def test_image_is_tested_on_each_architecture(released: ReleaseSimulator) -> Non
         ]
 
 
-def test_attestations_match_their_images(released: ReleaseSimulator) -> None:
+def test_attestations_match_their_images(finished_release: ReleaseSimulator) -> None:
     """Image, architectures and packages have attestations of their own digests."""
-    parts = released.state["manifests"][get_digest(released)]["parts"]
+    parts = finished_release.state["manifests"][get_digest(finished_release)]["parts"]
     image_inputs = [
-        inputs for inputs in released.list_action_inputs("attest", "actions/attest") if "subject-digest" in inputs
+        inputs
+        for inputs in finished_release.list_action_inputs("attest", "actions/attest")
+        if "subject-digest" in inputs
     ]
     assert [(inputs["subject-digest"], inputs.get("sbom-path")) for inputs in image_inputs] == [
-        (get_digest(released), None),
+        (get_digest(finished_release), None),
         *((part, f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)),
     ]
     assert {(inputs["subject-name"], inputs["push-to-registry"]) for inputs in image_inputs} == {(IMAGE, "True")}
     package_inputs = [
-        inputs for inputs in released.list_action_inputs("attest", "actions/attest") if "subject-digest" not in inputs
+        inputs
+        for inputs in finished_release.list_action_inputs("attest", "actions/attest")
+        if "subject-digest" not in inputs
     ]
     assert package_inputs == [
         {"subject-path": "packages/*"},
@@ -101,48 +109,48 @@ def test_attestations_match_their_images(released: ReleaseSimulator) -> None:
     ]
 
 
-def test_sbom_matches_its_image(released: ReleaseSimulator) -> None:
+def test_sbom_matches_its_image(finished_release: ReleaseSimulator) -> None:
     """The SBOM of an architecture lists the image of that architecture."""
-    parts = released.state["manifests"][get_digest(released)]["parts"]
+    parts = finished_release.state["manifests"][get_digest(finished_release)]["parts"]
     sboms = [
         (inputs["image"], inputs["output-file"])
-        for inputs in released.list_action_inputs("sbom", "anchore/sbom-action")
+        for inputs in finished_release.list_action_inputs("sbom", "anchore/sbom-action")
     ]
     assert sboms == [
         (f"{IMAGE}@{part}", f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)
     ]
 
 
-def test_image_is_signed_with_its_parts(released: ReleaseSimulator) -> None:
-    [signing] = released.list_calls("attest", "cosign")
-    assert signing["arguments"] == ["sign", "--yes", "--recursive", f"{IMAGE}@{get_digest(released)}"]
+def test_image_is_signed_with_its_parts(finished_release: ReleaseSimulator) -> None:
+    [signing_call] = finished_release.list_calls("attest", "cosign")
+    assert signing_call["arguments"] == ["sign", "--yes", "--recursive", f"{IMAGE}@{get_digest(finished_release)}"]
 
 
-def test_action_of_other_image_is_rejected(tagged: ReleaseSimulator) -> None:
-    tagged.replace_outputs("index", "join", digest="sha256:other")
+def test_action_of_other_image_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    tagged_release.replace_outputs("index", "join", digest="sha256:other")
     with pytest.raises(StepError, match="action: Compare with the pushed commit"):
-        tagged.run("action")
+        tagged_release.run("action")
 
 
-def test_tag_of_other_commit_is_rejected(tagged: ReleaseSimulator) -> None:
-    tagged.replace_outputs("tag", "pin", commit=tagged.git(tagged.main, "rev-parse", "HEAD"))
+def test_tag_of_other_commit_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    tagged_release.replace_outputs("tag", "pin", commit=tagged_release.git(tagged_release.main, "rev-parse", "HEAD"))
     with pytest.raises(StepError, match="action: Compare with the pushed commit"):
-        tagged.run("action")
+        tagged_release.run("action")
 
 
-def test_action_without_plan_is_rejected(tagged: ReleaseSimulator) -> None:
-    tagged.change_state(total="0")
+def test_action_without_plan_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    tagged_release.change_state(total="0")
     with pytest.raises(StepError, match="action: Check the outputs"):
-        tagged.run("action")
+        tagged_release.run("action")
 
 
-def test_changed_registry_tag_stops_release(tagged: ReleaseSimulator) -> None:
+def test_changed_registry_tag_stops_release(tagged_release: ReleaseSimulator) -> None:
     """The release fails if the registry resolves a name to another image."""
-    tagged.run("action", "pypi", "publish")
-    [part, *_] = tagged.state["manifests"]
-    tagged.change_state(
-        manifests={**tagged.state["manifests"], "sha256:other": {"parts": [part]}},
+    tagged_release.run("action", "pypi", "publish")
+    [part, *_] = tagged_release.state["manifests"]
+    tagged_release.change_state(
+        manifests={**tagged_release.state["manifests"], "sha256:other": {"parts": [part]}},
         replaced_digests={f"{IMAGE}:1": "sha256:other"},
     )
     with pytest.raises(StepError, match="name: Tag with version"):
-        tagged.run("name")
+        tagged_release.run("name")

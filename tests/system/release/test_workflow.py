@@ -73,7 +73,7 @@ def test_release_uses_no_cache() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "earlier"),
+    ("job", "required_jobs"),
     [
         ("attest", {"smoke", "sbom", "installed", "packages"}),
         ("tag", {"smoke", "sbom", "installed", "packages"}),
@@ -83,9 +83,9 @@ def test_release_uses_no_cache() -> None:
         ("name", {"publish"}),
     ],
 )
-def test_publishing_waits_for_all_checks(job: str, earlier: set[str]) -> None:
+def test_publishing_waits_for_all_checks(job: str, required_jobs: set[str]) -> None:
     """Each publishing job waits for all jobs that it relies on."""
-    assert earlier | {"check"} <= collect_needed_jobs(job)
+    assert required_jobs | {"check"} <= collect_needed_jobs(job)
     assert "if" not in JOBS[job]
 
 
@@ -115,10 +115,10 @@ def test_repeated_job_replaces_artifacts() -> None:
 
 def test_only_major_tag_moves() -> None:
     """No command except the one for the major tag uses force."""
-    forced = [
+    forced_steps = [
         step["name"] for job in JOBS for step in list_steps(job) if {"--force", "-f"} & set(step.get("run", "").split())
     ]
-    assert forced == ["Move the major tag"]
+    assert forced_steps == ["Move the major tag"]
 
 
 def test_readme_verifies_signer() -> None:

@@ -36,7 +36,7 @@ def make_sparse_file(path: Path) -> None:
     os.truncate(path, 1 << 40)
 
 
-THINGS: dict[str, Callable[[Path], None]] = {
+SPECIAL_FILES: dict[str, Callable[[Path], None]] = {
     "a pipe": os.mkfifo,
     "a device": make_endless_file,
     "a socket": make_socket,
@@ -45,7 +45,7 @@ THINGS: dict[str, Callable[[Path], None]] = {
 }
 # For each source of a path: the environment, a text of the log, and the exit code.
 # The runs continue without files that are optional.
-PLACES = {
+PATH_SOURCES = {
     "manifest": ({"AUTONOMA_MANIFEST": "thing"}, "thing", 2),
     "event": ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0),
     "outputs": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "thing", "AUTONOMA_TEST_IDS": "a"}, "GITHUB_OUTPUT", 0),
@@ -59,8 +59,8 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
 def limit_memory() -> None:
@@ -68,17 +68,17 @@ def limit_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("thing", THINGS)
-@pytest.mark.parametrize("place", PLACES)
-def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_kind", SPECIAL_FILES)
+@pytest.mark.parametrize("path_source", PATH_SOURCES)
+def test_special_file_does_not_block_job(path_source: str, file_kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The process has 1 GiB of memory and one minute."""
-    THINGS[thing](tmp_path / "thing")
-    environ, message, code = PLACES[place]
-    if (place, thing) == ("results-dir", "a folder"):
+    SPECIAL_FILES[file_kind](tmp_path / "thing")
+    environ, message, code = PATH_SOURCES[path_source]
+    if (path_source, file_kind) == ("results-dir", "a folder"):
         message, code = "", 0
-    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
+    job_environ = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
     result = subprocess.run(
-        COMMAND, env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        COMMAND, env=job_environ, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
     assert result.returncode == code, result.stdout + result.stderr
@@ -87,20 +87,22 @@ def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["wait", "report", "run"])
-@pytest.mark.parametrize("thing", THINGS)
-def test_special_file_is_no_record(thing: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_kind", SPECIAL_FILES)
+def test_special_file_is_no_record(file_kind: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """A later attempt looks for a record and continues without it."""
     (tmp_path / "results").mkdir()
-    THINGS[thing](tmp_path / "results" / "results.json")
-    attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
-    more = {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "results", **attempt} if command == "run" else {}
-    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **more}
+    SPECIAL_FILES[file_kind](tmp_path / "results" / "results.json")
+    second_attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
+    run_environ = (
+        {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "results", **second_attempt} if command == "run" else {}
+    )
+    job_environ = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **run_environ}
     argv = [command] if command == "run" else [command, "results/results.json"]
     result = subprocess.run(
-        [*COMMAND, *argv], env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        [*COMMAND, *argv], env=job_environ, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
     # A folder cannot be replaced, and a step without its record fails.
-    started = 7 if thing == "a folder" else 0
-    assert result.returncode == (started if command == "run" else 2), result.stdout + result.stderr
+    run_exit_code = 7 if file_kind == "a folder" else 0
+    assert result.returncode == (run_exit_code if command == "run" else 2), result.stdout + result.stderr
     assert command == "run" or "results/results.json" in result.stderr

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 # Each file of the results folder with a fixed name.
-OURS = (
+RESULT_FILES = (
     "results.json",
     "outputs.env",
     "summary.md",
@@ -34,7 +34,7 @@ OURS = (
     "evidence/report.css",
     "evidence/report.svg",
 )
-PRECIOUS = "precious"
+OUTSIDE_TEXT = "precious"
 
 
 class Checkout:
@@ -47,7 +47,7 @@ class Checkout:
         self.outside.mkdir()
         self._sandbox = sandbox
 
-    def run(self, *argv: str, **more: str) -> CommandResult:
+    def run(self, *argv: str, **more_environ: str) -> CommandResult:
         """Run a command with options to wait and to download all evidence."""
         environ = {
             **CREDENTIALS,
@@ -60,22 +60,22 @@ class Checkout:
         }
         out, err = io.StringIO(), io.StringIO()
         job_runtime = Runtime(
-            {**environ, **more}, out, err, str(self.folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+            {**environ, **more_environ}, out, err, str(self.folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
         )
         return CommandResult(cli.run_command(argv, job_runtime), out.getvalue(), err.getvalue())
 
-    def place_links(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
+    def create_links(self, create_link: Callable[[Path, Path], None], names: tuple[str, ...] = RESULT_FILES) -> None:
         """Create a file outside and a link to it for each name."""
         for number, name in enumerate(names):
             target = self.outside / f"file-{number}"
-            target.write_text(PRECIOUS, "utf-8")
+            target.write_text(OUTSIDE_TEXT, "utf-8")
             link = self.results / name
             link.parent.mkdir(parents=True, exist_ok=True)
-            place(link, target)
+            create_link(link, target)
 
-    def assert_untouched(self) -> None:
+    def assert_outside_unchanged(self) -> None:
         """Fail if a file outside has changed."""
-        assert {path.read_text("utf-8") for path in self.outside.iterdir()} <= {PRECIOUS}
+        assert {path.read_text("utf-8") for path in self.outside.iterdir()} <= {OUTSIDE_TEXT}
 
 
 @pytest.fixture
@@ -84,35 +84,39 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         yield Checkout(tmp_path, sandbox)
 
 
-def dangling(link: Path, target: Path) -> None:
+def create_dangling_link(link: Path, target: Path) -> None:
     target.unlink()
     link.symlink_to(target)
 
 
-def hard(link: Path, target: Path) -> None:
+def create_hard_link(link: Path, target: Path) -> None:
     link.hardlink_to(target)
 
 
-def soft(link: Path, target: Path) -> None:
+def create_symlink(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-@pytest.mark.parametrize("place", [soft, hard, dangling], ids=["a link", "a hard link", "a link to nowhere"])
-def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
+@pytest.mark.parametrize(
+    "create_link",
+    [create_symlink, create_hard_link, create_dangling_link],
+    ids=["a link", "a hard link", "a link to nowhere"],
+)
+def test_result_file_is_not_written_through_link(create_link: Callable[[Path, Path], None], checkout: Checkout) -> None:
     """A link is replaced or reported, and its target stays unchanged."""
-    checkout.place_links(place)
+    checkout.create_links(create_link)
     result = checkout.run("run")
     assert result.code == 1
-    for name in OURS:
+    for name in RESULT_FILES:
         path = checkout.results / name
-        reported = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in result.output
-        assert path.is_symlink() == reported
-        assert reported or path.read_bytes() != PRECIOUS.encode()
-        assert not reported or "/" in name
-    checkout.assert_untouched()
+        is_reported = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in result.output
+        assert path.is_symlink() == is_reported
+        assert is_reported or path.read_bytes() != OUTSIDE_TEXT.encode()
+        assert not is_reported or "/" in name
+    checkout.assert_outside_unchanged()
     names = {path.name for path in checkout.results.iterdir()}
-    renamed = {f"{name}.orig" for name in OURS}
-    assert names - renamed == {name.partition("/")[0] for name in OURS}, "no draft is left behind"
+    renamed_files = {f"{name}.orig" for name in RESULT_FILES}
+    assert names - renamed_files == {name.partition("/")[0] for name in RESULT_FILES}, "no draft is left behind"
 
 
 @pytest.mark.parametrize("name", [".", "deeper/results", "evidence"])
@@ -137,13 +141,13 @@ def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pyte
     """A link that replaces the results folder during the runs is not followed."""
     publish = ResultsDirPublisher.publish
 
-    def meddled(self: ResultsDirPublisher, report: Report) -> list[str]:
+    def publish_behind_link(self: ResultsDirPublisher, report: Report) -> list[str]:
         # The record is written twice.
         if report.verdict and not checkout.results.is_symlink():
             replace_with_link(checkout)
         return publish(self, report)
 
-    monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
+    monkeypatch.setattr(ResultsDirPublisher, "publish", publish_behind_link)
     result = checkout.run("run")
     assert result.code == 1, "the verdict is that of the tests"
     assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in result.output
@@ -154,12 +158,12 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
     """A link that replaces the folder before a download is not followed."""
     fetch = EvidenceDownloader.fetch
 
-    def meddled(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
+    def fetch_behind_link(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
         if not checkout.results.is_symlink():
             replace_with_link(checkout)
         return fetch(self, item)
 
-    monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)
+    monkeypatch.setattr(EvidenceDownloader, "fetch", fetch_behind_link)
     result = checkout.run("run")
     assert result.code == 1
     assert "a symbolic link in results-dir leads elsewhere" in result.output
@@ -174,12 +178,12 @@ def test_record_link_outside_is_not_read(argv: tuple[str, ...], name: str, check
     (checkout.folder / name).parent.mkdir(exist_ok=True)
     target = checkout.outside if name == "results" else checkout.outside / "results.json"
     (checkout.folder / name).symlink_to(target)
-    before = target.stat().st_mtime_ns
+    modified_at = target.stat().st_mtime_ns
     result = checkout.run(*argv, "results/results.json", AUTONOMA_RESULTS_DIR="")
     assert result.code == 2
     assert "leads out of the working directory through a symbolic link" in result.err
     assert result.out == ""
-    assert target.stat().st_mtime_ns == before
+    assert target.stat().st_mtime_ns == modified_at
 
 
 @pytest.mark.parametrize("name", ["demo", "demo/results"])

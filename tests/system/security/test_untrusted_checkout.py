@@ -57,10 +57,10 @@ PROGRAMS = (
     "program",
 )
 # Python, the libraries, the package, and the files of the system.
-_INSTALLED = (*map(Path, (sys.prefix, sys.base_prefix, autonoma_ci.__path__[0], "/etc", "/usr", "/proc", "/dev")),)
+_SYSTEM_FOLDERS = (*map(Path, (sys.prefix, sys.base_prefix, autonoma_ci.__path__[0], "/etc", "/usr", "/proc", "/dev")),)
 MANIFEST = "tests: [{id: sandbox-fails, name: Pay}]\n"
 # Logs audit events of files, processes and the network.
-WATCHED = """
+AUDIT_SCRIPT = """
 import json, os, sys
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND)
 events = {"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.exec",
@@ -74,31 +74,31 @@ main()
 """
 
 
-class Planted(NamedTuple):
+class HostileCheckout(NamedTuple):
     """A checkout, the folder of the job's own files, and the environment."""
 
     folder: Path
-    ours: Path
+    job_folder: Path
     environ: dict[str, str]
 
     @property
-    def executed(self) -> list[str]:
+    def executed_names(self) -> list[str]:
         """The names of planted code that has run."""
-        marker = self.ours / "taken"
+        marker = self.job_folder / "taken"
         return marker.read_text("utf-8").split() if marker.exists() else []
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
-def planted(tmp_path: Path, sandbox: Sandbox) -> Planted:
-    folder, ours = tmp_path / "checkout", tmp_path / "ours"
-    ours.mkdir()
-    marker = ours / "taken"
+def checkout(tmp_path: Path, sandbox: Sandbox) -> HostileCheckout:
+    folder, job_folder = tmp_path / "checkout", tmp_path / "ours"
+    job_folder.mkdir()
+    marker = job_folder / "taken"
     for name in MODULES:
         path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +123,12 @@ def planted(tmp_path: Path, sandbox: Sandbox) -> Planted:
         "AUTONOMA_RESULTS_DIR": "results",
         "AUTONOMA_EVIDENCE": "all",
     }
-    return Planted(folder, ours, environ)
+    return HostileCheckout(folder, job_folder, environ)
 
 
-def run_process(planted: Planted, *command: str | Path) -> subprocess.CompletedProcess[str]:
+def run_process(checkout: HostileCheckout, *command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=planted.folder, env=planted.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        command, cwd=checkout.folder, env=checkout.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=60,
     )  # fmt: skip
 
@@ -148,55 +148,57 @@ def run_process(planted: Planted, *command: str | Path) -> subprocess.CompletedP
     ],
     ids=lambda argv: argv[0] if isinstance(argv, tuple) else "",
 )  # fmt: skip
-def test_checkout_code_is_not_run(argv: tuple[str, ...], code: int, planted: Planted) -> None:
+def test_checkout_code_is_not_run(argv: tuple[str, ...], code: int, checkout: HostileCheckout) -> None:
     """No planted module or program runs with any command."""
-    result = run_process(planted, SCRIPT, *argv)
+    result = run_process(checkout, SCRIPT, *argv)
     assert result.returncode == code, result.stdout + result.stderr
     assert "planted" not in result.stdout + result.stderr
-    assert planted.executed == []
+    assert checkout.executed_names == []
 
 
-def test_checkout_code_runs_in_plain_python(planted: Planted) -> None:
+def test_checkout_code_runs_in_plain_python(checkout: HostileCheckout) -> None:
     """Without this control, the test above could pass for files that do nothing."""
-    run_process(planted, sys.executable, "-c", "import requests")
-    assert "requests" in planted.executed
-    planted.environ["PYTHONPATH"] = "."
-    run_process(planted, sys.executable, "-c", "")
-    assert "sitecustomize" in planted.executed
+    run_process(checkout, sys.executable, "-c", "import requests")
+    assert "requests" in checkout.executed_names
+    checkout.environ["PYTHONPATH"] = "."
+    run_process(checkout, sys.executable, "-c", "")
+    assert "sitecustomize" in checkout.executed_names
 
 
-def run_audited(planted: Planted, *argv: str) -> list[list[str]]:
+def run_audited(checkout: HostileCheckout, *argv: str) -> list[list[str]]:
     """Run a command and return its audit events as `[event, argument, ...]`."""
-    log = planted.ours / "events"
+    log = checkout.job_folder / "events"
     log.touch()
-    result = run_process(planted, sys.executable, "-I", "-B", "-c", WATCHED, str(log), *argv)
+    result = run_process(checkout, sys.executable, "-I", "-B", "-c", AUDIT_SCRIPT, str(log), *argv)
     assert result.returncode in {0, 1}, result.stdout + result.stderr
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("wait", ["false", pytest.param("true", marks=pytest.mark.slow)])
-def test_only_expected_files_are_opened(wait: str, planted: Planted, sandbox: Sandbox) -> None:
+def test_only_expected_files_are_opened(wait: str, checkout: HostileCheckout, sandbox: Sandbox) -> None:
     """Audit events show the manifest, the results folder and the API only."""
-    events = run_audited(planted, "run", "--wait", wait)
-    read, written = split_opened_files(events, planted.folder)
-    results = planted.folder / "results"
-    beside = {path for path in read if not any(path.is_relative_to(place) for place in (*_INSTALLED, results))}
-    assert beside == {planted.folder / "autonoma.yml"}
-    assert all(path.is_relative_to(results) for path in written), written
+    events = run_audited(checkout, "run", "--wait", wait)
+    read_files, written_files = split_opened_files(events, checkout.folder)
+    results = checkout.folder / "results"
+    other_files = {
+        path for path in read_files if not any(path.is_relative_to(folder) for folder in (*_SYSTEM_FOLDERS, results))
+    }
+    assert other_files == {checkout.folder / "autonoma.yml"}
+    assert all(path.is_relative_to(results) for path in written_files), written_files
     assert not [event for event in events if event[0] in {"subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"}]
     port = sandbox.url.rpartition(":")[2].partition("/")[0]
-    reached = [event[2] for event in events if event[0] == "socket.connect"]
-    assert reached
-    assert all(address == f"('127.0.0.1', {port})" for address in reached)
-    assert planted.executed == []
+    addresses = [event[2] for event in events if event[0] == "socket.connect"]
+    assert addresses
+    assert all(address == f"('127.0.0.1', {port})" for address in addresses)
+    assert checkout.executed_names == []
 
 
 def split_opened_files(events: list[list[str]], folder: Path) -> tuple[set[Path], set[Path]]:
     """Return the files opened for reading and those for writing."""
-    read: set[Path] = set()
-    written: set[Path] = set()
-    for event, path, *more in events:
+    read_files: set[Path] = set()
+    written_files: set[Path] = set()
+    for event, path, *arguments in events:
         if event == "open" and not path.isdigit():
-            flags = int(more[1])
-            (written if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else read).add(folder / path)
-    return read, written
+            flags = int(arguments[1])
+            (written_files if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else read_files).add(folder / path)
+    return read_files, written_files

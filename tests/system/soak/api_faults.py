@@ -1,7 +1,7 @@
 """Faults of the simulation.
 
 HTTP 401 and 403, invalid certificates and a Retry-After of hours are missing, because each ends the whole job.
-tests/faults covers them.
+tests/system/faults covers them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SimulatedFault(NamedTuple):
     """One fault of an exchange."""
 
     response: Response | None  # None: the regular response
-    known: KnownResult = KnownResult.INDETERMINATE  # what the client knows after a start request
+    known_result: KnownResult = KnownResult.INDETERMINATE  # what the client knows after a start request
     reaches_server: bool = False  # whether the server acts on a start request
     extra_seconds: float = 0.0
 

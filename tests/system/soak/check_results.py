@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
     from tests.system.soak.ground_truth import Ledger, StartRecord
 
-_OPEN = {"timed-out", "unknown"}
+_OPEN_STATES = {"timed-out", "unknown"}
 
 
 class ReportedRun(NamedTuple):
@@ -30,7 +30,11 @@ class ReportedRun(NamedTuple):
 def read_run_result(run: RunResult) -> ReportedRun:
     """Read the report of a run from the engine."""
     return ReportedRun(
-        run.request.id, run.state, run.run_id, tuple(each.run_id for each in run.previous_attempts), run.suggestion
+        run.request.id,
+        run.state,
+        run.run_id,
+        tuple(attempt.run_id for attempt in run.previous_attempts),
+        run.suggestion,
     )
 
 
@@ -40,7 +44,7 @@ def read_record_run(run: Mapping[str, Any]) -> ReportedRun:
         run["id"],
         run["state"],
         run["run_id"],
-        tuple(each["run_id"] for each in run["previous_attempts"]),
+        tuple(attempt["run_id"] for attempt in run["previous_attempts"]),
         run["suggestion"],
     )
 
@@ -49,36 +53,36 @@ class CheckResult(NamedTuple):
     """The result of a comparison."""
 
     complaints: list[str]  # one line for each error
-    unseen_starts: int  # runs that may have started by a request that the ledger lacks
+    unseen_count: int  # runs that may have started by a request that the ledger lacks
 
 
-def check_runs(ledger: Ledger, planned: Sequence[str], runs: Iterable[ReportedRun], retries: int) -> CheckResult:
+def check_runs(ledger: Ledger, planned_ids: Sequence[str], runs: Iterable[ReportedRun], retries: int) -> CheckResult:
     """Compare all reported runs with the ledger."""
     runs = list(runs)
-    complaints = [f"{subject}: POSTs for what nobody planned" for subject in set(ledger.starts) - set(planned)]
-    if [run.target_id for run in runs] != list(planned):
-        complaints.append(f"{len(planned)} runs were planned, and others or {len(runs)} are reported")
-    unseen = 0
+    complaints = [f"{target_id}: POSTs for what nobody planned" for target_id in set(ledger.starts) - set(planned_ids)]
+    if [run.target_id for run in runs] != list(planned_ids):
+        complaints.append(f"{len(planned_ids)} runs were planned, and others or {len(runs)} are reported")
+    unseen_count = 0
     for run in runs:
         posts = ledger.starts.get(run.target_id, [])
-        found = chain(
+        run_complaints = chain(
             _check_starts(ledger, posts, retries), _check_ids(ledger, posts, run), _check_state(ledger, posts, run)
         )
-        complaints += [f"{run.target_id}: {text}" for text in found]
-        last = posts[-1].known if posts else KnownResult.NOT_NOW
-        if run.state == "unknown" and not run.run_id and last in {KnownResult.NOT_NOW, KnownResult.STARTED}:
-            unseen += 1
-    return CheckResult(complaints, unseen)
+        complaints += [f"{run.target_id}: {text}" for text in run_complaints]
+        last_result = posts[-1].known_result if posts else KnownResult.NOT_NOW
+        if run.state == "unknown" and not run.run_id and last_result in {KnownResult.NOT_NOW, KnownResult.STARTED}:
+            unseen_count += 1
+    return CheckResult(complaints, unseen_count)
 
 
 def _check_starts(ledger: Ledger, posts: Sequence[StartRecord], retries: int) -> Iterator[str]:
     """Yield a complaint for each wrong start request."""
     for number, post in enumerate(posts[:-1], 1):
-        if post.known in {KnownResult.INDETERMINATE, KnownResult.REJECTED}:
+        if post.known_result in {KnownResult.INDETERMINATE, KnownResult.REJECTED}:
             yield f"POST {number} of {len(posts)} may have arrived, or was refused, and was sent again"
-        if post.known is KnownResult.STARTED and ledger.final_states.get(post.run_id) != "failed":
+        if post.known_result is KnownResult.STARTED and ledger.final_states.get(post.run_id) != "failed":
             yield f"{post.run_id} was not known to have failed, and was started again"
-    if sum(post.known is KnownResult.STARTED for post in posts) > 1 + retries:
+    if sum(post.known_result is KnownResult.STARTED for post in posts) > 1 + retries:
         yield "it was started more often than was asked for"
 
 
@@ -86,7 +90,7 @@ def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -
     """Yield a complaint for each lost, invented or falsely failed run."""
     ids = {*run.previous_ids, run.run_id} - {""}
     for post in posts:
-        if post.known is KnownResult.STARTED and post.run_id not in ids:
+        if post.known_result is KnownResult.STARTED and post.run_id not in ids:
             yield f"{post.run_id} was started, and is lost"
     for run_id in ids - {post.run_id for post in posts}:
         yield f"{run_id} is reported, and was never started"
@@ -97,22 +101,22 @@ def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -
 
 def _check_state(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
     """Yield a complaint if the reported state is false."""
-    last = posts[-1].known if posts else KnownResult.NOT_NOW
-    known = ledger.final_states.get(run.run_id)
-    if last is KnownResult.INDETERMINATE and (run.run_id or run.state != "unknown"):
+    last_result = posts[-1].known_result if posts else KnownResult.NOT_NOW
+    final_state = ledger.final_states.get(run.run_id)
+    if last_result is KnownResult.INDETERMINATE and (run.run_id or run.state != "unknown"):
         yield f"its last POST may have arrived, and it is called {run.state}"
-    elif last is KnownResult.REJECTED and run.state not in {"not-started", "failed"}:
+    elif last_result is KnownResult.REJECTED and run.state not in {"not-started", "failed"}:
         yield f"its last POST was refused for good, and it is called {run.state}"
     elif run.state in FINAL_STATES.values():
-        if not run.run_id or run.state != known:
-            yield f"it is called {run.state}, and what was told is {known}"
+        if not run.run_id or run.state != final_state:
+            yield f"it is called {run.state}, and what was told is {final_state}"
     elif run.state == "not-started":
         if any(post.run_id for post in posts):
             yield "it is called not started, and was"
-    elif run.state not in _OPEN:
+    elif run.state not in _OPEN_STATES:
         yield f"it ends as {run.state}"
-    elif run.run_id and known:
-        yield f"it is called {run.state}, and was told to be {known}"
+    elif run.run_id and final_state:
+        yield f"it is called {run.state}, and was told to be {final_state}"
     elif not run.run_id and "may have started" not in run.suggestion:
         yield f"nobody is told that it may have started: {run.suggestion!r}"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.system.soak.network_faults import WireFault
 
 # Returns the name of the fault of a start, question or details request, or an empty text.
-Choose: TypeAlias = "Callable[[str, Mapping[str, WireFault], Random], str]"
+FaultChooser: TypeAlias = "Callable[[str, Mapping[str, WireFault], Random], str]"
 FAULT_RATE = 0.1
 # The maximum idle time of a connection, and the time in which a new run can be missing.
 _IDLE_SECONDS, _NOT_FOUND_SECONDS = 15.0, 5.0
@@ -36,7 +36,7 @@ _OUTAGE_INTERVAL_SECONDS, _MAX_OUTAGE_SECONDS = 8.0, 0.8
 _HEAD = "HTTP/1.1 {0.status} {0.reason}\r\nContent-Type: application/json\r\nContent-Length: {1}\r\n\r\n"
 
 
-def choose_one_in_ten(what: str, faults: Mapping[str, WireFault], random: Random) -> str:
+def choose_one_in_ten(exchange: str, faults: Mapping[str, WireFault], random: Random) -> str:
     """Return a random fault for one exchange in ten."""
     return choose_fault(faults, random) if random.random() < FAULT_RATE else ""
 
@@ -52,7 +52,7 @@ class FaultProxy:
     """A server that listens inside a `with` block and forwards to the sandbox.
 
     Attributes:
-        ledger: what really happened.
+        ledger: the record of all exchanges.
         outages: the number of outages, in which connections are refused.
         outage_seconds: the total length of the outages.
     """
@@ -61,19 +61,20 @@ class FaultProxy:
         self,
         target: int,
         seed: int,
-        rate: float,
-        longest: float,
-        choose: Choose = choose_one_in_ten,
+        starts_per_second: float,
+        max_delay: float,
+        choose: FaultChooser = choose_one_in_ten,
         *,
         outages: bool = True,
     ) -> None:
         self.ledger = Ledger()
         self.outages, self.outage_seconds = 0, 0.0
-        self._target, self._seed, self._rate, self._max_delay, self._choose = target, seed, rate, longest, choose
+        self._target, self._seed, self._choose = target, seed, choose
+        self._starts_per_second, self._max_delay = starts_per_second, max_delay
         self._with_outages = outages
-        self._visits: Counter[tuple[str, str]] = Counter()
-        self._created: dict[str, tuple[str, float]] = {}
-        self._turn = time.monotonic()
+        self._exchange_counts: Counter[tuple[str, str]] = Counter()
+        self._created_runs: dict[str, tuple[str, float]] = {}
+        self._next_start_at = time.monotonic()
         self._stopping = threading.Event()
         # This socket never listens, but it reserves the port during outages.
         self._reserved = _bind_socket(0)
@@ -143,61 +144,67 @@ class FaultProxy:
         return self._handle_start(connection, path) if method == "POST" else self._handle_get(connection, path)
 
     def _handle_start(self, connection: _Connection, path: str) -> bool:
-        subject = path.split("/")[-2]
-        random, fault = self._choose_fault("start", subject, START_FAULTS)
-        post = self.ledger.add_start(subject)
+        target_id = path.split("/")[-2]
+        random, fault = self._choose_fault("start", target_id, START_FAULTS)
+        post = self.ledger.add_start(target_id)
         if fault and fault.before_read:
-            return fault.act(connection.wire, b"", random, self._max_delay)
+            return fault.handler(connection.wire, b"", random, self._max_delay)
         if not connection.wire.read(1):
             return False
-        passed = _SandboxResponse()
+        response = _SandboxResponse()
         if fault is None or fault.reaches_server:
-            self._wait_for_turn()
-            passed = connection.forward_request()
-            post.run_id = str(passed.body["run_id"])
-            self._created[post.run_id] = subject, time.monotonic()
-        stored = self._answer(connection.wire, passed, random, fault)
-        post.known = fault.known if fault else KnownResult.STARTED if stored else KnownResult.INDETERMINATE
-        return stored
+            self._limit_start_rate()
+            response = connection.forward_request()
+            post.run_id = str(response.body["run_id"])
+            self._created_runs[post.run_id] = target_id, time.monotonic()
+        is_open = self._send_response(connection.wire, response, random, fault)
+        post.known_result = (
+            fault.known_result if fault else KnownResult.STARTED if is_open else KnownResult.INDETERMINATE
+        )
+        return is_open
 
     def _handle_get(self, connection: _Connection, path: str) -> bool:
         run_id = path.partition("?")[0].removesuffix("/status").rpartition("/")[2]
-        what = "question" if path.endswith("/status") else "details"
-        subject, created_at = self._created.get(run_id, ("", 0.0))
-        random, fault = self._choose_fault(what, subject, POLL_FAULTS)
+        exchange = "question" if path.endswith("/status") else "details"
+        target_id, created_at = self._created_runs.get(run_id, ("", 0.0))
+        random, fault = self._choose_fault(exchange, target_id, POLL_FAULTS)
         if fault is POLL_FAULTS["404 at first"] and time.monotonic() - created_at > _NOT_FOUND_SECONDS:
             fault = POLL_FAULTS["500"]
         if fault and fault.before_read:
-            return fault.act(connection.wire, b"", random, self._max_delay)
+            return fault.handler(connection.wire, b"", random, self._max_delay)
         if not connection.wire.read(1):
             return False
-        passed = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
-        word = str(passed.body.get("status", ""))
-        if what == "question" and word in FINAL_STATES and (fault is None or fault.known is KnownResult.STARTED):
+        response = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
+        status = str(response.body.get("status", ""))
+        if (
+            exchange == "question"
+            and status in FINAL_STATES
+            and (fault is None or fault.known_result is KnownResult.STARTED)
+        ):
             # Added before the response is sent, because the next request can arrive at once.
-            self.ledger.add_response(run_id, word)
-        return self._answer(connection.wire, passed, random, fault)
+            self.ledger.add_response(run_id, status)
+        return self._send_response(connection.wire, response, random, fault)
 
-    def _answer(self, wire: Wire, passed: _SandboxResponse, random: Random, fault: WireFault | None) -> bool:
-        return fault.act(wire, passed.data, random, self._max_delay) if fault else wire.send(passed.data)
+    def _send_response(self, wire: Wire, response: _SandboxResponse, random: Random, fault: WireFault | None) -> bool:
+        return fault.handler(wire, response.data, random, self._max_delay) if fault else wire.send(response.data)
 
     def _choose_fault(
-        self, what: str, subject: str, faults: Mapping[str, WireFault]
+        self, exchange: str, target_id: str, faults: Mapping[str, WireFault]
     ) -> tuple[Random, WireFault | None]:
         with self.ledger.lock:
-            self._visits[what, subject] += 1
-            visit = self._visits[what, subject]
-        random = Random(f"{self._seed} {what} {subject} {visit}")
-        name = self._choose(what, faults, random)
-        self.ledger.count_exchange(what, f"{what}: {name}" if name else "")
+            self._exchange_counts[exchange, target_id] += 1
+            exchange_number = self._exchange_counts[exchange, target_id]
+        random = Random(f"{self._seed} {exchange} {target_id} {exchange_number}")
+        name = self._choose(exchange, faults, random)
+        self.ledger.count_exchange(exchange, f"{exchange}: {name}" if name else "")
         return random, faults.get(name)
 
-    def _wait_for_turn(self) -> None:
+    def _limit_start_rate(self) -> None:
         with self.ledger.lock:
             now = time.monotonic()
             # A delay can be made up for, but only for five seconds.
-            self._turn = max(self._turn + 1 / self._rate, now - 5.0)
-            pause = self._turn - now
+            self._next_start_at = max(self._next_start_at + 1 / self._starts_per_second, now - 5.0)
+            pause = self._next_start_at - now
         self._stopping.wait(max(0.0, pause))
 
 
@@ -212,9 +219,9 @@ class _Connection(NamedTuple):
         request: Received = self.wire.request
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "connection"}}
         self.upstream.request(request.method, request.path, request.body or None, headers)
-        answer = self.upstream.getresponse()
-        body = answer.read()
-        return _SandboxResponse(_HEAD.format(answer, len(body)).encode() + body, json.loads(body))
+        response = self.upstream.getresponse()
+        body = response.read()
+        return _SandboxResponse(_HEAD.format(response, len(body)).encode() + body, json.loads(body))
 
 
 def _bind_socket(port: int) -> socket.socket:
@@ -226,15 +233,15 @@ def _bind_socket(port: int) -> socket.socket:
 
 def _peek_request_line(sock: socket.socket) -> str:
     """Return the first line of the next request without reading it, or an empty text."""
-    seen = b""
-    while b"\r\n" not in seen:
+    peeked = b""
+    while b"\r\n" not in peeked:
         try:
-            data = sock.recv(65536, socket.MSG_PEEK)
+            peeked_data = sock.recv(65536, socket.MSG_PEEK)
         except OSError:
             return ""
-        if not data:
+        if not peeked_data:
             return ""
-        if data == seen:
+        if peeked_data == peeked:
             time.sleep(0.001)
-        seen = data
-    return seen.partition(b"\r\n")[0].decode("latin-1")
+        peeked = peeked_data
+    return peeked.partition(b"\r\n")[0].decode("latin-1")

@@ -24,7 +24,7 @@ class KnownResult(StrEnum):
 class StartRecord:
     """One start request that arrived."""
 
-    known: KnownResult = KnownResult.INDETERMINATE
+    known_result: KnownResult = KnownResult.INDETERMINATE
     run_id: str = ""  # the run that the server started, if any
 
 
@@ -45,21 +45,21 @@ class Ledger:
         self.exchanges: Counter[str] = Counter()
         self.lock = threading.Lock()
 
-    def add_start(self, subject: str) -> StartRecord:
+    def add_start(self, target_id: str) -> StartRecord:
         """Add a start request, which counts as indeterminate at first."""
         post = StartRecord()
         with self.lock:
-            self.starts[subject].append(post)
+            self.starts[target_id].append(post)
         return post
 
-    def add_response(self, run_id: str, word: str) -> None:
+    def add_response(self, run_id: str, status: str) -> None:
         """Add the status that a complete response had."""
-        if word in FINAL_STATES:
-            self.final_states[run_id] = FINAL_STATES[word]
+        if status in FINAL_STATES:
+            self.final_states[run_id] = FINAL_STATES[status]
 
-    def count_exchange(self, exchange: str, fault: str) -> None:
+    def count_exchange(self, kind: str, fault: str) -> None:
         """Count an exchange and its fault, if any."""
         with self.lock:
-            self.exchanges[exchange] += 1
+            self.exchanges[kind] += 1
             if fault:
                 self.faults[fault] += 1

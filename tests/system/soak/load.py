@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.system.soak.ground_truth import Ledger
 
 RETRIES = 1
-_SANDBOX = """
+_SANDBOX_SCRIPT = """
 import sys, threading
 from autonoma_ci.sandbox import Sandbox
 with Sandbox(pace=float(sys.argv[1])) as sandbox:
@@ -45,7 +45,7 @@ _TEST_KINDS = {
 }
 # These make the C library return free memory at once, so that it does not count.
 _MALLOC_ENVIRON = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-_PAGE = resource.getpagesize()
+_PAGE_BYTES = resource.getpagesize()
 _MIB = 1024 * 1024
 # Memory grows by about 3 KiB for each started run, and must stay flat after the last start. (Without garbage
 # collection it grew by 7 to 12 KiB.) The states of ended runs need less than SLACK_MIB. A leak of 1 KiB for each
@@ -59,7 +59,7 @@ _TIME_LIMIT_FACTOR = 3.0
 class LoadResult(NamedTuple):
     """The result of a job under load."""
 
-    planned: list[str]
+    planned_ids: list[str]
     job: JobResult
     runs: list[ReportedRun]
     ledger: Ledger
@@ -75,42 +75,44 @@ def make_plan(seed: int, runs: int) -> dict[str, str]:
     Some names are empty. Most tests pass after 0 to 8 times the pace of the sandbox.
     """
     random = Random(seed)
-    planned = {}
+    plan = {}
     for number, kind in enumerate(random.choices([*_TEST_KINDS], [*_TEST_KINDS.values()], k=runs)):
-        planned[f"sandbox-{kind}-{number}"] = f"Run {number}" if random.random() < 0.8 else ""
-    return planned
+        plan[f"sandbox-{kind}-{number}"] = f"Run {number}" if random.random() < 0.8 else ""
+    return plan
 
 
 def run_load(folder: Path, seed: int, runs: int, seconds: float) -> LoadResult:
     """Run the command, which starts runs in one half of the time and waits in the other."""
-    planned = make_plan(seed, runs)
-    entries = [f"  - id: {test}\n" + (f"    name: {name}\n" if name else "") for test, name in planned.items()]
+    plan = make_plan(seed, runs)
+    entries = [f"  - id: {test}\n" + (f"    name: {name}\n" if name else "") for test, name in plan.items()]
     (folder / "autonoma.yml").write_text("version: 1\ntests:\n" + "".join(entries), encoding="utf-8")
     # The rate allows for the pauses after HTTP 429. A hanging exchange can outlast all timeouts.
     with (
         _run_sandbox(seconds / 14) as port,
-        FaultProxy(port, seed, 2.2 * runs / seconds, min(70.0, seconds / 4)) as layer,
+        FaultProxy(port, seed, 2.2 * runs / seconds, min(70.0, seconds / 4)) as proxy,
     ):
-        environ = github_environ(folder, layer.url, []) | {"PATH": os.environ["PATH"], "INPUT_WAIT": "true"}
+        environ = github_environ(folder, proxy.url, []) | {"PATH": os.environ["PATH"], "INPUT_WAIT": "true"}
         environ |= {"INPUT_RETRIES": str(RETRIES), "INPUT_CONCURRENCY": "64"} | _MALLOC_ENVIRON
         command = [str(Path(sys.executable).with_name("autonoma-ci"))]
-        began = time.monotonic()
+        started_at = time.monotonic()
         with (
             (folder / "log").open("w") as log,
             (folder / "errors").open("w") as errors,
             subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=errors) as process,
         ):
             memory = list(_measure_memory(process, _TIME_LIMIT_FACTOR * seconds + 60.0))
-        took = time.monotonic() - began
+        elapsed_seconds = time.monotonic() - started_at
     log_text, errors_text = ((folder / name).read_text("utf-8") for name in ("log", "errors"))
     job = read_job_result(folder, process.returncode, log_text, errors_text)
-    found = [read_record_run(run) for run in job.record["runs"]]
-    return LoadResult(list(planned), job, found, layer.ledger, memory, took, layer.outages, layer.outage_seconds)
+    reported_runs = [read_record_run(run) for run in job.record["runs"]]
+    return LoadResult(
+        list(plan), job, reported_runs, proxy.ledger, memory, elapsed_seconds, proxy.outages, proxy.outage_seconds
+    )
 
 
 @contextmanager
 def _run_sandbox(pace: float) -> Iterator[int]:
-    command = [sys.executable, "-c", _SANDBOX, str(pace)]
+    command = [sys.executable, "-c", _SANDBOX_SCRIPT, str(pace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -123,30 +125,32 @@ def _run_sandbox(pace: float) -> Iterator[int]:
 
 def _measure_memory(process: subprocess.Popen[bytes], limit: float) -> Iterator[float]:
     """Yield the resident memory of a process once a second, and kill it at the limit."""
-    until = time.monotonic() + limit
+    deadline = time.monotonic() + limit
     while process.poll() is None:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             process.kill()
         pages = (Path(f"/proc/{process.pid}/statm").read_text("ascii").split() or ["0", "0"])[1]
-        yield int(pages) * _PAGE / _MIB
+        yield int(pages) * _PAGE_BYTES / _MIB
         time.sleep(1.0)
 
 
 def find_complaints(load: LoadResult) -> list[str]:
     """Return all errors, one line each."""
-    check = check_runs(load.ledger, load.planned, load.runs, RETRIES)
-    found = check.complaints
-    # A connection that is not accepted when an outage begins is lost unseen.
-    if check.unseen_starts > load.outages:
-        found.append(f"{check.unseen_starts} runs may have started, whose POST nobody saw, in {load.outages} outages")
+    check = check_runs(load.ledger, load.planned_ids, load.runs, RETRIES)
+    complaints = check.complaints
+    # A connection that waits to be accepted when an outage begins is lost without a ledger entry.
+    if check.unseen_count > load.outages:
+        complaints.append(
+            f"{check.unseen_count} runs may have started, whose POST nobody saw, in {load.outages} outages"
+        )
     # All runs end within the two minutes for which the command polls without a response.
-    found += [
+    complaints += [
         f"{run.target_id}: how it ended is not known" for run in load.runs if run.state in {"timed-out", "started"}
     ]
-    found += [
+    complaints += [
         f"{run.target_id}: how it ended is not known" for run in load.runs if run.state == "unknown" and run.run_id
     ]
-    return [*_find_contradictions(load), *found]
+    return [*_find_contradictions(load), *complaints]
 
 
 def _find_contradictions(load: LoadResult) -> Iterator[str]:
@@ -159,43 +163,59 @@ def _find_contradictions(load: LoadResult) -> Iterator[str]:
     for name, count in record["totals"].items():
         if job.outputs[name.replace("_", "-")] != str(count):
             yield f"the output {name} is {job.outputs[name.replace('_', '-')]}, and the record says {count}"
-    listed = [(run["id"], run["state"], run["run_id"]) for run in json.loads(job.outputs["results"])]
-    if not listed or listed != [(run.target_id, run.state, run.run_id) for run in load.runs[: len(listed)]]:
+    listed_runs = [(run["id"], run["state"], run["run_id"]) for run in json.loads(job.outputs["results"])]
+    if not listed_runs or listed_runs != [
+        (run.target_id, run.state, run.run_id) for run in load.runs[: len(listed_runs)]
+    ]:
         yield "the output results says something else than the record"
-    words = set(re.findall(r"[\w-]+", job.log))
-    if left_out := [run.target_id for run in load.runs if not {run.target_id, run.run_id or run.target_id} <= words]:
-        yield f"the log does not tell of {len(left_out)} runs: {left_out[:3]}"
-    reported, whole = count_states(load.runs), f"{len(load.planned):,} runs passed"
-    wanted = [f"{reported['passed']} of {whole}"]
-    wanted += [f"{reported['may have started']} may have started"] if reported["may have started"] else []
-    if missing := [text for text in wanted if text not in job.summary]:
-        yield f"the summary does not say: {missing}"
+    log_words = set(re.findall(r"[\w-]+", job.log))
+    if missing_runs := [
+        run.target_id for run in load.runs if not {run.target_id, run.run_id or run.target_id} <= log_words
+    ]:
+        yield f"the log does not tell of {len(missing_runs)} runs: {missing_runs[:3]}"
+    counts, total_text = count_states(load.runs), f"{len(load.planned_ids):,} runs passed"
+    expected_texts = [f"{counts['passed']} of {total_text}"]
+    expected_texts += [f"{counts['may have started']} may have started"] if counts["may have started"] else []
+    if missing_texts := [text for text in expected_texts if text not in job.summary]:
+        yield f"the summary does not say: {missing_texts}"
 
 
-def memory_after_starts(load: LoadResult) -> list[float]:
+def select_memory_after_starts(load: LoadResult) -> list[float]:
     """Return the memory from the last first start until the last reports."""
-    begun = max([*run["previous_attempts"], run][0]["start_offset_seconds"] for run in load.job.record["runs"])
-    return load.memory[int(begun) + 1 : int(load.job.record["duration_seconds"])]
+    last_start_seconds = max(
+        [*run["previous_attempts"], run][0]["start_offset_seconds"] for run in load.job.record["runs"]
+    )
+    return load.memory[int(last_start_seconds) + 1 : int(load.job.record["duration_seconds"])]
 
 
 def find_memory_growth(load: LoadResult) -> list[str]:
     """Return an error if memory grew too much during or after the starts."""
-    flat = memory_after_starts(load)
-    if len(flat) < 5:
-        return [f"{len(flat)} s are too short a time to see whether memory grows"]
-    early, late = median_fifths(flat)
-    found = [f"memory grew from {early:.0f} to {late:.0f} MiB"] if late > MAX_GROWTH_FACTOR * early + SLACK_MIB else []
-    if memory_per_run(load) > MAX_KIB_PER_RUN + 1024 * SLACK_MIB / len(load.planned):
-        found.append(f"each run made memory grow by {memory_per_run(load):.1f} KiB until all had been started")
-    return found
+    memory_after = select_memory_after_starts(load)
+    if len(memory_after) < 5:
+        return [f"{len(memory_after)} s are too short a time to see whether memory grows"]
+    early_mib, late_mib = compute_fifth_medians(memory_after)
+    complaints = (
+        [f"memory grew from {early_mib:.0f} to {late_mib:.0f} MiB"]
+        if late_mib > MAX_GROWTH_FACTOR * early_mib + SLACK_MIB
+        else []
+    )
+    if compute_memory_per_run(load) > MAX_KIB_PER_RUN + 1024 * SLACK_MIB / len(load.planned_ids):
+        complaints.append(
+            f"each run made memory grow by {compute_memory_per_run(load):.1f} KiB until all had been started"
+        )
+    return complaints
 
 
-def memory_per_run(load: LoadResult) -> float:
+def compute_memory_per_run(load: LoadResult) -> float:
     """Return the growth of memory per run in KiB, until all runs had been started."""
-    return 1024 * (median_fifths(memory_after_starts(load))[0] - median(load.memory[3:8])) / len(load.planned)
+    return (
+        1024
+        * (compute_fifth_medians(select_memory_after_starts(load))[0] - median(load.memory[3:8]))
+        / len(load.planned_ids)
+    )
 
 
-def median_fifths(memory: Sequence[float]) -> tuple[float, float]:
+def compute_fifth_medians(memory: Sequence[float]) -> tuple[float, float]:
     """Return the medians of the second and the last fifth."""
     fifth = len(memory) // 5
     return median(memory[fifth : 2 * fifth]), median(memory[-fifth:])

@@ -1,6 +1,6 @@
 """Faults of the wire.
 
-HTTP 401 and 403 are missing, because each ends the whole job. tests/faults covers them.
+HTTP 401 and 403 are missing, because each ends the whole job. tests/system/faults covers them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 # Gets the wire, the response of the sandbox, a random generator and the maximum delay in seconds.
 # Returns whether the connection stays open.
-FaultAct: TypeAlias = "Callable[[Wire, bytes, Random, float], bool]"
+FaultHandler: TypeAlias = "Callable[[Wire, bytes, Random, float], bool]"
 
 
 class WireFault(NamedTuple):
     """One fault of an exchange."""
 
-    act: FaultAct
-    known: KnownResult = KnownResult.INDETERMINATE  # STARTED if the whole response arrives in the end
+    handler: FaultHandler
+    known_result: KnownResult = KnownResult.INDETERMINATE  # STARTED if the whole response arrives in the end
     reaches_server: bool = False  # whether the sandbox acts on the request
     before_read: bool = False  # whether the fault occurs before the request is read
     weight: float = 1.0
@@ -38,32 +38,32 @@ def choose_fault(table: Mapping[str, WireFault], random: Random) -> str:
     return random.choices([*table], [fault.weight for fault in table.values()])[0]
 
 
-def _adapt_act(act: RequestHandler) -> FaultAct:
-    return lambda wire, data, random, longest: act(wire)
+def _adapt_handler(handler: RequestHandler) -> FaultHandler:
+    return lambda wire, data, random, max_delay: handler(wire)
 
 
-def _answer_status(status: int, *headers: str) -> FaultAct:
+def _answer_status(status: int, *headers: str) -> FaultHandler:
     # The client must trust only the status, not the body.
-    return _adapt_act(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
+    return _adapt_handler(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
 
 
-def _close_unread(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _close_unread(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
     with suppress(OSError):
         wire.socket.shutdown(socket.SHUT_WR)
     return False
 
 
-def _send_half_head(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_half_head(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
     wire.send(data[: random.randrange(1, data.index(b"\r\n\r\n"))])
     return False
 
 
-def _send_half_body(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_half_body(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
     wire.send(data[: random.randrange(data.index(b"\r\n\r\n") + 4, len(data))])
     return False
 
 
-def _send_bad_chunk(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
+def _send_bad_chunk(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
     body = data.partition(b"\r\n\r\n")[2]
     wire.send(
         faults.make_head(200, "Transfer-Encoding: chunked").encode() + b"%x\r\n%b\r\nnone\r\n" % (len(body), body)
@@ -71,31 +71,31 @@ def _send_bad_chunk(wire: Wire, data: bytes, random: Random, longest: float) -> 
     return False
 
 
-def _hang(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
-    wire.pause(random.uniform(0.2, 1.0) * longest)
+def _hang(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
+    wire.pause(random.uniform(0.2, 1.0) * max_delay)
     return False
 
 
-def _drip(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
-    wire.send_slowly(data, random.uniform(0.2, 1.0) * min(3.0, longest) / len(data))
+def _send_slowly(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
+    wire.send_slowly(data, random.uniform(0.2, 1.0) * min(3.0, max_delay) / len(data))
     return True
 
 
-def _answer_late(wire: Wire, data: bytes, random: Random, longest: float) -> bool:
-    return not wire.pause(random.uniform(0.2, 1.0) * min(6.0, longest)) and wire.send(data)
+def _answer_late(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
+    return not wire.pause(random.uniform(0.2, 1.0) * min(6.0, max_delay)) and wire.send(data)
 
 
 _LOST_RESPONSES = {
     "closed unread": WireFault(_close_unread, before_read=True),
-    "reset unread": WireFault(_adapt_act(faults.reset), before_read=True),
-    "closed when read": WireFault(_adapt_act(faults.close)),
-    "reset when read": WireFault(_adapt_act(faults.reset)),
-    "closed after the act": WireFault(_adapt_act(faults.close), reaches_server=True),
-    "reset after the act": WireFault(_adapt_act(faults.reset), reaches_server=True),
+    "reset unread": WireFault(_adapt_handler(faults.reset), before_read=True),
+    "closed when read": WireFault(_adapt_handler(faults.close)),
+    "reset when read": WireFault(_adapt_handler(faults.reset)),
+    "closed after the act": WireFault(_adapt_handler(faults.close), reaches_server=True),
+    "reset after the act": WireFault(_adapt_handler(faults.reset), reaches_server=True),
     "half a head": WireFault(_send_half_head, reaches_server=True),
     "half a body": WireFault(_send_half_body, reaches_server=True),
     "bad chunk": WireFault(_send_bad_chunk, reaches_server=True),
-    "page of a proxy": WireFault(_adapt_act(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
+    "page of a proxy": WireFault(_adapt_handler(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
     # Slow faults are rare, because they would block all workers.
     "hang": WireFault(_hang, reaches_server=True, weight=0.3),
     "500": WireFault(_answer_status(500)),
@@ -104,7 +104,7 @@ _LOST_RESPONSES = {
     "504 after the act": WireFault(_answer_status(504), reaches_server=True),
 }
 _SLOW_RESPONSES = {
-    "drip": WireFault(_drip, KnownResult.STARTED, reaches_server=True),
+    "drip": WireFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
     "late": WireFault(_answer_late, KnownResult.STARTED, reaches_server=True),
 }
 # These are rare, because each one makes the command send fewer requests for a while.
@@ -122,9 +122,9 @@ START_FAULTS = {
     **_SLOW_RESPONSES,
     **_RATE_LIMITS,
     **_UNAVAILABLE,
-    "302": WireFault(_adapt_act(faults.answer(302, "", "Location: http://127.0.0.2/"))),
+    "302": WireFault(_adapt_handler(faults.answer(302, "", "Location: http://127.0.0.2/"))),
     "303 after the act": WireFault(
-        _adapt_act(faults.answer(303, "", "Location: http://127.0.0.2/")), reaches_server=True
+        _adapt_handler(faults.answer(303, "", "Location: http://127.0.0.2/")), reaches_server=True
     ),
     "400": WireFault(_answer_status(400), KnownResult.REJECTED),
 }
@@ -133,5 +133,5 @@ POLL_FAULTS = {
     **_SLOW_RESPONSES,
     **{name: fault._replace(weight=0.1) for name, fault in (_RATE_LIMITS | _UNAVAILABLE).items()},
     "404 at first": WireFault(_answer_status(404)),
-    "unknown word": WireFault(_adapt_act(faults.answer(200, '{"status": "evaporating"}'))),
+    "unknown word": WireFault(_adapt_handler(faults.answer(200, '{"status": "evaporating"}'))),
 }

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 FAULT_RATE = 0.1
 # Ten thousand starts take about 25 minutes. Five more minutes make half an hour.
-POLICY = StartPolicy(concurrency=24)
-WAITING = PollPolicy(timeout=300.0, retries=2)
+START_POLICY = StartPolicy(concurrency=24)
+POLL_POLICY = PollPolicy(timeout=300.0, retries=2)
 # The time in which a new run can be missing, and the time for details after the deadline.
 _NOT_FOUND_SECONDS = 8.0
 _MAX_DETAILS_SECONDS = 21.0
 # A run is given up after two minutes without a usable response. With this many faults, that is one run in a hundred.
-_LONG_AGO_SECONDS, _MAX_MISSED_SHARE = 180.0, 0.01
+_MISSED_END_SECONDS, _MAX_MISSED_SHARE = 180.0, 0.01
 
 
 class _ScriptedTransport(Transport):
@@ -91,12 +91,12 @@ class Simulation(Clock):
         self.time = 5000.0
         self.ledger = Ledger()
         self.suspended_seconds = 0.0
-        self.planned = [f"test-{number}" for number in range(runs)]
+        self.planned_ids = [f"test-{number}" for number in range(runs)]
         names = self.random.choices(["", "A name"], k=runs)
-        requests = [RunRequest(TargetKind.TEST, test, name) for test, name in zip(self.planned, names, strict=True)]
+        requests = [RunRequest(TargetKind.TEST, test, name) for test, name in zip(self.planned_ids, names, strict=True)]
         self.run_table = RunTable([RunResult(request) for request in requests], self.time)
         self._suspensions = sorted(self.time + self.random.uniform(0.0, 0.15 * runs) for _ in range(runs // 2000))
-        self._agenda: list[tuple[float, int, Callable[[], Event]]] = []
+        self._scheduled_events: list[tuple[float, int, Callable[[], Event]]] = []
         self._number = count()
         self._runs: dict[str, _Run] = {}
         self._transport = _ScriptedTransport(make_response(200))
@@ -116,17 +116,17 @@ class Simulation(Clock):
         if self._suspensions and self.time >= self._suspensions[0]:
             del self._suspensions[0]
             # Shorter than `give_up_after` of the engine, because one refusal after that would end the plan.
-            nap = self.random.uniform(5.0, 90.0)
-            self.time += nap
-            self.suspended_seconds += nap
+            suspension_seconds = self.random.uniform(5.0, 90.0)
+            self.time += suspension_seconds
+            self.suspended_seconds += suspension_seconds
             return None
-        until = self.time + max(0.0, seconds)
-        if not self._agenda or self._agenda[0][0] > until:
-            self.time = until
+        deadline = self.time + max(0.0, seconds)
+        if not self._scheduled_events or self._scheduled_events[0][0] > deadline:
+            self.time = deadline
             return None
-        at, _, happen = heappop(self._agenda)
-        self.time = max(self.time, at)
-        return happen()
+        event_at, _, create_event = heappop(self._scheduled_events)
+        self.time = max(self.time, event_at)
+        return create_event()
 
     # Methods of the workers
     def can_start(self) -> bool:
@@ -143,75 +143,77 @@ class Simulation(Clock):
         if response is None:
             response = make_response(200, {"run_id": post.run_id, "url": f"https://autonoma.app/run/{post.run_id}"})
 
-        def happen() -> Event:
+        def create_event() -> Event:
             # After the client has given up, only a started run counts.
-            if fault.known is KnownResult.STARTED or self.run_table.results[index].state is RunState.STARTING:
-                post.known = fault.known
+            if fault.known_result is KnownResult.STARTED or self.run_table.results[index].state is RunState.STARTING:
+                post.known_result = fault.known_result
             self._transport.response = response
             return StartFinished(index, self._client.start(request))
 
-        self._schedule(self.random.uniform(0.4, 3.0) + fault.extra_seconds, happen)
+        self._schedule(self.random.uniform(0.4, 3.0) + fault.extra_seconds, create_event)
         return lambda: False
 
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         run, seconds = self._runs[run_id], self.random.uniform(0.05, 0.4)
-        word = run.status_at(self.time + seconds / 2)
+        status = run.status_at(self.time + seconds / 2)
         fault = self._choose_fault("question", POLL_FAULTS)
         if fault is POLL_FAULTS["404 at first"] and self.time - run.created_at > _NOT_FOUND_SECONDS:
             fault = POLL_FAULTS["500"]
 
-        def happen() -> Event:
+        def create_event() -> Event:
             self._transport.response = (
-                fault.response if fault and fault.response else make_response(200, {"status": word})
+                fault.response if fault and fault.response else make_response(200, {"status": status})
             )
-            if fault is None or fault.known is KnownResult.STARTED:
-                self._note_status(index, run_id, word)
+            if fault is None or fault.known_result is KnownResult.STARTED:
+                self._note_status(index, run_id, status)
             return StatusReceived(index, run_id, self._client.status(request, run_id), request_number)
 
-        self._schedule(seconds + (fault.extra_seconds if fault else 0.0), happen)
+        self._schedule(seconds + (fault.extra_seconds if fault else 0.0), create_event)
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         fault = self._choose_fault("details", POLL_FAULTS)
         steps = [{"status": "failed", "instruction": "Click"}]
 
-        def happen() -> Event:
+        def create_event() -> Event:
             self._transport.response = (
                 fault.response if fault and fault.response else make_response(200, {"name": "Title", "steps": steps})
             )
             return DetailsReceived(index, run_id, self._client.details(request, run_id))
 
-        self._schedule(self.random.uniform(0.05, 0.4) + (fault.extra_seconds if fault else 0.0), happen)
+        self._schedule(self.random.uniform(0.05, 0.4) + (fault.extra_seconds if fault else 0.0), create_event)
 
     def has_missed_end(self, run: RunResult) -> bool:
         """Return whether a run that ended long ago is reported as open."""
         server = self._runs.get(run.run_id)
         is_open = run.state in {RunState.TIMED_OUT, RunState.UNKNOWN}
-        return bool(server and is_open and server.created_at + server.duration_seconds < self.time - _LONG_AGO_SECONDS)
+        return bool(
+            server and is_open and server.created_at + server.duration_seconds < self.time - _MISSED_END_SECONDS
+        )
 
     def _choose_fault(self, exchange: str, faults: Mapping[str, SimulatedFault]) -> SimulatedFault | None:
         name = choose_fault(faults, self.random) if self.random.random() < FAULT_RATE else ""
         self.ledger.count_exchange(exchange, f"{exchange}: {name}" if name else "")
         return faults.get(name)
 
-    def _note_status(self, index: int, run_id: str, word: str) -> None:
+    def _note_status(self, index: int, run_id: str, status: str) -> None:
         run = self.run_table.results[index]
         if (run.state, run.run_id) == (RunState.STARTED, run_id):
-            self.ledger.add_response(run_id, word)
+            self.ledger.add_response(run_id, status)
 
-    def _schedule(self, seconds: float, happen: Callable[[], Event]) -> None:
-        heappush(self._agenda, (self.time + seconds, next(self._number), happen))
+    def _schedule(self, seconds: float, create_event: Callable[[], Event]) -> None:
+        heappush(self._scheduled_events, (self.time + seconds, next(self._number), create_event))
 
     def _create_run(self) -> str:
         run_id = f"run-{len(self._runs)}"
-        ends = self.random.choices(["passed", "failed", "cancelled"], [84, 14, 2])[0]
+        final_status = self.random.choices(["passed", "failed", "cancelled"], [84, 14, 2])[0]
         # A few runs never end.
-        lasts = self.random.uniform(3.0, 180.0) if self.random.random() < 0.995 else inf
-        self._runs[run_id] = _Run(ends, self.time, lasts)
+        duration_seconds = self.random.uniform(3.0, 180.0) if self.random.random() < 0.995 else inf
+        self._runs[run_id] = _Run(final_status, self.time, duration_seconds)
         return run_id
 
 
 class SimulationResult(NamedTuple):
-    """What a simulation response to, in seconds of its own clock; `begun` is when the last run was started first."""
+    """The result of a simulation, with times in seconds of the simulated clock."""
 
     check: CheckResult
     states: Counter[str]
@@ -224,20 +226,20 @@ def simulate(seed: int, runs: int) -> SimulationResult:
     """Simulate a step with this number of runs, and check its result."""
     simulation = Simulation(seed, runs)
     run_table = simulation.run_table
-    engine = Engine(run_table, POLICY, simulation, queue.SimpleQueue(), RecordingListener(), WAITING)
+    engine = Engine(run_table, START_POLICY, simulation, queue.SimpleQueue(), RecordingListener(), POLL_POLICY)
     engine.run(simulation)  # type: ignore[arg-type]
-    found = [read_run_result(run) for run in run_table.results]
-    check = check_runs(simulation.ledger, simulation.planned, found, WAITING.retries)
-    if check.unseen_starts:
-        check.complaints.append(f"{check.unseen_starts} runs may have started, and no POST of theirs was seen")
-    if (missed := sum(map(simulation.has_missed_end, run_table.results))) > _MAX_MISSED_SHARE * runs:
-        check.complaints.append(f"{missed} runs ended long before the deadline, and nobody noticed")
-    seconds, begun = (
+    reported_runs = [read_run_result(run) for run in run_table.results]
+    check = check_runs(simulation.ledger, simulation.planned_ids, reported_runs, POLL_POLICY.retries)
+    if check.unseen_count:
+        check.complaints.append(f"{check.unseen_count} runs may have started, and no POST of theirs was seen")
+    if (missed_count := sum(map(simulation.has_missed_end, run_table.results))) > _MAX_MISSED_SHARE * runs:
+        check.complaints.append(f"{missed_count} runs ended long before the deadline, and nobody noticed")
+    seconds, last_start_seconds = (
         simulation.time - run_table.origin,
         max(run.start_offset_seconds for run in run_table.results if not run.previous_attempts),
     )
     assert engine._poller
-    after = simulation.time - engine._poller.deadline
-    if after > WAITING.late_response_grace + _MAX_DETAILS_SECONDS + simulation.suspended_seconds:
-        check.complaints.append(f"it was over {after:.0f} s after the deadline")
-    return SimulationResult(check, count_states(found), seconds, begun, simulation)
+    late_seconds = simulation.time - engine._poller.deadline
+    if late_seconds > POLL_POLICY.late_response_grace + _MAX_DETAILS_SECONDS + simulation.suspended_seconds:
+        check.complaints.append(f"it was over {late_seconds:.0f} s after the deadline")
+    return SimulationResult(check, count_states(reported_runs), seconds, last_start_seconds, simulation)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from tests.system.soak.check_results import count_states
 from tests.system.soak.load import (
+    compute_fifth_medians,
+    compute_memory_per_run,
     find_complaints,
     find_memory_growth,
-    median_fifths,
-    memory_after_starts,
-    memory_per_run,
     run_load,
+    select_memory_after_starts,
 )
 from tests.system.soak.simulation import simulate
 
@@ -33,76 +33,78 @@ if TYPE_CHECKING:
     from tests.system.soak.ground_truth import Ledger
 
 RUNS, SECONDS = 10_000, 300.0
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 def main(seconds: float, seed: int) -> int:
     """Run both halves, print the results, and return the exit code."""
     print_text(f"seed {seed}: make soak SOAK_SECONDS={seconds:g} SOAK_SEED={seed} does the same again")
-    wrong = [*run_simulation(seed), *run_real_load(seed, seconds)]
-    for text in wrong[:_SHOWN]:
+    complaints = [*run_simulation(seed), *run_real_load(seed, seconds)]
+    for text in complaints[:_MAX_SHOWN]:
         print_text(f"WRONG: {text}")
-    print_text(f"{len(wrong)} things are wrong" if wrong else "none lost, none started twice, memory flat")
-    return 1 if wrong else 0
+    print_text(f"{len(complaints)} things are wrong" if complaints else "none lost, none started twice, memory flat")
+    return 1 if complaints else 0
 
 
 def run_simulation(seed: int) -> list[str]:
     """Run the simulated half, and return its errors."""
-    began = time.monotonic()
-    found = simulate(seed, RUNS)
-    simulation = found.simulation
+    started_at = time.monotonic()
+    result = simulate(seed, RUNS)
+    simulation = result.simulation
     print_text(
-        f"simulated: {RUNS} runs in {found.seconds / 60:.0f} minutes of their own clock, which took "
-        f"{time.monotonic() - began:.1f} s; suspended for {simulation.suspended_seconds:.0f} s"
+        f"simulated: {RUNS} runs in {result.seconds / 60:.0f} minutes of their own clock, which took "
+        f"{time.monotonic() - started_at:.1f} s; suspended for {simulation.suspended_seconds:.0f} s"
     )
-    print_statistics(simulation.ledger, found.states)
-    return found.check.complaints
+    print_statistics(simulation.ledger, result.states)
+    return result.check.complaints
 
 
 def run_real_load(seed: int, seconds: float) -> list[str]:
     """Run the half with real processes and sockets, and return its errors."""
     runs = round(RUNS * seconds / SECONDS)
     with tempfile.TemporaryDirectory() as folder:
-        found = run_load(Path(folder), seed, runs, seconds)
-        wrong = find_complaints(found)
+        result = run_load(Path(folder), seed, runs, seconds)
+        complaints = find_complaints(result)
     print_text(
-        f"real: {runs} runs in {found.seconds:.0f} s; in {found.outages} outages "
-        f"of {found.outage_seconds:.0f} s in all nobody listened"
+        f"real: {runs} runs in {result.seconds:.0f} s; in {result.outages} outages "
+        f"of {result.outage_seconds:.0f} s in all nobody listened"
     )
-    print_statistics(found.ledger, count_states(found.runs))
-    minutes = " ".join(f"{mib:.0f}" for mib in found.memory[15:-15:30])
+    print_statistics(result.ledger, count_states(result.runs))
+    memory_samples = " ".join(f"{mib:.0f}" for mib in result.memory[15:-15:30])
     print_text(
-        f"  memory each half minute: {minutes} MiB; at most {max(found.memory):.0f}, while the last reports are made"
+        f"  memory each half minute: {memory_samples} MiB; "
+        f"at most {max(result.memory):.0f}, while the last reports are made"
     )
-    if grew := find_memory_growth(found):
-        return [*wrong, *grew]
-    early, late = median_fifths(memory_after_starts(found))
-    print_text(f"  memory until all were started: {memory_per_run(found):.1f} KiB more for each run")
+    if growth_complaints := find_memory_growth(result):
+        return [*complaints, *growth_complaints]
+    memory_after = select_memory_after_starts(result)
+    early_mib, late_mib = compute_fifth_medians(memory_after)
+    print_text(f"  memory until all were started: {compute_memory_per_run(result):.1f} KiB more for each run")
     print_text(
-        f"  memory in the {len(memory_after_starts(found))} s after that: second fifth {early:.1f} MiB, last {late:.1f}"
+        f"  memory in the {len(memory_after)} s after that: second fifth {early_mib:.1f} MiB, last {late_mib:.1f}"
     )
-    return wrong
+    return complaints
 
 
-def print_statistics(ledger: Ledger, found: Counter[str]) -> None:
+def print_statistics(ledger: Ledger, states: Counter[str]) -> None:
     """Print the number of exchanges, faults and runs."""
-    harmed, asked = ledger.faults.total(), ledger.exchanges.total()
+    fault_count, exchange_count = ledger.faults.total(), ledger.exchanges.total()
     print_text(
-        f"  {asked} exchanges, {harmed} of them harmed ({harmed / asked:.1%}); "
+        f"  {exchange_count} exchanges, {fault_count} of them harmed ({fault_count / exchange_count:.1%}); "
         f"{ledger.exchanges['start']} POSTs for starts"
     )
-    print_text("  " + format_counts(found.items()))
-    kinds: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for harm, times in ledger.faults.items():
-        exchange, _, kind = harm.partition(": ")
-        kinds[exchange].append((kind, times))
-    for exchange, harms in sorted(kinds.items(), reverse=True):
-        print_text(f"  harm to a {exchange}: {format_counts(harms)}")
+    print_text("  " + format_counts(states.items()))
+    counts_by_exchange: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for fault, count in ledger.faults.items():
+        exchange, _, kind = fault.partition(": ")
+        counts_by_exchange[exchange].append((kind, count))
+    for exchange, counts in sorted(counts_by_exchange.items(), reverse=True):
+        print_text(f"  harm to a {exchange}: {format_counts(counts)}")
 
 
 def format_counts(counts: Iterable[tuple[str, int]]) -> str:
     """Format counts, the most frequent first."""
-    return ", ".join(f"{name} {times}" for name, times in sorted(counts, key=lambda each: (-each[1], each[0])))
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts, key=lambda item: (-item[1], item[0])))
 
 
 def print_text(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The check of reported runs against what happened."""
+"""Test the comparison of reported runs with what happened."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ import pytest
 from tests.system.soak.check_results import ReportedRun, check_runs
 from tests.system.soak.ground_truth import KnownResult, Ledger, StartRecord
 
-STARTED, AGAIN, NO, NOTHING = KnownResult.STARTED, KnownResult.NOT_NOW, KnownResult.REJECTED, KnownResult.INDETERMINATE
+STARTED, NOT_NOW, REJECTED, INDETERMINATE = (
+    KnownResult.STARTED,
+    KnownResult.NOT_NOW,
+    KnownResult.REJECTED,
+    KnownResult.INDETERMINATE,
+)
 HINT = "The run may have started."
 
 
-def complaints_about(posts: list[StartRecord], run: ReportedRun, ends: dict[str, str] | None = None) -> list[str]:
-    """Return the complaints about the only planned run, which has one retry."""
+def find_complaints(
+    posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str] | None = None
+) -> list[str]:
+    """Find the complaints about a plan of one run with one retry."""
     ledger = Ledger()
     ledger.starts["t"] = posts
-    ledger.final_states = ends or {}
+    ledger.final_states = final_states or {}
     return check_runs(ledger, ["t"], [run], 1).complaints
 
 
-TRUE = [
+CORRECT_REPORTS = [
     ([StartRecord(STARTED, "r")], ReportedRun("t", "passed", "r"), {"r": "passed"}),
     (
-        [StartRecord(AGAIN), StartRecord(AGAIN), StartRecord(STARTED, "r")],
+        [StartRecord(NOT_NOW), StartRecord(NOT_NOW), StartRecord(STARTED, "r")],
         ReportedRun("t", "stopped", "r"),
         {"r": "stopped"},
     ),
@@ -31,26 +38,42 @@ TRUE = [
         ReportedRun("t", "passed", "s", ("r",)),
         {"r": "failed", "s": "passed"},
     ),
-    ([StartRecord(STARTED, "r"), StartRecord(NO)], ReportedRun("t", "failed", "r"), {"r": "failed"}),
-    ([StartRecord(STARTED, "r"), StartRecord(NOTHING)], ReportedRun("t", "unknown", "", ("r",), HINT), {"r": "failed"}),
+    ([StartRecord(STARTED, "r"), StartRecord(REJECTED)], ReportedRun("t", "failed", "r"), {"r": "failed"}),
+    (
+        [StartRecord(STARTED, "r"), StartRecord(INDETERMINATE)],
+        ReportedRun("t", "unknown", "", ("r",), HINT),
+        {"r": "failed"},
+    ),
     ([StartRecord(STARTED, "r")], ReportedRun("t", "timed-out", "r"), {}),
     ([StartRecord(STARTED, "r")], ReportedRun("t", "unknown", "r"), {}),
-    ([StartRecord(NOTHING, "r")], ReportedRun("t", "unknown", "", (), HINT), {}),
-    ([StartRecord(NOTHING)], ReportedRun("t", "unknown", "", (), HINT), {}),
-    ([StartRecord(AGAIN), StartRecord(NO)], ReportedRun("t", "not-started", ""), {}),
+    ([StartRecord(INDETERMINATE, "r")], ReportedRun("t", "unknown", "", (), HINT), {}),
+    ([StartRecord(INDETERMINATE)], ReportedRun("t", "unknown", "", (), HINT), {}),
+    ([StartRecord(NOT_NOW), StartRecord(REJECTED)], ReportedRun("t", "not-started", ""), {}),
     ([], ReportedRun("t", "not-started", ""), {}),
 ]
 
 
-@pytest.mark.parametrize(("posts", "run", "ends"), TRUE)
-def test_correct_report_has_no_complaint(posts: list[StartRecord], run: ReportedRun, ends: dict[str, str]) -> None:
+@pytest.mark.parametrize(("posts", "run", "final_states"), CORRECT_REPORTS)
+def test_correct_report_has_no_complaint(
+    posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str]
+) -> None:
     """A report that matches the ledger has no complaint."""
-    assert complaints_about(posts, run, ends) == []
+    assert find_complaints(posts, run, final_states) == []
 
 
-FALSE = [
-    ([StartRecord(NOTHING), StartRecord(STARTED, "r")], ReportedRun("t", "passed", "r"), {"r": "passed"}, "sent again"),
-    ([StartRecord(NO), StartRecord(STARTED, "r")], ReportedRun("t", "passed", "r"), {"r": "passed"}, "sent again"),
+WRONG_REPORTS = [
+    (
+        [StartRecord(INDETERMINATE), StartRecord(STARTED, "r")],
+        ReportedRun("t", "passed", "r"),
+        {"r": "passed"},
+        "sent again",
+    ),
+    (
+        [StartRecord(REJECTED), StartRecord(STARTED, "r")],
+        ReportedRun("t", "passed", "r"),
+        {"r": "passed"},
+        "sent again",
+    ),
     (
         [StartRecord(STARTED, "r"), StartRecord(STARTED, "s")],
         ReportedRun("t", "passed", "s", ("r",)),
@@ -75,22 +98,27 @@ FALSE = [
     ([StartRecord(STARTED, "r")], ReportedRun("t", "timed-out", "r"), {"r": "passed"}, "told to be passed"),
     ([StartRecord(STARTED, "r")], ReportedRun("t", "started", "r"), {}, "ends as started"),
     (
-        [StartRecord(NOTHING, "r")],
+        [StartRecord(INDETERMINATE, "r")],
         ReportedRun("t", "not-started", ""),
         {},
         "may have arrived, and it is called not-started",
     ),
-    ([StartRecord(NOTHING)], ReportedRun("t", "not-started", ""), {}, "may have arrived, and it is called not-started"),
     (
-        [StartRecord(NOTHING, "r")],
+        [StartRecord(INDETERMINATE)],
+        ReportedRun("t", "not-started", ""),
+        {},
+        "may have arrived, and it is called not-started",
+    ),
+    (
+        [StartRecord(INDETERMINATE, "r")],
         ReportedRun("t", "passed", "r"),
         {"r": "passed"},
         "may have arrived, and it is called passed",
     ),
-    ([StartRecord(NOTHING)], ReportedRun("t", "unknown", ""), {}, "nobody is told"),
-    ([StartRecord(NO)], ReportedRun("t", "unknown", "", (), HINT), {}, "refused for good"),
+    ([StartRecord(INDETERMINATE)], ReportedRun("t", "unknown", ""), {}, "nobody is told"),
+    ([StartRecord(REJECTED)], ReportedRun("t", "unknown", "", (), HINT), {}, "refused for good"),
     (
-        [StartRecord(STARTED, "r"), StartRecord(NO)],
+        [StartRecord(STARTED, "r"), StartRecord(REJECTED)],
         ReportedRun("t", "not-started", "", ("r",)),
         {"r": "failed"},
         "not started, and was",
@@ -98,23 +126,23 @@ FALSE = [
 ]
 
 
-@pytest.mark.parametrize(("posts", "run", "ends", "text"), FALSE)
+@pytest.mark.parametrize(("posts", "run", "final_states", "text"), WRONG_REPORTS)
 def test_wrong_report_has_complaint(
-    posts: list[StartRecord], run: ReportedRun, ends: dict[str, str], text: str
+    posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str], text: str
 ) -> None:
     """Each wrong statement of a report has a complaint."""
-    assert any(text in reported for reported in complaints_about(posts, run, ends))
+    assert any(text in complaint for complaint in find_complaints(posts, run, final_states))
 
 
 def test_missing_and_unplanned_runs_are_complaints() -> None:
     """A missing run and a start request without a planned run are complaints."""
     ledger = Ledger()
-    ledger.starts["other"] = [StartRecord(AGAIN)]
-    reported = check_runs(ledger, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).complaints
-    assert [text for text in reported if "2 runs were planned" in text]
-    assert [text for text in reported if "other: POSTs for what nobody planned" in text]
+    ledger.starts["other"] = [StartRecord(NOT_NOW)]
+    complaints = check_runs(ledger, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).complaints
+    assert [complaint for complaint in complaints if "2 runs were planned" in complaint]
+    assert [complaint for complaint in complaints if "other: POSTs for what nobody planned" in complaint]
 
 
 def test_unseen_start_requests_are_counted() -> None:
     """A run that may have started without a seen start request is counted."""
-    assert check_runs(Ledger(), ["t"], [ReportedRun("t", "unknown", "", (), HINT)], 0).unseen_starts == 1
+    assert check_runs(Ledger(), ["t"], [ReportedRun("t", "unknown", "", (), HINT)], 0).unseen_count == 1

@@ -1,4 +1,4 @@
-"""The proxy between command and sandbox that injects faults."""
+"""Test the proxy that injects faults between command and sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.system.soak.network_faults import POLL_FAULTS, START_FAULTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DELIVERIES = {
+EXPECTED_STATUSES = {
     KnownResult.STARTED: {StartStatus.STARTED},
     KnownResult.NOT_NOW: {StartStatus.RATE_LIMITED},
     KnownResult.REJECTED: {StartStatus.REJECTED},
@@ -31,56 +31,56 @@ SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 
 
 @contextmanager
-def open_client(what: str, name: str) -> Iterator[tuple[AutonomaClient, FaultProxy, Sandbox]]:
+def open_client(faulty_exchange: str, name: str) -> Iterator[tuple[AutonomaClient, FaultProxy, Sandbox]]:
     """Open a client whose exchanges of one kind have this fault."""
     with (
         Sandbox() as sandbox,
         FaultProxy(
             int(sandbox.url.rpartition(":")[2].partition("/")[0]),
             seed=1,
-            rate=1000.0,
-            longest=0.3,
-            choose=lambda exchange, troubles, random: name if exchange == what else "",
+            starts_per_second=1000.0,
+            max_delay=0.3,
+            choose=lambda exchange, faults, random: name if exchange == faulty_exchange else "",
             outages=False,
-        ) as layer,
+        ) as proxy,
     ):
-        transport = Transport(layer.url, SECRETS, Timeouts(connect=2.0, read=2.0, total=5.0))
-        yield AutonomaClient(transport, "soak", SECRETS), layer, sandbox
+        transport = Transport(proxy.url, SECRETS, Timeouts(connect=2.0, read=2.0, total=5.0))
+        yield AutonomaClient(transport, "soak", SECRETS), proxy, sandbox
 
 
 @pytest.mark.parametrize("name", START_FAULTS)
 def test_start_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a start request."""
-    with open_client("start", name) as (client, layer, sandbox):
-        attempt = client.start(TEST)
-        (post,) = layer.ledger.starts[TEST.id]
+    with open_client("start", name) as (client, proxy, sandbox):
+        start_result = client.start(TEST)
+        (post,) = proxy.ledger.starts[TEST.id]
         assert sandbox.count_starts(TEST.id) == bool(post.run_id) == START_FAULTS[name].reaches_server
-        assert attempt.status in DELIVERIES[START_FAULTS[name].known]
-        assert attempt.run_id == (post.run_id if attempt.status is StartStatus.STARTED else "")
-        assert layer.ledger.faults == {f"start: {name}": 1}
+        assert start_result.status in EXPECTED_STATUSES[START_FAULTS[name].known_result]
+        assert start_result.run_id == (post.run_id if start_result.status is StartStatus.STARTED else "")
+        assert proxy.ledger.faults == {f"start: {name}": 1}
 
 
 @pytest.mark.parametrize("name", POLL_FAULTS)
 def test_result_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a poll."""
-    with open_client("question", name) as (client, layer, _):
+    with open_client("question", name) as (client, proxy, _):
         run_id = client.start(TEST).run_id
-        reported = client.status(TEST, run_id).status is PollStatus.PASSED
+        is_reported = client.status(TEST, run_id).status is PollStatus.PASSED
         assert (
-            reported
-            == (layer.ledger.final_states == {run_id: "passed"})
-            == (POLL_FAULTS[name].known is KnownResult.STARTED)
+            is_reported
+            == (proxy.ledger.final_states == {run_id: "passed"})
+            == (POLL_FAULTS[name].known_result is KnownResult.STARTED)
         )
 
 
 def test_proxy_without_faults_passes_requests() -> None:
     """Without faults all requests pass, and during an outage none is sent."""
-    with open_client("", "") as (client, layer, sandbox):
-        started = client.start(TEST)
-        assert started.status is StartStatus.STARTED
-        assert client.details(TEST, started.run_id).title
-        layer.stop_listening()
+    with open_client("", "") as (client, proxy, sandbox):
+        start_result = client.start(TEST)
+        assert start_result.status is StartStatus.STARTED
+        assert client.details(TEST, start_result.run_id).title
+        proxy.stop_listening()
         assert client.start(TEST).status is StartStatus.NOT_SENT
-        layer.listen()
+        proxy.listen()
         assert client.start(TEST).status is StartStatus.STARTED
         assert sandbox.count_starts(TEST.id) == 2

@@ -1,4 +1,4 @@
-"""A few seconds of real load, and detection of false reports."""
+"""Test a few seconds of real load and the detection of false reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.run_step import JobResult
 from tests.system.soak.check_results import count_states
 from tests.system.soak.ground_truth import Ledger
-from tests.system.soak.load import LoadResult, find_complaints, find_memory_growth, memory_after_starts, run_load
+from tests.system.soak.load import LoadResult, find_complaints, find_memory_growth, run_load, select_memory_after_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ RUNS = 30
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadResult:
+def load_result(tmp_path_factory: pytest.TempPathFactory) -> LoadResult:
     return run_load(tmp_path_factory.mktemp("load"), seed=1, runs=RUNS, seconds=2.0)
 
 
@@ -26,12 +26,12 @@ def replace_job(load: LoadResult, **changes: object) -> LoadResult:
     return load._replace(job=load.job.__class__(**{**vars(load.job), **changes}))
 
 
-def test_load_loses_no_run(loaded: LoadResult) -> None:
+def test_load_loses_no_run(load_result: LoadResult) -> None:
     """No run is lost or started twice."""
-    assert find_complaints(loaded) == []
-    assert count_states(loaded.runs).total() == RUNS
-    assert loaded.ledger.faults.total()
-    assert max(loaded.memory) > 20
+    assert find_complaints(load_result) == []
+    assert count_states(load_result.runs).total() == RUNS
+    assert load_result.ledger.faults.total()
+    assert max(load_result.memory) > 20
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_load_loses_no_run(loaded: LoadResult) -> None:
         (lambda load: replace_job(load, code=0), "the exit code is 0"),
         (lambda load: replace_job(load, errors="Traceback"), "standard error says: Traceback"),
         (lambda load: replace_job(load, outputs=dict(load.job.outputs, passed="7")), "the output passed is 7"),
-        (lambda load: replace_job(load, outputs=dict(load.job.outputs, results="[]")), "the output results message"),
+        (lambda load: replace_job(load, outputs=dict(load.job.outputs, results="[]")), "the output results says"),
         (lambda load: replace_job(load, log=load.job.log.replace(load.runs[0].target_id, "")), "the log does not tell"),
         (lambda load: replace_job(load, summary=""), "the summary does not say"),
         (
@@ -52,10 +52,10 @@ def test_load_loses_no_run(loaded: LoadResult) -> None:
     ],
 )
 def test_false_reports_are_complaints(
-    tamper: Callable[[LoadResult], LoadResult], message: str, loaded: LoadResult
+    tamper: Callable[[LoadResult], LoadResult], message: str, load_result: LoadResult
 ) -> None:
     """Each file, output or line that contradicts the record is a complaint."""
-    assert any(message in text for text in find_complaints(tamper(loaded)))
+    assert any(message in text for text in find_complaints(tamper(load_result)))
 
 
 def make_load(memory: list[float]) -> LoadResult:
@@ -68,15 +68,18 @@ def make_load(memory: list[float]) -> LoadResult:
     return LoadResult([""] * 1000, job, [], Ledger(), memory, 0.0, 0, 0.0)
 
 
-STARTING = [80.0 + second / 4 for second in range(20)]
+STARTUP_MEMORY = [80.0 + second / 4 for second in range(20)]
 
 
 @pytest.mark.parametrize(
     ("memory", "message"),
     [
-        ([*STARTING, *[85.0, 90.0] * 10, 150.0, 150.0, 150.0], []),
-        ([*STARTING, *[82.0] * 25, *[110.0] * 25], ["memory grew from 82 to 110 MiB"]),
-        ([*STARTING, *[92.0] * 20, 1.0, 1.0], ["each run made memory grow by 11.0 KiB until all had been started"]),
+        ([*STARTUP_MEMORY, *[85.0, 90.0] * 10, 150.0, 150.0, 150.0], []),
+        ([*STARTUP_MEMORY, *[82.0] * 25, *[110.0] * 25], ["memory grew from 82 to 110 MiB"]),
+        (
+            [*STARTUP_MEMORY, *[92.0] * 20, 1.0, 1.0],
+            ["each run made memory grow by 11.0 KiB until all had been started"],
+        ),
         ([90.0] * 24, ["1 s are too short a time to see whether memory grows"]),
     ],
 )
@@ -87,7 +90,7 @@ def test_growing_memory_is_reported(memory: list[float], message: list[str]) -> 
 
 def test_memory_window_after_last_start() -> None:
     """Memory counts from the last first start until the reports."""
-    assert memory_after_starts(make_load([float(second) for second in range(30)])) == [
+    assert select_memory_after_starts(make_load([float(second) for second in range(30)])) == [
         20.0,
         21.0,
         22.0,

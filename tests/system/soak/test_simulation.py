@@ -1,4 +1,4 @@
-"""A short simulated soak and its detection of faults."""
+"""Test a short simulation and its detection of errors."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ RUNS = 300
 @pytest.mark.parametrize("seed", range(3))
 def test_simulation_loses_no_run(seed: int) -> None:
     """No run is lost or started twice."""
-    found = simulate(seed, RUNS)
-    assert found.check.complaints == []
-    assert found.states.total() == RUNS
+    result = simulate(seed, RUNS)
+    assert result.check.complaints == []
+    assert result.states.total() == RUNS
 
 
 def test_one_exchange_in_ten_fails() -> None:
     """One exchange in ten fails, and each kind of fault occurs."""
     ledger = simulate(2, 2000).simulation.ledger
     assert ledger.faults.total() / ledger.exchanges.total() == pytest.approx(FAULT_RATE, rel=0.1)
-    named = {f"start: {name}" for name in START_FAULTS} | {f"question: {name}" for name in POLL_FAULTS}
-    assert named <= set(ledger.faults)
+    fault_names = {f"start: {name}" for name in START_FAULTS} | {f"question: {name}" for name in POLL_FAULTS}
+    assert fault_names <= set(ledger.faults)
 
 
 def test_same_seed_gives_same_result() -> None:
     """The seed alone decides the result."""
-    one, other, third = (simulate(seed, 100) for seed in (7, 7, 8))
-    assert one.simulation.ledger.starts == other.simulation.ledger.starts
-    assert (one.states, one.seconds) == (other.states, other.seconds)
-    assert one.seconds != third.seconds
+    first, same, different = (simulate(seed, 100) for seed in (7, 7, 8))
+    assert first.simulation.ledger.starts == same.simulation.ledger.starts
+    assert (first.states, first.seconds) == (same.states, same.seconds)
+    assert first.seconds != different.seconds
 
 
 def to_rate_limited(attempt: StartResult) -> StartResult:
@@ -58,50 +58,50 @@ def to_wrong_id(attempt: StartResult) -> StartResult:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "reported"),
+    ("change_result", "message"),
     [(to_rate_limited, "was sent again"), (to_rejected, "may have arrived"), (to_wrong_id, "was started, and is lost")],
 )
 def test_wrong_start_result_is_complaint(
-    wrong: Callable[[StartResult], StartResult], reported: str, monkeypatch: pytest.MonkeyPatch
+    change_result: Callable[[StartResult], StartResult], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that misreports a start request is detected."""
     start = AutonomaClient.start
-    monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
-    assert any(reported in text for text in simulate(1, RUNS).check.complaints)
+    monkeypatch.setattr(AutonomaClient, "start", lambda self, request: change_result(start(self, request)))
+    assert any(message in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is reported as passed without a pass is detected."""
-    status = AutonomaClient.status
+    original_status = AutonomaClient.status
 
-    def hopeful(self: AutonomaClient, *arguments: Any) -> PollResult:
-        found = status(self, *arguments)
-        return found._replace(status=PollStatus.PASSED) if found.status is PollStatus.UNRECOGNIZED else found
+    def report_pass(self: AutonomaClient, *arguments: Any) -> PollResult:
+        result = original_status(self, *arguments)
+        return result._replace(status=PollStatus.PASSED) if result.status is PollStatus.UNRECOGNIZED else result
 
-    monkeypatch.setattr(AutonomaClient, "status", hopeful)
+    monkeypatch.setattr(AutonomaClient, "status", report_pass)
     assert any("called passed" in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_forgotten_attempt_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed attempt that is missing from the report is detected."""
-    again = RunTable.begin_retry
+    begin_retry = RunTable.begin_retry
 
-    def forgetful(self: RunTable, position: int) -> None:
-        again(self, position)
-        self.results[position] = self.results[position]._replace(previous_attempts=())
+    def drop_attempts(self: RunTable, index: int) -> None:
+        begin_retry(self, index)
+        self.results[index] = self.results[index]._replace(previous_attempts=())
 
-    monkeypatch.setattr(RunTable, "begin_retry", forgetful)
+    monkeypatch.setattr(RunTable, "begin_retry", drop_attempts)
     assert any("is lost" in text for text in simulate(1, RUNS).check.complaints)
 
 
 def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without a final state is detected."""
-    result = Poller._end
+    end_run = Poller._end
 
-    def careless(self: Poller, position: int, state: RunState, *arguments: Any) -> None:
-        result(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
+    def end_without_state(self: Poller, index: int, state: RunState, *arguments: Any) -> None:
+        end_run(self, index, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
 
-    monkeypatch.setattr(Poller, "_end", careless)
+    monkeypatch.setattr(Poller, "_end", end_without_state)
     assert any("ends as started" in text for text in simulate(1, RUNS).check.complaints)
 
 

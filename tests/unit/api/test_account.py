@@ -44,8 +44,8 @@ class ScriptedTransport(Transport):
 def make_response(
     status: int, body: object = "", headers: Mapping[str, str] | None = None, *, is_complete: bool = True
 ) -> HttpResponse:
-    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return HttpResponse(status, headers or {}, raw, is_complete)
+    encoded_body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return HttpResponse(status, headers or {}, encoded_body, is_complete)
 
 
 def make_page(*entries: object) -> HttpResponse:
@@ -68,7 +68,9 @@ def get_ids(account: Account) -> list[str]:
     return [folder.id for folder in account.folders]
 
 
-def fail(*responses: HttpResponse | Exception, redact: Redactor = NO_SECRETS) -> tuple[ApiError, int, list[float]]:
+def collect_failure(
+    *responses: HttpResponse | Exception, redact: Redactor = NO_SECRETS
+) -> tuple[ApiError, int, list[float]]:
     """Return the error of a list, the number of requests and the pauses between them."""
     transport, pauses = ScriptedTransport(*responses), list[float]()
     with pytest.raises(ApiError) as caught:
@@ -136,20 +138,20 @@ def test_endless_list_is_error(count: int, has_end: bool, monkeypatch: pytest.Mo
     if has_end:
         assert get_ids(collect(*pages)) == ["f0", "f1", "f2", "f3"]
         return
-    error, requests, _ = fail(*pages)
+    error, requests, _ = collect_failure(*pages)
     assert str(error) == f"the API's list of folders has no end: 1,500 of them came. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 5)
 
 
-@pytest.mark.parametrize(("budget", "is_enough"), [(5_000, True), (1_000, False)])
-def test_too_long_texts_are_error(budget: int, is_enough: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("budget", "is_within_limit"), [(5_000, True), (1_000, False)])
+def test_too_long_texts_are_error(budget: int, is_within_limit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page with more text than any account is an error, and shorter texts are not."""
     monkeypatch.setattr("autonoma_ci.api.account._MAX_TEXT_CHARS", budget)
     page = make_page(*(make_folder(f"f{number}", "x" * 100) for number in range(10)))
-    if is_enough:
+    if is_within_limit:
         assert len(collect(page).folders) == 10
         return
-    error, requests, _ = fail(page)
+    error, requests, _ = collect_failure(page)
     assert str(error) == f"the API's list of folders is longer than any account's. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 1)
 
@@ -226,7 +228,7 @@ def test_repeated_test_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "expected"),
     [
         (" a\r\nb ", "a b"),
         ("a\x1b[31m\x00b", "a\ufffd[31m\ufffdb"),
@@ -237,10 +239,10 @@ def test_repeated_test_is_listed_once() -> None:
     ],
     ids=["lines", "controls", "invisible", "markup", "longest", "too long"],
 )
-def test_names_are_on_one_line(name: str, shown: str) -> None:
+def test_names_are_on_one_line(name: str, expected: str) -> None:
     """Names have one line of at most 500 characters without controls."""
     account = collect(make_page(make_folder("f", name, {"id": "t", "name": name})))
-    assert account.folders == (ListedFolder("f", shown, (ListedTest("t", shown),)),)
+    assert account.folders == (ListedFolder("f", expected, (ListedTest("t", expected),)),)
 
 
 # Secrets
@@ -251,9 +253,9 @@ def test_secret_in_name_is_redacted(name: str) -> None:
     """A secret in the name of a folder or test is hidden."""
     account = collect(make_page(make_folder("f", name, {"id": "t", "name": name})), redact=Redactor([SECRET]))
     [folder] = account.folders
-    for shown in (folder.name, folder.tests[0].name):
-        assert "***" in shown
-        assert SECRET[1:9] not in shown
+    for text in (folder.name, folder.tests[0].name):
+        assert "***" in text
+        assert SECRET[1:9] not in text
 
 
 @pytest.mark.parametrize("entry_id", [SECRET, f"id-{SECRET}", SECRET.upper()])
@@ -302,21 +304,21 @@ def test_id_with_secret_is_skipped(entry_id: str) -> None:
 )
 def test_permanent_failure_ends_list(response: HttpResponse, problem: str, exit_code: int) -> None:
     """A failure that can't pass is an error after one request."""
-    error, requests, pauses = fail(response)
+    error, requests, pauses = collect_failure(response)
     assert str(error) == f"api.test does not list its folders: {problem}"
     assert (error.exit_code, requests, pauses) == (exit_code, 1, [])
 
 
 def test_failure_of_later_page_is_error() -> None:
     """Without one of its pages, the list is unavailable."""
-    error, requests, _ = fail(make_page(make_folder("a")), make_response(404))
+    error, requests, _ = collect_failure(make_page(make_folder("a")), make_response(404))
     assert "HTTP 404" in str(error)
     assert requests == 2
 
 
 def test_incomplete_web_page_ends_list() -> None:
     """A web page is no part of the API, also if it was cut short."""
-    error, requests, _ = fail(make_response(200, "<html>", is_complete=False))
+    error, requests, _ = collect_failure(make_response(200, "<html>", is_complete=False))
     assert "this host serves a web page, not the API" in str(error)
     assert requests == 1
 
@@ -324,7 +326,7 @@ def test_incomplete_web_page_ends_list() -> None:
 @pytest.mark.parametrize("status", [201, 204, 299, 429, 500, 503, 599])
 def test_temporary_status_is_retried(status: int) -> None:
     """Four requests with pauses between them end with the reason."""
-    error, requests, pauses = fail(*[make_response(status, {"error": "Busy"})] * 4)
+    error, requests, pauses = collect_failure(*[make_response(status, {"error": "Busy"})] * 4)
     assert str(error) == f"api.test does not list its folders: HTTP {status}: Busy. {TRY_LATER}"
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
@@ -335,13 +337,13 @@ def test_temporary_status_is_retried(status: int) -> None:
 )
 def test_pause_follows_retry_after(retry_after: str, pause: float) -> None:
     """The server decides about the pause, up to 30 seconds."""
-    _, _, pauses = fail(*[make_response(429, "", {"Retry-After": retry_after})] * 4)
+    _, _, pauses = collect_failure(*[make_response(429, "", {"Retry-After": retry_after})] * 4)
     assert pauses == [pause] * 3
 
 
 def test_incomplete_page_is_retried() -> None:
     """A page that was cut short is an error after four requests."""
-    error, requests, pauses = fail(*[make_response(200, '[{"id"', is_complete=False)] * 4)
+    error, requests, pauses = collect_failure(*[make_response(200, '[{"id"', is_complete=False)] * 4)
     assert str(error) == f"api.test does not list its folders: the answer is cut short or too long. {TRY_LATER}"
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
@@ -376,15 +378,15 @@ def test_list_recovers_within_four_requests(failure: HttpResponse | Exception, f
 )
 def test_failed_connection_has_its_hint(failure: Exception, suggestion: str, attempts: int) -> None:
     """The error has the reason of the last attempt and its remedy."""
-    error, requests, pauses = fail(*[failure] * 4)
+    error, requests, pauses = collect_failure(*[failure] * 4)
     assert str(error) == f"api.test does not list its folders: no route. {suggestion}"
     assert (error.exit_code, requests, len(pauses)) == (EXIT_API, attempts, attempts - 1)
 
 
 def test_reason_is_that_of_last_attempt() -> None:
     """An earlier hint is not shown with the reason of a later attempt."""
-    first = RequestNotSentError("no route", retryable=True, hint="Set HTTPS_PROXY.")
-    error, _, _ = fail(first, first, first, make_response(500))
+    first_error = RequestNotSentError("no route", retryable=True, hint="Set HTTPS_PROXY.")
+    error, _, _ = collect_failure(first_error, first_error, first_error, make_response(500))
     assert str(error) == f"api.test does not list its folders: HTTP 500. {TRY_LATER}"
 
 
@@ -398,7 +400,7 @@ def test_reason_is_that_of_last_attempt() -> None:
 )
 def test_error_text_is_redacted(failure: HttpResponse | Exception) -> None:
     """An error shows no secret, no control character and no second line."""
-    text = str(fail(failure, redact=Redactor([SECRET]))[0])
+    text = str(collect_failure(failure, redact=Redactor([SECRET]))[0])
     assert "***" in text
     assert SECRET not in text
     assert not {"\n", "\x1b"} & set(text)
@@ -406,6 +408,6 @@ def test_error_text_is_redacted(failure: HttpResponse | Exception) -> None:
 
 def test_long_error_text_is_cut() -> None:
     """The API's error text is cut."""
-    text = str(fail(make_response(404, {"message": "x" * 100_000}))[0])
+    text = str(collect_failure(make_response(404, {"message": "x" * 100_000}))[0])
     assert "xxx…" in text
     assert len(text) < 1_000

@@ -14,8 +14,8 @@ SECRET = "s3cret-value-of-the-test"
 
 
 def make_response(body: object, status: int = 200, *, is_complete: bool = True) -> HttpResponse:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HttpResponse(status, {}, raw, is_complete)
+    encoded_body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return HttpResponse(status, {}, encoded_body, is_complete)
 
 
 def parse(body: object, status: int = 200, *, is_complete: bool = True) -> str | None:
@@ -73,10 +73,10 @@ def test_unconfirmed_id_needs_no_redactor() -> None:
 @pytest.mark.parametrize("name", [SECRET, f"My {SECRET}", f"{SECRET[:9]}\u200b{SECRET[9:]}", "%73" + SECRET[1:]])
 def test_secret_in_name_is_redacted(name: str) -> None:
     """A secret in a name is hidden, also with an escape or an invisible character."""
-    shown = parse({"id": "a", "name": name})
-    assert shown is not None
-    assert "***" in shown
-    assert SECRET[1:9] not in shown
+    text = parse({"id": "a", "name": name})
+    assert text is not None
+    assert "***" in text
+    assert SECRET[1:9] not in text
 
 
 def test_controls_in_name_are_removed() -> None:

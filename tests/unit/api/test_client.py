@@ -91,10 +91,10 @@ def test_start_sends_one_request(
     """Each kind has its own endpoint and body, and the response is a run."""
     mock.post(f"{BASE}{path}", json={run_id_field: "r1"})
     assert make_client().start(request_) == StartResult(StartStatus.STARTED, run_id="r1", http_status=200)
-    [sent] = mock.request_history
-    assert json.loads(sent.body) == body
-    assert sent.headers["autonoma-client-id"] == "client-id-of-the-test"
-    assert sent.headers["autonoma-client-secret"] == "client-secret-of-the-test"
+    [request] = mock.request_history
+    assert json.loads(request.body) == body
+    assert request.headers["autonoma-client-id"] == "client-id-of-the-test"
+    assert request.headers["autonoma-client-secret"] == "client-secret-of-the-test"
 
 
 def test_start_link_may_have_api_host(mock: requests_mock.Mocker) -> None:
@@ -322,12 +322,12 @@ def test_secrets_in_response_are_redacted() -> None:
         mock.get("https://api.test/run/r1/status", json={"status": text})
         mock.get("https://api.test/run/r1?steps=true", json={"name": text, "steps": [step]})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        shown = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
+        result_text = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
         mock.get("https://api.test/run/r1/status", json={"message": text}, status_code=500)
-        shown += repr(client.status(REQUEST, "r1"))
-    assert "***" in shown
-    assert "client-secret-of-the-test" not in shown
-    assert "value-of-the-variable" not in shown
+        result_text += repr(client.status(REQUEST, "r1"))
+    assert "***" in result_text
+    assert "client-secret-of-the-test" not in result_text
+    assert "value-of-the-variable" not in result_text
 
 
 def test_values_in_ids_are_not_redacted() -> None:
@@ -373,13 +373,13 @@ def test_public_values_are_shown(mock: requests_mock.Mocker) -> None:
     assert get_title(mock, client, request, "release-branch value-of-the-variable") == "release-branch ***"
 
 
-@pytest.mark.parametrize(("count", "shows_unused"), [(50, False), (51, True)])
-def test_many_texts_are_filtered_by_run(count: int, shows_unused: bool, mock: requests_mock.Mocker) -> None:
+@pytest.mark.parametrize(("count", "shows_unused_secret"), [(50, False), (51, True)])
+def test_many_texts_are_filtered_by_run(count: int, shows_unused_secret: bool, mock: requests_mock.Mocker) -> None:
     """Of more than 50 texts, only those in the run's values are removed."""
     texts = [Secret(f"secret-part-{number:03}") for number in range(count)]
     client = AutonomaClient(Transport(BASE, SECRETS), "github", SECRETS, environment_texts=texts)
     request = REQUEST._replace(variables={"DSN": "db://user:secret-part-007@db.test"})
     assert get_title(mock, client, request, "My secret-part-007") == "My ***"
     assert get_title(mock, client, request, "My secret-part-008") == (
-        "My secret-part-008" if shows_unused else "My ***"
+        "My secret-part-008" if shows_unused_secret else "My ***"
     )

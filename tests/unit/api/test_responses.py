@@ -22,16 +22,16 @@ TEST = RunRequest(TargetKind.TEST, "abc")
 NO_SECRETS = Redactor(())
 
 
-def attempt(
+def parse_start(
     status: int, body: object = None, kind: TargetKind = TargetKind.TEST, headers: Mapping[str, str] | None = None
 ) -> StartResult:
     data = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
-    answer = HttpResponse(status, headers or {}, data, is_complete=True)
-    return parse_start_response(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
+    response = HttpResponse(status, headers or {}, data, is_complete=True)
+    return parse_start_response(response, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "delivery", "reason"),
+    ("status", "headers", "start_status", "reason"),
     [
         (301, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
         (308, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
@@ -53,13 +53,13 @@ def attempt(
     ],
 )
 def test_status_code_decides_start_result(
-    status: int, headers: dict[str, str], delivery: StartStatus, reason: ExitReason
+    status: int, headers: dict[str, str], start_status: StartStatus, reason: ExitReason
 ) -> None:
     """The HTTP status decides the start status and the exit reason."""
-    found = attempt(status, {"error": "No", "message": "not now"}, headers=headers)
-    assert (found.status, found.reason, found.http_status) == (delivery, reason, status)
-    assert found.suggestion
-    assert f"HTTP {status}" in found.message
+    result = parse_start(status, {"error": "No", "message": "not now"}, headers=headers)
+    assert (result.status, result.reason, result.http_status) == (start_status, reason, status)
+    assert result.suggestion
+    assert f"HTTP {status}" in result.message
 
 
 @pytest.mark.parametrize(
@@ -89,28 +89,29 @@ def test_status_code_decides_start_result(
 def test_403_quota_message_is_recognized(body: object, subject: str, reason: ExitReason) -> None:
     """A quota word counts only as a whole word of the message."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = parse_start_response(
+    result = parse_start_response(
         HttpResponse(403, {}, data, is_complete=True), RunRequest(TargetKind.TEST, subject), NO_SECRETS, NO_SECRETS
     )
-    assert (found.status, found.reason) == (StartStatus.REJECTED, reason)
+    assert (result.status, result.reason) == (StartStatus.REJECTED, reason)
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_web_page_rejection_names_api_url(status: int) -> None:
     """A rejection with a web page suggests checking api-url first."""
-    page = attempt(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
-    own = attempt(status, {"error": "Not found"})
-    assert page.suggestion.startswith("The answer is a web page, so this may be another host. Check api-url: ")
-    assert (page.status, page.reason, "web page" in own.suggestion) == (own.status, own.reason, False)
-    assert page.suggestion.endswith(own.suggestion)
+    page_result = parse_start(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
+    json_result = parse_start(status, {"error": "Not found"})
+    assert page_result.suggestion.startswith("The answer is a web page, so this may be another host. Check api-url: ")
+    assert (page_result.status, page_result.reason) == (json_result.status, json_result.reason)
+    assert "web page" not in json_result.suggestion
+    assert page_result.suggestion.endswith(json_result.suggestion)
 
 
 @pytest.mark.parametrize("status", [401, 404])
 def test_rejection_has_message_and_suggestion(status: int) -> None:
     """A rejection contains the server's message and a suggestion."""
-    found = attempt(status, {"error": "Not found", "message": "Resource `x` not found"})
-    assert found.message == f"HTTP {status}: Not found: Resource `x` not found"
-    assert "heck" in found.suggestion
+    result = parse_start(status, {"error": "Not found", "message": "Resource `x` not found"})
+    assert result.message == f"HTTP {status}: Not found: Resource `x` not found"
+    assert "heck" in result.suggestion
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_rejection_has_message_and_suggestion(status: int) -> None:
 )
 def test_run_id_is_read_for_each_kind(kind: TargetKind, field: str) -> None:
     """Each target kind has its own field for the run id."""
-    found = attempt(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)
-    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "https://autonoma.app/run/r1")
+    result = parse_start(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)
+    assert (result.status, result.run_id, result.url) == (StartStatus.STARTED, "r1", "https://autonoma.app/run/r1")
 
 
 @pytest.mark.parametrize(
@@ -137,10 +138,10 @@ def test_run_id_is_read_for_each_kind(kind: TargetKind, field: str) -> None:
 )
 def test_start_with_invalid_text_is_started(body: bytes) -> None:
     """Invalid characters in a message do not hide the run id."""
-    found = parse_start_response(
+    result = parse_start_response(
         HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
     )
-    assert (found.status, found.run_id) == (StartStatus.STARTED, "r1")
+    assert (result.status, result.run_id) == (StartStatus.STARTED, "r1")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16-le"])
@@ -148,8 +149,8 @@ def test_value_is_redacted_in_each_encoding(encoding: str) -> None:
     """A secret value is redacted in each encoding of the response."""
     redact = Redactor(["pässwörd-xk7q"])
     body = '{"message": "cannot use pässwörd-xk7q", "run_id": "r1"}'.encode(encoding)
-    found = parse_start_response(HttpResponse(200, {}, body, is_complete=True), TEST, redact, redact)
-    assert (found.run_id, found.message) == ("r1", "cannot use ***")
+    result = parse_start_response(HttpResponse(200, {}, body, is_complete=True), TEST, redact, redact)
+    assert (result.run_id, result.message) == ("r1", "cannot use ***")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -157,22 +158,24 @@ def test_redirect_is_redacted_in_each_encoding(encoding: str) -> None:
     """http.client returns the bytes of a header as Latin-1."""
     location = "https://x.test/pässwörd-xk7q".encode(encoding).decode("latin-1")
     redact = Redactor(["pässwörd-xk7q"])
-    found = parse_start_response(HttpResponse(308, {"Location": location}, b"", is_complete=True), TEST, redact, redact)
-    assert found.message == "HTTP 308: the API redirects to https://x.test/***"
+    result = parse_start_response(
+        HttpResponse(308, {"Location": location}, b"", is_complete=True), TEST, redact, redact
+    )
+    assert result.message == "HTTP 308: the API redirects to https://x.test/***"
 
 
 def test_start_with_invalid_id_is_indeterminate() -> None:
     """A run id with invalid bytes leaves the start indeterminate."""
     body = b'{"message": "x", "run_id": "r\xff"}'
-    found = parse_start_response(
+    result = parse_start_response(
         HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
     )
-    assert (found.status, found.run_id) == (StartStatus.INDETERMINATE, "")
+    assert (result.status, result.run_id) == (StartStatus.INDETERMINATE, "")
 
 
 def test_run_id_falls_back_to_link() -> None:
     """Without an id field, the run id comes from the link."""
-    assert attempt(201, {"url": "https://autonoma.app/run/r9"}).run_id == "r9"
+    assert parse_start(201, {"url": "https://autonoma.app/run/r9"}).run_id == "r9"
 
 
 @pytest.mark.parametrize(
@@ -180,15 +183,15 @@ def test_run_id_falls_back_to_link() -> None:
 )
 def test_invalid_link_is_dropped(url: object) -> None:
     """An invalid link is dropped and the run counts as started."""
-    found = attempt(200, {"run_id": "r1", "url": url})
-    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
+    result = parse_start(200, {"run_id": "r1", "url": url})
+    assert (result.status, result.run_id, result.url) == (StartStatus.STARTED, "r1", "")
 
 
 def test_redirect_message_names_base_url() -> None:
     """The message of a redirect contains the base URL to set."""
-    found = attempt(308, headers={"Location": "https://api.example.com/v2/test/abc/run?token=x"})
-    assert found.message == "HTTP 308: the API redirects to https://api.example.com/v2"
-    assert "api-url" in found.suggestion
+    result = parse_start(308, headers={"Location": "https://api.example.com/v2/test/abc/run?token=x"})
+    assert result.message == "HTTP 308: the API redirects to https://api.example.com/v2"
+    assert "api-url" in result.suggestion
 
 
 SECRET = "abcd/1234:efgh"
@@ -207,11 +210,11 @@ SECRET = "abcd/1234:efgh"
 )
 def test_disguised_secret_in_redirect_is_redacted(location: str) -> None:
     """A secret with invisible or encoded characters is removed from a redirect."""
-    answer = HttpResponse(308, {"Location": location.encode().decode("latin-1")}, b"", is_complete=True)
+    response = HttpResponse(308, {"Location": location.encode().decode("latin-1")}, b"", is_complete=True)
     for redact in (Redactor([SECRET]), Redactor(["another", SECRET])):
-        found = parse_start_response(answer, TEST, redact, redact)
-        assert "abcd" not in found.message
-        assert "efgh" not in found.message
+        result = parse_start_response(response, TEST, redact, redact)
+        assert "abcd" not in result.message
+        assert "efgh" not in result.message
 
 
 @pytest.mark.parametrize(
@@ -227,23 +230,23 @@ def test_disguised_secret_in_redirect_is_redacted(location: str) -> None:
 def test_link_with_disguised_secret_is_dropped(url: str) -> None:
     """A link with an encoded credential is dropped."""
     redact = Redactor(["abcd1234"])
-    answer = HttpResponse(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), is_complete=True)
-    found = parse_start_response(answer, TEST, redact, redact)
-    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
+    response = HttpResponse(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), is_complete=True)
+    result = parse_start_response(response, TEST, redact, redact)
+    assert (result.status, result.run_id, result.url) == (StartStatus.STARTED, "r1", "")
 
 
 def test_error_of_two_fields_is_redacted() -> None:
     """A secret that spans two error fields is redacted in the joined message."""
     redact = Redactor(["abcd: 1234", "long-value-12345"])
     body = json.dumps({"error": "no abcd", "message": "1234 or long-value-1"}).encode()
-    found = parse_start_response(HttpResponse(422, {}, body, is_complete=True), TEST, redact, redact)
-    assert found.message == "HTTP 422: no *** or ***"
+    result = parse_start_response(HttpResponse(422, {}, body, is_complete=True), TEST, redact, redact)
+    assert result.message == "HTTP 422: no *** or ***"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"NaN", b"[" * 100_000, b'{"run_id": null}', b"\xff"])
 def test_success_without_run_is_indeterminate(body: bytes) -> None:
     """A 200 without a run in its body is indeterminate."""
-    assert attempt(200, body).status is StartStatus.INDETERMINATE
+    assert parse_start(200, body).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize(
@@ -281,9 +284,9 @@ def test_any_retry_after_is_time_or_none(value: str, date: str) -> None:
     st.booleans(),
     st.text(max_size=100),
 )
-def test_any_response_is_parsed(status: int, body: bytes, complete: bool, location: str) -> None:
+def test_any_response_is_parsed(status: int, body: bytes, is_complete: bool, location: str) -> None:
     """Any response gives a start result with a message of one line."""
-    answer = HttpResponse(status, {"Location": location, "Retry-After": location}, body, complete)
-    found = parse_start_response(answer, TEST, NO_SECRETS, NO_SECRETS)
-    assert "\n" not in found.message
-    assert (found.status is StartStatus.STARTED) <= (200 <= status < 300)
+    response = HttpResponse(status, {"Location": location, "Retry-After": location}, body, is_complete)
+    result = parse_start_response(response, TEST, NO_SECRETS, NO_SECRETS)
+    assert "\n" not in result.message
+    assert (result.status is StartStatus.STARTED) <= (200 <= status < 300)

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def same() -> Redactor:
+def make_redactor() -> Redactor:
     return Redactor(())
 
 
-def answer(
-    body: object, code: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True
+def make_response(
+    body: object, code: int = 200, headers: Mapping[str, str] | None = None, *, is_complete: bool = True
 ) -> HttpResponse:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HttpResponse(code, headers or {}, raw, complete)
+    encoded_body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return HttpResponse(code, headers or {}, encoded_body, is_complete)
 
 
 @pytest.mark.parametrize(
-    ("word", "reported"),
+    ("word", "expected"),
     [
         ("passed", PollStatus.PASSED),
         (" PASSED\n", PollStatus.PASSED),
@@ -54,20 +54,22 @@ def answer(
         (["passed"], PollStatus.UNRECOGNIZED),
     ],
 )
-def test_status_word_decides_poll_status(word: object, reported: PollStatus) -> None:
+def test_status_word_decides_poll_status(word: object, expected: PollStatus) -> None:
     """Each status word has one meaning."""
-    assert parse_status_response(answer({"status": word}), same).status is reported
+    assert parse_status_response(make_response({"status": word}), make_redactor).status is expected
 
 
 @given(st.text())
 def test_only_passed_means_passed(word: str) -> None:
     """Only the word passed gives the status passed."""
-    known = word.strip().lower().replace("-", "_").replace(" ", "_") == "passed"
-    assert (parse_status_response(answer({"status": word}), same).status is PollStatus.PASSED) == known
+    is_passed = word.strip().lower().replace("-", "_").replace(" ", "_") == "passed"
+    assert (
+        parse_status_response(make_response({"status": word}), make_redactor).status is PollStatus.PASSED
+    ) == is_passed
 
 
 @pytest.mark.parametrize(
-    ("code", "reported"),
+    ("code", "expected"),
     [
         (401, PollStatus.UNAUTHORIZED),
         (403, PollStatus.UNAUTHORIZED),
@@ -81,11 +83,11 @@ def test_only_passed_means_passed(word: str) -> None:
         (204, PollStatus.UNAVAILABLE),
     ],
 )
-def test_status_code_decides_poll_status(code: int, reported: PollStatus) -> None:
+def test_status_code_decides_poll_status(code: int, expected: PollStatus) -> None:
     """A status other than 200 overrides the body."""
-    found = parse_status_response(answer({"status": "passed", "message": "Because."}, code), same)
-    assert found.status is reported
-    assert found.message == f"HTTP {code}: Because."
+    result = parse_status_response(make_response({"status": "passed", "message": "Because."}, code), make_redactor)
+    assert result.status is expected
+    assert result.message == f"HTTP {code}: Because."
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_status_code_decides_poll_status(code: int, reported: PollStatus) -> Non
 )
 def test_malformed_status_is_unavailable(body: bytes) -> None:
     """A body without a status never counts as passed."""
-    assert parse_status_response(answer(body), same).status is PollStatus.UNAVAILABLE
+    assert parse_status_response(make_response(body), make_redactor).status is PollStatus.UNAVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -102,9 +104,9 @@ def test_malformed_status_is_unavailable(body: bytes) -> None:
 )
 def test_used_up_quota_continues_polling(code: int, body: dict[str, str]) -> None:
     """A used-up quota does not stop the run."""
-    found = parse_status_response(answer(body, code), same)
-    assert found.status is PollStatus.UNAVAILABLE
-    assert found.message.startswith(f"the account's quota is used up (HTTP {code}")
+    result = parse_status_response(make_response(body, code), make_redactor)
+    assert result.status is PollStatus.UNAVAILABLE
+    assert result.message.startswith(f"the account's quota is used up (HTTP {code}")
 
 
 @pytest.mark.parametrize(
@@ -112,20 +114,23 @@ def test_used_up_quota_continues_polling(code: int, body: dict[str, str]) -> Non
 )
 def test_web_page_as_status_is_reported(body: bytes, headers: dict[str, str]) -> None:
     """A web page instead of a status leads to api-url."""
-    found = parse_status_response(HttpResponse(200, headers, body, is_complete=True), same)
-    assert found.status is PollStatus.UNAVAILABLE
-    assert found.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
+    result = parse_status_response(HttpResponse(200, headers, body, is_complete=True), make_redactor)
+    assert result.status is PollStatus.UNAVAILABLE
+    assert result.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
 
 
 def test_incomplete_status_is_unavailable() -> None:
     """An incomplete response never counts as passed."""
-    assert parse_status_response(answer({"status": "passed"}, complete=False), same).status is PollStatus.UNAVAILABLE
+    assert (
+        parse_status_response(make_response({"status": "passed"}, is_complete=False), make_redactor).status
+        is PollStatus.UNAVAILABLE
+    )
 
 
 def test_poll_result_has_retry_after() -> None:
     """The poll result contains the time of Retry-After."""
-    assert parse_status_response(answer({}, 429, {"Retry-After": "7"}), same).retry_after == 7.0
-    assert parse_status_response(answer({}, 503), same).retry_after is None
+    assert parse_status_response(make_response({}, 429, {"Retry-After": "7"}), make_redactor).retry_after == 7.0
+    assert parse_status_response(make_response({}, 503), make_redactor).retry_after is None
 
 
 STEPS: list[dict[str, Any]] = [
@@ -140,40 +145,41 @@ def test_failed_step_is_last_failed_one() -> None:
     """The last step with the status failed is the failed step."""
     times = {"created_at": "2025-01-07T09:30:00.500Z", "ended_at": "2025-01-07T09:31:00.000Z"}
     body = {"name": "Checkout", "steps": STEPS, **times}
-    found = parse_details_response(answer(body), same)
+    details = parse_details_response(make_response(body), make_redactor)
     step = RunStep(3, "Check it", "Expected a confirmation", "", "failed")
-    assert (found.title, found.step, found.duration_seconds) == ("Checkout", step, 59.5)
+    assert (details.title, details.step, details.duration_seconds) == ("Checkout", step, 59.5)
 
 
 def test_steps_stay_in_order() -> None:
     """All steps are returned in their order."""
-    found = parse_details_response(answer({"steps": STEPS}), same).steps
-    assert [(step.number, step.instruction, step.status) for step in found] == [
+    steps = parse_details_response(make_response({"steps": STEPS}), make_redactor).steps
+    assert [(step.number, step.instruction, step.status) for step in steps] == [
         (1, "Open", "passed"), (2, "Click", "failed"), (3, "Check it", "failed"), (4, "Leave", "skipped"),
     ]  # fmt: skip
 
 
 def test_many_steps_are_shortened() -> None:
     """Of 10,000 steps only the first and last hundred are returned."""
-    many = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
-    found = parse_details_response(answer({"steps": many}), same)
-    assert [step.number for step in found.steps] == [*range(1, 101), *range(9901, 10_001)]
-    assert set(found.media_urls) == {step.number for step in found.steps}
+    all_steps = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
+    details = parse_details_response(make_response({"steps": all_steps}), make_redactor)
+    assert [step.number for step in details.steps] == [*range(1, 101), *range(9901, 10_001)]
+    assert set(details.media_urls) == {step.number for step in details.steps}
 
 
-@pytest.mark.parametrize("address", [None, 7, "", [], {"url": "x"}])
-def test_media_url_must_be_text(address: object) -> None:
+@pytest.mark.parametrize("url", [None, 7, "", [], {"url": "x"}])
+def test_media_url_must_be_text(url: object) -> None:
     """A media URL that is not text is ignored."""
-    body = {"steps": [{"image": "https://media.test/1"}, {"image": address}], "video_url": address}
-    assert {number: media.url for number, media in parse_details_response(answer(body), same).media_urls.items()} == {
-        1: "https://media.test/1"
-    }
+    body = {"steps": [{"image": "https://media.test/1"}, {"image": url}], "video_url": url}
+    assert {
+        number: media.url
+        for number, media in parse_details_response(make_response(body), make_redactor).media_urls.items()
+    } == {1: "https://media.test/1"}
 
 
 def test_media_url_is_not_in_repr() -> None:
     """The repr contains no media URL, because it can be signed."""
     body = {"steps": [{"image": "https://media.test/1?signature=secret"}], "video_url": "https://media.test/v?secret"}
-    assert "secret" not in repr(parse_details_response(answer(body), same))
+    assert "secret" not in repr(parse_details_response(make_response(body), make_redactor))
 
 
 @pytest.mark.parametrize(
@@ -189,13 +195,13 @@ def test_media_url_is_not_in_repr() -> None:
 )
 def test_malformed_details_are_ignored(body: object) -> None:
     """Missing and malformed fields give empty details."""
-    assert parse_details_response(answer(body), same) == RunDetails(status=PollStatus.FAILED)
+    assert parse_details_response(make_response(body), make_redactor) == RunDetails(status=PollStatus.FAILED)
 
 
 def test_unreadable_details_have_reason() -> None:
     """Details that cannot be read contain the reason."""
-    assert parse_details_response(answer({}, 500), same).error == "HTTP 500"
-    assert parse_details_response(answer(b"<html>"), same).error == "not in the form that is known"
+    assert parse_details_response(make_response({}, 500), make_redactor).error == "HTTP 500"
+    assert parse_details_response(make_response(b"<html>"), make_redactor).error == "not in the form that is known"
 
 
 json_values = st.recursive(
@@ -213,6 +219,6 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["status", "steps", "name", "created_at", "ended_at"]), json_values))
 def test_any_body_is_parsed(body: dict[str, object]) -> None:
     """Any JSON body gives a result instead of an exception."""
-    found = answer(json.dumps(body).encode())
-    assert isinstance(parse_status_response(found, same).status, PollStatus)
-    assert isinstance(parse_details_response(found, same), RunDetails)
+    response = make_response(json.dumps(body).encode())
+    assert isinstance(parse_status_response(response, make_redactor).status, PollStatus)
+    assert isinstance(parse_details_response(response, make_redactor), RunDetails)

@@ -25,12 +25,14 @@ NO_SECRETS = Redactor(())
 CREDENTIAL = "client-secret-of-the-test"
 
 
-def started(fields: Mapping[str, object], kind: TargetKind = TargetKind.TEST) -> StartResult:
-    answer = HttpResponse(200, {}, json.dumps(fields).encode(), is_complete=True)
-    return parse_start_response(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
+def parse_start(fields: Mapping[str, object], kind: TargetKind = TargetKind.TEST) -> StartResult:
+    response = HttpResponse(200, {}, json.dumps(fields).encode(), is_complete=True)
+    return parse_start_response(response, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
 
 
-def polled(fields: Mapping[str, object] | str, kind: TargetKind = TargetKind.TEST, run_id: str = "x") -> PollResult:
+def parse_status(
+    fields: Mapping[str, object] | str, kind: TargetKind = TargetKind.TEST, run_id: str = "x"
+) -> PollResult:
     body = fields if isinstance(fields, str) else json.dumps({"status": "passed", **fields})
     credentials = Redactor([Secret(CREDENTIAL)])
     return parse_status_response(
@@ -38,13 +40,13 @@ def polled(fields: Mapping[str, object] | str, kind: TargetKind = TargetKind.TES
     )
 
 
-def detailed(fields: Mapping[str, object] | str) -> RunDetails:
+def parse_details(fields: Mapping[str, object] | str) -> RunDetails:
     body = fields if isinstance(fields, str) else json.dumps(fields)
     return parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: NO_SECRETS, "7", "8")
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "within", "alone"),
+    ("path", "kind", "linked_run", "page_run"),
     [
         ("/run/x", TargetKind.TEST, "x", "x"),
         ("/run/x/", TargetKind.TEST, "x", "x"),
@@ -71,9 +73,9 @@ def detailed(fields: Mapping[str, object] | str) -> RunDetails:
         ("/run/folder/x", TargetKind.TAG, "", "x"),
     ],
 )
-def test_link_contains_run_id(path: str, kind: TargetKind, within: str, alone: str) -> None:
+def test_link_contains_run_id(path: str, kind: TargetKind, linked_run: str, page_run: str) -> None:
     """The run id follows `/run/` in the path of a link."""
-    assert (find_linked_run(SITE + path, kind), find_page_run(SITE + path, kind)) == (within, alone)
+    assert (find_linked_run(SITE + path, kind), find_page_run(SITE + path, kind)) == (linked_run, page_run)
 
 
 @pytest.mark.parametrize(
@@ -100,20 +102,20 @@ def test_link_contains_run_id(path: str, kind: TargetKind, within: str, alone: s
 )
 def test_start_with_one_run_is_started(fields: dict[str, object], kind: TargetKind, run_id: str) -> None:
     """A missing field or a link to another page is no contradiction."""
-    assert (started(fields, kind).status, started(fields, kind).run_id) == (StartStatus.STARTED, run_id)
+    assert (parse_start(fields, kind).status, parse_start(fields, kind).run_id) == (StartStatus.STARTED, run_id)
 
 
 @pytest.mark.parametrize("run_id", [" ", "x ", "x\n", "x\u200b", "x.y", "é", [], ["x"], {}, True, 7.5, "y"])
 def test_start_with_conflicting_id_is_indeterminate(run_id: object) -> None:
     """An unusable id is never replaced by the id of the link."""
-    found = started({"run_id": run_id, "url": f"{SITE}/run/x"})
-    assert (found.status, found.reason, found.run_id, found.url) == (
+    result = parse_start({"run_id": run_id, "url": f"{SITE}/run/x"})
+    assert (result.status, result.reason, result.run_id, result.url) == (
         StartStatus.INDETERMINATE,
         ExitReason.UNKNOWN,
         "",
         "",
     )
-    assert "HTTP 200, but the " in found.message
+    assert "HTTP 200, but the " in result.message
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_start_with_conflicting_id_is_indeterminate(run_id: object) -> None:
 )
 def test_start_without_run_is_indeterminate(fields: dict[str, object], kind: TargetKind) -> None:
     """A response for another target kind or page contains no run."""
-    assert started(fields, kind).status is StartStatus.INDETERMINATE
+    assert parse_start(fields, kind).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize(
@@ -158,8 +160,8 @@ def test_start_without_run_is_indeterminate(fields: dict[str, object], kind: Tar
 )
 def test_status_of_other_run_is_unavailable(fields: dict[str, object], kind: TargetKind) -> None:
     """The status of another run is not used."""
-    found = polled(fields, kind)
-    assert (found.status, found.message) == (PollStatus.UNAVAILABLE, "the response is about another run")
+    result = parse_status(fields, kind)
+    assert (result.status, result.message) == (PollStatus.UNAVAILABLE, "the response is about another run")
 
 
 @pytest.mark.parametrize(
@@ -179,16 +181,16 @@ def test_status_of_other_run_is_unavailable(fields: dict[str, object], kind: Tar
 )
 def test_status_without_other_run_is_read(fields: dict[str, object], kind: TargetKind) -> None:
     """Missing fields and unrelated links do not contradict the run id."""
-    assert polled(fields, kind).status is PollStatus.PASSED
+    assert parse_status(fields, kind).status is PollStatus.PASSED
 
 
 def test_numeric_run_id_equals_text() -> None:
     """A numeric id equals the same id as text."""
-    assert polled({"id": 7}, run_id="7").status is PollStatus.PASSED
+    assert parse_status({"id": 7}, run_id="7").status is PollStatus.PASSED
 
 
 @pytest.mark.parametrize(
-    ("fields", "what"),
+    ("fields", "subject"),
     [
         ({"id": 7, "test_id": 8}, ""),
         ({"id": "7", "test": {"id": 8}}, ""),
@@ -200,15 +202,15 @@ def test_numeric_run_id_equals_text() -> None:
         ({"test_id": 8, "test": {"id": "9"}}, "test"),
     ],
 )
-def test_details_of_other_run_are_not_used(fields: dict[str, object], what: str) -> None:
+def test_details_of_other_run_are_not_used(fields: dict[str, object], subject: str) -> None:
     """Details of another run or test are dropped with a reason."""
-    found = detailed({"name": "A title", **fields})
-    assert found.contradiction == (f"the details are of another {what}" if what else "")
-    assert found.title == ("" if what else "A title")
+    details = parse_details({"name": "A title", **fields})
+    assert details.contradiction == (f"the details are of another {subject}" if subject else "")
+    assert details.title == ("" if subject else "A title")
 
 
 @pytest.mark.parametrize(
-    ("word", "reported"),
+    ("word", "expected"),
     [
         ("passed", PollStatus.PASSED),
         ("Failed", PollStatus.FAILED),
@@ -220,28 +222,28 @@ def test_details_of_other_run_are_not_used(fields: dict[str, object], what: str)
         (5, None),
     ],
 )
-def test_unknown_status_in_details_is_ignored(word: object, reported: PollStatus | None) -> None:
+def test_unknown_status_in_details_is_ignored(word: object, expected: PollStatus | None) -> None:
     """An unknown status word in the details counts as no status."""
-    assert detailed({"status": word}).status is reported
+    assert parse_details({"status": word}).status is expected
 
 
-TWICE = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'
+CONFLICTING_KEYS = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'
 
 
 def test_key_with_two_values_is_rejected() -> None:
     """A key with two different values makes the response unusable."""
-    assert polled(TWICE).status is PollStatus.UNAVAILABLE
-    assert polled('{"status": "passed", "of": [{"a": 1, "a": 2}]}').status is PollStatus.UNAVAILABLE
-    assert detailed(TWICE).error == "not in the form that is known"
-    found = parse_start_response(
-        HttpResponse(200, {}, TWICE.encode(), is_complete=True),
+    assert parse_status(CONFLICTING_KEYS).status is PollStatus.UNAVAILABLE
+    assert parse_status('{"status": "passed", "of": [{"a": 1, "a": 2}]}').status is PollStatus.UNAVAILABLE
+    assert parse_details(CONFLICTING_KEYS).error == "not in the form that is known"
+    result = parse_start_response(
+        HttpResponse(200, {}, CONFLICTING_KEYS.encode(), is_complete=True),
         RunRequest(TargetKind.TEST, "a"),
         NO_SECRETS,
         NO_SECRETS,
     )
-    assert found.status is StartStatus.INDETERMINATE
+    assert result.status is StartStatus.INDETERMINATE
 
 
 def test_repeated_equal_key_is_read() -> None:
     """A repeated key with the same value is no contradiction."""
-    assert polled('{"status": "passed", "status": "passed"}').status is PollStatus.PASSED
+    assert parse_status('{"status": "passed", "status": "passed"}').status is PollStatus.PASSED

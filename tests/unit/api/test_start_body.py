@@ -53,15 +53,15 @@ def test_body_has_fields_of_its_kind(request_: RunRequest, body: dict[str, objec
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
 def test_group_body_omits_fields_of_tests(kind: TargetKind) -> None:
     """Variables and the version of a test are not sent for a folder or tag."""
-    plain = RunRequest(kind, "g")
-    full = plain._replace(variables={"LOCALE": "de"}, application_version_id="v1")
-    assert build_start_body(full, "cli") == build_start_body(plain, "cli")
+    minimal_request = RunRequest(kind, "g")
+    full_request = minimal_request._replace(variables={"LOCALE": "de"}, application_version_id="v1")
+    assert build_start_body(full_request, "cli") == build_start_body(minimal_request, "cli")
 
 
 def test_test_body_omits_fields_of_groups() -> None:
     """The versions of applications are not sent for a test."""
-    full = RunRequest(TargetKind.TEST, "a", application_versions=VERSIONS, run_on_latest=True)
-    assert build_start_body(full, "cli") == {"id": "a", "source": "cli"}
+    full_request = RunRequest(TargetKind.TEST, "a", application_versions=VERSIONS, run_on_latest=True)
+    assert build_start_body(full_request, "cli") == {"id": "a", "source": "cli"}
 
 
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])

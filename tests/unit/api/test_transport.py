@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BODY = b'{"run_id": "r"}'
-NEVER = re.compile("(?!)")
+NO_MATCH_RE = re.compile("(?!)")
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    seen: ClassVar[list[tuple[int, dict[str, str]]]]
+    received: ClassVar[list[tuple[int, dict[str, str]]]]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.seen.append((self.client_address[1], {name.lower(): value for name, value in self.headers.items()}))
+        self.received.append((self.client_address[1], {name.lower(): value for name, value in self.headers.items()}))
         self.send_response(200)
         self.send_header("Content-Length", str(len(BODY)))
         self.send_header("Set-Cookie", "taste=sweet; Path=/")
@@ -53,24 +53,24 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[tuple[int, dict[str, str]]]]]:
-    class Seeing(Handler):
-        seen: ClassVar[list[tuple[int, dict[str, str]]]] = []
+    class RecordingHandler(Handler):
+        received: ClassVar[list[tuple[int, dict[str, str]]]] = []
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Seeing) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RecordingHandler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", Seeing.seen
+        yield f"http://127.0.0.1:{server.server_address[1]}", RecordingHandler.received
         server.shutdown()
 
 
 def test_each_start_has_own_connection(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
     """Each start uses a new connection."""
-    url, seen = server
+    url, received = server
     transport = Transport(url, SECRETS)
     for _ in range(3):
         assert transport.post("/test/a/run", {}).body == BODY
-    assert len({port for port, _ in seen}) == 3
+    assert len({port for port, _ in received}) == 3
 
 
 def test_request_has_no_extra_headers(
@@ -80,11 +80,11 @@ def test_request_has_no_extra_headers(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password something\n", "utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
-    url, seen = server
+    url, received = server
     transport = Transport(url, SECRETS)
     transport.post("/test/a/run", {})
     transport.post("/test/a/run", {})
-    for _, headers in seen:
+    for _, headers in received:
         assert not {"authorization", "cookie"} & set(headers)
         assert headers["accept-encoding"] == "identity"
         assert headers["autonoma-client-id"] == "client-id-of-the-test"
@@ -101,7 +101,7 @@ def test_proxy_is_skipped_for_loopback(
 
 
 @pytest.mark.parametrize(
-    ("proxy", "message", "passing"),
+    ("proxy", "message", "is_retryable"),
     [
         ("http://127.0.0.1:9", "the proxy refused the connection", True),
         ("socks5://127.0.0.1:9", "check api-url, the proxy settings", False),
@@ -111,14 +111,16 @@ def test_proxy_is_skipped_for_loopback(
         ("http://:80", "check api-url, the proxy settings", False),
     ],
 )
-def test_failed_proxy_sends_nothing(proxy: str, message: str, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_proxy_sends_nothing(
+    proxy: str, message: str, is_retryable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A failed proxy connection means that no request was sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
     with pytest.raises(RequestNotSentError, match=message) as caught:
         transport.post("/test/a/run", {})
-    assert caught.value.retryable is passing
+    assert caught.value.retryable is is_retryable
 
 
 def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,21 +137,21 @@ def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("refusal", "shown"),
+    ("refusal", "status_text"),
     [
         ("403 client-secret-of-the-test", "(403 Forbidden)"),
         ("502 autonoma.test: no route", "(502 Bad Gateway)"),
         ("599 client-secret-of-the-test", "(HTTP 599)"),
     ],
 )
-def test_proxy_reason_is_not_shown(refusal: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_reason_is_not_shown(refusal: str, status_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy's reason text is replaced, because it can contain secrets."""
     proxy = Proxy(refusal=refusal)
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(RequestNotSentError) as caught:
             Transport("https://autonoma.test/api", SECRETS).get("/run/r/status")
-    assert str(caught.value) == f"the proxy did not connect to autonoma.test {shown}"
+    assert str(caught.value) == f"the proxy did not connect to autonoma.test {status_text}"
 
 
 def test_proxy_tunnel_is_used(certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +161,7 @@ def test_proxy_tunnel_is_used(certificates: Certificates, trusted: Path, monkeyp
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK_HOST_RE", NEVER)
+            monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK_HOST_RE", NO_MATCH_RE)
             transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(20, 20, 40))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.requests[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
@@ -184,49 +186,49 @@ def test_total_timeout_covers_slow_response(handler: RequestHandler) -> None:
     """The total timeout also ends a response that arrives byte by byte."""
     with FaultServer(handler) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))
-        began = time.monotonic()
+        started_at = time.monotonic()
         attempt = AutonomaClient(transport, "cli", SECRETS).start(RunRequest(TargetKind.TEST, "a"))
-        # The drip takes 25 s.
-        assert time.monotonic() - began < 20
+        # The complete response takes 25 s.
+        assert time.monotonic() - started_at < 20
     assert attempt.status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
 def test_body_over_limit_is_not_read(status: int) -> None:
     """The connection ends when a body exceeds its limit."""
-    taken: list[bool] = []
+    sent_chunks: list[bool] = []
 
-    def pour(wire: Wire) -> bool:
+    def send_large_body(wire: Wire) -> bool:
         wire.send(make_head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
-        taken.extend(itertools.takewhile(bool, (wire.send(bytes(1 << 20)) for _ in range(50))))
+        sent_chunks.extend(itertools.takewhile(bool, (wire.send(bytes(1 << 20)) for _ in range(50))))
         return False
 
-    with FaultServer(pour) as server:
-        answer = Transport(server.url, SECRETS).post("/test/a/run", {})
-    assert (answer.status, answer.body, answer.is_complete) == (status, b"", False)
-    # One is read; the others are what the machine's own buffers hold.
-    assert len(taken) < 25
+    with FaultServer(send_large_body) as server:
+        response = Transport(server.url, SECRETS).post("/test/a/run", {})
+    assert (response.status, response.body, response.is_complete) == (status, b"", False)
+    # The transport reads one of them. The buffers of the machine hold the others.
+    assert len(sent_chunks) < 25
 
 
 def test_each_thread_has_own_connection(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
     """Each thread uses its own connection."""
-    url, seen = server
+    url, received = server
     transport = Transport(url, SECRETS)
     threads = [threading.Thread(target=transport.post, args=("/test/a/run", {})) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({port for port, _ in seen}) == 4
+    assert len({port for port, _ in received}) == 4
 
 
-def ok(wire: Wire) -> bool:
+def serve_ok(wire: Wire) -> bool:
     return answer(200, BODY)(wire)
 
 
 def test_each_get_has_own_connection() -> None:
     """Each GET uses a new connection."""
-    with FaultServer(ok) as server:
+    with FaultServer(serve_ok) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
         assert server.connections == 3
@@ -235,7 +237,7 @@ def test_each_get_has_own_connection() -> None:
 
 def test_get_before_close_is_read() -> None:
     """A response is read although the server closes the connection."""
-    with FaultServer(then_close(ok)) as server:
+    with FaultServer(then_close(serve_ok)) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
         assert server.connections == 3
@@ -251,55 +253,55 @@ def test_get_after_close_is_not_retried() -> None:
 
 def test_get_after_timeout_is_not_retried() -> None:
     """The transport does not repeat a GET after a timeout."""
-    asked: list[str] = []
+    paths: list[str] = []
 
-    def first_well(wire: Wire) -> bool:
-        asked.append(wire.request.path)
-        return ok(wire) if len(asked) == 1 else hang(wire)
+    def serve_first_request(wire: Wire) -> bool:
+        paths.append(wire.request.path)
+        return serve_ok(wire) if len(paths) == 1 else hang(wire)
 
-    with FaultServer(first_well) as server:
+    with FaultServer(serve_first_request) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 0.3, 0.6))
         transport.get("/run/a/status")
         with pytest.raises(ResponseLostError, match="in time"):
             transport.get("/run/a/status")
-        assert len(asked) == 2
+        assert len(paths) == 2
 
 
 def test_get_has_credentials_and_no_body() -> None:
     """A GET has credentials and no body, and follows no redirect."""
-    seen: list[Wire] = []
+    wires: list[Wire] = []
 
     def redirect(wire: Wire) -> bool:
-        seen.append(wire)
+        wires.append(wire)
         return answer(302, "", "Location: https://elsewhere.test/")(wire)
 
     with FaultServer(redirect) as server:
         assert Transport(server.url, SECRETS).get("/run/a/status").status == 302
-    request = seen[0].request
+    request = wires[0].request
     assert (request.method, request.path, request.body) == ("GET", "/api/run/a/status", b"")
     assert request.headers["autonoma-client-secret"] == "client-secret-of-the-test"
 
 
 def test_details_have_higher_limit() -> None:
     """Details have a higher size limit than other responses."""
-    large = json.dumps({"name": "x" * (2 << 20)})
-    with FaultServer(answer(200, large)) as server:
+    large_body = json.dumps({"name": "x" * (2 << 20)})
+    with FaultServer(answer(200, large_body)) as server:
         transport = Transport(server.url, SECRETS)
         assert not transport.get("/run/a").is_complete
         assert transport.get("/run/a", MAX_DETAILS_BYTES).is_complete
 
 
-def no_memory(*_: object, **__: object) -> None:
+def raise_memory_error(*_: object, **__: object) -> None:
     raise MemoryError
 
 
 @pytest.mark.parametrize(
-    "place", ["autonoma_ci.api.transport.SafeSession", "urllib3.connection.HTTPConnection.connect"]
+    "target", ["autonoma_ci.api.transport.SafeSession", "urllib3.connection.HTTPConnection.connect"]
 )
-def test_memory_error_before_request_is_retryable(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_error_before_request_is_retryable(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that lacks memory was not sent and can be retried."""
-    monkeypatch.setattr(place, no_memory)
-    with FaultServer(ok) as server:
+    monkeypatch.setattr(target, raise_memory_error)
+    with FaultServer(serve_ok) as server:
         with pytest.raises(RequestNotSentError) as caught:
             Transport(server.url, SECRETS).post("/test/a/run", {})
         assert not server.received
@@ -307,7 +309,7 @@ def test_memory_error_before_request_is_retryable(place: str, monkeypatch: pytes
 
 
 def test_memory_error_after_request_loses_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without memory for it, the response counts as lost."""
-    monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", no_memory)
-    with FaultServer(ok) as server, pytest.raises(ResponseLostError):
+    """A response that lacks memory counts as lost."""
+    monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", raise_memory_error)
+    with FaultServer(serve_ok) as server, pytest.raises(ResponseLostError):
         Transport(server.url, SECRETS).post("/test/a/run", {})

@@ -113,7 +113,7 @@ def test_account_help_names_variables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "why"),
+    ("environ", "expected"),
     [
         ({}, "client-id and client-secret are missing: they are not set here. Create client id and secret"),
         ({ID: "an-id"}, f"client-secret is missing: only {ID} is set."),
@@ -121,13 +121,13 @@ def test_account_help_names_variables() -> None:
         ({"CI": "true"}, "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the secrets of the CI system"),
     ],
 )
-def test_account_needs_credentials(environ: dict[str, str], why: str, sandbox: Sandbox) -> None:
+def test_account_needs_credentials(environ: dict[str, str], expected: str, sandbox: Sandbox) -> None:
     """Nothing is sent without credentials, and the error has the fix of this CI system."""
-    before = len(sandbox.received)
+    request_count = len(sandbox.received)
     error = Command(sandbox.url, **environ).read_error()
-    assert why in error
+    assert expected in error
     assert VALUE not in error
-    assert len(sandbox.received) == before
+    assert len(sandbox.received) == request_count
 
 
 def test_account_errors_come_together() -> None:
@@ -154,15 +154,15 @@ def test_account_warns_on_stderr(sandbox: Sandbox) -> None:
     assert command.out.getvalue() == ""
 
 
-@pytest.mark.parametrize(("count", "shown"), [(1, "1"), (1234, "1,234")])
-def test_account_counts_unusable_entries(count: int, shown: str) -> None:
+@pytest.mark.parametrize(("count", "count_text"), [(1, "1"), (1234, "1,234")])
+def test_account_counts_unusable_entries(count: int, count_text: str) -> None:
     """Entries without a valid id are left out with a warning."""
     folders = [*FOLDERS, *(build_folder("a/b", f"Odd {number}") for number in range(count))]
     with Sandbox(folders=folders) as sandbox:
         command = Command(sandbox.url, **CREDENTIALS)
         account = command.fetch()
     assert (len(account.folders), account.skipped_count) == (2, count)
-    text = f"Warning: Folders and tests without an id that can be used were left out: {shown}.\n"
+    text = f"Warning: Folders and tests without an id that can be used were left out: {count_text}.\n"
     assert command.err.getvalue() == text
 
 

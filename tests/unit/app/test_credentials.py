@@ -19,16 +19,16 @@ ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 SYSTEMS = {row.name for row in DETECTION_RULES}
 
 
-def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
+def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld_from: str = "") -> str:
     """Return the only error about the credentials."""
     settings, problems = load_settings({}, (), environ)
     assert not problems
-    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld))
+    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld_from))
     return str(problem)
 
 
 @pytest.mark.parametrize(
-    ("environ", "ci", "withheld", "start", "cure"),
+    ("environ", "ci", "withheld_from", "cause", "fix"),
     [
         ({}, "github", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
         ({}, "gitlab", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
@@ -52,12 +52,12 @@ def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld: 
     ],
 )  # fmt: skip
 def test_missing_credentials_are_one_error(
-    environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
+    environ: dict[str, str], ci: str, withheld_from: str, cause: str, fix: str
 ) -> None:
     """The error names first the cause and then the fix."""
-    text = get_credential_error(environ, ci, withheld)
-    assert text.startswith(start)
-    assert cure in text
+    text = get_credential_error(environ, ci, withheld_from)
+    assert text.startswith(cause)
+    assert fix in text
     assert text.count("is missing") + text.count("are missing") == 1
 
 
@@ -68,8 +68,10 @@ def test_each_system_has_own_advice(ci: str) -> None:
     assert ID in text
     assert SECRET in text
     assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
-    others = [get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
-    assert text not in others
+    other_errors = [
+        get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}
+    ]
+    assert text not in other_errors
 
 
 def test_equal_id_and_secret_are_refused() -> None:
@@ -87,17 +89,17 @@ def test_credentials_with_values_have_no_error(secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "shown"),
+    ("environ", "input_names"),
     [
         ({ID: "an-id"}, "it as the input client-secret"),
         ({SECRET: "s3cret-value"}, "it as the input client-id"),
         ({}, "them as the inputs client-id and client-secret"),
     ],
 )
-def test_action_advice_names_inputs(environ: dict[str, str], shown: str) -> None:
+def test_action_advice_names_inputs(environ: dict[str, str], input_names: str) -> None:
     """On systems with actions the advice names the missing inputs."""
     for ci in ("github", "gitea", "forgejo"):
-        assert get_credential_error(environ, ci).endswith(f", and pass {shown}.")
+        assert get_credential_error(environ, ci).endswith(f", and pass {input_names}.")
 
 
 def test_harness_advice_has_reference_syntax() -> None:
@@ -132,8 +134,8 @@ def test_fork_explanation_precedes_values() -> None:
 
 def test_error_never_shows_set_credential() -> None:
     """The error about a missing secret hides the id that is set."""
-    for withheld in ("", "fork", "dependabot"):
-        assert "s3cret-value" not in get_credential_error({ID: "s3cret-value"}, "github", withheld)
+    for withheld_from in ("", "fork", "dependabot"):
+        assert "s3cret-value" not in get_credential_error({ID: "s3cret-value"}, "github", withheld_from)
 
 
 # Causes
@@ -160,7 +162,7 @@ def test_missing_credentials_cause(environ: dict[str, str], cause: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "named"),
+    ("environ", "expected_start"),
     [
         ({ID: "$(X)"}, f"{ID} holds a reference such as $(NAME)"),
         ({ID: "$(X)", SECRET: ""}, f"{ID} holds a reference such as $(NAME)"),
@@ -168,10 +170,10 @@ def test_missing_credentials_cause(environ: dict[str, str], cause: str) -> None:
         ({ID: "${X}", SECRET: "$X"}, f"{ID} and {SECRET} hold references such as ${{NAME}}"),
     ],
 )
-def test_reference_explanation_names_variables(environ: dict[str, str], named: str) -> None:
+def test_reference_explanation_names_variables(environ: dict[str, str], expected_start: str) -> None:
     """A reference in place of a value is a stronger hint than an empty value."""
     settings, _ = load_settings({}, (), environ)
-    assert describe_missing_credentials(settings, BuildContext()).startswith(f"{named} in place of a value: ")
+    assert describe_missing_credentials(settings, BuildContext()).startswith(f"{expected_start} in place of a value: ")
 
 
 def test_reference_explanation_shows_no_value() -> None:

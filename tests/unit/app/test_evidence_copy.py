@@ -44,7 +44,7 @@ def make_run(*images: str, video: str = "", reason: str = "") -> RunResult:
     return failed("a")._replace(evidence=make_evidence(*images, video=video, reason=reason), step=None)
 
 
-def copy(
+def copy_files(
     root: Path, *runs: RunResult, target: str = "new", settings: Settings | None = None
 ) -> tuple[list[RunResult], Settings]:
     """Copy the evidence in `old` to the target folder."""
@@ -66,7 +66,7 @@ def test_copy_has_all_files(tmp_path: Path) -> None:
     for path, data in ((IMAGE, b"one"), (OTHER_IMAGE, b"two"), (VIDEO, b"frames")):
         write_file(tmp_path / "old", path, data)
     run = make_run(IMAGE, OTHER_IMAGE, video=VIDEO)
-    runs, _ = copy(tmp_path, run)
+    runs, _ = copy_files(tmp_path, run)
     assert runs == [run]
     assert list_files(tmp_path / "new") == {IMAGE: b"one", OTHER_IMAGE: b"two", VIDEO: b"frames"}
 
@@ -75,14 +75,14 @@ def test_copy_replaces_older_file(tmp_path: Path) -> None:
     """A file of an earlier build does not stay in results-dir."""
     write_file(tmp_path / "old", IMAGE, b"now")
     write_file(tmp_path / "new", IMAGE, b"earlier")
-    copy(tmp_path, make_run(IMAGE))
+    copy_files(tmp_path, make_run(IMAGE))
     assert list_files(tmp_path / "new") == {IMAGE: b"now"}
 
 
 def test_copy_without_evidence_writes_nothing(tmp_path: Path) -> None:
     """Runs without files need no folder."""
     runs = [passed("a"), failed("b")]
-    assert copy(tmp_path, *runs) == (runs, Settings())
+    assert copy_files(tmp_path, *runs) == (runs, Settings())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_copy_includes_failed_step(tmp_path: Path) -> None:
     """The screenshot of the failed step is a file of the run."""
     write_file(tmp_path / "old", IMAGE)
     run = failed("a")._replace(step=RunStep(1, screenshot=IMAGE))
-    assert copy(tmp_path, run)[0] == [run]
+    assert copy_files(tmp_path, run)[0] == [run]
     assert list_files(tmp_path / "new") == {IMAGE: b"pixels"}
 
 
@@ -99,14 +99,14 @@ def test_copy_includes_previous_attempts(tmp_path: Path) -> None:
     write_file(tmp_path / "old", IMAGE)
     attempt = PreviousAttempt("r", step=RunStep(1, screenshot=IMAGE), evidence=make_evidence(IMAGE))
     run = passed("a")._replace(previous_attempts=(attempt,))
-    assert copy(tmp_path, run)[0] == [run]
+    assert copy_files(tmp_path, run)[0] == [run]
     assert list_files(tmp_path / "new") == {IMAGE: b"pixels"}
 
 
 def test_copy_preserves_order_of_runs(tmp_path: Path) -> None:
     """Failures are copied first, and the runs stay in the order of the plan."""
     runs = [passed("a"), failed("b"), passed("c")]
-    assert copy(tmp_path, *runs)[0] == runs
+    assert copy_files(tmp_path, *runs)[0] == runs
 
 
 # Missing files
@@ -114,7 +114,7 @@ def test_copy_preserves_order_of_runs(tmp_path: Path) -> None:
 
 def test_missing_files_have_one_reason(tmp_path: Path) -> None:
     """The run has the number of missing files and no path of them."""
-    [run], _ = copy(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
     assert run.evidence.missing_reason == f"3 of its files: {MISSING}"
     assert run.evidence.files == []
     assert [step.instruction for step in run.evidence.steps] == ["Step 1", "Step 2"]
@@ -123,7 +123,7 @@ def test_missing_files_have_one_reason(tmp_path: Path) -> None:
 def test_missing_file_spares_others(tmp_path: Path) -> None:
     """A run has the files that were copied."""
     write_file(tmp_path / "old", OTHER_IMAGE)
-    [run], _ = copy(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
     assert run.evidence.files == [OTHER_IMAGE]
     assert run.evidence.missing_reason == f"2 of its files: {MISSING}"
 
@@ -131,22 +131,22 @@ def test_missing_file_spares_others(tmp_path: Path) -> None:
 def test_missing_file_counts_once(tmp_path: Path) -> None:
     """The same file in two places of a run is one file."""
     run = make_run(IMAGE)._replace(step=RunStep(1, screenshot=IMAGE))
-    [copied], _ = copy(tmp_path, run)
-    assert copied.evidence.missing_reason == f"1 of its files: {MISSING}"
-    assert copied.step == RunStep(1)
+    [copied_run], _ = copy_files(tmp_path, run)
+    assert copied_run.evidence.missing_reason == f"1 of its files: {MISSING}"
+    assert copied_run.step == RunStep(1)
 
 
 def test_missing_reason_joins_earlier_one(tmp_path: Path) -> None:
     """The reason of the first step stays."""
-    [run], _ = copy(tmp_path, make_run(IMAGE, reason="1 of its files: HTTP 500"))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="1 of its files: HTTP 500"))
     assert run.evidence.missing_reason == f"1 of its files: HTTP 500; 1 of its files: {MISSING}"
 
 
 def test_missing_reason_is_truncated(tmp_path: Path) -> None:
     """A very long reason of an untrusted record stays readable."""
-    [run], _ = copy(tmp_path, make_run(IMAGE, reason="x" * 9000))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 9000))
     assert len(run.evidence.missing_reason) == 2000
-    [run], _ = copy(tmp_path, make_run(IMAGE, reason="x" * 1900))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 1900))
     assert run.evidence.missing_reason == f"{'x' * 1900}; 1 of its files: {MISSING}"
 
 
@@ -154,7 +154,7 @@ def test_missing_file_of_attempt_has_reason(tmp_path: Path) -> None:
     """Only the attempt with the missing file has a reason."""
     write_file(tmp_path / "old", IMAGE)
     attempt = PreviousAttempt("r", step=RunStep(2, screenshot=OTHER_IMAGE), evidence=make_evidence(OTHER_IMAGE))
-    [run], _ = copy(tmp_path, make_run(IMAGE)._replace(previous_attempts=(attempt,)))
+    [run], _ = copy_files(tmp_path, make_run(IMAGE)._replace(previous_attempts=(attempt,)))
     assert run.evidence == make_evidence(IMAGE)
     assert run.previous_attempts[0].step == RunStep(2)
     assert run.previous_attempts[0].evidence.files == []
@@ -212,7 +212,7 @@ def test_same_folder_needs_no_copy(target: str, tmp_path: Path) -> None:
     """Another spelling of the folder is the same one, and limits do not apply."""
     write_file(tmp_path / "old", IMAGE)
     (tmp_path / "x").mkdir()
-    runs, settings = copy(
+    runs, settings = copy_files(
         tmp_path, make_run(IMAGE, video=VIDEO), target=target, settings=Settings(evidence_file_limit=1)
     )
     assert runs[0].evidence.files == [IMAGE]
@@ -224,7 +224,7 @@ def test_link_to_same_folder_needs_no_copy(tmp_path: Path) -> None:
     """A link to the folder of the record is the same folder."""
     write_file(tmp_path / "old", IMAGE)
     (tmp_path / "new").symlink_to(tmp_path / "old")
-    assert copy(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]
+    assert copy_files(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]
 
 
 # Limits
@@ -256,7 +256,7 @@ def test_small_file_fits_after_large_one(tmp_path: Path) -> None:
     """A file that does not fit leaves its share to smaller ones."""
     write_file(tmp_path / "old", IMAGE, b"x" * 20)
     write_file(tmp_path / "old", OTHER_IMAGE)
-    [run], settings = copy(tmp_path, make_run(IMAGE, OTHER_IMAGE), settings=Settings(evidence_limit=10))
+    [run], settings = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE), settings=Settings(evidence_limit=10))
     assert run.evidence.files == [OTHER_IMAGE]
     assert run.evidence.missing_reason == f"1 of its files: {OVER_LIMIT}"
     assert settings.evidence_limit == 4
@@ -266,13 +266,13 @@ def test_copy_returns_remaining_limit(tmp_path: Path) -> None:
     """New evidence of this step has the rest of the limit."""
     write_file(tmp_path / "old", IMAGE)
     settings = Settings(evidence_limit=100, evidence_file_limit=50, timeout=7.0)
-    assert copy(tmp_path, make_run(IMAGE), settings=settings)[1] == settings._replace(evidence_limit=94)
+    assert copy_files(tmp_path, make_run(IMAGE), settings=settings)[1] == settings._replace(evidence_limit=94)
 
 
 def test_repeated_file_counts_once(tmp_path: Path) -> None:
     """Several runs with one file use its size once."""
     write_file(tmp_path / "old", IMAGE)
-    _, settings = copy(tmp_path, make_run(IMAGE), make_run(IMAGE), settings=Settings(evidence_limit=10))
+    _, settings = copy_files(tmp_path, make_run(IMAGE), make_run(IMAGE), settings=Settings(evidence_limit=10))
     assert settings.evidence_limit == 4
 
 
@@ -281,8 +281,8 @@ def test_failures_precede_passes(tmp_path: Path) -> None:
     for path in (IMAGE, OTHER_IMAGE):
         write_file(tmp_path / "old", path)
     runs = [passed("a")._replace(evidence=make_evidence(IMAGE)), make_run(OTHER_IMAGE)]
-    copied, _ = copy(tmp_path, *runs, settings=Settings(evidence_limit=6))
-    assert [run.evidence.files for run in copied] == [[], [OTHER_IMAGE]]
+    copied_runs, _ = copy_files(tmp_path, *runs, settings=Settings(evidence_limit=6))
+    assert [run.evidence.files for run in copied_runs] == [[], [OTHER_IMAGE]]
 
 
 def test_screenshots_precede_videos(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_screenshots_precede_videos(tmp_path: Path) -> None:
         write_file(tmp_path / "old", path)
     attempt = PreviousAttempt("r", evidence=make_evidence(OTHER_IMAGE))
     run = make_run(IMAGE, video=VIDEO)._replace(previous_attempts=(attempt,))
-    copy(tmp_path, run, settings=Settings(evidence_limit=12))
+    copy_files(tmp_path, run, settings=Settings(evidence_limit=12))
     assert set(list_files(tmp_path / "new")) == {IMAGE, OTHER_IMAGE}
 
 
@@ -302,10 +302,10 @@ def test_screenshots_precede_videos(tmp_path: Path) -> None:
 def test_source_link_is_missing(name: str, tmp_path: Path) -> None:
     """No link is followed, whether it leads outside or stays inside."""
     write_file(tmp_path / "old", IMAGE)
-    moved = tmp_path / "old" / "moved"
-    (tmp_path / "old" / name).rename(moved)
-    (tmp_path / "old" / name).symlink_to(moved)
-    [run], _ = copy(tmp_path, make_run(IMAGE))
+    target_path = tmp_path / "old" / "moved"
+    (tmp_path / "old" / name).rename(target_path)
+    (tmp_path / "old" / name).symlink_to(target_path)
+    [run], _ = copy_files(tmp_path, make_run(IMAGE))
     assert run.evidence.missing_reason == f"1 of its files: {MISSING}"
     assert not (tmp_path / "new").exists()
 
@@ -314,7 +314,7 @@ def test_linked_source_folder_is_read(tmp_path: Path) -> None:
     """The folder of the record itself can be a link, because the user named it."""
     write_file(tmp_path / "elsewhere", IMAGE)
     (tmp_path / "old").symlink_to(tmp_path / "elsewhere")
-    assert copy(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]
+    assert copy_files(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]
 
 
 @pytest.mark.parametrize("name", ["evidence", "evidence/r"])
@@ -325,9 +325,9 @@ def test_target_link_is_not_followed(name: str, tmp_path: Path) -> None:
     outside.mkdir()
     (root / "new" / name).parent.mkdir(parents=True)
     (root / "new" / name).symlink_to(outside)
-    [run], _ = copy(root, make_run(IMAGE))
-    why = "it could not be written (a symbolic link in results-dir leads elsewhere)"
-    assert run.evidence.missing_reason == f"1 of its files: {why}"
+    [run], _ = copy_files(root, make_run(IMAGE))
+    reason = "it could not be written (a symbolic link in results-dir leads elsewhere)"
+    assert run.evidence.missing_reason == f"1 of its files: {reason}"
     assert list(outside.iterdir()) == []
 
 
@@ -337,7 +337,7 @@ def test_results_dir_link_stays_in_root(tmp_path: Path) -> None:
     write_file(root / "old", IMAGE)
     outside.mkdir()
     (root / "new").symlink_to(outside)
-    [run], _ = copy(root, make_run(IMAGE))
+    [run], _ = copy_files(root, make_run(IMAGE))
     assert "leads elsewhere" in run.evidence.missing_reason
     assert list(outside.iterdir()) == []
 
@@ -363,8 +363,8 @@ def test_write_error_ends_all_copies(tmp_path: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(evidence_copy, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
         files.copy(IMAGE)
     files.copy(OTHER_IMAGE)
-    why = "it could not be written (No space left on device)"
-    assert files.missing == {IMAGE: why, OTHER_IMAGE: why}
+    reason = "it could not be written (No space left on device)"
+    assert files.missing == {IMAGE: reason, OTHER_IMAGE: reason}
     assert files.copied_bytes == 0
 
 
@@ -403,5 +403,7 @@ def test_internal_error_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_reasons_of_run_are_counted(tmp_path: Path) -> None:
     """Different reasons of one run are joined with their counts."""
     write_file(tmp_path / "old", IMAGE, b"x" * 20)
-    [run], _ = copy(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO), settings=Settings(evidence_file_limit=10))
+    [run], _ = copy_files(
+        tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO), settings=Settings(evidence_file_limit=10)
+    )
     assert run.evidence.missing_reason == f"1 of its files: {TOO_LARGE}; 2 of its files: {MISSING}"

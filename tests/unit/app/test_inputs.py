@@ -51,8 +51,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def read_errors(loaded: Inputs) -> list[str]:
-    return [str(error) for error in loaded.errors]
+def read_errors(inputs: Inputs) -> list[str]:
+    return [str(error) for error in inputs.errors]
 
 
 # CI system
@@ -84,8 +84,8 @@ def test_detect_ci_hides_other_value() -> None:
 def test_stated_facts_replace_detected_ones() -> None:
     """Options of the build have priority, and other facts stay."""
     ci = detect_ci({"GITHUB_ACTIONS": "true", "GITHUB_SHA": "a" * 40, "GITHUB_JOB": "e2e"})
-    stated = ci.with_facts(load({"AUTONOMA_SHA": "b" * 40, "AUTONOMA_BRANCH": "main"})).build_context
-    assert (stated.sha, stated.branch, stated.job_name) == ("b" * 40, "main", "e2e")
+    context = ci.with_facts(load({"AUTONOMA_SHA": "b" * 40, "AUTONOMA_BRANCH": "main"})).build_context
+    assert (context.sha, context.branch, context.job_name) == ("b" * 40, "main", "e2e")
     assert ci.with_facts(Settings()) == ci
 
 
@@ -108,7 +108,7 @@ def test_select_options_preserves_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "expected"),
     [
         ([], None),
         (["autonoma.yaml"], "autonoma.yaml"),
@@ -117,11 +117,11 @@ def test_select_options_preserves_environment() -> None:
         (["other.yml", "Autonoma.yml"], None),
     ],
 )
-def test_default_manifest_has_two_names(names: list[str], found: str | None, tmp_path: Path) -> None:
+def test_default_manifest_has_two_names(names: list[str], expected: str | None, tmp_path: Path) -> None:
     """The shorter extension has priority."""
     for name in names:
         (tmp_path / name).write_text("", "utf-8")
-    assert find_default_manifest(str(tmp_path)) == found
+    assert find_default_manifest(str(tmp_path)) == expected
 
 
 def test_named_manifest_has_priority(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_check_needs_no_build_facts(tmp_path: Path) -> None:
     """Outside of CI a check passes where a step would have no branch."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {A: '${ci.branch}'}}]", "utf-8")
     settings = Settings()
-    checked = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, validate_only=True)
-    assert checked.tests[0].id == "a"
+    manifest = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, validate_only=True)
+    assert manifest.tests[0].id == "a"
     with pytest.raises(InputError, match=r"ci\.branch"):
         load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings)
 
@@ -241,11 +241,11 @@ def test_shown_part_has_no_credential() -> None:
     """A matrix value can hold a credential, and two such parts stay distinct."""
     redact = Redactor([Secret(VALUE), Secret("other-s3cret-value")])
     parts = [Part("e2e", text, "1/2", "Title") for text in (VALUE, "other-s3cret-value")]
-    shown = [redact_shown_part(part, redact, Secret(VALUE)) for part in parts]
-    assert not [text for part in shown for text in part if "s3cret" in text]
-    assert len(set(shown)) == 2
-    assert redact_shown_part(parts[0], redact, Secret(VALUE)) == shown[0]
-    assert redact_shown_part(parts[0], redact, Secret("other-s3cret-value")) != shown[0]
+    redacted_parts = [redact_shown_part(part, redact, Secret(VALUE)) for part in parts]
+    assert not [text for part in redacted_parts for text in part if "s3cret" in text]
+    assert len(set(redacted_parts)) == 2
+    assert redact_shown_part(parts[0], redact, Secret(VALUE)) == redacted_parts[0]
+    assert redact_shown_part(parts[0], redact, Secret("other-s3cret-value")) != redacted_parts[0]
 
 
 def test_shown_part_without_credential_stays() -> None:
@@ -257,8 +257,8 @@ def test_shown_part_without_credential_stays() -> None:
 
 def test_shown_part_needs_no_secret() -> None:
     """Without the client secret, other credentials are removed too."""
-    shown = redact_shown_part(Part("e2e", VALUE), Redactor([Secret(VALUE)]), None)
-    assert VALUE not in str(shown)
+    redacted_part = redact_shown_part(Part("e2e", VALUE), Redactor([Secret(VALUE)]), None)
+    assert VALUE not in str(redacted_part)
 
 
 # Settings and errors
@@ -267,23 +267,23 @@ def test_shown_part_needs_no_secret() -> None:
 def test_load_inputs_collects_all_errors() -> None:
     """Errors of the command line, of options and of credentials come together."""
     arguments = RunArguments({"timeout": "soon"}, ("A",), (Diagnostic("unknown option --x"),))
-    loaded = load_inputs(arguments, {}, LOCAL)
-    errors = read_errors(loaded)
+    inputs = load_inputs(arguments, {}, LOCAL)
+    errors = read_errors(inputs)
     assert errors[0] == "unknown option --x"
     assert errors[1].startswith("--timeout: ")
     assert errors[2].startswith("--var: ")
     assert errors[3].startswith("client-id and client-secret are missing: ")
     assert len(errors) == 4
-    assert loaded.plan.requests == ()
+    assert inputs.plan.requests == ()
 
 
 def test_load_inputs_flag_has_priority() -> None:
     """The command line wins over the environment."""
     arguments = RunArguments({"timeout": "10m"}, ("A=1",), ())
     environ = {**CREDENTIALS, "AUTONOMA_TIMEOUT": "20m", "AUTONOMA_VARIABLES": "A=2\nB=3", "AUTONOMA_WAIT": "true"}
-    loaded = load_inputs(arguments, environ, LOCAL)
-    assert loaded.errors == ()
-    assert (loaded.settings.timeout, loaded.settings.variables) == (600.0, {"A": "1", "B": "3"})
+    inputs = load_inputs(arguments, environ, LOCAL)
+    assert inputs.errors == ()
+    assert (inputs.settings.timeout, inputs.settings.variables) == (600.0, {"A": "1", "B": "3"})
 
 
 @pytest.mark.parametrize(
@@ -307,24 +307,24 @@ def test_load_inputs_flag_has_priority() -> None:
 )  # fmt: skip
 def test_skip_reason_names_option(environ: dict[str, str], reason: str | None) -> None:
     """A step that does nothing has a reason and no error about credentials."""
-    loaded = load_inputs(NO_ARGUMENTS, environ, LOCAL)
-    assert (loaded.skip_reason, loaded.errors) == (reason, ())
+    inputs = load_inputs(NO_ARGUMENTS, environ, LOCAL)
+    assert (inputs.skip_reason, inputs.errors) == (reason, ())
 
 
 def test_skip_needs_missing_credentials() -> None:
     """Equal credentials are an error although missing ones would be skipped."""
     environ = {ID: VALUE, SECRET: VALUE, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
-    loaded = load_inputs(NO_ARGUMENTS, environ, LOCAL)
-    assert loaded.skip_reason is None
-    assert "have the same value" in read_errors(loaded)[0]
+    inputs = load_inputs(NO_ARGUMENTS, environ, LOCAL)
+    assert inputs.skip_reason is None
+    assert "have the same value" in read_errors(inputs)[0]
 
 
 def test_unknown_variable_is_warning() -> None:
     """A typing error in the name of a variable has a warning."""
-    loaded = load_inputs(NO_ARGUMENTS, {**CREDENTIALS, "AUTONOMA_TEST_ID": "a"}, LOCAL)
-    assert len(loaded.warnings) == 1
-    assert "AUTONOMA_TEST_ID" in loaded.warnings[0]
-    assert loaded.errors == ()
+    inputs = load_inputs(NO_ARGUMENTS, {**CREDENTIALS, "AUTONOMA_TEST_ID": "a"}, LOCAL)
+    assert len(inputs.warnings) == 1
+    assert "AUTONOMA_TEST_ID" in inputs.warnings[0]
+    assert inputs.errors == ()
 
 
 # Plan
@@ -332,9 +332,9 @@ def test_unknown_variable_is_warning() -> None:
 
 def test_plan_has_ids_of_options(tmp_path: Path) -> None:
     """The runs are those of the ids, in order."""
-    loaded = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": "Pay=b,a", "AUTONOMA_TAG_IDS": "t"})
-    assert loaded.errors == ()
-    assert [(run.kind, run.id, run.name) for run in loaded.plan.requests] == [
+    inputs = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": "Pay=b,a", "AUTONOMA_TAG_IDS": "t"})
+    assert inputs.errors == ()
+    assert [(run.kind, run.id, run.name) for run in inputs.plan.requests] == [
         ("test", "b", "Pay"), ("test", "a", ""), ("tag", "t", "")
     ]  # fmt: skip
 
@@ -350,10 +350,10 @@ def test_plan_of_shard_has_own_runs(tmp_path: Path) -> None:
     environ = {**CREDENTIALS, **PARALLEL, "AUTONOMA_TEST_IDS": "a,b,c", "AUTONOMA_SHARD": "auto"}
     ids = set()
     for number in "123":
-        job = {**environ, "CI_NODE_INDEX": number}
-        loaded = load_plan(tmp_path, job, detect_ci(job))
-        assert len(loaded.plan.requests) == 1
-        ids.add(loaded.plan.requests[0].id)
+        job_environ = {**environ, "CI_NODE_INDEX": number}
+        inputs = load_plan(tmp_path, job_environ, detect_ci(job_environ))
+        assert len(inputs.plan.requests) == 1
+        ids.add(inputs.plan.requests[0].id)
     assert ids == {"a", "b", "c"}
 
 
@@ -361,19 +361,19 @@ def test_plan_warns_of_unread_manifest(tmp_path: Path) -> None:
     """The warning joins the others, and the empty plan is an error."""
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
     environ = {**CREDENTIALS, "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "issue_comment", "AUTONOMA_TEST_ID": "a"}
-    loaded = load_plan(tmp_path, environ, detect_ci(environ))
-    assert [warning.split()[0] for warning in loaded.warnings] == ["unknown", "autonoma.yml"]
-    assert read_errors(loaded)[0].startswith("nothing to run")
+    inputs = load_plan(tmp_path, environ, detect_ci(environ))
+    assert [warning.split()[0] for warning in inputs.warnings] == ["unknown", "autonoma.yml"]
+    assert read_errors(inputs)[0].startswith("nothing to run")
 
 
 def test_plan_error_of_manifest_joins_others(tmp_path: Path) -> None:
     """All errors are known after one step, and the plan stays empty."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: 'a b'}]", "utf-8")
-    loaded = load_plan(tmp_path, {})
-    errors = read_errors(loaded)
+    inputs = load_plan(tmp_path, {})
+    errors = read_errors(inputs)
     assert errors[0].startswith("client-id and client-secret are missing")
     assert errors[1].startswith("autonoma.yml:1:")
-    assert loaded.plan.requests == ()
+    assert inputs.plan.requests == ()
 
 
 def test_missing_manifest_is_error(tmp_path: Path) -> None:
@@ -400,9 +400,9 @@ def test_empty_plan_is_error(tmp_path: Path) -> None:
 )
 def test_empty_plan_is_one_error_at_most(environ: dict[str, str], count: int, tmp_path: Path) -> None:
     """After another error the empty plan can follow from it."""
-    loaded = load_plan(tmp_path, environ)
-    assert len(loaded.errors) == count
-    assert not any(error.startswith("nothing to run") for error in read_errors(loaded))
+    inputs = load_plan(tmp_path, environ)
+    assert len(inputs.errors) == count
+    assert not any(error.startswith("nothing to run") for error in read_errors(inputs))
 
 
 # Credentials in texts
@@ -410,9 +410,9 @@ def test_empty_plan_is_one_error_at_most(environ: dict[str, str], count: int, tm
 
 def test_credential_in_name_is_replaced(tmp_path: Path) -> None:
     """The name of a run is shown without the credential."""
-    loaded = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": f"Pay {VALUE}=a,Other=b"})
-    assert loaded.errors == ()
-    assert [run.name for run in loaded.plan.requests] == ["Pay ***", "Other"]
+    inputs = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": f"Pay {VALUE}=a,Other=b"})
+    assert inputs.errors == ()
+    assert [run.name for run in inputs.plan.requests] == ["Pay ***", "Other"]
 
 
 @pytest.mark.parametrize(
@@ -427,18 +427,18 @@ def test_credential_in_name_is_replaced(tmp_path: Path) -> None:
 )
 def test_credential_in_sent_text_is_error(environ: dict[str, str], tmp_path: Path) -> None:
     """An id or the name of a variable would go to the API, and the value is not shown."""
-    loaded = load_plan(tmp_path, {**CREDENTIALS, **environ})
-    assert read_errors(loaded) == [
+    inputs = load_plan(tmp_path, {**CREDENTIALS, **environ})
+    assert read_errors(inputs) == [
         "an id or the name of a variable holds a credential: check which value is in which option"
     ]
-    assert "s3cret" not in str(loaded.errors)
+    assert "s3cret" not in str(inputs.errors)
 
 
 def test_credential_as_variable_is_sent(tmp_path: Path) -> None:
     """The value of a variable can be the credential of a test user."""
-    loaded = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": "a", "AUTONOMA_VARIABLES": f"A={VALUE}"})
-    assert loaded.errors == ()
-    assert loaded.plan.requests[0].variables == {"A": VALUE}
+    inputs = load_plan(tmp_path, {**CREDENTIALS, "AUTONOMA_TEST_IDS": "a", "AUTONOMA_VARIABLES": f"A={VALUE}"})
+    assert inputs.errors == ()
+    assert inputs.plan.requests[0].variables == {"A": VALUE}
 
 
 @pytest.mark.parametrize(("secret", "count"), [("s3cret-v", 1), ("s3cret-", 0)], ids=["eight", "seven"])
@@ -451,6 +451,6 @@ def test_credential_as_source_is_error(secret: str, count: int, tmp_path: Path) 
 
 def test_short_credential_in_id_is_allowed(tmp_path: Path) -> None:
     """The id of the sandbox is a part of its tests' ids."""
-    loaded = load_plan(tmp_path, {ID: "sandbox", SECRET: "s3cret", "AUTONOMA_TEST_IDS": "Pay sandbox=sandbox-fails"})
-    assert loaded.errors == ()
-    assert [(run.id, run.name) for run in loaded.plan.requests] == [("sandbox-fails", "Pay sandbox")]
+    inputs = load_plan(tmp_path, {ID: "sandbox", SECRET: "s3cret", "AUTONOMA_TEST_IDS": "Pay sandbox=sandbox-fails"})
+    assert inputs.errors == ()
+    assert [(run.id, run.name) for run in inputs.plan.requests] == [("sandbox-fails", "Pay sandbox")]

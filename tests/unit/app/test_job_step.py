@@ -60,16 +60,18 @@ NO_RECORD = (
 
 
 class Publisher:
-    """A publisher that records its reports, and warns or fails."""
+    """A publisher that records its reports, and returns warnings or raises an error."""
 
-    def __init__(self, *warnings: str, error: Exception | None = None, act: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, *warnings: str, error: Exception | None = None, on_publish: Callable[[], object] | None = None
+    ) -> None:
         self.reports: list[Report] = []
-        self._warnings, self._error, self._act = warnings, error, act
+        self._warnings, self._error, self._on_publish = warnings, error, on_publish
 
     def publish(self, report: Report) -> tuple[str, ...]:
         self.reports.append(report)
-        if self._act:
-            self._act()
+        if self._on_publish:
+            self._on_publish()
         if self._error:
             raise self._error
         return self._warnings
@@ -153,7 +155,7 @@ class Job:
 
 
 def block_results(folder: Path) -> None:
-    """Put a folder in the place of results.json, so that the file can't be written."""
+    """Create a folder named results.json, so that the file can't be written."""
     (folder / "out" / "results.json" / "x").mkdir(parents=True)
 
 
@@ -286,12 +288,12 @@ def test_configure_publishing_at_merge(tmp_path: Path) -> None:
 
 def test_configure_resumes_saved_step(tmp_path: Path) -> None:
     """A step that waits has id and part of the step that started the runs."""
-    first = Job(tmp_path, {**WITH_FILES, "AUTONOMA_PART": "ios", "JOB": "e2e"}, System())
-    first.step.begin_files()
+    first_job = Job(tmp_path, {**WITH_FILES, "AUTONOMA_PART": "ios", "JOB": "e2e"}, System())
+    first_job.step.begin_files()
     saved = parse_results((tmp_path / "out" / "results.json").read_bytes())
-    later = Job(tmp_path, {**WITH_FILES, "JOB": "later"}, System(), saved=saved)
-    facts = later.step.reports.facts
-    assert facts.step_id == first.step.reports.facts.step_id
+    resumed_job = Job(tmp_path, {**WITH_FILES, "JOB": "later"}, System(), saved=saved)
+    facts = resumed_job.step.reports.facts
+    assert facts.step_id == first_job.step.reports.facts.step_id
     assert (facts.part.job_name, facts.part.part) == ("e2e", "ios")
     assert Job(tmp_path, WITH_FILES, System()).step.reports.facts.step_id != facts.step_id
 
@@ -301,9 +303,9 @@ def test_configure_resumes_saved_step(tmp_path: Path) -> None:
 
 def test_begin_replaces_older_files(tmp_path: Path) -> None:
     """A step that is killed at once leaves no reports of an older one."""
-    older = Job(tmp_path, WITH_FILES)
-    older.step.begin_files()
-    older.step.finish(older.build_report(PASSED, passed("a")))
+    earlier_job = Job(tmp_path, WITH_FILES)
+    earlier_job.step.begin_files()
+    earlier_job.step.finish(earlier_job.build_report(PASSED, passed("a")))
     assert (tmp_path / "out" / "report.html").is_file()
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
@@ -379,12 +381,12 @@ def test_cancel_ends_step(number: int, tmp_path: Path) -> None:
 
 def test_cancel_can_preserve_files(tmp_path: Path) -> None:
     """A step that waits must not lose the runs of the first step."""
-    first = Job(tmp_path, WITH_FILES)
-    first.step.finish(first.build_report(PASSED, passed("a")))
-    before = (tmp_path / "out" / "results.json").read_bytes()
+    first_job = Job(tmp_path, WITH_FILES)
+    first_job.step.finish(first_job.build_report(PASSED, passed("a")))
+    earlier_bytes = (tmp_path / "out" / "results.json").read_bytes()
     job = Job(tmp_path, WITH_FILES)
     assert job.step.cancel(signal.SIGTERM, writes_files=False) == 143
-    assert (tmp_path / "out" / "results.json").read_bytes() == before
+    assert (tmp_path / "out" / "results.json").read_bytes() == earlier_bytes
 
 
 # Dry run
@@ -438,8 +440,8 @@ def test_dry_run_without_record_has_code(tmp_path: Path) -> None:
 def make_results(*counts: int) -> list[RunResult]:
     """Return planned runs with these numbers of variables."""
     requests = [
-        RunRequest(TargetKind.TEST, f"t{place}", variables={f"V{number}": "x" for number in range(count)})
-        for place, count in enumerate(counts)
+        RunRequest(TargetKind.TEST, f"t{index}", variables={f"V{number}": "x" for number in range(count)})
+        for index, count in enumerate(counts)
     ]
     return [RunResult(request) for request in requests]
 
@@ -447,30 +449,31 @@ def make_results(*counts: int) -> list[RunResult]:
 def test_sign_without_folder_changes_nothing(tmp_path: Path) -> None:
     """Without a record there is nothing to sign."""
     results = make_results(1, 2)
-    signed = Job(tmp_path).step.sign_requests(results)
-    assert signed == results
-    assert signed is not results
+    signed_results = Job(tmp_path).step.sign_requests(results)
+    assert signed_results == results
+    assert signed_results is not results
 
 
 def test_sign_covers_requests_and_values(tmp_path: Path) -> None:
     """Different requests have different signatures, and equal ones are stable."""
     step = Job(tmp_path, WITH_FILES).step
-    first, second = step.sign_requests(make_results(1, 2))
-    assert len(first.request_mac) == len(second.request_mac) == 64
-    assert first.request_mac != second.request_mac
-    assert set(second.variable_macs) == {"V0", "V1"}
-    assert step.sign_requests(make_results(1, 2)) == [first, second]
-    other = Job(tmp_path, {**WITH_FILES, SECRET: "another-s3cret"}).step.sign_requests(make_results(1))[0]
-    assert (other.request_mac != first.request_mac, other.variable_macs != first.variable_macs) == (True, True)
+    first_request, second_request = step.sign_requests(make_results(1, 2))
+    assert len(first_request.request_mac) == len(second_request.request_mac) == 64
+    assert first_request.request_mac != second_request.request_mac
+    assert set(second_request.variable_macs) == {"V0", "V1"}
+    assert step.sign_requests(make_results(1, 2)) == [first_request, second_request]
+    other_request = Job(tmp_path, {**WITH_FILES, SECRET: "another-s3cret"}).step.sign_requests(make_results(1))[0]
+    has_other_mac = other_request.request_mac != first_request.request_mac
+    assert (has_other_mac, other_request.variable_macs != first_request.variable_macs) == (True, True)
 
 
 @pytest.mark.parametrize(("limit", "is_signed"), [(2, False), (3, True)])
 def test_sign_limits_variables(limit: int, is_signed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit of all runs, only requests are signed."""
     monkeypatch.setattr(job_step, "MAX_SIGNED_VARIABLES", limit)
-    signed = Job(tmp_path, WITH_FILES).step.sign_requests(make_results(1, 2))
-    assert [len(run.variable_macs) for run in signed] == ([1, 2] if is_signed else [0, 0])
-    assert all(run.request_mac for run in signed)
+    signed_results = Job(tmp_path, WITH_FILES).step.sign_requests(make_results(1, 2))
+    assert [len(run.variable_macs) for run in signed_results] == ([1, 2] if is_signed else [0, 0])
+    assert all(run.request_mac for run in signed_results)
 
 
 # Record that can't be written
@@ -513,12 +516,12 @@ def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A disk that is full for a moment costs nothing."""
     failures = iter([OSError(errno.ENOSPC, "No space left on device")])
 
-    def write_later(path: Path, data: bytes) -> None:
+    def fail_first_write(path: Path, data: bytes) -> None:
         if path.name == "results.json" and (error := next(failures, None)):
             raise error
         write_atomic(path, data)
 
-    monkeypatch.setattr(results_dir_module, "write_atomic", write_later)
+    monkeypatch.setattr(results_dir_module, "write_atomic", fail_first_write)
     job = Job(tmp_path, WITH_FILES, clock=QuickClock())
     assert job.step.finish(job.build_report(PASSED, passed("a"))) == 0
     assert job.record["conclusion"] == "passed"
@@ -530,20 +533,22 @@ def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_finish_publishes_files_first(tmp_path: Path) -> None:
     """Reports of the CI system can refer to the files."""
-    found: list[bool] = []
+    results_existed: list[bool] = []
     results = tmp_path / "out" / "results.json"
-    local = Publisher(act=lambda: found.append(results.exists()))
+    local = Publisher(on_publish=lambda: results_existed.append(results.exists()))
     job = Job(tmp_path, WITH_FILES, System(local))
     job.step.finish(job.build_report())
-    assert found == [True]
+    assert results_existed == [True]
 
 
 def test_finish_publishes_remotely_last(tmp_path: Path) -> None:
     """A slow server must not delay outputs and log."""
     order: list[str] = []
     job: Job
-    remote = Remote(act=lambda: order.append(f"remote {bool(job.log)}"))
-    job = Job(tmp_path, CREDENTIALS, System(remote, Publisher(act=lambda: order.append("local"))), clock=QuickClock())
+    remote = Remote(on_publish=lambda: order.append(f"remote {bool(job.log)}"))
+    job = Job(
+        tmp_path, CREDENTIALS, System(remote, Publisher(on_publish=lambda: order.append("local"))), clock=QuickClock()
+    )
     job.step.finish(job.build_report())
     assert order == ["local", "remote True"]
 
@@ -561,11 +566,11 @@ def test_finish_warns_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [Publisher, Remote])
 def test_finish_raises_bug_last(kind: type[Publisher], tmp_path: Path) -> None:
     """All other reports are complete before an internal error is raised."""
-    others = Publisher(), Remote()
-    job = Job(tmp_path, WITH_FILES, System(kind(error=RuntimeError("bug")), *others), clock=QuickClock())
+    other_publishers = Publisher(), Remote()
+    job = Job(tmp_path, WITH_FILES, System(kind(error=RuntimeError("bug")), *other_publishers), clock=QuickClock())
     with pytest.raises(RuntimeError, match="bug"):
         job.step.finish(job.build_report(PASSED, passed("a")))
-    assert [len(other.reports) for other in others] == [1, 1]
+    assert [len(publisher.reports) for publisher in other_publishers] == [1, 1]
     assert job.record["conclusion"] == "passed"
     assert "1 of 1 run started." in job.log
 
@@ -589,7 +594,7 @@ def test_finish_without_verdict_is_bug(tmp_path: Path) -> None:
 def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
     """A server that never responds leaves a warning, and the exit code stands."""
     release = threading.Event()
-    job = Job(tmp_path, CREDENTIALS, System(Remote(act=lambda: release.wait(60))))
+    job = Job(tmp_path, CREDENTIALS, System(Remote(on_publish=lambda: release.wait(60))))
     try:
         assert job.step.finish(job.build_report()) == 0
     finally:
@@ -603,15 +608,15 @@ def test_signal_shortens_remote_publisher(tmp_path: Path) -> None:
     """After a signal the warning has the other reason."""
     release = threading.Event()
     job: Job
-    local = Publisher(act=lambda: job.runtime.signals.handle(signal.SIGTERM, None))
-    job = Job(tmp_path, CREDENTIALS, System(local, Remote(act=lambda: release.wait(60))))
-    before = job.clock.monotonic()
+    local = Publisher(on_publish=lambda: job.runtime.signals.handle(signal.SIGTERM, None))
+    job = Job(tmp_path, CREDENTIALS, System(local, Remote(on_publish=lambda: release.wait(60))))
+    started_at = job.clock.monotonic()
     try:
         assert job.step.finish(job.build_report()) == 0
     finally:
         release.set()
     assert "may be incomplete: a signal has come." in job.log
-    assert job.clock.monotonic() - before == pytest.approx(1.5)
+    assert job.clock.monotonic() - started_at == pytest.approx(1.5)
 
 
 # Comment
@@ -692,11 +697,11 @@ def test_comment_can_be_abandoned(tmp_path: Path) -> None:
 
 def test_skipped_step_has_no_comment(tmp_path: Path) -> None:
     """The comment of an earlier step is still true."""
-    opened: list[int] = []
-    comments = make_comments(lambda: opened.append(1))
+    open_calls: list[int] = []
+    comments = make_comments(lambda: open_calls.append(1))
     job = Job(tmp_path, COMMENT, System(comments=comments), clock=QuickClock())
     assert job.step.skip("groups is 'none'") == 0
-    assert opened == []
+    assert open_calls == []
     assert "comment" not in job.log
 
 

@@ -53,38 +53,42 @@ def sandbox() -> Iterator[Sandbox]:
 class RunJob(Job):
     """A job that runs a plan on a server."""
 
-    def __init__(self, folder: Path, url: str, system: System | None = None, **more: str) -> None:
-        environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "out", **more}
+    def __init__(self, folder: Path, url: str, system: System | None = None, **environ_changes: str) -> None:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "out", **environ_changes}
         super().__init__(folder, environ, system, clock=QuickClock())
 
     def run(
-        self, *ids: str, hidden: ValuesToRedact = NO_VALUES, previous: PreviousRuns = NO_PREVIOUS_RUNS, **variables: str
+        self,
+        *ids: str,
+        values_to_redact: ValuesToRedact = NO_VALUES,
+        previous: PreviousRuns = NO_PREVIOUS_RUNS,
+        **variables: str,
     ) -> int:
         """Start these tests, and return the exit code."""
         requests = [RunRequest(TargetKind.TEST, test_id, variables=variables) for test_id in ids]
-        return self.run_results([RunResult(request) for request in requests], hidden, previous)
+        return self.run_results([RunResult(request) for request in requests], values_to_redact, previous)
 
     def run_results(
         self,
         results: list[RunResult],
-        hidden: ValuesToRedact = NO_VALUES,
+        values_to_redact: ValuesToRedact = NO_VALUES,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
         self.step.begin_files()
         self.step.reports.waits_for_results = self.settings.wait
-        return self.step.run_plan(results, self.settings, TITLE, hidden, previous)
+        return self.step.run_plan(results, self.settings, TITLE, values_to_redact, previous)
 
     @property
     def states(self) -> list[str]:
         return [run["state"] for run in self.record["runs"]]
 
 
-def waiting(folder: Path, url: str, system: System | None = None, **more: str) -> RunJob:
+def make_waiting_job(folder: Path, url: str, system: System | None = None, **environ_changes: str) -> RunJob:
     """Return a job that waits for its runs."""
-    return RunJob(folder, url, system, AUTONOMA_WAIT="true", **more)
+    return RunJob(folder, url, system, AUTONOMA_WAIT="true", **environ_changes)
 
 
-def resumed(test_id: str, state: RunState = RunState.STARTED, run_id: str = "") -> RunResult:
+def make_resumed_run(test_id: str, state: RunState = RunState.STARTED, run_id: str = "") -> RunResult:
     """Return a run of an earlier step."""
     request = RunRequest(TargetKind.TEST, test_id)
     return RunResult(request, state, run_id=run_id or f"run-of-{test_id}", start_offset_seconds=-100.0)
@@ -103,7 +107,7 @@ def test_runs_are_started(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_passed_runs_end_step(tmp_path: Path, sandbox: Sandbox) -> None:
     """With `wait` all runs have to pass."""
-    job = waiting(tmp_path, sandbox.url)
+    job = make_waiting_job(tmp_path, sandbox.url)
     assert job.run("runs-c", "runs-d") == 0
     assert (job.record["conclusion"], job.states) == ("passed", ["passed", "passed"])
     assert "2 of 2 runs passed" in job.log
@@ -111,7 +115,7 @@ def test_passed_runs_end_step(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_failed_run_is_annotation(tmp_path: Path, sandbox: Sandbox) -> None:
     """A failure has its own error in the log, below the title of the step."""
-    job = waiting(tmp_path, sandbox.url, AUTONOMA_PART="ios")
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_PART="ios")
     assert job.run("sandbox-fails-unit", "runs-e") == 1
     assert job.states == ["failed", "passed"]
     [error] = [line for line in job.log.splitlines() if line.startswith("Error: ")]
@@ -137,7 +141,7 @@ def test_options_limit_runs(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_retries_start_run_again(tmp_path: Path, sandbox: Sandbox) -> None:
     """With `retries` a failed run is started once more."""
-    job = waiting(tmp_path, sandbox.url, AUTONOMA_RETRIES="1")
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_RETRIES="1")
     assert job.run("sandbox-flaky-unit") == 0
     assert sandbox.count_starts("sandbox-flaky-unit") == 2
     assert "Warning: Autonoma tests: " in job.log
@@ -150,19 +154,19 @@ def test_options_become_limits(
     """Options replace limits of the runtime, and all other limits stay."""
     limits: list[tuple[StartPolicy, PollPolicy | None]] = []
 
-    def create_engine(table: RunTable, start: StartPolicy, *others: Any) -> Engine:
-        limits.append((start, others[3]))
-        return Engine(table, start, *others)
+    def create_engine(table: RunTable, start: StartPolicy, *arguments: Any) -> Engine:
+        limits.append((start, arguments[3]))
+        return Engine(table, start, *arguments)
 
     monkeypatch.setattr(job_step, "Engine", create_engine)
-    more = {
+    environ_changes = {
         "AUTONOMA_CONCURRENCY": "3",
         "AUTONOMA_FAIL_FAST": "true",
         "AUTONOMA_TIMEOUT": "9m",
         "AUTONOMA_RETRIES": "2",
     }
-    job = waiting(tmp_path, "http://127.0.0.1:9/api", None, **more, **option)
-    job.run_results([resumed("a", RunState.FAILED)])
+    job = make_waiting_job(tmp_path, "http://127.0.0.1:9/api", None, **environ_changes, **option)
+    job.run_results([make_resumed_run("a", RunState.FAILED)])
     runtime = job.runtime
     assert limits == [
         (
@@ -174,14 +178,14 @@ def test_options_become_limits(
 
 def test_step_without_wait_polls_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
     """A step that does not wait sends start requests only."""
-    before = len(sandbox.received)
+    request_count = len(sandbox.received)
     assert RunJob(tmp_path, sandbox.url).run("runs-g") == 0
-    assert [request.method for request in sandbox.received[before:]] == ["POST"]
+    assert [request.method for request in sandbox.received[request_count:]] == ["POST"]
 
 
 def test_timeout_of_option_is_used(tmp_path: Path, sandbox: Sandbox) -> None:
     """A run that never ends is left behind, and the log has the command to wait."""
-    job = waiting(tmp_path, sandbox.url)
+    job = make_waiting_job(tmp_path, sandbox.url)
     job.settings = job.settings._replace(timeout=0.01)
     assert job.run("sandbox-stays-unit") == 6
     assert job.states == ["timed-out"]
@@ -209,9 +213,9 @@ def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.Monke
         if states == {RunState.NOT_STARTED, RunState.STARTED} and not job.runtime.signals.received:
             job.runtime.signals.handle(signal.SIGTERM, None)
 
-    publisher = Publisher(act=send_signal)
+    publisher = Publisher(on_publish=send_signal)
     with Sandbox(pace=0, folders=[folder]) as sandbox:
-        job = waiting(tmp_path, sandbox.url, System(publisher))
+        job = make_waiting_job(tmp_path, sandbox.url, System(publisher))
         assert job.run("folder-1", "sandbox-stays-unit") == 143
         assert not [request.path for request in sandbox.received if request.path.endswith("/folder/folder-1")]
     assert "is the folder" not in job.log
@@ -231,7 +235,7 @@ def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
     with fail_start(f"bad hidden-value of {VALUE} at main") as server:
         job = RunJob(tmp_path, server.url)
         facts = ValuesToRedact(fact_values=frozenset({"main"}))
-        job.run("a", hidden=facts, LOGIN="hidden-value", BRANCH="main")
+        job.run("a", values_to_redact=facts, LOGIN="hidden-value", BRANCH="main")
     assert "bad *** of *** at main" in job.log
     assert "hidden-value" not in json.dumps(job.record)
 
@@ -240,7 +244,7 @@ def test_given_values_are_hidden(tmp_path: Path) -> None:
     """A step that waits has its own list of values."""
     with fail_start("bad given-value or part-value") as server:
         job = RunJob(tmp_path, server.url)
-        job.run("a", hidden=ValuesToRedact([Secret("given-value"), Secret("part-value")]))
+        job.run("a", values_to_redact=ValuesToRedact([Secret("given-value"), Secret("part-value")]))
     assert "bad *** or ***" in job.log
 
 
@@ -266,8 +270,8 @@ def test_many_values_are_of_own_run(
         ]
         job.run_results([RunResult(request) for request in requests])
     messages = [run["message"] for run in job.record["runs"]]
-    shown = [message.partition("bad ")[2] for message in messages]
-    assert shown == (["***; ***"] * 2 if is_shared else ["***; second-value", "first-value; ***"])
+    texts = [message.partition("bad ")[2] for message in messages]
+    assert texts == (["***; ***"] * 2 if is_shared else ["***; second-value", "first-value; ***"])
 
 
 # Reports of a running step
@@ -279,15 +283,15 @@ def read_states(folder: Path) -> list[str]:
 
 def test_record_precedes_first_request(tmp_path: Path) -> None:
     """A step that is killed now may have started any run."""
-    seen: list[list[str]] = []
+    recorded_states: list[list[str]] = []
 
     def refuse(wire: Wire) -> bool:
-        seen.append(read_states(tmp_path))
+        recorded_states.append(read_states(tmp_path))
         return then_close(answer(400))(wire)
 
     with FaultServer(refuse) as server:
         RunJob(tmp_path, server.url, AUTONOMA_CONCURRENCY="1").run("a", "b")
-    assert seen[0] == ["starting", "starting"]
+    assert recorded_states[0] == ["starting", "starting"]
 
 
 def test_progress_is_published(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -324,16 +328,16 @@ def test_missing_first_record_is_warning(tmp_path: Path, sandbox: Sandbox) -> No
 def test_outdated_record_is_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """While runs may start, no record without runs is in the folder."""
     results = tmp_path / "out" / "results.json"
-    found: list[bool] = []
-    publisher = Publisher(act=lambda: found.append(results.exists()))
+    record_existed: list[bool] = []
+    publisher = Publisher(on_publish=lambda: record_existed.append(results.exists()))
     job = RunJob(tmp_path, sandbox.url, System(publisher))
     job.step.begin_files()
     assert results.exists()
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", fail_with(OSError("disk")))
     request = RunRequest(TargetKind.TEST, "runs-v")
     assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 7
-    assert found
-    assert not any(found)
+    assert record_existed
+    assert not any(record_existed)
 
 
 def test_report_has_duration(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -352,7 +356,7 @@ def test_report_has_duration(tmp_path: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("evidence", ["failed", "none"])
 def test_evidence_needs_option(evidence: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """Screenshots of a failed run are in results-dir."""
-    job = waiting(tmp_path, sandbox.url, AUTONOMA_EVIDENCE=evidence)
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_EVIDENCE=evidence)
     assert job.run("sandbox-fails-evidence") == 1
     files = list((tmp_path / "out" / "evidence").glob("*/*"))
     assert bool(files) is (evidence == "failed")
@@ -397,9 +401,9 @@ def test_bug_before_first_request_starts_nothing(tmp_path: Path, monkeypatch: py
 def test_bug_spares_runs_of_earlier_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that an earlier step started stays as it is."""
     monkeypatch.setattr(job_step, "ThreadedExecutor", fail_with(RuntimeError("bug")))
-    job = waiting(tmp_path, "http://127.0.0.1:9/api")
+    job = make_waiting_job(tmp_path, "http://127.0.0.1:9/api")
     with pytest.raises(RuntimeError, match="bug"):
-        job.run_results([resumed("a"), RunResult(RunRequest(TargetKind.TEST, "b"))])
+        job.run_results([make_resumed_run("a"), RunResult(RunRequest(TargetKind.TEST, "b"))])
     assert job.states == ["started", "not-started"]
 
 
@@ -431,8 +435,8 @@ def test_signal_cancels_runs(number: int, tmp_path: Path, sandbox: Sandbox) -> N
         if is_started and not job.runtime.signals.received:
             job.runtime.signals.handle(number, None)
 
-    publisher = Publisher(act=send_signal)
-    job = waiting(tmp_path, sandbox.url, System(publisher))
+    publisher = Publisher(on_publish=send_signal)
+    job = make_waiting_job(tmp_path, sandbox.url, System(publisher))
     assert job.run("sandbox-stays-signal") == 128 + number
     assert (job.record["conclusion"], job.states) == ("cancelled", ["started"])
     assert "autonoma-ci wait out/results.json" in job.log
@@ -441,7 +445,7 @@ def test_signal_cancels_runs(number: int, tmp_path: Path, sandbox: Sandbox) -> N
 # Runs of an earlier step
 
 
-def start_earlier(url: str, folder: Path, test_id: str) -> str:
+def start_earlier_run(url: str, folder: Path, test_id: str) -> str:
     """Start a test in an earlier step, and return its run id."""
     (folder / "earlier").mkdir()
     job = RunJob(folder / "earlier", url)
@@ -453,21 +457,21 @@ def start_earlier(url: str, folder: Path, test_id: str) -> str:
 
 def test_earlier_run_is_polled_only(tmp_path: Path, sandbox: Sandbox) -> None:
     """A run that is started already is never started again."""
-    run_id = start_earlier(sandbox.url, tmp_path, "runs-p")
-    job = waiting(tmp_path, sandbox.url)
-    assert job.run_results([resumed("runs-p", run_id=run_id)]) == 0
+    run_id = start_earlier_run(sandbox.url, tmp_path, "runs-p")
+    job = make_waiting_job(tmp_path, sandbox.url)
+    assert job.run_results([make_resumed_run("runs-p", run_id=run_id)]) == 0
     assert (job.states, sandbox.count_starts("runs-p")) == (["passed"], 1)
 
 
 def test_earlier_signal_cancels_passed_step(tmp_path: Path, sandbox: Sandbox) -> None:
     """If only the cancelled earlier step prevents a pass, the step ends like that one."""
-    run_id = start_earlier(sandbox.url, tmp_path, "runs-q")
-    cancelled = RunResult(
+    run_id = start_earlier_run(sandbox.url, tmp_path, "runs-q")
+    cancelled_run = RunResult(
         RunRequest(TargetKind.TEST, "b"), RunState.NOT_STARTED, ExitReason.CANCELLED, message="not sent"
     )
-    job = waiting(tmp_path, sandbox.url)
+    job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(signal=signal.SIGTERM)
-    assert job.run_results([resumed("runs-q", run_id=run_id), cancelled], previous=previous) == 143
+    assert job.run_results([make_resumed_run("runs-q", run_id=run_id), cancelled_run], previous=previous) == 143
     assert job.record["conclusion"] == "cancelled"
 
 
@@ -477,13 +481,15 @@ def test_earlier_signal_cancels_passed_step(tmp_path: Path, sandbox: Sandbox) ->
 def test_earlier_signal_hides_no_error(reason: ExitReason, code: int, tmp_path: Path) -> None:
     """An error of the API has its own exit code."""
     run = RunResult(RunRequest(TargetKind.TEST, "b"), RunState.NOT_STARTED, reason, message="not sent")
-    job = waiting(tmp_path, "http://127.0.0.1:9/api")
+    job = make_waiting_job(tmp_path, "http://127.0.0.1:9/api")
     assert job.run_results([run], previous=PreviousRuns(signal=signal.SIGINT)) == code
 
 
 def make_saved_pass(test_id: str, run_id: str, evidence: Evidence, seconds: float = 0.0) -> RunResult:
     """Return a pass of an earlier results.json."""
-    return resumed(test_id, RunState.PASSED, run_id)._replace(duration_seconds=seconds, reused=True, evidence=evidence)
+    return make_resumed_run(test_id, RunState.PASSED, run_id)._replace(
+        duration_seconds=seconds, reused=True, evidence=evidence
+    )
 
 
 SCREENSHOT = "evidence/run/step-001.png"
@@ -494,10 +500,10 @@ WITH_FILE = Evidence((RunStep(1, "Open", screenshot=SCREENSHOT),))
 def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sandbox: Sandbox) -> None:
     """A pass that the API confirms has the evidence of the first step."""
     test_id = f"runs-saved-{len(evidence.files)}{len(evidence.missing_reason)}"
-    run_id = start_earlier(sandbox.url, tmp_path, test_id)
-    job = waiting(tmp_path, sandbox.url)
+    run_id = start_earlier_run(sandbox.url, tmp_path, test_id)
+    job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass(test_id, run_id, evidence)})
-    assert job.run_results([resumed(test_id, run_id=run_id)], previous=previous) == 0
+    assert job.run_results([make_resumed_run(test_id, run_id=run_id)], previous=previous) == 0
     [run] = job.record["runs"]
     assert (run["state"], run["reused"]) == ("passed", True)
     assert run["evidence"]["missing_reason"] == evidence.missing_reason
@@ -506,14 +512,14 @@ def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sand
 
 def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None:
     """A pass in the record that the API calls failed stays failed."""
-    run_id = start_earlier(sandbox.url, tmp_path, "sandbox-fails-saved")
-    job = waiting(tmp_path, sandbox.url)
+    run_id = start_earlier_run(sandbox.url, tmp_path, "sandbox-fails-saved")
+    job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass("sandbox-fails-saved", run_id, WITH_FILE)})
-    assert job.run_results([resumed("sandbox-fails-saved", run_id=run_id)], previous=previous) == 1
+    assert job.run_results([make_resumed_run("sandbox-fails-saved", run_id=run_id)], previous=previous) == 1
     assert (job.states, job.record["runs"][0]["reused"]) == (["failed"], False)
 
 
-def answer_passed(wire: Wire) -> bool:
+def serve_passed_run(wire: Wire) -> bool:
     """Confirm each pass, with details that have no times."""
     is_status = wire.request.path.endswith("/status")
     body = {"status": "passed"} if is_status else {"name": "Sign in", "steps": []}
@@ -523,9 +529,9 @@ def answer_passed(wire: Wire) -> bool:
 @pytest.mark.parametrize("saved_seconds", [42.0, 9e8])
 def test_duration_of_pass_is_shorter_one(saved_seconds: float, tmp_path: Path) -> None:
     """A run that ended earlier has its saved duration, unless that is impossible."""
-    with FaultServer(answer_passed) as server:
-        job = waiting(tmp_path, server.url)
-        run = resumed("a")
+    with FaultServer(serve_passed_run) as server:
+        job = make_waiting_job(tmp_path, server.url)
+        run = make_resumed_run("a")
         previous = PreviousRuns(
             saved_results_by_run_id={run.run_id: make_saved_pass("a", run.run_id, Evidence(), saved_seconds)}
         )
@@ -537,8 +543,8 @@ def test_duration_of_pass_is_shorter_one(saved_seconds: float, tmp_path: Path) -
 
 def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) -> None:
     """A confirmed pass is reused, and the other run is started."""
-    run_id = start_earlier(sandbox.url, tmp_path, "runs-s")
-    job = waiting(tmp_path, sandbox.url)
+    run_id = start_earlier_run(sandbox.url, tmp_path, "runs-s")
+    job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(passed_run_ids={0: run_id}, run_ids=frozenset({(TargetKind.TEST, run_id)}))
     assert job.run("runs-s", "runs-t", previous=previous) == 0
     assert [run["reused"] for run in job.record["runs"]] == [True, False]
@@ -549,7 +555,7 @@ def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize(
-    ("more", "has_table"),
+    ("environ_changes", "has_table"),
     [
         ({"TERM": "xterm", "AUTONOMA_WAIT": "true"}, True),
         ({"TERM": "xterm"}, False),
@@ -558,13 +564,17 @@ def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) 
     ],
 )
 def test_terminal_has_live_table(
-    more: Mapping[str, str], has_table: bool, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    environ_changes: Mapping[str, str],
+    has_table: bool,
+    tmp_path: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A step that waits at a terminal draws a table, and no line shows a credential."""
     # Rich reads the environment of the tests.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **more}
+    environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ_changes}
     job = Job(tmp_path, environ, out=FakeTerminal(), clock=QuickClock())
     request = RunRequest(TargetKind.TEST, "runs-u", f"Pay {VALUE}")
     assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 0
@@ -574,15 +584,15 @@ def test_terminal_has_live_table(
 
 def test_memory_is_reserved_until_first_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reserve is released before the reports of a failed step are written."""
-    reserved: list[int] = []
+    reserve_sizes: list[int] = []
     job = RunJob(tmp_path, "http://127.0.0.1:9/api")
 
     def fail(*_: object) -> None:
-        reserved.append(len(job.step._memory_reserve))
+        reserve_sizes.append(len(job.step._memory_reserve))
         raise MemoryError
 
     monkeypatch.setattr(job_step, "ThreadedExecutor", fail)
     with pytest.raises(MemoryError):
         job.run("a")
-    assert reserved[0] >= 1024 * 1024
+    assert reserve_sizes[0] >= 1024 * 1024
     assert len(job.step._memory_reserve) == 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # The bar of each drawn table has this text.
-DRAWN = "ended, "
+BAR_TEXT = "ended, "
 COUNT = 500
 NAMES = [f"test-{number}" for number in range(COUNT)]
 # A line of the log about a run, with the id of its test.
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def draws(self) -> int:
-        return self.terminal.getvalue().count(DRAWN)
+        return self.terminal.getvalue().count(BAR_TEXT)
 
     def lines(self) -> list[str]:
         """Return the ids of the runs in the order of their lines."""
@@ -62,11 +62,11 @@ class Table:
 
     def draw(self, *runs: RunResult) -> list[str]:
         """Draw these runs, and return the lines of the table without the bar."""
-        before = len(self.terminal.getvalue())
+        length_before = len(self.terminal.getvalue())
         with self.live as live:
             live.on_tick(runs)
-            shown = _CONTROL_SEQUENCE.sub("", self.terminal.getvalue()[before:])
-        return [line.rstrip() for line in shown.splitlines()]
+            text = _CONTROL_SEQUENCE.sub("", self.terminal.getvalue()[length_before:])
+        return [line.rstrip() for line in text.splitlines()]
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def test_table_counts_ended_runs(runs: list[RunResult], count: str, table: Table
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "expected"),
     [
         ("\x1b[2Jx\x1b]0;title\x07", "\ufffd[2Jx\ufffd]0;title\ufffd"),
         ("a\rb\nc", "a b c"),
@@ -188,12 +188,12 @@ def test_table_counts_ended_runs(runs: list[RunResult], count: str, table: Table
     ],
     ids=ascii,
 )
-def test_table_escapes_names(name: str, shown: str, table: Table) -> None:
+def test_table_escapes_names(name: str, expected: str, table: Table) -> None:
     """A name is no control sequence and no markup of rich."""
     with table.live as live:
         live.on_tick([started("a", name)])
         text = table.terminal.getvalue()
-    assert shown in text
+    assert expected in text
     assert not [part for part in ("\x1b[2J", "\x1b]0;", "\x07", "\u202e", "a\rb") if part in text]
 
 
@@ -239,14 +239,14 @@ def test_live_table_uses_tenth_of_time(table: Table, monkeypatch: pytest.MonkeyP
     runs = [started(name) for name in NAMES]
     draw: Callable[..., object] = table.live._render
 
-    def slowly(outcomes: list[RunResult]) -> object:
+    def draw_slowly(outcomes: list[RunResult]) -> object:
         table.clock.sleep(1)
         return draw(outcomes)
 
-    monkeypatch.setattr(table.live, "_render", slowly)
+    monkeypatch.setattr(table.live, "_render", draw_slowly)
     with table.live as live:
-        began = table.clock.time
-        while table.clock.time < began + 100:
+        started_at = table.clock.time
+        while table.clock.time < started_at + 100:
             live.on_tick(runs)
             table.clock.sleep(0.1)
         assert 9 <= table.draws <= 11
@@ -256,7 +256,7 @@ def test_live_table_uses_tenth_of_time(table: Table, monkeypatch: pytest.MonkeyP
 def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> None:
     """Pending lines are printed at the end, also after an exception."""
 
-    def watch() -> None:
+    def run_live_table() -> None:
         with table.live as live:
             live.on_tick([])
             for name in NAMES:
@@ -265,12 +265,12 @@ def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> 
                 raise error
 
     with pytest.raises(type(error)) if error else nullcontext():
-        watch()
-    shown = table.terminal.getvalue()
+        run_live_table()
+    text = table.terminal.getvalue()
     assert table.lines() == NAMES
     # The table is removed, and the cursor is at the start of a line.
-    assert DRAWN not in shown[shown.index(f"passed: test {NAMES[0]}") :]
-    assert shown.endswith(f"run-{NAMES[-1]}\n")
+    assert BAR_TEXT not in text[text.index(f"passed: test {NAMES[0]}") :]
+    assert text.endswith(f"run-{NAMES[-1]}\n")
 
 
 def test_live_lines_survive_memory_error(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +279,7 @@ def test_live_lines_survive_memory_error(table: Table, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    def watch() -> None:
+    def run_live_table() -> None:
         with table.live as live:
             for name in NAMES:
                 live.on_run_changed(passed(name))
@@ -288,7 +288,7 @@ def test_live_lines_survive_memory_error(table: Table, monkeypatch: pytest.Monke
                 live.on_tick([])
 
     with pytest.raises(MemoryError):
-        watch()
+        run_live_table()
     assert table.lines() == NAMES
 
 
@@ -314,16 +314,16 @@ def test_live_table_pauses_for_slow_terminal(table: Table) -> None:
     terminal = table.terminal
     with table.live as live:
         live.on_tick([started("a")])
-        before = terminal.getvalue()
-        assert "0 of 1 ended" in before
+        old_text = terminal.getvalue()
+        assert "0 of 1 ended" in old_text
         terminal.has_space = False
         live.on_run_changed(passed("a"))
         live.on_run_changed(passed("b"))
         live.on_tick([passed("a")])
-        assert terminal.getvalue() == before
+        assert terminal.getvalue() == old_text
         live.on_warning("odd")
         live.on_run_changed(passed("c"))
-    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(before) :]) == [
+    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(old_text) :]) == [
         "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
     ]  # fmt: skip
 

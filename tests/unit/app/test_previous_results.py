@@ -46,8 +46,10 @@ def build_results(
     *runs: RunResult, context: BuildContext = BUILD, verdict: Verdict | None = FAILED, **changes: Any
 ) -> Results:
     """Return the parsed results.json of a step of the job `e2e`."""
-    made = report(runs, verdict)._replace(context=context, part=ENTIRE_BUILD._replace(job_name=context.job_name))
-    document = json.loads(render_results_json(made)) | changes
+    saved_report = report(runs, verdict)._replace(
+        context=context, part=ENTIRE_BUILD._replace(job_name=context.job_name)
+    )
+    document = json.loads(render_results_json(saved_report)) | changes
     return parse_results(json.dumps(document).encode())
 
 
@@ -67,9 +69,9 @@ def test_load_results_returns_bytes(tmp_path: Path) -> None:
     data = render_results_json(report([passed("a")], FAILED)).encode()
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results.json").write_bytes(data)
-    loaded = load_results("r/results.json", str(tmp_path), REDACT)
-    assert loaded.data == data
-    assert [run.id for run in loaded.results.runs] == ["a"]
+    loaded_results = load_results("r/results.json", str(tmp_path), REDACT)
+    assert loaded_results.data == data
+    assert [run.id for run in loaded_results.results.runs] == ["a"]
 
 
 def test_load_missing_file_is_error(tmp_path: Path) -> None:
@@ -158,22 +160,22 @@ def test_sanitizers_hide_credentials_everywhere() -> None:
         run_id=SECRET, message=f"message {SECRET}", title=f"title {SECRET}", suggestion=f"hint {SECRET}",
         url=f"https://autonoma.app/run/{SECRET}",
     )  # fmt: skip
-    (loaded,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
-    assert SECRET not in repr(loaded)
-    assert (loaded.run_id, loaded.message, loaded.request.name) == ("", "message ***", "label ***")
+    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
+    assert SECRET not in repr(result)
+    assert (result.run_id, result.message, result.request.name) == ("", "message ***", "label ***")
 
 
 def test_sanitizers_show_values_in_ids() -> None:
     """A value of a variable such as `run` is hidden in messages but not in names and ids."""
     run = passed("a", "run name")._replace(run_id="run-1", message="run ended")
     redact = Redactor([Secret(SECRET), "run"])
-    (loaded,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(redact, REDACT, API_URL))
-    assert (loaded.run_id, loaded.request.name) == ("run-1", "run name")
-    assert loaded.message == "*** ended"
+    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(redact, REDACT, API_URL))
+    assert (result.run_id, result.request.name) == ("run-1", "run name")
+    assert result.message == "*** ended"
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("https://autonoma.app/run/1", "https://autonoma.app/run/1"),
         ("javascript:alert(1)", ""),
@@ -181,9 +183,9 @@ def test_sanitizers_show_values_in_ids() -> None:
         ("", ""),
     ],
 )
-def test_sanitizer_accepts_web_links_only(url: str, shown: str) -> None:
+def test_sanitizer_accepts_web_links_only(url: str, expected: str) -> None:
     """A link in results.json passes the same checks as a link of the API."""
-    assert build_sanitizers(REDACT, REDACT, API_URL).link(url) == shown
+    assert build_sanitizers(REDACT, REDACT, API_URL).link(url) == expected
 
 
 def test_build_context_has_all_facts() -> None:
@@ -208,7 +210,7 @@ def test_stale_results_are_valid_at_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "reason"),
+    ("changes", "reason"),
     [
         ({"ci_name": "gitlab"}, "it is of another CI system"),
         ({"repository": "owner/other"}, "it is of another repository"),
@@ -216,9 +218,9 @@ def test_stale_results_are_valid_at_terminal() -> None:
         ({"build_id": "18"}, "it is of another build"),
     ],
 )
-def test_results_of_other_build_are_stale(other: dict[str, str], reason: str) -> None:
+def test_results_of_other_build_are_stale(changes: dict[str, str], reason: str) -> None:
     """The reason names the first fact that differs."""
-    assert stale_reason(build_results(started("a")), BUILD._replace(**other), STARTED_AT) == reason
+    assert stale_reason(build_results(started("a")), BUILD._replace(**changes), STARTED_AT) == reason
 
 
 def test_ended_results_without_build_id_are_stale() -> None:

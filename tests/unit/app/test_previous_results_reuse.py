@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 SIGNING = Secret("s3cret-value-of-client")
 API_URL = "https://autonoma.app/api"
-FIRST = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
-SECOND = FIRST._replace(build_attempt="2")
+FIRST_CONTEXT = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
+SECOND_CONTEXT = FIRST_CONTEXT._replace(build_attempt="2")
 PART = Part("e2e", "linux", "1/2", "Autonoma tests")
 REQUESTS = (
     RunRequest(
@@ -53,7 +53,7 @@ ALL_PASSED = {0: "run-0", 1: "run-1", 2: "run-2"}
 
 
 def make_signer(
-    secret: Secret = SIGNING, api_url: str = API_URL, context: BuildContext = SECOND, part: Part = PART
+    secret: Secret = SIGNING, api_url: str = API_URL, context: BuildContext = SECOND_CONTEXT, part: Part = PART
 ) -> ResultsSigner:
     return ResultsSigner(secret, api_url, context, part)
 
@@ -74,7 +74,7 @@ def plan_results(
 def write_record(
     requests: Sequence[RunRequest] = REQUESTS,
     states: Sequence[RunState] = STATES,
-    context: BuildContext = FIRST,
+    context: BuildContext = FIRST_CONTEXT,
     signer: ResultsSigner | None = SIGNER,
     flaky: int = -1,
 ) -> bytes:
@@ -82,7 +82,7 @@ def write_record(
 
     `flaky` is the index of a run with an earlier attempt.
     """
-    outcomes = tuple(
+    results = tuple(
         run._replace(
             state=state,
             run_id=f"run-{number}",
@@ -91,11 +91,11 @@ def write_record(
         )
         for number, (run, state) in enumerate(zip(plan_results(requests), states, strict=True))
     )
-    made = Report(
-        "Autonoma tests", context, "github", outcomes, started_at="2026-01-02T03:04:05Z", waits_for_results=True,
+    saved_report = Report(
+        "Autonoma tests", context, "github", results, started_at="2026-01-02T03:04:05Z", waits_for_results=True,
         part=PART, step_id="0123456789abcdef",
     )  # fmt: skip
-    return render_results_json(made, signer).encode()
+    return render_results_json(saved_report, signer).encode()
 
 
 RECORD = write_record()
@@ -104,16 +104,16 @@ RECORD = write_record()
 def find_passes(
     data: bytes = RECORD,
     requests: Sequence[RunRequest] = REQUESTS,
-    context: BuildContext = SECOND,
+    context: BuildContext = SECOND_CONTEXT,
     signer: ResultsSigner = SIGNER,
     source: str = "github",
 ) -> dict[int, str]:
     """Return the reusable passes of a record, none of an unreadable one."""
     try:
-        found = LoadedResults(parse_results(data), data)
+        loaded_results = LoadedResults(parse_results(data), data)
     except ValueError:
         return {}
-    return find_reusable_run_ids(plan_results(requests, signer, source), found, context, signer)
+    return find_reusable_run_ids(plan_results(requests, signer, source), loaded_results, context, signer)
 
 
 def edit_record(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
@@ -144,11 +144,11 @@ def test_passed_runs_are_reused_if_unchanged() -> None:
     "signer",
     [
         make_signer(Secret("another-secret")),
-        ResultsSigner(SIGNING, API_URL, SECOND, PART, Secret("client-id")),
+        ResultsSigner(SIGNING, API_URL, SECOND_CONTEXT, PART, Secret("client-id")),
         make_signer(api_url="https://other.autonoma.app/api"),
-        make_signer(context=SECOND._replace(build_id="18")),
-        make_signer(context=SECOND._replace(sha="d" * 40)),
-        make_signer(context=SECOND._replace(sha="")),
+        make_signer(context=SECOND_CONTEXT._replace(build_id="18")),
+        make_signer(context=SECOND_CONTEXT._replace(sha="d" * 40)),
+        make_signer(context=SECOND_CONTEXT._replace(sha="")),
         make_signer(part=PART._replace(job_name="lint")),
         make_signer(part=PART._replace(part="mac")),
         make_signer(part=PART._replace(part="")),
@@ -218,30 +218,32 @@ def test_reuse_needs_state_passed(state: RunState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "is_now", "counts"),
+    ("old_attempt", "new_attempt", "is_reused"),
     [
         ("1", "2", True), ("9", "10", True), ("1", "3", True), ("2", "2", False), ("3", "2", False),
         ("", "2", False), ("1", "", False), ("", "", False), ("0", "1", True), ("x", "2", False), ("-1", "2", False),
         ("1", "9" * 25, False), ("１", "2", False),
     ],
 )  # fmt: skip
-def test_reuse_needs_earlier_attempt(was: str, is_now: str, counts: bool) -> None:
+def test_reuse_needs_earlier_attempt(old_attempt: str, new_attempt: str, is_reused: bool) -> None:
     """A record of the same attempt belongs to another step."""
-    data = write_record(context=FIRST._replace(build_attempt=was))
-    assert find_passes(data, context=FIRST._replace(build_attempt=is_now)) == (ALL_PASSED if counts else {})
+    data = write_record(context=FIRST_CONTEXT._replace(build_attempt=old_attempt))
+    assert find_passes(data, context=FIRST_CONTEXT._replace(build_attempt=new_attempt)) == (
+        ALL_PASSED if is_reused else {}
+    )
 
 
 def test_reuse_needs_build_id() -> None:
     """Without a build id, an attempt may be of another build."""
-    signer = make_signer(context=SECOND._replace(build_id=""))
-    assert find_passes(write_record(signer=signer), context=SECOND._replace(build_id=""), signer=signer) == {}
+    signer = make_signer(context=SECOND_CONTEXT._replace(build_id=""))
+    assert find_passes(write_record(signer=signer), context=SECOND_CONTEXT._replace(build_id=""), signer=signer) == {}
 
 
 def test_reuse_needs_commit() -> None:
     """Without a commit id, the commit may be another one."""
-    context = SECOND._replace(sha="")
+    context = SECOND_CONTEXT._replace(sha="")
     signer = make_signer(context=context)
-    data = write_record(context=FIRST._replace(sha=""), signer=signer)
+    data = write_record(context=FIRST_CONTEXT._replace(sha=""), signer=signer)
     assert find_passes(data, context=context, signer=signer) == {}
 
 
@@ -296,8 +298,8 @@ def test_edited_record_prevents_reuse(change: Callable[[dict[str, Any]], None]) 
     assert find_passes(edit_record(change, sign=False)) == {}
 
 
-# The reusable passes of a record with one of these changes that is signed again. Another plan has none.
-LEFT = {
+# The reusable passes after each of these changes, with a new signature of the record. Another plan has none.
+REMAINING_PASSES = {
     "a failure that passed": ALL_PASSED,
     "another run id": {1: "run-1", 2: "run-2"},
     "the id of another pass": {1: "run-1", 2: "run-2"},
@@ -307,33 +309,33 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.parametrize("name", REMAINING_PASSES)
 def test_each_entry_needs_its_own_signature(name: str) -> None:
     """A changed entry is refused even if the signature of the record is valid."""
-    found = find_passes(edit_record(CHANGES[name], sign=True))
-    assert found == LEFT[name]
+    run_ids = find_passes(edit_record(CHANGES[name], sign=True))
+    assert run_ids == REMAINING_PASSES[name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
 def test_changed_byte_prevents_reuse(bits: int) -> None:
     """The signature covers each byte of the record."""
-    for place in range(len(RECORD)):
-        data = RECORD[:place] + bytes([RECORD[place] ^ bits]) + RECORD[place + 1 :]
-        assert find_passes(data) == {}, place
+    for index in range(len(RECORD)):
+        data = RECORD[:index] + bytes([RECORD[index] ^ bits]) + RECORD[index + 1 :]
+        assert find_passes(data) == {}, index
 
 
 @settings(deadline=None, max_examples=500)
 @given(st.integers(0, len(RECORD)), st.integers(0, 8), st.binary(max_size=8))
-def test_replaced_bytes_prevent_reuse(place: int, length: int, piece: bytes) -> None:
+def test_replaced_bytes_prevent_reuse(index: int, length: int, replacement: bytes) -> None:
     """Changed, added or removed bytes invalidate the record."""
-    data = RECORD[:place] + piece + RECORD[place + length :]
+    data = RECORD[:index] + replacement + RECORD[index + length :]
     assert find_passes(data) == (ALL_PASSED if data == RECORD else {})
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, len(RECORD) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
-def test_changed_letter_prevents_reuse(place: int, letter: str) -> None:
+def test_changed_letter_prevents_reuse(index: int, letter: str) -> None:
     """Such a change often leaves valid JSON."""
-    data = RECORD[:place] + letter.encode() + RECORD[place + 1 :]
+    data = RECORD[:index] + letter.encode() + RECORD[index + 1 :]
     assert find_passes(data) == (ALL_PASSED if data == RECORD else {})

@@ -1,4 +1,4 @@
-"""Progress lines of a log while runs are not ended."""
+"""Tests of progress lines while runs are open."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def test_progress_line_every_30_seconds() -> None:
     """Without changes, a line with the totals follows every 30 s."""
     clock, out = FakeClock(), io.StringIO()
-    written: list[Sequence[RunResult]] = []
-    progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, written.append)
+    published: list[Sequence[RunResult]] = []
+    progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, published.append)
     runs = [started("a"), passed("b")]
     for _ in range(240):
         clock.time += 0.5
@@ -32,21 +32,21 @@ def test_progress_line_every_30_seconds() -> None:
         "1 min 30 s: 1 running, 1 passed.",
         "2 min: 1 running, 1 passed.",
     ]
-    assert len(written) == 1
+    assert len(published) == 1
 
 
 def test_progress_change_resets_interval() -> None:
     """A change has one line, and the next progress line is 30 s later."""
     clock, out = FakeClock(), io.StringIO()
-    written: list[Sequence[RunResult]] = []
-    progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, written.append)
+    published: list[Sequence[RunResult]] = []
+    progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, published.append)
     clock.time += 20
     progress.on_run_changed(passed("b"))
     for _ in range(50):
         clock.time += 0.5
         progress.on_tick([passed("b")])
     assert out.getvalue().splitlines() == ["passed: test b in 42 s: https://autonoma.app/run/run-b"]
-    assert len(written) == 1
+    assert len(published) == 1
 
 
 def test_progress_has_no_control_characters() -> None:

@@ -39,9 +39,9 @@ NO_EFFECT = CommentOutcome("notice", None)
 @pytest.fixture
 def host() -> Iterator[GitLab]:
     """Yield a GitLab server, and fail if a request differs from its documentation."""
-    with GitLab() as running:
-        yield running
-    assert running.complaints == []
+    with GitLab() as gitlab:
+        yield gitlab
+    assert gitlab.complaints == []
 
 
 def make_settings(environ: Mapping[str, str] | None = None, /, **flags: str) -> Settings:
@@ -51,10 +51,10 @@ def make_settings(environ: Mapping[str, str] | None = None, /, **flags: str) -> 
     return settings
 
 
-def comment(settings: Settings, environ: Mapping[str, str], made: Report = REPORT) -> CommentOutcome:
+def post_job_comment(settings: Settings, environ: Mapping[str, str], step_report: Report = REPORT) -> CommentOutcome:
     """Post the comment of a job with this environment."""
     runtime = Runtime(environ, io.StringIO(), io.StringIO(), clock=FakeClock())
-    return post_comment(settings, detect_ci(environ), runtime, made)
+    return post_comment(settings, detect_ci(environ), runtime, step_report)
 
 
 def comment_with_error(error: BaseException) -> CommentOutcome:
@@ -63,17 +63,17 @@ def comment_with_error(error: BaseException) -> CommentOutcome:
     def fail(*_: object) -> None:
         raise error
 
-    detected = detect_ci(JOB)
+    detected_ci = detect_ci(JOB)
     # A subclass, because the instance of the CI system has no state.
     support = CommentSupport("gitlab-token", fail)
-    system = type("Broken", (type(detected.ci_system),), {"comment_support": support})()
+    system = type("Broken", (type(detected_ci.ci_system),), {"comment_support": support})()
     runtime = Runtime(JOB, io.StringIO(), io.StringIO(), clock=FakeClock())
-    environment = CIEnvironment(system, detected.build_context, detected.source)
+    environment = CIEnvironment(system, detected_ci.build_context, detected_ci.source)
     return post_comment(make_settings(), environment, runtime, REPORT)
 
 
 class _Publisher:
-    """A publisher that counts its calls, and warns or fails."""
+    """A publisher that counts its calls, and returns warnings or raises an error."""
 
     def __init__(self, error: Exception | None = None, *warnings: str) -> None:
         self.calls, self._error, self._warnings = 0, error, warnings
@@ -87,39 +87,39 @@ class _Publisher:
 
 def test_publish_returns_warnings_in_order() -> None:
     """All warnings are returned in the order of the publishers."""
-    published = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
-    assert published == (["a", "b", "c"], None)
+    outcome = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
+    assert outcome == (["a", "b", "c"], None)
 
 
 def test_publish_os_error_is_warning() -> None:
     """An error of the operating system becomes a warning with its reason."""
-    refused = OSError(errno.EMFILE, "Too many open files", "/some/where")
-    published = publish_all([_Publisher(refused), _Publisher(None, "c")], report())
-    assert published == (["A report could not be written (Too many open files).", "c"], None)
+    os_error = OSError(errno.EMFILE, "Too many open files", "/some/where")
+    outcome = publish_all([_Publisher(os_error), _Publisher(None, "c")], report())
+    assert outcome == (["A report could not be written (Too many open files).", "c"], None)
 
 
 def test_publish_returns_first_bug_last() -> None:
     """The first internal error is returned after all publishers have run."""
     bugs = RuntimeError("first"), ValueError("second")
     publishers = [_Publisher(bugs[0]), _Publisher(None, "a"), _Publisher(bugs[1]), _Publisher()]
-    published = publish_all(publishers, report())
-    assert published.internal_error is bugs[0]
-    assert published.warnings == ["a"]
+    outcome = publish_all(publishers, report())
+    assert outcome.internal_error is bugs[0]
+    assert outcome.warnings == ["a"]
     assert [publisher.calls for publisher in publishers] == [1, 1, 1, 1]
 
 
 def test_publish_memory_error_is_warning() -> None:
     """Without memory, the other publishers still run."""
-    published = publish_all([_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], report())
+    outcome = publish_all([_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], report())
     warning = "A report could not be written (no memory is left)."
-    assert published == ([warning, warning, "c"], None)
+    assert outcome == ([warning, warning, "c"], None)
 
 
 def test_publish_bug_does_not_hide_warnings() -> None:
     """A bug and an error of the operating system are both returned."""
     bug = KeyError("first")
-    published = publish_all([_Publisher(bug), _Publisher(OSError(28, "No space left on device"))], report())
-    assert published == (["A report could not be written (No space left on device)."], bug)
+    outcome = publish_all([_Publisher(bug), _Publisher(OSError(28, "No space left on device"))], report())
+    assert outcome == (["A report could not be written (No space left on device)."], bug)
 
 
 @pytest.mark.parametrize(
@@ -137,19 +137,22 @@ def test_unwanted_comment_sends_nothing(flags: dict[str, str], host: GitLab) -> 
     """Without the option, or with a later publication, no request is sent."""
     settings = make_settings(**flags)
     assert not is_comment_wanted(settings, REPORT)
-    assert comment(settings, {**JOB, "CI_API_V4_URL": host.url}) == NO_EFFECT
+    assert post_job_comment(settings, {**JOB, "CI_API_V4_URL": host.url}) == NO_EFFECT
     assert host.requests == []
 
 
 def test_comment_is_posted_and_updated(host: GitLab) -> None:
     """The second report replaces the text of the first one."""
     environ = {**JOB, "CI_API_V4_URL": host.url}
-    made = REPORT._replace(step_id="0123456789abcdef")
-    assert comment(make_settings(), environ, made).message is None
-    assert comment(make_settings(), environ, made._replace(results=(passed("a", "Sign in"),))).message is None
-    (posted,) = host.comments
-    assert "Sign in" in posted.body
-    assert "Checkout" not in posted.body
+    step_report = REPORT._replace(step_id="0123456789abcdef")
+    assert post_job_comment(make_settings(), environ, step_report).message is None
+    assert (
+        post_job_comment(make_settings(), environ, step_report._replace(results=(passed("a", "Sign in"),))).message
+        is None
+    )
+    (posted_comment,) = host.comments
+    assert "Sign in" in posted_comment.body
+    assert "Checkout" not in posted_comment.body
 
 
 @pytest.mark.parametrize(
@@ -158,14 +161,14 @@ def test_comment_is_posted_and_updated(host: GitLab) -> None:
 )
 def test_comment_on_other_system_warns(environ: dict[str, str], flags: dict[str, str], spelling: str) -> None:
     """The warning names the option as the user wrote it."""
-    outcome = comment(make_settings(environ, **flags), {"JENKINS_URL": "https://ci.test"})
+    outcome = post_job_comment(make_settings(environ, **flags), {"JENKINS_URL": "https://ci.test"})
     assert outcome == ("warning", f"{spelling} has no effect on jenkins: it is for GitHub and GitLab.")
 
 
 def test_comment_needs_change_request(host: GitLab) -> None:
     """A build of a branch has no comment, which is no problem."""
     environ = {"GITLAB_CI": "true", "CI_API_V4_URL": host.url}
-    outcome = comment(make_settings(), environ)
+    outcome = post_job_comment(make_settings(), environ)
     assert outcome == ("notice", "No comment is written: this build is of no pull or merge request.")
     assert host.requests == []
 
@@ -179,7 +182,7 @@ def test_comment_needs_change_request(host: GitLab) -> None:
 )
 def test_comment_needs_token(token: str, reason: str, host: GitLab) -> None:
     """The warning states why there is no token, without its text."""
-    outcome = comment(make_settings(**{"gitlab-token": token}), {**JOB, "CI_API_V4_URL": host.url})
+    outcome = post_job_comment(make_settings(**{"gitlab-token": token}), {**JOB, "CI_API_V4_URL": host.url})
     assert outcome.level == "warning"
     assert str(outcome.message).startswith(f"The comment could not be written: {reason}")
     assert "CI_TOKEN" not in str(outcome.message)
@@ -188,14 +191,14 @@ def test_comment_needs_token(token: str, reason: str, host: GitLab) -> None:
 
 def test_comment_needs_address_of_host() -> None:
     """Without the variables of GitLab, the place of the comment is unknown."""
-    outcome = comment(make_settings(), JOB)
+    outcome = post_job_comment(make_settings(), JOB)
     message = "The comment could not be written: the job's variables do not say where."
     assert outcome == ("warning", message)
 
 
 def test_comment_needs_client_secret(host: GitLab) -> None:
     """The comment is signed with the client secret."""
-    outcome = comment(make_settings(**{"client-secret": ""}), {**JOB, "CI_API_V4_URL": host.url})
+    outcome = post_job_comment(make_settings(**{"client-secret": ""}), {**JOB, "CI_API_V4_URL": host.url})
     assert outcome == ("warning", "The comment could not be written: client-secret is empty, which signs it.")
     assert host.comments == []
 
@@ -203,7 +206,7 @@ def test_comment_needs_client_secret(host: GitLab) -> None:
 def test_comment_rejection_is_warning(host: GitLab) -> None:
     """The warning has the status, and no token."""
     host.faults.append(Fault("POST", 403, 100))
-    level, message = comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
+    level, message = post_job_comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
     assert level == "warning"
     assert message
     assert message.startswith("The comment could not be written: ")
@@ -234,5 +237,5 @@ def test_comment_bug_is_raised() -> None:
 
 def test_comment_has_no_client_secret(host: GitLab) -> None:
     """The signature of the comment does not contain the secret."""
-    comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
-    assert OPTIONS["client-secret"] not in json.dumps([posted.body for posted in host.comments])
+    post_job_comment(make_settings(), {**JOB, "CI_API_V4_URL": host.url})
+    assert OPTIONS["client-secret"] not in json.dumps([posted_comment.body for posted_comment in host.comments])

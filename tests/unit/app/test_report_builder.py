@@ -39,15 +39,15 @@ def collect(
     """Return the facts of a step on GitLab with a client secret."""
     settings, _ = load_settings({"client-secret": SECRET, **(flags or {})}, (), {})
     job = {**JOB, **(environ or {})}
-    detected = detect_ci(job)
-    ci = CIEnvironment(detected.ci_system, context or detected.build_context, detected.source)
+    detected_ci = detect_ci(job)
+    ci = CIEnvironment(detected_ci.ci_system, context or detected_ci.build_context, detected_ci.source)
     return collect_facts(INITIAL, settings, ci, job, Redactor(settings.secrets), saved)
 
 
 def make_saved(**changes: Any) -> Results:
     """Return the results.json of an earlier step, with changes."""
-    made = report([passed("a")])._replace(step_id="fedcba9876543210", part=Part("start", "linux", "1/2"))
-    document = json.loads(render_results_json(made)) | changes
+    saved_report = report([passed("a")])._replace(step_id="fedcba9876543210", part=Part("start", "linux", "1/2"))
+    document = json.loads(render_results_json(saved_report)) | changes
     return parse_results(json.dumps(document).encode())
 
 
@@ -122,12 +122,12 @@ def test_resumed_facts_have_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "saved_title", "title"),
+    ("option_title", "saved_title", "title"),
     [("", "Nightly", "Nightly"), ("Mine", "Nightly", "Mine"), ("", "", DEFAULT_TITLE)],
 )
-def test_resumed_title_can_be_replaced(own: str, saved_title: str, title: str) -> None:
+def test_resumed_title_can_be_replaced(option_title: str, saved_title: str, title: str) -> None:
     """The own title precedes that of the earlier step."""
-    facts = collect({"summary-title": own}, saved=make_saved(title=saved_title))
+    facts = collect({"summary-title": option_title}, saved=make_saved(title=saved_title))
     assert (facts.title, facts.part.title) == (title, title)
 
 
@@ -189,8 +189,8 @@ def test_short_credential_is_no_secret_in_facts() -> None:
 def test_builder_copies_facts() -> None:
     """Each fact of the step is in its report."""
     facts = INITIAL._replace(part=Part("e2e", "linux"), web_base_url="https://autonoma.app", started_in_attempt="2")
-    built = ReportBuilder(facts).build()
-    assert built == report()._replace(
+    step_report = ReportBuilder(facts).build()
+    assert step_report == report()._replace(
         context=facts.context, source="gitlab", verdict=None, results_dir="", started_at=facts.started_at,
         web_base_url="https://autonoma.app", part=facts.part, step_id=facts.step_id, started_in_attempt="2",
     )  # fmt: skip
@@ -199,9 +199,9 @@ def test_builder_copies_facts() -> None:
 def test_builder_adds_results() -> None:
     """Runs, verdict, duration and errors are those of the call."""
     runs = (passed("a"), failed("b"))
-    built = ReportBuilder(INITIAL).build(runs, FAILED, duration_seconds=2.5, input_errors=("wrong",))
-    assert (built.results, built.verdict, built.duration_seconds) == (runs, FAILED, 2.5)
-    assert built.input_errors == ("wrong",)
+    step_report = ReportBuilder(INITIAL).build(runs, FAILED, duration_seconds=2.5, input_errors=("wrong",))
+    assert (step_report.results, step_report.verdict, step_report.duration_seconds) == (runs, FAILED, 2.5)
+    assert step_report.input_errors == ("wrong",)
 
 
 def test_builder_adds_state_of_step(tmp_path: Path) -> None:
@@ -212,20 +212,20 @@ def test_builder_adds_state_of_step(tmp_path: Path) -> None:
     builder.resume_command = "autonoma-ci wait out"
     builder.waits_for_results = True
     builder.plan_notes = ("shard 1/2",)
-    built = builder.build((), PASSED)
-    assert (built.results_dir, built.attachments_root, built.resume_command) == (
+    step_report = builder.build((), PASSED)
+    assert (step_report.results_dir, step_report.attachments_root, step_report.resume_command) == (
         "out", "work/out", "autonoma-ci wait out"
     )  # fmt: skip
-    assert built.waits_for_results
-    assert (built.plan_notes, built.skip_reason) == (("shard 1/2",), "")
+    assert step_report.waits_for_results
+    assert (step_report.plan_notes, step_report.skip_reason) == (("shard 1/2",), "")
 
 
 def test_skipped_step_has_no_plan_notes() -> None:
     """A step that does nothing has its reason alone."""
     builder = ReportBuilder(INITIAL)
     builder.plan_notes = ("shard 1/2",)
-    built = builder.build(skip_reason="groups is 'none'")
-    assert (built.plan_notes, built.skip_reason) == ((), "groups is 'none'")
+    step_report = builder.build(skip_reason="groups is 'none'")
+    assert (step_report.plan_notes, step_report.skip_reason) == ((), "groups is 'none'")
 
 
 @pytest.mark.parametrize(

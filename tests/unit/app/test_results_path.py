@@ -34,7 +34,7 @@ def get_error(folder: Path, path: str, command: str = "wait") -> str:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "expected"),
     [
         ("r/results.json", "r/results.json"),
         ("r", "r/results.json"),
@@ -44,19 +44,19 @@ def get_error(folder: Path, path: str, command: str = "wait") -> str:
         ("r/../r/results.json", "r/../r/results.json"),
     ],
 )
-def test_path_of_file_or_folder_is_found(path: str, found: str, tmp_path: Path) -> None:
+def test_path_of_file_or_folder_is_found(path: str, expected: str, tmp_path: Path) -> None:
     """A folder means the results.json in it."""
     write_record(tmp_path / "r" / "results.json")
     write_record(tmp_path / "r" / "results.1.json")
-    assert find_results_file(path, str(tmp_path), "wait") == found
+    assert find_results_file(path, str(tmp_path), "wait") == expected
 
 
 def test_absolute_path_is_found(tmp_path: Path) -> None:
     """An absolute path does not depend on the working directory."""
     write_record(tmp_path / "r" / "results.json")
     (tmp_path / "work").mkdir()
-    found = find_results_file(str(tmp_path / "r"), str(tmp_path / "work"), "wait")
-    assert found == str(tmp_path / "r" / "results.json")
+    path = find_results_file(str(tmp_path / "r"), str(tmp_path / "work"), "wait")
+    assert path == str(tmp_path / "r" / "results.json")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_missing_path_without_record_has_advice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("existing", "path"),
+    ("existing_path", "path"),
     [
         ("r/results.json", "r/result.json"),
         ("results.json", "nope/results.json"),
@@ -91,11 +91,11 @@ def test_missing_path_without_record_has_advice(tmp_path: Path) -> None:
         ("results/results.json", "nope/deep/x.json"),
     ],
 )
-def test_missing_path_suggests_usual_record(existing: str, path: str, tmp_path: Path) -> None:
+def test_missing_path_suggests_usual_record(existing_path: str, path: str, tmp_path: Path) -> None:
     """The command of the suggestion can be copied."""
-    write_record(tmp_path / existing)
+    write_record(tmp_path / existing_path)
     for command in ("wait", "report"):
-        suggestion = f"Did you mean: autonoma-ci {command} {existing}"
+        suggestion = f"Did you mean: autonoma-ci {command} {existing_path}"
         assert get_error(tmp_path, path, command) == f"{path} does not exist. {suggestion}"
 
 
@@ -166,8 +166,8 @@ def test_folder_without_record_lists_entries(count: int, tmp_path: Path) -> None
     (tmp_path / "r").mkdir()
     for name in ("c.txt", "a\x1b.txt", "b.txt", "d.txt")[:count]:
         (tmp_path / "r" / name).touch()
-    shown = {1: "c.txt", 3: "a\ufffd.txt, b.txt, c.txt", 4: "a\ufffd.txt, b.txt, c.txt and 1 more"}[count]
-    assert get_error(tmp_path, "r") == f"The folder r has no results.json. It has {shown}. {ADVICE}"
+    listed_names = {1: "c.txt", 3: "a\ufffd.txt, b.txt, c.txt", 4: "a\ufffd.txt, b.txt, c.txt and 1 more"}[count]
+    assert get_error(tmp_path, "r") == f"The folder r has no results.json. It has {listed_names}. {ADVICE}"
 
 
 def test_folder_error_counts_200_entries(tmp_path: Path) -> None:
@@ -183,10 +183,10 @@ def test_folder_error_names_records_below(parts: int, tmp_path: Path) -> None:
     """Three records in subfolders are shown, and the first one is suggested."""
     for part in range(1, parts + 1):
         write_record(tmp_path / "all" / f"p{part}" / "results.json")
-    shown = ", ".join(f"all/p{part}/results.json" for part in range(1, min(parts, 3) + 1))
-    more = " and 2 more" if parts == 5 else ""
+    listed_paths = ", ".join(f"all/p{part}/results.json" for part in range(1, min(parts, 3) + 1))
+    rest_count = " and 2 more" if parts == 5 else ""
     assert get_error(tmp_path, "all", "report") == (
-        f"The folder all has no results.json. Records in it: {shown}{more}. "
+        f"The folder all has no results.json. Records in it: {listed_paths}{rest_count}. "
         "Name one: autonoma-ci report all/p1/results.json"
     )
 

@@ -11,10 +11,14 @@ from autonoma_ci.api.account import Account, ListedFolder, ListedTest
 from autonoma_ci.app.test_picker import Selection, select_by_id, select_interactively
 from autonoma_ci.errors import InputError
 
-CARD, LATER, SIGN_IN = ListedTest("t1", "Pays by card"), ListedTest("t2", "Pays later"), ListedTest("t3", "Sign in")
-CHECKOUT = ListedFolder("f1", "Checkout", (CARD, LATER))
+CARD_TEST, LATER_TEST, SIGN_IN_TEST = (
+    ListedTest("t1", "Pays by card"),
+    ListedTest("t2", "Pays later"),
+    ListedTest("t3", "Sign in"),
+)
+CHECKOUT = ListedFolder("f1", "Checkout", (CARD_TEST, LATER_TEST))
 EMPTY = ListedFolder("f2", "Empty", ())
-LOGIN = ListedFolder("f3", "Login", (SIGN_IN, CARD))
+LOGIN = ListedFolder("f3", "Login", (SIGN_IN_TEST, CARD_TEST))
 ACCOUNT = Account((CHECKOUT, EMPTY, LOGIN), 0)
 NOTHING_SELECTED = "nothing was chosen, so nothing was written"
 NO_TESTS = "what was chosen has no tests, so nothing was written: choose a folder that has some"
@@ -43,10 +47,10 @@ def get_errors(*folder_ids: str, tests: tuple[str, ...] = (), everything: bool =
     return [str(diagnostic) for diagnostic in caught.value.diagnostics]
 
 
-def answer_prompts(typed: str, account: Account = ACCOUNT) -> tuple[Selection, str]:
+def answer_prompts(input_text: str, account: Account = ACCOUNT) -> tuple[Selection, str]:
     """Return the selection of typed lines and the output."""
     out = io.StringIO()
-    return select_interactively(account, io.StringIO(typed), out), out.getvalue()
+    return select_interactively(account, io.StringIO(input_text), out), out.getvalue()
 
 
 # Selection and select_by_id
@@ -54,8 +58,8 @@ def answer_prompts(typed: str, account: Account = ACCOUNT) -> tuple[Selection, s
 
 def test_expanded_selection_has_each_test_once() -> None:
     """Tests of folders precede selected tests, and a test in two folders counts once."""
-    expanded = Selection((CHECKOUT, EMPTY, LOGIN), (SIGN_IN,)).expand_folders()
-    assert expanded == Selection((), (CARD, LATER, SIGN_IN))
+    selection = Selection((CHECKOUT, EMPTY, LOGIN), (SIGN_IN_TEST,)).expand_folders()
+    assert selection == Selection((), (CARD_TEST, LATER_TEST, SIGN_IN_TEST))
 
 
 def test_everything_selects_folders_with_tests() -> None:
@@ -65,26 +69,26 @@ def test_everything_selects_folders_with_tests() -> None:
 
 def test_ids_select_in_given_order() -> None:
     """The order is that of the ids, and each selected folder is one run."""
-    assert select_ids("f3", "f1", tests=("t3", "t1")) == Selection((LOGIN, CHECKOUT), (SIGN_IN, CARD))
+    assert select_ids("f3", "f1", tests=("t3", "t1")) == Selection((LOGIN, CHECKOUT), (SIGN_IN_TEST, CARD_TEST))
 
 
 def test_empty_folder_joins_others() -> None:
     """A folder without tests can be selected with other entries."""
-    assert select_ids("f2", tests=("t1",)) == Selection((EMPTY,), (CARD,))
+    assert select_ids("f2", tests=("t1",)) == Selection((EMPTY,), (CARD_TEST,))
     assert select_ids("f2", everything=True) == Selection((CHECKOUT, LOGIN, EMPTY))
 
 
 def test_label_replaces_name() -> None:
     """A label that is not empty replaces the name of the account."""
-    selected = select_by_id(ACCOUNT, {"f1": "Payments", "f3": ""}, {"t3": "Enter"}, everything=False)
-    assert [folder.name for folder in selected.folders] == ["Payments", "Login"]
-    assert [test.name for test in selected.tests] == ["Enter"]
+    selection = select_by_id(ACCOUNT, {"f1": "Payments", "f3": ""}, {"t3": "Enter"}, everything=False)
+    assert [folder.name for folder in selection.folders] == ["Payments", "Login"]
+    assert [test.name for test in selection.tests] == ["Enter"]
 
 
 def test_label_replaces_name_with_everything() -> None:
     """With all folders, a label still applies to its folder."""
-    selected = select_by_id(ACCOUNT, {"f1": "Payments"}, {}, everything=True)
-    assert [folder.name for folder in selected.folders] == ["Payments", "Login"]
+    selection = select_by_id(ACCOUNT, {"f1": "Payments"}, {}, everything=True)
+    assert [folder.name for folder in selection.folders] == ["Payments", "Login"]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +129,9 @@ def test_selection_without_tests_is_error() -> None:
 
 def test_prompt_lists_folders_with_tests() -> None:
     """Folders are numbered from 1, without empty ones."""
-    selection, printed = answer_prompts("1\nfolders\n")
+    selection, output = answer_prompts("1\nfolders\n")
     assert selection == Selection((CHECKOUT,))
-    assert printed.startswith(
+    assert output.startswith(
         "Folders of the account:\n    1  Checkout (2 tests)\n    2  Login (2 tests)\n"
         "Which folders? Such as 1,3-5, or all: "
     )
@@ -135,13 +139,13 @@ def test_prompt_lists_folders_with_tests() -> None:
 
 def test_prompt_lists_tests_of_folders() -> None:
     """The tests of the selected folders are numbered, and each occurs once."""
-    selection, printed = answer_prompts("all\ntests\n2\n")
-    assert selection == Selection((), (LATER,))
-    assert "    1  Pays by card\n    2  Pays later\n    3  Sign in\nWhich tests? Such as 1,3-5, or all: " in printed
+    selection, output = answer_prompts("all\ntests\n2\n")
+    assert selection == Selection((), (LATER_TEST,))
+    assert "    1  Pays by card\n    2  Pays later\n    3  Sign in\nWhich tests? Such as 1,3-5, or all: " in output
 
 
 @pytest.mark.parametrize(
-    ("typed", "folders"),
+    ("input_text", "folders"),
     [
         ("all", (CHECKOUT, LOGIN)),
         ("ALL ", (CHECKOUT, LOGIN)),
@@ -156,43 +160,43 @@ def test_prompt_lists_tests_of_folders() -> None:
         ("000002", (LOGIN,)),
     ],
 )
-def test_numbers_select_folders(typed: str, folders: tuple[ListedFolder, ...]) -> None:
+def test_numbers_select_folders(input_text: str, folders: tuple[ListedFolder, ...]) -> None:
     """Numbers and ranges select in the order of the list, each folder once."""
-    assert answer_prompts(f"{typed}\nf\n")[0] == Selection(folders)
+    assert answer_prompts(f"{input_text}\nf\n")[0] == Selection(folders)
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "0", "3", "1-3", "2-1", "x", "1,x", "-1", "1-", "1.5", "0000001", "9" * 5000, "１", "1--2", "al"]
+    "input_text", ["", "0", "3", "1-3", "2-1", "x", "1,x", "-1", "1-", "1.5", "0000001", "9" * 5000, "１", "1--2", "al"]
 )
-def test_invalid_numbers_repeat_prompt(typed: str) -> None:
+def test_invalid_numbers_repeat_prompt(input_text: str) -> None:
     """An answer out of range selects nothing, and the question follows once more."""
-    selection, printed = answer_prompts(f"{typed}\n1\nf\n")
+    selection, output = answer_prompts(f"{input_text}\n1\nf\n")
     assert selection == Selection((CHECKOUT,))
-    assert printed.count("That is not a choice of 1 to 2.\n") == 1
-    assert printed.count("Which folders?") == 2
+    assert output.count("That is not a choice of 1 to 2.\n") == 1
+    assert output.count("Which folders?") == 2
 
 
-@pytest.mark.parametrize(("typed", "has_folders"), [("f", True), ("FOLD", True), ("t", False), (" tests ", False)])
-def test_prefix_selects_word(typed: str, has_folders: bool) -> None:
+@pytest.mark.parametrize(("input_text", "has_folders"), [("f", True), ("FOLD", True), ("t", False), (" tests ", False)])
+def test_prefix_selects_word(input_text: str, has_folders: bool) -> None:
     """The beginning of a word suffices."""
-    selection, _ = answer_prompts(f"1\n{typed}\nall\n")
-    assert selection == (Selection((CHECKOUT,)) if has_folders else Selection((), (CARD, LATER)))
+    selection, _ = answer_prompts(f"1\n{input_text}\nall\n")
+    assert selection == (Selection((CHECKOUT,)) if has_folders else Selection((), (CARD_TEST, LATER_TEST)))
 
 
-@pytest.mark.parametrize("typed", ["", "x", "folders and tests", "1"])
-def test_unknown_word_repeats_prompt(typed: str) -> None:
+@pytest.mark.parametrize("input_text", ["", "x", "folders and tests", "1"])
+def test_unknown_word_repeats_prompt(input_text: str) -> None:
     """Any other answer repeats the question."""
-    selection, printed = answer_prompts(f"1\n{typed}\nf\n")
+    selection, output = answer_prompts(f"1\n{input_text}\nf\n")
     assert selection == Selection((CHECKOUT,))
-    assert printed.count("Folders as a whole, or their tests?") == 2
+    assert output.count("Folders as a whole, or their tests?") == 2
 
 
-@pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n", "1\nx\n"])
-def test_end_of_input_selects_nothing(typed: str) -> None:
+@pytest.mark.parametrize("input_text", ["", "1\n", "x\n", "1\nt\n", "1\nx\n"])
+def test_end_of_input_selects_nothing(input_text: str) -> None:
     """The end of the input before the last answer is an error."""
     out = io.StringIO()
     with pytest.raises(InputError, match=NOTHING_SELECTED):
-        select_interactively(ACCOUNT, io.StringIO(typed), out)
+        select_interactively(ACCOUNT, io.StringIO(input_text), out)
     assert out.getvalue().endswith("\n")
 
 
@@ -206,6 +210,6 @@ def test_broken_input_selects_nothing(error: Exception) -> None:
 def test_prompt_escapes_names() -> None:
     """No name is a command of a terminal or a CI system."""
     tests = (ListedTest("t", "\x1b[2J\n::error::x"),)
-    _, printed = answer_prompts("1\nt\n1\n", Account((ListedFolder("f", "a\x1b[31m\n::error::b", tests),), 0))
-    assert "\x1b" not in printed
-    assert not [line for line in printed.splitlines() if line.startswith("::")]
+    _, output = answer_prompts("1\nt\n1\n", Account((ListedFolder("f", "a\x1b[31m\n::error::b", tests),), 0))
+    assert "\x1b" not in output
+    assert not [line for line in output.splitlines() if line.startswith("::")]

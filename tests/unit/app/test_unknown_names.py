@@ -12,7 +12,7 @@ RUNNERS = ("github", "gitea", "forgejo")
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("AUTONOMA_TEST_ID", "AUTONOMA_TEST_IDS"),
         ("AUTONOMA_CLIENTID", "AUTONOMA_CLIENT_ID"),
@@ -29,9 +29,9 @@ RUNNERS = ("github", "gitea", "forgejo")
         ("AUTONOMA_SHARDS", "AUTONOMA_SHARD"),
     ],
 )
-def test_similar_variable_gets_suggestion(name: str, meant: str) -> None:
+def test_similar_variable_gets_suggestion(name: str, suggestion: str) -> None:
     """The warning suggests an option and does not show the value."""
-    assert find_unknown_names({name: "sentinel"}, "gitlab") == [f"unknown variable {name}: did you mean {meant}?"]
+    assert find_unknown_names({name: "sentinel"}, "gitlab") == [f"unknown variable {name}: did you mean {suggestion}?"]
 
 
 def test_unrelated_variables_share_warning() -> None:
@@ -68,7 +68,7 @@ def test_option_spellings_are_known() -> None:
 
 @pytest.mark.parametrize("ci", RUNNERS)
 @pytest.mark.parametrize(
-    ("name", "shown", "meant"),
+    ("name", "input_name", "suggestion"),
     [
         ("INPUT_TEST-ID", "test-id", "test-ids"),
         ("INPUT_TESTIDS", "testids", "test-ids"),
@@ -77,9 +77,9 @@ def test_option_spellings_are_known() -> None:
         ("INPUT_WAIT-FOR-URL-TIME-OUT", "wait-for-url-time-out", "wait-for-url-timeout"),
     ],
 )
-def test_similar_input_gets_suggestion(name: str, shown: str, meant: str, ci: str) -> None:
+def test_similar_input_gets_suggestion(name: str, input_name: str, suggestion: str, ci: str) -> None:
     """The runner passes on inputs that action.yml does not declare."""
-    assert find_unknown_names({name: "sentinel"}, ci) == [f"unknown input {shown}: did you mean {meant}?"]
+    assert find_unknown_names({name: "sentinel"}, ci) == [f"unknown input {input_name}: did you mean {suggestion}?"]
 
 
 @pytest.mark.parametrize("ci", ["gitlab", "jenkins", "ci", "cli"])

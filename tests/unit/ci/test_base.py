@@ -85,10 +85,10 @@ def test_plain_group_is_title_after_empty_line() -> None:
 def test_plain_annotation_begins_with_level(level: str) -> None:
     """An annotation has the level, the title and the message."""
     problem = Diagnostic("no such test", "plan.yml", 3, 5)
-    shown = f"{level.capitalize()}: plan.yml:3:5: no such test"
-    assert PLAIN_LOG_FORMATTER.annotation(level, problem) == shown
-    titled = PLAIN_LOG_FORMATTER.annotation(level, problem, "Plan")
-    assert titled == f"{level.capitalize()}: Plan: plan.yml:3:5: no such test"
+    expected = f"{level.capitalize()}: plan.yml:3:5: no such test"
+    assert PLAIN_LOG_FORMATTER.annotation(level, problem) == expected
+    titled_line = PLAIN_LOG_FORMATTER.annotation(level, problem, "Plan")
+    assert titled_line == f"{level.capitalize()}: Plan: plan.yml:3:5: no such test"
 
 
 HOSTILE = "a\nb\r\x1b[31m\u202e##[error]c\x00"

@@ -1,4 +1,4 @@
-"""Which CI system an environment belongs to."""
+"""Tests of the detection of the CI system."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ORDER = (
     *("ci", "cli"),
 )
 CASES = (*environments.ROWS, *github_environments.ROWS)
-# The names that users have been told.
+# The published names.
 NAMES = (
     *("github", "gitlab", "jenkins", "azure", "circleci", "bitbucket", "buildkite", "teamcity", "travis", "appveyor"),
     *("woodpecker", "harness", "drone", "semaphore", "bitrise", "codefresh", "codebuild", "cloudbuild", "gitea"),
     *("forgejo", "ci", "cli"),
 )
-MODULES = [row.module for row in DETECTION_RULES]
+MODULES = [rule.module for rule in DETECTION_RULES]
 LISTING = """
 import sys
 from autonoma_ci.ci.detection import detect, load_system
@@ -43,39 +43,39 @@ print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("auto
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_detect_finds_system_of_each_case(case: environments.Case) -> None:
-    """The first row of the table that recognises an environment is the system that made it."""
+    """The first rule that matches an environment names its CI system."""
     assert detection.detect(case.environ).name == case.expected.ci_name
 
 
 def test_rules_have_documented_order() -> None:
-    """Look-alikes come before what they look like, runners before the hosts that they run on; a new one is between."""
-    names = tuple(row.name for row in DETECTION_RULES)
+    """Specific systems precede the ones that they resemble, and `ci` and `cli` are last."""
+    names = tuple(rule.name for rule in DETECTION_RULES)
     assert tuple(name for name in names if name in ORDER) == ORDER
     assert names[-2:] == ORDER[-2:]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_every_rule_has_module(row: DetectionRule) -> None:
-    """Each row's module answers even an empty environment, with the row's own name."""
-    assert load_system(row).build_context({}) == BuildContext(ci_name=row.name)
+@pytest.mark.parametrize("rule", DETECTION_RULES, ids=lambda rule: rule.name)
+def test_every_rule_has_module(rule: DetectionRule) -> None:
+    """The module of each rule reads an empty environment and has the name of the rule."""
+    assert load_system(rule).build_context({}) == BuildContext(ci_name=rule.name)
 
 
 def test_every_module_has_one_rule() -> None:
-    """A system is one file and one row: there is no file that detection can't reach, and none is shared."""
+    """Each module of a system belongs to exactly one rule."""
     files = Path(str(autonoma_ci.ci.systems.__file__)).parent.glob("*.py")
     systems = [path.stem for path in files if "\nSYSTEM = " in path.read_text("utf-8")]
     assert sorted(systems) == sorted(MODULES)
 
 
-@pytest.mark.parametrize("name", [row.name for row in DETECTION_RULES])
+@pytest.mark.parametrize("name", [rule.name for rule in DETECTION_RULES])
 def test_override_selects_every_system(name: str) -> None:
-    """`AUTONOMA_CI` decides, whatever else the environment says."""
+    """`AUTONOMA_CI` has priority over all other variables."""
     assert detection.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
 
 
 @pytest.mark.parametrize(
-    ("named", "meant"),
+    ("override", "suggestion"),
     [
         ("aws", "codebuild"),
         ("github-actions", "github"),
@@ -94,62 +94,62 @@ def test_override_selects_every_system(name: str) -> None:
         ("jenkinns", "jenkins"),
     ],
 )
-def test_override_typo_gets_hint(named: str, meant: str) -> None:
-    """An unknown name is an error that says which was meant, and which there are."""
-    with pytest.raises(InputError, match=f"'{named.lower()}' is.*Did you mean {meant}\\?.*forgejo, .*, cli"):
-        detection.detect({"AUTONOMA_CI": named})
+def test_override_typo_gets_hint(override: str, suggestion: str) -> None:
+    """The error about an unknown name has a suggestion and all valid names."""
+    with pytest.raises(InputError, match=f"'{override.lower()}' is.*Did you mean {suggestion}\\?.*forgejo, .*, cli"):
+        detection.detect({"AUTONOMA_CI": override})
 
 
-@pytest.mark.parametrize("named", ["hunter2-github", "github-5e11ed", "s3cret-ci", "x-azure-pipelines"])
-def test_override_unknown_value_is_hidden(named: str) -> None:
-    """The value may be a secret that was given to the wrong variable."""
+@pytest.mark.parametrize("override", ["hunter2-github", "github-5e11ed", "s3cret-ci", "x-azure-pipelines"])
+def test_override_unknown_value_is_hidden(override: str) -> None:
+    """The value can be a secret in the wrong variable, so it is not shown."""
     with pytest.raises(InputError, match="Did you mean") as error:
-        detection.detect({"AUTONOMA_CI": named})
-    assert named not in str(error.value)
+        detection.detect({"AUTONOMA_CI": override})
+    assert override not in str(error.value)
 
 
-@pytest.mark.parametrize("named", ["x" * 100_000, "\x1b[31m\n::error::\ud800", "…", "\0"])
-def test_override_hostile_error_is_printable(named: str) -> None:
-    """Whatever `AUTONOMA_CI` holds, the message is one line of printable text."""
+@pytest.mark.parametrize("override", ["x" * 100_000, "\x1b[31m\n::error::\ud800", "…", "\0"])
+def test_override_hostile_error_is_printable(override: str) -> None:
+    """For any value of `AUTONOMA_CI`, the message is one printable line."""
     with pytest.raises(InputError) as error:
-        detection.detect({"AUTONOMA_CI": named})
+        detection.detect({"AUTONOMA_CI": override})
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
 
 
 def test_override_empty_is_ignored() -> None:
-    """A variable that is set to nothing is not set."""
+    """An empty value counts as not set."""
     assert detection.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab"
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "FALSE", "no", "off", "\x00true"])
 def test_detect_ignores_flags_that_are_off(value: str) -> None:
-    """Systems are recognised by flags that say yes, not by flags that are there."""
+    """A flag with a false value does not select its system."""
     flags = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "GITLAB_CI", "CIRCLECI", "TF_BUILD", "BUILDKITE", "TRAVIS", "DRONE")
     assert detection.detect(dict.fromkeys(flags, value)).name == "cli"
 
 
 def test_names_are_published_and_short() -> None:
-    """The API's field `source` takes at most 10 characters, for a new system too."""
-    names = [row.name for row in DETECTION_RULES]
+    """Each name fits the API's field `source`, which has at most 10 characters."""
+    names = [rule.name for rule in DETECTION_RULES]
     assert set(NAMES) <= set(names)
     assert max(map(len, names)) <= 10
 
 
-@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_name_is_same_in_option_api_and_record(row: DetectionRule, tmp_path: Path) -> None:
-    """AUTONOMA_CI, the `source` that is sent, and the record have the same word."""
+@pytest.mark.parametrize("rule", DETECTION_RULES, ids=lambda rule: rule.name)
+def test_name_is_same_in_option_api_and_record(rule: DetectionRule, tmp_path: Path) -> None:
+    """`AUTONOMA_CI`, the field `source` and the record have the same name."""
     with Sandbox(pace=0) as sandbox:
-        environ = {**CREDENTIALS, "AUTONOMA_CI": row.name, "AUTONOMA_API_URL": sandbox.url}
+        environ = {**CREDENTIALS, "AUTONOMA_CI": rule.name, "AUTONOMA_API_URL": sandbox.url}
         files = {"AUTONOMA_RESULTS_DIR": "results", "AUTONOMA_TEST_IDS": "a"}
         assert invoke(tmp_path, environ={**environ, **files}).code == 0
-        assert [received.source for received in sandbox.received if received.method == "POST"] == [row.name]
+        assert [received.source for received in sandbox.received if received.method == "POST"] == [rule.name]
     record = json.loads((tmp_path / "results" / "results.json").read_bytes())
-    assert (record["ci"]["name"], record["source"]) == (row.name, row.name)
+    assert (record["ci"]["name"], record["source"]) == (rule.name, rule.name)
 
 
 def test_secret_variables_cover_all_systems() -> None:
-    """A manifest can name no system's credentials, on whichever system it is read; each pattern is there once."""
+    """The list has the credentials of all systems, each pattern once."""
     tokens = all_secret_variables()
     expected = {
         "GITHUB_TOKEN",
@@ -168,13 +168,13 @@ def test_secret_variables_cover_all_systems() -> None:
     [("GITLAB_CI=true", "gitlab"), ("JENKINS_URL=https://j", "jenkins"), ("HOME=/", "local"), ("CI=true", "unknown")],
 )
 def test_detect_imports_one_system_module(setting: str, module: str) -> None:
-    """Detection imports one system's file and what it needs: a job starts fast, however many systems there are."""
+    """Detection imports only the module of the detected system, for a fast start."""
     run = subprocess.run([sys.executable, "-c", LISTING, setting], check=True, capture_output=True, text=True)
     assert set(run.stdout.split()) & set(MODULES) == {module}
 
 
 def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file beside the others and a row in the table are all that a new system needs."""
+    """A new system needs only one module and one rule."""
     text = (
         "from autonoma_ci.ci.base import CISystem\n"
         "from autonoma_ci.models import BuildContext\n"
@@ -192,7 +192,7 @@ def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.Monk
         (DetectionRule("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *DETECTION_RULES),
     )
     monkeypatch.delitem(sys.modules, "autonoma_ci.ci.systems.newcomer", raising=False)
-    found = detection.detect({"NEW_CI": "1"})
-    assert detection.load_system(found).build_context({}).ci_name == found.name == "new-ci"
-    assert detection.detect({"AUTONOMA_CI": "new-ci"}) == found
+    rule = detection.detect({"NEW_CI": "1"})
+    assert detection.load_system(rule).build_context({}).ci_name == rule.name == "new-ci"
+    assert detection.detect({"AUTONOMA_CI": "new-ci"}) == rule
     assert "NEW_CI_TOKEN" in detection.all_secret_variables()

@@ -58,8 +58,8 @@ def test_text_is_sanitized_or_empty(value: object, expected: str) -> None:
 
 def test_reader_sanitizes_variable() -> None:
     """A variable is read without white space, and a missing one is empty."""
-    get = env_reader({"A": " x ", "B": "a\nb"})
-    assert (get("A"), get("B"), get("C")) == ("x", "", "")
+    read_variable = env_reader({"A": " x ", "B": "a\nb"})
+    assert (read_variable("A"), read_variable("B"), read_variable("C")) == ("x", "", "")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_job_path_escapes_percent_and_slash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "source", "expected"),
+    ("target", "source", "expected"),
     [
         ("acme/shop", "mallory/shop", "fork"),
         ("acme/shop", "Acme/Shop", ""),
@@ -188,9 +188,9 @@ def test_job_path_escapes_percent_and_slash() -> None:
         ("", "", ""),
     ],
 )
-def test_fork_needs_two_known_repositories(own: str, source: str, expected: str) -> None:
+def test_fork_needs_two_known_repositories(target: str, source: str, expected: str) -> None:
     """Upper and lower case are equal in names of repositories."""
-    assert fork_marker(own, source) == expected
+    assert fork_marker(target, source) == expected
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import LogFormatter
 
-# What credentials may hold: printable ASCII without spaces.
+# The characters of credentials: printable ASCII without spaces.
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
 
 
@@ -32,25 +32,25 @@ ADDED_TEXTS = "error group file line col title started"
 
 
 @given(TEXTS, SECRETS, TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
-def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str, formatter: LogFormatter) -> None:
+def test_log_redacts_secret_in_any_escaping(prefix: str, value: str, suffix: str, formatter: LogFormatter) -> None:
     """No line, annotation or group shows a secret in any escaping."""
     out = io.StringIO()
     job_log = JobLog(out, formatter)
     job_log.redact_with(Redactor([Secret(value)]))
-    text = before + value + after
+    text = prefix + value + suffix
     job_log.info(text)
     job_log.annotate("error", Diagnostic(text, text, 1, 2), text)
     with job_log.group(text):
         pass
     commands = runner.find_commands(out.getvalue())
     assert len(commands) == (3 if formatter is GITHUB.log_formatter else 0)
-    shown = [
+    lines = [
         out.getvalue(),
         *(command.data for command in commands),
         *(str(command.properties) for command in commands),
     ]
-    if value not in before + after and not set(value) <= set(ADDED_TEXTS):
-        assert all(value not in line.replace("\u200b", "") for line in shown)
+    if value not in prefix + suffix and not set(value) <= set(ADDED_TEXTS):
+        assert all(value not in line.replace("\u200b", "") for line in lines)
 
 
 @pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])

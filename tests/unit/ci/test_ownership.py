@@ -27,50 +27,50 @@ from autonoma_ci.redaction.redactor import Secret
 from tests.support.hostile import TEXTS
 from tests.support.reports import PASSED, passed, report
 
-P, Q = "0123456789abcdef", "fedcba9876543210"
-MINE = OwnerMark("500", "2", P, "aaaaaaaa")
+PART, OTHER_PART = "0123456789abcdef", "fedcba9876543210"
+OWN_MARK = OwnerMark("500", "2", PART, "aaaaaaaa")
 REPORT = report([passed("a")], PASSED)._replace(part=Part(title="Autonoma tests"), step_id="a" * 16)
 SECRET = Secret("s3cret-value")
 
 
 @pytest.mark.parametrize(
-    ("mine", "found", "claim"),
+    ("own_mark", "existing_mark", "claim"),
     [
-        (MINE, MINE, Claim.REPLACE),
-        (MINE, OwnerMark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "1", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, OwnerMark("500", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "10", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, OwnerMark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, OwnerMark("5000", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, OwnerMark("", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, OwnerMark("500", "2", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("500", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("499", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, OwnerMark("501", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OWN_MARK, Claim.REPLACE),
+        (OWN_MARK, OwnerMark("500", "2", PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("500", "1", PART, "bbbbbbbb"), Claim.EARLIER),
+        (OWN_MARK, OwnerMark("500", "3", PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("500", "10", PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("500", "", PART, "bbbbbbbb"), Claim.EARLIER),
+        (OWN_MARK, OwnerMark("499", "9", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("99", "9", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("501", "1", PART, "bbbbbbbb"), Claim.LEAVE),
+        (OWN_MARK, OwnerMark("5000", "1", PART, "bbbbbbbb"), Claim.LEAVE),
+        (OWN_MARK, OwnerMark("", "2", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("an-id", "2", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("500", "2", OTHER_PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("500", "1", OTHER_PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("499", "1", OTHER_PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK, OwnerMark("501", "1", OTHER_PART, "bbbbbbbb"), Claim.OTHER),
         # The step continues in another job, which may be a later attempt or have another number.
-        (MINE, OwnerMark("500", "7", P, "aaaaaaaa"), Claim.REPLACE),
-        (MINE, OwnerMark("500", "1", Q, "aaaaaaaa"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("500", "7", PART, "aaaaaaaa"), Claim.REPLACE),
+        (OWN_MARK, OwnerMark("500", "1", OTHER_PART, "aaaaaaaa"), Claim.REPLACE),
         # Ids that are no numbers have no order.
-        (MINE._replace(build_id="an-id"), OwnerMark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build_id="an-id"), OwnerMark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK._replace(build_id="an-id"), OwnerMark("other-id", "2", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK._replace(build_id="an-id"), OwnerMark("an-id", "2", PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK._replace(build_id="an-id"), OwnerMark("an-id", "3", PART, "bbbbbbbb"), Claim.OTHER),
+        (OWN_MARK._replace(build_id="an-id"), OwnerMark("501", "1", PART, "bbbbbbbb"), Claim.REPLACE),
         # A step without an id is never the same as another one without an id.
-        (MINE._replace(step=""), OwnerMark("500", "2", P, ""), Claim.OTHER),
-        (MINE._replace(step=""), OwnerMark("500", "1", P, ""), Claim.EARLIER),
-        # Nothing is known of the build.
-        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("", "", P, "bbbbbbbb"), Claim.OTHER),
-        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (OWN_MARK._replace(step=""), OwnerMark("500", "2", PART, ""), Claim.OTHER),
+        (OWN_MARK._replace(step=""), OwnerMark("500", "1", PART, ""), Claim.EARLIER),
+        # The build is unknown.
+        (OwnerMark("", "", PART, "aaaaaaaa"), OwnerMark("", "", PART, "bbbbbbbb"), Claim.OTHER),
+        (OwnerMark("", "", PART, "aaaaaaaa"), OwnerMark("500", "1", PART, "bbbbbbbb"), Claim.REPLACE),
     ],
 )
-def test_mark_decides_about_replacement(mine: OwnerMark, found: OwnerMark, claim: Claim) -> None:
+def test_mark_decides_about_replacement(own_mark: OwnerMark, existing_mark: OwnerMark, claim: Claim) -> None:
     """Only text of this step, an earlier attempt or an earlier build is replaced."""
-    assert mine.classify(found) is claim
+    assert own_mark.classify(existing_mark) is claim
 
 
 LETTERS = "abcXYZ0123456789_.-"
@@ -104,36 +104,36 @@ def test_marks_of_two_attempts_replace_one_way(one: OwnerMark, other: OwnerMark)
         assert sorted(claims) in ([Claim.EARLIER, Claim.OTHER], [Claim.OTHER, Claim.OTHER])
 
 
-EARLIER, SAME, OLDER, NEWER = (
-    MINE._replace(attempt="1", step="bbbbbbbb"),
-    MINE._replace(step="cccccccc"),
-    MINE._replace(build_id="499", step="dddddddd"),
-    MINE._replace(build_id="501", step="eeeeeeee"),
+EARLIER_MARK, SAME_ATTEMPT_MARK, OLDER_MARK, NEWER_MARK = (
+    OWN_MARK._replace(attempt="1", step="bbbbbbbb"),
+    OWN_MARK._replace(step="cccccccc"),
+    OWN_MARK._replace(build_id="499", step="dddddddd"),
+    OWN_MARK._replace(build_id="501", step="eeeeeeee"),
 )
 
 
 @pytest.mark.parametrize(
-    ("found", "choice"),
+    ("existing_marks", "decision"),
     [
         ([], OwnershipDecision(None, False, False)),
-        ([MINE], OwnershipDecision(0, False, False)),
-        ([SAME, MINE], OwnershipDecision(1, False, True)),
-        ([EARLIER, EARLIER, MINE], OwnershipDecision(2, False, False)),
-        ([EARLIER], OwnershipDecision(0, False, False)),
-        ([SAME, EARLIER], OwnershipDecision(1, False, True)),
-        ([EARLIER, EARLIER], OwnershipDecision(None, False, True)),
-        ([OLDER], OwnershipDecision(0, False, False)),
-        ([OLDER, OLDER], OwnershipDecision(0, False, False)),
-        ([EARLIER, OLDER], OwnershipDecision(1, False, True)),
-        ([NEWER], OwnershipDecision(None, True, False)),
-        ([NEWER, OLDER], OwnershipDecision(1, False, False)),
-        ([SAME], OwnershipDecision(None, False, True)),
-        ([MINE._replace(part=Q, step="ffffffff")], OwnershipDecision(None, False, True)),
+        ([OWN_MARK], OwnershipDecision(0, False, False)),
+        ([SAME_ATTEMPT_MARK, OWN_MARK], OwnershipDecision(1, False, True)),
+        ([EARLIER_MARK, EARLIER_MARK, OWN_MARK], OwnershipDecision(2, False, False)),
+        ([EARLIER_MARK], OwnershipDecision(0, False, False)),
+        ([SAME_ATTEMPT_MARK, EARLIER_MARK], OwnershipDecision(1, False, True)),
+        ([EARLIER_MARK, EARLIER_MARK], OwnershipDecision(None, False, True)),
+        ([OLDER_MARK], OwnershipDecision(0, False, False)),
+        ([OLDER_MARK, OLDER_MARK], OwnershipDecision(0, False, False)),
+        ([EARLIER_MARK, OLDER_MARK], OwnershipDecision(1, False, True)),
+        ([NEWER_MARK], OwnershipDecision(None, True, False)),
+        ([NEWER_MARK, OLDER_MARK], OwnershipDecision(1, False, False)),
+        ([SAME_ATTEMPT_MARK], OwnershipDecision(None, False, True)),
+        ([OWN_MARK._replace(part=OTHER_PART, step="ffffffff")], OwnershipDecision(None, False, True)),
     ],
 )
-def test_ownership_replaces_at_most_one_text(found: list[OwnerMark], choice: OwnershipDecision[int]) -> None:
+def test_ownership_replaces_at_most_one_text(existing_marks: list[OwnerMark], decision: OwnershipDecision[int]) -> None:
     """A text that may be another step's result of this build stays and is reported."""
-    assert decide_ownership(MINE, list(enumerate(found))) == choice
+    assert decide_ownership(OWN_MARK, list(enumerate(existing_marks))) == decision
 
 
 @pytest.mark.parametrize(
@@ -181,43 +181,43 @@ def test_mark_of_any_report_is_parsed(step_id: str, attempt: str, build: str) ->
     assert parse_mark(str(mark)) == mark
 
 
-CHILD = OwnerMark("900.500", "1", P, "aaaaaaaa")
+CHILD_MARK = OwnerMark("900.500", "1", PART, "aaaaaaaa")
 
 
 @pytest.mark.parametrize(
-    ("found", "claim"),
+    ("existing_mark", "claim"),
     [
-        (OwnerMark("901.500", "1", P, "bbbbbbbb"), Claim.OTHER),
-        (OwnerMark("899.500", "1", P, "bbbbbbbb"), Claim.OTHER),
-        (OwnerMark("901.501", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (OwnerMark("899.499", "1", P, "bbbbbbbb"), Claim.REPLACE),
-        (OwnerMark("901", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (OwnerMark("899", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (OwnerMark("901.500", "1", PART, "bbbbbbbb"), Claim.OTHER),
+        (OwnerMark("899.500", "1", PART, "bbbbbbbb"), Claim.OTHER),
+        (OwnerMark("901.501", "1", PART, "bbbbbbbb"), Claim.LEAVE),
+        (OwnerMark("899.499", "1", PART, "bbbbbbbb"), Claim.REPLACE),
+        (OwnerMark("901", "1", PART, "bbbbbbbb"), Claim.LEAVE),
+        (OwnerMark("899", "1", PART, "bbbbbbbb"), Claim.REPLACE),
     ],
 )
-def test_mark_of_child_leaves_sibling(found: OwnerMark, claim: Claim) -> None:
+def test_mark_of_child_leaves_sibling(existing_mark: OwnerMark, claim: Claim) -> None:
     """Child pipelines of one parent never replace each other's texts."""
-    assert CHILD.classify(found) is claim
+    assert CHILD_MARK.classify(existing_mark) is claim
 
 
 def test_mark_with_empty_parent_is_no_child() -> None:
     """Two ids that end in a dot are builds in order and no siblings."""
-    older, newer = OwnerMark("1.", "1", P, "aaaaaaaa"), OwnerMark("2.", "1", P, "bbbbbbbb")
+    older, newer = OwnerMark("1.", "1", PART, "aaaaaaaa"), OwnerMark("2.", "1", PART, "bbbbbbbb")
     assert (older.classify(newer), newer.classify(older)) == (Claim.LEAVE, Claim.REPLACE)
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [("a", "a", True), ("a", "b", False), ("", "", False)])
-def test_same_step_needs_known_id(one: str, other: str, same: bool) -> None:
+@pytest.mark.parametrize(("one", "other", "is_same"), [("a", "a", True), ("a", "b", False), ("", "", False)])
+def test_same_step_needs_known_id(one: str, other: str, is_same: bool) -> None:
     """Two marks without a step id belong to two steps."""
-    assert OwnerMark("1", "1", P, one).is_same_step(OwnerMark("2", "2", Q, other)) is same
+    assert OwnerMark("1", "1", PART, one).is_same_step(OwnerMark("2", "2", OTHER_PART, other)) is is_same
 
 
 @pytest.mark.parametrize(("started_in", "attempt"), [("", "7"), ("3", "3"), ("x", ""), ("9" * 19, "")])
 def test_mark_has_attempt_of_runs(started_in: str, attempt: str) -> None:
     """A step that waits for earlier runs has the attempt that started them."""
     context = REPORT.context._replace(build_attempt="7")
-    made = REPORT._replace(context=context, started_in_attempt=started_in)
-    assert build_mark(made, "500") == OwnerMark("500", attempt, REPORT.part.digest, "aaaaaaaa")
+    step_report = REPORT._replace(context=context, started_in_attempt=started_in)
+    assert build_mark(step_report, "500") == OwnerMark("500", attempt, REPORT.part.digest, "aaaaaaaa")
 
 
 @pytest.mark.parametrize(("length", "expected"), [(60, "9" * 60), (61, "")])
@@ -242,7 +242,7 @@ def test_mark_build_id_has_length_limit(length: int, expected: str) -> None:
 )
 def test_stored_text_gives_claim(text: str | None, claim: Claim) -> None:
     """An unreadable text counts as another step's and a text without a mark as free."""
-    assert classify_text(MINE, text) is claim
+    assert classify_text(OWN_MARK, text) is claim
 
 
 @settings(max_examples=20)
@@ -261,8 +261,8 @@ def test_text_without_mark_is_none(text: str) -> None:
 def test_signature_is_truncated_hmac() -> None:
     """The signature is HMAC-SHA256 over the lines of place and mark."""
     key = SECRET.derive_key("autonoma-ci mark 1")
-    expected = hmac.new(key, f"key\n7\n{MINE}".encode(), sha256).hexdigest()[:32]
-    signature = sign_mark(SECRET, ["key", "7"])(MINE)
+    expected = hmac.new(key, f"key\n7\n{OWN_MARK}".encode(), sha256).hexdigest()[:32]
+    signature = sign_mark(SECRET, ["key", "7"])(OWN_MARK)
     assert signature == expected
     assert "s3cret-value" not in signature
 
@@ -271,7 +271,7 @@ def test_signature_is_truncated_hmac() -> None:
 def test_signature_covers_each_field(field: str) -> None:
     """A changed field of the mark makes the signature invalid."""
     sign = sign_mark(SECRET, ["key", "7"])
-    assert sign(MINE._replace(**{field: "1"})) != sign(MINE)
+    assert sign(OWN_MARK._replace(**{field: "1"})) != sign(OWN_MARK)
 
 
 @pytest.mark.parametrize(
@@ -280,12 +280,12 @@ def test_signature_covers_each_field(field: str) -> None:
 )
 def test_signature_depends_on_key_and_place(secret: str, location: list[str]) -> None:
     """A copy in another place or of another client has an invalid signature."""
-    assert sign_mark(Secret(secret), location)(MINE) != sign_mark(SECRET, ["key", "7"])(MINE)
+    assert sign_mark(Secret(secret), location)(OWN_MARK) != sign_mark(SECRET, ["key", "7"])(OWN_MARK)
 
 
 def test_signature_accepts_lone_surrogate() -> None:
     """The name of a workflow can contain bytes that are not text."""
-    assert re.fullmatch(r"[0-9a-f]{32}", sign_mark(SECRET, ["\ud800", "7"])(MINE))
+    assert re.fullmatch(r"[0-9a-f]{32}", sign_mark(SECRET, ["\ud800", "7"])(OWN_MARK))
 
 
 def test_shared_warning_names_item_and_remedy() -> None:

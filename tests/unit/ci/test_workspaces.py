@@ -19,13 +19,13 @@ BITBUCKET = {"BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_CLONE_DIR": "/opt/atlassi
 JOBS = {"github": GITHUB, "gitlab": GITLAB, "bitbucket": BITBUCKET}
 
 
-def warned(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[str]:
+def get_warnings(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[str]:
     return lost_folder_warnings("results-dir", path, folder, environ, ci)
 
 
 def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> CommandResult:
-    more = {**environ, **CREDENTIALS, "AUTONOMA_RESULTS_DIR": results_dir}
-    return invoke(folder, "run", "--dry-run", "--test-ids", "a", environ=more)
+    job_environ = {**environ, **CREDENTIALS, "AUTONOMA_RESULTS_DIR": results_dir}
+    return invoke(folder, "run", "--dry-run", "--test-ids", "a", environ=job_environ)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> Comma
 )
 def test_folder_outside_workspace_warns(ci: str, path: str, folder: str) -> None:
     """A folder outside the workspace of a container gives a warning."""
-    [reported] = warned(path, ci, folder, JOBS[ci])
-    assert reported.startswith(f"results-dir {path} is outside of the workspace, so ")
+    [warning] = get_warnings(path, ci, folder, JOBS[ci])
+    assert warning.startswith(f"results-dir {path} is outside of the workspace, so ")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_folder_outside_workspace_warns(ci: str, path: str, folder: str) -> None
 )
 def test_folder_in_workspace_is_silent(ci: str, path: str, folder: str) -> None:
     """A folder inside the workspace gives no warning."""
-    assert warned(path, ci, folder, JOBS[ci]) == []
+    assert get_warnings(path, ci, folder, JOBS[ci]) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_folder_in_workspace_is_silent(ci: str, path: str, folder: str) -> None:
 )
 def test_folder_that_persists_is_silent(ci: str, environ: Mapping[str, str]) -> None:
     """A folder that later steps can read gives no warning."""
-    assert warned("/tmp/results", ci, "/", environ) == []
+    assert get_warnings("/tmp/results", ci, "/", environ) == []
 
 
 def test_folder_symlink_is_resolved(tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_folder_symlink_is_resolved(tmp_path: Path) -> None:
     workspace.mkdir()
     (tmp_path / "linked").symlink_to(workspace, target_is_directory=True)
     environ = {"CI_PROJECT_DIR": str(tmp_path / "linked"), "CI_DISPOSABLE_ENVIRONMENT": "true"}
-    assert warned("results", "gitlab", str(workspace), environ) == []
+    assert get_warnings("results", "gitlab", str(workspace), environ) == []
     (workspace / "out").symlink_to(tmp_path, target_is_directory=True)
-    assert len(warned("out/results", "gitlab", str(workspace), environ)) == 1
+    assert len(get_warnings("out/results", "gitlab", str(workspace), environ)) == 1
 
 
 @pytest.mark.parametrize("path", ["~/results", "~", "~runner/results"])
@@ -106,17 +106,17 @@ def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
 def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
     """The warning is an annotation on GitHub."""
     result = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
-    reported = [line for line in result.output.splitlines() if "is outside of the workspace" in line]
-    assert len(reported) == 1
-    assert reported[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
-    assert "its files are lost with the container" in reported[0]
+    lines = [line for line in result.output.splitlines() if "is outside of the workspace" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
+    assert "its files are lost with the container" in lines[0]
 
 
 def test_folder_path_is_shown_on_one_line() -> None:
     """A hostile path is shown on one line without control characters."""
-    [reported] = warned("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
-    assert "\n" not in reported
-    assert "\x1b" not in reported
+    [warning] = get_warnings("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
+    assert "\n" not in warning
+    assert "\x1b" not in warning
 
 
 @pytest.mark.parametrize("path", ["a\0b", "/" + "x" * 5000])

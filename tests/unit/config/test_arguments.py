@@ -125,8 +125,8 @@ def test_unknown_flag_is_problem(argument: str, problem: str) -> None:
 
 def test_each_unknown_flag_is_problem() -> None:
     """Each unknown flag has its own problem, without the values after them."""
-    found = find_problems(make_parser(), "--waitt", SECRET, f"--tag-idz={SECRET}")
-    assert found == [
+    problems = find_problems(make_parser(), "--waitt", SECRET, f"--tag-idz={SECRET}")
+    assert problems == [
         "unknown option --waitt: did you mean --wait?",
         "unknown option --tag-idz: did you mean --tag-ids?",
     ]
@@ -186,8 +186,8 @@ def test_hint_flag_adds_hint(argument: str, count: int) -> None:
     """Only the flags that are listed for the hint have it."""
     parser = make_parser()
     parser.hint, parser.hint_flags = "name the file with --output", ("--only",)
-    found = find_problems(parser, argument)
-    assert found[1:] == ["name the file with --output"] * (count - 1)
+    problems = find_problems(parser, argument)
+    assert problems[1:] == ["name the file with --output"] * (count - 1)
 
 
 def test_run_hint_mentions_ids() -> None:
@@ -271,12 +271,12 @@ def test_help_lists_each_option() -> None:
     out = io.StringIO()
     with pytest.raises(HelpPrinted):
         parse_run_arguments(["--help"], out)
-    shown = " ".join(out.getvalue().split())
+    help_text = " ".join(out.getvalue().split())
     for option in OPTIONS:
-        assert f" {option.flag} " in shown
-        assert not option.default or f"Default: {option.default}." in shown
-    assert "--var NAME=VALUE" in shown
-    assert "AUTONOMA_TEST_IDS" in shown
+        assert f" {option.flag} " in help_text
+        assert not option.default or f"Default: {option.default}." in help_text
+    assert "--var NAME=VALUE" in help_text
+    assert "AUTONOMA_TEST_IDS" in help_text
 
 
 def test_help_shows_percent_sign() -> None:

@@ -16,16 +16,16 @@ A, B = "cm8d9gt6v000c9fe5glmyi33u", "g41k688vndxzt7kh4kq5m12s"
 APP = "https://autonoma.app"
 
 
-def entries(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[tuple[str, str]]:
+def parse_entries(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[tuple[str, str]]:
     """Return the ids and labels of a list."""
     return [(entry.id, entry.name) for entry in id_lists.parse_ids(text, option, sites)]
 
 
-def problems(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[str]:
-    """Return what is said of an invalid list."""
-    with pytest.raises(InputError) as refused:
+def get_problems(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[str]:
+    """Return the messages about an invalid list."""
+    with pytest.raises(InputError) as caught:
         id_lists.parse_ids(text, option, sites)
-    return [str(problem) for problem in refused.value.diagnostics]
+    return [str(problem) for problem in caught.value.diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def problems(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,
 )
 def test_ids_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> None:
     """A list has commas, line breaks of any editor, comments, labels and duplicates."""
-    assert entries(text) == expected
+    assert parse_entries(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_ids_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> N
 )
 def test_long_words_on_one_line_are_ids(text: str, expected: list[tuple[str, str]]) -> None:
     """A word of 16 characters with a digit is an id, not part of a label."""
-    assert entries(text) == expected
+    assert parse_entries(text) == expected
 
 
 @pytest.mark.parametrize("text", [f"Checkout {A}", f"{A} short", f"{A} abcdefghijklmnopqrst", f"{A} 0123456789abcde"])
 def test_short_words_on_one_line_are_refused(text: str) -> None:
     """The error shows how to write a label."""
-    (problem,) = problems(text)
+    (problem,) = get_problems(text)
     assert "it holds a space; write '" in problem
     assert " = " in problem
 
 
 def test_two_ids_for_one_label_are_refused() -> None:
-    """It is unknown which of them has the label."""
-    (problem,) = problems(f"Both = {A} {B}")
+    """The label can belong to either id."""
+    (problem,) = get_problems(f"Both = {A} {B}")
     assert problem.endswith("write one id after '=', and each entry on its own line")
 
 
@@ -94,7 +94,7 @@ def test_two_ids_for_one_label_are_refused() -> None:
 )
 def test_quotes_delimit_label(text: str, expected: list[tuple[str, str]]) -> None:
     """An apostrophe is an ordinary character, and quotes around an id are removed."""
-    assert entries(text) == expected
+    assert parse_entries(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_quotes_delimit_label(text: str, expected: list[tuple[str, str]]) -> Non
 )
 def test_comment_before_equals_is_refused(text: str) -> None:
     """A label with `#` would otherwise start another list of ids."""
-    (problem,) = problems(f"{B}\n{text}")
+    (problem,) = get_problems(f"{B}\n{text}")
     assert problem.startswith(f"line 2: '{text[:20]}")
     assert "' #' starts a comment, which cuts off '='; put the label in quotes (\"Checkout #2\" = ID)" in problem
 
@@ -112,7 +112,7 @@ def test_comment_before_equals_is_refused(text: str) -> None:
 )
 def test_hash_in_unquoted_label_is_refused(text: str) -> None:
     """After white space, the same character would start a comment."""
-    (problem,) = problems(f"{B}\n{text}")
+    (problem,) = get_problems(f"{B}\n{text}")
     assert problem.startswith("line 2: '")
     assert "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)" in problem
 
@@ -120,7 +120,7 @@ def test_hash_in_unquoted_label_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}", f"#5={A}", f"#5: Pay, fast = {A}"])
 def test_hash_and_number_is_no_comment(text: str) -> None:
     """Otherwise the test would not start."""
-    (problem,) = problems(f"{B}\n{text}")
+    (problem,) = get_problems(f"{B}\n{text}")
     assert "'#' starts a comment here; put the label in quotes (\"#5 Pay\" = ID), or a space after the '#'" in problem
 
 
@@ -130,19 +130,19 @@ def test_hash_and_number_is_no_comment(text: str) -> None:
 )
 def test_comment_with_number_is_comment(text: str) -> None:
     """A comment can begin with a number."""
-    assert entries(f"{B}\n{text}") == [(B, "")]
+    assert parse_entries(f"{B}\n{text}") == [(B, "")]
 
 
 @pytest.mark.parametrize("text", [f"Pay, fast = {A}", f"Pay, by card, fast = {A}", f"x = {B}, Pay, fast = {A}"])
 def test_comma_in_label_is_refused(text: str) -> None:
     """Otherwise the first half of the label would start as a test."""
-    (problem,) = problems(text)
+    (problem,) = get_problems(text)
     assert "the comma separates entries before '='; put the label in quotes (\"Pay, fast\" = ID)" in problem
 
 
 def test_id_before_label_is_separate() -> None:
     """A word that can only be an id is not part of the label."""
-    assert entries(f"{A}, Pay = {B}") == [(A, ""), (B, "Pay")]
+    assert parse_entries(f"{A}, Pay = {B}") == [(A, ""), (B, "Pay")]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_id_before_label_is_separate() -> None:
 )
 def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
     """A member is one entry, so `#` and `,` need no quotes in it."""
-    assert entries(text) == expected
+    assert parse_entries(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
 )
 def test_invalid_json_array_is_refused(text: str, message: str) -> None:
     """Broken JSON has a position, and a member of another type has its number."""
-    assert problems(text)[0].startswith(message)
+    assert get_problems(text)[0].startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -198,24 +198,29 @@ def test_invalid_json_array_is_refused(text: str, message: str) -> None:
 )  # fmt: skip
 def test_app_link_is_id(link: str) -> None:
     """Query, fragment and trailing slash are not part of the id."""
-    assert entries(link) == [(A, "")]
-    assert entries(f"Pay = {link}, {B}") == [(A, "Pay"), (B, "")]
+    assert parse_entries(link) == [(A, "")]
+    assert parse_entries(f"Pay = {link}, {B}") == [(A, "Pay"), (B, "")]
 
 
 def test_app_link_must_match_kind() -> None:
     """A link names its kind, and an option accepts only its own kind."""
     for kind, option in (("test", "test-ids"), ("folder", "folder-ids"), ("tag", "tag-ids")):
-        assert entries(f"{APP}/{kind}/{A}", option) == [(A, "")]
-        for other in {"test-ids", "folder-ids", "tag-ids"} - {option}:
-            assert problems(f"{APP}/{kind}/{A}", other) == [
+        assert parse_entries(f"{APP}/{kind}/{A}", option) == [(A, "")]
+        for other_option in {"test-ids", "folder-ids", "tag-ids"} - {option}:
+            assert get_problems(f"{APP}/{kind}/{A}", other_option) == [
                 f"'{APP}/{kind}/{A}' is the link of a {kind}: put it into {option}"
             ]
 
 
 def test_links_separated_by_commas() -> None:
     """A comma ends a link, and a comma in its query is an error."""
-    assert entries(f"{APP}/test/{A},{APP}/test/{B}?x=1,{APP}/test/{A},{B}") == [(A, ""), (B, ""), (A, ""), (B, "")]
-    assert "a comma follows the '?' or '#'" in problems(f"{APP}/test/{A}?x=1,{B}")[0]
+    assert parse_entries(f"{APP}/test/{A},{APP}/test/{B}?x=1,{APP}/test/{A},{B}") == [
+        (A, ""),
+        (B, ""),
+        (A, ""),
+        (B, ""),
+    ]
+    assert "a comma follows the '?' or '#'" in get_problems(f"{APP}/test/{A}?x=1,{B}")[0]
 
 
 @pytest.mark.parametrize(
@@ -240,16 +245,16 @@ def test_links_separated_by_commas() -> None:
 )
 def test_foreign_link_is_refused(link: str, message: str) -> None:
     """Only links of the app are valid, and the error shows no secret part of a link."""
-    (problem,) = problems(link)
+    (problem,) = get_problems(link)
     assert message in problem
     assert "sentinel" not in problem
 
 
 def test_link_of_api_host_is_accepted() -> None:
     """A self-hosted app has its own links."""
-    own = parse_origin("https://tests.example.com:8443/api")
-    assert entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own)) == [(A, "")]
-    assert entries(f"{APP}/test/{A}", sites=(APP, own)) == [(A, "")]
+    own_origin = parse_origin("https://tests.example.com:8443/api")
+    assert parse_entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own_origin)) == [(A, "")]
+    assert parse_entries(f"{APP}/test/{A}", sites=(APP, own_origin)) == [(A, "")]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +263,7 @@ def test_link_of_api_host_is_accepted() -> None:
 )
 def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]) -> None:
     """A dash at the start of a line has no other meaning."""
-    assert entries(text) == expected
+    assert parse_entries(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -282,30 +287,30 @@ def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]
 )
 def test_other_list_syntax_is_explained(text: str, message: str) -> None:
     """The error shows the correct syntax."""
-    assert message in problems(text)[0]
+    assert message in get_problems(text)[0]
 
 
 def test_hash_inside_word_is_no_comment() -> None:
     """Only a `#` after white space starts a comment. Inside an id it is an error."""
-    assert problems("a#b") == ["'a#b' is not an id: it holds #; ids are letters, digits, - and _"]
+    assert get_problems("a#b") == ["'a#b' is not an id: it holds #; ids are letters, digits, - and _"]
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "invalid_ids",
     [
         *("a/b", "..", "a?b", "a b", "a\tb", "a\rb", "a\x00b", "a\x0bb", "a\x1cb", "a\x85b", "a\u2028b", "a\x7fb"),
         *("é", "a\u200bb", "a.b", "%61", "a;b", "x=", "[a", "x" * 129),
     ],
 )
-def test_invalid_id_is_refused(bad: str) -> None:
+def test_invalid_id_is_refused(invalid_ids: str) -> None:
     """An id has 1 to 128 letters, digits, hyphens and underscores, because it is part of a path."""
-    assert problems(bad)
-    assert parsers.id_error(bad.rpartition("=")[2])
+    assert get_problems(invalid_ids)
+    assert parsers.id_error(invalid_ids.rpartition("=")[2])
 
 
 def test_each_invalid_id_has_its_line() -> None:
     """One error lists all invalid ids with their lines."""
-    assert problems("ok\na/b, c d\nlabel=") == [
+    assert get_problems("ok\na/b, c d\nlabel=") == [
         "line 2: 'a/b' is not an id: it holds /; ids are letters, digits, - and _",
         "line 2: 'c d' is not an id: it holds a space; write 'c = d', or several ids on lines of their own",
         "line 3: 'label' has no id: write an id after '=', or remove the entry",
@@ -316,11 +321,11 @@ def test_each_invalid_id_has_its_line() -> None:
 def test_any_text_is_ids_or_errors(text: str) -> None:
     """For any text, the result is valid ids or errors of one line each."""
     try:
-        found = id_lists.parse_ids(text)
+        parsed_entries = id_lists.parse_ids(text)
     except InputError as error:
         assert all(len(str(problem).splitlines()) == 1 for problem in error.diagnostics)  # noqa: PT017 - either is right
     else:
-        assert all(parsers.ID_RE.fullmatch(entry.id) for entry in found)
+        assert all(parsers.ID_RE.fullmatch(entry.id) for entry in parsed_entries)
 
 
 @pytest.mark.slow
@@ -343,26 +348,26 @@ def test_long_list_takes_linear_time(text: str) -> None:
 )
 def test_joined_entries_are_refused(line: str) -> None:
     """YAML's `>` joins lines. Without an error, only the last of them would run."""
-    (problem,) = problems(line)
+    (problem,) = get_problems(line)
     assert "an id stands before the last '='; write each entry on a line of its own" in problem
 
 
 def test_id_between_comments_is_refused() -> None:
     """YAML's `>` joins lines, so the first comment would hide the second id."""
-    (problem,) = problems(f"{A} # first {B} # second")
+    (problem,) = get_problems(f"{A} # first {B} # second")
     assert "' #' starts a comment, which cuts off an id; write each entry on a line of its own" in problem
-    assert entries(f"{A} # was {B}") == [(A, "")]
+    assert parse_entries(f"{A} # was {B}") == [(A, "")]
 
 
 def test_label_with_equals_is_accepted() -> None:
     """A `=` in a label is valid where no id follows it."""
-    assert entries(f"x = y = {A}\n'a = {B} b' = {A}") == [(A, "x = y"), (A, f"a = {B} b")]
+    assert parse_entries(f"x = y = {A}\n'a = {B} b' = {A}") == [(A, "x = y"), (A, f"a = {B} b")]
 
 
 @pytest.mark.parametrize("text", [f'["{A} {B}"]', f'["{A} # x"]', f"{A} - {B}"])
 def test_suggestion_never_uses_id_as_label(text: str) -> None:
     """Such an example would start one test with the id of another as its label."""
-    (problem,) = problems(text)
+    (problem,) = get_problems(text)
     assert "write 'label = id'" in problem
 
 
@@ -380,7 +385,7 @@ def test_suggestion_never_uses_id_as_label(text: str) -> None:
 )
 def test_link_errors_hide_secrets(text: str) -> None:
     """No error repeats the password or the query of a link."""
-    (problem,) = problems(text)
+    (problem,) = get_problems(text)
     assert "TINEL" not in problem
     assert "SEN" not in problem
 
@@ -396,5 +401,5 @@ def test_link_errors_hide_secrets(text: str) -> None:
 )
 def test_invisible_characters_are_named(text: str, expected: str) -> None:
     """The error has a readable name beside the code point."""
-    (problem,) = problems(text)
+    (problem,) = get_problems(text)
     assert expected in problem

@@ -10,8 +10,8 @@ from autonoma_ci.config.options import OPTIONS, Option
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
 
-# The names are a promise to everybody who has a workflow: this list grows and never shrinks.
-PROMISED = {
+# Names that users' workflows can contain, so none of them may be removed.
+PUBLISHED_NAMES = {
     *("client-id", "client-secret", "api-url", "test-ids", "manifest", "groups", "variables", "fail-fast", "dry-run"),
     *("application-version-id", "source", "concurrency", "allow-empty", "results-dir", "summary", "summary-title"),
     *("folder-ids", "tag-ids", "application-versions", "run-on-latest", "wait", "timeout", "poll-interval", "retries"),
@@ -39,12 +39,12 @@ DEFAULTS = {
     "evidence-limit": "90MB",
 }
 BY_NAME = {option.name: option for option in OPTIONS}
-each = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+each_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 
 
 def test_promised_options_exist() -> None:
     """An option that workflows use is not removed."""
-    assert set(BY_NAME) >= PROMISED
+    assert set(BY_NAME) >= PUBLISHED_NAMES
 
 
 def test_option_names_are_unique() -> None:
@@ -54,7 +54,7 @@ def test_option_names_are_unique() -> None:
 
 def test_defaults_are_documented() -> None:
     """A default is part of the contract."""
-    assert {o.name: o.default for o in OPTIONS if o.default and o.name in PROMISED} == DEFAULTS
+    assert {o.name: o.default for o in OPTIONS if o.default and o.name in PUBLISHED_NAMES} == DEFAULTS
 
 
 def test_three_spellings() -> None:
@@ -65,13 +65,13 @@ def test_three_spellings() -> None:
     assert option.env_var == "AUTONOMA_TEST_IDS"
 
 
-@each
+@each_option
 def test_option_has_settings_field(option: Option) -> None:
     """Settings has a field for each option."""
     assert option.settings_field in Settings._fields
 
 
-@each
+@each_option
 def test_default_is_valid_value(option: Option) -> None:
     """A documented default can be given and has the effect of an unset option."""
     if option.default:
@@ -81,14 +81,14 @@ def test_default_is_valid_value(option: Option) -> None:
         }
 
 
-@each
+@each_option
 def test_help_fits_every_format(option: Option) -> None:
     """The help is one line of sentences for YAML, a Markdown table and a terminal."""
     assert re.fullmatch(r"[A-Z][^\n|<>*_\[\]]+\.", option.help)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", option.name)
 
 
-@each
+@each_option
 def test_flag_without_value_is_boolean(option: Option) -> None:
     """Only boolean options can have no value."""
     if option.metavar:

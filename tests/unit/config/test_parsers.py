@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def problems(parse: Callable[[str], object], text: str) -> list[str]:
-    """Return what a parser says is wrong with the text."""
-    with pytest.raises(InputError) as refused:
+def get_problems(parse: Callable[[str], object], text: str) -> list[str]:
+    """Return the messages of a parser about an invalid text."""
+    with pytest.raises(InputError) as caught:
         parse(text)
-    return [str(problem) for problem in refused.value.diagnostics]
+    return [str(problem) for problem in caught.value.diagnostics]
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "yes", "on", "1", "True"])
@@ -38,14 +38,14 @@ def test_boolean_accepts_false_words(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["maybe", "2", "", "tru", "ja", "0x1", "true\nfalse"])
 def test_boolean_refuses_other_words(text: str) -> None:
-    """Any other word is an error and not a silent no."""
-    assert problems(parsers.parse_bool, text)[0].endswith("': use true or false")
+    """Any other word is an error and does not count as no."""
+    assert get_problems(parsers.parse_bool, text)[0].endswith("': use true or false")
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "1e1", "", "eight", "٣", "1_0", "+8", "9" * 5000, "0x8"])
 def test_number_out_of_range_is_refused(text: str) -> None:
     """The short error names both limits."""
-    (problem,) = problems(lambda t: parsers.parse_int(1, 64, t), text)
+    (problem,) = get_problems(lambda t: parsers.parse_int(1, 64, t), text)
     assert problem.endswith("': use a whole number from 1 to 64")
     assert len(problem) < 100
 
@@ -63,7 +63,7 @@ def test_credential_is_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "character_kind"),
     [
         ("top\nsecret", "a line break, a space or a control character"),
         ("top\rsecret", "a line break, a space or a control character"),
@@ -75,10 +75,10 @@ def test_credential_is_secret() -> None:
         ("topsecret\u00a0", "a character that is not ASCII"),
     ],
 )
-def test_invalid_credential_is_not_repeated(text: str, what: str) -> None:
+def test_invalid_credential_is_not_repeated(text: str, character_kind: str) -> None:
     """The error names the kind of the invalid character and nothing of the text."""
-    (problem,) = problems(parsers.parse_secret, text)
-    assert what in problem
+    (problem,) = get_problems(parsers.parse_secret, text)
+    assert character_kind in problem
     assert "top" not in problem
     assert "cret" not in problem
 
@@ -172,7 +172,7 @@ NOT_A_VARIABLE = "is not NAME=value: give other names and values of several line
 )
 def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
     """One error lists all mistakes with line or name, and no value."""
-    assert problems(parsers.parse_variables, text) == expected
+    assert get_problems(parsers.parse_variables, text) == expected
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
 )  # fmt: skip
 def test_line_without_name_is_not_repeated(line: str) -> None:
     """It can be one line of a secret with several lines."""
-    assert problems(parsers.parse_variables, f"A=1\n{line}\n{line}") == [
-        f"line {place} {NOT_A_VARIABLE}" for place in (2, 3)
+    assert get_problems(parsers.parse_variables, f"A=1\n{line}\n{line}") == [
+        f"line {line_number} {NOT_A_VARIABLE}" for line_number in (2, 3)
     ]
 
 
@@ -199,7 +199,7 @@ def test_multiline_base64_is_no_variable(width: int, size: int) -> None:
     assert (len(lines) > 1, lines[-1][-1]) == (True, "=")
     expected = [f"line {place} {NOT_A_VARIABLE}" for place in range(2, len(lines) + 1)]
     for indent in ("", "  "):
-        assert problems(parsers.parse_variables, "KEY=" + f"\n{indent}".join(lines)) == expected
+        assert get_problems(parsers.parse_variables, "KEY=" + f"\n{indent}".join(lines)) == expected
     assert parsers.parse_variables(f"KEY: {text}") == {"KEY": text}
 
 
@@ -209,7 +209,7 @@ SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a 
 @pytest.mark.parametrize("line", ["sentinel words=x", "exported sentinel = x", "sentinel\u00a0b=x", "a sentinel c=1"])
 def test_variable_name_with_space_is_refused(line: str) -> None:
     """The name can be part of a secret, so it is not repeated."""
-    assert problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
+    assert get_problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_variable_name_with_space_is_refused(line: str) -> None:
 def test_doubtful_variable_has_warning(line: str, message: str) -> None:
     """The warning names the variable and the mapping form, and the value is sent as written."""
     warnings: list[str] = []
-    found = parsers.parse_variables(line, warnings.append)
-    assert found == {"URL": line.partition("=")[2].strip()}
+    variables = parsers.parse_variables(line, warnings.append)
+    assert variables == {"URL": line.partition("=")[2].strip()}
     (warning,) = warnings
     assert warning.startswith(f"'URL' {message}")
     assert "mapping form `URL: …`" in warning
@@ -258,7 +258,7 @@ def test_unresolved_value_in_mapping_has_warning() -> None:
 @pytest.mark.parametrize("text", ["ture", "fail", ""])
 def test_choice_error_lists_allowed_words(text: str) -> None:
     """The error lists the allowed words."""
-    assert problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
+    assert get_problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
 
 
 def test_empty_values_after_long_one_are_variables() -> None:
@@ -279,7 +279,7 @@ def test_empty_variable_is_no_base64_end(name: str, value: str) -> None:
 )
 def test_broken_mapping_is_not_repeated(text: str) -> None:
     """The message of the YAML parser does not repeat the mapping."""
-    assert "sentinel" not in "".join(problems(parsers.parse_variables, text))
+    assert "sentinel" not in "".join(get_problems(parsers.parse_variables, text))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_api_url_is_accepted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "message"),
     [
         ("http://autonoma.app/api", "is not https"),
         ("http://localhost.evil.example", "is not https"),
@@ -323,9 +323,9 @@ def test_api_url_is_accepted(text: str) -> None:
         ("https://äutonoma.app", "is not a base URL"),
     ],
 )
-def test_other_api_urls_are_refused(text: str, what: str) -> None:
+def test_other_api_urls_are_refused(text: str, message: str) -> None:
     """Credentials go over https or stay on this machine."""
-    assert what in problems(parsers.parse_api_base_url, text)[0]
+    assert message in get_problems(parsers.parse_api_base_url, text)[0]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_other_api_urls_are_refused(text: str, what: str) -> None:
 )
 def test_api_url_error_hides_credentials(text: str) -> None:
     """A URL with credentials is refused without showing them."""
-    assert "sentinel" not in problems(parsers.parse_api_base_url, text)[0]
+    assert "sentinel" not in get_problems(parsers.parse_api_base_url, text)[0]
 
 
 @pytest.mark.parametrize("text", ["nightly", "my nightly", "a/b:ci_1-a", "x" * 10])
@@ -353,7 +353,7 @@ def test_source_is_accepted(text: str) -> None:
 @pytest.mark.parametrize("text", ["x" * 11, "github-actions", "ä", "a\nb", "<b>", "a;b", ""])
 def test_invalid_source_is_refused(text: str) -> None:
     """A text that would need escapes is no source."""
-    assert problems(parsers.parse_source, text)
+    assert get_problems(parsers.parse_source, text)
 
 
 def test_word_list_drops_duplicates() -> None:
@@ -370,9 +370,9 @@ def test_title_is_one_short_line() -> None:
 
 def test_long_titles_stay_distinct() -> None:
     """The title is part of a step's identity."""
-    one, other = (parsers.parse_title("x" * 200 + end) for end in "ab")
-    assert one != other
-    assert one.startswith("x" * 80)
+    first_title, second_title = (parsers.parse_title("x" * 200 + end) for end in "ab")
+    assert first_title != second_title
+    assert first_title.startswith("x" * 80)
 
 
 @given(st.text())

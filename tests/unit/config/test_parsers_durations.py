@@ -41,9 +41,9 @@ def test_duration_has_limits(text: str) -> None:
 )
 def test_invalid_duration_is_refused(text: str) -> None:
     """The error is one line for any text."""
-    with pytest.raises(InputError, match="is not a duration: write a number and a unit, such as 90s, 30m") as refused:
+    with pytest.raises(InputError, match="is not a duration: write a number and a unit, such as 90s, 30m") as caught:
         parsers.parse_duration(text)
-    assert len(str(refused.value)) < 140
+    assert len(str(caught.value)) < 140
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_invalid_duration_is_refused(text: str) -> None:
 def test_duration_error_suggests_syntax(text: str, message: str) -> None:
     """The suggestion has the user's number and can be copied."""
     for parse in (parsers.parse_duration, parsers.parse_poll_interval):
-        with pytest.raises(InputError) as refused:
+        with pytest.raises(InputError) as caught:
             parse(text)
-        assert str(refused.value) == message
+        assert str(caught.value) == message
 
 
 @given(st.integers(0, 24), st.integers(0, 1440), st.integers(0, 86400))
@@ -120,9 +120,9 @@ def test_shard_is_number_of_total(text: str, shard: Shard) -> None:
 )
 def test_invalid_shard_is_refused(text: str, message: str) -> None:
     """The error states the reason in one short line."""
-    with pytest.raises(InputError, match=message) as refused:
+    with pytest.raises(InputError, match=message) as caught:
         parsers.parse_shard(text)
-    assert len(str(refused.value)) < 140
+    assert len(str(caught.value)) < 140
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
@@ -138,12 +138,14 @@ def test_any_text_is_value_or_input_error(text: str) -> None:
 @pytest.mark.parametrize("total", range(1, 13))
 def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> None:
     """Shards are disjoint, differ by at most one run and keep the order of the plan."""
-    places = [request._replace(name=str(place)) for place, request in enumerate(requests)]
-    shares = [Shard(number, total).select(places)[0] for number in range(1, total + 1)]
-    assert sorted((run for share in shares for run in share), key=lambda run: int(run.name)) == places
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    for share in shares:
-        assert [int(run.name) for run in share] == sorted(int(run.name) for run in share)
+    numbered_requests = [request._replace(name=str(index)) for index, request in enumerate(requests)]
+    shards = [Shard(number, total).select(numbered_requests)[0] for number in range(1, total + 1)]
+    assert (
+        sorted((run for shard_runs in shards for run in shard_runs), key=lambda run: int(run.name)) == numbered_requests
+    )
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    for shard_runs in shards:
+        assert [int(run.name) for run in shard_runs] == sorted(int(run.name) for run in shard_runs)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +197,9 @@ def test_invalid_size_is_refused(text: str) -> None:
 )
 def test_size_error_suggests_syntax(text: str, message: str) -> None:
     """The suggestion can be copied."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as caught:
         parsers.parse_size(text)
-    assert str(refused.value) == message
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])
@@ -207,10 +209,10 @@ def test_size_has_limits(text: str) -> None:
         parsers.parse_size(text)
 
 
-@pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
-def test_suggestion_of_fraction_is_exact(text: str, cure: str) -> None:
+@pytest.mark.parametrize(("text", "suggestion"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
+def test_suggestion_of_fraction_is_exact(text: str, suggestion: str) -> None:
     """The float 1.1 * 3600 is a little more than 3960."""
-    with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
+    with pytest.raises(InputError, match=f"is not written as a duration: write {suggestion}$"):
         parsers.parse_duration(text)
 
 

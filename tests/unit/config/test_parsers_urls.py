@@ -52,9 +52,9 @@ def test_page_url_is_http_or_https(text: str) -> None:
 )
 def test_invalid_page_url_is_refused(text: str) -> None:
     """Any other text is an input error on one line."""
-    with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as refused:
+    with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as caught:
         parse_http_url(EXAMPLE, text)
-    assert str(refused.value).isprintable()
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_invalid_page_url_is_refused(text: str) -> None:
 )
 def test_page_url_with_credentials_is_refused(text: str) -> None:
     """The error does not repeat the credentials."""
-    with pytest.raises(InputError, match="the URL holds credentials") as refused:
+    with pytest.raises(InputError, match="the URL holds credentials") as caught:
         parse_http_url(EXAMPLE, text)
-    assert "sentinel" not in str(refused.value)
+    assert "sentinel" not in str(caught.value)
 
 
 def test_page_url_error_hides_query() -> None:
     """The error about an invalid URL does not repeat its query or fragment."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as caught:
         parse_http_url(EXAMPLE, "ftp://example.com/x?token=sentinel#sentinel")
-    assert "sentinel" not in str(refused.value)
+    assert "sentinel" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -139,5 +139,5 @@ def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, 
         result = invoke(tmp_path, *command, *flags, environ=environ)
         assert server.received == []
     assert result.code == 2
-    named = "--api-url" if as_flag else "AUTONOMA_API_URL"
-    assert any(error.startswith(f"{named}: this is the API of Autonoma's other product") for error in result.errors)
+    spelling = "--api-url" if as_flag else "AUTONOMA_API_URL"
+    assert any(error.startswith(f"{spelling}: this is the API of Autonoma's other product") for error in result.errors)

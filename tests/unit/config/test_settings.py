@@ -15,8 +15,8 @@ from autonoma_ci.models import AppVersion
 SPELLINGS = ("flag", "INPUT_SUMMARY-TITLE", "INPUT_SUMMARY_TITLE", "AUTONOMA_SUMMARY_TITLE")
 
 
-def given_by(texts: dict[str, str]) -> Settings:
-    """Return the settings where these spellings of one option have these texts."""
+def load_spellings(texts: dict[str, str]) -> Settings:
+    """Load the settings with these texts for the spellings of one option."""
     flags = {"summary-title": texts["flag"]} if "flag" in texts else {}
     settings, problems = load_settings(flags, (), {name: text for name, text in texts.items() if name != "flag"})
     assert not problems
@@ -26,18 +26,18 @@ def given_by(texts: dict[str, str]) -> Settings:
 @given(st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(["", " ", "\t\n", "one", "two", "three"])))
 def test_first_nonempty_spelling_wins(texts: dict[str, str]) -> None:
     """The order is flag, input with hyphens, input with underscores, variable, default."""
-    reported = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
-    settings = given_by(texts)
-    assert settings.summary_title == (reported[0] if reported else "Autonoma tests")
-    assert ("summary-title" in settings.explicitly_set) == bool(reported)
+    nonempty_texts = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
+    settings = load_spellings(texts)
+    assert settings.summary_title == (nonempty_texts[0] if nonempty_texts else "Autonoma tests")
+    assert ("summary-title" in settings.explicitly_set) == bool(nonempty_texts)
 
 
 def test_every_option_reads_every_spelling() -> None:
     """Each of the four spellings reports an invalid value."""
-    bad = {"variables": "no equals", "summary-title": "", "manifest": "", "results-dir": "", "groups": ""}
-    bad["part"] = ""
+    invalid_texts = {"variables": "no equals", "summary-title": "", "manifest": "", "results-dir": "", "groups": ""}
+    invalid_texts["part"] = ""
     for option in OPTIONS:
-        text = bad.get(option.name, "é\n/")
+        text = invalid_texts.get(option.name, "é\n/")
         if not text:
             continue
         for name in option.all_env_names:
@@ -82,11 +82,11 @@ def test_all_errors_are_reported_together() -> None:
     assert "tinel" not in messages
 
 
-@pytest.mark.parametrize("around", [" {}", "{}\n", "\r\n{}\t", "\x0b{}\x0c"])
+@pytest.mark.parametrize("template", [" {}", "{}\n", "\r\n{}\t", "\x0b{}\x0c"])
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET"])
-def test_space_around_credential_has_warning(name: str, around: str) -> None:
+def test_space_around_credential_has_warning(name: str, template: str) -> None:
     """The warning does not show the credential."""
-    settings, problems = load_settings({}, (), {name: around.format("sentinel")})
+    settings, problems = load_settings({}, (), {name: template.format("sentinel")})
     credential = settings.client_id or settings.client_secret
     assert credential
     assert credential.reveal() == "sentinel"
@@ -143,8 +143,8 @@ def test_reference_is_no_credential(text: str) -> None:
     settings, problems = load_settings({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
     assert (settings.client_id, settings.warnings, problems) == (None, (), [])
     assert settings.unresolved_references["client-id"].spelling == "AUTONOMA_CLIENT_ID"
-    shown = [secret.reveal() for secret in settings.secrets]
-    assert (text.strip() in shown) is (text != "$(ID)")
+    secrets = [secret.reveal() for secret in settings.secrets]
+    assert (text.strip() in secrets) is (text != "$(ID)")
     settings, _ = load_settings({"client-id": "cl13nt-1d"}, (), {"AUTONOMA_CLIENT_ID": text})
     assert settings.client_id
     assert settings.client_id.reveal() == "cl13nt-1d"
@@ -177,7 +177,7 @@ def test_space_around_variables_is_removed() -> None:
 @pytest.mark.parametrize("text", ['A="sentinel"', "export A=sentinel", "- A=sentinel", "A=sentinel #", "A=$(sentinel)"])
 def test_doubtful_variables_have_warnings(text: str) -> None:
     """The option and `--var` give the same warning, without the value."""
-    for flags, extra, environ, named in (
+    for flags, extra, environ, spelling in (
         ({"variables": text}, (), {}, "--variables"),
         ({}, (text,), {}, "--var"),
         ({}, (), {"INPUT_VARIABLES": text}, "variables"),
@@ -185,7 +185,7 @@ def test_doubtful_variables_have_warnings(text: str) -> None:
     ):
         settings, problems = load_settings(flags, extra, environ)
         (warning,) = settings.warnings
-        assert warning.startswith(f"{named}: 'A' has ")
+        assert warning.startswith(f"{spelling}: 'A' has ")
         assert "sentinel" not in warning
         assert (settings.variables["A"], problems) == (text.partition("=")[2], [])
 
@@ -230,7 +230,7 @@ def test_secret_id_is_last_client_secret(texts: dict[str, str], secret: str) -> 
     settings, problems = load_settings({}, (), texts)
     assert settings.client_secret
     assert settings.client_secret.reveal() == secret
-    assert {"one", secret} == {each.reveal() for each in settings.secrets}
+    assert {"one", secret} == {value.reveal() for value in settings.secrets}
     assert not problems
 
 
@@ -238,7 +238,7 @@ def test_unused_credentials_are_secrets() -> None:
     """A job can have credentials of two accounts, and no log shows either."""
     environ = {"AUTONOMA_CLIENT_ID": "environment", "AUTONOMA_GITHUB_TOKEN": "token"}
     settings, _ = load_settings({"client-id": "flag", "github-token": "other"}, (), environ)
-    assert {each.reveal() for each in settings.secrets} == {"environment", "flag", "token", "other"}
+    assert {value.reveal() for value in settings.secrets} == {"environment", "flag", "token", "other"}
 
 
 def test_other_commands_read_same_secret_names() -> None:
@@ -250,7 +250,7 @@ def test_other_commands_read_same_secret_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "named"),
+    ("flags", "environ", "spelling"),
     [
         ({"timeout": "5m"}, {"AUTONOMA_TIMEOUT": "6m"}, "--timeout"),
         ({}, {"INPUT_TIMEOUT": "5m", "AUTONOMA_TIMEOUT": "6m"}, "timeout"),
@@ -260,10 +260,10 @@ def test_other_commands_read_same_secret_names() -> None:
         ({}, {}, "timeout"),
     ],
 )
-def test_option_is_named_as_written(flags: dict[str, str], environ: dict[str, str], named: str) -> None:
+def test_option_is_named_as_written(flags: dict[str, str], environ: dict[str, str], spelling: str) -> None:
     """The message has the name that the user can find in a file."""
     settings, _ = load_settings(flags, (), environ)
-    assert settings.spelling_of("timeout") == named
+    assert settings.spelling_of("timeout") == spelling
 
 
 def test_link_of_api_host_is_id() -> None:
@@ -324,7 +324,7 @@ def test_retries_have_limit(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "other"),
+    ("name", "text", "required_name"),
     [
         ("retries", "2", "wait"),
         ("timeout", "5m", "wait"),
@@ -332,17 +332,21 @@ def test_retries_have_limit(number: str) -> None:
         ("wait-for-url-timeout", "5m", "wait-for-url"),
     ],
 )
-def test_option_that_needs_another_is_refused(name: str, text: str, other: str) -> None:
+def test_option_that_needs_another_is_refused(name: str, text: str, required_name: str) -> None:
     """The error names the missing option."""
     settings, problems = load_settings({name: text}, (), {})
     assert not problems
-    assert settings.warnings == (f"--{name} has no effect without --{other}.",)
-    as_variable, _ = load_settings({}, (), {f"AUTONOMA_{name.upper().replace('-', '_')}": text})
-    assert as_variable.warnings[0].endswith(f" has no effect without AUTONOMA_{other.upper().replace('-', '_')}.")
-    in_job, _ = load_settings({}, (), {f"INPUT_{name.upper()}": text})
-    assert in_job.warnings == (f"{name} has no effect without {other}.",)
-    with_it, _ = load_settings({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
-    assert with_it.warnings == ()
+    assert settings.warnings == (f"--{name} has no effect without --{required_name}.",)
+    variable_settings, _ = load_settings({}, (), {f"AUTONOMA_{name.upper().replace('-', '_')}": text})
+    assert variable_settings.warnings[0].endswith(
+        f" has no effect without AUTONOMA_{required_name.upper().replace('-', '_')}."
+    )
+    input_settings, _ = load_settings({}, (), {f"INPUT_{name.upper()}": text})
+    assert input_settings.warnings == (f"{name} has no effect without {required_name}.",)
+    complete_settings, _ = load_settings(
+        {name: text, required_name: "true" if required_name == "wait" else "http://a"}, (), {}
+    )
+    assert complete_settings.warnings == ()
 
 
 @pytest.mark.parametrize(

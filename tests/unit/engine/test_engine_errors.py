@@ -29,41 +29,41 @@ STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app
 IDS = [f"t{number}" for number in range(8)]
 
 
-class FailingWatcher(RecordingListener):
+class FailingListener(RecordingListener):
     """Fail after a number of successful calls."""
 
-    def __init__(self, healthy: int) -> None:
+    def __init__(self, successful_calls: int) -> None:
         super().__init__()
-        self._healthy = healthy
+        self._successful_calls = successful_calls
 
     def on_run_changed(self, outcome: RunResult) -> None:
         super().on_run_changed(outcome)
-        if len(self.seen) > self._healthy:
+        if len(self.seen) > self._successful_calls:
             raise KeyError("a bug")
 
 
 def make_engine(
-    watcher: RecordingListener, scripts: dict[int, list[tuple[float, StartResult]]]
+    listener: RecordingListener, scripts: dict[int, list[tuple[float, StartResult]]]
 ) -> tuple[Engine, RunTable, FakeClock]:
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
     policy = StartPolicy(concurrency=4, hung_after=30.0, shutdown_grace=1.0)
-    engine = Engine(run_table, policy, clock, queue.SimpleQueue(), watcher)
+    engine = Engine(run_table, policy, clock, queue.SimpleQueue(), listener)
     return engine, run_table, clock
 
 
-@pytest.mark.parametrize("healthy", [0, 1, 3])
-def test_bug_between_responses_loses_no_id(healthy: int) -> None:
+@pytest.mark.parametrize("successful_calls", [0, 1, 3])
+def test_bug_between_responses_loses_no_id(successful_calls: int) -> None:
     """The engine waits for the starts in flight although the bug occurs for each."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(8)}
-    engine, run_table, clock = make_engine(FailingWatcher(healthy), scripts)
+    engine, run_table, clock = make_engine(FailingListener(successful_calls), scripts)
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError, match="a bug"):
         engine.run(workers)
-    sent = {each.run for each in workers.sent}
-    assert len(sent) == healthy + 4
+    sent_indexes = {request.run for request in workers.sent}
+    assert len(sent_indexes) == successful_calls + 4
     for number, run in enumerate(run_table.results):
-        if number in sent:
+        if number in sent_indexes:
             assert (run.state, run.run_id) == (RunState.STARTED, f"r{number}")
         else:
             assert (run.state, run.reason, run.start_requests) == (RunState.NOT_STARTED, ExitReason.UNKNOWN, 0)
@@ -77,7 +77,7 @@ def test_bug_with_missing_response_is_unknown() -> None:
         1: [(1000.0, STARTED)],
         2: [(2.0, StartResult(StartStatus.NOT_SENT, ExitReason.API))],
     }
-    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
+    engine, run_table, clock = make_engine(FailingListener(0), scripts)
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError):
         engine.run(workers)
@@ -89,7 +89,7 @@ def test_bug_with_missing_response_is_unknown() -> None:
 def test_signal_after_bug_shortens_wait() -> None:
     """A signal after a bug shortens the wait for responses."""
     scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
-    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
+    engine, run_table, clock = make_engine(FailingListener(0), scripts)
     clock.schedule(5.0, SignalReceived(15))
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))
@@ -97,20 +97,20 @@ def test_signal_after_bug_shortens_wait() -> None:
     assert clock.time == 1000.0 + 5.0 + 1.0
 
 
-@pytest.mark.parametrize("place", ["_apply_result", "_check_distinct_run", "_finish"])
-def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method_name", ["_apply_result", "_check_distinct_run", "_finish"])
+def test_bug_within_response_keeps_its_id(method_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response that causes the error is saved too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
     engine, run_table, clock = make_engine(RecordingListener(), scripts)
-    real, calls = getattr(RunStarter, place), list[int]()
+    original_method, calls = getattr(RunStarter, method_name), list[int]()
 
-    def fail(self: RunStarter, *given: object) -> object:
+    def fail(self: RunStarter, *arguments: object) -> object:
         calls.append(1)
         if len(calls) == 1:
             raise MemoryError
-        return real(self, *given)
+        return original_method(self, *arguments)
 
-    monkeypatch.setattr(RunStarter, place, fail)
+    monkeypatch.setattr(RunStarter, method_name, fail)
     with pytest.raises(MemoryError):
         engine.run(ScriptedWorkers(clock, scripts))
     assert [(run.state, run.run_id) for run in run_table.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
@@ -119,7 +119,7 @@ def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.Monkey
 def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine ends even if saving the results fails too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
-    engine, _, clock = make_engine(FailingWatcher(0), scripts)
+    engine, _, clock = make_engine(FailingListener(0), scripts)
 
     def fail(*_: object) -> None:
         raise MemoryError
@@ -131,21 +131,21 @@ def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.time <= 1000.0 + 31.0
 
 
-def _fail_at_call(number: int) -> Callable[[ProgressReporter, RunResult], None]:
+def build_failing_callback(number: int) -> Callable[[ProgressReporter, RunResult], None]:
     lock, calls = threading.Lock(), list[int]()
 
-    def changed(self: ProgressReporter, outcome: RunResult) -> None:
+    def on_run_changed(self: ProgressReporter, outcome: RunResult) -> None:
         with lock:
             calls.append(1)
         if len(calls) == number:
             raise KeyError("a bug")
 
-    return changed
+    return on_run_changed
 
 
 def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bug, results.json and the outputs have the id of each started run."""
-    monkeypatch.setattr(ProgressReporter, "on_run_changed", _fail_at_call(1))
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", build_failing_callback(1))
     scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")

@@ -28,11 +28,11 @@ class HangingConfirmations(ScriptedWorkers):
     ) -> None:
         super().__init__(clock, scripts, runs)
         # The indexes of the polled earlier runs.
-        self.confirming: list[int] = []
+        self.confirmed_indexes: list[int] = []
 
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         if run_id.startswith("earlier"):
-            self.confirming.append(index)
+            self.confirmed_indexes.append(index)
         else:
             super().poll(index, request, run_id, request_number)
 
@@ -52,7 +52,7 @@ def test_hanging_confirmation_is_abandoned() -> None:
     engine = make_engine(clock, run_table, {0: "earlier-a"})
     started_at = clock.time
     engine.run(workers)
-    assert workers.confirming == [0]
+    assert workers.confirmed_indexes == [0]
     [sent_at] = workers.times(0)
     assert 45 <= sent_at - started_at < 46
     [run] = run_table.results
@@ -67,4 +67,4 @@ def test_confirmations_are_limited() -> None:
     run_table = RunTable(map(RunResult, requests), clock.time)
     engine = make_engine(clock, run_table, {number: f"earlier-{number}" for number in range(30)})
     engine._pass_confirmer.dispatch(workers)
-    assert workers.confirming == list(range(8))
+    assert workers.confirmed_indexes == list(range(8))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from autonoma_ci.api.models import PollResult
     from tests.support.fake_clock import Run
 
-FAILING = RunStep(2, "Pay", "No button")
-STEPS = (RunStep(1, "Open"), FAILING, RunStep(3, "Close"))
+FAILED_STEP = RunStep(2, "Pay", "No button")
+STEPS = (RunStep(1, "Open"), FAILED_STEP, RunStep(3, "Close"))
 MEDIA = {number: SignedUrl(f"https://media.test/{number}") for number in (0, 1, 2, 3)}
-FOUND = RunDetails("Checkout", FAILING, None, "", STEPS, MEDIA)
+DETAILS = RunDetails("Checkout", FAILED_STEP, None, "", STEPS, MEDIA)
 
 
 def make_run_with_media(
@@ -32,35 +32,37 @@ def make_run_with_media(
     delay: float = 0.05,
 ) -> Run:
     """Make a run with three steps and a video."""
-    run = make_run(seconds, end, delay)._replace(details=FOUND)
+    run = make_run(seconds, end, delay)._replace(details=DETAILS)
     return run._replace(download_result=download_result) if download_result else run
 
 
-def downloaded_steps(job: Job) -> list[int]:
+def list_downloaded_steps(job: Job) -> list[int]:
     return [item.step_number for item in job.workers.fetched]
 
 
 @pytest.mark.parametrize(
-    ("of", "end", "count"),
+    ("mode", "end", "count"),
     [("failed", FAILED, 4), ("failed", STOPPED, 4), ("failed", PASSED, 0), ("all", PASSED, 4), ("all", FAILED, 4)],
 )
-def test_evidence_option_selects_runs(of: str, end: PollResult, count: int) -> None:
+def test_evidence_option_selects_runs(mode: str, end: PollResult, count: int) -> None:
     """The option `evidence` selects the runs whose files are downloaded."""
-    job = Job(make_run_with_media(end=end), evidence_policy=EvidencePolicy(of)).run()
-    assert len(downloaded_steps(job)) == count
+    job = Job(make_run_with_media(end=end), evidence_policy=EvidencePolicy(mode)).run()
+    assert len(list_downloaded_steps(job)) == count
     assert len(job.first.evidence.files) == count
 
 
 def test_evidence_off_downloads_nothing() -> None:
     """Without evidence, the steps of a run are known but no file is downloaded."""
     job = Job(make_run_with_media()).run()
-    assert downloaded_steps(job) == []
+    assert list_downloaded_steps(job) == []
     assert [step.instruction for step in job.first.evidence.steps] == ["Open", "Pay", "Close"]
 
 
 def test_failed_step_downloads_first() -> None:
     """The screenshot of the failed step is the first download and the video the last."""
-    assert downloaded_steps(Job(make_run_with_media(), evidence_policy=EvidencePolicy(max_concurrent=1)).run()) == [
+    assert list_downloaded_steps(
+        Job(make_run_with_media(), evidence_policy=EvidencePolicy(max_concurrent=1)).run()
+    ) == [
         2,
         1,
         3,
@@ -75,9 +77,9 @@ def test_failed_runs_download_first() -> None:
         make_run_with_media(10),
         evidence_policy=EvidencePolicy("all", max_concurrent=1),
     ).run()
-    spare = [item.low_priority for item in job.workers.fetched]
-    assert spare.count(False) == 4
-    assert spare[1:5] == [False] * 4, "only the one that was under way already may go before"
+    low_priorities = [item.low_priority for item in job.workers.fetched]
+    assert low_priorities.count(False) == 4
+    assert low_priorities[1:5] == [False] * 4, "only the one that was under way already may go before"
 
 
 def test_screenshots_belong_to_their_steps() -> None:
@@ -90,7 +92,7 @@ def test_screenshots_belong_to_their_steps() -> None:
 def test_downloads_respect_concurrency() -> None:
     """At most `max_concurrent` files are downloaded at once."""
     job = Job(*[make_run_with_media() for _ in range(8)], evidence_policy=EvidencePolicy(max_concurrent=3)).run()
-    assert len(downloaded_steps(job)) == 32
+    assert len(list_downloaded_steps(job)) == 32
     assert job.workers.fetches_at_once == 3
 
 
@@ -108,13 +110,15 @@ def test_each_attempt_has_its_own_evidence() -> None:
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
 def test_only_tests_have_evidence(kind: TargetKind) -> None:
     """Runs of folders and tags have no evidence."""
-    assert downloaded_steps(Job(make_run_with_media(), kind=kind, evidence_policy=EvidencePolicy("all")).run()) == []
+    assert (
+        list_downloaded_steps(Job(make_run_with_media(), kind=kind, evidence_policy=EvidencePolicy("all")).run()) == []
+    )
 
 
-def fail_first_download(item: EvidenceFile, time: int) -> DownloadResult:
+def fail_first_download(item: EvidenceFile, attempt: int) -> DownloadResult:
     return (
         DownloadResult(error="HTTP 403", retryable=True)
-        if time == 1
+        if attempt == 1
         else DownloadResult(f"evidence/{item.step_number}")
     )
 
@@ -135,16 +139,16 @@ def test_retried_download_uses_new_url() -> None:
         ),
         evidence_policy=EvidencePolicy(),
     )
-    explain = job.workers.fetch_details
+    fetch_details = job.workers.fetch_details
 
-    def old(index: int, request: object, run_id: str, *, media: bool = False) -> None:
+    def return_stale_url(index: int, request: object, run_id: str, *, media: bool = False) -> None:
         created_at, run = job.workers._run(index, run_id)
-        stale = run._replace(details=FOUND._replace(media_urls={2: SignedUrl("https://media.test/old")}))
-        job.workers._created[index, run_id] = created_at, stale
-        explain(index, job.first.request, run_id, media=media)
+        stale_run = run._replace(details=DETAILS._replace(media_urls={2: SignedUrl("https://media.test/old")}))
+        job.workers._created[index, run_id] = created_at, stale_run
+        fetch_details(index, job.first.request, run_id, media=media)
         job.workers._created[index, run_id] = created_at, run
 
-    job.workers.fetch_details = old  # type: ignore[method-assign]
+    job.workers.fetch_details = return_stale_url  # type: ignore[method-assign]
     job.run()
     assert [item.signed_url.url for item in job.workers.fetched] == ["https://media.test/old", "https://media.test/2"]
 
@@ -155,14 +159,14 @@ def test_failed_downloads_keep_verdict() -> None:
         make_run_with_media(download_result=lambda *_: DownloadResult(error="HTTP 404", retryable=True)),
         evidence_policy=EvidencePolicy(),
     ).run()
-    assert len(downloaded_steps(job)) == 8
+    assert len(list_downloaded_steps(job)) == 8
     assert job.first.evidence.missing_reason == "4 of its files: HTTP 404"
     assert (job.states, job.code) == ([RunState.FAILED], 1)
-    passed = Job(
+    passed_job = Job(
         make_run_with_media(end=PASSED, download_result=lambda *_: DownloadResult(error="no room")),
         evidence_policy=EvidencePolicy("all"),
     ).run()
-    assert (passed.states, passed.code) == ([RunState.PASSED], 0)
+    assert (passed_job.states, passed_job.code) == ([RunState.PASSED], 0)
 
 
 def test_permanent_error_skips_refresh() -> None:
@@ -171,7 +175,7 @@ def test_permanent_error_skips_refresh() -> None:
         make_run_with_media(download_result=lambda *_: DownloadResult(error="larger than it may be")),
         evidence_policy=EvidencePolicy(),
     ).run()
-    assert len(downloaded_steps(job)) == 4
+    assert len(list_downloaded_steps(job)) == 4
     assert job.workers.refreshed == []
 
 
@@ -202,28 +206,28 @@ def test_downloads_start_during_wait() -> None:
     job = Job(
         make_run_with_media(10), make_run(3000), poll_policy=PollPolicy(timeout=4000), evidence_policy=EvidencePolicy()
     )
-    fetch, at = job.workers.download, []
+    download, download_times = job.workers.download, []
 
-    def noted(index: int, file: EvidenceFile) -> None:
-        at.append(job.seconds)
-        fetch(index, file)
+    def download_and_record(index: int, file: EvidenceFile) -> None:
+        download_times.append(job.seconds)
+        download(index, file)
 
-    job.workers.download = noted  # type: ignore[method-assign]
+    job.workers.download = download_and_record  # type: ignore[method-assign]
     job.run()
-    assert len(at) == 4
-    assert max(at) < 30
+    assert len(download_times) == 4
+    assert max(download_times) < 30
 
 
 def test_signal_ends_downloads() -> None:
     """After a signal, the evidence states which files are missing."""
     job = Job(make_run_with_media(delay=1.0), evidence_policy=EvidencePolicy(max_concurrent=1))
-    fetch = job.workers.download
+    download = job.workers.download
 
-    def once(index: int, file: EvidenceFile) -> None:
-        fetch(index, file)
+    def download_and_cancel(index: int, file: EvidenceFile) -> None:
+        download(index, file)
         job.clock.schedule(0.5, SignalReceived(15))
 
-    job.workers.download = once  # type: ignore[method-assign]
+    job.workers.download = download_and_cancel  # type: ignore[method-assign]
     job.run()
     assert job.engine.signal_number == 15
     assert job.first.evidence.missing_reason == "4 of its files: the job was cancelled"
@@ -257,9 +261,9 @@ def test_hung_details_end_at_timeout() -> None:
     assert job.states == [RunState.FAILED] * 300
 
 
-@pytest.mark.parametrize(("last", "digits"), [(3, 3), (999, 3), (1000, 4), (12_345, 5)])
-def test_file_names_sort_by_step(last: int, digits: int) -> None:
+@pytest.mark.parametrize(("last_number", "digits"), [(3, 3), (999, 3), (1000, 4), (12_345, 5)])
+def test_file_names_sort_by_step(last_number: int, digits: int) -> None:
     """Step numbers in file names are padded to the same width."""
-    found = FOUND._replace(media_urls={number: SignedUrl("https://media.test/") for number in (1, last)})
-    job = Job(make_run(10, FAILED)._replace(details=found), evidence_policy=EvidencePolicy()).run()
+    details = DETAILS._replace(media_urls={number: SignedUrl("https://media.test/") for number in (1, last_number)})
+    job = Job(make_run(10, FAILED)._replace(details=details), evidence_policy=EvidencePolicy()).run()
     assert {item.number_width for item in job.workers.fetched} == {digits}

@@ -75,18 +75,20 @@ class Job:
         evidence_policy: EvidencePolicy | None = None,
     ) -> None:
         self.clock = FakeClock()
-        turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
-        scripts = {place: [(0.1, STARTED)] for place in turns} | dict(starts or {})
-        self.workers = ScriptedWorkers(self.clock, scripts, turns)
-        self.watched = RecordingListener()
+        runs_by_index = {index: [run] if isinstance(run, Run) else run for index, run in enumerate(runs)}
+        scripts = {index: [(0.1, STARTED)] for index in runs_by_index} | dict(starts or {})
+        self.workers = ScriptedWorkers(self.clock, scripts, runs_by_index)
+        self.listener = RecordingListener()
         self.poll_policy = poll_policy or PollPolicy()
-        self.run_table = RunTable([RunResult(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
+        self.run_table = RunTable(
+            [RunResult(RunRequest(kind, f"t{index}")) for index in runs_by_index], self.clock.time
+        )
         self.engine = Engine(
             self.run_table,
             policy or StartPolicy(concurrency=64),
             self.clock,
             queue.SimpleQueue(),
-            self.watched,
+            self.listener,
             self.poll_policy,
             evidence_policy,
         )
@@ -107,8 +109,8 @@ class Job:
     def first(self) -> RunResult:
         return self.run_table.results[0]
 
-    def polls(self, place: int = 0) -> list[float]:
-        return [sent.at - 1000.0 for sent in self.workers.polls if sent.run == place]
+    def polls(self, index: int = 0) -> list[float]:
+        return [poll.at - 1000.0 for poll in self.workers.polls if poll.run == index]
 
     @property
     def code(self) -> int:
@@ -142,9 +144,9 @@ def test_first_final_status_counts() -> None:
 
 def test_polls_overlap_starts() -> None:
     """Started runs are polled while others are still in flight."""
-    slow = {1: [(60.0, STARTED)]}
-    job = Job(make_run(5), make_run(65), starts=slow).run()
-    assert [outcome.request.id for outcome in job.watched.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
+    slow_starts = {1: [(60.0, STARTED)]}
+    job = Job(make_run(5), make_run(65), starts=slow_starts).run()
+    assert [outcome.request.id for outcome in job.listener.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
     assert job.polls(0)[-1] < 10
 
 
@@ -152,15 +154,15 @@ def test_polls_overlap_starts() -> None:
 @pytest.mark.parametrize("length", [1, 5, 30, 90, 300, 1500])
 def test_poll_pauses_follow_run_age(length: float) -> None:
     """The mean delay is at most 1 s plus 2 % of the length, with pauses of about 10 s at most."""
-    late = []
-    for share in range(60):
-        exact = length * (0.9 + share / 300)
-        job = Job(make_run(exact)).run()
-        late.append(job.first.duration_seconds - exact)
+    delays = []
+    for step in range(60):
+        run_seconds = length * (0.9 + step / 300)
+        job = Job(make_run(run_seconds)).run()
+        delays.append(job.first.duration_seconds - run_seconds)
         pauses = [after - before for before, after in itertools.pairwise(job.polls())]
         assert all(pause <= 10.2 for pause in pauses)
         assert all(after >= before - 1e-6 for before, after in itertools.pairwise(pauses))
-    assert sum(late) / len(late) <= 1.0 + 0.02 * length
+    assert sum(delays) / len(delays) <= 1.0 + 0.02 * length
 
 
 def test_five_minute_run_poll_count() -> None:
@@ -173,11 +175,11 @@ def test_benchmark_table_matches_polls() -> None:
     text = (Path(__file__).parents[3] / "benchmarks" / "README.md").read_text("utf-8")
     rows = re.findall(r"^\| ([\d,]+) s \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
     assert len(rows) == 7
-    for length, questions, fixed in rows:
+    for length, poll_count, fixed_poll_count in rows:
         seconds = int(length.replace(",", ""))
-        assert len(Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0)).run().polls()) == int(questions)
-        every_ten = Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0, interval=10.0)).run().polls()
-        assert len(every_ten) == int(fixed)
+        assert len(Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0)).run().polls()) == int(poll_count)
+        fixed_polls = Job(make_run(seconds), poll_policy=PollPolicy(timeout=7200.0, interval=10.0)).run().polls()
+        assert len(fixed_polls) == int(fixed_poll_count)
 
 
 def test_fixed_interval_is_used() -> None:
@@ -216,7 +218,7 @@ def test_running_at_deadline_times_out() -> None:
     job = Job(make_run(10_000), make_run(5), poll_policy=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.TIMED_OUT, RunState.PASSED]
     assert (job.first.reason, job.code) == (ExitReason.TIMEOUT, 6)
-    assert max(sent.at for sent in job.workers.polls) <= 1060.1
+    assert max(poll.at for poll in job.workers.polls) <= 1060.1
     assert job.seconds <= 61
     assert "still running" in job.first.message
     assert "autonoma-ci wait" in job.first.suggestion
@@ -254,17 +256,19 @@ def test_lost_poll_is_repeated() -> None:
     assert job.run().states == [RunState.PASSED]
 
 
-@pytest.mark.parametrize("trouble", [UNAVAILABLE, RATE_LIMITED, UNRECOGNIZED])
-def test_single_failed_polls_are_tolerated(trouble: PollResult) -> None:
+@pytest.mark.parametrize("failed_poll", [UNAVAILABLE, RATE_LIMITED, UNRECOGNIZED])
+def test_single_failed_polls_are_tolerated(failed_poll: PollResult) -> None:
     """Single failed polls do not end the wait."""
-    job = Job(Run(status_by_age((20, RUNNING), (110, trouble), (130, RUNNING), (220, trouble), last=PASSED))).run()
+    job = Job(
+        Run(status_by_age((20, RUNNING), (110, failed_poll), (130, RUNNING), (220, failed_poll), last=PASSED))
+    ).run()
     assert job.states == [RunState.PASSED]
 
 
-@pytest.mark.parametrize("trouble", [UNAVAILABLE, RATE_LIMITED])
-def test_lasting_poll_failures_are_unknown(trouble: PollResult) -> None:
+@pytest.mark.parametrize("failed_poll", [UNAVAILABLE, RATE_LIMITED])
+def test_lasting_poll_failures_are_unknown(failed_poll: PollResult) -> None:
     """Two minutes of failed polls end the run as unknown."""
-    job = Job(Run(status_by_age((30, RUNNING), last=trouble))).run()
+    job = Job(Run(status_by_age((30, RUNNING), last=failed_poll))).run()
     assert job.states == [RunState.UNKNOWN]
     assert (job.first.reason, job.code) == (ExitReason.UNKNOWN, 7)
     assert 145 <= job.seconds <= 300
@@ -304,19 +308,19 @@ def test_unrecognized_status_warns_once() -> None:
     job = Job(Run(lambda _: UNRECOGNIZED), Run(lambda _: UNRECOGNIZED), poll_policy=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.UNKNOWN] * 2
     assert job.code == 7
-    assert len(job.watched.warnings) == 1
-    assert "zzz" in job.watched.warnings[0]
+    assert len(job.listener.warnings) == 1
+    assert "zzz" in job.listener.warnings[0]
     assert job.polls()[-1] == pytest.approx(60.1)
 
 
 def test_retry_after_pauses_all_polls() -> None:
     """Retry-After pauses the polls of all runs."""
-    asked: list[float] = []
+    poll_times: list[float] = []
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=40.0)
     job = Job(Run(status_by_age((3, limited), last=PASSED)), *[Run(status_by_age((3, RUNNING), last=PASSED))] * 5)
-    asked += [sent.at - 1000 for sent in job.run().workers.polls]
-    refused = job.polls()[0]
-    assert all(at <= refused + 0.1 or at >= refused + 40 for at in asked)
+    poll_times += [poll.at - 1000 for poll in job.run().workers.polls]
+    rate_limited_at = job.polls()[0]
+    assert all(at <= rate_limited_at + 0.1 or at >= rate_limited_at + 40 for at in poll_times)
     assert set(job.states) == {RunState.PASSED}
 
 
@@ -330,17 +334,17 @@ def test_long_retry_after_is_capped(runs: int) -> None:
     assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.run_table.results)
     assert all(145 < run.duration_seconds < 165 for run in job.run_table.results)
     assert 150 < job.seconds < 165
-    refused = [at for at in job.polls() if at > 30.2]
-    assert all(60 <= later - at <= 62 for at, later in itertools.pairwise(refused))
-    assert len(refused) <= 3
+    poll_times = [at for at in job.polls() if at > 30.2]
+    assert all(60 <= next_at - at <= 62 for at, next_at in itertools.pairwise(poll_times))
+    assert len(poll_times) <= 3
 
 
 @pytest.mark.parametrize("retry_after", [None, 3600.0])
 def test_rate_limited_run_ends_alone(retry_after: float | None) -> None:
     """A run that is always rate-limited does not end another run."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=retry_after)
-    refused, late = Run(status_by_age(last=limited)), Run(status_by_age((300, UNAVAILABLE), last=PASSED))
-    job = Job(refused, late, starts={1: [(150.0, STARTED)]}, poll_policy=PollPolicy(interval=100.0)).run()
+    rate_limited_run, late_run = Run(status_by_age(last=limited)), Run(status_by_age((300, UNAVAILABLE), last=PASSED))
+    job = Job(rate_limited_run, late_run, starts={1: [(150.0, STARTED)]}, poll_policy=PollPolicy(interval=100.0)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
@@ -357,16 +361,16 @@ def test_occasional_response_continues_polls() -> None:
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=50.0)
     job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), make_run(20)).run()
     assert job.states == [RunState.PASSED] * 2
-    spoilt = Job(make_run(400), *[Run(status_by_age((395, limited), last=PASSED))] * 40).run()
-    assert spoilt.states[0] is RunState.PASSED
+    second_job = Job(make_run(400), *[Run(status_by_age((395, limited), last=PASSED))] * 40).run()
+    assert second_job.states[0] is RunState.PASSED
 
 
 def test_rate_limits_slow_polls() -> None:
     """A rate-limiting server is polled less often."""
-    often = Job(*[make_run(60)] * 10).run()
-    seldom = Job(*[Run(status_by_age((60, RATE_LIMITED), last=PASSED))] * 10).run()
-    assert len(seldom.workers.polls) < len(often.workers.polls) / 2
-    assert set(seldom.states) == {RunState.PASSED}
+    regular_job = Job(*[make_run(60)] * 10).run()
+    rate_limited_job = Job(*[Run(status_by_age((60, RATE_LIMITED), last=PASSED))] * 10).run()
+    assert len(rate_limited_job.workers.polls) < len(regular_job.workers.polls) / 2
+    assert set(rate_limited_job.states) == {RunState.PASSED}
 
 
 def test_long_retry_after_ends_at_deadline() -> None:
@@ -382,19 +386,19 @@ def test_run_without_id_is_unknown() -> None:
     run_table = RunTable(
         [RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, url="https://autonoma.app/x")], 1000.0
     )
-    clock, watched = FakeClock(), RecordingListener()
-    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(ScriptedWorkers(clock, {}))
+    clock, listener = FakeClock(), RecordingListener()
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), listener, PollPolicy()).run(ScriptedWorkers(clock, {}))
     assert run_table.results[0].state is RunState.UNKNOWN
 
 
 def test_old_run_is_polled_at_once() -> None:
     """A run that was started long ago is polled at once."""
-    clock, watched = FakeClock(), RecordingListener()
+    clock, listener = FakeClock(), RecordingListener()
     run = RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, run_id="run-0-1", start_offset_seconds=-500.0)
     run_table = RunTable([run], clock.time)
     workers = ScriptedWorkers(clock, {}, {0: [make_run(0)]})
-    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(workers)
-    assert [sent.at for sent in workers.polls] == [1000.0]
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), listener, PollPolicy()).run(workers)
+    assert [poll.at for poll in workers.polls] == [1000.0]
     assert workers.sent == []
     assert run_table.results[0].state is RunState.PASSED
 
@@ -404,14 +408,14 @@ def test_clock_jump_loses_no_run() -> None:
     job = Job(make_run(100), make_run(10_000), poll_policy=PollPolicy(timeout=600.0))
     poll_result = job.workers._runs[0][0].poll_result
 
-    def suspended(age: float) -> PollResult:
+    def poll_after_suspend(age: float) -> PollResult:
         if 40 < age < 60:
             job.clock.time += 5000
         return poll_result(age)
 
-    job.workers._runs = {0: [Run(suspended)], 1: job.workers._runs[1]}
+    job.workers._runs = {0: [Run(poll_after_suspend)], 1: job.workers._runs[1]}
     assert job.run().states == [RunState.PASSED, RunState.TIMED_OUT]
-    assert all(len(job.polls(place)) > 3 for place in (0, 1))
+    assert all(len(job.polls(index)) > 3 for index in (0, 1))
 
 
 # Retries
@@ -445,8 +449,10 @@ def test_only_failed_runs_are_retried(end: PollResult) -> None:
 
 def test_indeterminate_retry_is_never_resent() -> None:
     """An indeterminate retry is unknown and keeps the failed attempt."""
-    lost = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
-    job = Job([make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
+    indeterminate = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+    job = Job(
+        [make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, indeterminate)]}
+    ).run()
     assert job.states == [RunState.UNKNOWN]
     assert len(job.workers.sent) == 2
     assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
@@ -455,8 +461,10 @@ def test_indeterminate_retry_is_never_resent() -> None:
 
 def test_rejected_retry_stays_failed() -> None:
     """A run whose retry is rejected stays failed."""
-    gone = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
-    job = Job([make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
+    not_found = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
+    job = Job(
+        [make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, not_found)]}
+    ).run()
     assert (job.states, job.first.reason, job.code) == ([RunState.FAILED], ExitReason.FAILED, 1)
     assert (job.first.run_id, job.first.previous_attempts) == ("run-0-1", ())
     assert "HTTP 404" in job.first.message
@@ -471,11 +479,13 @@ def test_no_retry_after_deadline() -> None:
 
 def test_waiting_retry_ends_at_deadline() -> None:
     """A rate-limited retry is not sent after the deadline."""
-    busy = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, message="HTTP 429", http_status=429, retry_after=100.0)
+    rate_limited = StartResult(
+        StartStatus.RATE_LIMITED, ExitReason.API, message="HTTP 429", http_status=429, retry_after=100.0
+    )
     job = Job(
         [make_run(30, FAILED)],
         poll_policy=PollPolicy(retries=1, timeout=60.0),
-        starts={0: [(0.1, STARTED), (0.1, busy)]},
+        starts={0: [(0.1, STARTED), (0.1, rate_limited)]},
     )
     assert job.run().states == [RunState.FAILED]
     assert len(job.workers.sent) == 2
@@ -501,9 +511,9 @@ def test_failure_has_step_and_title() -> None:
     failed = make_run(10, FAILED)._replace(details=RunDetails("Checkout", STEP, 9.5))
     job = Job(failed, make_run(5)).run()
     assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
-    assert [sent.run for sent in job.workers.explained].count(0) == 1
-    reported = next(outcome for outcome in job.watched.seen if outcome.state is RunState.FAILED)
-    assert reported.step == STEP
+    assert [request.run for request in job.workers.explained].count(0) == 1
+    failed_run = next(outcome for outcome in job.listener.seen if outcome.state is RunState.FAILED)
+    assert failed_run.step == STEP
 
 
 def test_pass_requests_details_once() -> None:
@@ -511,11 +521,11 @@ def test_pass_requests_details_once() -> None:
     run = make_run(10)._replace(details=RunDetails("Checkout"))
     job = Job(run, make_run(10)._replace(details=RunDetails("Search"))).run()
     assert [outcome.display_name for outcome in job.run_table.results] == ["Checkout", "Search"]
-    assert sorted(sent.run for sent in job.workers.explained) == [0, 1]
-    named = Job(run)
-    named.run_table.results[0] = named.first._replace(request=named.first.request._replace(name="Mine"))
-    assert len(named.run().workers.explained) == 1
-    assert named.first.display_name == "Mine"
+    assert sorted(request.run for request in job.workers.explained) == [0, 1]
+    named_job = Job(run)
+    named_job.run_table.results[0] = named_job.first._replace(request=named_job.first.request._replace(name="Mine"))
+    assert len(named_job.run().workers.explained) == 1
+    assert named_job.first.display_name == "Mine"
 
 
 def test_retry_preserves_first_failed_step() -> None:
@@ -532,16 +542,16 @@ def test_missing_details_delay_nothing(delay: float) -> None:
     job = Job(make_run(10, FAILED))
     explain = job.workers.fetch_details
 
-    def slow(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_slowly(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         run = job.workers._runs[0][0]
         job.workers._created[index, run_id] = (1000.0, run._replace(delay=delay))
         explain(index, request, run_id)
 
-    job.workers.fetch_details = slow  # type: ignore[method-assign]
+    job.workers.fetch_details = fetch_slowly  # type: ignore[method-assign]
     assert job.run().states == [RunState.FAILED]
     assert len(job.workers.explained) <= 3
     assert job.seconds <= 45
-    assert [outcome.state for outcome in job.watched.seen].count(RunState.FAILED) == 1
+    assert [outcome.state for outcome in job.listener.seen].count(RunState.FAILED) == 1
 
 
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
@@ -550,7 +560,7 @@ def test_only_tests_have_details(kind: TargetKind) -> None:
     job = Job(make_run(10, FAILED), kind=kind).run()
     assert job.workers.explained == []
     assert job.states == [RunState.FAILED]
-    assert job.watched.seen[-1].state is RunState.FAILED
+    assert job.listener.seen[-1].state is RunState.FAILED
 
 
 # Signals
@@ -563,7 +573,7 @@ def test_signal_stops_polls() -> None:
     assert job.run().states == [RunState.PASSED, RunState.STARTED]
     assert job.code == 143
     assert job.seconds <= 101
-    assert max(sent.at for sent in job.workers.polls) <= 1100
+    assert max(poll.at for poll in job.workers.polls) <= 1100
 
 
 def test_signal_prevents_further_starts() -> None:
@@ -583,14 +593,14 @@ NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
 LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, retry_after=20.0)
 INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 deliveries = st.sampled_from([STARTED, STARTED, STARTED, INDETERMINATE, NOT_FOUND, LIMITED, NOT_SENT])
-lives = st.builds(
+scripted_runs = st.builds(
     lambda parts, last, delay: Run(status_by_age(*sorted(parts, key=lambda part: part[0]), last=last), delay),
     st.lists(st.tuples(st.floats(0, 400), statuses), max_size=4),
     statuses,
     st.floats(0.01, 60),
 )
 plans = st.lists(
-    st.tuples(st.lists(lives, min_size=1, max_size=3), st.lists(deliveries, min_size=1, max_size=3)),
+    st.tuples(st.lists(scripted_runs, min_size=1, max_size=3), st.lists(deliveries, min_size=1, max_size=3)),
     min_size=1,
     max_size=6,
 )
@@ -603,18 +613,18 @@ def test_any_plan_loses_no_started_run(
     plan: list[tuple[list[Run], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
 ) -> None:
     """Each started run has its id, and success requires the status passed for all."""
-    starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
+    starts = {index: [(0.2, attempt) for attempt in attempts] for index, (_, attempts) in enumerate(plan)}
     job = Job(*[runs for runs, _ in plan], poll_policy=PollPolicy(timeout=timeout, retries=retries), starts=starts)
     if signal_at is not None:
         job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
-    known = {
+    known_ids = {
         run_id
         for run in job.run_table.results
-        for run_id in (run.run_id, *(old.run_id for old in run.previous_attempts))
+        for run_id in (run.run_id, *(attempt.run_id for attempt in run.previous_attempts))
     }
-    assert {run_id for _, run_id in job.workers._created} <= known
-    final = {
+    assert {run_id for _, run_id in job.workers._created} <= known_ids
+    final_states = {
         RunState.PASSED,
         RunState.FAILED,
         RunState.STOPPED,
@@ -622,21 +632,21 @@ def test_any_plan_loses_no_started_run(
         RunState.NOT_STARTED,
         RunState.UNKNOWN,
     }
-    assert set(job.states) <= final | ({RunState.STARTED} if job.engine.signal_number else set())
+    assert set(job.states) <= final_states | ({RunState.STARTED} if job.engine.signal_number else set())
     if job.code == 0:
         assert all(
-            any(run.poll_result(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
+            any(run.poll_result(age) is PASSED for age in (0, *(sent_count.at for sent_count in job.workers.polls)))
             for runs, _ in plan
             for run in runs[-1:]
         ) or set(job.states) == {RunState.PASSED}
     deadline = job.engine._poller.deadline if job.engine._poller else 0
-    assert all(sent.at <= deadline + 1e-6 for sent in job.workers.polls)
+    assert all(sent_count.at <= deadline + 1e-6 for sent_count in job.workers.polls)
     # Each retry restarts the two minutes of the starts that the API still rate-limits.
-    started_by = 1000.0 + 150 * (1 + retries)
-    assert job.clock.time <= min(deadline, started_by + timeout) + job.poll_policy.late_response_grace + 1
-    for place, (_, attempts) in enumerate(plan):
-        opened = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
-        sent = len(job.workers.times(place))
-        starts_made = sum(created_at == place for created_at, _ in job.workers._created)
-        assert starts_made <= retries + 1
-        assert sent <= len(attempts) + retries + 8 or not opened
+    latest_start_at = 1000.0 + 150 * (1 + retries)
+    assert job.clock.time <= min(deadline, latest_start_at + timeout) + job.poll_policy.late_response_grace + 1
+    for index, (_, attempts) in enumerate(plan):
+        indeterminate_count = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
+        sent_count = len(job.workers.times(index))
+        created_count = sum(created_at == index for created_at, _ in job.workers._created)
+        assert created_count <= retries + 1
+        assert sent_count <= len(attempts) + retries + 8 or not indeterminate_count

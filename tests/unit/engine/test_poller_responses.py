@@ -40,31 +40,31 @@ class PollerDriver:
     """Send polls for started runs and respond to them.
 
     Args:
-        began: Start of each run in seconds, relative to the start of the clock.
+        started_at: Start of each run in seconds, relative to the start of the clock.
         policy: Limits and pauses of the polls.
     """
 
-    def __init__(self, *began: float, policy: PollPolicy | None = None) -> None:
+    def __init__(self, *started_at: float, policy: PollPolicy | None = None) -> None:
         self.clock = FakeClock()
         runs = [
             RunResult(
-                RunRequest(TargetKind.TEST, f"t{place}"),
+                RunRequest(TargetKind.TEST, f"t{index}"),
                 RunState.STARTED,
-                run_id=f"r{place}",
+                run_id=f"r{index}",
                 start_offset_seconds=at,
                 duration_seconds=0.25,
             )
-            for place, at in enumerate(began or (0.0,))
+            for index, at in enumerate(started_at or (0.0,))
         ]
         self.run_table = RunTable(runs, self.clock.time)
-        self.ended: list[int] = []
+        self.ended_indexes: list[int] = []
         self.warnings: list[str] = []
         self.sent_polls: list[SentPoll] = []
         self.poller = Poller(
-            self.run_table, policy or PollPolicy(), self.clock, self.ended.append, self.warnings.append
+            self.run_table, policy or PollPolicy(), self.clock, self.ended_indexes.append, self.warnings.append
         )
-        for place in range(len(runs)):
-            self.poller.watch(place)
+        for index in range(len(runs)):
+            self.poller.watch(index)
         self.poller.start_deadline()
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
@@ -80,20 +80,20 @@ class PollerDriver:
         self.poller.dispatch(self)  # type: ignore[arg-type]
         return len(self.sent_polls)
 
-    def respond_at(self, at: float, status: PollResult, place: int = 0) -> None:
+    def respond_at(self, at: float, status: PollResult, index: int = 0) -> None:
         """Respond to the last poll of a run at this second."""
         self.clock.time = 1000.0 + at
-        number = max(poll.number for poll in self.sent_polls if poll.position == place)
-        self.poller.handle_status(StatusReceived(place, f"r{place}", status, number))
+        number = max(poll.number for poll in self.sent_polls if poll.position == index)
+        self.poller.handle_status(StatusReceived(index, f"r{index}", status, number))
 
-    def get_result(self, place: int = 0) -> tuple[RunState, ExitReason, str, str, float]:
+    def get_result(self, index: int = 0) -> tuple[RunState, ExitReason, str, str, float]:
         """Return the state, reason, message, hint and duration of a run."""
-        run = self.run_table.results[place]
+        run = self.run_table.results[index]
         return run.state, run.reason, run.message, run.suggestion, run.duration_seconds
 
 
 @pytest.mark.parametrize(
-    ("status", "reported"),
+    ("status", "expected"),
     [
         (PASSED, (RunState.PASSED, ExitReason.OK, "", "", 20.0)),
         (FAILED, (RunState.FAILED, ExitReason.FAILED, "", "", 20.0)),
@@ -111,14 +111,14 @@ class PollerDriver:
     ],
 )
 def test_final_status_sets_full_result(
-    status: PollResult, reported: tuple[RunState, ExitReason, str, str, float]
+    status: PollResult, expected: tuple[RunState, ExitReason, str, str, float]
 ) -> None:
     """A final status sets state, reason, message, hint and duration of the run."""
     driver = PollerDriver()
     driver.dispatch_at(19.0)
     driver.respond_at(20.0, status)
-    assert driver.get_result() == reported
-    assert driver.ended == [0]
+    assert driver.get_result() == expected
+    assert driver.ended_indexes == [0]
     assert not driver.poller.is_busy
 
 
@@ -170,8 +170,8 @@ def test_failed_polls_for_two_minutes_end_run() -> None:
     poll_at(driver, (10.0, UNAVAILABLE), (60.0, UNAVAILABLE), (129.9, UNAVAILABLE))
     assert driver.get_result()[0] is RunState.STARTED
     poll_at(driver, (150.0, UNAVAILABLE))
-    why = "how it stands could not be had for 2 min 20 s: HTTP 500"
-    assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, why, HINT_RUN_CONTINUES, 150.0)
+    message = "how it stands could not be had for 2 min 20 s: HTTP 500"
+    assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 150.0)
 
 
 @pytest.mark.parametrize(
@@ -203,17 +203,17 @@ def test_failed_poll_at_deadline_ends_run(failure: PollResult, reason: ExitReaso
 def poll_until_deadline(*statuses: PollResult) -> PollerDriver:
     """Poll one run with these responses until its deadline after one minute."""
     driver = PollerDriver(policy=PollPolicy(timeout=60.0))
-    *earlier, last = statuses
-    for number, status in enumerate(earlier):
+    *earlier_statuses, last_status = statuses
+    for number, status in enumerate(earlier_statuses):
         driver.dispatch_at(15.0 * (number + 1))
         driver.respond_at(15.0 * (number + 1), status)
     driver.dispatch_at(60.0)
-    driver.respond_at(60.0, last)
+    driver.respond_at(60.0, last_status)
     return driver
 
 
 @pytest.mark.parametrize(
-    ("statuses", "reported"),
+    ("statuses", "expected"),
     [
         ([RUNNING], (RunState.TIMED_OUT, ExitReason.TIMEOUT, "still running after 1 min")),
         (
@@ -229,9 +229,9 @@ def poll_until_deadline(*statuses: PollResult) -> PollerDriver:
         ([RUNNING, UNRECOGNIZED], (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API says 'zzz'")),
     ],
 )
-def test_deadline_reports_last_status(statuses: list[PollResult], reported: tuple[RunState, ExitReason, str]) -> None:
+def test_deadline_reports_last_status(statuses: list[PollResult], expected: tuple[RunState, ExitReason, str]) -> None:
     """The result at the deadline states the last known status and error."""
-    assert poll_until_deadline(*statuses).get_result() == (*reported, HINT_RUN_CONTINUES, 60.0)
+    assert poll_until_deadline(*statuses).get_result() == (*expected, HINT_RUN_CONTINUES, 60.0)
 
 
 def test_hung_poll_at_deadline_is_unknown() -> None:
@@ -241,8 +241,8 @@ def test_hung_poll_at_deadline_is_unknown() -> None:
     driver.clock.time += 10
     assert driver.poller.is_finished
     driver.poller.expire_all()
-    why = "how it stands could not be had: no answer came in time"
-    assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, why, HINT_RUN_CONTINUES, 70.0)
+    message = "how it stands could not be had: no answer came in time"
+    assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 70.0)
 
 
 def test_hung_poll_counts_as_failed() -> None:
@@ -274,8 +274,8 @@ def test_hung_poll_is_last_error() -> None:
     driver.poller.expire_hung_requests()
     driver.clock.time = 1000.0 + 80.0
     driver.poller.expire_all()
-    why = "still running after 1 min 20 s; the last question went wrong: no answer came in time"
-    assert driver.get_result()[2] == why
+    message = "still running after 1 min 20 s; the last question went wrong: no answer came in time"
+    assert driver.get_result()[2] == message
 
 
 def test_polls_respect_concurrency() -> None:
@@ -285,7 +285,7 @@ def test_polls_respect_concurrency() -> None:
     driver.respond_at(11.0, RUNNING)
     assert driver.dispatch_at(11.0) == 3
     assert [poll[:3] for poll in driver.sent_polls] == [
-        (place, RunRequest(TargetKind.TEST, f"t{place}"), f"r{place}") for place in range(3)
+        (index, RunRequest(TargetKind.TEST, f"t{index}"), f"r{index}") for index in range(3)
     ]
 
 
@@ -298,7 +298,7 @@ def test_stale_response_is_ignored() -> None:
     driver.respond_at(11.0, PASSED)
     driver.poller.handle_status(StatusReceived(0, "r0", FAILED, 1))
     assert driver.get_result()[0] is RunState.PASSED
-    assert driver.ended == [0]
+    assert driver.ended_indexes == [0]
 
 
 def test_old_run_is_polled_at_once() -> None:
@@ -317,11 +317,11 @@ def test_unrecognized_status_warning_names_run() -> None:
 
 def test_unavailable_status_shows_suggestion() -> None:
     """The suggestion of a failed poll is shown unless the last poll succeeded."""
-    trouble = UNAVAILABLE._replace(suggestion="Name a PEM file.")
+    failed_poll = UNAVAILABLE._replace(suggestion="Name a PEM file.")
     driver = PollerDriver()
-    poll_at(driver, (5.0, trouble), (65.0, trouble), (130.0, trouble))
+    poll_at(driver, (5.0, failed_poll), (65.0, failed_poll), (130.0, failed_poll))
     assert driver.get_result()[0] is RunState.UNKNOWN
     assert driver.get_result()[3] == f"Name a PEM file. {HINT_RUN_CONTINUES}"
     driver = PollerDriver(policy=PollPolicy(timeout=100.0))
-    poll_at(driver, (5.0, trouble), (65.0, RUNNING), (101.0, RUNNING))
+    poll_at(driver, (5.0, failed_poll), (65.0, RUNNING), (101.0, RUNNING))
     assert driver.get_result()[3] == HINT_RUN_CONTINUES

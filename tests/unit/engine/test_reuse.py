@@ -32,12 +32,12 @@ class SilentWorkers(ScriptedWorkers):
         self.requests.append((index, request.id, run_id, request_number))
 
     @property
-    def polled(self) -> list[int]:
+    def polled_indexes(self) -> list[int]:
         """The indexes of the polled runs."""
         return [index for index, *_ in self.requests]
 
 
-class Confirmation:
+class ConfirmerDriver:
     """A confirmer with its fake clock, silent workers and recorded calls."""
 
     def __init__(self, candidates: Mapping[int, str], kinds: Mapping[int, TargetKind] | None = None) -> None:
@@ -69,75 +69,75 @@ def make_candidates(count: int) -> dict[int, str]:
 
 def test_each_candidate_is_polled_once() -> None:
     """Each run that passed earlier is polled once with its id."""
-    confirmation = Confirmation({4: "r4", 1: "r1"})
-    confirmation.dispatch()
-    confirmation.dispatch()
-    assert confirmation.workers.requests == [(4, "t4", "r4", 0), (1, "t1", "r1", 0)]
-    assert confirmation.calls == []
+    driver = ConfirmerDriver({4: "r4", 1: "r1"})
+    driver.dispatch()
+    driver.dispatch()
+    assert driver.workers.requests == [(4, "t4", "r4", 0), (1, "t1", "r1", 0)]
+    assert driver.calls == []
 
 
 def test_passed_candidate_is_reused() -> None:
     """A run with the status passed is stored as reused, with its link."""
-    confirmation = Confirmation({2: "r2"})
-    confirmation.dispatch()
-    confirmation.respond(2, "r2", PASSED._replace(url=f"{LINK}r2"))
-    assert confirmation.calls == ["confirmed 2"]
-    run = confirmation.table.results[2]
+    driver = ConfirmerDriver({2: "r2"})
+    driver.dispatch()
+    driver.respond(2, "r2", PASSED._replace(url=f"{LINK}r2"))
+    assert driver.calls == ["confirmed 2"]
+    run = driver.table.results[2]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.PASSED, ExitReason.OK, "r2", f"{LINK}r2")
     assert run.reused
-    assert not any(other.reused for other in confirmation.table.results if other is not run)
+    assert not any(other_run.reused for other_run in driver.table.results if other_run is not run)
 
 
 @pytest.mark.parametrize("status", [status for status in PollStatus if status is not PollStatus.PASSED])
 def test_other_status_rejects_candidate(status: PollStatus) -> None:
     """A run with any other status is started again."""
-    confirmation = Confirmation({2: "r2"})
-    confirmation.dispatch()
-    confirmation.respond(2, "r2", PollResult(status))
+    driver = ConfirmerDriver({2: "r2"})
+    driver.dispatch()
+    driver.respond(2, "r2", PollResult(status))
     expected = ["unauthorized"] if status is PollStatus.UNAUTHORIZED else []
-    assert confirmation.calls == [*expected, "rejected 2"]
-    assert confirmation.table.results[2].state is RunState.PLANNED
-    assert not confirmation.confirmer.is_busy
+    assert driver.calls == [*expected, "rejected 2"]
+    assert driver.table.results[2].state is RunState.PLANNED
+    assert not driver.confirmer.is_busy
 
 
 def test_shared_run_id_is_polled_once() -> None:
     """A run id that two tests have confirms only the first one."""
-    confirmation = Confirmation({0: "r", 1: "r"})
-    assert confirmation.calls == ["rejected 1"]
-    confirmation.dispatch()
-    assert confirmation.workers.polled == [0]
+    driver = ConfirmerDriver({0: "r", 1: "r"})
+    assert driver.calls == ["rejected 1"]
+    driver.dispatch()
+    assert driver.workers.polled_indexes == [0]
 
 
 def test_kinds_can_share_run_id() -> None:
     """A test and a folder with one run id are two runs."""
-    confirmation = Confirmation({0: "r", 1: "r"}, {1: TargetKind.FOLDER})
-    confirmation.dispatch()
-    assert (confirmation.calls, confirmation.workers.polled) == ([], [0, 1])
+    driver = ConfirmerDriver({0: "r", 1: "r"}, {1: TargetKind.FOLDER})
+    driver.dispatch()
+    assert (driver.calls, driver.workers.polled_indexes) == ([], [0, 1])
 
 
 def test_candidate_id_is_claimed() -> None:
     """A start response with the id of a candidate started no new run."""
-    confirmation = Confirmation({0: "r0"})
-    assert not confirmation.table.claim_start(TargetKind.TEST, "r0", f"{LINK}r0")
-    assert confirmation.table.claim_start(TargetKind.TEST, "r1", f"{LINK}r1")
+    driver = ConfirmerDriver({0: "r0"})
+    assert not driver.table.claim_start(TargetKind.TEST, "r0", f"{LINK}r0")
+    assert driver.table.claim_start(TargetKind.TEST, "r1", f"{LINK}r1")
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 20])
 def test_concurrent_polls_are_limited(count: int) -> None:
     """At most eight polls are in flight."""
-    confirmation = Confirmation(make_candidates(count))
-    confirmation.dispatch()
-    assert confirmation.workers.polled == list(range(min(count, 8)))
+    driver = ConfirmerDriver(make_candidates(count))
+    driver.dispatch()
+    assert driver.workers.polled_indexes == list(range(min(count, 8)))
 
 
 @pytest.mark.parametrize("status", [PollStatus.PASSED, PollStatus.FAILED])
 def test_next_poll_is_sent_after_response(status: PollStatus) -> None:
     """The next poll is sent after a response, whatever its status is."""
-    confirmation = Confirmation(make_candidates(12))
-    confirmation.dispatch()
-    confirmation.respond(3, "r3", PollResult(status))
-    confirmation.dispatch()
-    assert confirmation.workers.polled == list(range(9))
+    driver = ConfirmerDriver(make_candidates(12))
+    driver.dispatch()
+    driver.respond(3, "r3", PollResult(status))
+    driver.dispatch()
+    assert driver.workers.polled_indexes == list(range(9))
 
 
 @pytest.mark.parametrize(
@@ -145,78 +145,78 @@ def test_next_poll_is_sent_after_response(status: PollStatus) -> None:
 )
 def test_confirmer_awaits_its_own_polls(index: int, run_id: str, is_awaited: bool) -> None:
     """Only a response with the index and the id of a candidate is awaited."""
-    confirmation = Confirmation({0: "r0", 1: "r1"})
-    confirmation.dispatch()
-    assert confirmation.confirmer.awaits(StatusReceived(index, run_id, PASSED, 0)) is is_awaited
+    driver = ConfirmerDriver({0: "r0", 1: "r1"})
+    driver.dispatch()
+    assert driver.confirmer.awaits(StatusReceived(index, run_id, PASSED, 0)) is is_awaited
 
 
 def test_answered_poll_is_not_awaited() -> None:
     """A second response to a poll belongs to no candidate."""
-    confirmation = Confirmation({0: "r0", 1: "r1"})
-    confirmation.dispatch()
-    confirmation.respond(0, "r0")
-    assert not confirmation.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
-    assert confirmation.confirmer.is_busy
-    confirmation.respond(1, "r1")
-    assert not confirmation.confirmer.is_busy
+    driver = ConfirmerDriver({0: "r0", 1: "r1"})
+    driver.dispatch()
+    driver.respond(0, "r0")
+    assert not driver.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
+    assert driver.confirmer.is_busy
+    driver.respond(1, "r1")
+    assert not driver.confirmer.is_busy
 
 
 def test_hung_poll_rejects_candidate() -> None:
     """A poll without a response for 45 seconds rejects its run."""
-    confirmation = Confirmation({0: "r0", 1: "r1"})
-    confirmation.dispatch()
-    confirmation.clock.time += 44.9
-    confirmation.dispatch()
-    assert confirmation.calls == []
-    confirmation.clock.time += 0.2
-    confirmation.dispatch()
-    assert confirmation.calls == ["rejected 0", "rejected 1"]
-    assert not confirmation.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
-    assert not confirmation.confirmer.is_busy
+    driver = ConfirmerDriver({0: "r0", 1: "r1"})
+    driver.dispatch()
+    driver.clock.time += 44.9
+    driver.dispatch()
+    assert driver.calls == []
+    driver.clock.time += 0.2
+    driver.dispatch()
+    assert driver.calls == ["rejected 0", "rejected 1"]
+    assert not driver.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
+    assert not driver.confirmer.is_busy
 
 
 def test_other_polls_are_sent_after_hung_polls() -> None:
     """Hung polls do not block the other candidates."""
-    confirmation = Confirmation(make_candidates(10))
-    confirmation.dispatch()
-    confirmation.clock.time += 45.0
-    confirmation.dispatch()
-    confirmation.dispatch()
-    assert confirmation.workers.polled == list(range(10))
-    assert confirmation.calls == [f"rejected {index}" for index in range(8)]
+    driver = ConfirmerDriver(make_candidates(10))
+    driver.dispatch()
+    driver.clock.time += 45.0
+    driver.dispatch()
+    driver.dispatch()
+    assert driver.workers.polled_indexes == list(range(10))
+    assert driver.calls == [f"rejected {index}" for index in range(8)]
 
 
 def test_next_action_is_end_of_oldest_poll() -> None:
     """The next action is due 45 seconds after the oldest poll in flight."""
-    confirmation = Confirmation(make_candidates(9))
-    assert confirmation.confirmer.next_action_at() == inf
-    begin = confirmation.clock.time
-    confirmation.dispatch()
-    confirmation.clock.time += 10.0
-    confirmation.respond(0, "r0")
-    confirmation.dispatch()
-    assert confirmation.confirmer.next_action_at() == begin + 45.0
+    driver = ConfirmerDriver(make_candidates(9))
+    assert driver.confirmer.next_action_at() == inf
+    started_at = driver.clock.time
+    driver.dispatch()
+    driver.clock.time += 10.0
+    driver.respond(0, "r0")
+    driver.dispatch()
+    assert driver.confirmer.next_action_at() == started_at + 45.0
     for index in range(1, 8):
-        confirmation.respond(index, f"r{index}")
-    assert confirmation.confirmer.next_action_at() == begin + 55.0
+        driver.respond(index, f"r{index}")
+    assert driver.confirmer.next_action_at() == started_at + 55.0
 
 
 def test_cancel_rejects_all_candidates() -> None:
     """A cancelled confirmation rejects its runs and sends no further poll."""
-    confirmation = Confirmation(make_candidates(10))
-    confirmation.dispatch()
-    confirmation.respond(0, "r0")
-    confirmation.confirmer.cancel()
-    assert confirmation.calls == ["confirmed 0", *(f"rejected {index}" for index in range(1, 10))]
-    assert not confirmation.confirmer.is_busy
-    confirmation.dispatch()
-    assert len(confirmation.workers.requests) == 8
+    driver = ConfirmerDriver(make_candidates(10))
+    driver.dispatch()
+    driver.respond(0, "r0")
+    driver.confirmer.cancel()
+    assert driver.calls == ["confirmed 0", *(f"rejected {index}" for index in range(1, 10))]
+    assert not driver.confirmer.is_busy
+    driver.dispatch()
+    assert len(driver.workers.requests) == 8
 
 
 def test_confirmer_without_candidates_is_idle() -> None:
     """Without candidates there is nothing to poll or to await."""
-    confirmation = Confirmation({})
-    confirmation.dispatch()
-    confirmation.confirmer.cancel()
-    assert (confirmation.calls, confirmation.workers.requests) == ([], [])
-    assert not confirmation.confirmer.is_busy
+    driver = ConfirmerDriver({})
+    driver.dispatch()
+    driver.confirmer.cancel()
+    assert (driver.calls, driver.workers.requests) == ([], [])
+    assert not driver.confirmer.is_busy

@@ -28,7 +28,7 @@ FAILED = RunResult(
     40.5, 2.25, "Pays by card", STEP, request_mac="m" * 32, variable_macs={"LOCALE": "0" * 32},
 )  # fmt: skip
 FIRST_ATTEMPT = PreviousAttempt("r1", f"{LINK}r1", "failed at step 5", OTHER_STEP, 0.125, 20.5, Evidence((OTHER_STEP,)))
-RETRIED = FAILED._replace(previous_attempts=(FIRST_ATTEMPT,))
+RETRIED_RUN = FAILED._replace(previous_attempts=(FIRST_ATTEMPT,))
 
 
 def make_table(run: RunResult = FAILED) -> RunTable:
@@ -36,7 +36,7 @@ def make_table(run: RunResult = FAILED) -> RunTable:
     return RunTable([RunResult(REQUEST), run, RunResult(REQUEST)], 100.0)
 
 
-def check_others_unchanged(table: RunTable) -> None:
+def assert_others_unchanged(table: RunTable) -> None:
     """Check that no run beside the second one changed."""
     assert [table.results[0], table.results[2]] == [RunResult(REQUEST)] * 2
 
@@ -44,34 +44,34 @@ def check_others_unchanged(table: RunTable) -> None:
 # Times
 
 
-with_times = pytest.mark.parametrize(
-    ("seconds", "stored"),
+parametrize_times = pytest.mark.parametrize(
+    ("seconds", "expected_seconds"),
     [(0.0, 0.0), (1.2344, 1.234), (1.2346, 1.235), (0.0004, 0.0), (86_400.12345678, 86_400.123), (-3.99996, -4.0)],
 )
 
 
-@with_times
-def test_start_offset_is_rounded_to_ms(seconds: float, stored: float) -> None:
+@parametrize_times
+def test_start_offset_is_rounded_to_ms(seconds: float, expected_seconds: float) -> None:
     """The offset of a start request is stored in milliseconds."""
     table = make_table()
-    assert table.mark_starting(1, seconds).start_offset_seconds == stored
-    assert table.results[1].start_offset_seconds == stored
+    assert table.mark_starting(1, seconds).start_offset_seconds == expected_seconds
+    assert table.results[1].start_offset_seconds == expected_seconds
 
 
-@with_times
-def test_start_duration_is_rounded_to_ms(seconds: float, stored: float) -> None:
+@parametrize_times
+def test_start_duration_is_rounded_to_ms(seconds: float, expected_seconds: float) -> None:
     """The duration of a start is stored in milliseconds."""
     table = make_table()
-    assert table.finish_start(1, StartResult(StartStatus.STARTED), "", seconds).duration_seconds == stored
-    assert table.results[1].duration_seconds == stored
+    assert table.finish_start(1, StartResult(StartStatus.STARTED), "", seconds).duration_seconds == expected_seconds
+    assert table.results[1].duration_seconds == expected_seconds
 
 
-@with_times
-def test_run_duration_is_rounded_to_ms(seconds: float, stored: float) -> None:
+@parametrize_times
+def test_run_duration_is_rounded_to_ms(seconds: float, expected_seconds: float) -> None:
     """The duration of a run is stored in milliseconds."""
     table = make_table()
-    assert table.finish(1, RunState.PASSED, ExitReason.OK, "", seconds=seconds).duration_seconds == stored
-    assert table.results[1].duration_seconds == stored
+    assert table.finish(1, RunState.PASSED, ExitReason.OK, "", seconds=seconds).duration_seconds == expected_seconds
+    assert table.results[1].duration_seconds == expected_seconds
 
 
 # Ids
@@ -159,7 +159,7 @@ def test_start_requests_are_counted() -> None:
         REQUEST, RunState.STARTING, start_requests=1, start_offset_seconds=1.5
     )
     assert table.mark_starting(1, 1.5).start_requests == 2
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 @pytest.mark.parametrize("status", StartStatus)
@@ -182,7 +182,7 @@ def test_start_result_is_stored() -> None:
         REQUEST, RunState.NOT_STARTED, ExitReason.NOT_FOUND, "r1", f"{LINK}r1", "HTTP 404", "Use folder-ids.", 404,
         start_requests=2, duration_seconds=1.25, start_offset_seconds=0.5,
     )  # fmt: skip
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 # Ends
@@ -200,7 +200,7 @@ def test_finish_stores_result() -> None:
         suggestion="Wait.",
         duration_seconds=90.5,
     )
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_finish_without_values_preserves_them() -> None:
@@ -223,7 +223,7 @@ def test_reused_run_passes() -> None:
         REQUEST, RunState.PASSED, run_id="r1", url=f"{LINK}r1", reused=True, request_mac="m"
     )
     assert table.results[1].attempt_count == 1
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_suggestion_is_replaced() -> None:
@@ -231,7 +231,7 @@ def test_suggestion_is_replaced() -> None:
     table = make_table()
     table.set_suggestion(1, "Use folder-ids.")
     assert table.results[1] == FAILED._replace(suggestion="Use folder-ids.")
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 # Retries
@@ -239,7 +239,7 @@ def test_suggestion_is_replaced() -> None:
 
 def test_retry_moves_failed_run() -> None:
     """A retry is planned, and the failed run is its last previous attempt."""
-    table = make_table(RETRIED._replace(evidence=Evidence(STEPS)))
+    table = make_table(RETRIED_RUN._replace(evidence=Evidence(STEPS)))
     table.begin_retry(1)
     second_attempt = PreviousAttempt("r2", f"{LINK}r2", "failed at step 3", STEP, 2.25, 40.5, Evidence(STEPS))
     run = table.results[1]
@@ -247,7 +247,7 @@ def test_retry_moves_failed_run() -> None:
     assert (run.request, run.title, run.state, run.reason) == (REQUEST, FAILED.title, RunState.PLANNED, ExitReason.OK)
     assert (run.run_id, run.url, run.message, run.suggestion, run.step) == ("", "", "", "", None)
     assert (run.start_requests, run.http_status, run.duration_seconds, run.evidence.steps) == (0, 0, 0.0, ())
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_retry_preserves_signatures() -> None:
@@ -260,11 +260,11 @@ def test_retry_preserves_signatures() -> None:
 
 def test_retry_without_start_restores_failure() -> None:
     """The run is the last failed attempt again if its retry did not start."""
-    table = make_table(RETRIED._replace(evidence=Evidence(STEPS)))
+    table = make_table(RETRIED_RUN._replace(evidence=Evidence(STEPS)))
     table.begin_retry(1)
     table.mark_starting(1, 80.0)
-    rejected = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, message="HTTP 402", http_status=402)
-    table.finish_start(1, rejected, "Add quota.", 0.5)
+    rejected_result = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, message="HTTP 402", http_status=402)
+    table.finish_start(1, rejected_result, "Add quota.", 0.5)
     run = table.restore_previous_attempt(1)
     assert run == table.results[1]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.FAILED, ExitReason.FAILED, "r2", f"{LINK}r2")
@@ -273,29 +273,29 @@ def test_retry_without_start_restores_failure() -> None:
     assert (run.step, run.evidence) == (STEP, Evidence(STEPS))
     assert (run.start_offset_seconds, run.duration_seconds) == (2.25, 40.5)
     assert run.previous_attempts == (FIRST_ATTEMPT,)
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 # Details and evidence
 
 
-@pytest.mark.parametrize(("by_server", "stored"), [(12.5, 12.5), (0.0, 0.0), (None, 40.5)])
-def test_details_of_run_are_stored(by_server: float | None, stored: float) -> None:
+@pytest.mark.parametrize(("server_seconds", "expected_seconds"), [(12.5, 12.5), (0.0, 0.0), (None, 40.5)])
+def test_details_of_run_are_stored(server_seconds: float | None, expected_seconds: float) -> None:
     """Step, steps and title are stored, and the duration by the server's clock."""
-    table = make_table(RETRIED)
-    table.apply_details(1, "r2", RunDetails("New title", OTHER_STEP, by_server, steps=STEPS))
-    assert table.results[1] == RETRIED._replace(
-        title="New title", step=OTHER_STEP, evidence=Evidence(STEPS), duration_seconds=stored
+    table = make_table(RETRIED_RUN)
+    table.apply_details(1, "r2", RunDetails("New title", OTHER_STEP, server_seconds, steps=STEPS))
+    assert table.results[1] == RETRIED_RUN._replace(
+        title="New title", step=OTHER_STEP, evidence=Evidence(STEPS), duration_seconds=expected_seconds
     )
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_details_of_previous_attempt_are_stored() -> None:
     """Details of a failed attempt change this attempt and the title."""
-    table = make_table(RETRIED)
+    table = make_table(RETRIED_RUN)
     table.apply_details(1, "r1", RunDetails("New title", STEP, 12.5, steps=STEPS))
     attempt = FIRST_ATTEMPT._replace(step=STEP, evidence=Evidence(STEPS))
-    assert table.results[1] == RETRIED._replace(title="New title", previous_attempts=(attempt,))
+    assert table.results[1] == RETRIED_RUN._replace(title="New title", previous_attempts=(attempt,))
 
 
 def test_details_without_title_preserve_it() -> None:
@@ -307,28 +307,28 @@ def test_details_without_title_preserve_it() -> None:
 
 def test_details_of_other_run_change_title_only() -> None:
     """Details of an unknown id change no attempt."""
-    table = make_table(RETRIED)
+    table = make_table(RETRIED_RUN)
     table.apply_details(1, "r9", RunDetails("New title", OTHER_STEP, 12.5, steps=STEPS))
-    assert table.results[1] == RETRIED._replace(title="New title")
+    assert table.results[1] == RETRIED_RUN._replace(title="New title")
 
 
-@pytest.mark.parametrize(("run_id", "place"), [("r2", "current"), ("r1", "previous")])
-def test_evidence_of_run_is_updated(run_id: str, place: str) -> None:
+@pytest.mark.parametrize(("run_id", "attempt_name"), [("r2", "current"), ("r1", "previous")])
+def test_evidence_of_run_is_updated(run_id: str, attempt_name: str) -> None:
     """The evidence of the run with this id changes, and no other."""
-    table = make_table(RETRIED)
+    table = make_table(RETRIED_RUN)
     table.update_evidence(1, run_id, lambda evidence: evidence._replace(video="video.webm"))
     run = table.results[1]
     videos = {"current": run.evidence.video, "previous": run.previous_attempts[0].evidence.video}
-    assert videos == {"current": "", "previous": ""} | {place: "video.webm"}
+    assert videos == {"current": "", "previous": ""} | {attempt_name: "video.webm"}
     assert run.previous_attempts[0].evidence.steps == (OTHER_STEP,)
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_evidence_of_other_run_is_ignored() -> None:
     """Evidence of an unknown id changes nothing."""
-    table = make_table(RETRIED)
+    table = make_table(RETRIED_RUN)
     table.update_evidence(1, "r9", lambda evidence: evidence._replace(video="video.webm"))
-    assert table.results[1] == RETRIED
+    assert table.results[1] == RETRIED_RUN
 
 
 # Contradictions
@@ -347,7 +347,7 @@ def test_contradicted_pass_is_unknown() -> None:
         suggestion="Look at the run's page: the API gives two answers about it.",
         has_contradiction=True,
     )
-    check_others_unchanged(table)
+    assert_others_unchanged(table)
 
 
 def test_contradicted_failure_stays_failed() -> None:
@@ -359,11 +359,11 @@ def test_contradicted_failure_stays_failed() -> None:
 
 def test_contradiction_of_previous_attempt() -> None:
     """A contradicted failure with a retry changes the message of its attempt."""
-    table = make_table(RETRIED)
+    table = make_table(RETRIED_RUN)
     result = FAILED._replace(run_id="r1", message="failed at step 5")
     assert table.mark_contradiction(1, result, "two answers") == result._replace(message="two answers")
     attempt = FIRST_ATTEMPT._replace(message="two answers")
-    assert table.results[1] == RETRIED._replace(previous_attempts=(attempt,))
+    assert table.results[1] == RETRIED_RUN._replace(previous_attempts=(attempt,))
 
 
 def test_contradiction_is_cleared() -> None:

@@ -29,11 +29,11 @@ def test_later_signal_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """During the runs, a signal is one event, and its duplicate is ignored."""
     # A later one would end the tests.
     monkeypatch.setattr("autonoma_ci.engine.signals.DUPLICATE_SIGNAL_SECONDS", 600.0)
-    interrupts = SignalHandler()
+    handler = SignalHandler()
     events: Events = queue.SimpleQueue()
-    interrupts.hand_over(events)
-    interrupts.handle(2, None)
-    interrupts.handle(15, None)
+    handler.hand_over(events)
+    handler.handle(2, None)
+    handler.handle(15, None)
     assert events.get_nowait() == SignalReceived(2)
     assert events.empty()
 
@@ -45,7 +45,7 @@ def test_signal_is_no_exception_subclass() -> None:
 
 
 # A signal comes while Python runs a destructor, or the callback of a weak reference.
-LOST = """
+LOSE_SIGNAL = """
 import os, queue, signal, sys, time, weakref
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.engine.signals import SignalHandler
@@ -68,8 +68,8 @@ def lose(how):
         reference = weakref.ref(watched, send)
         del watched
 """
-# The timer is heard only after the line: a busy machine may take longer for it than the timer.
-WAITING = """
+# The timer is blocked until the line is printed, because a busy machine can take longer than the timer.
+WAIT_FOR_TIMER = """
 try:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     lose(sys.argv[1])
@@ -80,7 +80,7 @@ except Cancelled as error:
     print("cancelled", error.signal, flush=True)
 """
 # The step takes over before the exception is raised again.
-STARTING = """
+HAND_OVER = """
 signal.setitimer = lambda *args: None
 lose(sys.argv[1])
 events = queue.SimpleQueue()
@@ -89,37 +89,37 @@ print(events.get_nowait(), events.empty(), flush=True)
 """
 
 
-def _swallow(interrupts: SignalHandler) -> None:
+def swallow_signal(handler: SignalHandler) -> None:
     with suppress(BaseException):
-        interrupts.handle(15, None)
+        handler.handle(15, None)
 
 
 def test_swallowed_signal_is_raised_later() -> None:
-    """A step checks for it before it starts runs."""
-    interrupts = SignalHandler()
-    _swallow(interrupts)
+    """A job step finds a swallowed signal before it starts runs."""
+    handler = SignalHandler()
+    swallow_signal(handler)
     events: Events = queue.SimpleQueue()
-    interrupts.hand_over(events)
-    interrupts.hand_over(events)
+    handler.hand_over(events)
+    handler.hand_over(events)
     assert events.get_nowait() == SignalReceived(15)
     assert events.empty()
 
 
 def test_error_caused_by_signal_is_cancelled() -> None:
     """Python 3.11 converts exceptions of `__set_name__` to RuntimeError."""
-    interrupts = SignalHandler()
-    _swallow(interrupts)
-    with pytest.raises(Cancelled) as error, interrupts.reveal_cancelled():
+    handler = SignalHandler()
+    swallow_signal(handler)
+    with pytest.raises(Cancelled) as error, handler.reveal_cancelled():
         raise RuntimeError
     assert error.value.signal == 15
-    for ready in (SignalHandler(), interrupts):
-        ready.hand_over(queue.SimpleQueue())
-        with pytest.raises(RuntimeError), ready.reveal_cancelled():
+    for signal_handler in (SignalHandler(), handler):
+        signal_handler.hand_over(queue.SimpleQueue())
+        with pytest.raises(RuntimeError), signal_handler.reveal_cancelled():
             raise RuntimeError
 
 
-# A lost signal is raised again soon. Another error comes first, and then it is raised no more.
-FOLLOWED = """
+# Another error occurs before the lost signal is raised again, so it is not raised a second time.
+RAISE_OTHER_ERROR = """
 try:
     with interrupts.reveal_cancelled():
         lose(sys.argv[1])
@@ -131,20 +131,26 @@ except Cancelled as error:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["destructor", "weak reference"])
+@pytest.mark.parametrize("method", ["destructor", "weak reference"])
 @pytest.mark.parametrize(
-    ("code", "out"),
-    [(WAITING, "lost\ncancelled 15\n"), (FOLLOWED, "cancelled 15\n"), (STARTING, "SignalReceived(signal=15) True\n")],
+    ("code", "expected_output"),
+    [
+        (WAIT_FOR_TIMER, "lost\ncancelled 15\n"),
+        (RAISE_OTHER_ERROR, "cancelled 15\n"),
+        (HAND_OVER, "SignalReceived(signal=15) True\n"),
+    ],
 )
-def test_signal_in_destructor_is_kept(how: str, code: str, out: str) -> None:
+def test_signal_in_destructor_is_kept(method: str, code: str, expected_output: str) -> None:
     """Python prints `Exception ignored` for exceptions of a destructor and continues."""
-    result = subprocess.run([sys.executable, "-c", LOST + code, how], capture_output=True, text=True, check=False)
-    assert (result.stdout, result.stderr) == (out, "")
+    result = subprocess.run(
+        [sys.executable, "-c", LOSE_SIGNAL + code, method], capture_output=True, text=True, check=False
+    )
+    assert (result.stdout, result.stderr) == (expected_output, "")
 
 
 def test_destructor_error_is_printed() -> None:
     """Python prints other errors of destructors as usual."""
     code = "class Failing:\n    def __del__(self):\n        raise ValueError\nFailing()\n"
-    result = subprocess.run([sys.executable, "-c", LOST + code], capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", LOSE_SIGNAL + code], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "ValueError" in result.stderr

@@ -28,48 +28,48 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignalHandler]:
     """Return a handler to install, and restore all handlers after the test."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    saved = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
+    original_handlers = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
     handler = SignalHandler()
     yield handler
     handler.end()
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for number, action in saved.items():
+    for number, action in original_handlers.items():
         signal.signal(number, action)
 
 
 @pytest.fixture
-def slow_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+def delay_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the timer of a lost signal to a time after the test."""
     monkeypatch.setattr("autonoma_ci.engine.signals._RERAISE_DELAY_SECONDS", 600.0)
 
 
 @pytest.fixture
-def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def exit_codes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the exit codes with which the process would have ended."""
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
     return codes
 
 
-class Sending:
+class SignalSender:
     """Sends a signal in its destructor, where Python ignores exceptions."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGTERM)
         # The handler of a signal runs between two lines.
-        self.sent = True
+        self.is_sent = True
 
 
-class Failing:
+class FailingDestructor:
     """Raises an error in its destructor."""
 
     def __del__(self) -> None:
         raise ValueError("an error of a destructor")
 
 
-def lose_cancelled() -> None:
+def lose_cancelled_error() -> None:
     """Lose the Cancelled of a signal in a destructor."""
-    Sending()
+    SignalSender()
 
 
 def get_timer_seconds() -> float:
@@ -84,9 +84,9 @@ def test_installed_signal_raises_cancelled(number: signal.Signals, handler: Sign
     """A real signal raises Cancelled with its number."""
     handler.install()
     assert not handler.received
-    with pytest.raises(Cancelled) as caught:
+    with pytest.raises(Cancelled) as error_info:
         signal.raise_signal(number)
-    assert (caught.value.signal, handler.received) == (number, True)
+    assert (error_info.value.signal, handler.received) == (number, True)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -125,9 +125,9 @@ def test_only_ignored_sigint_stays_ignored(number: signal.Signals, is_ignored: b
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("has_queue", [False, True])
-@pytest.mark.parametrize(("seconds", "ends"), [(0.0, False), (1.0, False), (1.01, True), (3600.0, True)])
+@pytest.mark.parametrize(("seconds", "ends_process"), [(0.0, False), (1.0, False), (1.01, True), (3600.0, True)])
 def test_later_signal_ends_process(
-    number: signal.Signals, has_queue: bool, seconds: float, ends: bool, exits: list[int],
+    number: signal.Signals, has_queue: bool, seconds: float, ends_process: bool, exit_codes: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """A signal more than a second after the first one ends the process."""
@@ -140,68 +140,68 @@ def test_later_signal_ends_process(
     with suppress(Cancelled):
         handler.handle(15, None)
     handler.handle(number, None)
-    assert exits == [128 + number] * ends
+    assert exit_codes == [128 + number] * ends_process
     assert events.qsize() == has_queue
 
 
-def test_later_signal_ends_finished_process(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_signal_ends_finished_process(exit_codes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that hangs after its end can be ended by a second signal."""
     times = iter([100.0, 102.0])
     monkeypatch.setattr("autonoma_ci.engine.signals.time", SimpleNamespace(monotonic=lambda: next(times)))
     handler = SignalHandler()
     handler.end()
     handler.handle(15, None)
-    assert exits == []
+    assert exit_codes == []
     handler.handle(15, None)
-    assert exits == [143]
+    assert exit_codes == [143]
 
 
 # Lost signals
 
 
-@pytest.mark.usefixtures("slow_timer")
+@pytest.mark.usefixtures("delay_timer")
 def test_lost_cancelled_is_raised_again(handler: SignalHandler) -> None:
     """A timer is set when a destructor loses a Cancelled, and raises it again."""
     handler.install()
-    lose_cancelled()
+    lose_cancelled_error()
     assert get_timer_seconds() > 0
-    with pytest.raises(Cancelled) as caught:
+    with pytest.raises(Cancelled) as error_info:
         signal.raise_signal(signal.SIGALRM)
-    assert caught.value.signal == signal.SIGTERM
+    assert error_info.value.signal == signal.SIGTERM
 
 
 def take_over(handler: SignalHandler) -> None:
     handler.hand_over(queue.SimpleQueue())
 
 
-@pytest.mark.usefixtures("slow_timer")
+@pytest.mark.usefixtures("delay_timer")
 @pytest.mark.parametrize("stop", [take_over, SignalHandler.end], ids=["hand over", "end"])
 def test_lost_cancelled_is_not_raised_late(stop: Callable[[SignalHandler], None], handler: SignalHandler) -> None:
     """After the hand-over or the end, the timer raises nothing."""
     handler.install()
-    lose_cancelled()
+    lose_cancelled_error()
     stop(handler)
     signal.raise_signal(signal.SIGALRM)
     assert handler.received
 
 
-@pytest.mark.usefixtures("slow_timer")
+@pytest.mark.usefixtures("delay_timer")
 def test_hand_over_sends_lost_signal(handler: SignalHandler) -> None:
     """The hand-over sends a lost signal to the queue and stops the timer."""
     handler.install()
-    lose_cancelled()
+    lose_cancelled_error()
     events: Events = queue.SimpleQueue()
     handler.hand_over(events)
     assert (events.get_nowait(), events.empty()) == (SignalReceived(signal.SIGTERM), True)
     assert get_timer_seconds() == 0
 
 
-@pytest.mark.usefixtures("slow_timer")
+@pytest.mark.usefixtures("delay_timer")
 @pytest.mark.parametrize("error", [Cancelled(15), RuntimeError("__set_name__")], ids=["cancelled", "other"])
 def test_revealed_cancelled_stops_timer(error: BaseException, handler: SignalHandler) -> None:
     """An error after a lost signal is Cancelled, and the timer is stopped."""
     handler.install()
-    lose_cancelled()
+    lose_cancelled_error()
     with pytest.raises(Cancelled), handler.reveal_cancelled():
         raise error
     assert get_timer_seconds() == 0
@@ -212,9 +212,9 @@ def test_cause_of_revealed_cancelled_is_error(handler: SignalHandler) -> None:
     error = RuntimeError("__set_name__")
     with suppress(Cancelled):
         handler.handle(15, None)
-    with pytest.raises(Cancelled) as caught, handler.reveal_cancelled():
+    with pytest.raises(Cancelled) as error_info, handler.reveal_cancelled():
         raise error
-    assert caught.value.__cause__ is error
+    assert error_info.value.__cause__ is error
 
 
 def test_block_without_signal_is_unchanged(handler: SignalHandler) -> None:
@@ -228,6 +228,6 @@ def test_block_without_signal_is_unchanged(handler: SignalHandler) -> None:
 def test_other_destructor_error_is_printed(handler: SignalHandler, capsys: pytest.CaptureFixture[str]) -> None:
     """Python prints another error of a destructor as usual."""
     handler.install()
-    Failing()
+    FailingDestructor()
     assert "ValueError: an error of a destructor" in capsys.readouterr().err
     assert get_timer_seconds() == 0

@@ -33,7 +33,7 @@ UNAUTHORIZED = StartResult(StartStatus.REJECTED, ExitReason.UNAUTHORIZED, http_s
 QUOTA = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, http_status=402)
 INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, http_status=500)
 NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
-UNSENDABLE = StartResult(StartStatus.CANNOT_SEND, ExitReason.API)
+CANNOT_SEND = StartResult(StartStatus.CANNOT_SEND, ExitReason.API)
 RATE_LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429)
 
 
@@ -51,12 +51,12 @@ class OneThreadWorkers(ScriptedWorkers):
         self,
         clock: FakeClock,
         scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
-        busy: float,
+        busy_seconds: float,
         runs: Mapping[int, Sequence[Run]] | None = None,
     ) -> None:
         super().__init__(clock, scripts, runs)
-        self._free_at = clock.time + busy
-        clock.schedule(busy, ReportWritten())
+        self._free_at = clock.time + busy_seconds
+        clock.schedule(busy_seconds, ReportWritten())
 
     def can_start(self) -> bool:
         return self._clock.time >= self._free_at and not self._clock.count(StartFinished)
@@ -75,12 +75,12 @@ class Job:
         self, *scripts: Sequence[StartResult], seconds: float = 1.0, policy: StartPolicy | None = None
     ) -> None:
         self.clock = FakeClock()
-        timed = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
-        self.workers = ScriptedWorkers(self.clock, timed)
-        self.watched = RecordingListener()
+        timed_scripts = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
+        self.workers = ScriptedWorkers(self.clock, timed_scripts)
+        self.listener = RecordingListener()
         outcomes = [RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(len(scripts))]
         self.run_table = RunTable(outcomes, self.clock.time)
-        self.engine = Engine(self.run_table, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.watched)
+        self.engine = Engine(self.run_table, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.listener)
 
     def run(self) -> Job:
         self.engine.run(self.workers)
@@ -101,10 +101,10 @@ class Job:
 def test_plan_starts_each_run_once() -> None:
     """All runs are sent once and reported in plan order."""
     job = Job(*[[STARTED]] * 20).run()
-    assert [sent.run for sent in job.workers.sent] == list(range(20))
+    assert [request.run for request in job.workers.sent] == list(range(20))
     assert job.states == [RunState.STARTED] * 20
     assert [outcome.request.id for outcome in job.run_table.results] == [f"t{n}" for n in range(20)]
-    assert sorted(job.watched.ended) == sorted(f"t{n}" for n in range(20))
+    assert sorted(job.listener.ended) == sorted(f"t{n}" for n in range(20))
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
@@ -137,8 +137,8 @@ def test_unauthorized_spares_starts_in_flight() -> None:
 
 def test_quota_stops_starts() -> None:
     """A used-up quota stops further starts, unlike a plain refusal."""
-    refused = StartResult(StartStatus.REJECTED, ExitReason.API, http_status=400)
-    job = Job([refused], [QUOTA], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
+    rejected_result = StartResult(StartStatus.REJECTED, ExitReason.API, http_status=400)
+    job = Job([rejected_result], [QUOTA], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.API, ExitReason.QUOTA, ExitReason.OK, ExitReason.QUOTA]
     assert len(job.workers.sent) == 3
@@ -162,10 +162,10 @@ def test_failed_connections_back_off() -> None:
     assert job.run_table.results[0].start_requests == 8
 
 
-@pytest.mark.parametrize("answer", [RATE_LIMITED, make_rate_limit(0.0)])
-def test_rate_limits_use_no_connect_attempts(answer: StartResult) -> None:
+@pytest.mark.parametrize("response", [RATE_LIMITED, make_rate_limit(0.0)])
+def test_rate_limits_use_no_connect_attempts(response: StartResult) -> None:
     """Only consecutive failed connections count for the limit and the pauses."""
-    script = [*[answer] * 6, NOT_SENT, NOT_SENT, answer, NOT_SENT, STARTED]
+    script = [*[response] * 6, NOT_SENT, NOT_SENT, response, NOT_SENT, STARTED]
     job = Job(
         script, seconds=0.0, policy=StartPolicy(max_connect_attempts=3, first_retry_pause=1.0, max_retry_pause=4.0)
     ).run()
@@ -197,25 +197,27 @@ def test_retry_has_all_connect_attempts() -> None:
 def test_start_without_thread_is_not_in_flight() -> None:
     """A start that waits for a thread is neither overdue nor in flight at a signal."""
     job = Job([STARTED], [STARTED], policy=StartPolicy(hung_after=50.0))
-    job.workers = OneThreadWorkers(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
+    job.workers = OneThreadWorkers(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy_seconds=30.0)
     assert job.run().states == [RunState.STARTED] * 2
-    assert [sent.at - 1000.0 for sent in job.workers.sent] == [30.0, 70.0]
-    cancelled = Job([STARTED], [STARTED])
-    cancelled.workers = OneThreadWorkers(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
-    cancelled.clock.schedule(20.0, SignalReceived(15))
-    assert cancelled.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
-    assert [sent.run for sent in cancelled.workers.sent] == [0]
+    assert [request.at - 1000.0 for request in job.workers.sent] == [30.0, 70.0]
+    cancelled_job = Job([STARTED], [STARTED])
+    cancelled_job.workers = OneThreadWorkers(
+        cancelled_job.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy_seconds=0.0
+    )
+    cancelled_job.clock.schedule(20.0, SignalReceived(15))
+    assert cancelled_job.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
+    assert [request.run for request in cancelled_job.workers.sent] == [0]
 
 
 def test_starts_get_threads_before_polls() -> None:
     """Polls of many runs must leave a thread for a start."""
     clock = FakeClock()
-    started = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
-    run_table = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
-    passing = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
-    workers = OneThreadWorkers(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
+    started_run = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
+    run_table = RunTable([started_run, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
+    passing_runs = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
+    workers = OneThreadWorkers(clock, {1: [(1.0, STARTED)]}, busy_seconds=30.0, runs={0: passing_runs, 1: passing_runs})
     Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), RecordingListener(), PollPolicy()).run(workers)
-    assert [sent.at - 1000.0 for sent in workers.sent] == [30.0]
+    assert [request.at - 1000.0 for request in workers.sent] == [30.0]
     assert min(poll.at for poll in workers.polls) >= 1030.0
     assert {run.state for run in run_table.results} == {RunState.PASSED}
 
@@ -223,9 +225,9 @@ def test_starts_get_threads_before_polls() -> None:
 def test_refusal_precedes_next_start() -> None:
     """With one thread, refused credentials are handled before the next start."""
     job = Job([UNAUTHORIZED], [STARTED])
-    job.workers = OneThreadWorkers(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
+    job.workers = OneThreadWorkers(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy_seconds=0.0)
     assert job.run().states == [RunState.NOT_STARTED] * 2
-    assert [sent.run for sent in job.workers.sent] == [0]
+    assert [request.run for request in job.workers.sent] == [0]
 
 
 def test_pauses_have_jitter() -> None:
@@ -277,37 +279,37 @@ def test_long_retry_after_ends_job_at_once() -> None:
 def test_longest_retry_after_is_awaited() -> None:
     """A pause of exactly `give_up_after` is waited for."""
 
-    def run(pause: float) -> Job:
+    def run_job(pause: float) -> Job:
         job = Job([make_rate_limit(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
         job.clock.share = 0.0
         return job.run()
 
-    assert run(60.0).times(0) == [0.0, 60.0]
-    assert run(60.1).times(0) == [0.0]
+    assert run_job(60.0).times(0) == [0.0, 60.0]
+    assert run_job(60.1).times(0) == [0.0]
 
 
 @pytest.mark.parametrize(
-    ("first", "fail_fast", "message"),
+    ("first_result", "fail_fast", "message"),
     [
         (UNAUTHORIZED, False, "not sent: the API refused the credentials"),
         (QUOTA, False, "not sent: the account's quota is used up"),
         (INDETERMINATE, True, "not sent: fail-fast is set and an earlier run could not be started"),
         (make_rate_limit(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
-        (UNSENDABLE, False, "not sent: no connection to the API can be made"),
+        (CANNOT_SEND, False, "not sent: no connection to the API can be made"),
     ],
 )
-def test_unsent_run_states_reason(first: StartResult, fail_fast: bool, message: str) -> None:
+def test_unsent_run_states_reason(first_result: StartResult, fail_fast: bool, message: str) -> None:
     """The message of a run that was not sent states the reason."""
-    job = Job([first], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=fail_fast)).run()
-    last = job.run_table.results[1]
-    assert (last.state, last.reason, last.message) == (RunState.NOT_STARTED, first.reason, message)
-    assert (last.suggestion, last.start_requests, last.duration_seconds) == ("", 0, 0.0)
+    job = Job([first_result], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=fail_fast)).run()
+    last_run = job.run_table.results[1]
+    assert (last_run.state, last_run.reason, last_run.message) == (RunState.NOT_STARTED, first_result.reason, message)
+    assert (last_run.suggestion, last_run.start_requests, last_run.duration_seconds) == ("", 0, 0.0)
 
 
 def test_start_response_is_saved() -> None:
     """The result has the id, link, HTTP status and hint of the start response."""
-    refused = NOT_FOUND._replace(message="HTTP 404", suggestion="is it the right id?")
-    first, second, third = Job([STARTED], [INDETERMINATE], [refused]).run().run_table.results
+    rejected_result = NOT_FOUND._replace(message="HTTP 404", suggestion="is it the right id?")
+    first, second, third = Job([STARTED], [INDETERMINATE], [rejected_result]).run().run_table.results
     assert (first.run_id, first.url, first.http_status, first.suggestion) == (
         "r0",
         "https://autonoma.app/page",
@@ -321,15 +323,15 @@ def test_start_response_is_saved() -> None:
 def test_plan_requests_are_sent_unchanged() -> None:
     """Each start sends the run request of the plan."""
     job = Job([STARTED], [STARTED])
-    sent, start = list[RunRequest](), job.workers.start
+    sent_requests, start = list[RunRequest](), job.workers.start
 
-    def note(index: int, request: RunRequest) -> Callable[[], bool]:
-        sent.append(request)
+    def start_and_record(index: int, request: RunRequest) -> Callable[[], bool]:
+        sent_requests.append(request)
         return start(index, request)
 
-    job.workers.start = note  # type: ignore[method-assign]
+    job.workers.start = start_and_record  # type: ignore[method-assign]
     job.run()
-    assert sent == [RunRequest(TargetKind.TEST, "t0"), RunRequest(TargetKind.TEST, "t1")]
+    assert sent_requests == [RunRequest(TargetKind.TEST, "t0"), RunRequest(TargetKind.TEST, "t1")]
 
 
 def test_last_start_leaves_no_next_action() -> None:
@@ -363,14 +365,14 @@ def test_stalled_plan_states_reason() -> None:
 
 def test_retry_has_its_own_time_limits() -> None:
     """A brief connection failure long after the first start does not end the retry."""
-    clock, settled = FakeClock(), list[int]()
+    clock, settled_indexes = FakeClock(), list[int]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
-    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None)
 
     def run_until_settled() -> None:
-        before = len(settled)
-        while len(settled) == before:
+        before = len(settled_indexes)
+        while len(settled_indexes) == before:
             starter.dispatch(workers)
             if event := clock.wait_for_event(
                 queue.SimpleQueue(), starter.next_action_at() - clock.time if not starter.has_in_flight else 60.0
@@ -393,9 +395,9 @@ def test_retry_has_its_own_time_limits() -> None:
 
 def test_run_of_other_step_can_be_retried() -> None:
     """A run that another step started can be retried here."""
-    clock, settled = FakeClock(), list[int]()
+    clock, settled_indexes = FakeClock(), list[int]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
-    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None)
     assert not starter.is_busy
     run_table.begin_retry(0)
     starter.enqueue(0)
@@ -419,7 +421,7 @@ def test_slow_rate_limit_is_awaited() -> None:
 
 def test_untrusted_certificate_ends_job() -> None:
     """An untrusted certificate ends the job at once."""
-    job = Job([UNSENDABLE], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    job = Job([CANNOT_SEND], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
     assert len(job.workers.sent) == 1
 
@@ -437,13 +439,13 @@ def test_overdue_start_is_unknown_with_hint() -> None:
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     starter = RunStarter(run_table, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
     starter.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
-    under_way = []
+    in_flight_states = []
     for seconds in (50.0, 0.1):
         clock.time += seconds
         starter.expire_hung_requests()
-        under_way.append(starter.has_in_flight)
+        in_flight_states.append(starter.has_in_flight)
     run = run_table.results[0]
-    assert under_way == [True, False]
+    assert in_flight_states == [True, False]
     assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
     assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
 
@@ -501,7 +503,7 @@ deliveries = st.sampled_from(
         QUOTA,
         INDETERMINATE,
         NOT_SENT,
-        UNSENDABLE,
+        CANNOT_SEND,
         RATE_LIMITED,
         make_rate_limit(0),
         make_rate_limit(45),
@@ -521,24 +523,24 @@ def test_only_unarrived_starts_are_resent(
         job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
     assert set(job.states) <= {RunState.STARTED, RunState.NOT_STARTED, RunState.UNKNOWN}
-    assert len(job.watched.ended) == len(set(job.watched.ended)) == len(script)
-    for number, answers in enumerate(script):
-        sent = len(job.workers.times(number))
-        repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
-        assert all(attempt.status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} for attempt in repeated)
-        assert job.run_table.results[number].start_requests == sent
+    assert len(job.listener.ended) == len(set(job.listener.ended)) == len(script)
+    for number, responses in enumerate(script):
+        sent_count = len(job.workers.times(number))
+        repeated_results = [responses[min(i, len(responses) - 1)] for i in range(sent_count - 1)]
+        assert all(attempt.status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} for attempt in repeated_results)
+        assert job.run_table.results[number].start_requests == sent_count
     assert job.workers.at_once <= concurrency
     if signal_at is None:
         assert_states_match_responses(job, dict(enumerate(script)))
 
 
 def assert_states_match_responses(job: Job, script: Mapping[int, list[StartResult]]) -> None:
-    for number, answers in script.items():
-        sent = len(job.workers.times(number))
-        if sent:
-            last = answers[min(sent - 1, len(answers) - 1)].status
-            assert (job.states[number] is RunState.STARTED) == (last is StartStatus.STARTED)
-            assert (job.states[number] is RunState.UNKNOWN) == (last is StartStatus.INDETERMINATE)
+    for number, responses in script.items():
+        sent_count = len(job.workers.times(number))
+        if sent_count:
+            last_status = responses[min(sent_count - 1, len(responses) - 1)].status
+            assert (job.states[number] is RunState.STARTED) == (last_status is StartStatus.STARTED)
+            assert (job.states[number] is RunState.UNKNOWN) == (last_status is StartStatus.INDETERMINATE)
         else:
             assert job.states[number] is RunState.NOT_STARTED
 
@@ -552,14 +554,14 @@ def test_internal_error_saves_unfinished_runs() -> None:
     before = job.run_table.finish(3, RunState.FAILED, ExitReason.FAILED, "earlier")
     for index in range(4):
         job.engine._starter.save_unfinished(index)
-    bug = "the step ended because of a bug"
+    bug_message = "the step ended because of a bug"
     assert [(run.state, run.reason, run.message) for run in job.run_table.results[:3]] == [
-        (RunState.UNKNOWN, ExitReason.UNKNOWN, f"{bug} while the request was under way"),
-        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug}"),
-        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug}"),
+        (RunState.UNKNOWN, ExitReason.UNKNOWN, f"{bug_message} while the request was under way"),
+        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug_message}"),
+        (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug_message}"),
     ]
     assert job.run_table.results[3] == before
-    assert job.watched.ended == []
+    assert job.listener.ended == []
 
 
 def test_internal_error_restores_failed_run() -> None:
@@ -586,18 +588,18 @@ def test_start_event_has_plan_index() -> None:
 
 def test_run_added_after_refusal_is_unsent() -> None:
     """Refused credentials stop retries and late runs too."""
-    clock, settled = FakeClock(), list[int]()
+    clock, settled_indexes = FakeClock(), list[int]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
-    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None, deferred=[1])
+    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None, deferred=[1])
     starter.dispatch(workers)
     starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     starter.enqueue(1)
     starter.dispatch(workers)
-    assert [sent.run for sent in workers.sent] == [0]
+    assert [request.run for request in workers.sent] == [0]
     assert [run.state for run in run_table.results] == [RunState.NOT_STARTED] * 2
     assert {run.reason for run in run_table.results} == {ExitReason.UNAUTHORIZED}
-    assert settled == [0, 1]
+    assert settled_indexes == [0, 1]
 
 
 def test_run_added_after_fail_fast_is_unsent() -> None:
@@ -610,18 +612,18 @@ def test_run_added_after_fail_fast_is_unsent() -> None:
     starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     starter.enqueue(1)
     starter.dispatch(workers)
-    assert [sent.run for sent in workers.sent] == [0]
+    assert [request.run for request in workers.sent] == [0]
     assert run_table.results[1].state is RunState.NOT_STARTED
 
 
-@pytest.mark.parametrize("answer", [RATE_LIMITED, make_rate_limit(0.0), NOT_SENT])
+@pytest.mark.parametrize("response", [RATE_LIMITED, make_rate_limit(0.0), NOT_SENT])
 @pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (INDETERMINATE, True)])
-def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, answer: StartResult) -> None:
+def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, response: StartResult) -> None:
     """A start that is in flight at a refusal is not sent again."""
-    job = Job([refusal], [answer, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
-    job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, answer), (1.0, STARTED)]}
+    job = Job([refusal], [response, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
+    job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, response), (1.0, STARTED)]}
     job.run()
-    assert [sent.run for sent in job.workers.sent] == [0, 1]
+    assert [request.run for request in job.workers.sent] == [0, 1]
     assert job.states[1] is RunState.NOT_STARTED
 
 
@@ -635,9 +637,9 @@ def test_start_with_earlier_id_is_unknown() -> None:
     """A response with the run id of an earlier attempt is stale."""
     job = run_with_previous_ids(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
-    found = job.run_table.results[1]
-    assert (found.reason, found.run_id, found.url, found.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
-    assert job.watched.warnings == [
+    run = job.run_table.results[1]
+    assert (run.reason, run.run_id, run.url, run.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
+    assert job.listener.warnings == [
         "t1: the API named run r1, which is another one. Whether this run was started is not known."
     ]
     assert len(job.workers.sent) == 3
@@ -658,7 +660,7 @@ def test_previous_ids_block_only_starts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "distinct"),
+    ("first", "second", "is_distinct"),
     [
         (("x", ""), ("x", ""), False),
         (("x", "https://autonoma.app/run/x"), ("y", "https://autonoma.app/run/x"), False),
@@ -669,11 +671,11 @@ def test_previous_ids_block_only_starts() -> None:
         (("x", "https://autonoma.app/run/x"), ("y", "https://autonoma.app/run/y"), True),
     ],
 )
-def test_claim_covers_id_and_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
+def test_claim_covers_id_and_link(first: tuple[str, str], second: tuple[str, str], is_distinct: bool) -> None:
     """Two runs share neither an id nor the id in a link."""
     run_table = RunTable([], 0.0)
     assert run_table.claim(TargetKind.TEST, *first)
-    assert run_table.claim(TargetKind.TEST, *second) is distinct
+    assert run_table.claim(TargetKind.TEST, *second) is is_distinct
     assert run_table.claim(TargetKind.FOLDER, *second)
 
 
@@ -694,18 +696,18 @@ def test_early_signal_starts_nothing() -> None:
 
 def test_unsendable_run_ends_alone() -> None:
     """One unsendable run does not stop the others after a successful connection."""
-    job = Job([STARTED], [UNSENDABLE], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    job = Job([STARTED], [CANNOT_SEND], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.STARTED]
 
 
 @pytest.mark.parametrize(
-    "answered", [STARTED, NOT_FOUND, INDETERMINATE, RATE_LIMITED], ids=lambda attempt: str(attempt.status)
+    "first_response", [STARTED, NOT_FOUND, INDETERMINATE, RATE_LIMITED], ids=lambda attempt: str(attempt.status)
 )
-def test_unsendable_run_waits_for_in_flight(answered: StartResult) -> None:
+def test_unsendable_run_waits_for_in_flight(first_response: StartResult) -> None:
     """Before the first response, an unsendable run pauses further starts."""
     job = Job(*[[STARTED]] * 5, policy=StartPolicy(concurrency=2))
     scripts = {number: [(1.0, STARTED)] for number in range(5)}
-    scripts |= {0: [(1.0, UNSENDABLE)], 1: [(5.0, answered), (1.0, STARTED)]}
+    scripts |= {0: [(1.0, CANNOT_SEND)], 1: [(5.0, first_response), (1.0, STARTED)]}
     job.workers = ScriptedWorkers(job.clock, scripts)
     job.run()
     assert min(job.times(number)[0] for number in (2, 3, 4)) >= 5.0
@@ -715,7 +717,7 @@ def test_unsendable_run_waits_for_in_flight(answered: StartResult) -> None:
 
 def test_all_unsendable_drops_rest() -> None:
     """The rest of the plan is dropped if all starts in flight are unsendable."""
-    job = Job(*[[UNSENDABLE]] * 9, policy=StartPolicy(concurrency=3)).run()
+    job = Job(*[[CANNOT_SEND]] * 9, policy=StartPolicy(concurrency=3)).run()
     assert job.states == [RunState.NOT_STARTED] * 9
     assert len(job.workers.sent) == 3
     assert {run.message for run in job.run_table.results[3:]} == {"not sent: no connection to the API can be made"}
@@ -723,24 +725,24 @@ def test_all_unsendable_drops_rest() -> None:
 
 def test_temporary_failure_decides_for_rest() -> None:
     """Temporary failures are sent again before the rest of the plan is dropped."""
-    ends = {0: [UNSENDABLE], 1: [NOT_SENT, STARTED]}
-    job = Job(*(ends.get(number, [STARTED]) for number in range(6)), policy=StartPolicy(concurrency=2)).run()
+    scripts = {0: [CANNOT_SEND], 1: [NOT_SENT, STARTED]}
+    job = Job(*(scripts.get(number, [STARTED]) for number in range(6)), policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, *[RunState.STARTED] * 5]
     assert min(job.times(number)[0] for number in range(2, 6)) > job.times(1)[1]
-    lasting = Job([UNSENDABLE], [NOT_SENT, UNSENDABLE], [STARTED], policy=StartPolicy(concurrency=2)).run()
-    assert lasting.states == [RunState.NOT_STARTED] * 3
-    assert [sent.run for sent in lasting.workers.sent] == [0, 1, 1]
+    failed_job = Job([CANNOT_SEND], [NOT_SENT, CANNOT_SEND], [STARTED], policy=StartPolicy(concurrency=2)).run()
+    assert failed_job.states == [RunState.NOT_STARTED] * 3
+    assert [request.run for request in failed_job.workers.sent] == [0, 1, 1]
 
 
 def test_unsendable_run_spares_other_retries() -> None:
     """An unsendable run does not prevent the retry of another run."""
-    clock, settled = FakeClock(), list[int]()
+    clock, settled_indexes = FakeClock(), list[int]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
-    workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, UNSENDABLE)]})
-    starter = RunStarter(run_table, StartPolicy(concurrency=1), clock, settled.append, lambda _: None)
+    workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, CANNOT_SEND)]})
+    starter = RunStarter(run_table, StartPolicy(concurrency=1), clock, settled_indexes.append, lambda _: None)
 
     def run_until(number: int) -> None:
-        while len(settled) < number:
+        while len(settled_indexes) < number:
             starter.dispatch(workers)
             if event := clock.wait_for_event(queue.SimpleQueue(), 60.0):
                 starter.handle_result(event)
@@ -783,4 +785,4 @@ def test_withdrawn_start_is_never_resent() -> None:
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
     assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
-    assert [sent.run for sent in job.workers.sent] == [0, 1]
+    assert [request.run for request in job.workers.sent] == [0, 1]

@@ -54,30 +54,30 @@ any_outcome = st.builds(partial(RunResult), st.just(REQUEST), st.sampled_from(Ru
 
 
 @given(st.lists(any_outcome), any_outcome)
-def test_start_verdict_never_improves(outcomes: list[RunResult], more: RunResult) -> None:
+def test_start_verdict_never_improves(outcomes: list[RunResult], added_run: RunResult) -> None:
     """Without `wait`, an additional run never turns an error into a success."""
-    before, after = compute_verdict(outcomes), compute_verdict([*outcomes, more])
-    green = {RunState.STARTED, RunState.PASSED}
-    if more.state not in green:
+    before, after = compute_verdict(outcomes), compute_verdict([*outcomes, added_run])
+    success_states = {RunState.STARTED, RunState.PASSED}
+    if added_run.state not in success_states:
         assert after.exit_code != 0
     if before.exit_code != 0:
         assert after.exit_code != 0
-    assert (after.exit_code == 0) == all(o.state in green for o in [*outcomes, more])
+    assert (after.exit_code == 0) == all(o.state in success_states for o in [*outcomes, added_run])
 
 
 @given(st.lists(any_outcome), any_outcome)
-def test_wait_verdict_never_improves(outcomes: list[RunResult], more: RunResult) -> None:
+def test_wait_verdict_never_improves(outcomes: list[RunResult], added_run: RunResult) -> None:
     """With `wait`, an additional run never turns an error into a success."""
     before, after = (
         compute_verdict(outcomes, waits_for_results=True),
-        compute_verdict([*outcomes, more], waits_for_results=True),
+        compute_verdict([*outcomes, added_run], waits_for_results=True),
     )
-    if more.state is not RunState.PASSED or before.exit_code != 0:
+    if added_run.state is not RunState.PASSED or before.exit_code != 0:
         assert after.exit_code != 0
-    assert (after.exit_code == 0) == all(o.state is RunState.PASSED for o in [*outcomes, more])
+    assert (after.exit_code == 0) == all(o.state is RunState.PASSED for o in [*outcomes, added_run])
     # If all runs were reused, no run of this step passed.
-    ran = not all(o.reused for o in [*outcomes, more])
-    assert (after.conclusion is Conclusion.PASSED) == (after.exit_code == 0 and ran)
+    has_new_run = not all(o.reused for o in [*outcomes, added_run])
+    assert (after.conclusion is Conclusion.PASSED) == (after.exit_code == 0 and has_new_run)
 
 
 def make_result(state: RunState, reason: ExitReason = ExitReason.OK) -> RunResult:
@@ -89,7 +89,7 @@ PASSED, FAILED, STOPPED = (
     make_result(RunState.FAILED, ExitReason.FAILED),
     make_result(RunState.STOPPED, ExitReason.FAILED),
 )
-GONE, REFUSED = (
+NOT_FOUND_RUN, UNAUTHORIZED_RUN = (
     make_result(RunState.UNKNOWN, ExitReason.NOT_FOUND),
     make_result(RunState.UNKNOWN, ExitReason.UNAUTHORIZED),
 )
@@ -111,7 +111,7 @@ TIMED_OUT, INDETERMINATE = (
         ([FAILED, TIMED_OUT], "failed", "failed", 1),
         ([FAILED, TIMED_OUT, API], "error", "api", 5),
         ([FAILED, TIMED_OUT, API, INDETERMINATE], "error", "unknown", 7),
-        ([FAILED, INDETERMINATE, GONE], "error", "not-found", 4),
+        ([FAILED, INDETERMINATE, NOT_FOUND_RUN], "error", "not-found", 4),
         (
             [
                 FAILED,

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stuck() -> Iterator[Callable[[], bool]]:
+def hanging_task() -> Iterator[Callable[[], bool]]:
     """Return a task that does not end within the test."""
-    released = threading.Event()
-    yield lambda: released.wait(60)
-    released.set()
+    release_event = threading.Event()
+    yield lambda: release_event.wait(60)
+    release_event.set()
 
 
 def make_thread(clock: Clock, *, signalled: bool = False) -> ReportThread:
@@ -49,9 +49,9 @@ def test_report_raises_error_of_task(error: BaseException) -> None:
     def fail() -> NoReturn:
         raise error
 
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(type(error)) as error_info:
         make_thread(Clock()).write(fail)
-    assert caught.value is error
+    assert error_info.value is error
 
 
 @pytest.mark.parametrize("shortage", [RuntimeError("can't start new thread"), MemoryError()])
@@ -81,44 +81,44 @@ def test_report_without_thread_is_inline(shortage: Exception, monkeypatch: pytes
     ids=["no event", "other event", "signal at once", "signal", "two signals", "late signal"],
 )
 def test_stuck_report_ends_at_limit(
-    events: dict[float, StartFinished | SignalReceived], seconds: float, stuck: Callable[[], bool]
+    events: dict[float, StartFinished | SignalReceived], seconds: float, hanging_task: Callable[[], bool]
 ) -> None:
     """A report ends after 65 seconds, or 1.5 seconds after the first signal."""
     clock = FakeClock()
-    begin = clock.time
+    started_at = clock.time
     for at, event in events.items():
         clock.schedule(at, event)
-    assert make_thread(clock).write(stuck) is None
-    assert clock.time - begin == seconds
+    assert make_thread(clock).write(hanging_task) is None
+    assert clock.time - started_at == seconds
 
 
-def test_report_after_signal_has_short_limit(stuck: Callable[[], bool]) -> None:
+def test_report_after_signal_has_short_limit(hanging_task: Callable[[], bool]) -> None:
     """After an earlier signal, all reports together have 1.5 seconds."""
     clock = FakeClock()
     reports = make_thread(clock, signalled=True)
     clock.time += 1.0
-    begin = clock.time
-    assert reports.write(stuck) is None
-    assert clock.time - begin == 0.5
-    assert reports.write(stuck) is None
-    assert clock.time - begin == 0.5
+    started_at = clock.time
+    assert reports.write(hanging_task) is None
+    assert clock.time - started_at == 0.5
+    assert reports.write(hanging_task) is None
+    assert clock.time - started_at == 0.5
 
 
-def test_each_report_has_its_own_limit(stuck: Callable[[], bool]) -> None:
+def test_each_report_has_its_own_limit(hanging_task: Callable[[], bool]) -> None:
     """Without a signal, a stuck report does not shorten the next one."""
     clock = FakeClock()
     reports = make_thread(clock)
-    begin = clock.time
-    assert [reports.write(stuck), reports.write(stuck)] == [None, None]
-    assert clock.time - begin == 130.0
+    started_at = clock.time
+    assert [reports.write(hanging_task), reports.write(hanging_task)] == [None, None]
+    assert clock.time - started_at == 130.0
 
 
-def test_signal_limits_following_reports(stuck: Callable[[], bool]) -> None:
+def test_signal_limits_following_reports(hanging_task: Callable[[], bool]) -> None:
     """A signal within one report limits the next report too."""
     clock = FakeClock()
     reports = make_thread(clock)
     clock.schedule(10.0, SignalReceived(15))
-    reports.write(stuck)
-    result = clock.time
-    assert reports.write(stuck) is None
-    assert clock.time == result
+    reports.write(hanging_task)
+    ended_at = clock.time
+    assert reports.write(hanging_task) is None
+    assert clock.time == ended_at

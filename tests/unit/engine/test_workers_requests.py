@@ -73,7 +73,7 @@ def get_event(events: Events) -> Event:
 
 
 @pytest.mark.parametrize(
-    ("send", "call", "event"),
+    ("send", "expected_call", "expected_event"),
     [
         (lambda executor: executor.start(4, REQUEST), ("start", "a"), StartFinished(4, STARTED)),
         (
@@ -100,15 +100,15 @@ def get_event(events: Events) -> Event:
     ids=["start", "poll", "details", "details with media", "urls"],
 )
 def test_request_returns_one_event(
-    send: Callable[[ThreadedExecutor], object], call: tuple[object, ...], event: Event
+    send: Callable[[ThreadedExecutor], object], expected_call: tuple[object, ...], expected_event: Event
 ) -> None:
     """Each request is sent once, and its result is one event."""
     events: Events = queue.SimpleQueue()
     api = FakeApi()
     send(ThreadedExecutor(api, events))
-    assert get_event(events) == event
+    assert get_event(events) == expected_event
     assert events.empty()
-    assert api.calls == [call]
+    assert api.calls == [expected_call]
 
 
 # Downloads
@@ -151,11 +151,11 @@ def test_start_is_sent_or_withdrawn(is_withdrawn: bool) -> None:
     """A start request is withdrawn only before its first byte."""
     events: Events = queue.SimpleQueue()
     at_gate, may_continue = threading.Event(), threading.Event()
-    entered: list[bool] = []
+    gate_results: list[bool] = []
 
     def enter_gate() -> None:
         assert connection_state.gate
-        entered.append(connection_state.gate.enter())
+        gate_results.append(connection_state.gate.enter())
 
     def start(_: RunRequest) -> StartResult:
         if not is_withdrawn:
@@ -166,12 +166,12 @@ def test_start_is_sent_or_withdrawn(is_withdrawn: bool) -> None:
             enter_gate()
         return STARTED
 
-    withdraw = ThreadedExecutor(FakeApi(start), events).start(1, REQUEST)
+    withdraw_start = ThreadedExecutor(FakeApi(start), events).start(1, REQUEST)
     assert at_gate.wait(60)
-    assert [withdraw(), withdraw()] == [is_withdrawn] * 2
+    assert [withdraw_start(), withdraw_start()] == [is_withdrawn] * 2
     may_continue.set()
     assert get_event(events) == StartFinished(1, STARTED)
-    assert entered == [not is_withdrawn]
+    assert gate_results == [not is_withdrawn]
 
 
 def test_each_start_has_its_own_gate() -> None:
@@ -186,9 +186,9 @@ def test_each_start_has_its_own_gate() -> None:
     api = FakeApi(start)
     executor = ThreadedExecutor(api, events)
     for index in range(2):
-        withdraw = executor.start(index, REQUEST)
+        withdraw_start = executor.start(index, REQUEST)
         get_event(events)
-        assert withdraw()
+        assert withdraw_start()
     executor.poll(2, REQUEST, "r1", 1)
     get_event(events)
     assert len(set(gates)) == 2
@@ -198,16 +198,18 @@ def test_each_start_has_its_own_gate() -> None:
 # Few threads
 
 
-@pytest.mark.parametrize(("error", "may_add"), [(MemoryError(), False), (KeyError("x"), True)], ids=["memory", "other"])
-def test_no_thread_is_added_without_memory(error: Exception, may_add: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "can_start"), [(MemoryError(), False), (KeyError("x"), True)], ids=["memory", "other"]
+)
+def test_no_thread_is_added_without_memory(error: Exception, can_start: bool) -> None:
     """After a lack of memory, further requests wait for an existing thread."""
     events: Events = queue.SimpleQueue()
-    released = threading.Event()
+    release_event = threading.Event()
 
     def start(request: RunRequest) -> StartResult:
         if request.id == "failing":
             raise error
-        released.wait(60)
+        release_event.wait(60)
         return STARTED
 
     executor = ThreadedExecutor(FakeApi(start), events)
@@ -215,9 +217,9 @@ def test_no_thread_is_added_without_memory(error: Exception, may_add: bool) -> N
     get_event(events)
     assert executor.can_start()
     executor.start(1, REQUEST)
-    assert executor.can_start() is may_add
+    assert executor.can_start() is can_start
     executor.start(2, REQUEST)
-    released.set()
+    release_event.set()
     assert {get_event(events), get_event(events)} == {StartFinished(1, STARTED), StartFinished(2, STARTED)}
 
 
@@ -232,10 +234,10 @@ def test_no_thread_is_added_without_memory(error: Exception, may_add: bool) -> N
 )
 def test_stuck_thread_is_tried_once(error: Exception, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a thread that did not begin, the calling thread sends all requests."""
-    works: list[Callable[[], None]] = []
+    work_items: list[Callable[[], None]] = []
 
     def fail(work: Callable[[], None]) -> NoReturn:
-        works.append(work)
+        work_items.append(work)
         raise error
 
     monkeypatch.setattr(workers, "start_thread", fail)
@@ -244,7 +246,7 @@ def test_stuck_thread_is_tried_once(error: Exception, attempts: int, monkeypatch
     for index in range(3):
         executor.start(index, REQUEST)
         assert events.get_nowait() == StartFinished(index, STARTED)
-    assert len(works) == attempts
+    assert len(work_items) == attempts
 
 
 def test_ended_thread_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -40,22 +40,22 @@ def test_write_is_atomic_for_readers(tmp_path: Path) -> None:
     path = tmp_path / "file"
     texts = {letter.encode() * 200_000 for letter in "abcd"}
     path.write_bytes(b"a" * 200_000)
-    seen: set[bytes] = set()
-    done = threading.Event()
+    contents: set[bytes] = set()
+    is_done = threading.Event()
 
-    def read() -> None:
-        while not done.is_set():
-            seen.add(path.read_bytes())
+    def read_until_done() -> None:
+        while not is_done.is_set():
+            contents.add(path.read_bytes())
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read_until_done)
     reader.start()
     for _ in range(50):
         for text in texts:
             write_atomic(path, text)
-    done.set()
+    is_done.set()
     reader.join()
-    assert seen <= texts
-    assert names_in(tmp_path) == ["file"]
+    assert contents <= texts
+    assert list_names(tmp_path) == ["file"]
 
 
 def test_write_replaces_symlink(tmp_path: Path) -> None:
@@ -71,30 +71,30 @@ def test_write_replaces_symlink(tmp_path: Path) -> None:
 def test_write_to_open_file_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows refuses to replace an open file, so it is overwritten."""
 
-    def refuse(source: object, target: object) -> None:
+    def refuse_replace(source: object, target: object) -> None:
         raise PermissionError(errno.EACCES, "Access is denied")
 
     (tmp_path / "file").write_text("much that was there before", "utf-8")
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse_replace)
     write_atomic(tmp_path / "file", b"a\nb\n")
     assert (tmp_path / "file").read_bytes() == b"a\nb\n"
     with pytest.raises(PermissionError):
         write_atomic(tmp_path / "new", b"x")
-    assert names_in(tmp_path) == ["file"]
+    assert list_names(tmp_path) == ["file"]
 
 
 def test_write_in_readonly_folder_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link stays untouched on Windows too, where `os.open` has no flag for it."""
 
-    def closed(path: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+    def refuse_creation(path: Path, flags: int, mode: int = 0o777, original_open: Callable[..., int] = os.open) -> int:
         if flags & os.O_CREAT:
             raise PermissionError(errno.EACCES, "Access is denied")
-        return open_it(path, flags, mode)
+        return original_open(path, flags, mode)
 
     (tmp_path / "target").write_text("precious", "utf-8")
     (tmp_path / "link").symlink_to(tmp_path / "target")
     monkeypatch.setattr(files, "O_NOFOLLOW", 0)
-    monkeypatch.setattr(os, "open", closed)
+    monkeypatch.setattr(os, "open", refuse_creation)
     with pytest.raises(PermissionError):
         write_atomic(tmp_path / "link", b"ours")
     write_atomic(tmp_path / "target", b"ours")
@@ -125,7 +125,7 @@ def test_write_over_folder_is_error(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="directory"):
         write_atomic(tmp_path / "file", b"x")
-    assert names_in(tmp_path) == ["file"]
+    assert list_names(tmp_path) == ["file"]
 
 
 def test_full_disk_keeps_old_content(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_full_disk_keeps_old_content(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_atomic(pathlib.Path(sys.argv[1]), b'x' * 5000)\nexcept OSError as error: print(error.strerror)"
     )
-    ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert ran.stdout == "File too large\n"
+    process = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert process.stdout == "File too large\n"
     assert path.read_text("utf-8") == "old"
-    assert names_in(tmp_path) == ["file"]
+    assert list_names(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("phase", ["open", "write", "replace"])
@@ -151,14 +151,14 @@ def test_interrupted_write_leaves_no_temp_file(
     """A signal or MemoryError at any step leaves the old file only."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    really_open = os.open
+    original_open = os.open
 
     def fail(*_: object) -> None:
         raise error
 
     def open_and_fail(name: Path, flags: int, mode: int) -> int:
-        """Do as the system does with a signal that comes within a call: make the file, then raise."""
-        os.close(really_open(name, flags, mode))
+        """Create the file and raise, as the system does for a signal within the call."""
+        os.close(original_open(name, flags, mode))
         raise error
 
     if phase == "open":
@@ -170,21 +170,23 @@ def test_interrupted_write_leaves_no_temp_file(
     with pytest.raises(error):
         write_atomic(path, b"new")
     monkeypatch.undo()
-    assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
+    assert (list_names(tmp_path), path.read_bytes()) == (["file"], b"old")
 
 
 def test_write_to_file_without_folder_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A longer file that is mounted on its own is overwritten in place."""
 
-    def open_existing(path: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+    def open_without_creation(
+        path: Path, flags: int, mode: int = 0o777, original_open: Callable[..., int] = os.open
+    ) -> int:
         if flags & os.O_CREAT:
             raise OSError(errno.EROFS, "Read-only file system")
-        return open_it(path, flags, mode)
+        return original_open(path, flags, mode)
 
     path = tmp_path / "file"
     path.write_bytes(b"long old content")
     inode = path.stat().st_ino
-    monkeypatch.setattr(os, "open", open_existing)
+    monkeypatch.setattr(os, "open", open_without_creation)
     write_atomic(path, b"new")
     assert (path.read_bytes(), path.stat().st_ino) == (b"new", inode)
 
@@ -193,7 +195,7 @@ def test_write_to_file_without_folder_access(tmp_path: Path, monkeypatch: pytest
 def test_write_accepts_longest_name(name: str, tmp_path: Path) -> None:
     """The name of the temporary file does not exceed the limit of the file system."""
     write_atomic(tmp_path / name, b"x")
-    assert names_in(tmp_path) == [name]
+    assert list_names(tmp_path) == [name]
 
 
 # Files of other processes
@@ -201,7 +203,7 @@ def test_write_accepts_longest_name(name: str, tmp_path: Path) -> None:
 OPENERS = [open_or_create, open_for_append]
 
 
-def make_special(folder: Path) -> dict[str, Path]:
+def create_special_files(folder: Path) -> dict[str, Path]:
     """Make a folder, a pipe and a socket, and return them with a device."""
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
@@ -218,29 +220,29 @@ def test_open_refuses_special_file(
 ) -> None:
     """A folder, a pipe and a device are errors, without a wait for the other end of a pipe."""
     with pytest.raises(error):
-        open_file(make_special(tmp_path)[kind])
+        open_file(create_special_files(tmp_path)[kind])
 
 
 def test_refused_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The descriptor of a special file does not stay open."""
-    opened: list[int] = []
-    closed: list[int] = []
+    opened_descriptors: list[int] = []
+    closed_descriptors: list[int] = []
 
     def open_and_record(path: str, flags: int) -> int:
-        opened.append(os.open(path, flags))
-        return opened[-1]
+        opened_descriptors.append(os.open(path, flags))
+        return opened_descriptors[-1]
 
     def close_and_record(descriptor: int) -> None:
-        closed.append(descriptor)
+        closed_descriptors.append(descriptor)
         os.close(descriptor)
 
     os.mkfifo(tmp_path / "pipe")
-    replaced = {"open": open_and_record, "close": close_and_record}
-    monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | replaced))
+    replacements = {"open": open_and_record, "close": close_and_record}
+    monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | replacements))
     with pytest.raises(NotRegularFileError, match="not a regular file"):
         open_or_create(tmp_path / "pipe")
-    assert len(opened) == 1
-    assert closed == opened
+    assert len(opened_descriptors) == 1
+    assert closed_descriptors == opened_descriptors
 
 
 def test_shared_file_is_created(tmp_path: Path) -> None:
@@ -267,19 +269,19 @@ def test_dangling_link_creates_its_target(tmp_path: Path) -> None:
     """A link of the runner can lead to a file that does not exist yet."""
     (tmp_path / "link").symlink_to("file")
     os.close(open_or_create(tmp_path / "link"))
-    assert names_in(tmp_path) == ["file", "link"]
+    assert list_names(tmp_path) == ["file", "link"]
 
 
 def test_concurrently_created_file_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process can create the file between both attempts."""
     path = tmp_path / "file"
 
-    def open_late(name: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+    def create_and_open(name: Path, flags: int, mode: int = 0o777, original_open: Callable[..., int] = os.open) -> int:
         if flags & os.O_CREAT:
             path.write_bytes(b"theirs")
-        return open_it(name, flags, mode)
+        return original_open(name, flags, mode)
 
-    monkeypatch.setattr(os, "open", open_late)
+    monkeypatch.setattr(os, "open", create_and_open)
     descriptor = open_or_create(path)
     assert os.read(descriptor, 10) == b"theirs"
     os.close(descriptor)
@@ -291,8 +293,8 @@ def test_append_follows_other_writes(tmp_path: Path) -> None:
     path.write_bytes(b"a\n")
     descriptor = open_for_append(path)
     os.write(descriptor, b"b\n")
-    with path.open("ab") as other:
-        other.write(b"c\n")
+    with path.open("ab") as other_file:
+        other_file.write(b"c\n")
     os.write(descriptor, b"d\n")
     os.close(descriptor)
     assert path.read_bytes() == b"a\nb\nc\nd\n"
@@ -337,7 +339,7 @@ def test_read_has_limit(max_bytes: int, head: bytes, content: bytes, tmp_path: P
 )
 def test_read_refuses_special_file(kind: str, error: type[OSError], tmp_path: Path) -> None:
     """A special file is an error or counts as empty, and a read of it never waits."""
-    path = make_special(tmp_path)[kind]
+    path = create_special_files(tmp_path)[kind]
     with pytest.raises(error):
         read_head(path, 10)
     assert read_file_or_empty(str(path), 10) == b""
@@ -359,10 +361,10 @@ def test_unreadable_file_has_reason(name: str, error: type[Exception], reason: s
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(error) as raised:
+    with pytest.raises(error) as error_info:
         read_head(tmp_path / name, 10)
-    assert isinstance(raised.value, OSError | ValueError)
-    assert os_error_reason(raised.value) == reason
+    assert isinstance(error_info.value, OSError | ValueError)
+    assert os_error_reason(error_info.value) == reason
     assert read_file_or_empty(str(tmp_path / name), 10) == b""
 
 
@@ -393,7 +395,7 @@ def test_link_to_folder_is_folder(tmp_path: Path) -> None:
     make_directory(tmp_path / "link")
     with pytest.raises(FileExistsError):
         make_directory(tmp_path / "dangling")
-    assert names_in(tmp_path) == ["dangling", "folder", "link"]
+    assert list_names(tmp_path) == ["dangling", "folder", "link"]
 
 
 def test_missing_root_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,7 +443,7 @@ def test_failed_owner_change_is_ignored(tmp_path: Path, monkeypatch: pytest.Monk
     write_atomic(tmp_path / "file", b"x")
     os.close(open_or_create(tmp_path / "shared"))
     assert len(recorder.calls) == 2
-    assert names_in(tmp_path) == ["file", "shared"]
+    assert list_names(tmp_path) == ["file", "shared"]
 
 
 def test_owner_of_missing_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

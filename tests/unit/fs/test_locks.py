@@ -33,17 +33,17 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         path.touch()
-        self.other, self.own = (os.open(path, os.O_RDWR) for _ in range(2))
+        self.other_descriptor, self.own_descriptor = (os.open(path, os.O_RDWR) for _ in range(2))
         self.lock()
 
     def lock(self) -> None:
-        fcntl.flock(self.other, fcntl.LOCK_EX)
+        fcntl.flock(self.other_descriptor, fcntl.LOCK_EX)
 
     def unlock(self) -> None:
-        fcntl.flock(self.other, fcntl.LOCK_UN)
+        fcntl.flock(self.other_descriptor, fcntl.LOCK_UN)
 
     def unlock_own(self) -> None:
-        fcntl.flock(self.own, fcntl.LOCK_UN)
+        fcntl.flock(self.own_descriptor, fcntl.LOCK_UN)
 
 
 class EventClock(FakeClock):
@@ -59,43 +59,43 @@ class EventClock(FakeClock):
 
     def measure(self, call: Callable[[], object]) -> float:
         """Return how long a call takes."""
-        began = self.time
+        started_at = self.time
         call()
-        return self.time - began
+        return self.time - started_at
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[LockedFile]:
     file = LockedFile(tmp_path / "file")
     yield file
-    os.close(file.own)
-    os.close(file.other)
+    os.close(file.own_descriptor)
+    os.close(file.other_descriptor)
 
 
 def test_free_lock_succeeds_at_once(file: LockedFile) -> None:
     """A free file is locked without a pause, and then excludes other processes."""
     file.unlock()
     clock = FakeClock()
-    assert try_lock_for(1.0, file.own, clock)
+    assert try_lock_for(1.0, file.own_descriptor, clock)
     assert clock.time == 1000.0
     with pytest.raises(BlockingIOError):
-        fcntl.flock(file.other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file.other_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_folder_can_be_locked(tmp_path: Path) -> None:
     """The descriptor of a folder excludes other processes too."""
-    first, second = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
-    assert try_lock_for(0.0, first, FakeClock())
-    assert not try_lock_for(0.0, second, FakeClock())
-    os.close(first)
-    os.close(second)
+    first_descriptor, second_descriptor = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    assert try_lock_for(0.0, first_descriptor, FakeClock())
+    assert not try_lock_for(0.0, second_descriptor, FakeClock())
+    os.close(first_descriptor)
+    os.close(second_descriptor)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0])
 def test_held_lock_fails_after_time(seconds: float, file: LockedFile) -> None:
     """The wait for another process ends at its limit."""
     clock = FakeClock()
-    assert not try_lock_for(seconds, file.own, clock)
+    assert not try_lock_for(seconds, file.own_descriptor, clock)
     assert seconds <= clock.time - 1000.0 < seconds + PAUSE
 
 
@@ -103,20 +103,20 @@ def test_held_lock_fails_after_time(seconds: float, file: LockedFile) -> None:
 def test_lock_without_time_is_tried_once(seconds: float, file: LockedFile) -> None:
     """Without time for a wait, there is one attempt and no pause."""
     clock = FakeClock()
-    assert not try_lock_for(seconds, file.own, clock)
+    assert not try_lock_for(seconds, file.own_descriptor, clock)
     assert clock.time == 1000.0
     file.unlock()
-    assert try_lock_for(seconds, file.own, clock)
+    assert try_lock_for(seconds, file.own_descriptor, clock)
 
 
 def test_lock_succeeds_during_wait(file: LockedFile) -> None:
     """The wait ends when the other process releases the lock."""
     clock = EventClock(file.unlock)
-    assert try_lock_for(60.0, file.own, clock)
+    assert try_lock_for(60.0, file.own_descriptor, clock)
     assert clock.time - 1000.0 < PAUSE
 
 
-def fail_to_lock(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+def reject_locks(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
     """Let the operating system reject each lock."""
 
     def flock(descriptor: int, operation: int) -> None:
@@ -128,14 +128,14 @@ def fail_to_lock(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN, errno.EDEADLK])
 def test_lock_of_other_process_is_held(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each operating system has its own error for a lock of another process."""
-    fail_to_lock(monkeypatch, OSError(number, "held"))
+    reject_locks(monkeypatch, OSError(number, "held"))
     assert not try_lock_for(0.0, 0, FakeClock())
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF])
 def test_missing_locks_count_as_locked(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without locks does not delay the job."""
-    fail_to_lock(monkeypatch, OSError(number, "no locks"))
+    reject_locks(monkeypatch, OSError(number, "no locks"))
     clock = FakeClock()
     assert try_lock_for(60.0, 0, clock)
     assert clock.time == 1000.0
@@ -173,22 +173,22 @@ def test_failed_wait_is_not_repeated(file: LockedFile) -> None:
     """A stopped process delays the job once."""
     clock = EventClock()
     timeouts = LockTimeouts(2.0, clock)
-    assert 2.0 <= clock.measure(lambda: timeouts.lock(file.own)) < 2.0 + PAUSE
+    assert 2.0 <= clock.measure(lambda: timeouts.lock(file.own_descriptor)) < 2.0 + PAUSE
     for _ in range(3):
-        assert clock.measure(lambda: timeouts.lock(file.own)) == 0.0
-    assert not timeouts.lock(file.own)
+        assert clock.measure(lambda: timeouts.lock(file.own_descriptor)) == 0.0
+    assert not timeouts.lock(file.own_descriptor)
 
 
 def test_success_restores_time_limit(file: LockedFile) -> None:
     """After a lock that succeeds, the next wait has its full time."""
     clock = EventClock()
     timeouts = LockTimeouts(2.0, clock)
-    assert not timeouts.lock(file.own)
+    assert not timeouts.lock(file.own_descriptor)
     file.unlock()
-    assert timeouts.lock(file.own)
+    assert timeouts.lock(file.own_descriptor)
     file.unlock_own()
     file.lock()
-    assert 2.0 <= clock.measure(lambda: timeouts.lock(file.own)) < 2.0 + PAUSE
+    assert 2.0 <= clock.measure(lambda: timeouts.lock(file.own_descriptor)) < 2.0 + PAUSE
 
 
 def test_signal_shortens_later_waits(file: LockedFile) -> None:
@@ -200,13 +200,13 @@ def test_signal_shortens_later_waits(file: LockedFile) -> None:
     clock = EventClock(cancel)
     timeouts = LockTimeouts(60.0, clock)
     with pytest.raises(Cancelled):
-        timeouts.lock(file.own)
+        timeouts.lock(file.own_descriptor)
     clock.on_sleep = lambda: None
     for _ in range(2):
-        seconds = clock.measure(lambda: timeouts.lock(file.own))
+        seconds = clock.measure(lambda: timeouts.lock(file.own_descriptor))
         assert MAX_LOCK_SECONDS_AFTER_CANCEL <= seconds < MAX_LOCK_SECONDS_AFTER_CANCEL + PAUSE
         file.unlock()
-        assert timeouts.lock(file.own)
+        assert timeouts.lock(file.own_descriptor)
         file.unlock_own()
         file.lock()
 
@@ -217,6 +217,6 @@ def test_shorten_never_extends_waits(seconds: float, limit: float, file: LockedF
     clock = EventClock()
     timeouts = LockTimeouts(2.0, clock)
     timeouts.shorten(seconds)
-    assert limit <= clock.measure(lambda: timeouts.lock(file.own)) < limit + PAUSE
+    assert limit <= clock.measure(lambda: timeouts.lock(file.own_descriptor)) < limit + PAUSE
     timeouts.shorten(seconds)
-    assert clock.measure(lambda: timeouts.lock(file.own)) == 0.0
+    assert clock.measure(lambda: timeouts.lock(file.own_descriptor)) == 0.0

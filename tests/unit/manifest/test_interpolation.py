@@ -29,7 +29,7 @@ CONTEXT = BuildContext("github", "a" * 40, "main", "7", "o/r", "https://ci.examp
 ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
 
 
-def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, validate_only: bool = False) -> str:
+def interpolate(text: str, folder: Path, *, context: BuildContext = CONTEXT, validate_only: bool = False) -> str:
     """Return the interpolated value of a variable."""
     (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
     manifest = load_manifest(
@@ -57,13 +57,13 @@ def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, valida
     ],
 )
 def test_reference_is_replaced(text: str, expected: str, tmp_path: Path) -> None:
-    assert value_of(text, tmp_path) == expected
+    assert interpolate(text, tmp_path) == expected
 
 
 @pytest.mark.parametrize("fact", CI_FIELDS)
 def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
     """Each field of the build context has a name in `${ci.*}`."""
-    assert value_of(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, CI_FIELDS[fact])
+    assert interpolate(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, CI_FIELDS[fact])
 
 
 @pytest.mark.parametrize(
@@ -84,70 +84,70 @@ def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
 )
 def test_invalid_reference_has_position(text: str, message: str, tmp_path: Path) -> None:
     """An error about a reference has the position of its value."""
-    with pytest.raises(InputError) as caught:
-        value_of(text, tmp_path)
-    assert str(caught.value).startswith("m.yml:4:7: ")
-    assert message in str(caught.value)
+    with pytest.raises(InputError) as error_info:
+        interpolate(text, tmp_path)
+    assert str(error_info.value).startswith("m.yml:4:7: ")
+    assert message in str(error_info.value)
 
 
 def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:
     """Errors show at most 200 characters of a reason and 40 of a name."""
-    for length, shown in ((200, "w" * 200), (201, "w" * 199 + "…")):
-        with pytest.raises(InputError) as caught:
-            value_of(f"${{NOPE:?{'w' * length}}}", tmp_path)
-        assert [problem.message for problem in caught.value.diagnostics] == [f"${{NOPE}}: {shown}"]
-    for length, shown in ((40, "f" * 40), (41, "f" * 39 + "…")):
-        with pytest.raises(InputError) as caught:
-            value_of(f"${{ci.{'f' * length}}}", tmp_path)
-        assert caught.value.diagnostics[0].message.startswith(f"${{ci.{shown}}} is no fact")
+    for length, shortened in ((200, "w" * 200), (201, "w" * 199 + "…")):
+        with pytest.raises(InputError) as error_info:
+            interpolate(f"${{NOPE:?{'w' * length}}}", tmp_path)
+        assert [problem.message for problem in error_info.value.diagnostics] == [f"${{NOPE}}: {shortened}"]
+    for length, shortened in ((40, "f" * 40), (41, "f" * 39 + "…")):
+        with pytest.raises(InputError) as error_info:
+            interpolate(f"${{ci.{'f' * length}}}", tmp_path)
+        assert error_info.value.diagnostics[0].message.startswith(f"${{ci.{shortened}}} is no fact")
 
 
 def test_invalid_name_is_hidden_in_values() -> None:
     """An invalid reference in a variable can hold a part of a secret."""
 
-    def reported(key: str, text: str) -> list[str]:
+    def collect_messages(key: str, text: str) -> list[str]:
         document = parse_yaml(f"{key}: '{text}'", "m.yml")
         Interpolator({}, CONTEXT).apply(document)
         return [problem.message for problem in document.errors]
 
-    cure = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
-    assert reported("name", "${a b}") == [f"'${{a b}}' {cure}"]
-    assert reported("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
-    assert reported("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]
-    assert reported("variables", "${s-x}") == [f"'${{' {cure}"]
+    advice = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
+    assert collect_messages("name", "${a b}") == [f"'${{a b}}' {advice}"]
+    assert collect_messages("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {advice}"]
+    assert collect_messages("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {advice}"]
+    assert collect_messages("variables", "${s-x}") == [f"'${{' {advice}"]
     # A list is expected here, and names of entries are shown.
-    assert reported("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {cure}"]
+    assert collect_messages("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {advice}"]
 
 
 def test_reference_limit_counts_places() -> None:
     """One reference more than the limit is an error."""
 
-    def fill(places: int) -> list[str]:
-        whole, rest = divmod(places, 30_000)
+    def collect_messages(part_count: int) -> list[str]:
+        full_values, remaining_parts = divmod(part_count, 30_000)
         document = parse_yaml(
-            "".join(f"a{n}: '{n}{'$$' * 30_000}'\n" for n in range(whole)) + f"b: '{'$$' * rest}'", ""
+            "".join(f"a{n}: '{n}{'$$' * 30_000}'\n" for n in range(full_values)) + f"b: '{'$$' * remaining_parts}'", ""
         )
         with suppress(LimitExceededError):
             Interpolator({}, CONTEXT).apply(document)
         return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
-    assert fill(MAX_VALUE_PARTS) == []
-    assert fill(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
+    assert collect_messages(MAX_VALUE_PARTS) == []
+    assert collect_messages(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
 
 
 @pytest.mark.slow
 def test_reference_limit_counts_characters() -> None:
     """One character more than the limit is an error."""
 
-    def fill(length: int) -> list[str]:
+    def collect_messages(length: int) -> list[str]:
         document = parse_yaml("a: ${HALF}\nb: [x, '${HALF}${REST}']", "")
         environ = {"HALF": "x" * (MAX_TEXT_CHARS // 2), "REST": "x" * (length - MAX_TEXT_CHARS)}
         with suppress(LimitExceededError):
             Interpolator(environ, CONTEXT).apply(document)
         return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
-    assert fill(MAX_TEXT_CHARS) == []
-    assert fill(MAX_TEXT_CHARS + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
+    assert collect_messages(MAX_TEXT_CHARS) == []
+    assert collect_messages(MAX_TEXT_CHARS + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
 
 
 def test_alias_is_interpolated_once() -> None:
@@ -168,16 +168,16 @@ def test_alias_is_interpolated_once() -> None:
 )
 def test_unknown_fact_names_its_option(fact: str, advice: str, tmp_path: Path) -> None:
     """Only some facts have an option."""
-    with pytest.raises(InputError) as caught:
-        value_of(f"${{ci.{fact}}}", tmp_path, context=BuildContext())
-    assert f"${{ci.{fact}}} is not known here: {advice}" in str(caught.value)
+    with pytest.raises(InputError) as error_info:
+        interpolate(f"${{ci.{fact}}}", tmp_path, context=BuildContext())
+    assert f"${{ci.{fact}}} is not known here: {advice}" in str(error_info.value)
 
 
 def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
     """A build fact that only CI knows is an error in a run, but not in a check."""
     with pytest.raises(InputError, match="is not known here"):
-        value_of("${ci.change}", tmp_path, context=BuildContext())
-    assert value_of("${ci.change}", tmp_path, context=BuildContext(), validate_only=True) == "unknown"
+        interpolate("${ci.change}", tmp_path, context=BuildContext())
+    assert interpolate("${ci.change}", tmp_path, context=BuildContext(), validate_only=True) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_job_credentials_are_rejected(name: str, tmp_path: Path) -> None:
     """The manifest cannot read a credential of any CI system."""
     for text in (f"${{{name}}}", f"${{{name}:-x}}"):
         with pytest.raises(InputError, match="holds a credential of this job"):
-            value_of(text, tmp_path)
+            interpolate(text, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "USER_TOKEN", "MY_API_KEY"])
@@ -219,7 +219,7 @@ def test_only_known_fact_is_set() -> None:
 
 def test_unknown_fact_uses_default(tmp_path: Path) -> None:
     """The default applies to a name that is no fact too."""
-    assert value_of("${ci.nope:-none}", tmp_path) == "none"
+    assert interpolate("${ci.nope:-none}", tmp_path) == "none"
 
 
 def test_names_of_variables_have_no_facts() -> None:

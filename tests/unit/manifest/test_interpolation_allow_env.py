@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 TEXT = "tests: [{{id: a, variables: {{V: '${{{0}}}'}}}}]"
 
 
-def value(name: str, *allowed: str) -> str:
+def read_variable(name: str, *allowed_names: str) -> str:
     """Return the value of a variable that reads this name."""
-    return read_manifest(TEXT.format(name), {name: "sentinel"}, allowed=allowed).tests[0].variables["V"]
+    return read_manifest(TEXT.format(name), {name: "sentinel"}, allowed=allowed_names).tests[0].variables["V"]
 
 
-@pytest.mark.parametrize("allowed", ["PREVIEW_URL", "PREVIEW_*", "*", "P?EVIEW_URL", "[A-Z]REVIEW_URL", "[!a]*_URL"])
-def test_listed_name_is_read(allowed: str) -> None:
+@pytest.mark.parametrize("pattern", ["PREVIEW_URL", "PREVIEW_*", "*", "P?EVIEW_URL", "[A-Z]REVIEW_URL", "[!a]*_URL"])
+def test_listed_name_is_read(pattern: str) -> None:
     """An entry is a name or a shell pattern, and one that matches is enough."""
-    assert value("PREVIEW_URL", "OTHER", allowed) == "sentinel"
+    assert read_variable("PREVIEW_URL", "OTHER", pattern) == "sentinel"
 
 
-@pytest.mark.parametrize("allowed", ["PREVIEW", "PREVIEW_UR", "PREVIEW_URL2", "preview_url", "PREVIEW_?", "none"])
-def test_unlisted_name_is_rejected(allowed: str) -> None:
+@pytest.mark.parametrize("pattern", ["PREVIEW", "PREVIEW_UR", "PREVIEW_URL2", "preview_url", "PREVIEW_?", "none"])
+def test_unlisted_name_is_rejected(pattern: str) -> None:
     """The error shows the line to add, also where the name has a default or is not set."""
     expected = (
         "1:29: ${PREVIEW_URL} is not in allow-env: if the manifest may read it, "
         "add `allow-env: PREVIEW_URL` to the step"
     )
     for text, environ in (("PREVIEW_URL", {"PREVIEW_URL": "sentinel"}), ("PREVIEW_URL:-x", {}), ("PREVIEW_URL:?x", {})):
-        assert collect_errors(TEXT.format(text), environ, allowed=(allowed,)) == [expected]
+        assert collect_errors(TEXT.format(text), environ, allowed=(pattern,)) == [expected]
 
 
 def test_ci_values_need_no_permission() -> None:
@@ -49,10 +49,17 @@ def test_ci_values_need_no_permission() -> None:
 
 def test_secret_needs_its_full_name() -> None:
     """A pattern that matches a secret's name does not allow it."""
-    assert value("TEST_USER_PASSWORD", "TEST_USER_PASSWORD") == "sentinel"
-    for allowed in ("*", "TEST_*", "TEST_USER_PASSWOR?", "[T]EST_USER_PASSWORD", "TEST_USER", "test_user_password"):
+    assert read_variable("TEST_USER_PASSWORD", "TEST_USER_PASSWORD") == "sentinel"
+    for pattern in (
+        "*",
+        "TEST_*",
+        "TEST_USER_PASSWOR?",
+        "[T]EST_USER_PASSWORD",
+        "TEST_USER",
+        "test_user_password",
+    ):
         (problem,) = collect_errors(
-            TEXT.format("TEST_USER_PASSWORD"), {"TEST_USER_PASSWORD": "sentinel"}, allowed=(allowed,)
+            TEXT.format("TEST_USER_PASSWORD"), {"TEST_USER_PASSWORD": "sentinel"}, allowed=(pattern,)
         )
         assert problem == (
             "1:29: ${TEST_USER_PASSWORD} looks like a secret: if the manifest may read it, "
@@ -65,8 +72,8 @@ def test_names_ignore_case_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     import re
 
     monkeypatch.setattr(interpolation, "_NAME_FLAGS", re.IGNORECASE)
-    assert value("PREVIEW_URL", "preview_*") == "sentinel"
-    assert value("DB_PASSWORD", "db_password") == "sentinel"
+    assert read_variable("PREVIEW_URL", "preview_*") == "sentinel"
+    assert read_variable("DB_PASSWORD", "db_password") == "sentinel"
     assert collect_errors(TEXT.format("DB_PASSWORD"), {"DB_PASSWORD": "x"}, allowed=("db_*",))
 
 
@@ -83,9 +90,9 @@ OPTION_NAMES = sorted(
 def test_options_are_never_read(name: str, key: str) -> None:
     """`AUTONOMA_VARIABLES` holds all values. No key and no entry of allow-env lets a manifest read it."""
     for spelling in (name, name.lower(), name.title()):
-        for allowed in (None, (spelling,), ("*",)):
+        for allowed_names in (None, (spelling,), ("*",)):
             text = f"tests: [{{id: a, {key.format(f'${{{spelling}:-x}}')}}}]"
-            (problem,) = collect_errors(text, {spelling: "V=sentinel"}, allowed=allowed)
+            (problem,) = collect_errors(text, {spelling: "V=sentinel"}, allowed=allowed_names)
             assert "a manifest can't name it" in problem
             assert "sentinel" not in problem
 
@@ -104,8 +111,8 @@ def test_options_are_rejected_in_ids() -> None:
 @pytest.mark.parametrize("name", sorted({token.replace("*", "X") for token in all_secret_variables()}))
 def test_ci_tokens_are_never_read(name: str) -> None:
     """The full name in allow-env does not allow the system's own token."""
-    for allowed in ((name,), ("*",), (name.lower(),)):
-        (problem,) = collect_errors(TEXT.format(name), {name: "sentinel"}, allowed=allowed)
+    for allowed_names in ((name,), ("*",), (name.lower(),)):
+        (problem,) = collect_errors(TEXT.format(name), {name: "sentinel"}, allowed=allowed_names)
         assert problem.endswith("holds a credential of this job: a manifest can't name it")
 
 
@@ -137,18 +144,18 @@ def test_allow_env_works_in_every_spelling(command: tuple[str, ...], spelling: s
     """`run` and `validate` have the same rules."""
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
 
-    def ended(text: str) -> tuple[int, str]:
+    def invoke_with_names(text: str) -> tuple[int, str]:
         flags = (spelling, text) if spelling.startswith("--") and text else ()
-        given = {} if spelling.startswith("--") else {spelling: text}
-        done = invoke(tmp_path, *command, *flags, environ=ENVIRON | given)
-        assert "sentinel" not in done.output
-        return done.code, done.err
+        option_environ = {} if spelling.startswith("--") else {spelling: text}
+        result = invoke(tmp_path, *command, *flags, environ=ENVIRON | option_environ)
+        assert "sentinel" not in result.output
+        return result.code, result.err
 
-    assert ended("PREVIEW_*, DB_PASSWORD") == (0, "")
-    assert ended("PREVIEW_URL\nDB_PASSWORD\n")[0] == 0
-    code, errors = ended("")
+    assert invoke_with_names("PREVIEW_*, DB_PASSWORD") == (0, "")
+    assert invoke_with_names("PREVIEW_URL\nDB_PASSWORD\n")[0] == 0
+    code, errors = invoke_with_names("")
     assert (code, errors.count("allow-env: DB_PASSWORD"), errors.count("allow-env:")) == (2, 1, 1)
-    code, errors = ended("BRANCH")
+    code, errors = invoke_with_names("BRANCH")
     assert (code, errors.count("allow-env: DB_PASSWORD"), errors.count("allow-env: PREVIEW_URL")) == (2, 1, 1)
 
 
@@ -156,11 +163,11 @@ def test_allow_env_works_in_every_spelling(command: tuple[str, ...], spelling: s
 def test_value_with_credential_is_rejected(command: tuple[str, ...], tmp_path: Path) -> None:
     """A copy of the client secret under another name is still the client secret."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, name: '${COPY}'}]", "utf-8")
-    copy = {"COPY": f"x={CREDENTIALS['AUTONOMA_CLIENT_SECRET']}", "AUTONOMA_ALLOW_ENV": "COPY"}
-    done = invoke(tmp_path, *command, environ=CREDENTIALS | copy)
-    assert done.code == 2
-    assert "${COPY} holds a credential of this job" in done.err
-    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"] not in done.output
+    copied_environ = {"COPY": f"x={CREDENTIALS['AUTONOMA_CLIENT_SECRET']}", "AUTONOMA_ALLOW_ENV": "COPY"}
+    result = invoke(tmp_path, *command, environ=CREDENTIALS | copied_environ)
+    assert result.code == 2
+    assert "${COPY} holds a credential of this job" in result.err
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"] not in result.output
 
 
 def test_short_credential_is_not_searched(tmp_path: Path) -> None:
@@ -177,18 +184,18 @@ def test_short_credential_is_not_searched(tmp_path: Path) -> None:
 def test_malformed_entry_is_rejected(command: tuple[str, ...], text: str, tmp_path: Path) -> None:
     """A malformed entry would allow fewer or more names than intended."""
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
-    done = invoke(tmp_path, *command, "--allow-env", f"BRANCH, {text}", environ=CREDENTIALS)
-    assert done.code == 2
-    shown = text.replace("=sentinel", "=…")
+    result = invoke(tmp_path, *command, "--allow-env", f"BRANCH, {text}", environ=CREDENTIALS)
+    assert result.code == 2
+    shown_text = text.replace("=sentinel", "=…")
     assert (
-        done.err
-        == f"Error: --allow-env: '{shown}' is not a variable's name or a pattern: write BASE_URL or PREVIEW_*\n"
+        result.err
+        == f"Error: --allow-env: '{shown_text}' is not a variable's name or a pattern: write BASE_URL or PREVIEW_*\n"
     )
-    assert "sentinel" not in done.output
+    assert "sentinel" not in result.output
 
 
 def test_list_without_names_is_rejected(tmp_path: Path) -> None:
     """An empty list could mean all names or none."""
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
-    done = invoke(tmp_path, "--dry-run", "--allow-env", " ,\n,", environ=CREDENTIALS)
-    assert (done.code, done.errors) == (2, ["--allow-env: no name is listed: write BASE_URL or PREVIEW_*"])
+    result = invoke(tmp_path, "--dry-run", "--allow-env", " ,\n,", environ=CREDENTIALS)
+    assert (result.code, result.errors) == (2, ["--allow-env: no name is listed: write BASE_URL or PREVIEW_*"])

@@ -16,7 +16,7 @@ TEST: KeyPath = ("tests", 0)
 FOLDER: KeyPath = ("folders", 3)
 DEFAULTS: KeyPath = ("defaults",)
 VERSION: KeyPath = ("application_versions", 1)
-IGNORED = "or begin it with 'x-' to have it ignored"
+IGNORE_ADVICE = "or begin it with 'x-' to have it ignored"
 
 
 @pytest.mark.parametrize("tree", ["a text", None, ["a", "b"], []])
@@ -146,16 +146,16 @@ def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "key", "place"),
+    ("path", "key", "suggestion"),
     [
         (TOP, "matrx", "did you mean 'matrix'? Put it in an entry of `tests`"),
         (TOP, "varables", "did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
         (FOLDER, "verson", "did you mean 'version'? Put it at the top of the manifest"),
     ],
 )
-def test_misspelled_key_has_its_place(path: KeyPath, key: str, place: str) -> None:
+def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) -> None:
     """A typing error in a misplaced key leads to the key and to its place."""
-    assert explain_unknown_key(path, key) == f"unknown key '{key}': {place}"
+    assert explain_unknown_key(path, key) == f"unknown key '{key}': {suggestion}"
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_option_is_no_key(key: str, option: str) -> None:
 @pytest.mark.parametrize("key", ["zebra", ""])
 def test_other_key_lists_valid_ones(path: KeyPath, keys: str, key: str) -> None:
     """A key that resembles no other one leads to the list of keys."""
-    assert explain_unknown_key(path, key) == f"unknown key '{key}': use {keys}, {IGNORED}"
+    assert explain_unknown_key(path, key) == f"unknown key '{key}': use {keys}, {IGNORE_ADVICE}"
 
 
 @pytest.mark.parametrize(
-    ("key", "shown"),
+    ("key", "expected_key"),
     [
         ("a\x1b[31m\nb", "a\ufffd[31m b"),
         ("\u202eabc\u200b", "abc"),
@@ -195,9 +195,9 @@ def test_other_key_lists_valid_ones(path: KeyPath, keys: str, key: str) -> None:
     ],
     ids=["controls", "invisible", "long", "command"],
 )
-def test_key_is_shown_on_one_line(key: str, shown: str) -> None:
+def test_key_is_shown_on_one_line(key: str, expected_key: str) -> None:
     """A key is text from outside, so the message has it short and without controls."""
-    assert explain_unknown_key(TEST, key).startswith(f"unknown key '{shown}': use ")
+    assert explain_unknown_key(TEST, key).startswith(f"unknown key '{expected_key}': use ")
 
 
 @pytest.mark.parametrize("kind", ENTRY_KEYS)

@@ -38,12 +38,12 @@ def test_published_example_is_read() -> None:
     manifest = read_manifest(EXAMPLE, {"NUMBER": "7"})
     assert manifest.defaults.application_version_id == "cm7dbowr80042waka7thyjhkq"
     assert manifest.defaults.variables == {"ENVIRONMENT": "staging", "BASE_URL": "https://pr-7.preview.example.com"}
-    short, full = manifest.tests
-    assert (short.id, short.name, short.groups) == ("g41k688vndxzt7kh4kq5m12s", "", [])
-    assert (full.id, full.name) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
-    assert full.groups == ["smoke", "checkout"]
-    assert full.variables == {"NAME": "CompanyName", "RELEASE": "1.10"}
-    assert full.matrix == {"LOCALE": ["en", "fr"]}
+    short_entry, full_entry = manifest.tests
+    assert (short_entry.id, short_entry.name, short_entry.groups) == ("g41k688vndxzt7kh4kq5m12s", "", [])
+    assert (full_entry.id, full_entry.name) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
+    assert full_entry.groups == ["smoke", "checkout"]
+    assert full_entry.variables == {"NAME": "CompanyName", "RELEASE": "1.10"}
+    assert full_entry.matrix == {"LOCALE": ["en", "fr"]}
     assert [(folder.id, folder.name) for folder in manifest.folders] == [
         ("cm7t223mk00154mzy2jwk2pqy", "private-listing-hub")
     ]
@@ -60,21 +60,21 @@ def test_manifest_repr_hides_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "written",
+    "yaml_text",
     [
         *("1.10", "no", "yes", "on", "007", "1e5", "0x1F", "0o17", "012", "2024-01-01", "12:30:45", "1_000", ".inf"),
         *("true", "nullish", "'null'", '"~"', "''", '"a\\tb"', "=", "<<", "-", "-1", "+1", ".5", "é", "a b  c", "a#b"),
     ],
 )
-def test_scalars_stay_text(written: str) -> None:
+def test_scalars_stay_text(yaml_text: str) -> None:
     """No scalar becomes a number, a date or a boolean."""
-    plain = {'"a\\tb"': "a\tb"}.get(written) or written.strip("'\"")
-    text = f"id: abc\n    variables:\n      A: {written}\n    matrix:\n      B:\n        - {written}\n"
-    if written == "-":
+    expected = {'"a\\tb"': "a\tb"}.get(yaml_text) or yaml_text.strip("'\"")
+    text = f"id: abc\n    variables:\n      A: {yaml_text}\n    matrix:\n      B:\n        - {yaml_text}\n"
+    if yaml_text == "-":
         text = text.replace("- -", "- '-'").replace("A: -", "A: '-'")
     test = read_single_test(f"tests:\n  - {text}")
-    assert test.variables == {"A": plain}
-    assert test.matrix == {"B": [plain]}
+    assert test.variables == {"A": expected}
+    assert test.matrix == {"B": [expected]}
 
 
 @pytest.mark.parametrize("number", ["007", "1e5", "12345678901234567890", "1_0"])
@@ -106,12 +106,12 @@ def test_version_is_one(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "value"),
+    ("yaml_text", "expected"),
     [("true", "true"), ("'true'", "true"), ("false", "false"), ("${LATEST}", "true"), ("${NO:-false}", "false")],
 )
-def test_run_on_latest_is_true_or_false(written: str, value: str) -> None:
+def test_run_on_latest_is_true_or_false(yaml_text: str, expected: str) -> None:
     """The value stays text, and false is the default."""
-    assert read_manifest(f"tags: [a]\nrun_on_latest: {written}", {"LATEST": "true"}).run_on_latest == value
+    assert read_manifest(f"tags: [a]\nrun_on_latest: {yaml_text}", {"LATEST": "true"}).run_on_latest == expected
     assert read_manifest("tags: [a]").run_on_latest == "false"
     versions = "application_versions: [{application_id: a, version_id: b}]\nrun_on_latest: false"
     assert len(read_manifest(versions).application_versions) == 1
@@ -141,11 +141,11 @@ tests:
     name: *id
 """
     )
-    one, two, three, four = manifest.tests
-    assert one.variables == {"A": "base", "B": "own", "C": "own"}
-    assert (two.id, two.variables) == ("two", one.variables)
-    assert three.variables == {"A": "inline", "B": "base"}
-    assert four.name == four.id == "four"
+    first, second, third, fourth = manifest.tests
+    assert first.variables == {"A": "base", "B": "own", "C": "own"}
+    assert (second.id, second.variables) == ("two", first.variables)
+    assert third.variables == {"A": "inline", "B": "base"}
+    assert fourth.name == fourth.id == "four"
 
 
 def test_quoted_merge_key_is_name() -> None:
@@ -257,9 +257,9 @@ def test_quoted_merge_key_is_name() -> None:
 )
 def test_mistake_has_position_and_suggestion(text: str, expected: list[str]) -> None:
     """Each error has line, column and a suggestion."""
-    found = collect_errors(text)
-    assert len(found) == len(expected)
-    for line, start in zip(found, expected, strict=True):
+    errors = collect_errors(text)
+    assert len(errors) == len(expected)
+    for line, start in zip(errors, expected, strict=True):
         assert line.startswith(start)
 
 
@@ -280,8 +280,8 @@ folders:
     matrix: { A: [b] }
 tags: !mine [t]
 """
-    found = collect_errors(text)
-    assert [line.partition(": ")[0] for line in found] == [
+    errors = collect_errors(text)
+    assert [line.partition(": ")[0] for line in errors] == [
         *("1:1", "2:1", "4:5", "6:18", "6:27", "6:42", "7:5", "10:5", "12:5", "13:7")
     ]
 
@@ -295,9 +295,9 @@ def test_interpolated_id_is_hidden_in_errors() -> None:
 
 def test_interpolated_id_is_shortened() -> None:
     """Errors show at most 60 characters of an interpolated id."""
-    for more, shown in (("x" * 53, "${WHAT}" + "x" * 53), ("x" * 54, "${WHAT}" + "x" * 52 + "…")):
-        assert collect_errors(f"tests:\n- id: ${{WHAT}}{more}", {"WHAT": "/"}) == [
-            f"2:3: what '{shown}' gives is not an id: ids are letters, digits, - and _"
+    for suffix, shortened in (("x" * 53, "${WHAT}" + "x" * 53), ("x" * 54, "${WHAT}" + "x" * 52 + "…")):
+        assert collect_errors(f"tests:\n- id: ${{WHAT}}{suffix}", {"WHAT": "/"}) == [
+            f"2:3: what '{shortened}' gives is not an id: ids are letters, digits, - and _"
         ]
 
 
@@ -330,8 +330,8 @@ def test_late_mistake_is_reported(text: str, expected: str) -> None:
 
 def test_merge_errors_are_all_reported() -> None:
     """Each merged value that is not a mapping has its own error."""
-    reported = collect_errors("tests: [a]\n<<: [x, y]")
-    assert reported == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
+    errors = collect_errors("tests: [a]\n<<: [x, y]")
+    assert errors == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
 
 
 def test_key_can_be_alias() -> None:

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest
 
 
-def read(path: str, folder: Path) -> Manifest:
+def load(path: str, folder: Path) -> Manifest:
     return load_manifest(path, str(folder), Interpolator({}, BuildContext()))
 
 
-def refused(path: str, folder: Path) -> str:
+def get_error(path: str, folder: Path) -> str:
     """Return the error for a path that is no manifest."""
-    with pytest.raises(InputError) as caught:
-        read(path, folder)
-    (problem,) = caught.value.diagnostics
+    with pytest.raises(InputError) as error_info:
+        load(path, folder)
+    (problem,) = error_info.value.diagnostics
     return str(problem)
 
 
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
-    assert refused("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
+    assert get_error("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_missing_file_has_advice(path: str, advice: str, tmp_path: Path) -> None
     (tmp_path / "sub").mkdir()
     for name in ("autonoma.yaml", "notes.txt", "sub/nightly.yml"):
         (tmp_path / name).touch()
-    assert refused(path, tmp_path).endswith(f": there is no such file: {advice}")
+    assert get_error(path, tmp_path).endswith(f": there is no such file: {advice}")
 
 
 def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
@@ -62,52 +62,52 @@ def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
     folder = "d" * 195
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "autonoma.yaml").touch()
-    assert refused(f"{folder}/autonoma.yml", tmp_path).endswith(f": did you mean {folder}/aut…?")
+    assert get_error(f"{folder}/autonoma.yml", tmp_path).endswith(f": did you mean {folder}/aut…?")
 
 
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
 def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    assert "is a folder: give the path of a YAML file" in refused(path, tmp_path)
+    assert "is a folder: give the path of a YAML file" in get_error(path, tmp_path)
 
 
 def test_file_as_parent_is_rejected(tmp_path: Path) -> None:
     """A path below a file is an error."""
     (tmp_path / "a.yml").write_text("tests: [a]")
-    assert "can't be read (Not a directory)" in refused("a.yml/b.yml", tmp_path)
+    assert "can't be read (Not a directory)" in get_error("a.yml/b.yml", tmp_path)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 3000])
 def test_invalid_path_is_rejected(path: str, tmp_path: Path) -> None:
-    assert "can't be read" in refused(path, tmp_path)
+    assert "can't be read" in get_error(path, tmp_path)
 
 
 def test_path_with_nul_is_rejected(tmp_path: Path) -> None:
-    assert refused("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
+    assert get_error("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
 
 
 def test_huge_file_is_rejected_at_once(tmp_path: Path) -> None:
     """The size is checked before the file is read."""
     with (tmp_path / "m.yml").open("wb") as stream:
         stream.truncate(1 << 43)
-    assert refused("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
+    assert get_error("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
 
 
 def test_long_path_is_shortened(tmp_path: Path) -> None:
     """Errors show at most 200 characters of a path."""
-    for path, shown in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
-        assert refused(path, tmp_path).startswith(f"{shown}: there is no such file")
+    for path, shortened in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
+        assert get_error(path, tmp_path).startswith(f"{shortened}: there is no such file")
 
 
 def test_special_files_are_never_opened(tmp_path: Path) -> None:
     """A pipe must not block the job and a device must not fill its memory."""
     os.mkfifo(tmp_path / "pipe.yml")
-    assert "is not a regular file" in refused("pipe.yml", tmp_path)
-    assert "is not a regular file" in refused("/dev/zero", tmp_path)
-    assert "is not a regular file" in refused("/dev/null", tmp_path)
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "socket.yml"))
-        assert "can't be read" in refused("socket.yml", tmp_path)
+    assert "is not a regular file" in get_error("pipe.yml", tmp_path)
+    assert "is not a regular file" in get_error("/dev/zero", tmp_path)
+    assert "is not a regular file" in get_error("/dev/null", tmp_path)
+    with socket.socket(socket.AF_UNIX) as unix_socket:
+        unix_socket.bind(str(tmp_path / "socket.yml"))
+        assert "can't be read" in get_error("socket.yml", tmp_path)
 
 
 def test_default_manifest_pipe_is_rejected(tmp_path: Path) -> None:
@@ -127,14 +127,14 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
     (checkout / "out.yml").symlink_to("../outside.yml")
     (checkout / "loop.yml").symlink_to("loop.yml")
     (checkout / "gone.yml").symlink_to("nowhere.yml")
-    assert read("in.yml", checkout).tests[0].id == "inside"
-    assert refused("out.yml", checkout) == (
+    assert load("in.yml", checkout).tests[0].id == "inside"
+    assert get_error("out.yml", checkout) == (
         "out.yml: leads out of the working directory through a symbolic link: give the file's own path"
     )
-    assert "can't be read (Too many levels of symbolic links)" in refused("loop.yml", checkout)
-    assert "there is no such file" in refused("gone.yml", checkout)
-    assert read("../outside.yml", checkout).tests[0].id == "outside"
-    assert read(str(tmp_path / "outside.yml"), checkout).tests[0].id == "outside"
+    assert "can't be read (Too many levels of symbolic links)" in get_error("loop.yml", checkout)
+    assert "there is no such file" in get_error("gone.yml", checkout)
+    assert load("../outside.yml", checkout).tests[0].id == "outside"
+    assert load(str(tmp_path / "outside.yml"), checkout).tests[0].id == "outside"
 
 
 @pytest.mark.parametrize(
@@ -156,34 +156,34 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
 def test_non_yaml_content_is_rejected(data: bytes, message: str, tmp_path: Path) -> None:
     """Binary data, other encodings and empty files have their own messages."""
     (tmp_path / "m.yml").write_bytes(data)
-    assert message in refused("m.yml", tmp_path)
+    assert message in get_error("m.yml", tmp_path)
 
 
 def test_invalid_utf8_error_has_position(tmp_path: Path) -> None:
     """The message about the encoding has a line and a column."""
     (tmp_path / "m.yml").write_bytes(b"\xff")
-    assert refused("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
+    assert get_error("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_line_ends_and_bom_are_ignored(encoding: str, end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_line_ends_and_bom_are_ignored(encoding: str, line_end: str, tmp_path: Path) -> None:
     """Positions count lines and columns as editors do."""
     lines = ["tests:", "  - id: a", "    name: Ä", "    variables: {A: b}", ""]
     line = len(lines) + 2
-    (tmp_path / "m.yml").write_bytes(end.join(lines).encode(encoding))
-    (test,) = read("m.yml", tmp_path).tests
+    (tmp_path / "m.yml").write_bytes(line_end.join(lines).encode(encoding))
+    (test,) = load("m.yml", tmp_path).tests
     assert (test.name, test.variables) == ("Ä", {"A": "b"})
-    (tmp_path / "m.yml").write_bytes(end.join(["tets: []", *lines, "tegs: []"]).encode(encoding))
-    with pytest.raises(InputError) as caught:
-        read("m.yml", tmp_path)
-    assert [(problem.line, problem.column) for problem in caught.value.diagnostics] == [(1, 1), (line, 1)]
+    (tmp_path / "m.yml").write_bytes(line_end.join(["tets: []", *lines, "tegs: []"]).encode(encoding))
+    with pytest.raises(InputError) as error_info:
+        load("m.yml", tmp_path)
+    assert [(problem.line, problem.column) for problem in error_info.value.diagnostics] == [(1, 1), (line, 1)]
 
 
 def test_four_mebibytes_are_read(tmp_path: Path) -> None:
     text = b"tests: [a]\n#"
     (tmp_path / "m.yml").write_bytes(text + b"x" * (MAX_YAML_BYTES - len(text)))
-    assert read("m.yml", tmp_path).tests[0].id == "a"
+    assert load("m.yml", tmp_path).tests[0].id == "a"
 
 
 def test_default_manifest_prefers_yml(tmp_path: Path) -> None:
@@ -193,5 +193,5 @@ def test_default_manifest_prefers_yml(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("tests: [from-yml]")
     assert "test from-yml\n" in invoke(tmp_path, "--dry-run").out
     assert "from-y" not in invoke(tmp_path, "--dry-run", "--test-ids", "a").out
-    both = invoke(tmp_path, "--dry-run", "--test-ids", "a", "--manifest", "autonoma.yaml").out
-    assert both.index("test a\n") < both.index("test from-yaml\n")
+    output = invoke(tmp_path, "--dry-run", "--test-ids", "a", "--manifest", "autonoma.yaml").out
+    assert output.index("test a\n") < output.index("test from-yaml\n")

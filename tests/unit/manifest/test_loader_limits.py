@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 # The examples of a test may share a folder, and a busy machine may take any time to make one.
-UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+IGNORED_HEALTH_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 # Punctuation and keys of a manifest, so that more examples are almost valid.
 PUNCTUATION = "tests:-[]{}&*!<>|?%@`'\"#,\n \t$idnamegroups01~"
 
 
-def read(data: bytes, folder: Path) -> Manifest:
+def load_bytes(data: bytes, folder: Path) -> Manifest:
     (folder / "m.yml").write_bytes(data)
     return load_manifest("m.yml", str(folder), Interpolator({}, BuildContext()))
 
 
-def bomb(levels: int, merge: bool) -> str:
+def build_yaml_bomb(levels: int, merge: bool) -> str:
     """Return a short text that expands to 10 ** `levels` entries."""
     lines = ["a0: &a0 {x: y}" if merge else "a0: &a0 [x]"]
     for level in range(1, levels):
@@ -47,11 +47,11 @@ def bomb(levels: int, merge: bool) -> str:
 @pytest.mark.parametrize("levels", [6, 9, 15])
 def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
     """Aliases that expand to many entries are rejected before the expansion."""
-    problems = parse_yaml(bomb(levels, merge), "m.yml").errors
+    problems = parse_yaml(build_yaml_bomb(levels, merge), "m.yml").errors
     assert [problem.message for problem in problems] == [
         f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file"
     ]
-    assert measure_processor_seconds(lambda: parse_yaml(bomb(levels, merge), "m.yml"), 20) < 20
+    assert measure_processor_seconds(lambda: parse_yaml(build_yaml_bomb(levels, merge), "m.yml"), 20) < 20
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_exceeded_limit_has_message(text: str, expected_message: str) -> None:
 
 def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     """A key of the mapping itself wins over merged keys, and the first merged key wins."""
-    manifest = read(
+    manifest = load_bytes(
         b"defaults:\n  variables: &base {A: 1, B: 2}\ntests:\n  - id: &id a\n"
         b"    variables: {B: 3, <<: [*base, {A: 9, C: 4}]}\n  - *id\n",
         tmp_path,
@@ -82,23 +82,23 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     assert manifest.tests[1].id == "a"
 
 
-@settings(deadline=None, suppress_health_check=UNCHECKED)
+@settings(deadline=None, suppress_health_check=IGNORED_HEALTH_CHECKS)
 @given(data=st.binary(max_size=300) | st.text(PUNCTUATION, max_size=300).map(str.encode))
 def test_any_bytes_are_parsed_or_rejected(data: bytes, tmp_path: Path) -> None:
     """Any bytes give a manifest or an input error in bounded time."""
-    reported: list[str] = []
+    messages: list[str] = []
     manifests: list[object] = []
 
-    def read_it() -> None:
+    def try_load() -> None:
         try:
-            manifests.append(read(data, tmp_path))
+            manifests.append(load_bytes(data, tmp_path))
         except InputError as error:
-            reported.extend(problem.message for problem in error.diagnostics)
+            messages.extend(problem.message for problem in error.diagnostics)
 
     # A few milliseconds.
-    assert measure_processor_seconds(read_it, 2) < 2
-    assert all(text.isprintable() for text in reported)
-    assert reported or isinstance(manifests[0], Manifest)
+    assert measure_processor_seconds(try_load, 2) < 2
+    assert all(text.isprintable() for text in messages)
+    assert messages or isinstance(manifests[0], Manifest)
 
 
 # The writer escapes no bidirectional controls.
@@ -107,9 +107,9 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="="), min_size=1, max_size=10)
 
 
-@settings(deadline=None, suppress_health_check=UNCHECKED)
+@settings(deadline=None, suppress_health_check=IGNORED_HEALTH_CHECKS)
 @given(variables=st.dictionaries(names, texts, max_size=5))
 def test_quoted_text_is_unchanged(variables: dict[str, str], tmp_path: Path) -> None:
     """Any text in double quotes is read back unchanged."""
     data = yaml.safe_dump({"tests": [{"id": "a", "variables": variables}]}, default_style='"', allow_unicode=True)
-    assert read(data.encode(), tmp_path).tests[0].variables == variables
+    assert load_bytes(data.encode(), tmp_path).tests[0].variables == variables

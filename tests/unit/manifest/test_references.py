@@ -13,7 +13,7 @@ from autonoma_ci.yaml_subset.document import Document
 from tests.support.processor_time import measure_processor_seconds
 
 
-def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
+def interpolate(text: str, **environ: str) -> tuple[str | None, list[str]]:
     """Return the interpolated value of a variable and its errors."""
     document = Document("", {"variables": text})
     Interpolator(environ, BuildContext(branch="main")).apply(document)
@@ -44,7 +44,7 @@ def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
 )
 def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) -> None:
     """A default can contain references, which are read only if it is used."""
-    assert fill(text, **environ) == (value, [])
+    assert interpolate(text, **environ) == (value, [])
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) 
     ],
 )
 def test_invalid_reference_is_rejected(text: str, environ: dict[str, str], problem: str) -> None:
-    assert fill(text, **environ) == (None, [problem])
+    assert interpolate(text, **environ) == (None, [problem])
 
 
 def test_secret_in_default_needs_allow_env() -> None:
-    _, problems = fill("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
+    _, problems = interpolate("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
     assert problems == [
         "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
     ]
@@ -81,10 +81,10 @@ def test_secret_in_default_needs_allow_env() -> None:
 def test_default_value_is_hidden() -> None:
     """A name shows the reference, and the result lists missing variables."""
     document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
-    written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
+    result = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
     assert document.tree == {"tests": [{"name": "${A}"}]}
-    assert written.environment_texts == {"sentinel"}
-    assert written.unresolved_names == {"A"}
+    assert result.environment_texts == {"sentinel"}
+    assert result.unresolved_names == {"A"}
 
 
 def test_names_in_defaults_are_found() -> None:
@@ -97,11 +97,11 @@ def test_names_in_defaults_are_found() -> None:
 
 
 def test_depth_is_limited() -> None:
-    def nested(levels: int) -> str:
+    def build_nested_reference(levels: int) -> str:
         return "${A:-" * levels + "x" + "}" * levels
 
-    assert fill(nested(MAX_REFERENCE_DEPTH)) == ("x", [])
-    value, [problem] = fill(nested(MAX_REFERENCE_DEPTH + 2))
+    assert interpolate(build_nested_reference(MAX_REFERENCE_DEPTH)) == ("x", [])
+    value, [problem] = interpolate(build_nested_reference(MAX_REFERENCE_DEPTH + 2))
     assert value is None
     assert problem == f"'${{' is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
 
@@ -111,12 +111,12 @@ def test_any_text_is_split_without_loss(text: str) -> None:
     """The pieces of a text together are the text."""
     pieces = parse_references(text)
     if not any(isinstance(piece, Reference) and piece.error for piece in pieces):
-        written = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
-        assert "".join(written) == text
+        sources = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
+        assert "".join(sources) == text
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
 def test_hostile_text_takes_linear_time(piece: str) -> None:
-    # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
+    # A value of the maximum length takes 0.1 s. Quadratic time would be minutes for this text.
     assert measure_processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

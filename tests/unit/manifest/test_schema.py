@@ -15,28 +15,30 @@ from autonoma_ci.manifest.schema import manifest_json_schema
 from tests.support.manifest_reader import collect_errors, read_manifest
 
 VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
-# Without booleans and fractions as ids: an editor refuses them, and the reader takes `true` as written.
+# Without booleans and fractions as ids, because an editor refuses them and the loader reads `true` as text.
 _ids = st.sampled_from(["a", "b-1", "", "a/b", 1, -1, None, "x" * 129, "${A:-a}"])
 _texts = st.sampled_from(["a", "a b", "a, b", "-x", "-1", "", "none", "x" * 101, "x" * 501, 1, 1.5, True, None])
 _lists = _texts | st.lists(_texts, max_size=2)
 _variables = _texts | st.dictionaries(st.sampled_from(["A", "B"]), _texts, max_size=2)
 _matrix = _texts | st.dictionaries(st.sampled_from(["C", "D"]), _lists, max_size=2)
-_short = {"name": _texts, "groups": _lists, "x-note": _lists}
-_long = {**_short, "variables": _variables, "matrix": _matrix, "application_version_id": _ids}
+_simple_fields = {"name": _texts, "groups": _lists, "x-note": _lists}
+_test_fields = {**_simple_fields, "variables": _variables, "matrix": _matrix, "application_version_id": _ids}
 _version = st.fixed_dictionaries({"application_id": _ids}, optional={"version_id": _ids})
 _defaults = st.fixed_dictionaries({}, optional={"variables": _variables, "application_version_id": _ids, "x-a": _texts})
 
 
-def _entries(entry: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+def _list_entries(entry: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.none() | _texts.filter(lambda text: not isinstance(text, bool)) | st.lists(entry, max_size=2)
 
 
 _manifests = st.fixed_dictionaries(
-    {"tests": _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_long))},
+    {"tests": _list_entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_test_fields))},
     optional={
-        **dict.fromkeys(("folders", "tags"), _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_short))),
+        **dict.fromkeys(
+            ("folders", "tags"), _list_entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_simple_fields))
+        ),
         **dict.fromkeys(("version", "run_on_latest", "x-a"), _texts),
-        "application_versions": _entries(_version),
+        "application_versions": _list_entries(_version),
         "defaults": _defaults | _texts,
     },
 )
@@ -99,11 +101,11 @@ def test_short_forms_are_valid_in_both(text: str) -> None:
 
 def test_short_forms_equal_long_forms() -> None:
     """A short form gives the same manifest as its long form."""
-    short, long = (
+    short_form, long_form = (
         read_manifest("tests: [{id: a, groups: smoke, matrix: {LOCALE: en}, variables: }]\nfolders:"),
         read_manifest("tests: [{id: a, groups: [smoke], matrix: {LOCALE: [en]}}]"),
     )
-    assert short == long
+    assert short_form == long_form
 
 
 def test_x_key_among_variables_is_variable() -> None:
@@ -122,14 +124,14 @@ def test_ignored_key_accepts_anything() -> None:
 def test_schema_and_loader_agree(manifest: object) -> None:
     try:
         read_manifest(json.dumps(manifest))
-        is_read = True
+        is_accepted = True
     except InputError:
-        is_read = False
-    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(manifest) == is_read
+        is_accepted = False
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(manifest) == is_accepted
 
 
 @pytest.mark.parametrize(
-    ("text", "is_right"),
+    ("text", "is_valid"),
     [
         ("tags: [a]\nrun_on_latest: true\napplication_versions:", True),
         ("tags: [{id: a, groups: 'smoke, nightly'}]", False),
@@ -140,9 +142,9 @@ def test_schema_and_loader_agree(manifest: object) -> None:
         ("tests: [{id: a, matrix: {A: 'b c'}}]", False),
     ],
 )
-def test_schema_and_loader_agree_on_texts(text: str, *, is_right: bool) -> None:
-    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_right
-    if is_right:
+def test_schema_and_loader_agree_on_texts(text: str, *, is_valid: bool) -> None:
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_valid
+    if is_valid:
         read_manifest(text)
     else:
         assert collect_errors(text)

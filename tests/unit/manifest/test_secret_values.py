@@ -14,7 +14,7 @@ from tests.support.processor_time import measure_processor_seconds
 TEXT = "tests: [{id: a, variables: {V: '${PLAIN}'}}]"
 # No scanner for secrets should take these for real ones, so they are put together here.
 LETTERS = "Zq5" * 14
-SECRETS = [
+SECRET_VALUES = [
     "postgres://user:Zq5pass@db.example/shop",
     "redis://:Zq5pass@cache.example:6379/0",
     "https://Zq5token@git.example/o/r",
@@ -239,7 +239,7 @@ SECRETS = [
     base64.encodebytes(b"APP_ENV=production\n" * 9 + b"DB_PASS=hunter2\n").decode(),
     base64.urlsafe_b64encode(b"\xc3\xbf\xc3\xbe?>~\nDB_PASS=hunter2").decode().rstrip("="),
 ]
-HARMLESS = [
+HARMLESS_VALUES = [
     "",
     "main",
     "feature/checkout-42",
@@ -433,7 +433,7 @@ HARMLESS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", SECRETS)
+@pytest.mark.parametrize("value", SECRET_VALUES)
 def test_secret_value_is_rejected(value: str) -> None:
     """A harmless name does not allow a secret, and the error hides it."""
     (problem,) = collect_errors(TEXT, {"PLAIN": value})
@@ -444,14 +444,14 @@ def test_secret_value_is_rejected(value: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", SECRETS)
+@pytest.mark.parametrize("value", SECRET_VALUES)
 def test_secret_value_needs_full_name(value: str) -> None:
     """A pattern in `allow-env` allows no secret."""
     assert read_manifest(TEXT, {"PLAIN": value}, allowed=("PLAIN",)).tests[0].variables == {"V": value}
     assert len(collect_errors(TEXT, {"PLAIN": value}, allowed=("PLA*", "*", "P?AIN"))) == 1
 
 
-@pytest.mark.parametrize("value", HARMLESS)
+@pytest.mark.parametrize("value", HARMLESS_VALUES)
 def test_harmless_value_is_read(value: str) -> None:
     """URLs, versions, hashes and names are no secrets."""
     assert detect_secret_kind(value) == ""

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 ENVIRON = {"WORD": "zq-word", "EMPTY": "", "OTHER": "zq-other", "LONG": "x" * 100_000, "TEST": "b"}
 
 
-def stated(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
+def list_variables(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
     """Return the variables of this manifest, with their values in the clear."""
-    found = read(folder, text).variables
-    return [(v.entry_id, v.name, None if v.value is None else v.value.reveal()) for v in found]
+    variables = collect(folder, text).variables
+    return [
+        (variable.entry_id, variable.name, None if variable.value is None else variable.value.reveal())
+        for variable in variables
+    ]
 
 
-def read(folder: Path, text: str) -> StatedVariables:
-    """Return all that this manifest states."""
+def collect(folder: Path, text: str) -> StatedVariables:
+    """Return the variables that this manifest states."""
     (folder / "m.yml").write_text(text, "utf-8")
     return collect_stated_variables("m.yml", str(folder), Interpolator(ENVIRON, BuildContext(branch="zq-branch")))
 
@@ -41,12 +44,12 @@ tests:
   - {id: a, groups: [x], variables: {<<: *a, A: yes}, matrix: {C: [1, "${WORD}"]}}
   - {id: "${TEST}", variables: {D: $$5}}
 """
-    both = "zq-word-zq-branch"
-    assert stated(tmp_path, text) == [
+    joined_value = "zq-word-zq-branch"
+    assert list_variables(tmp_path, text) == [
         ("", "A", "1.10"),
-        ("", "B", both),
+        ("", "B", joined_value),
         ("a", "A", "yes"),
-        ("a", "B", both),
+        ("a", "B", joined_value),
         ("a", "C", "1"),
         ("a", "C", "zq-word"),
         ("b", "D", "$5"),
@@ -57,7 +60,7 @@ tests:
 def test_unknown_value_is_none(value: str, tmp_path: Path) -> None:
     """The name is collected, and other values of the entry are known."""
     text = f"tests: [{{id: a, variables: {{A: '{value}', B: b}}}}, {{id: '{value}', variables: {{C: c}}}}]"
-    assert stated(tmp_path, text) == [("a", "A", None), ("a", "B", "b"), ("?", "C", "c")]
+    assert list_variables(tmp_path, text) == [("a", "A", None), ("a", "B", "b"), ("?", "C", "c")]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_unknown_value_is_none(value: str, tmp_path: Path) -> None:
 )
 def test_another_shape_is_no_error(text: str, tmp_path: Path) -> None:
     """Only texts are values."""
-    assert [value for _, _, value in stated(tmp_path, text) if value is not None] == []
+    assert [value for _, _, value in list_variables(tmp_path, text) if value is not None] == []
 
 
 def test_missing_manifest_has_no_variables(tmp_path: Path) -> None:
@@ -98,13 +101,13 @@ def test_missing_manifest_has_no_variables(tmp_path: Path) -> None:
 )
 def test_default_value_is_unknown(value: str, is_known: bool, is_fact: bool, tmp_path: Path) -> None:
     """The step that started the runs may have known the variable."""
-    (found,) = read(tmp_path, f"variables: {{A: '{value}'}}").variables
-    assert (found.value is not None, found.is_known, found.is_fact) == (True, is_known, is_fact)
+    (variable,) = collect(tmp_path, f"variables: {{A: '{value}'}}").variables
+    assert (variable.value is not None, variable.is_known, variable.is_fact) == (True, is_known, is_fact)
 
 
 def test_entry_with_default_id_is_unknown(tmp_path: Path) -> None:
     """The id was different where the variable was set."""
-    assert stated(tmp_path, "tests: [{id: '${MISSING:-b}', variables: {A: x}}]") == [("?", "A", "x")]
+    assert list_variables(tmp_path, "tests: [{id: '${MISSING:-b}', variables: {A: x}}]") == [("?", "A", "x")]
 
 
 def test_names_and_groups_are_collected(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ tests:
   - {id: "${TEST}", variables: {A: "joe:${WORD}:${MISSING}", B: "${ci.branch}${MISSING:-none}"}}
   - {id: b, name: "x ${OTHER}", groups: ["${LONG}"]}
 """
-    assert [part.reveal() for part in read(tmp_path, text).environment_texts] == sorted(
+    assert [secret_text.reveal() for secret_text in collect(tmp_path, text).environment_texts] == sorted(
         [ENVIRON["LONG"], "zq-other", "zq-word"]
     )
 
@@ -122,21 +125,21 @@ tests:
 def test_values_are_limited(tmp_path: Path) -> None:
     """Short texts that refer to a long variable do not fill the memory."""
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(2000))
-    found = stated(tmp_path, f"variables:\n{lines}")
-    assert len(found) == 2000
-    assert sum(len(value or "") for _, _, value in found) < 17 * 1024 * 1024
+    variables = list_variables(tmp_path, f"variables:\n{lines}")
+    assert len(variables) == 2000
+    assert sum(len(value or "") for _, _, value in variables) < 17 * 1024 * 1024
 
 
-def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+def build_nested_strategy(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     keys = st.sampled_from(["id", "variables", "matrix", "tests", "a"])
     return st.lists(inner) | st.dictionaries(keys, inner)
 
 
 @pytest.mark.slow
-@given(st.recursive(st.none() | st.text(max_size=9), _nested))
-def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: object) -> None:
+@given(st.recursive(st.none() | st.text(max_size=9), build_nested_strategy))
+def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
     """A variable is a text or unknown, and no exception is raised."""
-    for _, name, value in stated(tmp_path_factory.getbasetemp(), json.dumps(shape)):
+    for _, name, value in list_variables(tmp_path_factory.getbasetemp(), json.dumps(document)):
         assert isinstance(name, str)
         assert value is None or isinstance(value, str)
 
@@ -148,18 +151,18 @@ tests:
   - {id: a, name: "${MISSING} ${WORD} ${ci.sha:-none}", groups: ["${EMPTY:-x}${OTHER}"], variables: {A: "${FURTHER}"}}
   - {id: "${MISSING:-b}", name: "${CI_JOB_TOKEN:-none} $MISSING"}
 """
-    assert read(tmp_path, text).unresolved_names == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
+    assert collect(tmp_path, text).unresolved_names == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
 
 
 def test_label_after_limit_is_missing(tmp_path: Path) -> None:
     """After the limit, values of names and groups are unknown."""
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
     text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
-    assert read(tmp_path, text).unresolved_names == (("a", "WORD"),)
+    assert collect(tmp_path, text).unresolved_names == (("a", "WORD"),)
 
 
 @pytest.mark.parametrize("piece", ["$$", "${UNSET:-}", "${WORD:+}"])
 def test_aliased_text_is_read_once(tmp_path: Path, piece: str) -> None:
     """A text with many aliases takes bounded time."""
     text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
-    assert measure_processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0
+    assert measure_processor_seconds(lambda: collect(tmp_path, text), 15.0) < 15.0

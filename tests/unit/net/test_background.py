@@ -46,65 +46,65 @@ def test_error_of_task_is_raised(error: BaseException) -> None:
     def fail() -> None:
         raise error
 
-    with pytest.raises(type(error)) as raised:
+    with pytest.raises(type(error)) as caught:
         run_in_background(fail, LONG)
-    assert raised.value is error
+    assert caught.value is error
 
 
 def test_task_over_limit_times_out() -> None:
     """A task that exceeds its limit raises TimeoutError."""
-    end = threading.Event()
+    release = threading.Event()
     with pytest.raises(TimeoutError):
-        run_in_background(lambda: end.wait(LONG), 0.05)
-    end.set()
+        run_in_background(lambda: release.wait(LONG), 0.05)
+    release.set()
 
 
 def test_long_wait_has_short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait is split, because Windows handles a signal only between two calls."""
-    waits: list[float] = []
+    wait_timeouts: list[float] = []
 
     class Results(queue.SimpleQueue[object]):
         def get(self, block: bool = True, timeout: float | None = None) -> object:
             assert timeout is not None
-            waits.append(timeout)
+            wait_timeouts.append(timeout)
             raise queue.Empty
 
     monkeypatch.setattr(background, "queue", SimpleNamespace(SimpleQueue=Results, Empty=queue.Empty))
     with pytest.raises(TimeoutError):
         run_in_background(lambda: None, 1.75)
-    assert waits == [0.5, 0.5, 0.5, 0.25]
+    assert wait_timeouts == [0.5, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_task_without_time_is_abandoned(seconds: float) -> None:
     """Without any time there is no wait."""
-    end = threading.Event()
+    release = threading.Event()
     with pytest.raises(TimeoutError):
-        run_in_background(lambda: end.wait(LONG), seconds)
-    end.set()
+        run_in_background(lambda: release.wait(LONG), seconds)
+    release.set()
 
 
 def test_signal_abandons_task() -> None:
     """The error of a signal handler ends the wait, and the task continues."""
-    end, done = threading.Event(), threading.Event()
+    release, task_ended = threading.Event(), threading.Event()
 
     def cancel(number: int, frame: object) -> None:
         raise Cancelled(number)
 
     def wait() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
-        end.wait(LONG)
-        done.set()
+        release.wait(LONG)
+        task_ended.set()
 
-    previous = signal.signal(signal.SIGUSR1, cancel)
+    previous_handler = signal.signal(signal.SIGUSR1, cancel)
     try:
         with pytest.raises(Cancelled):
             run_in_background(wait)
     finally:
-        signal.signal(signal.SIGUSR1, previous)
-    assert not done.is_set()
-    end.set()
-    assert done.wait(LONG)
+        signal.signal(signal.SIGUSR1, previous_handler)
+    assert not task_ended.is_set()
+    release.set()
+    assert task_ended.wait(LONG)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=["threads", "memory"])

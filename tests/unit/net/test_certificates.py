@@ -41,20 +41,20 @@ def openssl(*arguments: str) -> bytes:
     return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60).stdout
 
 
-def key_of(pem: Path) -> str:
+def get_key_path(pem: Path) -> str:
     return str(pem.with_name("authority.key"))
 
 
-def body_of(pem: Path) -> str:
+def get_base64_text(pem: Path) -> str:
     return "".join(pem.read_text().splitlines()[1:-1])
 
 
-def damaged(pem: Path) -> bytes:
-    body = body_of(pem)
+def make_damaged_pem(pem: Path) -> bytes:
+    body = get_base64_text(pem)
     return f"{pem.read_text()}{BEGIN}\n{body[:200]}!{body[200:]}\n{END}\n".encode()
 
 
-# What becomes of the tests' own authority, what the message calls it, and a part of the cure.
+# For each form: the change of the test authority, its description in the message, and a part of the suggestion.
 FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     "empty": (lambda pem: b"", "an empty file", "Was the secret"),
     "white space": (lambda pem: b"\n \n", "an empty file", "Was the secret"),
@@ -81,7 +81,7 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
         "a PEM file that is cut short",
         "Copy it again",
     ),
-    "damaged": (damaged, "a PEM file whose certificate 2 is damaged", "Replace or remove"),
+    "damaged": (make_damaged_pem, "a PEM file whose certificate 2 is damaged", "Replace or remove"),
     "indented": (
         lambda pem: b"".join(b"  " + line for line in pem.read_bytes().splitlines(keepends=True)),
         "a PEM file with indented lines",
@@ -89,11 +89,19 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     ),
     "quoted": (lambda pem: b'"' + pem.read_bytes() + b'"', "a PEM file in quotes", "Remove the quotes"),
     "UTF-16": (lambda pem: pem.read_text().encode("utf-16"), "a file in UTF-16", "Out-File -Encoding ascii"),
-    "bare": (lambda pem: body_of(pem).encode(), "a certificate without its BEGIN and END lines", "on lines of their"),
+    "bare": (
+        lambda pem: get_base64_text(pem).encode(),
+        "a certificate without its BEGIN and END lines",
+        "on lines of their",
+    ),
     "base64": (lambda pem: openssl("base64", "-A", "-in", str(pem)), "a PEM file in base64", "base64 -d {}"),
-    "key": (lambda pem: Path(key_of(pem)).read_bytes(), "a private key without a certificate", "for servers alone"),
+    "key": (
+        lambda pem: Path(get_key_path(pem)).read_bytes(),
+        "a private key without a certificate",
+        "for servers alone",
+    ),
     "key in DER": (
-        lambda pem: openssl("ec", "-in", key_of(pem), "-outform", "der"),
+        lambda pem: openssl("ec", "-in", get_key_path(pem), "-outform", "der"),
         "a private key",
         "for servers alone",
     ),
@@ -129,14 +137,14 @@ def test_unusable_ca_file_has_suggestion(
     form: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error contains the fault of the file and a suggestion, and nothing is sent."""
-    make, what, cure = FORMS[form]
+    make, description, suggestion = FORMS[form]
     path = tmp_path / "ca"
     path.write_bytes(make(certificates.authority))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {what}: {path}"
-    assert cure.replace("{}", str(path)) in caught.value.hint
+    assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {description}: {path}"
+    assert suggestion.replace("{}", str(path)) in caught.value.hint
     assert (server.connections, caught.value.retryable) == (0, False)
 
 
@@ -145,8 +153,8 @@ def test_skipped_certificate_is_reported(
 ) -> None:
     """OpenSSL skips a certificate without line breaks behind valid ones."""
     path = tmp_path / "ca.pem"
-    joined = certificates.authority.read_text().replace("\n", " ")
-    path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{joined}\n", "utf-8")
+    one_line_pem = certificates.authority.read_text().replace("\n", " ")
+    path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{one_line_pem}\n", "utf-8")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -155,7 +163,7 @@ def test_skipped_certificate_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("value", "text", "cure"),
+    ("value", "text", "suggestion"),
     [
         ("/nowhere/at/all.pem", "names a missing file: /nowhere/at/all.pem", "In a container"),
         ("~/ca.pem", "names a missing file: ~/ca.pem", "write the full path"),
@@ -170,7 +178,7 @@ def test_skipped_certificate_is_reported(
     ],
 )  # fmt: skip
 def test_missing_ca_file_is_reported(
-    value: str, text: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    value: str, text: str, suggestion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path without a file gives an error with a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", value)
@@ -179,17 +187,17 @@ def test_missing_ca_file_is_reported(
     [run] = job.record["runs"]
     assert run["message"].startswith(f"REQUESTS_CA_BUNDLE {text}")
     assert run["suggestion"].startswith("The run was not started. ")
-    assert cure in run["suggestion"]
+    assert suggestion in run["suggestion"]
     assert run["start_requests"] == 1
     assert "MIIB" not in job.everything
     assert "\u202e" not in job.everything
 
 
 @pytest.mark.parametrize(
-    ("names", "what"), [([], "an empty folder"), (["authority.pem", "0.pem"], "a folder without hashed names")]
+    ("names", "description"), [([], "an empty folder"), (["authority.pem", "0.pem"], "a folder without hashed names")]
 )
 def test_unusable_ca_folder_is_reported(
-    names: list[str], what: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: list[str], description: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder without hashed names gives a suggestion to run openssl rehash."""
     folder = tmp_path / "authorities"
@@ -200,8 +208,8 @@ def test_unusable_ca_folder_is_reported(
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
-    cure = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
-    assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {what}: {folder}. {cure}"
+    suggestion = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
+    assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {description}: {folder}. {suggestion}"
 
 
 def test_hashed_ca_folder_is_trusted(
@@ -228,14 +236,14 @@ def test_unreadable_ca_file_is_reported(
     path.write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
-    monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _Unreadable)
+    monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _UnreadableContext)
     with pytest.raises(RequestNotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
     assert (caught.value.retryable, "permission to read it" in caught.value.hint) == (False, True)
 
 
-class _Unreadable:
+class _UnreadableContext:
     def load_verify_locations(self, *_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -299,8 +307,8 @@ def test_ca_file_without_issuer_is_reported(certificates: Certificates, monkeypa
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    reported = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
-    assert caught.value.hint.startswith(reported)
+    expected = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
+    assert caught.value.hint.startswith(expected)
 
 
 def test_valid_ca_file_is_not_examined(
@@ -322,19 +330,19 @@ def test_unusable_ca_file_is_examined_once(
 ) -> None:
     """All runs share one examination of the file."""
     path = tmp_path / "ca.pem"
-    path.write_bytes(damaged(certificates.authority))
-    read: list[Path] = []
+    path.write_bytes(make_damaged_pem(certificates.authority))
+    read_paths: list[Path] = []
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
 
-    def note(path: Path, _: int) -> bytes:
-        read.append(path)
+    def record_read(path: Path, _: int) -> bytes:
+        read_paths.append(path)
         return path.read_bytes()
 
-    monkeypatch.setattr("autonoma_ci.net.certificates.read_head", note)
+    monkeypatch.setattr("autonoma_ci.net.certificates.read_head", record_read)
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, [f"t{number}" for number in range(20)], "--concurrency", "1")
     assert set(job.states.values()) == {"not-started"}
-    assert (job.code, len(read)) == (5, 1)
+    assert (job.code, len(read_paths)) == (5, 1)
 
 
 def test_poll_with_missing_ca_file_has_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,16 +371,16 @@ def test_comment_and_wait_report_ca_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "ca.pem"
     path.touch()
     clock = FakeClock()
-    cures = {"an empty file": "Was the secret or the download empty?", "a missing file": "Check the path."}
-    for value, what in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
+    suggestions = {"an empty file": "Was the secret or the download empty?", "a missing file": "Check the path."}
+    for value, description in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(value))
-        reported = f"REQUESTS_CA_BUNDLE names {what}: {value}"
+        expected = f"REQUESTS_CA_BUNDLE names {description}: {value}"
         with pytest.raises(RestError) as caught:
             RestClient("https://127.0.0.1:9", {}, Clock()).request("GET", "/user")
-        assert str(caught.value) == reported
+        assert str(caught.value) == expected
         assert caught.value.hint
         assert not caught.value.is_retryable
-        found = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
-        assert found
-        assert found.reason.endswith(f": {reported}")
-        assert cures[what] in found.suggestion
+        result = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
+        assert result
+        assert result.reason.endswith(f": {expected}")
+        assert suggestions[description] in result.suggestion

@@ -74,13 +74,13 @@ def test_existing_file_of_openssl_is_returned(tmp_path: Path, monkeypatch: pytes
     """Only a path in SSL_CERT_FILE that exists is returned."""
     path = tmp_path / "ca.pem"
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", __file__)
-    found = [existing_ca_file()]
+    paths = [existing_ca_file()]
     for value in (path, ""):
         monkeypatch.setenv("SSL_CERT_FILE", str(value))
-        found.append(existing_ca_file())
+        paths.append(existing_ca_file())
     path.touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    assert [*found, existing_ca_file()] == ["", "", "", str(path)]
+    assert [*paths, existing_ca_file()] == ["", "", "", str(path)]
 
 
 @pytest.mark.parametrize("name", ["", "missing", "\0", "a" * 5000])
@@ -211,7 +211,7 @@ def test_missing_file_has_suggestion(value: str, suggestion: str, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "shown_path"),
     [
         ("/nowhere/\x1b[31m\r\u202e.pem", "/nowhere/\ufffd[31m .pem"),
         (f"/nowhere/{'a' * 191}", f"/nowhere/{'a' * 191}"),
@@ -220,11 +220,11 @@ def test_missing_file_has_suggestion(value: str, suggestion: str, monkeypatch: p
     ],
     ids=["controls", "200", "201", "HTML"],
 )
-def test_path_is_short_and_printable(value: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_is_short_and_printable(value: str, shown_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path is shown on one line with at most 200 characters."""
     fault = diagnose(monkeypatch, value)
     assert fault
-    assert fault.message == f"REQUESTS_CA_BUNDLE names a missing file: {shown}"
+    assert fault.message == f"REQUESTS_CA_BUNDLE names a missing file: {shown_path}"
 
 
 @pytest.mark.parametrize("name", ["ca.der", "two words", "it's", "$(id)", "a{}b", "-x;y"])
@@ -403,15 +403,15 @@ def test_damaged_pem_has_suggestion(
     assert diagnose_data(monkeypatch, tmp_path, data) == (description, suggestion)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("position", [0, 1, 2])
 def test_damaged_certificate_is_counted(
-    place: int, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    position: int, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of the damaged certificate begins at 1."""
     blocks = 2 * [certificates.authority.read_bytes()]
-    blocks.insert(place, BEGIN + b"AAAA\n" + END)
+    blocks.insert(position, BEGIN + b"AAAA\n" + END)
     description, _ = diagnose_data(monkeypatch, tmp_path, b"".join(blocks))
-    assert description == f"a PEM file whose certificate {place + 1} is damaged"
+    assert description == f"a PEM file whose certificate {position + 1} is damaged"
 
 
 @pytest.mark.parametrize("start", [BEGIN, b"<html>", b"-----BEGIN PRIVATE KEY-----\n", b"\x30\x03\x02\x01\x00", b""])

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tests.support.fault_server import RequestHandler, Wire
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-# In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+# Long because no test waits for them, so that a slow machine does not change a result.
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 A, B = RunRequest(TargetKind.TEST, "a"), RunRequest(TargetKind.TEST, "b")
 BODY = b'{"status": "running"}'
 STATUS = "/run/run-of-a/status"
@@ -44,35 +44,35 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n"
 
 
-def transport_to(server: FaultServer) -> Transport:
-    return Transport(server.url, SECRETS, timeouts=PATIENT)
+def make_transport(server: FaultServer) -> Transport:
+    return Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS)
 
 
-def client_of(server: FaultServer) -> AutonomaClient:
-    return AutonomaClient(transport_to(server), "cli", SECRETS)
+def make_client(server: FaultServer) -> AutonomaClient:
+    return AutonomaClient(make_transport(server), "cli", SECRETS)
 
 
-def raw(data: bytes) -> RequestHandler:
-    """Send these bytes and keep the connection."""
+def send_bytes(data: bytes) -> RequestHandler:
+    """Send these bytes and leave the connection open."""
     return lambda wire: wire.send(data)
 
 
-def whole(*headers: str, status: int = 200, body: bytes = BODY) -> bytes:
-    """Return a response with these headers, whatever its body is."""
+def make_response(*headers: str, status: int = 200, body: bytes = BODY) -> bytes:
+    """Return a response with exactly these headers and this body."""
     return make_head(status, *headers).encode() + body
 
 
-def says(word: str) -> bytes:
+def make_status_response(word: str) -> bytes:
     """Return a response about a run's status with an unambiguous length."""
     body = json.dumps({"status": word}).encode()
-    return whole(f"Content-Length: {len(body)}", body=body)
+    return make_response(f"Content-Length: {len(body)}", body=body)
 
 
 RUN_OF_B = b'{"run_id": "run-of-b", "url": "https://autonoma.app/run/run-of-b"}'
 LENGTH = f"Content-Length: {len(BODY)}"
-PLAIN = whole(LENGTH)
+PLAIN = make_response(LENGTH)
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
-CHUNKED = whole("Transfer-Encoding: chunked", body=CHUNKS)
+CHUNKED = make_response("Transfer-Encoding: chunked", body=CHUNKS)
 
 
 # Interim responses
@@ -85,23 +85,23 @@ CHUNKED = whole("Transfer-Encoding: chunked", body=CHUNKS)
 )
 def test_interim_responses_are_skipped(interim: bytes) -> None:
     """The final response is returned after any interim responses."""
-    with FaultServer(raw(interim + PLAIN)) as server:
-        found = transport_to(server).get(STATUS)
-        assert (found.status, found.body, found.is_complete) == (200, BODY, True)
-        found = transport_to(server).post("/test/a/run", {})
-        assert (found.status, found.body, found.is_complete) == (200, BODY, True)
+    with FaultServer(send_bytes(interim + PLAIN)) as server:
+        result = make_transport(server).get(STATUS)
+        assert (result.status, result.body, result.is_complete) == (200, BODY, True)
+        result = make_transport(server).post("/test/a/run", {})
+        assert (result.status, result.body, result.is_complete) == (200, BODY, True)
 
 
 def test_late_final_response_is_not_mixed_up() -> None:
     """A late final response belongs to its own request."""
 
-    def later(wire: Wire) -> bool:
+    def serve_late(wire: Wire) -> bool:
         wire.send(PROCESSING)
         wire.pause(0.05)
         return started(wire)
 
-    with FaultServer(later) as server:
-        client = client_of(server)
+    with FaultServer(serve_late) as server:
+        client = make_client(server)
         attempts = [client.start(RunRequest(TargetKind.TEST, name)) for name in ("a", "b", "c")]
     assert [attempt.run_id for attempt in attempts] == ["run-of-a", "run-of-b", "run-of-c"]
 
@@ -118,8 +118,8 @@ def test_late_final_response_is_not_mixed_up() -> None:
 )
 def test_many_interim_responses_are_skipped(interims: bytes) -> None:
     """A gateway may send one every few seconds while the API works."""
-    with FaultServer(raw(interims + PLAIN)) as server:
-        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
+    with FaultServer(send_bytes(interims + PLAIN)) as server:
+        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 @pytest.mark.slow
@@ -135,53 +135,53 @@ def test_many_interim_responses_are_skipped(interims: bytes) -> None:
 )
 def test_interim_responses_have_limit(interims: bytes) -> None:
     """More than 1 MiB of interim responses end the request with an error."""
-    with FaultServer(raw(interims + PLAIN)) as server:
+    with FaultServer(send_bytes(interims + PLAIN)) as server:
         with pytest.raises(ResponseLostError, match="more than 1 MiB of interim responses") as caught:
-            transport_to(server).get(STATUS)
+            make_transport(server).get(STATUS)
         assert not caught.value.timed_out
-        attempt = client_of(server).start(A)
+        attempt = make_client(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
 def test_start_after_101_is_indeterminate() -> None:
     """No request asks for an upgrade, so 101 proves nothing."""
-    ok = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
-    with FaultServer(raw(SWITCHING + ok)) as server:
-        attempt = client_of(server).start(A)
+    run_response = make_response(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
+    with FaultServer(send_bytes(SWITCHING + run_response)) as server:
+        attempt = make_client(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.run_id, attempt.http_status) == (StartStatus.INDETERMINATE, "", 0)
 
 
 def test_poll_after_101_is_unavailable() -> None:
     """A 101 response contains no status of a run."""
-    with FaultServer(raw(SWITCHING)) as server:
-        client = client_of(server)
+    with FaultServer(send_bytes(SWITCHING)) as server:
+        client = make_client(server)
         assert [client.status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
         assert server.connections == 3
 
 
-# What is behind a response
+# Bytes after a response
 
-REFUSALS = {status: whole("Content-Length: 2", status=status, body=b"{}") for status in (400, 401, 404, 429)}
+REJECTIONS = {status: make_response("Content-Length: 2", status=status, body=b"{}") for status in (400, 401, 404, 429)}
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("status", REJECTIONS)
 @pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], HINTS, b"x", b"\r\n\r\nx"])
 def test_rejection_with_surplus_is_indeterminate(status: int, surplus: bytes) -> None:
     """Bytes after a rejection can be the real response."""
-    with FaultServer(raw(REFUSALS[status] + surplus)) as server:
-        attempt = client_of(server).start(A)
+    with FaultServer(send_bytes(REJECTIONS[status] + surplus)) as server:
+        attempt = make_client(server).start(A)
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
     assert attempt.message == f"HTTP {status}; further bytes came behind the answer"
 
 
-SENTENCE = b'{"message": "Device Farm Project ARN is not configured"}'
-WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
+KNOWN_500_BODY = b'{"message": "Device Farm Project ARN is not configured"}'
+START_RESPONSE = make_response(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
 
 
 @pytest.mark.parametrize("status", [429, 401, 500])
-@pytest.mark.parametrize("text", [b"", SENTENCE])
+@pytest.mark.parametrize("text", [b"", KNOWN_500_BODY])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -197,55 +197,57 @@ WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
 )
 def test_response_in_rejection_is_indeterminate(headers: tuple[str, ...], text: bytes, status: int) -> None:
     """Without a usable length, the body can contain the real response."""
-    with FaultServer(send_raw(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
-        attempt = client_of(server).start(A)
+    with FaultServer(send_raw(make_response(*headers, status=status, body=text) + START_RESPONSE)) as server:
+        attempt = make_client(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"slow down", b"slow down" + WAS_STARTED, bytes(2 << 20)],
+    [b"slow down", b"slow down" + START_RESPONSE, bytes(2 << 20)],
     ids=["cut short", "a response within", "too long"],
 )
 def test_incomplete_429_is_indeterminate(body: bytes) -> None:
     """The missing rest of a response can change its meaning."""
-    with FaultServer(send_raw(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
-        assert client_of(server).start(A).status is StartStatus.INDETERMINATE
+    with FaultServer(send_raw(make_response(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
+        assert make_client(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_429_with_nested_response_is_sent_once(tmp_path: Path) -> None:
     """A start is sent once if the server may have acted on it."""
-    with FaultServer(send_raw(whole(status=429, body=b"slow down") + WAS_STARTED)) as server:
-        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+    with FaultServer(send_raw(make_response(status=429, body=b"slow down") + START_RESPONSE)) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.posts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
 def test_rejection_page_can_mention_http() -> None:
     """An error page with a length can contain a status line."""
-    page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
-    with FaultServer(send_raw(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
-        assert client_of(server).start(A).status is StartStatus.REJECTED
+    error_page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
+    with FaultServer(
+        send_raw(make_response(f"Content-Length: {len(error_page)}", status=401, body=error_page))
+    ) as server:
+        assert make_client(server).start(A).status is StartStatus.REJECTED
 
 
-@pytest.mark.parametrize("surplus", [WAS_STARTED, b"x"])
+@pytest.mark.parametrize("surplus", [START_RESPONSE, b"x"])
 def test_known_500_with_surplus_is_indeterminate(surplus: bytes) -> None:
     """A 500 with the known message is a rejection only without further bytes."""
-    response = whole(f"Content-Length: {len(SENTENCE)}", status=500, body=SENTENCE)
+    response = make_response(f"Content-Length: {len(KNOWN_500_BODY)}", status=500, body=KNOWN_500_BODY)
     for data, delivery in ((response + surplus, StartStatus.INDETERMINATE), (response, StartStatus.REJECTED)):
-        with FaultServer(raw(data)) as server:
-            assert client_of(server).start(A).status is delivery
+        with FaultServer(send_bytes(data)) as server:
+            assert make_client(server).start(A).status is delivery
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
 def test_line_ends_after_rejection_are_ignored(end: bytes) -> None:
     """Some servers send an empty line after a body."""
-    with FaultServer(then_close(raw(REFUSALS[429] + end))) as server:
-        assert client_of(server).start(A).status is StartStatus.RATE_LIMITED
+    with FaultServer(then_close(send_bytes(REJECTIONS[429] + end))) as server:
+        assert make_client(server).start(A).status is StartStatus.RATE_LIMITED
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("status", REJECTIONS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_rejection_before_request_is_indeterminate(
     tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
@@ -253,12 +255,12 @@ def test_rejection_before_request_is_indeterminate(
     """A response that arrives before the start does not belong to it."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
 
-    def greet(wire: Wire) -> bool:
-        return (not tls or wire.start_tls(certificates.good())) and wire.send(REFUSALS[status])
+    def send_rejection(wire: Wire) -> bool:
+        return (not tls or wire.start_tls(certificates.good())) and wire.send(REJECTIONS[status])
 
     # With a connection handler, the server leaves TLS to it.
-    with FaultServer(started, connection_handler=greet, tls=certificates.good() if tls else None) as server:
-        attempt = client_of(server).start(A)
+    with FaultServer(started, connection_handler=send_rejection, tls=certificates.good() if tls else None) as server:
+        attempt = make_client(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.run_id) == (StartStatus.INDETERMINATE, "")
 
@@ -266,28 +268,28 @@ def test_rejection_before_request_is_indeterminate(
 def test_429_before_request_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection causes no second start."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
-    with FaultServer(started, connection_handler=raw(REFUSALS[429])) as server:
-        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+    with FaultServer(started, connection_handler=send_bytes(REJECTIONS[429])) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.posts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
 def test_rejection_on_open_connection_is_proof() -> None:
     """A rejection counts even if the server keeps the connection open."""
-    with FaultServer(raw(REFUSALS[404])) as server:
-        assert client_of(server).start(A).status is StartStatus.REJECTED
+    with FaultServer(send_bytes(REJECTIONS[404])) as server:
+        assert make_client(server).start(A).status is StartStatus.REJECTED
 
 
-@pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], says("failed"), b" }garbage", b"\r\n\n"])
+@pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], make_status_response("failed"), b" }garbage", b"\r\n\n"])
 def test_first_response_is_used(surplus: bytes) -> None:
     """Bytes after a successful response are ignored."""
-    with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
-        assert client_of(server).start(B).run_id == "run-of-b"
-    with FaultServer(raw(says("passed") + surplus)) as server:
-        assert client_of(server).status(A, "run-of-a").status is PollStatus.PASSED
+    with FaultServer(send_bytes(make_response(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
+        assert make_client(server).start(B).run_id == "run-of-b"
+    with FaultServer(send_bytes(make_status_response("passed") + surplus)) as server:
+        assert make_client(server).status(A, "run-of-a").status is PollStatus.PASSED
 
 
-CUT = {
+INCOMPLETE_RESPONSES = {
     "in the status": b"HTTP/1.1 429",
     "in the reason": b"HTTP/1.1 429 Too Many",
     "before the headers": b"HTTP/1.1 429 Too Many\r\n",
@@ -296,12 +298,12 @@ CUT = {
 }
 
 
-@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("name", INCOMPLETE_RESPONSES)
 @pytest.mark.parametrize("status", [200, 400, 404, 429])
 def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
     """The missing headers can change the meaning (RFC 9112 §8)."""
-    with FaultServer(send_raw(CUT[name].replace(b"429", str(status).encode()))) as server:
-        client = client_of(server)
+    with FaultServer(send_raw(INCOMPLETE_RESPONSES[name].replace(b"429", str(status).encode()))) as server:
+        client = make_client(server)
         attempt = client.start(A)
         assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
         assert "of the answer" in attempt.message
@@ -312,13 +314,13 @@ def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
 def test_malformed_status_is_indeterminate(status: str) -> None:
     """A status has exactly three digits (RFC 9110 §15)."""
     with FaultServer(send_raw(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
-        assert client_of(server).start(A).status is StartStatus.INDETERMINATE
+        assert make_client(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_status_line_without_reason_is_read() -> None:
     """The reason is optional (RFC 9112 §4)."""
     with FaultServer(send_raw(PLAIN.replace(b"200 Said", b"200"))) as server:
-        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
+        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_dripping_headers_time_out() -> None:
@@ -332,36 +334,36 @@ def test_dripping_headers_time_out() -> None:
 
 # Every request has a connection of its own
 
-OLD = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")
+HTTP_1_0_RESPONSE = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")
 RESPONSES = {
     "plain": PLAIN,
     "chunks": CHUNKED,
-    "no body": whole("Content-Length: 0", body=b""),
-    "keep-alive": whole(LENGTH, "Connection: keep-alive", "Keep-Alive: timeout=60"),
+    "no body": make_response("Content-Length: 0", body=b""),
+    "keep-alive": make_response(LENGTH, "Connection: keep-alive", "Keep-Alive: timeout=60"),
     "100 before it": CONTINUE + PLAIN,
     "103 before it": HINTS + PLAIN,
     "one byte behind it": PLAIN + b"\n",
-    "a response behind it": PLAIN + says("passed"),
-    "half a response behind it": PLAIN + says("passed")[:-9],
-    "a response behind the chunks": CHUNKED + says("passed"),
-    "two equal lengths": whole(LENGTH, LENGTH),
-    "chunks and a length": whole(LENGTH, "Transfer-Encoding: chunked", body=CHUNKS),
-    "a length and chunks": whole("Transfer-Encoding: chunked", f"Content-Length: {len(CHUNKS)}", body=CHUNKS),
-    "204 with a body": whole(LENGTH, status=204),
-    "204 without a body": whole(status=204, body=b""),
-    "205 with a body": whole(LENGTH, status=205),
-    "304 with a body": whole(LENGTH, status=304),
-    "Connection: close": whole(LENGTH, "Connection: close"),
-    "HTTP/1.0": OLD,
-    "HTTP/1.0 with keep-alive": OLD.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n", 1),
+    "a response behind it": PLAIN + make_status_response("passed"),
+    "half a response behind it": PLAIN + make_status_response("passed")[:-9],
+    "a response behind the chunks": CHUNKED + make_status_response("passed"),
+    "two equal lengths": make_response(LENGTH, LENGTH),
+    "chunks and a length": make_response(LENGTH, "Transfer-Encoding: chunked", body=CHUNKS),
+    "a length and chunks": make_response("Transfer-Encoding: chunked", f"Content-Length: {len(CHUNKS)}", body=CHUNKS),
+    "204 with a body": make_response(LENGTH, status=204),
+    "204 without a body": make_response(status=204, body=b""),
+    "205 with a body": make_response(LENGTH, status=205),
+    "304 with a body": make_response(LENGTH, status=304),
+    "Connection: close": make_response(LENGTH, "Connection: close"),
+    "HTTP/1.0": HTTP_1_0_RESPONSE,
+    "HTTP/1.0 with keep-alive": HTTP_1_0_RESPONSE.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n", 1),
 }
 
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_requests_share_no_connection(name: str) -> None:
     """A server that keeps its connections gets a new one for each request."""
-    with FaultServer(raw(RESPONSES[name])) as server:
-        transport = transport_to(server)
+    with FaultServer(send_bytes(RESPONSES[name])) as server:
+        transport = make_transport(server)
         for _ in range(2):
             transport.get(STATUS)
             transport.post("/test/a/run", {})
@@ -379,23 +381,23 @@ def test_unclosed_connection_is_not_reused(error: type[Exception], monkeypatch: 
             raise errors.pop()
         close(connection)
 
-    with FaultServer(raw(PLAIN)) as server:
-        transport = transport_to(server)
+    with FaultServer(send_bytes(PLAIN)) as server:
+        transport = make_transport(server)
         monkeypatch.setattr(HTTPConnection, "close", fail_once)
         assert transport.post("/test/a/run", {}).status == 200
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/b/run", {})
         assert caught.value.retryable
         assert transport.post("/test/c/run", {}).status == 200
-    sent = [(request.path, request.connection) for request in server.received]
-    assert sent == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]
+    requests = [(request.path, request.connection) for request in server.received]
+    assert requests == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]
 
 
 def test_conflicting_lengths_are_rejected() -> None:
     """A response with two different lengths is not read at all."""
-    data = whole(LENGTH, f"Content-Length: {len(BODY) - 1}")
-    with FaultServer(raw(data)) as server:
-        client = client_of(server)
+    data = make_response(LENGTH, f"Content-Length: {len(BODY) - 1}")
+    with FaultServer(send_bytes(data)) as server:
+        client = make_client(server)
         assert [client.status(A, "run-of-a").status for _ in range(2)] == [PollStatus.UNAVAILABLE] * 2
         assert client.start(A).status is StartStatus.INDETERMINATE
         assert server.connections == 3
@@ -403,31 +405,31 @@ def test_conflicting_lengths_are_rejected() -> None:
 
 def test_body_without_length_ends_at_close() -> None:
     """A body without a length is read until the server closes."""
-    with FaultServer(then_close(raw(whole()))) as server:
-        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
+    with FaultServer(then_close(send_bytes(make_response()))) as server:
+        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_client_closes_its_connections() -> None:
     """A connection does not outlive its request."""
-    closed: list[bytes] = []
+    received: list[bytes] = []
 
-    def until_closed(wire: Wire) -> bool:
+    def wait_for_close(wire: Wire) -> bool:
         started(wire)
-        closed.append(wire.socket.recv(1))
+        received.append(wire.socket.recv(1))
         return False
 
-    with FaultServer(until_closed) as server:
-        client = client_of(server)
+    with FaultServer(wait_for_close) as server:
+        client = make_client(server)
         assert [client.start(run).run_id for run in (A, B)] == ["run-of-a", "run-of-b"]
         assert client.details(A, "run-of-a").error == ""
-    assert closed == [b""] * 3
+    assert received == [b""] * 3
 
 
 @pytest.mark.parametrize("handler", [close, reset], ids=["close", "reset"])
 def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
     """A request on a new connection is never repeated."""
     with FaultServer(handler) as server:
-        client = client_of(server)
+        client = make_client(server)
         assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert client.start(A).status is StartStatus.INDETERMINATE
         assert client.details(A, "run-of-a").error
@@ -439,14 +441,14 @@ def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
 def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> None:
     """A close directly after each response loses no start."""
 
-    def closes(wire: Wire) -> bool:
+    def serve_and_close(wire: Wire) -> bool:
         started(wire)
         wire.pause(seconds)
         return False
 
     ids = [f"t{number}" for number in range(200)]
-    with FaultServer(closes) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+    with FaultServer(serve_and_close) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.posts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
@@ -455,14 +457,14 @@ def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> 
 def test_connection_close_loses_no_start(tmp_path: Path) -> None:
     """A `Connection` header with the value `close` loses no start."""
 
-    def closes(wire: Wire) -> bool:
+    def serve_and_close(wire: Wire) -> bool:
         body = json.dumps({"run_id": f"run-of-{wire.request.target_id}"})
         answer(200, body, "Connection: close")(wire)
         return False
 
     ids = [f"t{number}" for number in range(50)]
-    with FaultServer(closes) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+    with FaultServer(serve_and_close) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.posts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
@@ -470,7 +472,7 @@ def test_connection_close_loses_no_start(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
     """Starts, polls and details of a whole job have a connection each."""
-    words = ["running", "running", "failed"]
+    statuses = ["running", "running", "failed"]
 
     def handler(wire: Wire) -> bool:
         if wire.request.method == "POST":
@@ -478,80 +480,80 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
         if "steps=" in wire.request.path:
             return answer(200, '{"name": "A title"}')(wire)
         if "run-of-b" in wire.request.path:
-            return wire.send(says("running"))
-        return wire.send(says(words.pop(0) if len(words) > 1 else words[0]))
+            return wire.send(make_status_response("running"))
+        return wire.send(make_status_response(statuses.pop(0) if len(statuses) > 1 else statuses[0]))
 
-    more = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s", "INPUT_CONCURRENCY": "1"}
+    environ_changes = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s", "INPUT_CONCURRENCY": "1"}
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more=more, timeouts=PATIENT)
+        job = run_job(tmp_path, server.url, ["a", "b"], more=environ_changes, timeouts=LONG_TIMEOUTS)
         connections = [request.connection for request in server.received]
     assert job.states == {"a": "failed", "b": "timed-out"}
     assert len(connections) > 6
     assert len(set(connections)) == len(connections)
 
 
-# Which response is believed
+# Assignment of responses to requests
 
 
-def until_next(wire: Wire) -> None:
-    """Wait until the client has sent its next request on this connection, or has closed it."""
+def wait_for_next_request(wire: Wire) -> None:
+    """Wait until the client sends its next request on this connection or closes it."""
     with suppress(OSError, ValueError):
         select.select([wire.socket], [], [], 10.0)
 
 
-def late_response(late: bytes, truth: str) -> RequestHandler:
-    """Respond to polls, before the first response about run b with a late one."""
-    left = [late]
+def respond_late(late_data: bytes, expected: str) -> RequestHandler:
+    """Respond to polls, with a late response before the first one about run b."""
+    remaining = [late_data]
 
     def handler(wire: Wire) -> bool:
         if "run-of-a" in wire.request.path:
-            wire.send(says("running"))
-            until_next(wire)
-            return wire.send(left.pop())
-        return wire.send(says(truth))
+            wire.send(make_status_response("running"))
+            wait_for_next_request(wire)
+            return wire.send(remaining.pop())
+        return wire.send(make_status_response(expected))
 
     return handler
 
 
 @pytest.mark.parametrize(
-    ("late", "truth"),
+    ("late_data", "expected"),
     [
-        (says("passed"), "failed"),
-        (says("failed"), "passed"),
-        (says("stopped"), "running"),
-        (whole("Content-Length: 2", status=401, body=b"{}"), "running"),
-        (whole("Content-Length: 2", status=404, body=b"{}"), "running"),
+        (make_status_response("passed"), "failed"),
+        (make_status_response("failed"), "passed"),
+        (make_status_response("stopped"), "running"),
+        (make_response("Content-Length: 2", status=401, body=b"{}"), "running"),
+        (make_response("Content-Length: 2", status=404, body=b"{}"), "running"),
     ],
     ids=["passed", "failed", "stopped", "401", "404"],
 )
-def test_late_poll_response_is_not_mixed_up(late: bytes, truth: str) -> None:
+def test_late_poll_response_is_not_mixed_up(late_data: bytes, expected: str) -> None:
     """A second response to a poll is not the response to the next one."""
-    with FaultServer(late_response(late, truth)) as server:
-        client = client_of(server)
+    with FaultServer(respond_late(late_data, expected)) as server:
+        client = make_client(server)
         assert client.status(A, "run-of-a").status is PollStatus.RUNNING
-        assert client.status(B, "run-of-b").raw_status == truth
+        assert client.status(B, "run-of-b").raw_status == expected
 
 
 @pytest.mark.parametrize("word", ["running", "passed", "failed"])
 def test_status_takes_one_request(word: str) -> None:
     """One response decides the status of a run."""
-    with FaultServer(raw(says(word))) as server:
-        assert client_of(server).status(A, "run-of-a").raw_status == word
+    with FaultServer(send_bytes(make_status_response(word))) as server:
+        assert make_client(server).status(A, "run-of-a").raw_status == word
         assert len(server.received) == 1
 
 
 def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
     """Interim and late responses mix up no starts of a whole job."""
 
-    def twice(wire: Wire) -> bool:
+    def respond_twice(wire: Wire) -> bool:
         wire.send(HINTS)
         started(wire)
-        until_next(wire)
+        wait_for_next_request(wire)
         return started(wire)
 
     ids = [f"t{number}" for number in range(50)]
-    with FaultServer(twice) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+    with FaultServer(respond_twice) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.posts == dict.fromkeys(ids, 1)
     assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
 
@@ -560,41 +562,43 @@ def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Record each time that a file of authorities is read."""
-    found: list[tuple[Any, ...]] = []
+def ca_file_loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Record each load of a file of authorities."""
+    load_calls: list[tuple[Any, ...]] = []
     load: Callable[..., None] = ssl.SSLContext.load_verify_locations
 
-    def record(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
-        found.append(args)
+    def record_load(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
+        load_calls.append(args)
         load(context, *args, **kwargs)
 
-    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", record)
-    return found
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", record_load)
+    return load_calls
 
 
-def test_authorities_are_read_once(certificates: Certificates, trusted: Path, loads: list[tuple[Any, ...]]) -> None:
+def test_authorities_are_read_once(
+    certificates: Certificates, trusted: Path, ca_file_loads: list[tuple[Any, ...]]
+) -> None:
     """Many connections read the file of authorities once."""
     with FaultServer(started, tls=certificates.good()) as server:
         for _ in range(2):
-            client = client_of(server)
+            client = make_client(server)
             for number in range(5):
                 attempt = client.start(RunRequest(TargetKind.TEST, f"t{number}"))
                 assert attempt.run_id == f"run-of-t{number}"
         assert server.connections == 10
-    assert len(loads) <= 1
+    assert len(ca_file_loads) <= 1
 
 
-@pytest.mark.parametrize("wrong", ["expired", "other_host", "self_signed"])
-def test_each_connection_verifies_certificate(wrong: str, certificates: Certificates, trusted: Path) -> None:
+@pytest.mark.parametrize("certificate_kind", ["expired", "other_host", "self_signed"])
+def test_each_connection_verifies_certificate(certificate_kind: str, certificates: Certificates, trusted: Path) -> None:
     """Each connection verifies the certificate of its server."""
     with FaultServer(started, tls=certificates.good()) as good:
-        assert client_of(good).start(A).status is StartStatus.STARTED
-    with FaultServer(started, tls=getattr(certificates, wrong)()) as server:
+        assert make_client(good).start(A).status is StartStatus.STARTED
+    with FaultServer(started, tls=getattr(certificates, certificate_kind)()) as server:
         for _ in range(2):
             with pytest.raises(RequestNotSentError, match="can't be trusted"):
-                transport_to(server).post("/test/a/run", {})
-            assert client_of(server).status(A, "run-of-a").status is PollStatus.UNAVAILABLE
+                make_transport(server).post("/test/a/run", {})
+            assert make_client(server).status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert server.received == []
 
 
@@ -605,15 +609,15 @@ def test_ca_bundle_is_read_per_connection(certificates: Certificates, monkeypatc
         for bundle in (str(certificates.authority), "", str(certificates.authority)):
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
             expected = StartStatus.STARTED if bundle else StartStatus.CANNOT_SEND
-            assert client_of(server).start(A).status is expected
+            assert make_client(server).start(A).status is expected
         assert server.posts == {"a": 2}
 
 
 @pytest.mark.parametrize("name", ["plain", "one byte behind it", "103 before it", "204 with a body"])
 def test_requests_share_no_tls_connection(name: str, certificates: Certificates, trusted: Path) -> None:
     """Each request has its own connection with TLS too."""
-    with FaultServer(raw(RESPONSES[name]), tls=certificates.good()) as server:
-        transport = transport_to(server)
+    with FaultServer(send_bytes(RESPONSES[name]), tls=certificates.good()) as server:
+        transport = make_transport(server)
         for _ in range(3):
             transport.get(STATUS)
         assert [request.connection for request in server.received] == [1, 2, 3]
@@ -621,7 +625,7 @@ def test_requests_share_no_tls_connection(name: str, certificates: Certificates,
 
 def test_late_tls_response_is_not_mixed_up(certificates: Certificates, trusted: Path) -> None:
     """A second response to a poll is not the response to the next one in TLS."""
-    with FaultServer(late_response(says("passed"), "failed"), tls=certificates.good()) as server:
-        client = client_of(server)
+    with FaultServer(respond_late(make_status_response("passed"), "failed"), tls=certificates.good()) as server:
+        client = make_client(server)
         assert client.status(A, "run-of-a").status is PollStatus.RUNNING
         assert client.status(B, "run-of-b").status is PollStatus.FAILED

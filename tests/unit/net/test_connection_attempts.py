@@ -35,7 +35,7 @@ from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, hang, make_head, started
 from tests.support.proxy import Proxy
-from tests.unit.net.test_connection_timeouts import HOST, resolve_to
+from tests.unit.net.test_connection_timeouts import HOST, replace_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 @pytest.fixture(autouse=True)
-def _no_request() -> Iterator[None]:
+def _reset_state() -> Iterator[None]:
     connection_state.reset()
     yield
     connection_state.reset()
@@ -85,7 +85,7 @@ def replace_attempt(
 # One timeout
 
 
-limits = pytest.mark.parametrize(
+each_limit = pytest.mark.parametrize(
     ("timeout", "total", "seconds"),
     [(5.0, inf, 5.0), (None, inf, 10.0), (LONG, 3.0, 3.0), (3.0, LONG, 3.0)],
     ids=["timeout", "default", "total", "shorter timeout"],
@@ -94,18 +94,18 @@ limits = pytest.mark.parametrize(
 
 def stall_attempts(patch: pytest.MonkeyPatch, clock: FakeClock, seconds: float) -> list[socket.socket]:
     """Let each attempt take some seconds, and return the sockets that are made."""
-    made: list[socket.socket] = []
+    sockets: list[socket.socket] = []
 
     def stall(self: HTTPConnection, original: Callable[[HTTPConnection], socket.socket]) -> socket.socket:
-        made.append(original(self))
+        sockets.append(original(self))
         clock.sleep(seconds)
-        return made[-1]
+        return sockets[-1]
 
     replace_attempt(patch, stall)
-    return made
+    return sockets
 
 
-@limits
+@each_limit
 def test_connection_within_timeout_is_used(
     timeout: float | None, total: float, seconds: float, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,13 +113,13 @@ def test_connection_within_timeout_is_used(
     stall_attempts(monkeypatch, clock, seconds - 0.25)
     connection_state.send_before = clock.monotonic() + total
     with FaultServer(started) as server:
-        made = make_connection(server.port, timeout=timeout)
-        made.connect()
-        assert (made.sock.gettimeout(), connection_state.nothing_sent) == (timeout, False)
-        made.close()
+        http_connection = make_connection(server.port, timeout=timeout)
+        http_connection.connect()
+        assert (http_connection.sock.gettimeout(), connection_state.nothing_sent) == (timeout, False)
+        http_connection.close()
 
 
-@limits
+@each_limit
 def test_connection_at_timeout_is_closed(
     timeout: float | None, total: float, seconds: float, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,11 +153,13 @@ def test_error_after_timeout_is_timeout(
 def test_silent_handshake_is_timeout(certificates: Certificates) -> None:
     """A server that does not answer the TLS handshake causes a timeout of the connection."""
     with FaultServer(started, connection_handler=lambda wire: wire.pause(LONG)) as server:
-        tried = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority))
+        http_connection = TrackedHTTPSConnection(
+            "127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority)
+        )
         with pytest.raises(ConnectTimeoutError):
-            tried.connect()
+            http_connection.connect()
         assert connection_state.nothing_sent
-        tried.close()
+        http_connection.close()
 
 
 def test_expired_request_starts_no_attempt(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,25 +186,25 @@ def test_addresses_share_timeout(clock: FakeClock, monkeypatch: pytest.MonkeyPat
             raise ConnectTimeoutError(self, "no answer")
         raise NewConnectionError(self, f"refusal {len(attempts)}")
 
-    resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.1.3")
+    replace_resolver(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.1.3")
     replace_attempt(monkeypatch, fail)
-    tried = make_connection(9, HOST, timeout=6.0)
+    http_connection = make_connection(9, HOST, timeout=6.0)
     with pytest.raises(NewConnectionError, match="refusal 3"):
-        tried.connect()
+        http_connection.connect()
     assert attempts == [("127.0.1.1", 2.0), ("127.0.1.2", 2.0), ("127.0.1.3", 4.0)]
-    assert tried.timeout == 6.0
+    assert http_connection.timeout == 6.0
 
 
 def test_second_address_replaces_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal of the first address does not end the attempt."""
-    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+    replace_resolver(monkeypatch, "127.0.0.2", "127.0.0.1")
     with FaultServer(started) as server:
-        made = make_connection(server.port, HOST)
-        made.request("GET", "/run/a/status")
-        assert made.getresponse().status == 200
-        assert (made.sock.getpeername()[0], connection_state.nothing_sent) == ("127.0.0.1", False)
+        http_connection = make_connection(server.port, HOST)
+        http_connection.request("GET", "/run/a/status")
+        assert http_connection.getresponse().status == 200
+        assert (http_connection.sock.getpeername()[0], connection_state.nothing_sent) == ("127.0.0.1", False)
         assert server.received[0].headers["host"] == f"{HOST}:{server.port}"
-        made.close()
+        http_connection.close()
 
 
 def test_repeated_address_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +215,7 @@ def test_repeated_address_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None
         attempts.append(self._dns_host)
         raise NewConnectionError(self, "refused")
 
-    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1", "127.0.0.2")
+    replace_resolver(monkeypatch, "127.0.0.2", "127.0.0.1", "127.0.0.2")
     replace_attempt(monkeypatch, fail)
     with pytest.raises(NewConnectionError, match="refused"):
         make_connection(9, HOST).connect()
@@ -222,7 +224,7 @@ def test_repeated_address_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_name_without_address_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with an empty list of addresses has no connection."""
-    resolve_to(monkeypatch)
+    replace_resolver(monkeypatch)
     with pytest.raises(NewConnectionError, match="the name has no address"):
         make_connection(9, HOST).connect()
     assert connection_state.nothing_sent
@@ -243,10 +245,10 @@ def test_address_needs_no_resolver(host: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(connection, "run_in_background", fail)
     replace_attempt(monkeypatch, attempt)
-    made = make_connection(9, host)
-    made.connect()
+    http_connection = make_connection(9, host)
+    http_connection.connect()
     assert [attempt.strip("[]") for attempt in attempts] == [host.strip("[]")]
-    made.close()
+    http_connection.close()
 
 
 @pytest.mark.parametrize(
@@ -266,7 +268,7 @@ def test_resolver_error_is_translated(
     def fail() -> None:
         raise error
 
-    resolve_to(monkeypatch, before=fail)
+    replace_resolver(monkeypatch, on_resolve=fail)
     with pytest.raises(expected, match=text) as caught:
         make_connection(9, HOST).connect()
     assert type(caught.value) is expected
@@ -282,11 +284,11 @@ def test_invalid_name_is_parse_error(host: str) -> None:
 
 def test_slow_resolver_is_name_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver without a result in time counts as temporary failure."""
-    end = threading.Event()
-    resolve_to(monkeypatch, "127.0.0.1", before=lambda: end.wait(LONG))
+    release = threading.Event()
+    replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: release.wait(LONG))
     with pytest.raises(NameResolutionError, match="no answer") as caught:
         make_connection(9, HOST, timeout=0.02).connect()
-    end.set()
+    release.set()
     assert isinstance(caught.value.__cause__, socket.gaierror)
     assert caught.value.__cause__.errno == socket.EAI_AGAIN
 
@@ -299,14 +301,14 @@ def test_request_is_sent_after_connect() -> None:
     with FaultServer(started) as server:
         for connects_first in (False, True):
             connection_state.reset()
-            made = make_connection(server.port)
+            http_connection = make_connection(server.port)
             if connects_first:
-                made.connect()
+                http_connection.connect()
             assert connection_state.nothing_sent is not connects_first
-            made.request("GET", "/run/a/status")
-            assert (connection_state.nothing_sent, connection_state.connection) == (False, made)
-            assert made.getresponse().status == 200
-            made.close()
+            http_connection.request("GET", "/run/a/status")
+            assert (connection_state.nothing_sent, connection_state.connection) == (False, http_connection)
+            assert http_connection.getresponse().status == 200
+            http_connection.close()
         assert [request.connection for request in server.received] == [1, 2]
 
 
@@ -322,14 +324,14 @@ def test_refused_request_is_not_sent() -> None:
 def test_open_connection_of_other_request_fails() -> None:
     """A connection that is still open is not used by the next request."""
     with FaultServer(started) as server:
-        made = make_connection(server.port)
-        made.request("GET", "/run/a/status")
-        made.getresponse().read()
+        http_connection = make_connection(server.port)
+        http_connection.request("GET", "/run/a/status")
+        http_connection.getresponse().read()
         connection_state.reset()
         with pytest.raises(NewConnectionError, match="the connection of an earlier request is still open"):
-            made.request("GET", "/run/b/status")
+            http_connection.request("GET", "/run/b/status")
         assert connection_state.nothing_sent
-        made.close()
+        http_connection.close()
     assert [request.path for request in server.received] == ["/run/a/status"]
 
 
@@ -338,14 +340,14 @@ def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
     """A request that is withdrawn before its first byte is never sent."""
     connection_state.gate = gate = SendGate()
     with FaultServer(started) as server:
-        made = make_connection(server.port)
+        http_connection = make_connection(server.port)
         if is_connected:
-            made.connect()
+            http_connection.connect()
             connection_state.gate = gate = SendGate()
         assert gate.withdraw()
         with pytest.raises(ConnectTimeoutError):
-            made.request("POST", "/test/a/run")
-        made.close()
+            http_connection.request("POST", "/test/a/run")
+        http_connection.close()
     assert server.received == []
 
 
@@ -353,22 +355,22 @@ def test_sent_request_cannot_be_withdrawn() -> None:
     """A request enters its gate before its first byte."""
     connection_state.gate = gate = SendGate()
     with FaultServer(started) as server:
-        made = make_connection(server.port)
-        made.request("POST", "/test/a/run")
+        http_connection = make_connection(server.port)
+        http_connection.request("POST", "/test/a/run")
         assert not gate.withdraw()
-        made.close()
+        http_connection.close()
 
 
 def test_late_request_is_not_sent(clock: FakeClock) -> None:
     """A connection that was made in time sends nothing after the total timeout."""
     connection_state.send_before = clock.monotonic() + 5.0
     with FaultServer(started) as server:
-        made = make_connection(server.port)
-        made.connect()
+        http_connection = make_connection(server.port)
+        http_connection.connect()
         clock.sleep(5.0)
         with pytest.raises(ConnectTimeoutError):
-            made.request("POST", "/test/a/run")
-        made.close()
+            http_connection.request("POST", "/test/a/run")
+        http_connection.close()
     assert server.received == []
 
 
@@ -384,25 +386,25 @@ def send_part(wire: Wire) -> bool:
 def test_shut_down_before_connect_does_nothing() -> None:
     """A connection without a socket can be shut down and made later."""
     with FaultServer(started) as server:
-        made = make_connection(server.port)
-        made.shut_down()
-        made.request("GET", "/run/a/status")
-        assert made.getresponse().status == 200
-        made.close()
-        made.shut_down()
+        http_connection = make_connection(server.port)
+        http_connection.shut_down()
+        http_connection.request("GET", "/run/a/status")
+        assert http_connection.getresponse().status == 200
+        http_connection.close()
+        http_connection.shut_down()
 
 
 def test_shut_down_ends_body_without_socket() -> None:
     """The body ends although http.client has released its socket."""
     with FaultServer(send_part) as server:
-        made = make_connection(server.port)
-        made.request("GET", "/run/a/status", preload_content=False)
-        response = made.getresponse()
-        assert made.sock is None
-        made.shut_down()
+        http_connection = make_connection(server.port)
+        http_connection.request("GET", "/run/a/status", preload_content=False)
+        response = http_connection.getresponse()
+        assert http_connection.sock is None
+        http_connection.shut_down()
         with pytest.raises(ProtocolError):
             response.read()
-        made.close()
+        http_connection.close()
 
 
 @pytest.mark.parametrize("has_tls", [False, True], ids=["http", "https"])
@@ -424,7 +426,7 @@ def test_abort_ends_body_behind_proxy(has_tls: bool, certificates: Certificates,
 
 
 @pytest.fixture
-def _fresh_contexts() -> Iterator[None]:
+def _remove_contexts() -> Iterator[None]:
     """Remove the shared TLS contexts, which other tests made."""
     connection._create_tls_context.cache_clear()
     yield
@@ -434,25 +436,25 @@ def _fresh_contexts() -> Iterator[None]:
 def test_connections_share_tls_context(certificates: Certificates) -> None:
     """Connections with the same authorities have the same TLS context at each connect."""
     with FaultServer(started, tls=certificates.good()) as server:
-        made = [
+        connections = [
             TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(certificates.authority))
             for _ in range(2)
         ]
-        for each in (*made, made[0]):
-            each.connect()
-            each.close()
-    assert made[0].ssl_context is made[1].ssl_context is not None
+        for http_connection in (*connections, connections[0]):
+            http_connection.connect()
+            http_connection.close()
+    assert connections[0].ssl_context is connections[1].ssl_context is not None
 
 
-@pytest.mark.usefixtures("_fresh_contexts")
+@pytest.mark.usefixtures("_remove_contexts")
 def test_default_authorities_are_loaded(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without configured authorities, those of OpenSSL are trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     with FaultServer(started, tls=certificates.good()) as server:
-        made = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG)
-        made.request("GET", "/run/a/status")
-        assert made.getresponse().status == 200
-        made.close()
+        http_connection = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG)
+        http_connection.request("GET", "/run/a/status")
+        assert http_connection.getresponse().status == 200
+        http_connection.close()
 
 
 @pytest.mark.parametrize(
@@ -478,10 +480,10 @@ def test_pipe_with_authorities_is_error(is_folder: bool, tmp_path: Path) -> None
     """A pipe is an error, because OpenSSL would wait for its data."""
     pipe = tmp_path / "ca.pem"
     os.mkfifo(pipe)
-    made = TrackedHTTPSConnection("127.0.0.1", 9, timeout=LONG)
-    made.ca_certs, made.ca_cert_dir = (None, str(pipe)) if is_folder else (str(pipe), None)
+    http_connection = TrackedHTTPSConnection("127.0.0.1", 9, timeout=LONG)
+    http_connection.ca_certs, http_connection.ca_cert_dir = (None, str(pipe)) if is_folder else (str(pipe), None)
     with pytest.raises(CertificateFileError, match="the trusted authorities are not in a regular file"):
-        made.connect()
+        http_connection.connect()
 
 
 # Proxies of the environment
@@ -528,5 +530,5 @@ def test_proxy_is_skipped_for_this_machine(name: str, monkeypatch: pytest.Monkey
     """A local request succeeds although the proxy of the environment is unusable."""
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     with FaultServer(answer(200, "{}")) as server, SafeSession() as session:
-        found = session.get(f"{server.url}/run/a", proxies=find_proxies(server.url), timeout=LONG)
-    assert (found.status_code, len(server.received)) == (200, 1)
+        response = session.get(f"{server.url}/run/a", proxies=find_proxies(server.url), timeout=LONG)
+    assert (response.status_code, len(server.received)) == (200, 1)

@@ -43,18 +43,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
     """Record the threads of the deadlines, which are measured by coverage as threads of `threading`."""
-    made: list[threading.Thread] = []
+    created_threads: list[threading.Thread] = []
 
     def start(work: Callable[[], None]) -> None:
         def run() -> None:
             with suppress(SystemExit):
                 work()
 
-        made.append(threading.Thread(target=run, daemon=True))
-        made[-1].start()
+        created_threads.append(threading.Thread(target=run, daemon=True))
+        created_threads[-1].start()
 
     monkeypatch.setattr(connection, "start_thread", start)
-    return made
+    return created_threads
 
 
 @pytest.fixture
@@ -62,18 +62,18 @@ def deadlines(
     clock: FakeClock, threads: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deadlines]:
     """Provide the deadlines of all requests, whose thread ends with the test."""
-    made = Deadlines()
-    monkeypatch.setattr(connection, "deadlines", made)
-    yield made
+    created_deadlines = Deadlines()
+    monkeypatch.setattr(connection, "deadlines", created_deadlines)
+    yield created_deadlines
     if threads:
         # The deadlines suppress errors but not SystemExit.
-        made.add(-LONG, sys.exit)
+        created_deadlines.add(-LONG, sys.exit)
         threads[-1].join(LONG)
         assert not threads[-1].is_alive()
 
 
 @pytest.fixture(autouse=True)
-def _no_request() -> Iterator[None]:
+def _reset_state() -> Iterator[None]:
     connection_state.reset()
     yield
     connection_state.reset()
@@ -81,24 +81,24 @@ def _no_request() -> Iterator[None]:
 
 def run_expired(deadlines: Deadlines) -> None:
     """Wait until the thread has called all functions whose time is over."""
-    done = threading.Event()
+    was_called = threading.Event()
     # Earlier than all others, so that the thread wakes up although the fake clock has advanced.
-    deadlines.add(-LONG, done.set)
-    assert done.wait(LONG)
+    deadlines.add(-LONG, was_called.set)
+    assert was_called.wait(LONG)
 
 
-def connect_to(server: FaultServer) -> TrackedHTTPConnection:
+def open_connection(server: FaultServer) -> TrackedHTTPConnection:
     """Send a request on a new connection."""
-    made = TrackedHTTPConnection("127.0.0.1", server.port, timeout=LONG)
-    made.request("GET", "/run/a/status")
-    return made
+    http_connection = TrackedHTTPConnection("127.0.0.1", server.port, timeout=LONG)
+    http_connection.request("GET", "/run/a/status")
+    return http_connection
 
 
-def is_open(made: TrackedHTTPConnection) -> bool:
+def is_open(http_connection: TrackedHTTPConnection) -> bool:
     """Return whether neither side has ended a connection without data."""
-    made.sock.settimeout(0.01)
+    http_connection.sock.settimeout(0.01)
     try:
-        return made.sock.recv(1) != b""
+        return http_connection.sock.recv(1) != b""
     except TimeoutError:
         return True
 
@@ -130,7 +130,7 @@ def test_expired_deadlines_are_all_called(deadlines: Deadlines, clock: FakeClock
 
 
 def test_removed_deadline_is_not_called(deadlines: Deadlines, clock: FakeClock) -> None:
-    """After its removal, a function is not called, and the others are."""
+    """A removed function is not called, and all others are."""
     calls: list[str] = []
     key = deadlines.add(10.0, lambda: calls.append("removed"))
     deadlines.add(10.0, lambda: calls.append("other"))
@@ -142,11 +142,11 @@ def test_removed_deadline_is_not_called(deadlines: Deadlines, clock: FakeClock) 
 
 def test_repeated_removal_does_nothing(deadlines: Deadlines) -> None:
     """A key can be removed after its call and more than once."""
-    done = threading.Event()
-    key = deadlines.add(0.0, done.set)
-    assert done.wait(LONG)
-    for unknown in (key, key, object()):
-        deadlines.remove(unknown)
+    was_called = threading.Event()
+    key = deadlines.add(0.0, was_called.set)
+    assert was_called.wait(LONG)
+    for unknown_key in (key, key, object()):
+        deadlines.remove(unknown_key)
     run_expired(deadlines)
 
 
@@ -174,13 +174,13 @@ def test_failing_deadline_ends_no_others(error: type[Exception], deadlines: Dead
 
 def test_deadlines_share_one_thread(deadlines: Deadlines, threads: list[threading.Thread]) -> None:
     """All functions run in one thread, which is not the caller's."""
-    found: list[threading.Thread] = []
+    calling_threads: list[threading.Thread] = []
     deadlines.start()
     for _ in range(3):
-        deadlines.add(-LONG, lambda: found.append(threading.current_thread()))
+        deadlines.add(-LONG, lambda: calling_threads.append(threading.current_thread()))
     run_expired(deadlines)
     assert len(threads) == 1
-    assert found == threads * 3
+    assert calling_threads == threads * 3
 
 
 def test_deadline_without_thread_is_error(
@@ -221,23 +221,23 @@ def test_total_timeout_limits_sending(deadlines: Deadlines, clock: FakeClock) ->
 def test_total_timeout_ends_request(deadlines: Deadlines, clock: FakeClock) -> None:
     """The connection is shut down when the time is over."""
     with FaultServer(hang) as server, total_timeout(5.0) as timed_out:
-        made = connect_to(server)
+        http_connection = open_connection(server)
         clock.sleep(5.0)
         run_expired(deadlines)
         assert timed_out.is_set()
-        assert made.sock.recv(1) == b""
-        made.close()
+        assert http_connection.sock.recv(1) == b""
+        http_connection.close()
 
 
 def test_request_within_timeout_continues(deadlines: Deadlines, clock: FakeClock) -> None:
     """The connection stays open until the time is over."""
     with FaultServer(hang) as server, total_timeout(5.0) as timed_out:
-        made = connect_to(server)
+        http_connection = open_connection(server)
         clock.sleep(4.75)
         run_expired(deadlines)
         assert not timed_out.is_set()
-        assert is_open(made)
-        made.close()
+        assert is_open(http_connection)
+        http_connection.close()
 
 
 def test_total_timeout_without_connection(deadlines: Deadlines, clock: FakeClock) -> None:
@@ -271,17 +271,17 @@ def test_total_timeout_ends_own_request_only(deadlines: Deadlines, clock: FakeCl
 
     def expire(server: FaultServer) -> tuple[bool, bytes]:
         with total_timeout(5.0) as timed_out:
-            own = connect_to(server)
+            own_connection = open_connection(server)
             clock.sleep(5.0)
             run_expired(deadlines)
-            with own.sock:
-                return timed_out.is_set(), own.sock.recv(1)
+            with own_connection.sock:
+                return timed_out.is_set(), own_connection.sock.recv(1)
 
     with FaultServer(hang) as server, ThreadPoolExecutor(1) as pool:
-        other = connect_to(server)
+        other_connection = open_connection(server)
         assert pool.submit(expire, server).result(LONG) == (True, b"")
-        assert is_open(other)
-        other.close()
+        assert is_open(other_connection)
+        other_connection.close()
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
@@ -290,10 +290,10 @@ def test_request_without_thread_is_not_sent(
 ) -> None:
     """Without a thread for the timeout, the block is not entered."""
     monkeypatch.setattr(connection, "start_thread", raise_error(error))
-    entered = False
+    has_entered = False
     with pytest.raises(RequestNotSentError, match="no thread could be made") as caught, total_timeout(5.0):
-        entered = True
-    assert (entered, caught.value.retryable, caught.value.__suppress_context__) == (False, True, True)
+        has_entered = True
+    assert (has_entered, caught.value.retryable, caught.value.__suppress_context__) == (False, True, True)
     assert "ulimit -u" in caught.value.hint
 
 
@@ -309,10 +309,10 @@ def test_close_without_connection_does_nothing() -> None:
 def test_close_ends_connection_of_thread() -> None:
     """The connection of the request is closed for the server too."""
     with FaultServer(started) as server:
-        made = connect_to(server)
-        sock = made.sock
+        http_connection = open_connection(server)
+        sock = http_connection.sock
         close_connection()
-        assert (sock.fileno(), made.sock) == (-1, None)
+        assert (sock.fileno(), http_connection.sock) == (-1, None)
 
 
 @pytest.mark.parametrize("error", [OSError, MemoryError])
@@ -325,7 +325,7 @@ def test_failed_close_is_ignored(error: type[Exception], monkeypatch: pytest.Mon
 
 
 def test_abort_needs_no_connection() -> None:
-    """The state of a thread without a connection is left as it is."""
+    """The state of a thread without a connection does not change."""
     abort_connection({})
     abort_connection({"connection": None})
     abort_connection({"connection": TrackedHTTPConnection("127.0.0.1", 9)})
@@ -336,24 +336,24 @@ def test_abort_of_closed_connection_does_nothing() -> None:
     """A connection that its thread has closed meanwhile causes no error."""
     state = connection_state.reset()
     with FaultServer(hang) as server:
-        made = connect_to(server)
-        made.close()
+        http_connection = open_connection(server)
+        http_connection.close()
         abort_connection(state)
-        assert made.sock is None
+        assert http_connection.sock is None
 
 
 def test_abort_ends_wait_of_other_thread() -> None:
     """A thread that waits for a response is woken up."""
-    sent: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
+    states: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
 
     def wait(server: FaultServer) -> bytes:
         state = connection_state.reset()
-        made = connect_to(server)
-        sent.put(state)
-        with made.sock:
-            return made.sock.recv(1)
+        http_connection = open_connection(server)
+        states.put(state)
+        with http_connection.sock:
+            return http_connection.sock.recv(1)
 
     with FaultServer(hang) as server, ThreadPoolExecutor(1) as pool:
         received = pool.submit(wait, server)
-        abort_connection(sent.get(timeout=LONG))
+        abort_connection(states.get(timeout=LONG))
         assert received.result(LONG) == b""

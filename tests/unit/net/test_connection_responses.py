@@ -26,7 +26,7 @@ REJECTION = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @pytest.fixture(autouse=True)
-def _no_request() -> Iterator[None]:
+def _reset_state() -> Iterator[None]:
     connection_state.reset()
     yield
     connection_state.reset()
@@ -34,26 +34,26 @@ def _no_request() -> Iterator[None]:
 
 def read_response(data: bytes, method: str = "GET", *, is_closed: bool = True) -> http.client.HTTPResponse:
     """Return the response in the data, with its body read."""
-    ours, theirs = socket.socketpair()
-    ours.settimeout(LONG)
+    client_socket, server_socket = socket.socketpair()
+    client_socket.settimeout(LONG)
 
     def send() -> None:
         # After an invalid response, the rest is not read.
         with suppress(BrokenPipeError):
-            theirs.sendall(data)
+            server_socket.sendall(data)
             if is_closed:
-                theirs.shutdown(socket.SHUT_WR)
+                server_socket.shutdown(socket.SHUT_WR)
 
     # The buffer of a socket is shorter than some responses.
     thread = threading.Thread(target=send, daemon=True)
     thread.start()
-    with ours, theirs:
-        response = TrackedHTTPConnection.response_class(ours, method=method)
+    with client_socket, server_socket:
+        response = TrackedHTTPConnection.response_class(client_socket, method=method)
         try:
             response.begin()
             response.read()
         finally:
-            ours.shutdown(socket.SHUT_RDWR)
+            client_socket.shutdown(socket.SHUT_RDWR)
             thread.join(LONG)
     return response
 
@@ -61,8 +61,8 @@ def read_response(data: bytes, method: str = "GET", *, is_closed: bool = True) -
 def make_interim(size: int) -> bytes:
     """Return an interim response of this size, with headers of many lines."""
     line = b"X-Filler: " + 50_000 * b"x" + b"\r\n"
-    count, rest = divmod(size - len(PROCESSING) - len(b"\r\n") - len(b"Y: \r\n"), len(line))
-    return PROCESSING + count * line + b"Y: " + rest * b"y" + b"\r\n\r\n"
+    count, rest_size = divmod(size - len(PROCESSING) - len(b"\r\n") - len(b"Y: \r\n"), len(line))
+    return PROCESSING + count * line + b"Y: " + rest_size * b"y" + b"\r\n\r\n"
 
 
 # Interim responses

@@ -19,9 +19,9 @@ CONNECTION = HTTPConnection("127.0.0.1", 9)
 
 def test_send_gate_has_one_winner() -> None:
     """Either sending or withdrawing succeeds, never both."""
-    sent, withdrawn = SendGate(), SendGate()
-    assert [sent.enter(), sent.withdraw(), sent.enter()] == [True, False, True]
-    assert [withdrawn.withdraw(), withdrawn.enter(), withdrawn.withdraw()] == [True, False, True]
+    sent_gate, withdrawn_gate = SendGate(), SendGate()
+    assert [sent_gate.enter(), sent_gate.withdraw(), sent_gate.enter()] == [True, False, True]
+    assert [withdrawn_gate.withdraw(), withdrawn_gate.enter(), withdrawn_gate.withdraw()] == [True, False, True]
 
 
 def test_send_gates_are_independent() -> None:
@@ -34,19 +34,21 @@ def test_send_gates_are_independent() -> None:
 def test_concurrent_calls_have_one_winner() -> None:
     """Threads that call one gate at the same time agree on the result."""
     gates = [SendGate() for _ in range(200)]
-    ready = threading.Barrier(2)
+    barrier = threading.Barrier(2)
 
     def enter() -> list[bool]:
-        ready.wait(60)
+        barrier.wait(60)
         return [gate.enter() for gate in gates]
 
     def withdraw() -> list[bool]:
-        ready.wait(60)
+        barrier.wait(60)
         return [gate.withdraw() for gate in gates]
 
     with ThreadPoolExecutor(2) as pool:
-        entered, withdrawn = (future.result(60) for future in [pool.submit(enter), pool.submit(withdraw)])
-    assert [is_sent != is_withdrawn for is_sent, is_withdrawn in zip(entered, withdrawn, strict=True)] == [True] * 200
+        enter_results, withdraw_results = (future.result(60) for future in [pool.submit(enter), pool.submit(withdraw)])
+    assert [is_sent != is_withdrawn for is_sent, is_withdrawn in zip(enter_results, withdraw_results, strict=True)] == [
+        True
+    ] * 200
 
 
 # The state
@@ -106,12 +108,12 @@ def test_reset_leaves_gate() -> None:
 def test_reset_returns_state_of_thread() -> None:
     """Another thread sees in the result the connections that are made later."""
     state = ConnectionState()
-    shared = state.reset()
+    thread_state = state.reset()
     state.connection = CONNECTION
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(shared.get, "connection").result(60) is CONNECTION
+        assert pool.submit(thread_state.get, "connection").result(60) is CONNECTION
     state.connection = None
-    assert shared["connection"] is None
+    assert thread_state["connection"] is None
 
 
 def test_state_of_threads_is_separate() -> None:
@@ -120,10 +122,10 @@ def test_state_of_threads_is_separate() -> None:
     state.connection, state.send_before = CONNECTION, 5.0
 
     def change() -> tuple[HTTPConnection | None, float, bool]:
-        found = state.connection, state.send_before, state.nothing_sent
+        facts = state.connection, state.send_before, state.nothing_sent
         state.reset()
         state.connecting = True
-        return found
+        return facts
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(change).result(60) == (None, inf, True)

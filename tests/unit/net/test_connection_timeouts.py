@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Wire
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-# In seconds. What is looked at would take much longer without the limit.
+# In seconds. Without the limit, each tested step would take much longer.
 LIMIT, LONG = 1.0, 60.0
-IN_TIME = 20.0
-CONNECT = Timeouts(connect=LIMIT, read=LONG, total=LONG)
-TOTAL = Timeouts(connect=LONG, read=LONG, total=LIMIT)
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+MAX_SECONDS = 20.0
+CONNECT_TIMEOUTS = Timeouts(connect=LIMIT, read=LONG, total=LONG)
+TOTAL_TIMEOUTS = Timeouts(connect=LONG, read=LONG, total=LIMIT)
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 A = RunRequest(TargetKind.TEST, "a")
 HOST = "api.autonoma.test"
 _resolve = socket.getaddrinfo
@@ -56,16 +56,16 @@ COMMAND = (sys.executable, "-m", "autonoma_ci")
 
 
 @contextmanager
-def dead(port: int = 0) -> Iterator[int]:
+def open_unresponsive_port(port: int = 0) -> Iterator[int]:
     """Yield a port at which all addresses of 127.0.1.0/24 leave connections unanswered."""
-    with stored() as opened:
+    with track_sockets() as track:
         for number in range(1, 14):
-            listener = opened(socket.socket())
+            listener = track(socket.socket())
             listener.bind((f"127.0.1.{number}", port))
             listener.listen(0)
             port = listener.getsockname()[1]
             for _ in range(3):
-                filler = opened(socket.socket())
+                filler = track(socket.socket())
                 filler.setblocking(False)
                 with suppress(BlockingIOError):
                     filler.connect((f"127.0.1.{number}", port))
@@ -73,46 +73,46 @@ def dead(port: int = 0) -> Iterator[int]:
 
 
 @contextmanager
-def stored() -> Iterator[Callable[[socket.socket], socket.socket]]:
-    """Yield what takes note of sockets, which are closed at the end."""
+def track_sockets() -> Iterator[Callable[[socket.socket], socket.socket]]:
+    """Yield a function that records sockets, and close them at the end."""
     sockets: list[socket.socket] = []
 
-    def opened(sock: socket.socket) -> socket.socket:
+    def track(sock: socket.socket) -> socket.socket:
         sockets.append(sock)
         return sock
 
     try:
-        yield opened
+        yield track
     finally:
         for sock in sockets:
             sock.close()
 
 
-def resolve_to(
-    patch: pytest.MonkeyPatch, *addresses: str, before: Callable[[], object] = lambda: None, host: str = HOST
+def replace_resolver(
+    patch: pytest.MonkeyPatch, *addresses: str, on_resolve: Callable[[], object] = lambda: None, host: str = HOST
 ) -> None:
-    """Let a name have these addresses, which are told once `before` returns."""
+    """Resolve a name to these addresses, after a call of `on_resolve`."""
 
     def resolve(name: str, *args: object, **options: object) -> object:
         if name != host:
             return _resolve(name, *args, **options)  # type: ignore[arg-type]
-        before()
-        return [found for address in addresses for found in _resolve(address, *args, **options)]  # type: ignore[arg-type]
+        on_resolve()
+        return [entry for address in addresses for entry in _resolve(address, *args, **options)]  # type: ignore[arg-type]
 
     patch.setattr(socket, "getaddrinfo", resolve)
 
 
-def transport_to(port: int, timeouts: Timeouts, scheme: str = "http") -> Transport:
+def make_transport(port: int, timeouts: Timeouts, scheme: str = "http") -> Transport:
     return Transport(f"{scheme}://{HOST}:{port}/api", SECRETS, timeouts=timeouts)
 
 
-def not_sent(transport: Transport) -> str:
-    """Return why a start was not sent, which took no longer than it may."""
-    began = time.monotonic()
+def get_start_error(transport: Transport) -> str:
+    """Return the error of an unsent start, and check its duration."""
+    started_at = time.monotonic()
     with pytest.raises(RequestNotSentError) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.retryable
-    assert time.monotonic() - began < IN_TIME
+    assert time.monotonic() - started_at < MAX_SECONDS
     return str(caught.value)
 
 
@@ -123,46 +123,46 @@ def not_sent(transport: Transport) -> str:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirteen unresponsive addresses take as long as one."""
-    resolve_to(monkeypatch, *(f"127.0.1.{number}" for number in range(1, 14)))
-    with dead() as port:
+    replace_resolver(monkeypatch, *(f"127.0.1.{number}" for number in range(1, 14)))
+    with open_unresponsive_port() as port:
         # Each of them would have 2 s.
-        found = not_sent(transport_to(port, CONNECT._replace(connect=2.0), scheme))
-    assert found == f"{HOST}:{port} did not answer the connection in time"
+        error = get_start_error(make_transport(port, CONNECT_TIMEOUTS._replace(connect=2.0), scheme))
+    assert error == f"{HOST}:{port} did not answer the connection in time"
 
 
 @pytest.mark.slow
 def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with unresponsive first addresses stays usable."""
-    resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
-    with FaultServer(started) as server, dead(server.port):
-        answer = transport_to(server.port, PATIENT._replace(connect=6.0)).post("/test/a/run", {})
-        assert (answer.status, server.posts) == (200, {"a": 1})
+    replace_resolver(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
+    with FaultServer(started) as server, open_unresponsive_port(server.port):
+        response = make_transport(server.port, LONG_TIMEOUTS._replace(connect=6.0)).post("/test/a/run", {})
+        assert (response.status, server.posts) == (200, {"a": 1})
 
 
 @pytest.mark.slow
 def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late result of the resolver is not used."""
-    end = threading.Event()
-    resolve_to(monkeypatch, "127.0.0.1", before=lambda: end.wait(LONG))
+    release = threading.Event()
+    replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: release.wait(LONG))
     with FaultServer(started) as server:
-        found = not_sent(transport_to(server.port, CONNECT))
-        end.set()
+        error = get_start_error(make_transport(server.port, CONNECT_TIMEOUTS))
+        release.set()
         time.sleep(0.2)
-        assert (found, server.connections) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
+        assert (error, server.connections) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("timeouts", [CONNECT, TOTAL], ids=["connect", "total"])
+@pytest.mark.parametrize("timeouts", [CONNECT_TIMEOUTS, TOTAL_TIMEOUTS], ids=["connect", "total"])
 def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a thread for the resolver, the limit is checked afterwards."""
 
-    def no_thread(_: object) -> None:
+    def fail_to_start_thread(_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(background, "start_thread", no_thread)
-    resolve_to(monkeypatch, "127.0.0.1", before=lambda: time.sleep(2 * LIMIT))
+    monkeypatch.setattr(background, "start_thread", fail_to_start_thread)
+    replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: time.sleep(2 * LIMIT))
     with FaultServer(started) as server:
-        not_sent(transport_to(server.port, timeouts))
+        get_start_error(make_transport(server.port, timeouts))
         assert server.posts == {}
 
 
@@ -170,31 +170,31 @@ def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.Mon
 def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Path) -> None:
     """No request follows a handshake that exceeds the total limit."""
 
-    def greet(wire: Wire) -> bool:
+    def delay_handshake(wire: Wire) -> bool:
         wire.pause(2 * LIMIT)
         return wire.start_tls(certificates.good())
 
-    with FaultServer(started, connection_handler=greet, tls=certificates.good()) as server:
-        not_sent(Transport(server.url, SECRETS, timeouts=TOTAL))
+    with FaultServer(started, connection_handler=delay_handshake, tls=certificates.good()) as server:
+        get_start_error(Transport(server.url, SECRETS, timeouts=TOTAL_TIMEOUTS))
         assert server.posts == {}
 
 
 @pytest.mark.slow
 def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is made after the limit is closed."""
-    made: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     connect = HTTPConnection._new_conn
 
     def stall(self: HTTPConnection) -> socket.socket:
-        made.append(connect(self))
+        sockets.append(connect(self))
         time.sleep(2 * LIMIT)
-        return made[0]
+        return sockets[0]
 
     monkeypatch.setattr(HTTPConnection, "_new_conn", stall)
     with FaultServer(started) as server:
-        not_sent(Transport(server.url, SECRETS, timeouts=CONNECT))
+        get_start_error(Transport(server.url, SECRETS, timeouts=CONNECT_TIMEOUTS))
         assert server.posts == {}
-    assert [each.fileno() for each in made] == [-1]
+    assert [sock.fileno() for sock in sockets] == [-1]
 
 
 def test_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +203,8 @@ def test_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
-    resolve_to(monkeypatch, before=fail)
-    assert not_sent(transport_to(1, PATIENT)) == f"the name of {HOST}:1 could not be resolved"
+    replace_resolver(monkeypatch, on_resolve=fail)
+    assert get_start_error(make_transport(1, LONG_TIMEOUTS)) == f"the name of {HOST}:1 could not be resolved"
 
 
 def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,19 +213,19 @@ def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) ->
     def fail() -> None:
         raise OSError(24, "Too many open files")
 
-    resolve_to(monkeypatch, before=fail)
-    assert not_sent(transport_to(1, PATIENT)) == f"no connection to {HOST}:1 could be made"
+    replace_resolver(monkeypatch, on_resolve=fail)
+    assert get_start_error(make_transport(1, LONG_TIMEOUTS)) == f"no connection to {HOST}:1 could be made"
 
 
 # Proxies
 
 
 @pytest.fixture(params=[False, True], ids=["http", "https"])
-def tls_of_proxy(request: pytest.FixtureRequest, certificates: Certificates, trusted: Path) -> ssl.SSLContext | None:
+def proxy_tls(request: pytest.FixtureRequest, certificates: Certificates, trusted: Path) -> ssl.SSLContext | None:
     return certificates.good() if request.param else None
 
 
-def through(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Transport:
+def make_proxy_transport(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Transport:
     patch.setenv("HTTPS_PROXY", proxy.url)
     return Transport(f"https://{HOST}/api", SECRETS, timeouts=timeouts)
 
@@ -240,74 +240,78 @@ def through(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Tran
     ids=["answer", "handshake"],
 )
 def test_dripping_proxy_has_one_limit(
-    data: bytes, tls_of_proxy: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
+    data: bytes, proxy_tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy that sends single bytes does not extend the limit."""
 
-    def drip(wire: Wire) -> bool:
+    def send_single_bytes(wire: Wire) -> bool:
         wire.send_slowly(data, 0.02)
         return False
 
-    proxy = Proxy(meddle=lambda _: drip, tls=tls_of_proxy)
+    proxy = Proxy(meddle=lambda _: send_single_bytes, tls=proxy_tls)
     with proxy.server:
-        found = not_sent(through(proxy, monkeypatch, CONNECT))
-    assert found.endswith("did not answer the connection in time")
+        error = get_start_error(make_proxy_transport(proxy, monkeypatch, CONNECT_TIMEOUTS))
+    assert error.endswith("did not answer the connection in time")
 
 
 def test_start_through_proxy_succeeds(
-    tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start arrives once through an HTTP or HTTPS proxy."""
     with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, tls=tls_of_proxy)
+        proxy = Proxy(server.port, tls=proxy_tls)
         with proxy.server:
-            assert through(proxy, monkeypatch, PATIENT).post("/test/a/run", {}).status == 200
+            assert make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
         assert server.posts == {"a": 1}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("close", ["", "Connection: close"], ids=["kept", "closed"])
 def test_body_through_proxy_has_limit(
-    close: str, tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    close: str, proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit of a body also holds with TLS inside TLS."""
     headers = ["Content-Length: 9999", *filter(None, [close])]
 
-    def drip(wire: Wire) -> bool:
+    def send_single_bytes(wire: Wire) -> bool:
         wire.send(make_head(200, *headers).encode())
         wire.send_slowly(b" " * 9999, 0.05)
         return False
 
-    with FaultServer(drip, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, tls=tls_of_proxy)
+    with FaultServer(send_single_bytes, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, tls=proxy_tls)
         with proxy.server:
-            began = time.monotonic()
-            assert not through(proxy, monkeypatch, PATIENT._replace(total=3.0)).get("/run/a").is_complete
-            assert time.monotonic() - began < IN_TIME
+            started_at = time.monotonic()
+            assert (
+                not make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS._replace(total=3.0))
+                .get("/run/a")
+                .is_complete
+            )
+            assert time.monotonic() - started_at < MAX_SECONDS
 
 
 @pytest.mark.parametrize(
-    ("wrong", "why"), [("self_signed", "self"), ("expired", "expired"), ("other_host", "mismatch")]
+    ("certificate_kind", "reason"), [("self_signed", "self"), ("expired", "expired"), ("other_host", "mismatch")]
 )
 def test_untrusted_proxy_is_reported(
-    wrong: str, why: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+    certificate_kind: str, reason: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrusted certificate of the proxy is reported as the proxy's."""
-    proxy = Proxy(tls=getattr(certificates, wrong)())
+    proxy = Proxy(tls=getattr(certificates, certificate_kind)())
     with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
-        through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
-    assert why in str(caught.value)
+        make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
+    assert reason in str(caught.value)
     assert not caught.value.retryable
 
 
 def test_untrusted_api_behind_proxy_is_reported(
-    tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrusted certificate behind a proxy is reported as the API's."""
     with FaultServer(started, tls=certificates.expired()) as server:
-        proxy = Proxy(server.port, tls=tls_of_proxy)
+        proxy = Proxy(server.port, tls=proxy_tls)
         with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
-            through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
+            make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
         assert server.posts == {}
 
 
@@ -321,7 +325,7 @@ def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.Monkey
     with FaultServer(started, connection_handler=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
         with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
-            Transport(f"https://{HOST}/api", SECRETS, timeouts=PATIENT).post("/test/a/run", {})
+            Transport(f"https://{HOST}/api", SECRETS, timeouts=LONG_TIMEOUTS).post("/test/a/run", {})
     assert not caught.value.retryable
 
 
@@ -334,22 +338,22 @@ def test_body_before_close_has_limit(length: str) -> None:
     """The limit holds although http.client releases the socket early."""
     headers = ["Connection: close", *filter(None, [length])]
 
-    def drip(wire: Wire) -> bool:
+    def send_single_bytes(wire: Wire) -> bool:
         wire.send(make_head(200, *headers).encode())
         wire.send_slowly(b"{}" + b" " * 9999, 0.05)
         return False
 
-    with FaultServer(drip) as server:
-        began = time.monotonic()
-        answer = Transport(server.url, SECRETS, timeouts=PATIENT._replace(total=LIMIT)).get("/run/a")
-        assert (answer.status, answer.is_complete) == (200, False)
-        assert time.monotonic() - began < IN_TIME
+    with FaultServer(send_single_bytes) as server:
+        started_at = time.monotonic()
+        response = Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS._replace(total=LIMIT)).get("/run/a")
+        assert (response.status, response.is_complete) == (200, False)
+        assert time.monotonic() - started_at < MAX_SECONDS
 
 
-# What is taken back before it was sent
+# Starts that are withdrawn before they are sent
 
 
-def threads_to(transport: Transport) -> tuple[ThreadedExecutor, Events]:
+def make_executor(transport: Transport) -> tuple[ThreadedExecutor, Events]:
     events: Events = queue.SimpleQueue()
     return ThreadedExecutor(AutonomaClient(transport, "cli", SECRETS), events), events
 
@@ -359,25 +363,27 @@ def test_withdrawn_start_is_never_sent(
     scheme: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start that is withdrawn during name resolution is never sent."""
-    asked, end = threading.Event(), threading.Event()
+    resolver_called, release = threading.Event(), threading.Event()
 
-    def wait() -> None:
-        asked.set()
-        end.wait(LONG)
+    def wait_for_release() -> None:
+        resolver_called.set()
+        release.wait(LONG)
 
-    resolve_to(monkeypatch, "127.0.0.1", before=wait)
+    replace_resolver(monkeypatch, "127.0.0.1", on_resolve=wait_for_release)
     with FaultServer(started, tls=certificates.good() if scheme == "https" else None) as server:
-        workers, events = threads_to(transport_to(server.port, PATIENT._replace(connect=LONG, total=LONG), scheme))
+        workers, events = make_executor(
+            make_transport(server.port, LONG_TIMEOUTS._replace(connect=LONG, total=LONG), scheme)
+        )
         withdraw = workers.start(7, A)
-        assert asked.wait(LONG)
+        assert resolver_called.wait(LONG)
         assert withdraw()
-        end.set()
+        release.set()
         event = events.get(timeout=LONG)
         assert isinstance(event, StartFinished)
         assert (event.plan_index, event.result.status) == (7, StartStatus.NOT_SENT)
         assert withdraw()
         assert server.received == []
-        # Its thread asks for other runs later, which is not held back.
+        # Later polls in the same thread are not withdrawn.
         workers.poll(8, A, "run-of-a", 1)
         assert isinstance(events.get(timeout=LONG), StatusReceived)
         # The server has accepted the earlier connection by now.
@@ -387,7 +393,7 @@ def test_withdrawn_start_is_never_sent(
 def test_sent_start_cannot_be_withdrawn() -> None:
     """A start request that was sent cannot be withdrawn."""
     with FaultServer(hang) as server:
-        workers, _ = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
+        workers, _ = make_executor(Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS))
         withdraw = workers.start(7, A)
         server.wait_for_posts(count=1)
         assert not withdraw()
@@ -396,30 +402,30 @@ def test_sent_start_cannot_be_withdrawn() -> None:
 @pytest.mark.slow
 def test_start_is_sent_or_withdrawn() -> None:
     """At any moment a start is either withdrawn or sent, never both."""
-    dice, taken_back = random.Random(7), set()
+    random_source, withdrawn_ids = random.Random(7), set()
     ids = [f"t{number}" for number in range(300)]
     with FaultServer(started) as server:
-        workers, events = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
+        workers, events = make_executor(Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS))
         attempts = {}
         for number, name in enumerate(ids):
             withdraw = workers.start(number, RunRequest(TargetKind.TEST, name))
-            time.sleep(dice.uniform(0.0, 0.003))
+            time.sleep(random_source.uniform(0.0, 0.003))
             if withdraw():
-                taken_back.add(name)
+                withdrawn_ids.add(name)
             event = events.get(timeout=LONG)
             assert isinstance(event, StartFinished)
             attempts[ids[event.plan_index]] = event.result.status
         posts = server.posts
     for name in ids:
-        expected = (StartStatus.NOT_SENT, 0) if name in taken_back else (StartStatus.STARTED, 1)
+        expected = (StartStatus.NOT_SENT, 0) if name in withdrawn_ids else (StartStatus.STARTED, 1)
         assert (attempts[name], posts[name]) == expected
-    assert taken_back
+    assert withdrawn_ids
 
 
 @pytest.mark.slow
 def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
     """Starts without a connection are reported as not started."""
-    with dead() as port:
+    with open_unresponsive_port() as port:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": f"https://127.0.1.1:{port}/api"}
         process = start_process(
             tmp_path,
@@ -432,9 +438,9 @@ def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
             command=COMMAND,
         )
         assert process.stdout
-        while "Starting 2 runs" not in (shown := process.stdout.readline()):
-            assert shown, "it never came to that"
-        # By then it connects, for as long as 10 s.
+        while "Starting 2 runs" not in (line := process.stdout.readline()):
+            assert line, "it never came to that"
+        # By then it connects, for up to 10 s.
         time.sleep(1.0)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LONG)

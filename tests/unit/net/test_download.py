@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 # In seconds. Long because no test waits for it.
 LONG = 60.0
 PNG = b"\x89PNG"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\r\nConnection: close\r\n\r\n" + PNG
+PNG_RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\r\nConnection: close\r\n\r\n" + PNG
+)
 NOT_HTTPS = "its address is not https"
 INVALID = "its address is none"
 
@@ -59,17 +61,17 @@ def download_from(handler: RequestHandler, max_bytes: int = 100, seconds: float 
 
 def redirect(*locations: str) -> RequestHandler:
     """Redirect each request to the next location, and then send the file."""
-    left = list(locations)
+    remaining = list(locations)
 
     def handler(wire: Wire) -> bool:
-        return (answer(302, "", f"Location: {left.pop(0)}") if left else send_raw(ANSWER))(wire)
+        return (answer(302, "", f"Location: {remaining.pop(0)}") if remaining else send_raw(PNG_RESPONSE))(wire)
 
     return handler
 
 
 def test_download_returns_content_type() -> None:
     """A download passes on the body and returns the content type without parameters."""
-    result = download_from(send_raw(ANSWER), 4)
+    result = download_from(send_raw(PNG_RESPONSE), 4)
     assert (result.content_type, result.data, result.error) == ("image/png", PNG, "")
 
 
@@ -88,7 +90,7 @@ def test_download_raises_errors_of_receiver() -> None:
     def fail(chunk: bytes) -> None:
         raise KeyError
 
-    with FaultServer(send_raw(ANSWER)) as server, pytest.raises(KeyError) as error:
+    with FaultServer(send_raw(PNG_RESPONSE)) as server, pytest.raises(KeyError) as error:
         download(f"http://127.0.0.1:{server.port}/secret", fail, 4, 5.0, allow_http_loopback=True)
     assert "secret" not in str(error.value)
 
@@ -96,7 +98,7 @@ def test_download_raises_errors_of_receiver() -> None:
 @pytest.mark.parametrize("length", [b"Content-Length: 4\r\n", b""])
 def test_download_above_limit_is_rejected(length: bytes) -> None:
     """The limit also holds for a body without a length."""
-    result = download_from(send_raw(ANSWER.replace(b"Content-Length: 4\r\n", length)), 3)
+    result = download_from(send_raw(PNG_RESPONSE.replace(b"Content-Length: 4\r\n", length)), 3)
     assert result.error.startswith("larger than it may be")
     assert not result.retryable
     assert result.chunks == []
@@ -111,7 +113,7 @@ def test_body_with_encoding_is_rejected() -> None:
 
 @pytest.mark.parametrize("encoding", ["", "identity", " IDENTITY "])
 def test_body_without_encoding_is_accepted(encoding: str) -> None:
-    """An empty encoding is none."""
+    """An empty encoding counts as no encoding."""
     assert download_from(answer(200, PNG, f"Content-Encoding: {encoding}")).data == PNG
 
 
@@ -192,7 +194,7 @@ def test_missing_thread_is_download_error(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(work: Callable[[], None], arguments: tuple[()]) -> int:
         raise RuntimeError("can't start new thread")
 
-    with FaultServer(send_raw(ANSWER)) as server:
+    with FaultServer(send_raw(PNG_RESPONSE)) as server:
         monkeypatch.setattr(threads, "_idle_threads", deque())
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
@@ -235,7 +237,7 @@ def test_invalid_url_is_rejected(url: str, error: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_http_needs_local_api(host: str) -> None:
     """Plain HTTP to this machine is allowed for a sandbox only."""
-    with FaultServer(send_raw(ANSWER)) as server:
+    with FaultServer(send_raw(PNG_RESPONSE)) as server:
         url = f"http://{host}:{server.port}/a"
         assert Download(url, allow_http_loopback=False).error == NOT_HTTPS
         assert server.connections == 0
@@ -245,7 +247,7 @@ def test_http_needs_local_api(host: str) -> None:
 @pytest.mark.parametrize(("length", "error"), [(16_000, ""), (16_001, INVALID)])
 def test_url_length_has_limit(length: int, error: str) -> None:
     """Signed URLs are long, up to a limit."""
-    with FaultServer(send_raw(ANSWER)) as server:
+    with FaultServer(send_raw(PNG_RESPONSE)) as server:
         url = f"http://127.0.0.1:{server.port}/"
         assert Download(url + "x" * (length - len(url))).error == error
 

@@ -22,19 +22,19 @@ from autonoma_ci.net.errors import (
 HOST = "api.example.com"
 
 
-def certificate(code: int, message: str) -> ssl.SSLCertVerificationError:
+def cert_error(code: int, message: str) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, message)
     error.verify_code, error.verify_message = code, message
     return error
 
 
-def handshake(reason: str) -> ssl.SSLError:
+def tls_error(reason: str) -> ssl.SSLError:
     error = ssl.SSLError(1, reason)
     error.reason, error.library = reason, "SSL"
     return error
 
 
-UNKNOWN = certificate(20, "unable to get local issuer certificate")
+UNKNOWN = cert_error(20, "unable to get local issuer certificate")
 CAUSES: dict[str, tuple[Exception, str, str, str]] = {
     "name": (socket.gaierror(-2, "x"), "the name of {} could not be resolved", "the DNS of this machine",
              "Check the host in HTTPS_PROXY"),
@@ -44,24 +44,24 @@ CAUSES: dict[str, tuple[Exception, str, str, str]] = {
              "Check host and port in HTTPS_PROXY"),
     "other": (NewConnectionError(HTTPConnection(HOST), "x"), "no connection to {} could be made", "Check the network",
               "Check host and port in HTTPS_PROXY"),
-    "expired": (certificate(10, "certificate has expired"), "the certificate of {} can't be trusted (certificate has",
+    "expired": (cert_error(10, "certificate has expired"), "the certificate of {} can't be trusted (certificate has",
                 "the clock of this machine", "the clock of this machine"),
-    "host": (certificate(62, "Hostname mismatch, certificate is not valid for 'x'"),
+    "host": (cert_error(62, "Hostname mismatch, certificate is not valid for 'x'"),
              "the certificate of {} can't be trusted (Hostname mismatch)", "of another host", "of another host"),
-    "address": (certificate(64, "IP address mismatch"), "the certificate of {} can't be trusted (IP address mismatch)",
+    "address": (cert_error(64, "IP address mismatch"), "the certificate of {} can't be trusted (IP address mismatch)",
                 "of another host", "of another host"),
     "issuer": (UNKNOWN, "the certificate of {} can't be trusted (unable to get", "A proxy may re-sign", "REQUESTS_CA_"),
-    "itself": (certificate(18, "self-signed certificate"), "the certificate of {} can't be trusted (self-signed",
+    "itself": (cert_error(18, "self-signed certificate"), "the certificate of {} can't be trusted (self-signed",
                "in REQUESTS_CA_BUNDLE", "in REQUESTS_CA_BUNDLE"),
-    "plain HTTP": (handshake("WRONG_VERSION_NUMBER"), "no secure connection to {} could be made (wrong version number)",
+    "plain HTTP": (tls_error("WRONG_VERSION_NUMBER"), "no secure connection to {} could be made (wrong version number)",
                    "The port may speak plain HTTP", "Write http:// instead of https:// in HTTPS_PROXY"),
-    "version": (handshake("TLSV1_ALERT_PROTOCOL_VERSION"), "no secure connection to {} could be made (tlsv1 alert",
+    "version": (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "no secure connection to {} could be made (tlsv1 alert",
                 "TLS 1.2 or later", "TLS 1.2 or later"),
-    "client": (handshake("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "no secure connection to {} could be made (tlsv13",
+    "client": (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "no secure connection to {} could be made (tlsv13",
                "a client certificate", "a client certificate"),
     "ended": (ssl.SSLEOFError(8, "x"), "the TLS handshake with {} ended early", "If only a proxy has access",
               "Check host and port in HTTPS_PROXY"),
-    "damaged": (handshake("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), "the TLS handshake with {} failed (decryption",
+    "damaged": (tls_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), "the TLS handshake with {} failed (decryption",
                 "Try again later", "Try again later"),
 }  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "hint"),
+    ("status_line", "hint"),
     [
         ("407 Who is it?", "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
         ("403 Forbidden", "The proxy forbids this host."),
@@ -88,9 +88,9 @@ def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
         ("SSH-2.0", "HTTPS_PROXY may name something that is not an HTTP proxy."),
     ],
 )
-def test_proxy_refusal_has_suggestion(answer: str, hint: str) -> None:
+def test_proxy_refusal_has_suggestion(status_line: str, hint: str) -> None:
     """Each failed CONNECT has a suggestion for its status."""
-    failure = build_connect_error(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
+    failure = build_connect_error(ProxyError("x", OSError(f"Tunnel connection failed: {status_line}")), HOST)
     assert str(failure).startswith(f"the proxy did not connect to {HOST} (")
     assert failure.hint.startswith(hint)
 

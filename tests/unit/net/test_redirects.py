@@ -51,10 +51,10 @@ class Follower:
 
 def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
     """Redirect each request to the next location, and then send a page."""
-    left = list(locations)
+    remaining = list(locations)
 
     def handler(wire: Wire) -> bool:
-        return (answer(status, "", f"Location: {left.pop(0)}") if left else answer(200, "page"))(wire)
+        return (answer(status, "", f"Location: {remaining.pop(0)}") if remaining else answer(200, "page"))(wire)
 
     return handler
 
@@ -83,8 +83,8 @@ def test_redirect_is_followed(status: int) -> None:
     with FaultServer(redirect_to("/next", status=status)) as server:
         assert follower.follow(f"{server.url}/first?a=b#c") == "200 page"
         assert [request.path for request in server.received] == ["/api/first?a=b", "/next"]
-    root = server.url.removesuffix("/api")
-    assert follower.redirects == [Redirect(status, f"{server.url}/first?a=b#c", f"{root}/next")]
+    base_url = server.url.removesuffix("/api")
+    assert follower.redirects == [Redirect(status, f"{server.url}/first?a=b#c", f"{base_url}/next")]
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_forbidden_redirect_is_not_requested() -> None:
     def forbid(redirect: Redirect) -> None:
         raise PermissionError(redirect.next_url)
 
-    with FaultServer(answer(200, "page")) as other, FaultServer(redirect_to(f"{other.url}/a")) as server:
-        with pytest.raises(PermissionError, match=f"^{other.url}/a$"):
+    with FaultServer(answer(200, "page")) as other_server, FaultServer(redirect_to(f"{other_server.url}/a")) as server:
+        with pytest.raises(PermissionError, match=f"^{other_server.url}/a$"):
             Follower(check=forbid).follow(server.url)
-        assert other.connections == 0
+        assert other_server.connections == 0
 
 
 def test_body_of_redirect_is_not_read() -> None:

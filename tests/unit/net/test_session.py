@@ -1,6 +1,6 @@
-"""Test that failed requests leave no objects in memory.
+"""Tests that failed requests leave no objects in memory.
 
-Neither credentials nor, once the transport ends, its session may stay.
+Credentials may not stay in memory, and neither may the session of a deleted transport.
 """
 
 from __future__ import annotations
@@ -43,57 +43,57 @@ FAILURES: dict[str, RequestHandler] = {
     "bad chunk": send_bad_chunk(),
     "bad length": send_raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"),
 }
-# For a server that says nothing, and for the others, which a busy machine may hold up.
-BRIEF = Timeouts(connect=20.0, read=0.5, total=1.0)
-PATIENT = Timeouts(connect=20.0, read=20.0, total=40.0)
+# Short for a silent server, and long for the others, because a busy machine may delay them.
+SHORT_TIMEOUTS = Timeouts(connect=20.0, read=0.5, total=1.0)
+LONG_TIMEOUTS = Timeouts(connect=20.0, read=20.0, total=40.0)
 KINDS = (SafeSession, requests.PreparedRequest, requests.Response)
-# From these, all that is loaded can be reached, this file included.
-OUTSIDE = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
-# Those of other tests, whose threads may not have ended yet.
-_older: list[object] = []
+# Skipped, because they refer to all loaded modules, including this one.
+SKIPPED_TYPES = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
+# Objects of other tests, whose threads may still run.
+_existing_objects: list[object] = []
 
 
 @pytest.fixture(autouse=True)
-def _no_collector() -> Iterator[None]:
+def _disable_collector() -> Iterator[None]:
     gc.collect()
     gc.disable()
-    _older.extend(found())
+    _existing_objects.extend(find_objects())
     yield
-    _older.clear()
+    _existing_objects.clear()
     gc.enable()
 
 
-def found() -> list[object]:
-    """Return all sessions, requests and responses in memory, but for those that were there before the test."""
-    objects = [each for each in gc.get_objects() if isinstance(each, KINDS)]
-    return [each for each in objects if not any(each is older for older in _older)]
+def find_objects() -> list[object]:
+    """Return the sessions, requests and responses that were created since the start of the test."""
+    objects = [item for item in gc.get_objects() if isinstance(item, KINDS)]
+    return [item for item in objects if not any(item is existing for existing in _existing_objects)]
 
 
-def nothing_is_left(transports: list[Transport]) -> bool:
-    """Return whether only sessions without credentials are in memory, and none once their transports are gone.
+def are_objects_released(transports: list[Transport]) -> bool:
+    """Return whether memory has only sessions without credentials, and none after the transports are deleted.
 
-    The list is emptied, so that the transports end.
+    The list is cleared, which deletes the transports.
     """
-    are_empty = all(isinstance(each, SafeSession) and not holds_credentials(each) for each in found())
+    are_empty = all(isinstance(item, SafeSession) and not has_credentials(item) for item in find_objects())
     transports.clear()
-    return are_empty and not found()
+    return are_empty and not find_objects()
 
 
-def holds_credentials(session: SafeSession) -> bool:
-    """Return whether a text with a credential can be reached from the session, or from this thread's connection."""
-    seen: dict[int, object] = {}
-    waiting: list[object] = [session, connection_state.connection]
-    while waiting:
-        each = waiting.pop()
-        if id(each) not in seen and not isinstance(each, OUTSIDE):
-            seen[id(each)] = each
-            waiting += gc.get_referents(each)
-    texts = [repr(each) for each in seen.values() if isinstance(each, (str, bytes, bytearray))]
+def has_credentials(session: SafeSession) -> bool:
+    """Return whether the session or the connection of this thread refers to a text with a credential."""
+    visited: dict[int, object] = {}
+    pending: list[object] = [session, connection_state.connection]
+    while pending:
+        item = pending.pop()
+        if id(item) not in visited and not isinstance(item, SKIPPED_TYPES):
+            visited[id(item)] = item
+            pending += gc.get_referents(item)
+    texts = [repr(item) for item in visited.values() if isinstance(item, (str, bytes, bytearray))]
     return any(secret.reveal() in text for secret in SECRETS for text in texts)
 
 
-def free_address() -> str:
-    """Return an address at which nothing listens."""
+def get_unused_url() -> str:
+    """Return the URL of a port at which no server listens."""
     with FaultServer(close) as server:
         return server.url
 
@@ -102,18 +102,18 @@ def free_address() -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_existing_objects_are_found(kind: type[object]) -> None:
     """The search finds sessions, requests and responses."""
-    made = kind()
-    assert found() == [made]
-    assert not nothing_is_left([])
+    instance = kind()
+    assert find_objects() == [instance]
+    assert not are_objects_released([])
 
 
-@pytest.mark.parametrize("stored", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
-def test_session_credentials_are_found(stored: object) -> None:
+@pytest.mark.parametrize("value", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
+def test_session_credentials_are_found(value: object) -> None:
     """The search finds credentials at any depth of a session."""
     session = SafeSession()
-    assert not holds_credentials(session)
-    vars(session)["kept"] = stored
-    assert holds_credentials(session)
+    assert not has_credentials(session)
+    vars(session)["kept"] = value
+    assert has_credentials(session)
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_session_credentials_are_found(stored: object) -> None:
 def test_lost_response_is_released(method: str, handler: RequestHandler) -> None:
     """A lost response leaves no objects in memory."""
     with FaultServer(handler) as server:
-        timeouts = BRIEF if handler is hang else PATIENT
+        timeouts = SHORT_TIMEOUTS if handler is hang else LONG_TIMEOUTS
         transports = [Transport(server.url, SECRETS, timeouts)]
         for _ in range(2):
             with suppress(ResponseLostError, DownloadError):
@@ -133,7 +133,7 @@ def test_lost_response_is_released(method: str, handler: RequestHandler) -> None
                 else:
                     transports[0].get("/run/a")
     assert len(server.received) == 2
-    assert nothing_is_left(transports)
+    assert are_objects_released(transports)
 
 
 @pytest.mark.slow
@@ -142,22 +142,22 @@ def test_unsent_request_is_released(proxy: str, monkeypatch: pytest.MonkeyPatch)
     """A request that was not sent leaves no objects in memory."""
     if proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy)
-    url = "http://api.example.test/api" if proxy else free_address()
-    transports = [Transport(url, SECRETS, PATIENT)]
+    url = "http://api.example.test/api" if proxy else get_unused_url()
+    transports = [Transport(url, SECRETS, LONG_TIMEOUTS)]
     for _ in range(2):
         with pytest.raises(RequestNotSentError):
             transports[0].post("/test/a/run", {})
         assert wait_for_url(url, 0.0, time.monotonic, time.sleep, lambda _: None)
-    assert nothing_is_left(transports)
+    assert are_objects_released(transports)
 
 
 def test_lost_comment_is_released() -> None:
     """A comment without a response leaves no objects in memory."""
     with FaultServer(close) as server:
-        web = RestClient(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
+        client = RestClient(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
         with pytest.raises(RestError):
-            web.request("POST", "/comments", {})
-    assert not found()
+            client.request("POST", "/comments", {})
+    assert not find_objects()
 
 
 def test_complete_response_is_released() -> None:
@@ -166,5 +166,5 @@ def test_complete_response_is_released() -> None:
         transports = [Transport(server.url, SECRETS)]
         for _ in range(2):
             assert transports[0].post("/test/a/run", {}).status == 200
-        assert len(found()) == 1
-    assert nothing_is_left(transports)
+        assert len(find_objects()) == 1
+    assert are_objects_released(transports)

@@ -22,7 +22,7 @@ LONG = 60.0
 
 
 class IdleThreads(deque[threads.Tasks]):
-    """The idle threads, of which `added` has an item for each."""
+    """The idle threads. The queue `added` gets an item for each of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,8 +33,8 @@ class IdleThreads(deque[threads.Tasks]):
         self.added.put(None)
 
 
-class Starter:
-    """The start of threads, of which only `limit` succeed."""
+class LimitedStarter:
+    """Lets only the first `limit` starts of threads succeed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int, error: type[Exception] = RuntimeError) -> None:
         self.limit, self.count, self._error = limit, 0, error
@@ -49,18 +49,18 @@ class Starter:
 
 
 @pytest.fixture
-def idle(monkeypatch: pytest.MonkeyPatch) -> IdleThreads:
-    """Use other idle threads than those of the process."""
-    idle = IdleThreads()
-    monkeypatch.setattr(threads, "_idle_threads", idle)
-    return idle
+def idle_threads(monkeypatch: pytest.MonkeyPatch) -> IdleThreads:
+    """Replace the idle threads of the process."""
+    idle_threads = IdleThreads()
+    monkeypatch.setattr(threads, "_idle_threads", idle_threads)
+    return idle_threads
 
 
-def run_and_name() -> int:
-    """Run a task, and return the number of its thread."""
-    names: queue.SimpleQueue[int] = queue.SimpleQueue()
-    start_thread(lambda: names.put(threading.get_ident()))
-    return names.get(timeout=LONG)
+def run_and_get_thread_id() -> int:
+    """Run a task, and return the id of its thread."""
+    thread_ids: queue.SimpleQueue[int] = queue.SimpleQueue()
+    start_thread(lambda: thread_ids.put(threading.get_ident()))
+    return thread_ids.get(timeout=LONG)
 
 
 # One value for each thread
@@ -77,12 +77,12 @@ def test_value_is_created_once_per_thread() -> None:
     values = PerThread(create)
     assert created == []
     assert values.value is values.value
-    others: list[object] = []
-    thread = threading.Thread(target=lambda: others.extend((values.value, values.value)))
+    other_values: list[object] = []
+    thread = threading.Thread(target=lambda: other_values.extend((values.value, values.value)))
     thread.start()
     thread.join(LONG)
-    assert others[0] is others[1]
-    assert others[0] is not values.value
+    assert other_values[0] is other_values[1]
+    assert other_values[0] is not values.value
     assert created == [threading.get_ident(), thread.ident]
 
 
@@ -105,45 +105,45 @@ def test_error_of_factory_is_raised() -> None:
 # Starts
 
 
-def test_work_runs_in_other_thread(idle: IdleThreads) -> None:
+def test_work_runs_in_other_thread(idle_threads: IdleThreads) -> None:
     """Without an idle thread, the work has its own thread, which ends with it."""
-    assert run_and_name() != threading.get_ident()
-    assert not idle
+    assert run_and_get_thread_id() != threading.get_ident()
+    assert not idle_threads
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
 def test_failed_start_raises_runtime_error(
-    error: type[Exception], idle: IdleThreads, monkeypatch: pytest.MonkeyPatch
+    error: type[Exception], idle_threads: IdleThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both causes have one type of error, and nothing of the work is done."""
-    Starter(monkeypatch, 0, error)
-    done: list[str] = []
-    with pytest.raises(RuntimeError, match=r"can't start new thread|no memory for a thread") as raised:
-        start_thread(lambda: done.append("work"))
-    assert not isinstance(raised.value, ThreadStuckError)
-    assert done == []
+    """Both causes raise the same type of error, and the work is not done."""
+    LimitedStarter(monkeypatch, 0, error)
+    calls: list[str] = []
+    with pytest.raises(RuntimeError, match=r"can't start new thread|no memory for a thread") as caught:
+        start_thread(lambda: calls.append("work"))
+    assert not isinstance(caught.value, ThreadStuckError)
+    assert calls == []
 
 
-def test_stuck_thread_start_raises(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stuck_thread_start_raises(idle_threads: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads may lack memory to begin, and their work must not be done twice."""
-    late: list[Callable[[], None]] = []
-    done: list[str] = []
+    pending_work: list[Callable[[], None]] = []
+    calls: list[str] = []
 
     def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
-        late.append(work)
+        pending_work.append(work)
         return 1
 
     monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
     monkeypatch.setattr(threads, "_MAX_START_SECONDS", 0.01)
     with pytest.raises(ThreadStuckError, match="does not begin"):
-        start_thread(lambda: done.append("work"))
-    late[0]()
-    assert done == []
+        start_thread(lambda: calls.append("work"))
+    pending_work[0]()
+    assert calls == []
 
 
-def test_late_thread_start_does_work_once(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_thread_start_does_work_once(idle_threads: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that begins at the last moment counts as started."""
-    done: queue.SimpleQueue[str] = queue.SimpleQueue()
+    calls: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     class LateEvent(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
@@ -151,60 +151,60 @@ def test_late_thread_start_does_work_once(idle: IdleThreads, monkeypatch: pytest
             return False
 
     monkeypatch.setattr(threads, "threading", SimpleNamespace(Lock=threading.Lock, Event=LateEvent))
-    start_thread(lambda: done.put("work"))
-    assert done.get(timeout=LONG) == "work"
-    assert done.empty()
+    start_thread(lambda: calls.put("work"))
+    assert calls.get(timeout=LONG) == "work"
+    assert calls.empty()
 
 
 # Idle threads
 
 
-def test_preallocated_threads_are_reused(idle: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preallocated_threads_are_reused(idle_threads: IdleThreads, monkeypatch: pytest.MonkeyPatch) -> None:
     """A preallocated thread takes the work if no new one can be created."""
-    starter = Starter(monkeypatch, 2)
+    starter = LimitedStarter(monkeypatch, 2)
     preallocate_threads(3)
-    assert (starter.count, len(idle)) == (2, 2)
-    released = threading.Event()
-    busy: queue.SimpleQueue[int] = queue.SimpleQueue()
-    start_thread(lambda: busy.put(threading.get_ident()) if released.wait(LONG) else None)
+    assert (starter.count, len(idle_threads)) == (2, 2)
+    release = threading.Event()
+    busy_thread_ids: queue.SimpleQueue[int] = queue.SimpleQueue()
+    start_thread(lambda: busy_thread_ids.put(threading.get_ident()) if release.wait(LONG) else None)
     for _ in range(2):
-        idle.added.get(timeout=LONG)
-    first = run_and_name()
-    idle.added.get(timeout=LONG)
-    assert run_and_name() == first
-    idle.added.get(timeout=LONG)
-    idle.clear()
+        idle_threads.added.get(timeout=LONG)
+    reused_id = run_and_get_thread_id()
+    idle_threads.added.get(timeout=LONG)
+    assert run_and_get_thread_id() == reused_id
+    idle_threads.added.get(timeout=LONG)
+    idle_threads.clear()
     with pytest.raises(RuntimeError, match="can't start"):
-        start_thread(released.set)
-    released.set()
-    assert busy.get(timeout=LONG) != first
+        start_thread(release.set)
+    release.set()
+    assert busy_thread_ids.get(timeout=LONG) != reused_id
     # The thread must not be among the idle threads of later tests.
-    idle.added.get(timeout=LONG)
+    idle_threads.added.get(timeout=LONG)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_preallocation_creates_given_count(count: int, idle: IdleThreads) -> None:
-    """Each idle thread is another one."""
+def test_preallocation_creates_given_count(count: int, idle_threads: IdleThreads) -> None:
+    """All preallocated threads are different."""
     preallocate_threads(count)
-    assert len(idle) == count
-    together = threading.Barrier(count + 1)
+    assert len(idle_threads) == count
+    barrier = threading.Barrier(count + 1)
 
     def wait() -> None:
-        together.wait(LONG)
+        barrier.wait(LONG)
 
     for _ in range(count):
         start_thread(wait)
-    together.wait(LONG)
+    barrier.wait(LONG)
     for _ in range(2 * count):
-        idle.added.get(timeout=LONG)
-    assert len(idle) == count
+        idle_threads.added.get(timeout=LONG)
+    assert len(idle_threads) == count
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
 def test_failed_preallocation_is_no_error(
-    error: type[Exception], idle: IdleThreads, monkeypatch: pytest.MonkeyPatch
+    error: type[Exception], idle_threads: IdleThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job starts without idle threads where none can be created."""
-    Starter(monkeypatch, 0, error)
+    LimitedStarter(monkeypatch, 0, error)
     preallocate_threads(2)
-    assert not idle
+    assert not idle_threads

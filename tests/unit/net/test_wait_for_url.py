@@ -26,80 +26,82 @@ if TYPE_CHECKING:
     from tests.support.certificates import Certificates
 
 
-class Waited:
+class UrlWait:
     """One wait with its log lines and its result. Its time passes only in its pauses."""
 
     def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NO_SECRETS) -> None:
         self.lines: list[str] = []
-        self._now = 0.0
-        found = wait_for_url(url, seconds, lambda: self._now, self._pause, self.lines.append, redactor)
-        self.why, self.hint = found or ("", "")
+        self._time = 0.0
+        result = wait_for_url(url, seconds, lambda: self._time, self._pause, self.lines.append, redactor)
+        self.reason, self.hint = result or ("", "")
 
     def _pause(self, seconds: float) -> None:
-        self._now += seconds
+        self._time += seconds
 
 
 def test_redirect_hides_secret_value() -> None:
     """A secret value is removed from the redirect but not from the given URL."""
-    with FaultServer(moved("ftp://user:pw@example.com/ab\u200bcd1234/x?y".encode().decode("latin-1"))) as server:
-        why = Waited(f"{server.url}/abcd1234", redactor=Redactor(["abcd1234"])).why
-    assert why.startswith(f"{server.url}/abcd1234 did not come up within 20 s: HTTP 302, which leads to ftp://")
-    assert why.endswith("example.com/***/x: not https any more")
+    with FaultServer(redirect_to("ftp://user:pw@example.com/ab\u200bcd1234/x?y".encode().decode("latin-1"))) as server:
+        reason = UrlWait(f"{server.url}/abcd1234", redactor=Redactor(["abcd1234"])).reason
+    assert reason.startswith(f"{server.url}/abcd1234 did not come up within 20 s: HTTP 302, which leads to ftp://")
+    assert reason.endswith("example.com/***/x: not https any more")
 
 
 def test_latin_1_redirect_hides_secret_value() -> None:
     """A value in Latin-1 is redacted like one in UTF-8."""
-    with FaultServer(moved("ftp://example.com/pässwörd-xk7q")) as server:
-        why = Waited(server.url, redactor=Redactor(["pässwörd-xk7q"])).why
-    assert "leads to ftp://example.com/***: not https" in why
+    with FaultServer(redirect_to("ftp://example.com/pässwörd-xk7q")) as server:
+        reason = UrlWait(server.url, redactor=Redactor(["pässwörd-xk7q"])).reason
+    assert "leads to ftp://example.com/***: not https" in reason
 
 
-def turns(*handlers: RequestHandler) -> RequestHandler:
+def serve_in_turn(*handlers: RequestHandler) -> RequestHandler:
     """Handle each request with the next handler. The last one repeats."""
-    left = list(handlers)
+    remaining = list(handlers)
 
     def handler(wire: Wire) -> bool:
-        return (left.pop(0) if len(left) > 1 else left[0])(wire)
+        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(wire)
 
     return handler
 
 
-def moved(to: str, status: int = 302) -> RequestHandler:
-    return answer(status, "", f"Location: {to}")
+def redirect_to(location: str, status: int = 302) -> RequestHandler:
+    return answer(status, "", f"Location: {location}")
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 304, 399])
 def test_url_below_400_is_ready(status: int) -> None:
     """Each status below 400 means that the URL is ready."""
     with FaultServer(answer(status)) as server:
-        waited = Waited(f"{server.url}/a/b/c")
-    assert (waited.why, waited.lines) == ("", [])
-
-
-@pytest.mark.parametrize("down", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"])
-def test_url_ready_at_third_try_succeeds(down: RequestHandler) -> None:
-    """The wait continues until the third request succeeds."""
-    with FaultServer(turns(down, down, answer(200))) as server:
-        waited = Waited(f"{server.url}/a/b/c", 60)
-    assert waited.why == ""
-    assert len(waited.lines) == 1
-    assert waited.lines[0].startswith(f"Waiting for {server.url}/a/b/c, up to ")
+        url_wait = UrlWait(f"{server.url}/a/b/c")
+    assert (url_wait.reason, url_wait.lines) == ("", [])
 
 
 @pytest.mark.parametrize(
-    ("down", "why"),
+    "failing_handler", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"]
+)
+def test_url_ready_at_third_try_succeeds(failing_handler: RequestHandler) -> None:
+    """The wait continues until the third request succeeds."""
+    with FaultServer(serve_in_turn(failing_handler, failing_handler, answer(200))) as server:
+        url_wait = UrlWait(f"{server.url}/a/b/c", 60)
+    assert url_wait.reason == ""
+    assert len(url_wait.lines) == 1
+    assert url_wait.lines[0].startswith(f"Waiting for {server.url}/a/b/c, up to ")
+
+
+@pytest.mark.parametrize(
+    ("failing_handler", "reason"),
     [
         (answer(404), "HTTP 404"),
         (answer(500), "HTTP 500"),
         (close, "ended before an answer came"),
     ],
 )
-def test_timeout_reports_last_response(down: RequestHandler, why: str) -> None:
+def test_timeout_reports_last_response(failing_handler: RequestHandler, reason: str) -> None:
     """The error after the wait contains the last response."""
-    with FaultServer(down) as server:
-        waited = Waited(f"{server.url}/a/b/c")
-    assert "did not come up within 20 s: " in waited.why
-    assert why in waited.why
+    with FaultServer(failing_handler) as server:
+        url_wait = UrlWait(f"{server.url}/a/b/c")
+    assert "did not come up within 20 s: " in url_wait.reason
+    assert reason in url_wait.reason
 
 
 @pytest.mark.slow
@@ -107,45 +109,45 @@ def test_timeout_reports_last_response(down: RequestHandler, why: str) -> None:
 def test_unresponsive_url_times_out(handler: RequestHandler) -> None:
     """An incomplete response does not extend the wait."""
     with FaultServer(handler) as server:
-        url, began = f"{server.url}/a/b/c", time.monotonic()
-        found = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
-        assert time.monotonic() - began < 60
-    assert found
-    assert "did not come up within 1.5 s: no answer came in time" in found.reason
+        url, started_at = f"{server.url}/a/b/c", time.monotonic()
+        result = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
+        assert time.monotonic() - started_at < 60
+    assert result
+    assert "did not come up within 1.5 s: no answer came in time" in result.reason
 
 
 def test_refused_connection_is_reported() -> None:
     """A refused connection is reported after the wait."""
     with FaultServer(answer(200)) as server:
         url = server.url
-    waited = Waited(f"{url}/")
-    assert "refused the connection" in waited.why
+    url_wait = UrlWait(f"{url}/")
+    assert "refused the connection" in url_wait.reason
 
 
 def test_redirect_to_other_host_is_followed() -> None:
     """A redirect to another host is followed."""
-    with FaultServer(answer(200)) as other, FaultServer(moved(f"{other.url}/x/y/z")) as server:
-        assert Waited(f"{server.url}/a/b/c").why == ""
-        assert other.connections == 1
+    with FaultServer(answer(200)) as other_server, FaultServer(redirect_to(f"{other_server.url}/x/y/z")) as server:
+        assert UrlWait(f"{server.url}/a/b/c").reason == ""
+        assert other_server.connections == 1
 
 
 def test_relative_redirect_is_followed() -> None:
     """A relative redirect is followed."""
-    with FaultServer(turns(moved("/x/y/z"), answer(200))) as server:
-        assert Waited(f"{server.url}/a/b/c").why == ""
+    with FaultServer(serve_in_turn(redirect_to("/x/y/z"), answer(200))) as server:
+        assert UrlWait(f"{server.url}/a/b/c").reason == ""
 
 
 def test_redirect_loop_is_not_ready() -> None:
     """A redirect loop counts as not ready."""
-    with FaultServer(moved("/a/b/c")) as server:
-        assert "redirects more than 10 times" in Waited(f"{server.url}/a/b/c").why
+    with FaultServer(redirect_to("/a/b/c")) as server:
+        assert "redirects more than 10 times" in UrlWait(f"{server.url}/a/b/c").reason
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
 def test_redirect_to_other_scheme_is_not_ready(target: str) -> None:
     """A redirect to another scheme than HTTP is not followed."""
-    with FaultServer(moved(target)) as server:
-        assert "not https any more" in Waited(f"{server.url}/a/b/c").why
+    with FaultServer(redirect_to(target)) as server:
+        assert "not https any more" in UrlWait(f"{server.url}/a/b/c").reason
 
 
 def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,16 +155,16 @@ def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login user password hidden\n", "utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
-    seen: list[dict[str, str]] = []
+    received_headers: list[dict[str, str]] = []
 
-    def note(wire: Wire) -> bool:
-        seen.append(dict(wire.request.headers))
+    def record_headers(wire: Wire) -> bool:
+        received_headers.append(dict(wire.request.headers))
         return answer(404, "", "Set-Cookie: a=b; Path=/")(wire)
 
-    with FaultServer(note) as server:
-        Waited(f"{server.url}/a/b/c", 5.0)
-    assert len(seen) > 2
-    for headers in seen:
+    with FaultServer(record_headers) as server:
+        UrlWait(f"{server.url}/a/b/c", 5.0)
+    assert len(received_headers) > 2
+    for headers in received_headers:
         assert not {"authorization", "cookie"} & set(headers)
         assert not any(name.startswith("autonoma") for name in headers)
 
@@ -178,53 +180,53 @@ def test_body_is_not_read() -> None:
         return False
 
     with FaultServer(send_all) as server:
-        waited = Waited(f"{server.url}/a/b/c")
-    assert waited.why == ""
-    # What the sockets of both sides hold is far less.
+        url_wait = UrlWait(f"{server.url}/a/b/c")
+    assert url_wait.reason == ""
+    # The socket buffers of both sides hold far less.
     assert len(megabytes) < 100
 
 
 def test_query_of_url_is_not_shown() -> None:
     """Messages contain the URL without query and fragment."""
     with FaultServer(answer(503)) as server:
-        waited = Waited(f"{server.url}/a/b/c?token=hidden#hidden")
-    assert "hidden" not in waited.why + "".join(waited.lines)
-    assert f"{server.url}/a/b/c " in waited.why
+        url_wait = UrlWait(f"{server.url}/a/b/c?token=hidden#hidden")
+    assert "hidden" not in url_wait.reason + "".join(url_wait.lines)
+    assert f"{server.url}/a/b/c " in url_wait.reason
 
 
 def test_slow_url_is_ready() -> None:
     """A slow response counts as ready."""
     with FaultServer(after(0.5, answer(200))) as server:
-        assert Waited(f"{server.url}/a/b/c").why == ""
+        assert UrlWait(f"{server.url}/a/b/c").reason == ""
 
 
 def test_long_wait_logs_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait of 5 minutes logs about ten lines."""
-    now = 0.0
+    current_time = 0.0
     lines: list[str] = []
 
     def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
+        nonlocal current_time
+        current_time += seconds
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url._probe", lambda url, seconds, redact: UrlNotReady("HTTP 503"))
-    found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, lines.append)
-    assert found == ("https://shop.test did not come up within 5 min: HTTP 503", "")
+    result = wait_for_url("https://shop.test/", 300, lambda: current_time, sleep, lines.append)
+    assert result == ("https://shop.test did not come up within 5 min: HTTP 503", "")
     assert 9 <= len(lines) <= 11
-    assert 290 < now <= 300
+    assert 290 < current_time <= 300
 
 
 @pytest.mark.slow
 def test_slow_resolver_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit holds before any socket exists."""
-    end = threading.Event()
+    release = threading.Event()
     monkeypatch.setattr(
         "autonoma_ci.net.wait_for_url._probe",
-        lambda url, seconds, redact: UrlNotReady("late") if end.wait(20) else None,
+        lambda url, seconds, redact: UrlNotReady("late") if release.wait(20) else None,
     )
-    found = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
-    end.set()
-    assert found == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")
+    result = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
+    release.set()
+    assert result == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")
 
 
 def test_signal_ends_wait() -> None:
@@ -244,11 +246,11 @@ def test_signal_ends_wait() -> None:
         while not server.connections and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.2)
-        began = time.monotonic()
+        started_at = time.monotonic()
         process.send_signal(signal.SIGTERM)
         log, _ = process.communicate(timeout=60)
         # The server sends nothing for 45 s.
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - started_at < 30
     assert process.returncode == 143
     assert "Traceback" not in log
     assert "Cancelled before anything was started" in log
@@ -257,29 +259,29 @@ def test_signal_ends_wait() -> None:
 def test_pauses_grow_to_limit() -> None:
     """The pauses between the requests grow to five seconds, within the total time."""
     pauses: list[float] = []
-    now = 0.0
+    current_time = 0.0
 
     def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
+        nonlocal current_time
+        current_time += seconds
         pauses.append(seconds)
 
     with FaultServer(answer(503)) as server:
-        found = wait_for_url(server.url, 30.0, lambda: now, sleep, lambda _: None)
+        result = wait_for_url(server.url, 30.0, lambda: current_time, sleep, lambda _: None)
         assert len(server.received) == len(pauses) + 1
-    assert found
+    assert result
     assert pauses == [1.0, 1.5, 2.25, 3.375, 5.0, 5.0, 5.0, 5.0]
-    assert now < 30.0
+    assert current_time < 30.0
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_wait_without_time_has_one_request(seconds: float) -> None:
     """Without time for a pause, one request decides."""
-    with FaultServer(turns(answer(503), answer(200))) as server:
-        waited = Waited(server.url, seconds)
+    with FaultServer(serve_in_turn(answer(503), answer(200))) as server:
+        url_wait = UrlWait(server.url, seconds)
         assert len(server.received) == 1
-    assert waited.why.endswith(f"within {seconds} s: HTTP 503")
-    assert waited.lines == []
+    assert url_wait.reason.endswith(f"within {seconds} s: HTTP 503")
+    assert url_wait.lines == []
 
 
 def test_slow_name_resolution_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,8 +291,8 @@ def test_slow_name_resolution_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> N
         raise TimeoutError
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", time_out)
-    waited = Waited("https://shop.test/", 1.0)
-    assert waited.why == "https://shop.test did not come up within 1.0 s: no answer came in time"
+    url_wait = UrlWait("https://shop.test/", 1.0)
+    assert url_wait.reason == "https://shop.test did not come up within 1.0 s: no answer came in time"
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(20.0, 10.0), (4.0, 4.0), (0.2, 1.0)])
@@ -302,7 +304,7 @@ def test_request_has_own_limit(seconds: float, limit: float, monkeypatch: pytest
         limits.append(limit)
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", record)
-    assert Waited("https://shop.test/", seconds).why == ""
+    assert UrlWait("https://shop.test/", seconds).reason == ""
     assert limits == [limit]
 
 
@@ -316,56 +318,56 @@ def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(threads, "_idle_threads", deque())
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
-        waited = Waited(server.url, 1.0)
+        url_wait = UrlWait(server.url, 1.0)
         assert server.connections == 0
-    assert waited.why.endswith("no thread could be made: the number of processes or the memory is limited")
+    assert url_wait.reason.endswith("no thread could be made: the number of processes or the memory is limited")
 
 
 def test_permanent_error_has_remedy(certificates: Certificates) -> None:
-    """The log and the result have the remedy for an error that another attempt can't mend."""
+    """The log and the result have the remedy for an error that a retry does not fix."""
     with FaultServer(answer(200), tls=certificates.expired()) as server:
         url = server.url.removesuffix("/api")
-        waited = Waited(url)
+        url_wait = UrlWait(url)
     remedy = "Name a PEM file with its certificate"
-    assert "can't be trusted" in waited.why
-    assert remedy in waited.hint
-    assert waited.lines[0].startswith(f"Waiting for {url}, up to ")
-    assert remedy in waited.lines[0]
+    assert "can't be trusted" in url_wait.reason
+    assert remedy in url_wait.hint
+    assert url_wait.lines[0].startswith(f"Waiting for {url}, up to ")
+    assert remedy in url_wait.lines[0]
 
 
 @pytest.mark.usefixtures("trusted")
 def test_trusted_page_is_ready(certificates: Certificates) -> None:
     """A page with the certificate of a trusted authority is ready."""
     with FaultServer(answer(200), tls=certificates.good()) as server:
-        assert Waited(server.url).why == ""
+        assert UrlWait(server.url).reason == ""
 
 
 @pytest.mark.usefixtures("trusted")
 def test_redirect_to_http_is_not_ready(certificates: Certificates) -> None:
     """A redirect from https to http is not followed, and its query is not shown."""
     target = "http://127.0.0.1:1/next?token=s3cret-value#s3cret-value"
-    with FaultServer(moved(target), tls=certificates.good()) as server:
-        waited = Waited(server.url)
-    assert waited.why.endswith(": HTTP 302, which leads to http://127.0.0.1:1/next: not https any more")
-    assert "s3cret-value" not in "".join(waited.lines)
+    with FaultServer(redirect_to(target), tls=certificates.good()) as server:
+        url_wait = UrlWait(server.url)
+    assert url_wait.reason.endswith(": HTTP 302, which leads to http://127.0.0.1:1/next: not https any more")
+    assert "s3cret-value" not in "".join(url_wait.lines)
 
 
 def test_last_redirect_to_other_scheme_is_shown() -> None:
     """The insecure redirect is a better reason than the number of redirects."""
-    handlers = [moved(f"/{number}") for number in range(10)]
-    with FaultServer(turns(*handlers, moved("ftp://shop.test/a"))) as server:
-        waited = Waited(server.url, 0.0)
-    assert waited.why.endswith(": HTTP 302, which leads to ftp://shop.test/a: not https any more")
+    handlers = [redirect_to(f"/{number}") for number in range(10)]
+    with FaultServer(serve_in_turn(*handlers, redirect_to("ftp://shop.test/a"))) as server:
+        url_wait = UrlWait(server.url, 0.0)
+    assert url_wait.reason.endswith(": HTTP 302, which leads to ftp://shop.test/a: not https any more")
 
 
 def test_ten_redirects_are_followed() -> None:
     """The limit is ten redirects."""
-    with FaultServer(turns(*(moved(f"/{number}") for number in range(10)), answer(200))) as server:
-        assert Waited(server.url).why == ""
+    with FaultServer(serve_in_turn(*(redirect_to(f"/{number}") for number in range(10)), answer(200))) as server:
+        assert UrlWait(server.url).reason == ""
 
 
 @pytest.mark.parametrize(
-    ("path", "shown"),
+    ("path", "expected"),
     [
         ("?token=s3cret-value", ""),
         ("/#s3cret-value", ""),
@@ -374,12 +376,12 @@ def test_ten_redirects_are_followed() -> None:
         ("/" + "x" * 500, "/" + "x" * 100),
     ],
 )
-def test_shown_url_has_no_secret_part(path: str, shown: str) -> None:
+def test_shown_url_has_no_secret_part(path: str, expected: str) -> None:
     """Messages have the URL without login, query and fragment, and at most 200 characters of it."""
     with FaultServer(answer(503)) as server:
-        waited = Waited(f"http://user:s3cret-value@127.0.0.1:{server.port}{path}", 3.0)
-    for text in (waited.why, *waited.lines):
-        assert f"http://127.0.0.1:{server.port}{shown}" in text
+        url_wait = UrlWait(f"http://user:s3cret-value@127.0.0.1:{server.port}{path}", 3.0)
+    for text in (url_wait.reason, *url_wait.lines):
+        assert f"http://127.0.0.1:{server.port}{expected}" in text
         assert "s3cret-value" not in text
         assert "user" not in text
         assert "x" * 200 not in text
@@ -388,9 +390,9 @@ def test_shown_url_has_no_secret_part(path: str, shown: str) -> None:
 @pytest.mark.parametrize("location", ["ftp://shop.test/\x1b[31m::error::x", "ftp://shop.test/" + "x" * 5000])
 def test_hostile_redirect_is_harmless(location: str) -> None:
     """The text of a redirect has no control characters and a limited length."""
-    with FaultServer(moved(location)) as server:
-        waited = Waited(server.url, 3.0)
-    for text in (waited.why, *waited.lines):
+    with FaultServer(redirect_to(location)) as server:
+        url_wait = UrlWait(server.url, 3.0)
+    for text in (url_wait.reason, *url_wait.lines):
         assert text.isprintable()
         assert len(text) < 600
 
@@ -398,5 +400,5 @@ def test_hostile_redirect_is_harmless(location: str) -> None:
 @pytest.mark.parametrize("location", ["//[::1", "http://127.0.0.1:99999/", "http://shop.test:port/", "http://:80/"])
 def test_invalid_redirect_is_not_ready(location: str) -> None:
     """A location that is no URL is a reason and no error."""
-    with FaultServer(moved(location)) as server:
-        assert Waited(server.url, 3.0).why.startswith(f"{server.url} did not come up within 3.0 s: ")
+    with FaultServer(redirect_to(location)) as server:
+        assert UrlWait(server.url, 3.0).reason.startswith(f"{server.url} did not come up within 3.0 s: ")

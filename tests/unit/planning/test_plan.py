@@ -41,17 +41,17 @@ SMOKE = Manifest.model_validate(
 )
 
 
-def ids(requests: tuple[RunRequest, ...]) -> list[str]:
+def list_ids(requests: tuple[RunRequest, ...]) -> list[str]:
     return [request.id for request in requests]
 
 
 def test_ids_precede_manifest_entries() -> None:
     """Ids come first, then tests, folders and tags in the order of the manifest."""
-    made = plan.build_plan(Settings(test_ids=(NamedId("x", "Label"),)), SMOKE)
-    assert ids(made.requests) == ["x", "t1", "t2", *["t3"] * 6, "f1", "g1"]
-    assert [request.kind for request in made.requests[-2:]] == [TargetKind.FOLDER, TargetKind.TAG]
-    assert made.requests[-1].application_versions == (AppVersion("a", "b"),)
-    assert made.requests[0].display_name == "Label"
+    built_plan = plan.build_plan(Settings(test_ids=(NamedId("x", "Label"),)), SMOKE)
+    assert list_ids(built_plan.requests) == ["x", "t1", "t2", *["t3"] * 6, "f1", "g1"]
+    assert [request.kind for request in built_plan.requests[-2:]] == [TargetKind.FOLDER, TargetKind.TAG]
+    assert built_plan.requests[-1].application_versions == (AppVersion("a", "b"),)
+    assert built_plan.requests[0].display_name == "Label"
 
 
 def test_test_ids_precede_folder_and_tag_ids() -> None:
@@ -63,48 +63,66 @@ def test_test_ids_precede_folder_and_tag_ids() -> None:
         (TargetKind.FOLDER, "f9", ""),
         (TargetKind.TAG, "g9", "Tag"),
     ]
-    assert ids(requests[3:]) == ["t1", "t2", *["t3"] * 6, "f1", "g1"]
+    assert list_ids(requests[3:]) == ["t1", "t2", *["t3"] * 6, "f1", "g1"]
     for request in requests:
-        whole = request.kind is not TargetKind.TEST
-        assert request.application_versions == ((AppVersion("a", "b"),) if whole else ())
+        is_multi_test = request.kind is not TargetKind.TEST
+        assert request.application_versions == ((AppVersion("a", "b"),) if is_multi_test else ())
         assert not request.run_on_latest
-        assert not whole or (request.variables, request.application_version_id) == ({}, "")
+        assert not is_multi_test or (request.variables, request.application_version_id) == ({}, "")
 
 
-OTHER = (AppVersion("c", "d"),)
-LATEST = Manifest(folders=SMOKE.folders, run_on_latest="true")
-both = {"application-versions", "run-on-latest"}
+OTHER_VERSIONS = (AppVersion("c", "d"),)
+LATEST_MANIFEST = Manifest(folders=SMOKE.folders, run_on_latest="true")
+version_options = {"application-versions", "run-on-latest"}
 
 
 @pytest.mark.parametrize(
     ("settings", "manifest", "versions", "latest"),
     [
         (Settings(), SMOKE, (AppVersion("a", "b"),), False),
-        (Settings(), LATEST, (), True),
-        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), SMOKE, OTHER, False),
-        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), LATEST, OTHER, False),
-        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), None, OTHER, False),
+        (Settings(), LATEST_MANIFEST, (), True),
+        (
+            Settings(application_versions=OTHER_VERSIONS, explicitly_set=frozenset(version_options)),
+            SMOKE,
+            OTHER_VERSIONS,
+            False,
+        ),
+        (
+            Settings(application_versions=OTHER_VERSIONS, explicitly_set=frozenset(version_options)),
+            LATEST_MANIFEST,
+            OTHER_VERSIONS,
+            False,
+        ),
+        (
+            Settings(application_versions=OTHER_VERSIONS, explicitly_set=frozenset(version_options)),
+            None,
+            OTHER_VERSIONS,
+            False,
+        ),
         (Settings(run_on_latest=True, explicitly_set=frozenset({"run-on-latest"})), SMOKE, (), True),
         (Settings(run_on_latest=True, explicitly_set=frozenset({"run-on-latest"})), None, (), True),
-        (Settings(explicitly_set=frozenset({"run-on-latest"})), LATEST, (), False),
+        (Settings(explicitly_set=frozenset({"run-on-latest"})), LATEST_MANIFEST, (), False),
         (Settings(explicitly_set=frozenset({"run-on-latest"})), SMOKE, (AppVersion("a", "b"),), False),
         (Settings(explicitly_set=frozenset({"application-versions"})), SMOKE, (), False),
-        (Settings(explicitly_set=frozenset({"application-versions"})), LATEST, (), False),
+        (Settings(explicitly_set=frozenset({"application-versions"})), LATEST_MANIFEST, (), False),
     ],
 )
 def test_version_option_replaces_manifest(
     settings: Settings, manifest: Manifest | None, versions: tuple[AppVersion, ...], latest: bool
 ) -> None:
     """Versions and latest are a pair and never come from both sources."""
-    made = plan.build_plan(settings._replace(folder_ids=(NamedId("f9"),)), manifest)
-    runs = [request for request in made.requests if request.kind is not TargetKind.TEST]
+    built_plan = plan.build_plan(settings._replace(folder_ids=(NamedId("f9"),)), manifest)
+    runs = [request for request in built_plan.requests if request.kind is not TargetKind.TEST]
     assert {(run.application_versions, run.run_on_latest) for run in runs} == {(versions, latest)}
-    assert made.notes == ()
+    assert built_plan.notes == ()
 
 
 @pytest.mark.parametrize(
     ("settings", "name"),
-    [(Settings(application_versions=OTHER), "application-versions"), (Settings(run_on_latest=True), "run-on-latest")],
+    [
+        (Settings(application_versions=OTHER_VERSIONS), "application-versions"),
+        (Settings(run_on_latest=True), "run-on-latest"),
+    ],
 )
 def test_folder_option_without_folders_has_note(settings: Settings, name: str) -> None:
     """A note says that an option for folders and tags has no effect without any."""
@@ -116,9 +134,9 @@ def test_folder_option_without_folders_has_note(settings: Settings, name: str) -
 
 def test_step_overrides_test_overrides_defaults() -> None:
     """Variables and version of the step win, then those of the test."""
-    one, two = plan.build_plan(Settings(), SMOKE).requests[:2]
-    assert (one.variables, one.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
-    assert (two.variables, two.application_version_id) == ({"ENV": "prod", "URL": "u"}, "v2")
+    first, second = plan.build_plan(Settings(), SMOKE).requests[:2]
+    assert (first.variables, first.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
+    assert (second.variables, second.application_version_id) == ({"ENV": "prod", "URL": "u"}, "v2")
     settings = Settings(test_ids=(NamedId("x"),), variables={"ENV": "mine"}, application_version_id="v9")
     for request in plan.build_plan(settings, SMOKE).requests[:3]:
         assert (request.variables, request.application_version_id) == ({"ENV": "mine", "URL": "u"}, "v9")
@@ -133,8 +151,8 @@ def test_defaults_apply_to_ids() -> None:
 def test_matrix_makes_run_per_combination() -> None:
     """The names of the runs have the places of the values, not the values."""
     runs = [request for request in plan.build_plan(Settings(), SMOKE).requests if request.id == "t3"]
-    chosen = [(run.variables["LOCALE"], run.variables["ROLE"]) for run in runs]
-    assert chosen == [("en", "a"), ("en", "b"), ("en", "c"), ("fr", "a"), ("fr", "b"), ("fr", "c")]
+    values_of_runs = [(run.variables["LOCALE"], run.variables["ROLE"]) for run in runs]
+    assert values_of_runs == [("en", "a"), ("en", "b"), ("en", "c"), ("fr", "a"), ("fr", "b"), ("fr", "c")]
     assert runs[0].name == "t3 [LOCALE 1/2, ROLE 1/3]"
     assert len({run.name for run in runs}) == 6
     assert not any(value in run.name for run in runs for value in ("en", "fr"))
@@ -149,8 +167,8 @@ def test_step_variable_removes_axis() -> None:
 
 def test_groups_select_manifest_entries() -> None:
     """Groups do not filter ids of the step."""
-    made = plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("slow",)), SMOKE)
-    assert set(ids(made.requests)) == {"x", "t3", "f1"}
+    built_plan = plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("slow",)), SMOKE)
+    assert set(list_ids(built_plan.requests)) == {"x", "t3", "f1"}
 
 
 @pytest.mark.parametrize(
@@ -159,9 +177,9 @@ def test_groups_select_manifest_entries() -> None:
 )
 def test_unknown_group_suggests_known(groups: tuple[str, ...], message: str) -> None:
     """The error suggests a similar group or lists all groups."""
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as error_info:
         plan.build_plan(Settings(groups=groups), SMOKE)
-    assert len(caught.value.diagnostics) == len(groups)
+    assert len(error_info.value.diagnostics) == len(groups)
 
 
 def test_groups_need_manifest() -> None:
@@ -187,12 +205,12 @@ def test_groups_none_with_others_is_refused() -> None:
 
 
 def test_group_named_none_is_refused(tmp_path: Path) -> None:
-    """The option could not select it."""
+    """The option `groups` could not select such a group."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
     message = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
-    assert str(refused.value) == message
+    assert str(error_info.value) == message
 
 
 def test_plan_errors_name_option_as_written() -> None:
@@ -204,21 +222,23 @@ def test_plan_errors_name_option_as_written() -> None:
 
 def test_duplicates_start_once_with_note() -> None:
     """A test that is listed several times starts once, and a note says so."""
-    made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None)
-    assert ids(made.requests) == ["x", "y"]
-    assert made.notes == ("test x is listed 3 times with the same variables; it is started once.",)
+    built_plan = plan.build_plan(
+        Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None
+    )
+    assert list_ids(built_plan.requests) == ["x", "y"]
+    assert built_plan.notes == ("test x is listed 3 times with the same variables; it is started once.",)
 
 
 def test_duplicates_start_once_per_kind() -> None:
     """A test, a folder and a tag with the same id are different runs."""
     settings = Settings(test_ids=(NamedId("f1"),), folder_ids=(NamedId("f1"),), tag_ids=(NamedId("g1"), NamedId("g1")))
-    made = plan.build_plan(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
-    assert [(r.kind, r.id) for r in made.requests] == [
+    built_plan = plan.build_plan(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
+    assert [(r.kind, r.id) for r in built_plan.requests] == [
         (TargetKind.TEST, "f1"),
         (TargetKind.FOLDER, "f1"),
         (TargetKind.TAG, "g1"),
     ]
-    assert made.notes == (
+    assert built_plan.notes == (
         "tag g1 is listed 3 times; it is started once.",
         "folder f1 is listed 2 times; it is started once.",
     )
@@ -241,40 +261,42 @@ def test_empty_plan_needs_allow_empty(manifest: Manifest | None) -> None:
 IDS = ("test-ids", "folder-ids", "tag-ids")
 
 
-def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
-    """Return what is said of an empty plan."""
-    with pytest.raises(InputError) as refused:
+def get_empty_plan_error(settings: Settings, manifest: Manifest | None = None) -> str:
+    """Return the message of the error about an empty plan."""
+    with pytest.raises(InputError) as error_info:
         plan.build_plan(settings, manifest)
-    return str(refused.value)
+    return str(error_info.value)
 
 
 @pytest.mark.parametrize("name", IDS)
 def test_empty_id_list_is_named(name: str) -> None:
     """The option was given, so the error does not ask for a manifest."""
     spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
-    reported = why_empty(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
-    assert reported.startswith(f"nothing to run: {spelling} has no ids. Add an id")
+    error_message = get_empty_plan_error(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
+    assert error_message.startswith(f"nothing to run: {spelling} has no ids. Add an id")
 
 
 def test_blank_option_is_named() -> None:
     """An unset CI variable leaves an empty text."""
-    reported = why_empty(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
-    assert reported.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
-    reported = why_empty(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
-    assert reported.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
+    error_message = get_empty_plan_error(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
+    assert error_message.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
+    error_message = get_empty_plan_error(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
+    assert error_message.startswith(
+        "nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no"
+    )
 
 
 def test_error_names_ids_and_manifest() -> None:
     """A new user has given neither."""
-    assert why_empty(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")
+    assert get_empty_plan_error(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")
 
 
 def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
     """The position is where the entries belong."""
     (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
     manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
-    reported = why_empty(Settings(), manifest)
-    assert reported.startswith(
+    error_message = get_empty_plan_error(Settings(), manifest)
+    assert error_message.startswith(
         "autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`"
     )
 
@@ -291,7 +313,7 @@ def test_plan_text_has_no_values() -> None:
     lines = plan.build_plan(Settings(), SMOKE).format_lines()
     assert lines[1] == "test Two (t2): variables ENV, URL; application version v2"
     assert lines[-1] == "tag g1: 1 application version(s)"
-    assert plan.build_plan(Settings(), LATEST).format_lines() == ["folder Folder (f1): on the latest versions"]
+    assert plan.build_plan(Settings(), LATEST_MANIFEST).format_lines() == ["folder Folder (f1): on the latest versions"]
     assert not any("staging" in line or "prod" in line for line in lines)
 
 
@@ -312,45 +334,45 @@ def test_plan_runs_are_unique_for_any_manifest(entries: list[dict[str, object]],
     """A group with all entries selects the whole plan."""
     entries = [{**entry, "groups": [*entry.get("groups", []), "all"]} for entry in entries]  # type: ignore[misc]
     manifest = Manifest.model_validate({"tests": entries})
-    whole = plan.build_plan(Settings(variables=variables), manifest).requests
-    keys = [(r.id, tuple(sorted(r.variables.items()))) for r in whole]
+    requests = plan.build_plan(Settings(variables=variables), manifest).requests
+    keys = [(r.id, tuple(sorted(r.variables.items()))) for r in requests]
     assert len(set(keys)) == len(keys)
-    assert all(variables.items() <= r.variables.items() for r in whole)
-    assert plan.build_plan(Settings(variables=variables, groups=("all",)), manifest).requests == whole
+    assert all(variables.items() <= r.variables.items() for r in requests)
+    assert plan.build_plan(Settings(variables=variables, groups=("all",)), manifest).requests == requests
 
 
 @pytest.mark.slow
 @given(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=30))
 @pytest.mark.parametrize("total", range(1, 13))
-def test_shards_cover_plan_once(total: int, chosen: list[str]) -> None:
+def test_shards_cover_plan_once(total: int, values_of_runs: list[str]) -> None:
     """Duplicates are removed first, so no two shards start the same run."""
-    settings = Settings(test_ids=tuple(map(NamedId, chosen)))
-    whole = plan.build_plan(settings, SMOKE).requests
+    settings = Settings(test_ids=tuple(map(NamedId, values_of_runs)))
+    requests = plan.build_plan(settings, SMOKE).requests
     shards = [plan.build_plan(settings._replace(shard=Shard(n, total)), SMOKE).requests for n in range(1, total + 1)]
-    found = [request for shard in shards for request in shard]
-    assert len(found) == len(whole)
-    assert sorted(found, key=whole.index) == list(whole)
+    sharded_requests = [request for shard in shards for request in shard]
+    assert len(sharded_requests) == len(requests)
+    assert sorted(sharded_requests, key=requests.index) == list(requests)
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
     for shard in shards:
-        assert list(shard) == sorted(shard, key=whole.index)
+        assert list(shard) == sorted(shard, key=requests.index)
 
 
 def test_shard_auto_uses_ci_index() -> None:
     """With `shard` set to auto, the CI system's parallel index selects the runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=AUTO_SHARD)
-    made = plan.build_plan(settings, None, Shard(2, 2))
-    assert (ids(made.requests), made.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
-    alone = plan.build_plan(settings, None, Shard(1, 1))
-    assert ids(alone.requests) == ["x", "y", "z"]
-    assert alone.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
+    built_plan = plan.build_plan(settings, None, Shard(2, 2))
+    assert (list_ids(built_plan.requests), built_plan.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
+    single_shard_plan = plan.build_plan(settings, None, Shard(1, 1))
+    assert list_ids(single_shard_plan.requests) == ["x", "y", "z"]
+    assert single_shard_plan.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
 
 
 def test_shard_option_overrides_ci_index() -> None:
     """An explicit shard wins, and without a shard the job starts all runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y")))
-    assert ids(plan.build_plan(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
-    whole = plan.build_plan(settings, None, Shard(2, 2))
-    assert (ids(whole.requests), whole.notes) == (["x", "y"], ())
+    assert list_ids(plan.build_plan(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
+    full_plan = plan.build_plan(settings, None, Shard(2, 2))
+    assert (list_ids(full_plan.requests), full_plan.notes) == (["x", "y"], ())
 
 
 def test_shard_auto_without_index_is_refused() -> None:
@@ -361,8 +383,8 @@ def test_shard_auto_without_index_is_refused() -> None:
 
 def test_empty_shard_has_note() -> None:
     """A shard without runs is valid if the plan has runs."""
-    made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=Shard(5, 5)), None)
-    assert (made.requests, made.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
+    built_plan = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=Shard(5, 5)), None)
+    assert (built_plan.requests, built_plan.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
     with pytest.raises(InputError, match="allow-empty"):
         plan.build_plan(Settings(shard=Shard(1, 5)), None)
 

@@ -39,35 +39,35 @@ REQUEST = RunRequest(
     "version-1",
     matrix_place="L=1",
 )
-HEX = re.compile(r"[0-9a-f]{64}")
-any_speed = settings(deadline=None)
+HEX_DIGEST_RE = re.compile(r"[0-9a-f]{64}")
+without_deadline = settings(deadline=None)
 
 
-def signer_of(
+def build_signer(
     secret: str = SECRET, api_url: str = API_URL, context: BuildContext = CONTEXT, part: Part = PART
 ) -> ResultsSigner:
     return ResultsSigner(Secret(secret), api_url, context, part)
 
 
-SIGNER = signer_of()
+SIGNER = build_signer()
 
 
-def signature_of(request: RunRequest, source: str = "github", signer: ResultsSigner = SIGNER) -> str:
-    """Return the signature of what is sent to start this run."""
+def sign_request(request: RunRequest, source: str = "github", signer: ResultsSigner = SIGNER) -> str:
+    """Return the signature of the request that starts this run."""
     return signer.sign_request(request, build_start_body(request, source))
 
 
-RUN = RunResult(REQUEST, RunState.PASSED, run_id="run-1", request_mac=signature_of(REQUEST))
+RUN = RunResult(REQUEST, RunState.PASSED, run_id="run-1", request_mac=sign_request(REQUEST))
 
 
-# What is sent
+# Requests
 
 
 FOLDER = RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion("a", "1"), AppVersion("b", "2")))
 
 
 @pytest.mark.parametrize(
-    ("request_", "changed"),
+    ("request_", "changes"),
     [
         (REQUEST, {"id": "u"}),
         (REQUEST, {"variables": {**REQUEST.variables, "LOCALE": "fr"}}),
@@ -86,56 +86,58 @@ FOLDER = RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion
         (FOLDER, {"run_on_latest": True}),
     ],
 )
-def test_request_signature_covers_body(request_: RunRequest, changed: dict[str, Any]) -> None:
+def test_request_signature_covers_body(request_: RunRequest, changes: dict[str, Any]) -> None:
     """Each part of the request to the API is signed."""
-    assert signature_of(request_._replace(**changed)) != signature_of(request_)
+    assert sign_request(request_._replace(**changes)) != sign_request(request_)
 
 
-@pytest.mark.parametrize("changed", [{"kind": TargetKind.TAG}, {"id": "u"}], ids=["kind", "id"])
-def test_request_signature_covers_target(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{"kind": TargetKind.TAG}, {"id": "u"}], ids=["kind", "id"])
+def test_request_signature_covers_target(changes: dict[str, Any]) -> None:
     """Kind and id are signed, because they are in the path."""
-    assert SIGNER.sign_request(FOLDER._replace(**changed), {}) != SIGNER.sign_request(FOLDER, {})
+    assert SIGNER.sign_request(FOLDER._replace(**changes), {}) != SIGNER.sign_request(FOLDER, {})
 
 
 def test_request_signature_covers_source() -> None:
     """The source is sent, so it is signed."""
-    assert signature_of(REQUEST, "cli") != signature_of(REQUEST, "github")
+    assert sign_request(REQUEST, "cli") != sign_request(REQUEST, "github")
 
 
 def test_request_signature_ignores_label_and_order() -> None:
     """A label is not sent, and the order of variables has no meaning."""
-    reordered = REQUEST._replace(name="Another label", variables=dict(reversed(list(REQUEST.variables.items()))))
-    assert signature_of(reordered) == signature_of(REQUEST)
+    reordered_request = REQUEST._replace(
+        name="Another label", variables=dict(reversed(list(REQUEST.variables.items())))
+    )
+    assert sign_request(reordered_request) == sign_request(REQUEST)
 
 
 def test_request_signature_is_opaque() -> None:
-    """It is 64 hexadecimal digits and depends on a secret key."""
-    found = signature_of(REQUEST)
-    assert HEX.fullmatch(found)
-    assert signature_of(REQUEST, signer=signer_of("another-secret")) != found
+    """The signature has 64 hexadecimal digits and depends on a secret key."""
+    signature = sign_request(REQUEST)
+    assert HEX_DIGEST_RE.fullmatch(signature)
+    assert sign_request(REQUEST, signer=build_signer("another-secret")) != signature
 
 
 # A run and its state
 
 
 CHANGES: dict[str, tuple[ResultsSigner, RunResult]] = {
-    "secret": (signer_of(SECRET + "x"), RUN),
+    "secret": (build_signer(SECRET + "x"), RUN),
     "client id": (ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")), RUN),
-    "api-url": (signer_of(api_url="https://other.autonoma.app/api"), RUN),
-    "build": (signer_of(context=CONTEXT._replace(build_id="18")), RUN),
-    "commit": (signer_of(context=CONTEXT._replace(sha="d" * 40)), RUN),
-    "no commit": (signer_of(context=CONTEXT._replace(sha="")), RUN),
-    "job": (signer_of(part=PART._replace(job_name="lint")), RUN),
-    "part": (signer_of(part=PART._replace(part="mac")), RUN),
-    "shard": (signer_of(part=PART._replace(shard="2/2")), RUN),
-    "title": (signer_of(part=PART._replace(title="Nightly")), RUN),
-    "part and shard swapped": (signer_of(part=PART._replace(part="1/2", shard="linux")), RUN),
+    "api-url": (build_signer(api_url="https://other.autonoma.app/api"), RUN),
+    "build": (build_signer(context=CONTEXT._replace(build_id="18")), RUN),
+    "commit": (build_signer(context=CONTEXT._replace(sha="d" * 40)), RUN),
+    "no commit": (build_signer(context=CONTEXT._replace(sha="")), RUN),
+    "job": (build_signer(part=PART._replace(job_name="lint")), RUN),
+    "part": (build_signer(part=PART._replace(part="mac")), RUN),
+    "shard": (build_signer(part=PART._replace(shard="2/2")), RUN),
+    "title": (build_signer(part=PART._replace(title="Nightly")), RUN),
+    "part and shard swapped": (build_signer(part=PART._replace(part="1/2", shard="linux")), RUN),
     "kind": (SIGNER, RUN._replace(request=REQUEST._replace(kind=TargetKind.TAG))),
     "id": (SIGNER, RUN._replace(request=REQUEST._replace(id="u"))),
     "place": (SIGNER, RUN._replace(request=REQUEST._replace(matrix_place="L=2"))),
     "occurrence": (SIGNER, RUN._replace(request=REQUEST._replace(occurrence=2))),
     "environment": (SIGNER, RUN._replace(request=REQUEST._replace(environment="production"))),
-    "request": (SIGNER, RUN._replace(request_mac=signature_of(REQUEST, "cli"))),
+    "request": (SIGNER, RUN._replace(request_mac=sign_request(REQUEST, "cli"))),
     "run id": (SIGNER, RUN._replace(run_id="run-2")),
     "state": (SIGNER, RUN._replace(state=RunState.FAILED)),
 }
@@ -152,12 +154,12 @@ def test_run_signature_covers_each_fact(name: str) -> None:
 def test_run_signature_is_valid_in_any_attempt() -> None:
     """Another object with the same secret and facts verifies it."""
     mac = SIGNER.sign_run(RUN)
-    assert HEX.fullmatch(mac)
-    assert signer_of(
+    assert HEX_DIGEST_RE.fullmatch(mac)
+    assert build_signer(
         context=CONTEXT._replace(build_attempt="2", branch="x", build_url="https://x.example")
     ).verifies_run(RUN, mac)
-    shown = RUN._replace(url="https://autonoma.app/run/x", title="Title", duration_seconds=5.0, reused=True)
-    assert SIGNER.verifies_run(shown, mac)
+    changed_run = RUN._replace(url="https://autonoma.app/run/x", title="Title", duration_seconds=5.0, reused=True)
+    assert SIGNER.verifies_run(changed_run, mac)
 
 
 @pytest.mark.parametrize("state", RunState)
@@ -170,8 +172,8 @@ def test_run_signature_differs_by_state(state: RunState) -> None:
 @pytest.mark.parametrize("missing", ["run_id", "request_mac"])
 def test_run_without_id_is_not_signed(missing: str) -> None:
     """Such a run cannot be confirmed, and an empty signature verifies nothing."""
-    without: dict[str, Any] = {missing: ""}
-    run = RUN._replace(**without)
+    fields: dict[str, Any] = {missing: ""}
+    run = RUN._replace(**fields)
     assert SIGNER.sign_run(run) == ""
     assert not SIGNER.verifies_run(run, "")
     assert not SIGNER.verifies_run(run, SIGNER.sign_run(RUN))
@@ -184,36 +186,36 @@ def test_wrong_run_signature_is_refused(mac: str) -> None:
 
 
 FACTS = st.text(st.one_of(ANY_CHARACTER, st.sampled_from('",[]/\\')), max_size=5)
-GIVEN = st.lists(FACTS, min_size=8, max_size=8)
+FACT_LISTS = st.lists(FACTS, min_size=8, max_size=8)
 
 
-def signed(facts: list[str]) -> str:
+def sign_facts(facts: list[str]) -> str:
     """Return the signature of a run with these texts as its facts."""
     api_url, build, sha, job, part, shard, title, run_id = facts
-    signer = signer_of(
+    signer = build_signer(
         api_url=api_url, context=BuildContext(build_id=build, sha=sha), part=Part(job, part, shard, title)
     )
     return signer.sign_run(RUN._replace(run_id=f"r{run_id}"))
 
 
-@any_speed
-@given(GIVEN, st.integers(0, 6))
-def test_run_signature_separates_facts(facts: list[str], place: int) -> None:
+@without_deadline
+@given(FACT_LISTS, st.integers(0, 6))
+def test_run_signature_separates_facts(facts: list[str], index: int) -> None:
     """No text can end one fact and begin the next one."""
-    joined = facts[place] + facts[place + 1]
-    shifted = [*facts[:place], joined, "", *facts[place + 2 :]]
-    assume(shifted != facts)
-    assert signed(shifted) != signed(facts)
+    joined_fact = facts[index] + facts[index + 1]
+    shifted_facts = [*facts[:index], joined_fact, "", *facts[index + 2 :]]
+    assume(shifted_facts != facts)
+    assert sign_facts(shifted_facts) != sign_facts(facts)
 
 
-@any_speed
-@given(GIVEN, st.integers(0, 7), st.integers(0, 7))
-def test_run_signature_depends_on_fact_order(facts: list[str], one: int, other: int) -> None:
+@without_deadline
+@given(FACT_LISTS, st.integers(0, 7), st.integers(0, 7))
+def test_run_signature_depends_on_fact_order(facts: list[str], first: int, second: int) -> None:
     """Each fact has its place."""
-    swapped = list(facts)
-    swapped[one], swapped[other] = facts[other], facts[one]
-    assume(swapped != facts)
-    assert signed(swapped) != signed(facts)
+    swapped_facts = list(facts)
+    swapped_facts[first], swapped_facts[second] = facts[second], facts[first]
+    assume(swapped_facts != facts)
+    assert sign_facts(swapped_facts) != sign_facts(facts)
 
 
 # The whole record
@@ -221,53 +223,53 @@ def test_run_signature_depends_on_fact_order(facts: list[str], one: int, other: 
 
 REPORT = report([passed("a"), failed("b")], PASSED)._replace(
     results=(
-        passed("a")._replace(request_mac=signature_of(REQUEST)),
-        failed("b")._replace(request_mac=signature_of(REQUEST)),
+        passed("a")._replace(request_mac=sign_request(REQUEST)),
+        failed("b")._replace(request_mac=sign_request(REQUEST)),
     ),
     context=CONTEXT,
     part=PART,
     step_id="0123456789abcdef",
 )
-SIGNED = render_results_json(REPORT, SIGNER).encode()
+SIGNED_RECORD = render_results_json(REPORT, SIGNER).encode()
 
 
 def test_signed_record_is_valid() -> None:
     """The record and each of its runs have valid signatures."""
-    assert SIGNER.verifies_results(SIGNED)
-    saved = parse_results(SIGNED)
-    for run, outcome in zip(saved.runs, REPORT.results, strict=True):
+    assert SIGNER.verifies_results(SIGNED_RECORD)
+    record = parse_results(SIGNED_RECORD)
+    for run, outcome in zip(record.runs, REPORT.results, strict=True):
         assert SIGNER.verifies_run(outcome, run.mac)
-    assert json.loads(SIGNED)["mac"] == saved.mac
-    assert HEX.fullmatch(saved.mac)
+    assert json.loads(SIGNED_RECORD)["mac"] == record.mac
+    assert HEX_DIGEST_RE.fullmatch(record.mac)
 
 
 @pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
 def test_record_with_changed_byte_is_refused(bits: int) -> None:
     """Each byte counts, also those of the signature."""
-    for place in range(len(SIGNED)):
-        data = SIGNED[:place] + bytes([SIGNED[place] ^ bits]) + SIGNED[place + 1 :]
-        assert not SIGNER.verifies_results(data), place
+    for offset in range(len(SIGNED_RECORD)):
+        data = SIGNED_RECORD[:offset] + bytes([SIGNED_RECORD[offset] ^ bits]) + SIGNED_RECORD[offset + 1 :]
+        assert not SIGNER.verifies_results(data), offset
 
 
 def test_record_with_removed_byte_is_refused() -> None:
     """White space counts too."""
-    for place in range(len(SIGNED)):
-        assert not SIGNER.verifies_results(SIGNED[:place] + SIGNED[place + 1 :]), place
+    for offset in range(len(SIGNED_RECORD)):
+        assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + SIGNED_RECORD[offset + 1 :]), offset
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
 def test_record_with_added_byte_is_refused(byte: bytes) -> None:
     """The places before and after the record count too."""
-    for place in range(len(SIGNED) + 1):
-        assert not SIGNER.verifies_results(SIGNED[:place] + byte + SIGNED[place:]), place
+    for offset in range(len(SIGNED_RECORD) + 1):
+        assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + byte + SIGNED_RECORD[offset:]), offset
 
 
-@any_speed
-@given(st.integers(0, len(SIGNED)), st.integers(0, 40), st.binary(max_size=40))
-def test_record_with_replaced_piece_is_refused(place: int, length: int, piece: bytes) -> None:
+@without_deadline
+@given(st.integers(0, len(SIGNED_RECORD)), st.integers(0, 40), st.binary(max_size=40))
+def test_record_with_replaced_piece_is_refused(offset: int, length: int, piece: bytes) -> None:
     """No replacement of a piece is valid."""
-    data = SIGNED[:place] + piece + SIGNED[place + length :]
-    assert SIGNER.verifies_results(data) == (data == SIGNED)
+    data = SIGNED_RECORD[:offset] + piece + SIGNED_RECORD[offset + length :]
+    assert SIGNER.verifies_results(data) == (data == SIGNED_RECORD)
 
 
 @pytest.mark.parametrize(
@@ -291,14 +293,16 @@ def test_record_with_replaced_piece_is_refused(place: int, length: int, piece: b
 )  # fmt: skip
 def test_reformatted_record_is_refused(change: Callable[[bytes], bytes]) -> None:
     """The bytes count, so the same content in another form is invalid."""
-    assert not SIGNER.verifies_results(change(SIGNED))
+    assert not SIGNER.verifies_results(change(SIGNED_RECORD))
 
 
 def test_record_of_other_secret_is_refused() -> None:
     """Another account has another key."""
-    assert not signer_of("another-secret").verifies_results(SIGNED)
-    assert not SIGNER.verifies_results(render_results_json(REPORT, signer_of("another-secret")).encode())
-    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(SIGNED)
+    assert not build_signer("another-secret").verifies_results(SIGNED_RECORD)
+    assert not SIGNER.verifies_results(render_results_json(REPORT, build_signer("another-secret")).encode())
+    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(
+        SIGNED_RECORD
+    )
 
 
 def test_record_without_signer_is_unsigned() -> None:
@@ -311,9 +315,9 @@ def test_record_without_signer_is_unsigned() -> None:
 
 def test_run_signature_is_invalid_for_record() -> None:
     """A signature is valid for one purpose."""
-    unsigned = render_results_json(REPORT)
-    for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
-        data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
+    unsigned_record = render_results_json(REPORT)
+    for mac in (SIGNER.sign_run(RUN), sign_request(REQUEST)):
+        data = unsigned_record.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
         assert not SIGNER.verifies_results(data)
 
 
@@ -326,27 +330,27 @@ def test_only_record_text_is_signed() -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
-def test_record_of_any_report_is_valid(made: Report) -> None:
+def test_record_of_any_report_is_valid(run_report: Report) -> None:
     """For any texts of a report, the record is JSON with a valid signature."""
-    text = render_results_json(made, SIGNER)
-    assert SIGNER.verifies_results(text.encode())
-    assert without_signatures(text) == without_signatures(render_results_json(made))
+    record = render_results_json(run_report, SIGNER)
+    assert SIGNER.verifies_results(record.encode())
+    assert remove_signatures(record) == remove_signatures(render_results_json(run_report))
 
 
-def without_signatures(text: str) -> Any:
+def remove_signatures(text: str) -> Any:
     document = json.loads(text)
-    for part in (document, *document["runs"]):
-        del part["mac"]
+    for signed_object in (document, *document["runs"]):
+        del signed_object["mac"]
     return document
 
 
 # The key
 
 
-@any_speed
+@without_deadline
 @given(st.text(ANY_CHARACTER, min_size=1, max_size=40), st.text(max_size=20))
 def test_derived_key_hides_secret(value: str, purpose: str) -> None:
-    """It has 32 bytes for any secret, and is equal for the same secret and purpose."""
+    """A key has 32 bytes for any secret, and is equal for the same secret and purpose."""
     key = Secret(value).derive_key(purpose)
     assert len(key) == 32
     assert key == Secret(value).derive_key(purpose)
@@ -360,10 +364,10 @@ def test_key_derivation_keeps_secret_hidden() -> None:
     """The secret stores neither the key nor itself where a dump would show it."""
     secret = Secret(SECRET)
     key = secret.derive_key("a purpose")
-    for shown in (repr(secret), str(secret), f"{secret}", repr(dir(secret)), pprint.pformat(secret)):
-        assert SECRET not in shown
-        assert key.hex() not in shown
-        assert repr(key) not in shown
+    for output in (repr(secret), str(secret), f"{secret}", repr(dir(secret)), pprint.pformat(secret)):
+        assert SECRET not in output
+        assert key.hex() not in output
+        assert repr(key) not in output
     with pytest.raises(TypeError):
         pickle.dumps(secret)
 
@@ -371,18 +375,18 @@ def test_key_derivation_keeps_secret_hidden() -> None:
 # Bytes that occur in no other text.
 KEY = bytes(range(0x60, 0x80))
 # The texts in which a dump could show the secret or the key.
-FORMS = (SECRET, SECRET[2:14], SECRET.encode().hex(), KEY.hex(), repr(KEY), repr(KEY)[2:-1], KEY.decode())
+LEAK_FORMS = (SECRET, SECRET[2:14], SECRET.encode().hex(), KEY.hex(), repr(KEY), repr(KEY)[2:-1], KEY.decode())
 
 
 @pytest.fixture
-def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make all signers use a key that can be looked for."""
+def fixed_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all signers use a known key, for which tests can search."""
     monkeypatch.setattr(Secret, "derive_key", lambda *_: KEY)
 
 
-@pytest.mark.usefixtures("known_key")
+@pytest.mark.usefixtures("fixed_key")
 @pytest.mark.parametrize(
-    "show",
+    "format_signer",
     [
         repr,
         str,
@@ -397,27 +401,27 @@ def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["repr", "str", "format", "pprint", "reprlib", "vars", "dir", "reduce", "json", "copy"],
 )
-def test_signer_hides_secret_and_key(show: Callable[[ResultsSigner], str]) -> None:
+def test_signer_hides_secret_and_key(format_signer: Callable[[ResultsSigner], str]) -> None:
     """The output of a debugger or a log is safe to share."""
-    shown = show(signer_of())
-    assert [text for text in FORMS if text in shown] == []
+    output = format_signer(build_signer())
+    assert [text for text in LEAK_FORMS if text in output] == []
 
 
-@pytest.mark.usefixtures("known_key")
+@pytest.mark.usefixtures("fixed_key")
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_signer_cannot_be_pickled(protocol: int) -> None:
     """The error shows nothing of the key."""
-    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as raised:
-        pickle.dumps(signer_of(), protocol)
-    assert [text for text in FORMS if text in str(raised.value)] == []
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as error_info:
+        pickle.dumps(build_signer(), protocol)
+    assert [text for text in LEAK_FORMS if text in str(error_info.value)] == []
 
 
-@pytest.mark.usefixtures("known_key")
+@pytest.mark.usefixtures("fixed_key")
 def test_record_hides_secret_and_key() -> None:
     """The files of results-dir have only signatures."""
-    signer = signer_of()
-    text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
-    assert [form for form in FORMS if form in text] == []
+    signer = build_signer()
+    text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + sign_request(REQUEST, signer=signer)
+    assert [form for form in LEAK_FORMS if form in text] == []
 
 
 # Values of variables
@@ -428,7 +432,7 @@ VALUES = VariableSigner(Secret(SECRET))
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changes",
     [
         {"kind": TargetKind.TAG},
         {"entry_id": "u"},
@@ -439,18 +443,18 @@ VALUES = VariableSigner(Secret(SECRET))
     ],
     ids=str,
 )
-def test_variable_signature_covers_each_fact(changed: dict[str, str]) -> None:
+def test_variable_signature_covers_each_fact(changes: dict[str, str]) -> None:
     """A signature is valid for one value of one name in the runs of one entry."""
-    assert VALUES.sign(**(VARIABLE | changed)) != VALUES.sign(**VARIABLE)
+    assert VALUES.sign(**(VARIABLE | changes)) != VALUES.sign(**VARIABLE)
 
 
 def test_variable_signature_needs_secret() -> None:
-    """It is 32 hexadecimal digits, and no other signature of the same secret has them."""
-    found = VALUES.sign(**VARIABLE)
-    assert re.fullmatch("[0-9a-f]{32}", found)
-    assert VariableSigner(Secret(SECRET)).sign(**VARIABLE) == found
-    assert VariableSigner(Secret(f"{SECRET}x")).sign(**VARIABLE) != found
-    assert not signature_of(REQUEST).startswith(found)
+    """The signature has 32 hexadecimal digits and differs from other signatures of the same secret."""
+    signature = VALUES.sign(**VARIABLE)
+    assert re.fullmatch("[0-9a-f]{32}", signature)
+    assert VariableSigner(Secret(SECRET)).sign(**VARIABLE) == signature
+    assert VariableSigner(Secret(f"{SECRET}x")).sign(**VARIABLE) != signature
+    assert not sign_request(REQUEST).startswith(signature)
 
 
 def test_variable_signature_separates_texts() -> None:
@@ -460,9 +464,9 @@ def test_variable_signature_separates_texts() -> None:
 
 def test_variable_signatures_by_name() -> None:
     """Each variable of a request has a signature."""
-    found = VALUES.sign_all(REQUEST)
-    assert list(found) == list(REQUEST.variables)
-    assert found["LOCALE"] == VALUES.sign(**VARIABLE)
+    signatures = VALUES.sign_all(REQUEST)
+    assert list(signatures) == list(REQUEST.variables)
+    assert signatures["LOCALE"] == VALUES.sign(**VARIABLE)
 
 
 def test_variable_signer_hides_key() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = "\ue001"
 # Without code points beyond the first plane that have no meaning.
-EVERY_CHARACTER = [
+ALL_CHARACTERS = [
     letter
     for letter in map(chr, range(sys.maxunicode + 1))
     if letter != SEPARATOR and (letter < "\U00010000" or unicodedata.category(letter) not in {"Co", "Cn"})
@@ -39,7 +39,7 @@ EVERY_CHARACTER = [
 
 
 @pytest.mark.parametrize(
-    ("text", "folded"),
+    ("text", "expected"),
     [
         ("abc 123", "abc123"),
         ("ABC-Ä", "abc-a"),
@@ -52,32 +52,34 @@ EVERY_CHARACTER = [
         ("\U0001f680", "\U0001f680"),
     ],
 )
-def test_fold_keeps_visible_letters(text: str, folded: str) -> None:
+def test_fold_keeps_visible_letters(text: str, expected: str) -> None:
     """The result has the visible letters in one normal form."""
-    assert fold(text) == folded
+    assert fold(text) == expected
 
 
-def changed(texts: Iterable[str]) -> list[str]:
-    """Return the characters whose folded form differs from that of the text in the same place."""
-    forms = [fold(SEPARATOR.join(each)).split(SEPARATOR) for each in (EVERY_CHARACTER, texts)]
-    return [c for c, one, other in zip(EVERY_CHARACTER, *forms, strict=True) if one != other]
+def list_changed_characters(texts: Iterable[str]) -> list[str]:
+    """Return the characters whose folded form differs from that of the text at the same position."""
+    folded_lists = [fold(SEPARATOR.join(characters)).split(SEPARATOR) for characters in (ALL_CHARACTERS, texts)]
+    return [
+        character for character, first, second in zip(ALL_CHARACTERS, *folded_lists, strict=True) if first != second
+    ]
 
 
 @pytest.mark.slow
 def test_fold_drops_like_sanitize_line() -> None:
     """A value that `sanitize_line` joins again is found before."""
-    shown = sanitize_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
-    assert changed(shown.split(SEPARATOR)) == []
+    visible_text = sanitize_line(SEPARATOR.join(ALL_CHARACTERS), 10_000_000)
+    assert list_changed_characters(visible_text.split(SEPARATOR)) == []
 
 
 @pytest.mark.slow
 def test_fold_ignores_normalization() -> None:
     """NFKC, NFD and case make no difference. A capital iota subscript is a separate letter."""
-    assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == []
-    assert changed(unicodedata.normalize("NFD", letter) for letter in EVERY_CHARACTER) == []
-    iotas = [letter for letter in EVERY_CHARACTER if "\u0345" in unicodedata.normalize("NFD", letter)]
-    assert changed(map(str.upper, EVERY_CHARACTER)) == iotas
-    assert changed(map(str.lower, EVERY_CHARACTER)) == []
+    assert list_changed_characters(unicodedata.normalize("NFKC", letter) for letter in ALL_CHARACTERS) == []
+    assert list_changed_characters(unicodedata.normalize("NFD", letter) for letter in ALL_CHARACTERS) == []
+    iotas = [letter for letter in ALL_CHARACTERS if "\u0345" in unicodedata.normalize("NFD", letter)]
+    assert list_changed_characters(map(str.upper, ALL_CHARACTERS)) == iotas
+    assert list_changed_characters(map(str.lower, ALL_CHARACTERS)) == []
 
 
 @given(TEXTS, TEXTS)
@@ -92,10 +94,10 @@ def test_positions_map_to_original(text: str) -> None:
     """Each folded letter has the position of its character in the text."""
     assert len(fold_with_positions(text)) == len(fold(text))
     assert len(reduce_with_positions(text)) == len(reduce(text))
-    for place, letter in zip(fold_with_positions(text), fold(text), strict=True):
-        assert letter in fold(text[place])
-    for place, letter in zip(reduce_with_positions(text), reduce(text), strict=True):
-        assert letter in reduce(text[place])
+    for position, letter in zip(fold_with_positions(text), fold(text), strict=True):
+        assert letter in fold(text[position])
+    for position, letter in zip(reduce_with_positions(text), reduce(text), strict=True):
+        assert letter in reduce(text[position])
 
 
 def test_reduce_keeps_spaces_and_accents() -> None:
@@ -134,16 +136,16 @@ def test_fold_with_word_gaps_separates_words() -> None:
 @given(TEXTS, st.integers(0, 20))
 def test_drop_last_letters_drops_visible(text: str, number: int) -> None:
     """The function drops as many visible letters as the number says."""
-    stored = drop_last_letters(text, number)
-    assert text.startswith(stored)
-    lost = text[len(stored) :]
-    assert len(fold(lost)) >= min(number, len(fold(text)))
-    # And no more than the character at which it begins.
-    assert len(fold(lost[1:])) < max(number, 1) or stored == ""
+    shortened = drop_last_letters(text, number)
+    assert text.startswith(shortened)
+    dropped = text[len(shortened) :]
+    assert len(fold(dropped)) >= min(number, len(fold(text)))
+    # Without its first character, the dropped text has too few letters.
+    assert len(fold(dropped[1:])) < max(number, 1) or shortened == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"),
+    ("text", "expected"),
     [
         ("a%E2%80%8Bb%20c", "a\u200bb c"),
         ("a&#8203;b&shy;c&#x200b;d&ZeroWidthSpace;", "a\u200bb\xadc\u200bd\u200b"),
@@ -161,9 +163,9 @@ def test_drop_last_letters_drops_visible(text: str, number: int) -> None:
         (r"C:\-\.", "C:-."),
     ],
 )
-def test_unescape_decodes_escapes(text: str, plain: str) -> None:
+def test_unescape_decodes_escapes(text: str, expected: str) -> None:
     """Each kind of escape is decoded."""
-    assert unescape(text) == {plain}
+    assert unescape(text) == {expected}
 
 
 def test_unescape_has_both_letter_meanings() -> None:
@@ -179,7 +181,7 @@ def test_unescape_has_both_plus_meanings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "steps"),
+    ("text", "expected_steps"),
     [
         ("nothing", set()),
         ("%2526%2523%2538%2532%2530%2533%253B", {"%26%23%38%32%30%33%3B", "&#8203;", "\u200b"}),
@@ -191,17 +193,17 @@ def test_unescape_has_both_plus_meanings() -> None:
         (r"\\\"\'\/\n\x41\141\u{61}\U00000061\a%u0061", {"\\\"'/ Aaaa\\aa", "\"'/ Aaaa\\aa"}),
     ],
 )
-def test_unescape_in_steps_by_level(text: str, steps: set[str]) -> None:
+def test_unescape_in_steps_by_level(text: str, expected_steps: set[str]) -> None:
     """Each step decodes one level of escapes."""
-    assert unescape_in_steps(text) - {text} == steps
+    assert unescape_in_steps(text) - {text} == expected_steps
 
 
-@pytest.mark.parametrize("undo", [unescape, unescape_in_steps])
+@pytest.mark.parametrize("decode_escapes", [unescape, unescape_in_steps])
 @pytest.mark.parametrize("number", ["9" * 4_301, "0" * 4_301 + "9" * 9])
-def test_unescape_accepts_long_reference(undo: Callable[[str], set[str]], number: str) -> None:
+def test_unescape_accepts_long_reference(decode_escapes: Callable[[str], set[str]], number: str) -> None:
     """Python refuses to parse a number of more than 4,300 digits."""
-    assert "a\ufffdb" in undo(f"a&#{number};b")
-    assert "aAb" in undo(f"a&#{'0' * 5_000}65;b")
+    assert "a\ufffdb" in decode_escapes(f"a&#{number};b")
+    assert "aAb" in decode_escapes(f"a&#{'0' * 5_000}65;b")
 
 
 @given(TEXTS)

@@ -34,16 +34,16 @@ VALUE = 's3cr3t/with+50%?&"quotes"\\\''
 
 
 @dataclass(frozen=True)
-class Holder:
+class SecretHolder:
     secret: Secret
 
 
-class TupleHolder(NamedTuple):
+class SecretTuple(NamedTuple):
     secret: Secret
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "formatted",
     [
         repr(Secret(VALUE)),
         str(Secret(VALUE)),
@@ -52,79 +52,79 @@ class TupleHolder(NamedTuple):
         "%s %r" % (Secret(VALUE), Secret(VALUE)),  # noqa: UP031 - and this one
         repr([Secret(VALUE)]),
         str({"a": Secret(VALUE)}),
-        repr(Holder(Secret(VALUE))),
-        repr(TupleHolder(Secret(VALUE))),
+        repr(SecretHolder(Secret(VALUE))),
+        repr(SecretTuple(Secret(VALUE))),
         str(ValueError(Secret(VALUE))),
         repr(ValueError(Secret(VALUE))),
         repr(dir(Secret(VALUE))),
         repr(Redactor([VALUE, Secret(VALUE)])),
     ],
 )
-def test_secret_is_hidden_in_formatting(shown: str) -> None:
+def test_secret_is_hidden_in_formatting(formatted: str) -> None:
     """No formatting of an object with a secret shows its value."""
-    assert VALUE not in shown
-    assert "s3cr3t" not in shown
+    assert VALUE not in formatted
+    assert "s3cr3t" not in formatted
 
 
 def test_secret_cannot_be_copied_or_dumped() -> None:
     """Pickle, copy, JSON and `vars` raise a TypeError without the value."""
 
-    def dump(secret: Secret) -> object:
+    def dump_json(secret: Secret) -> object:
         return json.dumps({"secret": secret})
 
-    for use in (pickle.dumps, copy.copy, copy.deepcopy, dump, vars):
+    for serialize in (pickle.dumps, copy.copy, copy.deepcopy, dump_json, vars):
         for holder in (Secret(VALUE), Redactor([Secret(VALUE)])):
-            with pytest.raises(TypeError) as raised:
-                use(holder)  # type: ignore[arg-type] # a redactor is no secret, and is as silent
-            assert "s3cr3t" not in str(raised.value)
+            with pytest.raises(TypeError) as error_info:
+                serialize(holder)  # type: ignore[arg-type] # a redactor is no secret, and is as silent
+            assert "s3cr3t" not in str(error_info.value)
     with pytest.raises(TypeError, match=r"^a Secret is never written anywhere$"):
         pickle.dumps(Secret(VALUE))
     with pytest.raises(TypeError, match=r"^a Redactor is never written anywhere$"):
         pickle.dumps(Redactor([Secret(VALUE)]))
     with pytest.raises(TypeError):
-        asdict(Holder(Secret(VALUE)))
+        asdict(SecretHolder(Secret(VALUE)))
 
 
 @pytest.mark.parametrize(
-    "look",
+    "inspect_object",
     [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr],
     ids=["getmembers", "dir", "pformat", "getstate", "reprlib"],
 )
-def test_secret_is_hidden_from_introspection(look: Callable[[object], object]) -> None:
+def test_secret_is_hidden_from_introspection(inspect_object: Callable[[object], object]) -> None:
     """Debuggers, crash reporters and object printers use these functions."""
-    if look.__name__ != "<lambda>" or hasattr(object, "__getstate__"):
-        assert "s3cr3t" not in repr(look(Secret(VALUE)))
-        assert "s3cr3t" not in repr(look(Redactor([Secret(VALUE)])))
+    if inspect_object.__name__ != "<lambda>" or hasattr(object, "__getstate__"):
+        assert "s3cr3t" not in repr(inspect_object(Secret(VALUE)))
+        assert "s3cr3t" not in repr(inspect_object(Redactor([Secret(VALUE)])))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle_refuses_secret(protocol: int) -> None:
     """Each pickle protocol refuses a secret and every object with one."""
     redactor = Redactor([Secret(VALUE)])
-    for holder in (Secret(VALUE), Holder(Secret(VALUE)), TupleHolder(Secret(VALUE)), [Secret(VALUE)], redactor):
+    for holder in (Secret(VALUE), SecretHolder(Secret(VALUE)), SecretTuple(Secret(VALUE)), [Secret(VALUE)], redactor):
         with pytest.raises(TypeError, match="never written anywhere"):
             pickle.dumps(holder, protocol)
-    assert "s3cr3t" not in repr(TupleHolder(Secret(VALUE))._asdict())
+    assert "s3cr3t" not in repr(SecretTuple(Secret(VALUE))._asdict())
 
 
-def reported(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 def test_redactor_traceback_hides_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error at any place of a redaction shows no value in its traceback."""
     redact = Redactor([VALUE, "s3cr3t-ä", "s3c"])
-    with pytest.raises(TypeError) as raised:
+    with pytest.raises(TypeError) as error_info:
         redact(b"no text")  # type: ignore[arg-type]
-    shown = reported(raised.value)
-    for broken in ("_build_pattern", "unescape", "reduce", "_find_suffix_end"):
+    tracebacks = format_traceback(error_info.value)
+    for function_name in ("_build_pattern", "unescape", "reduce", "_find_suffix_end"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"autonoma_ci.redaction.redactor.{broken}", math.sqrt)
-            with pytest.raises(TypeError) as raised:
+            patch.setattr(f"autonoma_ci.redaction.redactor.{function_name}", math.sqrt)
+            with pytest.raises(TypeError) as error_info:
                 redact(redact.redact_edges("any text"))
-        shown += reported(raised.value)
-    assert "=[***" in shown
-    assert "s3cr3t" not in shown
+        tracebacks += format_traceback(error_info.value)
+    assert "=[***" in tracebacks
+    assert "s3cr3t" not in tracebacks
 
 
 def test_traceback_and_log_hide_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -136,7 +136,7 @@ def test_traceback_and_log_hide_secret(caplog: pytest.LogCaptureFixture) -> None
     try:
         fail(Secret(VALUE))
     except RuntimeError as error:
-        text = reported(error)
+        text = format_traceback(error)
     assert "Secret(***)" in text
     assert "s3cr3t" not in text
     logging.getLogger("test").warning("with %s and %r", Secret(VALUE), Secret(VALUE))
@@ -161,7 +161,7 @@ def test_redactor_max_variant_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "form",
+    "encoded",
     [
         VALUE,
         VALUE.upper(),
@@ -181,28 +181,28 @@ def test_redactor_max_variant_length() -> None:
         f"https://api.example/?q={quote_plus(VALUE)}&x=1",
     ],
 )
-def test_encoded_secret_is_redacted(form: str) -> None:
+def test_encoded_secret_is_redacted(encoded: str) -> None:
     """Each usual encoding of a secret is replaced."""
-    shown = Redactor([Secret(VALUE)])(f"before {form} after")
-    assert "s3cr3t" not in shown.lower()
-    assert form.strip('"={}') not in shown
-    assert MASK in shown
-    assert shown.startswith("before ")
-    assert shown.endswith(" after")
+    redacted = Redactor([Secret(VALUE)])(f"before {encoded} after")
+    assert "s3cr3t" not in redacted.lower()
+    assert encoded.strip('"={}') not in redacted
+    assert MASK in redacted
+    assert redacted.startswith("before ")
+    assert redacted.endswith(" after")
 
 
 @pytest.mark.parametrize("value", ["pässwörd €", "пароль", "密码密码", "İstanbul", "ΑΣΑΣ", "straße", "Kelvin"])
 def test_non_ascii_secret_is_redacted(value: str) -> None:
     """A value outside of ASCII is replaced in each encoding."""
     redact = Redactor([value])
-    for form in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()):
-        for text in (f"<{form}>", f"Α{form}Α", f"{form}{form}"):
-            assert form not in redact(text)
+    for encoded in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()):
+        for text in (f"<{encoded}>", f"Α{encoded}Α", f"{encoded}{encoded}"):
+            assert encoded not in redact(text)
             assert redact.contains_secret(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("the value en is bad", "the value *** is bad"),
         ("'en', (en) en.", "'***', (***) ***."),
@@ -211,9 +211,9 @@ def test_non_ascii_secret_is_redacted(value: str) -> None:
         ("en1", "en1"),
     ],
 )
-def test_short_value_is_redacted_as_word(text: str, shown: str) -> None:
+def test_short_value_is_redacted_as_word(text: str, expected: str) -> None:
     """A short value is replaced only where it is a whole word."""
-    assert Redactor(["en"])(text) == shown
+    assert Redactor(["en"])(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "nothing of note", "HTTP 401: Unauthorized"])
@@ -260,8 +260,8 @@ def test_non_utf8_secret_is_redacted() -> None:
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_secret_in_json_is_redacted_exactly(value: str, ascii_only: bool) -> None:
     """The replacement covers the escaped value and nothing else."""
-    shown = Redactor([value])(json.dumps({"key": value}, ensure_ascii=ascii_only))
-    assert shown == '{"key": "***"}'
+    redacted = Redactor([value])(json.dumps({"key": value}, ensure_ascii=ascii_only))
+    assert redacted == '{"key": "***"}'
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
@@ -275,9 +275,9 @@ def test_secret_inside_base64_is_redacted(
     text = encode(f"{before}{value}{after}".encode()).decode()
     first = math.ceil(len(before) * 8 / 6)
     end = (len(before) + len(value.encode())) * 8 // 6
-    shown = Redactor([value])(text)
-    assert shown.startswith(text[:first] + MASK)
-    assert shown.removeprefix(text[:first] + MASK) in {text[end:], text[end + 1 :]}
+    redacted = Redactor([value])(text)
+    assert redacted.startswith(text[:first] + MASK)
+    assert redacted.removeprefix(text[:first] + MASK) in {text[end:], text[end + 1 :]}
 
 
 def test_similar_base64_is_kept() -> None:
@@ -334,7 +334,7 @@ def test_secret_is_literal() -> None:
     assert redact("x.*+?[a](b)^$\\dx") == "x***x"
 
 
-# What a reader does not see, or drops
+# Characters that readers do not see or drop
 
 
 GAPS = (
@@ -373,11 +373,11 @@ def test_compatible_characters_are_redacted() -> None:
     assert Redactor(["é-café"])("e\u0301-cafe\u0301 É-CAFÉ") == "***\u0301 ***"
 
 
-@pytest.mark.parametrize("form", [quote, base64.b64encode, bytes.hex], ids=["percent", "base64", "hex"])
-def test_encoded_secret_with_gaps_is_redacted(form: Callable[[bytes], str | bytes]) -> None:
+@pytest.mark.parametrize("encode", [quote, base64.b64encode, bytes.hex], ids=["percent", "base64", "hex"])
+def test_encoded_secret_with_gaps_is_redacted(encode: Callable[[bytes], str | bytes]) -> None:
     """Encoders cut long lines, and headers are folded."""
-    made = form(VALUE.encode())
-    text = made if isinstance(made, str) else made.decode()
+    encoded = encode(VALUE.encode())
+    text = encoded if isinstance(encoded, str) else encoded.decode()
     assert Redactor([VALUE])(f"a {text[:20]}\r\n  {text[20:]} b").strip("=b ") == "a ***"
 
 
@@ -396,7 +396,7 @@ def test_text_with_escaped_secret_is_masked(text: str) -> None:
 
 
 # Each of these characters can begin an escape, end one, or stand for another character.
-LIKE_ESCAPES = st.text("a12\\%+&#;x/=<>", min_size=5, max_size=10).filter(lambda text: any(map(str.isalnum, text)))
+ESCAPE_LIKE_TEXTS = st.text("a12\\%+&#;x/=<>", min_size=5, max_size=10).filter(lambda text: any(map(str.isalnum, text)))
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "URL": lambda text: quote(text, safe=""),
     "form": quote_plus,
@@ -420,10 +420,10 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @example("777++", {1})
 @example(r"1\2\3", {1})
 @example("%41%42", {1})
-@given(LIKE_ESCAPES, st.sets(st.integers(0, 9)))
-def test_secret_like_escape_is_found(kind: str, value: str, places: set[int]) -> None:
-    """An invisible character precedes each of `places`."""
-    text = "".join(("\u200b" if place in places else "") + letter for place, letter in enumerate(value))
+@given(ESCAPE_LIKE_TEXTS, st.sets(st.integers(0, 9)))
+def test_secret_like_escape_is_found(kind: str, value: str, gap_positions: set[int]) -> None:
+    """An invisible character precedes the character at each of `gap_positions`."""
+    text = "".join(("\u200b" if position in gap_positions else "") + letter for position, letter in enumerate(value))
     assert Redactor([value]).contains_secret(f"x={ENCODINGS[kind](text)}")
 
 
@@ -466,56 +466,56 @@ def test_overlapping_secrets_are_one_mask() -> None:
     assert Redactor(["abcdef", "defghi"])("x abcde\u200bfghi y") == "x *** y"
 
 
-SPLIT = "abcdefgh12345678"
+LONG_VALUE = "abcdefgh12345678"
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
-        (f"Type {SPLIT[:8]}", "Type ***"),
-        (f"Type {SPLIT[:15]}\n", "Type ***"),
-        (f"{SPLIT[8:]} is wrong", "*** is wrong"),
-        (f"{SPLIT[3:].upper()} is wrong", "*** is wrong"),
+        (f"Type {LONG_VALUE[:8]}", "Type ***"),
+        (f"Type {LONG_VALUE[:15]}\n", "Type ***"),
+        (f"{LONG_VALUE[8:]} is wrong", "*** is wrong"),
+        (f"{LONG_VALUE[3:].upper()} is wrong", "*** is wrong"),
         ("Type abcd\u200bef  gh1", "Type ***"),
-        (SPLIT[:9], "***"),
-        (f"{SPLIT[8:]} or {SPLIT[:8]}", "*** or ***"),
-        (f"Type {SPLIT[:7]}", f"Type {SPLIT[:7]}"),
-        (f"{SPLIT[9:]} is wrong", f"{SPLIT[9:]} is wrong"),
-        (f"Type {SPLIT[:8]} now", f"Type {SPLIT[:8]} now"),
+        (LONG_VALUE[:9], "***"),
+        (f"{LONG_VALUE[8:]} or {LONG_VALUE[:8]}", "*** or ***"),
+        (f"Type {LONG_VALUE[:7]}", f"Type {LONG_VALUE[:7]}"),
+        (f"{LONG_VALUE[9:]} is wrong", f"{LONG_VALUE[9:]} is wrong"),
+        (f"Type {LONG_VALUE[:8]} now", f"Type {LONG_VALUE[:8]} now"),
         ("", ""),
         ("no part", "no part"),
     ],
 )
-def test_half_secret_at_edge_is_redacted(text: str, shown: str) -> None:
+def test_half_secret_at_edge_is_redacted(text: str, expected: str) -> None:
     """Half of a long secret at either end of a text is replaced."""
-    assert Redactor([SPLIT, "another-value-1"]).redact_edges(text) == shown
+    assert Redactor([LONG_VALUE, "another-value-1"]).redact_edges(text) == expected
 
 
 @st.composite
-def _texts_with_halves(draw: st.DrawFn) -> tuple[str, str]:
+def draw_value_and_partial_text(draw: st.DrawFn) -> tuple[str, str]:
     """Return a value that repeats itself, and a text with parts of it at both ends."""
     value = draw(st.text("ab", min_size=12, max_size=17))
-    end, begin = draw(st.integers(0, len(value))), draw(st.integers(0, len(value)))
-    return value, value[end:] + draw(st.text("ab-", max_size=3)) + value[:begin]
+    suffix_start, prefix_length = draw(st.integers(0, len(value))), draw(st.integers(0, len(value)))
+    return value, value[suffix_start:] + draw(st.text("ab-", max_size=3)) + value[:prefix_length]
 
 
-def _redact_edges_simply(value: str, text: str) -> str:
+def redact_edges_simply(value: str, text: str) -> str:
     sizes = range((len(value) + 1) // 2, min(len(value) - 1, len(text)) + 1)
-    begin = max((size for size in sizes if value.endswith(text[:size])), default=0)
+    start = max((size for size in sizes if value.endswith(text[:size])), default=0)
     end = len(text) - max((size for size in sizes if value.startswith(text[-size:])), default=0)
-    if begin >= end:
+    if start >= end:
         return MASK if text else ""
-    return MASK * bool(begin) + text[begin:end] + MASK * (end < len(text))
+    return MASK * bool(start) + text[start:end] + MASK * (end < len(text))
 
 
-@pytest.mark.parametrize("others", [[], [f"other-value-{number}" for number in range(200)]], ids=["one", "many"])
-@given(_texts_with_halves())
+@pytest.mark.parametrize("other_values", [[], [f"other-value-{number}" for number in range(200)]], ids=["one", "many"])
+@given(draw_value_and_partial_text())
 @example(("ababababababab", "ababababababab"))
 @example(("aaaaaaaaaaaab", "-aaaaaaaaaaaab"))
-def test_longest_part_at_edge_is_redacted(others: list[str], case: tuple[str, str]) -> None:
+def test_longest_part_at_edge_is_redacted(other_values: list[str], case: tuple[str, str]) -> None:
     """The longest part of the value is replaced, but not more than the value has, less one character."""
     value, text = case
-    assert Redactor([value, *others]).redact_edges(text) == _redact_edges_simply(value, text)
+    assert Redactor([value, *other_values]).redact_edges(text) == redact_edges_simply(value, text)
 
 
 def test_half_short_secret_at_edge_is_kept() -> None:
@@ -537,11 +537,11 @@ SECRETS = st.text(ANY_CHARACTER, min_size=4, max_size=12).filter(
 def test_any_secret_in_any_text_is_redacted(before: str, value: str, after: str) -> None:
     """No encoding of a secret is in the redacted text."""
     redact = Redactor([value])
-    for form in (value, quote(value.encode("utf-8", "surrogatepass")), json.dumps(value)[1:-1]):
-        text = before + form + after
+    for encoded in (value, quote(value.encode("utf-8", "surrogatepass")), json.dumps(value)[1:-1]):
+        text = before + encoded + after
         assert redact(text) != text
         if "*" not in value:
-            assert form not in redact(text)
+            assert encoded not in redact(text)
 
 
 @given(st.lists(SECRETS, min_size=1, max_size=3), TEXTS)
@@ -557,7 +557,7 @@ ESCAPES = {
     "HTML, hexadecimal": lambda letter: f"&#x{ord(letter):x};",
     "JSON": lambda letter: f"\\u{ord(letter):04x}",
 }
-FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+FULL_WIDTH_CODES = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 
 @pytest.mark.parametrize("gap", ["\u200b", "\u00ad", "\U000e0041", "\u0301", "\u034f"])
@@ -570,8 +570,8 @@ def test_escape_with_gaps_is_decoded(kind: str, gap: str) -> None:
 
 @pytest.mark.parametrize("kind", ESCAPES)
 def test_escape_in_compatible_characters(kind: str) -> None:
-    """NFKC makes an escape of them."""
-    text = "".join(map(ESCAPES[kind], "Zebra7-Quartz")).translate(FULL_WIDTH)
+    """NFKC converts the characters to an escape."""
+    text = "".join(map(ESCAPES[kind], "Zebra7-Quartz")).translate(FULL_WIDTH_CODES)
     assert Redactor(["Zebra7-Quartz"])(text) == MASK
 
 
@@ -600,8 +600,8 @@ def test_escaped_base64_is_redacted() -> None:
 @pytest.mark.parametrize("length", range(6, 14))
 def test_start_of_truncated_secret_is_redacted(length: int) -> None:
     """A text that was truncated before the redaction ends in an ellipsis."""
-    cut = "Zebra7-Quartz-1"[:length]
-    assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{MASK}…' is no number"
+    truncated = "Zebra7-Quartz-1"[:length]
+    assert Redactor(["Zebra7-Quartz-1"])(f"'{truncated}…' is no number") == f"'{MASK}…' is no number"
 
 
 @pytest.mark.parametrize(
@@ -658,7 +658,7 @@ def test_mojibake_keeps_ordinary_words(value: str) -> None:
     assert Redactor([value])(text) == text
 
 
-MEMBERS = {
+SECRET_MEMBERS = {
     "user": "joe",
     "admin": True,
     "role": "admin",
@@ -670,12 +670,12 @@ MEMBERS = {
 
 
 @pytest.mark.parametrize(
-    "part", ["kx7qz-hunter2", "4711992", "pw%2112345", "pw!12345", "zebra-quartz", "MIIEvQIBADANBgkq"]
+    "member", ["kx7qz-hunter2", "4711992", "pw%2112345", "pw!12345", "zebra-quartz", "MIIEvQIBADANBgkq"]
 )
-def test_json_member_of_secret_is_redacted(part: str) -> None:
+def test_json_member_of_secret_is_redacted(member: str) -> None:
     """Each member of a JSON secret is a secret."""
-    assert Redactor([json.dumps(MEMBERS)])(f"type {part} here") == f"type {MASK} here"
-    assert MASK in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
+    assert Redactor([json.dumps(SECRET_MEMBERS)])(f"type {member} here") == f"type {MASK} here"
+    assert MASK in Redactor([json.dumps([SECRET_MEMBERS], indent=2)])(f"type {member} here")
 
 
 @pytest.mark.parametrize(
@@ -714,7 +714,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYX
 
 
 @pytest.mark.parametrize(
-    ("value", "part"),
+    ("value", "decoded"),
     [
         (PEM.replace("\n", "\\n"), "MIIEvQIBADANBgkqhkiG9w0BAQEF"),
         (PEM.replace("\n", "\\r\\n"), "Q29uZ3JhdHVsYXRpb25z"),
@@ -729,15 +729,15 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYX
         ('{"pass": "kx7&amp;hunter2-77"}', "kx7&hunter2-77"),
     ],
 )
-def test_secret_without_escapes_is_redacted(value: str, part: str) -> None:
+def test_secret_without_escapes_is_redacted(value: str, decoded: str) -> None:
     """A page or a program decodes the escapes before it shows the value."""
-    assert Redactor([value])(f"It shows {part} here") == f"It shows {MASK} here"
+    assert Redactor([value])(f"It shows {decoded} here") == f"It shows {MASK} here"
 
 
 def test_ordinary_json_member_is_kept() -> None:
     """Short and ordinary members of a JSON secret are unchanged."""
     text = "The admin user joe has a password and a role: true"
-    assert Redactor([json.dumps(MEMBERS)])(text) == text
+    assert Redactor([json.dumps(SECRET_MEMBERS)])(text) == text
 
 
 def test_word_of_json_value_is_kept() -> None:
@@ -753,7 +753,7 @@ def test_broken_json_value_is_redacted(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text", "shown"),
+    ("value", "text", "expected"),
     [
         ("https://joe:kx7qzhunter2@pr.test/", "joe kx7qzhunter2", "joe ***"),
         ("postgres://joe:a%2Fb%40cde@db/x", "a/b@cde, a%2Fb%40cde", "***, ***"),
@@ -779,13 +779,13 @@ def test_broken_json_value_is_redacted(value: str) -> None:
         ("https://pr.test/?key=primary", "the primary one", "the primary one"),
     ],
 )
-def test_url_password_is_redacted(value: str, text: str, shown: str) -> None:
+def test_url_password_is_redacted(value: str, text: str, expected: str) -> None:
     """The password of a URL is a secret."""
-    assert Redactor([value])(text) == shown
+    assert Redactor([value])(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "text", "shown"),
+    ("value", "text", "expected"),
     [
         ("042", "code 04\n2 is", "code *** is"),
         ("k7", "code k\n7 is", "code *** is"),
@@ -801,10 +801,10 @@ def test_url_password_is_redacted(value: str, text: str, shown: str) -> None:
         ("en", "the\nn", "the\nn"),
     ],
 )
-def test_short_value_across_lines_is_redacted(value: str, text: str, shown: str) -> None:
+def test_short_value_across_lines_is_redacted(value: str, text: str, expected: str) -> None:
     """Ordinary text has single spaces only."""
-    assert Redactor([value])(text) == shown
-    assert Redactor([value, *map(str, range(100, 200))])(text) == shown
+    assert Redactor([value])(text) == expected
+    assert Redactor([value, *map(str, range(100, 200))])(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -848,17 +848,19 @@ def test_ordinary_escapes_are_kept(value: str, text: str) -> None:
     assert Redactor([value])(text) == text
 
 
-@pytest.mark.parametrize("change", [str, str.upper])
+@pytest.mark.parametrize("change_case", [str, str.upper])
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
-def test_iota_subscript_is_matched(form: Literal["NFC", "NFD", "NFKC", "NFKD"], change: Callable[[str], str]) -> None:
-    """It is a separate letter in capitals."""
+def test_iota_subscript_is_matched(
+    form: Literal["NFC", "NFD", "NFKC", "NFKD"], change_case: Callable[[str], str]
+) -> None:
+    """In capitals, an iota subscript is a separate letter."""
     value = "ᾳβῃκωδικῷς77"
-    assert Redactor([value])(change(unicodedata.normalize(form, value))) == MASK
+    assert Redactor([value])(change_case(unicodedata.normalize(form, value))) == MASK
     assert Redactor(["password"])("p\u0345ass\u0345word") == MASK
 
 
 @pytest.mark.parametrize(
-    ("value", "text", "shown"),
+    ("value", "text", "expected"),
     [
         ("kx7'hunter2", "'kx7''hunter2'", "'***'"),
         ("kx7'hunter2", r"'kx7'\''hunter2'", "'***'"),
@@ -870,17 +872,17 @@ def test_iota_subscript_is_matched(form: Literal["NFC", "NFD", "NFKC", "NFKD"], 
         ("pässwört-7", "p=C3=A4ssw=C3=B6rt-7", "***"),
     ],
 )
-def test_quoted_value_is_redacted(value: str, text: str, shown: str) -> None:
+def test_quoted_value_is_redacted(value: str, text: str, expected: str) -> None:
     """SQL, CSV, shells, PowerShell and mail have different quotes."""
-    assert Redactor([value])(text) == shown
+    assert Redactor([value])(text) == expected
 
 
-CUT = "kx7qz-hunter2-77"
+FULL_VALUE = "kx7qz-hunter2-77"
 
 
-@pytest.mark.parametrize("others", [[], [f"other-value-{number}" for number in range(200)]], ids=["one", "many"])
+@pytest.mark.parametrize("other_values", [[], [f"other-value-{number}" for number in range(200)]], ids=["one", "many"])
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("value kx7qz-hunter2... too long", "value ***... too long"),
         ("value kx7qz-h....", "value ***...."),
@@ -893,17 +895,17 @@ CUT = "kx7qz-hunter2-77"
         ("…er-77", "…er-77"),
     ],
 )
-def test_partial_value_at_ellipsis_is_redacted(text: str, shown: str, others: list[str]) -> None:
+def test_partial_value_at_ellipsis_is_redacted(text: str, expected: str, other_values: list[str]) -> None:
     """A truncated value beside an ellipsis is replaced."""
-    assert Redactor([CUT, *others])(text) == shown
+    assert Redactor([FULL_VALUE, *other_values])(text) == expected
 
 
 @pytest.mark.parametrize("count", [0, 1, 30, 150, 200, 1000])
 def test_partial_value_after_dots_is_redacted(count: int) -> None:
     """Many dots in a text do not hide a truncated value."""
-    shown = Redactor([CUT])("Loading... " * count + f"typed {CUT[:-2]}… into")
-    assert "hunter2" not in shown
-    assert shown.endswith(MASK if count >= 200 else "***… into")
+    redacted = Redactor([FULL_VALUE])("Loading... " * count + f"typed {FULL_VALUE[:-2]}… into")
+    assert "hunter2" not in redacted
+    assert redacted.endswith(MASK if count >= 200 else "***… into")
 
 
 @pytest.mark.parametrize(
@@ -919,10 +921,10 @@ def test_word_at_three_dots_is_kept(value: str, text: str) -> None:
     assert Redactor([value])(text) == text
 
 
-@pytest.mark.parametrize(("text", "shown"), [("Opening checkout… now", "Opening ***… now"), ("Opening check…", "")])
-def test_word_at_ellipsis_is_redacted(text: str, shown: str) -> None:
+@pytest.mark.parametrize(("text", "expected"), [("Opening checkout… now", "Opening ***… now"), ("Opening check…", "")])
+def test_word_at_ellipsis_is_redacted(text: str, expected: str) -> None:
     """Only programs that cut a text write this character, so a word before it is a part of the value."""
-    assert Redactor(["checkout-service-7"])(text) == (shown or text)
+    assert Redactor(["checkout-service-7"])(text) == (expected or text)
 
 
 def test_key_of_any_value_is_derived() -> None:

@@ -24,102 +24,109 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REQUEST = RunRequest(TargetKind.TEST, "an-id", variables={f"NAME{n}": f"a value of variable {n}" for n in range(20)})
-# Of the processor. Each takes about one on a fast machine.
-SECONDS = 20
-WRAPPED = "%41&amp;\\"
+# Processor time. Each response takes about 1 s on a fast machine.
+MAX_CPU_SECONDS = 20
+ESCAPED_TEXT = "%41&amp;\\"
 
 
-def start(answer: HttpResponse) -> object:
-    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).start(REQUEST)
+def parse_start(response: HttpResponse) -> object:
+    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).start(REQUEST)
 
 
-def status(answer: HttpResponse) -> object:
-    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).status(REQUEST, "a-run")
+def parse_status(response: HttpResponse) -> object:
+    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).status(REQUEST, "a-run")
 
 
-def details(answer: HttpResponse) -> object:
-    return AutonomaClient(ScriptedTransport(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
+def parse_details(response: HttpResponse) -> object:
+    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).details(REQUEST, "a-run", media=True)
 
 
-def account(answer: HttpResponse) -> object:
+def parse_folders(response: HttpResponse) -> object:
     try:
-        return list_folders(ScriptedTransport(answer), Redactor(SECRETS), lambda seconds: None)
+        return list_folders(ScriptedTransport(response), Redactor(SECRETS), lambda seconds: None)
     except ApiError as error:
         return error
 
 
-def full(limit: int, before: str, piece: str, after: str, between: str = "") -> bytes:
-    """Return as many of the pieces as an answer may have, with what is before and after them."""
+def fill_body(limit: int, before: str, piece: str, after: str, between: str = "") -> bytes:
+    """Return a body with as many pieces as the limit allows, between two texts."""
     number = (limit - len(before) - len(after) + len(between)) // (len(piece) + len(between))
-    made = (before + between.join([piece] * number) + after).encode()
-    assert limit - len(piece) - len(between) <= len(made) <= limit
-    return made
+    body = (before + between.join([piece] * number) + after).encode()
+    assert limit - len(piece) - len(between) <= len(body) <= limit
+    return body
 
 
-ESCAPES = json.dumps(WRAPPED)[1:-1]
-STEP = json.dumps(dict.fromkeys(("instruction", "output", "url", "status"), WRAPPED * 2100))
-TEST = json.dumps({"id": "a", "name": f"\u200b{WRAPPED}"})
-RARE = json.dumps({"output": "\U000f1234\u0301\U0002f800" * 2000})
-BOMBS = {
+ESCAPES = json.dumps(ESCAPED_TEXT)[1:-1]
+STEP = json.dumps(dict.fromkeys(("instruction", "output", "url", "status"), ESCAPED_TEXT * 2100))
+TEST = json.dumps({"id": "a", "name": f"\u200b{ESCAPED_TEXT}"})
+RARE_CHARACTERS = json.dumps({"output": "\U000f1234\u0301\U0002f800" * 2000})
+LONGEST_RESPONSES = {
     **{
-        f"a start's {field}": (start, code, full(MAX_BODY_BYTES, f'{{"{field}": "', ESCAPES, '"}'))
+        f"a start's {field}": (parse_start, code, fill_body(MAX_BODY_BYTES, f'{{"{field}": "', ESCAPES, '"}'))
         for field, code in {"run_id": 200, "url": 200, "message": 200, "error": 500}.items()
     },
-    "a start's values": (start, 200, full(MAX_BODY_BYTES, "[", "[]", "]", ",")),
-    "a status": (status, 200, full(MAX_BODY_BYTES, '{"status": "', ESCAPES, '"}')),
-    "a status' message": (status, 500, full(MAX_BODY_BYTES, '{"message": "', ESCAPES, '"}')),
-    "a name": (details, 200, full(MAX_DETAILS_BYTES, '{"name": "', ESCAPES, '"}')),
+    "a start's values": (parse_start, 200, fill_body(MAX_BODY_BYTES, "[", "[]", "]", ",")),
+    "a status": (parse_status, 200, fill_body(MAX_BODY_BYTES, '{"status": "', ESCAPES, '"}')),
+    "a status' message": (parse_status, 500, fill_body(MAX_BODY_BYTES, '{"message": "', ESCAPES, '"}')),
+    "a name": (parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"name": "', ESCAPES, '"}')),
     "an output": (
-        details, 200, full(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', ESCAPES, '"}]}')
+        parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', ESCAPES, '"}]}')
     ),
-    "long steps": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', STEP, "]}", ",")),
-    "empty steps": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', "{}", "]}", ",")),
-    "steps that are none": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', "[]", "]}", ",")),
-    "a million steps": (details, 200, b'{"steps": [' + b"{}," * 999_999 + b"{}]}"),
-    "a folder's name": (account, 200, full(MAX_DETAILS_BYTES, '[{"id": "a", "name": "', ESCAPES, '"}]')),
-    "folders that are none": (account, 200, full(MAX_DETAILS_BYTES, "[", "[]", "]", ",")),
-    "tests": (account, 200, full(MAX_DETAILS_BYTES, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
+    "long steps": (parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"steps": [', STEP, "]}", ",")),
+    "empty steps": (parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"steps": [', "{}", "]}", ",")),
+    "steps that are none": (parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"steps": [', "[]", "]}", ",")),
+    "a million steps": (parse_details, 200, b'{"steps": [' + b"{}," * 999_999 + b"{}]}"),
+    "a folder's name": (parse_folders, 200, fill_body(MAX_DETAILS_BYTES, '[{"id": "a", "name": "', ESCAPES, '"}]')),
+    "folders that are none": (parse_folders, 200, fill_body(MAX_DETAILS_BYTES, "[", "[]", "]", ",")),
+    "tests": (
+        parse_folders, 200, fill_body(MAX_DETAILS_BYTES, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")
+    ),
     "a value's letters": (
-        details, 200,
-        full(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', "a value of \\u200b", '"}]}')
+        parse_details, 200,
+        fill_body(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', "a value of \\u200b", '"}]}')
     ),
     "rare characters": (
-        details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', RARE, "]}", ",")
+        parse_details, 200, fill_body(MAX_DETAILS_BYTES, '{"steps": [', RARE_CHARACTERS, "]}", ",")
     ),
-    "no list of folders": (account, 500, full(MAX_DETAILS_BYTES, '{"message": "', ESCAPES, '"}')),
+    "no list of folders": (parse_folders, 500, fill_body(MAX_DETAILS_BYTES, '{"message": "', ESCAPES, '"}')),
 }  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", LONGEST_RESPONSES)
 def test_longest_response_is_parsed_in_time(name: str) -> None:
     """The longest possible response is parsed within its CPU limit."""
-    ask, code, body = BOMBS[name]
-    assert measure_processor_seconds(lambda: ask(HttpResponse(code, {}, body, is_complete=True)), SECONDS) < SECONDS
+    parse, code, body = LONGEST_RESPONSES[name]
+    assert (
+        measure_processor_seconds(lambda: parse(HttpResponse(code, {}, body, is_complete=True)), MAX_CPU_SECONDS)
+        < MAX_CPU_SECONDS
+    )
 
 
 def test_sanitizer_has_budget() -> None:
     """The sanitizer returns an ellipsis once its budget is used up."""
-    reported = ResponseSanitizer(lambda: Redactor(["a secret"]))
-    texts = [reported.clean("x" * 30_000, 7000) for _ in range(200)]
+    sanitizer = ResponseSanitizer(lambda: Redactor(["a secret"]))
+    texts = [sanitizer.clean("x" * 30_000, 7000) for _ in range(200)]
     assert texts[0] == "x" * 6999 + "…"
     assert texts[-1] == "…"
-    assert reported.is_budget_exhausted
+    assert sanitizer.is_budget_exhausted
 
 
 @pytest.mark.slow
 def test_huge_folder_list_is_error() -> None:
     """A folder list with too much text is an error."""
-    assert "longer than any account's" in str(account(HttpResponse(200, {}, BOMBS["tests"][2], is_complete=True)))
+    assert "longer than any account's" in str(
+        parse_folders(HttpResponse(200, {}, LONGEST_RESPONSES["tests"][2], is_complete=True))
+    )
 
 
 def test_empty_text_skips_redaction() -> None:
     """An empty text is returned without a redactor."""
 
-    def none() -> Redactor:
+    def fail_to_build() -> Redactor:
         raise AssertionError
 
-    assert ResponseSanitizer(none).clean("", 100) == ""
+    assert ResponseSanitizer(fail_to_build).clean("", 100) == ""
 
 
 @pytest.mark.parametrize("length", [9, 10, 11, 40, 41, 100])
@@ -136,23 +143,23 @@ def test_secret_with_gaps_at_cut_is_hidden(gap: str, before: int) -> None:
     """Invisible characters inside a secret expose no part of it at the cut."""
     secret = "qwrtpsdfghjk"
     text = "X" * (before * 10) + gap.join(f"{secret} " * 400)
-    shown = ResponseSanitizer(lambda: Redactor([secret])).clean(text, 200)
-    assert not {*secret} & {*shown}
-    assert shown.endswith("…")
+    sanitized = ResponseSanitizer(lambda: Redactor([secret])).clean(text, 200)
+    assert not {*secret} & {*sanitized}
+    assert sanitized.endswith("…")
 
 
 def test_partial_secret_at_edge_is_hidden() -> None:
     """A partial secret is hidden, because another field can contain the rest."""
-    texts = ResponseSanitizer(lambda: Redactor(["abcdefgh12345678"]))
-    assert texts.clean("Type abcdefgh123\n", 200) == "Type ***"
-    assert texts.clean("efgh12345678 is wrong", 200) == "*** is wrong"
-    assert texts.clean("efgh12345678 is wrong", 200, is_standalone=True) == "efgh12345678 is wrong"
+    sanitizer = ResponseSanitizer(lambda: Redactor(["abcdefgh12345678"]))
+    assert sanitizer.clean("Type abcdefgh123\n", 200) == "Type ***"
+    assert sanitizer.clean("efgh12345678 is wrong", 200) == "*** is wrong"
+    assert sanitizer.clean("efgh12345678 is wrong", 200, is_standalone=True) == "efgh12345678 is wrong"
 
 
 def test_secret_across_lines_is_redacted() -> None:
     """A secret that spans a line end is redacted before lines are joined."""
-    texts = ResponseSanitizer(lambda: Redactor(["sand"]))
-    assert texts.clean("this and sa\nnd", 200) == "this and ***"
+    sanitizer = ResponseSanitizer(lambda: Redactor(["sand"]))
+    assert sanitizer.clean("this and sa\nnd", 200) == "this and ***"
 
 
 ENCODINGS: list[Callable[[str], str]] = [
@@ -164,7 +171,7 @@ ENCODINGS: list[Callable[[str], str]] = [
     lambda text: "".join(f"&#x{ord(letter):x};" for letter in text),
     lambda text: "".join(f"\\{letter}" for letter in text),
 ]
-# No digits, capitals and percent signs: those may be left of what wrapped a value up, and say nothing of it.
+# Without digits, capitals and percent signs, because a rest of an escape can have them and reveals nothing.
 LETTERS = "abcdef/ &é"
 SECRET = st.text(LETTERS, min_size=6, max_size=30).filter(lambda value: len(value.strip()) > 5)
 
@@ -180,8 +187,8 @@ def test_secret_is_hidden_at_any_cut(values: list[str], encode: Callable[[str], 
     A space before or after a value reveals nothing.
     """
     redactor, secret, limit = Redactor(values), encode(values[0]), 200
-    # Secrets up to where the text is cut the first time, at each place of the last.
-    tail = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
-    tail *= (4 * limit + 10 * redactor.max_variant_length) // len(tail) + 2
+    # The text has secrets beyond its first cut, and the gap moves the cut to each position of a secret.
+    repeated_text = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
+    repeated_text *= (4 * limit + 10 * redactor.max_variant_length) // len(repeated_text) + 2
     for gap in range(len(secret)):
-        assert not ({*LETTERS} - {" "}) & {*ResponseSanitizer(lambda: redactor).clean("X" * gap + tail, limit)}
+        assert not ({*LETTERS} - {" "}) & {*ResponseSanitizer(lambda: redactor).clean("X" * gap + repeated_text, limit)}

@@ -37,18 +37,18 @@ def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Req
     return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
 
 
-def in_turn(*handlers: RequestHandler) -> RequestHandler:
+def handle_in_turn(*handlers: RequestHandler) -> RequestHandler:
     """Return a handler that uses the next of these handlers for each request."""
-    left = iter(handlers)
-    return lambda wire: next(left)(wire)  # noqa: PLW0108 - the next one each time
+    remaining = iter(handlers)
+    return lambda wire: next(remaining)(wire)  # noqa: PLW0108 - the next one each time
 
 
-def moved(to: str, status: int = 302) -> RequestHandler:
+def redirect_to(url: str, status: int = 302) -> RequestHandler:
     """Return a handler that redirects to another URL."""
-    return answer(status, b"", f"Location: {to}")
+    return answer(status, b"", f"Location: {url}")
 
 
-def endless(wire: Wire) -> bool:
+def send_endless(wire: Wire) -> bool:
     """Send a body without a length and without an end."""
     wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n" + PNG)
     while wire.send(b"x" * 65536):
@@ -56,15 +56,15 @@ def endless(wire: Wire) -> bool:
     return False
 
 
-def dripping(wire: Wire) -> bool:
+def send_slowly(wire: Wire) -> bool:
     """Send one byte at a time."""
     wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
     wire.send_slowly(PNG, 0.05)
     return False
 
 
-def head(length: int, body: bytes = PNG) -> RequestHandler:
-    """Return a handler that answers with a body of another length than it states."""
+def send_partial(length: int, body: bytes = PNG) -> RequestHandler:
+    """Return a handler that sends a body of another length than its Content-Length."""
     return send_raw(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
@@ -93,9 +93,9 @@ def fetch(folder: Path, handler: RequestHandler, number: int = 1, *, seconds: fl
 
 
 def left_in(folder: Path) -> list[str]:
-    """Return the paths of the files in the folder, without the style of the page that shows them."""
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if not name.endswith(("report.css", "report.svg")))
+    """Return the paths of the files in the folder, without the assets of the report."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in names if not name.endswith(("report.css", "report.svg")))
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_file_name_from_step_and_content(
         (close, "ended before an answer came", True),
         (reset, "ended before an answer came", True),
         pytest.param(hang, "too long", True, marks=pytest.mark.slow),
-        pytest.param(dripping, "too long", True, marks=pytest.mark.slow),
-        (head(5000), "ended before an answer came", True),
-        (head(2**30), "larger than it may be (1,073.7 MB)", False),
-        (endless, "larger than it may be", False),
+        pytest.param(send_slowly, "too long", True, marks=pytest.mark.slow),
+        (send_partial(5000), "ended before an answer came", True),
+        (send_partial(2**30), "larger than it may be (1,073.7 MB)", False),
+        (send_endless, "larger than it may be", False),
         (picture(b"y" * 200_000), "larger than it may be", False),
         (picture(HTML, "image/jpeg"), "it is no picture", True),
         (picture(HTML, "text/html"), "it is no picture", True),
@@ -145,18 +145,18 @@ def test_file_name_from_step_and_content(
         (picture(b"", "image/png"), "it is no picture", True),
         (answer(204), "HTTP 204", True),
         (picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
-        (moved("http://media.test/1.png"), "address is not https", False),
-        (moved("file:///etc/passwd"), "its address is none", False),
-        (moved("ftp://media.test/1.png"), "address is not https", False),
-        (moved("//user:pw@127.0.0.1/x"), "its address is none", False),
-        (moved("/again"), "redirects more than 5 times", False),
+        (redirect_to("http://media.test/1.png"), "address is not https", False),
+        (redirect_to("file:///etc/passwd"), "its address is none", False),
+        (redirect_to("ftp://media.test/1.png"), "address is not https", False),
+        (redirect_to("//user:pw@127.0.0.1/x"), "its address is none", False),
+        (redirect_to("/again"), "redirects more than 5 times", False),
         (send_raw(b"rubbish\r\n\r\n"), "ended before an answer came", True),
     ],
 )
 def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, retryable: bool, tmp_path: Path) -> None:
     """The error states the reason, and the folder stays empty."""
     # Those two never end in time.
-    result = fetch(tmp_path, handler, seconds=0.6 if handler in {hang, dripping} else 60.0)
+    result = fetch(tmp_path, handler, seconds=0.6 if handler in {hang, send_slowly} else 60.0)
     assert reason in result.error
     assert "s3cret-value" not in result.error
     assert (result.path, result.retryable) == ("", retryable)
@@ -184,7 +184,7 @@ def test_file_limit_is_inclusive(size: int, is_stored: bool, tmp_path: Path) -> 
 
 def test_download_ends_at_content_length(tmp_path: Path) -> None:
     """A file has as many bytes as its Content-Length, even if more follow."""
-    result = fetch(tmp_path, head(100))
+    result = fetch(tmp_path, send_partial(100))
     assert (tmp_path / result.path).read_bytes() == PNG[:100]
 
 
@@ -199,7 +199,7 @@ def test_file_names_sort_by_step(tmp_path: Path) -> None:
 
 def test_redirects_are_followed(tmp_path: Path) -> None:
     """A download follows several redirects."""
-    assert fetch(tmp_path, in_turn(moved("/b", 301), moved("/c", 307), picture())).path
+    assert fetch(tmp_path, handle_in_turn(redirect_to("/b", 301), redirect_to("/c", 307), picture())).path
 
 
 def test_repeated_download_replaces_file(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
 
 def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
     """A file that is discarded does not count towards the limit."""
-    with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
+    with FaultServer(handle_in_turn(picture(HTML + bytes(1000)), picture())) as server:
         store, media = make_store(tmp_path, 1200), make_media_url(server)
         assert store.fetch(EvidenceFile("r", 1, media)).error
         assert store.fetch(EvidenceFile("r", 1, media)).path
@@ -265,9 +265,9 @@ def test_threads_share_total_limit(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    stored = sorted(result.path for result in results if result.path)
-    assert 1 <= len(stored) <= 3
-    assert left_in(tmp_path) == stored
+    stored_paths = sorted(result.path for result in results if result.path)
+    assert 1 <= len(stored_paths) <= 3
+    assert left_in(tmp_path) == stored_paths
     assert {result.error for result in results} == {"", "there is no room left within evidence-limit"}
 
 
@@ -289,12 +289,12 @@ def test_symlinks_are_not_followed(tmp_path: Path) -> None:
 
 def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
     """A link in place of the results folder must not lead out of the working directory."""
-    outside, work = tmp_path / "outside", tmp_path / "work"
+    outside, working_directory = tmp_path / "outside", tmp_path / "work"
     outside.mkdir()
-    work.mkdir()
-    (work / "results").symlink_to(outside)
+    working_directory.mkdir()
+    (working_directory / "results").symlink_to(outside)
     with FaultServer(picture()) as server:
-        result = make_store(work / "results", working_directory=work).fetch(
+        result = make_store(working_directory / "results", working_directory=working_directory).fetch(
             EvidenceFile("r", 1, make_media_url(server))
         )
         assert result.error == "a symbolic link in results-dir leads elsewhere"
@@ -336,20 +336,20 @@ def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
     with FaultServer(picture(PNG, "image/png")) as server:
         store, media = make_store(tmp_path), make_media_url(server)
-        first, second = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
-    assert first.error == "it could not be written (File exists)"
-    assert (second.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
+        first_result, second_result = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
+    assert first_result.error == "it could not be written (File exists)"
+    assert (second_result.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
 
 
 @contextmanager
 def limit_file_size(max_bytes: int) -> Iterator[None]:
     """Limit the size of the files that this process writes, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard_limit))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft_limit, hard_limit))
 
 
 # The system writes a small file when it is closed, and a large one chunk by chunk.
@@ -359,11 +359,11 @@ def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
     with FaultServer(picture(PNG.ljust(size, b"x"))) as server:
         store, media = make_store(tmp_path), make_media_url(server)
         with limit_file_size(300):
-            first = store.fetch(EvidenceFile("r", 1, media))
-        second = store.fetch(EvidenceFile("r", 2, media))
+            first_result = store.fetch(EvidenceFile("r", 1, media))
+        second_result = store.fetch(EvidenceFile("r", 2, media))
         assert len(server.received) == 1
-    assert first.error == second.error == "it could not be written (File too large)"
-    assert not first.retryable
+    assert first_result.error == second_result.error == "it could not be written (File too large)"
+    assert not first_result.retryable
     assert left_in(tmp_path) == []
     store.close()
-    assert store.fetch(EvidenceFile("r", 3, media)).error == first.error
+    assert store.fetch(EvidenceFile("r", 3, media)).error == first_result.error

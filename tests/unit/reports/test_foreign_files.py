@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-OTHERS = {
+FOREIGN_FILES = {
     "results.json": '{"suites":"playwright"}',
     "outputs.env": "TOKEN_OF_DEPLOY=1\n",
     "summary.md": "### pytest: ✅ Passed\n\nall of it\n",
@@ -77,27 +77,27 @@ REPORTS = {
 }
 
 
-def put(folder: Path) -> None:
+def write_foreign_files(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    for name, text in OTHERS.items():
+    for name, text in FOREIGN_FILES.items():
         (folder / name).write_text(text, "utf-8")
 
 
-def renamed(folder: Path) -> dict[str, str]:
+def read_renamed_files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text("utf-8") for path in folder.iterdir() if ".orig" in path.name}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
     """Every command renames the files of another program and gives one warning."""
-    put(tmp_path / "reports")
+    write_foreign_files(tmp_path / "reports")
     argv, code = COMMANDS[name]
     with Sandbox(pace=0) as sandbox:
         result = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
     assert result.code == code
-    assert renamed(tmp_path / "reports") == {f"{name}.orig": text for name, text in OTHERS.items()}
+    assert read_renamed_files(tmp_path / "reports") == {f"{name}.orig": text for name, text in FOREIGN_FILES.items()}
     assert result.output.count("results-dir has files of another program:") == 1
-    assert all(f"{name} is now {name}.orig" in result.output for name in OTHERS)
+    assert all(f"{name} is now {name}.orig" in result.output for name in FOREIGN_FILES)
     assert "Give autonoma-ci a results-dir of its own." in result.output
     assert is_results_file(tmp_path / "reports" / "results.json")
 
@@ -107,14 +107,14 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
     environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
     ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
-    put(tmp_path / "reports")
+    write_foreign_files(tmp_path / "reports")
     result = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
-    ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
-    assert renamed(tmp_path / "reports") == ours
+    expected = {f"{name}.orig": text for name, text in FOREIGN_FILES.items() if not name.startswith("gitlab")}
+    assert read_renamed_files(tmp_path / "reports") == expected
     assert result.output.count("results-dir has files of another program:") == 1
 
 
-def begin(folder: Path, name: str = "begun") -> list[str]:
+def publish_step(folder: Path, name: str = "begun") -> list[str]:
     """Begin and end a step of a GitLab job, and return its warnings."""
     files = ResultsDirPublisher(folder, render_job_links)
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
@@ -125,35 +125,39 @@ def test_renamed_file_never_replaces_another(tmp_path: Path) -> None:
     for text in ("first", "second", "third"):
         (tmp_path / "results.json").unlink(missing_ok=True)
         (tmp_path / "junit.xml").write_text(text, "utf-8")
-        begin(tmp_path)
-    assert renamed(tmp_path) == {"junit.xml.orig": "first", "junit.xml.orig.1": "second", "junit.xml.orig.2": "third"}
+        publish_step(tmp_path)
+    assert read_renamed_files(tmp_path) == {
+        "junit.xml.orig": "first",
+        "junit.xml.orig.1": "second",
+        "junit.xml.orig.2": "third",
+    }
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_own_files_need_no_record(name: str, tmp_path: Path) -> None:
     """A missing results.json after a killed step does not make renamed files pile up."""
     for _ in range(2):
-        assert begin(tmp_path, name) == []
+        assert publish_step(tmp_path, name) == []
         (tmp_path / "results.json").unlink()
-    assert renamed(tmp_path) == {}
+    assert read_renamed_files(tmp_path) == {}
 
 
 def test_files_beside_own_record_are_replaced(tmp_path: Path) -> None:
     """Files beside our own results.json are replaced without a warning."""
-    begin(tmp_path, "passed")
+    publish_step(tmp_path, "passed")
     (tmp_path / "junit.xml").write_text("changed by a later step", "utf-8")
-    assert begin(tmp_path) == []
-    assert renamed(tmp_path) == {}
+    assert publish_step(tmp_path) == []
+    assert read_renamed_files(tmp_path) == {}
 
 
-@pytest.mark.parametrize("change", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
-def test_record_of_other_version_is_own(change: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
+def test_record_of_other_version_is_own(content: bytes, tmp_path: Path) -> None:
     """A truncated record also counts as our own."""
-    begin(tmp_path, "passed")
+    publish_step(tmp_path, "passed")
     path = tmp_path / "results.json"
-    path.write_bytes(change or path.read_bytes()[:300])
-    assert begin(tmp_path) == []
-    assert renamed(tmp_path) == {}
+    path.write_bytes(content or path.read_bytes()[:300])
+    assert publish_step(tmp_path) == []
+    assert read_renamed_files(tmp_path) == {}
 
 
 def test_links_folders_and_empty_files_stay(tmp_path: Path) -> None:
@@ -164,9 +168,9 @@ def test_links_folders_and_empty_files_stay(tmp_path: Path) -> None:
     (results / "junit.xml").symlink_to(tmp_path / "theirs")
     (results / "report.html").mkdir()
     (results / "summary.md").touch()
-    warnings = begin(results, "passed")
+    warnings = publish_step(results, "passed")
     assert [text for text in warnings if "another program" in text] == []
-    assert renamed(results) == {}
+    assert read_renamed_files(results) == {}
     assert (tmp_path / "theirs").read_text("utf-8") == "theirs"
     assert not (results / "junit.xml").is_symlink()
 
@@ -175,10 +179,10 @@ def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytes
     """A file that is its own mount can't be renamed."""
     (tmp_path / "junit.xml").write_text("theirs", "utf-8")
 
-    def rename(*_: object) -> None:
+    def fail_to_rename(*_: object) -> None:
         raise OSError(16, os.strerror(16))
 
-    monkeypatch.setattr("pathlib.Path.rename", rename)
+    monkeypatch.setattr("pathlib.Path.rename", fail_to_rename)
     warning = rename_foreign_files(tmp_path, find_foreign_files(tmp_path, ["junit.xml"]))
     assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
 
@@ -186,16 +190,16 @@ def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytes
 def test_late_results_json_is_renamed(tmp_path: Path) -> None:
     """Another program writes its results.json during the step."""
 
-    def shared(of: Report) -> SharedResults:
+    def build_shared_results(run_report: Report) -> SharedResults:
         context = BuildContext("github", build_id="17")
-        return SharedResults(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
+        return SharedResults(tmp_path / "results.json", run_report.step_id, context, run_report.started_at, FakeClock())
 
-    files = ResultsDirPublisher(tmp_path, shared=shared(REPORTS["begun"]))
+    files = ResultsDirPublisher(tmp_path, shared=build_shared_results(REPORTS["begun"]))
     assert files.begin(REPORTS["begun"]) == []
-    (tmp_path / "results.json").write_text(OTHERS["results.json"], "utf-8")
+    (tmp_path / "results.json").write_text(FOREIGN_FILES["results.json"], "utf-8")
     warnings = files.publish(REPORTS["passed"])
     assert [text.partition(":")[0] for text in warnings] == ["results-dir has files of another program"]
-    assert renamed(tmp_path) == {"results.json.orig": OTHERS["results.json"]}
+    assert read_renamed_files(tmp_path) == {"results.json.orig": FOREIGN_FILES["results.json"]}
     assert json.loads((tmp_path / "results.json").read_text("utf-8"))["conclusion"] == "passed"
 
 
@@ -240,17 +244,17 @@ def test_file_beyond_memory_is_foreign(error: type[Exception], tmp_path: Path, m
     (tmp_path / "outputs.env").write_text("AUTONOMA_CONCLUSION=passed\n", "utf-8")
     assert find_foreign_files(tmp_path, ["outputs.env"]) == []
 
-    def read(*_: object) -> bytes:
+    def fail_to_read(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(foreign_files, "read_file_or_empty", read)
+    monkeypatch.setattr(foreign_files, "read_file_or_empty", fail_to_read)
     assert find_foreign_files(tmp_path, ["outputs.env"]) == ["outputs.env"]
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", FOREIGN_FILES)
 def test_lookalike_is_foreign(name: str, tmp_path: Path) -> None:
     """A file of the same name and a similar content belongs to another program."""
-    put(tmp_path)
+    write_foreign_files(tmp_path)
     assert find_foreign_files(tmp_path, [name, "missing.json", "a\0b"]) == [name]
 
 

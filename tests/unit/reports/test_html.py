@@ -31,7 +31,7 @@ from tests.support.reports import (
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
-KINDS = [
+ALL_STATES = [
     started("a"),
     passed("b"),
     failed("c"),
@@ -43,66 +43,68 @@ KINDS = [
 ]
 
 
-def page_of(made: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
-    return lxml.html.document_fromstring(render_html(made, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
+def parse_page(run_report: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(render_html(run_report, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
 
 
-def states(made: Report) -> list[str]:
-    found = page_of(made).xpath("//tbody/tr/td[1]")
-    return [" ".join(one.text_content().split()[1:]) for one in found]
+def list_states(run_report: Report) -> list[str]:
+    cells = parse_page(run_report).xpath("//tbody/tr/td[1]")
+    return [" ".join(cell.text_content().split()[1:]) for cell in cells]
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_any_report_has_only_safe_links(made: Report) -> None:
+def test_any_report_has_only_safe_links(run_report: Report) -> None:
     """Links of the page lead only to https, this machine, runs and evidence."""
-    page = page_of(made)
+    page = parse_page(run_report)
     assert page.xpath("count(//script | //iframe | //object | //base | //form | //style)") == 0
-    assert not [name for one in page.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
+    assert not [
+        name for element in page.iter() for name in element.attrib if name.startswith(("on", "style", "srcset"))
+    ]
     for address in page.xpath("//@href | //@src"):
         assert address.startswith(("https://", "http://127.0.0.1", "http://localhost", "#run", "evidence/")), address
     assert len(page.xpath("//h1")) == 1
-    assert len(page.xpath("//tbody/tr")) == len(made.results)
+    assert len(page.xpath("//tbody/tr")) == len(run_report.results)
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_values_are_hidden(made: Report) -> None:
+def test_values_are_hidden(run_report: Report) -> None:
     """No value of a variable is on the page."""
-    marked = made._replace(
+    report_with_values = run_report._replace(
         results=tuple(
             run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
-            for run in made.results
+            for run in run_report.results
         )
     )
-    assert b"v4lue-0f-it" not in render_html(marked)
+    assert b"v4lue-0f-it" not in render_html(report_with_values)
 
 
 @pytest.mark.slow
 def test_large_page_needs_little_memory() -> None:
     """Rendering 3,000 runs needs at most seven times the size of the page."""
-    made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)
-    render_html(report(KINDS, FAILED))
+    run_report = report([passed(f"test-{number}", f"Name {number}") for number in range(3000)], FAILED)
+    render_html(report(ALL_STATES, FAILED))
     tracemalloc.start()
     try:
-        page = render_html(made)
-        peak = tracemalloc.get_traced_memory()[1]
+        page = render_html(run_report)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert page.count(b"<tr") > 3000
     # The template's input for a run is larger than its part of the page.
-    assert peak < 7 * len(page), f"{peak / len(page):.1f} times the size"
+    assert peak_bytes < 7 * len(page), f"{peak_bytes / len(page):.1f} times the size"
 
 
 def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
-    assert states(report(KINDS, FAILED)) == [
+    assert list_states(report(ALL_STATES, FAILED)) == [
         "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("made", "heading"),
+    ("run_report", "heading"),
     [
         (report([passed("a")], PASSED)._replace(waits_for_results=True), "✓ Passed 1 of 1 run passed."),
         (report([failed("a")], FAILED)._replace(waits_for_results=True), "✗ Failed 0 of 1 run passed, 1 failed."),
@@ -115,25 +117,25 @@ def test_failures_come_first_with_state() -> None:
         (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
     ],
 )
-def test_heading_states_result(made: Report, heading: str) -> None:
+def test_heading_states_result(run_report: Report, heading: str) -> None:
     """The heading has the conclusion and the counts."""
-    assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == heading
+    assert " ".join(parse_page(run_report).xpath("//h1")[0].text_content().split()) == heading
 
 
 def test_input_errors_are_listed() -> None:
     """Each input error is an entry of a list."""
-    page = page_of(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
-    assert [one.text_content().strip() for one in page.xpath("//ul[@class='problems']/li")] == [
+    page = parse_page(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
+    assert [element.text_content().strip() for element in page.xpath("//ul[@class='problems']/li")] == [
         "autonoma.yml:3:5: unknown key 'test'"
     ]
 
 
 def test_build_context_is_shown() -> None:
     """The page shows commit, branch, pull request and a link to the build."""
-    made = report([passed("a")], PASSED)
-    made = made._replace(context=made.context._replace(build_url="https://ci.test/build/7"))
-    page = page_of(made)
-    facts = {one.xpath("string(dt)"): one.xpath("string(dd)") for one in page.xpath("//header//dl/div")}
+    run_report = report([passed("a")], PASSED)
+    run_report = run_report._replace(context=run_report.context._replace(build_url="https://ci.test/build/7"))
+    page = parse_page(run_report)
+    facts = {element.xpath("string(dt)"): element.xpath("string(dd)") for element in page.xpath("//header//dl/div")}
     assert facts["Commit"] == "0123456789ab"
     assert facts["Branch"] == "feature/a_b"
     assert facts["Pull request"] == "12"
@@ -142,7 +144,7 @@ def test_build_context_is_shown() -> None:
 
 def test_failing_step_needs_no_evidence() -> None:
     """The page shows the failing step without any screenshots."""
-    page = page_of(report([failed("a")], FAILED))
+    page = parse_page(report([failed("a")], FAILED))
     step = page.xpath("//li[contains(@class, 'step bad')]")[0]
     assert "Check the result" in step.text_content()
     assert "Expected a confirmation" in step.text_content()
@@ -153,7 +155,7 @@ def test_steps_link_screenshots_and_video() -> None:
     """Each step has its screenshot and each run has its video."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"), RunStep(2, "Pay", "No", "", "failed"))
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
-    page = page_of(report([run], FAILED))
+    page = parse_page(report([run], FAILED))
     assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
     assert page.xpath("//img/@alt")[0].startswith("Screenshot of step 1")
     assert page.xpath("//a[starts-with(text(), 'Video')]/@href") == ["evidence/r/video.webm"]
@@ -164,19 +166,19 @@ def test_missing_file_is_hidden() -> None:
     """A screenshot that the page can't reach is left out."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
-    page = page_of(report([run], FAILED), AssetLinks(lambda _: ""))
+    page = parse_page(report([run], FAILED), AssetLinks(lambda _: ""))
     assert page.xpath("//img | //a[@class='shot']") == []
 
 
 def test_lost_evidence_is_reported() -> None:
     """The page has the reason for missing files."""
     run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
-    assert "Not kept: 2 of its files: HTTP 404" in page_of(report([run], FAILED)).text_content()
+    assert "Not kept: 2 of its files: HTTP 404" in parse_page(report([run], FAILED)).text_content()
 
 
 def test_attempts_have_links() -> None:
     """Each failed attempt has a link to its run."""
-    page = page_of(report([flaky("a")], PASSED))
+    page = parse_page(report([flaky("a")], PASSED))
     attempt = page.xpath("//section[@class='attempt']")[0]
     assert "Attempt 1" in attempt.text_content()
     assert attempt.xpath(".//a/@href")[0] == "https://autonoma.app/run/first-of-a"
@@ -184,24 +186,24 @@ def test_attempts_have_links() -> None:
 
 def test_indeterminate_run_links_to_web_app() -> None:
     """A run that may have started has a link to look for it."""
-    page = page_of(report([indeterminate("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
+    page = parse_page(report([indeterminate("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
     assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
 
 
 def test_wait_command_follows_open_runs() -> None:
     """The command to wait is left out if all runs ended."""
-    made = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
-    assert "autonoma-ci wait results/results.json" in page_of(made).text_content()
-    made = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
-    assert "autonoma-ci wait" not in page_of(made).text_content()
+    run_report = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait results/results.json" in parse_page(run_report).text_content()
+    run_report = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait" not in parse_page(run_report).text_content()
 
 
 def test_filters_match_states() -> None:
     """Filters exist only for the states of the runs."""
-    assert page_of(report(KINDS, FAILED)).xpath("//fieldset//input/@id") == [
+    assert parse_page(report(ALL_STATES, FAILED)).xpath("//fieldset//input/@id") == [
         "show-all", "show-bad", "show-flaky", "show-open", "show-good",
     ]  # fmt: skip
-    assert page_of(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
+    assert parse_page(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
 
 
 def test_icon_differs_by_result() -> None:
@@ -213,4 +215,4 @@ def test_icon_differs_by_result() -> None:
 def test_every_state_has_label() -> None:
     """Each state of a run has a text on the page."""
     for state in RunState:
-        assert states(report([started("a")._replace(state=state)], FAILED))
+        assert list_states(report([started("a")._replace(state=state)], FAILED))

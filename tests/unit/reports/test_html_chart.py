@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def draw_chart(*runs: RunResult, seconds: float = 100.0) -> TimelineChart:
     """Return the chart of a step that waits for these runs."""
-    made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=seconds)
-    chart = build_timeline_chart(made)
+    run_report = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=seconds)
+    chart = build_timeline_chart(run_report)
     assert chart
     return chart
 
@@ -41,8 +41,8 @@ def test_chart_has_bar_per_attempt() -> None:
     first = passed("a", "First", 50.0)
     second = passed("b", "Second", 50.0)._replace(start_offset_seconds=50.0)
     assert get_bars(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
-    again = get_bars(flaky("c"))
-    assert [bar[2] for bar in again] == ["✗", "⚠"]
+    flaky_bars = get_bars(flaky("c"))
+    assert [bar[2] for bar in flaky_bars] == ["✗", "⚠"]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_bars_stay_inside_chart() -> None:
 
 def test_short_bar_at_end_is_visible() -> None:
     """A bar that is too short for the screen has a least width, at the right end too."""
-    short = passed("b", seconds=0.001)._replace(start_offset_seconds=1000.0)
-    last = get_bars(passed("a", seconds=10.0), short)[1]
-    assert last[:2] == (99.7, 0.3)
+    short_run = passed("b", seconds=0.001)._replace(start_offset_seconds=1000.0)
+    last_bar = get_bars(passed("a", seconds=10.0), short_run)[1]
+    assert last_bar[:2] == (99.7, 0.3)
 
 
 @pytest.mark.parametrize("count", [2, MAX_LABELED, MAX_LABELED + 1])
@@ -104,13 +104,13 @@ def test_chart_is_omitted_without_durations() -> None:
 
 def test_step_that_only_starts_has_no_chart() -> None:
     """Without a wait for results, the durations are those of the start requests."""
-    made = report([passed("a"), passed("b")], PASSED)
-    assert build_timeline_chart(made) is None
-    assert build_timeline_chart(made._replace(waits_for_results=True))
+    run_report = report([passed("a"), passed("b")], PASSED)
+    assert build_timeline_chart(run_report) is None
+    assert build_timeline_chart(run_report._replace(waits_for_results=True))
 
 
 @pytest.mark.parametrize(
-    ("count", "has_labels", "bars", "omitted"),
+    ("count", "has_labels", "bar_count", "omitted_count"),
     [
         (MAX_LABELED, True, MAX_LABELED, 0),
         (MAX_LABELED + 1, False, MAX_LABELED + 1, 0),
@@ -119,10 +119,10 @@ def test_step_that_only_starts_has_no_chart() -> None:
         (MAX_BARS + 5, False, MAX_BARS, 5),
     ],
 )
-def test_chart_limits_labels_and_bars(count: int, has_labels: bool, bars: int, omitted: int) -> None:
+def test_chart_limits_labels_and_bars(count: int, has_labels: bool, bar_count: int, omitted_count: int) -> None:
     """Labels are left out above one limit, and bars above another."""
     chart = draw_chart(*[passed(f"t{n}") for n in range(count)])
-    assert (chart.has_labels, len(chart.bars), chart.omitted_count) == (has_labels, bars, omitted)
+    assert (chart.has_labels, len(chart.bars), chart.omitted_count) == (has_labels, bar_count, omitted_count)
 
 
 def test_attempts_count_for_label_limit() -> None:
@@ -131,19 +131,19 @@ def test_attempts_count_for_label_limit() -> None:
     assert not draw_chart(*[flaky(f"t{n}") for n in range(MAX_LABELED // 2)], passed("a")).has_labels
 
 
-@pytest.mark.parametrize(("others", "limit"), [(0, 40), (MAX_LABELED, 80)])
-def test_long_label_is_cut(others: int, limit: int) -> None:
+@pytest.mark.parametrize(("other_count", "limit"), [(0, 40), (MAX_LABELED, 80)])
+def test_long_label_is_cut(other_count: int, limit: int) -> None:
     """A label is longer where it is only shown for the bar under the pointer."""
-    runs = [passed("a", "x" * 500), *(passed(f"t{n}") for n in range(others))]
+    runs = [passed("a", "x" * 500), *(passed(f"t{n}") for n in range(other_count))]
     assert draw_chart(*runs).bars[0].label == "x" * (limit - 1) + "…"
 
 
 def test_description_of_bar_without_label() -> None:
     """Without labels, the description of a bar names the state too."""
     assert [bar.description for bar in draw_chart(flaky("a")).bars] == ["attempt 1, 30 s", "42 s"]
-    many = draw_chart(flaky("a"), *(passed(f"t{n}") for n in range(MAX_LABELED)))
-    texts = {bar.description for bar in many.bars}
-    assert texts == {"failed, attempt 1, 30 s", "flaky, 42 s", "passed, 42 s"}
+    many_bars_chart = draw_chart(flaky("a"), *(passed(f"t{n}") for n in range(MAX_LABELED)))
+    descriptions = {bar.description for bar in many_bars_chart.bars}
+    assert descriptions == {"failed, attempt 1, 30 s", "flaky, 42 s", "passed, 42 s"}
 
 
 @pytest.mark.parametrize(

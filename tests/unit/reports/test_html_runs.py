@@ -46,12 +46,16 @@ def get_file_url(path: str) -> str:
     return f"files/{path}"
 
 
-def build_view(run: RunResult, *, index: int = 1, waits: bool = True, web: str = WEB) -> dict[str, Any]:
-    return build_run_view(index, run, make_report(run, waits=waits, web=web), get_file_url)
+def build_view(
+    run: RunResult, *, index: int = 1, waits_for_results: bool = True, web_base_url: str = WEB
+) -> dict[str, Any]:
+    return build_run_view(
+        index, run, make_report(run, waits_for_results=waits_for_results, web_base_url=web_base_url), get_file_url
+    )
 
 
-def make_report(run: RunResult, *, waits: bool = True, web: str = WEB) -> Report:
-    return report([run], FAILED)._replace(waits_for_results=waits, web_base_url=web)
+def make_report(run: RunResult, *, waits_for_results: bool = True, web_base_url: str = WEB) -> Report:
+    return report([run], FAILED)._replace(waits_for_results=waits_for_results, web_base_url=web_base_url)
 
 
 def make_request(kind: TargetKind = TargetKind.TEST, **fields: Any) -> RunResult:
@@ -77,10 +81,10 @@ def make_request(kind: TargetKind = TargetKind.TEST, **fields: Any) -> RunResult
 )
 def test_severity_of_each_state(run: RunResult, severity: str) -> None:
     """Each state has a severity, and a problem is expanded."""
-    shown = build_view(run)
-    assert severity_class(run) == shown["severity"] == severity
-    assert shown["symbol"] == STATE_SYMBOLS[severity]
-    assert shown["is_expanded"] is (severity == "bad")
+    view = build_view(run)
+    assert severity_class(run) == view["severity"] == severity
+    assert view["symbol"] == STATE_SYMBOLS[severity]
+    assert view["is_expanded"] is (severity == "bad")
 
 
 def test_symbols_are_distinct() -> None:
@@ -126,7 +130,7 @@ def test_duration_is_of_ended_runs(run: RunResult, duration: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "waits", "start_offset"),
+    ("run", "waits_for_results", "start_offset"),
     [
         (flaky("a"), True, "31 s"),
         (flaky("a"), False, ""),
@@ -135,15 +139,15 @@ def test_duration_is_of_ended_runs(run: RunResult, duration: str) -> None:
         (started("a")._replace(start_offset_seconds=31.0), True, ""),
     ],
 )
-def test_start_is_shown_after_waiting(run: RunResult, waits: bool, start_offset: str) -> None:
+def test_start_is_shown_after_waiting(run: RunResult, waits_for_results: bool, start_offset: str) -> None:
     """The start is shown for ended runs of a step that waits for them."""
-    assert build_view(run, waits=waits)["start_offset"] == start_offset
+    assert build_view(run, waits_for_results=waits_for_results)["start_offset"] == start_offset
 
 
 def test_link_opens_run() -> None:
     """A run with a safe link has this link."""
-    shown = build_view(passed("a"))
-    assert (shown["link"], shown["link_text"]) == ("https://autonoma.app/run/run-a", "Open the run")
+    view = build_view(passed("a"))
+    assert (view["link"], view["link_text"]) == ("https://autonoma.app/run/run-a", "Open the run")
 
 
 @pytest.mark.parametrize("url", UNSAFE_URLS)
@@ -151,13 +155,13 @@ def test_unsafe_link_is_omitted(url: str) -> None:
     """Only links that are safe to follow reach the page, for runs, attempts and steps."""
     attempt = PreviousAttempt("r", url)
     step = RunStep(1, "Open", url=url)
-    shown = build_view(failed("a")._replace(url=url, previous_attempts=(attempt,), evidence=Evidence((step,))))
-    assert shown["link"] == shown["attempts"][0]["link"] == shown["steps"][0]["link"] == ""
-    assert shown["steps"][0]["page"] == url
+    view = build_view(failed("a")._replace(url=url, previous_attempts=(attempt,), evidence=Evidence((step,))))
+    assert view["link"] == view["attempts"][0]["link"] == view["steps"][0]["link"] == ""
+    assert view["steps"][0]["page"] == url
 
 
 @pytest.mark.parametrize(
-    ("run", "web", "link"),
+    ("run", "web_base_url", "link"),
     [
         (indeterminate("a"), WEB, WEB),
         (indeterminate("a"), "javascript:alert(1)", ""),
@@ -167,10 +171,10 @@ def test_unsafe_link_is_omitted(url: str) -> None:
         (planned("a"), WEB, ""),
     ],
 )
-def test_unknown_run_links_to_web_app(run: RunResult, web: str, link: str) -> None:
+def test_unknown_run_links_to_web_app(run: RunResult, web_base_url: str, link: str) -> None:
     """A run that may have started without a known id has a link to look for it."""
-    shown = build_view(run, web=web)
-    assert (shown["link"], shown["link_text"]) == (link, "Look here")
+    view = build_view(run, web_base_url=web_base_url)
+    assert (view["link"], view["link_text"]) == (link, "Look here")
 
 
 @pytest.mark.parametrize(
@@ -197,9 +201,9 @@ def test_facts_have_no_empty_texts(run: RunResult, facts: dict[str, str]) -> Non
 
 def test_values_of_variables_are_hidden() -> None:
     """The view has the names of variables alone."""
-    shown = build_view(make_request(variables={"PASSWORD": "s3cret-value", "LOCALE": "de"}))
-    assert shown["facts"]["Variables"] == "PASSWORD, LOCALE"
-    assert "s3cret-value" not in repr(shown)
+    view = build_view(make_request(variables={"PASSWORD": "s3cret-value", "LOCALE": "de"}))
+    assert view["facts"]["Variables"] == "PASSWORD, LOCALE"
+    assert "s3cret-value" not in repr(view)
 
 
 @pytest.mark.parametrize(
@@ -216,9 +220,9 @@ def test_values_of_variables_are_hidden() -> None:
 )
 def test_notes_are_message_and_suggestion(run: RunResult, notes: list[str]) -> None:
     """The message of the API is shown unless it only states the start."""
-    shown = build_view(run)
-    assert shown["notes"] == notes
-    assert shown["has_details"] is bool(notes)
+    view = build_view(run)
+    assert view["notes"] == notes
+    assert view["has_details"] is bool(notes)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +243,9 @@ def test_details_need_content(run: RunResult) -> None:
 
 def test_failing_step_needs_no_evidence() -> None:
     """Without evidence, the only step is the one that failed."""
-    shown = build_view(failed("a"))
-    assert shown["steps_label"] == "The step that failed"
-    assert shown["steps"] == [
+    view = build_view(failed("a"))
+    assert view["steps_label"] == "The step that failed"
+    assert view["steps"] == [
         {
             "omitted_note": "",
             "number": 4,
@@ -265,18 +269,18 @@ def test_steps_have_severity_and_file() -> None:
         RunStep(3, "Look", "", "", ""),
         RunStep(4, "", "", "https://shop.test/pay", "errored", "evidence/r/step-004.png"),
     )
-    shown = build_view(
+    view = build_view(
         failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm", "1 of its files: HTTP 404"))
     )
-    assert [(each["severity"], each["status"]) for each in shown["steps"]] == [
+    assert [(step["severity"], step["status"]) for step in view["steps"]] == [
         ("good", "passed"), ("open", "waiting"), ("open", ""), ("bad", "errored"),
     ]  # fmt: skip
-    assert [each["image"] for each in shown["steps"]] == [
+    assert [step["image"] for step in view["steps"]] == [
         "files/evidence/r/step-001.png", "", "", "files/evidence/r/step-004.png",
     ]  # fmt: skip
-    assert shown["steps_label"] == "4 steps"
-    assert shown["video"] == "files/evidence/r/video.webm"
-    assert shown["missing_reason"] == "1 of its files: HTTP 404"
+    assert view["steps_label"] == "4 steps"
+    assert view["video"] == "files/evidence/r/video.webm"
+    assert view["missing_reason"] == "1 of its files: HTTP 404"
 
 
 def test_failing_step_has_detailed_texts() -> None:
@@ -298,9 +302,9 @@ def test_failing_step_has_detailed_texts() -> None:
 )
 def test_omitted_steps_are_counted(numbers: tuple[int, ...], notes: list[str]) -> None:
     """A gap between two steps has a note with the number of missing steps."""
-    shown = build_view(passed("a")._replace(evidence=Evidence(tuple(map(RunStep, numbers)))))
-    assert [each["omitted_note"] for each in shown["steps"]] == notes
-    assert shown["steps_label"] == f"{numbers[-1]} steps"
+    view = build_view(passed("a")._replace(evidence=Evidence(tuple(map(RunStep, numbers)))))
+    assert [step["omitted_note"] for step in view["steps"]] == notes
+    assert view["steps_label"] == f"{numbers[-1]} steps"
 
 
 def test_one_step_is_singular() -> None:
@@ -325,5 +329,5 @@ def test_missing_file_has_no_url() -> None:
     """A file that the page can't reach has an empty URL."""
     steps = (RunStep(1, screenshot="evidence/r/step-001.png"),)
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), reason=ExitReason.FAILED)
-    shown = build_run_view(1, run, make_report(run), lambda _: "")
-    assert (shown["steps"][0]["image"], shown["video"]) == ("", "")
+    view = build_run_view(1, run, make_report(run), lambda _: "")
+    assert (view["steps"][0]["image"], view["video"]) == ("", "")

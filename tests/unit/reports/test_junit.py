@@ -46,37 +46,39 @@ SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
 RESULTS = ("failure", "error", "skipped")
 
 
-def suite_of(made: Report) -> Element:
+def parse_suite(run_report: Report) -> Element:
     """Validate junit.xml against its schema, and return the suite."""
-    written = render_junit(made)
-    SCHEMA.assertValid(etree.fromstring(written))
-    (suite,) = ET.fromstring(written)
+    junit_xml = render_junit(run_report)
+    SCHEMA.assertValid(etree.fromstring(junit_xml))
+    (suite,) = ET.fromstring(junit_xml)
     return suite
 
 
-def case_of(outcome: RunResult, made: Report | None = None) -> Element:
-    (case,) = suite_of((made or report())._replace(results=(outcome,)))
+def parse_case(outcome: RunResult, run_report: Report | None = None) -> Element:
+    (case,) = parse_suite((run_report or report())._replace(results=(outcome,)))
     return case
 
 
-def result_of(case: Element) -> tuple[str, str, str]:
+def read_result(case: Element) -> tuple[str, str, str]:
     """Return element, type and message of the result, empty if it passed."""
     results = [child for child in case if child.tag in RESULTS]
     assert len(results) <= 1
-    return next(((made.tag, made.get("type", ""), made.get("message", "")) for made in results), ("", "", ""))
+    return next(
+        ((element.tag, element.get("type", ""), element.get("message", "")) for element in results), ("", "", "")
+    )
 
 
-def text_of(case: Element, tag: str) -> str:
+def read_text(case: Element, tag: str) -> str:
     return case.findtext(tag) or ""
 
 
-def properties_of(case: Element) -> dict[str, str]:
-    return {made.get("name", ""): made.get("value", "") for made in case.iter("property")}
+def read_properties(case: Element) -> dict[str, str]:
+    return {element.get("name", ""): element.get("value", "") for element in case.iter("property")}
 
 
 def test_report_is_one_suite() -> None:
     """A report is one suite with one case per run."""
-    suite = suite_of(
+    suite = parse_suite(
         report([passed("a", "A"), failed("b"), timed_out("c"), planned("d")], FAILED)._replace(duration_seconds=70.0)
     )
     assert suite.attrib == {
@@ -101,14 +103,14 @@ def test_report_is_one_suite() -> None:
 
 @pytest.mark.parametrize("kind", TargetKind)
 def test_kind_is_class(kind: TargetKind) -> None:
-    case = case_of(RunResult(RunRequest(kind, "a")))
+    case = parse_case(RunResult(RunRequest(kind, "a")))
     assert case.get("classname") == f"autonoma.{kind}"
     assert case.get("file") == f"autonoma/{kind}/a"
 
 
 STOPPED = started("a")._replace(state=RunState.STOPPED, message="cancelled on the server")
-ENDLESS = started("a")._replace(state=RunState.UNKNOWN, message="the API says `paused`")
-UNSENT = refused("a", "not sent: the job was cancelled")._replace(reason=ExitReason.CANCELLED)
+UNKNOWN_STATUS = started("a")._replace(state=RunState.UNKNOWN, message="the API says `paused`")
+NOT_SENT = refused("a", "not sent: the job was cancelled")._replace(reason=ExitReason.CANCELLED)
 STARTING = planned("a")._replace(state=RunState.STARTING)
 
 
@@ -124,9 +126,9 @@ STARTING = planned("a")._replace(state=RunState.STARTING)
         (timed_out("a"), ("error", "timeout", "still running after 30 min")),
         (refused("a"), ("error", "not-found", "not started: HTTP 404: Not found")),
         (refused("a")._replace(reason=ExitReason.OK), ("error", "not-started", "not started: HTTP 404: Not found")),
-        (UNSENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
+        (NOT_SENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
         (indeterminate("a"), ("error", "unknown", "may have started: no answer came in time")),
-        (ENDLESS, ("error", "unknown", "end unknown: the API says `paused`")),
+        (UNKNOWN_STATUS, ("error", "unknown", "end unknown: the API says `paused`")),
         (STARTING, ("error", "unknown", "starting")),
         (planned("a"), ("skipped", "planned", "not sent")),
         (started("a"), ("skipped", "started", "started, not waited for")),
@@ -134,30 +136,30 @@ STARTING = planned("a")._replace(state=RunState.STARTING)
 )
 def test_state_has_its_result_element(outcome: RunResult, expected: tuple[str, str, str]) -> None:
     """Each state is shown as passed, failure, error or skipped."""
-    case = case_of(outcome)
-    assert result_of(case) == expected
+    case = parse_case(outcome)
+    assert read_result(case) == expected
     if expected[0]:
         # GitLab shows only the text.
-        assert text_of(case, expected[0]).splitlines()[0] == expected[2]
+        assert read_text(case, expected[0]).splitlines()[0] == expected[2]
 
 
 def test_run_left_running_is_skipped() -> None:
     """A run whose result is unknown is not shown as passed."""
-    case = case_of(
+    case = parse_case(
         started("a"),
         report(verdict=CANCELLED)._replace(waits_for_results=True, resume_command="autonoma-ci wait results.json"),
     )
-    assert result_of(case) == ("skipped", "started", "left running: how it ends is not known")
-    assert "To wait for it: autonoma-ci wait results.json" in text_of(case, "skipped")
+    assert read_result(case) == ("skipped", "started", "left running: how it ends is not known")
+    assert "To wait for it: autonoma-ci wait results.json" in read_text(case, "skipped")
 
 
 def test_dry_run_is_skipped() -> None:
-    assert suite_of(report([planned("a"), planned("b")], DRY)).get("skipped") == "2"
+    assert parse_suite(report([planned("a"), planned("b")], DRY)).get("skipped") == "2"
 
 
 def test_failure_has_step_page_and_link() -> None:
     """The text of a failure has the failed step, its output, the page and the run's link."""
-    text = text_of(case_of(failed("a")), "failure").splitlines()
+    text = read_text(parse_case(failed("a")), "failure").splitlines()
     assert text == [
         f"failed at step 4: {STEP.instruction}",
         STEP.output,
@@ -167,20 +169,20 @@ def test_failure_has_step_page_and_link() -> None:
 
 
 def test_refused_run_has_suggestion() -> None:
-    assert text_of(case_of(refused("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
+    assert read_text(parse_case(refused("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
 
 
 def test_indeterminate_run_links_to_web_app() -> None:
     """A run that may have started has a link to look for it."""
-    made = report()._replace(web_base_url="https://autonoma.app")
-    assert "Look here: https://autonoma.app" in text_of(case_of(indeterminate("a"), made), "error")
+    run_report = report()._replace(web_base_url="https://autonoma.app")
+    assert "Look here: https://autonoma.app" in read_text(parse_case(indeterminate("a"), run_report), "error")
 
 
 def test_link_is_in_output_and_properties() -> None:
     """The link of a run is in system-out and in the properties."""
-    case = case_of(passed("a"))
-    assert text_of(case, "system-out") == "https://autonoma.app/run/run-a"
-    assert properties_of(case) == {
+    case = parse_case(passed("a"))
+    assert read_text(case, "system-out") == "https://autonoma.app/run/run-a"
+    assert read_properties(case) == {
         "run_id": "run-a",
         "url": "https://autonoma.app/run/run-a",
         "kind": "test",
@@ -191,12 +193,12 @@ def test_link_is_in_output_and_properties() -> None:
 
 def test_flaky_run_lists_its_failures() -> None:
     """A flaky run is passed, and its output has each failed attempt."""
-    case = case_of(flaky("a"))
-    properties = properties_of(case)
+    case = parse_case(flaky("a"))
+    properties = read_properties(case)
     assert properties["flaky"] == "true"
     assert properties["attempts"] == "2"
     assert properties["run_url_1"] == "https://autonoma.app/run/first-of-a"
-    assert text_of(case, "system-out").splitlines() == [
+    assert read_text(case, "system-out").splitlines() == [
         "https://autonoma.app/run/run-a",
         f"Attempt 1 failed at step 4: {STEP.instruction}",
         STEP.output,
@@ -207,22 +209,24 @@ def test_flaky_run_lists_its_failures() -> None:
 
 def test_jenkins_and_bitrise_show_retries() -> None:
     """The test is passed, and its first failure has step and link."""
-    written = render_junit(report([flaky("a", "Pay")]))
-    (case,) = read_as_jenkins(written)
+    junit_xml = render_junit(report([flaky("a", "Pay")]))
+    (case,) = read_as_jenkins(junit_xml)
     assert case.status == "passed"
     reason = f"failed at step 4: {STEP.instruction}"
     text = f"{reason}\n{STEP.output}\nPage: {STEP.url}\nRun: https://autonoma.app/run/first-of-a"
     assert case.flaky == [Failure(reason, text)]
     assert case.reruns == []
-    assert read_as_bitrise(written) == [("Pay", "passed", ""), ("Pay", "failure", text)]
+    assert read_as_bitrise(junit_xml) == [("Pay", "passed", ""), ("Pay", "failure", text)]
 
 
 @pytest.mark.parametrize("run", [failed("a"), timed_out("a"), STOPPED, started("a")], ids=lambda run: run.state)
 def test_failed_retry_shows_first_failures(run: RunResult) -> None:
     """A test that never passed is not flaky."""
-    first = flaky("a").previous_attempts[0]
+    first_attempt = flaky("a").previous_attempts[0]
     (case,) = read_as_jenkins(
-        render_junit(report([run._replace(previous_attempts=(first, first._replace(message="HTTP 500")))]))
+        render_junit(
+            report([run._replace(previous_attempts=(first_attempt, first_attempt._replace(message="HTTP 500")))])
+        )
     )
     assert case.status != "passed"
     assert case.flaky == []
@@ -238,7 +242,7 @@ XUNIT_CHILDREN = {"skipped", "error", "failure", "rerunFailure", "flakyFailure",
 
 def test_readme_names_jenkins_step() -> None:
     """The schema of the xUnit plugin rejects the file, and the step `junit` has no schema."""
-    case = case_of(flaky("a"))
+    case = parse_case(flaky("a"))
     assert set(case.attrib) - XUNIT_ATTRIBUTES == {"file"}
     assert {child.tag for child in case} - XUNIT_CHILDREN == {"properties"}
     readme = " ".join((Path(__file__).parents[3] / "README.md").read_text("utf-8").split())
@@ -246,15 +250,15 @@ def test_readme_names_jenkins_step() -> None:
     assert "xUnit" in (import_module(render_junit.__module__).__doc__ or "")
 
 
-WIDE = "\u6f22" * 5000
+WIDE_TEXT = "\u6f22" * 5000
 
 
-@pytest.mark.parametrize("label", ["n" * 5000, WIDE, "\U0001f600" * 5000, "e\u0301" * 5000, "a" + WIDE])
+@pytest.mark.parametrize("label", ["n" * 5000, WIDE_TEXT, "\U0001f600" * 5000, "e\u0301" * 5000, "a" + WIDE_TEXT])
 @pytest.mark.parametrize("test_id", ["a", "i" * 128])
 def test_names_fit_jenkins_folders(label: str, test_id: str, tmp_path: Path) -> None:
     """A longer name makes the `junit` step fail and loses all results."""
-    made = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
-    cases = read_as_jenkins(render_junit(made))
+    run_report = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
+    cases = read_as_jenkins(render_junit(run_report))
     for case in cases:
         assert len(case.name.encode()) <= 200
         assert "\ufffd" not in case.name
@@ -264,11 +268,11 @@ def test_names_fit_jenkins_folders(label: str, test_id: str, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_any_names_give_distinct_folders(made: Report) -> None:
+def test_any_names_give_distinct_folders(run_report: Report) -> None:
     """Jenkins can create one folder per case of any report."""
-    cases = read_as_jenkins(render_junit(made))
+    cases = read_as_jenkins(render_junit(run_report))
     assert all(len(case.name.encode()) <= 200 for case in cases)
-    folders = [(case.folder, outcome.request.kind) for case, outcome in zip(cases, made.results, strict=True)]
+    folders = [(case.folder, outcome.request.kind) for case, outcome in zip(cases, run_report.results, strict=True)]
     assert len(set(folders)) == len(cases)
 
 
@@ -280,7 +284,7 @@ def test_similar_names_get_ids() -> None:
     assert [case.name for case in cases] == ["Pay: card (a)", "Pay/ card (b)", "Pay"]
 
 
-def evidence(count: int) -> Evidence:
+def build_evidence(count: int) -> Evidence:
     return Evidence(
         tuple(RunStep(number, screenshot=f"evidence/run-a/step-{number:03}.png") for number in range(count))
     )
@@ -290,13 +294,15 @@ def evidence(count: int) -> Evidence:
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
 def test_jenkins_output_is_not_truncated(run: RunResult, count: int) -> None:
     """Jenkins cuts the middle of long output, which can break attachment markers."""
-    first = flaky("a").previous_attempts[0]._replace(message="\U0001f600" * 400, step=None)
-    made = report([run._replace(evidence=evidence(count), previous_attempts=run.previous_attempts and (first,) * 5)])
+    first_attempt = flaky("a").previous_attempts[0]._replace(message="\U0001f600" * 400, step=None)
+    run_report = report(
+        [run._replace(evidence=build_evidence(count), previous_attempts=run.previous_attempts and (first_attempt,) * 5)]
+    )
     (case,) = read_as_jenkins(
-        render_junit(made._replace(attachments_root="/var/jenkins/workspace/shop/autonoma-results"))
+        render_junit(run_report._replace(attachments_root="/var/jenkins/workspace/shop/autonoma-results"))
     )
     assert "truncated" not in case.stdout
-    files = [f"/var/jenkins/workspace/shop/autonoma-results/{path}" for path in reversed(evidence(count).files)]
+    files = [f"/var/jenkins/workspace/shop/autonoma-results/{path}" for path in reversed(build_evidence(count).files)]
     assert case.attachments == files[: len(case.attachments)]
     assert len(case.attachments) >= min(count, 3)
     assert ("more file" in case.stdout) is (len(case.attachments) < count)
@@ -308,7 +314,7 @@ def test_jenkins_output_is_not_truncated(run: RunResult, count: int) -> None:
 def test_passed_run_has_link_and_last_files(folder: int) -> None:
     """The link comes first, and files beyond the limit are counted."""
     run = passed("a")._replace(url=f"https://autonoma.app/{'u' * 340}")
-    run = run._replace(evidence=evidence(20)._replace(video="evidence/run-a/video.webm"))
+    run = run._replace(evidence=build_evidence(20)._replace(video="evidence/run-a/video.webm"))
     (case,) = read_as_jenkins(render_junit(report([run])._replace(attachments_root="/" + "f" * folder)))
     assert case.stdout.splitlines()[0] == run.url
     ends = [path.rpartition("/")[2] for path in case.attachments]
@@ -325,31 +331,31 @@ def test_label_of_dots_is_replaced(label: str) -> None:
 
 
 def test_failed_run_has_all_files() -> None:
-    made = report([failed("a")._replace(evidence=evidence(200))])._replace(attachments_root="/var/results")
-    (case,) = read_as_jenkins(render_junit(made))
+    run_report = report([failed("a")._replace(evidence=build_evidence(200))])._replace(attachments_root="/var/results")
+    (case,) = read_as_jenkins(render_junit(run_report))
     assert len(case.attachments) == 200
 
 
 def test_long_link_is_complete_or_omitted() -> None:
     url = f"https://autonoma.app/run/{'a' * 1500}"
-    case = case_of(passed("a")._replace(url=url))
+    case = parse_case(passed("a")._replace(url=url))
     assert case.find("system-out") is None
-    assert properties_of(case)["url"] == url
+    assert read_properties(case)["url"] == url
 
 
 def test_reused_run_is_marked() -> None:
     """A run that passed in an earlier build attempt says so."""
-    case = case_of(passed("a")._replace(reused=True))
-    assert result_of(case) == ("", "", "")
-    assert properties_of(case)["reused"] == "true"
-    assert "earlier attempt" in text_of(case, "system-out")
+    case = parse_case(passed("a")._replace(reused=True))
+    assert read_result(case) == ("", "", "")
+    assert read_properties(case)["reused"] == "true"
+    assert "earlier attempt" in read_text(case, "system-out")
 
 
 def test_same_labels_get_distinct_names() -> None:
     """GitLab drops a test case with the class and name of an earlier one."""
     folder = RunResult(RunRequest(TargetKind.FOLDER, "a", "Cart"))
-    same = [passed("a", "Cart"), passed("b", "Cart "), passed("a", "Cart"), passed("c", "Cart (a)"), folder]
-    names = [(case.get("classname"), case.get("name")) for case in suite_of(report(same))]
+    similar_runs = [passed("a", "Cart"), passed("b", "Cart "), passed("a", "Cart"), passed("c", "Cart (a)"), folder]
+    names = [(case.get("classname"), case.get("name")) for case in parse_suite(report(similar_runs))]
     assert names == [
         ("autonoma.test", "Cart (a)"),
         ("autonoma.test", "Cart (b)"),
@@ -357,19 +363,19 @@ def test_same_labels_get_distinct_names() -> None:
         ("autonoma.test", "Cart (a) #3"),
         ("autonoma.folder", "Cart"),
     ]
-    assert [case.get("name") for case in suite_of(report([passed("a"), passed("a")]))] == ["a", "a #2"]
+    assert [case.get("name") for case in parse_suite(report([passed("a"), passed("a")]))] == ["a", "a #2"]
 
 
 def test_input_errors_are_one_case() -> None:
-    suite = suite_of(report((), INPUT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
+    suite = parse_suite(report((), INPUT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
     (case,) = suite
     assert case.get("name") == "input"
-    assert result_of(case) == ("error", "input", "2 problems with the input. Nothing was sent.")
-    assert text_of(case, "error").splitlines()[1:] == ["autonoma.yml:1:2: bad", "client-id: missing"]
+    assert read_result(case) == ("error", "input", "2 problems with the input. Nothing was sent.")
+    assert read_text(case, "error").splitlines()[1:] == ["autonoma.yml:1:2: bad", "client-id: missing"]
 
 
 def test_no_runs_give_empty_suite() -> None:
-    suite = suite_of(report((), PASSED))
+    suite = parse_suite(report((), PASSED))
     assert suite.get("tests") == "0"
     assert not list(suite)
 
@@ -385,24 +391,24 @@ def test_values_are_hidden() -> None:
 )
 def test_times_are_plain_decimals(seconds: float, time: str) -> None:
     """Times have no exponent and fit into dates."""
-    made = report([passed("a", seconds=seconds)])._replace(duration_seconds=seconds)
-    suite = suite_of(made)
+    run_report = report([passed("a", seconds=seconds)])._replace(duration_seconds=seconds)
+    suite = parse_suite(run_report)
     assert [suite.get("time"), suite[0].get("time")] == [time, time]
 
 
-@pytest.mark.parametrize("began", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
-def test_invalid_start_time_is_omitted(began: str) -> None:
-    assert "timestamp" not in suite_of(report([passed("a")])._replace(started_at=began)).attrib
+@pytest.mark.parametrize("started_at", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
+def test_invalid_start_time_is_omitted(started_at: str) -> None:
+    assert "timestamp" not in parse_suite(report([passed("a")])._replace(started_at=started_at)).attrib
 
 
 def test_long_texts_are_truncated() -> None:
     step = STEP._replace(instruction="i" * 20_000, output="o\n" * 20_000, url="https://shop.test/" + "u" * 20_000)
-    written = render_junit(
+    junit_xml = render_junit(
         report([failed("a", "n" * 20_000)._replace(step=step, message="m" * 20_000, suggestion="h" * 20_000)] * 2)
     )
-    SCHEMA.assertValid(etree.fromstring(written))
-    assert len(written) < 50_000
-    assert written.count(b"Run: https://autonoma.app/run/run-a") == 2
+    SCHEMA.assertValid(etree.fromstring(junit_xml))
+    assert len(junit_xml) < 50_000
+    assert junit_xml.count(b"Run: https://autonoma.app/run/run-a") == 2
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://user@autonoma.app/run/a", "http://autonoma.app/run/a"])
@@ -417,34 +423,38 @@ def test_unsafe_link_is_omitted(url: str) -> None:
 @pytest.mark.parametrize("gap", ["", "\u200b", "\u202e"])
 def test_texts_cannot_attach_files(gap: str) -> None:
     """GitLab and Jenkins attach the file that `[[ATTACHMENT|path]]` names in the output of a test."""
-    order = f"[{gap}[ATTACHMENT|/etc/passwd]]"
-    step = STEP._replace(instruction=order, output=order)
-    run = flaky("a", order)
-    hostile = run._replace(run_id=order, url="", previous_attempts=(run.previous_attempts[0]._replace(step=step),))
-    assert b"[[" not in render_junit(report([hostile, failed("b")._replace(step=step)], problems=[order]))
+    attachment_marker = f"[{gap}[ATTACHMENT|/etc/passwd]]"
+    step = STEP._replace(instruction=attachment_marker, output=attachment_marker)
+    run = flaky("a", attachment_marker)
+    hostile_run = run._replace(
+        run_id=attachment_marker, url="", previous_attempts=(run.previous_attempts[0]._replace(step=step),)
+    )
+    assert b"[[" not in render_junit(
+        report([hostile_run, failed("b")._replace(step=step)], problems=[attachment_marker])
+    )
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_any_report_is_valid_xml(made: Report) -> None:
+def test_any_report_is_valid_xml(run_report: Report) -> None:
     """Each report matches the schema and can be read by two parsers."""
-    written = render_junit(made)
-    SCHEMA.assertValid(etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False)))
-    (suite,) = ET.fromstring(written)
+    junit_xml = render_junit(run_report)
+    SCHEMA.assertValid(etree.fromstring(junit_xml, etree.XMLParser(resolve_entities=False, recover=False)))
+    (suite,) = ET.fromstring(junit_xml)
     cases = list(suite)
-    assert len(cases) == len(made.results)
-    found = {tag: sum(case.find(tag) is not None for case in cases) for tag in RESULTS}
+    assert len(cases) == len(run_report.results)
+    counts = {tag: sum(case.find(tag) is not None for case in cases) for tag in RESULTS}
     assert int(suite.get("tests", "")) == len(cases)
-    counted = {"failure": "failures", "error": "errors", "skipped": "skipped"}
-    assert found == {tag: int(suite.get(name, "")) for tag, name in counted.items()}
+    attribute_names = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+    assert counts == {tag: int(suite.get(name, "")) for tag, name in attribute_names.items()}
     assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_only_passed_runs_are_green(made: Report) -> None:
-    for outcome, case in zip(made.results, suite_of(made), strict=True):
-        assert (result_of(case)[0] == "") is (outcome.state is RunState.PASSED)
+def test_only_passed_runs_are_green(run_report: Report) -> None:
+    for outcome, case in zip(run_report.results, parse_suite(run_report), strict=True):
+        assert (read_result(case)[0] == "") is (outcome.state is RunState.PASSED)
         if outcome.state in {
             RunState.FAILED,
             RunState.STOPPED,
@@ -452,33 +462,35 @@ def test_only_passed_runs_are_green(made: Report) -> None:
             RunState.UNKNOWN,
             RunState.STARTING,
         }:
-            assert result_of(case)[0] in {"failure", "error"}
+            assert read_result(case)[0] in {"failure", "error"}
 
 
 def test_blank_output_is_omitted() -> None:
     """The schema allows no output of white space, and readers accept no empty element."""
-    assert case_of(planned("a")._replace(run_id="\t")).find("system-out") is None
+    assert parse_case(planned("a")._replace(run_id="\t")).find("system-out") is None
 
 
 @pytest.mark.slow
 @given(REFUSED)
-def test_any_input_error_is_one_case(made: Report) -> None:
-    (case,) = suite_of(made)
-    assert result_of(case)[:2] == ("error", "input")
+def test_any_input_error_is_one_case(run_report: Report) -> None:
+    (case,) = parse_suite(run_report)
+    assert read_result(case)[:2] == ("error", "input")
 
 
 @given(st.lists(st.sampled_from(["a", "a (x)", "a (x) #2", "a #2", ""]), max_size=8), st.sampled_from(["x", "a", ""]))
 def test_any_labels_give_distinct_names(labels: list[str], test_id: str) -> None:
-    suite_of(report([planned(test_id)._replace(title=label) for label in labels]))
+    parse_suite(report([planned(test_id)._replace(title=label) for label in labels]))
 
 
 @given(st.text(ANY_CHARACTER), TEXTS)
-def test_both_xml_libraries_give_same_file(one: str, other: str) -> None:
+def test_both_xml_libraries_give_same_file(first: str, second: str) -> None:
     """The package uses lxml if it is installed, and lxml is stricter."""
-    made = report([failed(one, other)._replace(message=one + other), flaky(other, one)], problems=[one])
+    run_report = report(
+        [failed(first, second)._replace(message=first + second), flaky(second, first)], problems=[first]
+    )
 
-    def canonical(library: ModuleType) -> str:
+    def canonicalize(library: ModuleType) -> str:
         with patch.object(junitparser, "etree", library):
-            return ET.canonicalize(render_junit(made).decode())
+            return ET.canonicalize(render_junit(run_report).decode())
 
-    assert canonical(ET) == canonical(etree)
+    assert canonicalize(ET) == canonicalize(etree)

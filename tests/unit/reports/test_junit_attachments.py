@@ -20,14 +20,14 @@ STEPS = tuple(RunStep(number, "Do it", screenshot=f"evidence/r/step-{number:03d}
 RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
 
 
-def system_out_lines(attachments_root: str, run: RunResult = RUN) -> list[str]:
+def read_system_out_lines(attachments_root: str, run: RunResult = RUN) -> list[str]:
     text = render_junit(report([run], FAILED)._replace(attachments_root=attachments_root))
     return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
 
 
 def test_failing_step_comes_first() -> None:
     """The files of a run are listed one per line, and the failing step is first."""
-    assert [line for line in system_out_lines("out") if "ATTACHMENT" in line] == [
+    assert [line for line in read_system_out_lines("out") if "ATTACHMENT" in line] == [
         "[[ATTACHMENT|out/evidence/r/step-002.png]]",
         "[[ATTACHMENT|out/evidence/r/step-001.png]]",
         "[[ATTACHMENT|out/evidence/r/video.webm]]",
@@ -37,19 +37,19 @@ def test_failing_step_comes_first() -> None:
 @pytest.mark.parametrize("attachments_root", ["", "a]]b", "a\nb", "a|b", "x" * 2000])
 def test_unsafe_root_has_no_attachments(attachments_root: str) -> None:
     """A path that could end the attachment marker is left out."""
-    assert not [line for line in system_out_lines(attachments_root) if "ATTACHMENT" in line]
+    assert not [line for line in read_system_out_lines(attachments_root) if "ATTACHMENT" in line]
 
 
 def test_no_evidence_has_no_attachments() -> None:
-    assert not [line for line in system_out_lines("out", passed("b")) if "ATTACHMENT" in line]
+    assert not [line for line in read_system_out_lines("out", passed("b")) if "ATTACHMENT" in line]
 
 
 def test_step_output_cannot_attach_files() -> None:
     run = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
-    assert "[[ATTACHMENT" not in "\n".join(system_out_lines("out", run))
+    assert "[[ATTACHMENT" not in "\n".join(read_system_out_lines("out", run))
 
 
 def test_other_systems_get_no_attachments() -> None:
-    others = [row for row in DETECTION_RULES if row.module not in {"gitlab", "jenkins"}]
-    assert len(others) > 15
-    assert {load_system(row).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}
+    other_rules = [rule for rule in DETECTION_RULES if rule.module not in {"gitlab", "jenkins"}]
+    assert len(other_rules) > 15
+    assert {load_system(rule).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for rule in other_rules} == {""}

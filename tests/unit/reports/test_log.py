@@ -51,13 +51,13 @@ def test_run_is_one_line(outcome: RunResult, line: str) -> None:
     assert format_run(outcome) == line
 
 
-def _none(_: str) -> bool:
+def is_never_masked(_: str) -> bool:
     return False
 
 
 def test_same_failures_are_grouped() -> None:
     """Equal failures are one issue, and the worst issue comes first."""
-    found = group_failures(
+    issues = group_failures(
         [
             indeterminate("a"),
             *[refused(f"t{i}") for i in range(5)],
@@ -66,7 +66,7 @@ def test_same_failures_are_grouped() -> None:
             refused("x", "HTTP 500"),
         ]
     )
-    assert [problem.message for problem in found] == [
+    assert [problem.message for problem in issues] == [
         "not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
         "not started: x: HTTP 500. Check the id.",
         "may have started: a, b: no answer came in time. Look.",
@@ -75,17 +75,17 @@ def test_same_failures_are_grouped() -> None:
 
 def test_issues_fit_annotation_limit() -> None:
     """GitHub shows a limited number of annotations, so the rest is counted."""
-    found = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
-    assert len(found) == MAX_ANNOTATIONS + 1 == 10
-    assert found[-1].message.startswith("and 21 more")
+    issues = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
+    assert len(issues) == MAX_ANNOTATIONS + 1 == 10
+    assert issues[-1].message.startswith("and 21 more")
 
 
 def test_failure_has_step_and_link() -> None:
     """A failed run is one issue and comes first."""
-    found = group_failures(
+    issues = group_failures(
         [timed_out("t"), refused("r"), failed("f"), passed("p"), indeterminate("l")], "https://autonoma.app"
     )
-    assert [problem.message for problem in found] == [
+    assert [problem.message for problem in issues] == [
         (
             "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
             "error. Look here: https://autonoma.app/run/run-f"
@@ -98,8 +98,8 @@ def test_failure_has_step_and_link() -> None:
 
 def test_each_failed_run_is_issue() -> None:
     """Two runs that failed at the same step are two issues with links."""
-    found = group_failures([failed("a"), failed("b")])
-    assert [problem.message.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
+    issues = group_failures([failed("a"), failed("b")])
+    assert [problem.message.rpartition("/")[2] for problem in issues] == ["run-a", "run-b"]
 
 
 def test_heartbeat_counts_states() -> None:
@@ -112,8 +112,8 @@ def test_heartbeat_counts_states() -> None:
 
 
 def test_flaky_runs_give_one_warning() -> None:
-    assert collect_warnings([passed("a"), failed("b")], _none) == []
-    (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
+    assert collect_warnings([passed("a"), failed("b")], is_never_masked) == []
+    (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], is_never_masked)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
     assert problem.message == f"7 runs passed only after a failure (flaky): {names}."
 
@@ -130,10 +130,10 @@ def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
         log = GITHUB.log_formatter.annotation("error", problem, title)
         assert [command.name for command in find_commands(log)] == ["error"]
         assert len(split_lines(log)) == 1
-        plain = PLAIN_LOG_FORMATTER.annotation("error", problem, title)
-        assert find_commands(plain) == []
-        assert find_foreign_commands(plain) == []
-        assert len(split_lines(plain)) == 1
+        plain_line = PLAIN_LOG_FORMATTER.annotation("error", problem, title)
+        assert find_commands(plain_line) == []
+        assert find_foreign_commands(plain_line) == []
+        assert len(split_lines(plain_line)) == 1
 
 
 @pytest.mark.slow
@@ -148,14 +148,14 @@ def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
 
 def test_run_without_link_is_reported_by_id() -> None:
     """The warning shows the run id, with which a user can find the run."""
-    (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], _none)
+    (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], is_never_masked)
     assert problem.message.startswith("1 run without a link")
     assert problem.message.endswith("the ids are whole: a is run-a.")
 
 
 def test_reused_run_warning_is_correct() -> None:
     """A reused run has the link of its last status, which can be empty."""
-    (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], _none)
+    (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], is_never_masked)
     assert "as the API gave none that is an https URL without a credential's value" in problem.message
 
 

@@ -44,9 +44,9 @@ def test_summary_has_heading_and_table() -> None:
         render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
     )
     assert split_cells(lines[4]) == ["What", "State", "Link"]
-    what, state, reported = split_cells(lines[6])
-    assert (what, state) == ("one", "🚀 started")
-    label, _, target = reported.removeprefix("[").partition("](")
+    name, state, link = split_cells(lines[6])
+    assert (name, state) == ("one", "🚀 started")
+    label, _, target = link.removeprefix("[").partition("](")
     assert (render_plain_text(label), target) == ("run-one", "https://autonoma.app/run/run-one)")
     assert split_cells(lines[7])[0] == "Sign in<br>test two"
     assert len(lines) == 8
@@ -70,18 +70,18 @@ def test_problems_come_first_in_order() -> None:
 def test_refused_run_has_reason_and_hint() -> None:
     """The row of a refused run has the reason and what to do."""
     row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
-    _, state, reported = split_cells(row)
+    _, state, link = split_cells(row)
     parts = state.split("<br>")
     assert [render_plain_text(part) for part in parts] == [
         "❌ not started",
         "HTTP 404: no such <test>",
         "Check | the id.",
     ]
-    assert reported == ""
+    assert link == ""
 
 
 @pytest.mark.parametrize(
-    ("made", "title", "sentence"),
+    ("run_report", "title", "sentence"),
     [
         (report([started("a")], None), "⏳ Starting", "1 of 1 run started."),
         (report([planned("a"), started("b")], None), "⏳ Starting", "1 of 2 runs started, 1 waiting."),
@@ -100,8 +100,8 @@ def test_refused_run_has_reason_and_hint() -> None:
         ),
     ],
 )
-def test_heading_states_result(made: Report, title: str, sentence: str) -> None:
-    lines = render_summary(made).splitlines()
+def test_heading_states_result(run_report: Report, title: str, sentence: str) -> None:
+    lines = render_summary(run_report).splitlines()
     assert render_plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
     assert render_plain_text(lines[2]).startswith(sentence)
 
@@ -125,20 +125,20 @@ def test_many_runs_fit_size_limit() -> None:
     rows = text.splitlines()[6:]
     assert split_cells(rows[0])[0] == "first"
     assert split_cells(rows[1])[0] == "second"
-    reported = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
-    assert reported
-    assert int(reported[1].replace(",", "")) == 10_000 - (len(rows) - 1)
+    match = re.fullmatch(r"… and ([\d,]+) more runs", split_cells(rows[-1])[0])
+    assert match
+    assert int(match[1].replace(",", "")) == 10_000 - (len(rows) - 1)
     assert all(len(split_cells(row)) == 3 for row in rows)
 
 
 @given(st.integers(-10_000, 3_000))
 def test_summary_respects_any_limit(limit: int) -> None:
     outcomes = [refused(f"id-{i}", "🚀" * 40) for i in range(10)]
-    for made in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
-        text = render_summary(made, limit)
+    for run_report in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
+        text = render_summary(run_report, limit)
         assert len(text.encode()) <= max(0, limit)
         assert not text or text.count("\n|") + text.count("\n-") in range(1, 14)
-        if text and len(text) < len(render_summary(made)):
+        if text and len(text) < len(render_summary(run_report)):
             assert "more" in text.splitlines()[-1]
 
 
@@ -152,67 +152,67 @@ def test_many_input_errors_fit_size_limit() -> None:
 _LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
 
 
-def _check_cell(text: str) -> None:
+def check_cell(text: str) -> None:
     """Fail if a cell has more than text and safe links."""
-    for part in text.split("<br>"):
-        for label, target in _LINK.findall(part):
+    for cell_line in text.split("<br>"):
+        for label, target in _LINK.findall(cell_line):
             render_plain_text(label)
             assert safe_url(target)
-        render_plain_text(_LINK.sub("", part))
+        render_plain_text(_LINK.sub("", cell_line))
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_report_text_cannot_forge_markup(made: Report) -> None:
+def test_report_text_cannot_forge_markup(run_report: Report) -> None:
     """Text of a report adds no row, cell, link or markup."""
-    text = render_summary(made)
+    text = render_summary(run_report)
     assert text.encode().endswith(b"\n")
     text, _, chart = text.partition("\n\n```mermaid\n")
     lines = text.splitlines()
     render_plain_text(lines[0].removeprefix("### "))
     assert lines[1] == lines[3] == ""
-    _check_cell(lines[2])
+    check_cell(lines[2])
     rows = [number for number, line in enumerate(lines) if line.startswith("|")]
     for line in lines[4 : rows[0] if rows else None]:
         sentence, _, command = line.partition(": `")
         render_plain_text(sentence)
         assert command.count("`") in {0, 1}
-    assert len(rows) == (2 + len(made.results) if made.results else 0)
+    assert len(rows) == (2 + len(run_report.results) if run_report.results else 0)
     assert rows == list(range(len(lines) - len(rows), len(lines)))
     for number in rows[2:]:
-        found = split_cells(lines[number])
-        assert len(found) == (4 if made.waits_for_results else 3)
-        if made.waits_for_results:
-            assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", found.pop(2))
-        for cell in found:
-            _check_cell(cell)
+        cells = split_cells(lines[number])
+        assert len(cells) == (4 if run_report.waits_for_results else 3)
+        if run_report.waits_for_results:
+            assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", cells.pop(2))
+        for cell in cells:
+            check_cell(cell)
     assert not chart or chart.splitlines().index("```") == len(chart.splitlines()) - 1
 
 
 @pytest.mark.slow
 @given(REFUSED)
-def test_input_error_cannot_forge_markup(made: Report) -> None:
+def test_input_error_cannot_forge_markup(run_report: Report) -> None:
     """Text of an error adds no line and no markup."""
-    lines = render_summary(made).splitlines()
-    assert len(lines) == 4 + len(made.input_errors)
+    lines = render_summary(run_report).splitlines()
+    assert len(lines) == 4 + len(run_report.input_errors)
     for line in lines[4:]:
         assert line.startswith("- ")
         render_plain_text(line.removeprefix("- "))
 
 
-def _rows(made: Report) -> list[list[str]]:
-    return [split_cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
+def read_rows(run_report: Report) -> list[list[str]]:
+    return [split_cells(line) for line in render_summary(run_report).splitlines() if line.startswith("| ")][2:]
 
 
 def test_failures_come_first_after_wait() -> None:
     """Failed runs have their step and link in the first rows."""
     runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
-    made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
-    lines = render_summary(made).splitlines()
+    run_report = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
+    lines = render_summary(run_report).splitlines()
     assert lines[0] == "### Autonoma tests: ❌ Failed"
     assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
     assert "took 1 min 10 s" in lines[2]
-    rows = _rows(made)
+    rows = read_rows(run_report)
     assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
     state = rows[0][1].split("<br>")
     assert state[0] == "❌ failed"
@@ -225,7 +225,7 @@ def test_failures_come_first_after_wait() -> None:
 
 def test_flaky_run_links_failed_attempt() -> None:
     """The row of a flaky run is marked and links to the failed attempt."""
-    row = _rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
+    row = read_rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
     assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
     assert "(https://autonoma.app/run/first-of-b)" in row[1]
     assert "Expected a confirmation" in row[1]
@@ -233,44 +233,45 @@ def test_flaky_run_links_failed_attempt() -> None:
 
 def test_title_replaces_id() -> None:
     assert (
-        _rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0] == "Checkout pays by card<br>test c"
+        read_rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0]
+        == "Checkout pays by card<br>test c"
     )
 
 
-@pytest.mark.parametrize("verdict", list(Conclusion))
-def test_every_conclusion_has_title(verdict: Conclusion) -> None:
-    made = report([passed("a")], Verdict(verdict, ExitReason.OK, 0))
-    assert render_plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
+@pytest.mark.parametrize("conclusion", list(Conclusion))
+def test_every_conclusion_has_title(conclusion: Conclusion) -> None:
+    run_report = report([passed("a")], Verdict(conclusion, ExitReason.OK, 0))
+    assert render_plain_text(render_summary(run_report).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
 
 def test_running_runs_have_wait_command() -> None:
     """The summary has the command to wait and says that no run was cancelled."""
-    later = "autonoma-ci wait results/results.json"
-    made = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=later)
-    text = render_summary(made)
+    command = "autonoma-ci wait results/results.json"
+    run_report = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=command)
+    text = render_summary(run_report)
     assert "no way to cancel" in text
     assert "`autonoma-ci wait results/results.json`" in text
-    assert "no way to cancel" not in render_summary(made._replace(results=(passed("b"),)))
-    assert "no way to cancel" in render_summary(made._replace(resume_command=""))
+    assert "no way to cancel" not in render_summary(run_report._replace(results=(passed("b"),)))
+    assert "no way to cancel" in render_summary(run_report._replace(resume_command=""))
 
 
 def test_wait_command_follows_verdict() -> None:
     """Without the option wait, the command is shown after the job step ended."""
-    made = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
-    assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(made)
-    assert "autonoma-ci wait" not in render_summary(made._replace(verdict=None))
-    assert "no way to cancel" not in render_summary(made)
+    run_report = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
+    assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(run_report)
+    assert "autonoma-ci wait" not in render_summary(run_report._replace(verdict=None))
+    assert "no way to cancel" not in render_summary(run_report)
 
 
 def test_plan_notes_are_shown() -> None:
-    made = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
-    assert "Shard 2/5" in render_summary(made)
+    run_report = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
+    assert "Shard 2/5" in render_summary(run_report)
 
 
 def test_chart_without_space_is_omitted() -> None:
-    made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
-    whole = render_summary(made)
-    assert "```mermaid" in whole
-    limit = len(whole.encode()) - 50
-    assert "```mermaid" not in render_summary(made, limit)
-    assert render_summary(made, limit).count("\n| t") == 30
+    run_report = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
+    summary = render_summary(run_report)
+    assert "```mermaid" in summary
+    limit = len(summary.encode()) - 50
+    assert "```mermaid" not in render_summary(run_report, limit)
+    assert render_summary(run_report, limit).count("\n| t") == 30

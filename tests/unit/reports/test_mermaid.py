@@ -28,11 +28,11 @@ _WORDS = (
 )  # fmt: skip
 
 
-def waited(*runs: RunResult) -> Report:
+def build_report(*runs: RunResult) -> Report:
     return report(runs, PASSED)._replace(waits_for_results=True)
 
 
-def bars(chart: str) -> list[str]:
+def list_bars(chart: str) -> list[str]:
     return [line for line in chart.splitlines() if " :" in line]
 
 
@@ -41,63 +41,63 @@ def test_every_run_is_bar_at_its_time() -> None:
         passed("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
         failed("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
     )
-    assert bars(render_gantt(waited(*runs))) == [
+    assert list_bars(render_gantt(build_report(*runs))) == [
         "    ❌ Checkout pays by card :crit, 2000-01-01 00:00:00.000, 2500ms",
         "    ✅ Sign in :done, 2000-01-01 00:00:02.000, 5000ms",
     ]
 
 
 def test_running_run_has_bar_up_to_now() -> None:
-    made = waited(
+    run_report = build_report(
         started("a")._replace(start_offset_seconds=10.0), passed("b")._replace(start_offset_seconds=0.0)
     )._replace(duration_seconds=60.0)
-    assert bars(render_gantt(made))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
+    assert list_bars(render_gantt(run_report))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
 
 
 def test_attempts_have_own_bars() -> None:
-    chart = bars(render_gantt(waited(flaky("a"), timed_out("b"))))
+    chart = list_bars(render_gantt(build_report(flaky("a"), timed_out("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
 
 
-@pytest.mark.parametrize(("runs", "drawn"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
-def test_chart_needs_2_to_50_runs(runs: int, drawn: bool) -> None:
-    assert bool(render_gantt(waited(*[passed(f"t{n}") for n in range(runs)]))) is drawn
+@pytest.mark.parametrize(("runs", "has_chart"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
+def test_chart_needs_2_to_50_runs(runs: int, has_chart: bool) -> None:
+    assert bool(render_gantt(build_report(*[passed(f"t{n}") for n in range(runs)]))) is has_chart
 
 
 def test_runs_without_times_are_omitted() -> None:
-    assert render_gantt(waited(passed("a"), refused("b"))) == ""
-    assert render_gantt(waited(passed("a"), passed("b")._replace(reused=True))) == ""
+    assert render_gantt(build_report(passed("a"), refused("b"))) == ""
+    assert render_gantt(build_report(passed("a"), passed("b")._replace(reused=True))) == ""
     assert render_gantt(report([started("a"), started("b")])) == ""
 
 
 @given(TEXTS)
 def test_name_cannot_break_chart(name: str) -> None:
-    chart = render_gantt(waited(passed("a", name), passed("b")))
+    chart = render_gantt(build_report(passed("a", name), passed("b")))
     assert len(chart.splitlines()) == 8
-    for line in bars(chart):
-        named = line.partition(" :")[0]
-        assert not set(":;,#%`{}<>") & set(named)
+    for line in list_bars(chart):
+        label = line.partition(" :")[0]
+        assert not set(":;,#%`{}<>") & set(label)
 
 
 @pytest.mark.linters
 def test_mermaid_parses_every_chart() -> None:
     """Each parsed diagram has all tasks, whatever the names are."""
-    chance = random.Random(7)
-    names = [*PIECES, *_WORDS, *(" ".join(chance.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
-    charts = [render_gantt(waited(passed("a", name), failed("b", name), flaky("c"))) for name in names]
+    random_source = random.Random(7)
+    names = [*PIECES, *_WORDS, *(" ".join(random_source.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
+    charts = [render_gantt(build_report(passed("a", name), failed("b", name), flaky("c"))) for name in names]
     diagrams = ["\n".join(chart.splitlines()[1:-1]) for chart in charts]
-    ran = subprocess.run(
+    process = subprocess.run(
         ["node", str(_DRIVER)], input=json.dumps(diagrams), capture_output=True, text=True, check=False, timeout=120
     )
-    assert ran.returncode == 0, ran.stderr
-    assert [len(tasks) for tasks in json.loads(ran.stdout)] == [4] * len(diagrams)
+    assert process.returncode == 0, process.stderr
+    assert [len(tasks) for tasks in json.loads(process.stdout)] == [4] * len(diagrams)
 
 
 @pytest.mark.linters
 def test_chart_check_can_fail() -> None:
     """The driver rejects a broken chart."""
-    broken = json.dumps(["gantt\n  dateFormat x\n  a : b :: ,,, ; %%"])
+    invalid_chart = json.dumps(["gantt\n  dateFormat x\n  a : b :: ,,, ; %%"])
     command = ["node", str(_DRIVER)]
-    ran = subprocess.run(command, input=broken, capture_output=True, text=True, check=False, timeout=120)
-    assert ran.returncode == 1
+    process = subprocess.run(command, input=invalid_chart, capture_output=True, text=True, check=False, timeout=120)
+    assert process.returncode == 1

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 START = datetime.fromisoformat("2025-01-02T03:04:05Z")
 BUILD = BuildContext("github", "a" * 40, repository="owner/name", build_id="17", build_attempt="1")
-WITHOUT_ID = BUILD._replace(build_id="")
+BUILD_WITHOUT_ID = BUILD._replace(build_id="")
 ADVICE = "Give each step a results-dir of its own."
-PRESERVED = f"Another step left runs open in results-dir: its record is kept as results.1.json. {ADVICE}"
+PRESERVED_WARNING = f"Another step left runs open in results-dir: its record is kept as results.1.json. {ADVICE}"
 
 
 def make_record(
@@ -36,22 +36,22 @@ def make_record(
     started_at: str = "2025-01-02T03:04:05Z",
 ) -> bytes:
     """Return the results.json of a job step."""
-    made = report(runs, verdict)._replace(step_id=step_id, context=context, started_at=started_at)
-    return render_results_json(made).encode()
+    run_report = report(runs, verdict)._replace(step_id=step_id, context=context, started_at=started_at)
+    return render_results_json(run_report).encode()
 
 
 def make_results(context: BuildContext, started_at: str = "2025-01-02T03:04:05Z") -> Results:
     return parse_results(make_record(context=context, started_at=started_at))
 
 
-def make_shared(folder: Path, step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
+def build_shared_results(folder: Path, step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
     return SharedResults(folder / "results.json", step_id, context, START.isoformat(), FakeClock())
 
 
 def preserve(folder: Path, data: bytes, step: SharedResults | None = None) -> list[str]:
     """Write results.json, let a job step preserve it, and return the warnings."""
     (folder / "results.json").write_bytes(data)
-    step = step or make_shared(folder)
+    step = step or build_shared_results(folder)
     step.preserve_other_results()
     return step.pop_warnings()
 
@@ -61,7 +61,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "reason"),
+    ("other_build", "own_build", "reason"),
     [
         (BUILD, BUILD, ""),
         (BUILD, BUILD._replace(build_attempt="2"), ""),
@@ -72,15 +72,15 @@ def read_files(folder: Path) -> dict[str, bytes]:
         (BUILD, BUILD._replace(sha="b" * 40), "it is of another commit"),
         (BUILD, BUILD._replace(sha=""), ""),
         (BUILD, BUILD._replace(build_id="18"), "it is of another build"),
-        (WITHOUT_ID, BUILD, "it is of another build"),
-        (BUILD, WITHOUT_ID, ""),
-        (WITHOUT_ID, WITHOUT_ID._replace(sha="b" * 40), "it is of another commit"),
-        (WITHOUT_ID, WITHOUT_ID._replace(repository="owner/other"), "it is of another repository"),
+        (BUILD_WITHOUT_ID, BUILD, "it is of another build"),
+        (BUILD, BUILD_WITHOUT_ID, ""),
+        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(sha="b" * 40), "it is of another commit"),
+        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(repository="owner/other"), "it is of another repository"),
     ],
 )
-def test_build_decides_by_id_and_commit(theirs: BuildContext, ours: BuildContext, reason: str) -> None:
+def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: BuildContext, reason: str) -> None:
     """Results belong to a build of the same system, repository, commit and id."""
-    assert other_build_reason(make_results(theirs), ours, START) == reason
+    assert other_build_reason(make_results(other_build), own_build, START) == reason
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_jenkins_build_has_several_repositories(change: dict[str, str], reason: 
 
 @pytest.mark.parametrize(
     "context",
-    [WITHOUT_ID, BUILD._replace(build_id="1"), BUILD._replace(ci_name="codebuild")],
+    [BUILD_WITHOUT_ID, BUILD._replace(build_id="1"), BUILD._replace(ci_name="codebuild")],
     ids=["no id", "act", "codebuild"],
 )
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_age_decides_without_build_id(context: BuildContext, age: timedelta, rea
 @pytest.mark.parametrize(("started_at", "reason"), [("2025-01-02T03:04:05", ""), ("2025-01-01T03:04:05", "older")])
 def test_time_without_zone_is_utc(started_at: str, reason: str) -> None:
     """A start without a time zone counts as UTC."""
-    assert reason in other_build_reason(make_results(WITHOUT_ID, started_at), WITHOUT_ID, START)
-    assert bool(other_build_reason(make_results(WITHOUT_ID, started_at), WITHOUT_ID, START)) is bool(reason)
+    assert reason in other_build_reason(make_results(BUILD_WITHOUT_ID, started_at), BUILD_WITHOUT_ID, START)
+    assert bool(other_build_reason(make_results(BUILD_WITHOUT_ID, started_at), BUILD_WITHOUT_ID, START)) is bool(reason)
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "is_same"),
+    ("other_build", "own_build", "is_same"),
     [
         (BUILD, BUILD, True),
         (BUILD, BUILD._replace(build_id="18"), False),
-        (WITHOUT_ID, WITHOUT_ID, False),
+        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID, False),
         (BUILD._replace(build_id="1"), BUILD._replace(build_id="1"), False),
         (BUILD._replace(ci_name="gitlab", build_id="1"), BUILD._replace(ci_name="gitlab", build_id="1"), True),
     ],
 )
-def test_same_build_needs_real_build_id(theirs: BuildContext, ours: BuildContext, is_same: bool) -> None:
+def test_same_build_needs_real_build_id(other_build: BuildContext, own_build: BuildContext, is_same: bool) -> None:
     """An empty build id and that of act name no build."""
-    assert is_same_build(make_results(theirs), ours) is is_same
+    assert is_same_build(make_results(other_build), own_build) is is_same
 
 
 @pytest.mark.parametrize("state", RunState)
@@ -162,8 +162,8 @@ def test_results_without_runs_are_not_open() -> None:
 
 def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     """The copy has the same bytes, and the warning is returned once."""
-    data, step = make_record(started("a")), make_shared(tmp_path)
-    assert preserve(tmp_path, data, step) == [PRESERVED]
+    data, step = make_record(started("a")), build_shared_results(tmp_path)
+    assert preserve(tmp_path, data, step) == [PRESERVED_WARNING]
     assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
     assert preserve(tmp_path, data, step) == []
 
@@ -181,7 +181,7 @@ def test_warning_names_option_of_user(tmp_path: Path) -> None:
         (make_record(started("a"), step_id="this"), []),
         (make_record(started("a"), context=BUILD._replace(build_id="16")), []),
         (make_record(passed("a"), context=BUILD._replace(build_attempt="2"), verdict=PASSED), []),
-        (make_record(passed("a"), context=WITHOUT_ID, verdict=PASSED), []),
+        (make_record(passed("a"), context=BUILD_WITHOUT_ID, verdict=PASSED), []),
         (make_record(started("a"))[:200], []),
         (b"", []),
         (
@@ -206,7 +206,7 @@ def test_other_attempt_has_own_warning(tmp_path: Path) -> None:
 
 def test_missing_results_json_is_ignored(tmp_path: Path) -> None:
     """A folder without results.json needs no copy."""
-    step = make_shared(tmp_path)
+    step = build_shared_results(tmp_path)
     step.preserve_other_results()
     assert step.pop_warnings() == []
     assert read_files(tmp_path) == {}
@@ -217,7 +217,7 @@ def test_symlink_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "outside.json").write_bytes(make_record(started("a")))
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").symlink_to(tmp_path / "outside.json")
-    step = make_shared(tmp_path / "results")
+    step = build_shared_results(tmp_path / "results")
     step.preserve_other_results()
     assert step.pop_warnings() == []
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["results.json"]
@@ -225,12 +225,12 @@ def test_symlink_is_not_read(tmp_path: Path) -> None:
 
 def test_written_file_is_not_read_again(tmp_path: Path) -> None:
     """The file that this step wrote last needs no copy, whatever it contains."""
-    step = make_shared(tmp_path)
+    step = build_shared_results(tmp_path)
     (tmp_path / "results.json").write_bytes(make_record(started("a")))
     step.remember_written_file()
     step.preserve_other_results()
     assert list(read_files(tmp_path)) == ["results.json"]
-    assert preserve(tmp_path, make_record(started("longer-id")), step) == [PRESERVED]
+    assert preserve(tmp_path, make_record(started("longer-id")), step) == [PRESERVED_WARNING]
 
 
 def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
@@ -242,14 +242,14 @@ def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
 
 def test_copy_never_replaces_same_build(tmp_path: Path) -> None:
     """A copy gets the first number without a file of this build or of another program."""
-    present = make_record(started("c"), step_id="third")
-    (tmp_path / "results.1.json").write_bytes(present)
+    existing_record = make_record(started("c"), step_id="third")
+    (tmp_path / "results.1.json").write_bytes(existing_record)
     (tmp_path / "results.2.json").write_text("of another program", "utf-8")
     (tmp_path / "results.3.json").symlink_to(tmp_path / "gone")
     (tmp_path / "results.4.json").mkdir()
     data = make_record(started("a"))
-    assert preserve(tmp_path, data) == [PRESERVED.replace("results.1.json", "results.5.json")]
-    assert (tmp_path / "results.1.json").read_bytes() == present
+    assert preserve(tmp_path, data) == [PRESERVED_WARNING.replace("results.1.json", "results.5.json")]
+    assert (tmp_path / "results.1.json").read_bytes() == existing_record
     assert (tmp_path / "results.2.json").read_text("utf-8") == "of another program"
     assert (tmp_path / "results.5.json").read_bytes() == data
 
@@ -258,25 +258,29 @@ def test_copy_replaces_older_build(tmp_path: Path) -> None:
     """A copy of another build is no longer needed."""
     (tmp_path / "results.1.json").write_bytes(make_record(started("z"), context=BUILD._replace(build_id="16")))
     data = make_record(started("a"))
-    assert preserve(tmp_path, data) == [PRESERVED]
+    assert preserve(tmp_path, data) == [PRESERVED_WARNING]
     assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
 
 
 def test_each_step_has_one_copy(tmp_path: Path) -> None:
     """A later state of the same step replaces its copy."""
-    step = make_shared(tmp_path)
-    later = make_record(started("a"), started("b"))
-    second = make_record(started("c"), step_id="third")
-    for data in (make_record(started("a")), second, later):
+    step = build_shared_results(tmp_path)
+    later_record = make_record(started("a"), started("b"))
+    second_record = make_record(started("c"), step_id="third")
+    for data in (make_record(started("a")), second_record, later_record):
         preserve(tmp_path, data, step)
-    assert read_files(tmp_path) == {"results.json": later, "results.1.json": later, "results.2.json": second}
+    assert read_files(tmp_path) == {
+        "results.json": later_record,
+        "results.1.json": later_record,
+        "results.2.json": second_record,
+    }
 
 
 def test_failed_copy_is_warning(tmp_path: Path) -> None:
     """If the disk is full, the warning has the reason and the advice."""
     data = make_record(started("a"))
     (tmp_path / "results.json").write_bytes(data)
-    step = make_shared(tmp_path)
+    step = build_shared_results(tmp_path)
     with limit_file_size(300):
         step.preserve_other_results()
     assert step.pop_warnings() == [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def make_shared(folder: Path, clock: FakeClock) -> SharedResults:
+def build_shared_results(folder: Path, clock: FakeClock) -> SharedResults:
     context = BuildContext("github", build_id="17")
     return SharedResults(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
 
@@ -31,36 +31,36 @@ def make_shared(folder: Path, clock: FakeClock) -> SharedResults:
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of the folder as another process does."""
-    other = os.open(folder, os.O_RDONLY)
-    fcntl.flock(other, fcntl.LOCK_EX)
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield
     finally:
-        os.close(other)
+        os.close(descriptor)
 
 
-def count_open(folder: Path) -> int:
+def count_open_descriptors(folder: Path) -> int:
     """Return how often this process has the folder open.
 
     Threads of other tests open and close other files.
     """
-    found = 0
+    count = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            found += descriptor.readlink() == folder
-    return found
+            count += descriptor.readlink() == folder
+    return count
 
 
 def test_stopped_lock_is_waited_for_once(tmp_path: Path) -> None:
     """After 10 seconds, the step continues without the lock."""
     clock = FakeClock()
-    began = clock.monotonic()
-    step = make_shared(tmp_path, clock)
+    started_at = clock.monotonic()
+    step = build_shared_results(tmp_path, clock)
     with hold_lock(tmp_path):
         for _ in range(2):
             with step.locked():
-                waited = clock.monotonic() - began
-            assert MAX_LOCK_SECONDS <= waited < MAX_LOCK_SECONDS + 0.1
+                waited_seconds = clock.monotonic() - started_at
+            assert MAX_LOCK_SECONDS <= waited_seconds < MAX_LOCK_SECONDS + 0.1
     assert step.pop_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
     assert step.pop_warnings() == []
 
@@ -68,34 +68,34 @@ def test_stopped_lock_is_waited_for_once(tmp_path: Path) -> None:
 def test_signal_ends_wait_for_lock(tmp_path: Path) -> None:
     """All later writes together wait at most half a second, and no file stays open."""
 
-    class Stopped(FakeClock):
+    class CancelledClock(FakeClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
-            if began + 2.0 <= self.time < began + 2.0 + seconds:
+            if started_at + 2.0 <= self.time < started_at + 2.0 + seconds:
                 raise Cancelled(signal.SIGTERM)
 
-    clock = Stopped()
-    began = clock.monotonic()
-    step = make_shared(tmp_path, clock)
+    clock = CancelledClock()
+    started_at = clock.monotonic()
+    step = build_shared_results(tmp_path, clock)
     with hold_lock(tmp_path):
-        assert count_open(tmp_path.resolve()) == 1
+        assert count_open_descriptors(tmp_path.resolve()) == 1
         with pytest.raises(Cancelled), step.locked():
             pass
-        assert count_open(tmp_path.resolve()) == 1
+        assert count_open_descriptors(tmp_path.resolve()) == 1
         for _ in range(3):
             with step.locked():
-                assert 2.4 < clock.monotonic() - began < 2.6
+                assert 2.4 < clock.monotonic() - started_at < 2.6
 
 
 def test_lock_after_free_one_is_waited_for(tmp_path: Path) -> None:
     """Only a lock that is never released ends the waiting of later writes."""
     clock = FakeClock()
-    step = make_shared(tmp_path, clock)
+    step = build_shared_results(tmp_path, clock)
     for _ in range(2):
         with hold_lock(tmp_path):
-            began = clock.monotonic()
+            started_at = clock.monotonic()
             with step.locked():
-                assert clock.monotonic() - began > MAX_LOCK_SECONDS - 0.1
+                assert clock.monotonic() - started_at > MAX_LOCK_SECONDS - 0.1
         with step.locked():
             pass
 
@@ -103,13 +103,13 @@ def test_lock_after_free_one_is_waited_for(tmp_path: Path) -> None:
 def test_lock_wait_is_short_after_write(tmp_path: Path) -> None:
     """A signal and the deadline wait for this write."""
     clock = FakeClock()
-    step = make_shared(tmp_path, clock)
+    step = build_shared_results(tmp_path, clock)
     with step.locked():
         step.remember_written_file()
     with hold_lock(tmp_path):
-        began = clock.monotonic()
+        started_at = clock.monotonic()
         with step.locked():
-            assert MAX_LATER_LOCK_SECONDS <= clock.monotonic() - began < MAX_LATER_LOCK_SECONDS + 0.1
+            assert MAX_LATER_LOCK_SECONDS <= clock.monotonic() - started_at < MAX_LATER_LOCK_SECONDS + 0.1
     assert MAX_LATER_LOCK_SECONDS == 1.0
 
 
@@ -117,22 +117,22 @@ def test_lock_wait_is_short_after_write(tmp_path: Path) -> None:
 def test_step_works_without_locks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step on a file system without locks writes at once."""
     clock = FakeClock()
-    began = clock.monotonic()
+    started_at = clock.monotonic()
 
     def flock(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    step = make_shared(tmp_path, clock)
+    step = build_shared_results(tmp_path, clock)
     with step.locked():
         pass
-    assert clock.monotonic() == began
+    assert clock.monotonic() == started_at
     assert step.pop_warnings() == []
 
 
 def test_step_works_without_folder(tmp_path: Path) -> None:
     """A failed write has its own warning, so a missing folder has none here."""
-    step = make_shared(tmp_path / "gone", FakeClock())
+    step = build_shared_results(tmp_path / "gone", FakeClock())
     is_inside = False
     with step.locked():
         is_inside = True
@@ -143,30 +143,30 @@ def test_step_works_without_folder(tmp_path: Path) -> None:
 def test_lock_is_released_after_write(tmp_path: Path) -> None:
     """The next write of the same step does not wait."""
     clock = FakeClock()
-    began = clock.monotonic()
-    step = make_shared(tmp_path, clock)
+    started_at = clock.monotonic()
+    step = build_shared_results(tmp_path, clock)
     for _ in range(3):
         with step.locked():
             pass
-    assert clock.monotonic() == began
+    assert clock.monotonic() == started_at
 
 
 def test_lock_is_released_after_error(tmp_path: Path) -> None:
     """An error of the write releases the lock for other job steps."""
     clock = FakeClock()
-    began = clock.monotonic()
-    with pytest.raises(OSError, match="no space"), make_shared(tmp_path, clock).locked():
+    started_at = clock.monotonic()
+    with pytest.raises(OSError, match="no space"), build_shared_results(tmp_path, clock).locked():
         raise OSError(errno.ENOSPC, "no space")
-    with make_shared(tmp_path, clock).locked():
-        assert clock.monotonic() == began
+    with build_shared_results(tmp_path, clock).locked():
+        assert clock.monotonic() == started_at
 
 
 def test_lock_excludes_other_step(tmp_path: Path) -> None:
     """A second step waits while the first one holds the lock."""
     clock = FakeClock()
-    began = clock.monotonic()
-    with make_shared(tmp_path, FakeClock()).locked(), make_shared(tmp_path, clock).locked():
-        assert clock.monotonic() - began >= MAX_LOCK_SECONDS
+    started_at = clock.monotonic()
+    with build_shared_results(tmp_path, FakeClock()).locked(), build_shared_results(tmp_path, clock).locked():
+        assert clock.monotonic() - started_at >= MAX_LOCK_SECONDS
 
 
 @pytest.fixture
@@ -184,15 +184,15 @@ def windows_module(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_windows_locks_file_in_folder(windows_module: Any, tmp_path: Path) -> None:
     """On Windows, steps lock the file results.lock in place of the folder."""
     clock = FakeClock()
-    began = clock.monotonic()
+    started_at = clock.monotonic()
     steps = [
         windows_module.SharedResults(
-            tmp_path / "results.json", "step", BuildContext("github"), "2025-01-02T03:04:05Z", each
+            tmp_path / "results.json", "step", BuildContext("github"), "2025-01-02T03:04:05Z", step_clock
         )
-        for each in (FakeClock(), clock)
+        for step_clock in (FakeClock(), clock)
     ]
     with steps[0].locked(), steps[1].locked():
-        assert clock.monotonic() - began >= MAX_LOCK_SECONDS
+        assert clock.monotonic() - started_at >= MAX_LOCK_SECONDS
     assert [path.name for path in tmp_path.iterdir()] == ["results.lock"]
 
 

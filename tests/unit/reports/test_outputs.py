@@ -28,10 +28,10 @@ NAMES = (
 
 
 def test_all_outputs_have_values() -> None:
-    made = build_outputs(report([refused("a"), started("b", "B"), indeterminate("c"), started("d")], ERROR))
-    assert tuple(made) == NAMES == tuple(output.name for output in OUTPUTS)
-    results = json.loads(made.pop("results"))
-    assert made == {
+    outputs = build_outputs(report([refused("a"), started("b", "B"), indeterminate("c"), started("d")], ERROR))
+    assert tuple(outputs) == NAMES == tuple(output.name for output in OUTPUTS)
+    results = json.loads(outputs.pop("results"))
+    assert outputs == {
         "conclusion": "error",
         "reason": "api",
         "run-id": "run-b",
@@ -60,53 +60,56 @@ def test_all_outputs_have_values() -> None:
     }
 
 
-@pytest.mark.parametrize("made", [report([], INPUT, ["bad"]), report([planned("a")], None)])
-def test_outputs_without_runs_are_empty(made: Report) -> None:
-    found = build_outputs(made)
-    assert tuple(found) == NAMES
-    assert found["run-id"] == found["run-url"] == ""
-    assert found["run-ids"] == found["run-urls"] == "[]"
-    assert found["conclusion"] == (made.verdict.conclusion if made.verdict else "")
-    assert found["conclusion"] in {"", Conclusion.ERROR}
+@pytest.mark.parametrize("run_report", [report([], INPUT, ["bad"]), report([planned("a")], None)])
+def test_outputs_without_runs_are_empty(run_report: Report) -> None:
+    outputs = build_outputs(run_report)
+    assert tuple(outputs) == NAMES
+    assert outputs["run-id"] == outputs["run-url"] == ""
+    assert outputs["run-ids"] == outputs["run-urls"] == "[]"
+    assert outputs["conclusion"] == (run_report.verdict.conclusion if run_report.verdict else "")
+    assert outputs["conclusion"] in {"", Conclusion.ERROR}
 
 
 def test_large_arrays_are_truncated() -> None:
     """An array beyond the limit has its first entries and is valid JSON."""
-    made = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
-    found = build_outputs(made)
+    run_report = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
+    outputs = build_outputs(run_report)
     for name in ("run-ids", "run-urls", "results"):
-        assert len(found[name]) <= MAX_ARRAY_CHARS
-        assert found[name].isascii()
-    results = json.loads(found["results"])
+        assert len(outputs[name]) <= MAX_ARRAY_CHARS
+        assert outputs[name].isascii()
+    results = json.loads(outputs["results"])
     assert [run["id"] for run in results] == [f"id-{i}" for i in range(len(results))]
-    assert truncated_array_lengths(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
+    assert truncated_array_lengths(run_report) == {
+        "run-urls": len(json.loads(outputs["run-urls"])),
+        "results": len(results),
+    }
     assert 0 < len(results) < 5_000
-    ids = json.loads(found["run-ids"])
+    ids = json.loads(outputs["run-ids"])
     assert ids == [f"run-id-{i}" for i in range(len(ids))]
     assert len(ids) == 5_000
-    assert found["total"] == "5000"
+    assert outputs["total"] == "5000"
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_runner_reads_outputs_unchanged(made: Report) -> None:
+def test_runner_reads_outputs_unchanged(run_report: Report) -> None:
     """GitHub's runner reads each output of any report unchanged."""
-    found = build_outputs(made)
-    assert runner.parse_outputs(format_outputs(found)) == found
+    outputs = build_outputs(run_report)
+    assert runner.parse_outputs(format_outputs(outputs)) == outputs
     for name in ("run-ids", "run-urls", "results"):
-        assert isinstance(json.loads(found[name]), list)
+        assert isinstance(json.loads(outputs[name]), list)
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_outputs_env_has_safe_lines(made: Report) -> None:
+def test_outputs_env_has_safe_lines(run_report: Report) -> None:
     """Each line is a name and a value without special characters."""
-    text = render_dotenv(made)
+    text = render_dotenv(run_report)
     assert text.endswith("\n")
     assert len(text.encode()) < 60_000
-    found = dict(line.split("=", 1) for line in text.removesuffix("\n").split("\n"))
-    expected = build_outputs(made)
-    for name, value in found.items():
+    outputs = dict(line.split("=", 1) for line in text.removesuffix("\n").split("\n"))
+    expected = build_outputs(run_report)
+    for name, value in outputs.items():
         assert re.fullmatch(r"AUTONOMA_[A-Z_]+", name)
         assert value.isascii()
         assert value.isprintable()
@@ -126,12 +129,12 @@ def test_outputs_env_has_main_outputs() -> None:
 def test_shell_runs_nothing_from_outputs_env(tmp_path: Path) -> None:
     """A shell that sources the file executes no part of a value."""
     outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
-    safe = started("b")
-    (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe])))
-    done = subprocess.run(
+    safe_run = started("b")
+    (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe_run])))
+    process = subprocess.run(
         ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert done.stdout == "started  2\n"
-    assert done.stderr == ""
+    assert process.stdout == "started  2\n"
+    assert process.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == ["outputs.env"]

@@ -44,7 +44,7 @@ NAMES = {
     for output in OUTPUTS
     if output.name not in {"run-ids", "run-urls", "results", "results-dir"}
 }
-MADE = report([passed("a"), failed("b"), indeterminate("c")], ERROR)
+REPORT = report([passed("a"), failed("b"), indeterminate("c")], ERROR)
 # Links with characters that outputs.env can hold, and with others.
 URLS = {
     "https://autonoma.app/run/a?tab=steps,log&x=1": "",
@@ -57,27 +57,27 @@ URLS = {
 }
 
 
-def separate(printed: bytes) -> dict[str, str]:
+def parse_pairs(output: bytes) -> dict[str, str]:
     """Return the pairs that a reader printed, each terminated by a zero byte."""
-    pairs = [pair.decode().split("=", 1) for pair in printed.split(b"\0") if pair]
+    pairs = [pair.decode().split("=", 1) for pair in output.split(b"\0") if pair]
     return {name: value for name, value in pairs if name.startswith("AUTONOMA_")}
 
 
-def printed_by(*command: str | Path, **environ: str) -> dict[str, str]:
-    ran = subprocess.run(command, capture_output=True, env=environ, check=False, timeout=300)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    return separate(ran.stdout)
+def run_reader(*command: str | Path, **environ: str) -> dict[str, str]:
+    process = subprocess.run(command, capture_output=True, env=environ, check=False, timeout=300)
+    assert (process.returncode, process.stderr) == (0, b"")
+    return parse_pairs(process.stdout)
 
 
 def create_shell_reader(name: str) -> Reader:
     """Return a reader that sources the file in a shell."""
 
     def read(path: Path) -> Mapping[str, str]:
-        shell, env = shutil.which(name), shutil.which("env")
-        assert shell
+        shell_path, env = shutil.which(name), shutil.which("env")
+        assert shell_path
         assert env
         # A command without a path is looked up in PATH. A value cannot contain a zero byte.
-        return printed_by(shell, "-c", f'set -aeu; . "$1"; exec {env} -0', shell, path)
+        return run_reader(shell_path, "-c", f'set -aeu; . "$1"; exec {env} -0', shell_path, path)
 
     return read
 
@@ -95,12 +95,12 @@ def by_gitlab(path: Path) -> Mapping[str, str]:
 
     Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
     """
-    found = {}
+    values = {}
     for line in path.read_text("utf-8").splitlines():
-        pair = re.fullmatch(r"(.*?)=(.*)", line)
-        assert pair, "Invalid Format"
-        found[pair[1].strip()] = pair[2].strip()
-    return found
+        match = re.fullmatch(r"(.*?)=(.*)", line)
+        assert match, "Invalid Format"
+        values[match[1].strip()] = match[2].strip()
+    return values
 
 
 def by_gitlab_runner(path: Path) -> Mapping[str, str]:
@@ -116,7 +116,7 @@ def by_harness(path: Path) -> Mapping[str, str]:
 
     Source: harness/lite-engine, pipeline/runtime/common.go; harness/godotenv, v2.0.0, godotenv.go, `parseLine`.
     """
-    found = {}
+    values = {}
     for line in path.read_text("utf-8").splitlines():
         name, _, text = line.split("#")[0].partition("=")
         value = text.strip()
@@ -124,8 +124,8 @@ def by_harness(path: Path) -> Mapping[str, str]:
         if value[:1] == value[-1:] and value[:1] in {"'", '"'}:
             value = value[1:-1]
         value = re.sub(r"\$\{?\w*\}?", "", value)
-        found[name] = "decoded" if value.startswith("__B64__") else value
-    return found
+        values[name] = "decoded" if value.startswith("__B64__") else value
+    return values
 
 
 def split_lines(text: str) -> dict[str, str]:
@@ -141,20 +141,20 @@ def by_docker(path: Path) -> Mapping[str, str]:
 def by_npm(path: Path) -> Mapping[str, str]:
     node = shutil.which("node")
     assert node
-    return printed_by(node, ROOT / "tests" / "system" / "linters" / "dotenv.mjs", path)
+    return run_reader(node, ROOT / "tests" / "system" / "linters" / "dotenv.mjs", path)
 
 
 def by_java(path: Path) -> Mapping[str, str]:
     java = shutil.which("java")
     assert java
-    return printed_by(java, READERS / "ReadProperties.java", path)
+    return run_reader(java, READERS / "ReadProperties.java", path)
 
 
 def by_godotenv(path: Path) -> Mapping[str, str]:
     program = build_godotenv()
     if not program:
         pytest.skip("needs Debian's packages golang-go and golang-github-joho-godotenv-dev")
-    return printed_by(program, path)
+    return run_reader(program, path)
 
 
 @cache
@@ -171,69 +171,69 @@ def build_godotenv() -> Path | None:
     return folder / "reader"
 
 
-def shell(name: str) -> object:
-    missing = pytest.mark.skipif(not shutil.which(name), reason=f"there is no {name}")
-    return pytest.param(create_shell_reader(name), id=name, marks=missing)
+def build_shell_case(name: str) -> object:
+    skip_mark = pytest.mark.skipif(not shutil.which(name), reason=f"there is no {name}")
+    return pytest.param(create_shell_reader(name), id=name, marks=skip_mark)
 
 
 PORTS = [by_gitlab, by_gitlab_runner, by_harness, by_docker, by_our_properties, by_python]
-ALL = [
-    *(shell(name) for name in ("sh", "dash", "bash", "zsh")),
+ALL_READERS = [
+    *(build_shell_case(name) for name in ("sh", "dash", "bash", "zsh")),
     *(pytest.param(reader, id=reader.__name__) for reader in PORTS),
     *(pytest.param(read, id=read.__name__, marks=pytest.mark.linters) for read in (by_npm, by_java, by_godotenv)),
 ]
-every_reader = pytest.mark.parametrize("read", ALL)
+each_reader = pytest.mark.parametrize("read", ALL_READERS)
 
 
-@every_reader
+@each_reader
 def test_every_reader_gets_same_values(read: Reader, tmp_path: Path) -> None:
     path = tmp_path / "outputs.env"
-    path.write_text(render_dotenv(MADE), "utf-8")
-    found, expected = read(path), build_outputs(MADE)
-    assert found == {name: expected[output] for name, output in NAMES.items()}
+    path.write_text(render_dotenv(REPORT), "utf-8")
+    values, expected = read(path), build_outputs(REPORT)
+    assert values == {name: expected[output] for name, output in NAMES.items()}
 
 
-@every_reader
+@each_reader
 def test_every_reader_gets_full_link_or_none(read: Reader, tmp_path: Path) -> None:
     """A changed or truncated link leads nowhere."""
-    found = []
+    urls = []
     for number, url in enumerate(URLS):
         path = tmp_path / f"{number}.env"
         path.write_text(render_dotenv(report([started("a")._replace(url=url)])), "utf-8")
-        found.append(read(path)["AUTONOMA_RUN_URL"])
-    assert found == list(URLS.values())
+        urls.append(read(path)["AUTONOMA_RUN_URL"])
+    assert urls == list(URLS.values())
 
 
-def accepted() -> Iterator[str]:
+def iter_accepted_pairs() -> Iterator[str]:
     """Yield each accepted pair of printable characters, alone and between letters."""
     characters = [chr(code) for code in range(0x20, 0x7F)]
-    for one in characters:
-        for other in characters:
-            yield from (text for text in (one + other, f"a{one}{other}b") if DOTENV_VALUE_RE.fullmatch(text))
+    for first in characters:
+        for second in characters:
+            yield from (text for text in (first + second, f"a{first}{second}b") if DOTENV_VALUE_RE.fullmatch(text))
 
 
 @pytest.mark.slow
-@every_reader
+@each_reader
 def test_every_reader_accepts_each_character(read: Reader, tmp_path: Path) -> None:
-    values = {f"AUTONOMA_{number}X": text for number, text in enumerate(accepted())}
+    values = {f"AUTONOMA_{number}X": text for number, text in enumerate(iter_accepted_pairs())}
     assert len(values) > 8000
     path = tmp_path / "all.env"
     path.write_text("".join(f"{name}={text}\n" for name, text in values.items()), "utf-8")
     assert read(path) == values
 
 
-def misread(text: str, folder: Path) -> list[str]:
+def list_misreading_readers(text: str, folder: Path) -> list[str]:
     """Return the readers of this machine that fail or get another text."""
     path = folder / "one.env"
     path.write_text(f"AUTONOMA_X={text}\n", "utf-8")
-    found = []
+    names = []
     for name, read in (("sh", create_shell_reader("sh")), *((reader.__name__, reader) for reader in PORTS)):
         try:
             if read(path) != {"AUTONOMA_X": text}:
-                found.append(name)
+                names.append(name)
         except (AssertionError, ValueError):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 @pytest.mark.parametrize("character", sorted(set(string.printable) - set(string.ascii_letters + string.digits)))
@@ -242,26 +242,26 @@ def test_omitted_characters_are_misread(character: str, tmp_path: Path) -> None:
 
     The exceptions are characters that shells expand in other places.
     """
-    expanded_elsewhere = set("*!^{}~")
+    shell_characters = set("*!^{}~")
     if all(DOTENV_VALUE_RE.fullmatch(text) for text in (character, f"a{character}b")):
         return
     texts = (character, f"a{character}", f"a{character}b", f"a {character}b", f"a:{character}b")
-    is_misread = any(misread(text, tmp_path) for text in texts)
-    assert is_misread or character in expanded_elsewhere or character == "="
+    is_read_wrongly = any(list_misreading_readers(text, tmp_path) for text in texts)
+    assert is_read_wrongly or character in shell_characters or character == "="
 
 
 def test_arrays_are_omitted_without_warning() -> None:
     """Shells remove the quotes of JSON, and GitLab keeps all quotes."""
-    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(render_dotenv(MADE)))
-    assert omitted_variables(MADE, split_lines(render_dotenv(MADE))) == []
-    assert "AUTONOMA_RUN_IDS" in output_variables(MADE)
+    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(render_dotenv(REPORT)))
+    assert omitted_variables(REPORT, split_lines(render_dotenv(REPORT))) == []
+    assert "AUTONOMA_RUN_IDS" in output_variables(REPORT)
 
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
 def test_id_that_readers_change_is_omitted(run_id: str) -> None:
-    made = report([started("a")._replace(run_id=run_id)])
-    assert split_lines(render_dotenv(made))["AUTONOMA_RUN_ID"] == ""
-    assert omitted_variables(made, split_lines(render_dotenv(made))) == ["AUTONOMA_RUN_ID"]
+    run_report = report([started("a")._replace(run_id=run_id)])
+    assert split_lines(render_dotenv(run_report))["AUTONOMA_RUN_ID"] == ""
+    assert omitted_variables(run_report, split_lines(render_dotenv(run_report))) == ["AUTONOMA_RUN_ID"]
 
 
 def test_file_fits_gitlab_limit() -> None:
@@ -272,13 +272,13 @@ def test_file_fits_gitlab_limit() -> None:
         assert split_lines(text)["AUTONOMA_TOTAL"] == "1"
 
 
-@every_reader
+@each_reader
 def test_second_file_replaces_first(read: Reader, tmp_path: Path) -> None:
     """Jobs of GitLab inherit variables of several files, and scripts can read several."""
     path = tmp_path / "outputs.env"
-    path.write_text(render_dotenv(MADE), "utf-8")
+    path.write_text(render_dotenv(REPORT), "utf-8")
     before = read(path)
     path.write_text(render_dotenv(report([started("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8")
-    found = {**before, **read(path)}
-    assert found["AUTONOMA_RUN_ID"] == "run-x"
-    assert found["AUTONOMA_RUN_URL"] == ""
+    values = {**before, **read(path)}
+    assert values["AUTONOMA_RUN_ID"] == "run-x"
+    assert values["AUTONOMA_RUN_URL"] == ""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
 ALL_FILES = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
-BEGUN = report([], None)._replace(step_id="this")
-ENDED = report([passed("a")], PASSED)._replace(step_id="this", waits_for_results=True)
+BEGUN_REPORT = report([], None)._replace(step_id="this")
+ENDED_REPORT = report([passed("a")], PASSED)._replace(step_id="this", waits_for_results=True)
 LINK_REASON = "could not be written to results-dir (a symbolic link leads elsewhere)."
 
 
@@ -54,21 +54,22 @@ def read_results(folder: Path) -> dict[str, object]:
     return results
 
 
-def make_extra_files(made: Report) -> Mapping[str, str]:
-    return {"extra.txt": f"{len(made.results)} runs", "evidence/extra.txt": "in a folder"}
+def make_extra_files(run_report: Report) -> Mapping[str, str]:
+    return {"extra.txt": f"{len(run_report.results)} runs", "evidence/extra.txt": "in a folder"}
 
 
-def make_shared(path: Path, step_id: str = "this") -> SharedResults:
+def build_shared_results(path: Path, step_id: str = "this") -> SharedResults:
     context = BuildContext("github", build_id="17")
     return SharedResults(path, step_id, context, "2025-01-02T03:04:05Z", FakeClock())
 
 
 def make_publishers(folder: Path) -> tuple[ResultsDirPublisher, ResultsDirPublisher]:
     """Return the publishers of two job steps that share the folder."""
-    this, other = (
-        ResultsDirPublisher(folder, shared=make_shared(folder / "results.json", step)) for step in ("this", "other")
+    first, second = (
+        ResultsDirPublisher(folder, shared=build_shared_results(folder / "results.json", step))
+        for step in ("this", "other")
     )
-    return this, other
+    return first, second
 
 
 @pytest.mark.parametrize(
@@ -149,9 +150,9 @@ def test_invalid_results_dir_is_refused(path: str, reason: str, tmp_path: Path) 
     """A file or a loop of links is an input error with its reason and a remedy."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         open_results_dir(resolve_results_dir(path, str(tmp_path)), option_name="--results-dir")
-    assert str(refused.value) == f"--results-dir can't be made ({reason}): give a folder that can be written to"
+    assert str(error_info.value) == f"--results-dir can't be made ({reason}): give a folder that can be written to"
 
 
 def test_refused_symlink_names_option(tmp_path: Path) -> None:
@@ -174,10 +175,10 @@ def test_unwritable_file_is_warning(tmp_path: Path) -> None:
 
 def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
     """After a kill, no file of an earlier step looks like one of this step."""
-    ResultsDirPublisher(tmp_path, make_extra_files).publish(ENDED)
+    ResultsDirPublisher(tmp_path, make_extra_files).publish(ENDED_REPORT)
     (tmp_path / "notes.txt").write_text("of the user", "utf-8")
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
-    assert publisher.begin(BEGUN) == []
+    assert publisher.begin(BEGUN_REPORT) == []
     assert list_names(tmp_path) == ["evidence", "notes.txt", "results.json"]
     assert list_names(tmp_path / "evidence") == ["report.css", "report.svg"]
     assert (read_results(tmp_path)["runs"], read_results(tmp_path)["conclusion"]) == ([], None)
@@ -185,22 +186,22 @@ def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
 
 def test_begin_creates_missing_folder(tmp_path: Path) -> None:
     """A folder that was removed is created again."""
-    assert ResultsDirPublisher(tmp_path / "a" / "b").begin(BEGUN) == []
+    assert ResultsDirPublisher(tmp_path / "a" / "b").begin(BEGUN_REPORT) == []
     assert list_names(tmp_path / "a" / "b") == ["results.json"]
 
 
 def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
     """Files behind a link that leads out of the working directory stay."""
-    work, outside = tmp_path / "work", tmp_path / "outside"
-    for folder in (work, outside):
+    working_directory, outside = tmp_path / "work", tmp_path / "outside"
+    for folder in (working_directory, outside):
         folder.mkdir()
-    ResultsDirPublisher(outside, make_extra_files).publish(ENDED)
+    ResultsDirPublisher(outside, make_extra_files).publish(ENDED_REPORT)
     (outside / "summary.md").write_text("of another program", "utf-8")
-    (work / "results").symlink_to(outside)
+    (working_directory / "results").symlink_to(outside)
     before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
-    publisher = ResultsDirPublisher(work / "results", make_extra_files, work)
-    assert publisher.begin(BEGUN) == [f"results.json {LINK_REASON}"]
-    assert len(publisher.publish(ENDED)) == 9
+    publisher = ResultsDirPublisher(working_directory / "results", make_extra_files, working_directory)
+    assert publisher.begin(BEGUN_REPORT) == [f"results.json {LINK_REASON}"]
+    assert len(publisher.publish(ENDED_REPORT)) == 9
     publisher.remove_empty()
     assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
 
@@ -211,7 +212,7 @@ def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
     assert publisher.publish(report([started("a")], None)) == []
     assert list_names(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
     assert list_names(tmp_path / "evidence") == ["extra.txt"]
-    assert publisher.publish(ENDED) == []
+    assert publisher.publish(ENDED_REPORT) == []
     assert list_names(tmp_path) == sorted([*ALL_FILES, "extra.txt"])
 
 
@@ -219,24 +220,24 @@ def test_extra_files_follow_report(tmp_path: Path) -> None:
     """The files of the CI system have the content for the latest report."""
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
     for count in (1, 2):
-        publisher.publish(report([started(f"t{place}") for place in range(count)], None))
+        publisher.publish(report([started(f"t{number}") for number in range(count)], None))
         assert (tmp_path / "extra.txt").read_text("utf-8") == f"{count} runs"
 
 
 def test_results_are_signed(tmp_path: Path) -> None:
     """The initial results.json and all later ones have signatures."""
     publisher = open_results_dir(resolve_results_dir("r", str(tmp_path)), signer=Signer())
-    publisher.begin(BEGUN)
+    publisher.begin(BEGUN_REPORT)
     assert read_results(tmp_path / "r")["mac"] == "signature of results"
-    publisher.publish(ENDED)
+    publisher.publish(ENDED_REPORT)
     results = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
     assert (results["mac"], results["runs"][0]["mac"]) == ("signature of results", "signature of run-a")
 
 
 def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     """A name that is not UTF-8 causes no error."""
-    made = report([passed("a", "caf\udce9")], PASSED)._replace(title="na\udcefve")
-    assert ResultsDirPublisher(tmp_path).publish(made) == []
+    run_report = report([passed("a", "caf\udce9")], PASSED)._replace(title="na\udcefve")
+    assert ResultsDirPublisher(tmp_path).publish(run_report) == []
     for name in ("results.json", "outputs.env", "summary.md", "junit.xml", "report.html"):
         assert "\udcef" not in (tmp_path / name).read_text("utf-8")
     assert read_results(tmp_path)["title"] == "na?ve"
@@ -244,10 +245,10 @@ def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
 
 def test_omitted_variable_is_warning_at_end(tmp_path: Path) -> None:
     """An output that does not fit into outputs.env is a warning of the ended step alone."""
-    made = report([passed("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED)
+    run_report = report([passed("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED)
     publisher = ResultsDirPublisher(tmp_path)
-    assert publisher.publish(made._replace(verdict=None)) == []
-    [warning] = publisher.publish(made)
+    assert publisher.publish(run_report._replace(verdict=None)) == []
+    [warning] = publisher.publish(run_report)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
 
 
@@ -269,7 +270,7 @@ def test_failed_rendering_leaves_other_files(
 
     monkeypatch.setattr("autonoma_ci.reports.html.render_html", fail)
     publisher = ResultsDirPublisher(tmp_path)
-    assert publisher.publish(ENDED) == [f"junit.xml and report.html could not be made ({reason})."]
+    assert publisher.publish(ENDED_REPORT) == [f"junit.xml and report.html could not be made ({reason})."]
     assert list_names(tmp_path) == ["outputs.env", "results.json", "summary.md"]
     assert publisher.has_latest_results
 
@@ -277,9 +278,9 @@ def test_failed_rendering_leaves_other_files(
 def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
     """Each file that is not written has a warning with the reason."""
     publisher = ResultsDirPublisher(tmp_path)
-    publisher.begin(BEGUN)
+    publisher.begin(BEGUN_REPORT)
     with limit_file_size(10):
-        warnings = publisher.publish(ENDED)
+        warnings = publisher.publish(ENDED_REPORT)
     assert len(warnings) == 7
     assert warnings[0] == "results.json could not be written to results-dir (File too large)."
     assert not publisher.has_latest_results
@@ -291,7 +292,7 @@ def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
     (tmp_path / "summary.md").mkdir()
     publisher = ResultsDirPublisher(tmp_path)
     assert not publisher.has_latest_results
-    [warning] = publisher.publish(ENDED)
+    [warning] = publisher.publish(ENDED_REPORT)
     assert warning.startswith("summary.md could not be written")
     assert publisher.has_latest_results
 
@@ -299,11 +300,11 @@ def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
     """If no results.json with runs was written, the initial one is removed."""
-    shared = make_shared(tmp_path / "results.json") if is_shared else None
+    shared = build_shared_results(tmp_path / "results.json") if is_shared else None
     publisher = ResultsDirPublisher(tmp_path, shared=shared)
-    publisher.begin(BEGUN)
+    publisher.begin(BEGUN_REPORT)
     with limit_file_size(10):
-        publisher.publish(ENDED)
+        publisher.publish(ENDED_REPORT)
     publisher.remove_empty()
     assert not (tmp_path / "results.json").exists()
     publisher.remove_empty()
@@ -313,8 +314,8 @@ def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
 def test_written_results_are_not_removed(tmp_path: Path) -> None:
     """A results.json with runs stays at the end of the step."""
     publisher = ResultsDirPublisher(tmp_path)
-    publisher.begin(BEGUN)
-    publisher.publish(ENDED)
+    publisher.begin(BEGUN_REPORT)
+    publisher.publish(ENDED_REPORT)
     publisher.remove_empty()
     assert read_results(tmp_path)["conclusion"] == "passed"
 
@@ -322,15 +323,15 @@ def test_written_results_are_not_removed(tmp_path: Path) -> None:
 def test_results_of_other_step_are_not_removed(tmp_path: Path) -> None:
     """A results.json that another step wrote meanwhile stays."""
     publisher = ResultsDirPublisher(tmp_path)
-    publisher.begin(BEGUN)
-    ResultsDirPublisher(tmp_path).begin(BEGUN._replace(step_id="other"))
+    publisher.begin(BEGUN_REPORT)
+    ResultsDirPublisher(tmp_path).begin(BEGUN_REPORT._replace(step_id="other"))
     publisher.remove_empty()
     assert read_results(tmp_path)["step_id"] == "other"
 
 
 def test_step_without_begin_removes_nothing(tmp_path: Path) -> None:
     """A step that wrote no initial results.json leaves the file of an earlier step."""
-    ResultsDirPublisher(tmp_path).publish(ENDED)
+    ResultsDirPublisher(tmp_path).publish(ENDED_REPORT)
     ResultsDirPublisher(tmp_path).remove_empty()
     assert read_results(tmp_path)["conclusion"] == "passed"
 
@@ -341,7 +342,7 @@ def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
     (tmp_path / "outside" / "extra.txt").write_text("of another program", "utf-8")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    assert ResultsDirPublisher(tmp_path / "results", make_extra_files).begin(BEGUN) == []
+    assert ResultsDirPublisher(tmp_path / "results", make_extra_files).begin(BEGUN_REPORT) == []
     assert list_names(tmp_path / "outside") == ["extra.txt"]
 
 
@@ -349,23 +350,25 @@ def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
 def test_foreign_file_is_warning_at_end(is_shared: bool, tmp_path: Path) -> None:
     """A renamed file is a warning of the ended step, because earlier ones may not be shown."""
     (tmp_path / "junit.xml").write_text("<testsuite/>", "utf-8")
-    publisher = ResultsDirPublisher(tmp_path, shared=make_shared(tmp_path / "results.json") if is_shared else None)
-    assert publisher.publish(ENDED._replace(verdict=None)) == []
+    publisher = ResultsDirPublisher(
+        tmp_path, shared=build_shared_results(tmp_path / "results.json") if is_shared else None
+    )
+    assert publisher.publish(ENDED_REPORT._replace(verdict=None)) == []
     (tmp_path / "report.html").write_text("written during the step", "utf-8")
-    [warning] = publisher.publish(ENDED)
+    [warning] = publisher.publish(ENDED_REPORT)
     assert "junit.xml is now junit.xml.orig. " in warning
     assert (tmp_path / "junit.xml.orig").read_text("utf-8") == "<testsuite/>"
 
 
 def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     """The results of the other step are saved, and the warning follows at the end."""
-    this, other = make_publishers(tmp_path)
+    own_publisher, other_publisher = make_publishers(tmp_path)
     context = BuildContext("github", build_id="17")
-    begun, result = BEGUN._replace(context=context), ENDED._replace(context=context)
-    assert this.begin(begun) == []
-    assert other.publish(report([started("b")], None)._replace(step_id="other", context=context)) == []
-    assert this.publish(result._replace(verdict=None)) == []
-    [warning] = this.publish(result)
+    begun_report, ended_report = BEGUN_REPORT._replace(context=context), ENDED_REPORT._replace(context=context)
+    assert own_publisher.begin(begun_report) == []
+    assert other_publisher.publish(report([started("b")], None)._replace(step_id="other", context=context)) == []
+    assert own_publisher.publish(ended_report._replace(verdict=None)) == []
+    [warning] = own_publisher.publish(ended_report)
     assert warning.startswith("Another step left runs open in results-dir: its record is kept as results.1.json.")
     assert json.loads((tmp_path / "results.1.json").read_text("utf-8"))["step_id"] == "other"
     assert read_results(tmp_path)["step_id"] == "this"
@@ -373,10 +376,10 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
 
 def test_begin_warns_of_replaced_files(tmp_path: Path) -> None:
     """The files of an ended step of the same build are replaced with a warning."""
-    this, other = make_publishers(tmp_path)
+    own_publisher, other_publisher = make_publishers(tmp_path)
     context = BuildContext("github", build_id="17")
-    other.publish(report([failed("b")], FAILED)._replace(step_id="other", context=context))
-    [warning] = this.begin(BEGUN._replace(context=context))
+    other_publisher.publish(report([failed("b")], FAILED)._replace(step_id="other", context=context))
+    [warning] = own_publisher.begin(BEGUN_REPORT._replace(context=context))
     assert warning.startswith("results-dir has the files of another step of this build, which are replaced.")
 
 
@@ -386,7 +389,7 @@ def test_shared_results_have_path_in_folder(tmp_path: Path) -> None:
 
     def create_shared(path: Path) -> SharedResults:
         paths.append(path)
-        return make_shared(path)
+        return build_shared_results(path)
 
-    open_results_dir(resolve_results_dir("r", str(tmp_path)), create_shared=create_shared).begin(BEGUN)
+    open_results_dir(resolve_results_dir("r", str(tmp_path)), create_shared=create_shared).begin(BEGUN_REPORT)
     assert paths == [tmp_path / "r" / "results.json"]

@@ -28,9 +28,9 @@ from tests.support.reports import ERROR, PASSED, flaky, passed, refused, report,
 
 def test_record_describes_step() -> None:
     """The members describe the step, its build and its runs."""
-    made = report([started("a", "A"), refused("b")], ERROR)
+    run_report = report([started("a", "A"), refused("b")], ERROR)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
-    document = json.loads(render_results_json(made._replace(part=part, step_id="0123456789abcdef")))
+    document = json.loads(render_results_json(run_report._replace(part=part, step_id="0123456789abcdef")))
     runs = document.pop("runs")
     assert document == {
         "version": SCHEMA_VERSION,
@@ -92,17 +92,19 @@ def test_each_run_is_one_line() -> None:
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_any_report_can_be_read_back(made: Report) -> None:
+def test_any_report_can_be_read_back(run_report: Report) -> None:
     """Each text of a report is in the record."""
-    text = render_results_json(made)
+    text = render_results_json(run_report)
     assert text.isascii()
     document = json.loads(text)
-    assert document["title"] == replace_surrogates(made.title)
+    assert document["title"] == replace_surrogates(run_report.title)
     assert [run["message"] for run in document["runs"]] == [
-        replace_surrogates(outcome.message) for outcome in made.results
+        replace_surrogates(outcome.message) for outcome in run_report.results
     ]
-    assert [run["url"] for run in document["runs"]] == [replace_surrogates(outcome.url) for outcome in made.results]
-    assert document["ci"]["branch"] == replace_surrogates(made.context.branch)
+    assert [run["url"] for run in document["runs"]] == [
+        replace_surrogates(outcome.url) for outcome in run_report.results
+    ]
+    assert document["ci"]["branch"] == replace_surrogates(run_report.context.branch)
 
 
 def replace_surrogates(text: str) -> str:
@@ -112,9 +114,9 @@ def replace_surrogates(text: str) -> str:
 
 def read_run(run: RunResult) -> dict[str, Any]:
     """Return the run as results.json has it."""
-    [found] = json.loads(render_results_json(report([run], PASSED)))["runs"]
-    assert isinstance(found, dict)
-    return found
+    [run_object] = json.loads(render_results_json(report([run], PASSED)))["runs"]
+    assert isinstance(run_object, dict)
+    return run_object
 
 
 class Signer:
@@ -130,8 +132,8 @@ class Signer:
 
 def test_signer_signs_runs_and_text() -> None:
     """The signature of the text includes those of the runs."""
-    made = report([started("a"), started("b")])
-    text = render_results_json(made, Signer())
+    run_report = report([started("a"), started("b")])
+    text = render_results_json(run_report, Signer())
     document = json.loads(text)
     assert [run["mac"] for run in document["runs"]] == ["run run-a", "run run-b"]
     signature = document["mac"]
@@ -162,14 +164,14 @@ def test_unsigned_results_have_empty_macs() -> None:
 )
 def test_half_surrogate_pair_is_replaced(text: str, expected: str) -> None:
     """Strict readers reject half a pair, so it becomes a question mark in all texts."""
-    made = report([started("a", text), started("b")])._replace(title=text, context=BuildContext(branch=text))
-    rendered = render_results_json(made, Signer())
-    assert rendered.isascii()
-    document = json.loads(rendered)
+    run_report = report([started("a", text), started("b")])._replace(title=text, context=BuildContext(branch=text))
+    record_text = render_results_json(run_report, Signer())
+    assert record_text.isascii()
+    document = json.loads(record_text)
     assert (document["title"], document["ci"]["branch"]) == (expected, expected)
     assert [run["label"] for run in document["runs"]] == [expected, ""]
     assert list(document) == list(json.loads(render_results_json(report())))
-    assert [line[:4] for line in rendered.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
+    assert [line[:4] for line in record_text.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +189,9 @@ def test_times_stay_within_schema(seconds: float, offset: float, duration: float
     """A wrong clock causes no time that readers of results.json reject."""
     attempt = PreviousAttempt("r", start_offset_seconds=seconds, duration_seconds=seconds)
     run = passed("a", seconds=seconds)._replace(start_offset_seconds=seconds, previous_attempts=(attempt,))
-    found = read_run(run)
-    for each in (found, found["previous_attempts"][0]):
-        assert (each["start_offset_seconds"], each["duration_seconds"]) == (offset, duration)
+    run_object = read_run(run)
+    for timed_object in (run_object, run_object["previous_attempts"][0]):
+        assert (timed_object["start_offset_seconds"], timed_object["duration_seconds"]) == (offset, duration)
     document = json.loads(render_results_json(report()._replace(duration_seconds=seconds)))
     assert document["duration_seconds"] == duration
 
@@ -199,7 +201,7 @@ def test_run_has_evidence_and_attempts() -> None:
     step = RunStep(2, "Pay", "No button", "https://shop.test/", "failed", "evidence/r/step-002.png")
     evidence = Evidence((step,), "evidence/r/video.webm", "1 of its files: HTTP 404")
     attempt = flaky("a").previous_attempts[0]._replace(evidence=evidence, step=None, message="Lost")
-    found = read_run(passed("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
+    run_object = read_run(passed("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
     expected_step = {
         "number": 2, "instruction": "Pay", "output": "No button", "url": "https://shop.test/", "status": "failed",
         "screenshot": "evidence/r/step-002.png",
@@ -209,8 +211,8 @@ def test_run_has_evidence_and_attempts() -> None:
         "video": "evidence/r/video.webm",
         "missing_reason": "1 of its files: HTTP 404",
     }
-    assert (found["step"], found["evidence"]) == (expected_step, expected)
-    assert found["previous_attempts"] == [
+    assert (run_object["step"], run_object["evidence"]) == (expected_step, expected)
+    assert run_object["previous_attempts"] == [
         {
             "run_id": "first-of-a",
             "url": "https://autonoma.app/run/first-of-a",
@@ -221,7 +223,7 @@ def test_run_has_evidence_and_attempts() -> None:
             "evidence": expected,
         }
     ]
-    assert (found["flaky"], found["attempts"], found["application_version_id"]) == (True, 2, None)
+    assert (run_object["flaky"], run_object["attempts"], run_object["application_version_id"]) == (True, 2, None)
 
 
 def test_result_of_output_is_short() -> None:

@@ -40,63 +40,63 @@ NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
 REQUESTS = st.builds(
     partial(RunRequest), st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans()
 )
-EARLIER = st.lists(st.builds(PreviousAttempt, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2).map(
-    tuple
-)
-OUTCOMES = st.builds(
+PREVIOUS_ATTEMPTS = st.lists(
+    st.builds(PreviousAttempt, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2
+).map(tuple)
+RUN_RESULTS = st.builds(
     partial(RunResult), REQUESTS, st.sampled_from(RunState), st.sampled_from(ExitReason), IDS, LINKS, TEXTS, TEXTS,
-    st.integers(0, 999), st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
+    st.integers(0, 999), st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, PREVIOUS_ATTEMPTS, st.booleans(), EVIDENCE,
 )  # fmt: skip
 # Reports as a step writes them, with checked ids, links and the time of its clock.
 REPORTS = st.builds(
-    partial(Report), TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
+    partial(Report), TEXTS, st.just(CONTEXT), TEXTS, st.lists(RUN_RESULTS, max_size=3).map(tuple), st.none() | VERDICTS,
     started_at=st.just("2025-01-07T09:30:00Z"), waits_for_results=st.booleans(), duration_seconds=NUMBERS,
 )  # fmt: skip
 CHECKER = Draft202012Validator(results_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def same(text: str) -> str:
+def return_unchanged(text: str) -> str:
     return text
 
 
-SHOW_ALL = ResultsSanitizers(same, same, safe_url, same)
+SHOW_ALL = ResultsSanitizers(return_unchanged, return_unchanged, safe_url, return_unchanged)
 
 
-def whole(value: object) -> object:
+def replace_surrogates(value: object) -> object:
     """Replace single surrogates by question marks, as results.json does."""
     return json.loads(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
 
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_later_step_reads_results(made: Report) -> None:
-    text = render_results_json(made)
+def test_later_step_reads_results(run_report: Report) -> None:
+    text = render_results_json(run_report)
     CHECKER.validate(json.loads(text))
-    saved = parse_results(text.encode())
-    assert [whole(run.to_run_result(0.0, SHOW_ALL)) for run in saved.runs] == [
-        whole(outcome) for outcome in made.results
+    record = parse_results(text.encode())
+    assert [replace_surrogates(run.to_run_result(0.0, SHOW_ALL)) for run in record.runs] == [
+        replace_surrogates(outcome) for outcome in run_report.results
     ]
-    assert saved.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
+    assert record.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
 
 
-def _checked(secret: str) -> RunResult:
+def read_redacted_run(secret: str) -> RunResult:
     """Read a saved run back with this secret redacted."""
-    made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
-    [run] = parse_results(render_results_json(report([made])).encode()).runs
+    run = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
+    [results_run] = parse_results(render_results_json(report([run])).encode()).runs
     redact = Redactor([secret])
-    return run.to_run_result(0.0, build_sanitizers(redact, redact, "https://autonoma.app/api"))
+    return results_run.to_run_result(0.0, build_sanitizers(redact, redact, "https://autonoma.app/api"))
 
 
 @pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])
 def test_plain_saved_run_is_shown(secret: str) -> None:
     """The part that all links share is no secret."""
-    run = _checked(secret)
+    run = read_redacted_run(secret)
     assert (run.run_id, run.url) == ("run-of-a", "https://autonoma.app/run/run-of-a")
 
 
 def test_saved_credential_is_hidden() -> None:
     """Id and link are left out as in a response, so no redacted link leads elsewhere."""
-    run = _checked("of-a")
+    run = read_redacted_run("of-a")
     assert (run.run_id, run.url) == ("", "")
 
 
@@ -109,20 +109,20 @@ def test_every_state_matches_schema() -> None:
 
 def test_schema_describes_every_field() -> None:
     Draft202012Validator.check_schema(results_json_schema())
-    described = results_json_schema()["$defs"]["ResultsRun"]["properties"]
-    assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(described)
+    fields = results_json_schema()["$defs"]["ResultsRun"]["properties"]
+    assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(fields)
     assert set(json.loads(render_results_json(report()))) == set(results_json_schema()["properties"])
 
 
 def test_times_are_relative_to_reading_step() -> None:
     """Times of an earlier step are moved to the start of the step that reads them."""
-    saved = parse_results(render_results_json(report([flaky("a")])).encode())
-    run = saved.runs[0].to_run_result(-100.0, SHOW_ALL)
+    record = parse_results(render_results_json(report([flaky("a")])).encode())
+    run = record.runs[0].to_run_result(-100.0, SHOW_ALL)
     assert (run.start_offset_seconds, run.previous_attempts[0].start_offset_seconds) == (-69.0, -100.0)
 
 
 @pytest.mark.parametrize(
-    ("change", "reported"),
+    ("change", "position"),
     [
         ({"version": 2}, "version"),
         ({"runs": None}, "runs"),
@@ -131,10 +131,10 @@ def test_times_are_relative_to_reading_step() -> None:
         ({"conclusion": "green"}, "conclusion"),
     ],
 )
-def test_invalid_record_has_error_position(change: dict[str, object], reported: str) -> None:
+def test_invalid_record_has_error_position(change: dict[str, object], position: str) -> None:
     """A file that is no record is rejected with the position of the error."""
     document = json.loads(render_results_json(report([started("a")]))) | change
-    with pytest.raises(ValueError, match=reported):
+    with pytest.raises(ValueError, match=position):
         parse_results(json.dumps(document).encode())
 
 
@@ -186,7 +186,7 @@ except ValueError as error:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "item", "count", "reported"),
+    ("path", "item", "count", "expected_error"),
     [
         (["more"], "[]", 1_900_000, "read 1"),
         (["more"], "[]", 16_500_000, "more than 4,000,000 values"),
@@ -197,17 +197,17 @@ except ValueError as error:
         (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0 has an unexpected value"),
     ],
 )
-def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, reported: str) -> None:
+def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, expected_error: str) -> None:
     """A file with an error in each value is rejected at the first one."""
     document: Any = json.loads(render_results_json(report([started("a")])))
-    place = document
+    container = document
     for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = ["here"]
+        container = container[step]
+    container[path[-1]] = ["here"]
     head, tail = json.dumps(document).split('"here"')
     command = [sys.executable, "-c", SMALL_MACHINE, head, item, item + tail, str(count)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.stdout.startswith(reported), ran.stderr[-500:]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.stdout.startswith(expected_error), process.stderr[-500:]
 
 
 @pytest.mark.parametrize("name", ["tool", "totals"])

@@ -25,8 +25,8 @@ def log() -> list[str]:
 
 @pytest.fixture
 def sandbox(clock: FakeClock, log: list[str]) -> Iterator[Sandbox]:
-    with Sandbox(clock=clock, log=log.append) as running:
-        yield running
+    with Sandbox(clock=clock, log=log.append) as open_sandbox:
+        yield open_sandbox
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_body_error_hides_values(body: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "expected_name"),
     [
         ("x" * 80, f"'{'x' * 80}'"),
         ("x" * 81, f"'{'x' * 80}…'"),
@@ -128,11 +128,11 @@ def test_body_error_hides_values(body: object) -> None:
     ],
     ids=["80", "81", "100000", "controls", "surrogate"],
 )
-def test_field_name_is_short_and_printable(name: str, shown: str) -> None:
+def test_field_name_is_short_and_printable(name: str, expected_name: str) -> None:
     """A long or hostile name of a field or variable is cut and escaped."""
-    assert body_error("tag", "abc", {name: 1}) == f"unknown field {shown}"
+    assert body_error("tag", "abc", {name: 1}) == f"unknown field {expected_name}"
     problem = body_error("test", "abc", {"id": "abc", "runtime_metadata": {name: 1}})
-    assert problem == f"`runtime_metadata` must hold texts only, and {shown} is none"
+    assert problem == f"`runtime_metadata` must hold texts only, and {expected_name} is none"
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ def test_json_body_is_parsed(raw: bytes, value: object) -> None:
 )
 def test_malformed_body_is_value_error(raw: bytes, problem: str) -> None:
     """The error has the reason, and neither it nor its output has the body."""
-    with pytest.raises(ValueError, match=f"^{problem}$") as caught:
+    with pytest.raises(ValueError, match=f"^{problem}$") as error_info:
         parse_json(raw)
-    assert type(caught.value) is ValueError
-    assert caught.value.__suppress_context__
+    assert type(error_info.value) is ValueError
+    assert error_info.value.__suppress_context__
 
 
 @pytest.mark.parametrize("text", ["a", "abc-DEF_019", "x" * 128])

@@ -29,7 +29,7 @@ TEST = "cm8d9gt6v000c9fe5glmyi33u"
 TIME_RE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
-class Account:
+class RunFixtures:
     """A store of runs with a clock that tests set."""
 
     def __init__(self) -> None:
@@ -82,16 +82,16 @@ def test_known_ids_are_one_of_each_kind() -> None:
     """The known ids are a folder, a test in it and a tag."""
     folder, test, tag = known_ids()
     assert list(known_ids().values()) == ["folder", "test", "tag"]
-    first = build_folders()[0]
-    assert (folder, test, tag) == (first["id"], read_tests(first)[0]["id"], TAGS[0])
+    first_folder = build_folders()[0]
+    assert (folder, test, tag) == (first_folder["id"], read_tests(first_folder)[0]["id"], TAGS[0])
 
 
 def test_test_details_have_folder_and_name() -> None:
     """The details of a test have its fields and only id and name of its folder."""
-    found = build_test_details({"id": "t", "name": "T"}, {"id": "f", "name": "F", "tests": [], "crontab": None})
-    assert (found["id"], found["name"], found["folder"]) == ("t", "T", {"id": "f", "name": "F"})
-    assert (found["application_version"], found["steps"]) == (None, [])
-    assert TIME_RE.fullmatch(str(found["created_at"]))
+    details = build_test_details({"id": "t", "name": "T"}, {"id": "f", "name": "F", "tests": [], "crontab": None})
+    assert (details["id"], details["name"], details["folder"]) == ("t", "T", {"id": "f", "name": "F"})
+    assert (details["application_version"], details["steps"]) == (None, [])
+    assert TIME_RE.fullmatch(str(details["created_at"]))
 
 
 # Titles
@@ -119,13 +119,13 @@ def test_title_of_other_id_is_stable() -> None:
 
 def test_details_have_fields_of_run() -> None:
     """The details have the run's fields and the metadata of its start."""
-    account = Account()
-    run = account.start(TEST, source="gitlab", application_version_id="v1")
-    found = account.details(run)
-    assert (found["id"], found["test_id"], found["name"]) == (run.id, TEST, "Checkout pays by card")
-    assert found["folder"] == {"id": "cm7t24x9b00164mzy8k3fq0ds", "name": "checkout"}
-    assert (found["folder_run_id"], found["job_run_id"], found["job_id"]) == (None, None, None)
-    assert found["metadata"] == {
+    fixtures = RunFixtures()
+    run = fixtures.start(TEST, source="gitlab", application_version_id="v1")
+    details = fixtures.details(run)
+    assert (details["id"], details["test_id"], details["name"]) == (run.id, TEST, "Checkout pays by card")
+    assert details["folder"] == {"id": "cm7t24x9b00164mzy8k3fq0ds", "name": "checkout"}
+    assert (details["folder_run_id"], details["job_run_id"], details["job_id"]) == (None, None, None)
+    assert details["metadata"] == {
         "source": "gitlab", "version": "1", "architecture": "WEB", "application_version_id": "v1", "email": None,
         "username": None,
     }  # fmt: skip
@@ -133,10 +133,10 @@ def test_details_have_fields_of_run() -> None:
 
 def test_details_of_other_test_lack_folder() -> None:
     """A test outside the folder list has no folder and no version."""
-    account = Account()
-    found = account.details(account.start("abc"))
-    assert (found["folder"], found["name"]) == (None, title_of("abc"))
-    metadata = found["metadata"]
+    fixtures = RunFixtures()
+    details = fixtures.details(fixtures.start("abc"))
+    assert (details["folder"], details["name"]) == (None, title_of("abc"))
+    metadata = details["metadata"]
     assert isinstance(metadata, dict)
     assert (metadata["source"], metadata["application_version_id"]) == ("api", None)
 
@@ -155,22 +155,22 @@ def test_details_of_other_test_lack_folder() -> None:
 )
 def test_details_change_with_age(test: str, age: float, status: str, has_ended: bool) -> None:
     """Status, end and video depend on the age of the run."""
-    account = Account()
-    run = account.start(test)
-    account.clock.now += age
-    found = account.details(run, MEDIA)
-    assert found["status"] == status
-    assert TIME_RE.fullmatch(str(found["created_at"]))
-    assert (TIME_RE.fullmatch(str(found["ended_at"])) is not None) == has_ended
-    assert found["video_url"] == (f"{MEDIA}/video.webm" if has_ended else None)
+    fixtures = RunFixtures()
+    run = fixtures.start(test)
+    fixtures.clock.now += age
+    details = fixtures.details(run, MEDIA)
+    assert details["status"] == status
+    assert TIME_RE.fullmatch(str(details["created_at"]))
+    assert (TIME_RE.fullmatch(str(details["ended_at"])) is not None) == has_ended
+    assert details["video_url"] == (f"{MEDIA}/video.webm" if has_ended else None)
 
 
 def test_details_without_media_lack_video() -> None:
     """Without media, an ended run has no video."""
-    account = Account()
-    run = account.start("abc")
-    account.clock.now += 3
-    assert account.details(run)["video_url"] is None
+    fixtures = RunFixtures()
+    run = fixtures.start("abc")
+    fixtures.clock.now += 3
+    assert fixtures.details(run)["video_url"] is None
 
 
 # Steps
@@ -188,7 +188,7 @@ def test_details_without_media_lack_video() -> None:
 )
 def test_steps_depend_on_status(status: str, states: list[str]) -> None:
     """A run has the steps that it has reached at its status."""
-    run = Account().start("abc")
+    run = RunFixtures().start("abc")
     steps = build_run_steps(run, status, "")
     assert [step["status"] for step in steps] == states
     assert [step["id"] for step in steps] == [f"{run.id}-{number}" for number in range(1, len(states) + 1)]
@@ -196,16 +196,16 @@ def test_steps_depend_on_status(status: str, states: list[str]) -> None:
 
 def test_failed_step_has_reason() -> None:
     """The output of the failed step is the reason, and other outputs stay."""
-    run = Account().start("abc")
-    passed, failed = (build_run_steps(run, status, "") for status in ("passed", "failed"))
-    assert failed[:3] == passed[:3]
-    assert failed[3]["output"] == "Expected a confirmation, but the page shows: Something went wrong"
-    assert passed[3]["output"] == "The confirmation is shown"
+    run = RunFixtures().start("abc")
+    passed_steps, failed_steps = (build_run_steps(run, status, "") for status in ("passed", "failed"))
+    assert failed_steps[:3] == passed_steps[:3]
+    assert failed_steps[3]["output"] == "Expected a confirmation, but the page shows: Something went wrong"
+    assert passed_steps[3]["output"] == "The confirmation is shown"
 
 
 def test_only_click_has_element() -> None:
     """A click has the element on the page, and the other steps have none."""
-    steps = build_run_steps(Account().start("abc"), "passed", "")
+    steps = build_run_steps(RunFixtures().start("abc"), "passed", "")
     assert [step["interaction"] for step in steps] == ["navigate", "type", "click", "assert"]
     element = {"html": '<button id="go">Go</button>', "selector": "#go"}
     assert [step["element"] for step in steps] == [None, None, element, None]
@@ -218,5 +218,5 @@ def test_only_click_has_element() -> None:
 )
 def test_steps_have_images_with_media(media_url: str, images: list[str | None]) -> None:
     """Each step has its image only if media are wanted."""
-    steps = build_run_steps(Account().start("abc"), "failed", media_url)
+    steps = build_run_steps(RunFixtures().start("abc"), "failed", media_url)
     assert [step["image"] for step in steps] == images

@@ -25,25 +25,29 @@ def test_values_and_credentials_are_hidden(client: SandboxClient, sandbox: Sandb
     client.request_start("abc", runtime_metadata={"USER": [SECRET_VALUE]})
     client.request_start("abc", unknown=SECRET_VALUE)
     page = client.session.get(f"{client.origin}/run/{run_id}", timeout=60).text
-    listed = client.session.get(f"{client.origin}/received", timeout=60).text
-    shown = "\n".join([*log, repr(sandbox.received), page, listed])
-    assert shown.count("USER") >= 4
-    for hidden in (SECRET_VALUE, *CREDENTIALS.values()):
-        assert hidden not in shown
+    request_list = client.session.get(f"{client.origin}/received", timeout=60).text
+    output = "\n".join([*log, repr(sandbox.received), page, request_list])
+    assert output.count("USER") >= 4
+    for secret_value in (SECRET_VALUE, *CREDENTIALS.values()):
+        assert secret_value not in output
 
 
 def test_received_requests_have_all_fields(client: SandboxClient, sandbox: Sandbox) -> None:
     client.request_start("abc", runtime_metadata={"A": "1"})
-    (received,) = sandbox.received
-    assert received.headers["autonoma-client-id"] == CREDENTIALS["autonoma-client-id"]
-    assert received.body == {"id": "abc", "runtime_metadata": {"A": "1"}}
-    assert (received.method, received.path, received.status) == ("POST", "/api/test/abc/run", 200)
+    (received_request,) = sandbox.received
+    assert received_request.headers["autonoma-client-id"] == CREDENTIALS["autonoma-client-id"]
+    assert received_request.body == {"id": "abc", "runtime_metadata": {"A": "1"}}
+    assert (received_request.method, received_request.path, received_request.status) == (
+        "POST",
+        "/api/test/abc/run",
+        200,
+    )
 
 
 def test_received_is_snapshot(client: SandboxClient, sandbox: Sandbox) -> None:
-    before = sandbox.received
+    snapshot = sandbox.received
     client.get("/folder")
-    assert before == []
+    assert snapshot == []
     assert len(sandbox.received) == 1
 
 

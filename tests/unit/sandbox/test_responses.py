@@ -8,7 +8,7 @@ import pytest
 
 from autonoma_ci.sandbox.responses import Response, error_response, json_response, not_found, unauthorized
 
-HOSTILE = "<script>alert(1)</script>\"'\r\nX-Other: 1\x1b[31m\ud800"
+HOSTILE_TEXT = "<script>alert(1)</script>\"'\r\nX-Other: 1\x1b[31m\ud800"
 
 
 def read_json(response: Response) -> object:
@@ -17,7 +17,7 @@ def read_json(response: Response) -> object:
     return json.loads(response.content.decode("ascii"))
 
 
-@pytest.mark.parametrize("value", [{}, [], None, "é", {"a": [1, True, None, "€"]}, HOSTILE])
+@pytest.mark.parametrize("value", [{}, [], None, "é", {"a": [1, True, None, "€"]}, HOSTILE_TEXT])
 def test_json_response_has_value(value: object) -> None:
     """Each value is in the content with status 200."""
     response = json_response(value)
@@ -36,8 +36,8 @@ def test_json_response_has_status() -> None:
 )  # fmt: skip
 def test_error_response_has_phrase(status: int, phrase: str) -> None:
     """The error is the phrase of the status, beside the message."""
-    response = error_response(status, HOSTILE)
-    assert (response.status, read_json(response)) == (status, {"error": phrase, "message": HOSTILE})
+    response = error_response(status, HOSTILE_TEXT)
+    assert (response.status, read_json(response)) == (status, {"error": phrase, "message": HOSTILE_TEXT})
 
 
 def test_error_response_has_headers() -> None:
@@ -53,7 +53,7 @@ def test_unauthorized_response_is_401() -> None:
     assert (response.status, read_json(response)) == (401, body)
 
 
-@pytest.mark.parametrize("target_id", ["abc", "", "a`b", HOSTILE])
+@pytest.mark.parametrize("target_id", ["abc", "", "a`b", HOSTILE_TEXT])
 def test_not_found_response_has_id(target_id: str) -> None:
     """The response to an unknown id has the id as a JSON text."""
     response = not_found(target_id)

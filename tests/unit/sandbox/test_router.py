@@ -13,7 +13,7 @@ from tests.support.sandbox_client import CREDENTIALS, SandboxClient
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
 
 
-def ask(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder") -> requests.Response:
+def send_request(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder") -> requests.Response:
     return requests.get(sandbox.url + path, headers=headers, timeout=60)
 
 
@@ -21,13 +21,13 @@ def ask(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder") -> req
 @pytest.mark.parametrize("value", [None, ""])
 def test_missing_credential_is_401(sandbox: Sandbox, name: str, value: str | None) -> None:
     headers = {k: v for k, v in {**CREDENTIALS, name: value}.items() if v is not None}
-    answer = ask(sandbox, headers)
-    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+    response = send_request(sandbox, headers)
+    assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
 
 
 def test_credentials_are_checked_before_path(sandbox: Sandbox) -> None:
     """Without credentials, responses do not reveal which paths exist."""
-    assert ask(sandbox, {}, "/no/such/path").status_code == 401
+    assert send_request(sandbox, {}, "/no/such/path").status_code == 401
 
 
 def test_configured_credentials_are_required() -> None:
@@ -35,7 +35,7 @@ def test_configured_credentials_are_required() -> None:
     with Sandbox(client_id="me", client_secret="mine") as sandbox:
         pairs = [("me", "mine"), ("me", "yours"), ("you", "mine"), ("you", "yours")]
         statuses = [
-            ask(sandbox, {"autonoma-client-id": name, "autonoma-client-secret": secret}).status_code
+            send_request(sandbox, {"autonoma-client-id": name, "autonoma-client-secret": secret}).status_code
             for name, secret in pairs
         ]
     assert statuses == [200, 401, 401, 401]
@@ -44,9 +44,9 @@ def test_configured_credentials_are_required() -> None:
 @pytest.mark.parametrize("kind", ["test", "folder", "tag"])
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_scripted_id_sets_status(client: SandboxClient, sandbox: Sandbox, kind: str, status: int) -> None:
-    subject = f"sandbox-{status}"
-    assert [client.request_start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
-    assert sandbox.count_starts(subject) == 3
+    target_id = f"sandbox-{status}"
+    assert [client.request_start(target_id, kind=kind).status_code for _ in range(3)] == [status] * 3
+    assert sandbox.count_starts(target_id) == 3
 
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
@@ -55,31 +55,36 @@ FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm
 @pytest.mark.parametrize("kind", ["test", "folder", "tag"])
 def test_known_id_starts_as_its_kind_only(client: SandboxClient, kind: str) -> None:
     """As in the API, a known id has one kind, and an unknown id starts as any kind."""
-    known = {"folder": FOLDER, "test": TEST, "tag": TAG}
-    statuses = {of: client.request_start(subject, kind=kind).status_code for of, subject in known.items()}
-    assert statuses == {of: 200 if of == kind else 404 for of in known}
+    known_ids = {"folder": FOLDER, "test": TEST, "tag": TAG}
+    statuses = {
+        id_kind: client.request_start(target_id, kind=kind).status_code for id_kind, target_id in known_ids.items()
+    }
+    assert statuses == {id_kind: 200 if id_kind == kind else 404 for id_kind in known_ids}
     assert client.request_start("anything", kind=kind).status_code == 200
     assert client.request_start("sandbox-fails", kind=kind).status_code == 200
 
 
 def test_known_folder_and_test_have_details(client: SandboxClient) -> None:
     assert client.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
-    found = client.get(f"/test/{TEST}").json()
-    assert (found["name"], found["folder"]) == ("A seller lists a flat", {"id": FOLDER, "name": "private-listing-hub"})
+    details = client.get(f"/test/{TEST}").json()
+    assert (details["name"], details["folder"]) == (
+        "A seller lists a flat",
+        {"id": FOLDER, "name": "private-listing-hub"},
+    )
     assert [client.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
         404
     ] * 3
 
 
 def test_configured_folders_replace_defaults() -> None:
-    listed = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
-    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as client:
-        assert [client.request_start(subject).status_code for subject in ("f", "t", FOLDER)] == [404, 200, 200]
+    folders = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
+    with Sandbox(folders=folders) as sandbox, SandboxClient(sandbox) as client:
+        assert [client.request_start(target_id).status_code for target_id in ("f", "t", FOLDER)] == [404, 200, 200]
         assert client.get("/test/t").json()["folder"] == {"id": "f", "name": "F"}
 
 
 @pytest.mark.parametrize(
-    ("subject", "status", "text"),
+    ("target_id", "status", "text"),
     [
         ("sandbox-quota", 402, "Insufficient quota"),
         ("sandbox-quota-2", 402, "Insufficient quota"),
@@ -87,34 +92,34 @@ def test_configured_folders_replace_defaults() -> None:
         ("sandbox-web-page", 200, "<!DOCTYPE html>"),
     ],
 )
-def test_scripted_response_starts_no_run(client: SandboxClient, subject: str, status: int, text: str) -> None:
+def test_scripted_response_starts_no_run(client: SandboxClient, target_id: str, status: int, text: str) -> None:
     """A scripted id has no run."""
     for kind in ("test", "folder", "tag"):
-        found = client.request_start(subject, kind=kind)
-        assert (found.status_code, text in found.text) == (status, True)
-    assert client.get(f"/run/{subject}/status").status_code == 404
+        response = client.request_start(target_id, kind=kind)
+        assert (response.status_code, text in response.text) == (status, True)
+    assert client.get(f"/run/{target_id}/status").status_code == 404
 
 
 def test_folder_without_id_is_only_listed() -> None:
     """Lists of the API can lack ids and names."""
-    listed: list[dict[str, object]] = [{"name": "F"}, {"id": None}, {"id": "f", "tests": [{"name": "T"}, {"id": 1}]}]
-    with Sandbox(folders=listed) as sandbox, SandboxClient(sandbox) as client:
-        assert client.get("/folder").json() == listed
-        assert client.get("/folder/f").json() == listed[2]
+    folders: list[dict[str, object]] = [{"name": "F"}, {"id": None}, {"id": "f", "tests": [{"name": "T"}, {"id": 1}]}]
+    with Sandbox(folders=folders) as sandbox, SandboxClient(sandbox) as client:
+        assert client.get("/folder").json() == folders
+        assert client.get("/folder/f").json() == folders[2]
         assert client.get("/folder/x").status_code == 404
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_scripted_id_is_delayed_once(client: SandboxClient, status: int) -> None:
     """The first start has a Retry-After header and the second one succeeds."""
-    answers = [client.request_start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
-    assert [answer.status_code for answer in answers] == [status, 200, 200, status, 200]
-    assert [answer.headers.get("Retry-After") for answer in answers] == ["1", None, None, "1", None]
+    responses = [client.request_start(f"sandbox-{status}{suffix}") for suffix in ("", "", "", "-other", "-other")]
+    assert [response.status_code for response in responses] == [status, 200, 200, status, 200]
+    assert [response.headers.get("Retry-After") for response in responses] == ["1", None, None, "1", None]
 
 
 def test_scripted_id_is_always_delayed(client: SandboxClient) -> None:
-    answers = [client.request_start("sandbox-429-always") for _ in range(3)]
-    assert [(a.status_code, a.headers["Retry-After"]) for a in answers] == [(429, "1")] * 3
+    responses = [client.request_start("sandbox-429-always") for _ in range(3)]
+    assert [(response.status_code, response.headers["Retry-After"]) for response in responses] == [(429, "1")] * 3
 
 
 def test_server_error_has_no_retry_after(client: SandboxClient) -> None:
@@ -131,16 +136,16 @@ def test_scripted_ids_apply_to_status_too(client: SandboxClient) -> None:
 
 def test_slow_response_scales_with_pace() -> None:
     """The run starts before the slow response, which takes 3 s times the pace."""
-    took = []
+    durations = []
     with Sandbox(pace=0.02) as sandbox, SandboxClient(sandbox) as client:
         for _ in range(3):
-            began = time.monotonic()
-            answer = client.request_start("sandbox-slow")
-            took.append(time.monotonic() - began)
+            started_at = time.monotonic()
+            response = client.request_start("sandbox-slow")
+            durations.append(time.monotonic() - started_at)
             # The run ended too, because it takes 0.06 s.
-            assert client.read_status(answer.json()["run_id"]) == "passed"
+            assert client.read_status(response.json()["run_id"]) == "passed"
     # Without the pace, each response takes 3 s. One may take as long on a busy machine.
-    assert 0.06 <= min(took) < 2.9
+    assert 0.06 <= min(durations) < 2.9
 
 
 def test_timed_out_start_counts() -> None:
@@ -149,8 +154,8 @@ def test_timed_out_start_counts() -> None:
         with pytest.raises(requests.ReadTimeout):
             requests.post(f"{sandbox.url}/test/sandbox-slow/run", headers=CREDENTIALS, timeout=0.2)
         # A busy machine may read the request only after the client has given up.
-        until = time.monotonic() + 60
-        while not sandbox.count_starts("sandbox-slow") and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while not sandbox.count_starts("sandbox-slow") and time.monotonic() < deadline:
             time.sleep(0.01)
         assert sandbox.count_starts("sandbox-slow") == 1
 
@@ -161,15 +166,15 @@ def test_similar_id_is_not_scripted(client: SandboxClient) -> None:
     assert client.request_start("my-sandbox-404").status_code == 200
 
 
-@pytest.mark.parametrize("subject", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
-def test_invalid_id_is_404(sandbox: Sandbox, subject: str) -> None:
+@pytest.mark.parametrize("target_id", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
+def test_invalid_id_is_404(sandbox: Sandbox, target_id: str) -> None:
     # Prepared manually, because requests would normalize the URL.
     with requests.Session() as session:
-        prepared = session.prepare_request(requests.Request("POST", f"{sandbox.url}/x", headers=CREDENTIALS))
-        prepared.url = f"{sandbox.url}/test/{subject}/run"
-        answer = session.send(prepared, timeout=60)
-    assert answer.status_code == 404
-    assert answer.json()["error"] == "Not found"
+        prepared_request = session.prepare_request(requests.Request("POST", f"{sandbox.url}/x", headers=CREDENTIALS))
+        prepared_request.url = f"{sandbox.url}/test/{target_id}/run"
+        response = session.send(prepared_request, timeout=60)
+    assert response.status_code == 404
+    assert response.json()["error"] == "Not found"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/test", "/tests/a/run", "/test/a/run/", "/run", "/run/folder/a/b/status"])
@@ -179,15 +184,15 @@ def test_unknown_path_is_404(client: SandboxClient, path: str) -> None:
 
 def test_wrong_method_is_405(client: SandboxClient) -> None:
     """The response to a wrong method names the allowed one."""
-    answer = client.get("/test/abc/run")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    response = client.get("/test/abc/run")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert client.session.delete(f"{client.url}/folder", timeout=60).headers["Allow"] == "GET"
 
 
 def test_unknown_run_is_404_as_in_contract(client: SandboxClient) -> None:
     """The body of the response is that of the API."""
-    answer = client.get("/run/cm0000/status")
-    assert (answer.status_code, answer.json()) == (
+    response = client.get("/run/cm0000/status")
+    assert (response.status_code, response.json()) == (
         404,
         {"error": "Not found", "message": "Resource with id `cm0000` not found"},
     )
@@ -200,21 +205,21 @@ def test_unknown_run_is_404_as_in_contract(client: SandboxClient) -> None:
 )
 def test_malformed_json_is_400(client: SandboxClient, sandbox: Sandbox, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = client.session.post(f"{client.url}/test/abc/run", data=body, headers=headers, timeout=60)
-    assert answer.status_code == 400
+    response = client.session.post(f"{client.url}/test/abc/run", data=body, headers=headers, timeout=60)
+    assert response.status_code == 400
     assert sandbox.received[-1].body is None
 
 
 def test_wrong_content_type_is_415(client: SandboxClient) -> None:
-    answer = client.session.post(
+    response = client.session.post(
         f"{client.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=60
     )
-    assert answer.status_code == 415
+    assert response.status_code == 415
 
 
 def test_validation_error_names_field_only(client: SandboxClient) -> None:
     """The error has the name of the field and no value."""
-    answer = client.request_start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
-    assert answer.status_code == 422
-    assert "'PASSWORD'" in answer.text
-    assert "hunter2" not in answer.text
+    response = client.request_start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
+    assert response.status_code == 422
+    assert "'PASSWORD'" in response.text
+    assert "hunter2" not in response.text

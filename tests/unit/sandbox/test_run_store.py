@@ -14,40 +14,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
+def read_states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
     created_at = clock.now
-    seen = []
+    observed_states = []
     for age in ages:
         clock.now = created_at + age
-        seen.append(client.read_status(run_id))
-    return seen
+        observed_states.append(client.read_status(run_id))
+    return observed_states
 
 
 def test_run_goes_from_pending_to_passed(client: SandboxClient, clock: FakeClock) -> None:
     """The status changes from pending to running after 1 s and to passed after 3 s."""
     run_id = client.start_test("checkout")
-    assert states(client, clock, run_id, [0, 0.99, 1, 2.99, 3, 1e6]) == [
+    assert read_states(client, clock, run_id, [0, 0.99, 1, 2.99, 3, 1e6]) == [
         "pending", "pending", "running", "running", "passed", "passed",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("subject", ["sandbox-fails", "sandbox-fails-2"])
-def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: FakeClock, subject: str) -> None:
+@pytest.mark.parametrize("target_id", ["sandbox-fails", "sandbox-fails-2"])
+def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: FakeClock, target_id: str) -> None:
     """A scripted failure is pending and running before it fails."""
-    assert states(client, clock, client.start_test(subject), [0, 1, 3]) == ["pending", "running", "failed"]
+    assert read_states(client, clock, client.start_test(target_id), [0, 1, 3]) == ["pending", "running", "failed"]
 
 
 def test_endless_run_never_ends(client: SandboxClient, clock: FakeClock) -> None:
     run_id = client.start_test("sandbox-stays")
-    assert states(client, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
+    assert read_states(client, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
     assert client.get(f"/run/{run_id}").json()["ended_at"] is None
 
 
 def test_flaky_id_fails_once(client: SandboxClient, clock: FakeClock) -> None:
     """The first run of a flaky id fails and the next runs pass."""
     runs = [
-        client.start_test(subject)
-        for subject in ("sandbox-flaky", "sandbox-flaky", "sandbox-flaky-b", "sandbox-flaky-b")
+        client.start_test(target_id)
+        for target_id in ("sandbox-flaky", "sandbox-flaky", "sandbox-flaky-b", "sandbox-flaky-b")
     ]
     clock.now += 3
     assert [client.read_status(run_id) for run_id in runs] == ["failed", "passed", "failed", "passed"]
@@ -58,7 +58,7 @@ def test_pace_scales_times(pace: float, ages: Sequence[float]) -> None:
     clock = FakeClock(0.0)
     with Sandbox(pace=pace, clock=clock) as sandbox, SandboxClient(sandbox) as client:
         expected = ["passed"] * 3 if pace == 0 else ["pending", "running", "passed"]
-        assert states(client, clock, client.start_test("checkout"), ages) == expected
+        assert read_states(client, clock, client.start_test("checkout"), ages) == expected
 
 
 @pytest.mark.parametrize("pace", [-1.0, float("nan"), float("inf")])
@@ -70,12 +70,12 @@ def test_invalid_pace_is_rejected(pace: float) -> None:
 @pytest.mark.parametrize("kind", ["folder", "tag"])
 def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: FakeClock, kind: str) -> None:
     """Status and link of these runs contain their kind."""
-    answer = client.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
-    run_id = answer[f"{kind}_run_id"]
+    response = client.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
+    run_id = response[f"{kind}_run_id"]
     clock.now += 3
-    reported = client.get(f"/run/{kind}/{run_id}/status").json()
-    assert reported == {"status": "failed", "url": answer["url"]}
-    assert answer["url"] == f"{client.origin}/run/{kind}/{run_id}"
+    status = client.get(f"/run/{kind}/{run_id}/status").json()
+    assert status == {"status": "failed", "url": response["url"]}
+    assert response["url"] == f"{client.origin}/run/{kind}/{run_id}"
     assert client.get(f"/run/{run_id}/status").status_code == 404
 
 
@@ -86,8 +86,8 @@ def test_details_have_request_and_times(client: SandboxClient, clock: FakeClock)
     clock.now += 3
     after = client.get(f"/run/{run_id}").json()
     assert (before["status"], before["ended_at"]) == ("pending", None)
-    created, result = (datetime.fromisoformat(after[key]) for key in ("created_at", "ended_at"))
-    assert result - created == timedelta(seconds=3)
+    created_at, ended_at = (datetime.fromisoformat(after[key]) for key in ("created_at", "ended_at"))
+    assert ended_at - created_at == timedelta(seconds=3)
     assert after["created_at"] == before["created_at"]
     assert (after["test_id"], after["name"]) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
     assert after["folder"]["name"] == "checkout"
@@ -100,12 +100,12 @@ def test_steps_and_media_are_optional(client: SandboxClient, clock: FakeClock) -
     run_id = client.start_test("checkout")
     clock.now += 3
     assert "steps" not in client.get(f"/run/{run_id}").json()
-    bare = client.get(f"/run/{run_id}", steps="true").json()["steps"]
-    full = client.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
-    assert len(bare) == len(full) == 4
-    assert {step["image"] for step in bare} == {None}
-    assert len({step["image"] for step in full}) == 4
-    assert {step["status"] for step in full} == {"passed"}
+    steps_without_media = client.get(f"/run/{run_id}", steps="true").json()["steps"]
+    steps_with_media = client.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
+    assert len(steps_without_media) == len(steps_with_media) == 4
+    assert {step["image"] for step in steps_without_media} == {None}
+    assert len({step["image"] for step in steps_with_media}) == 4
+    assert {step["status"] for step in steps_with_media} == {"passed"}
     assert client.get(f"/run/{run_id}", steps="1").status_code == 422
 
 
@@ -121,10 +121,10 @@ def test_steps_grow_with_time(client: SandboxClient, clock: FakeClock) -> None:
 def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: FakeClock) -> None:
     run_id = client.start_test("sandbox-fails")
     clock.now += 3
-    *others, last = client.get(f"/run/{run_id}", steps="true").json()["steps"]
-    assert {step["status"] for step in others} == {"passed"}
-    assert last["status"] == "failed"
-    assert "Something went wrong" in last["output"]
+    *earlier_steps, last_step = client.get(f"/run/{run_id}", steps="true").json()["steps"]
+    assert {step["status"] for step in earlier_steps} == {"passed"}
+    assert last_step["status"] == "failed"
+    assert "Something went wrong" in last_step["output"]
 
 
 def test_run_ids_are_unique(client: SandboxClient) -> None:
@@ -134,11 +134,11 @@ def test_run_ids_are_unique(client: SandboxClient) -> None:
 
 
 def test_folders_are_paged(client: SandboxClient) -> None:
-    whole = client.get("/folder").json()
-    pages = [client.get("/folder", limit=1, offset=n).json() for n in range(len(whole) + 1)]
-    assert [folder for page in pages for folder in page] == whole
+    all_folders = client.get("/folder").json()
+    pages = [client.get("/folder", limit=1, offset=n).json() for n in range(len(all_folders) + 1)]
+    assert [folder for page in pages for folder in page] == all_folders
     assert [len(page) for page in pages] == [1, 1, 1, 0]
-    assert all(test["name"] and test["id"] for folder in whole for test in folder["tests"])
+    assert all(test["name"] and test["id"] for folder in all_folders for test in folder["tests"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from autonoma_ci.sandbox.scenarios import (
 )
 
 # These ids change only the first response.
-ONCE = {"sandbox-429": 429, "sandbox-503": 503, "sandbox-flaky": 200}
+FIRST_RESPONSE_STATUS = {"sandbox-429": 429, "sandbox-503": 503, "sandbox-flaky": 200}
 
 
 def test_scripted_ids_have_descriptions() -> None:
@@ -27,12 +27,12 @@ def test_scripted_ids_have_descriptions() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIO_IDS))
-@pytest.mark.parametrize("end", ["", "-2", "-a-b_c"])
-def test_scripted_id_can_have_suffix(name: str, end: str) -> None:
+@pytest.mark.parametrize("suffix", ["", "-2", "-a-b_c"])
+def test_scripted_id_can_have_suffix(name: str, suffix: str) -> None:
     """A scripted id with a suffix selects the same scenario."""
-    scenario = find_scenario(name + end, 1)
+    scenario = find_scenario(name + suffix, 1)
     assert scenario is not DEFAULT_SCENARIO
-    assert is_scenario(name + end)
+    assert is_scenario(name + suffix)
     assert scenario == find_scenario(name, 1)
 
 
@@ -100,13 +100,13 @@ def test_only_slow_id_has_delay() -> None:
 def test_later_request_can_have_default(name: str, request_number: int) -> None:
     """Only three ids have the default scenario from the second request on."""
     is_default = find_scenario(name, request_number) is DEFAULT_SCENARIO
-    assert is_default == (name in ONCE)
+    assert is_default == (name in FIRST_RESPONSE_STATUS)
 
 
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", FIRST_RESPONSE_STATUS)
 def test_first_request_has_scenario(name: str) -> None:
     """The first request of these ids has the scripted response."""
-    assert find_scenario(name, 1).status == ONCE[name]
+    assert find_scenario(name, 1).status == FIRST_RESPONSE_STATUS[name]
     assert is_scenario(name)
 
 

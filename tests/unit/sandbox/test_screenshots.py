@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from autonoma_ci.sandbox.screenshots import draw_screenshot
-from tests.unit.sandbox.test_pages import png_pixels
+from tests.unit.sandbox.test_pages import decode_png
 
 WIDTH, HEIGHT = 640, 400
 STATES = [*itertools.product((1, 2, 3, 4), (False, True))]
@@ -17,7 +17,7 @@ WHITE, RED, GREEN = b"\xff\xff\xff", b"\xc6\x2f\x26", b"\x1c\x7c\x47"
 
 def read_rows(image: bytes) -> list[bytes]:
     """Return the rows of an image without their filter bytes."""
-    pixels = png_pixels(image)
+    pixels = decode_png(image)
     size = 1 + 3 * WIDTH
     rows = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     assert {row[0] for row in rows} == {0}
@@ -38,7 +38,7 @@ def test_screenshot_is_complete_png(step: int, is_failed: bool) -> None:
 
 def test_all_screenshots_differ() -> None:
     """Each step has its own screenshot in both states."""
-    assert len({png_pixels(draw_screenshot(*state)) for state in STATES}) == 8
+    assert len({decode_png(draw_screenshot(*state)) for state in STATES}) == 8
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4])

@@ -27,9 +27,9 @@ def test_non_loopback_host_is_rejected(host: str) -> None:
 @pytest.mark.parametrize("host", ["126.255.255.255", "128.0.0.1", "::1", "127.0.0.1 ", "127.1", "a\x1b[31m"])
 def test_similar_host_is_rejected(host: str) -> None:
     """A host beside the loopback range is shown in the error as an escaped text."""
-    with pytest.raises(ValueError, match="listens on a loopback address") as caught:
+    with pytest.raises(ValueError, match="listens on a loopback address") as error_info:
         Sandbox(host=host)
-    assert str(caught.value).endswith(f", not on {host!r}")
+    assert str(error_info.value).endswith(f", not on {host!r}")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.254"])
@@ -63,8 +63,8 @@ def test_unknown_contract_is_rejected() -> None:
 def test_contract_selects_response(contract: str, status: int, field: str) -> None:
     """The response to a start is the one of the revision."""
     with Sandbox(contract=contract) as sandbox, SandboxClient(sandbox) as client:
-        answer = client.request_start("abc")
-    assert (answer.status_code, field in answer.json()) == (status, True)
+        response = client.request_start("abc")
+    assert (response.status_code, field in response.json()) == (status, True)
 
 
 def test_pace_and_clock_set_end_of_run() -> None:
@@ -109,19 +109,19 @@ def test_sandbox_works_without_with_block() -> None:
 
 def test_used_port_is_error() -> None:
     """A port in use is an error of the start."""
-    with Sandbox() as first, pytest.raises(OSError, match="in use"):
-        Sandbox(port=urlsplit(first.url).port or 0).start()
+    with Sandbox() as first_sandbox, pytest.raises(OSError, match="in use"):
+        Sandbox(port=urlsplit(first_sandbox.url).port or 0).start()
 
 
 def test_failed_start_can_be_repeated() -> None:
     """A failed start does not count as a start."""
-    with Sandbox() as first:
-        second = Sandbox(port=urlsplit(first.url).port or 0)
+    with Sandbox() as first_sandbox:
+        second_sandbox = Sandbox(port=urlsplit(first_sandbox.url).port or 0)
         for _ in range(2):
             with pytest.raises(OSError, match="in use"):
-                second.start()
+                second_sandbox.start()
         with pytest.raises(RuntimeError, match="has not been started"):
-            _ = second.url
+            _ = second_sandbox.url
 
 
 def test_closed_sandbox_can_restart() -> None:
@@ -154,8 +154,8 @@ def test_server_thread_does_not_block_exit() -> None:
     """The process can end although the sandbox was not closed."""
     before = set(threading.enumerate())
     with Sandbox():
-        new = set(threading.enumerate()) - before
-        assert [thread.daemon for thread in new if thread.name == "sandbox"] == [True]
+        new_threads = set(threading.enumerate()) - before
+        assert [thread.daemon for thread in new_threads if thread.name == "sandbox"] == [True]
 
 
 # Log
@@ -180,8 +180,8 @@ def test_received_requests_are_in_order() -> None:
         client.request_start("abc")
         client.get("/folder", limit=1)
         sandbox.received.clear()
-        found = [(request.method, request.path, request.status) for request in sandbox.received]
-    assert found == [("POST", "/api/test/abc/run", 200), ("GET", "/api/folder?limit=1", 200)]
+        request_fields = [(request.method, request.path, request.status) for request in sandbox.received]
+    assert request_fields == [("POST", "/api/test/abc/run", 200), ("GET", "/api/folder?limit=1", 200)]
 
 
 def test_log_lines_hide_credentials() -> None:
@@ -190,6 +190,6 @@ def test_log_lines_hide_credentials() -> None:
     with Sandbox(client_id="some-client-id", client_secret="some-client-secret", log=lines.append) as sandbox:
         with SandboxClient(sandbox) as client:
             client.request_start("abc", source="cli", runtime_metadata={"PASSWORD": "s3cret-value"})
-        shown = repr(sandbox.received)
+        output = repr(sandbox.received)
     assert lines == ["POST /api/test/abc/run 200 source=cli variables=PASSWORD"]
-    assert not any(secret in "".join([*lines, shown]) for secret in ("s3cret-value", *CREDENTIALS.values()))
+    assert not any(secret in "".join([*lines, output]) for secret in ("s3cret-value", *CREDENTIALS.values()))

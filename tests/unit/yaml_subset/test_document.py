@@ -69,9 +69,9 @@ def test_repr_hides_values() -> None:
 
 def test_documents_share_no_state() -> None:
     """A new document has no errors and no positions of another one."""
-    first = Document("a.yml")
-    first.add_error_at("wrong", (1, 1))
-    first.positions["a",] = (1, 1)
+    document = Document("a.yml")
+    document.add_error_at("wrong", (1, 1))
+    document.positions["a",] = (1, 1)
     assert (Document("b.yml").errors, Document("b.yml").positions, Document("b.yml").tree) == ([], {}, None)
 
 

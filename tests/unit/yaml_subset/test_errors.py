@@ -25,8 +25,8 @@ NO_SPACE = "no space after the colon. Write `key: value`."
 INDENTED = "wrong indentation, or a colon in a value without quotes. Align the keys of an entry."
 REFERENCE = '${…} without quotes inside { } or [ ]. Write "${NAME}".'
 COMMA = "missing comma, or punctuation without quotes, inside { } or [ ]. Put texts in quotes."
-OPENING = "bracket without its opening bracket. Remove it, or put the whole value in quotes."
-BEHIND = "text behind a closing quote or bracket. Put the whole value in quotes."
+NO_OPENING = "bracket without its opening bracket. Remove it, or put the whole value in quotes."
+TEXT_BEHIND = "text behind a closing quote or bracket. Put the whole value in quotes."
 NO_COLON = "line without a colon. Write `key: value`, or `- ` before an entry of a list."
 HYPHEN = "'- ' behind a key. Put the value in quotes, or write each '- ' on a line of its own."
 START = "wrong indentation. Begin the first key, and all others at the top, in column 1."
@@ -39,7 +39,7 @@ def describe_open_bracket(bracket: str) -> str:
 
 
 # Both parsers of PyYAML find these errors at the same place: libyaml and the one in Python.
-COMMON = [
+COMMON_ERRORS = [
     ("<<<<<<< HEAD\na: b\n=======\na: c\n>>>>>>> x\n", 1, 1, CONFLICT),
     ("a: b\n=======\r\nc: d\n", 2, 1, CONFLICT),
     ("a: b\n>>>>>>> x\nc: d\n", 2, 1, CONFLICT),
@@ -75,20 +75,20 @@ COMMON = [
     ("a: {\n b: ${C},\n c: ${D}}\n", 2, 6, REFERENCE),
     ("a: {b c: d: e}\n", 1, 11, COMMA),
     ("a: [a, , b]\n", 1, 8, COMMA),
-    ("a: [b]]\n", 1, 7, OPENING),
-    ("a: {b: c}}\n", 1, 10, OPENING),
-    ("}\n", 1, 1, OPENING),
-    ('a: "b" c\n', 1, 8, BEHIND),
-    ("a: 'b'c\n", 1, 7, BEHIND),
-    ("a: [b] c\n", 1, 8, BEHIND),
-    ("a: {b: c} d\n", 1, 11, BEHIND),
+    ("a: [b]]\n", 1, 7, NO_OPENING),
+    ("a: {b: c}}\n", 1, 10, NO_OPENING),
+    ("}\n", 1, 1, NO_OPENING),
+    ('a: "b" c\n', 1, 8, TEXT_BEHIND),
+    ("a: 'b'c\n", 1, 7, TEXT_BEHIND),
+    ("a: [b] c\n", 1, 8, TEXT_BEHIND),
+    ("a: {b: c} d\n", 1, 11, TEXT_BEHIND),
     ("a: b\nc\nd: e\n", 2, 1, NO_COLON),
     ("a: b\nc:d\n", 2, 1, NO_COLON),
     (" a: b\nc: d\n", 2, 1, START),
     ("{a: b}\nc: d\n", 2, 1, START),
 ]
 # The parser in Python describes these errors in other words.
-OF_LIBYAML = [
+LIBYAML_ERRORS = [
     ('a: "b\\q"\n', 1, 6, ESCAPE),
     ('a: "\\xzz"\n', 1, 7, ESCAPE),
     ('a: "\\u00e"\n', 1, 7, ESCAPE),
@@ -105,9 +105,9 @@ OF_LIBYAML = [
 
 
 def catch_error(text: str, loader: Any) -> yaml.MarkedYAMLError:
-    with pytest.raises(yaml.MarkedYAMLError) as caught:
+    with pytest.raises(yaml.MarkedYAMLError) as error_info:
         list(yaml.parse(text, Loader=loader))
-    return caught.value
+    return error_info.value
 
 
 def make_mark(line: int, column: int) -> yaml.Mark:
@@ -115,50 +115,50 @@ def make_mark(line: int, column: int) -> yaml.Mark:
 
 
 @pytest.mark.parametrize("loader", [yaml.CSafeLoader, yaml.SafeLoader])
-@pytest.mark.parametrize(("text", "line", "column", "message"), COMMON)
+@pytest.mark.parametrize(("text", "line", "column", "message"), COMMON_ERRORS)
 def test_mistake_has_cause_and_remedy(text: str, line: int, column: int, message: str, loader: Any) -> None:
     """Each syntax error has its cause, its remedy and its position."""
-    found = explain_error(text, catch_error(text, loader), "m.yml")
-    assert (found.message, found.line, found.column) == (f"invalid YAML: {message}", line, column)
+    diagnostic = explain_error(text, catch_error(text, loader), "m.yml")
+    assert (diagnostic.message, diagnostic.line, diagnostic.column) == (f"invalid YAML: {message}", line, column)
 
 
-@pytest.mark.parametrize(("text", "line", "column", "message"), OF_LIBYAML)
+@pytest.mark.parametrize(("text", "line", "column", "message"), LIBYAML_ERRORS)
 def test_error_of_libyaml_is_explained(text: str, line: int, column: int, message: str) -> None:
     """The words of libyaml lead to the cause and to the remedy."""
-    found = explain_error(text, catch_error(text, yaml.CSafeLoader), "m.yml")
-    assert (found.message, found.line, found.column) == (f"invalid YAML: {message}", line, column)
+    diagnostic = explain_error(text, catch_error(text, yaml.CSafeLoader), "m.yml")
+    assert (diagnostic.message, diagnostic.line, diagnostic.column) == (f"invalid YAML: {message}", line, column)
 
 
-@pytest.mark.parametrize(("text", "line", "column", "message"), [*COMMON, *OF_LIBYAML])
+@pytest.mark.parametrize(("text", "line", "column", "message"), [*COMMON_ERRORS, *LIBYAML_ERRORS])
 def test_error_points_to_its_excerpt(text: str, line: int, column: int, message: str) -> None:
     """The excerpt is the line of the position."""
-    found = explain_error(text, catch_error(text, yaml.CSafeLoader), "m.yml")
-    assert found.file == "m.yml"
-    shown, caret = found.excerpt
-    assert shown.startswith(f"{line:>4} | ")
+    diagnostic = explain_error(text, catch_error(text, yaml.CSafeLoader), "m.yml")
+    assert diagnostic.file == "m.yml"
+    excerpt_line, caret = diagnostic.excerpt
+    assert excerpt_line.startswith(f"{line:>4} | ")
     assert caret.index("^") == 7 + column - 1
 
 
 def test_excerpt_of_option_is_hidden() -> None:
     """The text of an option can be a secret, so neither message nor excerpt has a part of it."""
     text = "A: x\nPASSWORD: s3cret-value: QXZ\n"
-    found = explain_error(text, catch_error(text, yaml.CSafeLoader), "")
-    assert (found.file, found.line) == ("", 2)
-    for word in ("s3cret-value", "QXZ", "PASSWORD"):
-        assert word not in found.message + "".join(found.excerpt)
+    diagnostic = explain_error(text, catch_error(text, yaml.CSafeLoader), "")
+    assert (diagnostic.file, diagnostic.line) == ("", 2)
+    for hidden_text in ("s3cret-value", "QXZ", "PASSWORD"):
+        assert hidden_text not in diagnostic.message + "".join(diagnostic.excerpt)
 
 
-@pytest.mark.parametrize("text", [text for text, *_ in COMMON])
+@pytest.mark.parametrize("text", [text for text, *_ in COMMON_ERRORS])
 def test_remedy_is_safe_for_any_file(text: str) -> None:
     """The message has at most one character of the text, so it reveals no value."""
-    named = text.replace("b", "QXZ").replace("c", "XQZ")
+    text_with_names = text.replace("b", "QXZ").replace("c", "XQZ")
     try:
-        list(yaml.parse(named, Loader=yaml.CSafeLoader))
+        list(yaml.parse(text_with_names, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
-        found = explain_error(named, error, "m.yml")
+        diagnostic = explain_error(text_with_names, error, "m.yml")
     else:
         pytest.fail("the text is valid")
-    assert not {"QXZ", "XQZ"} & set(found.message.split())
+    assert not {"QXZ", "XQZ"} & set(diagnostic.message.split())
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,12 @@ def test_remedy_is_safe_for_any_file(text: str) -> None:
 def test_unknown_error_has_words_of_parser(context: str | None, problem: str | None, cause: str) -> None:
     """An error that is not known is short and has no control characters."""
     error = yaml.MarkedYAMLError(context, None, problem, make_mark(1, 2))
-    found = explain_error("a: b\nc: d\n", error, "m.yml")
-    assert (found.message, found.line, found.column) == (f"invalid YAML: {cause}. Check this line.", 2, 3)
+    diagnostic = explain_error("a: b\nc: d\n", error, "m.yml")
+    assert (diagnostic.message, diagnostic.line, diagnostic.column) == (
+        f"invalid YAML: {cause}. Check this line.",
+        2,
+        3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,17 +196,19 @@ def test_position_is_of_problem(
     context_mark: yaml.Mark | None, problem_mark: yaml.Mark | None, position: tuple[int, int]
 ) -> None:
     """The position is that of the problem, or else of its context or of the begin."""
-    found = explain_error("a: b\nc: d\n", yaml.MarkedYAMLError(None, context_mark, "strange", problem_mark), "m.yml")
-    assert (found.line, found.column) == position
+    diagnostic = explain_error(
+        "a: b\nc: d\n", yaml.MarkedYAMLError(None, context_mark, "strange", problem_mark), "m.yml"
+    )
+    assert (diagnostic.line, diagnostic.column) == position
 
 
 def test_mark_behind_text_has_no_excerpt() -> None:
     """An error behind the last line has a position and no excerpt."""
-    found = explain_error("a: b", yaml.MarkedYAMLError(None, None, "strange", make_mark(7, 9)), "m.yml")
-    assert (found.line, found.column, found.excerpt) == (8, 10, ())
+    diagnostic = explain_error("a: b", yaml.MarkedYAMLError(None, None, "strange", make_mark(7, 9)), "m.yml")
+    assert (diagnostic.line, diagnostic.column, diagnostic.excerpt) == (8, 10, ())
 
 
-def explain_in_file(text: str) -> Diagnostic:
+def explain_in_yaml_file(text: str) -> Diagnostic:
     return explain_forbidden_character(text, "m.yml")
 
 
@@ -222,14 +228,14 @@ def explain_in_file(text: str) -> Diagnostic:
 )
 def test_forbidden_character_has_position(text: str, line: int, column: int) -> None:
     """The first character that YAML does not allow has a line and a column from 1."""
-    found = explain_in_file(text)
-    assert found.message == (
+    diagnostic = explain_in_yaml_file(text)
+    assert diagnostic.message == (
         "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
     )
-    assert (found.file, found.line, found.column) == ("m.yml", line, column)
+    assert (diagnostic.file, diagnostic.line, diagnostic.column) == ("m.yml", line, column)
 
 
 @pytest.mark.parametrize("text", ["", "a: b\n", "\t\n\r ~\x85\xa0\ud7ff\ue000\ufffd\U00010000\U0010ffff"], ids=ascii)
 def test_text_of_allowed_characters_is_not_marked(text: str) -> None:
     """Without such a character, the error has no position."""
-    assert (explain_in_file(text).line, explain_in_file(text).column) == (0, 0)
+    assert (explain_in_yaml_file(text).line, explain_in_yaml_file(text).column) == (0, 0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The letters Q, X and Z are only in values of variables, or in texts that were meant as values.
-HIDDEN = (
+HIDDEN_TEXTS = (
     "tests: [{id: abc, vars: {A: @QXZQXZ}}]",
     "tests: [{id: abc, env {A: QXZ: QXZ}]",
     "tests: [{id: abc, with: {A: ${A:-QXZQXZ}}}]",
@@ -52,24 +52,24 @@ HIDDEN = (
     'tests:\n  - id: abc\n    variables: {A: "QXZ\u202eQXZ"}',
     "tests:\n  - id: abc\n    variables:\n\tA: QXZQXZ",
     "tests:\n  - id: abc\n    matrix:\n      A:\n      - QXZ: QXZ\n     - QXZ",
-    # What is indented less than `variables`, but was meant as a part of it.
+    # Text that is indented less than `variables`, although it was meant as a part of it.
     "tests:\n  - abc\n  - id: abc\n    variables:\n- tests: @QXZ\n    - QXZ",
     "tests:\n  - abc\n  - id: abc\n    variables:\n   - name: QXZQXZ\n    - QXZ",
     "tests:\n  - abc\n  - id: abc\n    variables:\n      A:\n      - x\n- QXZQXZ\n    groups: [smoke]",
     "tests:\n  - abc\n  - id: abc\n    variables:\n  name: QXZQXZ\n      B: x",
     "tests:\n  - abc\n  - id: abc\n    variables:\n      A: x\n  id: QXZQXZ\n    groups: [smoke]",
-    # What follows a comma, or has no colon.
+    # Text that follows a comma or has no colon.
     "tests:\n  - {id: abc, variables: {A: QXZ,XQZ}}",
     "tests:\n  - {id: abc, variables: {QXZ=QXZ}}",
     "tests:\n  - id: abc\n    variables:\n      ? QXZ",
-    # What is below a key that allows no such entry, or has an unknown key.
+    # Text below a key that allows no such entry, or after an unknown key.
     "tests:\n  - {id: abc, zebra: [QXZ}",
     "tests: x\n  - id: QXZ: QXZ",
     "tests: a]\nversion: QXZ: QXZ",
     "defaults:\n  name: QXZ: QXZ",
     "  defaults:\n    variables:\n      A: b\n  version: QXZ: QXZ",
 )
-SHOWN = (
+SHOWN_TEXTS = (
     ("tests:\n  - id: abc\n    name: Checkout: pay", "   3 |     name: Checkout: pay"),
     ("tests:\n- id: abc\n  name: Checkout: pay", "   3 |   name: Checkout: pay"),
     ("# 'a {\ntests:\n# [\n  - id: abc\n    name: It's 5: now", "   5 |     name: It's 5: now"),
@@ -83,28 +83,28 @@ SHOWN = (
 )
 
 
-@pytest.mark.parametrize("text", HIDDEN)
+@pytest.mark.parametrize("text", HIDDEN_TEXTS)
 def test_excerpt_hides_values(text: str) -> None:
     """An excerpt shows no character of a variable's value."""
-    found = parse_yaml(text, "m.yml").errors
-    assert found
-    for problem in found:
+    errors = parse_yaml(text, "m.yml").errors
+    assert errors
+    for problem in errors:
         assert problem.excerpt
         assert not set("QXZ") & set("".join(problem.excerpt))
         if "a word without a colon" in problem.message:
             assert not set("QXZ") & set(problem.message)
 
 
-@pytest.mark.parametrize("text", HIDDEN)
+@pytest.mark.parametrize("text", HIDDEN_TEXTS)
 def test_excerpt_of_option_hides_all_text(text: str) -> None:
     """An option such as `variables` can be a secret, so not even its length is shown."""
-    for found in (parse_yaml_mapping(text)[1], parse_option_yaml(text).errors):
-        for problem in found:
+    for errors in (parse_yaml_mapping(text)[1], parse_option_yaml(text).errors):
+        for problem in errors:
             assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])
             assert all(len(line) < 40 for line in problem.excerpt)
 
 
-@pytest.mark.parametrize(("text", "line"), SHOWN)
+@pytest.mark.parametrize(("text", "line"), SHOWN_TEXTS)
 def test_excerpt_shows_public_text(text: str, line: str) -> None:
     """Text that reports show is also visible in excerpts."""
     [problem] = parse_yaml(text, "m.yml").errors
@@ -137,12 +137,12 @@ def test_any_excerpt_fits_terminal(lines: list[str], data: st.DataObject) -> Non
     """An excerpt has two short lines without control characters."""
     line = data.draw(st.integers(-1, 4))
     column = data.draw(st.integers(-1, 220))
-    found = build_excerpt(lines, line, column, is_secret=data.draw(st.booleans()))
-    assert bool(found) == (0 <= line < len(lines))
-    if found:
-        assert len(found) == 2
-        assert all(len(each) <= 7 + 2 + 2 * 70 for each in found)
-        assert not any(character in "\t\x1b\r\n" for character in "".join(found))
+    excerpt = build_excerpt(lines, line, column, is_secret=data.draw(st.booleans()))
+    assert bool(excerpt) == (0 <= line < len(lines))
+    if excerpt:
+        assert len(excerpt) == 2
+        assert all(len(excerpt_line) <= 7 + 2 + 2 * 70 for excerpt_line in excerpt)
+        assert not any(character in "\t\x1b\r\n" for character in "".join(excerpt))
 
 
 @pytest.mark.parametrize("piece", ["x", "\u0301", "\u7d50", "[", "a: b ", "'", " ", "- ", "id: ", "\\", '"\\'])
@@ -168,8 +168,8 @@ def test_excerpts_of_one_line_take_bounded_time() -> None:
 
 def test_excerpts_stop_at_ten() -> None:
     """Only the first ten errors of a file have an excerpt."""
-    found = parse_yaml("tests: [" + "!a b, " * 500 + "]", "m.yml").errors
-    assert sum(bool(problem.excerpt) for problem in found) == 10
+    errors = parse_yaml("tests: [" + "!a b, " * 500 + "]", "m.yml").errors
+    assert sum(bool(problem.excerpt) for problem in errors) == 10
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ def test_excerpts_stop_at_ten() -> None:
 )
 def test_mistake_has_its_suggestion(text: str, message: str) -> None:
     """The message of each common mistake has a remedy."""
-    [found] = collect_errors(text)
-    assert found.startswith(message)
+    [error] = collect_errors(text)
+    assert error.startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected_line"),
     [
         ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "   1 | <<<<<<< ····"),
         ("tests: [a]\n>>>>>>> s3cret\n", "   2 | >>>>>>> ······"),
@@ -205,11 +205,11 @@ def test_mistake_has_its_suggestion(text: str, message: str) -> None:
         ("variables:\n  A: |\n    <<<<<<< s3cret\n <<<<<<<\nx\n", ""),
     ],
 )
-def test_markers_are_shown(text: str, shown: str) -> None:
+def test_markers_are_shown(text: str, expected_line: str) -> None:
     """Merge conflict and document markers hold no value, so excerpts show them."""
-    [found] = parse_yaml(text, "m.yml").errors
-    assert not shown or found.excerpt[0] == shown
-    assert "s3cret" not in "".join(found.excerpt)
+    [error] = parse_yaml(text, "m.yml").errors
+    assert not expected_line or error.excerpt[0] == expected_line
+    assert "s3cret" not in "".join(error.excerpt)
 
 
 def test_single_text_becomes_list() -> None:
@@ -244,7 +244,7 @@ def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("path", "named"),
+    ("path", "shown_path"),
     [
         ("{root}/other.yml", "other.yml"),
         ("../other.yml", "other.yml"),
@@ -254,21 +254,23 @@ def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path
         ("{root}/../outside.yml", "{root}/../outside.yml"),
     ],
 )
-def test_annotation_path_outside_step_folder(path: str, named: str, tmp_path: Path) -> None:
+def test_annotation_path_outside_step_folder(path: str, shown_path: str, tmp_path: Path) -> None:
     """A file outside the working directory has its path from the root if possible."""
     root = tmp_path / "root"
     (root / "e2e/sub").mkdir(parents=True)
     for file in ("other.yml", "e2e/autonoma.yml", "../outside.yml"):
         (root / file).write_text("tests:\n  - nmae: a\n", encoding="utf-8")
-    given = path.format(root=root)
-    result = invoke(root / "e2e", "validate", given, environ={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(root)})
-    assert f"::error file={named.format(root=root)},line=2,col=5::{given}:2:5: unknown key" in result.err
+    given_path = path.format(root=root)
+    result = invoke(
+        root / "e2e", "validate", given_path, environ={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(root)}
+    )
+    assert f"::error file={shown_path.format(root=root)},line=2,col=5::{given_path}:2:5: unknown key" in result.err
 
 
 def test_option_error_has_caret() -> None:
     """An error in the option variables has an excerpt."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         parse_variables("A: QXZ\nB: 'QXZ")
-    [problem] = refused.value.diagnostics
+    [problem] = error_info.value.diagnostics
     assert problem.message.startswith("line 2: invalid YAML: quote without its closing quote.")
     assert problem.excerpt == ("   2 | ···'···", "     |    ^")

@@ -14,8 +14,8 @@ from autonoma_ci.errors import InputError
 from autonoma_ci.models import AppVersion
 from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 
-WRONG = "an entry has the keys application-id and version-id alone"
-CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
+WRONG_KEYS = "an entry has the keys application-id and version-id alone"
+CONTROL_CHARACTER = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,21 @@ def test_empty_list_has_no_versions() -> None:
         ("application-id: a\nversion-id: b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
         ("a=b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
         ("[a", ["line 1: invalid YAML: bracket '[' without its closing bracket"]),
-        ("- a", [f"line 1: {WRONG}"]),
-        ("- {application-id: a}", [f"line 1: {WRONG}"]),
-        ("-\n- []", [f"line 1: {WRONG}", f"line 2: {WRONG}"]),
-        ("- {application-id: a, version-id: b, name: c}", [f"line 1: {WRONG}"]),
-        ("- {application-id: a, application_id: [b], version-id: c}", [f"line 1: {WRONG}", "line 1: an id is missing"]),
+        ("- a", [f"line 1: {WRONG_KEYS}"]),
+        ("- {application-id: a}", [f"line 1: {WRONG_KEYS}"]),
+        ("-\n- []", [f"line 1: {WRONG_KEYS}", f"line 2: {WRONG_KEYS}"]),
+        ("- {application-id: a, version-id: b, name: c}", [f"line 1: {WRONG_KEYS}"]),
+        (
+            "- {application-id: a, application_id: [b], version-id: c}",
+            [f"line 1: {WRONG_KEYS}", "line 1: an id is missing"],
+        ),
         ("- {application-id: a, version-id: [b]}", ["line 1: an id is missing"]),
         (
             "- {application-id: a/b, version-id: c d}\n- {application-id: e}\n- {application-id: '', version-id: f}",
             [
                 "line 1: 'a/b' is not an id",
                 "line 1: 'c d' is not an id",
-                f"line 2: {WRONG}",
+                f"line 2: {WRONG_KEYS}",
                 "line 3: an id is missing",
             ],
         ),
@@ -60,11 +63,11 @@ def test_empty_list_has_no_versions() -> None:
 )
 def test_all_version_errors_have_lines(text: str, problems: list[str]) -> None:
     """All errors of an option are reported together."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         parse_application_versions(text)
-    reported = [str(problem) for problem in refused.value.diagnostics]
-    assert len(reported) == len(problems)
-    assert all(line.startswith(start) for line, start in zip(reported, problems, strict=True))
+    messages = [str(problem) for problem in error_info.value.diagnostics]
+    assert len(messages) == len(problems)
+    assert all(line.startswith(start) for line, start in zip(messages, problems, strict=True))
 
 
 @given(st.text("-{}[]:, \nab&*'", max_size=30))
@@ -88,7 +91,7 @@ def test_mapping_values_stay_text() -> None:
         ("A:\nB:", [f"line {n}: '{k}' has no value: write \"\" for an empty one" for n, k in ((1, "A"), (2, "B"))]),
         (f"{'N' * 60}: []", [f"line 1: '{'N' * 60}' is a list: give text"]),
         (f"{'N' * 61}: []", [f"line 1: '{'N' * 59}…' is a list: give text"]),
-        ("A: \x01", [f"line 1: {CONTROL}"]),
+        ("A: \x01", [f"line 1: {CONTROL_CHARACTER}"]),
         ("A: [b", ["line 1: invalid YAML: bracket '[' without its closing bracket. Close the bracket."]),
     ],
 )
@@ -99,12 +102,12 @@ def test_mapping_errors_have_lines(text: str, problems: list[str]) -> None:
 
 def test_list_error_has_line() -> None:
     """An error about a control character starts with its line."""
-    reported = parse_option_yaml("- \x01").errors
-    assert [str(problem) for problem in reported] == [f"line 1: {CONTROL}"]
+    errors = parse_option_yaml("- \x01").errors
+    assert [str(problem) for problem in errors] == [f"line 1: {CONTROL_CHARACTER}"]
 
 
 @pytest.mark.parametrize(
-    ("written", "text"),
+    ("escaped", "text"),
     [
         ("\\ud83d\\ude80", "\U0001f680"),
         ("\\uD800\\uDC00\\uDBFF\\uDFFF", "\U00010000\U0010ffff"),
@@ -112,16 +115,16 @@ def test_list_error_has_line() -> None:
         ("\\\\\\ud83d\\ude81", "\\\U0001f681"),
     ],
 )
-def test_json_surrogate_pair_is_joined(written: str, text: str) -> None:
+def test_json_surrogate_pair_is_joined(escaped: str, text: str) -> None:
     """JSON may write a character as two escaped surrogates."""
-    assert parse_yaml_mapping(f'{{"A": "{written}"}}') == ({"A": text}, [])
+    assert parse_yaml_mapping(f'{{"A": "{escaped}"}}') == ({"A": text}, [])
 
 
 def test_option_line_is_not_file_line() -> None:
     """An annotation would point to a file that does not exist."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         parsers.parse_variables("NAME: sentinel: x")
-    [problem] = refused.value.diagnostics
+    [problem] = error_info.value.diagnostics
     assert (problem.file, problem.line, problem.column) == ("", 0, 0)
     assert problem.message == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."
     assert problem.excerpt == ("   1 | ···:···", "     |    ^")

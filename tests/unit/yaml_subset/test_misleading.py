@@ -21,19 +21,19 @@ from tests.support.manifest_reader import collect_errors, read_manifest, read_si
 if TYPE_CHECKING:
     from pathlib import Path
 
-BREAKS = {"\v": r"\v", "\f": r"\f", "\r": r"\r", "\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}
-ORDER = {chr(c): f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-ESCAPES = BREAKS | ORDER
-each = pytest.mark.parametrize("character", ESCAPES, ids=ascii)
+LINE_BREAKS = {"\v": r"\v", "\f": r"\f", "\r": r"\r", "\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}
+DIRECTION_CONTROLS = {chr(c): f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+ESCAPES = LINE_BREAKS | DIRECTION_CONTROLS
+each_character = pytest.mark.parametrize("character", ESCAPES, ids=ascii)
 # Every character that is not printed, or has a width of its own.
-RARE = [
+SPECIAL_CHARACTERS = [
     chr(c)
     for c in range(sys.maxunicode + 1)
     if unicodedata.category(chr(c)) in {"Cc", "Cf", "Zl", "Zp", "Zs"} and chr(c) != "\n"
 ]
 
 
-@each
+@each_character
 @pytest.mark.parametrize(
     ("text", "line", "column"),
     [
@@ -57,14 +57,14 @@ def test_character_is_rejected_with_position(text: str, line: int, column: int, 
     assert len(problem) < 170
 
 
-@each
+@each_character
 def test_escape_gives_character(character: str) -> None:
     """The suggested escape gives the intended value."""
     test = read_single_test(f'tests: [{{id: a, variables: {{V: "x{ESCAPES[character]}y"}}}}]')
     assert test.variables == {"V": f"x{character}y"}
 
 
-@each
+@each_character
 def test_character_is_valid_in_environment(character: str) -> None:
     """Values are inserted after parsing, so they start no line and no comment."""
     value = f"x{character}# y{character}- z"
@@ -73,8 +73,8 @@ def test_character_is_valid_in_environment(character: str) -> None:
 
 def test_all_are_reported_up_to_limit() -> None:
     """Each one has a position, and a hostile file takes bounded time."""
-    reported = collect_errors("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
-    assert [problem.partition(": ")[0] for problem in reported] == ["2:4", "3:4", "3:5", "4:4"]
+    errors = collect_errors("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
+    assert [problem.partition(": ")[0] for problem in errors] == ["2:4", "3:4", "3:5", "4:4"]
     assert len(parse_yaml("\u2028" * 2_000_000, "").errors) == MAX_ERRORS + 1
 
 
@@ -85,33 +85,33 @@ def test_crlf_and_lf_are_accepted() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "place", ["# x{0}- b\n", "- b # x{0}- c\n", "- b{0}- c\n", "#{0}\n- b\n", "- {{id: b}} #{0}- c\n"]
+    "template", ["# x{0}- b\n", "- b # x{0}- c\n", "- b{0}- c\n", "#{0}\n- b\n", "- {{id: b}} #{0}- c\n"]
 )
-def test_no_character_ends_line_unseen(place: str) -> None:
+def test_no_character_ends_line_unseen(template: str) -> None:
     """Entries are those that a reviewer counts, or there is an error."""
-    for character in RARE:
+    for character in SPECIAL_CHARACTERS:
         try:
-            found = [test.id for test in read_manifest("tests:\n- a\n" + place.format(character)).tests]
+            ids = [test.id for test in read_manifest("tests:\n- a\n" + template.format(character)).tests]
         except InputError:
             continue
-        assert found in (["a"], ["a", "b"]), ascii(character)
+        assert ids in (["a"], ["a", "b"]), ascii(character)
 
 
-@each
+@each_character
 def test_command_rejects_file(character: str, tmp_path: Path) -> None:
     """A comment that looks like one line to reviewers starts no folder."""
     (tmp_path / "autonoma.yml").write_bytes(f"tests: [a] # smoke{character}folders: [b]\n".encode())
     for argv in (("validate",), ("--dry-run",)):
-        done = invoke(tmp_path, *argv, environ=CREDENTIALS)
-        assert done.code == 2
-        assert f"autonoma.yml:1:19: {done.err.partition('1:19: ')[2]}" in done.err
-        assert "folder b" not in done.output
+        result = invoke(tmp_path, *argv, environ=CREDENTIALS)
+        assert result.code == 2
+        assert f"autonoma.yml:1:19: {result.err.partition('1:19: ')[2]}" in result.err
+        assert "folder b" not in result.output
 
 
-TRICKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029\u202e\u2066"
+MISLEADING_CHARACTERS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029\u202e\u2066"
 
 
-@pytest.mark.parametrize("character", TRICKS, ids=ascii)
+@pytest.mark.parametrize("character", MISLEADING_CHARACTERS, ids=ascii)
 def test_comment_of_variables_ends_with_line(character: str) -> None:
     """No text after `#` becomes a variable or changes how other lines are read."""
     assert parse_variables(f"# A=1{character}B=2\nC=3") == {"C": "3"}
@@ -119,7 +119,7 @@ def test_comment_of_variables_ends_with_line(character: str) -> None:
     assert parse_variables(f"# x{character}{{\nC=3") == {"C": "3"}
 
 
-@pytest.mark.parametrize("character", TRICKS, ids=ascii)
+@pytest.mark.parametrize("character", MISLEADING_CHARACTERS, ids=ascii)
 def test_variable_value_begins_no_line(character: str) -> None:
     """Lines and JSON accept the text as it is, and YAML rejects it."""
     value = f"x{character}B=2{character}# y{character}B: z"
@@ -130,7 +130,7 @@ def test_variable_value_begins_no_line(character: str) -> None:
         parse_variables(f"A: {value}\nC: 3")
 
 
-@pytest.mark.parametrize("character", TRICKS, ids=ascii)
+@pytest.mark.parametrize("character", MISLEADING_CHARACTERS, ids=ascii)
 def test_comment_of_ids_ends_with_line(character: str) -> None:
     """No text after `#` becomes an id."""
     assert [entry.id for entry in parse_ids(f"a # x{character}b\n#{character}c\nd")] == ["a", "d"]
@@ -138,7 +138,7 @@ def test_comment_of_ids_ends_with_line(character: str) -> None:
         parse_ids(f"a{character}b")
 
 
-@pytest.mark.parametrize("character", TRICKS, ids=ascii)
+@pytest.mark.parametrize("character", MISLEADING_CHARACTERS, ids=ascii)
 def test_lists_split_at_commas_and_lines(character: str) -> None:
     """Groups are separated by commas and lines, and a list of versions is YAML."""
     assert parse_list(f"a{character}b\nc") == (f"a{character}b", "c")

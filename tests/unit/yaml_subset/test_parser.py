@@ -232,12 +232,14 @@ def test_long_text_is_one_error(size: int, is_valid: bool) -> None:
 def test_nested_text_counts_as_level(opening: str, closing: str) -> None:
     """A text within 19 lists or mappings is on the last level."""
 
-    def nest(levels: int) -> str:
+    def build_nested_text(levels: int) -> str:
         return opening * levels + "b" + closing * levels
 
-    assert read_errors(nest(MAX_YAML_DEPTH - 1)) == []
+    assert read_errors(build_nested_text(MAX_YAML_DEPTH - 1)) == []
     position = len(opening) * MAX_YAML_DEPTH + 1
-    assert read_errors(nest(MAX_YAML_DEPTH)) == [(1, position, "nested more than 20 levels deep: flatten it")]
+    assert read_errors(build_nested_text(MAX_YAML_DEPTH)) == [
+        (1, position, "nested more than 20 levels deep: flatten it")
+    ]
 
 
 def test_repeated_alias_counts_each_time() -> None:

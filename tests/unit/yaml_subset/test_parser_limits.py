@@ -24,14 +24,14 @@ MEBIBYTE = 1024 * 1024
 MAX_CPU_SECONDS = 20
 
 
-def nested(levels: int) -> str:
+def build_nested_lists(levels: int) -> str:
     return "a: " + "[" * (levels - 2) + "x" + "]" * (levels - 2)
 
 
 def test_nesting_limit_is_20_levels() -> None:
     """Twenty levels are accepted and the next one is an error."""
-    assert not parse_yaml(nested(MAX_YAML_DEPTH), "").errors
-    assert [p.message for p in parse_yaml(nested(MAX_YAML_DEPTH + 1), "").errors] == [
+    assert not parse_yaml(build_nested_lists(MAX_YAML_DEPTH), "").errors
+    assert [p.message for p in parse_yaml(build_nested_lists(MAX_YAML_DEPTH + 1), "").errors] == [
         "nested more than 20 levels deep: flatten it"
     ]
 
@@ -43,16 +43,16 @@ def test_alias_adds_its_own_levels() -> None:
     assert "levels deep" in parse_yaml(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").errors[0].message
 
 
-@pytest.mark.parametrize(("written", "levels"), [("x", 1), ("[]", 1), ("{}", 1), ("[x]", 2), ("{k: x}", 2)])
-def test_alias_depth_is_limited_too(written: str, levels: int) -> None:
+@pytest.mark.parametrize(("yaml_value", "levels"), [("x", 1), ("[]", 1), ("{}", 1), ("[x]", 2), ("{k: x}", 2)])
+def test_alias_depth_is_limited_too(yaml_value: str, levels: int) -> None:
     """An alias can be nested as deep as the value that it repeats."""
 
-    def messages(brackets: int) -> list[str]:
-        text = f"a: &a {written}\nb: " + "[" * brackets + "*a" + "]" * brackets
+    def collect_messages(brackets: int) -> list[str]:
+        text = f"a: &a {yaml_value}\nb: " + "[" * brackets + "*a" + "]" * brackets
         return [problem.message for problem in parse_yaml(text, "").errors]
 
-    assert messages(MAX_YAML_DEPTH - levels - 1) == []
-    assert messages(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
+    assert collect_messages(MAX_YAML_DEPTH - levels - 1) == []
+    assert collect_messages(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
 
 
 def test_merged_entries_count_toward_limit() -> None:
@@ -64,9 +64,9 @@ def test_merged_entries_count_toward_limit() -> None:
 
 def test_text_limit_is_64_kib() -> None:
     """A longer text is an error with its position."""
-    longest = "x" * MAX_VALUE_CHARS
-    assert parse_yaml(f"a: {longest}", "").tree == {"a": longest}
-    assert [(p.message, p.line, p.column) for p in parse_yaml(f"b: c\na: {longest}x", "").errors] == [
+    longest_text = "x" * MAX_VALUE_CHARS
+    assert parse_yaml(f"a: {longest_text}", "").tree == {"a": longest_text}
+    assert [(p.message, p.line, p.column) for p in parse_yaml(f"b: c\na: {longest_text}x", "").errors] == [
         ("a text of more than 64 KiB: nothing here may be as long", 2, 4)
     ]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHA = environments.HEAD
 _EVENT = {"pull_request": {"number": 7, "head": {"sha": SHA}}}
-_LIKE_GITHUB = {
+_GITHUB_COMPATIBLE = {
     "GITHUB_EVENT_NAME": "pull_request",
     "GITHUB_EVENT_PATH": "{ci}/event.json",
     "GITHUB_REPOSITORY": "acme/shop",
@@ -44,9 +44,9 @@ _BITBUCKET = {
 }
 # Variables with the channels of a job, in addition to the table of CI systems.
 _CHANNEL_VARIABLES: Mapping[str, Mapping[str, str]] = {
-    "forgejo": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
-    "gitea": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
-    "github": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
+    "forgejo": {**_GITHUB_COMPATIBLE, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "gitea": {**_GITHUB_COMPATIBLE, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "github": {**_GITHUB_COMPATIBLE, "GITHUB_ACTIONS": "true"},
     "gitlab": _GITLAB,
     "circleci": {"BASH_ENV": "{ci}/bash.env"},
     "azure": {"AGENT_TEMPDIRECTORY": "{ci}"},
@@ -71,16 +71,16 @@ ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
 PROGRAMS = ("buildkite-agent", "envman", "sem-context")
 
 
-def prepare_job(name: str, folder: Path, others: str) -> dict[str, str]:
+def prepare_job(name: str, folder: Path, other_hosts_url: str) -> dict[str, str]:
     """Write the files of a CI system and return the environment of its job.
 
     Args:
         name: The name of the CI system.
         folder: The folder for its files and programs.
-        others: The URL of the server of the CI system.
+        other_hosts_url: The URL of the server of the CI system.
     """
-    for place in ("ci", "workspace", "bin"):
-        (folder / place).mkdir(exist_ok=True)
+    for folder_name in ("ci", "workspace", "bin"):
+        (folder / folder_name).mkdir(exist_ok=True)
     (folder / "ci" / "event.json").write_text(json.dumps(_EVENT), "utf-8")
     for program in PROGRAMS:
         script = folder / "bin" / program
@@ -92,9 +92,9 @@ def prepare_job(name: str, folder: Path, others: str) -> dict[str, str]:
         script.chmod(0o755)
     system = detection.load_system(next(row for row in detection.DETECTION_RULES if row.name == name))
     tokens = {token.replace("*", "X"): JOB_TOKEN for token in system.secret_variables}
-    places = {"{others}": others, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
+    placeholders = {"{others}": other_hosts_url, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
     environ = dict(ENVIRONMENTS[name])
-    for place, path in places.items():
-        environ = {key: value.replace(place, path) for key, value in environ.items()}
+    for placeholder, path in placeholders.items():
+        environ = {key: value.replace(placeholder, path) for key, value in environ.items()}
     tokens |= {f"AUTONOMA_{option}_TOKEN": TOKEN for option in ("GITHUB", "GITLAB")}
     return {**tokens, **environ, "PATH": f"{folder / 'bin'}:/usr/bin:/bin"}

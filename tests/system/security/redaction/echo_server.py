@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(answer.fields or {}).encode())
 
-    do_GET = do_POST = _serve  # noqa: N815 - the base class's names
+    do_GET = do_POST = _serve  # noqa: N815 - the names of the base class
 
     def log_message(self, *args: object) -> None:
         pass
@@ -86,7 +86,7 @@ class JobResult:
 
 def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
     """Run the command in this process."""
-    before = {path for path in folder.rglob("*") if path.is_file()}
+    files_before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
     job_runtime = Runtime(
         environ,
@@ -102,5 +102,5 @@ def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}
     assert find_masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
     log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
-    written = (path for path in folder.rglob("*") if path.is_file() and path not in before)
-    return JobResult(code, log, {path.name: path.read_text("utf-8") for path in written})
+    new_files = (path for path in folder.rglob("*") if path.is_file() and path not in files_before)
+    return JobResult(code, log, {path.name: path.read_text("utf-8") for path in new_files})

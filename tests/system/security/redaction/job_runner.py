@@ -110,7 +110,7 @@ class _FaultyApi:
         self._sent_values: dict[str, list[str]] = {}
         self._request_counts: Counter[str] = Counter()
 
-    def act(self, wire: Wire) -> bool:
+    def handle(self, wire: Wire) -> bool:
         request = wire.request
         self._form_index += 1
         echo = secret_markers.encode_texts(
@@ -197,7 +197,7 @@ def run_job(
     with ExitStack() as stack:
         other_hosts = stack.enter_context(FaultServer(_answer_as_other_host))
         url = f"http://127.0.0.1:{other_hosts.port}"
-        server = stack.enter_context(FaultServer(_FaultyApi(fault_names, url, form_index).act))
+        server = stack.enter_context(FaultServer(_FaultyApi(fault_names, url, form_index).handle))
         environ = prepare_job(system, folder, url) | {
             "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
             "HOME": str(folder),
@@ -221,7 +221,7 @@ def run_job(
         patch.setattr(tempfile, "tempdir", str(folder / "ci"))
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")
-        before = _read_files(folder)
+        files_before = _read_files(folder)
         runtime = Runtime(
             environ, out, err, str(folder / "workspace"),
             clock=_ShortClock(), timeouts=_TIMEOUTS, start_policy=_START_POLICY, poll_policy=_POLL_POLICY,
@@ -229,10 +229,10 @@ def run_job(
         code = cli.run_command(argv, runtime)
         log = _remove_masks(system, environ, out.getvalue())
         texts = {"stdout": log, "stderr": err.getvalue()}
-        texts |= {name: text for name, text in _read_files(folder).items() if before.get(name) != text}
+        texts |= {name: text for name, text in _read_files(folder).items() if files_before.get(name) != text}
         for number, request in enumerate(other_hosts.received):
-            shown = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
-            texts[f"others {number}"] = "\n".join(shown)
+            request_texts = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
+            texts[f"others {number}"] = "\n".join(request_texts)
     return JobOutput(code, texts, folder)
 
 

@@ -39,8 +39,8 @@ _MIN_PART_CHARS = 6
 _MIN_ENCODED_CHARS = 8
 
 
-def _encode_base64_after(more: int) -> Callable[[str], str]:
-    return lambda text: base64.b64encode(b"x" * more + text.encode()).decode()
+def _encode_base64_after(offset: int) -> Callable[[str], str]:
+    return lambda text: base64.b64encode(b"x" * offset + text.encode()).decode()
 
 
 # The encodings in which a server can repeat a request.
@@ -69,8 +69,8 @@ ECHOES: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def _join_pieces(text: str, between: str) -> str:
-    return between.join(text[place : place + 5] for place in range(0, len(text), 5))
+def _join_pieces(text: str, separator: str) -> str:
+    return separator.join(text[index : index + 5] for index in range(0, len(text), 5))
 
 
 def encode_texts(form: str, texts: Iterable[str]) -> str:
@@ -90,45 +90,45 @@ def _build_needles(value: str) -> set[str]:
     """Return lower-case texts that no output may contain."""
     lines = {line.strip() for line in value.splitlines() if line.strip()}
     # The frame lines are equal in all keys.
-    secret = {line for line in lines if "-----" not in line}
-    found = {value.strip(), *secret}
-    for text in secret:
-        found |= {text[place : place + _MIN_PART_CHARS] for place in range(len(text) - _MIN_PART_CHARS + 1)}
-        found |= {text[::-1][place : place + _MIN_PART_CHARS] for place in range(len(text) - _MIN_PART_CHARS + 1)}
+    secret_lines = {line for line in lines if "-----" not in line}
+    needles = {value.strip(), *secret_lines}
+    for text in secret_lines:
+        needles |= {text[index : index + _MIN_PART_CHARS] for index in range(len(text) - _MIN_PART_CHARS + 1)}
+        needles |= {text[::-1][index : index + _MIN_PART_CHARS] for index in range(len(text) - _MIN_PART_CHARS + 1)}
     for text in {value, *lines}:
         data = text.encode()
         # Digests in a record contain the hexadecimal digits of a short text by chance.
         forms = (form for name, form in ECHOES.items() if name != "hex" or len(data) >= _MIN_ENCODED_CHARS)
-        found |= {escape(text), escape(text, {"'": "&apos;", '"': "&quot;"}), *(form(text) for form in forms)}
+        needles |= {escape(text), escape(text, {"'": "&apos;", '"': "&quot;"}), *(form(text) for form in forms)}
         if len(data) >= _MIN_ENCODED_CHARS:
-            found |= {part for more in range(3) for part in _iterate_base64_parts(data, more)}
+            needles |= {part for offset in range(3) for part in _iterate_base64_parts(data, offset)}
     # Longer parts, regardless of line breaks.
-    for text in map(_normalize, secret):
-        found |= {
-            text[place : place + 2 * _MIN_PART_CHARS] for place in range(max(1, len(text) - 2 * _MIN_PART_CHARS + 1))
+    for text in map(_normalize, secret_lines):
+        needles |= {
+            text[index : index + 2 * _MIN_PART_CHARS] for index in range(max(1, len(text) - 2 * _MIN_PART_CHARS + 1))
         }
-    return {text.lower() for text in found if len(text) >= _MIN_PART_CHARS} | {value.lower()}
+    return {text.lower() for text in needles if len(text) >= _MIN_PART_CHARS} | {value.lower()}
 
 
-def _iterate_base64_parts(data: bytes, more: int) -> Iterator[str]:
+def _iterate_base64_parts(data: bytes, offset: int) -> Iterator[str]:
     """Yield the base64 text that does not depend on surrounding data."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(bytes(more) + data).decode()[(0, 2, 3)[more] : (more + len(data)) * 8 // 6]
+        yield encode(bytes(offset) + data).decode()[(0, 2, 3)[offset] : (offset + len(data)) * 8 // 6]
 
 
 NEEDLES = {name: _build_needles(value) for name, value in SECRETS.items()}
 
 
 def find_leaks(texts: Mapping[str, str], *allowed: str) -> list[str]:
-    """Return each secret found in a text, with its place and form.
+    """Return each secret found in a text, with its source and form.
 
     Args:
-        texts: The texts by place.
+        texts: The texts by source.
         allowed: Names of secrets to ignore.
     """
     return [
-        f"{name} in {place} as {needle!r}"
-        for place, text in texts.items()
+        f"{name} in {source} as {needle!r}"
+        for source, text in texts.items()
         for haystack in _decode_text(text)
         for name, needles in NEEDLES.items()
         if name not in allowed
@@ -139,7 +139,7 @@ def find_leaks(texts: Mapping[str, str], *allowed: str) -> list[str]:
 
 def _decode_text(text: str) -> set[str]:
     """Return a text with and without the escapes of each output format."""
-    low = text.lower()
-    bare = re.sub("[\u200b\\\\]", "", low)
-    plain = {low, bare, html.unescape(bare), unquote_plus(bare)}
-    return plain | {_normalize(text) for text in (*plain, re.sub(r"\\u200b|\\[rnt]", "", low))}
+    lower_text = text.lower()
+    unescaped = re.sub("[\u200b\\\\]", "", lower_text)
+    variants = {lower_text, unescaped, html.unescape(unescaped), unquote_plus(unescaped)}
+    return variants | {_normalize(text) for text in (*variants, re.sub(r"\\u200b|\\[rnt]", "", lower_text))}

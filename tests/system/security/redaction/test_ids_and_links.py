@@ -35,48 +35,51 @@ OTHER_URL = "https://autonoma.app/run/other-1"
 IDS = ["shop", "other"]
 VALUE = "a-value-of-a-variable"
 CLIENT_ID, CLIENT_SECRET = "client-id-of-the-test", "client-secret-of-the-test"
-PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 # Texts that occur in the id or the link by chance.
-CHANCES = (
+CHANCE_VALUES = (
     "run", "app", "https", "1", "ok", "x9", "https-x9", RUN_ID, RUN_ID.upper(), URL, "autonoma", "autonoma.app", "://",
     "/", ".", "-", "a", "shop", "***", "passed", "http", "/run/", f"run/{RUN_ID}", "run_id", "url",
 )  # fmt: skip
 
 
-def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> RequestHandler:
+def make_api(run_id: str = RUN_ID, url: str = URL, **extra_fields: object) -> RequestHandler:
     """Return an API whose run of `shop` passes and whose run of `other` fails."""
 
     def handler(wire: Wire) -> bool:
         path = wire.request.path
-        mine = "other" not in path
+        is_first_run = "other" not in path
         if wire.request.method == "POST":
-            names = {"run_id": run_id, "url": url} if mine else {"run_id": "other-1", "url": OTHER_URL}
-            return answer(200, json.dumps({**names, **more}))(wire)
+            ids = {"run_id": run_id, "url": url} if is_first_run else {"run_id": "other-1", "url": OTHER_URL}
+            return answer(200, json.dumps({**ids, **extra_fields}))(wire)
         if path.endswith("/status"):
             return answer(
-                200, json.dumps({"status": "passed", "url": url} if mine else {"status": "failed", "url": OTHER_URL})
+                200,
+                json.dumps(
+                    {"status": "passed", "url": url} if is_first_run else {"status": "failed", "url": OTHER_URL}
+                ),
             )(wire)
         step = {"status": "failed", "instruction": f"Type {VALUE}", "output": f"{VALUE} was refused"}
-        return answer(200, json.dumps({"name": "A title", "steps": [] if mine else [step]}))(wire)
+        return answer(200, json.dumps({"name": "A title", "steps": [] if is_first_run else [step]}))(wire)
 
     return handler
 
 
-def run_step(folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **more: str) -> JobResult:
-    given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
+def run_step(folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **extra_inputs: str) -> JobResult:
+    inputs = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | extra_inputs
     with FaultServer(handler) as server:
-        return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)
+        return run_job(folder, server.url, IDS, more=inputs, timeouts=LONG_TIMEOUTS)
 
 
-def collect_text(ended: JobResult, folder: Path) -> str:
+def collect_text(job: JobResult, folder: Path) -> str:
     """Return log and files of the job without the masks."""
     files = [path.read_text("utf-8") for path in sorted((folder / "results").iterdir()) if path.is_file()]
-    lines = [line for line in ended.everything.splitlines() if not line.startswith("::add-mask::")]
+    lines = [line for line in job.everything.splitlines() if not line.startswith("::add-mask::")]
     return "\n".join([*lines, *files])
 
 
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
-@pytest.mark.parametrize("value", CHANCES)
+@pytest.mark.parametrize("value", CHANCE_VALUES)
 def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Path) -> None:
     """Id, link, state and exit code equal those of a job without the variable."""
     result = run_step(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
@@ -85,14 +88,14 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
     assert json.loads(result.outputs["run-ids"]) == [RUN_ID, "other-1"]
     assert json.loads(result.outputs["run-urls"]) == [URL, OTHER_URL]
     assert result.states == ({"shop": "passed", "other": "failed"} if wait else dict.fromkeys(IDS, "started"))
-    run, reported = result.record["runs"][0], json.loads(result.outputs["results"])[0]
-    assert (run["run_id"], run["url"]) == (reported["run_id"], reported["url"]) == (RUN_ID, URL)
+    run, output_run = result.record["runs"][0], json.loads(result.outputs["results"])[0]
+    assert (run["run_id"], run["url"]) == (output_run["run_id"], output_run["url"]) == (RUN_ID, URL)
     assert URL in result.log
     assert URL in result.summary.replace("\\", "")
     assert f"AUTONOMA_RUN_URL={URL}\n" in (tmp_path / "results" / "outputs.env").read_text("utf-8")
     tree = etree.parse(tmp_path / "results" / "junit.xml")
-    found = {pair.get("name"): pair.get("value") for pair in tree.findall(".//testcase[1]//property")}
-    assert (found["run_id"], found["url"]) == (RUN_ID, URL)
+    properties = {element.get("name"): element.get("value") for element in tree.findall(".//testcase[1]//property")}
+    assert (properties["run_id"], properties["url"]) == (RUN_ID, URL)
     page = etree.parse(tmp_path / "results" / "report.html", etree.HTMLParser())
     assert URL in {element.get("href") for element in page.iter("a")}
     assert "without a link" not in result.log
@@ -102,17 +105,17 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
 def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
     """`wait` reads id and link from the record as the API returned them."""
     with FaultServer(make_api()) as server:
-        run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
+        run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=LONG_TIMEOUTS)
         out, err = io.StringIO(), io.StringIO()
         job_runtime = Runtime(
             github_environ(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
-            poll_policy=POLL_POLICY, timeouts=PATIENT,
+            poll_policy=POLL_POLICY, timeouts=LONG_TIMEOUTS,
         )  # fmt: skip
         code = cli.run_command(["wait", "results/results.json"], job_runtime)
-    later = read_job_result(tmp_path, code, out.getvalue(), err.getvalue())
+    wait_result = read_job_result(tmp_path, code, out.getvalue(), err.getvalue())
     assert code == 1
-    assert (later.outputs["run-id"], later.outputs["run-url"]) == (RUN_ID, URL)
-    assert later.states == {"shop": "passed", "other": "failed"}
+    assert (wait_result.outputs["run-id"], wait_result.outputs["run-url"]) == (RUN_ID, URL)
+    assert wait_result.states == {"shop": "passed", "other": "failed"}
 
 
 def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
@@ -193,7 +196,7 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "form",
+    "encode",
     [
         lambda text: text.upper(),
         lambda text: quote(text, safe=""),
@@ -202,16 +205,16 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
     ],
     ids=["capitals", "percent", "base64", "hex"],
 )
-def test_link_with_encoded_credential_is_withheld(form: Callable[[str], str], tmp_path: Path) -> None:
+def test_link_with_encoded_credential_is_withheld(encode: Callable[[str], str], tmp_path: Path) -> None:
     """An encoded credential counts, too."""
-    text = form(CLIENT_SECRET)
+    text = encode(CLIENT_SECRET)
     result = run_step(tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
     assert json.loads(result.outputs["run-urls"])[0] == ""
     assert text not in collect_text(result, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("secret", "shown"),
+    ("secret", "is_shown"),
     [
         ("run/abcdef123", False),
         ("autonoma.app/run/abcdef123", False),
@@ -222,11 +225,11 @@ def test_link_with_encoded_credential_is_withheld(form: Callable[[str], str], tm
         ("run/", True),
     ],
 )
-def test_credential_reaching_into_id_hides_link(secret: str, shown: bool) -> None:
-    """The common prefix of all links shows nothing, but a credential that continues behind it does."""
+def test_credential_reaching_into_id_hides_link(secret: str, is_shown: bool) -> None:
+    """A credential hides the link if it continues after the common prefix of all links."""
     url = "https://autonoma.app/run/abcdef123"
-    found = build_run_url(url, Redactor([]), Redactor([secret]), "autonoma.app")
-    assert found == (url if shown else "")
+    built_url = build_run_url(url, Redactor([]), Redactor([secret]), "autonoma.app")
+    assert built_url == (url if is_shown else "")
 
 
 def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
@@ -241,7 +244,7 @@ def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "shown"),
+    ("suffix", "shown_suffix"),
     [
         ("", ""),
         ("?tab=steps", "?tab=steps"),
@@ -261,12 +264,12 @@ def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
-def test_value_in_query_is_removed_with_it(more: str, shown: str, wait: bool, tmp_path: Path) -> None:
+def test_value_in_query_is_removed_with_it(suffix: str, shown_suffix: str, wait: bool, tmp_path: Path) -> None:
     """The path identifies the page, so a query or fragment with a value is removed."""
-    result = run_step(tmp_path, make_api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
-    assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL + shown)
+    result = run_step(tmp_path, make_api(url=URL + suffix), json.dumps({"X": VALUE}), wait=wait)
+    assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL + shown_suffix)
     assert result.states["shop"] == ("passed" if wait else "started")
     text = collect_text(result, tmp_path).lower()
     assert VALUE not in text
-    if more and not shown:
-        assert more.lower() not in text
+    if suffix and not shown_suffix:
+        assert suffix.lower() not in text

@@ -20,11 +20,11 @@ SYSTEMS = {
 }
 
 
-def _broken(*args: object, **kwargs: object) -> NoReturn:
+def _raise_error(*args: object, **kwargs: object) -> NoReturn:
     raise RuntimeError("sentinel-secret", {"PASSWORD": "sentinel-value"}) from ValueError("sentinel-cause")
 
 
-def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
+def _build_environ(folder: Path, url: str, system: str) -> dict[str, str]:
     return SYSTEMS[system] | {
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
@@ -40,7 +40,7 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(
-    "place",
+    "function_path",
     [
         "autonoma_ci.commands.run.detect_ci",
         "autonoma_ci.app.inputs.load_settings",
@@ -55,34 +55,34 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
     ],
 )
 def test_bug_hides_values(
-    place: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    function_path: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code is 70, and only type and location are shown."""
-    monkeypatch.setattr(place, _broken)
+    monkeypatch.setattr(function_path, _raise_error)
     with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
-        left = run_job(tmp_path, _environment(tmp_path, server.url, system))
-    assert left.code == 70
-    assert "RuntimeError" in left.log
-    assert "test_internal_errors.py" in left.log
-    assert "sentinel" not in left.all_text
+        result = run_job(tmp_path, _build_environ(tmp_path, server.url, system))
+    assert result.code == 70
+    assert "RuntimeError" in result.log
+    assert "test_internal_errors.py" in result.log
+    assert "sentinel" not in result.all_text
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
-    ("place", "code"),
+    ("function_path", "code"),
     # Without a connection, nothing was sent. Later, the run may have started.
     [("autonoma_ci.api.client.build_start_body", 5), ("autonoma_ci.api.responses.parse_start_response", 7)],
 )
 def test_bug_in_thread_hides_values(
-    place: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    function_path: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code says whether the run may have started."""
-    monkeypatch.setattr(place, _broken)
+    monkeypatch.setattr(function_path, _raise_error)
     with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
-        left = run_job(tmp_path, _environment(tmp_path, server.url, "github"))
-    assert left.code == code
-    assert "unexpected RuntimeError" in left.log
-    assert "sentinel" not in left.all_text
+        result = run_job(tmp_path, _build_environ(tmp_path, server.url, "github"))
+    assert result.code == code
+    assert "unexpected RuntimeError" in result.log
+    assert "sentinel" not in result.all_text
     assert capfd.readouterr() == ("", "")
 
 
@@ -94,9 +94,9 @@ def test_manifest_cannot_read_ci_credentials(command: str, system: str, tmp_path
     names |= {"AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "AUTONOMA_CLIENT_ID"}
     text = "tests:\n" + "".join(f"  - {{id: a, variables: {{V: '${{{name}}}'}}}}\n" for name in sorted(names))
     (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")
-    environ = _environment(tmp_path, "http://127.0.0.1:9", system) | dict.fromkeys(names, "sentinel-of-the-job")
+    environ = _build_environ(tmp_path, "http://127.0.0.1:9", system) | dict.fromkeys(names, "sentinel-of-the-job")
     del environ["AUTONOMA_TEST_IDS"]
-    left = run_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
-    assert left.code == 2
-    assert "sentinel" not in left.all_text
-    assert left.log.count("holds a credential of this job") == len(names)
+    result = run_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
+    assert result.code == 2
+    assert "sentinel" not in result.all_text
+    assert result.log.count("holds a credential of this job") == len(names)

@@ -21,48 +21,60 @@ if TYPE_CHECKING:
     from tests.support.run_step import JobResult
 
 IDS = ["sandbox-one", "sandbox-fails", "sandbox-404"]
-DAILY = ("passed", "run")
-OTHERS = (
+FAST_WORDS = ("passed", "run")
+SLOW_WORDS = (
     "a", "1", "***",
     "test", "true", "failed", "started", "not-started", "error", "null", "json", "http", "https", "name",
     "system-out", "127.0.0.1", "localhost", "AUTONOMA", "api", "title", "</testcase>", "::error::", "|", "\\", "'",
 )  # fmt: skip
-WORDS = [*DAILY, *(pytest.param(word, marks=pytest.mark.slow) for word in OTHERS)]
+WORDS = [*FAST_WORDS, *(pytest.param(word, marks=pytest.mark.slow) for word in SLOW_WORDS)]
 WARNING = "Was the right one copied?"
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as running:
-        yield running
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox
 
 
-def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> JobResult:
-    given = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
-    return run_job(folder, sandbox.url, IDS, more=given | {f"INPUT_{name}": value for name, value in more.items()})
+def run_with_word(folder: Path, sandbox: Sandbox, **extra_inputs: str) -> JobResult:
+    inputs = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
+    return run_job(
+        folder, sandbox.url, IDS, more=inputs | {f"INPUT_{name}": value for name, value in extra_inputs.items()}
+    )
 
 
-def collect_facts(ended: JobResult) -> dict[str, Any]:
+def collect_facts(job: JobResult) -> dict[str, Any]:
     """Return the results that later steps use and that two equal jobs share."""
-    stored = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
-    runs = [(run["id"], run["kind"], run["state"]) for run in ended.record["runs"]]
-    reported = [(run["id"], run["state"]) for run in json.loads(ended.outputs["results"])]
-    return {"code": ended.code, "runs": runs, "told": reported, **{name: ended.outputs[name] for name in stored}}
+    output_names = (
+        "conclusion",
+        "reason",
+        "total",
+        "started",
+        "passed",
+        "failed",
+        "not-started",
+        "unknown",
+        "results-dir",
+    )
+    runs = [(run["id"], run["kind"], run["state"]) for run in job.record["runs"]]
+    output_runs = [(run["id"], run["state"]) for run in json.loads(job.outputs["results"])]
+    return {"code": job.code, "runs": runs, "told": output_runs, **{name: job.outputs[name] for name in output_names}}
 
 
-def assert_correct(ended: JobResult, folder: Path, sandbox: Sandbox) -> None:
-    assert collect_facts(ended) == {
+def assert_correct(job: JobResult, folder: Path, sandbox: Sandbox) -> None:
+    assert collect_facts(job) == {
         "code": 4, "conclusion": "error", "reason": "not-found", "total": "3", "started": "2", "passed": "1",
         "failed": "1", "not-started": "1", "unknown": "0", "results-dir": "results",
         "runs": [(name, "test", state) for name, state in zip(IDS, ("passed", "failed", "not-started"), strict=True)],
         "told": [*zip(IDS, ("passed", "failed", "not-started"), strict=True)],
     }  # fmt: skip
-    jsonschema.validate(ended.record, results_json_schema())
+    jsonschema.validate(job.record, results_json_schema())
     suites = etree.parse(folder / "results" / "junit.xml").getroot()
     assert [suites.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
     page = etree.parse(folder / "results" / "report.html", etree.HTMLParser()).getroot()
     assert page.find(".//h1") is not None
-    ids, urls = json.loads(ended.outputs["run-ids"]), json.loads(ended.outputs["run-urls"])
+    ids, urls = json.loads(job.outputs["run-ids"]), json.loads(job.outputs["run-urls"])
     site = sandbox.url.removesuffix("/api")
     # A link is correct or left out.
     assert all(
@@ -77,8 +89,8 @@ def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sand
     """Results stay correct, and one warning explains the redacted text."""
     result = run_with_word(tmp_path, sandbox, **{option: word})
     assert_correct(result, tmp_path, sandbox)
-    reported = result.log.count(WARNING)
-    assert reported == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
+    warning_count = result.log.count(WARNING)
+    assert warning_count == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
 
 
 @pytest.mark.parametrize("word", WORDS)

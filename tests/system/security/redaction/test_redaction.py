@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 CLIENT_ID = "sentinel-id-5d1f/+=&x"
 CLIENT_SECRET = "sentinel-secret-9a4c/+=&\"x'<y"
 VALUE = "sentinel value/7e?&=+\"x'<y"
-OTHER = "sentinel-of-the-job-31c6"
+CI_TOKEN = "sentinel-of-the-job-31c6"
 SYSTEMS = {
-    "github": {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": OTHER},
-    "gitlab": {"GITLAB_CI": "true", "CI_JOB_TOKEN": OTHER},
+    "github": {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": CI_TOKEN},
+    "gitlab": {"GITLAB_CI": "true", "CI_JOB_TOKEN": CI_TOKEN},
     "jenkins": {"JENKINS_URL": "https://ci.example.com/", "JENKINS_HOME": "/var/jenkins"},
     "none": {},
 }
 
 
-class Echo(BaseHTTPRequestHandler):
+class EchoHandler(BaseHTTPRequestHandler):
     """A handler that repeats the request in all parts of the response."""
 
     protocol_version = "HTTP/1.0"
@@ -42,26 +42,32 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        sent = [self.headers["autonoma-client-id"], self.headers["autonoma-client-secret"], body]
-        sent += json.loads(body).get("runtime_metadata", {}).values()
-        sent += [quote(text, safe="") for text in sent] + [base64.b64encode(text.encode()).decode() for text in sent]
-        echo = " ".join([*sent, json.dumps(sent)])
-        self.send_response(self.status, echo.replace("\n", " "))
-        self.send_header("Location", f"https://example.com/{quote(echo)}?{quote(echo)}")
-        self.send_header("Retry-After", echo)
-        self.send_header("X-Echo", echo)
+        sent_texts = [self.headers["autonoma-client-id"], self.headers["autonoma-client-secret"], body]
+        sent_texts += json.loads(body).get("runtime_metadata", {}).values()
+        sent_texts += [quote(text, safe="") for text in sent_texts] + [
+            base64.b64encode(text.encode()).decode() for text in sent_texts
+        ]
+        echo_text = " ".join([*sent_texts, json.dumps(sent_texts)])
+        self.send_response(self.status, echo_text.replace("\n", " "))
+        self.send_header("Location", f"https://example.com/{quote(echo_text)}?{quote(echo_text)}")
+        self.send_header("Retry-After", echo_text)
+        self.send_header("X-Echo", echo_text)
         self.end_headers()
-        fields = {"message": echo, "error": echo, "url": f"https://autonoma.app/run/{quote(sent[1], safe='')}"}
-        fields |= {"run_id": "r1", "status": echo}
-        self.wfile.write((json.dumps(fields) if self.as_json else echo).encode())
+        fields = {
+            "message": echo_text,
+            "error": echo_text,
+            "url": f"https://autonoma.app/run/{quote(sent_texts[1], safe='')}",
+        }
+        fields |= {"run_id": "r1", "status": echo_text}
+        self.wfile.write((json.dumps(fields) if self.as_json else echo_text).encode())
 
     def log_message(self, *args: object) -> None:
         pass
 
 
 @pytest.fixture
-def echo() -> Iterator[tuple[str, type[Echo]]]:
-    class Handler(Echo):
+def echo_server() -> Iterator[tuple[str, type[EchoHandler]]]:
+    class Handler(EchoHandler):
         pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -96,14 +102,14 @@ def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tup
     # Each line has its own mask. An invalid credential is masked, too.
     credentials = [environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")]
     assert masks <= {line for credential in credentials for line in credential.splitlines()}
-    stored = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
-    written = [file.read_text("utf-8") for file in folder.rglob("*") if file.is_file() and file.suffix != ".yml"]
-    return code, "\n".join([stored, *written])
+    unmasked_log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    file_texts = [file.read_text("utf-8") for file in folder.rglob("*") if file.is_file() and file.suffix != ".yml"]
+    return code, "\n".join([unmasked_log, *file_texts])
 
 
-def assert_no_leaks(text: str, *more: str) -> None:
+def assert_no_leaks(text: str, *more_secrets: str) -> None:
     """Fail if the text holds a sentinel in any encoding."""
-    for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, OTHER, *more):
+    for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, CI_TOKEN, *more_secrets):
         data = secret.encode()
         forms = [secret, quote(data, safe=""), quote(data), json.dumps(secret)[1:-1], base64.b64encode(data).decode()]
         for form in forms:
@@ -117,10 +123,10 @@ def assert_no_leaks(text: str, *more: str) -> None:
     "status", [200, 201, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504]
 )
 def test_echoing_server_leaks_nothing(
-    status: int, as_json: bool, system: str, echo: tuple[str, type[Echo]], tmp_path: Path
+    status: int, as_json: bool, system: str, echo_server: tuple[str, type[EchoHandler]], tmp_path: Path
 ) -> None:
     """A server that repeats each request in all parts of a response leaks no secret."""
-    url, handler = echo
+    url, handler = echo_server
     handler.status, handler.as_json = status, as_json
     code, text = run_and_collect(tmp_path, build_environment(tmp_path, url, system))
     assert code in {0, 3, 4, 5, 7}
@@ -160,7 +166,10 @@ def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str],
         "      A: ${CI_JOB_TOKEN}${GITHUB_TOKEN}${AUTONOMA_CLIENT_SECRET}\n      B: [sentinel]\n      C: $sentinel\n",
         "utf-8",
     )
-    environ = build_environment(tmp_path, "http://127.0.0.1:9", system) | {"CI_JOB_TOKEN": OTHER, "GITHUB_TOKEN": OTHER}
+    environ = build_environment(tmp_path, "http://127.0.0.1:9", system) | {
+        "CI_JOB_TOKEN": CI_TOKEN,
+        "GITHUB_TOKEN": CI_TOKEN,
+    }
     environ |= {"ID_FROM_OUTSIDE": "sentinel/id", "DB_PASSWORD": "sentinel-database"} | changes
     code, text = run_and_collect(tmp_path, environ, *argv)
     assert code == (0 if "--dry-run" in argv and "AUTONOMA_MANIFEST" not in changes else 2)
@@ -170,10 +179,10 @@ def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str],
 def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report names the location, because the text of an exception can hold secrets."""
 
-    def broken(*_: object) -> None:
+    def raise_error(*_: object) -> None:
         raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
 
-    monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", broken)
+    monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", raise_error)
     code, text = run_and_collect(tmp_path, build_environment(tmp_path, "http://127.0.0.1:9", "github"))
     assert code == 70
     assert "RuntimeError" in text
@@ -188,13 +197,23 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
     from autonoma_ci.models import BuildContext, Report, RunResult
 
     environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
-    given = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
-    given = add_plan(given, environ, str(tmp_path), detect_ci({}))
+    job_inputs = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
+    job_inputs = add_plan(job_inputs, environ, str(tmp_path), detect_ci({}))
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
-    outcome = RunResult(given.plan.requests[0])
-    report = Report("t", BuildContext(), "cli", (outcome,))
-    assert given.settings.variables == {"PASSWORD": VALUE}
-    assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
+    run_result = RunResult(job_inputs.plan.requests[0])
+    report = Report("t", BuildContext(), "cli", (run_result,))
+    assert job_inputs.settings.variables == {"PASSWORD": VALUE}
+    assert job_inputs.plan.requests[0].variables == {"PASSWORD": VALUE}
     assert_no_leaks(
-        repr([given.settings, given.plan, job_runtime, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
+        repr(
+            [
+                job_inputs.settings,
+                job_inputs.plan,
+                job_runtime,
+                run_result,
+                report,
+                StartResult(StartStatus.INDETERMINATE),
+                job_inputs,
+            ]
+        )
     )

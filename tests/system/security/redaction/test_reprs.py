@@ -48,23 +48,25 @@ def test_repr_of_manifest_and_plan_hides_values(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(MANIFEST, "utf-8")
     interpolation = Interpolator(ENVIRON, BuildContext(), ())
     manifest = load_manifest("a.yml", str(tmp_path), interpolation)
-    found, problems = settings.load_settings({}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"})
-    made = plan.build_plan(found, manifest)
+    loaded_settings, problems = settings.load_settings(
+        {}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"}
+    )
+    built_plan = plan.build_plan(loaded_settings, manifest)
     assert problems == []
-    assert [request.variables["C"] for request in made.requests] == ["sentinel-c", "sentinel-d"]
-    assert made.requests[0].variables["B"] == "sentinel-database"
-    outcomes = tuple(map(RunResult, made.requests))
-    shown = [
+    assert [request.variables["C"] for request in built_plan.requests] == ["sentinel-c", "sentinel-d"]
+    assert built_plan.requests[0].variables["B"] == "sentinel-database"
+    results = tuple(map(RunResult, built_plan.requests))
+    values = [
         manifest,
         interpolation,
-        found,
-        made,
-        made.format_lines(),
-        outcomes,
-        Report("", BuildContext(), "", outcomes),
+        loaded_settings,
+        built_plan,
+        built_plan.format_lines(),
+        results,
+        Report("", BuildContext(), "", results),
     ]
-    shown += [parser.parse_yaml(MANIFEST, "a.yml"), Runtime(ENVIRON, io.StringIO(), io.StringIO())]
-    assert "sentinel" not in " ".join(map(_format_value, shown))
+    values += [parser.parse_yaml(MANIFEST, "a.yml"), Runtime(ENVIRON, io.StringIO(), io.StringIO())]
+    assert "sentinel" not in " ".join(map(_format_value, values))
 
 
 def test_manifest_error_hides_values(tmp_path: Path) -> None:
@@ -105,11 +107,11 @@ def test_network_error_hides_request(url: str) -> None:
 
 def list_causes(error: BaseException | None) -> list[BaseException]:
     """Return an exception with all its causes and contexts."""
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    causes: list[BaseException] = []
+    while error is not None and error not in causes:
+        causes.append(error)
         error = error.__cause__ or error.__context__
-    return found
+    return causes
 
 
 @pytest.mark.parametrize("secret", ["sentinel-secret", "sentinel\nsecret", "sentinel-secret-ü", "sentinel-\N{SNOWMAN}"])
@@ -118,10 +120,10 @@ def test_exception_chain_quotes_no_header(secret: str) -> None:
     with EchoServer(lambda *_: EchoResponse(200, {"x": "y" * 10})) as server:
         url = server.url
     transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], LONG_TIMEOUTS)
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - any exception
         transport.post("/test/one/run", {"a": "sentinel-a"})
-    shown = [f"{_format_value(error)} {error.args!r} {vars(error)!r}" for error in list_causes(raised.value)]
-    assert "sentinel" not in " ".join(shown)
+    texts = [f"{_format_value(error)} {error.args!r} {vars(error)!r}" for error in list_causes(raised.value)]
+    assert "sentinel" not in " ".join(texts)
 
 
 def test_sandbox_log_hides_secrets() -> None:

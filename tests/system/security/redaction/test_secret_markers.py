@@ -54,11 +54,11 @@ def test_search_accepts_ids_beside_words() -> None:
 
 
 # Rejected credentials end the step, so each such fault has its own step. All other faults share one.
-DENIED = [name for name in FAULTS if name.startswith("401")]
-FAULT_GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
+DENIED_FAULTS = [name for name in FAULTS if name.startswith("401")]
+FAULT_GROUPS = [*([name] for name in DENIED_FAULTS), [name for name in FAULTS if name not in DENIED_FAULTS]]
 SYSTEMS_AND_FAULTS = [
     pytest.param(
-        system, group, marks=() if group == DENIED[:1] and system == "github" else pytest.mark.slow,
+        system, group, marks=() if group == DENIED_FAULTS[:1] and system == "github" else pytest.mark.slow,
         id=f"{system}, {group[0] if len(group) == 1 else 'all others'}",
     )
     for system in ENVIRONMENTS

@@ -51,7 +51,7 @@ tags:
 """
 
 
-def _environment(folder: Path, url: str) -> dict[str, str]:
+def _build_environ(folder: Path, url: str) -> dict[str, str]:
     files = {name: str(folder / value) for name, value in GITHUB.items() if name != "GITHUB_ACTIONS"}
     return {
         "GITHUB_ACTIONS": "true",
@@ -69,20 +69,20 @@ def _run_job(folder: Path, answer: Callable[[Mapping[str, str], Any], EchoRespon
         MANIFEST.replace("VARIABLES", json.dumps(variables, ensure_ascii=False)), "utf-8"
     )
     with EchoServer(answer) as server:
-        left = run_job(folder, _environment(folder, server.url))
-    assert set(left.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
-    return left.code, left.all_text
+        result = run_job(folder, _build_environ(folder, server.url))
+    assert set(result.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
+    return result.code, result.all_text
 
 
 def _assert_no_leaks(text: str) -> None:
-    low = text.lower()
+    lower_text = text.lower()
     for value in (CLIENT_ID, CLIENT_SECRET, *VALUES.values()):
         for part in {value, *map(str.strip, value.splitlines())}:
             if len(part) > 3:
                 for name, form in FORMS.items():
-                    assert form(part).lower() not in low, f"{part} as {name}"
+                    assert form(part).lower() not in lower_text, f"{part} as {name}"
     for number in range(1, 10):
-        assert f"zq{number}" not in low
+        assert f"zq{number}" not in lower_text
 
 
 def _get_sent_value(headers: Mapping[str, str], body: Any, name: str) -> str:
@@ -101,9 +101,9 @@ def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) ->
     """No encoding of a value in a response reaches an output."""
 
     def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
-        sent = [_get_sent_value(headers, body, name) for name in ("client id", "client secret", *VALUES)]
+        sent_values = [_get_sent_value(headers, body, name) for name in ("client id", "client secret", *VALUES)]
         # Very short values are not recognizable in an encoding.
-        text = " ".join(FORMS[form](value) if len(value) > 3 else value for value in sent)
+        text = " ".join(FORMS[form](value) if len(value) > 3 else value for value in sent_values)
         line = " ".join(text.split())
         return EchoResponse(
             status,
@@ -140,9 +140,9 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
 
     def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
         value = _get_sent_value(headers, body, name)
-        raw = url.replace("{}", value if "example.com" in url else quote(value))
+        link = url.replace("{}", value if "example.com" in url else quote(value))
         return EchoResponse(
-            200, {"message": "ok", "url": raw, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"}
+            200, {"message": "ok", "url": link, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"}
         )
 
     code, text = _run_job(tmp_path, answer)
@@ -172,5 +172,5 @@ def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
         return EchoResponse(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
 
     with EchoServer(answer) as server:
-        left = run_job(tmp_path, _environment(tmp_path, server.url))
-    assert f"{server.url.removesuffix('/api')}/run/r1" in left.files["outputs.env"]
+        result = run_job(tmp_path, _build_environ(tmp_path, server.url))
+    assert f"{server.url.removesuffix('/api')}/run/r1" in result.files["outputs.env"]

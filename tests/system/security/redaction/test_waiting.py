@@ -22,23 +22,23 @@ FORMS = (str, json.dumps, lambda text: text.upper(), lambda text: text.replace("
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) -> None:
     """Status, errors, steps and URLs of evidence leak nothing into log and files."""
-    reported = form(" ".join(SENTINELS))
-    step = {"status": "failed", "instruction": reported, "output": reported, "url": f"https://shop.test/{reported}"}
+    echo = form(" ".join(SENTINELS))
+    step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.test/{echo}"}
     # Two unreachable URLs and an invalid one.
-    images = [f"http://127.0.0.1:1/{reported}", f"http://{SENTINELS[1]}/x", reported]
+    images = [f"http://127.0.0.1:1/{echo}", f"http://{SENTINELS[1]}/x", echo]
     steps = [step | {"image": image} for image in images]
-    result: dict[str, Any] = {"status": "failed", "name": reported, "steps": steps, "video_url": reported}
+    details: dict[str, Any] = {"status": "failed", "name": echo, "steps": steps, "video_url": echo}
     # Never two failures in a row, because a third one on a slow machine would end the run.
-    answers = [
-        EchoResponse(500, {"message": reported}),
-        EchoResponse(200, {"status": reported}),
-        EchoResponse(404, {"error": reported}),
+    error_responses = [
+        EchoResponse(500, {"message": echo}),
+        EchoResponse(200, {"status": echo}),
+        EchoResponse(404, {"error": echo}),
     ]
 
     def answer(_: Mapping[str, str], body: Any) -> EchoResponse:
         if body:
-            return EchoResponse(200, {"run_id": "r1", "message": reported})
-        return answers.pop(0) if answers else EchoResponse(200, result)
+            return EchoResponse(200, {"run_id": "r1", "message": echo})
+        return error_responses.pop(0) if error_responses else EchoResponse(200, details)
 
     with EchoServer(answer) as server:
         environ = SYSTEMS[system] | {
@@ -55,11 +55,11 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
             "AUTONOMA_EVIDENCE": "all",
             "AUTONOMA_TIMEOUT": "10m",
         }
-        left = run_job(tmp_path, environ)
-    assert left.code == 1
-    assert {"junit.xml", "report.html"} <= set(left.files)
-    assert "of its files" in left.all_text
-    assert "***" in left.all_text
+        result = run_job(tmp_path, environ)
+    assert result.code == 1
+    assert {"junit.xml", "report.html"} <= set(result.files)
+    assert "of its files" in result.all_text
+    assert "***" in result.all_text
     for sentinel in SENTINELS:
-        for shown in (sentinel, sentinel.upper(), sentinel.replace("-", "%2D")):
-            assert shown not in left.all_text
+        for variant in (sentinel, sentinel.upper(), sentinel.replace("-", "%2D")):
+            assert variant not in result.all_text

@@ -88,13 +88,13 @@ def test_requests_have_private_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "own", "project"),
+    ("target_id", "source_id", "expected_id"),
     [("42", "43", "42"), ("", "43", "43"), ("  ", "43", "43"), ("1\n2", "43", "43"), ("42", "", "42")],
 )
-def test_note_belongs_to_target_project(target: str, own: str, project: str) -> None:
+def test_note_belongs_to_target_project(target_id: str, source_id: str, expected_id: str) -> None:
     """The merge request of a fork belongs to its target project."""
-    requests = record_requests(CI_MERGE_REQUEST_PROJECT_ID=target, CI_PROJECT_ID=own)
-    assert requests[3].path == f"/api/v4/projects/{project}/merge_requests/17/notes"
+    requests = record_requests(CI_MERGE_REQUEST_PROJECT_ID=target_id, CI_PROJECT_ID=source_id)
+    assert requests[3].path == f"/api/v4/projects/{expected_id}/merge_requests/17/notes"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,6 @@ def test_other_error_has_no_hint(status: int, message: str) -> None:
 @pytest.mark.parametrize(("seconds", "time"), [(90.0, "in 1 min 30 s. "), (0.0, ""), (None, "")])
 def test_rate_limit_hint_has_time(seconds: float | None, time: str) -> None:
     """The hint has the time of the next request if GitLab names it."""
-    start = f"GitLab takes requests again {time}" if time else ""
+    hint_start = f"GitLab takes requests again {time}" if time else ""
     hint = find_hint(RestError("x", 429, wait_seconds=seconds))
-    assert hint == f"{start}Run the step again later, and let fewer jobs comment at the same time."
+    assert hint == f"{hint_start}Run the step again later, and let fewer jobs comment at the same time."

@@ -49,7 +49,7 @@ def make_client(server: FaultServer, clock: Clock | None = None, **headers: str)
     return RestClient(server.url, headers, clock or FakeClock(), secrets=[TOKEN])
 
 
-def reject(*handlers: RequestHandler, method: str = "GET") -> RestError:
+def get_request_error(*handlers: RequestHandler, method: str = "GET") -> RestError:
     """Return the error of one request to a server with these handlers."""
     with serve(*handlers) as server, pytest.raises(RestError) as caught:
         make_client(server).request(method, "/notes")
@@ -63,20 +63,20 @@ def test_request_sends_body_as_json() -> None:
     """A body is ASCII JSON with its content type, and the client's headers are sent."""
     with serve(OK) as server:
         make_client(server, Name="value").request("PUT", "/notes", {"body": "é\n<b>"})
-    [sent] = server.received
-    assert (sent.method, sent.path, sent.body) == ("PUT", "/api/notes", b'{"body": "\\u00e9\\n<b>"}')
-    assert sent.headers["content-type"] == "application/json"
-    assert sent.headers["name"] == "value"
-    assert sent.headers["user-agent"].startswith("autonoma-ci/")
+    [request] = server.received
+    assert (request.method, request.path, request.body) == ("PUT", "/api/notes", b'{"body": "\\u00e9\\n<b>"}')
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["name"] == "value"
+    assert request.headers["user-agent"].startswith("autonoma-ci/")
 
 
 def test_request_without_body_has_no_type() -> None:
     """A request without a body has no content type."""
     with serve(OK) as server:
         make_client(server).request("GET", "/notes")
-    [sent] = server.received
-    assert sent.body == b""
-    assert "content-type" not in sent.headers
+    [request] = server.received
+    assert request.body == b""
+    assert "content-type" not in request.headers
 
 
 def test_base_url_can_end_in_slash() -> None:
@@ -131,7 +131,7 @@ def test_invalid_url_is_not_requested() -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_is_an_error(status: int) -> None:
     """A redirect is not followed, because it could send the token to another host."""
-    error = reject(answer(status, "", "Location: /api/other"))
+    error = get_request_error(answer(status, "", "Location: /api/other"))
     assert (str(error), error.status, error.is_retryable) == (f"HTTP {status}", status, False)
 
 
@@ -195,14 +195,14 @@ def test_loopback_request_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
 )  # fmt: skip
 def test_error_has_message_of_server(body: object, message: str) -> None:
     """The error shows the known messages of the body on one redacted line."""
-    error = reject(answer(400, json.dumps(body)))
+    error = get_request_error(answer(400, json.dumps(body)))
     assert error.server_message == message
     assert str(error) == (f"HTTP 400: {message}" if message else "HTTP 400")
 
 
 def test_error_message_is_cut() -> None:
     """A long message of the server is cut to 200 characters."""
-    error = reject(answer(400, json.dumps({"message": "long " * 100_000})))
+    error = get_request_error(answer(400, json.dumps({"message": "long " * 100_000})))
     assert 150 < len(error.server_message) <= 200
     assert error.server_message.endswith("…")
 
@@ -210,13 +210,13 @@ def test_error_message_is_cut() -> None:
 @pytest.mark.parametrize("status", [400, 499])
 def test_client_error_shows_message(status: int) -> None:
     """A response with status 4xx is about the request."""
-    assert str(reject(answer(status, '{"message": "no"}'))) == f"HTTP {status}: no"
+    assert str(get_request_error(answer(status, '{"message": "no"}'))) == f"HTTP {status}: no"
 
 
 @pytest.mark.parametrize("status", [399, 500, 599])
 def test_other_error_shows_no_message(status: int) -> None:
     """A message of a failing server is not about the request."""
-    assert str(reject(answer(status, '{"message": "no"}'))) == f"HTTP {status}"
+    assert str(get_request_error(answer(status, '{"message": "no"}'))) == f"HTTP {status}"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_graphql_query_is_retried(handler: RequestHandler) -> None:
     """A query only reads, so a second one has no effect."""
     with serve(handler, answer(200, '{"data": 1}')) as server:
         assert make_client(server).query_graphql("/graphql", {"query": "q"}).data == {"data": 1}
-    assert [sent.method for sent in server.received] == ["POST", "POST"]
+    assert [request.method for request in server.received] == ["POST", "POST"]
 
 
 def test_refused_post_is_retried() -> None:
@@ -316,28 +316,28 @@ def test_comment_timeout_starts_with_request() -> None:
     """A client may exist long before its first request."""
     clock = FakeClock()
     with FaultServer(answer(200, "{}")) as server:
-        made = RestClient(server.url, {}, clock)
+        client = RestClient(server.url, {}, clock)
         clock.sleep(http.MAX_TOTAL_SECONDS + 1)
-        assert made.request("GET", "/").status == 200
+        assert client.request("GET", "/").status == 200
         clock.sleep(http.MAX_TOTAL_SECONDS + 1)
         with pytest.raises(RestError, match="took longer"):
-            made.request("GET", "/")
+            client.request("GET", "/")
 
 
 def test_unsent_post_is_sent_again(certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path) -> None:
     """The first handshake fails, so no second comment can result."""
-    fails = iter([True])
+    failures = iter([True])
     tls: ssl.SSLContext = certificates.good()
 
-    def greet(wire: Wire) -> bool:
-        if next(fails, False):
+    def fail_first_handshake(wire: Wire) -> bool:
+        if next(failures, False):
             wire.receive()
             return close(wire)
         return wire.start_tls(tls)
 
-    with FaultServer(answer(201, "{}"), connection_handler=greet) as server:
-        made = RestClient(server.url.replace("http:", "https:"), {}, FakeClock())
-        assert made.request("POST", "/comments", {}).status == 201
+    with FaultServer(answer(201, "{}"), connection_handler=fail_first_handshake) as server:
+        client = RestClient(server.url.replace("http:", "https:"), {}, FakeClock())
+        assert client.request("POST", "/comments", {}).status == 201
         assert len(server.received) == 1
 
 
@@ -455,5 +455,5 @@ def test_unavailable_server_gets_post_once() -> None:
 
 def test_other_status_names_no_delay() -> None:
     """Retry-After with another status is ignored."""
-    error = reject(answer(404, "", "Retry-After: 5"))
+    error = get_request_error(answer(404, "", "Retry-After: 5"))
     assert error.wait_seconds is None

@@ -23,7 +23,7 @@ DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
 FORM_ERROR = "Service's answer is not in the form that is known"
 
 
-class Service:
+class CommentServer:
     """A server of a comment API, where `routes` has the handlers by method and path without query."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Service:
         return [f"{request.method} {request.path}" for request in self.server.received]
 
 
-def open_thread(service: Service, *, graphql: bool = False) -> RestCommentThread:
+def open_thread(service: CommentServer, *, graphql: bool = False) -> RestCommentThread:
     """Return the comments of a change, with or without GraphQL."""
     endpoints = CommentEndpoints(
         "Service", "/notes", "/notes/{}", "all=1", "since={}", "PATCH", "user", "/graphql" if graphql else ""
@@ -48,9 +48,9 @@ def open_thread(service: Service, *, graphql: bool = False) -> RestCommentThread
     return RestCommentThread(client, endpoints, "workflow", "500", 1000, lambda error: f"hint {error.status}")
 
 
-def make_note(number: object, author: object = None, **more: object) -> dict[str, object]:
+def make_note(number: object, author: object = None, **fields: object) -> dict[str, object]:
     """Make a comment of the owner, or of another author."""
-    return {"id": number, "body": f"note {number}", "user": author or OWNER, **more}
+    return {"id": number, "body": f"note {number}", "user": author or OWNER, **fields}
 
 
 # Lists
@@ -58,7 +58,7 @@ def make_note(number: object, author: object = None, **more: object) -> dict[str
 
 def test_list_has_comments_of_owner() -> None:
     """Only comments of the token's owner are listed."""
-    service = Service()
+    service = CommentServer()
     notes = [make_note(1), make_note(2, {"id": 8, "login": "ada"}), make_note(3, {"login": "ada"})]
     service.routes["GET /api/notes"] = answer(200, json.dumps(notes))
     with service.server:
@@ -89,7 +89,7 @@ def test_list_has_comments_of_owner() -> None:
 )
 def test_list_omits_invalid_items(item: object) -> None:
     """An item of another form is no comment of the owner."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/notes"] = answer(200, json.dumps([item, make_note(9)]))
     with service.server:
         assert open_thread(service).list_own() == [Comment(9, "note 9")]
@@ -97,7 +97,7 @@ def test_list_omits_invalid_items(item: object) -> None:
 
 def test_list_follows_next_pages() -> None:
     """All pages are read in order, and the owner is requested once."""
-    service = Service()
+    service = CommentServer()
     with service.server:
         link = f'Link: <{service.server.url}/page2>; rel="next"'
         service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
@@ -112,13 +112,13 @@ def test_list_follows_next_pages() -> None:
 @pytest.mark.parametrize(("is_recent", "pages"), [(False, 38), (True, 2)])
 def test_list_has_page_limit(is_recent: bool, pages: int) -> None:
     """An endless list ends after a fixed number of pages."""
-    service = Service()
+    service = CommentServer()
     with service.server:
         link = f'Link: <{service.server.url}/notes>; rel="next"'
         service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
         thread = open_thread(service)
-        found = thread.list_changed() if is_recent else thread.list_own()
-    assert found == ([] if is_recent else [Comment(1, "note 1")] * pages)
+        comments = thread.list_changed() if is_recent else thread.list_own()
+    assert comments == ([] if is_recent else [Comment(1, "note 1")] * pages)
     assert [request for request in service.list_requests() if "/notes" in request][pages - 1 :] == ["GET /api/notes"]
 
 
@@ -134,7 +134,7 @@ def test_list_has_page_limit(is_recent: bool, pages: int) -> None:
 )
 def test_changed_comments_follow_list(date: str, since: str) -> None:
     """The changed comments are those since the time of the list on the server."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/notes"] = answer(200, "[]", date)
     with service.server:
         thread = open_thread(service)
@@ -146,7 +146,7 @@ def test_changed_comments_follow_list(date: str, since: str) -> None:
 @pytest.mark.parametrize("body", ["", "{}", "null", '"x"', "<html>"])
 def test_list_of_other_form_is_error(body: str) -> None:
     """A list in another form is an error and no empty list."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/notes"] = answer(200, body)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).list_own()
@@ -158,7 +158,7 @@ def test_list_of_other_form_is_error(body: str) -> None:
 @pytest.mark.parametrize("user", ["", "[]", "null", "{}", '{"id": 0}', '{"id": true, "login": 5}', "<html>"])
 def test_owner_of_other_form_is_error(user: str) -> None:
     """A user without id and login is an error."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/user"] = answer(200, user)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).list_own()
@@ -167,7 +167,7 @@ def test_owner_of_other_form_is_error(user: str) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 422])
 def test_owner_without_graphql_is_error(status: int) -> None:
     """Without GraphQL, a rejected request for the owner is an error."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/user"] = answer(status)
     with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
         open_thread(service).list_own()
@@ -176,7 +176,7 @@ def test_owner_without_graphql_is_error(status: int) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 def test_owner_comes_from_graphql(status: int) -> None:
     """The token of an App has no user in REST, and its id comes from GraphQL."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/user"] = answer(status)
     service.routes["POST /api/graphql"] = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
     service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"login": "y"})]))
@@ -190,7 +190,7 @@ def test_owner_comes_from_graphql(status: int) -> None:
 )
 def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> None:
     """A wrong token and a rate limit are errors, with GraphQL too."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/user"] = answer(status, "", *headers)
     with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
         open_thread(service, graphql=True).list_own()
@@ -211,7 +211,7 @@ def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> Non
 )
 def test_unknown_owner_has_no_list(handler: RequestHandler) -> None:
     """Without an owner there is no list, and a new comment reveals the owner."""
-    service = Service()
+    service = CommentServer()
     service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": handler}
     service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2)))
     service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1, {"id": 9}), make_note(2)]))
@@ -224,7 +224,7 @@ def test_unknown_owner_has_no_list(handler: RequestHandler) -> None:
 
 def test_lost_graphql_response_is_error() -> None:
     """A lost connection is an error, because a new comment would fail too."""
-    service = Service()
+    service = CommentServer()
     service.routes["GET /api/user"] = answer(403)
 
     def close_connection(_: Wire) -> bool:
@@ -256,7 +256,7 @@ def test_authors_are_compared_by_id(one: CommentAuthor, other: CommentAuthor, ex
 
 def test_create_sends_text() -> None:
     """A new comment has the text, and its id comes from the response."""
-    service = Service()
+    service = CommentServer()
     service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(5)))
     with service.server:
         assert open_thread(service).create("<b>é") == Comment(5, "note 5")
@@ -266,7 +266,7 @@ def test_create_sends_text() -> None:
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "1", "body": "x"}', '{"id": 1}'])
 def test_create_with_other_response_is_error(body: str) -> None:
     """A response without a comment is an error."""
-    service = Service()
+    service = CommentServer()
     service.routes["POST /api/notes"] = answer(201, body)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).create("x")
@@ -274,7 +274,7 @@ def test_create_with_other_response_is_error(body: str) -> None:
 
 def test_create_preserves_known_owner() -> None:
     """The author in a response changes no owner that is known."""
-    service = Service()
+    service = CommentServer()
     service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2, {"id": 9, "login": "mallory"})))
     service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"id": 9})]))
     with service.server:
@@ -286,7 +286,7 @@ def test_create_preserves_known_owner() -> None:
 
 def test_update_and_delete_name_comment() -> None:
     """A change of a comment has its id in the path."""
-    service = Service()
+    service = CommentServer()
     service.routes["PATCH /api/notes/5"] = service.routes["DELETE /api/notes/5"] = answer(200, "{}")
     with service.server:
         thread = open_thread(service)
@@ -298,7 +298,7 @@ def test_update_and_delete_name_comment() -> None:
 
 def test_rejected_change_is_error() -> None:
     """A rejected change of a comment is an error."""
-    service = Service()
+    service = CommentServer()
     with service.server:
         thread = open_thread(service)
         with pytest.raises(RestError, match="HTTP 404"):
@@ -309,7 +309,7 @@ def test_rejected_change_is_error() -> None:
 
 def test_hint_of_connection_precedes_others() -> None:
     """The hint of a failed connection is more exact than that of the service."""
-    service = Service()
+    service = CommentServer()
     with service.server:
         thread = open_thread(service)
     assert thread.permission_hint(RestError("x", hint="Check the proxy.")) == "Check the proxy."
@@ -339,7 +339,7 @@ def test_base_url_is_https_or_empty(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "url_text"),
     [
         ("http://git.example.com/api", " (http://git.example.com/api)"),
         ("HTTP://git.example.com/api?token=s3cret-value#x", " (HTTP://git.example.com/api)"),
@@ -347,12 +347,12 @@ def test_base_url_is_https_or_empty(text: str, url: str) -> None:
         ("http://user:s3cret-value@git.example.com/api", ""),
     ],
 )
-def test_plain_http_base_url_is_rejected(text: str, shown: str) -> None:
+def test_plain_http_base_url_is_rejected(text: str, url_text: str) -> None:
     """The error has the URL without credentials and names the remedy."""
     with pytest.raises(InputError) as caught:
         api_base_url({"API_URL": text}.__getitem__, "API_URL")
     assert str(caught.value) == (
-        f"API_URL is plain HTTP{shown}, and the token is sent over https only. Serve the API over https, or turn "
+        f"API_URL is plain HTTP{url_text}, and the token is sent over https only. Serve the API over https, or turn "
         "comment off"
     )
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Service(NamedTuple):
-    """One of the two: its stand-in, and the variables of a job of a change on it."""
+    """A code host with its stub server and the variables of a job on it."""
 
     name: str
     host: Callable[[], CodeHost]
@@ -83,67 +83,69 @@ SERVICES = (
     ),
 )
 ATTEMPTS = count(1)
-both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
 @pytest.fixture(autouse=True)
-def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def _shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
 
 
 @pytest.fixture
 def host(service: Service) -> Iterator[CodeHost]:
-    with service.host() as running:
-        yield running
-    assert running.complaints == []
+    with service.host() as code_host:
+        yield code_host
+    assert code_host.complaints == []
 
 
-def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
-    return thread_with(Clock(), service, url, token, **more)
+def thread_of(service: Service, url: str, token: str = TOKEN, **environ_changes: str) -> CommentThread:
+    return open_thread(Clock(), service, url, token, **environ_changes)
 
 
-def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
-    environ = {**service.environ, service.address: url, **more}
+def open_thread(clock: Clock, service: Service, url: str, token: str = TOKEN, **environ_changes: str) -> CommentThread:
+    environ = {**service.environ, service.address: url, **environ_changes}
     system = load_system(detect(environ))
     assert system.comment_support
-    found = system.comment_support.open_thread(environ, system.build_context(environ), Secret(token), clock)
-    assert found
-    return found
+    thread = system.comment_support.open_thread(environ, system.build_context(environ), Secret(token), clock)
+    assert thread
+    return thread
 
 
 CLIENT_SECRET = Secret("secret-of-the-client")
 
 
-def publish(thread: CommentThread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
+def publish(thread: CommentThread, step_report: Report, secret: Secret | None = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return sticky.create_or_update_comment(thread, made, secret)
+    return sticky.create_or_update_comment(thread, step_report, secret)
 
 
 def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
     """Return the report of a step of the next attempt at the build."""
     runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
-    made, attempt = report(runs, verdict), next(ATTEMPTS)
-    context = made.context._replace(build_attempt=str(attempt))
+    step_report, attempt = report(runs, verdict), next(ATTEMPTS)
+    context = step_report.context._replace(build_attempt=str(attempt))
     part = Part("tests", title=title)
-    return made._replace(title=title, part=part, step_id=f"{attempt:08x}", context=context, waits_for_results=True)
+    return step_report._replace(
+        title=title, part=part, step_id=f"{attempt:08x}", context=context, waits_for_results=True
+    )
 
 
-@both
+@each_service
 def test_second_step_updates_comment(service: Service, host: CodeHost) -> None:
     """The second job step updates the comment that the first one wrote."""
     assert publish(thread_of(service, host.url), of(FAILED)) == ""
-    [made] = host.comments
+    [comment] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
     assert re.match(
-        rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", made.body
+        rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", comment.body
     )
     assert publish(thread_of(service, host.url), of(PASSED)) == ""
-    assert host.comments == [made]
-    assert "✅ Passed" in made.body
+    assert host.comments == [comment]
+    assert "✅ Passed" in comment.body
     assert host.methods() == ["POST", host.update]
 
 
-@both
+@each_service
 def test_comment_lists_failed_runs_first(service: Service, host: CodeHost) -> None:
     """Failed runs stand above passed ones."""
     publish(thread_of(service, host.url), of(FAILED))
@@ -151,18 +153,18 @@ def test_comment_lists_failed_runs_first(service: Service, host: CodeHost) -> No
     assert body.index("❌ failed") < body.index("✅ passed")
 
 
-@both
+@each_service
 def test_comment_is_per_workflow_and_title(service: Service, host: CodeHost) -> None:
     """Each workflow and title has its own comment."""
-    other = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
+    other_workflow = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
     for _ in range(2):
         publish(thread_of(service, host.url), of(title="Smoke"))
         publish(thread_of(service, host.url), of(title="Nightly"))
-        publish(thread_of(service, host.url, **other), of(title="Smoke"))
+        publish(thread_of(service, host.url, **other_workflow), of(title="Smoke"))
     assert len(host.comments) == 3
 
 
-@both
+@each_service
 def test_comment_is_found_among_200(service: Service, host: CodeHost) -> None:
     """The comment is found among 200 others."""
     for number in range(150):
@@ -175,132 +177,133 @@ def test_comment_is_found_among_200(service: Service, host: CodeHost) -> None:
     assert host.methods() == ["POST", host.update]
 
 
-@both
+@each_service
 def test_comment_with_copied_mark_stays(service: Service, host: CodeHost) -> None:
     """A comment of another author with a copied owner mark is left unchanged."""
     publish(thread_of(service, host.url), of(FAILED))
-    copied = host.comments.pop()
-    fake = host.add(copied.body.replace("Failed", "Passed"), service.somebody)
+    own_comment = host.comments.pop()
+    copied_comment = host.add(own_comment.body.replace("Failed", "Passed"), service.somebody)
     publish(thread_of(service, host.url), of(FAILED))
-    assert fake.body == copied.body.replace("Failed", "Passed")
-    assert [made.author for made in host.comments] == [service.somebody, host.owner()]
+    assert copied_comment.body == own_comment.body.replace("Failed", "Passed")
+    assert [comment.author for comment in host.comments] == [service.somebody, host.owner()]
 
 
-@both
+@each_service
 def test_older_build_changes_nothing(service: Service, host: CodeHost) -> None:
     """An older build that ends later leaves the comment unchanged."""
     publish(thread_of(service, host.url), of(PASSED))
-    earlier = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
-    assert publish(thread_of(service, host.url, **earlier), of(FAILED)) == ""
+    earlier_build = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
+    assert publish(thread_of(service, host.url, **earlier_build), of(FAILED)) == ""
     assert "Passed" in host.comments[0].body
     assert host.methods() == ["POST"]
 
 
-@both
+@each_service
 def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) -> None:
     """Two builds that write at the same time leave the comment of the later build."""
-    gate = threading.Barrier(2)
+    barrier = threading.Barrier(2)
 
-    def before(method: str) -> None:
-        # Both have found nothing by the time that either writes.
+    def wait_for_both(method: str) -> None:
+        # Both list the comments before either of them writes.
         if method == "POST":
-            gate.wait(60)
+            barrier.wait(60)
 
-    host.before = before
+    host.before = wait_for_both
     builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
     threads = [thread_of(service, host.url, **build) for build in builds]
     reports = [of(PASSED), of(FAILED)]
-    steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
-    for each in steps:
-        each.start()
-    for each in steps:
-        each.join(120)
-    [left] = host.comments
-    assert "Failed" in left.body, "the later build's report stays"
+    publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
+    for thread in publish_threads:
+        thread.start()
+    for thread in publish_threads:
+        thread.join(120)
+    [comment] = host.comments
+    assert "Failed" in comment.body, "the later build's report stays"
     assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
 
 
-@both
+@each_service
 def test_later_build_at_once_stays(service: Service, host: CodeHost) -> None:
     """The comment of a later build that appears before ours is left unchanged."""
     publish(thread_of(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"), of(PASSED))
     body = host.comments.pop().body
 
-    def before(method: str) -> None:
+    def add_other_comment(method: str) -> None:
         if method == "POST":
             host.add(body, host.owner())
 
-    host.before = before
+    host.before = add_other_comment
     assert publish(thread_of(service, host.url), of(FAILED)) == ""
-    assert [made.body for made in host.comments] == [body]
+    assert [comment.body for comment in host.comments] == [body]
     assert host.methods() == ["POST", "POST", "DELETE"]
 
 
-@both
+@each_service
 def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHost) -> None:
     """The comment of an earlier build that appears before ours gets our text."""
     publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
     body = host.comments.pop().body
 
-    def before(method: str) -> None:
+    def add_other_comment(method: str) -> None:
         if method == "POST":
             host.add(body, host.owner())
 
-    host.before = before
+    host.before = add_other_comment
     assert publish(thread_of(service, host.url), of(FAILED)) == ""
-    assert ["Failed" in made.body for made in host.comments] == [True]
+    assert ["Failed" in comment.body for comment in host.comments] == [True]
     assert host.methods() == ["POST", "POST", "DELETE", host.update]
 
 
-@both
+@each_service
 def test_comment_replaced_at_once_is_created(service: Service, host: CodeHost) -> None:
     """If another step replaces the same comment, both texts are shown and a warning follows."""
     publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
     [comment] = host.comments
-    older = comment.body
+    older_body = comment.body
     publish(thread_of(service, host.url), of(PASSED))
-    theirs, comment.body = comment.body, older
+    newer_body, comment.body = comment.body, older_body
     host.requests.clear()
 
-    def before(method: str) -> None:
+    def restore_newer_body(method: str) -> None:
         if method == "GET" and host.methods() == [host.update]:
-            comment.body = theirs
+            comment.body = newer_body
             host.note_change(comment)
 
-    host.before = before
+    host.before = restore_newer_body
     assert publish(thread_of(service, host.url), of(FAILED)) == shared_warning("a comment")
-    assert ["Failed" in made.body for made in host.comments] == [False, True]
-    assert host.comments[0].body == theirs
+    assert ["Failed" in comment.body for comment in host.comments] == [False, True]
+    assert host.comments[0].body == newer_body
 
 
-@both
+@each_service
 def test_two_attempts_at_once_both_comment(service: Service, host: CodeHost) -> None:
-    """They may be attempts of two jobs, and neither has found the other's comment."""
-    gate = threading.Barrier(2)
+    """Two attempts can be of two jobs that do not find each other's comment."""
+    barrier = threading.Barrier(2)
 
-    def before(method: str) -> None:
+    def wait_for_both(method: str) -> None:
         if method == "POST":
-            gate.wait(60)
+            barrier.wait(60)
 
-    host.before = before
-    steps = [
-        threading.Thread(target=publish, args=(thread_of(service, host.url), made)) for made in (of(PASSED), of(FAILED))
+    host.before = wait_for_both
+    publish_threads = [
+        threading.Thread(target=publish, args=(thread_of(service, host.url), step_report))
+        for step_report in (of(PASSED), of(FAILED))
     ]
-    for each in steps:
-        each.start()
-    for each in steps:
-        each.join(120)
-    assert sorted("Failed" in made.body for made in host.comments) == [False, True]
+    for thread in publish_threads:
+        thread.start()
+    for thread in publish_threads:
+        thread.join(120)
+    assert sorted("Failed" in comment.body for comment in host.comments) == [False, True]
     assert host.methods() == ["POST", "POST"]
 
 
-# --- marks that others have made
+# --- marks of other authors
 
 BOT = {"login": "weather[bot]", "id": 2002, "type": "Bot"}
 APP = {"login": "acme-ci[bot]", "id": 2001, "type": "Bot"}
 
 
-def opening_of(host: CodeHost) -> str:
+def get_first_line(host: CodeHost) -> str:
     return host.comments[0].body.splitlines()[0]
 
 
@@ -322,25 +325,25 @@ def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
     with GitHub(bot=BOT, edits_all=True) as host:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED)) == ""
-        forged = re.sub(pattern, text, opening_of(host))
+        forged_mark = re.sub(pattern, text, get_first_line(host))
         host.comments.clear()
-        theirs = host.add(f"{forged}\nthe weather is fine", BOT)
+        forged_comment = host.add(f"{forged_mark}\nthe weather is fine", BOT)
         assert publish(thread, of(FAILED)) == ""
-        assert theirs.body == f"{forged}\nthe weather is fine"
-        [ours] = [made for made in host.comments if made is not theirs]
-        assert "Failed" in ours.body
+        assert forged_comment.body == f"{forged_mark}\nthe weather is fine"
+        [own_comment] = [comment for comment in host.comments if comment is not forged_comment]
+        assert "Failed" in own_comment.body
         assert host.methods() == ["POST", "POST"]
 
 
 def test_comment_with_mark_elsewhere_stays() -> None:
     """A mark can be copied from a change that anybody may comment on."""
     with GitHub() as host:
-        thread, made = thread_of(SERVICES[0], host.url), of(FAILED)
-        publish(thread, made._replace(context=made.context._replace(change_number="11")))
-        copied = host.comments.pop()
-        theirs = host.add(copied.body, BOT)
+        thread, step_report = thread_of(SERVICES[0], host.url), of(FAILED)
+        publish(thread, step_report._replace(context=step_report.context._replace(change_number="11")))
+        own_comment = host.comments.pop()
+        copied_comment = host.add(own_comment.body, BOT)
         assert publish(thread, of(FAILED)) == ""
-        assert theirs.body == copied.body
+        assert copied_comment.body == own_comment.body
         assert len(host.comments) == 2
 
 
@@ -350,14 +353,14 @@ def test_comment_of_other_client_secret_stays() -> None:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED), Secret("secret-of-another-client")) == ""
         assert publish(thread, of(PASSED)) == ""
-        assert ["Failed" in made.body for made in host.comments] == [True, False]
+        assert ["Failed" in comment.body for comment in host.comments] == [True, False]
 
 
 def test_comment_needs_client_secret() -> None:
     """An unsigned comment could never be found again."""
     with GitHub() as host:
-        why = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
-        assert why == "The comment could not be written: client-secret is empty, which signs it."
+        warning = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
+        assert warning == "The comment could not be written: client-secret is empty, which signs it."
         assert host.requests == []
 
 
@@ -365,14 +368,14 @@ def test_comment_begins_with_short_text() -> None:
     """The beginning is the first line of every e-mail notification."""
     with GitHub() as host:
         publish(thread_of(SERVICES[0], host.url), of(FAILED))
-        assert len(opening_of(host)) < 160
+        assert len(get_first_line(host)) < 160
 
 
 # --- comments of other authors, whose marks are valid
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ours", [None, APP], ids=["job", "app"])
+@pytest.mark.parametrize("bot", [None, APP], ids=["job", "app"])
 @pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "no graphql"])
 @pytest.mark.parametrize(
     "author",
@@ -386,18 +389,18 @@ def test_comment_begins_with_short_text() -> None:
     ],
     ids=["bot", "no number", "user", "same name", "half a number", "ghost"],
 )
-def test_comment_copied_by_other_app_stays(ours: object, graphql: bool, author: object) -> None:
+def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: object) -> None:
     """A copy has a valid signature and the right change, and the token may edit it."""
-    with GitHub(bot=ours, graphql=graphql, edits_all=True) as host:
+    with GitHub(bot=bot, graphql=graphql, edits_all=True) as host:
         assert publish(thread_of(SERVICES[0], host.url), of(FAILED)) == ""
-        copied = host.comments.pop()
-        theirs = host.add(f"{copied.body}\nthe weather is fine", author)
+        original = host.comments.pop()
+        copied_comment = host.add(f"{original.body}\nthe weather is fine", author)
         for verdict in (PASSED, FAILED, PASSED):
             assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
-        assert theirs.body == f"{copied.body}\nthe weather is fine"
-        [left] = [made for made in host.comments if made is not theirs]
-        assert left.author == host.owner()
-        assert "Passed" in left.body
+        assert copied_comment.body == f"{original.body}\nthe weather is fine"
+        [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
+        assert own_comment.author == host.owner()
+        assert "Passed" in own_comment.body
         assert host.complaints == []
 
 
@@ -417,9 +420,9 @@ def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
     routes = {f"{base}/user": refusal, path: viewer}
     with FaultServer(lambda wire: routes.get(wire.request.path, answer(200, "[]"))(wire)) as host:
         publish(thread_of(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), of())
-        asked = [(request.method, request.path) for request in host.received]
-    assert asked[:2] == [("GET", f"{base}/user"), ("POST", path)]
-    assert asked[2][0] == "GET"
+        requests = [(request.method, request.path) for request in host.received]
+    assert requests[:2] == [("GET", f"{base}/user"), ("POST", path)]
+    assert requests[2][0] == "GET"
 
 
 def test_graphql_transient_error_is_retried() -> None:
@@ -438,7 +441,7 @@ def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
         publish(thread_of(SERVICES[0], host.url), of(FAILED))
         host.faults.append(Fault("GRAPHQL", 200, body=viewer))
         assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
-        assert ["Passed" in made.body for made in host.comments] == [True]
+        assert ["Passed" in comment.body for comment in host.comments] == [True]
         assert host.methods() == ["POST", "POST", "DELETE", "PATCH"]
 
 
@@ -447,7 +450,7 @@ def test_unknown_owner_keeps_later_build() -> None:
     with GitHub(graphql=False) as host:
         publish(thread_of(SERVICES[0], host.url), of(PASSED))
         publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED))
-        assert ["Passed" in made.body for made in host.comments] == [True]
+        assert ["Passed" in comment.body for comment in host.comments] == [True]
 
 
 def test_unknown_owner_keeps_other_part() -> None:
@@ -462,26 +465,26 @@ def test_unknown_owner_keeps_other_part() -> None:
 def test_unknown_owner_two_builds_leave_one() -> None:
     """Both builds write their comments before either reads them."""
     with GitHub(graphql=False) as host:
-        gate = threading.Barrier(2)
+        barrier = threading.Barrier(2)
 
-        def before(method: str) -> None:
-            # Both have written theirs by the time that either reads.
+        def wait_for_both(method: str) -> None:
+            # Both write their comments before either of them reads.
             if method == "POST":
-                gate.wait(60)
+                barrier.wait(60)
 
-        host.before = before
+        host.before = wait_for_both
         threads = [thread_of(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
         reports = [of(PASSED), of(FAILED)]
-        steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
-        for each in steps:
-            each.start()
-        for each in steps:
-            each.join(120)
-        [left] = host.comments
-        assert "Failed" in left.body
+        publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
+        for thread in publish_threads:
+            thread.start()
+        for thread in publish_threads:
+            thread.join(120)
+        [comment] = host.comments
+        assert "Failed" in comment.body
 
 
-# --- refusals, in the server's own words
+# --- rejections with the message of the server
 
 LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 SSO = "Resource protected by organization SAML enforcement. You must grant your token access to this organization."
@@ -489,7 +492,7 @@ GITHUB, GITLAB = SERVICES
 
 
 @pytest.mark.parametrize(
-    ("service", "status", "body", "shown", "advice"),
+    ("service", "status", "body", "reason", "advice"),
     [
         (GITHUB, 403, {"message": "Resource not accessible by integration"}, "Resource not accessible by integration",
          "The job needs the permission `pull-requests: write`"),
@@ -521,26 +524,26 @@ GITHUB, GITLAB = SERVICES
     ],
 )  # fmt: skip
 def test_rejection_shows_reason_and_advice(
-    service: Service, status: int, body: object, shown: str, advice: str
+    service: Service, status: int, body: object, reason: str, advice: str
 ) -> None:
     """The permission is named only if the server says that it is missing."""
     with service.host() as host:
         host.faults.append(Fault("POST", status, body=body))
-        why = publish(thread_of(service, host.url), of())
+        warning = publish(thread_of(service, host.url), of())
         assert host.methods() == ["POST"]
-    messages = f"The comment could not be written: HTTP {status}{f': {shown}' if shown else ''}."
-    assert why.startswith(messages)
-    assert advice in why if advice else why == messages
-    assert ("pull-requests: write" in why) is ("by integration" in shown or (status == 404 and service is GITHUB))
+    message = f"The comment could not be written: HTTP {status}{f': {reason}' if reason else ''}."
+    assert warning.startswith(message)
+    assert advice in warning if advice else warning == message
+    assert ("pull-requests: write" in warning) is ("by integration" in reason or (status == 404 and service is GITHUB))
 
 
-@both
+@each_service
 @pytest.mark.parametrize("status", [403, 429])
 def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
     """The reason may contain the token, runner commands or a very long text."""
-    reported = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
-    host.faults.append(Fault("POST", status, body={"message": reported, "errors": ["[" * 5000, {"message": {}}, 5]}))
-    code, log = step(tmp_path, service, host.url)
+    message = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
+    host.faults.append(Fault("POST", status, body={"message": message, "errors": ["[" * 5000, {"message": {}}, 5]}))
+    code, log = run_step(tmp_path, service, host.url)
     assert code == 0
     [line] = [line for line in log.splitlines() if "could not be written" in line]
     assert f"HTTP {status}" in line
@@ -552,7 +555,7 @@ def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, sta
     assert len(line) < 800
 
 
-@both
+@each_service
 @pytest.mark.parametrize("body", [None, [], 5, {"message": None}, {"message": [[]]}, {"errors": 5}, {"message": {}}])
 def test_rejection_with_any_body_warns(service: Service, host: CodeHost, body: object) -> None:
     """A rejection with any response body gives one short warning."""
@@ -567,7 +570,7 @@ RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(1782900000 + 20)
 
 
 @pytest.mark.slow
-@both
+@each_service
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize(
@@ -587,42 +590,42 @@ def test_rate_limit_is_waited_for_once(
     """The server did nothing, so even a new comment is sent again."""
     clock = FakeClock()
     host.faults.append(Fault(method, status, headers=headers, body={"message": LIMIT}))
-    assert publish(thread_with(clock, service, host.url), of()) == ""
+    assert publish(open_thread(clock, service, host.url), of()) == ""
     assert clock.time == pytest.approx(1000 + seconds)
     assert len(host.comments) == 1
 
 
-@both
+@each_service
 def test_rate_limit_twice_warns(service: Service, host: CodeHost) -> None:
     """A second rate limit gives a warning without another wait."""
     clock = FakeClock()
     host.faults.append(Fault("POST", 403, times=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
-    why = publish(thread_with(clock, service, host.url), of())
-    assert f"HTTP 403: {LIMIT.rstrip('.')}. " in why
-    assert "takes requests again in 7.0 s." in why
+    warning = publish(open_thread(clock, service, host.url), of())
+    assert f"HTTP 403: {LIMIT.rstrip('.')}. " in warning
+    assert "takes requests again in 7.0 s." in warning
     assert (host.methods(), clock.time) == (["POST"] * 2, 1007)
 
 
-@both
+@each_service
 @pytest.mark.parametrize("wait", ["60", "3600", "9" * 9])
 def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHost, wait: str) -> None:
     """A rate limit longer than the time left gives a warning without a wait."""
     clock = FakeClock()
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
-    why = publish(thread_with(clock, service, host.url), of())
-    assert "HTTP 429: scripted. " in why
-    assert "takes requests again in " in why
+    warning = publish(open_thread(clock, service, host.url), of())
+    assert "HTTP 429: scripted. " in warning
+    assert "takes requests again in " in warning
     assert (len(host.requests), clock.time) == (1, 1000)
 
 
-@both
+@each_service
 @pytest.mark.parametrize("value", ["-1", "soon", "9" * 5000, "\u0661", "1.5"])
 def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHost, value: str) -> None:
     """A rate limit with an invalid time gives a warning without a wait."""
     clock = FakeClock()
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
     host.faults.append(Fault("POST", 403, headers=headers))
-    assert "HTTP 403" in publish(thread_with(clock, service, host.url), of())
+    assert "HTTP 403" in publish(open_thread(clock, service, host.url), of())
     assert (host.methods(), clock.time) == (["POST"], 1000)
 
 
@@ -634,15 +637,15 @@ def test_comment_is_not_resent_after_503() -> None:
         assert host.methods() == ["POST"]
 
 
-@both
+@each_service
 def test_wrong_token_warns(service: Service, host: CodeHost) -> None:
     """A wrong token gives a warning that does not show it."""
-    why = publish(thread_of(service, host.url, "another-token"), of())
-    assert "HTTP 401" in why
-    assert "another-token" not in why
+    warning = publish(thread_of(service, host.url, "another-token"), of())
+    assert "HTTP 401" in warning
+    assert "another-token" not in warning
 
 
-@both
+@each_service
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_idempotent_requests_are_retried(service: Service, host: CodeHost, method: str) -> None:
     """GET and PATCH requests are retried after HTTP 502."""
@@ -652,7 +655,7 @@ def test_idempotent_requests_are_retried(service: Service, host: CodeHost, metho
     assert "Failed" in host.comments[0].body
 
 
-@both
+@each_service
 def test_comment_is_not_resent_after_502(service: Service, host: CodeHost) -> None:
     """A POST request is not sent again after HTTP 502."""
     host.faults.append(Fault("POST", 502))
@@ -660,29 +663,29 @@ def test_comment_is_not_resent_after_502(service: Service, host: CodeHost) -> No
     assert host.methods() == ["POST"]
 
 
-@both
+@each_service
 def test_redirect_is_not_followed(service: Service, host: CodeHost) -> None:
     """A redirect is not followed, because the request has the token."""
-    with FaultServer(answer(200, "[]")) as other:
-        host.faults.append(Fault("POST", 307, headers={"Location": f"{other.url}/x"}))
+    with FaultServer(answer(200, "[]")) as other_server:
+        host.faults.append(Fault("POST", 307, headers={"Location": f"{other_server.url}/x"}))
         assert "HTTP 307" in publish(thread_of(service, host.url), of())
-        assert other.connections == 0
+        assert other_server.connections == 0
 
 
-@both
+@each_service
 def test_next_page_on_other_host_is_not_read(service: Service) -> None:
     """The next page on another host is not read, because the request has the token."""
-    with FaultServer(answer(200, "[]")) as other:
-        page = answer(200, json.dumps([]), f'Link: <{other.url}/x>; rel="next"')
+    with FaultServer(answer(200, "[]")) as other_server:
+        page = answer(200, json.dumps([]), f'Link: <{other_server.url}/x>; rel="next"')
         user = answer(200, json.dumps({"id": 7, "login": "x"}))
 
         with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
-            why = publish(thread_of(service, f"{host.url}/api"), of())
-        assert "another host, which gets no token" in why
-        assert other.connections == 0
+            warning = publish(thread_of(service, f"{host.url}/api"), of())
+        assert "another host, which gets no token" in warning
+        assert other_server.connections == 0
 
 
-@both
+@each_service
 def test_next_page_with_invalid_url_warns(service: Service) -> None:
     """An invalid URL of the next page gives a warning."""
     page = answer(200, "[]", 'Link: <http://[>; rel="next"')
@@ -691,7 +694,7 @@ def test_next_page_with_invalid_url_warns(service: Service) -> None:
         assert "the next page is none" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
-@both
+@each_service
 def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHost) -> None:
     """An owner mark with a huge build number is ignored."""
     publish(thread_of(service, host.url), of(FAILED))
@@ -704,20 +707,20 @@ def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHost) -> N
 def test_invalid_date_reads_all_comments(date: str) -> None:
     """An invalid Date header makes the step read all comments."""
     paths: list[str] = []
-    page = answer(200, "[]", f"Date: {date}")
-    one = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
+    page_response = answer(200, "[]", f"Date: {date}")
+    comment_response = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
 
     def handler(wire: Wire) -> bool:
         paths.append(wire.request.path)
         is_page = wire.request.method == "GET" and not wire.request.path.endswith("/user")
-        return page(wire) if is_page else one(wire)
+        return page_response(wire) if is_page else comment_response(wire)
 
     with FaultServer(handler) as host:
         assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
     assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
 
 
-@both
+@each_service
 @pytest.mark.parametrize(
     "handler", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)]
 )
@@ -728,7 +731,7 @@ def test_invalid_response_warns(service: Service, handler: Callable[..., bool]) 
 
 
 @pytest.mark.slow
-@both
+@each_service
 def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without a response gives a warning after the timeout."""
     monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
@@ -736,7 +739,7 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
         assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
-@both
+@each_service
 def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
     """A long report is cut between two rows and states the number of omitted runs."""
     runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
@@ -758,10 +761,12 @@ def test_personal_token_finds_own_comment() -> None:
         assert host.complaints == []
 
 
-# --- as a whole step
+# --- the complete step
 
 
-def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **more: str) -> tuple[int, str]:
+def run_step(
+    folder: Path, service: Service, url: str, ids: str = "sandbox-one", **environ_changes: str
+) -> tuple[int, str]:
     out = io.StringIO()
     with Sandbox(pace=0) as sandbox:
         environ = {
@@ -776,45 +781,45 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
             "AUTONOMA_COMMENT": "true",
         }
         job_runtime = Runtime(
-            {**environ, **more}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
+            {**environ, **environ_changes}, out, out, str(folder), poll_policy=POLL_POLICY, start_policy=START_POLICY
         )
         code = cli.run_command([], job_runtime)
     return code, out.getvalue()
 
 
-@both
+@each_service
 def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHost, tmp_path: Path) -> None:
     """The comment shows the failed run, and the exit code is that of the tests."""
-    assert step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
-    [made] = host.comments
-    assert "❌ Failed" in made.body
-    assert "https://git.example.com/acme/shop/" in made.body
-    assert re.search(r"❌ failed<br>step \d, ", made.body)
+    assert run_step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
+    [comment] = host.comments
+    assert "❌ Failed" in comment.body
+    assert "https://git.example.com/acme/shop/" in comment.body
+    assert re.search(r"❌ failed<br>step \d, ", comment.body)
 
 
-@both
+@each_service
 @pytest.mark.parametrize("status", [403, 500])
 def test_comment_failure_keeps_exit_code(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
     """A failed comment is a warning and leaves the exit code unchanged."""
     host.faults.append(Fault("POST", status))
-    code, log = step(tmp_path, service, host.url)
+    code, log = run_step(tmp_path, service, host.url)
     assert code == 0
     assert f"The comment could not be written: HTTP {status}" in log.replace("%3A", ":")
-    hidden = [line for line in log.splitlines() if "add-mask" not in line]
-    assert TOKEN not in "\n".join(hidden)
+    visible_lines = [line for line in log.splitlines() if "add-mask" not in line]
+    assert TOKEN not in "\n".join(visible_lines)
 
 
-@both
+@each_service
 def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path: Path) -> None:
     """Without this, the comment of an earlier commit would still show a pass."""
-    assert step(tmp_path, service, host.url, "no id!")[0] == 2
+    assert run_step(tmp_path, service, host.url, "no id!")[0] == 2
     assert "❌ Error" in host.comments[0].body
 
 
 @pytest.mark.slow
-@both
+@each_service
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("environ_changes", "message"),
     [
         ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
         (
@@ -831,19 +836,19 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path:
     ],
 )
 def test_comment_without_requirements_is_skipped(
-    service: Service, host: CodeHost, more: dict[str, str], message: str, tmp_path: Path
+    service: Service, host: CodeHost, environ_changes: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     """No request is sent without token, change, API address or a real run."""
-    code, log = step(tmp_path, service, host.url, **more)
+    code, log = run_step(tmp_path, service, host.url, **environ_changes)
     assert code == 0
     assert message in log
     assert host.requests == []
 
 
 @pytest.mark.slow
-@both
+@each_service
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "url_text"),
     [
         ("http://git.example.com/api", " (http://git.example.com/api)"),
         ("HTTP://git.example.com/api?token=ZQ9#ZQ9", " (HTTP://git.example.com/api)"),
@@ -851,15 +856,15 @@ def test_comment_without_requirements_is_skipped(
     ],
 )
 def test_plain_http_server_gets_no_token(
-    service: Service, host: CodeHost, url: str, shown: str, tmp_path: Path
+    service: Service, host: CodeHost, url: str, url_text: str, tmp_path: Path
 ) -> None:
     """A server on plain HTTP gets no token, and the warning gives advice."""
-    code, log = step(tmp_path, service, host.url, **{service.address: url})
-    messages = (
-        f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
+    code, log = run_step(tmp_path, service, host.url, **{service.address: url})
+    message = (
+        f"The comment could not be written: {service.address} is plain HTTP{url_text}, and the token is sent over https"
     )
     assert code == 0
-    assert log.count(messages) == 1
+    assert log.count(message) == 1
     assert "Serve the API over https, or turn comment off." in log
     assert "ZQ9" not in log
 
@@ -867,10 +872,10 @@ def test_plain_http_server_gets_no_token(
 def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
     """The option `comment` gives a warning on other CI systems."""
     drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
-    assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in step(tmp_path, drone, "x")[1]
+    assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in run_step(tmp_path, drone, "x")[1]
 
 
-@both
+@each_service
 @pytest.mark.parametrize("verdict", [CANCELLED, DRY])
 def test_comment_after_cancel_is_unchanged(service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path) -> None:
     """A cancelled step or a dry run leaves the comment unchanged."""

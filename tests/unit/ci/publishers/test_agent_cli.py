@@ -110,8 +110,8 @@ def test_read_returns_output(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "is_read"), [(10_000, True), (10_001, False)])
 def test_read_has_size_limit(size: int, is_read: bool, tmp_path: Path) -> None:
     """An output of more than 10,000 bytes counts as unreadable."""
-    found = make_program(tmp_path, f"printf '%{size}s' x\n").read([])
-    assert found == ("x" if is_read else None)
+    output = make_program(tmp_path, f"printf '%{size}s' x\n").read([])
+    assert output == ("x" if is_read else None)
 
 
 def test_read_of_failed_program_is_none(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def test_agent_cli_after_stop_never_starts(tmp_path: Path) -> None:
     reasons: list[str] = []
     caller = threading.Thread(target=lambda: reasons.extend(program.run(["set", str(number)]) for number in range(2)))
     caller.start()
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not (tmp_path / "calls").exists():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     stop_agent_clis()
     caller.join(60)
@@ -288,8 +288,8 @@ def test_folder_beside_checkout_is_trusted(tmp_path: Path) -> None:
 def test_program_for_removed_checkout_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a working directory, no program is known to be outside of it."""
     write_script(tmp_path / "bin")
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+    removed_folder = tmp_path / "gone"
+    removed_folder.mkdir()
+    monkeypatch.chdir(removed_folder)
+    removed_folder.rmdir()
     assert find_trusted_executable("agent", make_publish_context({"PATH": str(tmp_path / "bin")})) is None

@@ -55,49 +55,49 @@ class BuildData:
 
 
 def make_report(
-    *, red: bool = False, step: str = "a", part: Part | None = None, build: str = "500", attempt: str = "1"
+    *, is_failed: bool = False, step: str = "a", part: Part | None = None, build: str = "500", attempt: str = "1"
 ) -> Report:
     """Make the report of a job step whose id repeats one character."""
     context = BuildContext("github", build_id=build, build_attempt=attempt)
     part = part or Part(title=TITLE)
-    return report([failed("a") if red else passed("a")], FAILED if red else PASSED)._replace(
+    return report([failed("a") if is_failed else passed("a")], FAILED if is_failed else PASSED)._replace(
         context=context, part=part, title=part.title, step_id=step * 16, waits_for_results=True
     )
 
 
-def publish(data: BuildData, made: Report) -> list[str]:
-    return publish_build_variables(made, made.context.build_id, data.get, data.put)
+def publish(data: BuildData, step_report: Report) -> list[str]:
+    return publish_build_variables(step_report, step_report.context.build_id, data.get, data.put)
 
 
 def test_data_with_foreign_marks_is_replaced() -> None:
     """A text of others under our variable name is no owner mark."""
-    data, made = BuildData(), make_report(red=True)
+    data, step_report = BuildData(), make_report(is_failed=True)
     data.texts[MARK] = "build::attempt::<script>"
-    assert publish(data, made) == []
+    assert publish(data, step_report) == []
     assert data.texts["AUTONOMA_CONCLUSION"] == "failed"
-    assert parse_mark(data.texts[MARK].replace(":", " ")) == build_mark(made, "500")
+    assert parse_mark(data.texts[MARK].replace(":", " ")) == build_mark(step_report, "500")
 
 
 def test_data_of_older_build_replaces_nothing() -> None:
     """In a store that outlives a build, the newest build counts."""
     data = BuildData()
-    publish(data, make_report(red=True, build="501"))
-    before = dict(data.texts)
+    publish(data, make_report(is_failed=True, build="501"))
+    earlier_texts = dict(data.texts)
     assert publish(data, make_report(step="b")) == []
-    assert data.texts == before
+    assert data.texts == earlier_texts
 
 
 def test_data_replaced_by_other_has_two_names() -> None:
     """The other step writes its mark during our values, and its values after them."""
-    data, green = BuildData(), make_report(step="b")
+    data, other_report = BuildData(), make_report(step="b")
 
     def put(name: str, text: str) -> str:
         data.put(name, text)
         if name == "AUTONOMA_CONCLUSION":
-            data.texts[MARK] = str(build_mark(green, "500"))
+            data.texts[MARK] = str(build_mark(other_report, "500"))
         return ""
 
-    [warning] = publish_build_variables(make_report(red=True), "500", data.get, put)
+    [warning] = publish_build_variables(make_report(is_failed=True), "500", data.get, put)
     assert data.texts["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
     assert "summary-title" in warning
 
@@ -163,23 +163,23 @@ def test_part_above_60_characters_has_digest() -> None:
 def test_steps_of_same_name_have_three_names() -> None:
     """The second step uses its title and each further step its id."""
     data = BuildData()
-    assert publish(data, make_report(red=True, step="a")) == []
-    [second] = publish(data, make_report(step="b"))
-    [third] = publish(data, make_report(step="c"))
+    assert publish(data, make_report(is_failed=True, step="a")) == []
+    [second_warning] = publish(data, make_report(step="b"))
+    [third_warning] = publish(data, make_report(step="c"))
     assert data.list_conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed", "_CCCCCCCC": "passed"}
-    assert second == (
+    assert second_warning == (
         "Another step of this build has set the variables AUTONOMA_…: those of this step end in _AUTONOMA_TESTS. "
         "Give each step a part or a summary-title of its own."
     )
-    assert "those of this step end in _CCCCCCCC." in third
+    assert "those of this step end in _CCCCCCCC." in third_warning
 
 
 def test_empty_value_replaces_earlier_one() -> None:
     """A value of an earlier attempt never stays beside the new values."""
     data = BuildData()
     publish(data, make_report())
-    without_run = make_report(step="b", attempt="2")
-    publish(data, without_run._replace(results=(passed("a")._replace(run_id="", url=""),)))
+    retry_report = make_report(step="b", attempt="2")
+    publish(data, retry_report._replace(results=(passed("a")._replace(run_id="", url=""),)))
     assert data.texts["AUTONOMA_RUN_URL"] == UNSET_TEXT
     assert data.texts["AUTONOMA_CONCLUSION"] == "passed"
 
@@ -210,9 +210,9 @@ def test_unwritable_variable_is_reported() -> None:
 def test_unwritable_variable_of_renamed_warns() -> None:
     """The warning about other names precedes the reason of the failure."""
     data = BuildData(unwritable="AUTONOMA_RUN_URL_")
-    publish(data, make_report(red=True))
-    renamed, failure = publish(data, make_report(step="b"))
-    assert "those of this step end in _AUTONOMA_TESTS" in renamed
+    publish(data, make_report(is_failed=True))
+    name_warning, failure = publish(data, make_report(step="b"))
+    assert "those of this step end in _AUTONOMA_TESTS" in name_warning
     assert failure == "the agent failed with exit code 1"
 
 
@@ -228,86 +228,86 @@ def test_omitted_variable_warns_with_suffix() -> None:
 def test_selected_variables_only_are_set() -> None:
     """The caller can select the variables of a report."""
     data = BuildData()
-    made = make_report()
-    publish_build_variables(made, "500", data.get, data.put, lambda _: {"AUTONOMA_REASON": "ok"})
+    step_report = make_report()
+    publish_build_variables(step_report, "500", data.get, data.put, lambda _: {"AUTONOMA_REASON": "ok"})
     assert set(data.texts) == {MARK, "AUTONOMA_REASON"}
 
 
 def test_step_without_id_and_part_has_last_name() -> None:
     """The names of a step with an unknown id end in an underscore."""
     data = BuildData()
-    publish(data, make_report(red=True, step="a"))
+    publish(data, make_report(is_failed=True, step="a"))
     publish(data, make_report(step="b"))
     publish(data, make_report(step=""))
     assert data.list_conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed", "_": "passed"}
 
 
-OWN = build_mark(make_report(attempt="2"), "500")
-OTHER = OWN._replace(step="bbbbbbbb")
-CONFLICT = f"AUTONOMA_SEVERAL_{OWN.part.upper()}"
+OWN_MARK = build_mark(make_report(attempt="2"), "500")
+OTHER_MARK = OWN_MARK._replace(step="bbbbbbbb")
+CONFLICT = f"AUTONOMA_SEVERAL_{OWN_MARK.part.upper()}"
 
 
 @pytest.mark.parametrize(
-    ("found", "claim"),
+    ("existing_mark", "claim"),
     [
         (None, Claim.REPLACE),
-        (OWN, Claim.REPLACE),
-        (OTHER, Claim.OTHER),
-        (OTHER._replace(attempt="1"), Claim.REPLACE),
-        (OTHER._replace(build_id="499"), Claim.REPLACE),
-        (OTHER._replace(build_id="501"), Claim.LEAVE),
-        (OTHER._replace(part="0" * 16), Claim.OTHER),
+        (OWN_MARK, Claim.REPLACE),
+        (OTHER_MARK, Claim.OTHER),
+        (OTHER_MARK._replace(attempt="1"), Claim.REPLACE),
+        (OTHER_MARK._replace(build_id="499"), Claim.REPLACE),
+        (OTHER_MARK._replace(build_id="501"), Claim.LEAVE),
+        (OTHER_MARK._replace(part="0" * 16), Claim.OTHER),
     ],
 )
-def test_claim_depends_on_existing_mark(found: OwnerMark | None, claim: Claim) -> None:
+def test_claim_depends_on_existing_mark(existing_mark: OwnerMark | None, claim: Claim) -> None:
     """Only a name of this step, an earlier attempt or an earlier build is claimed."""
     data = BuildData()
-    if found:
-        data.set_mark("N", found)
-    before = data.texts.get("N")
-    names = NameClaims(OWN, data.get, data.put)
+    if existing_mark:
+        data.set_mark("N", existing_mark)
+    earlier_text = data.texts.get("N")
+    names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is claim
-    assert data.texts["N"] == (str(OWN).replace(" ", ":") if claim is Claim.REPLACE else before)
+    assert data.texts["N"] == (str(OWN_MARK).replace(" ", ":") if claim is Claim.REPLACE else earlier_text)
     assert (names.failure, names.is_unread) == ("", False)
 
 
 def test_claim_of_same_part_notes_conflict() -> None:
     """A later attempt reads that several steps share the name."""
     data = BuildData()
-    data.set_mark("N", OTHER)
-    NameClaims(OWN, data.get, data.put).claim("N")
-    assert data.texts[CONFLICT] == str(OWN).replace(" ", ":")
+    data.set_mark("N", OTHER_MARK)
+    NameClaims(OWN_MARK, data.get, data.put).claim("N")
+    assert data.texts[CONFLICT] == str(OWN_MARK).replace(" ", ":")
 
 
 def test_claim_of_other_part_notes_no_conflict() -> None:
     """Another part has names of its own in each attempt."""
     data = BuildData()
-    data.set_mark("N", OTHER._replace(part="0" * 16))
-    NameClaims(OWN, data.get, data.put).claim("N")
+    data.set_mark("N", OTHER_MARK._replace(part="0" * 16))
+    NameClaims(OWN_MARK, data.get, data.put).claim("N")
     assert CONFLICT not in data.texts
 
 
 @pytest.mark.parametrize(
     ("conflict", "claim"),
     [
-        (OTHER._replace(attempt="1", step="cccccccc"), Claim.OTHER),
-        (OWN, Claim.REPLACE),
-        (OTHER._replace(build_id="499", step="cccccccc"), Claim.REPLACE),
+        (OTHER_MARK._replace(attempt="1", step="cccccccc"), Claim.OTHER),
+        (OWN_MARK, Claim.REPLACE),
+        (OTHER_MARK._replace(build_id="499", step="cccccccc"), Claim.REPLACE),
     ],
 )
 def test_retry_after_conflict_claims_nothing(conflict: OwnerMark, claim: Claim) -> None:
     """A retry replaces no text if two steps of the build claimed the name."""
     data = BuildData()
-    data.set_mark("N", OTHER._replace(attempt="1"))
+    data.set_mark("N", OTHER_MARK._replace(attempt="1"))
     data.set_mark(CONFLICT, conflict)
-    assert NameClaims(OWN, data.get, data.put).check("N") is claim
+    assert NameClaims(OWN_MARK, data.get, data.put).check("N") is claim
 
 
 def test_retry_with_unread_note_claims_nothing() -> None:
     """An unreadable note about a conflict counts as a conflict."""
     data = BuildData(unreadable=[1])
-    data.set_mark("N", OTHER._replace(attempt="1"))
-    names = NameClaims(OWN, data.get, data.put)
+    data.set_mark("N", OTHER_MARK._replace(attempt="1"))
+    names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is Claim.OTHER
     assert names.is_unread
 
@@ -315,7 +315,7 @@ def test_retry_with_unread_note_claims_nothing() -> None:
 def test_claim_with_unread_name_fails() -> None:
     """An unreadable name counts as the name of another step."""
     data = BuildData(unreadable=[0])
-    names = NameClaims(OWN, data.get, data.put)
+    names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is Claim.OTHER
     assert (names.is_unread, names.failure, data.texts) == (True, "", {})
 
@@ -323,7 +323,7 @@ def test_claim_with_unread_name_fails() -> None:
 def test_claim_without_write_has_failure() -> None:
     """A mark that could not be written claims no name."""
     data = BuildData(unwritable="N")
-    names = NameClaims(OWN, data.get, data.put)
+    names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is Claim.OTHER
     assert names.failure == "the agent failed with exit code 1"
     assert not names.is_unread
@@ -334,7 +334,7 @@ def test_claim_replaced_at_once_is_other() -> None:
     data = BuildData()
 
     def put(name: str, text: str) -> str:
-        data.set_mark(name, OTHER)
+        data.set_mark(name, OTHER_MARK)
         return ""
 
-    assert NameClaims(OWN, data.get, put).claim("N") is Claim.OTHER
+    assert NameClaims(OWN_MARK, data.get, put).claim("N") is Claim.OTHER

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.ci.publishers.cli_variables import CliVariablePublisher, SharedCliVariablePublisher
 
-MADE = report([passed("a")], PASSED)._replace(step_id="a" * 16)
-RUNNING = report([passed("a")], None)
+REPORT = report([passed("a")], PASSED)._replace(step_id="a" * 16)
+RUNNING_REPORT = report([passed("a")], None)
 # A store of one file for each name, with the arguments of sem-context.
 STORE = """
 cd {folder}
@@ -66,7 +66,7 @@ def read_data(folder: Path) -> dict[str, str]:
 def test_program_sets_four_variables(tmp_path: Path) -> None:
     """Each call can be a request, so only the most useful variables are set."""
     publisher = make_publisher(tmp_path, f'echo "$*" >> {shlex.quote(str(tmp_path))}/calls\n')
-    assert publisher.publish(MADE) == []
+    assert publisher.publish(REPORT) == []
     assert (tmp_path / "calls").read_text("utf-8").splitlines() == [
         "set AUTONOMA_CONCLUSION passed",
         "set AUTONOMA_REASON ok",
@@ -78,14 +78,16 @@ def test_program_sets_four_variables(tmp_path: Path) -> None:
 def test_running_step_sets_no_variable(tmp_path: Path) -> None:
     """The variables are set when the job step ends."""
     publisher = make_publisher(tmp_path, f"touch {shlex.quote(str(tmp_path))}/called\n")
-    assert publisher.publish(RUNNING) == []
+    assert publisher.publish(RUNNING_REPORT) == []
     assert not (tmp_path / "called").exists()
 
 
 def test_failed_program_warns_once(tmp_path: Path) -> None:
     """After the first failure, no further variable is set."""
     publisher = make_publisher(tmp_path, f'echo "$2" >> {shlex.quote(str(tmp_path))}/calls\nexit 3\n')
-    assert publisher.publish(MADE) == ["The variables for later steps could not be set: agent failed with exit code 3."]
+    assert publisher.publish(REPORT) == [
+        "The variables for later steps could not be set: agent failed with exit code 3."
+    ]
     assert (tmp_path / "calls").read_text("utf-8") == "AUTONOMA_CONCLUSION\n"
 
 
@@ -93,7 +95,7 @@ def test_omitted_value_warns(tmp_path: Path) -> None:
     """A value that is too long is set to an empty text and reported."""
     publisher = make_publisher(tmp_path, f'echo "$2=$3" >> {shlex.quote(str(tmp_path))}/calls\n')
     run = passed("a")._replace(url=f"https://autonoma.app/{'x' * 30_000}")
-    [warning] = publisher.publish(MADE._replace(results=(run,)))
+    [warning] = publisher.publish(REPORT._replace(results=(run,)))
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL")
     assert "AUTONOMA_RUN_URL=\n" in (tmp_path / "calls").read_text("utf-8")
 
@@ -110,10 +112,10 @@ def test_missing_program_has_no_publisher(tmp_path: Path) -> None:
 
 def test_shared_program_sets_variables(tmp_path: Path) -> None:
     """The shared variables have the mark of the job step."""
-    assert make_shared_publisher(tmp_path).publish(MADE) == []
+    assert make_shared_publisher(tmp_path).publish(REPORT) == []
     data = read_data(tmp_path)
     mark = data.pop("AUTONOMA_WRITTEN_BY")
-    assert mark == f"build:500:attempt::part:{MADE.part.digest}:step:aaaaaaaa"
+    assert mark == f"build:500:attempt::part:{REPORT.part.digest}:step:aaaaaaaa"
     assert data == {
         "AUTONOMA_CONCLUSION": "passed",
         "AUTONOMA_REASON": "ok",
@@ -125,8 +127,8 @@ def test_shared_program_sets_variables(tmp_path: Path) -> None:
 def test_shared_program_preserves_other_step(tmp_path: Path) -> None:
     """A second step of the same name sets variables of its own."""
     publisher = make_shared_publisher(tmp_path)
-    publisher.publish(MADE)
-    [warning] = publisher.publish(MADE._replace(step_id="b" * 16))
+    publisher.publish(REPORT)
+    [warning] = publisher.publish(REPORT._replace(step_id="b" * 16))
     assert "Another step of this build has set the variables" in warning
     assert read_data(tmp_path)["AUTONOMA_WRITTEN_BY"].endswith(":step:aaaaaaaa")
     assert read_data(tmp_path)["AUTONOMA_CONCLUSION_BBBBBBBB"] == "passed"
@@ -144,8 +146,8 @@ def test_shared_program_preserves_other_step(tmp_path: Path) -> None:
 )
 def test_shared_program_gets_accepted_values(url: str, is_accepted: bool, tmp_path: Path) -> None:
     """sem-context refuses a long value and a value with an equals sign."""
-    made = MADE._replace(results=(passed("a")._replace(url=url),))
-    warnings = make_shared_publisher(tmp_path).publish(made)
+    step_report = REPORT._replace(results=(passed("a")._replace(url=url),))
+    warnings = make_shared_publisher(tmp_path).publish(step_report)
     assert read_data(tmp_path).get("AUTONOMA_RUN_URL") == (url if is_accepted else None)
     assert ["no room for AUTONOMA_RUN_URL" in warning for warning in warnings] == ([] if is_accepted else [True])
 
@@ -153,7 +155,7 @@ def test_shared_program_gets_accepted_values(url: str, is_accepted: bool, tmp_pa
 def test_shared_program_unreachable_warns(tmp_path: Path) -> None:
     """A server that is unreachable gives one warning and sets no variable."""
     [warning] = [
-        text for text in make_shared_publisher(tmp_path, "exit 2\n").publish(MADE) if "could not be set" in text
+        text for text in make_shared_publisher(tmp_path, "exit 2\n").publish(REPORT) if "could not be set" in text
     ]
     assert warning == "The variables for later steps could not be set: agent failed with exit code 2."
     assert read_data(tmp_path) == {}
@@ -161,7 +163,7 @@ def test_shared_program_unreachable_warns(tmp_path: Path) -> None:
 
 def test_shared_running_step_sets_no_variable(tmp_path: Path) -> None:
     """The shared variables are set when the job step ends."""
-    assert make_shared_publisher(tmp_path).publish(RUNNING) == []
+    assert make_shared_publisher(tmp_path).publish(RUNNING_REPORT) == []
     assert read_data(tmp_path) == {}
 
 
@@ -179,5 +181,5 @@ def test_hostile_build_id_is_no_part_of_mark(build_id: str, tmp_path: Path) -> N
     [publisher] = shared_cli_variables("agent", "BUILD")(
         context._replace(environ={**context.environ, "BUILD": build_id})
     )
-    assert publisher.publish(MADE) == []
+    assert publisher.publish(REPORT) == []
     assert read_data(tmp_path)["AUTONOMA_WRITTEN_BY"].startswith("build::attempt:")

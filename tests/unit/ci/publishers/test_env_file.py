@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.publishers.env_file import EnvFileFormat, EnvFilePublisher
 
-MADE = report([passed("a")], PASSED)
-RUNNING = report([started("a")], None)._replace(waits_for_results=True)
+REPORT = report([passed("a")], PASSED)
+RUNNING_REPORT = report([started("a")], None)._replace(waits_for_results=True)
 
 
 def make_publisher(
@@ -55,8 +55,8 @@ def make_publisher(
 def test_shell_export_is_read_unchanged(text: str) -> None:
     """A shell reads each exported value unchanged and runs none of it."""
     script = format_shell_exports({"FIRST": text, "SECOND": "end"}) + 'printf "%s|%s" "$FIRST" "$SECOND"'
-    ran = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
-    assert ran.stdout.decode() == f"{text}|end"
+    result = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    assert result.stdout.decode() == f"{text}|end"
 
 
 def test_shell_export_has_no_zero_byte() -> None:
@@ -176,7 +176,7 @@ def test_publisher_appends_variables(file_format: EnvFileFormat, line: str, tmp_
     """The variables follow the lines of other processes."""
     path = tmp_path / "file"
     path.write_text("OTHER=1", "utf-8")
-    assert make_publisher(path, file_format).publish(MADE) == []
+    assert make_publisher(path, file_format).publish(REPORT) == []
     first, *lines = path.read_text("utf-8").splitlines()
     assert first == "OTHER=1"
     assert line in lines
@@ -187,9 +187,9 @@ def test_publisher_may_write_early(write_early: bool, count: int, tmp_path: Path
     """Some readers use the first value of a name, so an early write can be off."""
     path = tmp_path / "file"
     publisher = make_publisher(path, write_early=write_early)
-    assert publisher.publish(RUNNING) == []
+    assert publisher.publish(RUNNING_REPORT) == []
     assert path.exists() == bool(count)
-    assert publisher.publish(MADE) == []
+    assert publisher.publish(REPORT) == []
     assert path.read_text("utf-8").count("AUTONOMA_CONCLUSION=") == count + 1
 
 
@@ -199,7 +199,7 @@ def test_publisher_may_write_early(write_early: bool, count: int, tmp_path: Path
 )
 def test_unwritable_file_warns(path: str, reason: str, tmp_path: Path) -> None:
     """The warning has the reason and names another place of the links."""
-    assert make_publisher(tmp_path / path).publish(MADE) == [
+    assert make_publisher(tmp_path / path).publish(REPORT) == [
         f"The variables for later steps could not be written ({reason}); the log has the links."
     ]
 
@@ -208,8 +208,8 @@ def test_omitted_variable_warns_at_end(tmp_path: Path) -> None:
     """A value that does not fit gives a warning when the job step ends."""
     url = "https://autonoma.app/run with spaces"
     publisher = make_publisher(tmp_path / "file")
-    assert publisher.publish(RUNNING._replace(results=(started("a")._replace(url=url),))) == []
-    [warning] = publisher.publish(MADE._replace(results=(passed("a")._replace(url=url),)))
+    assert publisher.publish(RUNNING_REPORT._replace(results=(started("a")._replace(url=url),))) == []
+    [warning] = publisher.publish(REPORT._replace(results=(passed("a")._replace(url=url),)))
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL")
     assert "spaces" not in (tmp_path / "file").read_text("utf-8")
 
@@ -218,7 +218,7 @@ def test_open_value_of_other_process_warns(tmp_path: Path) -> None:
     """Variables within the value of another process may be lost."""
     path = tmp_path / "file"
     path.write_text("export NOTES='first\n", "utf-8")
-    assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(MADE) == [
+    assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(REPORT) == [
         "The variables for later steps may be a part of another process's open value; the log has the links."
     ]
 
@@ -227,14 +227,14 @@ def test_dotenv_file_has_no_open_value(tmp_path: Path) -> None:
     """A value of a dotenv file ends with its line."""
     path = tmp_path / "file"
     path.write_text("NOTES='first\n", "utf-8")
-    assert make_publisher(path).publish(MADE) == []
+    assert make_publisher(path).publish(REPORT) == []
 
 
 def test_lone_surrogate_is_replaced(tmp_path: Path) -> None:
     """A name from the environment can contain bytes that are not text."""
     path = tmp_path / "file"
-    made = MADE._replace(results=(passed("a")._replace(run_id="a\ud800"),))
-    assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(made) == []
+    step_report = REPORT._replace(results=(passed("a")._replace(run_id="a\ud800"),))
+    assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(step_report) == []
     assert b"export AUTONOMA_RUN_ID='a?'\n" in path.read_bytes()
 
 
@@ -255,5 +255,5 @@ def test_job_without_file_has_no_publisher(environ: dict[str, str]) -> None:
 def test_variable_can_name_folder(tmp_path: Path) -> None:
     """The variable names the folder if the file has a fixed name."""
     [publisher] = create_publishers({"VARIABLES": str(tmp_path)}, "exported")
-    assert publisher.publish(MADE) == []
+    assert publisher.publish(REPORT) == []
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]

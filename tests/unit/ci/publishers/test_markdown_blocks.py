@@ -16,15 +16,22 @@ from autonoma_ci.clock import Clock
 from tests.support.fake_clock import FakeClock
 from tests.support.processor_time import measure_processor_seconds
 from tests.support.reports import CANCELLED, failed, passed, report, started
-from tests.unit.ci.publishers.test_summary_file import BLOCKS, append, ended, html, of, running
+from tests.unit.ci.publishers.test_summary_file import (
+    BLOCKS,
+    append,
+    make_ended_report,
+    make_publisher,
+    make_running_report,
+    render_html,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024 * 1024
 MANY = [failed(f"t{number}") for number in range(60)]
-# What begins and ends blocks, and what nearly does. An end tag alone may begin a block of kind 7, which ends at an
-# empty line: none is here.
+# Starts and ends of blocks, and texts that resemble them. An end tag alone is missing, because it may begin a block of
+# kind 7, which ends at an empty line.
 FENCES = ["`", "```", "````", "~~~", "~~~~~", " ", "    ", "a"]
 PARTS = [*FENCES, "<!--", "-->", "<pre>", "a</PRE>", "<style ", "a</script>"]
 LINES = st.lists(st.sampled_from(PARTS), max_size=4).map("".join)
@@ -35,8 +42,8 @@ def test_block_end_matches_markdown_parser(lines: list[str], line_break: str) ->
     """The end of a block is where a Markdown parser finds it."""
     text = line_break.join(lines)
     tokens = MarkdownIt("commonmark").parse(f"{text}\n\n\n# ours\n")
-    is_apart = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
-    assert ends_in_open_block(text.encode()) is not is_apart
+    is_separate = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
+    assert ends_in_open_block(text.encode()) is not is_separate
 
 
 @pytest.mark.parametrize(
@@ -53,49 +60,49 @@ def test_block_search_of_1_mib_is_fast(text: str) -> None:
 def test_region_never_moves_into_open_block(begin: str, end: str, tmp_path: Path) -> None:
     """The text is cut in place and moves when the block ends."""
     path = tmp_path / "summary"
-    file = of(path)
-    file.publish(running(started("a")))
+    publisher = make_publisher(path)
+    publisher.publish(make_running_report(started("a")))
     append(path, f"theirs\n{begin}")
     size = path.stat().st_size
-    assert file.publish(running(*MANY)) == []
+    assert publisher.publish(make_running_report(*MANY)) == []
     text = path.read_text("utf-8")
     assert (path.stat().st_size, text[-len(begin) :], "more runs" in text) == (size, begin, True)
     append(path, end)
-    assert file.publish(ended(*MANY)) == []
+    assert publisher.publish(make_ended_report(*MANY)) == []
     text = path.read_text("utf-8")
     assert (text.index(begin) < text.index("### "), text.count("❌ failed")) == (True, 60)
-    assert "<table>" in html(path)
+    assert "<table>" in render_html(path)
 
 
 def test_region_waits_for_open_block_at_end(tmp_path: Path) -> None:
     """The final text waits 2 s for the block to end and then stays in place."""
     path = tmp_path / "summary"
     clock = FakeClock()
-    file = SummaryFilePublisher("SUMMARY", path, clock)
-    file.publish(running(started("a")))
+    publisher = SummaryFilePublisher("SUMMARY", path, clock)
+    publisher.publish(make_running_report(started("a")))
     append(path, "```\n")
-    now = clock.monotonic()
-    assert file.publish(ended(*MANY)) == []
-    assert 2.0 <= clock.monotonic() - now < 2.2
+    started_at = clock.monotonic()
+    assert publisher.publish(make_ended_report(*MANY)) == []
+    assert 2.0 <= clock.monotonic() - started_at < 2.2
     assert path.read_text("utf-8").endswith("```\n")
-    now = clock.monotonic()
-    assert file.publish(report(MANY, CANCELLED)._replace(waits_for_results=True)) == []
-    assert clock.monotonic() == now
-    assert html(path).count("❌ failed") > 1
+    started_at = clock.monotonic()
+    assert publisher.publish(report(MANY, CANCELLED)._replace(waits_for_results=True)) == []
+    assert clock.monotonic() == started_at
+    assert render_html(path).count("❌ failed") > 1
 
 
 def test_region_that_fits_never_waits(tmp_path: Path) -> None:
     """A later step also replaces the region of an earlier one without a wait."""
     path = tmp_path / "summary"
-    of(path).publish(running(started("a")))
+    make_publisher(path).publish(make_running_report(started("a")))
     append(path, "```\n")
     clock = FakeClock()
-    now = clock.monotonic()
-    file = SummaryFilePublisher("SUMMARY", path, clock)
-    assert file.publish(running(passed("a"))) == []
+    started_at = clock.monotonic()
+    publisher = SummaryFilePublisher("SUMMARY", path, clock)
+    assert publisher.publish(make_running_report(passed("a"))) == []
     assert "✅ passed" in path.read_text("utf-8")
-    assert file.publish(ended(*[passed("a"), passed("b")])) == []
-    assert clock.monotonic() == now
+    assert publisher.publish(make_ended_report(*[passed("a"), passed("b")])) == []
+    assert clock.monotonic() == started_at
     assert "```mermaid" in path.read_text("utf-8")
 
 
@@ -104,9 +111,9 @@ def test_region_in_block_has_no_chart(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     append(path, "```\n")
     runs = [passed("a"), passed("b")]
-    first, later = (SummaryFilePublisher("SUMMARY", path, FakeClock()) for _ in range(2))
-    for file in (first, first, later):
-        [warning] = file.publish(ended(*runs))
+    first, second = (SummaryFilePublisher("SUMMARY", path, FakeClock()) for _ in range(2))
+    for publisher in (first, first, second):
+        [warning] = publisher.publish(make_ended_report(*runs))
         assert warning.startswith("SUMMARY ends within a code block")
         assert "```mermaid" not in path.read_text("utf-8")
 
@@ -114,12 +121,12 @@ def test_region_in_block_has_no_chart(tmp_path: Path) -> None:
 def test_region_removed_waits_for_open_block(tmp_path: Path) -> None:
     """A removed region is written again when the block ends or the step does."""
     path = tmp_path / "summary"
-    file = SummaryFilePublisher("SUMMARY", path, FakeClock())
-    file.publish(running(started("a")))
+    publisher = SummaryFilePublisher("SUMMARY", path, FakeClock())
+    publisher.publish(make_running_report(started("a")))
     path.write_text("```\ncode\n", "utf-8")
-    assert file.publish(running(started("a"))) == []
+    assert publisher.publish(make_running_report(started("a"))) == []
     assert path.read_text("utf-8") == "```\ncode\n"
-    [warning] = file.publish(ended(passed("a")))
+    [warning] = publisher.publish(make_ended_report(passed("a")))
     assert "within a code block" in warning
     assert "✅ Passed" in path.read_text("utf-8")
 
@@ -129,10 +136,10 @@ def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "summary"
     append(path, "\n" * 2 * MIB)
 
-    def never(_: bytes) -> bool:
+    def fail(_: bytes) -> bool:
         raise AssertionError
 
-    monkeypatch.setattr(summary_file, "ends_in_open_block", never)
-    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
+    monkeypatch.setattr(summary_file, "ends_in_open_block", fail)
+    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(make_ended_report(passed("a"))) == [
         "SUMMARY is full; the log has the links."
     ]

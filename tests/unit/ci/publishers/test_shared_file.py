@@ -44,23 +44,23 @@ except OSError as error:
 """
 
 
-def shared(path: Path) -> SharedFile:
+def make_shared_file(path: Path) -> SharedFile:
     return SharedFile(path, Clock())
 
 
-def waiting(*runs: RunResult, ended: bool = False) -> Report:
+def make_waiting_report(*runs: RunResult, is_ended: bool = False) -> Report:
     """Return the report of a step that waits for these runs."""
-    return report(list(runs), PASSED if ended else None)._replace(waits_for_results=True)
+    return report(list(runs), PASSED if is_ended else None)._replace(waits_for_results=True)
 
 
-@pytest.mark.parametrize(("before", "stored"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
-def test_append_starts_new_line(before: str, stored: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "expected"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
+def test_append_starts_new_line(text: str, expected: str, tmp_path: Path) -> None:
     """No empty line is added, because act's runner rejects a file of outputs with one."""
     path = tmp_path / "file"
-    path.write_text(before, "utf-8")
-    shared(path).append(b"one=1\n")
-    shared(path).append(b"two=2\n")
-    assert path.read_text("utf-8") == f"{stored}one=1\ntwo=2\n"
+    path.write_text(text, "utf-8")
+    make_shared_file(path).append(b"one=1\n")
+    make_shared_file(path).append(b"two=2\n")
+    assert path.read_text("utf-8") == f"{expected}one=1\ntwo=2\n"
 
 
 def test_append_keeps_inode_and_adds_no_file(tmp_path: Path) -> None:
@@ -68,36 +68,37 @@ def test_append_keeps_inode_and_adds_no_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("a=b\n", "utf-8")
     path.chmod(0o640)
-    before = path.stat()
-    shared(path).append(b"x\n")
-    after = path.stat()
-    assert (before.st_ino, before.st_mode, before.st_uid) == (after.st_ino, after.st_mode, after.st_uid)
-    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+    status_before = path.stat()
+    make_shared_file(path).append(b"x\n")
+    status_after = path.stat()
+    for field in ("st_ino", "st_mode", "st_uid"):
+        assert getattr(status_after, field) == getattr(status_before, field), field
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_new_file_has_owner_of_folder(tmp_path: Path) -> None:
     """A self-hosted runner deletes files as its own user after a container ran as root."""
     os.chown(tmp_path, 1001, 1002)
-    shared(tmp_path / "file").append(b"x\n")
-    found = (tmp_path / "file").stat()
-    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode) & 0o600) == (1001, 1002, 0o600)
+    make_shared_file(tmp_path / "file").append(b"x\n")
+    status = (tmp_path / "file").stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode) & 0o600) == (1001, 1002, 0o600)
 
 
-@pytest.mark.parametrize("thing", ["pipe", "read pipe", "folder", "device", "loop"])
-def test_append_to_special_file_fails_at_once(thing: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "read pipe", "folder", "device", "loop"])
+def test_append_to_special_file_fails_at_once(kind: str, tmp_path: Path) -> None:
     """A pipe, folder, device or link loop is an error without a wait."""
-    path = Path(os.devnull) if thing == "device" else tmp_path / "thing"
+    path = Path(os.devnull) if kind == "device" else tmp_path / "thing"
     reader = -1
-    if thing.endswith("pipe"):
+    if kind.endswith("pipe"):
         os.mkfifo(path)
-        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if thing == "read pipe" else -1
-    elif thing == "folder":
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if kind == "read pipe" else -1
+    elif kind == "folder":
         path.mkdir()
-    elif thing == "loop":
+    elif kind == "loop":
         path.symlink_to("thing")
     with pytest.raises(OSError, match=r"regular|directory|symbolic"):
-        shared(path).append(b"x\n")
+        make_shared_file(path).append(b"x\n")
     if reader >= 0:
         os.close(reader)
 
@@ -108,18 +109,18 @@ def test_append_to_huge_file_fails(tmp_path: Path) -> None:
     path.touch()
     os.truncate(path, 1 << 40)
     with pytest.raises(OSError, match="larger than 16 MiB"):
-        shared(path).append(b"x\n")
+        make_shared_file(path).append(b"x\n")
     assert path.stat().st_size == 1 << 40
 
 
-@pytest.mark.parametrize("before", [b"", b"a=b\n", b"a=b", b"y" * 999])
-def test_full_disk_leaves_no_partial_block(before: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [b"", b"a=b\n", b"a=b", b"y" * 999])
+def test_full_disk_leaves_no_partial_block(data: bytes, tmp_path: Path) -> None:
     """Half a heredoc would fail the step, and a file size limit simulates the full disk."""
     path = tmp_path / "file"
-    path.write_bytes(before)
-    ran = subprocess.run([sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True)
-    assert ran.stdout == "File too large\n"
-    assert path.read_bytes() == before
+    path.write_bytes(data)
+    result = subprocess.run([sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True)
+    assert result.stdout == "File too large\n"
+    assert path.read_bytes() == data
 
 
 def test_foreign_lines_after_partial_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,20 +130,20 @@ def test_foreign_lines_after_partial_stay(tmp_path: Path, monkeypatch: pytest.Mo
     write = os.write
     calls: list[bytes] = []
 
-    def cut_short(descriptor: int, data: bytes) -> int:
+    def write_partially(descriptor: int, data: bytes) -> int:
         calls.append(data)
         if len(calls) == 1:
             count = write(descriptor, data[:6])
-            with path.open("ab") as other:
-                other.write(b"\ntheirs=1\n")
+            with path.open("ab") as stream:
+                stream.write(b"\ntheirs=1\n")
             return count
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", cut_short)
+    monkeypatch.setattr(os, "write", write_partially)
     with pytest.raises(OSError, match="No space"):
-        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+        make_shared_file(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
     assert path.read_bytes().split() == [b"a=b", b"theirs=1"]
     assert path.read_bytes().endswith(b"\n\ntheirs=1\n")
 
@@ -153,18 +154,18 @@ def test_interrupted_block_is_removed(tmp_path: Path, monkeypatch: pytest.Monkey
     write = os.write
     calls: list[bytes] = []
 
-    def in_two(descriptor: int, data: bytes) -> int:
+    def write_in_two_parts(descriptor: int, data: bytes) -> int:
         calls.append(data)
         if len(calls) > 1:
             return write(descriptor, data)
         count = write(descriptor, data[:6])
-        with path.open("ab") as other:
-            other.write(b"\ntheirs=1\n")
+        with path.open("ab") as stream:
+            stream.write(b"\ntheirs=1\n")
         return count
 
-    monkeypatch.setattr(os, "write", in_two)
+    monkeypatch.setattr(os, "write", write_in_two_parts)
     with pytest.raises(OSError, match="another process"):
-        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+        make_shared_file(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
     assert path.read_bytes().split() == [b"theirs=1"]
 
 
@@ -175,15 +176,15 @@ def test_line_begun_before_write_stays_whole(tmp_path: Path, monkeypatch: pytest
     write = os.write
     calls: list[bytes] = []
 
-    def late(descriptor: int, data: bytes) -> int:
+    def write_after_foreign_text(descriptor: int, data: bytes) -> int:
         if not calls:
-            with path.open("ab") as other:
-                other.write(b"theirs=1")
+            with path.open("ab") as stream:
+                stream.write(b"theirs=1")
         calls.append(data)
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", late)
-    shared(path).append(b"ours=2\n")
+    monkeypatch.setattr(os, "write", write_after_foreign_text)
+    make_shared_file(path).append(b"ours=2\n")
     assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"\nours=2\n"
 
 
@@ -192,14 +193,14 @@ def test_lines_begun_at_any_time_stay_whole(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "file"
     write = os.write
 
-    def late(descriptor: int, data: bytes) -> int:
+    def write_after_foreign_text(descriptor: int, data: bytes) -> int:
         if data.strip():
-            with path.open("ab") as other:
-                other.write(b"theirs=1")
+            with path.open("ab") as stream:
+                stream.write(b"theirs=1")
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", late)
-    shared(path).append(b"ours=2\n")
+    monkeypatch.setattr(os, "write", write_after_foreign_text)
+    make_shared_file(path).append(b"ours=2\n")
     assert path.read_bytes().split() == [b"theirs=1", b"theirs=1", b"ours=2"]
 
 
@@ -209,19 +210,19 @@ def test_unwritten_lines_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     write = os.write
     calls: list[bytes] = []
 
-    def late(descriptor: int, data: bytes) -> int:
+    def fail_second_write(descriptor: int, data: bytes) -> int:
         if not data.strip():
             return write(descriptor, data)
         calls.append(data)
         if len(calls) > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        with path.open("ab") as other:
-            other.write(b"theirs=1")
+        with path.open("ab") as stream:
+            stream.write(b"theirs=1")
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", late)
+    monkeypatch.setattr(os, "write", fail_second_write)
     with pytest.raises(OSError, match="No space"):
-        shared(path).append(b"ours=2\n")
+        make_shared_file(path).append(b"ours=2\n")
     assert len(calls) == 2
     assert path.read_bytes() == b"theirs=1" + b"\n" * len("ours=2\n")
 
@@ -233,14 +234,14 @@ def test_stopped_lock_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.Mon
     path.touch()
     pauses: list[float] = []
 
-    class Counting(Clock):
+    class CountingClock(Clock):
         def sleep(self, seconds: float) -> None:
             pauses.append(seconds)
             super().sleep(seconds)
 
-    with path.open("rb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        file = SharedFile(path, Counting())
+    with path.open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        file = SharedFile(path, CountingClock())
         file.append(b"one\n")
         assert pauses
         pauses.clear()
@@ -252,11 +253,11 @@ def test_stopped_lock_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.Mon
 def test_append_works_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without locks does not stop the write."""
 
-    def none(descriptor: int, operation: int) -> None:
+    def raise_no_locks(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", none)
-    shared(tmp_path / "file").append(b"x\n")
+    monkeypatch.setattr(fcntl, "flock", raise_no_locks)
+    make_shared_file(tmp_path / "file").append(b"x\n")
     assert (tmp_path / "file").read_bytes() == b"x\n"
 
 
@@ -291,113 +292,115 @@ def test_complete_exports_cause_no_wait(text: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(f"{text}\n", "utf-8")
     clock = FakeClock()
-    began = clock.monotonic()
-    file = publisher("quotes", path, clock)
-    assert file.publish(waiting(started("a"))) == []
+    started_at = clock.monotonic()
+    publisher = make_publisher("quotes", path, clock)
+    assert publisher.publish(make_waiting_report(started("a"))) == []
     assert path.read_text("utf-8").count("AUTONOMA_CONCLUSION=") == 1
-    assert file.publish(waiting(passed("a"), ended=True)) == []
-    assert clock.monotonic() == began
-    assert sourced(path, "AUTONOMA_CONCLUSION") == "passed"
+    assert publisher.publish(make_waiting_report(passed("a"), is_ended=True)) == []
+    assert clock.monotonic() == started_at
+    assert read_sourced_value(path, "AUTONOMA_CONCLUSION") == "passed"
 
 
-class Meanwhile(FakeClock):
-    """A clock during whose second pause something happens."""
+class CallbackClock(FakeClock):
+    """A fake clock that calls a function in its second pause."""
 
-    def __init__(self, happens: Callable[[], object]) -> None:
+    def __init__(self, callback: Callable[[], object]) -> None:
         super().__init__()
-        self._happens, self._pauses = happens, 0
+        self._callback, self._pauses = callback, 0
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
         self._pauses += 1
         if self._pauses == 2:
-            self._happens()
+            self._callback()
 
 
-# How a value of another process begins and ends, and what the reader of the file finds.
-OPEN: dict[str, tuple[str, str, Callable[[Path], str]]] = {
+# For each form: the start and the end of a value of another process, and a function that reads the conclusion.
+OPEN_VALUES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
     "heredoc": (
         "report<<EOF\n",
         "a=b\nEOF\n",
         lambda path: runner.parse_outputs(path.read_text("utf-8"))["conclusion"],
     ),
-    "quotes": ("export NOTES='first\n", "last'\n", lambda path: sourced(path, "AUTONOMA_CONCLUSION")),
+    "quotes": ("export NOTES='first\n", "last'\n", lambda path: read_sourced_value(path, "AUTONOMA_CONCLUSION")),
 }
 
 
-def sourced(path: Path, name: str) -> str:
+def read_sourced_value(path: Path, name: str) -> str:
     script = f'. "$1"; echo "${name}"'
     return subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True).stdout[:-1]
 
 
-def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
-    find, name = (
+def make_publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
+    create, name = (
         (GITHUB.create_publishers, "GITHUB_OUTPUT")
         if kind == "heredoc"
         else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
     )
-    [made] = find(make_publish_context({name: str(path)})._replace(clock=clock))
-    return made
+    [publisher] = create(make_publish_context({name: str(path)})._replace(clock=clock))
+    return publisher
 
 
-@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize("kind", OPEN_VALUES)
 def test_open_value_is_waited_for(kind: str, tmp_path: Path) -> None:
     """A write inside an open value would become part of that value."""
     path = tmp_path / "file"
-    begin, end, read = OPEN[kind]
+    begin, end, read_value = OPEN_VALUES[kind]
     path.write_text(begin, "utf-8")
 
-    def go_on() -> None:
-        with path.open("a", encoding="utf-8") as other:
-            other.write(end)
+    def finish_value() -> None:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(end)
 
-    clock = Meanwhile(go_on)
-    assert publisher(kind, path, clock).publish(report([passed("a")], PASSED)) == []
-    assert read(path) == "passed"
+    clock = CallbackClock(finish_value)
+    assert make_publisher(kind, path, clock).publish(report([passed("a")], PASSED)) == []
+    assert read_value(path) == "passed"
 
 
 @pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
-@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize("kind", OPEN_VALUES)
 def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
     """The wait for the end is short, and a signal skips it."""
     path = tmp_path / "file"
-    path.write_text(OPEN[kind][0], "utf-8")
+    path.write_text(OPEN_VALUES[kind][0], "utf-8")
     clock = FakeClock()
-    began = clock.monotonic()
-    [warning] = publisher(kind, path, clock).publish(report([passed("a")], verdict))
+    started_at = clock.monotonic()
+    [warning] = make_publisher(kind, path, clock).publish(report([passed("a")], verdict))
     assert "open value" in warning
-    assert seconds <= clock.monotonic() - began < seconds + 0.2
+    assert seconds <= clock.monotonic() - started_at < seconds + 0.2
     assert "conclusion" in path.read_text("utf-8").lower()
 
 
-@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize("kind", OPEN_VALUES)
 def test_early_values_follow_open_value(kind: str, tmp_path: Path) -> None:
-    """While runs go on, a step does not wait for the end of an open value."""
+    """While runs are open, a step does not wait for the end of an open value."""
     path = tmp_path / "file"
-    begin, end, _ = OPEN[kind]
+    begin, end, _ = OPEN_VALUES[kind]
     path.write_text(begin, "utf-8")
     clock = FakeClock()
-    began = clock.monotonic()
-    file = publisher(kind, path, clock)
-    assert file.publish(waiting(started("a"))) == []
+    started_at = clock.monotonic()
+    publisher = make_publisher(kind, path, clock)
+    assert publisher.publish(make_waiting_report(started("a"))) == []
     assert path.read_text("utf-8") == begin
     path.write_text(begin + end, "utf-8")
     for _ in range(2):
-        assert file.publish(waiting(started("a"))) == []
+        assert publisher.publish(make_waiting_report(started("a"))) == []
     assert path.read_text("utf-8").startswith(begin + end)
     assert path.read_text("utf-8").count("run-a") >= 1
     assert path.read_text("utf-8").lower().count("conclusion") == 1
-    assert clock.monotonic() == began
+    assert clock.monotonic() == started_at
 
 
 # --- when values are written
 
 
-def written(path: Path, *reports: Report, early: bool = True, form: EnvFileFormat = DOTENV_FORMAT) -> list[str]:
-    """Return the lines that set the conclusion, once all reports were published."""
-    values = SharedFileValues(path, Clock(), form.format_lines, write_early=early)
-    for made in reports:
-        values.write(made, form.select_variables)
+def write_conclusions(
+    path: Path, *reports: Report, writes_early: bool = True, file_format: EnvFileFormat = DOTENV_FORMAT
+) -> list[str]:
+    """Publish the reports, and return the lines that set the conclusion."""
+    values = SharedFileValues(path, Clock(), file_format.format_lines, write_early=writes_early)
+    for step_report in reports:
+        values.write(step_report, file_format.select_variables)
     text = path.read_text("utf-8") if path.exists() else ""
     return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
 
@@ -408,38 +411,38 @@ PLANNED = started("b")._replace(state=RunState.PLANNED)
 
 def test_values_are_written_at_start_and_end(tmp_path: Path) -> None:
     """The values are written once all runs are started, and again at the end."""
-    again = started("a")._replace(state=RunState.STARTING)
-    found = written(
+    restarted_run = started("a")._replace(state=RunState.STARTING)
+    lines = write_conclusions(
         tmp_path / "file",
-        waiting(),
-        waiting(STARTING, PLANNED),
-        waiting(started("a"), PLANNED),
-        waiting(started("a"), started("b")),
-        waiting(passed("a"), started("b")),
+        make_waiting_report(),
+        make_waiting_report(STARTING, PLANNED),
+        make_waiting_report(started("a"), PLANNED),
+        make_waiting_report(started("a"), started("b")),
+        make_waiting_report(passed("a"), started("b")),
         # One is started again.
-        waiting(again, started("b")),
-        waiting(started("c"), started("b")),
-        waiting(passed("c"), passed("b"), ended=True),
-        waiting(passed("c"), passed("b"), ended=True),
+        make_waiting_report(restarted_run, started("b")),
+        make_waiting_report(started("c"), started("b")),
+        make_waiting_report(passed("c"), passed("b"), is_ended=True),
+        make_waiting_report(passed("c"), passed("b"), is_ended=True),
     )
-    assert found == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
+    assert lines == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
 
 
 def test_values_without_wait_are_written_once(tmp_path: Path) -> None:
     """A step without `wait` ends when all its runs are started."""
     runs = [started("a"), started("b")]
-    assert written(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
+    assert write_conclusions(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
 
 
 def test_values_without_early_write_come_last(tmp_path: Path) -> None:
     """The early write can be turned off."""
-    early = waiting(started("a"))
-    assert written(tmp_path / "file", early, waiting(passed("a"), ended=True), early=False) == [
-        "AUTONOMA_CONCLUSION=passed"
-    ]
+    early_report = make_waiting_report(started("a"))
+    assert write_conclusions(
+        tmp_path / "file", early_report, make_waiting_report(passed("a"), is_ended=True), writes_early=False
+    ) == ["AUTONOMA_CONCLUSION=passed"]
 
 
-def last_values(path: Path) -> Mapping[str, str]:
+def read_last_values(path: Path) -> Mapping[str, str]:
     return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
 
 
@@ -447,26 +450,27 @@ def test_value_omitted_later_is_emptied(tmp_path: Path) -> None:
     """outputs.env has room for the links of few runs, and none for a link with a space."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
-    values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
-    assert last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
+    values.write(make_waiting_report(started("a")), DOTENV_FORMAT.select_variables)
+    assert read_last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
     values.write(
-        waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV_FORMAT.select_variables
+        make_waiting_report(passed("a")._replace(url="https://autonoma.app/run a"), is_ended=True),
+        DOTENV_FORMAT.select_variables,
     )
-    assert last_values(path)["AUTONOMA_RUN_URL"] == ""
+    assert read_last_values(path)["AUTONOMA_RUN_URL"] == ""
 
 
 def test_export_omitted_later_is_emptied(tmp_path: Path) -> None:
     """An export that is too long in the final report becomes empty."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.format_lines)
-    values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.select_variables)
+    values.write(make_waiting_report(started("a")), SHELL_EXPORT_FORMAT.select_variables)
     values.write(
-        waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True),
+        make_waiting_report(passed("a")._replace(url="https://a.example/" + "x" * 40_000), is_ended=True),
         SHELL_EXPORT_FORMAT.select_variables,
     )
     script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
-    ran = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
-    assert ran.stdout == "passed:run-a:\n"
+    result = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
+    assert result.stdout == "passed:run-a:\n"
 
 
 def test_values_after_early_failure_are_written(tmp_path: Path) -> None:
@@ -475,7 +479,7 @@ def test_values_after_early_failure_are_written(tmp_path: Path) -> None:
     path.mkdir()
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
     with pytest.raises(OSError, match="directory"):
-        values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
+        values.write(make_waiting_report(started("a")), DOTENV_FORMAT.select_variables)
     path.rmdir()
-    values.write(waiting(passed("a"), ended=True), DOTENV_FORMAT.select_variables)
-    assert last_values(path)["AUTONOMA_CONCLUSION"] == "passed"
+    values.write(make_waiting_report(passed("a"), is_ended=True), DOTENV_FORMAT.select_variables)
+    assert read_last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

@@ -37,11 +37,11 @@ def read_context(**changes: str) -> BuildContext:
     return SYSTEM.build_context({**APPVEYOR, **changes})
 
 
-def publish(made: Report, *, summary: bool = True) -> list[str]:
+def publish(step_report: Report, *, summary: bool = True) -> list[str]:
     """Publish a report to the agent, and return the warnings."""
     context = make_publish_context({"APPVEYOR_API_URL": URL}, summary=summary)._replace(clock=FakeClock())
     [publisher] = SYSTEM.create_publishers(context)
-    return list(publisher.publish(made))
+    return list(publisher.publish(step_report))
 
 
 def read_bodies(agent: Mocker, url: str) -> list[Any]:
@@ -115,20 +115,20 @@ def test_publish_before_end_sends_nothing(agent: Mocker) -> None:
 
 def test_publish_sets_every_variable(agent: Mocker) -> None:
     """The agent gets every variable, and an empty text for one that is too long."""
-    small, large = (report([passed(f"id-{n}") for n in range(count)], PASSED) for count in (1, 800))
-    assert publish(small) == []
-    [warning] = publish(large)
+    small_report, large_report = (report([passed(f"id-{n}") for n in range(count)], PASSED) for count in (1, 800))
+    assert publish(small_report) == []
+    [warning] = publish(large_report)
     assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
     bodies = read_bodies(agent, VARIABLES)
-    assert {body["name"]: body["value"] for body in bodies} == output_variables(large)
-    assert len(bodies) == 2 * len(output_variables(large))
+    assert {body["name"]: body["value"] for body in bodies} == output_variables(large_report)
+    assert len(bodies) == 2 * len(output_variables(large_report))
 
 
 @pytest.mark.parametrize(("verdict", "category"), [(PASSED, "information"), (FAILED, "error")])
 def test_message_has_category_of_verdict(verdict: Any, category: str, agent: Mocker) -> None:
     """Only a failed step has an error message."""
-    made = report([passed("a"), failed("b")], verdict)._replace(waits_for_results=True)
-    assert publish(made) == []
+    step_report = report([passed("a"), failed("b")], verdict)._replace(waits_for_results=True)
+    assert publish(step_report) == []
     assert read_message(agent) == {
         "message": "Autonoma tests: 1 of 2 runs passed, 1 failed.",
         "category": category,

@@ -35,12 +35,14 @@ def read_context(**changes: str) -> BuildContext:
     return SYSTEM.build_context({**AZURE, **changes})
 
 
-def publish(made: Report, folder: Path | str = "", *, summary: bool = True) -> tuple[list[LogCommand], list[str]]:
+def publish(
+    step_report: Report, folder: Path | str = "", *, summary: bool = True
+) -> tuple[list[LogCommand], list[str]]:
     """Publish a report, and return the log commands and the warnings."""
     lines: list[str] = []
     context = make_publish_context({"AGENT_TEMPDIRECTORY": str(folder)}, summary=summary, reported=lines)
     [publisher] = SYSTEM.create_publishers(context)
-    warnings = list(publisher.publish(made))
+    warnings = list(publisher.publish(step_report))
     commands = grammars.find_azure_commands("\n".join(lines))
     assert len(commands) == len(lines)
     return commands, warnings
@@ -166,19 +168,19 @@ def test_publish_before_end_prints_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 200, 500, 792, 793, 1500])
 def test_arrays_are_complete_or_empty(count: int) -> None:
     """Azure cuts long log lines, and half an array is invalid."""
-    made = report([passed(f"id-{number}") for number in range(count)], PASSED)
-    commands, _ = publish(made)
-    found = read_variables(commands)
-    assert all(found[name] in {"", output_variables(made)[name]} for name in ARRAYS)
-    assert found["AUTONOMA_RUN_IDS"]
-    assert bool(found["AUTONOMA_RUN_URLS"]) is (count <= 792)
+    step_report = report([passed(f"id-{number}") for number in range(count)], PASSED)
+    commands, _ = publish(step_report)
+    variables = read_variables(commands)
+    assert all(variables[name] in {"", output_variables(step_report)[name]} for name in ARRAYS)
+    assert variables["AUTONOMA_RUN_IDS"]
+    assert bool(variables["AUTONOMA_RUN_URLS"]) is (count <= 792)
 
 
 def test_variable_with_macro_is_empty() -> None:
     """The agent would replace the macro by the value of a variable, such as a secret one."""
     commands, warnings = publish(report([passed("a")._replace(run_id="$(SYSTEM_ACCESSTOKEN)")], PASSED))
-    found = read_variables(commands)
-    assert (found["AUTONOMA_RUN_ID"], found["AUTONOMA_RUN_IDS"]) == ("", "")
+    variables = read_variables(commands)
+    assert (variables["AUTONOMA_RUN_ID"], variables["AUTONOMA_RUN_IDS"]) == ("", "")
     assert "SYSTEM_ACCESSTOKEN" not in str(commands)
     [warning] = warnings
     assert warning.startswith("The output variables: no room for AUTONOMA_RUN_ID and AUTONOMA_RUN_IDS (")
@@ -205,8 +207,8 @@ def test_summary_is_page_without_chart(tmp_path: Path) -> None:
 
 def test_summary_name_is_new_each_time(tmp_path: Path) -> None:
     """A second summary of the same name would replace the first one on the page."""
-    made = report([passed("a")], PASSED)
-    paths = {find_summary(publish(made, tmp_path)[0]) for _ in range(2)}
+    step_report = report([passed("a")], PASSED)
+    paths = {find_summary(publish(step_report, tmp_path)[0]) for _ in range(2)}
     assert len(paths) == 2
     assert set(tmp_path.iterdir()) == paths
 

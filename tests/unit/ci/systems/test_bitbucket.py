@@ -60,23 +60,26 @@ STEPS = ((True, "a" * 16), (False, "b" * 16))
 
 @pytest.fixture
 def server() -> Iterator[Bitbucket]:
-    """Return a server that must not get a wrong request."""
-    with Bitbucket() as running:
-        yield running
-    assert running.complaints == []
+    """Yield a server, and fail if a request differs from its documentation."""
+    with Bitbucket() as stub_server:
+        yield stub_server
+    assert stub_server.complaints == []
 
 
-def make_report(red: bool, step_id: str, part: Part = Part(title=PLAIN), build: str = "500") -> Report:  # noqa: B008 - immutable
+def make_report(is_failed: bool, step_id: str, part: Part = Part(title=PLAIN), build: str = "500") -> Report:  # noqa: B008 - immutable
     """Return the report of a step with one run."""
-    runs = [failed("a")] if red else [passed("a")]
+    runs = [failed("a")] if is_failed else [passed("a")]
     context = BuildContext("bitbucket", build_id=build, build_attempt="1")
-    return report(runs, FAILED if red else PASSED)._replace(
+    return report(runs, FAILED if is_failed else PASSED)._replace(
         context=context, part=part, title=part.title, step_id=step_id, waits_for_results=True
     )
 
 
 def make_publisher(
-    server: Bitbucket, after: Callable[[str, str], None] = lambda *_: None, build: str = "500", origin: str = "main"
+    server: Bitbucket,
+    on_response: Callable[[str, str], None] = lambda *_: None,
+    build: str = "500",
+    origin: str = "main",
 ) -> CodeInsightsPublisher:
     """Return a publisher that calls `after` with method and path after each response."""
     client = http.RestClient(bitbucket.API_URL, {"Accept": "application/json"}, FakeClock(), server.url)
@@ -86,15 +89,15 @@ def make_publisher(
         try:
             return send(method, path, body)
         finally:
-            after(method, path)
+            on_response(method, path)
 
     client.request = send_and_call  # type: ignore[method-assign]
     return CodeInsightsPublisher(client, COMMIT_PATH, build, f"BITBUCKET_BRANCH {origin}")
 
 
-def publish(server: Bitbucket, made: Report, build: str = "500", origin: str = "main") -> list[str]:
+def publish(server: Bitbucket, step_report: Report, build: str = "500", origin: str = "main") -> list[str]:
     """Publish a report, and return the warnings."""
-    return make_publisher(server, build=build, origin=origin).publish(made)
+    return make_publisher(server, build=build, origin=origin).publish(step_report)
 
 
 def publish_to(server: Bitbucket, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> str:
@@ -103,27 +106,27 @@ def publish_to(server: Bitbucket, monkeypatch: pytest.MonkeyPatch, changes: dict
     context = make_publish_context({**ENVIRON, **changes})
     context = context._replace(build_context=BuildContext("bitbucket", SHA), clock=FakeClock())
     [publisher] = SYSTEM.create_publishers(context)
-    before = set(server.reports)
-    assert publisher.publish(make_report(red=False, step_id="a" * 16)) == []
-    [name] = set(server.reports) - before
+    earlier_names = set(server.reports)
+    assert publisher.publish(make_report(is_failed=False, step_id="a" * 16)) == []
+    [name] = set(server.reports) - earlier_names
     return name
 
 
 def find_only_report(server: Bitbucket) -> Any:
     """Return the only report."""
-    [found] = server.reports.values()
-    return found
+    [report_data] = server.reports.values()
+    return report_data
 
 
 def find_only_annotation(server: Bitbucket) -> Any:
     """Return the only annotation."""
-    [[found]] = server.annotations.values()
-    return found
+    [[annotation]] = server.annotations.values()
+    return annotation
 
 
 def list_results(server: Bitbucket) -> list[str]:
     """Return the results of all reports, sorted."""
-    return sorted(found["result"] for found in server.reports.values())
+    return sorted(report_data["result"] for report_data in server.reports.values())
 
 
 def read_context(**changes: str) -> BuildContext:
@@ -170,8 +173,8 @@ def test_publishers_are_file_and_report(tmp_path: Path) -> None:
     context = make_publish_context(environ)._replace(build_context=BuildContext("bitbucket", SHA))
     file, insights = SYSTEM.create_publishers(context)
     assert isinstance(insights, CodeInsightsPublisher)
-    early = report([started("a")], None)._replace(waits_for_results=True)
-    assert file.publish(early) == []
+    early_report = report([started("a")], None)._replace(waits_for_results=True)
+    assert file.publish(early_report) == []
     assert not (tmp_path / "variables").exists(), "a second value of a name is undocumented"
     assert file.publish(report([passed("a")], PASSED)) == []
     assert "AUTONOMA_CONCLUSION=passed\n" in (tmp_path / "variables").read_text("utf-8")
@@ -198,7 +201,7 @@ def test_report_path_escapes_names(requests_mock: Mocker) -> None:
     environ = {**ENVIRON, "BITBUCKET_WORKSPACE": "a/b", "BITBUCKET_REPO_SLUG": "../x?y"}
     context = make_publish_context(environ)._replace(build_context=BuildContext("bitbucket", SHA), clock=FakeClock())
     [publisher] = SYSTEM.create_publishers(context)
-    assert publisher.publish(make_report(red=False, step_id="a" * 16)) == []
+    assert publisher.publish(make_report(is_failed=False, step_id="a" * 16)) == []
     start = f"http://api.bitbucket.org/2.0/repositories/a%2Fb/..%2Fx%3Fy/commit/{SHA}/reports"
     assert all(request.url.startswith(start) for request in requests_mock.request_history)
     assert [request.method for request in requests_mock.request_history] == ["GET", "PUT"]
@@ -211,7 +214,7 @@ def test_report_request_has_no_credentials(requests_mock: Mocker) -> None:
     environ = {**ENVIRON, "BITBUCKET_ACCESS_TOKEN": "s3cret-value"}
     context = make_publish_context(environ)._replace(build_context=BuildContext("bitbucket", SHA), clock=FakeClock())
     [publisher] = SYSTEM.create_publishers(context)
-    assert publisher.publish(make_report(red=False, step_id="a" * 16)) == []
+    assert publisher.publish(make_report(is_failed=False, step_id="a" * 16)) == []
     for request in requests_mock.request_history:
         assert request.proxies == {"http": "http://localhost:29418"}
         assert "Authorization" not in request.headers
@@ -245,11 +248,11 @@ def test_report_of_skipped_step_is_not_sent(server: Bitbucket) -> None:
 
 def test_report_has_counts_and_mark(server: Bitbucket) -> None:
     """The report has at most ten entries, and the last one is the owner mark."""
-    made = make_report(red=True, step_id="a" * 16)
-    made = made._replace(results=(*made.results, passed("b")), duration_seconds=61.2345)
-    assert publish(server, made) == []
-    found = find_only_report(server)
-    assert found["data"] == [
+    step_report = make_report(is_failed=True, step_id="a" * 16)
+    step_report = step_report._replace(results=(*step_report.results, passed("b")), duration_seconds=61.2345)
+    assert publish(server, step_report) == []
+    report_data = find_only_report(server)
+    assert report_data["data"] == [
         {"title": "Total", "type": "NUMBER", "value": 2},
         {"title": "Started", "type": "NUMBER", "value": 2},
         {"title": "Passed", "type": "NUMBER", "value": 1},
@@ -257,16 +260,16 @@ def test_report_has_counts_and_mark(server: Bitbucket) -> None:
         {"title": "Not started", "type": "NUMBER", "value": 0},
         {"title": "Unknown", "type": "NUMBER", "value": 0},
         {"title": "Took", "type": "DURATION", "value": 61234},
-        {"title": "Written by", "type": "TEXT", "value": str(build_mark(made, "500"))},
+        {"title": "Written by", "type": "TEXT", "value": str(build_mark(step_report, "500"))},
     ]
-    assert (found["title"], found["details"]) == (PLAIN, "1 of 2 runs passed, 1 failed.")
-    assert (found["report_type"], found["reporter"]) == ("TEST", "autonoma-ci")
-    assert found["link"] == "https://autonoma.app/run/run-a"
+    assert (report_data["title"], report_data["details"]) == (PLAIN, "1 of 2 runs passed, 1 failed.")
+    assert (report_data["report_type"], report_data["reporter"]) == ("TEST", "autonoma-ci")
+    assert report_data["link"] == "https://autonoma.app/run/run-a"
 
 
 def test_report_without_wait_has_no_duration(server: Bitbucket) -> None:
     """A step that only starts runs has no duration to show."""
-    publish(server, make_report(red=False, step_id="a" * 16)._replace(waits_for_results=False))
+    publish(server, make_report(is_failed=False, step_id="a" * 16)._replace(waits_for_results=False))
     assert "Took" not in {entry["title"] for entry in find_only_report(server)["data"]}
 
 
@@ -277,7 +280,7 @@ def test_report_without_wait_has_no_duration(server: Bitbucket) -> None:
 )
 def test_report_result_is_that_of_verdict(verdict: Verdict, result: str | None, server: Bitbucket) -> None:
     """A report with the result PENDING would stay pending, so other verdicts have none."""
-    publish(server, make_report(red=False, step_id="a" * 16)._replace(verdict=verdict))
+    publish(server, make_report(is_failed=False, step_id="a" * 16)._replace(verdict=verdict))
     assert find_only_report(server).get("result") == result
 
 
@@ -293,7 +296,7 @@ def test_report_result_is_that_of_verdict(verdict: Verdict, result: str | None, 
 def test_report_link_is_first_safe_url(urls: list[str], link: str | None, server: Bitbucket) -> None:
     """An unsafe link is left out."""
     runs = tuple(passed(f"id-{number}")._replace(url=url) for number, url in enumerate(urls))
-    publish(server, make_report(red=False, step_id="a" * 16)._replace(results=runs))
+    publish(server, make_report(is_failed=False, step_id="a" * 16)._replace(results=runs))
     assert find_only_report(server).get("link") == link
 
 
@@ -317,8 +320,8 @@ def test_report_details_have_2000_characters(size: int, is_cut: bool, server: Bi
 def test_report_title_of_part_is_readable(server: Bitbucket) -> None:
     """Bitbucket allows 100 characters, and two parts of one title have two headings."""
     for part in ("linux", "mac"):
-        publish(server, make_report(red=True, step_id="a" * 16, part=Part(part=part, title="t" * 100)))
-    titles = {found["title"] for found in server.reports.values()}
+        publish(server, make_report(is_failed=True, step_id="a" * 16, part=Part(part=part, title="t" * 100)))
+    titles = {report_data["title"] for report_data in server.reports.values()}
     assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}
     assert {len(title) for title in titles} == {100}
 
@@ -335,13 +338,13 @@ def test_report_title_of_part_is_readable(server: Bitbucket) -> None:
 )
 def test_report_title_is_short_line(title: str, part: str, expected: str, server: Bitbucket) -> None:
     """A title is one line of at most 100 characters."""
-    publish(server, make_report(red=True, step_id="a" * 16, part=Part(part=part))._replace(title=title))
+    publish(server, make_report(is_failed=True, step_id="a" * 16, part=Part(part=part))._replace(title=title))
     assert find_only_report(server)["title"] == expected
 
 
 def test_report_title_of_long_part_has_start(server: Bitbucket) -> None:
     """A title with a part of any length begins with the title of the report."""
-    publish(server, make_report(red=True, step_id="a" * 16, part=Part(part="p" * 500, title="t" * 100)))
+    publish(server, make_report(is_failed=True, step_id="a" * 16, part=Part(part="p" * 500, title="t" * 100)))
     title = find_only_report(server)["title"]
     assert len(title) == 100
     assert title.startswith("ttt")
@@ -380,8 +383,8 @@ def test_annotation_without_texts_is_shorter(server: Bitbucket) -> None:
 
 def test_annotations_are_of_runs_with_problems(server: Bitbucket) -> None:
     """Only runs that need attention have annotations, the failed ones first."""
-    stopped = failed("e")._replace(state=RunState.STOPPED)
-    runs = [passed("a"), started("b"), timed_out("c"), indeterminate("d"), stopped, refused("f"), failed("g")]
+    stopped_run = failed("e")._replace(state=RunState.STOPPED)
+    runs = [passed("a"), started("b"), timed_out("c"), indeterminate("d"), stopped_run, refused("f"), failed("g")]
     publish(server, report(runs, FAILED))
     [notes] = server.annotations.values()
     assert [note["summary"].rpartition(": ")[2] for note in notes] == [
@@ -396,13 +399,13 @@ def test_annotations_are_of_runs_with_problems(server: Bitbucket) -> None:
 
 def test_annotation_texts_are_short_lines(server: Bitbucket) -> None:
     """A text with control characters or any length is one line within Bitbucket's limits."""
-    hostile = "a\r\n\x1b]0;x\x07\u202e" + "x" * 5000
-    run = failed("b", hostile)._replace(message=hostile, url="javascript:alert(1)", suggestion=hostile)
+    hostile_text = "a\r\n\x1b]0;x\x07\u202e" + "x" * 5000
+    run = failed("b", hostile_text)._replace(message=hostile_text, url="javascript:alert(1)", suggestion=hostile_text)
     publish(server, report([run], FAILED))
-    found = find_only_annotation(server)
-    assert (len(found["summary"]), len(found["details"])) == (450, 2000)
-    assert all(text.isprintable() for text in found.values())
-    assert "link" not in found
+    annotation = find_only_annotation(server)
+    assert (len(annotation["summary"]), len(annotation["details"])) == (450, 2000)
+    assert all(text.isprintable() for text in annotation.values())
+    assert "link" not in annotation
 
 
 @pytest.mark.parametrize(
@@ -425,10 +428,10 @@ def test_annotations_have_limit_of_request(count: int, warnings: list[str], serv
 
 def test_retry_replaces_own_report(server: Bitbucket) -> None:
     """The report of the earlier attempt is deleted, because its annotations would stay."""
-    first = make_report(red=True, step_id="a" * 16)
-    second = make_report(red=False, step_id="b" * 16)
-    assert publish(server, first) == []
-    assert publish(server, second._replace(context=second.context._replace(build_attempt="2"))) == []
+    first_report = make_report(is_failed=True, step_id="a" * 16)
+    second_report = make_report(is_failed=False, step_id="b" * 16)
+    assert publish(server, first_report) == []
+    assert publish(server, second_report._replace(context=second_report.context._replace(build_attempt="2"))) == []
     assert list_results(server) == ["PASSED"]
     assert server.annotations == {}
     assert [method for method, _ in server.requests[3:]] == ["GET", "DELETE", "PUT", "GET"]
@@ -436,30 +439,30 @@ def test_retry_replaces_own_report(server: Bitbucket) -> None:
 
 def test_other_step_of_build_has_own_report(server: Bitbucket) -> None:
     """The report of another step stays, and a warning explains how to distinguish the two."""
-    for red, step in STEPS:
-        warnings = publish(server, make_report(red, step))
+    for is_failed, step in STEPS:
+        warnings = publish(server, make_report(is_failed, step))
     assert warnings == [shared_warning("a Code Insights report")]
     assert list_results(server) == ["FAILED", "PASSED"]
 
 
 def test_older_build_replaces_nothing(server: Bitbucket) -> None:
     """A later build has already written its report."""
-    publish(server, make_report(red=True, step_id="a" * 16, build="501"), build="501")
-    assert publish(server, make_report(red=False, step_id="b" * 16)) == []
+    publish(server, make_report(is_failed=True, step_id="a" * 16, build="501"), build="501")
+    assert publish(server, make_report(is_failed=False, step_id="b" * 16)) == []
     assert list_results(server) == ["FAILED"]
 
 
 def test_newer_build_replaces_older_one(server: Bitbucket) -> None:
     """The report of the build before is replaced without a warning."""
-    publish(server, make_report(red=True, step_id="a" * 16, build="499"), build="499")
-    assert publish(server, make_report(red=False, step_id="b" * 16)) == []
+    publish(server, make_report(is_failed=True, step_id="a" * 16, build="499"), build="499")
+    assert publish(server, make_report(is_failed=False, step_id="b" * 16)) == []
     assert list_results(server) == ["PASSED"]
 
 
 def test_other_origin_has_own_report(server: Bitbucket) -> None:
     """The pipelines of a branch and of its pull request have two reports."""
     for origin in ("main", "7"):
-        assert publish(server, make_report(red=False, step_id=origin * 16), origin=origin) == []
+        assert publish(server, make_report(is_failed=False, step_id=origin * 16), origin=origin) == []
     assert len(server.reports) == 2
 
 
@@ -467,10 +470,10 @@ def test_report_is_found_on_later_page(server: Bitbucket) -> None:
     """A page of the list has ten reports."""
     for number in range(25):
         server.reports[f"lint-{number}"] = {"external_id": f"lint-{number}", "created_on": "000000"}
-    for red, build in ((True, "499"), (False, "500")):
-        assert publish(server, make_report(red, build, build=build), build=build) == []
+    for is_failed, build in ((True, "499"), (False, "500")):
+        assert publish(server, make_report(is_failed, build, build=build), build=build) == []
     assert len(server.reports) == 26
-    assert [found["result"] for found in server.reports.values() if "result" in found] == ["PASSED"]
+    assert [report_data["result"] for report_data in server.reports.values() if "result" in report_data] == ["PASSED"]
 
 
 def test_list_has_at_most_40_pages(requests_mock: Mocker) -> None:
@@ -479,7 +482,7 @@ def test_list_has_at_most_40_pages(requests_mock: Mocker) -> None:
     requests_mock.put(re.compile(re.escape(LIST_URL)), json={})
     client = http.RestClient(bitbucket.API_URL, {}, FakeClock())
     publisher = CodeInsightsPublisher(client, COMMIT_PATH, "500", "")
-    assert publisher.publish(make_report(red=False, step_id="a" * 16)) == []
+    assert publisher.publish(make_report(is_failed=False, step_id="a" * 16)) == []
     methods = [request.method for request in requests_mock.request_history]
     assert methods == ["GET"] * 40 + ["PUT"]
     assert requests_mock.request_history[39].url == f"{LIST_URL}?page=40"
@@ -495,7 +498,7 @@ def test_list_unreadable_replaces_nothing(body: bytes, requests_mock: Mocker) ->
     client = http.RestClient(bitbucket.API_URL, {}, FakeClock())
     for _ in range(2):
         publisher = CodeInsightsPublisher(client, COMMIT_PATH, "500", "")
-        assert publisher.publish(make_report(red=False, step_id="a" * 16)) == []
+        assert publisher.publish(make_report(is_failed=False, step_id="a" * 16)) == []
     assert [request.method for request in requests_mock.request_history] == ["GET", "PUT"] * 2
     assert len({request.url for request in requests_mock.request_history if request.method == "PUT"}) == 2
 
@@ -518,26 +521,26 @@ def test_list_unreadable_replaces_nothing(body: bytes, requests_mock: Mocker) ->
 )
 def test_foreign_report_is_not_replaced(changes: dict[str, Any], server: Bitbucket) -> None:
     """A report without a valid id and owner mark belongs to somebody else."""
-    publish(server, make_report(red=True, step_id="a" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=True, step_id="a" * 16, build="499"), build="499")
     [name] = server.reports
     changes = {key: value.format(name) if isinstance(value, str) else value for key, value in changes.items()}
-    foreign = server.reports[name] | changes
-    server.reports[name] = foreign
-    assert publish(server, make_report(red=False, step_id="b" * 16)) == []
-    assert server.reports[name] == foreign
+    foreign_report = server.reports[name] | changes
+    server.reports[name] = foreign_report
+    assert publish(server, make_report(is_failed=False, step_id="b" * 16)) == []
+    assert server.reports[name] == foreign_report
     assert len(server.reports) == 2
 
 
 def test_oldest_report_of_build_is_replaced(server: Bitbucket) -> None:
     """Of two reports of an earlier build, the first step of this build replaces the older one."""
-    for red, step in STEPS:
-        publish(server, make_report(red, step, build="499"), build="499")
-    oldest = min(server.reports, key=lambda name: str(server.reports[name]["created_on"]))
+    for is_failed, step in STEPS:
+        publish(server, make_report(is_failed, step, build="499"), build="499")
+    oldest_name = min(server.reports, key=lambda name: str(server.reports[name]["created_on"]))
     # Bitbucket does not document the order of its list.
     server.reports = dict(reversed(server.reports.items()))
-    publish(server, make_report(red=False, step_id="c" * 16))
-    assert server.reports[oldest]["result"] == "PASSED"
-    assert "build 500" in str(server.reports[oldest]["data"])
+    publish(server, make_report(is_failed=False, step_id="c" * 16))
+    assert server.reports[oldest_name]["result"] == "PASSED"
+    assert "build 500" in str(server.reports[oldest_name]["data"])
 
 
 # Errors and steps at the same moment
@@ -547,7 +550,7 @@ def test_oldest_report_of_build_is_replaced(server: Bitbucket) -> None:
 def test_request_error_warns(method: str, status: int, server: Bitbucket) -> None:
     """A refused request gives one warning with its status."""
     server.faults[method] = status
-    assert publish(server, make_report(red=True, step_id="a" * 16)) == [
+    assert publish(server, make_report(is_failed=True, step_id="a" * 16)) == [
         f"The Code Insights report could not be written: HTTP {status}."
     ]
 
@@ -561,28 +564,28 @@ def test_request_error_warns(method: str, status: int, server: Bitbucket) -> Non
 )
 def test_delete_of_missing_report_continues(status: int, warnings: list[str], result: str, server: Bitbucket) -> None:
     """Another step may have deleted the report, but another error ends the step's report."""
-    publish(server, make_report(red=True, step_id="a" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=True, step_id="a" * 16, build="499"), build="499")
     server.faults["DELETE"] = status
-    assert publish(server, make_report(red=False, step_id="b" * 16)) == warnings
+    assert publish(server, make_report(is_failed=False, step_id="b" * 16)) == warnings
     assert list_results(server) == [result]
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_report_claimed_by_other_is_doubled(is_deleted: bool, server: Bitbucket) -> None:
     """Another step deletes or replaces the same report right after the write."""
-    publish(server, make_report(red=False, step_id="c" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=False, step_id="c" * 16, build="499"), build="499")
     [name] = server.reports
-    other = make_report(red=False, step_id="b" * 16)
+    other_report = make_report(is_failed=False, step_id="b" * 16)
 
     def replace_report(method: str, path: str) -> None:
         if method == "PUT" and path.endswith(name):
-            entry = {"title": "Written by", "type": "TEXT", "value": str(build_mark(other, "500"))}
+            entry = {"title": "Written by", "type": "TEXT", "value": str(build_mark(other_report, "500"))}
             if is_deleted:
                 del server.reports[name]
             else:
                 server.reports[name] = {**server.reports[name], "data": [entry]}
 
-    warnings = make_publisher(server, replace_report).publish(make_report(red=True, step_id="a" * 16))
+    warnings = make_publisher(server, replace_report).publish(make_report(is_failed=True, step_id="a" * 16))
     assert warnings == [shared_warning("a Code Insights report")]
     assert set(server.annotations) == set(server.reports) - {name}
     assert len(server.annotations) == 1
@@ -591,93 +594,95 @@ def test_report_claimed_by_other_is_doubled(is_deleted: bool, server: Bitbucket)
 @pytest.mark.parametrize("data", [[], [{"title": "Written by", "value": "x"}], None])
 def test_report_without_mark_is_not_doubled(data: Any, server: Bitbucket) -> None:
     """A report that lost its mark after the write belongs to no other step."""
-    publish(server, make_report(red=False, step_id="c" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=False, step_id="c" * 16, build="499"), build="499")
     [name] = server.reports
 
     def remove_mark(method: str, path: str) -> None:
         if method == "PUT":
             server.reports[name]["data"] = data
 
-    assert make_publisher(server, remove_mark).publish(make_report(red=True, step_id="a" * 16)) == []
+    assert make_publisher(server, remove_mark).publish(make_report(is_failed=True, step_id="a" * 16)) == []
     assert set(server.reports) == {name}
 
 
 def test_report_of_later_build_is_not_doubled(server: Bitbucket) -> None:
     """A later build may replace the report right after the write."""
-    publish(server, make_report(red=False, step_id="c" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=False, step_id="c" * 16, build="499"), build="499")
     [name] = server.reports
-    later = make_report(red=False, step_id="d" * 16, build="501")
+    later_report = make_report(is_failed=False, step_id="d" * 16, build="501")
 
     def replace_report(method: str, path: str) -> None:
         if method == "PUT":
-            entry = {"title": "Written by", "type": "TEXT", "value": str(build_mark(later, "501"))}
+            entry = {"title": "Written by", "type": "TEXT", "value": str(build_mark(later_report, "501"))}
             server.reports[name]["data"] = [entry]
 
-    assert make_publisher(server, replace_report).publish(make_report(red=True, step_id="a" * 16)) == []
+    assert make_publisher(server, replace_report).publish(make_report(is_failed=True, step_id="a" * 16)) == []
     assert set(server.reports) == {name}
 
 
 def test_check_error_after_write_warns(server: Bitbucket) -> None:
     """The owner of the report could not be read after the write."""
-    publish(server, make_report(red=False, step_id="c" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=False, step_id="c" * 16, build="499"), build="499")
 
     def refuse_reads(method: str, path: str) -> None:
         if method == "PUT":
             server.faults["GET"] = 403
 
-    assert make_publisher(server, refuse_reads).publish(make_report(red=True, step_id="a" * 16)) == [
+    assert make_publisher(server, refuse_reads).publish(make_report(is_failed=True, step_id="a" * 16)) == [
         "The Code Insights report could not be written: HTTP 403."
     ]
 
 
 def test_new_reports_at_once_both_show(server: Bitbucket) -> None:
     """Both steps find no report before either writes."""
-    gate = threading.Barrier(2)
+    barrier = threading.Barrier(2)
 
-    def publish_one(made: Report) -> None:
-        met: list[str] = []
+    def publish_one(step_report: Report) -> None:
+        listed: list[str] = []
 
         def wait_after_list(method: str, _: str) -> None:
-            if method == "GET" and not met:
-                met.append(method)
-                gate.wait(60)
+            if method == "GET" and not listed:
+                listed.append(method)
+                barrier.wait(60)
 
-        make_publisher(server, wait_after_list).publish(made)
+        make_publisher(server, wait_after_list).publish(step_report)
 
-    run_at_once([lambda red=red, step=step: publish_one(make_report(red, step)) for red, step in STEPS])  # type: ignore[misc]
+    run_at_once(
+        [lambda is_failed=is_failed, step=step: publish_one(make_report(is_failed, step)) for is_failed, step in STEPS]  # type: ignore[misc]
+    )
     assert list_results(server) == ["FAILED", "PASSED"]
     assert {name: len(notes) for name, notes in server.annotations.items()} == {
-        name: 1 for name, found in server.reports.items() if found["result"] == "FAILED"
+        name: 1 for name, report_data in server.reports.items() if report_data["result"] == "FAILED"
     }
 
 
-@pytest.mark.parametrize("red_first", [True, False])
-def test_steps_on_old_report_both_show(red_first: bool, server: Bitbucket) -> None:
+@pytest.mark.parametrize("is_failed_first", [True, False])
+def test_steps_on_old_report_both_show(is_failed_first: bool, server: Bitbucket) -> None:
     """Both replace the report of the build before, and the replaced step writes another."""
-    publish(server, make_report(red=False, step_id="c" * 16, build="499"), build="499")
+    publish(server, make_report(is_failed=False, step_id="c" * 16, build="499"), build="499")
     [name] = server.reports
-    second_looked, first_wrote, second_wrote = threading.Event(), threading.Event(), threading.Event()
+    second_has_listed, first_has_written, second_has_written = threading.Event(), threading.Event(), threading.Event()
     warnings: dict[str, list[str]] = {}
 
     def first(method: str, path: str) -> None:
         if method == "GET" and "page=" in path:
-            second_looked.wait(60)
+            second_has_listed.wait(60)
         if method == "PUT" and path.endswith(name):
-            first_wrote.set()
-            second_wrote.wait(60)
+            first_has_written.set()
+            second_has_written.wait(60)
 
     def second(method: str, path: str) -> None:
         if method == "GET" and "page=" in path:
-            second_looked.set()
-            first_wrote.wait(60)
+            second_has_listed.set()
+            first_has_written.wait(60)
         if method == "PUT":
-            second_wrote.set()
+            second_has_written.set()
 
-    def publish_one(red: bool, step: str) -> None:
-        after = first if red is red_first else second
-        warnings[after.__name__] = make_publisher(server, after).publish(make_report(red, step))
+    def publish_one(is_failed: bool, step: str) -> None:
+        on_response = first if is_failed is is_failed_first else second
+        warnings[on_response.__name__] = make_publisher(server, on_response).publish(make_report(is_failed, step))
 
-    run_at_once([lambda red=red, step=step: publish_one(red, step) for red, step in STEPS])  # type: ignore[misc]
+    run_at_once([lambda is_failed=is_failed, step=step: publish_one(is_failed, step) for is_failed, step in STEPS])  # type: ignore[misc]
     assert list_results(server) == ["FAILED", "PASSED"]
     assert warnings == {"first": [shared_warning("a Code Insights report")], "second": []}
     assert [len(notes) for notes in server.annotations.values()] == [1]

@@ -24,13 +24,13 @@ def read_context(**changes: str) -> BuildContext:
     return SYSTEM.build_context({**BITRISE, **changes})
 
 
-def publish(folder: Path, made: Report, code: int = 0) -> tuple[list[str], list[str]]:
+def publish(folder: Path, step_report: Report, code: int = 0) -> tuple[list[str], list[str]]:
     """Publish a report with `envman`, and return its calls and the warnings."""
     calls = write_program(folder / "bin", "envman", code)
     checkout = folder / "checkout"
     checkout.mkdir()
     [envman] = SYSTEM.create_publishers(make_publish_context({"PATH": f"{calls.parent}:/usr/bin:/bin"}, checkout))
-    warnings = list(envman.publish(made))
+    warnings = list(envman.publish(step_report))
     return calls.read_text("utf-8").splitlines() if calls.exists() else [], warnings
 
 
@@ -51,7 +51,7 @@ def test_build_id_without_pipeline_is_slug() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "cloned", "given", "sha"),
+    ("change", "clone_sha", "reported_sha", "sha"),
     [
         ("", MERGE, HEAD, MERGE),
         ("", "", HEAD, HEAD),
@@ -60,9 +60,11 @@ def test_build_id_without_pipeline_is_slug() -> None:
         ("7", MERGE, "", ""),
     ],
 )
-def test_commit_of_change_is_not_clone(change: str, cloned: str, given: str, sha: str) -> None:
+def test_commit_of_change_is_not_clone(change: str, clone_sha: str, reported_sha: str, sha: str) -> None:
     """The cloned commit of a pull request can be a merge commit."""
-    context = read_context(BITRISE_PULL_REQUEST=change, GIT_CLONE_COMMIT_HASH=cloned, BITRISE_GIT_COMMIT=given)
+    context = read_context(
+        BITRISE_PULL_REQUEST=change, GIT_CLONE_COMMIT_HASH=clone_sha, BITRISE_GIT_COMMIT=reported_sha
+    )
     assert context.sha == sha
 
 

@@ -37,7 +37,7 @@ UNREAD = (
 )
 
 
-class Agent:
+class FakeAgent:
     """The agent's program with its data in memory.
 
     Args:
@@ -74,14 +74,16 @@ class Agent:
 
     def add_other_mark(self, attempt: str = "1") -> None:
         """Let another step of this build own the name of the annotation."""
-        other = REPORT._replace(step_id="b" * 16, context=CONTEXT._replace(build_attempt=attempt))
-        self.data[NAME] = str(build_mark(other, CONTEXT.build_id)).replace(" ", ":")
+        other_report = REPORT._replace(step_id="b" * 16, context=CONTEXT._replace(build_attempt=attempt))
+        self.data[NAME] = str(build_mark(other_report, CONTEXT.build_id)).replace(" ", ":")
 
 
-def publish(agent: Agent, made: Report = REPORT, *, summary: bool = True, shared: bool = True) -> list[str]:
+def publish(
+    agent: FakeAgent, step_report: Report = REPORT, *, summary: bool = True, is_shared: bool = True
+) -> list[str]:
     """Publish a report with the agent, and return the warnings."""
-    context = make_publish_context({}, summary=summary)._replace(publishes_shared_data=shared)
-    return BuildkitePublisher(cast("AgentCli", agent), context).publish(made)
+    context = make_publish_context({}, summary=summary)._replace(publishes_shared_data=is_shared)
+    return BuildkitePublisher(cast("AgentCli", agent), context).publish(step_report)
 
 
 def find_annotation_warnings(warnings: list[str]) -> list[str]:
@@ -158,14 +160,14 @@ def test_publishers_need_agent_outside_checkout(tmp_path: Path) -> None:
 
 def test_publish_before_end_calls_nothing() -> None:
     """A report without a verdict is not published."""
-    agent = Agent()
+    agent = FakeAgent()
     assert publish(agent, REPORT._replace(verdict=None, results=(started("a"),))) == []
     assert (agent.annotations, agent.data) == ({}, {})
 
 
 def test_publish_writes_annotation_and_data() -> None:
     """The annotation has the page without a chart, and the meta-data has all outputs."""
-    agent = Agent()
+    agent = FakeAgent()
     assert publish(agent, REPORT._replace(verdict=FAILED, results=(passed("a"), failed("b")))) == []
     [(name, (style, text))] = agent.annotations.items()
     assert (name, style) == (NAME, "error")
@@ -194,9 +196,9 @@ def test_publish_writes_annotation_and_data() -> None:
 )
 def test_annotation_has_style_of_conclusion(verdict: Verdict, style: str) -> None:
     """Buildkite knows the styles success, info, warning and error."""
-    agent = Agent()
+    agent = FakeAgent()
     publish(agent, REPORT._replace(verdict=verdict))
-    assert [found for found, _ in agent.annotations.values()] == [style]
+    assert [annotation_style for annotation_style, _ in agent.annotations.values()] == [style]
 
 
 def test_annotation_styles_cover_conclusions() -> None:
@@ -207,7 +209,7 @@ def test_annotation_styles_cover_conclusions() -> None:
 
 def test_annotation_of_retry_replaces_own() -> None:
     """The retry of a step finds its name, which no other step has."""
-    agent = Agent()
+    agent = FakeAgent()
     publish(agent, REPORT._replace(verdict=FAILED, results=(failed("a"),)))
     retry = REPORT._replace(step_id="c" * 16, context=CONTEXT._replace(build_attempt="2"))
     assert publish(agent, retry) == []
@@ -216,7 +218,7 @@ def test_annotation_of_retry_replaces_own() -> None:
 
 def test_annotation_of_each_part_has_name() -> None:
     """Two parts of a build have two annotations."""
-    agent = Agent()
+    agent = FakeAgent()
     for part in ("linux", "mac"):
         assert publish(agent, REPORT._replace(part=Part(part=part), step_id=part)) == []
     assert len(agent.annotations) == 2
@@ -224,7 +226,7 @@ def test_annotation_of_each_part_has_name() -> None:
 
 def test_annotation_off_writes_data_only() -> None:
     """The option summary turns off the annotation, but not the meta-data."""
-    agent = Agent()
+    agent = FakeAgent()
     assert publish(agent, summary=False) == []
     assert agent.annotations == {}
     assert agent.data["AUTONOMA_CONCLUSION"] == "passed"
@@ -233,8 +235,8 @@ def test_annotation_off_writes_data_only() -> None:
 
 def test_annotation_before_merge_has_own_name() -> None:
     """A step that writes no shared data has an annotation of its own, without a mark or a warning."""
-    agent = Agent()
-    assert publish(agent, shared=False) == []
+    agent = FakeAgent()
+    assert publish(agent, is_shared=False) == []
     assert list(agent.annotations) == [OWN_NAME]
     assert agent.data == {}
 
@@ -242,14 +244,14 @@ def test_annotation_before_merge_has_own_name() -> None:
 @pytest.mark.parametrize("unreadable", [[0], [1], [2], [0, 1, 2]], ids=str)
 def test_annotation_unread_warns_without_blame(unreadable: list[int]) -> None:
     """A read fails before the mark is written, after it, or after the annotation."""
-    agent = Agent(unreadable)
+    agent = FakeAgent(unreadable)
     assert find_annotation_warnings(publish(agent)) == [UNREAD]
     assert list(agent.annotations)[-1] == OWN_NAME
 
 
 def test_annotation_owner_unread_has_no_blame() -> None:
     """An earlier attempt owns the name, and whether another step exists is unreadable."""
-    agent = Agent([1])
+    agent = FakeAgent([1])
     agent.add_other_mark(attempt="0")
     assert find_annotation_warnings(publish(agent)) == [UNREAD]
     assert list(agent.annotations) == [OWN_NAME]
@@ -257,7 +259,7 @@ def test_annotation_owner_unread_has_no_blame() -> None:
 
 def test_annotation_of_other_step_stays() -> None:
     """The name of another step stays, and the warning explains how to distinguish the two."""
-    agent = Agent()
+    agent = FakeAgent()
     agent.add_other_mark()
     mark = agent.data[NAME]
     assert find_annotation_warnings(publish(agent)) == [shared_warning("an annotation")]
@@ -267,7 +269,7 @@ def test_annotation_of_other_step_stays() -> None:
 
 def test_annotation_without_mark_has_own_name() -> None:
     """The next step would not know the owner of an annotation without a mark."""
-    agent = Agent(failing=["meta-data"])
+    agent = FakeAgent(failing=["meta-data"])
     warnings = publish(agent)
     assert list(agent.annotations) == [OWN_NAME]
     assert warnings == [
@@ -280,7 +282,7 @@ def test_annotation_without_mark_has_own_name() -> None:
 )
 def test_annotation_unwritable_warns(unreadable: list[int], warnings: list[str]) -> None:
     """The reason is the last warning, and no variable is set after it."""
-    agent = Agent(unreadable, ["annotate"])
+    agent = FakeAgent(unreadable, ["annotate"])
     assert publish(agent) == [
         *warnings,
         "The build could not be annotated: buildkite-agent did not end within 10 s.",
@@ -291,7 +293,7 @@ def test_annotation_unwritable_warns(unreadable: list[int], warnings: list[str])
 def test_annotation_claimed_by_other_is_doubled() -> None:
     """Another step finds no mark, and writes its own and its annotation a moment later."""
 
-    class SlowAgent(Agent):
+    class SlowAgent(FakeAgent):
         def run(self, arguments: list[str], text: str = "") -> str:
             failure = super().run(arguments, text)
             if arguments[0] == "annotate":
@@ -306,7 +308,7 @@ def test_annotation_claimed_by_other_is_doubled() -> None:
 
 def test_data_without_value_is_placeholder() -> None:
     """The agent refuses an empty value, so a placeholder replaces an earlier value."""
-    agent = Agent()
+    agent = FakeAgent()
     publish(agent)
     publish(agent, REPORT._replace(results=()))
     assert (agent.data["AUTONOMA_RUN_ID"], agent.data["AUTONOMA_RUN_IDS"]) == ("none", "[]")

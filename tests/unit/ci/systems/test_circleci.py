@@ -35,7 +35,7 @@ def test_build_id_without_workspace_is_workflow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "url", "change", "withheld"),
+    ("number", "url", "change", "withheld_from"),
     [
         ("9", "https://github.com/acme/shop/pull/10", "9", "fork"),
         ("", "https://github.com/acme/shop/pull/10", "10", ""),
@@ -45,10 +45,10 @@ def test_build_id_without_workspace_is_workflow() -> None:
         ("", "", "", ""),
     ],
 )
-def test_change_is_number_or_end_of_url(number: str, url: str, change: str, withheld: str) -> None:
+def test_change_is_number_or_end_of_url(number: str, url: str, change: str, withheld_from: str) -> None:
     """Only a pull request from a fork has a number of its own, and it gets no secrets."""
     context = read_context(CIRCLE_PR_NUMBER=number, CIRCLE_PULL_REQUEST=url)
-    assert (context.change_number, context.secrets_withheld_from) == (change, withheld)
+    assert (context.change_number, context.secrets_withheld_from) == (change, withheld_from)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_variables_are_written_early(tmp_path: Path) -> None:
     """Bash uses the last value of a name, so a step that is killed later leaves its runs."""
     path = tmp_path / "bash.env"
     [publisher] = SYSTEM.create_publishers(make_publish_context({"BASH_ENV": str(path)}))
-    early = report([passed("a")], None)._replace(waits_for_results=True)
-    assert publisher.publish(early) == []
+    early_report = report([passed("a")], None)._replace(waits_for_results=True)
+    assert publisher.publish(early_report) == []
     assert "export AUTONOMA_RUN_ID=run-a\n" in path.read_text("utf-8")

@@ -70,8 +70,8 @@ def test_publishers_need_folder() -> None:
 def test_output_is_written_once(tmp_path: Path) -> None:
     """Cloud Build shows the file as it is, so it has each variable only once."""
     [publisher] = SYSTEM.create_publishers(make_publish_context({"BUILDER_OUTPUT": str(tmp_path)}))
-    early = report([started("a")], None)._replace(waits_for_results=True)
-    assert publisher.publish(early) == []
+    early_report = report([started("a")], None)._replace(waits_for_results=True)
+    assert publisher.publish(early_report) == []
     assert list(tmp_path.iterdir()) == []
     assert publisher.publish(report([passed("a")], PASSED)) == []
     lines = (tmp_path / "output").read_text("utf-8").splitlines()

@@ -28,7 +28,7 @@ CONTEXT = BuildContext("codefresh", build_id="6f1a", build_attempt="1")
 REPORT = report([passed("a")], PASSED)._replace(
     context=CONTEXT, part=Part(title="Autonoma tests"), step_id="a" * 16, waits_for_results=True
 )
-OTHER = REPORT._replace(step_id="b" * 16, verdict=FAILED, results=(failed("b"),))
+OTHER_REPORT = REPORT._replace(step_id="b" * 16, verdict=FAILED, results=(failed("b"),))
 
 
 def find_file(folder: Path) -> Path:
@@ -42,11 +42,11 @@ def read_variables(folder: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def publish(folder: Path | str, made: Report = REPORT, environ: Mapping[str, str] | None = None) -> list[str]:
+def publish(folder: Path | str, step_report: Report = REPORT, environ: Mapping[str, str] | None = None) -> list[str]:
     """Publish a report as a step with these variables, and return the warnings."""
     context = make_publish_context({"CF_VOLUME_PATH": str(folder), **(environ or {})})
     [publisher] = SYSTEM.create_publishers(context._replace(clock=FakeClock()))
-    return list(publisher.publish(made))
+    return list(publisher.publish(step_report))
 
 
 def read_context(**changes: str) -> BuildContext:
@@ -68,7 +68,7 @@ def test_attempt_zero_is_valid() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("CF_REPO_OWNER", ""), ("CF_REPO_NAME", ""), ("CF_REPO_NAME", "..")])
 def test_repository_needs_owner_and_name(name: str, value: str) -> None:
-    """Half of a repository is none."""
+    """A repository needs both an owner and a name."""
     assert read_context(**{name: value}).repository == ""
 
 
@@ -89,11 +89,11 @@ def test_file_has_variables_and_mark(tmp_path: Path) -> None:
     """The lines of other steps stay, and a new line follows them."""
     find_file(tmp_path).write_text("EARLIER=1", "utf-8")
     assert publish(tmp_path) == []
-    found = read_variables(tmp_path)
+    variables = read_variables(tmp_path)
     mark = str(build_mark(REPORT, "6f1a")).replace(" ", ":")
     texts = {name: text for name, text in dotenv_variables(REPORT).items() if text}
-    assert found == {"EARLIER": "1", "AUTONOMA_WRITTEN_BY": mark, **texts}
-    assert found["AUTONOMA_CONCLUSION"] == "passed"
+    assert variables == {"EARLIER": "1", "AUTONOMA_WRITTEN_BY": mark, **texts}
+    assert variables["AUTONOMA_CONCLUSION"] == "passed"
 
 
 def test_variable_without_value_is_left_out(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_variable_without_value_is_left_out(tmp_path: Path) -> None:
     run = passed("a")._replace(url="https://autonoma.app/run a")
     [warning] = publish(tmp_path, REPORT._replace(results=(run,)))
     assert "no room for AUTONOMA_RUN_URL (" in warning
-    found = read_variables(tmp_path)
-    assert found["AUTONOMA_RUN_ID"] == "run-a"
-    assert not [name for name in found if "RUN_URL" in name]
+    variables = read_variables(tmp_path)
+    assert variables["AUTONOMA_RUN_ID"] == "run-a"
+    assert not [name for name in variables if "RUN_URL" in name]
 
 
 @pytest.mark.parametrize("in_file", [True, False])
@@ -115,28 +115,28 @@ def test_variable_of_earlier_attempt_is_replaced(in_file: bool, tmp_path: Path) 
         environ = read_variables(tmp_path)
         find_file(tmp_path).unlink()
     assert publish(tmp_path, REPORT._replace(results=()), environ) == []
-    found = read_variables(tmp_path)
-    assert (found["AUTONOMA_RUN_URL"], found["AUTONOMA_RUN_ID"]) == ("none", "none")
+    variables = read_variables(tmp_path)
+    assert (variables["AUTONOMA_RUN_URL"], variables["AUTONOMA_RUN_ID"]) == ("none", "none")
 
 
 @pytest.mark.parametrize("in_file", [True, False])
 def test_variables_of_other_step_stay(in_file: bool, tmp_path: Path) -> None:
     """A parallel step is in the file, and an earlier one is in the environment."""
-    publish(tmp_path, OTHER)
+    publish(tmp_path, OTHER_REPORT)
     environ: dict[str, str] = {}
     if not in_file:
         environ = read_variables(tmp_path)
         find_file(tmp_path).unlink()
     [warning] = publish(tmp_path, REPORT, environ)
     assert "those of this step end in _AUTONOMA_TESTS" in warning
-    found = {**environ, **read_variables(tmp_path)}
-    assert found["AUTONOMA_CONCLUSION"] == "failed"
-    assert found["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "passed"
+    variables = {**environ, **read_variables(tmp_path)}
+    assert variables["AUTONOMA_CONCLUSION"] == "failed"
+    assert variables["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "passed"
 
 
 def test_last_value_of_name_counts(tmp_path: Path) -> None:
     """The name belongs to the step of the last mark in the file."""
-    marks = [str(build_mark(made, "6f1a")).replace(" ", ":") for made in (OTHER, REPORT)]
+    marks = [str(build_mark(step_report, "6f1a")).replace(" ", ":") for step_report in (OTHER_REPORT, REPORT)]
     find_file(tmp_path).write_text("".join(f"AUTONOMA_WRITTEN_BY={mark}\n" for mark in marks), "utf-8")
     assert publish(tmp_path) == []
     assert "AUTONOMA_CONCLUSION" in read_variables(tmp_path)
@@ -151,9 +151,9 @@ def test_foreign_lines_are_not_marks(data: bytes, tmp_path: Path) -> None:
     """Lines of other programs stay, and none of them owns our names."""
     find_file(tmp_path).write_bytes(data)
     assert publish(tmp_path) == []
-    written = find_file(tmp_path).read_bytes()
-    assert written.startswith(data)
-    assert b"\nAUTONOMA_CONCLUSION=passed\n" in written
+    content = find_file(tmp_path).read_bytes()
+    assert content.startswith(data)
+    assert b"\nAUTONOMA_CONCLUSION=passed\n" in content
 
 
 @pytest.mark.parametrize(

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
-class Files:
+class JobPublishers:
     """The publishers of a job with these variables."""
 
     def __init__(self, environ: Mapping[str, str], *, summary: bool = True) -> None:
         self._publishers = GITHUB.create_publishers(make_publish_context(environ, summary=summary))
 
-    def publish(self, made: Report) -> list[str]:
+    def publish(self, step_report: Report) -> list[str]:
         """Publish a report; return all warnings."""
-        return [warning for publisher in self._publishers for warning in publisher.publish(made)]
+        return [warning for publisher in self._publishers for warning in publisher.publish(step_report)]
 
 
 @pytest.mark.slow
@@ -60,22 +60,22 @@ def test_publish_twice_replaces_values(tmp_path: Path) -> None:
     """A second report replaces the outputs and the summary of the first one."""
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     output.write_text("earlier=1\n", "utf-8")
-    files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
+    files = JobPublishers({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     assert files.publish(report([started("x")], verdict=None)) == []
     assert files.publish(report([started("x"), started("y")])) == []
-    found = runner.parse_outputs(output.read_text("utf-8"))
-    assert (found["earlier"], found["total"], found["conclusion"]) == ("1", "2", "started")
+    outputs = runner.parse_outputs(output.read_text("utf-8"))
+    assert (outputs["earlier"], outputs["total"], outputs["conclusion"]) == ("1", "2", "started")
     assert step_summary.read_text("utf-8").count("### ") == 1
 
 
 def test_publish_without_files_is_silent() -> None:
     """Nothing is written and nothing is warned about without the runner's files."""
-    assert Files({}).publish(report([started("x")])) == []
+    assert JobPublishers({}).publish(report([started("x")])) == []
 
 
 def test_summary_off_writes_no_file(tmp_path: Path) -> None:
     """The option `summary` turns the file off."""
-    Files({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
+    JobPublishers({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
     assert not (tmp_path / "summary").exists()
 
 
@@ -85,7 +85,7 @@ def test_output_unwritable_warns(path: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    warnings = Files({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(report([started("x")]))
+    warnings = JobPublishers({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(report([started("x")]))
     assert len(warnings) == 1
     assert "GITHUB_OUTPUT could not be written" in warnings[0]
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
@@ -94,14 +94,14 @@ def test_output_unwritable_warns(path: str, tmp_path: Path) -> None:
 def test_output_failure_leaves_summary(tmp_path: Path) -> None:
     """The summary is written even if the output file can't be."""
     paths = {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    assert len(Files(paths).publish(report([started("x")]))) == 1
+    assert len(JobPublishers(paths).publish(report([started("x")]))) == 1
     assert "1 of 1 run started" in (tmp_path / "summary").read_text("utf-8")
 
 
 def test_output_symlink_is_followed(tmp_path: Path) -> None:
     """The runner chooses the path and reads the target of the link."""
     (tmp_path / "link").symlink_to("real")
-    assert Files({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
+    assert JobPublishers({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
     assert (tmp_path / "link").is_symlink()
     assert runner.parse_outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
 
@@ -111,8 +111,8 @@ def test_summary_full_is_left_unchanged(size: int, tmp_path: Path) -> None:
     """GitHub drops a whole summary above 1 MiB, including the text of other programs."""
     step_summary = tmp_path / "summary"
     step_summary.write_text("x" * (size - 1) + "\n", "utf-8")
-    made = report([started(f"t{n}") for n in range(1_000)])
-    warnings = Files({"GITHUB_STEP_SUMMARY": str(step_summary)}).publish(made)
+    step_report = report([started(f"t{n}") for n in range(1_000)])
+    warnings = JobPublishers({"GITHUB_STEP_SUMMARY": str(step_summary)}).publish(step_report)
     assert ["full" in warning for warning in warnings] == ([True] if size > 1_023_000 else [])
     assert step_summary.stat().st_size <= max(MIB, size)
     assert step_summary.read_text("utf-8").startswith("x" * (size - 1) + "\n")
@@ -120,9 +120,9 @@ def test_summary_full_is_left_unchanged(size: int, tmp_path: Path) -> None:
 
 def test_outputs_survive_invalid_utf8_paths(tmp_path: Path) -> None:
     """Folder names are bytes and need not be UTF-8."""
-    made = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
+    step_report = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
     paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    assert Files(paths).publish(made) == []
+    assert JobPublishers(paths).publish(step_report) == []
     assert runner.parse_outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
 
 
@@ -134,7 +134,7 @@ def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
     outcomes = [
         RunResult(RunRequest(TargetKind.TEST, f"t{n}", name), RunState.STARTED, run_id=f"r{n}") for n in range(10_000)
     ]
-    files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
+    files = JobPublishers({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     warnings = files.publish(report(outcomes))
     assert step_summary.stat().st_size < MIB
     assert "more runs" in step_summary.read_text("utf-8")
@@ -143,7 +143,7 @@ def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
     assert ["results" in warning for warning in warnings] == [True]
 
 
-def printed(console_lines: list[tuple[str, str]]) -> str:
+def print_annotations(console_lines: list[tuple[str, str]]) -> str:
     out = io.StringIO()
     console = JobLog(out, GITHUB.log_formatter)
     for level, text in console_lines:
@@ -154,9 +154,9 @@ def printed(console_lines: list[tuple[str, str]]) -> str:
 @given(TEXTS)
 def test_annotation_is_one_command(text: str) -> None:
     """An annotation with any text is exactly one command."""
-    found = runner.find_commands(printed([("error", text)]))
-    assert [command.name for command in found] == ["error"]
-    assert found[0].properties == {"title": "title"}
+    commands = runner.find_commands(print_annotations([("error", text)]))
+    assert [command.name for command in commands] == ["error"]
+    assert commands[0].properties == {"title": "title"}
 
 
 @given(TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))

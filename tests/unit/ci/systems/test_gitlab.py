@@ -37,15 +37,15 @@ def read_context(**changes: str) -> BuildContext:
     return SYSTEM.build_context({**GITLAB, **changes})
 
 
-def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
+def read_annotations(step_report: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
     """Return the text of the annotations and their parsed content."""
-    text = render_job_links(made)["gitlab-annotations.json"]
+    text = render_job_links(step_report)["gitlab-annotations.json"]
     return text, json.loads(text)
 
 
-def read_labels(made: Report) -> list[str]:
+def read_labels(step_report: Report) -> list[str]:
     """Return the labels of the only section."""
-    [entries] = read_annotations(made)[1].values()
+    [entries] = read_annotations(step_report)[1].values()
     return [entry["external_link"]["label"] for entry in entries]
 
 
@@ -121,8 +121,8 @@ def test_section_title_is_one_line() -> None:
 def test_annotations_link_to_runs() -> None:
     """Each run with a link has an entry, the failed ones first."""
     runs = [passed("a", "Sign in"), failed("b", "Pay"), flaky("c", "Search")]
-    text, found = read_annotations(report(runs, FAILED))
-    assert found == {
+    text, sections = read_annotations(report(runs, FAILED))
+    assert sections == {
         "Autonoma tests": [
             {"external_link": {"label": "failed: Pay", "url": "https://autonoma.app/run/run-b"}},
             {"external_link": {"label": "passed, flaky: Search", "url": "https://autonoma.app/run/run-c"}},
@@ -167,9 +167,9 @@ def test_annotations_fit_size_limit(size: int) -> None:
         failed(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
         for number in range(90)
     ]
-    text, found = read_annotations(report(runs))
+    text, sections = read_annotations(report(runs))
     assert len(text.encode()) <= MAX_JOB_LINKS_BYTES == 81_920
-    [links] = found.values()
+    [links] = sections.values()
     assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
     assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_JOB_LINKS_BYTES - 3000
     # As text, not as escapes of six bytes.
@@ -190,8 +190,8 @@ def test_annotations_fit_size_limit(size: int) -> None:
 )
 def test_annotations_title_is_short_line(title: str, part: str, expected: str) -> None:
     """The title of the section is one line of at most 60 characters."""
-    made = report([passed("a")], PASSED)._replace(title=title, part=Part(part=part))
-    assert list(read_annotations(made)[1]) == [expected]
+    step_report = report([passed("a")], PASSED)._replace(title=title, part=Part(part=part))
+    assert list(read_annotations(step_report)[1]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def test_annotations_label_is_short_line(name: str, label: str) -> None:
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_annotations_of_any_report_are_safe(made: Report) -> None:
+def test_annotations_of_any_report_are_safe(step_report: Report) -> None:
     """Each link is a safe URL, and each label is one short line."""
-    for title, entries in read_annotations(made)[1].items():
+    for title, entries in read_annotations(step_report)[1].items():
         assert title == sanitize_line(title)
         for entry in entries:
             assert safe_url(entry["external_link"]["url"])
@@ -221,17 +221,17 @@ def test_annotations_of_any_report_are_safe(made: Report) -> None:
 
 @pytest.mark.slow
 @given(REPORTS)
-def test_annotations_match_schema(made: Report) -> None:
+def test_annotations_match_schema(step_report: Report) -> None:
     """The annotations match GitLab's schema.
 
     Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas.
     """
-    text, found = read_annotations(made)
+    text, sections = read_annotations(step_report)
     assert len(text.encode()) <= MAX_JOB_LINKS_BYTES
-    assert len(found) <= 20
-    assert all(0 < len(name) <= MAX_NAME_CHARS for name in found)
-    links = [each for entries in found.values() for each in entries]
-    assert all(set(each) == {"external_link"} and set(each["external_link"]) == {"label", "url"} for each in links)
+    assert len(sections) <= 20
+    assert all(0 < len(name) <= MAX_NAME_CHARS for name in sections)
+    links = [link for entries in sections.values() for link in entries]
+    assert all(set(link) == {"external_link"} and set(link["external_link"]) == {"label", "url"} for link in links)
     assert len(links) <= 1000
 
 
@@ -281,10 +281,10 @@ def test_comments_need_merge_request(name: str, value: str) -> None:
 
 def test_comments_need_encrypted_api() -> None:
     """The token is not sent in the clear, and is not in the error."""
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as caught:
         open_thread(CI_API_V4_URL="http://gitlab.example.com/api/v4")
-    assert "https" in str(refused.value)
-    assert "s3cret-value" not in str(refused.value)
+    assert "https" in str(caught.value)
+    assert "s3cret-value" not in str(caught.value)
 
 
 def test_publishers_are_absent() -> None:

@@ -87,8 +87,8 @@ def test_outputs_are_written_early_and_late(tmp_path: Path) -> None:
     """Harness uses the last value of a name, so a step that is killed later leaves its runs."""
     path = tmp_path / "output"
     [publisher] = SYSTEM.create_publishers(make_publish_context({"DRONE_OUTPUT": str(path)}))
-    early = report([started("a")], None)._replace(waits_for_results=True)
-    assert publisher.publish(early) == []
+    early_report = report([started("a")], None)._replace(waits_for_results=True)
+    assert publisher.publish(early_report) == []
     assert "AUTONOMA_RUN_ID=run-a\n" in path.read_text("utf-8")
     assert publisher.publish(report([passed("a")], PASSED)) == []
     lines = path.read_text("utf-8").splitlines()

@@ -63,11 +63,11 @@ def test_branch_is_first_variable() -> None:
     """The variables of plugins come before those of Git."""
     expected = ["change", "builder", "gitlab", "local", "git", "name", "v1"]
     environ = {**JENKINS, **BRANCHES}
-    found = []
+    branches = []
     for name in BRANCHES:
-        found.append(SYSTEM.build_context(environ).branch)
+        branches.append(SYSTEM.build_context(environ).branch)
         environ[name] = ""
-    assert found == expected
+    assert branches == expected
     assert SYSTEM.build_context(environ).branch == ""
 
 

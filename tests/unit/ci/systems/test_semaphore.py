@@ -111,10 +111,10 @@ def test_publish_before_end_calls_nothing(tmp_path: Path) -> None:
 def test_variables_have_mark_of_pipeline(tmp_path: Path) -> None:
     """A pipeline that runs again has another id, and replaces the variables of the earlier one."""
     [publisher] = SYSTEM.create_publishers(make_context(tmp_path))
-    made = report([passed("a")], PASSED)._replace(step_id="a" * 16)
-    assert publisher.publish(made) == []
+    step_report = report([passed("a")], PASSED)._replace(step_id="a" * 16)
+    assert publisher.publish(step_report) == []
     calls = read_calls(tmp_path)
-    mark = f"AUTONOMA_WRITTEN_BY=build:ea3e:attempt::part:{made.part.digest}:step:aaaaaaaa"
+    mark = f"AUTONOMA_WRITTEN_BY=build:ea3e:attempt::part:{step_report.part.digest}:step:aaaaaaaa"
     assert f"put {mark} --force" in calls
     assert [line for line in calls if line.startswith("put ") and mark not in line] == [
         "put AUTONOMA_CONCLUSION=passed --force",

@@ -50,12 +50,12 @@ def read_context(folder: Path, parameters: str, **changes: str) -> BuildContext:
 
 
 def publish(
-    made: Report, folder: Path | None = None, environ: Mapping[str, str] | None = None
+    step_report: Report, folder: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[list[LogCommand], list[str]]:
     """Publish a report in a working directory, and return the messages and the warnings."""
     lines: list[str] = []
     [publisher] = SYSTEM.create_publishers(make_publish_context(environ or {}, folder, reported=lines))
-    warnings = list(publisher.publish(made))
+    warnings = list(publisher.publish(step_report))
     messages = grammars.find_teamcity_messages("\n".join(lines))
     assert len(messages) == len(lines)
     return messages, warnings
@@ -77,7 +77,7 @@ def read_parameters(messages: list[LogCommand]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (b"a=b", {"a": "b"}),
         (b"a : b\r\nc d", {"a": "b", "c": "d"}),
@@ -94,9 +94,9 @@ def read_parameters(messages: list[LogCommand]) -> dict[str, str]:
         (b"=b\n\\", {}),
     ],
 )
-def test_properties_follow_java_syntax(text: bytes, found: dict[str, str]) -> None:
-    """Comments, separators, escapes and continued lines mean what they mean to Java."""
-    assert parse_java_properties(text) == found
+def test_properties_follow_java_syntax(text: bytes, expected: dict[str, str]) -> None:
+    """Comments, separators, escapes and continued lines follow the rules of Java."""
+    assert parse_java_properties(text) == expected
 
 
 @settings(deadline=None)
@@ -109,7 +109,7 @@ def test_properties_from_any_bytes_are_text(data: bytes) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
 def test_properties_parse_in_linear_time(line: bytes) -> None:
-    """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""
+    """Parsing 1 MB of input that can slow down patterns takes linear time."""
     assert len(parse_java_properties(line)) <= 1
 
 
@@ -273,8 +273,8 @@ def test_failure_has_problem_with_stable_identity() -> None:
     """
     identities = []
     for part, title in (("linux", "Shop's"), ("linux", "Shop's"), ("mac", "Shop's")):
-        made = report([failed("b")], FAILED)._replace(title=title, part=Part(part=part), waits_for_results=True)
-        [problem] = find_messages(publish(made)[0], "buildProblem")
+        step_report = report([failed("b")], FAILED)._replace(title=title, part=Part(part=part), waits_for_results=True)
+        [problem] = find_messages(publish(step_report)[0], "buildProblem")
         assert problem["description"] == f"Shop's ({part}): 0 of 1 run passed, 1 failed."
         assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", problem["identity"])
         identities.append(problem["identity"])
@@ -317,8 +317,8 @@ def test_tests_path_is_from_checkout(checkout: str, results: str, path: str, tmp
     (tmp_path / "shop" / "e2e").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "shop")
     build = f"teamcity.build.checkoutDir={as_property(tmp_path / checkout)}\n"
-    made = report([passed("a")], PASSED)._replace(results_dir=results.format(tmp_path))
-    messages, _ = publish(made, tmp_path / "shop" / "e2e", write_properties(tmp_path, "", build))
+    step_report = report([passed("a")], PASSED)._replace(results_dir=results.format(tmp_path))
+    messages, _ = publish(step_report, tmp_path / "shop" / "e2e", write_properties(tmp_path, "", build))
     assert find_messages(messages, "importData") == [{"type": "junit", "path": path.format(tmp_path)}]
 
 
