@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.support.certificates import Certificates
+from tests.support.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,12 +86,12 @@ def _remove_user_network_settings(request: pytest.FixtureRequest, monkeypatch: p
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
-def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trusted_authority(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Trust the certificate authority of the tests."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
-    return certificates.authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority_file))
+    return certificates.authority_file

@@ -96,7 +96,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
     insert_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', extract_row(RULE))
     insert_before(
-        folder / "tests" / "support" / "ci_environments.py", '    Case("unknown-system", ', extract_row(CASES)
+        folder / "tests" / "support" / "ci_environments.py", '    JobCase("unknown-system", ', extract_row(CASES)
     )
     insert_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
     assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED_FILES).returncode == 0

@@ -12,7 +12,7 @@ from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.reports.outputs import OUTPUTS, build_outputs
 from tests.support import generate_docs
-from tests.support.reports import report
+from tests.support.reports import create_report
 
 ACTION = yaml.safe_load((generate_docs.ROOT / "action.yml").read_text("utf-8"))
 README = (generate_docs.ROOT / "README.md").read_text("utf-8")
@@ -54,7 +54,7 @@ def test_action_inputs_have_no_default() -> None:
 
 def test_action_declares_written_outputs() -> None:
     """The outputs of the action are those that a step writes."""
-    assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(build_outputs(report()))
+    assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(build_outputs(create_report()))
     assert all(specification["description"] for specification in ACTION["outputs"].values())
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.api.models import Timeouts
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 IDS = ["a", "b", "c"]
 ALL_IDS = {"a", "b", "c", "f"}
@@ -89,21 +89,23 @@ class FakeApi:
         # The first attempt started each test and folder once.
         self.start_counts = Counter(dict.fromkeys(self.start_counts, 1))
 
-    def handle_request(self, wire: Wire) -> bool:
-        path = wire.request.path.partition("?")[0]
-        if wire.request.method == "POST":
-            subject = wire.request.target_id
+    def handle_request(self, connection: Connection) -> bool:
+        path = connection.request.path.partition("?")[0]
+        if connection.request.method == "POST":
+            subject = connection.request.target_id
             with self.lock:
                 self.start_counts[subject] += 1
                 run = self.run_ids.get(subject, f"run-{self.start_counts[subject]}-{subject}")
             names = dict.fromkeys(("run_id", "folder_run_id", "tag_run_id"), run)
             started = answer(200, json.dumps({"url": f"https://autonoma.app/run/{run}", **names}))
-            return self.start_responses.get(subject, started)(wire)
+            return self.start_responses.get(subject, started)(connection)
         if path.endswith("/status"):
             run = path.rsplit("/", 2)[-2]
             status = "failed" if run == "run-1-b" else "passed"
-            return self.poll_responses.get(run, answer_status(status, url=f"https://autonoma.app/now/{run}"))(wire)
-        return answer(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(wire)
+            return self.poll_responses.get(run, answer_status(status, url=f"https://autonoma.app/now/{run}"))(
+                connection
+            )
+        return answer(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(connection)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def first_attempt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstAtt
     """Yield the first attempt: a, c and the folder passed, b failed."""
     folder, api = tmp_path_factory.mktemp("first"), FakeApi()
     with FaultServer(api.handle_request) as server:
-        job = run_job(folder, server.url, IDS, more=build_environ(1), timeouts=LONG_TIMEOUTS)
+        job = run_job(folder, server.url, IDS, extra_environ=build_environ(1), timeouts=LONG_TIMEOUTS)
         assert job.code == 1
         assert job.states == {"a": "passed", "b": "failed", "c": "passed", "f": "passed"}
         yield FirstAttempt(api, server, folder / "results", job)
@@ -170,12 +172,12 @@ def run_later_attempt(
         shutil.copytree(first_attempt.results_dir, folder / "results")
     path = folder / "results" / "results.json"
     path.write_bytes(change(path.read_bytes()))
-    before = len(first_attempt.server.received)
+    before = len(first_attempt.server.received_requests)
     environ = build_environ(2) | dict(changes or {})
     url = environ.pop("INPUT_API-URL", first_attempt.server.url)
-    job = run_job(folder, url, ids, more=environ, timeouts=timeouts)
+    job = run_job(folder, url, ids, extra_environ=environ, timeouts=timeouts)
     assert "Traceback" not in job.log + job.errors
-    received = first_attempt.server.received[before:]
+    received = first_attempt.server.received_requests[before:]
     started_ids = {request.target_id for request in received if request.method == "POST"}
     assert sum(request.method == "POST" for request in received) == len(started_ids), "nothing is started twice"
     return LaterAttempt(job, started_ids, [f"{request.method} {request.path}" for request in received])
@@ -247,7 +249,7 @@ def test_job_without_commit_starts_all(first_attempt: FirstAttempt, api: FakeApi
     """In a job for a comment, the checkout can be another commit the next time."""
     unknown_commit = {"GITHUB_SHA": "", "GITHUB_EVENT_NAME": "issue_comment"}
     first = run_job(
-        tmp_path, first_attempt.server.url, IDS, more=build_environ(1) | unknown_commit, timeouts=LONG_TIMEOUTS
+        tmp_path, first_attempt.server.url, IDS, extra_environ=build_environ(1) | unknown_commit, timeouts=LONG_TIMEOUTS
     )
     assert first.states["a"] == "passed"
     second = run_later_attempt(first_attempt, tmp_path, unknown_commit)
@@ -313,7 +315,7 @@ def test_changed_api_url_starts_all(first_attempt: FirstAttempt, api: FakeApi, t
     """Another URL is another API, even if it knows the same runs."""
     with FaultServer(api.handle_request) as other_server:
         second = run_later_attempt(first_attempt, tmp_path, {"INPUT_API-URL": other_server.url})
-        assert set(other_server.posts) == ALL_IDS
+        assert set(other_server.post_counts) == ALL_IDS
     assert second.started_ids == set()
     assert [run["reused"] for run in second.job.record["runs"]] == [False] * 4
 
@@ -477,9 +479,9 @@ def test_step_with_other_runs_reuses_nothing(
 ) -> None:
     """Results of a step with other runs are not reused."""
     shutil.copytree(first_attempt.results_dir, tmp_path / "results")
-    before = first_attempt.server.posts
-    job = run_job(tmp_path, first_attempt.server.url, ids, more=build_environ(2), timeouts=LONG_TIMEOUTS)
-    assert set(first_attempt.server.posts - before) == {*ids, "f"}
+    before = first_attempt.server.post_counts
+    job = run_job(tmp_path, first_attempt.server.url, ids, extra_environ=build_environ(2), timeouts=LONG_TIMEOUTS)
+    assert set(first_attempt.server.post_counts - before) == {*ids, "f"}
     assert not any(run["reused"] for run in job.record["runs"])
     assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in job.log
 
@@ -521,13 +523,13 @@ def test_old_run_id_before_confirmation_is_no_pass(first_attempt: FirstAttempt, 
     """The result is the same if the start response comes first."""
     api.run_ids["b"] = "run-1-a"
 
-    def answer_late(wire: Wire) -> bool:
+    def answer_late(connection: Connection) -> bool:
         # Waits until the start request of b has come, and for the time of its response.
-        while first_attempt.server.posts["b"] == before and not wire.pause(0.01):
+        while first_attempt.server.post_counts["b"] == before and not connection.pause(0.01):
             pass
-        return not wire.pause(0.3) and answer_status("passed")(wire)
+        return not connection.pause(0.3) and answer_status("passed")(connection)
 
-    before = first_attempt.server.posts["b"]
+    before = first_attempt.server.post_counts["b"]
     api.poll_responses["run-1-a"] = answer_late
     second = run_later_attempt(first_attempt, tmp_path)
     assert second.job.states["b"] == "unknown"
@@ -576,14 +578,14 @@ def test_signal_in_confirmation_starts_nothing(
         api.poll_responses[name] = hang
     shutil.copytree(first_attempt.results_dir, tmp_path / "results")
     environ = github_environ(tmp_path, first_attempt.server.url, IDS) | build_environ(2) | {"PATH": os.environ["PATH"]}
-    before = len(first_attempt.server.received)
+    before = len(first_attempt.server.received_requests)
     process = subprocess.Popen(
         [sys.executable, "-c", "from autonoma_ci.cli import main; main()"],
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
     def list_requests() -> set[str]:
-        return {f"{request.method} {request.path}" for request in first_attempt.server.received[before:]}
+        return {f"{request.method} {request.path}" for request in first_attempt.server.received_requests[before:]}
 
     expected_lines = {f"GET /api/run/run-1-{name}/status" for name in "ac"} | {"GET /api/run/folder/run-1-f/status"}
     deadline = time.monotonic() + 60

@@ -34,7 +34,7 @@ from autonoma_ci.reports.log import collect_warnings, format_run, group_failures
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import build_outputs, render_dotenv
 from autonoma_ci.reports.results_json import render_results_json
-from tests.support.reports import FAILED, report
+from tests.support.reports import FAILED_VERDICT, create_report
 from tests.system.fuzz.strategies import ScriptedTransport
 
 if TYPE_CHECKING:
@@ -259,8 +259,8 @@ TEXT_FIELDS: dict[str, tuple[Callable[..., RunResult], Callable[[str], HttpRespo
 }  # fmt: skip
 
 
-def make_report(*results: RunResult) -> Report:
-    job_report = report(results, FAILED)._replace(
+def build_step_report(*results: RunResult) -> Report:
+    job_report = create_report(results, FAILED_VERDICT)._replace(
         waits_for_results=True, duration_seconds=1.0, web_base_url="https://autonoma.app"
     )
     return job_report._replace(context=job_report.context._replace(build_url="https://ci.example.com/7"))
@@ -271,7 +271,7 @@ UNMATCHED_RESULTS = tuple(
     for make_result, build_response in TEXT_FIELDS.values()
     for credential in (True, False)
 )
-COMMON_TEXT = "\n".join(map(normalize_text, read_reports(make_report(*UNMATCHED_RESULTS))))
+COMMON_TEXT = "\n".join(map(normalize_text, read_reports(build_step_report(*UNMATCHED_RESULTS))))
 
 
 def assert_hidden(value: str, job_report: Report) -> None:
@@ -293,7 +293,9 @@ def test_sinks_hide_values(field: str, disguised_value: tuple[str, str], credent
     assume("escaped" not in field or len(value) > 4)
     make_result, build_response = TEXT_FIELDS[field]
     # A run id is shown even if it equals a variable's value.
-    assert_hidden(value, make_report(make_result(value, build_response(text), credential=credential or field == "id")))
+    assert_hidden(
+        value, build_step_report(make_result(value, build_response(text), credential=credential or field == "id"))
+    )
 
 
 class ListTransport(ScriptedTransport):
@@ -321,7 +323,7 @@ def test_value_split_over_fields_is_hidden(value: str, data: st.DataObject) -> N
     first, second = value[:position], value[position:]
     details = make_step_response(instruction=f"Type {first}{gap}", output=f"{gap}{second} is wrong")
     error = make_response(422, {"error": f"no {first}", "message": second})
-    job_report = make_report(
+    job_report = build_step_report(
         fetch_details(value, details, credential=False),
         start_run(value, error, credential=True),
     )
@@ -357,5 +359,6 @@ def test_check_finds_unredacted_value() -> None:
         if field not in {"no run", "id", "link", "escaped page"}:
             with pytest.raises(AssertionError, match="qxzj"):
                 assert_hidden(
-                    "qxzj", make_report(make_result("no value", build_response("q\u200bx\nz\u3164j"), credential=True))
+                    "qxzj",
+                    build_step_report(make_result("no value", build_response("q\u200bx\nz\u3164j"), credential=True)),
                 )

@@ -12,8 +12,8 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
-from tests.support.fault_server import FaultServer, RequestHandler, Wire
-from tests.support.faults import answer, close, hang, started
+from tests.support.fault_server import Connection, FaultServer, RequestHandler
+from tests.support.faults import answer, answer_started, close, hang
 from tests.support.run_step import (
     LONG_TIMEOUTS,
     POLL_POLICY,
@@ -45,12 +45,12 @@ def serve_polls(*handlers: RequestHandler) -> RequestHandler:
     """
     remaining = list(handlers)
 
-    def handler(wire: Wire) -> bool:
-        if wire.request.method == "POST":
-            return started(wire)
-        if "steps=" in wire.request.path:
-            return answer(200, '{"name": "A title"}')(wire)
-        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(wire)
+    def handler(connection: Connection) -> bool:
+        if connection.request.method == "POST":
+            return answer_started(connection)
+        if "steps=" in connection.request.path:
+            return answer(200, '{"name": "A title"}')(connection)
+        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(connection)
 
     return handler
 
@@ -96,9 +96,13 @@ def test_bad_responses_have_state_and_exit_code(
         # These jobs can end at the deadline.
         more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
         job = run_job(
-            tmp_path, server.url, ["a"], more=more, timeouts=SHORT_TIMEOUTS if hang in handlers else LONG_TIMEOUTS
+            tmp_path,
+            server.url,
+            ["a"],
+            extra_environ=more,
+            timeouts=SHORT_TIMEOUTS if hang in handlers else LONG_TIMEOUTS,
         )
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (job.states["a"], job.outputs["reason"], job.code) == (state, reason, code)
     assert job.outputs["run-url"] == "https://autonoma.app/run/run-of-a"
     assert "Traceback" not in job.log + job.errors
@@ -108,7 +112,7 @@ def test_bad_responses_have_state_and_exit_code(
 def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary and junit.xml have the failed step and the flaky run."""
     more = {**WAIT, "INPUT_RETRIES": "1"}
-    job = run_job(tmp_path, sandbox.url, ["sandbox-fails", "sandbox-flaky", "plain"], more=more)
+    job = run_job(tmp_path, sandbox.url, ["sandbox-fails", "sandbox-flaky", "plain"], extra_environ=more)
     assert (job.code, job.outputs["conclusion"]) == (1, "failed")
     assert [sandbox.count_starts(name) for name in ("sandbox-fails", "sandbox-flaky", "plain")] == [2, 2, 1]
     assert {"passed": job.outputs["passed"], "failed": job.outputs["failed"]} == {"passed": "2", "failed": "1"}
@@ -126,7 +130,7 @@ def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> Non
 def test_wait_covers_folders_and_tags(sandbox: Sandbox, tmp_path: Path) -> None:
     """Folders and tags are started and polled like tests."""
     more = {**WAIT, "INPUT_FOLDER-IDS": "f, sandbox-fails", "INPUT_TAG-IDS": "Nightly=t", "INPUT_RUN-ON-LATEST": "true"}
-    job = run_job(tmp_path, sandbox.url, ["a"], more=more)
+    job = run_job(tmp_path, sandbox.url, ["a"], extra_environ=more)
     assert [(run["kind"], run["state"]) for run in job.record["runs"]] == [
         ("test", "passed"), ("folder", "passed"), ("folder", "failed"), ("tag", "passed"),
     ]  # fmt: skip
@@ -137,7 +141,7 @@ def test_wait_covers_folders_and_tags(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_empty_shard_passes_with_note(sandbox: Sandbox, tmp_path: Path) -> None:
     """A shard without runs has the conclusion skipped and sends no start request."""
-    job = run_job(tmp_path, sandbox.url, ["a", "b"], more={**WAIT, "INPUT_SHARD": "3/3"})
+    job = run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ={**WAIT, "INPUT_SHARD": "3/3"})
     assert (job.code, job.outputs["conclusion"], job.outputs["total"]) == (0, "skipped", "0")
     assert "Shard 3/3 has no runs" in job.log
     assert "Shard 3/3 has no runs" in job.summary
@@ -148,7 +152,7 @@ def test_shards_start_each_run_once(sandbox: Sandbox, tmp_path: Path) -> None:
     """All shards together start each run once."""
     ids = [f"t{n}" for n in range(7)]
     for number in (1, 2, 3):
-        assert run_job(tmp_path, sandbox.url, ids, more={"INPUT_SHARD": f"{number}/3"}).code == 0
+        assert run_job(tmp_path, sandbox.url, ids, extra_environ={"INPUT_SHARD": f"{number}/3"}).code == 0
     assert [sandbox.count_starts(name) for name in ids] == [1] * 7
 
 
@@ -180,7 +184,7 @@ def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) 
 def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """Passed runs are confirmed by a poll, and runs that were not started are not polled."""
     build = {"GITHUB_RUN_ID": "17"}
-    run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], more=WAIT | build)
+    run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], extra_environ=WAIT | build)
     request_count = len(sandbox.received)
     wait_job = run_wait(tmp_path, sandbox.url, "results/results.json", more=build)
     assert len(sandbox.received) > request_count
@@ -192,18 +196,18 @@ def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_wait_polls_timed_out_runs(tmp_path: Path) -> None:
     """The command `wait` polls runs that timed out in an earlier step."""
     with FaultServer(serve_polls(RUNNING)) as server:
-        job = run_job(tmp_path, server.url, ["a"], more=WAIT | {"INPUT_TIMEOUT": "1s"})
+        job = run_job(tmp_path, server.url, ["a"], extra_environ=WAIT | {"INPUT_TIMEOUT": "1s"})
         assert job.code == 6
         assert "autonoma-ci wait" in job.log
     with FaultServer(serve_polls(PASSED)) as server:
         wait_job = run_wait(tmp_path, server.url, "results/results.json")
         assert (wait_job.code, wait_job.states) == (0, {"a": "passed"})
-        assert server.posts == {}
+        assert server.post_counts == {}
 
 
 def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path) -> None:
     """Runs without an id in the record of a killed step are unknown."""
-    run_job(tmp_path, sandbox.url, ["a", "b", "c"], more=WAIT)
+    run_job(tmp_path, sandbox.url, ["a", "b", "c"], extra_environ=WAIT)
     path = tmp_path / "results" / "results.json"
     record = json.loads(path.read_text("utf-8"))
     record.update(conclusion=None, reason=None, exit_code=None)
@@ -269,7 +273,7 @@ def test_wait_ignores_urls_of_record(sandbox: Sandbox, tmp_path: Path) -> None:
         record["api_url"] = other_server.url
         path.write_text(json.dumps(record), "utf-8")
         assert run_wait(tmp_path, sandbox.url, "results/results.json").code == 0
-        assert other_server.connections == 0
+        assert other_server.connection_count == 0
 
 
 # Another attempt at the same build
@@ -283,8 +287,8 @@ def make_attempt_environ(number: int, build: str = "17") -> dict[str, str]:
 def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The next build attempt reuses passed runs and starts the others."""
     ids = ["a", "sandbox-flaky", "b"]
-    assert run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(1)).code == 1
-    job = run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(2))
+    assert run_job(tmp_path, sandbox.url, ids, extra_environ=make_attempt_environ(1)).code == 1
+    job = run_job(tmp_path, sandbox.url, ids, extra_environ=make_attempt_environ(2))
     assert (job.code, job.outputs["conclusion"], job.outputs["passed"]) == (0, "passed", "3")
     assert [sandbox.count_starts(name) for name in ids] == [1, 2, 1]
     assert [run["reused"] for run in job.record["runs"]] == [True, False, True]
@@ -297,7 +301,7 @@ def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None
     """A step that starts no run proves nothing."""
     for number in (1, 2):
         assert (
-            run_job(tmp_path, sandbox.url, ["a", "b"], more=make_attempt_environ(number)).outputs["conclusion"]
+            run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ=make_attempt_environ(number)).outputs["conclusion"]
             == "passed"
         )
     assert [sandbox.count_starts(name) for name in "ab"] == [2, 2]
@@ -318,8 +322,8 @@ def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None
 def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """A record of another build, commit or plan is not reused."""
     ids = ["a", "sandbox-flaky"]
-    run_job(tmp_path, sandbox.url, ids, more=make_attempt_environ(1))
-    run_job(tmp_path, sandbox.url, ids, more=more)
+    run_job(tmp_path, sandbox.url, ids, extra_environ=make_attempt_environ(1))
+    run_job(tmp_path, sandbox.url, ids, extra_environ=more)
     assert [sandbox.count_starts(name) for name in ids] == [2, 2]
 
 
@@ -327,7 +331,7 @@ def test_unreadable_record_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
     """An unreadable record of the earlier attempt is a warning."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")
-    job = run_job(tmp_path, sandbox.url, ["a"], more=make_attempt_environ(2))
+    job = run_job(tmp_path, sandbox.url, ["a"], extra_environ=make_attempt_environ(2))
     assert job.code == 0
     assert "The earlier attempt's record is not used" in job.log
 
@@ -338,7 +342,7 @@ def test_unreadable_record_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_starts_wait_for_url(sandbox: Sandbox, tmp_path: Path) -> None:
     """Runs start after the page of `wait-for-url` responds."""
     with FaultServer(answer(200), {"x": []}) as page:
-        job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c"})
+        job = run_job(tmp_path, sandbox.url, ["a"], extra_environ={"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c"})
     assert (job.code, sandbox.count_starts("a")) == (0, 1)
 
 
@@ -346,8 +350,8 @@ def test_unavailable_url_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> Non
     """A page that stays unavailable ends the step without a start request."""
     with FaultServer(answer(503)) as page:
         more = {"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c?token=t0p", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
-        job = run_job(tmp_path, sandbox.url, ["a", "b"], more=more)
+        job = run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ=more)
     assert (job.code, job.outputs["reason"], job.states) == (5, "api", {"a": "not-started", "b": "not-started"})
     assert "did not come up within 1.0 s: HTTP 503" in job.log
-    assert "t0p" not in job.everything
+    assert "t0p" not in job.visible_text
     assert sandbox.received == []

@@ -15,7 +15,7 @@ COMMIT_PATH = f"/repositories/acme/shop/commit/{SHA}"
 _REPORTS_PATH = f"/2.0{COMMIT_PATH}/reports"
 
 
-class Bitbucket(ThreadingHTTPServer):
+class BitbucketServer(ThreadingHTTPServer):
     """A server with reports and annotations by id.
 
     It refuses requests that are against the documentation of the API, and adds the reason to `complaints`.
@@ -48,7 +48,7 @@ class Bitbucket(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Bitbucket
+    server: BitbucketServer
     protocol_version = "HTTP/1.1"
 
     def _serve(self) -> None:

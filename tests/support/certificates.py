@@ -41,30 +41,30 @@ _VALID = ("20200101000000Z", "21200101000000Z")
 _EXPIRED = ("20200101000000Z", "20200102000000Z")
 
 
-class Certificates:
+class CertificateAuthority:
     """A certificate authority in `folder`. Clients trust the file `authority`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self.authority = folder / "authority.pem"
+        self.authority_file = folder / "authority.pem"
         folder.joinpath("index.txt").touch()
         self._issue("authority", "authority", LOCAL_NAMES, _VALID, self_signed=True)
 
-    def good(self) -> ssl.SSLContext:
+    def create_valid_context(self) -> ssl.SSLContext:
         """Return a server context with a certificate for this machine."""
         return self._create_context("good", LOCAL_NAMES, _VALID)
 
-    def expired(self) -> ssl.SSLContext:
+    def create_expired_context(self) -> ssl.SSLContext:
         """Return a server context with an expired certificate."""
         return self._create_context("expired", LOCAL_NAMES, _EXPIRED)
 
-    def other_host(self) -> ssl.SSLContext:
+    def create_other_host_context(self) -> ssl.SSLContext:
         """Return a server context with a certificate for another host."""
         return self._create_context("other", "DNS:other.test", _VALID)
 
-    def self_signed(self) -> ssl.SSLContext:
+    def create_self_signed_context(self) -> ssl.SSLContext:
         """Return a server context with a self-signed certificate."""
         return self._create_context("self", LOCAL_NAMES, _VALID, self_signed=True)
 
@@ -87,7 +87,7 @@ class Certificates:
         _openssl("req", "-new", *curve, "-config", str(config), "-keyout", str(key), "-out", str(request))
         signer = ["-selfsign", "-keyfile", str(key)]
         if not self_signed:
-            signer = ["-cert", str(self.authority), "-keyfile", str(self._folder / "authority.key")]
+            signer = ["-cert", str(self.authority_file), "-keyfile", str(self._folder / "authority.key")]
         start, end = days
         validity = ["-startdate", start, "-enddate", end]
         files = ["-in", str(request), "-out", str(certificate)]

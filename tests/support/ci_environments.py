@@ -23,25 +23,25 @@ TARGET = "7a96e7" + "9876543210" * 3 + "dcba"
 SHA256 = "5ca1ab1e" * 8
 
 
-class Parallel(NamedTuple):
+class ParallelVariables(NamedTuple):
     """The variables with index and number of parallel jobs. `first` is the first index."""
 
-    job: str
-    first: int
-    jobs: str
+    index_variable: str
+    first_index: int
+    count_variable: str
 
 
-class Log(NamedTuple):
+class LogFormat(NamedTuple):
     """The log parser of a system, and its commands for a group, an issue and a mask."""
 
-    read: Callable[[str], list[LogCommand]]
-    group: tuple[str, ...] = ()
-    issue: tuple[str, ...] = ()
-    mask: str = ""
+    parse: Callable[[str], list[LogCommand]]
+    group_commands: tuple[str, ...] = ()
+    issue_commands: tuple[str, ...] = ()
+    mask_command: str = ""
 
 
 @dataclass(frozen=True)
-class Case:
+class JobCase:
     """A job with its environment, its files and its expected context.
 
     `parallel` and `log` apply to the whole system. Only one of its jobs has them.
@@ -51,18 +51,18 @@ class Case:
     environ: Mapping[str, str]
     expected: BuildContext
     files: Mapping[str, str] = field(default_factory=dict)
-    parallel: Parallel | None = None
-    log: Log | None = None
+    parallel: ParallelVariables | None = None
+    log: LogFormat | None = None
 
-    def settle(self, folder: Path) -> dict[str, str]:
+    def write_files(self, folder: Path) -> dict[str, str]:
         """Write the files and return the environment that points to them."""
         for name, text in self.files.items():
-            path_text = as_property(folder) if name.endswith(".properties") else str(folder)
+            path_text = format_java_property(folder) if name.endswith(".properties") else str(folder)
             (folder / name).write_text(text.replace("{folder}", path_text), "utf-8")
         return {name: value.replace("{folder}", str(folder)) for name, value in self.environ.items()}
 
 
-def as_property(path: Path) -> str:
+def format_java_property(path: Path) -> str:
     """Return a path in the form of a Java properties file."""
     return "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in str(path))
 
@@ -387,7 +387,7 @@ IDENTITIES = {
 }
 
 
-def _seen(ci: str, build_url: str = "", **facts: str) -> BuildContext:
+def _make_context(ci: str, build_url: str = "", **facts: str) -> BuildContext:
     """Return the usual context: the head of the main branch of acme/shop."""
     default_facts = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
     identity = IDENTITIES.get(ci, Identity())._asdict()
@@ -397,36 +397,36 @@ def _seen(ci: str, build_url: str = "", **facts: str) -> BuildContext:
 _FEATURE = {"branch": "feature/cart"}
 
 
-def both(
+def make_push_and_change_cases(
     environ: Mapping[str, str],
     expected: BuildContext,
     change: str,
     change_environ: Mapping[str, str],
-    parallel: Parallel | None = None,
-    log: Log | None = None,
-) -> tuple[Case, Case]:
+    parallel: ParallelVariables | None = None,
+    log: LogFormat | None = None,
+) -> tuple[JobCase, JobCase]:
     """Return a push to the main branch, and the same job for a change request of this number from feature/cart."""
     change_context = expected._replace(change_number=change, **_FEATURE)
     return (
-        Case(f"{expected.ci_name}-push", environ, expected, parallel=parallel, log=log),
-        Case(f"{expected.ci_name}-change-request", {**environ, **change_environ}, change_context),
+        JobCase(f"{expected.ci_name}-push", environ, expected, parallel=parallel, log=log),
+        JobCase(f"{expected.ci_name}-change-request", {**environ, **change_environ}, change_context),
     )
 
 
-ROWS = (
-    Case(
+JOB_CASES = (
+    JobCase(
         "gitlab-branch",
         GITLAB,
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
-        parallel=Parallel("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
-        log=Log(grammars.find_gitlab_sections, ("section_start", "section_end")),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO),
+        parallel=ParallelVariables("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
+        log=LogFormat(grammars.find_gitlab_sections, ("section_start", "section_end")),
     ),
-    Case(
+    JobCase(
         "gitlab-merge-request",
         GITLAB_CHANGE,
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "gitlab-merged-results-pipeline-has-a-merge-commit",
         {
             **GITLAB_CHANGE,
@@ -434,9 +434,9 @@ ROWS = (
             "CI_COMMIT_REF_NAME": "refs/merge-requests/17/merge",
             "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "gitlab-external-pull-request",
         {
             **GITLAB,
@@ -444,14 +444,14 @@ ROWS = (
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="3", **_FEATURE),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="3", **_FEATURE),
     ),
     # Source: GitLab's documentation, "Predefined CI/CD variables", CI_OPEN_MERGE_REQUESTS.
     *(
-        Case(
+        JobCase(
             f"gitlab-branch-with-{name}",
             {**GITLAB, "CI_OPEN_MERGE_REQUESTS": requests},
-            _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number=change),
+            _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number=change),
         )
         for name, requests, change in (
             ("one-open-request", f"{GITLAB_REPO}!17", "17"),
@@ -462,7 +462,7 @@ ROWS = (
             ("another-text", f"{GITLAB_REPO}!17 !18", ""),
         )
     ),
-    Case(
+    JobCase(
         "gitlab-tag-with-a-review-app",
         {
             **GITLAB,
@@ -470,7 +470,7 @@ ROWS = (
             "CI_COMMIT_TAG": "v1.10",
             "CI_ENVIRONMENT_URL": "https://user:pass@review.example.com/shop",
         },
-        _seen(
+        _make_context(
             "gitlab",
             GITLAB_URL,
             repository=GITLAB_REPO,
@@ -478,28 +478,28 @@ ROWS = (
             deployment_url="https://review.example.com/shop",
         ),
     ),
-    Case(
+    JobCase(
         "gitlab-repository-with-sha256-hashes",
         {**GITLAB, "CI_COMMIT_SHA": SHA256},
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, sha=SHA256),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO, sha=SHA256),
     ),
-    Case(
+    JobCase(
         "gitlab-environment-url-that-no-browser-may-follow",
         {**GITLAB, "CI_ENVIRONMENT_URL": "javascript:alert(1)"},
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
-    Case(
+    JobCase(
         "circleci-branch",
         CIRCLE,
-        _seen("circleci", CIRCLE_URL, **_FEATURE),
-        parallel=Parallel("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
+        _make_context("circleci", CIRCLE_URL, **_FEATURE),
+        parallel=ParallelVariables("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
     ),
-    Case(
+    JobCase(
         "circleci-pull-request",
         {**CIRCLE, "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9"},
-        _seen("circleci", CIRCLE_URL, change_number="9", **_FEATURE),
+        _make_context("circleci", CIRCLE_URL, change_number="9", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "circleci-pull-request-of-a-fork-has-no-branch-name",
         {
             **CIRCLE,
@@ -507,9 +507,9 @@ ROWS = (
             "CIRCLE_PR_NUMBER": "9",
             "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9",
         },
-        _seen("circleci", CIRCLE_URL, change_number="9", branch="", secrets_withheld_from="fork"),
+        _make_context("circleci", CIRCLE_URL, change_number="9", branch="", secrets_withheld_from="fork"),
     ),
-    Case(
+    JobCase(
         "circleci-server-of-ones-own-without-the-deprecated-names",
         {
             "CIRCLECI": "true",
@@ -519,7 +519,7 @@ ROWS = (
             "CIRCLE_WORKFLOW_ID": "0f4a",
             "CIRCLE_BUILD_URL": "https://circle.example.com/gh/acme/shop/4",
         },
-        _seen(
+        _make_context(
             "circleci",
             "https://circle.example.com/gh/acme/shop/4",
             branch="v2",
@@ -528,19 +528,19 @@ ROWS = (
             job_name="",
         ),
     ),
-    Case(
+    JobCase(
         "azure-branch-of-azure-repos",
         AZURE,
-        _seen("azure", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
-        parallel=Parallel("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
-        log=Log(grammars.find_azure_commands, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
+        _make_context("azure", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
+        parallel=ParallelVariables("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
+        log=LogFormat(grammars.find_azure_commands, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
     ),
-    Case(
+    JobCase(
         "azure-pull-request-builds-a-merge-commit",
         AZURE_CHANGE,
-        _seen("azure", AZURE_URL, repository="Web Shop/shop", change_number="23", **_FEATURE),
+        _make_context("azure", AZURE_URL, repository="Web Shop/shop", change_number="23", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "azure-pull-request-of-github-has-two-numbers",
         {
             **AZURE_CHANGE,
@@ -549,9 +549,9 @@ ROWS = (
             "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER": "23",
             "SYSTEM_PULLREQUEST_SOURCEBRANCH": "feature/cart",
         },
-        _seen("azure", AZURE_URL, change_number="23", **_FEATURE),
+        _make_context("azure", AZURE_URL, change_number="23", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "azure-pull-request-whose-head-is-not-told",
         {
             **AZURE,
@@ -559,58 +559,58 @@ ROWS = (
             "BUILD_SOURCEVERSION": MERGE,
             "BUILD_SOURCEBRANCH": "refs/pull/23/merge",
         },
-        _seen("azure", AZURE_URL, repository="Web Shop/shop", sha="", branch=""),
+        _make_context("azure", AZURE_URL, repository="Web Shop/shop", sha="", branch=""),
     ),
-    Case(
+    JobCase(
         "azure-server-with-the-older-name-of-the-collection",
         {
             **{name: value for name, value in AZURE.items() if name != "SYSTEM_COLLECTIONURI"},
             "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": "http://tfs.example.com:8080/tfs/Main/",
         },
-        _seen(
+        _make_context(
             "azure",
             "http://tfs.example.com:8080/tfs/Main/Web%20Shop/_build/results?buildId=4711",
             repository="Web Shop/shop",
             **_FEATURE,
         ),
     ),
-    Case(
+    JobCase(
         "bitbucket-branch",
         BITBUCKET,
-        _seen("bitbucket", BITBUCKET_URL, **_FEATURE),
-        parallel=Parallel("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
+        _make_context("bitbucket", BITBUCKET_URL, **_FEATURE),
+        parallel=ParallelVariables("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
     ),
-    Case(
+    JobCase(
         "bitbucket-pull-request-with-a-short-commit-hash",
         {**BITBUCKET, "BITBUCKET_COMMIT": HEAD[:12], "BITBUCKET_PR_ID": "6"},
-        _seen("bitbucket", BITBUCKET_URL, sha="", change_number="6", **_FEATURE),
+        _make_context("bitbucket", BITBUCKET_URL, sha="", change_number="6", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "bitbucket-tag",
         {**{n: v for n, v in BITBUCKET.items() if n != "BITBUCKET_BRANCH"}, "BITBUCKET_TAG": "v3"},
-        _seen("bitbucket", BITBUCKET_URL, branch="v3"),
+        _make_context("bitbucket", BITBUCKET_URL, branch="v3"),
     ),
-    Case(
+    JobCase(
         "buildkite-branch",
         BUILDKITE,
-        _seen("buildkite", BUILDKITE_URL, **_FEATURE),
-        parallel=Parallel("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
-        log=Log(grammars.find_buildkite_headings, ("+++",)),
+        _make_context("buildkite", BUILDKITE_URL, **_FEATURE),
+        parallel=ParallelVariables("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
+        log=LogFormat(grammars.find_buildkite_headings, ("+++",)),
     ),
-    Case(
+    JobCase(
         "buildkite-pull-request",
         {**BUILDKITE, "BUILDKITE_PULL_REQUEST": "123"},
-        _seen("buildkite", BUILDKITE_URL, change_number="123", **_FEATURE),
+        _make_context("buildkite", BUILDKITE_URL, change_number="123", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "buildkite-build-by-hand-of-head",
         {**BUILDKITE, "BUILDKITE_COMMIT": "HEAD", "BUILDKITE_BRANCH": "HEAD"},
-        _seen("buildkite", BUILDKITE_URL, sha="", branch=""),
+        _make_context("buildkite", BUILDKITE_URL, sha="", branch=""),
     ),
     # Here as in most of the following, the usual variables name the target branch or a merge commit.
-    *both(
+    *make_push_and_change_cases(
         TRAVIS,
-        _seen("travis", TRAVIS_URL),
+        _make_context("travis", TRAVIS_URL),
         "12",
         {
             "TRAVIS_COMMIT": MERGE,
@@ -618,12 +618,12 @@ ROWS = (
             "TRAVIS_PULL_REQUEST_BRANCH": "feature/cart",
             "TRAVIS_PULL_REQUEST_SHA": HEAD,
         },
-        log=Log(grammars.find_travis_folds, ("fold:start", "fold:end")),
+        log=LogFormat(grammars.find_travis_folds, ("fold:start", "fold:end")),
     ),
     # On Linux the flag is in small letters.
-    *both(
+    *make_push_and_change_cases(
         APPVEYOR,
-        _seen("appveyor", APPVEYOR_URL),
+        _make_context("appveyor", APPVEYOR_URL),
         "44",
         {
             "CI": "true",
@@ -634,8 +634,8 @@ ROWS = (
             "APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH": "feature/cart",
         },
     ),
-    *both(WOODPECKER, _seen("woodpecker", WOODPECKER_URL), "5", WOODPECKER_CHANGE),
-    Case(
+    *make_push_and_change_cases(WOODPECKER, _make_context("woodpecker", WOODPECKER_URL), "5", WOODPECKER_CHANGE),
+    JobCase(
         "woodpecker-plugin-has-drone-variables-too",
         {
             **WOODPECKER,
@@ -644,9 +644,9 @@ ROWS = (
             "DRONE_BRANCH": "main",
             "DRONE_REPO": "other/name",
         },
-        _seen("woodpecker", WOODPECKER_URL, change_number="5", **_FEATURE),
+        _make_context("woodpecker", WOODPECKER_URL, change_number="5", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "woodpecker-before-1.0",
         {
             **{n: v for n, v in WOODPECKER.items() if not n.startswith(("CI_PIPELINE_", "CI_WORKFLOW_", "CI_STEP_"))},
@@ -654,15 +654,15 @@ ROWS = (
             "CI_BUILD_NUMBER": "8",
             "CI_BUILD_LINK": "https://ci.example.com/acme/shop/build/8",
         },
-        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8", job_name=""),
+        _make_context("woodpecker", "https://ci.example.com/acme/shop/build/8", job_name=""),
     ),
-    Case(
+    JobCase(
         "harness-push-says-it-is-drone",
         HARNESS,
-        _seen("harness", HARNESS_URL),
-        parallel=Parallel("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
+        _make_context("harness", HARNESS_URL),
+        parallel=ParallelVariables("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
     ),
-    Case(
+    JobCase(
         "harness-pull-request-of-bitbucket-has-a-short-commit-hash",
         {
             **HARNESS,
@@ -671,17 +671,17 @@ ROWS = (
             "DRONE_SOURCE_BRANCH": "feature/cart",
             "DRONE_TARGET_BRANCH": "main",
         },
-        _seen("harness", HARNESS_URL, sha="", change_number="61", **_FEATURE),
+        _make_context("harness", HARNESS_URL, sha="", change_number="61", **_FEATURE),
     ),
-    *both(
+    *make_push_and_change_cases(
         DRONE,
-        _seen("drone", DRONE_URL),
+        _make_context("drone", DRONE_URL),
         "14",
         {"DRONE_PULL_REQUEST": "14", "DRONE_SOURCE_BRANCH": "feature/cart"},
     ),
-    *both(
+    *make_push_and_change_cases(
         SEMAPHORE,
-        _seen("semaphore", SEMAPHORE_URL),
+        _make_context("semaphore", SEMAPHORE_URL),
         "2",
         {
             "SEMAPHORE_GIT_SHA": MERGE,
@@ -690,11 +690,11 @@ ROWS = (
             "SEMAPHORE_GIT_PR_BRANCH": "feature/cart",
             "SEMAPHORE_GIT_WORKING_BRANCH": "feature/cart",
         },
-        parallel=Parallel("SEMAPHORE_JOB_INDEX", 1, "SEMAPHORE_JOB_COUNT"),
+        parallel=ParallelVariables("SEMAPHORE_JOB_INDEX", 1, "SEMAPHORE_JOB_COUNT"),
     ),
-    *both(
+    *make_push_and_change_cases(
         BITRISE,
-        _seen("bitrise", BITRISE_URL),
+        _make_context("bitrise", BITRISE_URL),
         "7",
         {
             "BITRISE_GIT_BRANCH": "feature/cart",
@@ -703,19 +703,19 @@ ROWS = (
             "GIT_CLONE_COMMIT_HASH": MERGE,
         },
     ),
-    Case(
+    JobCase(
         "bitrise-build-by-hand-knows-its-commit-from-the-clone",
         {**BITRISE, "BITRISE_GIT_COMMIT": "", "GIT_CLONE_COMMIT_HASH": HEAD},
-        _seen("bitrise", BITRISE_URL),
+        _make_context("bitrise", BITRISE_URL),
     ),
-    Case("codefresh-push", CODEFRESH, _seen("codefresh", CODEFRESH_URL, **_FEATURE)),
-    Case(
+    JobCase("codefresh-push", CODEFRESH, _make_context("codefresh", CODEFRESH_URL, **_FEATURE)),
+    JobCase(
         "codefresh-pull-request",
         {**CODEFRESH, "CF_PULL_REQUEST_NUMBER": "3", "CF_PULL_REQUEST_TARGET": "main"},
-        _seen("codefresh", CODEFRESH_URL, change_number="3", **_FEATURE),
+        _make_context("codefresh", CODEFRESH_URL, change_number="3", **_FEATURE),
     ),
-    Case("codebuild-push", CODEBUILD, _seen("codebuild", CODEBUILD_URL)),
-    Case(
+    JobCase("codebuild-push", CODEBUILD, _make_context("codebuild", CODEBUILD_URL)),
+    JobCase(
         "codebuild-pull-request",
         {
             **CODEBUILD,
@@ -725,9 +725,11 @@ ROWS = (
             "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
             "CODEBUILD_PUBLIC_BUILD_URL": "https://eu-west-1.codebuild.aws.amazon.com/project/x",
         },
-        _seen("codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change_number="27", **_FEATURE),
+        _make_context(
+            "codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change_number="27", **_FEATURE
+        ),
     ),
-    Case(
+    JobCase(
         "codebuild-of-a-bucket-has-no-repository",
         {
             "CODEBUILD_BUILD_ID": "shop:b1e6661e",
@@ -736,21 +738,21 @@ ROWS = (
         },
         BuildContext(ci_name="codebuild", build_id="shop:b1e6661e"),
     ),
-    Case(
+    JobCase(
         "teamcity-main-branch",
         TEAMCITY,
-        _seen("teamcity", TEAMCITY_URL),
+        _make_context("teamcity", TEAMCITY_URL),
         {
             "build.properties": TEAMCITY_BUILD,
             "config.properties": "teamcity.build.branch=<default>\nvcsroot.branch=refs/heads/main\n"
             "vcsroot.url=https\\://bot\\:pass@github.com/acme/shop.git\n",
         },
-        log=Log(grammars.find_teamcity_messages, ("blockOpened", "blockClosed"), ("message",)),
+        log=LogFormat(grammars.find_teamcity_messages, ("blockOpened", "blockClosed"), ("message",)),
     ),
-    Case(
+    JobCase(
         "teamcity-pull-request",
         TEAMCITY,
-        _seen("teamcity", TEAMCITY_URL, change_number="8", **_FEATURE),
+        _make_context("teamcity", TEAMCITY_URL, change_number="8", **_FEATURE),
         {
             "build.properties": TEAMCITY_BUILD,
             "config.properties": "teamcity.build.branch=pull/8\nteamcity.pullRequest.number=8\n"
@@ -758,27 +760,27 @@ ROWS = (
             "vcsroot.branch=refs/heads/main\nvcsroot.url git@github.com\\:acme/shop.git\n",
         },
     ),
-    Case(
+    JobCase(
         "teamcity-pull-request-of-a-fork-without-the-build-feature",
         TEAMCITY,
-        _seen("teamcity", TEAMCITY_URL, change_number="8", branch="", repository=""),
+        _make_context("teamcity", TEAMCITY_URL, change_number="8", branch="", repository=""),
         {
             "build.properties": TEAMCITY_BUILD,
             "config.properties": "teamcity.build.branch=pull/8\nvcsroot.branch=refs/heads/main\n",
         },
     ),
-    Case(
+    JobCase(
         "teamcity-with-one-named-root-and-no-files",
         {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_Shop_Main": HEAD, "TEAMCITY_BUILD_PROPERTIES_FILE": "/none"},
         BuildContext(ci_name="teamcity", sha=HEAD),
     ),
-    Case(
+    JobCase(
         "teamcity-with-two-roots-has-no-commit",
         {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_A": HEAD, "BUILD_VCS_NUMBER_B": MERGE},
         BuildContext(ci_name="teamcity"),
     ),
-    Case("jenkins-branch-with-a-password-in-the-clone-url", JENKINS, _seen("jenkins", JENKINS_URL)),
-    Case(
+    JobCase("jenkins-branch-with-a-password-in-the-clone-url", JENKINS, _make_context("jenkins", JENKINS_URL)),
+    JobCase(
         "jenkins-multibranch-pull-request",
         {
             **JENKINS,
@@ -789,9 +791,9 @@ ROWS = (
             "CHANGE_TARGET": "main",
             "RUN_DISPLAY_URL": "https://jenkins.example.com/blue/shop/24",
         },
-        _seen("jenkins", "https://jenkins.example.com/blue/shop/24", change_number="24", **_FEATURE),
+        _make_context("jenkins", "https://jenkins.example.com/blue/shop/24", change_number="24", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "jenkins-pull-request-builder-plugin",
         {
             **JENKINS,
@@ -801,9 +803,9 @@ ROWS = (
             "ghprbPullId": "24",
             "ghprbSourceBranch": "feature/cart",
         },
-        _seen("jenkins", JENKINS_URL, change_number="24", **_FEATURE),
+        _make_context("jenkins", JENKINS_URL, change_number="24", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "jenkins-gitlab-plugin",
         {
             **JENKINS,
@@ -812,9 +814,9 @@ ROWS = (
             "gitlabMergeRequestIid": "4",
             "gitlabSourceBranch": "feature/cart",
         },
-        _seen("jenkins", JENKINS_URL, change_number="4", **_FEATURE),
+        _make_context("jenkins", JENKINS_URL, change_number="4", **_FEATURE),
     ),
-    Case(
+    JobCase(
         "jenkins-without-a-root-url",
         {
             "JENKINS_HOME": "/var/jenkins_home",
@@ -824,48 +826,56 @@ ROWS = (
         },
         BuildContext(ci_name="jenkins", sha=HEAD),
     ),
-    *both(
+    *make_push_and_change_cases(
         CLOUD_BUILD,
-        _seen("cloudbuild", CLOUD_BUILD_URL),
+        _make_context("cloudbuild", CLOUD_BUILD_URL),
         "11",
         {"_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
     ),
-    Case(
+    JobCase(
         "cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, BuildContext(ci_name="cloudbuild")
     ),
-    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, BuildContext(ci_name="ci")),
-    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, BuildContext(ci_name="ci")),
-    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, BuildContext(ci_name="ci")),
-    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, BuildContext(ci_name="ci")),
-    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, BuildContext(ci_name="cli")),
-    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, BuildContext(ci_name="cli")),
+    JobCase("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, BuildContext(ci_name="ci")),
+    JobCase("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, BuildContext(ci_name="ci")),
+    JobCase("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, BuildContext(ci_name="ci")),
+    JobCase("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, BuildContext(ci_name="ci")),
+    JobCase("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, BuildContext(ci_name="cli")),
+    JobCase(
+        "ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, BuildContext(ci_name="cli")
+    ),
     # Nested and misleading ones.
-    Case(
+    JobCase(
         "ci-false-turns-off-no-system-that-is-known",
         {**GITLAB, "CI": "false"},
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
-    Case(
+    JobCase(
         "gitlab-runner-on-a-leaking-jenkins-agent",
         {**JENKINS, **GITLAB},
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
+        _make_context("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
-    Case("buildkite-agent-on-codebuild", {**CODEBUILD, **BUILDKITE}, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
-    Case(
+    JobCase(
+        "buildkite-agent-on-codebuild",
+        {**CODEBUILD, **BUILDKITE},
+        _make_context("buildkite", BUILDKITE_URL, **_FEATURE),
+    ),
+    JobCase(
         "teamcity-and-jenkins-share-names",
         {**JENKINS, **TEAMCITY},
         BuildContext("teamcity", HEAD, build_url=TEAMCITY_URL, job_name="E2E"),
     ),
-    Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("codebuild", CODEBUILD_URL)),
-    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, BuildContext(ci_name="ci")),
-    Case("circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _seen("jenkins", JENKINS_URL)),
-    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, BuildContext(ci_name="ci")),
-    Case("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, BuildContext(ci_name="drone")),
-    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "cli"}, BuildContext(ci_name="cli")),
-    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " ci "}, BuildContext(ci_name="ci")),
-    Case(
+    JobCase("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _make_context("codebuild", CODEBUILD_URL)),
+    JobCase("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, BuildContext(ci_name="ci")),
+    JobCase(
+        "circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _make_context("jenkins", JENKINS_URL)
+    ),
+    JobCase("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, BuildContext(ci_name="ci")),
+    JobCase("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, BuildContext(ci_name="drone")),
+    JobCase("override-to-none", {**JENKINS, "AUTONOMA_CI": "cli"}, BuildContext(ci_name="cli")),
+    JobCase("override-to-generic", {**GITLAB, "AUTONOMA_CI": " ci "}, BuildContext(ci_name="ci")),
+    JobCase(
         "zero-commit-of-a-deleted-branch",
         {**DRONE, "DRONE_COMMIT_SHA": "0" * 40},
-        _seen("drone", DRONE_URL, sha=""),
+        _make_context("drone", DRONE_URL, sha=""),
     ),
 )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 # Each holds a secret, or a file, text or URL that contains one.
-SECRETS = (_FOLDER / "secret-names.txt").read_text("utf-8").split()
-HARMLESS = (_FOLDER / "harmless-names.txt").read_text("utf-8").split()
+SECRET_NAMES = (_FOLDER / "secret-names.txt").read_text("utf-8").split()
+HARMLESS_NAMES = (_FOLDER / "harmless-names.txt").read_text("utf-8").split()
 
 
 def find_secret_names(system: CISystem, names: Iterable[str]) -> set[str]:

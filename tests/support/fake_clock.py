@@ -30,8 +30,8 @@ class FakeClock(Clock):
 
     def __init__(self, share: float = 1.0) -> None:
         self.time = 1000.0
-        self.share = share
-        self.swing = 1.0
+        self.jitter_factor = share
+        self.spread_factor = 1.0
         self.jittered: list[float] = []
         self._scheduled_events: list[tuple[float, int, Event]] = []
         self._number = count()
@@ -45,10 +45,10 @@ class FakeClock(Clock):
 
     def jitter(self, seconds: float) -> float:
         self.jittered.append(seconds)
-        return seconds * self.share
+        return seconds * self.jitter_factor
 
     def spread(self, seconds: float) -> float:
-        return seconds * self.swing
+        return seconds * self.spread_factor
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
@@ -73,24 +73,24 @@ class FakeClock(Clock):
         return event
 
 
-class Sent(NamedTuple):
+class SentRequest(NamedTuple):
     """The time of a request and the index of its run."""
 
-    at: float
-    run: int
+    sent_at: float
+    run_index: int
 
 
 def _save_file(item: EvidenceFile, _: int) -> DownloadResult:
     return DownloadResult(f"evidence/{item.run_id}/{item.step_number}")
 
 
-class Run(NamedTuple):
+class ScriptedRun(NamedTuple):
     """One run on the server."""
 
     # The result of a poll at an age of the run, in seconds.
     poll_result: Callable[[float], PollResult]
     # The time of each response, in seconds.
-    delay: float = 0.05
+    delay_seconds: float = 0.05
     details: RunDetails = RunDetails(error="HTTP 500")
     # The result of a download, by the file and the number of the attempt.
     download_result: Callable[[EvidenceFile, int], DownloadResult] = _save_file
@@ -114,59 +114,59 @@ class ScriptedWorkers:
         self,
         clock: FakeClock,
         scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
-        runs: Mapping[int, Sequence[Run]] | None = None,
+        runs: Mapping[int, Sequence[ScriptedRun]] | None = None,
     ) -> None:
         self._clock = clock
-        self._scripts = scripts
+        self.scripts = scripts
         self._runs = runs or {}
-        self._created: dict[tuple[int, str], tuple[float, Run]] = {}
+        self.created_runs: dict[tuple[int, str], tuple[float, ScriptedRun]] = {}
         self._polling = 0
-        self.sent: list[Sent] = []
-        self.polls: list[Sent] = []
-        self.explained: list[Sent] = []
-        self.refreshed: list[Sent] = []
-        self.fetched: list[EvidenceFile] = []
-        self.fetches_at_once = 0
-        self.at_once = 0
-        self.connecting: set[int] = set()
-        self.polls_at_once = 0
+        self.start_requests: list[SentRequest] = []
+        self.polls: list[SentRequest] = []
+        self.details_requests: list[SentRequest] = []
+        self.url_requests: list[SentRequest] = []
+        self.downloaded_files: list[EvidenceFile] = []
+        self.max_parallel_downloads = 0
+        self.max_parallel_starts = 0
+        self.connecting_indexes: set[int] = set()
+        self.max_parallel_polls = 0
 
-    def _run(self, index: int, run_id: str) -> tuple[float, Run]:
+    def find_or_create_run(self, index: int, run_id: str) -> tuple[float, ScriptedRun]:
         """Return the start time of a run, and the run. A new id creates the next run of the index."""
-        if (index, run_id) not in self._created:
+        if (index, run_id) not in self.created_runs:
             runs = self._runs[index]
-            number = sum(run_index == index for run_index, _ in self._created)
-            self._created[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
-        return self._created[index, run_id]
+            number = sum(run_index == index for run_index, _ in self.created_runs)
+            self.created_runs[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
+        return self.created_runs[index, run_id]
 
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         """Record the poll, and schedule a response with the status half-way."""
-        self.polls.append(Sent(self._clock.time, index))
-        created_at, run = self._run(index, run_id)
-        status = run.poll_result(self._clock.time + run.delay / 2 - created_at)
-        self._clock.schedule(run.delay, StatusReceived(index, run_id, status, request_number))
-        self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
+        self.polls.append(SentRequest(self._clock.time, index))
+        created_at, run = self.find_or_create_run(index, run_id)
+        status = run.poll_result(self._clock.time + run.delay_seconds / 2 - created_at)
+        self._clock.schedule(run.delay_seconds, StatusReceived(index, run_id, status, request_number))
+        self.max_parallel_polls = max(self.max_parallel_polls, self._clock.count(StatusReceived))
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Record the request, and schedule the details."""
-        self.explained.append(Sent(self._clock.time, index))
-        run = self._run(index, run_id)[1]
+        self.details_requests.append(SentRequest(self._clock.time, index))
+        run = self.find_or_create_run(index, run_id)[1]
         details = run.details if media else run.details._replace(media_urls={})
-        self._clock.schedule(run.delay, DetailsReceived(index, run_id, details))
+        self._clock.schedule(run.delay_seconds, DetailsReceived(index, run_id, details))
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
         """Record the request, and schedule the URLs of the run."""
-        self.refreshed.append(Sent(self._clock.time, index))
-        run = self._run(index, run_id)[1]
-        self._clock.schedule(run.delay, UrlsRefreshed(index, run_id, run.details))
+        self.url_requests.append(SentRequest(self._clock.time, index))
+        run = self.find_or_create_run(index, run_id)[1]
+        self._clock.schedule(run.delay_seconds, UrlsRefreshed(index, run_id, run.details))
 
     def download(self, index: int, file: EvidenceFile) -> None:
         """Record the download, and schedule its result."""
-        self.fetched.append(file)
-        run = self._run(index, file.run_id)[1]
-        times = self.fetched.count(file)
-        self._clock.schedule(run.delay, FileDownloaded(index, file, run.download_result(file, times)))
-        self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
+        self.downloaded_files.append(file)
+        run = self.find_or_create_run(index, file.run_id)[1]
+        times = self.downloaded_files.count(file)
+        self._clock.schedule(run.delay_seconds, FileDownloaded(index, file, run.download_result(file, times)))
+        self.max_parallel_downloads = max(self.max_parallel_downloads, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:
         """Return True, because threads are unlimited."""
@@ -174,39 +174,39 @@ class ScriptedWorkers:
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         """Record the start request, and schedule its response."""
-        earlier_starts = sum(sent.run == index for sent in self.sent)
-        self.sent.append(Sent(self._clock.time, index))
-        script = self._scripts[index]
+        earlier_starts = sum(sent.run_index == index for sent in self.start_requests)
+        self.start_requests.append(SentRequest(self._clock.time, index))
+        script = self.scripts[index]
         delay, start_result = script[min(earlier_starts, len(script) - 1)]
         if start_result.status is StartStatus.STARTED and self._runs:
-            number = sum(run_index == index for run_index, _ in self._created) + 1
+            number = sum(run_index == index for run_index, _ in self.created_runs) + 1
             start_result = start_result._replace(run_id=f"run-{index}-{number}")
-            self._run(index, start_result.run_id)
+            self.find_or_create_run(index, start_result.run_id)
         elif start_result.status is StartStatus.STARTED and start_result.run_id == "r":
             # Two runs never have the same id.
             start_result = start_result._replace(run_id=f"r{index}" + f"-{earlier_starts}" * (earlier_starts > 0))
         self._clock.schedule(delay, StartFinished(index, start_result))
-        self.at_once = max(self.at_once, self._clock.count(StartFinished))
-        return lambda: index in self.connecting
+        self.max_parallel_starts = max(self.max_parallel_starts, self._clock.count(StartFinished))
+        return lambda: index in self.connecting_indexes
 
-    def times(self, index: int) -> list[float]:
+    def list_start_times(self, index: int) -> list[float]:
         """Return the times of the start requests of a run."""
-        return [sent.at for sent in self.sent if sent.run == index]
+        return [sent.sent_at for sent in self.start_requests if sent.run_index == index]
 
 
 class RecordingListener:
     """A listener that records the runs in the order of their results."""
 
     def __init__(self) -> None:
-        self.ended: list[str] = []
-        self.seen: list[RunResult] = []
+        self.changed_ids: list[str] = []
+        self.changed_runs: list[RunResult] = []
         self.warnings: list[str] = []
-        self.ticks = 0
+        self.tick_count = 0
 
     def on_run_changed(self, run: RunResult) -> None:
         """Record which run reached its state."""
-        self.ended.append(run.request.id)
-        self.seen.append(run)
+        self.changed_ids.append(run.request.id)
+        self.changed_runs.append(run)
 
     def on_warning(self, message: str) -> None:
         """Record the warning."""
@@ -214,4 +214,4 @@ class RecordingListener:
 
     def on_tick(self, results: Sequence[RunResult]) -> None:
         """Count the tick."""
-        self.ticks += 1
+        self.tick_count += 1

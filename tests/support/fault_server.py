@@ -27,14 +27,14 @@ _DISCONNECT_ERRORS = {errno.ENOTCONN, errno.EBADF}
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedRequest:
     """One complete request."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
-    connection: int  # number of the connection, from 1
+    connection_number: int  # number of the connection, from 1
     received_at: float  # monotonic time in seconds
 
     @property
@@ -43,14 +43,14 @@ class Received:
         return self.path.rsplit("/", 2)[-2]
 
 
-class Wire:
+class Connection:
     """The server's end of one connection."""
 
     def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
         self.socket = sock
         self._stopping = stopping
         self._rest = b""
-        self.request = Received("", "", {}, b"", 0, 0.0)
+        self.request = ReceivedRequest("", "", {}, b"", 0, 0.0)
 
     def send(self, data: bytes) -> bool:
         """Send all data, and return whether the client was still there."""
@@ -105,7 +105,7 @@ class Wire:
                 return False
         self._rest = body[length:]
         method, path, _ = line.split(" ")
-        self.request = Received(method, path, headers, body[:length], connection, time.monotonic())
+        self.request = ReceivedRequest(method, path, headers, body[:length], connection, time.monotonic())
         return True
 
     def receive(self) -> bytes:
@@ -124,7 +124,7 @@ class Wire:
 
 
 # Handles the request that was read, and returns whether the connection stays open.
-RequestHandler: TypeAlias = "Callable[[Wire], bool]"
+RequestHandler: TypeAlias = "Callable[[Connection], bool]"
 
 
 class FaultServer:
@@ -156,8 +156,8 @@ class FaultServer:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._listener = socket.create_server((address, 0), family=family, backlog=128)
         self.port = int(self._listener.getsockname()[1])
-        self.connections = 0
-        self.received: list[Received] = []
+        self.connection_count = 0
+        self.received_requests: list[ReceivedRequest] = []
 
     def __enter__(self) -> Self:
         self._spawn(self._listen)
@@ -187,16 +187,16 @@ class FaultServer:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/api"
 
     @property
-    def posts(self) -> Counter[str]:
+    def post_counts(self) -> Counter[str]:
         """The number of POSTs by id."""
         with self._lock:
-            return Counter(request.target_id for request in self.received if request.method == "POST")
+            return Counter(request.target_id for request in self.received_requests if request.method == "POST")
 
     def wait_for_posts(self, count: int, seconds: float = 60.0) -> None:
         """Wait until this number of POSTs has arrived."""
         deadline = time.monotonic() + seconds
-        while self.posts.total() < count:
-            assert time.monotonic() < deadline, f"only {self.posts.total()} of {count} POSTs arrived"
+        while self.post_counts.total() < count:
+            assert time.monotonic() < deadline, f"only {self.post_counts.total()} of {count} POSTs arrived"
             time.sleep(0.01)
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
@@ -211,8 +211,8 @@ class FaultServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            self.connections += 1
-            self._spawn(self._serve, sock, self.connections)
+            self.connection_count += 1
+            self._spawn(self._serve, sock, self.connection_count)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         sock.settimeout(_TIMEOUT_SECONDS)
@@ -224,9 +224,9 @@ class FaultServer:
         with sock:
             with self._lock:
                 self._open.add(sock)
-            wire = Wire(sock, self._stopping)
+            connection = Connection(sock, self._stopping)
             try:
-                self._handle_requests(wire, number)
+                self._handle_requests(connection, number)
             except OSError as error:
                 # The client can leave at any time. Any other error is a bug of the test.
                 if (
@@ -235,19 +235,19 @@ class FaultServer:
                 ):
                     raise
             # A connection handler can have replaced the socket by a TLS socket.
-            wire.socket.close()
+            connection.socket.close()
             with self._lock:
                 self._open.discard(sock)
 
-    def _handle_requests(self, wire: Wire, number: int) -> None:
-        if self._connection_handler and not self._connection_handler(wire):
+    def _handle_requests(self, connection: Connection, number: int) -> None:
+        if self._connection_handler and not self._connection_handler(connection):
             return
-        while wire.read(number):
+        while connection.read(number):
             with self._lock:
-                self.received.append(wire.request)
-                handlers = self._handlers_by_id.get(wire.request.target_id, [])
+                self.received_requests.append(connection.request)
+                handlers = self._handlers_by_id.get(connection.request.target_id, [])
                 handler = (
                     self._default_handler if not handlers else handlers.pop(0) if len(handlers) > 1 else handlers[0]
                 )
-            if not handler(wire):
+            if not handler(connection):
                 return

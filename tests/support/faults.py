@@ -9,42 +9,42 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 _MEGABYTE = b"x" * 1024 * 1024
 
 
-def started(wire: Wire) -> bool:
+def answer_started(connection: Connection) -> bool:
     """Answer with a run whose id has the id of the request."""
-    run_id = f"run-of-{wire.request.target_id}"
+    run_id = f"run-of-{connection.request.target_id}"
     body = {"message": "started", "url": f"https://autonoma.app/run/{run_id}", "run_id": run_id}
-    return answer(200, json.dumps(body))(wire)
+    return answer(200, json.dumps(body))(connection)
 
 
 def answer(status: int, body: str | bytes = b"", *headers: str) -> RequestHandler:
     """Send a complete response."""
 
-    def handler(wire: Wire) -> bool:
-        return wire.send(_encode_head(status, *headers, f"Content-Length: {len(_encode(body))}") + _encode(body))
+    def handler(connection: Connection) -> bool:
+        return connection.send(_encode_head(status, *headers, f"Content-Length: {len(_encode(body))}") + _encode(body))
 
     return handler
 
 
-def after(seconds: float, handler: RequestHandler) -> RequestHandler:
+def delay(seconds: float, handler: RequestHandler) -> RequestHandler:
     """Call a handler after a delay."""
-    return lambda wire: not wire.pause(seconds) and handler(wire)
+    return lambda connection: not connection.pause(seconds) and handler(connection)
 
 
-def after_data(handler: RequestHandler) -> RequestHandler:
+def delay_until_data(handler: RequestHandler) -> RequestHandler:
     """Call a handler after the client has sent data, which stays unread."""
-    return lambda wire: wire.await_data() and handler(wire)
+    return lambda connection: connection.await_data() and handler(connection)
 
 
-def then_close(handler: RequestHandler) -> RequestHandler:
+def close_after(handler: RequestHandler) -> RequestHandler:
     """Call a handler, and close a keep-alive connection."""
 
-    def handle_and_close(wire: Wire) -> bool:
-        handler(wire)
+    def handle_and_close(connection: Connection) -> bool:
+        handler(connection)
         return False
 
     return handle_and_close
@@ -53,35 +53,35 @@ def then_close(handler: RequestHandler) -> RequestHandler:
 def send_raw(data: str | bytes) -> RequestHandler:
     """Send raw bytes, and close."""
 
-    def handler(wire: Wire) -> bool:
-        wire.send(_encode(data))
+    def handler(connection: Connection) -> bool:
+        connection.send(_encode(data))
         return False
 
     return handler
 
 
-def close(wire: Wire) -> bool:
+def close(connection: Connection) -> bool:
     """Close without a response."""
     return False
 
 
-def reset(wire: Wire) -> bool:
+def reset(connection: Connection) -> bool:
     """Reset the connection."""
-    wire.reset()
+    connection.reset()
     return False
 
 
-def hang(wire: Wire) -> bool:
+def hang(connection: Connection) -> bool:
     """Send no response."""
-    wire.hang()
+    connection.hang()
     return False
 
 
-def send_slowly(data: str, every: float = 0.05) -> RequestHandler:
+def send_slowly(data: str, interval_seconds: float = 0.05) -> RequestHandler:
     """Send one byte at a time."""
 
-    def handler(wire: Wire) -> bool:
-        wire.send_slowly(data.encode(), every)
+    def handler(connection: Connection) -> bool:
+        connection.send_slowly(data.encode(), interval_seconds)
         return False
 
     return handler
@@ -104,9 +104,9 @@ def send_bad_chunk() -> RequestHandler:
 def send_huge_body(status: int = 200, *headers: str, megabytes: int = 50) -> RequestHandler:
     """Send a huge body for as long as the client reads."""
 
-    def handler(wire: Wire) -> bool:
-        wire.send(_encode_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
-        return all(wire.send(_MEGABYTE) for _ in range(megabytes))
+    def handler(connection: Connection) -> bool:
+        connection.send(_encode_head(status, *headers, f"Content-Length: {megabytes * len(_MEGABYTE)}"))
+        return all(connection.send(_MEGABYTE) for _ in range(megabytes))
 
     return handler
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from autonoma_ci.models import BuildContext
-from tests.support.ci_environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, Case
+from tests.support.ci_environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, JobCase
 
 REPO = "acme/shop"
 PAGE = "https://github.com/acme/shop/actions/runs/1658821493/attempts/2"
@@ -71,13 +71,13 @@ def _make_context(ci: str = "github", build_url: str = PAGE, **facts: str) -> Bu
     return BuildContext(ci_name=ci, build_url=build_url, **{**default_facts, **facts})
 
 
-def _make_case(name: str, environ: dict[str, str], event: object, expected: BuildContext) -> Case:
+def _make_case(name: str, environ: dict[str, str], event: object, expected: BuildContext) -> JobCase:
     """Return a job with its event as the file of the event."""
     files = {} if event is None else {"event.json": event if isinstance(event, str) else json.dumps(event)}
-    return Case(name, {**GITHUB, **environ}, expected, files)
+    return JobCase(name, {**GITHUB, **environ}, expected, files)
 
 
-def _make_event_case(name: str, payload: object, expected: BuildContext, **environ: str) -> Case:
+def _make_event_case(name: str, payload: object, expected: BuildContext, **environ: str) -> JobCase:
     """Return a job for the named event on the default branch."""
     return _make_case(f"github-{name}", {**ON_DEFAULT_BRANCH, "GITHUB_EVENT_NAME": name, **environ}, payload, expected)
 
@@ -86,7 +86,7 @@ _CHANGE = _make_context(change_number="7", branch="feature/cart")
 _FROM_FORK = _CHANGE._replace(secrets_withheld_from="fork")
 _UNKNOWN_HEAD = _make_context(change_number="7", branch="feature/cart", sha="")
 
-ROWS = (
+GITHUB_JOB_CASES = (
     _make_case("github-push", {}, {"after": HEAD, "ref": "refs/heads/main"}, _make_context()),
     _make_case("github-push-of-a-tag", {"GITHUB_REF": "refs/tags/v1.10"}, {}, _make_context(branch="v1.10")),
     _make_case(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-REGISTERED = frozenset(
+REGISTERED_COMMANDS = frozenset(
     {
         "add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "internal-set-repo-path",
         "notice", "remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning",
@@ -50,14 +50,14 @@ def _parse_command(line: str) -> Command | None:
         return None
     head, separator, data = text[2:].partition("::")
     name, _, pairs = head.partition(" ")
-    if not separator or name.lower() not in REGISTERED:
+    if not separator or name.lower() not in REGISTERED_COMMANDS:
         return None
     properties = {}
     for pair in pairs.strip().split(","):
         key, equals, value = pair.partition("=")
         if equals:
-            properties[key.strip()] = unescape(value.replace("%3A", ":").replace("%2C", ","))
-    return Command(name.lower(), unescape(data), properties)
+            properties[key.strip()] = decode_data(value.replace("%3A", ":").replace("%2C", ","))
+    return Command(name.lower(), decode_data(data), properties)
 
 
 def _parse_legacy_command(line: str) -> Command | None:
@@ -66,10 +66,10 @@ def _parse_legacy_command(line: str) -> Command | None:
     if end < 0:
         return None
     name = line[start + 3 : end].partition(" ")[0]
-    return Command(name.lower(), line[end + 1 :]) if name.lower() in REGISTERED else None
+    return Command(name.lower(), line[end + 1 :]) if name.lower() in REGISTERED_COMMANDS else None
 
 
-def unescape(data: str) -> str:
+def decode_data(data: str) -> str:
     """Decode the data of a command."""
     return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 

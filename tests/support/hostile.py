@@ -22,7 +22,7 @@ from autonoma_ci.models import (
     Verdict,
 )
 
-PIECES = (
+HOSTILE_PIECES = (
     "::error::", "::set-output name=conclusion::passed", "::stop-commands::x", "::add-mask::a", "::Group::", "::",
     ":", "##[set-output name=conclusion]passed", "##[error]", "##[", "##", "#", "[", "]", "##vso[task.complete]",
     "##teamcity[buildStatus text='x']", "\r", "\n", "\r\n", "\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\t", " ",
@@ -36,7 +36,9 @@ PIECES = (
 )  # fmt: skip
 # Hypothesis excludes surrogates by default, but the environment and JSON can have them.
 ANY_CHARACTER = st.characters(codec=None)
-TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(ANY_CHARACTER, max_size=4)), max_size=8).map("".join)
+TEXTS = st.lists(st.one_of(st.sampled_from(HOSTILE_PIECES), st.text(ANY_CHARACTER, max_size=4)), max_size=8).map(
+    "".join
+)
 URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))
 # A partial function, because Hypothesis would draw the omitted fields of a named tuple too.
 REQUESTS = st.builds(
@@ -53,7 +55,7 @@ STEP = st.builds(RunStep, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS, TEXTS, IM
 STEPS = st.none() | STEP
 VIDEOS = st.sampled_from(["", "evidence/r-1/video.webm"])
 EVIDENCE = st.builds(Evidence, st.lists(STEP, max_size=2).map(tuple), VIDEOS, TEXTS)
-OUTCOMES = st.builds(
+RUN_RESULTS = st.builds(
     partial(RunResult),
     request=REQUESTS,
     state=st.sampled_from(RunState),
@@ -87,7 +89,7 @@ REPORTS = st.builds(
     title=TEXTS,
     context=CONTEXTS,
     source=TEXTS,
-    results=st.lists(OUTCOMES, max_size=2).map(tuple),
+    results=st.lists(RUN_RESULTS, max_size=2).map(tuple),
     verdict=st.none() | VERDICTS,
     results_dir=TEXTS,
     started_at=TEXTS,
@@ -97,7 +99,7 @@ REPORTS = st.builds(
     plan_notes=st.lists(TEXTS, max_size=2).map(tuple),
     duration_seconds=st.floats(0, 1e6),
 )
-REFUSED = st.builds(
+INPUT_ERROR_REPORTS = st.builds(
     partial(Report),
     TEXTS,
     CONTEXTS,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.schema import Manifest, Test
 
-NAME = "m.yml"
+MANIFEST_NAME = "m.yml"
 
 
 def read_manifest(
@@ -33,7 +33,7 @@ def read_manifest(
 ) -> Manifest:
     """Load a manifest from text. `allowed` is the option allow-env."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
+        Path(folder, MANIFEST_NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
         interpolation = Interpolator(
             environ or {},
             context or BuildContext(),
@@ -41,7 +41,7 @@ def read_manifest(
             allowed=allowed,
             credentials=Redactor(credentials),
         )
-        return load_manifest(NAME, folder, interpolation)
+        return load_manifest(MANIFEST_NAME, folder, interpolation)
 
 
 def collect_errors(
@@ -55,7 +55,7 @@ def collect_errors(
     """Return the errors of a wrong manifest, without the file name."""
     with pytest.raises(InputError) as raised:
         read_manifest(text, environ, context, allowed=allowed, credentials=credentials)
-    return [str(diagnostic).removeprefix(f"{NAME}:").strip() for diagnostic in raised.value.diagnostics]
+    return [str(diagnostic).removeprefix(f"{MANIFEST_NAME}:").strip() for diagnostic in raised.value.diagnostics]
 
 
 def read_single_test(text: str, environ: Mapping[str, str] | None = None) -> Test:

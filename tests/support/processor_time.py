@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # One call can be slow because of a throttled processor or a cold cache.
-TRIES = 3
+MAX_ATTEMPTS = 3
 
 
 def measure_processor_seconds(call: Callable[[], object], limit: float) -> float:
@@ -21,7 +21,7 @@ def measure_processor_seconds(call: Callable[[], object], limit: float) -> float
     scan the objects of other tests.
     """
     min_seconds = math.inf
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         seconds = _measure_once(call)
         min_seconds = min(min_seconds, seconds)
         if min_seconds < limit:

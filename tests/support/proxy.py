@@ -13,14 +13,14 @@ from tests.support.fault_server import FaultServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 PASSWORD = "proxy-password"
 # The longest silence in a tunnel of a test, in seconds.
 _MAX_SILENCE_SECONDS = 60.0
 
 
-class Proxy:
+class ProxyServer:
     """A proxy whose tunnels all lead to this machine.
 
     Args:
@@ -34,10 +34,10 @@ class Proxy:
         self,
         port: int = 0,
         refusal: str = "",
-        meddle: Callable[[int], RequestHandler | None] | None = None,
+        find_handler: Callable[[int], RequestHandler | None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._port, self._refusal, self._meddle, self._tls = port, refusal, meddle, tls
+        self._port, self._refusal, self._meddle, self._tls = port, refusal, find_handler, tls
         self._targets: set[socket.socket] = set()
         self.requests: list[str] = []
         self.server = FaultServer(lambda _: False, connection_handler=self._handle_connection)
@@ -54,29 +54,29 @@ class Proxy:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
 
-    def _handle_connection(self, wire: Wire) -> bool:
-        if self._tls and not wire.start_tls(self._tls):
+    def _handle_connection(self, connection: Connection) -> bool:
+        if self._tls and not connection.start_tls(self._tls):
             return False
         head = b""
         while b"\r\n\r\n" not in head:
-            head += (data := wire.receive())
+            head += (data := connection.receive())
             if not data:
                 return False
         self.requests.append(head.decode("latin-1").partition("\r\n")[0])
         port = int(self.requests[-1].split()[1].rpartition(":")[2])
         if handler := self._meddle and self._meddle(port):
-            return handler(wire)
+            return handler(connection)
         if self._refusal:
-            wire.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())
+            connection.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())
             return False
-        wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        connection.send(b"HTTP/1.1 200 Connected\r\n\r\n")
         # The target can have stopped listening.
         with (
             suppress(OSError),
             socket.create_connection(("127.0.0.1", self._port or port), timeout=60) as target,
         ):
             self._targets.add(target)
-            _relay(wire.socket, target)
+            _relay(connection.socket, target)
         return False
 
 

@@ -21,25 +21,25 @@ from autonoma_ci.models import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK = Verdict(Conclusion.STARTED, ExitReason.OK, 0)
-ERROR = Verdict(Conclusion.ERROR, ExitReason.API, 5)
-INPUT = Verdict(Conclusion.ERROR, ExitReason.INPUT, 2)
-PASSED = Verdict(Conclusion.PASSED, ExitReason.OK, 0)
-FAILED = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
-TIMED_OUT = Verdict(Conclusion.TIMED_OUT, ExitReason.TIMEOUT, 6)
-DRY = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
-CANCELLED = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 143)
+STARTED_VERDICT = Verdict(Conclusion.STARTED, ExitReason.OK, 0)
+API_ERROR_VERDICT = Verdict(Conclusion.ERROR, ExitReason.API, 5)
+INPUT_ERROR_VERDICT = Verdict(Conclusion.ERROR, ExitReason.INPUT, 2)
+PASSED_VERDICT = Verdict(Conclusion.PASSED, ExitReason.OK, 0)
+FAILED_VERDICT = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
+TIMED_OUT_VERDICT = Verdict(Conclusion.TIMED_OUT, ExitReason.TIMEOUT, 6)
+DRY_RUN_VERDICT = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
+CANCELLED_VERDICT = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 143)
 CONTEXT = BuildContext("github", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
 
 
-def started(test_id: str, name: str = "") -> RunResult:
+def make_started_run(test_id: str, name: str = "") -> RunResult:
     """Create a run that was started."""
     url = f"https://autonoma.app/run/run-{test_id}"
     request = RunRequest(TargetKind.TEST, test_id, name)
     return RunResult(request, RunState.STARTED, ExitReason.OK, f"run-{test_id}", url, "Test started", "", 200, 1, 0.25)
 
 
-def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Check the id.") -> RunResult:
+def make_rejected_run(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Check the id.") -> RunResult:
     """Create a run that the API refused to start."""
     request = RunRequest(TargetKind.TEST, test_id)
     return RunResult(
@@ -53,7 +53,7 @@ def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Che
     )
 
 
-def indeterminate(test_id: str) -> RunResult:
+def make_indeterminate_run(test_id: str) -> RunResult:
     """Create a run whose start request is indeterminate."""
     request = RunRequest(TargetKind.TEST, test_id)
     return RunResult(
@@ -69,14 +69,14 @@ def indeterminate(test_id: str) -> RunResult:
 STEP = RunStep(4, "Check the result", "Expected a confirmation, but the page shows an error", "https://shop.test/done")
 
 
-def passed(test_id: str, name: str = "", seconds: float = 42.0) -> RunResult:
+def make_passed_run(test_id: str, name: str = "", seconds: float = 42.0) -> RunResult:
     """Create a run that passed."""
-    return started(test_id, name)._replace(state=RunState.PASSED, duration_seconds=seconds)
+    return make_started_run(test_id, name)._replace(state=RunState.PASSED, duration_seconds=seconds)
 
 
-def failed(test_id: str, name: str = "", seconds: float = 65.0) -> RunResult:
+def make_failed_run(test_id: str, name: str = "", seconds: float = 65.0) -> RunResult:
     """Create a run that failed at a known step."""
-    run = started(test_id, name)
+    run = make_started_run(test_id, name)
     return run._replace(
         state=RunState.FAILED,
         reason=ExitReason.FAILED,
@@ -87,18 +87,18 @@ def failed(test_id: str, name: str = "", seconds: float = 65.0) -> RunResult:
     )
 
 
-def flaky(test_id: str, name: str = "") -> RunResult:
+def make_flaky_run(test_id: str, name: str = "") -> RunResult:
     """Create a run that failed once and passed after a retry."""
     url = f"https://autonoma.app/run/first-of-{test_id}"
     first = PreviousAttempt(f"first-of-{test_id}", url, step=STEP, start_offset_seconds=0.0, duration_seconds=30.0)
-    return passed(test_id, name)._replace(
+    return make_passed_run(test_id, name)._replace(
         previous_attempts=(first,), start_offset_seconds=31.0, title="Checkout pays by card"
     )
 
 
-def timed_out(test_id: str) -> RunResult:
+def make_timed_out_run(test_id: str) -> RunResult:
     """Create a run that was still running at the deadline."""
-    return started(test_id)._replace(
+    return make_started_run(test_id)._replace(
         state=RunState.TIMED_OUT,
         reason=ExitReason.TIMEOUT,
         message="still running after 30 min",
@@ -106,12 +106,14 @@ def timed_out(test_id: str) -> RunResult:
     )
 
 
-def planned(test_id: str) -> RunResult:
+def make_planned_run(test_id: str) -> RunResult:
     """Create a run that is not started yet."""
     return RunResult(RunRequest(TargetKind.TEST, test_id))
 
 
-def report(outcomes: Sequence[RunResult] = (), verdict: Verdict | None = OK, problems: Sequence[str] = ()) -> Report:
+def create_report(
+    outcomes: Sequence[RunResult] = (), verdict: Verdict | None = STARTED_VERDICT, problems: Sequence[str] = ()
+) -> Report:
     """Create a report of these runs."""
     return Report(
         "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",

@@ -29,8 +29,8 @@ class Comment:
     body: str
     author: Any
     system: bool = False  # a note that GitLab itself wrote
-    updated: str = ""  # time of the last change, in seconds like the services
-    changes: int = 0  # number of the last change, counted over all comments
+    updated_at: str = ""  # time of the last change, in seconds like the services
+    last_change_number: int = 0  # number of the last change, counted over all comments
 
 
 @dataclass
@@ -39,28 +39,28 @@ class Fault:
 
     method: str
     status: int
-    times: int = 1
+    remaining_count: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = field(default_factory=lambda: {"message": "scripted"})
 
 
-class CodeHost(ThreadingHTTPServer):
+class CodeHostStub(ThreadingHTTPServer):
     """The common part of both stubs.
 
     `before` is called with the method of each request before the response.
     """
 
     daemon_threads = True
-    base: str
+    base_path: str
     collection_path: str
     item_prefix: str
-    update: str
+    update_method: str
     max_body_length: int
     default_page: int
     newest_first = False
-    refusal = 422
+    refusal_status = 422
     edits_all = False
-    query = frozenset({"per_page", "page", "since"})
+    allowed_query_keys = frozenset({"per_page", "page", "since"})
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -68,7 +68,7 @@ class CodeHost(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, int]] = []
         self.complaints: list[str] = []
         self.faults: list[Fault] = []
-        self.before: Callable[[str], None] = lambda _: None
+        self.on_request: Callable[[str], None] = lambda _: None
         self.lock = threading.Lock()
         self._ids, self._changes = count(1001), count(1)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
@@ -84,14 +84,14 @@ class CodeHost(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}{self.base}"
+        return f"http://127.0.0.1:{self.server_address[1]}{self.base_path}"
 
-    def add(self, body: str, author: Any, *, system: bool = False) -> Comment:
+    def add_foreign_comment(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment as another user."""
         with self.lock:
-            return self.store(body, author, system=system)
+            return self.add_comment(body, author, system=system)
 
-    def store(self, body: str, author: Any, *, system: bool = False) -> Comment:
+    def add_comment(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment with a new id."""
         comment = Comment(next(self._ids), body, author, system)
         self.note_change(comment)
@@ -100,26 +100,26 @@ class CodeHost(ThreadingHTTPServer):
 
     def note_change(self, comment: Comment) -> None:
         """Set the time of the last change to now."""
-        comment.updated = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        comment.changes = next(self._changes)
+        comment.updated_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        comment.last_change_number = next(self._changes)
 
-    def methods(self, *, without_get: bool = True) -> list[str]:
+    def list_methods(self, *, without_get: bool = True) -> list[str]:
         """Return the methods of the requests in the order of arrival."""
         return [method for method, _, _ in self.requests if method not in {"GET", "GRAPHQL"} or not without_get]
 
-    def owner(self) -> Any:
+    def token_user(self) -> Any:
         """Return the user of the token, as in a comment."""
         raise NotImplementedError
 
-    def user(self) -> tuple[int, Any]:
+    def answer_user(self) -> tuple[int, Any]:
         """Return the response of the user endpoint."""
         raise NotImplementedError
 
-    def viewer(self, body: Any) -> tuple[int, Any]:
+    def answer_graphql(self, body: Any) -> tuple[int, Any]:
         """Return the response of GraphQL."""
         return 404, {"message": "Not Found"}
 
-    def shown(self, comment: Comment) -> dict[str, Any]:
+    def render_comment(self, comment: Comment) -> dict[str, Any]:
         """Return a comment as in a response."""
         raise NotImplementedError
 
@@ -133,10 +133,10 @@ class CodeHost(ThreadingHTTPServer):
 
 
 # The user of the tokens of all jobs of GitHub Actions, with its id on github.com.
-ACTIONS = {"login": "github-actions[bot]", "id": 41898282, "type": "Bot"}
+ACTIONS_BOT = {"login": "github-actions[bot]", "id": 41898282, "type": "Bot"}
 
 
-class GitHub(CodeHost):
+class GitHub(CodeHostStub):
     """A GitHub Enterprise Server.
 
     Args:
@@ -154,7 +154,7 @@ class GitHub(CodeHost):
         self, login: str | None = None, *, bot: Any = None, graphql: bool = True, edits_all: bool = False
     ) -> None:
         super().__init__()
-        self.login, self.bot, self.graphql, self.edits_all = login, bot or ACTIONS, graphql, edits_all
+        self.login, self.bot, self.graphql, self.can_edit_all = login, bot or ACTIONS_BOT, graphql, edits_all
 
     def owner(self) -> Any:
         return {"login": self.login, "id": 583231, "type": "User"} if self.login else self.bot
@@ -185,7 +185,7 @@ class GitHub(CodeHost):
         return headers.get("authorization") == f"Bearer {TOKEN}"
 
 
-class GitLab(CodeHost):
+class GitLab(CodeHostStub):
     """A self-hosted GitLab server with the token of a project's bot."""
 
     base, update = "/api/v4", "PUT"
@@ -212,7 +212,7 @@ class GitLab(CodeHost):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: CodeHost
+    server: CodeHostStub
     protocol_version = "HTTP/1.1"
 
     def _serve(self) -> None:
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/graphql":
             method = "GRAPHQL"
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        host.before(method)
+        host.on_request(method)
         headers = {name.lower(): value for name, value in self.headers.items()}
         errors = host.find_header_errors(headers)
         errors += [f"a header {name}" for name in headers if name.startswith("autonoma") or name == "cookie"]
@@ -229,9 +229,9 @@ class _Handler(BaseHTTPRequestHandler):
         errors += ["a body that is not JSON"] if body and headers.get("content-type") != "application/json" else []
         with host.lock:
             data: Any
-            fault = next((fault for fault in host.faults if fault.method == method and fault.times), None)
+            fault = next((fault for fault in host.faults if fault.method == method and fault.remaining_count), None)
             if fault:
-                fault.times -= 1
+                fault.remaining_count -= 1
                 status, data, extra_headers = fault.status, fault.body, fault.headers
             elif not host.is_authorized(headers):
                 status, data, extra_headers = 401, {"message": "Bad credentials"}, {}
@@ -253,19 +253,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host, parts = self.server, urlsplit(self.path)
-        path = parts.path.removeprefix(host.base)
+        path = parts.path.removeprefix(host.base_path)
         if method == "GRAPHQL":
-            return *host.viewer(body), {}
+            return *host.answer_graphql(body), {}
         if method == "GET" and path == "/user":
-            return *host.user(), {}
+            return *host.answer_user(), {}
         if path == host.collection_path and method == "GET":
             return self._answer_page({key: values[-1] for key, values in parse_qs(parts.query).items()})
         if path == host.collection_path and method == "POST":
             if error := self._find_body_error(body):
-                return host.refusal, {"message": error}, {}
-            return 201, host.shown(host.store(body["body"], host.owner())), {}
+                return host.refusal_status, {"message": error}, {}
+            return 201, host.render_comment(host.add_comment(body["body"], host.token_user())), {}
         comment = next((comment for comment in host.comments if path == f"{host.item_prefix}{comment.id}"), None)
-        if not comment or method not in {host.update, "DELETE"}:
+        if not comment or method not in {host.update_method, "DELETE"}:
             if path != host.collection_path and not path.startswith(host.item_prefix):
                 host.complaints.append(f"{method} {self.path} is no endpoint")
             return 404, {"message": "Not Found"}, {}
@@ -273,16 +273,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _change(self, comment: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host = self.server
-        if comment.author != host.owner() and not host.edits_all:
+        if comment.author != host.token_user() and not host.edits_all:
             return 403, {"message": "Forbidden"}, {}
         if method == "DELETE":
             host.comments.remove(comment)
             return 204, None, {}
         if error := self._find_body_error(body):
-            return host.refusal, {"message": error}, {}
+            return host.refusal_status, {"message": error}, {}
         comment.body = body["body"]
         host.note_change(comment)
-        return 200, host.shown(comment), {}
+        return 200, host.render_comment(comment), {}
 
     def _find_body_error(self, body: Any) -> str:
         if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"].strip():
@@ -292,15 +292,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer_page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         host = self.server
         size, number = int(query.get("per_page", host.default_page)), int(query.get("page", 1))
-        if not set(query) <= host.query or not 1 <= size <= 100 or number < 1:
+        if not set(query) <= host.allowed_query_keys or not 1 <= size <= 100 or number < 1:
             host.complaints.append(f"GET {self.path}: a query that is not described")
-            return host.refusal, {"message": "bad query"}, {}
-        comments = [comment for comment in host.comments if comment.updated >= query.get("since", "")]
+            return host.refusal_status, {"message": "bad query"}, {}
+        comments = [comment for comment in host.comments if comment.updated_at >= query.get("since", "")]
         if query.get("order_by") == "updated_at":
-            comments.sort(key=lambda comment: comment.changes)
+            comments.sort(key=lambda comment: comment.last_change_number)
         if host.newest_first and query.get("sort", "desc") == "desc":
             comments.reverse()
-        page_comments = [host.shown(comment) for comment in comments[(number - 1) * size : number * size]]
+        page_comments = [host.render_comment(comment) for comment in comments[(number - 1) * size : number * size]]
         last = -(-len(comments) // size)
         page_numbers = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
         links = [

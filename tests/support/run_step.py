@@ -52,7 +52,7 @@ class JobResult:
         return {run["id"]: run["state"] for run in self.record["runs"]}
 
     @property
-    def everything(self) -> str:
+    def visible_text(self) -> str:
         """All texts that a reader can see."""
         return "\n".join([self.log, self.errors, self.summary, json.dumps(self.record), *self.outputs.values()])
 
@@ -78,11 +78,11 @@ def run_job(
     *argv: str,
     timeouts: Timeouts = LONG_TIMEOUTS,
     policy: StartPolicy = START_POLICY,
-    more: Mapping[str, str] | None = None,
+    extra_environ: Mapping[str, str] | None = None,
 ) -> JobResult:
     """Run a job that starts these tests, with `more` environment variables."""
     out, err = io.StringIO(), io.StringIO()
-    environ = github_environ(folder, url, ids) | dict(more or {})
+    environ = github_environ(folder, url, ids) | dict(extra_environ or {})
     runtime = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=POLL_POLICY)
     code = cli.run_command(argv, runtime)
     return read_job_result(folder, code, out.getvalue(), err.getvalue())

@@ -14,7 +14,7 @@ CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret":
 
 
 @dataclass
-class FakeClock:
+class SettableClock:
     """A clock that tests set."""
 
     now: float = 1000.0

@@ -97,7 +97,7 @@ def start_process(
     environ: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
-    closed: Sequence[int] = (),
+    closed_descriptors: Sequence[int] = (),
     command: Sequence[str] = COMMAND,
 ) -> subprocess.Popen[str]:
     """Start the command in a folder, with an empty standard input.
@@ -108,10 +108,12 @@ def start_process(
         environ: more variables.
         stdout: where standard output goes, as in Popen.
         stderr: where standard error goes, as in Popen.
-        closed: file descriptors that are closed in the process.
+        closed_descriptors: file descriptors that are closed in the process.
         command: the command line of the program.
     """
-    full_command = close_descriptors([*command, *argv], *closed) if closed else [*command, *argv]
+    full_command = (
+        close_descriptors([*command, *argv], *closed_descriptors) if closed_descriptors else [*command, *argv]
+    )
     env = process_environ(**(environ or {}))
     return subprocess.Popen(
         full_command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True

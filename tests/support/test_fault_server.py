@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after_data, send_raw
+from tests.support.faults import delay_until_data, send_raw
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 DISCONNECT_ERRORS = [
     ConnectionResetError(),
@@ -31,10 +31,10 @@ def collect_uncaught_exceptions(error: Exception, monkeypatch: pytest.MonkeyPatc
     error_types: list[type[BaseException]] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: error_types.append(args.exc_type))
 
-    def raise_error(wire: Wire) -> bool:
+    def raise_error(connection: Connection) -> bool:
         raise error
 
-    with FaultServer(lambda wire: False, connection_handler=raise_error) as server, connect(server) as sock:
+    with FaultServer(lambda connection: False, connection_handler=raise_error) as server, connect(server) as sock:
         assert sock.recv(1) == b""
     return error_types
 
@@ -59,11 +59,14 @@ def test_wait_for_data_leaves_it_unread() -> None:
     """The act can read the data itself."""
     received_data: list[bytes] = []
 
-    def record_data(wire: Wire) -> bool:
-        received_data.append(wire.receive())
-        return send_raw("x")(wire)
+    def record_data(connection: Connection) -> bool:
+        received_data.append(connection.receive())
+        return send_raw("x")(connection)
 
-    with FaultServer(lambda wire: False, connection_handler=after_data(record_data)) as server, connect(server) as sock:
+    with (
+        FaultServer(lambda connection: False, connection_handler=delay_until_data(record_data)) as server,
+        connect(server) as sock,
+    ):
         assert received_data == []
         sock.sendall(b"sent")
         assert sock.recv(1) == b"x"

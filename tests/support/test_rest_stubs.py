@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
+from tests.support.rest_stubs import TOKEN, CodeHostStub, GitHub, GitLab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADERS: dict[type[CodeHost], dict[str, str]] = {
+HEADERS: dict[type[CodeHostStub], dict[str, str]] = {
     GitHub: {
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
@@ -24,39 +24,42 @@ HEADERS: dict[type[CodeHost], dict[str, str]] = {
 
 
 @pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
-def host(request: pytest.FixtureRequest) -> Iterator[CodeHost]:
+def host(request: pytest.FixtureRequest) -> Iterator[CodeHostStub]:
     with request.param() as stub:
         yield stub
 
 
-def send_request(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
+def send_request(
+    host: CodeHostStub, method: str, path: str, body: Any = None, **headers: str | None
+) -> requests.Response:
     sent_headers = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
     return requests.request(method, host.url + path, json=body, headers=sent_headers, timeout=60)
 
 
-def test_documented_requests_succeed(host: CodeHost) -> None:
+def test_documented_requests_succeed(host: CodeHostStub) -> None:
     """Requests as documented succeed without a complaint."""
     assert send_request(host, "POST", host.collection_path, {"body": "one"}).status_code == 201
     [comment] = send_request(host, "GET", f"{host.collection_path}?per_page=100").json()
     assert (
-        send_request(host, host.update, f"{host.item_prefix}{comment['id']}", {"body": "two"}).json()["body"] == "two"
+        send_request(host, host.update_method, f"{host.item_prefix}{comment['id']}", {"body": "two"}).json()["body"]
+        == "two"
     )
     assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 204
     assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 404
     assert host.complaints == []
 
 
-def test_ids_are_never_reused(host: CodeHost) -> None:
+def test_ids_are_never_reused(host: CodeHostStub) -> None:
     """A deleted comment's id is not assigned again."""
     ids = [send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] for _ in range(2)]
     send_request(host, "DELETE", f"{host.item_prefix}{ids[0]}")
     assert send_request(host, "POST", host.collection_path, {"body": "x"}).json()["id"] not in ids
 
 
-def test_pages_have_links(host: CodeHost) -> None:
+def test_pages_have_links(host: CodeHostStub) -> None:
     """A page has links to the next and the previous page."""
     for number in range(5):
-        host.add(str(number), host.owner())
+        host.add_foreign_comment(str(number), host.token_user())
     first = send_request(host, "GET", f"{host.collection_path}?per_page=2&page=1")
     assert set(first.links) == {"next", "last"}
     second = requests.get(first.links["next"]["url"], headers=HEADERS[type(host)], timeout=60)
@@ -65,50 +68,50 @@ def test_pages_have_links(host: CodeHost) -> None:
 
 
 @pytest.mark.parametrize("query", ["per_page=0", "per_page=500", "nonsense=1"])
-def test_undocumented_query_is_complaint(host: CodeHost, query: str) -> None:
+def test_undocumented_query_is_complaint(host: CodeHostStub, query: str) -> None:
     """An undocumented query is refused with a complaint."""
-    assert send_request(host, "GET", f"{host.collection_path}?{query}").status_code == host.refusal
+    assert send_request(host, "GET", f"{host.collection_path}?{query}").status_code == host.refusal_status
     assert len(host.complaints) == 1
 
 
 @pytest.mark.parametrize("body", [{"body": ""}, {"body": " "}, {"text": "x"}, {"body": "x", "more": 1}])
-def test_invalid_body_is_refused(host: CodeHost, body: dict[str, Any]) -> None:
+def test_invalid_body_is_refused(host: CodeHostStub, body: dict[str, Any]) -> None:
     """A body without text or with other fields is refused."""
-    assert send_request(host, "POST", host.collection_path, body).status_code == host.refusal
+    assert send_request(host, "POST", host.collection_path, body).status_code == host.refusal_status
 
 
-def test_long_body_is_refused(host: CodeHost) -> None:
+def test_long_body_is_refused(host: CodeHostStub) -> None:
     """A body over the limit is refused."""
     assert (
         send_request(host, "POST", host.collection_path, {"body": "x" * (host.max_body_length + 1)}).status_code
-        == host.refusal
+        == host.refusal_status
     )
 
 
-def test_wrong_token_is_refused(host: CodeHost) -> None:
+def test_wrong_token_is_refused(host: CodeHostStub) -> None:
     """A wrong token has status 401."""
     assert (
         send_request(host, "GET", host.collection_path, Authorization="Bearer x", PRIVATE_TOKEN="x").status_code == 401
     )
 
 
-def test_foreign_comment_cannot_be_changed(host: CodeHost) -> None:
+def test_foreign_comment_cannot_be_changed(host: CodeHostStub) -> None:
     """A comment of another user has status 403."""
-    comment = host.add("x", {"id": 1, "login": "ada"})
-    assert send_request(host, host.update, f"{host.item_prefix}{comment.id}", {"body": "y"}).status_code == 403
+    comment = host.add_foreign_comment("x", {"id": 1, "login": "ada"})
+    assert send_request(host, host.update_method, f"{host.item_prefix}{comment.id}", {"body": "y"}).status_code == 403
 
 
-def test_credentials_and_wrong_path_are_complaints(host: CodeHost) -> None:
+def test_credentials_and_wrong_path_are_complaints(host: CodeHostStub) -> None:
     """Autonoma's credentials and an unknown path are complaints."""
     send_request(host, "GET", host.collection_path, autonoma_client_id="x")
     assert send_request(host, "GET", "/elsewhere").status_code == 404
     assert len(host.complaints) == 2
 
 
-def test_missing_user_agent_is_complaint(host: CodeHost) -> None:
+def test_missing_user_agent_is_complaint(host: CodeHostStub) -> None:
     """A request without our User-Agent is a complaint."""
     send_request(host, "GET", host.collection_path, User_Agent="curl/8")
-    assert host.complaints == [f"GET {host.base}{host.collection_path}: no User-Agent of ours"]
+    assert host.complaints == [f"GET {host.base_path}{host.collection_path}: no User-Agent of ours"]
 
 
 def test_github_needs_api_version() -> None:

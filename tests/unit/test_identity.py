@@ -32,7 +32,7 @@ from autonoma_ci.reports.results_schema import parse_results
 from autonoma_ci.sandbox import Sandbox
 from tests.support import github_parser as runner
 from tests.support.hostile import ANY_CHARACTER, TEXTS
-from tests.support.reports import FAILED, failed, passed, report
+from tests.support.reports import FAILED_VERDICT, create_report, make_failed_run, make_passed_run
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def test_run_key_of_many_axes_is_read_back(tmp_path: Path) -> None:
     axes = {f"{'N' * 120}-{number}": ["v"] for number in range(200)}
     (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
     with Sandbox(pace=0) as sandbox:
-        run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=LONG_TIMEOUTS)
+        run_job(tmp_path, sandbox.url, [], extra_environ={"INPUT_MANIFEST": "many.yml"}, timeouts=LONG_TIMEOUTS)
     [run] = parse_results((tmp_path / "results" / "results.json").read_bytes()).runs
     assert parse_run_key(run.key).matrix_place.count("=1") == 200
 
@@ -429,7 +429,7 @@ def list_command_names(log: str) -> set[str]:
 def test_hostile_part_in_log_is_text(text: str) -> None:
     """The heading is the title of one annotation and not a command."""
     output = io.StringIO()
-    heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
+    heading = create_report([make_failed_run("a")], FAILED_VERDICT)._replace(part=Part(part=text, shard="1/2")).heading
     console = JobLog(output, GITHUB.log_formatter)
     console.annotate("error", Diagnostic("what went wrong"), heading)
     console.info(heading)
@@ -444,7 +444,7 @@ def test_hostile_part_in_log_is_text(text: str) -> None:
 @each_hostile_text
 def test_hostile_part_in_summary_is_text(text: str) -> None:
     """The heading is one line without markup, and the table after it is complete."""
-    run_report = report([failed("a"), passed("b")], FAILED)._replace(
+    run_report = create_report([make_failed_run("a"), make_passed_run("b")], FAILED_VERDICT)._replace(
         part=Part(part=text, shard="1/2"), waits_for_results=True
     )
     lines = render_summary(run_report).splitlines()
@@ -489,7 +489,7 @@ class FakeCommentThread:
 def test_hostile_part_in_comment_is_text(text: str) -> None:
     """The owner mark stays hidden and complete, so that the next attempt finds the comment."""
     thread = FakeCommentThread()
-    run_report = report([failed("a")], FAILED)._replace(
+    run_report = create_report([make_failed_run("a")], FAILED_VERDICT)._replace(
         part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
     )
     assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) == ""
@@ -506,7 +506,9 @@ def test_hostile_part_in_comment_is_text(text: str) -> None:
 @each_hostile_text
 def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     """The title is one short line, because Bitbucket refuses long titles."""
-    run_report = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
+    run_report = create_report([make_failed_run("a")], FAILED_VERDICT)._replace(
+        part=Part(part=text, shard="1/2"), waits_for_results=True
+    )
     body = bitbucket._build_report(run_report, build_mark(run_report, "12"))
     assert body["title"].startswith("Autonoma tests (")
     assert len(body["title"]) <= 100
@@ -522,7 +524,7 @@ def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
     text = HOSTILE_TEXTS[name].replace("\x00", "")  # no environment variable can contain it
     with Sandbox(pace=0) as sandbox:
         inputs = {"INPUT_PART": text, "INPUT_WAIT": "true"}
-        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], more=inputs, timeouts=LONG_TIMEOUTS)
+        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], extra_environ=inputs, timeouts=LONG_TIMEOUTS)
     assert job.code == 1
     assert job.outputs["conclusion"] == "failed"
     assert list_command_names(job.log) == {"add-mask", "group", "endgroup", "error"}
@@ -536,6 +538,6 @@ def test_part_of_large_matrix_is_accepted(tmp_path: Path) -> None:
     """The default on GitHub is the whole matrix, which the user cannot shorten."""
     part = json.dumps({f"axis{number}": "x" * 50 for number in range(100)})
     with Sandbox(pace=0) as sandbox:
-        job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_PART": part})
+        job = run_job(tmp_path, sandbox.url, ["a"], extra_environ={"INPUT_PART": part})
     assert job.code == 0
     assert len(job.record["part"]) < 100

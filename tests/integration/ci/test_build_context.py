@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import BuildContext
 
-CASES = (*environments.ROWS, *github_environments.ROWS)
+CASES = (*environments.JOB_CASES, *github_environments.GITHUB_JOB_CASES)
 # All variables of the documented environments, so that random values reach code that reads them.
 VARIABLE_NAMES = sorted({name for case in CASES for name in case.environ} - {"AUTONOMA_CI"})
 HOSTILE_VALUES = (
@@ -35,9 +35,9 @@ HOSTILE_VALUES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_context_matches_table(case: environments.Case, tmp_path: Path) -> None:
+def test_context_matches_table(case: environments.JobCase, tmp_path: Path) -> None:
     """The context equals that of the table, and the event is that of the environment."""
-    environ = case.settle(tmp_path)
+    environ = case.write_files(tmp_path)
     context = load_system(detect(environ)).build_context(environ)
     assert context._replace(trigger_event="") == case.expected
     if context.ci_name == "github":
@@ -50,7 +50,7 @@ def test_table_covers_every_system_and_change() -> None:
     systems = {row.name for row in DETECTION_RULES} - {"ci", "cli"}
     assert {(name, has_change) for name in systems for has_change in (True, False)} <= covered_cases
     assert len(CASES) >= 60
-    assert len({case.id for case in environments.ROWS}) == len(environments.ROWS)
+    assert len({case.id for case in environments.JOB_CASES}) == len(environments.JOB_CASES)
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ SYSTEMS = {
     "cloudbuild": System(environments.CLOUD_BUILD, build={"BUILD_ID": "9c7e"}),
 }
 FILES = {"build.properties": environments.TEAMCITY_BUILD, "next.properties": "teamcity.build.id=4712\n"}
-CASES = (*environments.ROWS, *github_environments.ROWS)
+CASES = (*environments.JOB_CASES, *github_environments.GITHUB_JOB_CASES)
 SYSTEMS_WITH_JOB_NAMES = {name: system for name, system in SYSTEMS.items() if system.job}
 SYSTEMS_WITH_ATTEMPTS = {name: system for name, system in SYSTEMS.items() if system.retry}
 

@@ -16,7 +16,7 @@ from autonoma_ci.errors import Diagnostic
 from autonoma_ci.redaction.redactor import Secret
 from tests.support import ci_environments as environments
 from tests.support import github_parser as runner
-from tests.support.ci_environments import Log
+from tests.support.ci_environments import LogFormat
 from tests.support.grammars import LogCommand
 from tests.support.hostile import TEXTS
 
@@ -29,17 +29,17 @@ class Case(NamedTuple):
 
     name: str
     formatter: LogFormatter
-    log: Log
+    log: LogFormat
 
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 CASES = (
     *(
         Case(case.expected.ci_name, SYSTEMS[case.expected.ci_name].log_formatter, case.log)
-        for case in environments.ROWS
+        for case in environments.JOB_CASES
         if case.log
     ),
-    Case("plain", PLAIN_LOG_FORMATTER, Log(lambda _: [])),
+    Case("plain", PLAIN_LOG_FORMATTER, LogFormat(lambda _: [])),
 )
 for_each_system = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 LEVELS = st.sampled_from(["error", "warning"])
@@ -52,7 +52,7 @@ def get_names(commands: list[LogCommand]) -> tuple[str, ...]:
 
 def find_other_systems(case: Case, log: str) -> list[str]:
     """Return the other systems that find a command in this log."""
-    system_names = [other.name for other in CASES if other is not case and other.log.read(log)]
+    system_names = [other.name for other in CASES if other is not case and other.log.parse(log)]
     # Both of Microsoft's systems know `##[group]`, and a job is never in both.
     return system_names + (["github"] if case.name != "azure" and runner.find_commands(log) else [])
 
@@ -76,7 +76,7 @@ def test_group_with_any_text_is_one_group(case: Case, title: str, text: str) -> 
     job_log = JobLog(out, case.formatter)
     with job_log.group(title):
         job_log.info(text)
-    assert get_names(case.log.read(out.getvalue())) == case.log.group
+    assert get_names(case.log.parse(out.getvalue())) == case.log.group_commands
     assert not find_other_systems(case, out.getvalue())
 
 
@@ -87,7 +87,7 @@ def test_annotation_is_one_command(case: Case, level: str, diagnostic: Diagnosti
     """An annotation with any text is exactly one command of its CI system."""
     out = io.StringIO()
     JobLog(out, case.formatter).annotate(level, diagnostic, title)
-    assert get_names(case.log.read(out.getvalue())) == case.log.issue
+    assert get_names(case.log.parse(out.getvalue())) == case.log.issue_commands
     assert out.getvalue().count("\n") == 1 + len(diagnostic.excerpt)
     assert not find_other_systems(case, out.getvalue())
 
@@ -100,7 +100,7 @@ def test_group_ends_share_unique_key(case: Case) -> None:
     for _ in range(2):
         with job_log.group("Starting 2 runs"):
             job_log.info("one")
-    commands = case.log.read(out.getvalue())
+    commands = case.log.parse(out.getvalue())
     keys = [command.values.get("key") for command in commands if "key" in command.values]
     assert keys[0::2] == keys[1::2]
     assert len(set(keys)) == len(keys) // 2
@@ -113,7 +113,7 @@ def test_mask_has_exact_value_or_is_empty(case: Case, value: str) -> None:
     """A mask command contains exactly the value, and systems without masks print nothing."""
     out = io.StringIO()
     JobLog(out, case.formatter).mask([Secret(value)])
-    if case.log.mask:
-        assert case.log.read(out.getvalue()) == [LogCommand(case.log.mask, data=value)]
+    if case.log.mask_command:
+        assert case.log.parse(out.getvalue()) == [LogCommand(case.log.mask_command, data=value)]
     else:
         assert out.getvalue() == ""

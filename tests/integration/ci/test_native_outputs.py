@@ -32,7 +32,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support import grammars
 from tests.support.agent_program import write_program
 from tests.support.hostile import REPORTS
-from tests.support.reports import report, started
+from tests.support.reports import create_report, make_started_run
 from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_circleci_exports_variables(tmp_path: Path, sandbox: Sandbox) -> None:
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(REPORTS)
-@example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
+@example(create_report([make_started_run("a")._replace(run_id="\0", url="\0\0")], None))
 def test_shell_exports_quote_any_text(job_report: Report) -> None:
     """Bash reads each exported value back unchanged and runs none of it."""
     path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
@@ -157,11 +157,11 @@ def test_outputs_env_follows_gitlab_rules(job_report: Report) -> None:
 
 def test_outputs_env_reports_omitted_variables(tmp_path: Path) -> None:
     """Important variables come first, and the omitted ones are listed."""
-    long_report = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
+    long_report = create_report([make_started_run("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
     names = [line.partition("=")[0] for line in render_dotenv(long_report).splitlines()]
     assert names[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
     assert omitted_variables(long_report, dotenv_variables(long_report)) == ["AUTONOMA_RUN_URL"]
-    short_report = report([started("a")])
+    short_report = create_report([make_started_run("a")])
     assert omitted_variables(short_report, dotenv_variables(short_report)) == []
 
 

@@ -19,7 +19,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.integration.ci.test_native_outputs import run_step
 from tests.support import grammars
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 ARRAY_VARIABLES = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
-VARIABLE_NAMES = set(output_variables(report()))
+VARIABLE_NAMES = set(output_variables(create_report()))
 # The links of 200 runs fit into a variable, and those of 800 do not.
-SMALL_REPORT = report([passed("smoke")], PASSED)
-MEDIUM_REPORT = report([passed(f"id-{number}") for number in range(200)], PASSED)
-LARGE_REPORT = report([passed(f"id-{number}") for number in range(800)], PASSED)
+SMALL_REPORT = create_report([make_passed_run("smoke")], PASSED_VERDICT)
+MEDIUM_REPORT = create_report([make_passed_run(f"id-{number}") for number in range(200)], PASSED_VERDICT)
+LARGE_REPORT = create_report([make_passed_run(f"id-{number}") for number in range(800)], PASSED_VERDICT)
 # A variable can contain this link, and a dotenv file cannot.
-FRAGMENT_URL_REPORT = report([passed("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED)
+FRAGMENT_URL_REPORT = create_report(
+    [make_passed_run("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED_VERDICT
+)
 
 
 def read_shell_file(path: Path) -> Mapping[str, str]:
@@ -59,7 +61,7 @@ FILE_SYSTEMS = {
 def publish(name: str, environ: Mapping[str, str], folder: Path, job_report: Report, log_lines: list[str]) -> list[str]:
     """Publish a report as a separate step, and return its warnings."""
     publishers = SYSTEMS[name].create_publishers(
-        make_publish_context(environ, folder, summary=False, reported=log_lines)
+        make_publish_context(environ, folder, summary=False, log_lines=log_lines)
     )
     return [
         warning
@@ -71,7 +73,7 @@ def publish(name: str, environ: Mapping[str, str], folder: Path, job_report: Rep
 
 def make_started_report(job_report: Report) -> Report:
     """Return the report of the same step before its runs ended."""
-    runs = tuple(started(run.request.id) for run in job_report.results)
+    runs = tuple(make_started_run(run.request.id) for run in job_report.results)
     return job_report._replace(results=runs, verdict=None, waits_for_results=True)
 
 

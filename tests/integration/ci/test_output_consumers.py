@@ -20,7 +20,7 @@ from tests.support import github_parser as runner
 from tests.support import grammars
 from tests.support.act_env_file import LostOutputsError, read_env_file
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, failed, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
-LARGE_REPORT = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
+LARGE_REPORT = create_report([make_failed_run(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED_VERDICT)
 
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, job_report: Report) -> list[str]:
@@ -75,7 +75,7 @@ def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
 def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
     """Each output line is shorter than act's line limit of 64 KiB."""
     url = f"https://a.example/{'a' * length}"
-    job_report = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
+    job_report = create_report([make_failed_run(f"id-{number}")._replace(url=url) for number in range(runs)])
     lines = [f"{name}={text}" for name, text in build_outputs(job_report, 60_000).items()]
     assert all(len(line.encode()) < 65_536 for line in lines)
 
@@ -103,7 +103,7 @@ def test_semaphore_accepts_every_value(url: str, is_stored: bool, tmp_path: Path
     program = AgentProgram(tmp_path, "sem-context", SEMAPHORE)
     environ = {"PATH": program.path, "SEMAPHORE_PIPELINE_ID": "p1"}
     for link in ("https://autonoma.app/run/first", url):
-        job_report = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
+        job_report = create_report([make_passed_run("a")._replace(url=link)], PASSED_VERDICT)._replace(step_id="1" * 16)
         warnings = publish("semaphore", environ, checkout, job_report)
     assert len(warnings) == (not is_stored)
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
@@ -160,10 +160,12 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
     Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
     """
     lines: list[str] = []
-    job_report = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
+    job_report = create_report(
+        [make_passed_run("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED_VERDICT
+    )
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
     [publisher] = SYSTEMS[name].create_publishers(
-        make_publish_context(environ, tmp_path, summary=False, reported=lines)
+        make_publish_context(environ, tmp_path, summary=False, log_lines=lines)
     )
     warnings = publisher.publish(job_report)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]

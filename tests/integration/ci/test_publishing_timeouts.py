@@ -20,15 +20,15 @@ from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, answer, hang
-from tests.support.reports import FAILED
-from tests.support.rest_stubs import TOKEN, CodeHost
+from tests.support.faults import answer, delay, hang
+from tests.support.reports import FAILED_VERDICT
+from tests.support.rest_stubs import TOKEN, CodeHostStub
 from tests.unit.ci.comments.test_sticky import SERVICES, Service, of, publish, thread_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 # The documented maximum is 2 s, and a busy machine needs more. Without a signal, the step ends after 30 or 60 s.
@@ -42,18 +42,20 @@ def _shorten_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def host(service: Service) -> Iterator[CodeHost]:
+def host(service: Service) -> Iterator[CodeHostStub]:
     with service.host() as code_host:
         yield code_host
     assert code_host.complaints == []
 
 
-def serve_next_page(wire: Wire) -> bool:
+def serve_next_page(connection: Connection) -> bool:
     """Respond with a page that links to a next page."""
-    if wire.request.path.endswith("/user"):
-        return answer(200, json.dumps({"id": 7, "login": "x"}))(wire)
-    link_header = f'Link: <http://{wire.request.headers["host"]}{wire.request.path}x>; rel="next"'
-    return answer(200, "[]" if wire.request.method == "GET" else '{"id": 1, "body": "x"}', link_header)(wire)
+    if connection.request.path.endswith("/user"):
+        return answer(200, json.dumps({"id": 7, "login": "x"}))(connection)
+    link_header = f'Link: <http://{connection.request.headers["host"]}{connection.request.path}x>; rel="next"'
+    return answer(200, "[]" if connection.request.method == "GET" else '{"id": 1, "body": "x"}', link_header)(
+        connection
+    )
 
 
 @for_each_service
@@ -61,8 +63,8 @@ def test_comment_sends_at_most_50_requests(service: Service) -> None:
     """With endless pages, the search stops within 50 requests, and the comment is written."""
     with FaultServer(serve_next_page) as host:
         assert publish(thread_of(service, f"{host.url}/api"), of()) == ""
-        assert 20 < len(host.received) <= 50
-        assert [request.method for request in host.received].count("POST") == 1
+        assert 20 < len(host.received_requests) <= 50
+        assert [request.method for request in host.received_requests].count("POST") == 1
 
 
 @pytest.mark.slow
@@ -70,56 +72,56 @@ def test_comment_sends_at_most_50_requests(service: Service) -> None:
 def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each response is fast enough, but together they exceed the total timeout."""
     monkeypatch.setattr(http, "MAX_TOTAL_SECONDS", 1.0, raising=False)
-    with FaultServer(after(0.2, serve_next_page)) as host:
+    with FaultServer(delay(0.2, serve_next_page)) as host:
         warning = publish(thread_of(service, f"{host.url}/api"), of())
         assert warning == "The comment could not be written: it took longer than 1 s."
-        assert len(host.received) <= 6
+        assert len(host.received_requests) <= 6
 
 
 @for_each_service
-def test_comment_on_long_change_is_found(service: Service, host: CodeHost) -> None:
+def test_comment_on_long_change_is_found(service: Service, host: CodeHostStub) -> None:
     """The change has as many comments as GitHub allows, or more changes than GitLab lists."""
     comment_count = 2_450 if service.name == "github" else 3_600
     assert publish(thread_of(service, host.url), of()) == ""
     for number in range(comment_count):
-        host.add(f"comment {number}", service.somebody)
+        host.add_foreign_comment(f"comment {number}", service.somebody)
     host.requests.clear()
-    assert publish(thread_of(service, host.url), of(FAILED)) == ""
-    assert host.methods() == [host.update]
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert host.list_methods() == [host.update_method]
     assert "Failed" in host.comments[0].body
     assert len(host.requests) <= 50
 
 
 @for_each_service
-def test_comment_replaced_on_long_change_shows(service: Service, host: CodeHost) -> None:
+def test_comment_replaced_on_long_change_shows(service: Service, host: CodeHostStub) -> None:
     """Another build replaces the comment immediately, and the list of recent changes shows it."""
     publish(thread_of(service, host.url), of())
     for number in range(500):
-        host.add(f"comment {number}", service.somebody)
+        host.add_foreign_comment(f"comment {number}", service.somebody)
     [own_comment] = [comment for comment in host.comments if "autonoma-ci" in comment.body]
     other_body = own_comment.body
 
     def restore_other_body(method: str) -> None:
-        if method == "GET" and own_comment.body != other_body and host.methods()[-1] == host.update:
+        if method == "GET" and own_comment.body != other_body and host.list_methods()[-1] == host.update_method:
             own_comment.body = other_body
             host.note_change(own_comment)
 
-    host.before = restore_other_body
-    publish(thread_of(service, host.url), of(FAILED))
+    host.on_request = restore_other_body
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     assert ["Failed" in comment.body for comment in host.comments if "autonoma-ci" in comment.body] == [False, True]
 
 
 def test_code_insights_send_at_most_50_requests() -> None:
     """With endless pages, the search stops within 50 requests, and the report is written."""
 
-    def serve_page(wire: Wire) -> bool:
-        return answer(200, json.dumps({"values": [], "next": "https://x"}))(wire)
+    def serve_page(connection: Connection) -> bool:
+        return answer(200, json.dumps({"values": [], "next": "https://x"}))(connection)
 
     with FaultServer(serve_page) as server:
         insights = CodeInsightsPublisher(RestClient(f"{server.url}", {}, Clock()), "/commit/x", "500", "")
-        assert insights.publish(of(FAILED)) == []
-        assert 20 < len(server.received) <= 50
-        assert [request.method for request in server.received][-2:] == ["PUT", "POST"]
+        assert insights.publish(of(FAILED_VERDICT)) == []
+        assert 20 < len(server.received_requests) <= 50
+        assert [request.method for request in server.received_requests][-2:] == ["PUT", "POST"]
 
 
 # --- signals
@@ -150,7 +152,7 @@ def send_sigterm_during_call(
             COMMAND, cwd=folder, env=base_environ | environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         deadline = time.monotonic() + 60
-        while not (callee.exists() if isinstance(callee, Path) else callee.connections):
+        while not (callee.exists() if isinstance(callee, Path) else callee.connection_count):
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.01)

@@ -12,7 +12,7 @@ from autonoma_ci.ci.env import SINGLE_SHARD, shard_from_index
 from autonoma_ci.config.parsers import Shard
 from tests.support import ci_environments as environments
 
-PARALLEL_VARIABLES = {case.expected.ci_name: case.parallel for case in environments.ROWS if case.parallel}
+PARALLEL_VARIABLES = {case.expected.ci_name: case.parallel for case in environments.JOB_CASES if case.parallel}
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 for_each_system = pytest.mark.parametrize("name", PARALLEL_VARIABLES)
 INVALID_NUMBERS = ("", " ", "0x1", "-1", "1.5", "two", "\u0663", "9" * 5000, "1\n2", "None", "\ud800")

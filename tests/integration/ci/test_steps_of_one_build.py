@@ -33,10 +33,10 @@ from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from tests.support.bitbucket_server import SHA, Bitbucket
+from tests.support.bitbucket_server import SHA, BitbucketServer
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, PASSED, failed, passed, report
-from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
+from tests.support.reports import FAILED_VERDICT, PASSED_VERDICT, create_report, make_failed_run, make_passed_run
+from tests.support.rest_stubs import TOKEN, CodeHostStub, GitHub, GitLab
 from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
@@ -290,11 +290,11 @@ class StepResult:
         return [line for line in self.log.splitlines() if "those of this step end in" in line]
 
 
-def _read_comments(host: CodeHost) -> dict[str, str]:
+def _read_comments(host: CodeHostStub) -> dict[str, str]:
     return {str(comment.id): comment.body for comment in host.comments}
 
 
-def _format_reports(host: Bitbucket) -> dict[str, str]:
+def _format_reports(host: BitbucketServer) -> dict[str, str]:
     conclusions = {"PASSED": "Passed", "FAILED": "Failed"}
     return {
         name: f"### {entry['title']}: {conclusions.get(entry.get('result', ''), 'Started')}\n{json.dumps(entry)}"
@@ -317,7 +317,7 @@ def target(
             shared_target.environ = {"GITHUB_API_URL" if name == "github" else "CI_API_V4_URL": host.url}
             shared_target.read_texts, complaints = lambda: _read_comments(host), host.complaints
         elif name == "bitbucket":
-            proxy = stack.enter_context(Bitbucket())
+            proxy = stack.enter_context(BitbucketServer())
             monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
             shared_target.read_texts, complaints = lambda: _format_reports(proxy), proxy.complaints
         else:
@@ -792,7 +792,7 @@ def test_step_for_merge_sends_no_request(target: SharedTarget, monkeypatch: pyte
 STEPS = ((True, "a" * 16), (False, "b" * 16))
 
 
-def publish_at_once(host: CodeHost, method: str, reports: list[Report]) -> None:
+def publish_at_once(host: CodeHostStub, method: str, reports: list[Report]) -> None:
     """Publish the reports at the same time.
 
     All threads list the comments before one sends its first `method`. All send it before one lists them again.
@@ -807,7 +807,7 @@ def publish_at_once(host: CodeHost, method: str, reports: list[Report]) -> None:
         elif name == "GET" and all_sent.is_set() and next(checked_count) < len(reports):
             barrier.wait(60)
 
-    host.before = wait_for_others
+    host.on_request = wait_for_others
     threads = [threading.Thread(target=publish, args=(open_thread(host), job_report)) for job_report in reports]
     for thread in threads:
         thread.start()
@@ -815,10 +815,10 @@ def publish_at_once(host: CodeHost, method: str, reports: list[Report]) -> None:
         thread.join(120)
 
 
-def make_report(fails: bool, step_id: str, part: Part, build: str = "500") -> Report:
-    runs = [failed("a")] if fails else [passed("a")]
+def build_step_report(fails: bool, step_id: str, part: Part, build: str = "500") -> Report:
+    runs = [make_failed_run("a")] if fails else [make_passed_run("a")]
     context = BuildContext("github", build_id=build, build_attempt="1", change_number="7", repository="acme/shop")
-    return report(runs, FAILED if fails else PASSED)._replace(
+    return create_report(runs, FAILED_VERDICT if fails else PASSED_VERDICT)._replace(
         context=context, part=part, title=part.title, step_id=step_id, waits_for_results=True
     )
 
@@ -827,7 +827,9 @@ def make_report(fails: bool, step_id: str, part: Part, build: str = "500") -> Re
 def test_same_names_at_once_have_own_comments(service: str) -> None:
     """Both steps find no comment before either writes."""
     with GitHub() if service == "github" else GitLab() as host:
-        publish_at_once(host, "POST", [make_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS])
+        publish_at_once(
+            host, "POST", [build_step_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS]
+        )
         conclusions = [match[2] for body in _read_comments(host).values() if (match := _HEADING.search(body))]
         assert sorted(conclusions) == ["Failed", "Passed"]
         assert host.complaints == []
@@ -837,18 +839,20 @@ def test_same_names_at_once_have_own_comments(service: str) -> None:
 def test_two_parts_at_once_have_own_comments(service: str) -> None:
     """Each part looks for its own comment."""
     with GitHub() if service == "github" else GitLab() as host:
-        publish_at_once(host, "POST", [make_report(fails, step, Part(part=step)) for fails, step in STEPS])
+        publish_at_once(host, "POST", [build_step_report(fails, step, Part(part=step)) for fails, step in STEPS])
         assert len(host.comments) == 2
-        assert sorted(host.methods()) == ["POST", "POST"]
+        assert sorted(host.list_methods()) == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
 def test_two_steps_on_old_comment_both_show(service: str) -> None:
     """Both replace the comment of the earlier build, and the replaced step writes another."""
     with GitHub() if service == "github" else GitLab() as host:
-        publish(open_thread(host, "499"), make_report(False, "c" * 16, Part(title=DEFAULT_TITLE), "499"))
+        publish(open_thread(host, "499"), build_step_report(False, "c" * 16, Part(title=DEFAULT_TITLE), "499"))
         publish_at_once(
-            host, host.update, [make_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS]
+            host,
+            host.update_method,
+            [build_step_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS],
         )
         conclusions = [match[2] for body in _read_comments(host).values() if (match := _HEADING.search(body))]
         assert sorted(conclusions) == ["Failed", "Passed"]
@@ -862,7 +866,7 @@ def publish(thread: sticky.CommentThread, job_report: Report, secret: Secret = C
     return sticky.create_or_update_comment(thread, job_report, secret)
 
 
-def open_thread(host: CodeHost, build: str = "500") -> sticky.CommentThread:
+def open_thread(host: CodeHostStub, build: str = "500") -> sticky.CommentThread:
     from autonoma_ci.ci.detection import detect, load_system
     from autonoma_ci.clock import Clock
 
@@ -1238,7 +1242,7 @@ class SharedData:
 
 def publish_both(publish: Callable[[Report], object]) -> None:
     """Publish the reports of both steps in two threads."""
-    reports = [make_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS]
+    reports = [build_step_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS]
     threads = [threading.Thread(target=publish, args=(report,)) for report in reports]
     for thread in threads:
         thread.start()
@@ -1276,7 +1280,7 @@ def test_comment_escapes_hostile_step_id(step_id: str) -> None:
     """The record that `wait` reads is untrusted."""
     with GitHub() as host:
         for fails in (False, True):
-            assert publish(open_thread(host), make_report(fails, step_id, Part(title=DEFAULT_TITLE))) in {
+            assert publish(open_thread(host), build_step_report(fails, step_id, Part(title=DEFAULT_TITLE))) in {
                 "",
                 shared_warning("a comment"),
             }

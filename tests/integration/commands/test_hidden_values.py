@@ -26,12 +26,12 @@ def test_job_output_hides_values(tmp_path: Path) -> None:
     with Sandbox(pace=0) as sandbox:
         environ = {"BRANCH": "sentinel-branch", "TEAM": "sentinel-team", "INPUT_GROUPS": "sentinel-team"}
         environ |= {"INPUT_MANIFEST": "autonoma.yml", "INPUT_WAIT": "true", "INPUT_POLL-INTERVAL": "1s"}
-        job = run_job(tmp_path, sandbox.url, [], more=environ)
+        job = run_job(tmp_path, sandbox.url, [], extra_environ=environ)
         sent_bodies = [json.dumps(run.body) for run in sandbox.received if run.path.endswith("/one/run")]
     assert sent_bodies
     assert all("sentinel-branch" in body for body in sent_bodies)
     assert job.code == 1, job.errors
-    assert "sentinel" not in job.everything
+    assert "sentinel" not in job.visible_text
     files = {
         path.name: path.read_text("utf-8", "replace") for path in (tmp_path / "results").rglob("*") if path.is_file()
     }

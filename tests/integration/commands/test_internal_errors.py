@@ -79,7 +79,7 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
     assert job.outputs["run-url"].startswith("http://127.0.0.1")
     assert job.outputs["run-url"] in job.summary
     assert "RuntimeError" in job.errors
-    assert "sentinel" not in job.everything
+    assert "sentinel" not in job.visible_text
 
 
 def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
     job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
-    assert "may have started" not in job.everything
+    assert "may have started" not in job.visible_text
     # The spare memory is released for the reports.
     assert reserve_sizes[0] > 0
     assert reserve_sizes[1] == 0
@@ -124,7 +124,7 @@ def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.
     job = read_job_result(tmp_path, result.code, result.out, result.err)
     assert job.code == 70
     assert "RuntimeError" in job.errors
-    assert "sentinel" not in job.everything
+    assert "sentinel" not in job.visible_text
     assert set(job.states.values()) == {"started"}
     assert (job.outputs["conclusion"], job.outputs["started"]) == ("started", "3")
     assert all(name in job.summary for name in "abc")

@@ -15,7 +15,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from tests.architecture.package import ROOT
 from tests.support import faults
-from tests.support.fault_server import FaultServer, Wire
+from tests.support.fault_server import Connection, FaultServer
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 from tests.support.run_step import POLL_POLICY
 
@@ -62,24 +62,24 @@ SOURCES = {
 }
 
 
-def respond_with_values(wire: Wire) -> bool:
+def respond_with_values(connection: Connection) -> bool:
     """Start each run, and repeat the values in all texts about it.
 
     The first responses have an unknown status.
     """
     all_values = " / ".join(VALUES)
-    if wire.request.method == "POST":
-        return faults.started(wire)
-    if "steps=" in wire.request.path:
+    if connection.request.method == "POST":
+        return faults.answer_started(connection)
+    if "steps=" in connection.request.path:
         step = {
             "instruction": f"Type {all_values}",
             "output": f"Seen {all_values}",
             "status": "failed",
             "url": f"https://a.test/{all_values}",
         }
-        return faults.answer(200, json.dumps({"name": f"Title {all_values}", "steps": [step]}))(wire)
-    status = "failed" if wire.request.connection > 2 else f"typing {all_values}"
-    return faults.then_close(faults.answer(200, json.dumps({"status": status})))(wire)
+        return faults.answer(200, json.dumps({"name": f"Title {all_values}", "steps": [step]}))(connection)
+    status = "failed" if connection.request.connection_number > 2 else f"typing {all_values}"
+    return faults.close_after(faults.answer(200, json.dumps({"status": status})))(connection)
 
 
 @pytest.fixture

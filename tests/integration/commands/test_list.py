@@ -19,7 +19,7 @@ from tests.support.invoke_command import CREDENTIALS, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 
 def run_list(folder: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
@@ -32,8 +32,8 @@ def serve_pages(*bodies: object) -> RequestHandler:
     """Return a handler that answers with each body once, then with an empty page."""
     pages = [json.dumps(body) for body in bodies]
 
-    def handler(wire: Wire) -> bool:
-        return answer(200, pages.pop(0) if pages else "[]")(wire)
+    def handler(connection: Connection) -> bool:
+        return answer(200, pages.pop(0) if pages else "[]")(connection)
 
     return handler
 
@@ -118,7 +118,7 @@ def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
     """A server that ignores the offset gets two requests."""
     with FaultServer(answer(200, json.dumps([build_folder("a", "A")]))) as server:
         assert len(json.loads(run_list(tmp_path, server, "--json")[1])) == 1
-        assert len(server.received) == 2
+        assert len(server.received_requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_t
     """Each invalid response has its error and exit code after one request."""
     with FaultServer(handler) as server:
         result = run_list(tmp_path, server)
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
     assert result[:2] == (code, "")
     assert "does not list its folders" in result[2]
     assert expected_text in result[2]
@@ -221,8 +221,8 @@ def fail_once(first: RequestHandler) -> RequestHandler:
     handlers = [first]
     next_handler = serve_pages([build_folder("a", "A")])
 
-    def handler(wire: Wire) -> bool:
-        return (handlers.pop() if handlers else next_handler)(wire)
+    def handler(connection: Connection) -> bool:
+        return (handlers.pop() if handlers else next_handler)(connection)
 
     return handler
 
@@ -269,8 +269,8 @@ def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("autonoma_ci.api.account._MAX_PAGES", 5)
     count = itertools.count()
 
-    def handler(wire: Wire) -> bool:
-        return answer(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(wire)
+    def handler(connection: Connection) -> bool:
+        return answer(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(connection)
 
     with FaultServer(handler) as server:
         code, out, err = run_list(tmp_path, server)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
 TEST_TITLE = "A seller lists a flat"
@@ -79,9 +79,9 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
 def refuse_and_answer(body: object) -> RequestHandler:
     """Reject start requests, and answer other requests with this body."""
 
-    def handler(wire: Wire) -> bool:
-        is_start = wire.request.method == "POST"
-        return answer(404, NOT_FOUND_BODY)(wire) if is_start else answer(200, json.dumps(body))(wire)
+    def handler(connection: Connection) -> bool:
+        is_start = connection.request.method == "POST"
+        return answer(404, NOT_FOUND_BODY)(connection) if is_start else answer(200, json.dumps(body))(connection)
 
     return handler
 
@@ -110,7 +110,9 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
         refuse_and_answer([]),
         refuse_and_answer({"id": "another", "name": "x"}),
         refuse_and_answer({"id": 1, "name": "x"}),
-        lambda wire: answer(404, NOT_FOUND_BODY)(wire) if wire.request.method == "POST" else close(wire),
+        lambda connection: (
+            answer(404, NOT_FOUND_BODY)(connection) if connection.request.method == "POST" else close(connection)
+        ),
         answer(404, NOT_FOUND_BODY),
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
@@ -119,6 +121,6 @@ def test_failed_lookup_changes_nothing(handler: RequestHandler, tmp_path: Path) 
     """Without a usable response, the advice is that of HTTP 404."""
     with FaultServer(handler) as server:
         result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert result.code == 4
     assert "Check the id: it must belong to the account of these credentials" in result.output

@@ -12,7 +12,15 @@ from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_json import render_results_json
 from tests.support.invoke_command import invoke
-from tests.support.reports import FAILED, PASSED, failed, flaky, passed, refused, report
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_rejected_run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +28,12 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 SCREENSHOT, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
-RUN = failed("a", "Checkout")._replace(
+RUN = make_failed_run("a", "Checkout")._replace(
     evidence=Evidence((RunStep(1, "Open", "", "", "passed", SCREENSHOT),), VIDEO, ""),
 )
-REPORT = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
-    waits_for_results=True, duration_seconds=70.0, results_dir=""
-)
+REPORT = create_report(
+    [RUN, make_passed_run("b"), make_flaky_run("c"), make_rejected_run("d")], FAILED_VERDICT
+)._replace(waits_for_results=True, duration_seconds=70.0, results_dir="")
 
 
 def write_results(folder: Path, report_to_write: Report = REPORT) -> Path:
@@ -233,7 +241,9 @@ def test_report_leaves_large_files_out(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.UNKNOWN, RunState.NOT_STARTED])
 def test_report_of_forged_pass_is_error(state: RunState, tmp_path: Path) -> None:
     """A report does not pass if results.json says so but one of its runs did not pass."""
-    document = json.loads(render_results_json(report([passed("a")], PASSED)._replace(waits_for_results=True)))
+    document = json.loads(
+        render_results_json(create_report([make_passed_run("a")], PASSED_VERDICT)._replace(waits_for_results=True))
+    )
     document["runs"][0]["state"] = state
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     invoke(tmp_path, "report", "results.json", "--format", "markdown")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.commands.test_report import REPORT, SCREENSHOT, write_results
 from tests.support.invoke_command import invoke
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,9 @@ def test_report_pages_have_own_icons(tmp_path: Path) -> None:
     results = write_results(tmp_path / "out", REPORT)
     invoke(tmp_path, "report", "out/results.json")
     failed_icon = (results / "evidence" / "report.svg").read_bytes()
-    write_results(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
+    write_results(
+        tmp_path / "other", create_report([make_passed_run("b")], PASSED_VERDICT)._replace(waits_for_results=True)
+    )
     invoke(tmp_path, "report", "other/results.json", "--output", "out/a b.html")
     assert (results / "evidence" / "report.svg").read_bytes() == failed_icon
     icon = re.search('<link rel="icon" href="(.*)">', (results / "a b.html").read_text("utf-8"))

@@ -13,12 +13,12 @@ from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.sandbox import Sandbox
 from tests.integration.commands.test_report import RUN, SCREENSHOT, VIDEO, write_results
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
-from tests.support.reports import FAILED, flaky, report
+from tests.support.reports import FAILED_VERDICT, create_report, make_flaky_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-REPORT = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
+REPORT = create_report([RUN], FAILED_VERDICT)._replace(waits_for_results=True, results_dir="")
 NOT_FOUND = "not found beside the record"
 
 
@@ -89,11 +89,11 @@ def test_one_lost_file_spares_others(tmp_path: Path) -> None:
 
 def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     """The reason joins that of the earlier attempt."""
-    run = flaky("c")
+    run = make_flaky_run("c")
     evidence = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 of its files: HTTP 500")
     attempt = run.previous_attempts[0]._replace(evidence=evidence, step=RunStep(1, "Open", screenshot=SCREENSHOT))
     failed = RUN._replace(previous_attempts=(attempt,), evidence=Evidence())
-    write_results(tmp_path / "out", report([failed], FAILED))
+    write_results(tmp_path / "out", create_report([failed], FAILED_VERDICT))
     (tmp_path / "out" / SCREENSHOT).unlink()
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
     reason = f"1 of its files: HTTP 500; 1 of its files: {NOT_FOUND}"

@@ -30,8 +30,8 @@ from autonoma_ci.reports.other_results import SharedResults
 from autonoma_ci.reports.outputs import build_outputs
 from autonoma_ci.sandbox import Sandbox
 from tests.support import faults
-from tests.support.fault_server import FaultServer, Wire
-from tests.support.reports import report, started
+from tests.support.fault_server import Connection, FaultServer
+from tests.support.reports import create_report, make_started_run
 from tests.support.run_step import github_environ, read_outputs
 
 if TYPE_CHECKING:
@@ -128,16 +128,16 @@ class StatusApi:
         self._statuses = statuses
         self.polled_ids: list[str] = []
 
-    def __call__(self, wire: Wire) -> bool:
+    def __call__(self, connection: Connection) -> bool:
         """Answer one request."""
-        request = wire.request
+        request = connection.request
         if request.method == "POST":
-            return faults.started(wire)
+            return faults.answer_started(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(wire)
+            return faults.answer(200, '{"name": "A title"}')(connection)
         test = request.target_id.removeprefix("run-of-")
         self.polled_ids.append(test)
-        return faults.answer(200, json.dumps({"status": self._statuses[test]}))(wire)
+        return faults.answer(200, json.dumps({"status": self._statuses[test]}))(connection)
 
 
 # What `wait` reports
@@ -301,7 +301,7 @@ def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, 
         assert (wait_result.code, wait_result.outputs["conclusion"]) == (1, "failed")
         assert wait_result.states == {"a": "passed", "b": "failed"}
         assert set(api.polled_ids) == {"a", "b"}
-        assert server.posts == {"a": 1, "b": 1}
+        assert server.post_counts == {"a": 1, "b": 1}
 
 
 def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
@@ -570,14 +570,14 @@ class Writer:
         self._publisher = results_dir.open_results_dir(
             results_dir.resolve_results_dir("results", str(folder)), create_shared=create_shared
         )
-        self._report = report([], None)._replace(context=context, step_id=name, started_at=started_at)
+        self._report = create_report([], None)._replace(context=context, step_id=name, started_at=started_at)
         self._name = name
         self.open_ids: set[str] = set()
         self.warnings = self._publisher.begin(self._report)
 
     def publish(self) -> None:
         """Start another run and publish the report."""
-        run = started(f"{self._name}-{len(self.open_ids)}")
+        run = make_started_run(f"{self._name}-{len(self.open_ids)}")
         self.open_ids.add(run.run_id)
         self._report = self._report._replace(results=(*self._report.results, run))
         assert self._publisher.publish(self._report) == []
@@ -612,12 +612,12 @@ def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None
     records: list[bytes] = []
     lock = threading.Lock()
 
-    def read_record_first(wire: Wire) -> bool:
+    def read_record_first(connection: Connection) -> bool:
         with lock:
-            if wire.request.method == "POST":
+            if connection.request.method == "POST":
                 with suppress(FileNotFoundError):
                     records.append(path.read_bytes())
-            return api(wire)
+            return api(connection)
 
     api = StatusApi(a="passed", b="passed", c="passed")
     ids = ["a", "b", "c"]
@@ -689,7 +689,7 @@ _FAILURE_TAGS = ("failure", "error", "skipped")
 def test_report_is_not_better_than_runs(runs: list[RunResult], has_waited: bool, signal_number: int | None) -> None:
     """Success needs a passed run and no other, unless the report says skipped."""
     verdict = compute_verdict(runs, signal_number, waits_for_results=has_waited)
-    successes = _find_successes(report(runs, verdict)._replace(waits_for_results=has_waited))
+    successes = _find_successes(create_report(runs, verdict)._replace(waits_for_results=has_waited))
     all_passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
     assert verdict.conclusion is not Conclusion.PASSED or (all_passed and has_waited)
     assert not any(successes.values()) or all_passed

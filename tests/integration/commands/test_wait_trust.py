@@ -28,7 +28,7 @@ from tests.integration.commands.test_wait_results import (
     run_wait,
 )
 from tests.support import faults
-from tests.support.fault_server import FaultServer, Wire
+from tests.support.fault_server import Connection, FaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,7 +144,7 @@ def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
         assert sorted(api.polled_ids) == ["a", "b"]
-        assert server.posts == {"a": 1, "b": 1}
+        assert server.post_counts == {"a": 1, "b": 1}
     assert "Confirming 2 passed runs" in wait_result.log
     assert "2 of 2 runs passed." in wait_result.log
     for wrong_text in ("Waiting for", "started"):
@@ -157,8 +157,8 @@ def test_wait_rejects_denied_pass(status: str, tmp_path: Path) -> None:
     """The response of the API counts, whatever the signature says."""
     statuses = {"a": "passed", "b": "passed"}
 
-    def handler(wire: Wire) -> bool:
-        return StatusApi(**statuses)(wire)
+    def handler(connection: Connection) -> bool:
+        return StatusApi(**statuses)(connection)
 
     with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
@@ -207,13 +207,13 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     """After a re-run without `wait`, the reused pass is confirmed and does not count as started."""
     statuses = {"a": "passed", "b": "failed"}
 
-    def handler(wire: Wire) -> bool:
-        if wire.request.method == "POST" and wire.request.target_id == "b":
-            run = f"run-{len(server.received)}-of-b"
-            return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
-        if "-of-b" in wire.request.path and wire.request.path.endswith("/status"):
-            return faults.answer(200, json.dumps({"status": statuses["b"]}))(wire)
-        return StatusApi(**statuses)(wire)
+    def handler(connection: Connection) -> bool:
+        if connection.request.method == "POST" and connection.request.target_id == "b":
+            run = f"run-{len(server.received_requests)}-of-b"
+            return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(connection)
+        if "-of-b" in connection.request.path and connection.request.path.endswith("/status"):
+            return faults.answer(200, json.dumps({"status": statuses["b"]}))(connection)
+        return StatusApi(**statuses)(connection)
 
     with FaultServer(handler) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
@@ -446,7 +446,7 @@ def test_wait_after_cancelled_start_is_cancelled(
             first = run_step(tmp_path, server.url, ids=["a", "b"])
         assert (first.code, first.states) == (143, {"a": "not-started", "b": "not-started"})
         wait_result = run_wait(tmp_path, server.url)
-        assert server.received == []
+        assert server.received_requests == []
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
         143,
         "cancelled",
@@ -538,8 +538,8 @@ def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi
 def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
     """Only the record says that a run without id may have started."""
 
-    def handler(wire: Wire) -> bool:
-        return faults.reset(wire) if "gone" in wire.request.path else faults.started(wire)
+    def handler(connection: Connection) -> bool:
+        return faults.reset(connection) if "gone" in connection.request.path else faults.answer_started(connection)
 
     with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
@@ -572,9 +572,9 @@ def test_run_warns_of_unwritable_record(tmp_path: Path, monkeypatch: pytest.Monk
     write_atomic = partial(_write_once, [])
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
 
-    def handler(wire: Wire) -> bool:
+    def handler(connection: Connection) -> bool:
         printed.append(out.getvalue())
-        return faults.started(wire)
+        return faults.answer_started(connection)
 
     with FaultServer(handler) as server:
         environ = {
@@ -632,5 +632,5 @@ def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
         run_step(tmp_path, server.url, ids=["a", "b"])
         assert run_wait(tmp_path, server.url).code == 1
         rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
-        assert server.posts == {"a": 1, "b": 2}
+        assert server.post_counts == {"a": 1, "b": 2}
     assert [run["reused"] for run in rerun.record["runs"]] == [True, False]

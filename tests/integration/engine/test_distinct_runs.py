@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 T = TypeVar("T")
 
@@ -53,21 +53,21 @@ class ScriptedApi:
     details: Mapping[str, list[int | dict[str, object]]] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
 
-    def handler(self, wire: Wire) -> bool:
+    def handler(self, connection: Connection) -> bool:
         """Respond to one request."""
-        path, _, query = wire.request.path.removeprefix("/api/").partition("?")
+        path, _, query = connection.request.path.removeprefix("/api/").partition("?")
         self.paths.append(path)
-        if wire.request.method == "POST":
+        if connection.request.method == "POST":
             kind = path.partition("/")[0]
             run_id = _take_next(self.run_ids[path.removesuffix("/run")])
             name = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}[kind]
-            return answer(200, json.dumps({name: run_id, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
+            return answer(200, json.dumps({name: run_id, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
         if query:
             details = _take_next(self.details[path.removeprefix("run/")])
             status, fields = (200, details) if isinstance(details, dict) else (details, {})
-            return answer(status, json.dumps(fields))(wire)
+            return answer(status, json.dumps(fields))(connection)
         run_id = path.removesuffix("/status").rpartition("/")[2]
-        return answer(200, json.dumps({"status": _take_next(self.statuses[run_id])}))(wire)
+        return answer(200, json.dumps({"status": _take_next(self.statuses[run_id])}))(connection)
 
 
 def _take_next(values: list[T]) -> T:
@@ -78,7 +78,7 @@ def run_waiting_job(folder: Path, api: ScriptedApi, ids: list[str], more: Mappin
     """Run a job that waits, with short pauses between its requests."""
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=LONG_TIMEOUTS)
+        return run_job(folder, server.url, ids, extra_environ={**WAIT, **more}, timeouts=LONG_TIMEOUTS)
 
 
 def get_warnings(job: JobResult) -> str:
@@ -90,17 +90,17 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
     """A gateway returns to each poll the response of the previous poll."""
     last_run_ids = ["run-of-a"]
 
-    def handler(wire: Wire) -> bool:
-        path = wire.request.path
-        if wire.request.method == "POST":
-            run_id = f"run-of-{wire.request.target_id}"
-            return answer(200, json.dumps({"run_id": run_id, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
+    def handler(connection: Connection) -> bool:
+        path = connection.request.path
+        if connection.request.method == "POST":
+            run_id = f"run-of-{connection.request.target_id}"
+            return answer(200, json.dumps({"run_id": run_id, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
         run_id, last_run_ids[0] = last_run_ids[0], path.split("/")[3]
         status = "failed" if run_id == "run-of-bad" else "passed"
-        return answer(200, json.dumps({"status": status, "url": f"https://autonoma.app/run/{run_id}"}))(wire)
+        return answer(200, json.dumps({"status": status, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], more={**WAIT, "INPUT_TIMEOUT": "3s"})
+        job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], extra_environ={**WAIT, "INPUT_TIMEOUT": "3s"})
     assert job.code != 0
     assert job.states["bad"] != "passed"
     assert "failed" not in {job.states["a"], job.states["c"]}
@@ -111,17 +111,19 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
 def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A status whose link names another run is no pass."""
 
-    def handler(wire: Wire) -> bool:
-        path, subject = wire.request.path, wire.request.target_id
-        if wire.request.method == "POST":
-            return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
+    def handler(connection: Connection) -> bool:
+        path, subject = connection.request.path, connection.request.target_id
+        if connection.request.method == "POST":
+            return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(connection)
         linked_run = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
         return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{linked_run}/steps"}))(
-            wire
+            connection
         )
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=LONG_TIMEOUTS)
+        job = run_job(
+            tmp_path, server.url, ["a", "b"], extra_environ={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=LONG_TIMEOUTS
+        )
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
     assert "the response is about another run" in job.log
 
@@ -144,20 +146,22 @@ def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
 def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
     """A second test never gets the run of the first test under another spelling."""
 
-    def handler(wire: Wire) -> bool:
+    def handler(connection: Connection) -> bool:
         first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
-        return answer(200, json.dumps(first if wire.request.target_id == "a" else second))(wire)
+        return answer(200, json.dumps(first if connection.request.target_id == "a" else second))(connection)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
-        assert server.posts == {"a": 1, "b": 1}
+        job = run_job(
+            tmp_path, server.url, ["a", "b"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
+        )
+        assert server.post_counts == {"a": 1, "b": 1}
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
 
 def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
     """A response with the run id of a test starts no folder."""
     with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
-        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=LONG_TIMEOUTS)
+        job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_FOLDER-IDS": "f"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
 
 
@@ -165,10 +169,10 @@ def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
     """After two requests, the hint states only that the start is not sent again."""
     with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
-        assert server.posts == {"a": 2}
+        assert server.post_counts == {"a": 2}
     assert job.states == {"a": "unknown"}
     assert "It is not sent again." in job.log
-    assert "second time" not in job.everything
+    assert "second time" not in job.visible_text
 
 
 def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
@@ -186,7 +190,9 @@ def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
 def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
     """A step without `wait` reports a duplicate run id too."""
     with FaultServer(ScriptedApi({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
+        job = run_job(
+            tmp_path, server.url, ["a", "b", "c"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
+        )
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
     assert "run r," in get_warnings(job)
 
@@ -194,23 +200,27 @@ def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
 def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
     """The link ends with the run id if the API returns links alone."""
 
-    def serve_link(wire: Wire) -> bool:
-        return answer(200, '{"url": "https://autonoma.app/run/r"}')(wire)
+    def serve_link(connection: Connection) -> bool:
+        return answer(200, '{"url": "https://autonoma.app/run/r"}')(connection)
 
     with FaultServer(serve_link) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
+        job = run_job(
+            tmp_path, server.url, ["a", "b"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
+        )
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
 
 def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
     """An error response does not assign the run of another test."""
 
-    def handler(wire: Wire) -> bool:
-        status = 500 if wire.request.target_id == "b" else 200
-        return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(wire)
+    def handler(connection: Connection) -> bool:
+        status = 500 if connection.request.target_id == "b" else 200
+        return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(connection)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS)
+        job = run_job(
+            tmp_path, server.url, ["a", "b"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
+        )
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
     assert [run["run_id"] for run in job.record["runs"]] == ["r", ""]
 
@@ -247,7 +257,7 @@ def test_retry_with_new_id_passes(tmp_path: Path) -> None:
     )
     job = run_waiting_job(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert "another one" not in job.everything
+    assert "another one" not in job.visible_text
 
 
 def test_kinds_may_share_run_id(tmp_path: Path) -> None:
@@ -324,7 +334,7 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
         {name: [{"name": OWN_TITLE}] for name in ("r1", "r2", "r3")},
     )
     with FaultServer(api.handler) as server:
-        run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_RETRIES": "1"}, timeouts=LONG_TIMEOUTS)
+        run_job(tmp_path, server.url, ["a", "b"], extra_environ={**WAIT, "INPUT_RETRIES": "1"}, timeouts=LONG_TIMEOUTS)
         path = tmp_path / "results" / "results.json"
         record = json.loads(path.read_text("utf-8"))
         record["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
@@ -337,7 +347,7 @@ def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
     """A test and a folder with one id are two runs in results.json too."""
     api = ScriptedApi({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN_TITLE}]})
     with FaultServer(api.handler) as server:
-        run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=LONG_TIMEOUTS)
+        run_job(tmp_path, server.url, ["x"], extra_environ={"INPUT_FOLDER-IDS": "x"}, timeouts=LONG_TIMEOUTS)
         job = run_wait(tmp_path, server.url)
     assert (job.code, [run["state"] for run in job.record["runs"]]) == (0, ["passed"] * 2)
 
@@ -396,7 +406,7 @@ def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
         job = run_with_details(folder, status, CONTRADICTIONS[name][0])
         assert job.code == {"passed": 7, "failed": 1}[status]
         for text in (OTHER_TITLE, "a step of another test", "what another test saw"):
-            assert text not in job.everything
+            assert text not in job.visible_text
         assert get_message(job).endswith(CONTRADICTIONS[name][1])
 
 
@@ -418,7 +428,7 @@ def test_pass_with_late_details_passes(status: str, tmp_path: Path) -> None:
     job = run_with_details(tmp_path, "passed", make_details(status=status), make_details(status=status), make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
     assert OWN_TITLE in job.log
-    assert "contradicts" not in job.everything
+    assert "contradicts" not in job.visible_text
 
 
 @pytest.mark.parametrize("name", ["another test", "another run"])
@@ -426,7 +436,7 @@ def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
     """Details of another test are requested again."""
     job = run_with_details(tmp_path, "passed", CONTRADICTIONS[name][0], make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert OTHER_TITLE not in job.everything
+    assert OTHER_TITLE not in job.visible_text
 
 
 @pytest.mark.slow
@@ -510,7 +520,7 @@ def test_wait_rechecks_contradicted_pass(
     api = ScriptedApi({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=LONG_TIMEOUTS).code == 7
+        assert run_job(tmp_path, server.url, ["a"], extra_environ=WAIT, timeouts=LONG_TIMEOUTS).code == 7
         record = tmp_path / "results" / "results.json"
         document = json.loads(record.read_text("utf-8"))
         document["runs"][0]["label"] = name.rstrip("=")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.support.fault_server import FaultServer, Wire
-from tests.support.faults import answer, started
+from tests.support.fault_server import Connection, FaultServer
+from tests.support.faults import answer, answer_started
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.run_step import JobResult, run_job
 from tests.unit.reports.test_evidence_store import WEBM, left_in, picture
@@ -42,26 +42,26 @@ class Service:
         self.api.__exit__(*exc)
         self.media_host.__exit__(*exc)
 
-    def _respond(self, wire: Wire) -> bool:
-        path = wire.request.path
-        if wire.request.method == "POST":
-            return started(wire)
+    def _respond(self, connection: Connection) -> bool:
+        path = connection.request.path
+        if connection.request.method == "POST":
+            return answer_started(connection)
         status = "failed" if "fails" in path else "passed"
         if path.endswith("/status"):
-            return answer(200, json.dumps({"status": status}))(wire)
+            return answer(200, json.dumps({"status": status}))(connection)
         media_url = f"http://127.0.0.1:{self.media_host.port}/{path.split('/')[-1].partition('?')[0]}"
         steps = [{"instruction": "Open", "status": status, "image": f"{media_url}/1.exe?signature=of-the-address"}]
         media_fields = {"steps": steps, "video_url": f"{media_url}/v"} if "media=true" in path else {"steps": []}
-        return answer(200, json.dumps({"name": "A title", "status": status} | media_fields))(wire)
+        return answer(200, json.dumps({"name": "A title", "status": status} | media_fields))(connection)
 
 
 def run_waiting_job(folder: Path, service: Service, ids: list[str], **more: str) -> JobResult:
     base_inputs = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_EVIDENCE": "failed"}
-    return run_job(folder, service.api.url, ids, more=base_inputs | {f"INPUT_{k}": v for k, v in more.items()})
+    return run_job(folder, service.api.url, ids, extra_environ=base_inputs | {f"INPUT_{k}": v for k, v in more.items()})
 
 
-def serve_media(wire: Wire) -> bool:
-    return (picture(WEBM, "video/webm") if wire.request.path.endswith("/v") else picture())(wire)
+def serve_media(connection: Connection) -> bool:
+    return (picture(WEBM, "video/webm") if connection.request.path.endswith("/v") else picture())(connection)
 
 
 def test_failed_run_has_evidence(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_failed_run_has_evidence(tmp_path: Path) -> None:
     assert job.code == 1
     files = left_in(tmp_path / "results" / "evidence")
     assert files == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
-    assert "of-the-address" not in job.everything + (tmp_path / "results" / "report.html").read_text("utf-8")
+    assert "of-the-address" not in job.visible_text + (tmp_path / "results" / "report.html").read_text("utf-8")
     run = job.record["runs"][0]
     assert run["evidence"]["steps"][0]["screenshot"] == "evidence/run-of-fails/step-001.png"
     assert run["evidence"]["video"] == "evidence/run-of-fails/video.webm"
@@ -89,7 +89,7 @@ def test_media_host_gets_no_credentials(tmp_path: Path) -> None:
     """Requests to the media host have neither credentials nor other headers of the API."""
     with Service(serve_media) as service:
         run_waiting_job(tmp_path, service, ["fails"])
-        received = service.media_host.received
+        received = service.media_host.received_requests
     assert len(received) == 2
     for request in received:
         everything = repr(sorted(request.headers.items())) + request.path
@@ -101,14 +101,14 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
     """HTTP 403 leads to one request for new URLs."""
     requested_paths: list[str] = []
 
-    def expire_first_request(wire: Wire) -> bool:
-        is_first = wire.request.path not in requested_paths
-        requested_paths.append(wire.request.path)
-        return answer(403)(wire) if is_first else serve_media(wire)
+    def expire_first_request(connection: Connection) -> bool:
+        is_first = connection.request.path not in requested_paths
+        requested_paths.append(connection.request.path)
+        return answer(403)(connection) if is_first else serve_media(connection)
 
     with Service(expire_first_request) as service:
         job = run_waiting_job(tmp_path, service, ["fails"])
-        assert sum("media=true" in request.path for request in service.api.received) == 2
+        assert sum("media=true" in request.path for request in service.api.received_requests) == 2
     assert len(left_in(tmp_path / "results" / "evidence")) == 2
     assert "not whole" not in job.log
 
@@ -128,7 +128,7 @@ def test_evidence_needs_results_dir(tmp_path: Path) -> None:
     """The option `evidence` without `results-dir` is an input error."""
     with Service(serve_media) as service:
         result = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
-        assert service.api.received == []
+        assert service.api.received_requests == []
     assert result.code == 2
     assert result.errors == ["--evidence needs a folder to write to: give results-dir too"]
 
@@ -177,6 +177,6 @@ def test_wait_command_downloads_evidence(tmp_path: Path) -> None:
         first = run_job(tmp_path, service.api.url, ["fails"])
         assert first.code == 0
         environ = {"INPUT_EVIDENCE": "failed", "INPUT_TEST-IDS": "", "INPUT_RESULTS-DIR": ""}
-        job = run_job(tmp_path, service.api.url, [], "wait", "results/results.json", more=environ)
+        job = run_job(tmp_path, service.api.url, [], "wait", "results/results.json", extra_environ=environ)
     assert job.code == 1
     assert len(left_in(tmp_path / "results" / "evidence")) == 2

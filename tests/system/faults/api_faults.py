@@ -10,7 +10,7 @@ from tests.system.faults.fault_case import FailureKind, Phase
 from tests.system.faults.network_faults import make_request_failure
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
     from tests.system.faults.fault_case import RequestFault
     from tests.system.faults.harness import FaultScenario
 
@@ -47,9 +47,9 @@ def _reject_first(status: int) -> RequestFault:
     """Reject the first request and accept the next ones."""
 
     def make_handler(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
-        def handler(wire: Wire) -> bool:
-            is_first = scenario.count_request(wire.request) == 1
-            return (answer(status, "{}", "Retry-After: 0") if is_first else correct_handler)(wire)
+        def handler(connection: Connection) -> bool:
+            is_first = scenario.count_request(connection.request) == 1
+            return (answer(status, "{}", "Retry-After: 0") if is_first else correct_handler)(connection)
 
         return handler
 
@@ -59,11 +59,11 @@ def _reject_first(status: int) -> RequestFault:
 def _echo_request(status: int) -> RequestFault:
     """Return the whole request in each field of the response."""
 
-    def handler(wire: Wire) -> bool:
-        request = wire.request
+    def handler(connection: Connection) -> bool:
+        request = connection.request
         request_text = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
         fields = ("error", "message", "run_id", "url", "status", "name")
-        return answer(status, json.dumps(dict.fromkeys(fields, request_text)))(wire)
+        return answer(status, json.dumps(dict.fromkeys(fields, request_text)))(connection)
 
     return lambda scenario, correct_handler: handler
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.certificates import Certificates
+from tests.support.certificates import CertificateAuthority
 from tests.support.generate_docs import replace_block
 from tests.system.faults import api_faults as api
 from tests.system.faults import input_faults as inputs
@@ -33,7 +33,7 @@ class FailureResult(NamedTuple):
     violation: str
 
 
-def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> FailureResult:
+def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: CertificateAuthority) -> FailureResult:
     """Run one job with one failure in one phase."""
     with FaultScenario(folder, kind, phase, certificates) as scenario:
         result = run_scenario(scenario)
@@ -45,7 +45,7 @@ def run_failure(folder: Path, kind: FailureKind, phase: Phase, certificates: Cer
     return FailureResult(result.code, "")
 
 
-def run_all_phases(folder: Path, kind: FailureKind, certificates: Certificates) -> dict[Phase, FailureResult]:
+def run_all_phases(folder: Path, kind: FailureKind, certificates: CertificateAuthority) -> dict[Phase, FailureResult]:
     """Run the jobs of one kind at the same time."""
     with ThreadPoolExecutor(len(kind.phases)) as pool:
         futures = {
@@ -80,7 +80,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         certificates_dir = Path(folder, "certificates")
         certificates_dir.mkdir()
-        certificates = Certificates(certificates_dir)
+        certificates = CertificateAuthority(certificates_dir)
         for number, kind in enumerate(KINDS):
             results = run_all_phases(Path(folder, str(number)), kind, certificates)
             rows.append(render_row(kind, {phase: result.code for phase, result in results.items()}))

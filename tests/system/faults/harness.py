@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Self
 
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
-from tests.support.proxy import Proxy
+from tests.support.proxy import ProxyServer
 from tests.system.faults.fault_case import Phase
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import Received, RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, ReceivedRequest, RequestHandler
     from tests.system.faults.fault_case import FailureKind
 
 FIRST_ID, AFFECTED_ID, LAST_ID = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
@@ -37,7 +37,7 @@ _SHORT_FAULT_SECONDS = 0.6
 class FaultScenario:
     """Run the servers of one job inside a `with` block."""
 
-    def __init__(self, folder: Path, kind: FailureKind, phase: Phase, certificates: Certificates) -> None:
+    def __init__(self, folder: Path, kind: FailureKind, phase: Phase, certificates: CertificateAuthority) -> None:
         self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
         self.work_dir, self.outside_dir, self.faults_dir = (folder / name for name in ("work", "outside", "faults"))
         # The job, once it is started.
@@ -57,11 +57,11 @@ class FaultScenario:
         self._has_begun, self._has_ended = threading.Event(), threading.Event()
         self._reported_runs: set[str] = set()
         self._lock = threading.Lock()
-        self._tls = certificates.good() if kind.uses_tls else None
+        self._tls = certificates.create_valid_context() if kind.uses_tls else None
         self.api, self.media, self.forge = (
             self._make_server(handler) for handler in (self._respond_api, self._respond_media, self._respond_forge)
         )
-        self.proxy = Proxy(meddle=self._choose_tunnel_fault) if kind.uses_proxy else None
+        self.proxy = ProxyServer(find_handler=self._choose_tunnel_fault) if kind.uses_proxy else None
 
     def __enter__(self) -> Self:
         for path in (self.work_dir, self.outside_dir, self.faults_dir, self.folder / "home"):
@@ -93,7 +93,7 @@ class FaultScenario:
     @property
     def startup_seconds(self) -> float:
         """The seconds from the start of the job to its first request."""
-        return self.api.received[0].received_at - self.started_at
+        return self.api.received_requests[0].received_at - self.started_at
 
     @property
     def has_begun(self) -> bool:
@@ -139,24 +139,24 @@ class FaultScenario:
         if self.phase in phases and self.kind.begins_before_connection:
             self.begin_fault()
 
-    def _respond_faulty(self, wire: Wire, correct_handler: RequestHandler, *phases: Phase) -> bool:
+    def _respond_faulty(self, connection: Connection, correct_handler: RequestHandler, *phases: Phase) -> bool:
         """Respond with the fault in these phases, and correctly otherwise."""
         if self.phase in phases and not self._has_ended.is_set():
             self.begin_fault()
             if self.kind.request_fault:
                 with self._lock:
-                    self._request_counts[wire.request.method, wire.request.path] += 1
+                    self._request_counts[connection.request.method, connection.request.path] += 1
                 self._count_fault()
-                return self.kind.request_fault(self, correct_handler)(wire)
-        return correct_handler(wire)
+                return self.kind.request_fault(self, correct_handler)(connection)
+        return correct_handler(connection)
 
     def _make_server(self, handler: RequestHandler) -> FaultServer:
         server: FaultServer
 
-        def handle_connection(wire: Wire) -> bool:
+        def handle_connection(connection: Connection) -> bool:
             if self.kind.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
-                return self.kind.connection_fault(self)(wire)
-            return wire.start_tls(self._tls) if self._tls else True
+                return self.kind.connection_fault(self)(connection)
+            return connection.start_tls(self._tls) if self._tls else True
 
         server = FaultServer(handler, connection_handler=handle_connection, address=self.kind.address.split()[-1])
         return server
@@ -176,78 +176,80 @@ class FaultScenario:
         # Faults of connections need one connection for each request.
         return answer(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
 
-    def _respond_api(self, wire: Wire) -> bool:
-        request = wire.request
+    def _respond_api(self, connection: Connection) -> bool:
+        request = connection.request
         if request.method == "POST":
-            return self._respond_start(wire, request.target_id)
+            return self._respond_start(connection, request.target_id)
         name = next((name for name in IDS if f"run-of-{name}" in request.path), "")
         if request.path.endswith("/status"):
-            return self._respond_status(wire, name)
+            return self._respond_status(connection, name)
         status = "failed" if name == AFFECTED_ID else "passed"
         media_url = f"{self.build_url(self.media, 'media')}/{name}"
         steps = [{"instruction": "Open", "status": status, "image": f"{media_url}/1.png?signature={SIGNATURE}"}]
         details = {"steps": steps, "video_url": f"{media_url}/video?signature={SIGNATURE}"}
         correct_handler = self._make_response(200, {"name": f"The title of {name}", "status": status} | details)
         if name != AFFECTED_ID:
-            return correct_handler(wire)
+            return correct_handler(connection)
         self._begin_before_connection(Phase.EVIDENCE)
-        return self._respond_faulty(wire, correct_handler, Phase.DETAILS)
+        return self._respond_faulty(connection, correct_handler, Phase.DETAILS)
 
-    def _respond_start(self, wire: Wire, name: str) -> bool:
+    def _respond_start(self, connection: Connection, name: str) -> bool:
         run = f"run-of-{name}"
         correct_handler = self._make_response(
             200, {"message": "x", "url": f"https://autonoma.app/run/{run}", "run_id": run}
         )
 
-        def send_start_response(wire: Wire) -> bool:
+        def send_start_response(connection: Connection) -> bool:
             with self._lock:
                 self.start_times[name] = time.monotonic()
                 all_started = set(self.start_times) == set(IDS)
             if all_started:
                 self._begin_before_connection(Phase.SHORT_WAIT, Phase.WAIT)
-            return correct_handler(wire)
+            return correct_handler(connection)
 
         return (
-            self._respond_faulty(wire, send_start_response, Phase.START)
+            self._respond_faulty(connection, send_start_response, Phase.START)
             if name == AFFECTED_ID
-            else send_start_response(wire)
+            else send_start_response(connection)
         )
 
-    def _respond_status(self, wire: Wire, name: str) -> bool:
+    def _respond_status(self, connection: Connection, name: str) -> bool:
         # The failed run ends last, so the next phase begins with its end.
         is_waiting_for_others = name == AFFECTED_ID and not {FIRST_ID, LAST_ID} <= self._reported_runs
         is_starting = len(set(self.start_times)) < len(IDS) and self.phase is not Phase.START
         if is_waiting_for_others or is_starting:
-            return self._make_response(200, {"status": "running"})(wire)
+            return self._make_response(200, {"status": "running"})(connection)
         correct_handler = self._make_response(200, {"status": "failed" if name == AFFECTED_ID else "passed"})
         self._reported_runs.add(name)
         if name != AFFECTED_ID:
-            return correct_handler(wire)
+            return correct_handler(connection)
         self._begin_before_connection(Phase.DETAILS)
-        return self._respond_faulty(wire, correct_handler, Phase.SHORT_WAIT, Phase.WAIT)
+        return self._respond_faulty(connection, correct_handler, Phase.SHORT_WAIT, Phase.WAIT)
 
-    def _respond_media(self, wire: Wire) -> bool:
-        content, content_type = (_PNG, "image/png") if "png" in wire.request.path else (_VIDEO, "video/webm")
+    def _respond_media(self, connection: Connection) -> bool:
+        content, content_type = (_PNG, "image/png") if "png" in connection.request.path else (_VIDEO, "video/webm")
         head = (
             f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n"
             f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
         )
 
-        def send_content(wire: Wire) -> bool:
-            wire.send(head.encode() + content)
+        def send_content(connection: Connection) -> bool:
+            connection.send(head.encode() + content)
             return False
 
-        return self._respond_faulty(wire, send_content, Phase.EVIDENCE)
+        return self._respond_faulty(connection, send_content, Phase.EVIDENCE)
 
-    def _respond_forge(self, wire: Wire) -> bool:
-        if wire.request.method != "POST":
+    def _respond_forge(self, connection: Connection) -> bool:
+        if connection.request.method != "POST":
             self._begin_before_connection(Phase.COMMENT)
-            return self._make_response(200, {"login": "ours"} if wire.request.path.endswith("/user") else [])(wire)
+            return self._make_response(200, {"login": "ours"} if connection.request.path.endswith("/user") else [])(
+                connection
+            )
         return self._respond_faulty(
-            wire, self._make_response(201, {"id": 1, "body": "x", "user": {"login": "ours"}}), Phase.COMMENT
+            connection, self._make_response(201, {"id": 1, "body": "x", "user": {"login": "ours"}}), Phase.COMMENT
         )
 
-    def count_request(self, request: Received) -> int:
+    def count_request(self, request: ReceivedRequest) -> int:
         """Return how often this request met the fault."""
         with self._lock:
             return self._request_counts[request.method, request.path]

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.system.faults.fault_case import FailureKind, Phase, set_variables
-from tests.system.security.redaction.secret_markers import CLIENT_SECRET, VALUES
+from tests.system.security.redaction.secret_markers import CLIENT_SECRET, VARIABLE_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +73,9 @@ KINDS = [
     ),
     _make_variable_error("an id that is a path", "is not an id", {"INPUT_TEST-IDS": "a, ../../admin"}),
     _make_variable_error("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),
-    _make_variable_error("a variable without a value", "is not NAME=value", {"INPUT_VARIABLES": VALUES["FOREIGN"]}),
+    _make_variable_error(
+        "a variable without a value", "is not NAME=value", {"INPUT_VARIABLES": VARIABLE_VALUES["FOREIGN"]}
+    ),
     _make_variable_error("a shard that is not there", "shard 4 does not exist", {"INPUT_SHARD": "4/3"}),
     _make_variable_error("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
     _make_manifest_error("missing", "there is no such file", lambda path: None),

@@ -74,18 +74,18 @@ def assert_no_secret_shown(scenario: FaultScenario, log: str) -> None:
 
 def assert_credentials_separated(scenario: FaultScenario) -> None:
     """Check that no server receives the credentials of another one."""
-    for request in scenario.api.received:
+    for request in scenario.api.received_requests:
         assert secret_markers.TOKEN not in str(request.headers)
-    for request in [*scenario.media.received, *scenario.forge.received]:
+    for request in [*scenario.media.received_requests, *scenario.forge.received_requests]:
         assert not {"autonoma-client-id", "autonoma-client-secret"} & set(request.headers)
         assert not secret_markers.find_leaks({"request": f"{request.path} {request.headers}"}, "token")
-    for request in scenario.media.received:
+    for request in scenario.media.received_requests:
         assert "authorization" not in request.headers
 
 
 def assert_no_api_request(scenario: FaultScenario, code: int) -> None:
     """Check that the API received nothing and that the outputs agree."""
-    assert scenario.api.connections == scenario.media.connections == 0
+    assert scenario.api.connection_count == scenario.media.connection_count == 0
     outputs = read_outputs((scenario.folder / "output").read_text("utf-8"))
     expected = {0: ("skipped", "ok"), 2: ("error", "input")}[code]
     assert (outputs["conclusion"], outputs["reason"]) == expected
@@ -94,12 +94,14 @@ def assert_no_api_request(scenario: FaultScenario, code: int) -> None:
 def assert_started_once(scenario: FaultScenario) -> None:
     """Check that no start and no comment was repeated."""
     for name in IDS:
-        posts = scenario.api.posts[name]
+        posts = scenario.api.post_counts[name]
         assert posts <= (scenario.kind.max_posts if name == AFFECTED_ID else 1), f"{posts} POSTs for {name}"
     # The server cannot count requests on connections that end before it reads, so the connections are counted.
     if scenario.phase is Phase.START and scenario.kind.codes.get(Phase.START) == 7 and scenario.kind.connection_fault:
-        assert scenario.api.connections == len(IDS), f"{scenario.api.connections} connections for {len(IDS)} starts"
-    assert sum(request.method == "POST" for request in scenario.forge.received) <= scenario.kind.max_posts
+        assert scenario.api.connection_count == len(IDS), (
+            f"{scenario.api.connection_count} connections for {len(IDS)} starts"
+        )
+    assert sum(request.method == "POST" for request in scenario.forge.received_requests) <= scenario.kind.max_posts
 
 
 def assert_results_are_complete(scenario: FaultScenario) -> None:
@@ -112,7 +114,7 @@ def assert_results_are_complete(scenario: FaultScenario) -> None:
         path.name for path in (scenario.work_dir / "results" / "evidence").glob("run-of-*/*") if path.is_file()
     }
     assert evidence_names == {"step-001.png", "video.webm"}, evidence_names
-    assert [request.method for request in scenario.forge.received].count("POST") == 1, "there is no comment"
+    assert [request.method for request in scenario.forge.received_requests].count("POST") == 1, "there is no comment"
 
 
 def assert_killed_job_is_consistent(scenario: FaultScenario) -> None:
@@ -148,7 +150,7 @@ def assert_all_runs_reported(scenario: FaultScenario, result: JobResult) -> None
     for name in IDS:
         assert all(name in text for text in texts.values()), f"{name} is not everywhere"
         is_proven_not_started = is_start_phase and name == AFFECTED_ID and scenario.kind.proves_not_started
-        if scenario.api.posts[name] and states and not is_proven_not_started:
+        if scenario.api.post_counts[name] and states and not is_proven_not_started:
             assert states[name] != "not-started", f"{name} may have started"
     for name in list(scenario.start_times):
         link = f"https://autonoma.app/run/run-of-{name}"

@@ -119,7 +119,7 @@ def _build_environment(scenario: FaultScenario) -> dict[str, str]:
         "INPUT_CLIENT-SECRET": secret_markers.CLIENT_SECRET,
         "INPUT_GITHUB-TOKEN": secret_markers.TOKEN,
         "INPUT_TEST-IDS": "\n".join(IDS),
-        "INPUT_VARIABLES": json.dumps(secret_markers.VALUES),
+        "INPUT_VARIABLES": json.dumps(secret_markers.VARIABLE_VALUES),
         "INPUT_RESULTS-DIR": "results",
         "INPUT_WAIT": "true",
         "INPUT_TIMEOUT": "30s",
@@ -127,7 +127,7 @@ def _build_environment(scenario: FaultScenario) -> dict[str, str]:
         "INPUT_COMMENT": "true",
     }
     if scenario.kind.uses_tls and not scenario.kind.is_untrusted:
-        variables["REQUESTS_CA_BUNDLE"] = str(scenario.certificates.authority)
+        variables["REQUESTS_CA_BUNDLE"] = str(scenario.certificates.authority_file)
     if scenario.proxy:
         variables["HTTPS_PROXY"] = scenario.proxy.url
     environ = {**variables, **scenario.kind.prepare(scenario)}

@@ -10,9 +10,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.support.faults import (
-    after_data,
     answer,
     close,
+    delay_until_data,
     hang,
     make_head,
     reset,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, RequestHandler
     from tests.system.faults.fault_case import ConnectionFault
     from tests.system.faults.harness import FaultScenario
 
@@ -112,56 +112,56 @@ def _make_refusal(status: int) -> FailureKind:
     )
 
 
-def _present_certificate(create_context: Callable[[Certificates], ssl.SSLContext]) -> ConnectionFault:
-    return lambda scenario: lambda wire: wire.start_tls(create_context(scenario.certificates))
+def _present_certificate(create_context: Callable[[CertificateAuthority], ssl.SSLContext]) -> ConnectionFault:
+    return lambda scenario: lambda connection: connection.start_tls(create_context(scenario.certificates))
 
 
 def _after_hello(handler: RequestHandler) -> ConnectionFault:
-    def handle_connection(wire: Wire) -> bool:
-        wire.receive()
-        return handler(wire)
+    def handle_connection(connection: Connection) -> bool:
+        connection.receive()
+        return handler(connection)
 
     return lambda scenario: handle_connection
 
 
-def _send_nothing(wire: Wire) -> bool:
-    wire.pause(20)
+def _send_nothing(connection: Connection) -> bool:
+    connection.pause(20)
     return False
 
 
-def _send_endless_body(wire: Wire) -> bool:
-    wire.send(make_head(200, "Connection: close").encode())
-    while wire.send(b" " * 65536):
+def _send_endless_body(connection: Connection) -> bool:
+    connection.send(make_head(200, "Connection: close").encode())
+    while connection.send(b" " * 65536):
         pass
     return False
 
 
-def _send_endless_chunks(wire: Wire) -> bool:
-    wire.send(make_head(200, "Transfer-Encoding: chunked").encode())
-    while wire.send(b"10000\r\n" + b" " * 65536 + b"\r\n"):
+def _send_endless_chunks(connection: Connection) -> bool:
+    connection.send(make_head(200, "Transfer-Encoding: chunked").encode())
+    while connection.send(b"10000\r\n" + b" " * 65536 + b"\r\n"):
         pass
     return False
 
 
-def _send_endless_continues(wire: Wire) -> bool:
-    while wire.send(b"HTTP/1.1 100 Continue\r\n\r\n"):
-        if wire.pause(0.005):
+def _send_endless_continues(connection: Connection) -> bool:
+    while connection.send(b"HTTP/1.1 100 Continue\r\n\r\n"):
+        if connection.pause(0.005):
             break
     return False
 
 
 def _send_interim_responses(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
-    def handler(wire: Wire) -> bool:
-        wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
-        return correct_handler(wire)
+    def handler(connection: Connection) -> bool:
+        connection.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        return correct_handler(connection)
 
     return handler
 
 
 def _respond_twice(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
-    def handler(wire: Wire) -> bool:
-        is_open = correct_handler(wire)
-        return is_open and not wire.pause(0.01) and correct_handler(wire)
+    def handler(connection: Connection) -> bool:
+        is_open = correct_handler(connection)
+        return is_open and not connection.pause(0.01) and correct_handler(connection)
 
     return handler
 
@@ -184,18 +184,18 @@ def _prepare_gzip_bomb(scenario: FaultScenario) -> dict[str, str]:
     return {}
 
 
-def _send_gzip_bomb(wire: Wire) -> bool:
-    return answer(200, _build_gzip_bomb(), "Content-Encoding: gzip")(wire)
+def _send_gzip_bomb(connection: Connection) -> bool:
+    return answer(200, _build_gzip_bomb(), "Content-Encoding: gzip")(connection)
 
 
-def _reset_in_body(wire: Wire) -> bool:
-    wire.send(make_head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
-    wire.pause(0.05)
-    return reset(wire)
+def _reset_in_body(connection: Connection) -> bool:
+    connection.send(make_head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
+    connection.pause(0.05)
+    return reset(connection)
 
 
-def _send_record_slowly(wire: Wire) -> bool:
-    wire.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+def _send_record_slowly(connection: Connection) -> bool:
+    connection.send_slowly(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
     return False
 
 
@@ -228,7 +228,7 @@ def _make_name_failure(name: str, number: int) -> FailureKind:
 
 
 def _kill_proxy(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
-    def handler(wire: Wire) -> bool:
+    def handler(connection: Connection) -> bool:
         assert scenario.proxy
         scenario.proxy.close()
         return False
@@ -264,7 +264,7 @@ KINDS = [
     ),
     _make_connection_failure("accepted and closed", lambda scenario: close),
     # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
-    _make_connection_failure("accepted and reset", lambda scenario: after_data(reset)),
+    _make_connection_failure("accepted and reset", lambda scenario: delay_until_data(reset)),
     _shorten_timeout(_make_handshake_failure("handshake without an answer", lambda scenario: _send_nothing)),
     _shorten_timeout(_make_handshake_failure("handshake that drips", _after_hello(_send_record_slowly))),
     _make_handshake_failure("handshake that is reset", _after_hello(reset)),
@@ -276,13 +276,15 @@ KINDS = [
     ),
     _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
     _make_handshake_failure(
-        "certificate that has expired", _present_certificate(lambda certificates: certificates.expired())
+        "certificate that has expired", _present_certificate(lambda certificates: certificates.create_expired_context())
     ),
     _make_handshake_failure(
-        "certificate of another host", _present_certificate(lambda certificates: certificates.other_host())
+        "certificate of another host",
+        _present_certificate(lambda certificates: certificates.create_other_host_context()),
     ),
     _make_handshake_failure(
-        "certificate signed by itself", _present_certificate(lambda certificates: certificates.self_signed())
+        "certificate signed by itself",
+        _present_certificate(lambda certificates: certificates.create_self_signed_context()),
     ),
     FailureKind(
         NETWORK,

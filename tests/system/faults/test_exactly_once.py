@@ -11,10 +11,11 @@ import pytest
 
 from tests.support.fault_server import FaultServer, RequestHandler
 from tests.support.faults import (
-    after,
-    after_data,
     answer,
+    answer_started,
     close,
+    delay,
+    delay_until_data,
     hang,
     make_head,
     reset,
@@ -23,14 +24,13 @@ from tests.support.faults import (
     send_huge_body,
     send_raw,
     send_slowly,
-    started,
 )
 from tests.support.run_step import LONG_TIMEOUTS, SHORT_TIMEOUTS, START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 UNKNOWN_RESULT = ("unknown", "unknown", 7)
 NOT_STARTED_RESULT = ("not-started", "api", 5)
@@ -56,20 +56,20 @@ class Fault:
 
 
 def make_retried_fault(name: str, status: int, *headers: str) -> Fault:
-    return Fault(name, (answer(status, "{}", *headers), started), STARTED_RESULT, posts=2)
+    return Fault(name, (answer(status, "{}", *headers), answer_started), STARTED_RESULT, posts=2)
 
 
 def make_final_fault(
     name: str, handler: RequestHandler, expected_result: tuple[str, str, int] = UNKNOWN_RESULT
 ) -> Fault:
     # A repeated request would start a run and make the count 2.
-    return Fault(name, (handler, started), expected_result)
+    return Fault(name, (handler, answer_started), expected_result)
 
 
 FAULTS = [
     make_final_fault("close after reading", close),
     make_final_fault("reset after reading", reset),
-    make_final_fault("close after a while", after(0.1, close)),
+    make_final_fault("close after a while", delay(0.1, close)),
     make_final_fault("half a status line", send_raw("HTTP/1.1 20")),
     make_final_fault("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
     make_final_fault("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
@@ -114,15 +114,18 @@ FAULTS = [
     make_retried_fault("429, Retry-After is a date", 429, f"Date: {CURRENT_DATE}", f"Retry-After: {CURRENT_DATE}"),
     make_retried_fault("429, Retry-After is garbage", 429, "Retry-After: soon"),
     make_retried_fault("429, Retry-After is negative", 429, "Retry-After: -5"),
-    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, started), UNKNOWN_RESULT, posts=2),
+    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, answer_started), UNKNOWN_RESULT, posts=2),
     Fault(
         "429, then 503, then started",
-        (answer(429), answer(503, "", "Retry-After: 0"), started),
+        (answer(429), answer(503, "", "Retry-After: 0"), answer_started),
         UNKNOWN_RESULT,
         posts=2,
     ),
     Fault(
-        "429 twice, then started", (answer(429), answer(429, "", "Retry-After: 0"), started), STARTED_RESULT, posts=3
+        "429 twice, then started",
+        (answer(429), answer(429, "", "Retry-After: 0"), answer_started),
+        STARTED_RESULT,
+        posts=3,
     ),
 ]
 
@@ -131,14 +134,14 @@ FAULTS = [
 def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
     """A start that may have arrived is never repeated, and the other runs are unaffected."""
     ids = ["before", "faulty", "behind"]
-    with FaultServer(started, {"faulty": fault.handlers}) as server:
+    with FaultServer(answer_started, {"faulty": fault.handlers}) as server:
         job = run_job(
             tmp_path, server.url, ids, timeouts=SHORT_TIMEOUTS if fault.name in ENDLESS_FAULTS else LONG_TIMEOUTS
         )
     assert_runs_reported(job, ids)
     state, reason, code = fault.expected_result
     assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
-    assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
+    assert server.post_counts == {"before": 1, "faulty": fault.posts, "behind": 1}
     assert {job.states["before"], job.states["behind"]} == {"started"}
     run = next(run for run in job.record["runs"] if run["id"] == "faulty")
     assert run["start_requests"] == fault.posts
@@ -149,10 +152,10 @@ def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
 
 def test_each_start_has_own_connection(tmp_path: Path) -> None:
     """A close by the server affects only the run of its connection."""
-    with FaultServer(started, {"second": [close, started]}) as server:
+    with FaultServer(answer_started, {"second": [close, answer_started]}) as server:
         job = run_job(tmp_path, server.url, ["first", "second", "third"], "--concurrency", "1")
-    assert len({request.connection for request in server.received}) == len(server.received)
-    assert server.posts == {"first": 1, "second": 1, "third": 1}
+    assert len({request.connection_number for request in server.received_requests}) == len(server.received_requests)
+    assert server.post_counts == {"first": 1, "second": 1, "third": 1}
     assert list(job.states.values()) == ["started", "unknown", "started"]
     assert job.code == 7
 
@@ -161,46 +164,46 @@ def test_each_start_has_own_connection(tmp_path: Path) -> None:
 def test_close_after_response_loses_no_run(seconds: float, tmp_path: Path) -> None:
     """The server closes each connection although it promised to keep it."""
 
-    def handler(wire: Wire) -> bool:
-        started(wire)
-        return wire.pause(seconds)
+    def handler(connection: Connection) -> bool:
+        answer_started(connection)
+        return connection.pause(seconds)
 
     ids = [f"t{number}" for number in range(60)]
     with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"started"}
-    assert server.posts == dict.fromkeys(ids, 1)
+    assert server.post_counts == dict.fromkeys(ids, 1)
 
 
 @pytest.mark.parametrize(
-    "connection_handler", [close, after(0.05, close), after_data(reset)], ids=["close", "later", "reset"]
+    "connection_handler", [close, delay(0.05, close), delay_until_data(reset)], ids=["close", "later", "reset"]
 )
 def test_early_close_is_not_retried(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """An early close looks like a server that acted, so the start is not retried."""
     ids = ["a", "b", "c"]
-    with FaultServer(started, connection_handler=connection_handler) as server:
+    with FaultServer(answer_started, connection_handler=connection_handler) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"unknown"}
-    assert (job.code, server.connections) == (7, 3)
+    assert (job.code, server.connection_count) == (7, 3)
 
 
 def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
     """A reset is retried only before the connection is made."""
     ids = ["a", "b", "c"]
-    with FaultServer(started, connection_handler=reset) as server:
+    with FaultServer(answer_started, connection_handler=reset) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     runs = job.record["runs"]
-    assert server.connections == sum(run["start_requests"] for run in runs)
+    assert server.connection_count == sum(run["start_requests"] for run in runs)
     for run in runs:
         assert run["state"] == "unknown" or run["start_requests"] == START_POLICY.max_connect_attempts
 
 
 def test_refused_connection_is_not_started(tmp_path: Path) -> None:
     """A refused connection is retried and ends as not started."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         url = server.url
     job = run_job(tmp_path, url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
@@ -213,12 +216,12 @@ def test_refused_connection_is_not_started(tmp_path: Path) -> None:
 def test_endless_rate_limit_ends_in_time(tmp_path: Path) -> None:
     """Rate-limited runs end as not started while other runs stay started."""
     ids = ["lucky", *(f"t{number}" for number in range(6))]
-    with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
+    with FaultServer(answer(429, "{}"), {"lucky": [answer_started]}) as server:
         job = run_job(tmp_path, server.url, ids, policy=START_POLICY._replace(give_up_after=1.0))
     assert_runs_reported(job, ids)
     assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.posts
+    assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.post_counts
 
 
 def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
@@ -228,7 +231,7 @@ def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "2")
     assert_runs_reported(job, ids)
     assert set(job.states.values()) == {"not-started"}
-    assert server.posts.total() <= 2
+    assert server.post_counts.total() <= 2
     assert job.code == 5
 
 
@@ -239,7 +242,7 @@ def test_rejected_credentials_stop_starts(status: int, tmp_path: Path) -> None:
     with FaultServer(answer(status, '{"error": "Unauthorized", "message": "Invalid credentials"}')) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
     assert_runs_reported(job, ids)
-    assert server.posts == {"t0": 1}
+    assert server.post_counts == {"t0": 1}
     assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
     assert "Invalid credentials" in job.log
     assert "client-secret" in job.log
@@ -260,7 +263,7 @@ def test_used_up_quota_stops_starts(handler: RequestHandler, tmp_path: Path) -> 
     with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
     assert_runs_reported(job, ids)
-    assert server.posts == {"t0": 1}
+    assert server.post_counts == {"t0": 1}
     assert (job.code, job.outputs["reason"], job.outputs["conclusion"]) == (5, "quota", "error")
     assert {run["reason"] for run in job.record["runs"]} == {"quota"}
     junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
@@ -269,7 +272,7 @@ def test_used_up_quota_stops_starts(handler: RequestHandler, tmp_path: Path) -> 
         assert "the account's quota is used up" in text.replace("&#39;", "'")
         assert "not sent: the account's quota is used up" in text.replace("&#39;", "'")
     assert "Add quota in Autonoma" in job.log
-    assert "client-id and client-secret" not in job.everything
+    assert "client-id and client-secret" not in job.visible_text
     assert "Check" not in job.log
 
 
@@ -307,7 +310,7 @@ def test_web_page_gives_one_annotation(handler: RequestHandler, tmp_path: Path) 
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
-    assert server.posts == dict.fromkeys(ids, 1)
+    assert server.post_counts == dict.fromkeys(ids, 1)
     (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
     assert "this host serves a web page, not the API. Check api-url" in error
     assert "may have started: a, b, c" in error
@@ -346,7 +349,7 @@ def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
     message = "Device Farm Project ARN is not configured"
     bodies = {"a": {"message": message}, "b": {"message": f"{message} yet"}}
     handlers = {test_id: [answer(500, json.dumps(body))] for test_id, body in bodies.items()}
-    with FaultServer(started, {**handlers, "c": [answer(500, message)]}) as server:
+    with FaultServer(answer_started, {**handlers, "c": [answer(500, message)]}) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"])
     assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
     assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
@@ -356,10 +359,10 @@ def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
 def test_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
     """A 404 for one test does not stop the others."""
     ids = ["missing", "a", "b"]
-    with FaultServer(started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
+    with FaultServer(answer_started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
     assert list(job.states.values()) == ["not-started", "started", "started"]
-    assert server.posts == {"missing": 1, "a": 1, "b": 1}
+    assert server.post_counts == {"missing": 1, "a": 1, "b": 1}
     assert (job.code, job.outputs["reason"]) == (4, "not-found")
     assert "no such thing" in job.log
 
@@ -367,11 +370,11 @@ def test_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
 def test_fail_fast_stops_after_failed_start(tmp_path: Path) -> None:
     """With fail-fast, no start follows a failed one."""
     ids = ["a", "missing", "b", "c"]
-    with FaultServer(started, {"missing": [answer(404)]}) as server:
+    with FaultServer(answer_started, {"missing": [answer(404)]}) as server:
         job = run_job(tmp_path, server.url, ids, "--concurrency", "1", "--fail-fast")
     assert_runs_reported(job, ids)
     assert list(job.states.values()) == ["started", "not-started", "not-started", "not-started"]
-    assert server.posts == {"a": 1, "missing": 1}
+    assert server.post_counts == {"a": 1, "missing": 1}
 
 
 def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
@@ -382,9 +385,9 @@ def test_concurrent_faults_lose_no_run(tmp_path: Path) -> None:
         if fault.expected_result[1] not in {"unauthorized", "quota"} and "huge" not in fault.name
     ]
     scripts = {f"t{number}": fault.handlers for number, fault in enumerate(faults)}
-    with FaultServer(started, scripts) as server:
+    with FaultServer(answer_started, scripts) as server:
         job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=SHORT_TIMEOUTS)
     assert_runs_reported(job, list(scripts))
     for test_id, fault in zip(scripts, faults, strict=True):
-        assert (job.states[test_id], server.posts[test_id]) == (fault.expected_result[0], fault.posts), fault.name
+        assert (job.states[test_id], server.post_counts[test_id]) == (fault.expected_result[0], fault.posts), fault.name
     assert (job.code, job.outputs["reason"]) == (4, "not-found")

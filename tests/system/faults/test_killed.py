@@ -24,7 +24,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
-from tests.support.fault_server import FaultServer, Wire
+from tests.support.fault_server import Connection, FaultServer
 from tests.support.run_step import github_environ, read_outputs
 
 if TYPE_CHECKING:
@@ -80,19 +80,19 @@ class FakeApi:
         self.failing_tests: set[str] = set()
         self.on_request: Callable[[str], object] = ignore_request
 
-    def __call__(self, wire: Wire) -> bool:
+    def __call__(self, connection: Connection) -> bool:
         """Respond to one request."""
-        request = wire.request
+        request = connection.request
         self.on_request(request.method)
         if request.method == "POST":
             run = f"run-{secrets.token_hex(8)}"
             with self._lock:
                 self._tests[run] = request.target_id
             body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
-            return faults.after(self._response_seconds, faults.answer(200, json.dumps(body)))(wire)
+            return faults.delay(self._response_seconds, faults.answer(200, json.dumps(body)))(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(wire)
-        return faults.answer(200, json.dumps({"status": self._status(request.target_id)}))(wire)
+            return faults.answer(200, '{"name": "A title"}')(connection)
+        return faults.answer(200, json.dumps({"status": self._status(request.target_id)}))(connection)
 
     def _status(self, run: str) -> str:
         with self._lock:
@@ -160,7 +160,7 @@ class KilledJob:
     @property
     def posts(self) -> Counter[str]:
         """The number of POSTs of this build by test."""
-        return self._server.posts - self._old_posts
+        return self._server.post_counts - self._old_posts
 
     def _run_old_build(self) -> None:
         """Run a job of an older build in which all tests pass."""
@@ -173,7 +173,7 @@ class KilledJob:
         names = ("results.json", "junit.xml", "report.html", "summary.md", "outputs.env")
         self._old_files = {name: (results / name).read_bytes() for name in names}
         assert [run["state"] for run in self.read_record()["runs"]] == ["passed"] * self.shape.test_count
-        self._old_posts = self._server.posts
+        self._old_posts = self._server.post_counts
         self._old_threads = len(self._server._threads)
 
     def start(self, *argv: str) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ import pytest
 
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.fault_server import FaultServer, RequestHandler
-from tests.support.faults import answer, make_head, send_huge_body, send_raw, started
+from tests.support.faults import answer, answer_started, make_head, send_huge_body, send_raw
 from tests.support.run_step import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ TITLED_ANNOTATIONS = tuple(f"::{level} title=Autonoma tests::" for level in ("er
 @pytest.mark.parametrize("name", RESPONSES_WITHOUT_RUN)
 def test_response_without_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A start whose response contains no run is unknown and sent once."""
-    with FaultServer(started, {"odd": [RESPONSES_WITHOUT_RUN[name], started]}) as server:
+    with FaultServer(answer_started, {"odd": [RESPONSES_WITHOUT_RUN[name], answer_started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert job.states == {"odd": "unknown", "plain": "started"}
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
-    assert server.posts == {"odd": 1, "plain": 1}
+    assert server.post_counts == {"odd": 1, "plain": 1}
     assert_no_forged_commands(job.log + job.errors, job.outputs.keys())
 
 
@@ -91,7 +91,7 @@ def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
     """Line breaks and workflow commands in an error have no effect."""
     body = json.dumps({"error": HOSTILE_TEXT, "message": HOSTILE_TEXT})
     handler = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
-    with FaultServer(started, {"odd": [handler, handler, started]}) as server:
+    with FaultServer(answer_started, {"odd": [handler, handler, answer_started]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert_no_forged_commands(job.log + job.errors, job.outputs.keys())
@@ -103,7 +103,7 @@ def test_gateway_page_is_not_shown(tmp_path: Path) -> None:
     with FaultServer(send_raw(page)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
     assert (job.code, job.states["odd"]) == (7, "unknown")
-    assert "<html>" not in job.everything
+    assert "<html>" not in job.visible_text
 
 
 def assert_no_forged_commands(log: str, outputs: object) -> None:

@@ -12,14 +12,14 @@ from tests.system.faults.generate_matrix import KINDS, README, render_row, rende
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
+    from tests.support.certificates import CertificateAuthority
 
 TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partition("<!-- faults:end -->")[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}, {kind.name}")
-def test_failure_matches_readme(kind: FailureKind, certificates: Certificates, tmp_path: Path) -> None:
+def test_failure_matches_readme(kind: FailureKind, certificates: CertificateAuthority, tmp_path: Path) -> None:
     """Each failure ends with the exit codes of its row in the README."""
     results = run_all_phases(tmp_path, kind, certificates)
     violations = [result.violation for result in results.values() if result.violation]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, send_huge_body, started
+from tests.support.faults import answer, answer_started, send_huge_body
 from tests.support.run_step import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path: Path) -> None:
     """The target of a redirect receives no request."""
-    with FaultServer(started) as target:
+    with FaultServer(answer_started) as target:
         location = f"Location: {target.url}/test/a/run?token=something"
         handler = send_huge_body(status, location) if long_body else answer(status, "moved", location)
         with FaultServer(handler) as server:
             job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
-    assert target.connections == 0
-    assert server.posts == {"a": 1, "b": 1}
+    assert target.connection_count == 0
+    assert server.post_counts == {"a": 1, "b": 1}
     assert set(job.states.values()) == {"unknown"}
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert f"HTTP {status}: the API redirects to {target.url}" in job.log
     assert "set api-url" in job.log
     # The query of the target may repeat data of the request.
-    assert "token=something" not in job.everything
+    assert "token=something" not in job.visible_text
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_redirect_without_target_is_unknown(location: str, tmp_path: Path) -> No
         job = run_job(tmp_path, server.url, ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.states["a"], job.code) == ("unknown", 7)
-    assert "\x1b" not in job.everything
+    assert "\x1b" not in job.visible_text

@@ -17,13 +17,13 @@ import pytest
 
 from autonoma_ci import cli
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, answer, hang, started
+from tests.support.faults import answer, answer_started, delay, hang
 from tests.support.run_step import github_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's own")
 
@@ -43,28 +43,28 @@ class JobResult(NamedTuple):
     posts: dict[str, int]
 
 
-def start_with_escapes(wire: Wire) -> bool:
+def start_with_escapes(connection: Connection) -> bool:
     """Start a run with a response that contains each kind of escape."""
-    run = f"run-of-{wire.request.target_id}"
+    run = f"run-of-{connection.request.target_id}"
     escapes = r"a &amp; b+c %41 %u0041 \u0041 \x41 \xe9 \101 \u{41} \U00000041 \n"
     url = f"https://autonoma.app/run/{run}?a=%41&amp;b=\u20ac"
-    return answer(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(wire)
+    return answer(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(connection)
 
 
 def run_limited(
-    folder: Path, apply_limit: Callable[[int], None], start_number: int, response: RequestHandler = started
+    folder: Path, apply_limit: Callable[[int], None], start_number: int, response: RequestHandler = answer_started
 ) -> JobResult:
     """Run a job and limit its process during the start with this number."""
     processes: list[subprocess.Popen[str]] = []
     lock, start_count = threading.Lock(), [0]
 
-    def handler(wire: Wire) -> bool:
+    def handler(connection: Connection) -> bool:
         # The lock is held until the process is known.
         with lock:
             start_count[0] += 1
             if start_count[0] == start_number:
                 apply_limit(processes[0].pid)
-        return after(0.05, response)(wire)
+        return delay(0.05, response)(connection)
 
     with FaultServer(handler) as server:
         with lock:
@@ -98,7 +98,7 @@ def end_job(
         finally:
             process.kill()
     runs = json.loads((folder / "results" / "results.json").read_text("utf-8"))["runs"]
-    return JobResult(process.returncode, log, {run["id"]: run for run in runs}, dict(server.posts))
+    return JobResult(process.returncode, log, {run["id"]: run for run in runs}, dict(server.post_counts))
 
 
 def limit_memory(pid: int) -> None:
@@ -140,7 +140,7 @@ def test_limit_while_starting_loses_no_run(
         assert f"run-of-{name}" in job.log
 
 
-@pytest.mark.parametrize("response", [started, start_with_escapes])
+@pytest.mark.parametrize("response", [answer_started, start_with_escapes])
 @pytest.mark.parametrize("start_number", [8, 49])
 def test_response_is_read_without_files(start_number: int, response: RequestHandler, tmp_path: Path) -> None:
     """Reading a response opens no file, so all run ids are in the log."""
@@ -180,9 +180,9 @@ def run_with_threads(
     prefix = build_user_command(max_threads)
     start_received = threading.Event()
 
-    def record_start(wire: Wire) -> bool:
+    def record_start(connection: Connection) -> bool:
         start_received.set()
-        return handler(wire)
+        return handler(connection)
 
     with FaultServer(record_start) as server:
         process = start_job(folder, server, IDS[:12], prefix)
@@ -197,7 +197,7 @@ def run_with_threads(
 @pytest.mark.parametrize("max_threads", [2, 3, 4, 5])
 def test_few_threads_start_each_run(max_threads: int, tmp_path: Path) -> None:
     """Two threads are enough, the main thread and the one for timeouts."""
-    job = run_with_threads(tmp_path, max_threads, started)
+    job = run_with_threads(tmp_path, max_threads, answer_started)
     assert job.code == 0, job.log
     assert job.posts == dict.fromkeys(IDS[:12], 1)
     assert {run["state"] for run in job.runs.values()} == {"started"}

@@ -13,8 +13,8 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import close, hang, reset, send_raw, send_slowly, started
-from tests.support.proxy import Proxy
+from tests.support.faults import answer_started, close, hang, reset, send_raw, send_slowly
+from tests.support.proxy import ProxyServer
 from tests.support.run_step import LONG_TIMEOUTS, START_POLICY, JobResult, assert_runs_reported, run_job
 from tests.system.faults.test_tls import after_hello
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, RequestHandler
 
 IDS = [f"t{number}" for number in range(12)]
 # An alert of TLS: one record of two bytes, the level and the number (RFC 8446 §5.1 and §6).
@@ -89,8 +89,8 @@ def fail_first_handshakes(handler: RequestHandler, fault_count: int, tls: ssl.SS
     """Use the handler for the first connections, and TLS for the others."""
     fault_countdown = Countdown(fault_count)
 
-    def handle_connection(wire: Wire) -> bool:
-        return handler(wire) if fault_countdown.consume() else wire.start_tls(tls)
+    def handle_connection(connection: Connection) -> bool:
+        return handler(connection) if fault_countdown.consume() else connection.start_tls(tls)
 
     return handle_connection
 
@@ -98,15 +98,15 @@ def fail_first_handshakes(handler: RequestHandler, fault_count: int, tls: ssl.SS
 def run_through_proxy(
     handler: RequestHandler,
     fault_count: int,
-    certificates: Certificates,
+    certificates: CertificateAuthority,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *argv: str,
-) -> tuple[JobResult, FaultServer, Proxy]:
+) -> tuple[JobResult, FaultServer, ProxyServer]:
     """Run a job through a proxy with a fault in the first CONNECT requests."""
     fault_countdown = Countdown(fault_count)
-    with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, meddle=lambda _: handler if fault_countdown.consume() else None)
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port, find_handler=lambda _: handler if fault_countdown.consume() else None)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
@@ -115,43 +115,45 @@ def run_through_proxy(
     return job, server, proxy
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 @pytest.mark.parametrize("name", HANDSHAKE_FAULTS)
 @pytest.mark.parametrize("fault_count", [1, 3])
-def test_failed_handshake_is_retried(name: str, fault_count: int, certificates: Certificates, tmp_path: Path) -> None:
+def test_failed_handshake_is_retried(
+    name: str, fault_count: int, certificates: CertificateAuthority, tmp_path: Path
+) -> None:
     """All runs are started once although the first handshakes end early."""
     handler = HANDSHAKE_FAULTS[name]
-    connection_handler = fail_first_handshakes(handler, fault_count, certificates.good())
+    connection_handler = fail_first_handshakes(handler, fault_count, certificates.create_valid_context())
     timeouts = SILENCE_TIMEOUTS if name == "silence" else LONG_TIMEOUTS
-    with FaultServer(started, connection_handler=connection_handler) as server:
+    with FaultServer(answer_started, connection_handler=connection_handler) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One fast run can meet all of the faults.
         policy = START_POLICY._replace(max_connect_attempts=fault_count + 1)
         job = run_job(tmp_path, url, IDS, *argv, timeouts=timeouts, policy=policy)
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
-    assert server.posts == dict.fromkeys(IDS, 1)
-    assert server.connections == len(IDS) + fault_count
+    assert server.post_counts == dict.fromkeys(IDS, 1)
+    assert server.connection_count == len(IDS) + fault_count
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 @pytest.mark.parametrize("name", TUNNEL_FAULTS)
 def test_failed_tunnel_is_retried(
-    name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All runs are started once although the first tunnel fails."""
     argv = "--concurrency", "4"
     job, server, proxy = run_through_proxy(TUNNEL_FAULTS[name], 1, certificates, tmp_path, monkeypatch, *argv)
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
-    assert server.posts == dict.fromkeys(IDS, 1)
+    assert server.post_counts == dict.fromkeys(IDS, 1)
     assert len(proxy.requests) == len(IDS) + 1
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 @pytest.mark.parametrize("name", PERMANENT_REFUSALS)
 def test_proxy_refusal_is_not_retried(
-    name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal of the proxy is permanent, so the remaining starts are dropped."""
     argv = "--concurrency", "3"
@@ -161,13 +163,13 @@ def test_proxy_refusal_is_not_retried(
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (5, {"not-started"})
     assert len(proxy.requests) == 3
-    assert not server.posts
+    assert not server.post_counts
     assert "no connection to the API can be made" in job.log
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 def test_single_proxy_refusal_drops_one_run(
-    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 403 for one CONNECT affects only its own run."""
     success_countdown = Countdown(2)
@@ -180,8 +182,8 @@ def test_single_proxy_refusal_drops_one_run(
         refusals.append(True)
         return refusal_handler
 
-    with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, meddle=choose_tunnel_fault)
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port, find_handler=choose_tunnel_fault)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
@@ -192,7 +194,7 @@ def test_single_proxy_refusal_drops_one_run(
     assert job.states == {name: "not-started" if name == "t2" else "started" for name in IDS}
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 @pytest.mark.parametrize(
     "connection_handler",
     [
@@ -206,45 +208,51 @@ def test_single_proxy_refusal_drops_one_run(
 )
 def test_port_without_tls_is_not_retried(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """A port without usable TLS is permanent, so the remaining starts are dropped."""
-    with FaultServer(started, connection_handler=connection_handler) as server:
+    with FaultServer(answer_started, connection_handler=connection_handler) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_runs_reported(job, IDS)
-    assert (job.code, server.connections) == (5, 3)
+    assert (job.code, server.connection_count) == (5, 3)
     assert "no connection to the API can be made" in job.log
 
 
-def complete_handshake(end_connection: Callable[[Wire], object], folder: Path, damage_mask: int = 0) -> RequestHandler:
+def complete_handshake(
+    end_connection: Callable[[Connection], object], folder: Path, damage_mask: int = 0
+) -> RequestHandler:
     """Return a handler that completes the handshake and reads no request.
 
     `damage_mask` changes bits of one byte of the last record.
     """
 
-    def handle_connection(wire: Wire) -> bool:
+    def handle_connection(connection: Connection) -> bool:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "good.pem", folder / "good.key")
         server = context.wrap_bio(incoming, outgoing, server_side=True)
-        incoming.write(wire.receive())
+        incoming.write(connection.receive())
         with pytest.raises(ssl.SSLWantReadError):
             server.do_handshake()
         flight = bytearray(outgoing.read())
         flight[-5] ^= damage_mask
-        wire.send(bytes(flight))
-        end_connection(wire)
+        connection.send(bytes(flight))
+        end_connection(connection)
         return False
 
     return handle_connection
 
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO >= (3, 2), reason="OpenSSL tells it from plain HTTP only until 3.1")
-def test_damaged_handshake_is_retried(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
+def test_damaged_handshake_is_retried(
+    certificates: CertificateAuthority, trusted_authority: Path, tmp_path: Path
+) -> None:
     """A damaged handshake does not affect the next one."""
-    handler = complete_handshake(lambda wire: wire.receive(), trusted.parent, damage_mask=0xFF)
-    with FaultServer(started, connection_handler=fail_first_handshakes(handler, 1, certificates.good())) as server:
+    handler = complete_handshake(lambda connection: connection.receive(), trusted_authority.parent, damage_mask=0xFF)
+    with FaultServer(
+        answer_started, connection_handler=fail_first_handshakes(handler, 1, certificates.create_valid_context())
+    ) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
     assert_runs_reported(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
-    assert server.posts == dict.fromkeys(IDS, 1)
+    assert server.post_counts == dict.fromkeys(IDS, 1)
 
 
 def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,22 +260,29 @@ def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.Monkey
     bundle = tmp_path / "empty.pem"
     bundle.touch()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
-    assert (job.code, job.states, server.posts.total()) == (5, {"a": "not-started"}, 0)
+    assert (job.code, job.states, server.post_counts.total()) == (5, {"a": "not-started"}, 0)
     assert job.record["runs"][0]["start_requests"] == 1
 
 
-@pytest.mark.parametrize("end_connection", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    "end_connection", [lambda connection: None, lambda connection: connection.receive()], ids=["at once", "later"]
+)
 def test_close_after_handshake_is_not_retried(
-    end_connection: Callable[[Wire], object], certificates: Certificates, trusted: Path, tmp_path: Path
+    end_connection: Callable[[Connection], object],
+    certificates: CertificateAuthority,
+    trusted_authority: Path,
+    tmp_path: Path,
 ) -> None:
     """With TLS 1.3 the client can have sent its request before the close."""
-    certificates.good()
-    with FaultServer(started, connection_handler=complete_handshake(end_connection, trusted.parent)) as server:
+    certificates.create_valid_context()
+    with FaultServer(
+        answer_started, connection_handler=complete_handshake(end_connection, trusted_authority.parent)
+    ) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
-    assert (job.code, set(job.states.values()), server.connections) == (7, {"unknown"}, 2)
+    assert (job.code, set(job.states.values()), server.connection_count) == (7, {"unknown"}, 2)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +326,7 @@ def test_handshake_error_decides_retry(text: str | None, is_retryable: bool, mon
         "autonoma_ci.net.connection._create_tls_context", lambda *_: FailingContext(ssl.PROTOCOL_TLS_CLIENT)
     )
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/a/run", {})

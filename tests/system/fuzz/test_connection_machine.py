@@ -42,7 +42,7 @@ from tests.support.run_step import run_job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
     from tests.support.run_step import JobResult
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
@@ -216,30 +216,30 @@ class ScriptedApi:
         self.processed_starts: Counter[str] = Counter()
         self.requests: Counter[int] = Counter()
 
-    def respond(self, wire: Wire) -> bool:
+    def respond(self, connection: Connection) -> bool:
         """Respond to a request."""
-        request = Request.from_path(wire.request.path)
+        request = Request.from_path(connection.request.path)
         with self._lock:
             reply = self._replies.pop(0) if self._replies else PLAIN_REPLY
-            if wire.request.connection in self._refused_early:
+            if connection.request.connection_number in self._refused_early:
                 # Without its own complete response, this start looks like one that was rejected.
                 reply = reply._replace(cut="", end="keep")
             content = self._build_body(request)
-            self.requests[wire.request.connection] += 1
+            self.requests[connection.request.connection_number] += 1
             self.posts[request.test] += request.kind == "start"
             self.processed_starts[request.test] += request.kind == "start" and not is_refusal(reply)
         # They are sent in one segment, so the client has them all before its next request.
-        wire.send(b"".join(map(build_interim_response, reply.interim_statuses)))
-        self._pause(wire, reply.wait, self._max_hold)
+        connection.send(b"".join(map(build_interim_response, reply.interim_statuses)))
+        self._pause(connection, reply.wait, self._max_hold)
         if reply.status >= 400:
             content = b'{"error": "not now"}'
         data = build_response(reply.status, content, reply.framing)
         if reply.cut:
-            wire.send(data[: len(data) - len(content) // 2 if reply.cut == "within" else 0])
-            return self._end(wire, reply)
-        return self._send(wire, reply, data, request)
+            connection.send(data[: len(data) - len(content) // 2 if reply.cut == "within" else 0])
+            return self._end(connection, reply)
+        return self._send(connection, reply, data, request)
 
-    def _send(self, wire: Wire, reply: Reply, data: bytes, request: Request) -> bool:
+    def _send(self, connection: Connection, reply: Reply, data: bytes, request: Request) -> bool:
         second = build_response(200, build_body(request, is_running=False))
         extras = {
             "response": second,
@@ -252,14 +252,14 @@ class ScriptedApi:
         }
         for extra, pause in reply.surplus:
             if pause is not None:
-                wire.send(data)
+                connection.send(data)
                 data = b""
-                self._pause(wire, pause, MAX_LINGER_SECONDS)
+                self._pause(connection, pause, MAX_LINGER_SECONDS)
             data += extras[extra]
-        wire.send(data)
-        return self._end(wire, reply)
+        connection.send(data)
+        return self._end(connection, reply)
 
-    def begin_connection(self, wire: Wire) -> bool:
+    def begin_connection(self, connection: Connection) -> bool:
         """Begin a connection, and return whether to read requests on it."""
         with self._lock:
             greeting = self._greetings.pop(0) if self._greetings else ""
@@ -267,9 +267,9 @@ class ScriptedApi:
             if greeting in {"400", "429"}:
                 self._refused_early.add(self._connections)
         if greeting.startswith("early"):
-            return self._respond_early(wire, is_read_later=greeting == "early, and again")
+            return self._respond_early(connection, is_read_later=greeting == "early, and again")
         timeout_response = build_response(408, b'{"error": "too slow"}')
-        wire.send(
+        connection.send(
             {
                 "": b"",
                 "408": timeout_response,
@@ -283,12 +283,12 @@ class ScriptedApi:
         )
         return greeting != "408, closed"
 
-    def _respond_early(self, wire: Wire, *, is_read_later: bool) -> bool:
+    def _respond_early(self, connection: Connection, *, is_read_later: bool) -> bool:
         """Respond to the first line of a request that was not read."""
         line = b""
         with suppress(OSError):
             while b"\r\n" not in line:
-                line = wire.socket.recv(65536, socket.MSG_PEEK)
+                line = connection.socket.recv(65536, socket.MSG_PEEK)
                 if not line:
                     return False
             request = Request.from_path(line.split(b" ")[1].decode())
@@ -297,7 +297,7 @@ class ScriptedApi:
                 self.posts[request.test] += request.kind == "start" and not is_read_later
                 self.processed_starts[request.test] += request.kind == "start" and not is_read_later
                 content = self._build_body(request)
-            wire.send(build_response(200, content))
+            connection.send(build_response(200, content))
         return is_read_later
 
     def _build_body(self, request: Request) -> bytes:
@@ -305,20 +305,20 @@ class ScriptedApi:
         return build_body(request, is_running=self._polls[request.test] <= self._running_polls)
 
     @staticmethod
-    def _pause(wire: Wire, seconds: float, longest: float) -> None:
+    def _pause(connection: Connection, seconds: float, longest: float) -> None:
         if seconds == UNTIL_NEXT_REQUEST:
             # The socket is readable after a close by the client too.
             with suppress(OSError, ValueError):
-                select.select([wire.socket], [], [], longest)
+                select.select([connection.socket], [], [], longest)
         elif seconds:
-            wire.pause(seconds)
+            connection.pause(seconds)
 
     @staticmethod
-    def _end(wire: Wire, reply: Reply) -> bool:
+    def _end(connection: Connection, reply: Reply) -> bool:
         if reply.end == "reset":
-            wire.reset()
+            connection.reset()
         elif isinstance(reply.end, float):
-            wire.pause(reply.end)
+            connection.pause(reply.end)
         return reply.end == "keep" and not reply.cut
 
 
@@ -509,7 +509,7 @@ def run_scripted_job(
     ):
         patch.setattr(connection, "_SURPLUS_SECONDS", SURPLUS_SECONDS)
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
-        return run_job(Path(folder), server.url, job.tests, more=extra_inputs, timeouts=timeouts), api
+        return run_job(Path(folder), server.url, job.tests, extra_environ=extra_inputs, timeouts=timeouts), api
 
 
 def find_foreign_data(run: Mapping[str, Any]) -> str:

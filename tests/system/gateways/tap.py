@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from tests.support.fault_server import FaultServer
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 _START_RE = re.compile(rb"POST /api/test/([\w-]+)/run HTTP/1\.1\r\n")
 _POLL_RE = re.compile(rb"GET /api/run/([\w-]+)/status HTTP/1\.1\r\n")
@@ -61,15 +61,17 @@ class Tap:
         with self._lock:
             return Counter(match.decode() for stream in streams for match in pattern.findall(stream))
 
-    def _forward(self, wire: Wire) -> bool:
+    def _forward(self, connection: Connection) -> bool:
         requests, responses = bytearray(), bytearray()
         with self._lock:
             self._requests.append(requests)
             self._responses.append(responses)
         with socket.create_connection(("127.0.0.1", self._port), timeout=15.0) as gateway:
-            response_thread = threading.Thread(target=self._copy, args=(gateway, wire.socket, responses), daemon=True)
+            response_thread = threading.Thread(
+                target=self._copy, args=(gateway, connection.socket, responses), daemon=True
+            )
             response_thread.start()
-            self._copy(wire.socket, gateway, requests)
+            self._copy(connection.socket, gateway, requests)
             response_thread.join()
         return False
 

@@ -17,7 +17,7 @@ import pytest
 
 from autonoma_ci.api.models import Timeouts
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, answer, close, started
+from tests.support.faults import answer, answer_started, close, delay
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
 from tests.system.gateways.gateways import GATEWAY_KINDS, Gateway, GatewayKind
 from tests.system.gateways.tap import Tap
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
     from tests.support.run_step import JobResult
 
 pytestmark = pytest.mark.gateways
@@ -54,12 +54,12 @@ def run_job_behind_gateway(folder: Path, tap: Tap, ids: Sequence[str], *argv: st
     return run_job(folder, tap.url, ids, *argv, timeouts=LONG_TIMEOUTS, policy=PERSISTENT_POLICY)
 
 
-def answer_as_passed(wire: Wire) -> bool:
+def answer_as_passed(connection: Connection) -> bool:
     """Start a run, and report every run as passed."""
-    if wire.request.method == "POST":
-        return started(wire)
-    url = f"https://autonoma.app/run/{wire.request.target_id}"
-    return answer(200, json.dumps({"status": "passed", "url": url}))(wire)
+    if connection.request.method == "POST":
+        return answer_started(connection)
+    url = f"https://autonoma.app/run/{connection.request.target_id}"
+    return answer(200, json.dumps({"status": "passed", "url": url}))(connection)
 
 
 def assert_all_unknown(job: JobResult, ids: Sequence[str]) -> None:
@@ -80,13 +80,13 @@ class ReusedConnectionCloser:
         self._used_connections: set[int] = set()
         self.unanswered_ids: set[str] = set()  # the ids of the requests without a response
 
-    def __call__(self, wire: Wire) -> bool:
-        request = wire.request
-        if request.connection in self._used_connections:
+    def __call__(self, connection: Connection) -> bool:
+        request = connection.request
+        if request.connection_number in self._used_connections:
             self.unanswered_ids.add(request.target_id)
-            return close(wire)
-        self._used_connections.add(request.connection)
-        return started(wire)
+            return close(connection)
+        self._used_connections.add(request.connection_number)
+        return answer_started(connection)
 
 
 def send_start(gateway: Gateway, name: str, body: bytes | None) -> tuple[int, str | None]:
@@ -107,10 +107,10 @@ def test_missing_gateway_fails_with_package(tmp_path: Path) -> None:
 
 def test_varnish_error_page_has_retry_after(tmp_path: Path) -> None:
     """Varnish tells the client to repeat a POST that the backend has received."""
-    with FaultServer(after(SLOW_SECONDS, started)) as backend:
+    with FaultServer(delay(SLOW_SECONDS, answer_started)) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, SHORT_SECONDS) as gateway:
             assert send_start(gateway, "one", b"{}") == (503, "5")
-        assert backend.posts == {"one": 1}
+        assert backend.post_counts == {"one": 1}
 
 
 def test_varnish_repeats_post_without_body(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_varnish_repeats_post_without_body(tmp_path: Path) -> None:
         with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway:
             statuses = [send_start(gateway, name, None) for name in IDS]
         assert handler.unanswered_ids
-        assert backend.posts == {name: 2 if name in handler.unanswered_ids else 1 for name in IDS}
+        assert backend.post_counts == {name: 2 if name in handler.unanswered_ids else 1 for name in IDS}
     assert statuses == [(200, None)] * len(IDS)
 
 
@@ -135,7 +135,7 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
             job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "1")
         assert handler.unanswered_ids
         assert tap.starts == ONE_START_EACH
-        assert backend.posts == ONE_START_EACH
+        assert backend.post_counts == ONE_START_EACH
     assert_runs_reported(job, IDS)
     assert job.states == {name: "unknown" if name in handler.unanswered_ids else "started" for name in IDS}
     assert job.code == 7
@@ -144,10 +144,10 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
 @each_kind
 def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The gateway gives up on each start. Each start is sent once and its run may have started."""
-    with FaultServer(after(SLOW_SECONDS, started)) as backend:
+    with FaultServer(delay(SLOW_SECONDS, answer_started)) as backend:
         with Gateway(kind, tmp_path, backend.port, SHORT_SECONDS) as gateway, Tap(gateway.port) as tap:
             job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONE_START_EACH
+        assert backend.post_counts == ONE_START_EACH
     assert tap.starts == ONE_START_EACH
     assert tap.statuses == {str(kind.slow_status): len(IDS)}
     assert_all_unknown(job, IDS)
@@ -156,10 +156,10 @@ def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -
 @each_kind
 def test_start_with_quick_backend_is_started(kind: GatewayKind, tmp_path: Path) -> None:
     """Behind a gateway that does not give up, each run is started once."""
-    with FaultServer(started) as backend:
+    with FaultServer(answer_started) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
             job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONE_START_EACH
+        assert backend.post_counts == ONE_START_EACH
     assert tap.starts == ONE_START_EACH
     assert tap.statuses == {"200": len(IDS)}
     assert_runs_reported(job, IDS)
@@ -189,7 +189,7 @@ def test_start_with_early_close_is_unknown(kind: GatewayKind, tmp_path: Path) ->
     with FaultServer(close) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
             job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
-        assert backend.posts == ONE_START_EACH
+        assert backend.post_counts == ONE_START_EACH
     assert tap.starts == ONE_START_EACH
     # HAProxy closes a reused connection without any response. It expects the client to send again.
     assert set(tap.statuses) == {str(kind.broken_status)}
@@ -203,11 +203,11 @@ def test_slow_poll_is_repeated(kind: GatewayKind, tmp_path: Path) -> None:
     Varnish's `Retry-After: 5` delays the next request by 5 s to 6 s.
     """
     ids = ("one", "two")
-    scripts = {f"run-of-{name}": [after(SLOW_SECONDS, answer_as_passed), answer_as_passed] for name in ids}
+    scripts = {f"run-of-{name}": [delay(SLOW_SECONDS, answer_as_passed), answer_as_passed] for name in ids}
     with FaultServer(answer_as_passed, scripts) as backend:
         with Gateway(kind, tmp_path, backend.port, POLL_SECONDS) as gateway, Tap(gateway.port) as tap:
             job = run_job_behind_gateway(tmp_path, tap, ids, "--wait")
-        assert backend.posts == dict.fromkeys(ids, 1)
+        assert backend.post_counts == dict.fromkeys(ids, 1)
     assert tap.starts == dict.fromkeys(ids, 1)
     assert tap.polls == dict.fromkeys(scripts, 2)
     assert tap.statuses[str(kind.slow_status)] == len(ids)

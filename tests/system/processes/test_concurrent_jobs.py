@@ -22,12 +22,12 @@ from tests.support import faults
 from tests.support import github_parser as runner
 from tests.support.fault_server import FaultServer
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 # In seconds. Only a test that hangs reaches this limit.
 MAX_WAIT_SECONDS = 120.0
@@ -69,16 +69,16 @@ class Api:
     def __exit__(self, *exc: object) -> None:
         self.server.__exit__(*exc)
 
-    def __call__(self, wire: Wire) -> bool:
+    def __call__(self, connection: Connection) -> bool:
         """Answer one request."""
-        request = wire.request
+        request = connection.request
         if request.method == "POST":
-            return faults.started(wire)
+            return faults.answer_started(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(wire)
+            return faults.answer(200, '{"name": "A title"}')(connection)
         name = request.target_id.removeprefix("run-of-")
         self._event(name).set()
-        return faults.answer(200, json.dumps({"status": "passed" if name in self._released else "running"}))(wire)
+        return faults.answer(200, json.dumps({"status": "passed" if name in self._released else "running"}))(connection)
 
     def _event(self, name: str) -> threading.Event:
         with self._lock:
@@ -290,17 +290,17 @@ def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
     [publisher] = GITHUB.create_publishers(make_publish_context(environ))
-    final_runs = [passed(f"s{number}") for number in range(20)]
+    final_runs = [make_passed_run(f"s{number}") for number in range(20)]
     shells = [
         subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop_file, name], stdout=subprocess.PIPE)
         for name in "ab"
     ]
     try:
         for turn in range(300):
-            runs = [passed(f"t{number}") for number in range(turn % 20 + turn // 10)]
-            assert publisher.publish(report([*runs, *final_runs], None)._replace(waits_for_results=True)) == []
+            runs = [make_passed_run(f"t{number}") for number in range(turn % 20 + turn // 10)]
+            assert publisher.publish(create_report([*runs, *final_runs], None)._replace(waits_for_results=True)) == []
         # The shells may have written more than GitHub shows.
-        warnings = publisher.publish(report(final_runs, PASSED)._replace(waits_for_results=True))
+        warnings = publisher.publish(create_report(final_runs, PASSED_VERDICT)._replace(waits_for_results=True))
         assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full; the log has the links."}
     finally:
         stop_file.touch()

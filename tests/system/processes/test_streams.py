@@ -96,7 +96,7 @@ def has_started(folder: Path, name: str) -> bool:
 def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
     """All files are complete and have no line of the log."""
     process = start_process(
-        tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed
+        tmp_path, environ=github_environ(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed_descriptors=closed
     )
     out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     job = read_job_result(tmp_path, process.returncode, out, err)
@@ -110,7 +110,7 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
 def test_closed_streams_with_bad_input_exit_2(closed: tuple[int, ...], tmp_path: Path) -> None:
     """Invalid input leads to exit code 2 if a stream is closed."""
-    process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
+    process = start_process(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed_descriptors=closed)
     out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 2
     assert "Traceback" not in out + err
@@ -170,7 +170,7 @@ def test_lost_command_output_is_error(command: str, sink: str, finished_job: tup
     full_device = os.open("/dev/full", os.O_WRONLY)
     stdout = {"disk": full_device, "reader": pipe}.get(sink, subprocess.PIPE)
     process = start_process(
-        folder, *command.split(), environ=environ, stdout=stdout, closed=(1,) if sink == "closed" else ()
+        folder, *command.split(), environ=environ, stdout=stdout, closed_descriptors=(1,) if sink == "closed" else ()
     )
     os.close(pipe)
     os.close(full_device)

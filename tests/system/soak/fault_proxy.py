@@ -16,18 +16,18 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
-from tests.support.fault_server import Wire
+from tests.support.fault_server import Connection
 from tests.system.soak.ground_truth import FINAL_STATES, KnownResult, Ledger
 from tests.system.soak.network_faults import POLL_FAULTS, START_FAULTS, choose_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.support.fault_server import Received
-    from tests.system.soak.network_faults import WireFault
+    from tests.support.fault_server import ReceivedRequest
+    from tests.system.soak.network_faults import ConnectionFault
 
 # Returns the name of the fault of a start, question or details request, or an empty text.
-FaultChooser: TypeAlias = "Callable[[str, Mapping[str, WireFault], Random], str]"
+FaultChooser: TypeAlias = "Callable[[str, Mapping[str, ConnectionFault], Random], str]"
 FAULT_RATE = 0.1
 # The maximum idle time of a connection, and the time in which a new run can be missing.
 _IDLE_SECONDS, _NOT_FOUND_SECONDS = 15.0, 5.0
@@ -36,7 +36,7 @@ _OUTAGE_INTERVAL_SECONDS, _MAX_OUTAGE_SECONDS = 8.0, 0.8
 _HEAD = "HTTP/1.1 {0.status} {0.reason}\r\nContent-Type: application/json\r\nContent-Length: {1}\r\n\r\n"
 
 
-def choose_one_in_ten(exchange: str, faults: Mapping[str, WireFault], random: Random) -> str:
+def choose_one_in_ten(exchange: str, faults: Mapping[str, ConnectionFault], random: Random) -> str:
     """Return a random fault for one exchange in ten."""
     return choose_fault(faults, random) if random.random() < FAULT_RATE else ""
 
@@ -130,14 +130,14 @@ class FaultProxy:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         upstream = http.client.HTTPConnection("127.0.0.1", self._target, timeout=60)
         with sock:
-            connection = _Connection(Wire(sock, self._stopping), upstream)
+            connection = _Connection(Connection(sock, self._stopping), upstream)
             while self._handle_exchange(connection):
                 pass
         upstream.close()
 
     def _handle_exchange(self, connection: _Connection) -> bool:
         """Handle one exchange, and return whether the connection stays open."""
-        line = _peek_request_line(connection.wire.socket)
+        line = _peek_request_line(connection.client.socket)
         if not line:
             return False
         method, path, _ = line.split(" ")
@@ -148,8 +148,8 @@ class FaultProxy:
         random, fault = self._choose_fault("start", target_id, START_FAULTS)
         post = self.ledger.add_start(target_id)
         if fault and fault.before_read:
-            return fault.handler(connection.wire, b"", random, self._max_delay)
-        if not connection.wire.read(1):
+            return fault.handler(connection.client, b"", random, self._max_delay)
+        if not connection.client.read(1):
             return False
         response = _SandboxResponse()
         if fault is None or fault.reaches_server:
@@ -157,7 +157,7 @@ class FaultProxy:
             response = connection.forward_request()
             post.run_id = str(response.body["run_id"])
             self._created_runs[post.run_id] = target_id, time.monotonic()
-        is_open = self._send_response(connection.wire, response, random, fault)
+        is_open = self._send_response(connection.client, response, random, fault)
         post.known_result = (
             fault.known_result if fault else KnownResult.STARTED if is_open else KnownResult.INDETERMINATE
         )
@@ -171,8 +171,8 @@ class FaultProxy:
         if fault is POLL_FAULTS["404 at first"] and time.monotonic() - created_at > _NOT_FOUND_SECONDS:
             fault = POLL_FAULTS["500"]
         if fault and fault.before_read:
-            return fault.handler(connection.wire, b"", random, self._max_delay)
-        if not connection.wire.read(1):
+            return fault.handler(connection.client, b"", random, self._max_delay)
+        if not connection.client.read(1):
             return False
         response = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
         status = str(response.body.get("status", ""))
@@ -183,14 +183,16 @@ class FaultProxy:
         ):
             # Added before the response is sent, because the next request can arrive at once.
             self.ledger.add_response(run_id, status)
-        return self._send_response(connection.wire, response, random, fault)
+        return self._send_response(connection.client, response, random, fault)
 
-    def _send_response(self, wire: Wire, response: _SandboxResponse, random: Random, fault: WireFault | None) -> bool:
-        return fault.handler(wire, response.data, random, self._max_delay) if fault else wire.send(response.data)
+    def _send_response(
+        self, client: Connection, response: _SandboxResponse, random: Random, fault: ConnectionFault | None
+    ) -> bool:
+        return fault.handler(client, response.data, random, self._max_delay) if fault else client.send(response.data)
 
     def _choose_fault(
-        self, exchange: str, target_id: str, faults: Mapping[str, WireFault]
-    ) -> tuple[Random, WireFault | None]:
+        self, exchange: str, target_id: str, faults: Mapping[str, ConnectionFault]
+    ) -> tuple[Random, ConnectionFault | None]:
         with self.ledger.lock:
             self._exchange_counts[exchange, target_id] += 1
             exchange_number = self._exchange_counts[exchange, target_id]
@@ -211,12 +213,12 @@ class FaultProxy:
 class _Connection(NamedTuple):
     """A connection from the command with its connection to the sandbox."""
 
-    wire: Wire
+    client: Connection
     upstream: http.client.HTTPConnection
 
     def forward_request(self) -> _SandboxResponse:
         """Forward the request to the sandbox, and return its response."""
-        request: Received = self.wire.request
+        request: ReceivedRequest = self.client.request
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "connection"}}
         self.upstream.request(request.method, request.path, request.body or None, headers)
         response = self.upstream.getresponse()

@@ -1,4 +1,4 @@
-"""Faults of the wire.
+"""Faults of connections.
 
 HTTP 401 and 403 are missing, because each ends the whole job. tests/system/faults covers them.
 """
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
-# Gets the wire, the response of the sandbox, a random generator and the maximum delay in seconds.
+# Gets the connection, the response of the sandbox, a random generator and the maximum delay in seconds.
 # Returns whether the connection stays open.
-FaultHandler: TypeAlias = "Callable[[Wire, bytes, Random, float], bool]"
+FaultHandler: TypeAlias = "Callable[[Connection, bytes, Random, float], bool]"
 
 
-class WireFault(NamedTuple):
+class ConnectionFault(NamedTuple):
     """One fault of an exchange."""
 
     handler: FaultHandler
@@ -33,13 +33,13 @@ class WireFault(NamedTuple):
     weight: float = 1.0
 
 
-def choose_fault(table: Mapping[str, WireFault], random: Random) -> str:
+def choose_fault(table: Mapping[str, ConnectionFault], random: Random) -> str:
     """Return the name of a random fault."""
     return random.choices([*table], [fault.weight for fault in table.values()])[0]
 
 
 def _adapt_handler(handler: RequestHandler) -> FaultHandler:
-    return lambda wire, data, random, max_delay: handler(wire)
+    return lambda connection, data, random, max_delay: handler(connection)
 
 
 def _answer_status(status: int, *headers: str) -> FaultHandler:
@@ -47,91 +47,91 @@ def _answer_status(status: int, *headers: str) -> FaultHandler:
     return _adapt_handler(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
 
 
-def _close_unread(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
+def _close_unread(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
     with suppress(OSError):
-        wire.socket.shutdown(socket.SHUT_WR)
+        connection.socket.shutdown(socket.SHUT_WR)
     return False
 
 
-def _send_half_head(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
-    wire.send(data[: random.randrange(1, data.index(b"\r\n\r\n"))])
+def _send_half_head(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+    connection.send(data[: random.randrange(1, data.index(b"\r\n\r\n"))])
     return False
 
 
-def _send_half_body(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
-    wire.send(data[: random.randrange(data.index(b"\r\n\r\n") + 4, len(data))])
+def _send_half_body(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+    connection.send(data[: random.randrange(data.index(b"\r\n\r\n") + 4, len(data))])
     return False
 
 
-def _send_bad_chunk(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
+def _send_bad_chunk(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
     body = data.partition(b"\r\n\r\n")[2]
-    wire.send(
+    connection.send(
         faults.make_head(200, "Transfer-Encoding: chunked").encode() + b"%x\r\n%b\r\nnone\r\n" % (len(body), body)
     )
     return False
 
 
-def _hang(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
-    wire.pause(random.uniform(0.2, 1.0) * max_delay)
+def _hang(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+    connection.pause(random.uniform(0.2, 1.0) * max_delay)
     return False
 
 
-def _send_slowly(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
-    wire.send_slowly(data, random.uniform(0.2, 1.0) * min(3.0, max_delay) / len(data))
+def _send_slowly(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+    connection.send_slowly(data, random.uniform(0.2, 1.0) * min(3.0, max_delay) / len(data))
     return True
 
 
-def _answer_late(wire: Wire, data: bytes, random: Random, max_delay: float) -> bool:
-    return not wire.pause(random.uniform(0.2, 1.0) * min(6.0, max_delay)) and wire.send(data)
+def _answer_late(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+    return not connection.pause(random.uniform(0.2, 1.0) * min(6.0, max_delay)) and connection.send(data)
 
 
 _LOST_RESPONSES = {
-    "closed unread": WireFault(_close_unread, before_read=True),
-    "reset unread": WireFault(_adapt_handler(faults.reset), before_read=True),
-    "closed when read": WireFault(_adapt_handler(faults.close)),
-    "reset when read": WireFault(_adapt_handler(faults.reset)),
-    "closed after the act": WireFault(_adapt_handler(faults.close), reaches_server=True),
-    "reset after the act": WireFault(_adapt_handler(faults.reset), reaches_server=True),
-    "half a head": WireFault(_send_half_head, reaches_server=True),
-    "half a body": WireFault(_send_half_body, reaches_server=True),
-    "bad chunk": WireFault(_send_bad_chunk, reaches_server=True),
-    "page of a proxy": WireFault(_adapt_handler(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
+    "closed unread": ConnectionFault(_close_unread, before_read=True),
+    "reset unread": ConnectionFault(_adapt_handler(faults.reset), before_read=True),
+    "closed when read": ConnectionFault(_adapt_handler(faults.close)),
+    "reset when read": ConnectionFault(_adapt_handler(faults.reset)),
+    "closed after the act": ConnectionFault(_adapt_handler(faults.close), reaches_server=True),
+    "reset after the act": ConnectionFault(_adapt_handler(faults.reset), reaches_server=True),
+    "half a head": ConnectionFault(_send_half_head, reaches_server=True),
+    "half a body": ConnectionFault(_send_half_body, reaches_server=True),
+    "bad chunk": ConnectionFault(_send_bad_chunk, reaches_server=True),
+    "page of a proxy": ConnectionFault(_adapt_handler(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
     # Slow faults are rare, because they would block all workers.
-    "hang": WireFault(_hang, reaches_server=True, weight=0.3),
-    "500": WireFault(_answer_status(500)),
-    "500 after the act": WireFault(_answer_status(500), reaches_server=True),
-    "502": WireFault(_answer_status(502)),
-    "504 after the act": WireFault(_answer_status(504), reaches_server=True),
+    "hang": ConnectionFault(_hang, reaches_server=True, weight=0.3),
+    "500": ConnectionFault(_answer_status(500)),
+    "500 after the act": ConnectionFault(_answer_status(500), reaches_server=True),
+    "502": ConnectionFault(_answer_status(502)),
+    "504 after the act": ConnectionFault(_answer_status(504), reaches_server=True),
 }
 _SLOW_RESPONSES = {
-    "drip": WireFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
-    "late": WireFault(_answer_late, KnownResult.STARTED, reaches_server=True),
+    "drip": ConnectionFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
+    "late": ConnectionFault(_answer_late, KnownResult.STARTED, reaches_server=True),
 }
 # These are rare, because each one makes the command send fewer requests for a while.
 _RATE_LIMITS = {
-    "429": WireFault(_answer_status(429), KnownResult.NOT_NOW, weight=0.3),
-    "429, Retry-After": WireFault(_answer_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
+    "429": ConnectionFault(_answer_status(429), KnownResult.NOT_NOW, weight=0.3),
+    "429, Retry-After": ConnectionFault(_answer_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
 }
 _UNAVAILABLE = {
-    "503": WireFault(_answer_status(503)),
+    "503": ConnectionFault(_answer_status(503)),
     # Varnish can send this while the server still processes the request.
-    "503, Retry-After": WireFault(_answer_status(503, "Retry-After: 0"), reaches_server=True),
+    "503, Retry-After": ConnectionFault(_answer_status(503, "Retry-After: 0"), reaches_server=True),
 }
 START_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **_RATE_LIMITS,
     **_UNAVAILABLE,
-    "302": WireFault(_adapt_handler(faults.answer(302, "", "Location: http://127.0.0.2/"))),
-    "303 after the act": WireFault(
+    "302": ConnectionFault(_adapt_handler(faults.answer(302, "", "Location: http://127.0.0.2/"))),
+    "303 after the act": ConnectionFault(
         _adapt_handler(faults.answer(303, "", "Location: http://127.0.0.2/")), reaches_server=True
     ),
-    "400": WireFault(_answer_status(400), KnownResult.REJECTED),
+    "400": ConnectionFault(_answer_status(400), KnownResult.REJECTED),
 }
 POLL_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **{name: fault._replace(weight=0.1) for name, fault in (_RATE_LIMITS | _UNAVAILABLE).items()},
-    "404 at first": WireFault(_answer_status(404)),
-    "unknown word": WireFault(_adapt_handler(faults.answer(200, '{"status": "evaporating"}'))),
+    "404 at first": ConnectionFault(_answer_status(404)),
+    "unknown word": ConnectionFault(_adapt_handler(faults.answer(200, '{"status": "evaporating"}'))),
 }

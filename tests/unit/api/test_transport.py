@@ -19,15 +19,15 @@ from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, hang, make_head, send_slowly, started, then_close
-from tests.support.proxy import Proxy
+from tests.support.faults import answer, answer_started, close, close_after, hang, make_head, send_slowly
+from tests.support.proxy import ProxyServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, RequestHandler
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BODY = b'{"run_id": "r"}'
@@ -125,7 +125,7 @@ def test_failed_proxy_sends_nothing(
 
 def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that requires a login receives only the CONNECT request."""
-    proxy = Proxy(refusal="407 Proxy Authentication Required")
+    proxy = ProxyServer(refusal="407 Proxy Authentication Required")
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
@@ -146,7 +146,7 @@ def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_proxy_reason_is_not_shown(refusal: str, status_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy's reason text is replaced, because it can contain secrets."""
-    proxy = Proxy(refusal=refusal)
+    proxy = ProxyServer(refusal=refusal)
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(RequestNotSentError) as caught:
@@ -154,10 +154,12 @@ def test_proxy_reason_is_not_shown(refusal: str, status_text: str, monkeypatch: 
     assert str(caught.value) == f"the proxy did not connect to autonoma.test {status_text}"
 
 
-def test_proxy_tunnel_is_used(certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_tunnel_is_used(
+    certificates: CertificateAuthority, trusted_authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Credentials are sent only inside the tunnel."""
-    with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port)
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
@@ -198,9 +200,9 @@ def test_body_over_limit_is_not_read(status: int) -> None:
     """The connection ends when a body exceeds its limit."""
     sent_chunks: list[bool] = []
 
-    def send_large_body(wire: Wire) -> bool:
-        wire.send(make_head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
-        sent_chunks.extend(itertools.takewhile(bool, (wire.send(bytes(1 << 20)) for _ in range(50))))
+    def send_large_body(connection: Connection) -> bool:
+        connection.send(make_head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
+        sent_chunks.extend(itertools.takewhile(bool, (connection.send(bytes(1 << 20)) for _ in range(50))))
         return False
 
     with FaultServer(send_large_body) as server:
@@ -222,8 +224,8 @@ def test_each_thread_has_own_connection(server: tuple[str, list[tuple[int, dict[
     assert len({port for port, _ in received}) == 4
 
 
-def serve_ok(wire: Wire) -> bool:
-    return answer(200, BODY)(wire)
+def serve_ok(connection: Connection) -> bool:
+    return answer(200, BODY)(connection)
 
 
 def test_each_get_has_own_connection() -> None:
@@ -231,16 +233,16 @@ def test_each_get_has_own_connection() -> None:
     with FaultServer(serve_ok) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
-        assert server.connections == 3
-        assert {request.headers["connection"] for request in server.received} == {"close"}
+        assert server.connection_count == 3
+        assert {request.headers["connection"] for request in server.received_requests} == {"close"}
 
 
 def test_get_before_close_is_read() -> None:
     """A response is read although the server closes the connection."""
-    with FaultServer(then_close(serve_ok)) as server:
+    with FaultServer(close_after(serve_ok)) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
-        assert server.connections == 3
+        assert server.connection_count == 3
 
 
 def test_get_after_close_is_not_retried() -> None:
@@ -248,16 +250,16 @@ def test_get_after_close_is_not_retried() -> None:
     with FaultServer(close) as server:
         with pytest.raises(ResponseLostError):
             Transport(server.url, SECRETS).get("/run/a/status")
-        assert server.connections == 1
+        assert server.connection_count == 1
 
 
 def test_get_after_timeout_is_not_retried() -> None:
     """The transport does not repeat a GET after a timeout."""
     paths: list[str] = []
 
-    def serve_first_request(wire: Wire) -> bool:
-        paths.append(wire.request.path)
-        return serve_ok(wire) if len(paths) == 1 else hang(wire)
+    def serve_first_request(connection: Connection) -> bool:
+        paths.append(connection.request.path)
+        return serve_ok(connection) if len(paths) == 1 else hang(connection)
 
     with FaultServer(serve_first_request) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 0.3, 0.6))
@@ -269,11 +271,11 @@ def test_get_after_timeout_is_not_retried() -> None:
 
 def test_get_has_credentials_and_no_body() -> None:
     """A GET has credentials and no body, and follows no redirect."""
-    wires: list[Wire] = []
+    wires: list[Connection] = []
 
-    def redirect(wire: Wire) -> bool:
-        wires.append(wire)
-        return answer(302, "", "Location: https://elsewhere.test/")(wire)
+    def redirect(connection: Connection) -> bool:
+        wires.append(connection)
+        return answer(302, "", "Location: https://elsewhere.test/")(connection)
 
     with FaultServer(redirect) as server:
         assert Transport(server.url, SECRETS).get("/run/a/status").status == 302
@@ -304,7 +306,7 @@ def test_memory_error_before_request_is_retryable(target: str, monkeypatch: pyte
     with FaultServer(serve_ok) as server:
         with pytest.raises(RequestNotSentError) as caught:
             Transport(server.url, SECRETS).post("/test/a/run", {})
-        assert not server.received
+        assert not server.received_requests
     assert caught.value.retryable
 
 

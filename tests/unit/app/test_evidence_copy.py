@@ -15,7 +15,7 @@ from autonoma_ci.config.settings import Settings
 from autonoma_ci.fs.files import read_file_or_empty
 from autonoma_ci.models import Evidence, PreviousAttempt, RunResult, RunStep
 from autonoma_ci.reports.results_dir import resolve_results_dir
-from tests.support.reports import failed, passed
+from tests.support.reports import make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def make_evidence(*images: str, video: str = "", reason: str = "") -> Evidence:
 
 def make_run(*images: str, video: str = "", reason: str = "") -> RunResult:
     """Return a failed run with these files."""
-    return failed("a")._replace(evidence=make_evidence(*images, video=video, reason=reason), step=None)
+    return make_failed_run("a")._replace(evidence=make_evidence(*images, video=video, reason=reason), step=None)
 
 
 def copy_files(
@@ -81,7 +81,7 @@ def test_copy_replaces_older_file(tmp_path: Path) -> None:
 
 def test_copy_without_evidence_writes_nothing(tmp_path: Path) -> None:
     """Runs without files need no folder."""
-    runs = [passed("a"), failed("b")]
+    runs = [make_passed_run("a"), make_failed_run("b")]
     assert copy_files(tmp_path, *runs) == (runs, Settings())
     assert list(tmp_path.iterdir()) == []
 
@@ -89,7 +89,7 @@ def test_copy_without_evidence_writes_nothing(tmp_path: Path) -> None:
 def test_copy_includes_failed_step(tmp_path: Path) -> None:
     """The screenshot of the failed step is a file of the run."""
     write_file(tmp_path / "old", IMAGE)
-    run = failed("a")._replace(step=RunStep(1, screenshot=IMAGE))
+    run = make_failed_run("a")._replace(step=RunStep(1, screenshot=IMAGE))
     assert copy_files(tmp_path, run)[0] == [run]
     assert list_files(tmp_path / "new") == {IMAGE: b"pixels"}
 
@@ -98,14 +98,14 @@ def test_copy_includes_previous_attempts(tmp_path: Path) -> None:
     """The evidence of failed attempts is copied too."""
     write_file(tmp_path / "old", IMAGE)
     attempt = PreviousAttempt("r", step=RunStep(1, screenshot=IMAGE), evidence=make_evidence(IMAGE))
-    run = passed("a")._replace(previous_attempts=(attempt,))
+    run = make_passed_run("a")._replace(previous_attempts=(attempt,))
     assert copy_files(tmp_path, run)[0] == [run]
     assert list_files(tmp_path / "new") == {IMAGE: b"pixels"}
 
 
 def test_copy_preserves_order_of_runs(tmp_path: Path) -> None:
     """Failures are copied first, and the runs stay in the order of the plan."""
-    runs = [passed("a"), failed("b"), passed("c")]
+    runs = [make_passed_run("a"), make_failed_run("b"), make_passed_run("c")]
     assert copy_files(tmp_path, *runs)[0] == runs
 
 
@@ -280,7 +280,7 @@ def test_failures_precede_passes(tmp_path: Path) -> None:
     """Within the limit, evidence of a failed run is more useful."""
     for path in (IMAGE, OTHER_IMAGE):
         write_file(tmp_path / "old", path)
-    runs = [passed("a")._replace(evidence=make_evidence(IMAGE)), make_run(OTHER_IMAGE)]
+    runs = [make_passed_run("a")._replace(evidence=make_evidence(IMAGE)), make_run(OTHER_IMAGE)]
     copied_runs, _ = copy_files(tmp_path, *runs, settings=Settings(evidence_limit=6))
     assert [run.evidence.files for run in copied_runs] == [[], [OTHER_IMAGE]]
 

@@ -36,7 +36,7 @@ from autonoma_ci.planning.plan import Plan
 from autonoma_ci.reports import results_dir as results_dir_module
 from autonoma_ci.reports.results_schema import parse_results
 from tests.support.fake_clock import FakeClock
-from tests.support.reports import OK, PASSED, passed
+from tests.support.reports import PASSED_VERDICT, STARTED_VERDICT, make_passed_run
 from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Job:
         """The parsed results.json."""
         return json.loads((self.folder / "out" / "results.json").read_text("utf-8"))
 
-    def build_report(self, verdict: Verdict = OK, *runs: RunResult) -> Report:
+    def build_report(self, verdict: Verdict = STARTED_VERDICT, *runs: RunResult) -> Report:
         return self.step.reports.build(runs, verdict)
 
 
@@ -305,7 +305,7 @@ def test_begin_replaces_older_files(tmp_path: Path) -> None:
     """A step that is killed at once leaves no reports of an older one."""
     earlier_job = Job(tmp_path, WITH_FILES)
     earlier_job.step.begin_files()
-    earlier_job.step.finish(earlier_job.build_report(PASSED, passed("a")))
+    earlier_job.step.finish(earlier_job.build_report(PASSED_VERDICT, make_passed_run("a")))
     assert (tmp_path / "out" / "report.html").is_file()
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
@@ -382,7 +382,7 @@ def test_cancel_ends_step(number: int, tmp_path: Path) -> None:
 def test_cancel_can_preserve_files(tmp_path: Path) -> None:
     """A step that waits must not lose the runs of the first step."""
     first_job = Job(tmp_path, WITH_FILES)
-    first_job.step.finish(first_job.build_report(PASSED, passed("a")))
+    first_job.step.finish(first_job.build_report(PASSED_VERDICT, make_passed_run("a")))
     earlier_bytes = (tmp_path / "out" / "results.json").read_bytes()
     job = Job(tmp_path, WITH_FILES)
     assert job.step.cancel(signal.SIGTERM, writes_files=False) == 143
@@ -484,7 +484,7 @@ def test_missing_record_is_error(tmp_path: Path) -> None:
     block_results(tmp_path)
     clock = QuickClock()
     job = Job(tmp_path, WITH_FILES, clock=clock)
-    assert job.step.finish(job.build_report(OK, passed("a"))) == 7
+    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a"))) == 7
     assert clock.pauses == [0.2]
     assert NO_RECORD in job.log
     assert "results.json could not be written to results-dir (" in job.log
@@ -499,7 +499,7 @@ def test_outdated_record_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     job.step.begin_files()
     assert job.record["runs"] == []
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
-    assert job.step.finish(job.build_report(OK, passed("a"))) == 7
+    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a"))) == 7
     assert not (tmp_path / "out" / "results.json").exists()
 
 
@@ -523,7 +523,7 @@ def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_first_write)
     job = Job(tmp_path, WITH_FILES, clock=QuickClock())
-    assert job.step.finish(job.build_report(PASSED, passed("a"))) == 0
+    assert job.step.finish(job.build_report(PASSED_VERDICT, make_passed_run("a"))) == 0
     assert job.record["conclusion"] == "passed"
     assert "Warning" not in job.log
 
@@ -569,7 +569,7 @@ def test_finish_raises_bug_last(kind: type[Publisher], tmp_path: Path) -> None:
     other_publishers = Publisher(), Remote()
     job = Job(tmp_path, WITH_FILES, System(kind(error=RuntimeError("bug")), *other_publishers), clock=QuickClock())
     with pytest.raises(RuntimeError, match="bug"):
-        job.step.finish(job.build_report(PASSED, passed("a")))
+        job.step.finish(job.build_report(PASSED_VERDICT, make_passed_run("a")))
     assert [len(publisher.reports) for publisher in other_publishers] == [1, 1]
     assert job.record["conclusion"] == "passed"
     assert "1 of 1 run started." in job.log
@@ -674,7 +674,7 @@ def test_comment_has_report(tmp_path: Path) -> None:
     """The comment is written after all other reports, and the log has no line about it."""
     thread = Thread()
     job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: thread)), clock=QuickClock())
-    assert job.step.finish(job.build_report(OK, passed("a", "Sign in"))) == 0
+    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a", "Sign in"))) == 0
     [comment] = thread.comments
     assert "Sign in" in comment.body
     assert "omment" not in job.log

@@ -17,7 +17,7 @@ from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunS
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, then_close
+from tests.support.faults import answer, close_after
 from tests.support.invoke_command import FakeTerminal
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.starter import StartPolicy
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 NO_VALUES = ValuesToRedact()
 TITLE = "Starting runs"
@@ -227,7 +227,7 @@ def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.Monke
 def fail_start(text: str) -> FaultServer:
     """Return a server that refuses all starts with this text."""
     # After a refusal on an open connection, the client waits for a second response.
-    return FaultServer(then_close(answer(400, json.dumps({"error": text}))))
+    return FaultServer(close_after(answer(400, json.dumps({"error": text}))))
 
 
 def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
@@ -285,9 +285,9 @@ def test_record_precedes_first_request(tmp_path: Path) -> None:
     """A step that is killed now may have started any run."""
     recorded_states: list[list[str]] = []
 
-    def refuse(wire: Wire) -> bool:
+    def refuse(connection: Connection) -> bool:
         recorded_states.append(read_states(tmp_path))
-        return then_close(answer(400))(wire)
+        return close_after(answer(400))(connection)
 
     with FaultServer(refuse) as server:
         RunJob(tmp_path, server.url, AUTONOMA_CONCURRENCY="1").run("a", "b")
@@ -519,11 +519,11 @@ def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None
     assert (job.states, job.record["runs"][0]["reused"]) == (["failed"], False)
 
 
-def serve_passed_run(wire: Wire) -> bool:
+def serve_passed_run(connection: Connection) -> bool:
     """Confirm each pass, with details that have no times."""
-    is_status = wire.request.path.endswith("/status")
+    is_status = connection.request.path.endswith("/status")
     body = {"status": "passed"} if is_status else {"name": "Sign in", "steps": []}
-    return then_close(answer(200, json.dumps(body)))(wire)
+    return close_after(answer(200, json.dumps(body)))(connection)
 
 
 @pytest.mark.parametrize("saved_seconds", [42.0, 9e8])

@@ -15,7 +15,7 @@ from autonoma_ci.planning.signing import VariableSigner
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
-from tests.support.reports import CONTEXT, report
+from tests.support.reports import CONTEXT, create_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def make_run(entry_id: str = "a", *, is_signed: bool = False, **variables: str) 
 
 def build_results(*runs: RunResult) -> Results:
     """Return the results.json of these runs."""
-    return parse_results(render_results_json(report(runs)).encode())
+    return parse_results(render_results_json(create_report(runs)).encode())
 
 
 def collect(

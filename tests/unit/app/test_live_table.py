@@ -15,7 +15,15 @@ from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.models import RunResult, RunState
 from tests.support.fake_clock import FakeClock
-from tests.support.reports import failed, flaky, passed, planned, refused, started, timed_out
+from tests.support.reports import (
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +124,7 @@ def test_no_color_removes_colours(value: str, is_coloured: bool) -> None:
     """NO_COLOR with any value removes the colours of the states."""
     table = Table(NO_COLOR=value)
     with table.live as live:
-        live.on_tick([started("a")])
+        live.on_tick([make_started_run("a")])
         assert ("\x1b[36m" in table.terminal.getvalue()) is is_coloured
         assert "started" in table.terminal.getvalue()
 
@@ -126,14 +134,20 @@ def test_no_color_removes_colours(value: str, is_coloured: bool) -> None:
 
 def test_table_shows_open_runs(table: Table) -> None:
     """Only runs without a result have a row."""
-    rows = table.draw(passed("a"), started("b", "Sign in"), failed("c"), planned("d"), refused("e"))
+    rows = table.draw(
+        make_passed_run("a"),
+        make_started_run("b", "Sign in"),
+        make_failed_run("c"),
+        make_planned_run("d"),
+        make_rejected_run("e"),
+    )
     assert [" ".join(row.split()) for row in rows[:-1]] == ["waiting d", "started Sign in 0.0 s"]
     assert rows[-1].endswith(" 2 of 5 ended, 0.0 s")
 
 
 def test_table_limits_rows(table: Table) -> None:
     """More than twelve open runs are counted."""
-    rows = table.draw(*map(started, NAMES[:12]))
+    rows = table.draw(*map(make_started_run, NAMES[:12]))
     assert len(rows) == 13
     assert not any("more" in row for row in rows)
 
@@ -141,7 +155,7 @@ def test_table_limits_rows(table: Table) -> None:
 @pytest.mark.parametrize("extra", [1, 88])
 def test_table_counts_further_runs(extra: int, table: Table) -> None:
     """The line below twelve rows has the number of the others."""
-    rows = table.draw(*map(started, NAMES[: 12 + extra]))
+    rows = table.draw(*map(make_started_run, NAMES[: 12 + extra]))
     assert len(rows) == 14
     assert rows[12].strip() == f"and {extra} more"
 
@@ -149,7 +163,10 @@ def test_table_counts_further_runs(extra: int, table: Table) -> None:
 def test_table_shows_time_since_start(table: Table) -> None:
     """The time of a run counts from its own start."""
     table.clock.sleep(75)
-    rows = table.draw(started("a")._replace(start_offset_seconds=15.0), started("b")._replace(start_offset_seconds=80))
+    rows = table.draw(
+        make_started_run("a")._replace(start_offset_seconds=15.0),
+        make_started_run("b")._replace(start_offset_seconds=80),
+    )
     assert rows[0].endswith(" 1 min")
     assert rows[1].endswith(" 0.0 s")
     assert rows[2].endswith("0 of 2 ended, 1 min 15 s")
@@ -157,8 +174,8 @@ def test_table_shows_time_since_start(table: Table) -> None:
 
 def test_table_shows_attempt_of_retry(table: Table) -> None:
     """Only a retry has the number of its attempt."""
-    retry = flaky("a")._replace(state=RunState.STARTED, title="", start_offset_seconds=0.0)
-    rows = table.draw(retry, started("b"))
+    retry = make_flaky_run("a")._replace(state=RunState.STARTED, title="", start_offset_seconds=0.0)
+    rows = table.draw(retry, make_started_run("b"))
     assert rows[0].endswith("attempt 2")
     assert "attempt" not in rows[1]
 
@@ -167,10 +184,10 @@ def test_table_shows_attempt_of_retry(table: Table) -> None:
     ("runs", "count"),
     [
         ([], "0 of 0"),
-        ([passed("a"), started("b")], "1 of 2"),
-        ([failed("a"), passed("b")], "2 of 2"),
+        ([make_passed_run("a"), make_started_run("b")], "1 of 2"),
+        ([make_failed_run("a"), make_passed_run("b")], "2 of 2"),
         # Still running on the server.
-        ([timed_out("a")], "0 of 1"),
+        ([make_timed_out_run("a")], "0 of 1"),
     ],
 )
 def test_table_counts_ended_runs(runs: list[RunResult], count: str, table: Table) -> None:
@@ -191,7 +208,7 @@ def test_table_counts_ended_runs(runs: list[RunResult], count: str, table: Table
 def test_table_escapes_names(name: str, expected: str, table: Table) -> None:
     """A name is no control sequence and no markup of rich."""
     with table.live as live:
-        live.on_tick([started("a", name)])
+        live.on_tick([make_started_run("a", name)])
         text = table.terminal.getvalue()
     assert expected in text
     assert not [part for part in ("\x1b[2J", "\x1b]0;", "\x07", "\u202e", "a\rb") if part in text]
@@ -199,7 +216,7 @@ def test_table_escapes_names(name: str, expected: str, table: Table) -> None:
 
 def test_table_truncates_names(table: Table) -> None:
     """A very long name needs one row."""
-    rows = table.draw(started("a", "x" * 10_000))
+    rows = table.draw(make_started_run("a", "x" * 10_000))
     assert len(rows) == 2
     assert rows[0].count("x") < 60
 
@@ -209,7 +226,7 @@ def test_table_truncates_names(table: Table) -> None:
 
 def test_live_lines_print_in_batches(table: Table) -> None:
     """Three draws cover the first tick, all lines, and the end."""
-    runs = [passed(name) for name in NAMES]
+    runs = [make_passed_run(name) for name in NAMES]
     with table.live as live:
         live.on_tick(runs)
         for run in runs:
@@ -224,7 +241,7 @@ def test_live_lines_print_in_batches(table: Table) -> None:
 
 def test_live_table_draws_four_times_per_second(table: Table) -> None:
     """Many runs have many events per second, each with a tick."""
-    runs = [started(name) for name in NAMES]
+    runs = [make_started_run(name) for name in NAMES]
     with table.live as live:
         for run in runs:
             live.on_run_changed(run)
@@ -236,7 +253,7 @@ def test_live_table_draws_four_times_per_second(table: Table) -> None:
 
 def test_live_table_uses_tenth_of_time(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow machine, drawing must not block the main thread."""
-    runs = [started(name) for name in NAMES]
+    runs = [make_started_run(name) for name in NAMES]
     draw: Callable[..., object] = table.live._render
 
     def draw_slowly(outcomes: list[RunResult]) -> object:
@@ -260,7 +277,7 @@ def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> 
         with table.live as live:
             live.on_tick([])
             for name in NAMES:
-                live.on_run_changed(passed(name))
+                live.on_run_changed(make_passed_run(name))
             if error:
                 raise error
 
@@ -282,7 +299,7 @@ def test_live_lines_survive_memory_error(table: Table, monkeypatch: pytest.Monke
     def run_live_table() -> None:
         with table.live as live:
             for name in NAMES:
-                live.on_run_changed(passed(name))
+                live.on_run_changed(make_passed_run(name))
             with monkeypatch.context() as patch:
                 patch.setattr("rich.text.Text.__rich_console__", fail)
                 live.on_tick([])
@@ -300,7 +317,7 @@ def test_live_lines_survive_stop_error(table: Table, monkeypatch: pytest.MonkeyP
 
     def watch() -> None:
         with table.live as live, monkeypatch.context() as patch:
-            live.on_run_changed(passed("a"))
+            live.on_run_changed(make_passed_run("a"))
             patch.setattr(live._live, "stop", fail)
             live.__exit__(None, None, None)
 
@@ -313,16 +330,16 @@ def test_live_table_pauses_for_slow_terminal(table: Table) -> None:
     """Lines that are left out are counted, and warnings are always shown."""
     terminal = table.terminal
     with table.live as live:
-        live.on_tick([started("a")])
+        live.on_tick([make_started_run("a")])
         old_text = terminal.getvalue()
         assert "0 of 1 ended" in old_text
         terminal.has_space = False
-        live.on_run_changed(passed("a"))
-        live.on_run_changed(passed("b"))
-        live.on_tick([passed("a")])
+        live.on_run_changed(make_passed_run("a"))
+        live.on_run_changed(make_passed_run("b"))
+        live.on_tick([make_passed_run("a")])
         assert terminal.getvalue() == old_text
         live.on_warning("odd")
-        live.on_run_changed(passed("c"))
+        live.on_run_changed(make_passed_run("c"))
     assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(old_text) :]) == [
         "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
     ]  # fmt: skip
@@ -332,8 +349,8 @@ def test_live_tick_publishes_reports(table: Table) -> None:
     """Reports are published although the terminal is too slow for a draw."""
     table.terminal.has_space = False
     with table.live as live:
-        live.on_tick([started("a")])
-        assert table.published == [[started("a")]]
+        live.on_tick([make_started_run("a")])
+        assert table.published == [[make_started_run("a")]]
         assert table.draws == 0
 
 
@@ -342,7 +359,7 @@ def test_live_table_has_no_heartbeat(table: Table) -> None:
     with table.live as live:
         for _ in range(10):
             table.clock.sleep(100)
-            live.on_tick([started("a")])
+            live.on_tick([make_started_run("a")])
     assert "1 running" not in table.terminal.getvalue()
 
 

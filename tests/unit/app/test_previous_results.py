@@ -25,7 +25,16 @@ from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
-from tests.support.reports import DRY, FAILED, failed, flaky, passed, planned, report, started
+from tests.support.reports import (
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_planned_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +52,10 @@ STARTED_AT = "2025-01-02T04:00:00Z"
 
 
 def build_results(
-    *runs: RunResult, context: BuildContext = BUILD, verdict: Verdict | None = FAILED, **changes: Any
+    *runs: RunResult, context: BuildContext = BUILD, verdict: Verdict | None = FAILED_VERDICT, **changes: Any
 ) -> Results:
     """Return the parsed results.json of a step of the job `e2e`."""
-    saved_report = report(runs, verdict)._replace(
+    saved_report = create_report(runs, verdict)._replace(
         context=context, part=ENTIRE_BUILD._replace(job_name=context.job_name)
     )
     document = json.loads(render_results_json(saved_report)) | changes
@@ -66,7 +75,7 @@ def get_load_error(folder: Path, path: str = "results.json", redact: Redactor = 
 
 def test_load_results_returns_bytes(tmp_path: Path) -> None:
     """The bytes are those of the file, because its signature covers them."""
-    data = render_results_json(report([passed("a")], FAILED)).encode()
+    data = render_results_json(create_report([make_passed_run("a")], FAILED_VERDICT)).encode()
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results.json").write_bytes(data)
     loaded_results = load_results("r/results.json", str(tmp_path), REDACT)
@@ -148,7 +157,7 @@ def test_load_error_is_redacted_and_short(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_run_times_count_from_new_step(written_at: str, seconds: float) -> None:
     """A time without a zone has the zone of the new step."""
-    saved = build_results(passed("a"), flaky("b"), started_at=written_at)
+    saved = build_results(make_passed_run("a"), make_flaky_run("b"), started_at=written_at)
     runs = to_run_results(saved, STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
     assert [run.start_offset_seconds for run in runs] == [seconds, seconds + 31.0]
     assert runs[1].previous_attempts[0].start_offset_seconds == seconds
@@ -156,7 +165,7 @@ def test_run_times_count_from_new_step(written_at: str, seconds: float) -> None:
 
 def test_sanitizers_hide_credentials_everywhere() -> None:
     """A credential in any text of results.json is removed."""
-    run = passed("a", f"label {SECRET}")._replace(
+    run = make_passed_run("a", f"label {SECRET}")._replace(
         run_id=SECRET, message=f"message {SECRET}", title=f"title {SECRET}", suggestion=f"hint {SECRET}",
         url=f"https://autonoma.app/run/{SECRET}",
     )  # fmt: skip
@@ -167,7 +176,7 @@ def test_sanitizers_hide_credentials_everywhere() -> None:
 
 def test_sanitizers_show_values_in_ids() -> None:
     """A value of a variable such as `run` is hidden in messages but not in names and ids."""
-    run = passed("a", "run name")._replace(run_id="run-1", message="run ended")
+    run = make_passed_run("a", "run name")._replace(run_id="run-1", message="run ended")
     redact = Redactor([Secret(SECRET), "run"])
     (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(redact, REDACT, API_URL))
     assert (result.run_id, result.request.name) == ("run-1", "run name")
@@ -190,7 +199,7 @@ def test_sanitizer_accepts_web_links_only(url: str, expected: str) -> None:
 
 def test_build_context_has_all_facts() -> None:
     """Each fact of results.json is in its own field."""
-    context = to_build_context(build_results(passed("a")))
+    context = to_build_context(build_results(make_passed_run("a")))
     # results.json has the job as a part of the step, and the event nowhere.
     assert context == BUILD._replace(job_name="")
 
@@ -200,12 +209,12 @@ def test_build_context_has_all_facts() -> None:
 
 def test_own_results_are_not_stale() -> None:
     """Results of the same attempt at the same build are valid."""
-    assert stale_reason(build_results(passed("a")), BUILD, STARTED_AT) is None
+    assert stale_reason(build_results(make_passed_run("a")), BUILD, STARTED_AT) is None
 
 
 def test_stale_results_are_valid_at_terminal() -> None:
     """At a terminal, any results.json can be given."""
-    saved = build_results(passed("a"), context=BUILD._replace(ci_name="gitlab"))
+    saved = build_results(make_passed_run("a"), context=BUILD._replace(ci_name="gitlab"))
     assert stale_reason(saved, BuildContext("cli"), STARTED_AT) is None
 
 
@@ -220,27 +229,27 @@ def test_stale_results_are_valid_at_terminal() -> None:
 )
 def test_results_of_other_build_are_stale(changes: dict[str, str], reason: str) -> None:
     """The reason names the first fact that differs."""
-    assert stale_reason(build_results(started("a")), BUILD._replace(**changes), STARTED_AT) == reason
+    assert stale_reason(build_results(make_started_run("a")), BUILD._replace(**changes), STARTED_AT) == reason
 
 
 def test_ended_results_without_build_id_are_stale() -> None:
     """Without a build id, ended runs can be of any build."""
     context = BUILD._replace(build_id="", build_attempt="")
     reason = "nothing in it is left to wait for, and no build id shows that it is of this build"
-    assert stale_reason(build_results(passed("a"), context=context), context, STARTED_AT) == reason
-    assert stale_reason(build_results(started("a"), context=context), context, STARTED_AT) is None
-    skipped = build_results(planned("a"), context=context, verdict=DRY)
+    assert stale_reason(build_results(make_passed_run("a"), context=context), context, STARTED_AT) == reason
+    assert stale_reason(build_results(make_started_run("a"), context=context), context, STARTED_AT) is None
+    skipped = build_results(make_planned_run("a"), context=context, verdict=DRY_RUN_VERDICT)
     assert stale_reason(skipped, context, STARTED_AT) is None
 
 
 @pytest.mark.parametrize(
     ("saved_job", "own_job", "runs", "is_stale"),
     [
-        ("e2e", "e2e", [started("a")], True),
-        ("e2e", "wait", [started("a")], False),
-        ("", "wait", [passed("a")], False),
-        ("", "", [started("a")], False),
-        ("", "", [passed("a")], True),
+        ("e2e", "e2e", [make_started_run("a")], True),
+        ("e2e", "wait", [make_started_run("a")], False),
+        ("", "wait", [make_passed_run("a")], False),
+        ("", "", [make_started_run("a")], False),
+        ("", "", [make_passed_run("a")], True),
     ],
 )
 def test_results_of_earlier_attempt(saved_job: str, own_job: str, runs: list[RunResult], is_stale: bool) -> None:
@@ -256,12 +265,12 @@ def test_results_of_earlier_attempt(saved_job: str, own_job: str, runs: list[Run
 @pytest.mark.parametrize(
     ("runs", "verdict", "expected"),
     [
-        ([], FAILED, False),
-        ([planned("a")], None, True),
-        ([planned("a")], DRY, False),
-        ([planned("a"), started("b")], DRY, True),
-        ([planned("a")], Verdict(Conclusion.SKIPPED, ExitReason.INPUT, 2), True),
-        ([planned("a")], FAILED, True),
+        ([], FAILED_VERDICT, False),
+        ([make_planned_run("a")], None, True),
+        ([make_planned_run("a")], DRY_RUN_VERDICT, False),
+        ([make_planned_run("a"), make_started_run("b")], DRY_RUN_VERDICT, True),
+        ([make_planned_run("a")], Verdict(Conclusion.SKIPPED, ExitReason.INPUT, 2), True),
+        ([make_planned_run("a")], FAILED_VERDICT, True),
     ],
 )
 def test_planned_runs_of_dry_run_do_not_count(runs: list[RunResult], verdict: Verdict | None, expected: bool) -> None:
@@ -290,8 +299,8 @@ def test_earlier_attempt_needs_lower_number(changes: dict[str, str], expected: b
 
 def test_run_ids_include_previous_attempts() -> None:
     """Retried runs count, and a run without an id does not."""
-    folder = started("c")._replace(request=started("c").request._replace(kind=TargetKind.FOLDER))
-    saved = build_results(flaky("a"), planned("b"), folder)
+    folder = make_started_run("c")._replace(request=make_started_run("c").request._replace(kind=TargetKind.FOLDER))
+    saved = build_results(make_flaky_run("a"), make_planned_run("b"), folder)
     assert collect_run_ids(saved) == {
         (TargetKind.TEST, "run-a"),
         (TargetKind.TEST, "first-of-a"),
@@ -305,39 +314,43 @@ def test_run_ids_include_previous_attempts() -> None:
 def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
     """Return a results.json with the signature of a client secret."""
     signer = ResultsSigner(Secret(secret), API_URL, BUILD, ENTIRE_BUILD)
-    data = render_results_json(report(runs, FAILED)._replace(context=BUILD), signer).encode()
+    data = render_results_json(create_report(runs, FAILED_VERDICT)._replace(context=BUILD), signer).encode()
     return LoadedResults(parse_results(data), data)
 
 
 @pytest.mark.parametrize(
     ("record", "sha", "reason"),
     [
-        (make_signed_record(failed("a")), "c" * 40, None),
+        (make_signed_record(make_failed_run("a")), "c" * 40, None),
         (
-            make_signed_record(failed("a"), secret="other-s3cret-value"),
+            make_signed_record(make_failed_run("a"), secret="other-s3cret-value"),
             "c" * 40,
             "it is not signed, or was changed, or was written with other credentials",
         ),
         (
-            make_signed_record(failed("a")),
+            make_signed_record(make_failed_run("a")),
             "",
             "the commit of this build is not known, so nothing shows that it is still the same",
         ),
-        (make_signed_record(failed("b")), "c" * 40, "its runs are not those that this step is to start"),
-        (make_signed_record(failed("a"), failed("b")), "c" * 40, "its runs are not those that this step is to start"),
+        (make_signed_record(make_failed_run("b")), "c" * 40, "its runs are not those that this step is to start"),
+        (
+            make_signed_record(make_failed_run("a"), make_failed_run("b")),
+            "c" * 40,
+            "its runs are not those that this step is to start",
+        ),
     ],
     ids=["reusable", "other secret", "no commit", "other run", "more runs"],
 )
 def test_nothing_reused_has_reason(record: LoadedResults, sha: str, reason: str | None) -> None:
     """The reason states what differs from the record."""
     signer = ResultsSigner(Secret(SECRET), API_URL, BUILD, ENTIRE_BUILD)
-    assert no_reuse_reason([planned("a")], record, BUILD._replace(sha=sha), signer) == reason
+    assert no_reuse_reason([make_planned_run("a")], record, BUILD._replace(sha=sha), signer) == reason
 
 
 def test_old_results_without_build_id_are_stale() -> None:
     """Without a build id, open runs of the last day are of this build."""
     context = BUILD._replace(build_id="", sha="", repository="")
-    saved = build_results(started("a"), context=context, started_at="2025-01-01T04:00:01Z")
+    saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:01Z")
     assert stale_reason(saved, context, STARTED_AT) is None
-    saved = build_results(started("a"), context=context, started_at="2025-01-01T04:00:00Z")
+    saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:00Z")
     assert stale_reason(saved, context, STARTED_AT) == "it is older than a day"

@@ -16,7 +16,17 @@ from autonoma_ci.ci.base import CommentSupport
 from autonoma_ci.config.settings import Settings, load_settings
 from autonoma_ci.errors import InputError
 from tests.support.fake_clock import FakeClock
-from tests.support.reports import CANCELLED, DRY, ERROR, FAILED, OK, PASSED, TIMED_OUT, passed, report
+from tests.support.reports import (
+    API_ERROR_VERDICT,
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    STARTED_VERDICT,
+    TIMED_OUT_VERDICT,
+    create_report,
+    make_passed_run,
+)
 from tests.support.rest_stubs import TOKEN, Fault, GitLab
 
 if TYPE_CHECKING:
@@ -32,7 +42,7 @@ JOB = {
     "CI_PIPELINE_ID": "500",
 }
 OPTIONS = {"comment": "true", "client-secret": "s3cret-value-of-client", "gitlab-token": TOKEN}
-REPORT = report([passed("a", "Checkout")], PASSED)
+REPORT = create_report([make_passed_run("a", "Checkout")], PASSED_VERDICT)
 NO_EFFECT = CommentOutcome("notice", None)
 
 
@@ -87,14 +97,14 @@ class _Publisher:
 
 def test_publish_returns_warnings_in_order() -> None:
     """All warnings are returned in the order of the publishers."""
-    outcome = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
+    outcome = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], create_report())
     assert outcome == (["a", "b", "c"], None)
 
 
 def test_publish_os_error_is_warning() -> None:
     """An error of the operating system becomes a warning with its reason."""
     os_error = OSError(errno.EMFILE, "Too many open files", "/some/where")
-    outcome = publish_all([_Publisher(os_error), _Publisher(None, "c")], report())
+    outcome = publish_all([_Publisher(os_error), _Publisher(None, "c")], create_report())
     assert outcome == (["A report could not be written (Too many open files).", "c"], None)
 
 
@@ -102,7 +112,7 @@ def test_publish_returns_first_bug_last() -> None:
     """The first internal error is returned after all publishers have run."""
     bugs = RuntimeError("first"), ValueError("second")
     publishers = [_Publisher(bugs[0]), _Publisher(None, "a"), _Publisher(bugs[1]), _Publisher()]
-    outcome = publish_all(publishers, report())
+    outcome = publish_all(publishers, create_report())
     assert outcome.internal_error is bugs[0]
     assert outcome.warnings == ["a"]
     assert [publisher.calls for publisher in publishers] == [1, 1, 1, 1]
@@ -110,7 +120,9 @@ def test_publish_returns_first_bug_last() -> None:
 
 def test_publish_memory_error_is_warning() -> None:
     """Without memory, the other publishers still run."""
-    outcome = publish_all([_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], report())
+    outcome = publish_all(
+        [_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], create_report()
+    )
     warning = "A report could not be written (no memory is left)."
     assert outcome == ([warning, warning, "c"], None)
 
@@ -118,18 +130,26 @@ def test_publish_memory_error_is_warning() -> None:
 def test_publish_bug_does_not_hide_warnings() -> None:
     """A bug and an error of the operating system are both returned."""
     bug = KeyError("first")
-    outcome = publish_all([_Publisher(bug), _Publisher(OSError(28, "No space left on device"))], report())
+    outcome = publish_all([_Publisher(bug), _Publisher(OSError(28, "No space left on device"))], create_report())
     assert outcome == (["A report could not be written (No space left on device)."], bug)
 
 
 @pytest.mark.parametrize(
     ("verdict", "expected"),
-    [(PASSED, True), (FAILED, True), (OK, True), (ERROR, True), (TIMED_OUT, True), (DRY, False), (CANCELLED, False),
-     (None, False)],
-)  # fmt: skip
+    [
+        (PASSED_VERDICT, True),
+        (FAILED_VERDICT, True),
+        (STARTED_VERDICT, True),
+        (API_ERROR_VERDICT, True),
+        (TIMED_OUT_VERDICT, True),
+        (DRY_RUN_VERDICT, False),
+        (CANCELLED_VERDICT, False),
+        (None, False),
+    ],
+)
 def test_comment_needs_final_verdict(verdict: Verdict | None, expected: bool) -> None:
     """A step that was skipped or cancelled leaves the comment of an earlier step."""
-    assert is_comment_wanted(make_settings(), report([passed("a")], verdict)) is expected
+    assert is_comment_wanted(make_settings(), create_report([make_passed_run("a")], verdict)) is expected
 
 
 @pytest.mark.parametrize("flags", [{"comment": "false"}, {"publish": "merge"}])
@@ -147,7 +167,9 @@ def test_comment_is_posted_and_updated(host: GitLab) -> None:
     step_report = REPORT._replace(step_id="0123456789abcdef")
     assert post_job_comment(make_settings(), environ, step_report).message is None
     assert (
-        post_job_comment(make_settings(), environ, step_report._replace(results=(passed("a", "Sign in"),))).message
+        post_job_comment(
+            make_settings(), environ, step_report._replace(results=(make_passed_run("a", "Sign in"),))
+        ).message
         is None
     )
     (posted_comment,) = host.comments

@@ -20,7 +20,7 @@ from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import Results, parse_results
 from tests.support.fake_clock import FakeClock
-from tests.support.reports import FAILED, PASSED, failed, passed, report
+from tests.support.reports import FAILED_VERDICT, PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,9 @@ def collect(
 
 def make_saved(**changes: Any) -> Results:
     """Return the results.json of an earlier step, with changes."""
-    saved_report = report([passed("a")])._replace(step_id="fedcba9876543210", part=Part("start", "linux", "1/2"))
+    saved_report = create_report([make_passed_run("a")])._replace(
+        step_id="fedcba9876543210", part=Part("start", "linux", "1/2")
+    )
     document = json.loads(render_results_json(saved_report)) | changes
     return parse_results(json.dumps(document).encode())
 
@@ -117,7 +119,7 @@ def test_resumed_facts_are_of_earlier_step() -> None:
 
 def test_resumed_facts_have_attempt() -> None:
     """The attempt is that in which the runs were started."""
-    build = json.loads(render_results_json(report()))["ci"] | {"attempt": "3"}
+    build = json.loads(render_results_json(create_report()))["ci"] | {"attempt": "3"}
     assert collect(saved=make_saved(ci=build)).started_in_attempt == "3"
 
 
@@ -190,7 +192,7 @@ def test_builder_copies_facts() -> None:
     """Each fact of the step is in its report."""
     facts = INITIAL._replace(part=Part("e2e", "linux"), web_base_url="https://autonoma.app", started_in_attempt="2")
     step_report = ReportBuilder(facts).build()
-    assert step_report == report()._replace(
+    assert step_report == create_report()._replace(
         context=facts.context, source="gitlab", verdict=None, results_dir="", started_at=facts.started_at,
         web_base_url="https://autonoma.app", part=facts.part, step_id=facts.step_id, started_in_attempt="2",
     )  # fmt: skip
@@ -198,9 +200,9 @@ def test_builder_copies_facts() -> None:
 
 def test_builder_adds_results() -> None:
     """Runs, verdict, duration and errors are those of the call."""
-    runs = (passed("a"), failed("b"))
-    step_report = ReportBuilder(INITIAL).build(runs, FAILED, duration_seconds=2.5, input_errors=("wrong",))
-    assert (step_report.results, step_report.verdict, step_report.duration_seconds) == (runs, FAILED, 2.5)
+    runs = (make_passed_run("a"), make_failed_run("b"))
+    step_report = ReportBuilder(INITIAL).build(runs, FAILED_VERDICT, duration_seconds=2.5, input_errors=("wrong",))
+    assert (step_report.results, step_report.verdict, step_report.duration_seconds) == (runs, FAILED_VERDICT, 2.5)
     assert step_report.input_errors == ("wrong",)
 
 
@@ -212,7 +214,7 @@ def test_builder_adds_state_of_step(tmp_path: Path) -> None:
     builder.resume_command = "autonoma-ci wait out"
     builder.waits_for_results = True
     builder.plan_notes = ("shard 1/2",)
-    step_report = builder.build((), PASSED)
+    step_report = builder.build((), PASSED_VERDICT)
     assert (step_report.results_dir, step_report.attachments_root, step_report.resume_command) == (
         "out", "work/out", "autonoma-ci wait out"
     )  # fmt: skip

@@ -10,13 +10,13 @@ import pytest
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.errors import InputError
 from autonoma_ci.reports.results_json import render_results_json
-from tests.support.reports import passed, report
+from tests.support.reports import create_report, make_passed_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
-RECORD = render_results_json(report([passed("a")]))
+RECORD = render_results_json(create_report([make_passed_run("a")]))
 
 
 def write_record(path: Path) -> None:

@@ -17,7 +17,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.models import BuildContext
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 
 class MinimalSystem(CISystem):
@@ -39,7 +39,7 @@ def test_system_needs_build_context() -> None:
 def test_minimal_system_publishes_nothing() -> None:
     """A CI system without features has no publishers, files, comments and secrets."""
     assert tuple(SYSTEM.create_publishers(make_publish_context({"A": "1"}))) == ()
-    assert dict(SYSTEM.extra_result_files(report([passed("a")], PASSED))) == {}
+    assert dict(SYSTEM.extra_result_files(create_report([make_passed_run("a")], PASSED_VERDICT))) == {}
     assert SYSTEM.attachments_root({"A": "1"}, Path("/results")) == ""
     assert SYSTEM.comment_support is None
     assert SYSTEM.secret_variables == ()

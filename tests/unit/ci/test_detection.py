@@ -25,7 +25,7 @@ ORDER = (
     *("semaphore", "bitrise", "codefresh", "codebuild", "teamcity", "jenkins", "cloudbuild"),
     *("ci", "cli"),
 )
-CASES = (*environments.ROWS, *github_environments.ROWS)
+CASES = (*environments.JOB_CASES, *github_environments.GITHUB_JOB_CASES)
 # The published names.
 NAMES = (
     *("github", "gitlab", "jenkins", "azure", "circleci", "bitbucket", "buildkite", "teamcity", "travis", "appveyor"),
@@ -42,7 +42,7 @@ print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("auto
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_detect_finds_system_of_each_case(case: environments.Case) -> None:
+def test_detect_finds_system_of_each_case(case: environments.JobCase) -> None:
     """The first rule that matches an environment names its CI system."""
     assert detection.detect(case.environ).name == case.expected.ci_name
 

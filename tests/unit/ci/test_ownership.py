@@ -25,11 +25,13 @@ from autonoma_ci.ci.ownership import (
 from autonoma_ci.identity import Part
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.hostile import TEXTS
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 PART, OTHER_PART = "0123456789abcdef", "fedcba9876543210"
 OWN_MARK = OwnerMark("500", "2", PART, "aaaaaaaa")
-REPORT = report([passed("a")], PASSED)._replace(part=Part(title="Autonoma tests"), step_id="a" * 16)
+REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(
+    part=Part(title="Autonoma tests"), step_id="a" * 16
+)
 SECRET = Secret("s3cret-value")
 
 

@@ -137,7 +137,7 @@ def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, 
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": f"{server.url}/api" if as_flag else url}
         flags = ("--api-url", url) if as_flag else ()
         result = invoke(tmp_path, *command, *flags, environ=environ)
-        assert server.received == []
+        assert server.received_requests == []
     assert result.code == 2
     spelling = "--api-url" if as_flag else "AUTONOMA_API_URL"
     assert any(error.startswith(f"{spelling}: this is the API of Autonoma's other product") for error in result.errors)

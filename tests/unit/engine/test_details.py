@@ -12,7 +12,7 @@ from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 from tests.unit.engine.test_poller import FAILED, PASSED, STARTED, Job, make_run
 
 NAMED_REQUEST = RunRequest(TargetKind.TEST, "a", "Checkout")
@@ -44,7 +44,7 @@ def test_retry_contradicted_is_unknown(name: str) -> None:
 def run_reused_pass(details: RunDetails, *, waits_for_results: bool) -> tuple[RunResult, ScriptedWorkers]:
     """Return the result of a reused run and the workers of the step."""
     clock = FakeClock()
-    workers = ScriptedWorkers(clock, {0: [(0.1, STARTED)]}, {0: [Run(lambda _: PASSED, details=details)]})
+    workers = ScriptedWorkers(clock, {0: [(0.1, STARTED)]}, {0: [ScriptedRun(lambda _: PASSED, details=details)]})
     run_table = RunTable([RunResult(NAMED_REQUEST)], clock.time)
     poll_policy = PollPolicy() if waits_for_results else None
     engine = Engine(
@@ -66,7 +66,7 @@ def test_reused_pass_contradicted_is_unknown(name: str, waits_for_results: bool)
     """A reused pass is checked whether or not the step waits for its own runs."""
     run, workers = run_reused_pass(CONTRADICTIONS[name], waits_for_results=waits_for_results)
     assert (run.state, run.reason, run.run_id) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "earlier")
-    assert workers.sent == []
+    assert workers.start_requests == []
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_reused_pass_uncontradicted_counts(details: RunDetails, requests: int) -
     """Missing details contradict nothing but are requested again."""
     run, workers = run_reused_pass(details, waits_for_results=True)
     assert (run.state, run.reused) == (RunState.PASSED, True)
-    assert len(workers.explained) == requests
+    assert len(workers.details_requests) == requests
 
 
 def test_simultaneous_passes_are_all_checked() -> None:
     """All 400 passes are checked although each request takes one second."""
     runs = [make_run(30, delay=1.0)._replace(details=MATCHING_DETAILS)] * 399
     job = Job(*runs, make_run(30, delay=1.0)._replace(details=CONTRADICTIONS["failed"])).run()
-    assert {request.run for request in job.workers.explained} == set(range(400))
+    assert {request.run_index for request in job.workers.details_requests} == set(range(400))
     assert job.states == [RunState.PASSED] * 399 + [RunState.UNKNOWN]
 
 

@@ -18,7 +18,7 @@ from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedWorkers
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, started
+from tests.support.faults import answer_started, delay
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class FailingListener(RecordingListener):
 
     def on_run_changed(self, outcome: RunResult) -> None:
         super().on_run_changed(outcome)
-        if len(self.seen) > self._successful_calls:
+        if len(self.changed_runs) > self._successful_calls:
             raise KeyError("a bug")
 
 
@@ -60,7 +60,7 @@ def test_bug_between_responses_loses_no_id(successful_calls: int) -> None:
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError, match="a bug"):
         engine.run(workers)
-    sent_indexes = {request.run for request in workers.sent}
+    sent_indexes = {request.run_index for request in workers.start_requests}
     assert len(sent_indexes) == successful_calls + 4
     for number, run in enumerate(run_table.results):
         if number in sent_indexes:
@@ -83,7 +83,7 @@ def test_bug_with_missing_response_is_unknown() -> None:
         engine.run(workers)
     assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
     assert clock.time == 1000.0 + 1.0 + 30.0
-    assert len(workers.sent) == 3
+    assert len(workers.start_requests) == 3
 
 
 def test_signal_after_bug_shortens_wait() -> None:
@@ -146,10 +146,10 @@ def build_failing_callback(number: int) -> Callable[[ProgressReporter, RunResult
 def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bug, results.json and the outputs have the id of each started run."""
     monkeypatch.setattr(ProgressReporter, "on_run_changed", build_failing_callback(1))
-    scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
-    with FaultServer(started, scripts) as server:
+    scripts = {name: [delay(0.3 * (number > 0), answer_started)] for number, name in enumerate(IDS)}
+    with FaultServer(answer_started, scripts) as server:
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")
-        posts = server.posts
+        posts = server.post_counts
     assert job.code == 70
     assert "this is a bug" in job.errors
     assert set(posts) == set(IDS)

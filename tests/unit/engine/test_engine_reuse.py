@@ -11,7 +11,7 @@ from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
-from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class HangingConfirmations(ScriptedWorkers):
         self,
         clock: FakeClock,
         scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
-        runs: Mapping[int, Sequence[Run]] | None = None,
+        runs: Mapping[int, Sequence[ScriptedRun]] | None = None,
     ) -> None:
         super().__init__(clock, scripts, runs)
         # The indexes of the polled earlier runs.
@@ -47,13 +47,13 @@ def test_hanging_confirmation_is_abandoned() -> None:
     """A hanging thread delays the step by at most 45 seconds."""
     clock = FakeClock()
     scripts = {0: [(0.1, StartResult(StartStatus.STARTED, run_id="r", http_status=200))]}
-    workers = HangingConfirmations(clock, scripts, {0: [Run(lambda _: PollResult(PollStatus.PASSED))]})
+    workers = HangingConfirmations(clock, scripts, {0: [ScriptedRun(lambda _: PollResult(PollStatus.PASSED))]})
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
     engine = make_engine(clock, run_table, {0: "earlier-a"})
     started_at = clock.time
     engine.run(workers)
     assert workers.confirmed_indexes == [0]
-    [sent_at] = workers.times(0)
+    [sent_at] = workers.list_start_times(0)
     assert 45 <= sent_at - started_at < 46
     [run] = run_table.results
     assert (run.state, run.reused) == (RunState.PASSED, False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.api.models import PollResult
-    from tests.support.fake_clock import Run
+    from tests.support.fake_clock import ScriptedRun
 
 FAILED_STEP = RunStep(2, "Pay", "No button")
 STEPS = (RunStep(1, "Open"), FAILED_STEP, RunStep(3, "Close"))
@@ -30,14 +30,14 @@ def make_run_with_media(
     end: PollResult = FAILED,
     download_result: Callable[[EvidenceFile, int], DownloadResult] | None = None,
     delay: float = 0.05,
-) -> Run:
+) -> ScriptedRun:
     """Make a run with three steps and a video."""
     run = make_run(seconds, end, delay)._replace(details=DETAILS)
     return run._replace(download_result=download_result) if download_result else run
 
 
 def list_downloaded_steps(job: Job) -> list[int]:
-    return [item.step_number for item in job.workers.fetched]
+    return [item.step_number for item in job.workers.downloaded_files]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_failed_runs_download_first() -> None:
         make_run_with_media(10),
         evidence_policy=EvidencePolicy("all", max_concurrent=1),
     ).run()
-    low_priorities = [item.low_priority for item in job.workers.fetched]
+    low_priorities = [item.low_priority for item in job.workers.downloaded_files]
     assert low_priorities.count(False) == 4
     assert low_priorities[1:5] == [False] * 4, "only the one that was under way already may go before"
 
@@ -93,7 +93,7 @@ def test_downloads_respect_concurrency() -> None:
     """At most `max_concurrent` files are downloaded at once."""
     job = Job(*[make_run_with_media() for _ in range(8)], evidence_policy=EvidencePolicy(max_concurrent=3)).run()
     assert len(list_downloaded_steps(job)) == 32
-    assert job.workers.fetches_at_once == 3
+    assert job.workers.max_parallel_downloads == 3
 
 
 def test_each_attempt_has_its_own_evidence() -> None:
@@ -126,7 +126,7 @@ def fail_first_download(item: EvidenceFile, attempt: int) -> DownloadResult:
 def test_expired_urls_refresh_once_per_run() -> None:
     """One request renews the expired URLs of all files of a run."""
     job = Job(make_run_with_media(download_result=fail_first_download), evidence_policy=EvidencePolicy()).run()
-    assert len(job.workers.refreshed) == 1
+    assert len(job.workers.url_requests) == 1
     assert len(job.first.evidence.files) == 4
     assert job.first.evidence.missing_reason == ""
 
@@ -142,15 +142,18 @@ def test_retried_download_uses_new_url() -> None:
     fetch_details = job.workers.fetch_details
 
     def return_stale_url(index: int, request: object, run_id: str, *, media: bool = False) -> None:
-        created_at, run = job.workers._run(index, run_id)
+        created_at, run = job.workers.find_or_create_run(index, run_id)
         stale_run = run._replace(details=DETAILS._replace(media_urls={2: SignedUrl("https://media.test/old")}))
-        job.workers._created[index, run_id] = created_at, stale_run
+        job.workers.created_runs[index, run_id] = created_at, stale_run
         fetch_details(index, job.first.request, run_id, media=media)
-        job.workers._created[index, run_id] = created_at, run
+        job.workers.created_runs[index, run_id] = created_at, run
 
     job.workers.fetch_details = return_stale_url  # type: ignore[method-assign]
     job.run()
-    assert [item.signed_url.url for item in job.workers.fetched] == ["https://media.test/old", "https://media.test/2"]
+    assert [item.signed_url.url for item in job.workers.downloaded_files] == [
+        "https://media.test/old",
+        "https://media.test/2",
+    ]
 
 
 def test_failed_downloads_keep_verdict() -> None:
@@ -176,7 +179,7 @@ def test_permanent_error_skips_refresh() -> None:
         evidence_policy=EvidencePolicy(),
     ).run()
     assert len(list_downloaded_steps(job)) == 4
-    assert job.workers.refreshed == []
+    assert job.workers.url_requests == []
 
 
 def test_missing_details_are_explained() -> None:
@@ -187,7 +190,7 @@ def test_missing_details_are_explained() -> None:
 
 def test_details_for_evidence_are_retried() -> None:
     """The details of a pass are requested again if its files are needed."""
-    assert len(Job(make_run(10), evidence_policy=EvidencePolicy("all")).run().workers.explained) == 3
+    assert len(Job(make_run(10), evidence_policy=EvidencePolicy("all")).run().workers.details_requests) == 3
 
 
 def test_hung_downloads_end_at_timeout() -> None:
@@ -266,4 +269,4 @@ def test_file_names_sort_by_step(last_number: int, digits: int) -> None:
     """Step numbers in file names are padded to the same width."""
     details = DETAILS._replace(media_urls={number: SignedUrl("https://media.test/") for number in (1, last_number)})
     job = Job(make_run(10, FAILED)._replace(details=details), evidence_policy=EvidencePolicy()).run()
-    assert {item.number_width for item in job.workers.fetched} == {digits}
+    assert {item.number_width for item in job.workers.downloaded_files} == {digits}

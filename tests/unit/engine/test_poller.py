@@ -20,7 +20,7 @@ from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
-from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,9 +53,9 @@ def status_by_age(*parts: tuple[float, PollResult], last: PollResult) -> Callabl
     return lambda age: next((status for until, status in parts if age < until), last)
 
 
-def make_run(seconds: float, end: PollResult = PASSED, delay: float = 0.05) -> Run:
+def make_run(seconds: float, end: PollResult = PASSED, delay: float = 0.05) -> ScriptedRun:
     """Make a run that ends after some seconds."""
-    return Run(status_by_age((seconds, RUNNING), last=end), delay)
+    return ScriptedRun(status_by_age((seconds, RUNNING), last=end), delay)
 
 
 class Job:
@@ -67,7 +67,7 @@ class Job:
 
     def __init__(
         self,
-        *runs: Run | Sequence[Run],
+        *runs: ScriptedRun | Sequence[ScriptedRun],
         poll_policy: PollPolicy | None = None,
         policy: StartPolicy | None = None,
         starts: Mapping[int, Sequence[tuple[float, StartResult]]] | None = None,
@@ -75,7 +75,7 @@ class Job:
         evidence_policy: EvidencePolicy | None = None,
     ) -> None:
         self.clock = FakeClock()
-        runs_by_index = {index: [run] if isinstance(run, Run) else run for index, run in enumerate(runs)}
+        runs_by_index = {index: [run] if isinstance(run, ScriptedRun) else run for index, run in enumerate(runs)}
         scripts = {index: [(0.1, STARTED)] for index in runs_by_index} | dict(starts or {})
         self.workers = ScriptedWorkers(self.clock, scripts, runs_by_index)
         self.listener = RecordingListener()
@@ -110,7 +110,7 @@ class Job:
         return self.run_table.results[0]
 
     def polls(self, index: int = 0) -> list[float]:
-        return [poll.at - 1000.0 for poll in self.workers.polls if poll.run == index]
+        return [poll.sent_at - 1000.0 for poll in self.workers.polls if poll.run_index == index]
 
     @property
     def code(self) -> int:
@@ -138,7 +138,7 @@ def test_final_status_sets_exit_code(end: PollResult, state: RunState, code: int
 
 def test_first_final_status_counts() -> None:
     """A status after the first final status does not count."""
-    job = Job(Run(status_by_age((10, RUNNING), (15, PASSED), last=RUNNING))).run()
+    job = Job(ScriptedRun(status_by_age((10, RUNNING), (15, PASSED), last=RUNNING))).run()
     assert job.states == [RunState.PASSED]
 
 
@@ -146,7 +146,10 @@ def test_polls_overlap_starts() -> None:
     """Started runs are polled while others are still in flight."""
     slow_starts = {1: [(60.0, STARTED)]}
     job = Job(make_run(5), make_run(65), starts=slow_starts).run()
-    assert [outcome.request.id for outcome in job.listener.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
+    assert [outcome.request.id for outcome in job.listener.changed_runs if outcome.state is RunState.PASSED] == [
+        "t0",
+        "t1",
+    ]
     assert job.polls(0)[-1] < 10
 
 
@@ -191,7 +194,7 @@ def test_fixed_interval_is_used() -> None:
 def test_poll_pauses_have_jitter() -> None:
     """Jitter prevents runs from polling at the same time."""
     job = Job(make_run(3))
-    job.clock.swing = 0.9
+    job.clock.spread_factor = 0.9
     assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.7, abs=0.02)
 
 
@@ -200,7 +203,7 @@ def test_many_runs_poll_less_often() -> None:
     """Each of 900 runs is polled less often but at least about every ten seconds."""
     job = Job(*[make_run(60, delay=0.02)] * 900, poll_policy=PollPolicy(concurrency=32)).run()
     assert job.states == [RunState.PASSED] * 900
-    assert job.workers.polls_at_once <= 32
+    assert job.workers.max_parallel_polls <= 32
     pauses = [after - before for before, after in itertools.pairwise(job.polls())]
     assert pauses[0] > 5
     assert max(pauses) <= 11
@@ -218,7 +221,7 @@ def test_running_at_deadline_times_out() -> None:
     job = Job(make_run(10_000), make_run(5), poll_policy=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.TIMED_OUT, RunState.PASSED]
     assert (job.first.reason, job.code) == (ExitReason.TIMEOUT, 6)
-    assert max(poll.at for poll in job.workers.polls) <= 1060.1
+    assert max(poll.sent_at for poll in job.workers.polls) <= 1060.1
     assert job.seconds <= 61
     assert "still running" in job.first.message
     assert "autonoma-ci wait" in job.first.suggestion
@@ -234,7 +237,7 @@ def test_timeout_begins_after_last_start() -> None:
 
 def test_hung_poll_does_not_delay_end() -> None:
     """A hung poll does not delay the end of the step."""
-    job = Job(Run(lambda _: PASSED, 10_000), poll_policy=PollPolicy(timeout=60.0)).run()
+    job = Job(ScriptedRun(lambda _: PASSED, 10_000), poll_policy=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.UNKNOWN]
     assert job.seconds <= 71
     assert job.code == 7
@@ -260,7 +263,7 @@ def test_lost_poll_is_repeated() -> None:
 def test_single_failed_polls_are_tolerated(failed_poll: PollResult) -> None:
     """Single failed polls do not end the wait."""
     job = Job(
-        Run(status_by_age((20, RUNNING), (110, failed_poll), (130, RUNNING), (220, failed_poll), last=PASSED))
+        ScriptedRun(status_by_age((20, RUNNING), (110, failed_poll), (130, RUNNING), (220, failed_poll), last=PASSED))
     ).run()
     assert job.states == [RunState.PASSED]
 
@@ -268,7 +271,7 @@ def test_single_failed_polls_are_tolerated(failed_poll: PollResult) -> None:
 @pytest.mark.parametrize("failed_poll", [UNAVAILABLE, RATE_LIMITED])
 def test_lasting_poll_failures_are_unknown(failed_poll: PollResult) -> None:
     """Two minutes of failed polls end the run as unknown."""
-    job = Job(Run(status_by_age((30, RUNNING), last=failed_poll))).run()
+    job = Job(ScriptedRun(status_by_age((30, RUNNING), last=failed_poll))).run()
     assert job.states == [RunState.UNKNOWN]
     assert (job.first.reason, job.code) == (ExitReason.UNKNOWN, 7)
     assert 145 <= job.seconds <= 300
@@ -277,13 +280,13 @@ def test_lasting_poll_failures_are_unknown(failed_poll: PollResult) -> None:
 
 def test_unavailable_run_ends_alone() -> None:
     """Failed polls of one run do not affect the others."""
-    job = Job(Run(lambda _: UNAVAILABLE), make_run(400)).run()
+    job = Job(ScriptedRun(lambda _: UNAVAILABLE), make_run(400)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
 def test_unauthorized_ends_all_polls() -> None:
     """Refused credentials end the wait for all runs."""
-    job = Job(Run(status_by_age((30, RUNNING), last=UNAUTHORIZED)), make_run(1000)).run()
+    job = Job(ScriptedRun(status_by_age((30, RUNNING), last=UNAUTHORIZED)), make_run(1000)).run()
     assert job.states == [RunState.UNKNOWN] * 2
     assert {outcome.reason for outcome in job.run_table.results} == {ExitReason.UNAUTHORIZED}
     assert job.code == 3
@@ -292,12 +295,12 @@ def test_unauthorized_ends_all_polls() -> None:
 
 def test_run_may_be_missing_after_start() -> None:
     """HTTP 404 shortly after the start does not end the run."""
-    assert Job(Run(status_by_age((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [RunState.PASSED]
+    assert Job(ScriptedRun(status_by_age((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [RunState.PASSED]
 
 
 def test_run_missing_too_long_is_not_found() -> None:
     """A run that stays missing ends as not found."""
-    job = Job(Run(lambda _: MISSING), make_run(60)).run()
+    job = Job(ScriptedRun(lambda _: MISSING), make_run(60)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
     assert (job.first.reason, job.code) == (ExitReason.NOT_FOUND, 4)
     assert job.polls()[-1] < 45
@@ -305,7 +308,9 @@ def test_run_missing_too_long_is_not_found() -> None:
 
 def test_unrecognized_status_warns_once() -> None:
     """An unrecognized status warns once and ends as unknown."""
-    job = Job(Run(lambda _: UNRECOGNIZED), Run(lambda _: UNRECOGNIZED), poll_policy=PollPolicy(timeout=60.0)).run()
+    job = Job(
+        ScriptedRun(lambda _: UNRECOGNIZED), ScriptedRun(lambda _: UNRECOGNIZED), poll_policy=PollPolicy(timeout=60.0)
+    ).run()
     assert job.states == [RunState.UNKNOWN] * 2
     assert job.code == 7
     assert len(job.listener.warnings) == 1
@@ -317,8 +322,11 @@ def test_retry_after_pauses_all_polls() -> None:
     """Retry-After pauses the polls of all runs."""
     poll_times: list[float] = []
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=40.0)
-    job = Job(Run(status_by_age((3, limited), last=PASSED)), *[Run(status_by_age((3, RUNNING), last=PASSED))] * 5)
-    poll_times += [poll.at - 1000 for poll in job.run().workers.polls]
+    job = Job(
+        ScriptedRun(status_by_age((3, limited), last=PASSED)),
+        *[ScriptedRun(status_by_age((3, RUNNING), last=PASSED))] * 5,
+    )
+    poll_times += [poll.sent_at - 1000 for poll in job.run().workers.polls]
     rate_limited_at = job.polls()[0]
     assert all(at <= rate_limited_at + 0.1 or at >= rate_limited_at + 40 for at in poll_times)
     assert set(job.states) == {RunState.PASSED}
@@ -328,7 +336,7 @@ def test_retry_after_pauses_all_polls() -> None:
 def test_long_retry_after_is_capped(runs: int) -> None:
     """Polls continue each minute and end after two minutes of rate limits."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
-    job = Job(*[Run(status_by_age((30, RUNNING), last=limited))] * runs).run()
+    job = Job(*[ScriptedRun(status_by_age((30, RUNNING), last=limited))] * runs).run()
     assert set(job.states) == {RunState.UNKNOWN}
     assert {run.reason for run in job.run_table.results} == {ExitReason.UNKNOWN}
     assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.run_table.results)
@@ -343,7 +351,10 @@ def test_long_retry_after_is_capped(runs: int) -> None:
 def test_rate_limited_run_ends_alone(retry_after: float | None) -> None:
     """A run that is always rate-limited does not end another run."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=retry_after)
-    rate_limited_run, late_run = Run(status_by_age(last=limited)), Run(status_by_age((300, UNAVAILABLE), last=PASSED))
+    rate_limited_run, late_run = (
+        ScriptedRun(status_by_age(last=limited)),
+        ScriptedRun(status_by_age((300, UNAVAILABLE), last=PASSED)),
+    )
     job = Job(rate_limited_run, late_run, starts={1: [(150.0, STARTED)]}, poll_policy=PollPolicy(interval=100.0)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
@@ -351,7 +362,9 @@ def test_rate_limited_run_ends_alone(retry_after: float | None) -> None:
 def test_brief_rate_limit_is_tolerated() -> None:
     """A brief rate limit does not end the run despite a long Retry-After."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
-    job = Job(Run(status_by_age((5, RUNNING), (6, limited), last=PASSED)), poll_policy=PollPolicy(timeout=1800.0)).run()
+    job = Job(
+        ScriptedRun(status_by_age((5, RUNNING), (6, limited), last=PASSED)), poll_policy=PollPolicy(timeout=1800.0)
+    ).run()
     assert job.states == [RunState.PASSED]
     assert job.seconds < 75
 
@@ -359,16 +372,18 @@ def test_brief_rate_limit_is_tolerated() -> None:
 def test_occasional_response_continues_polls() -> None:
     """One usable response a minute is enough to continue the polls."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=50.0)
-    job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), make_run(20)).run()
+    job = Job(
+        ScriptedRun(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), make_run(20)
+    ).run()
     assert job.states == [RunState.PASSED] * 2
-    second_job = Job(make_run(400), *[Run(status_by_age((395, limited), last=PASSED))] * 40).run()
+    second_job = Job(make_run(400), *[ScriptedRun(status_by_age((395, limited), last=PASSED))] * 40).run()
     assert second_job.states[0] is RunState.PASSED
 
 
 def test_rate_limits_slow_polls() -> None:
     """A rate-limiting server is polled less often."""
     regular_job = Job(*[make_run(60)] * 10).run()
-    rate_limited_job = Job(*[Run(status_by_age((60, RATE_LIMITED), last=PASSED))] * 10).run()
+    rate_limited_job = Job(*[ScriptedRun(status_by_age((60, RATE_LIMITED), last=PASSED))] * 10).run()
     assert len(rate_limited_job.workers.polls) < len(regular_job.workers.polls) / 2
     assert set(rate_limited_job.states) == {RunState.PASSED}
 
@@ -376,7 +391,9 @@ def test_rate_limits_slow_polls() -> None:
 def test_long_retry_after_ends_at_deadline() -> None:
     """A pause beyond the deadline ends there with one last poll."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 503", http_status=503, retry_after=3600.0)
-    job = Job(Run(status_by_age((5, RUNNING), (20, limited), last=PASSED)), poll_policy=PollPolicy(timeout=60.0)).run()
+    job = Job(
+        ScriptedRun(status_by_age((5, RUNNING), (20, limited), last=PASSED)), poll_policy=PollPolicy(timeout=60.0)
+    ).run()
     assert job.states == [RunState.PASSED]
     assert job.polls()[-1] == pytest.approx(60.1)
 
@@ -398,8 +415,8 @@ def test_old_run_is_polled_at_once() -> None:
     run_table = RunTable([run], clock.time)
     workers = ScriptedWorkers(clock, {}, {0: [make_run(0)]})
     Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), listener, PollPolicy()).run(workers)
-    assert [poll.at for poll in workers.polls] == [1000.0]
-    assert workers.sent == []
+    assert [poll.sent_at for poll in workers.polls] == [1000.0]
+    assert workers.start_requests == []
     assert run_table.results[0].state is RunState.PASSED
 
 
@@ -413,7 +430,7 @@ def test_clock_jump_loses_no_run() -> None:
             job.clock.time += 5000
         return poll_result(age)
 
-    job.workers._runs = {0: [Run(poll_after_suspend)], 1: job.workers._runs[1]}
+    job.workers._runs = {0: [ScriptedRun(poll_after_suspend)], 1: job.workers._runs[1]}
     assert job.run().states == [RunState.PASSED, RunState.TIMED_OUT]
     assert all(len(job.polls(index)) > 3 for index in (0, 1))
 
@@ -428,14 +445,14 @@ def test_pass_on_retry_is_flaky() -> None:
     assert job.first.run_id == "run-0-2"
     assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
     assert 10 <= job.first.previous_attempts[0].duration_seconds <= 13
-    assert len(job.workers.sent) == 2
+    assert len(job.workers.start_requests) == 2
 
 
 def test_retries_are_limited() -> None:
     """A failed run is retried at most `retries` times."""
     job = Job([make_run(5, FAILED)] * 9, make_run(5), poll_policy=PollPolicy(retries=3)).run()
     assert job.states == [RunState.FAILED, RunState.PASSED]
-    assert (len(job.workers.times(0)), len(job.workers.times(1))) == (4, 1)
+    assert (len(job.workers.list_start_times(0)), len(job.workers.list_start_times(1))) == (4, 1)
     assert (job.first.attempt_count, job.code) == (4, 1)
 
 
@@ -443,7 +460,7 @@ def test_retries_are_limited() -> None:
 def test_only_failed_runs_are_retried(end: PollResult) -> None:
     """No state other than failed leads to a retry."""
     job = Job([make_run(5, end), make_run(5)], poll_policy=PollPolicy(retries=3, timeout=300)).run()
-    assert len(job.workers.sent) == 1
+    assert len(job.workers.start_requests) == 1
     assert job.code != 0
 
 
@@ -454,7 +471,7 @@ def test_indeterminate_retry_is_never_resent() -> None:
         [make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, indeterminate)]}
     ).run()
     assert job.states == [RunState.UNKNOWN]
-    assert len(job.workers.sent) == 2
+    assert len(job.workers.start_requests) == 2
     assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
     assert job.code == 7
 
@@ -474,7 +491,7 @@ def test_no_retry_after_deadline() -> None:
     """A run that fails at the deadline is not retried."""
     job = Job([make_run(59.9, FAILED)], poll_policy=PollPolicy(retries=5, timeout=60.0)).run()
     assert job.states == [RunState.FAILED]
-    assert len(job.workers.sent) == 1
+    assert len(job.workers.start_requests) == 1
 
 
 def test_waiting_retry_ends_at_deadline() -> None:
@@ -488,7 +505,7 @@ def test_waiting_retry_ends_at_deadline() -> None:
         starts={0: [(0.1, STARTED), (0.1, rate_limited)]},
     )
     assert job.run().states == [RunState.FAILED]
-    assert len(job.workers.sent) == 2
+    assert len(job.workers.start_requests) == 2
     assert job.seconds < 75
 
 
@@ -497,7 +514,7 @@ def test_unconnected_retry_ends_at_deadline(connecting: set[int], state: RunStat
     """At the deadline, the failure stands unless the retry may have arrived."""
     starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
     job = Job([make_run(30, FAILED)], poll_policy=PollPolicy(retries=1, timeout=60.0), starts=starts)
-    job.workers.connecting = connecting
+    job.workers.connecting_indexes = connecting
     assert job.run().states == [state]
     assert ("no answer came" in job.first.message) == (not connecting)
     assert job.seconds < 75
@@ -511,8 +528,8 @@ def test_failure_has_step_and_title() -> None:
     failed = make_run(10, FAILED)._replace(details=RunDetails("Checkout", STEP, 9.5))
     job = Job(failed, make_run(5)).run()
     assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
-    assert [request.run for request in job.workers.explained].count(0) == 1
-    failed_run = next(outcome for outcome in job.listener.seen if outcome.state is RunState.FAILED)
+    assert [request.run_index for request in job.workers.details_requests].count(0) == 1
+    failed_run = next(outcome for outcome in job.listener.changed_runs if outcome.state is RunState.FAILED)
     assert failed_run.step == STEP
 
 
@@ -521,10 +538,10 @@ def test_pass_requests_details_once() -> None:
     run = make_run(10)._replace(details=RunDetails("Checkout"))
     job = Job(run, make_run(10)._replace(details=RunDetails("Search"))).run()
     assert [outcome.display_name for outcome in job.run_table.results] == ["Checkout", "Search"]
-    assert sorted(request.run for request in job.workers.explained) == [0, 1]
+    assert sorted(request.run_index for request in job.workers.details_requests) == [0, 1]
     named_job = Job(run)
     named_job.run_table.results[0] = named_job.first._replace(request=named_job.first.request._replace(name="Mine"))
-    assert len(named_job.run().workers.explained) == 1
+    assert len(named_job.run().workers.details_requests) == 1
     assert named_job.first.display_name == "Mine"
 
 
@@ -544,23 +561,23 @@ def test_missing_details_delay_nothing(delay: float) -> None:
 
     def fetch_slowly(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         run = job.workers._runs[0][0]
-        job.workers._created[index, run_id] = (1000.0, run._replace(delay=delay))
+        job.workers.created_runs[index, run_id] = (1000.0, run._replace(delay_seconds=delay))
         explain(index, request, run_id)
 
     job.workers.fetch_details = fetch_slowly  # type: ignore[method-assign]
     assert job.run().states == [RunState.FAILED]
-    assert len(job.workers.explained) <= 3
+    assert len(job.workers.details_requests) <= 3
     assert job.seconds <= 45
-    assert [outcome.state for outcome in job.listener.seen].count(RunState.FAILED) == 1
+    assert [outcome.state for outcome in job.listener.changed_runs].count(RunState.FAILED) == 1
 
 
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
 def test_only_tests_have_details(kind: TargetKind) -> None:
     """Details of folder and tag runs are not requested."""
     job = Job(make_run(10, FAILED), kind=kind).run()
-    assert job.workers.explained == []
+    assert job.workers.details_requests == []
     assert job.states == [RunState.FAILED]
-    assert job.listener.seen[-1].state is RunState.FAILED
+    assert job.listener.changed_runs[-1].state is RunState.FAILED
 
 
 # Signals
@@ -573,14 +590,14 @@ def test_signal_stops_polls() -> None:
     assert job.run().states == [RunState.PASSED, RunState.STARTED]
     assert job.code == 143
     assert job.seconds <= 101
-    assert max(poll.at for poll in job.workers.polls) <= 1100
+    assert max(poll.sent_at for poll in job.workers.polls) <= 1100
 
 
 def test_signal_prevents_further_starts() -> None:
     """No further run is retried after a signal."""
     job = Job([make_run(100, FAILED)], make_run(1000), poll_policy=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
     job.clock.schedule(99.99, SignalReceived(2))
-    assert len(job.run().workers.sent) == 2
+    assert len(job.run().workers.start_requests) == 2
 
 
 # Properties of any plan
@@ -594,7 +611,7 @@ LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, retry_after=20.0
 INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 deliveries = st.sampled_from([STARTED, STARTED, STARTED, INDETERMINATE, NOT_FOUND, LIMITED, NOT_SENT])
 scripted_runs = st.builds(
-    lambda parts, last, delay: Run(status_by_age(*sorted(parts, key=lambda part: part[0]), last=last), delay),
+    lambda parts, last, delay: ScriptedRun(status_by_age(*sorted(parts, key=lambda part: part[0]), last=last), delay),
     st.lists(st.tuples(st.floats(0, 400), statuses), max_size=4),
     statuses,
     st.floats(0.01, 60),
@@ -610,7 +627,7 @@ plans = st.lists(
 @settings(deadline=None)
 @given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
 def test_any_plan_loses_no_started_run(
-    plan: list[tuple[list[Run], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
+    plan: list[tuple[list[ScriptedRun], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
 ) -> None:
     """Each started run has its id, and success requires the status passed for all."""
     starts = {index: [(0.2, attempt) for attempt in attempts] for index, (_, attempts) in enumerate(plan)}
@@ -623,7 +640,7 @@ def test_any_plan_loses_no_started_run(
         for run in job.run_table.results
         for run_id in (run.run_id, *(attempt.run_id for attempt in run.previous_attempts))
     }
-    assert {run_id for _, run_id in job.workers._created} <= known_ids
+    assert {run_id for _, run_id in job.workers.created_runs} <= known_ids
     final_states = {
         RunState.PASSED,
         RunState.FAILED,
@@ -635,18 +652,20 @@ def test_any_plan_loses_no_started_run(
     assert set(job.states) <= final_states | ({RunState.STARTED} if job.engine.signal_number else set())
     if job.code == 0:
         assert all(
-            any(run.poll_result(age) is PASSED for age in (0, *(sent_count.at for sent_count in job.workers.polls)))
+            any(
+                run.poll_result(age) is PASSED for age in (0, *(sent_count.sent_at for sent_count in job.workers.polls))
+            )
             for runs, _ in plan
             for run in runs[-1:]
         ) or set(job.states) == {RunState.PASSED}
     deadline = job.engine._poller.deadline if job.engine._poller else 0
-    assert all(sent_count.at <= deadline + 1e-6 for sent_count in job.workers.polls)
+    assert all(sent_count.sent_at <= deadline + 1e-6 for sent_count in job.workers.polls)
     # Each retry restarts the two minutes of the starts that the API still rate-limits.
     latest_start_at = 1000.0 + 150 * (1 + retries)
     assert job.clock.time <= min(deadline, latest_start_at + timeout) + job.poll_policy.late_response_grace + 1
     for index, (_, attempts) in enumerate(plan):
         indeterminate_count = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
-        sent_count = len(job.workers.times(index))
-        created_count = sum(created_at == index for created_at, _ in job.workers._created)
+        sent_count = len(job.workers.list_start_times(index))
+        created_count = sum(created_at == index for created_at, _ in job.workers.created_runs)
         assert created_count <= retries + 1
         assert sent_count <= len(attempts) + retries + 8 or not indeterminate_count

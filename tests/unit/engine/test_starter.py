@@ -19,7 +19,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from tests.support.fake_clock import FakeClock, RecordingListener, Run, ScriptedWorkers
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class OneThreadWorkers(ScriptedWorkers):
         clock: FakeClock,
         scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
         busy_seconds: float,
-        runs: Mapping[int, Sequence[Run]] | None = None,
+        runs: Mapping[int, Sequence[ScriptedRun]] | None = None,
     ) -> None:
         super().__init__(clock, scripts, runs)
         self._free_at = clock.time + busy_seconds
@@ -95,30 +95,30 @@ class Job:
         return [outcome.reason for outcome in self.run_table.results]
 
     def times(self, number: int) -> list[float]:
-        return [at - 1000.0 for at in self.workers.times(number)]
+        return [at - 1000.0 for at in self.workers.list_start_times(number)]
 
 
 def test_plan_starts_each_run_once() -> None:
     """All runs are sent once and reported in plan order."""
     job = Job(*[[STARTED]] * 20).run()
-    assert [request.run for request in job.workers.sent] == list(range(20))
+    assert [request.run_index for request in job.workers.start_requests] == list(range(20))
     assert job.states == [RunState.STARTED] * 20
     assert [outcome.request.id for outcome in job.run_table.results] == [f"t{n}" for n in range(20)]
-    assert sorted(job.listener.ended) == sorted(f"t{n}" for n in range(20))
+    assert sorted(job.listener.changed_ids) == sorted(f"t{n}" for n in range(20))
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
 def test_starts_respect_concurrency(concurrency: int) -> None:
     """At most `concurrency` starts are in flight."""
     job = Job(*[[STARTED]] * 70, policy=StartPolicy(concurrency=concurrency)).run()
-    assert job.workers.at_once == concurrency
+    assert job.workers.max_parallel_starts == concurrency
 
 
 def test_indeterminate_start_is_never_resent() -> None:
     """An indeterminate start is not sent again and stops no other run."""
     job = Job([INDETERMINATE], [STARTED]).run()
     assert job.states == [RunState.UNKNOWN, RunState.STARTED]
-    assert len(job.workers.sent) == 2
+    assert len(job.workers.start_requests) == 2
 
 
 def test_unauthorized_stops_starts() -> None:
@@ -126,7 +126,7 @@ def test_unauthorized_stops_starts() -> None:
     job = Job([NOT_FOUND], [UNAUTHORIZED], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 4
     assert job.reasons == [ExitReason.NOT_FOUND, *[ExitReason.UNAUTHORIZED] * 3]
-    assert len(job.workers.sent) == 2
+    assert len(job.workers.start_requests) == 2
 
 
 def test_unauthorized_spares_starts_in_flight() -> None:
@@ -141,7 +141,7 @@ def test_quota_stops_starts() -> None:
     job = Job([rejected_result], [QUOTA], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.API, ExitReason.QUOTA, ExitReason.OK, ExitReason.QUOTA]
-    assert len(job.workers.sent) == 3
+    assert len(job.workers.start_requests) == 3
 
 
 def test_fail_fast_stops_after_first_failure() -> None:
@@ -199,14 +199,14 @@ def test_start_without_thread_is_not_in_flight() -> None:
     job = Job([STARTED], [STARTED], policy=StartPolicy(hung_after=50.0))
     job.workers = OneThreadWorkers(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy_seconds=30.0)
     assert job.run().states == [RunState.STARTED] * 2
-    assert [request.at - 1000.0 for request in job.workers.sent] == [30.0, 70.0]
+    assert [request.sent_at - 1000.0 for request in job.workers.start_requests] == [30.0, 70.0]
     cancelled_job = Job([STARTED], [STARTED])
     cancelled_job.workers = OneThreadWorkers(
         cancelled_job.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy_seconds=0.0
     )
     cancelled_job.clock.schedule(20.0, SignalReceived(15))
     assert cancelled_job.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
-    assert [request.run for request in cancelled_job.workers.sent] == [0]
+    assert [request.run_index for request in cancelled_job.workers.start_requests] == [0]
 
 
 def test_starts_get_threads_before_polls() -> None:
@@ -214,11 +214,11 @@ def test_starts_get_threads_before_polls() -> None:
     clock = FakeClock()
     started_run = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
     run_table = RunTable([started_run, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
-    passing_runs = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
+    passing_runs = [ScriptedRun(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
     workers = OneThreadWorkers(clock, {1: [(1.0, STARTED)]}, busy_seconds=30.0, runs={0: passing_runs, 1: passing_runs})
     Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), RecordingListener(), PollPolicy()).run(workers)
-    assert [request.at - 1000.0 for request in workers.sent] == [30.0]
-    assert min(poll.at for poll in workers.polls) >= 1030.0
+    assert [request.sent_at - 1000.0 for request in workers.start_requests] == [30.0]
+    assert min(poll.sent_at for poll in workers.polls) >= 1030.0
     assert {run.state for run in run_table.results} == {RunState.PASSED}
 
 
@@ -227,13 +227,13 @@ def test_refusal_precedes_next_start() -> None:
     job = Job([UNAUTHORIZED], [STARTED])
     job.workers = OneThreadWorkers(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy_seconds=0.0)
     assert job.run().states == [RunState.NOT_STARTED] * 2
-    assert [request.run for request in job.workers.sent] == [0]
+    assert [request.run_index for request in job.workers.start_requests] == [0]
 
 
 def test_pauses_have_jitter() -> None:
     """Runs that fail together must not retry together."""
     job = Job([NOT_SENT, RATE_LIMITED, STARTED], seconds=0.0, policy=StartPolicy(first_retry_pause=1.0))
-    job.clock.share = 0.5
+    job.clock.jitter_factor = 0.5
     assert job.run().times(0) == [0.0, 0.5, 1.5]
 
 
@@ -273,7 +273,7 @@ def test_long_retry_after_ends_job_at_once() -> None:
     job = Job([make_rate_limit(3600.0)], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
     assert job.clock.time - 1000.0 < 5
-    assert len(job.workers.sent) == 1
+    assert len(job.workers.start_requests) == 1
 
 
 def test_longest_retry_after_is_awaited() -> None:
@@ -281,7 +281,7 @@ def test_longest_retry_after_is_awaited() -> None:
 
     def run_job(pause: float) -> Job:
         job = Job([make_rate_limit(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
-        job.clock.share = 0.0
+        job.clock.jitter_factor = 0.0
         return job.run()
 
     assert run_job(60.0).times(0) == [0.0, 60.0]
@@ -423,13 +423,13 @@ def test_untrusted_certificate_ends_job() -> None:
     """An untrusted certificate ends the job at once."""
     job = Job([CANNOT_SEND], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
-    assert len(job.workers.sent) == 1
+    assert len(job.workers.start_requests) == 1
 
 
 def test_hung_start_is_unknown() -> None:
     """A start without any response ends as unknown."""
     job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
-    job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
+    job.workers.scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [RunState.UNKNOWN, RunState.STARTED]
 
 
@@ -453,7 +453,7 @@ def test_overdue_start_is_unknown_with_hint() -> None:
 def test_late_start_response_counts() -> None:
     """A start response after the time limit still counts."""
     job = Job([STARTED], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
-    job.workers._scripts = {0: [(60.0, STARTED)], 1: [(30.0, STARTED)]}
+    job.workers.scripts = {0: [(60.0, STARTED)], 1: [(30.0, STARTED)]}
     assert job.run().states == [RunState.STARTED, RunState.STARTED]
 
 
@@ -492,7 +492,7 @@ def test_signal_cancels_waiting_start() -> None:
     job = Job([make_rate_limit(30.0), STARTED])
     job.clock.schedule(5.0, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
-    assert len(job.workers.sent) == 1
+    assert len(job.workers.start_requests) == 1
 
 
 deliveries = st.sampled_from(
@@ -523,20 +523,20 @@ def test_only_unarrived_starts_are_resent(
         job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
     assert set(job.states) <= {RunState.STARTED, RunState.NOT_STARTED, RunState.UNKNOWN}
-    assert len(job.listener.ended) == len(set(job.listener.ended)) == len(script)
+    assert len(job.listener.changed_ids) == len(set(job.listener.changed_ids)) == len(script)
     for number, responses in enumerate(script):
-        sent_count = len(job.workers.times(number))
+        sent_count = len(job.workers.list_start_times(number))
         repeated_results = [responses[min(i, len(responses) - 1)] for i in range(sent_count - 1)]
         assert all(attempt.status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} for attempt in repeated_results)
         assert job.run_table.results[number].start_requests == sent_count
-    assert job.workers.at_once <= concurrency
+    assert job.workers.max_parallel_starts <= concurrency
     if signal_at is None:
         assert_states_match_responses(job, dict(enumerate(script)))
 
 
 def assert_states_match_responses(job: Job, script: Mapping[int, list[StartResult]]) -> None:
     for number, responses in script.items():
-        sent_count = len(job.workers.times(number))
+        sent_count = len(job.workers.list_start_times(number))
         if sent_count:
             last_status = responses[min(sent_count - 1, len(responses) - 1)].status
             assert (job.states[number] is RunState.STARTED) == (last_status is StartStatus.STARTED)
@@ -561,7 +561,7 @@ def test_internal_error_saves_unfinished_runs() -> None:
         (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug_message}"),
     ]
     assert job.run_table.results[3] == before
-    assert job.listener.ended == []
+    assert job.listener.changed_ids == []
 
 
 def test_internal_error_restores_failed_run() -> None:
@@ -596,7 +596,7 @@ def test_run_added_after_refusal_is_unsent() -> None:
     starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     starter.enqueue(1)
     starter.dispatch(workers)
-    assert [request.run for request in workers.sent] == [0]
+    assert [request.run_index for request in workers.start_requests] == [0]
     assert [run.state for run in run_table.results] == [RunState.NOT_STARTED] * 2
     assert {run.reason for run in run_table.results} == {ExitReason.UNAUTHORIZED}
     assert settled_indexes == [0, 1]
@@ -612,7 +612,7 @@ def test_run_added_after_fail_fast_is_unsent() -> None:
     starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     starter.enqueue(1)
     starter.dispatch(workers)
-    assert [request.run for request in workers.sent] == [0]
+    assert [request.run_index for request in workers.start_requests] == [0]
     assert run_table.results[1].state is RunState.NOT_STARTED
 
 
@@ -621,9 +621,9 @@ def test_run_added_after_fail_fast_is_unsent() -> None:
 def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, response: StartResult) -> None:
     """A start that is in flight at a refusal is not sent again."""
     job = Job([refusal], [response, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
-    job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, response), (1.0, STARTED)]}
+    job.workers.scripts = {0: [(1.0, refusal)], 1: [(2.0, response), (1.0, STARTED)]}
     job.run()
-    assert [request.run for request in job.workers.sent] == [0, 1]
+    assert [request.run_index for request in job.workers.start_requests] == [0, 1]
     assert job.states[1] is RunState.NOT_STARTED
 
 
@@ -642,7 +642,7 @@ def test_start_with_earlier_id_is_unknown() -> None:
     assert job.listener.warnings == [
         "t1: the API named run r1, which is another one. Whether this run was started is not known."
     ]
-    assert len(job.workers.sent) == 3
+    assert len(job.workers.start_requests) == 3
 
 
 def test_earlier_id_of_other_kind_starts() -> None:
@@ -690,7 +690,7 @@ def test_early_signal_starts_nothing() -> None:
     engine = Engine(run_table, StartPolicy(), clock, events, RecordingListener())
     engine.run(workers)
     assert engine.signal_number == 15
-    assert workers.sent == []
+    assert workers.start_requests == []
     assert {run.state for run in run_table.results} == {RunState.NOT_STARTED}
 
 
@@ -719,7 +719,7 @@ def test_all_unsendable_drops_rest() -> None:
     """The rest of the plan is dropped if all starts in flight are unsendable."""
     job = Job(*[[CANNOT_SEND]] * 9, policy=StartPolicy(concurrency=3)).run()
     assert job.states == [RunState.NOT_STARTED] * 9
-    assert len(job.workers.sent) == 3
+    assert len(job.workers.start_requests) == 3
     assert {run.message for run in job.run_table.results[3:]} == {"not sent: no connection to the API can be made"}
 
 
@@ -731,7 +731,7 @@ def test_temporary_failure_decides_for_rest() -> None:
     assert min(job.times(number)[0] for number in range(2, 6)) > job.times(1)[1]
     failed_job = Job([CANNOT_SEND], [NOT_SENT, CANNOT_SEND], [STARTED], policy=StartPolicy(concurrency=2)).run()
     assert failed_job.states == [RunState.NOT_STARTED] * 3
-    assert [request.run for request in failed_job.workers.sent] == [0, 1, 1]
+    assert [request.run_index for request in failed_job.workers.start_requests] == [0, 1, 1]
 
 
 def test_unsendable_run_spares_other_retries() -> None:
@@ -761,7 +761,7 @@ def test_unsendable_run_spares_other_retries() -> None:
 def test_signal_withdraws_unconnected_start() -> None:
     """A signal withdraws a start that has no connection yet."""
     job = Job(*[[STARTED]] * 3, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
-    job.workers.connecting = {1}
+    job.workers.connecting_indexes = {1}
     job.clock.schedule(5.0, SignalReceived(15))
     job.run()
     assert job.states == [RunState.UNKNOWN, RunState.NOT_STARTED, RunState.NOT_STARTED]
@@ -772,8 +772,8 @@ def test_signal_withdraws_unconnected_start() -> None:
 def test_overdue_unconnected_is_not_started() -> None:
     """An overdue start without a connection counts as not started."""
     job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
-    job.workers.connecting = {0}
-    job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
+    job.workers.connecting_indexes = {0}
+    job.workers.scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
     run = job.run_table.results[0]
     assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection was made in time", "")
@@ -782,7 +782,7 @@ def test_overdue_unconnected_is_not_started() -> None:
 def test_withdrawn_start_is_never_resent() -> None:
     """A withdrawn start is not sent again when its thread returns."""
     job = Job([NOT_SENT], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
-    job.workers.connecting = {0}
-    job.workers._scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
+    job.workers.connecting_indexes = {0}
+    job.workers.scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
     assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
-    assert [request.run for request in job.workers.sent] == [0, 1]
+    assert [request.run_index for request in job.workers.start_requests] == [0, 1]

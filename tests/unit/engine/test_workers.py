@@ -33,7 +33,7 @@ from autonoma_ci.net import connection, threads
 from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
-from tests.support.faults import started
+from tests.support.faults import answer_started
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -202,18 +202,18 @@ def test_few_threads_start_each_run_once(max_threads: int, tmp_path: Path, monke
     """Requests wait for each other if a container limits processes or memory."""
     ThreadLimit(max_threads, monkeypatch)
     ids = [f"t{number}" for number in range(12)]
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
-        assert server.posts == dict.fromkeys(ids, 1)
+        assert server.post_counts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
 
 def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadlines need the only thread because nothing is sent without them."""
     ThreadLimit(1, monkeypatch)
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=LONG_TIMEOUTS)
-        assert server.posts == {"a": 1, "b": 1}
+        assert server.post_counts == {"a": 1, "b": 1}
     assert job.code == 0
 
 
@@ -305,11 +305,11 @@ def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None
 def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a time limit could block the job forever."""
     ThreadLimit(0, monkeypatch)
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
-        assert server.posts == {}
+        assert server.post_counts == {}
     assert (job.code, job.states) == (5, {"a": "not-started"})
-    assert "no thread could be made" in job.everything
+    assert "no thread could be made" in job.visible_text
 
 
 @pytest.mark.slow
@@ -317,9 +317,9 @@ def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.Mo
     """Both `wait-for-url` and comments report that no thread could be created."""
     ThreadLimit(0, monkeypatch)
     environ = {"INPUT_WAIT-FOR-URL": "http://127.0.0.1:1/", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
-    job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], more=environ)
+    job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], extra_environ=environ)
     assert (job.code, job.states) == (5, {"a": "not-started"})
-    assert "no thread could be made" in job.everything
+    assert "no thread could be made" in job.visible_text
     with pytest.raises(RestError, match="no thread could be made"):
         RestClient("http://127.0.0.1:1", {}, Clock()).request("POST", "/", {})
 

@@ -16,7 +16,7 @@ from autonoma_ci.models import BuildContext, RunResult
 from autonoma_ci.planning import plan
 from autonoma_ci.reports.results_json import render_results_json
 from tests.support.manifest_reader import collect_errors, read_manifest
-from tests.support.reports import report
+from tests.support.reports import create_report
 
 if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest
@@ -209,7 +209,7 @@ def test_no_text_shows_value(entries: list[tuple[str, str, str, str]], first_val
             *map(repr, built_plan.requests),
             *(run.display_name for run in run_results),
         ]
-        texts += [json.dumps(render_results_json(report()._replace(results=run_results)), ensure_ascii=False)]
+        texts += [json.dumps(render_results_json(create_report()._replace(results=run_results)), ensure_ascii=False)]
         plan.build_plan(Settings(groups=("d-dddddddd",)), manifest)
     except InputError as error:
         texts += [problem.message for problem in error.diagnostics]

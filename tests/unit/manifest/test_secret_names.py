@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.environment_names import HARMLESS, SECRETS
+from tests.support.environment_names import HARMLESS_NAMES, SECRET_NAMES
 from tests.support.manifest_reader import collect_errors, read_single_test
 
 KEYS = {
@@ -19,7 +19,7 @@ KEYS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", SECRET_NAMES)
 def test_secret_name_is_rejected_in_values(name: str) -> None:
     """The error shows the line to add and hides the value."""
     for text in (f"${{{name}}}", f"https://x.example/?q=${{{name}:-none}}", f"${{{name}:?why}}"):
@@ -39,7 +39,7 @@ def test_secret_name_is_rejected_in_keys(key: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("name", HARMLESS_NAMES)
 def test_harmless_name_is_read(name: str) -> None:
     """The rules reject no common name."""
     assert read_single_test(KEYS["variables"].format(f"${{{name}}}"), {name: "x"}).variables == {"V": "x"}
@@ -47,4 +47,4 @@ def test_harmless_name_is_read(name: str) -> None:
 
 def test_name_lists_are_long_enough() -> None:
     """Rules for kinds of names need many examples."""
-    assert (len(set(SECRETS)) >= 150, len(set(HARMLESS)) >= 60) == (True, True)
+    assert (len(set(SECRET_NAMES)) >= 150, len(set(HARMLESS_NAMES)) >= 60) == (True, True)

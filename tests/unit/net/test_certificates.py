@@ -25,13 +25,13 @@ from autonoma_ci.net.wait_for_url import wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import started
+from tests.support.faults import answer_started
 from tests.support.run_step import LONG_TIMEOUTS, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.certificates import Certificates
+    from tests.support.certificates import CertificateAuthority
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
@@ -134,29 +134,35 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_unusable_ca_file_has_suggestion(
-    form: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error contains the fault of the file and a suggestion, and nothing is sent."""
     make, description, suggestion = FORMS[form]
     path = tmp_path / "ca"
-    path.write_bytes(make(certificates.authority))
+    path.write_bytes(make(certificates.authority_file))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
+    with (
+        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        pytest.raises(RequestNotSentError) as caught,
+    ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {description}: {path}"
     assert suggestion.replace("{}", str(path)) in caught.value.hint
-    assert (server.connections, caught.value.retryable) == (0, False)
+    assert (server.connection_count, caught.value.retryable) == (0, False)
 
 
 def test_skipped_certificate_is_reported(
-    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSSL skips a certificate without line breaks behind valid ones."""
     path = tmp_path / "ca.pem"
-    one_line_pem = certificates.authority.read_text().replace("\n", " ")
+    one_line_pem = certificates.authority_file.read_text().replace("\n", " ")
     path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{one_line_pem}\n", "utf-8")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
+    with (
+        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        pytest.raises(RequestNotSentError) as caught,
+    ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith(f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Write")
@@ -189,23 +195,30 @@ def test_missing_ca_file_is_reported(
     assert run["suggestion"].startswith("The run was not started. ")
     assert suggestion in run["suggestion"]
     assert run["start_requests"] == 1
-    assert "MIIB" not in job.everything
-    assert "\u202e" not in job.everything
+    assert "MIIB" not in job.visible_text
+    assert "\u202e" not in job.visible_text
 
 
 @pytest.mark.parametrize(
     ("names", "description"), [([], "an empty folder"), (["authority.pem", "0.pem"], "a folder without hashed names")]
 )
 def test_unusable_ca_folder_is_reported(
-    names: list[str], description: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: list[str],
+    description: str,
+    certificates: CertificateAuthority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A folder without hashed names gives a suggestion to run openssl rehash."""
     folder = tmp_path / "authorities"
     folder.mkdir()
     for name in names:
-        (folder / name).write_bytes(certificates.authority.read_bytes())
+        (folder / name).write_bytes(certificates.authority_file.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
+    with (
+        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        pytest.raises(RequestNotSentError) as caught,
+    ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     suggestion = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
@@ -213,19 +226,19 @@ def test_unusable_ca_folder_is_reported(
 
 
 def test_hashed_ca_folder_is_trusted(
-    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder with hashed names works like a file."""
-    name = openssl("x509", "-in", str(certificates.authority), "-noout", "-hash").decode().strip()
-    (tmp_path / f"{name}.0").write_bytes(certificates.authority.read_bytes())
+    name = openssl("x509", "-in", str(certificates.authority_file), "-noout", "-hash").decode().strip()
+    (tmp_path / f"{name}.0").write_bytes(certificates.authority_file.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
     assert find_ca_fault() is None
 
 
 def test_unreadable_ca_file_is_reported(
-    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error is simulated, because root can read every file."""
 
@@ -233,7 +246,7 @@ def test_unreadable_ca_file_is_reported(
         raise PermissionError(13, "Permission denied")
 
     path = tmp_path / "ca.pem"
-    path.write_bytes(certificates.authority.read_bytes())
+    path.write_bytes(certificates.authority_file.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
     monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _UnreadableContext)
@@ -264,7 +277,7 @@ def test_request_with_ca_pipe_fails(variable: str, tmp_path: Path, monkeypatch: 
     """OpenSSL would wait for the pipe without any time limit."""
     os.mkfifo(tmp_path / "ca.pem")
     monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(RequestNotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
             Transport(url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -272,11 +285,11 @@ def test_request_with_ca_pipe_fails(variable: str, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_each_ca_variable_is_used(
-    variable: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each variable selects the file, and an error names the variable."""
-    monkeypatch.setenv(variable, str(certificates.authority))
-    with FaultServer(started, tls=certificates.good()) as server:
+    monkeypatch.setenv(variable, str(certificates.authority_file))
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
         (tmp_path / "empty.pem").touch()
         monkeypatch.setenv(variable, str(tmp_path / "empty.pem"))
@@ -284,35 +297,45 @@ def test_each_ca_variable_is_used(
             Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
 
 
-def test_first_ca_variable_wins(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_ca_variable_wins(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """REQUESTS_CA_BUNDLE takes precedence over the other variables."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority_file))
     monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
 
 
-def test_missing_ssl_cert_file_is_only_hint(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ssl_cert_file_is_only_hint(
+    certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """OpenSSL ignores a missing file, and some images set it for other programs."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no-cert-file.crt")
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
+    with (
+        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        pytest.raises(RequestNotSentError) as caught,
+    ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith("SSL_CERT_FILE names a missing file: /no-cert-file.crt. ")
 
 
-def test_ca_file_without_issuer_is_reported(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ca_file_without_issuer_is_reported(
+    certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A valid file without the server's authority gives a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
+    with (
+        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        pytest.raises(RequestNotSentError) as caught,
+    ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     expected = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
     assert caught.value.hint.startswith(expected)
 
 
 def test_valid_ca_file_is_not_examined(
-    certificates: Certificates, trusted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, trusted_authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file is examined only after an error."""
 
@@ -321,16 +344,16 @@ def test_valid_ca_file_is_not_examined(
 
     monkeypatch.setattr(errors, "find_ca_fault", fail)
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", fail)
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
 
 
 def test_unusable_ca_file_is_examined_once(
-    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All runs share one examination of the file."""
     path = tmp_path / "ca.pem"
-    path.write_bytes(make_damaged_pem(certificates.authority))
+    path.write_bytes(make_damaged_pem(certificates.authority_file))
     read_paths: list[Path] = []
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
 
@@ -339,7 +362,7 @@ def test_unusable_ca_file_is_examined_once(
         return path.read_bytes()
 
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", record_read)
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         job = run_job(tmp_path, server.url, [f"t{number}" for number in range(20)], "--concurrency", "1")
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, len(read_paths)) == (5, 1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.net.certificates import CertificateFault
-    from tests.support.certificates import Certificates
+    from tests.support.certificates import CertificateAuthority
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
@@ -132,12 +132,12 @@ def test_unset_variables_have_no_fault() -> None:
 )
 def test_usable_file_has_no_fault(
     change: Callable[[bytes, bytes], bytes],
-    certificates: Certificates,
+    certificates: CertificateAuthority,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file that OpenSSL can load has no fault."""
-    pem = certificates.authority
+    pem = certificates.authority_file
     path = tmp_path / "ca.pem"
     path.write_bytes(change(pem.read_bytes(), pem.with_suffix(".key").read_bytes()))
     assert diagnose(monkeypatch, path) is None
@@ -405,10 +405,10 @@ def test_damaged_pem_has_suggestion(
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_damaged_certificate_is_counted(
-    position: int, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    position: int, certificates: CertificateAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of the damaged certificate begins at 1."""
-    blocks = 2 * [certificates.authority.read_bytes()]
+    blocks = 2 * [certificates.authority_file.read_bytes()]
     blocks.insert(position, BEGIN + b"AAAA\n" + END)
     description, _ = diagnose_data(monkeypatch, tmp_path, b"".join(blocks))
     assert description == f"a PEM file whose certificate {position + 1} is damaged"

@@ -22,15 +22,15 @@ from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, make_head, reset, send_raw, send_slowly, started, then_close
+from tests.support.faults import answer, answer_started, close, close_after, make_head, reset, send_raw, send_slowly
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, RequestHandler
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 # Long because no test waits for them, so that a slow machine does not change a result.
@@ -54,7 +54,7 @@ def make_client(server: FaultServer) -> AutonomaClient:
 
 def send_bytes(data: bytes) -> RequestHandler:
     """Send these bytes and leave the connection open."""
-    return lambda wire: wire.send(data)
+    return lambda connection: connection.send(data)
 
 
 def make_response(*headers: str, status: int = 200, body: bytes = BODY) -> bytes:
@@ -95,10 +95,10 @@ def test_interim_responses_are_skipped(interim: bytes) -> None:
 def test_late_final_response_is_not_mixed_up() -> None:
     """A late final response belongs to its own request."""
 
-    def serve_late(wire: Wire) -> bool:
-        wire.send(PROCESSING)
-        wire.pause(0.05)
-        return started(wire)
+    def serve_late(connection: Connection) -> bool:
+        connection.send(PROCESSING)
+        connection.pause(0.05)
+        return answer_started(connection)
 
     with FaultServer(serve_late) as server:
         client = make_client(server)
@@ -140,7 +140,7 @@ def test_interim_responses_have_limit(interims: bytes) -> None:
             make_transport(server).get(STATUS)
         assert not caught.value.timed_out
         attempt = make_client(server).start(A)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
@@ -149,7 +149,7 @@ def test_start_after_101_is_indeterminate() -> None:
     run_response = make_response(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
     with FaultServer(send_bytes(SWITCHING + run_response)) as server:
         attempt = make_client(server).start(A)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (attempt.status, attempt.run_id, attempt.http_status) == (StartStatus.INDETERMINATE, "", 0)
 
 
@@ -158,7 +158,7 @@ def test_poll_after_101_is_unavailable() -> None:
     with FaultServer(send_bytes(SWITCHING)) as server:
         client = make_client(server)
         assert [client.status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
-        assert server.connections == 3
+        assert server.connection_count == 3
 
 
 # Bytes after a response
@@ -199,7 +199,7 @@ def test_response_in_rejection_is_indeterminate(headers: tuple[str, ...], text: 
     """Without a usable length, the body can contain the real response."""
     with FaultServer(send_raw(make_response(*headers, status=status, body=text) + START_RESPONSE)) as server:
         attempt = make_client(server).start(A)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
@@ -218,7 +218,7 @@ def test_429_with_nested_response_is_sent_once(tmp_path: Path) -> None:
     """A start is sent once if the server may have acted on it."""
     with FaultServer(send_raw(make_response(status=429, body=b"slow down") + START_RESPONSE)) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
@@ -243,34 +243,38 @@ def test_known_500_with_surplus_is_indeterminate(surplus: bytes) -> None:
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
 def test_line_ends_after_rejection_are_ignored(end: bytes) -> None:
     """Some servers send an empty line after a body."""
-    with FaultServer(then_close(send_bytes(REJECTIONS[429] + end))) as server:
+    with FaultServer(close_after(send_bytes(REJECTIONS[429] + end))) as server:
         assert make_client(server).start(A).status is StartStatus.RATE_LIMITED
 
 
 @pytest.mark.parametrize("status", REJECTIONS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_rejection_before_request_is_indeterminate(
-    tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+    tls: bool, status: int, certificates: CertificateAuthority, trusted_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response that arrives before the start does not belong to it."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
 
-    def send_rejection(wire: Wire) -> bool:
-        return (not tls or wire.start_tls(certificates.good())) and wire.send(REJECTIONS[status])
+    def send_rejection(connection: Connection) -> bool:
+        return (not tls or connection.start_tls(certificates.create_valid_context())) and connection.send(
+            REJECTIONS[status]
+        )
 
     # With a connection handler, the server leaves TLS to it.
-    with FaultServer(started, connection_handler=send_rejection, tls=certificates.good() if tls else None) as server:
+    with FaultServer(
+        answer_started, connection_handler=send_rejection, tls=certificates.create_valid_context() if tls else None
+    ) as server:
         attempt = make_client(server).start(A)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (attempt.status, attempt.run_id) == (StartStatus.INDETERMINATE, "")
 
 
 def test_429_before_request_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection causes no second start."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
-    with FaultServer(started, connection_handler=send_bytes(REJECTIONS[429])) as server:
+    with FaultServer(answer_started, connection_handler=send_bytes(REJECTIONS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
@@ -367,8 +371,8 @@ def test_requests_share_no_connection(name: str) -> None:
         for _ in range(2):
             transport.get(STATUS)
             transport.post("/test/a/run", {})
-        assert [request.connection for request in server.received] == [1, 2, 3, 4]
-        assert {request.headers["connection"] for request in server.received} == {"close"}
+        assert [request.connection_number for request in server.received_requests] == [1, 2, 3, 4]
+        assert {request.headers["connection"] for request in server.received_requests} == {"close"}
 
 
 @pytest.mark.parametrize("error", [MemoryError, OSError])
@@ -389,7 +393,7 @@ def test_unclosed_connection_is_not_reused(error: type[Exception], monkeypatch: 
             transport.post("/test/b/run", {})
         assert caught.value.retryable
         assert transport.post("/test/c/run", {}).status == 200
-    requests = [(request.path, request.connection) for request in server.received]
+    requests = [(request.path, request.connection_number) for request in server.received_requests]
     assert requests == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]
 
 
@@ -400,12 +404,12 @@ def test_conflicting_lengths_are_rejected() -> None:
         client = make_client(server)
         assert [client.status(A, "run-of-a").status for _ in range(2)] == [PollStatus.UNAVAILABLE] * 2
         assert client.start(A).status is StartStatus.INDETERMINATE
-        assert server.connections == 3
+        assert server.connection_count == 3
 
 
 def test_body_without_length_ends_at_close() -> None:
     """A body without a length is read until the server closes."""
-    with FaultServer(then_close(send_bytes(make_response()))) as server:
+    with FaultServer(close_after(send_bytes(make_response()))) as server:
         assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
@@ -413,9 +417,9 @@ def test_client_closes_its_connections() -> None:
     """A connection does not outlive its request."""
     received: list[bytes] = []
 
-    def wait_for_close(wire: Wire) -> bool:
-        started(wire)
-        received.append(wire.socket.recv(1))
+    def wait_for_close(connection: Connection) -> bool:
+        answer_started(connection)
+        received.append(connection.socket.recv(1))
         return False
 
     with FaultServer(wait_for_close) as server:
@@ -433,7 +437,7 @@ def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
         assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert client.start(A).status is StartStatus.INDETERMINATE
         assert client.details(A, "run-of-a").error
-        assert [request.method for request in server.received] == ["GET", "POST", "GET"]
+        assert [request.method for request in server.received_requests] == ["GET", "POST", "GET"]
 
 
 @pytest.mark.slow
@@ -441,15 +445,15 @@ def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
 def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> None:
     """A close directly after each response loses no start."""
 
-    def serve_and_close(wire: Wire) -> bool:
-        started(wire)
-        wire.pause(seconds)
+    def serve_and_close(connection: Connection) -> bool:
+        answer_started(connection)
+        connection.pause(seconds)
         return False
 
     ids = [f"t{number}" for number in range(200)]
     with FaultServer(serve_and_close) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
-        assert server.posts == dict.fromkeys(ids, 1)
+        assert server.post_counts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
     assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
 
@@ -457,15 +461,15 @@ def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> 
 def test_connection_close_loses_no_start(tmp_path: Path) -> None:
     """A `Connection` header with the value `close` loses no start."""
 
-    def serve_and_close(wire: Wire) -> bool:
-        body = json.dumps({"run_id": f"run-of-{wire.request.target_id}"})
-        answer(200, body, "Connection: close")(wire)
+    def serve_and_close(connection: Connection) -> bool:
+        body = json.dumps({"run_id": f"run-of-{connection.request.target_id}"})
+        answer(200, body, "Connection: close")(connection)
         return False
 
     ids = [f"t{number}" for number in range(50)]
     with FaultServer(serve_and_close) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
-        assert server.posts == dict.fromkeys(ids, 1)
+        assert server.post_counts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
 
@@ -474,19 +478,19 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
     """Starts, polls and details of a whole job have a connection each."""
     statuses = ["running", "running", "failed"]
 
-    def handler(wire: Wire) -> bool:
-        if wire.request.method == "POST":
-            return started(wire)
-        if "steps=" in wire.request.path:
-            return answer(200, '{"name": "A title"}')(wire)
-        if "run-of-b" in wire.request.path:
-            return wire.send(make_status_response("running"))
-        return wire.send(make_status_response(statuses.pop(0) if len(statuses) > 1 else statuses[0]))
+    def handler(connection: Connection) -> bool:
+        if connection.request.method == "POST":
+            return answer_started(connection)
+        if "steps=" in connection.request.path:
+            return answer(200, '{"name": "A title"}')(connection)
+        if "run-of-b" in connection.request.path:
+            return connection.send(make_status_response("running"))
+        return connection.send(make_status_response(statuses.pop(0) if len(statuses) > 1 else statuses[0]))
 
     environ_changes = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s", "INPUT_CONCURRENCY": "1"}
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a", "b"], more=environ_changes, timeouts=LONG_TIMEOUTS)
-        connections = [request.connection for request in server.received]
+        job = run_job(tmp_path, server.url, ["a", "b"], extra_environ=environ_changes, timeouts=LONG_TIMEOUTS)
+        connections = [request.connection_number for request in server.received_requests]
     assert job.states == {"a": "failed", "b": "timed-out"}
     assert len(connections) > 6
     assert len(set(connections)) == len(connections)
@@ -495,22 +499,22 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
 # Assignment of responses to requests
 
 
-def wait_for_next_request(wire: Wire) -> None:
+def wait_for_next_request(connection: Connection) -> None:
     """Wait until the client sends its next request on this connection or closes it."""
     with suppress(OSError, ValueError):
-        select.select([wire.socket], [], [], 10.0)
+        select.select([connection.socket], [], [], 10.0)
 
 
 def respond_late(late_data: bytes, expected: str) -> RequestHandler:
     """Respond to polls, with a late response before the first one about run b."""
     remaining = [late_data]
 
-    def handler(wire: Wire) -> bool:
-        if "run-of-a" in wire.request.path:
-            wire.send(make_status_response("running"))
-            wait_for_next_request(wire)
-            return wire.send(remaining.pop())
-        return wire.send(make_status_response(expected))
+    def handler(connection: Connection) -> bool:
+        if "run-of-a" in connection.request.path:
+            connection.send(make_status_response("running"))
+            wait_for_next_request(connection)
+            return connection.send(remaining.pop())
+        return connection.send(make_status_response(expected))
 
     return handler
 
@@ -539,22 +543,22 @@ def test_status_takes_one_request(word: str) -> None:
     """One response decides the status of a run."""
     with FaultServer(send_bytes(make_status_response(word))) as server:
         assert make_client(server).status(A, "run-of-a").raw_status == word
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
 
 
 def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
     """Interim and late responses mix up no starts of a whole job."""
 
-    def respond_twice(wire: Wire) -> bool:
-        wire.send(HINTS)
-        started(wire)
-        wait_for_next_request(wire)
-        return started(wire)
+    def respond_twice(connection: Connection) -> bool:
+        connection.send(HINTS)
+        answer_started(connection)
+        wait_for_next_request(connection)
+        return answer_started(connection)
 
     ids = [f"t{number}" for number in range(50)]
     with FaultServer(respond_twice) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
-        assert server.posts == dict.fromkeys(ids, 1)
+        assert server.post_counts == dict.fromkeys(ids, 1)
     assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
 
 
@@ -576,56 +580,62 @@ def ca_file_loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_authorities_are_read_once(
-    certificates: Certificates, trusted: Path, ca_file_loads: list[tuple[Any, ...]]
+    certificates: CertificateAuthority, trusted_authority: Path, ca_file_loads: list[tuple[Any, ...]]
 ) -> None:
     """Many connections read the file of authorities once."""
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         for _ in range(2):
             client = make_client(server)
             for number in range(5):
                 attempt = client.start(RunRequest(TargetKind.TEST, f"t{number}"))
                 assert attempt.run_id == f"run-of-t{number}"
-        assert server.connections == 10
+        assert server.connection_count == 10
     assert len(ca_file_loads) <= 1
 
 
 @pytest.mark.parametrize("certificate_kind", ["expired", "other_host", "self_signed"])
-def test_each_connection_verifies_certificate(certificate_kind: str, certificates: Certificates, trusted: Path) -> None:
+def test_each_connection_verifies_certificate(
+    certificate_kind: str, certificates: CertificateAuthority, trusted_authority: Path
+) -> None:
     """Each connection verifies the certificate of its server."""
-    with FaultServer(started, tls=certificates.good()) as good:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as good:
         assert make_client(good).start(A).status is StartStatus.STARTED
-    with FaultServer(started, tls=getattr(certificates, certificate_kind)()) as server:
+    with FaultServer(answer_started, tls=getattr(certificates, certificate_kind)()) as server:
         for _ in range(2):
             with pytest.raises(RequestNotSentError, match="can't be trusted"):
                 make_transport(server).post("/test/a/run", {})
             assert make_client(server).status(A, "run-of-a").status is PollStatus.UNAVAILABLE
-        assert server.received == []
+        assert server.received_requests == []
 
 
-def test_ca_bundle_is_read_per_connection(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ca_bundle_is_read_per_connection(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new connection uses the current REQUESTS_CA_BUNDLE."""
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with FaultServer(started, tls=certificates.good()) as server:
-        for bundle in (str(certificates.authority), "", str(certificates.authority)):
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+        for bundle in (str(certificates.authority_file), "", str(certificates.authority_file)):
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
             expected = StartStatus.STARTED if bundle else StartStatus.CANNOT_SEND
             assert make_client(server).start(A).status is expected
-        assert server.posts == {"a": 2}
+        assert server.post_counts == {"a": 2}
 
 
 @pytest.mark.parametrize("name", ["plain", "one byte behind it", "103 before it", "204 with a body"])
-def test_requests_share_no_tls_connection(name: str, certificates: Certificates, trusted: Path) -> None:
+def test_requests_share_no_tls_connection(
+    name: str, certificates: CertificateAuthority, trusted_authority: Path
+) -> None:
     """Each request has its own connection with TLS too."""
-    with FaultServer(send_bytes(RESPONSES[name]), tls=certificates.good()) as server:
+    with FaultServer(send_bytes(RESPONSES[name]), tls=certificates.create_valid_context()) as server:
         transport = make_transport(server)
         for _ in range(3):
             transport.get(STATUS)
-        assert [request.connection for request in server.received] == [1, 2, 3]
+        assert [request.connection_number for request in server.received_requests] == [1, 2, 3]
 
 
-def test_late_tls_response_is_not_mixed_up(certificates: Certificates, trusted: Path) -> None:
+def test_late_tls_response_is_not_mixed_up(certificates: CertificateAuthority, trusted_authority: Path) -> None:
     """A second response to a poll is not the response to the next one in TLS."""
-    with FaultServer(respond_late(make_status_response("passed"), "failed"), tls=certificates.good()) as server:
+    with FaultServer(
+        respond_late(make_status_response("passed"), "failed"), tls=certificates.create_valid_context()
+    ) as server:
         client = make_client(server)
         assert client.status(A, "run-of-a").status is PollStatus.RUNNING
         assert client.status(B, "run-of-b").status is PollStatus.FAILED

@@ -33,16 +33,16 @@ from autonoma_ci.net.errors import CertificateFileError
 from autonoma_ci.net.session import SafeSession
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, hang, make_head, started
-from tests.support.proxy import Proxy
+from tests.support.faults import answer, answer_started, hang, make_head
+from tests.support.proxy import ProxyServer
 from tests.unit.net.test_connection_timeouts import HOST, replace_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection
 
 LONG = 60.0
 
@@ -112,7 +112,7 @@ def test_connection_within_timeout_is_used(
     """A connection that takes less than the shorter limit is made."""
     stall_attempts(monkeypatch, clock, seconds - 0.25)
     connection_state.send_before = clock.monotonic() + total
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port, timeout=timeout)
         http_connection.connect()
         assert (http_connection.sock.gettimeout(), connection_state.nothing_sent) == (timeout, False)
@@ -126,7 +126,7 @@ def test_connection_at_timeout_is_closed(
     """A connection that takes as long as the shorter limit is closed without a request."""
     sockets = stall_attempts(monkeypatch, clock, seconds)
     connection_state.send_before = clock.monotonic() + total
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         with pytest.raises(ConnectTimeoutError, match="the connection was not made in time"):
             make_connection(server.port, timeout=timeout).connect()
         assert ([sock.fileno() for sock in sockets], connection_state.nothing_sent) == ([-1], True)
@@ -150,11 +150,11 @@ def test_error_after_timeout_is_timeout(
     assert connection_state.nothing_sent
 
 
-def test_silent_handshake_is_timeout(certificates: Certificates) -> None:
+def test_silent_handshake_is_timeout(certificates: CertificateAuthority) -> None:
     """A server that does not answer the TLS handshake causes a timeout of the connection."""
-    with FaultServer(started, connection_handler=lambda wire: wire.pause(LONG)) as server:
+    with FaultServer(answer_started, connection_handler=lambda connection: connection.pause(LONG)) as server:
         http_connection = TrackedHTTPSConnection(
-            "127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority)
+            "127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority_file)
         )
         with pytest.raises(ConnectTimeoutError):
             http_connection.connect()
@@ -198,12 +198,12 @@ def test_addresses_share_timeout(clock: FakeClock, monkeypatch: pytest.MonkeyPat
 def test_second_address_replaces_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal of the first address does not end the attempt."""
     replace_resolver(monkeypatch, "127.0.0.2", "127.0.0.1")
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port, HOST)
         http_connection.request("GET", "/run/a/status")
         assert http_connection.getresponse().status == 200
         assert (http_connection.sock.getpeername()[0], connection_state.nothing_sent) == ("127.0.0.1", False)
-        assert server.received[0].headers["host"] == f"{HOST}:{server.port}"
+        assert server.received_requests[0].headers["host"] == f"{HOST}:{server.port}"
         http_connection.close()
 
 
@@ -298,7 +298,7 @@ def test_slow_resolver_is_name_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_request_is_sent_after_connect() -> None:
     """A request connects first, or uses the connection that was made for it."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         for connects_first in (False, True):
             connection_state.reset()
             http_connection = make_connection(server.port)
@@ -309,12 +309,12 @@ def test_request_is_sent_after_connect() -> None:
             assert (connection_state.nothing_sent, connection_state.connection) == (False, http_connection)
             assert http_connection.getresponse().status == 200
             http_connection.close()
-        assert [request.connection for request in server.received] == [1, 2]
+        assert [request.connection_number for request in server.received_requests] == [1, 2]
 
 
 def test_refused_request_is_not_sent() -> None:
     """After a refusal, nothing of the request was sent."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         port = server.port
     with pytest.raises(NewConnectionError, match="refused"):
         make_connection(port).request("GET", "/run/a/status")
@@ -323,7 +323,7 @@ def test_refused_request_is_not_sent() -> None:
 
 def test_open_connection_of_other_request_fails() -> None:
     """A connection that is still open is not used by the next request."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port)
         http_connection.request("GET", "/run/a/status")
         http_connection.getresponse().read()
@@ -332,14 +332,14 @@ def test_open_connection_of_other_request_fails() -> None:
             http_connection.request("GET", "/run/b/status")
         assert connection_state.nothing_sent
         http_connection.close()
-    assert [request.path for request in server.received] == ["/run/a/status"]
+    assert [request.path for request in server.received_requests] == ["/run/a/status"]
 
 
 @pytest.mark.parametrize("is_connected", [False, True], ids=["before connect", "after connect"])
 def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
     """A request that is withdrawn before its first byte is never sent."""
     connection_state.gate = gate = SendGate()
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port)
         if is_connected:
             http_connection.connect()
@@ -348,13 +348,13 @@ def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
         with pytest.raises(ConnectTimeoutError):
             http_connection.request("POST", "/test/a/run")
         http_connection.close()
-    assert server.received == []
+    assert server.received_requests == []
 
 
 def test_sent_request_cannot_be_withdrawn() -> None:
     """A request enters its gate before its first byte."""
     connection_state.gate = gate = SendGate()
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port)
         http_connection.request("POST", "/test/a/run")
         assert not gate.withdraw()
@@ -364,28 +364,28 @@ def test_sent_request_cannot_be_withdrawn() -> None:
 def test_late_request_is_not_sent(clock: FakeClock) -> None:
     """A connection that was made in time sends nothing after the total timeout."""
     connection_state.send_before = clock.monotonic() + 5.0
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port)
         http_connection.connect()
         clock.sleep(5.0)
         with pytest.raises(ConnectTimeoutError):
             http_connection.request("POST", "/test/a/run")
         http_connection.close()
-    assert server.received == []
+    assert server.received_requests == []
 
 
 # The shutdown
 
 
-def send_part(wire: Wire) -> bool:
+def send_part(connection: Connection) -> bool:
     """Send a part of a response, and then nothing."""
-    wire.send(make_head(200, "Connection: close", "Content-Length: 9999").encode() + b"part")
-    return hang(wire)
+    connection.send(make_head(200, "Connection: close", "Content-Length: 9999").encode() + b"part")
+    return hang(connection)
 
 
 def test_shut_down_before_connect_does_nothing() -> None:
     """A connection without a socket can be shut down and made later."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = make_connection(server.port)
         http_connection.shut_down()
         http_connection.request("GET", "/run/a/status")
@@ -408,10 +408,12 @@ def test_shut_down_ends_body_without_socket() -> None:
 
 
 @pytest.mark.parametrize("has_tls", [False, True], ids=["http", "https"])
-def test_abort_ends_body_behind_proxy(has_tls: bool, certificates: Certificates, trusted: Path) -> None:
+def test_abort_ends_body_behind_proxy(
+    has_tls: bool, certificates: CertificateAuthority, trusted_authority: Path
+) -> None:
     """The body ends through an HTTP proxy and with TLS inside TLS."""
-    with FaultServer(send_part, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, tls=certificates.good() if has_tls else None)
+    with FaultServer(send_part, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port, tls=certificates.create_valid_context() if has_tls else None)
         with proxy.server, SafeSession() as session:
             state = connection_state.reset()
             url = f"https://{HOST}/api/run/a/status"
@@ -433,11 +435,11 @@ def _remove_contexts() -> Iterator[None]:
     connection._create_tls_context.cache_clear()
 
 
-def test_connections_share_tls_context(certificates: Certificates) -> None:
+def test_connections_share_tls_context(certificates: CertificateAuthority) -> None:
     """Connections with the same authorities have the same TLS context at each connect."""
-    with FaultServer(started, tls=certificates.good()) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         connections = [
-            TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(certificates.authority))
+            TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(certificates.authority_file))
             for _ in range(2)
         ]
         for http_connection in (*connections, connections[0]):
@@ -447,10 +449,10 @@ def test_connections_share_tls_context(certificates: Certificates) -> None:
 
 
 @pytest.mark.usefixtures("_remove_contexts")
-def test_default_authorities_are_loaded(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_authorities_are_loaded(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without configured authorities, those of OpenSSL are trusted."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
-    with FaultServer(started, tls=certificates.good()) as server:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority_file))
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
         http_connection = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG)
         http_connection.request("GET", "/run/a/status")
         assert http_connection.getresponse().status == 200
@@ -467,10 +469,10 @@ def test_unusable_authorities_are_error(content: bytes | None, tmp_path: Path) -
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         with pytest.raises(CertificateFileError, match="the trusted authorities are unusable"):
             TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(path)).connect()
-        assert server.connections == 0
+        assert server.connection_count == 0
     assert connection_state.nothing_sent
 
 
@@ -531,4 +533,4 @@ def test_proxy_is_skipped_for_this_machine(name: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     with FaultServer(answer(200, "{}")) as server, SafeSession() as session:
         response = session.get(f"{server.url}/run/a", proxies=find_proxies(server.url), timeout=LONG)
-    assert (response.status_code, len(server.received)) == (200, 1)
+    assert (response.status_code, len(server.received_requests)) == (200, 1)

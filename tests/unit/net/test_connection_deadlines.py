@@ -25,7 +25,7 @@ from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import RequestNotSentError
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import hang, started
+from tests.support.faults import answer_started, hang
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -308,7 +308,7 @@ def test_close_without_connection_does_nothing() -> None:
 
 def test_close_ends_connection_of_thread() -> None:
     """The connection of the request is closed for the server too."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         http_connection = open_connection(server)
         sock = http_connection.sock
         close_connection()

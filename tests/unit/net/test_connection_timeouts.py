@@ -28,9 +28,9 @@ from autonoma_ci.net import background
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import hang, make_head, send_raw, started
+from tests.support.faults import answer_started, hang, make_head, send_raw
 from tests.support.invoke_command import CREDENTIALS
-from tests.support.proxy import Proxy
+from tests.support.proxy import ProxyServer
 from tests.support.streams import start_process
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.engine.workers import Events
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 # In seconds. Without the limit, each tested step would take much longer.
@@ -134,9 +134,9 @@ def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch)
 def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with unresponsive first addresses stays usable."""
     replace_resolver(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
-    with FaultServer(started) as server, open_unresponsive_port(server.port):
+    with FaultServer(answer_started) as server, open_unresponsive_port(server.port):
         response = make_transport(server.port, LONG_TIMEOUTS._replace(connect=6.0)).post("/test/a/run", {})
-        assert (response.status, server.posts) == (200, {"a": 1})
+        assert (response.status, server.post_counts) == (200, {"a": 1})
 
 
 @pytest.mark.slow
@@ -144,11 +144,11 @@ def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late result of the resolver is not used."""
     release = threading.Event()
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: release.wait(LONG))
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         error = get_start_error(make_transport(server.port, CONNECT_TIMEOUTS))
         release.set()
         time.sleep(0.2)
-        assert (error, server.connections) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
+        assert (error, server.connection_count) == (f"the name of {HOST}:{server.port} could not be resolved", 0)
 
 
 @pytest.mark.slow
@@ -161,22 +161,24 @@ def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(background, "start_thread", fail_to_start_thread)
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: time.sleep(2 * LIMIT))
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         get_start_error(make_transport(server.port, timeouts))
-        assert server.posts == {}
+        assert server.post_counts == {}
 
 
 @pytest.mark.slow
-def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Path) -> None:
+def test_slow_handshake_sends_no_request(certificates: CertificateAuthority, trusted_authority: Path) -> None:
     """No request follows a handshake that exceeds the total limit."""
 
-    def delay_handshake(wire: Wire) -> bool:
-        wire.pause(2 * LIMIT)
-        return wire.start_tls(certificates.good())
+    def delay_handshake(connection: Connection) -> bool:
+        connection.pause(2 * LIMIT)
+        return connection.start_tls(certificates.create_valid_context())
 
-    with FaultServer(started, connection_handler=delay_handshake, tls=certificates.good()) as server:
+    with FaultServer(
+        answer_started, connection_handler=delay_handshake, tls=certificates.create_valid_context()
+    ) as server:
         get_start_error(Transport(server.url, SECRETS, timeouts=TOTAL_TIMEOUTS))
-        assert server.posts == {}
+        assert server.post_counts == {}
 
 
 @pytest.mark.slow
@@ -191,9 +193,9 @@ def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
         return sockets[0]
 
     monkeypatch.setattr(HTTPConnection, "_new_conn", stall)
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         get_start_error(Transport(server.url, SECRETS, timeouts=CONNECT_TIMEOUTS))
-        assert server.posts == {}
+        assert server.post_counts == {}
     assert [sock.fileno() for sock in sockets] == [-1]
 
 
@@ -221,11 +223,13 @@ def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(params=[False, True], ids=["http", "https"])
-def proxy_tls(request: pytest.FixtureRequest, certificates: Certificates, trusted: Path) -> ssl.SSLContext | None:
-    return certificates.good() if request.param else None
+def proxy_tls(
+    request: pytest.FixtureRequest, certificates: CertificateAuthority, trusted_authority: Path
+) -> ssl.SSLContext | None:
+    return certificates.create_valid_context() if request.param else None
 
 
-def make_proxy_transport(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Transport:
+def make_proxy_transport(proxy: ProxyServer, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Transport:
     patch.setenv("HTTPS_PROXY", proxy.url)
     return Transport(f"https://{HOST}/api", SECRETS, timeouts=timeouts)
 
@@ -244,42 +248,42 @@ def test_dripping_proxy_has_one_limit(
 ) -> None:
     """A proxy that sends single bytes does not extend the limit."""
 
-    def send_single_bytes(wire: Wire) -> bool:
-        wire.send_slowly(data, 0.02)
+    def send_single_bytes(connection: Connection) -> bool:
+        connection.send_slowly(data, 0.02)
         return False
 
-    proxy = Proxy(meddle=lambda _: send_single_bytes, tls=proxy_tls)
+    proxy = ProxyServer(find_handler=lambda _: send_single_bytes, tls=proxy_tls)
     with proxy.server:
         error = get_start_error(make_proxy_transport(proxy, monkeypatch, CONNECT_TIMEOUTS))
     assert error.endswith("did not answer the connection in time")
 
 
 def test_start_through_proxy_succeeds(
-    proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    proxy_tls: ssl.SSLContext | None, certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start arrives once through an HTTP or HTTPS proxy."""
-    with FaultServer(started, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, tls=proxy_tls)
+    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port, tls=proxy_tls)
         with proxy.server:
             assert make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
-        assert server.posts == {"a": 1}
+        assert server.post_counts == {"a": 1}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("close", ["", "Connection: close"], ids=["kept", "closed"])
 def test_body_through_proxy_has_limit(
-    close: str, proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    close: str, proxy_tls: ssl.SSLContext | None, certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit of a body also holds with TLS inside TLS."""
     headers = ["Content-Length: 9999", *filter(None, [close])]
 
-    def send_single_bytes(wire: Wire) -> bool:
-        wire.send(make_head(200, *headers).encode())
-        wire.send_slowly(b" " * 9999, 0.05)
+    def send_single_bytes(connection: Connection) -> bool:
+        connection.send(make_head(200, *headers).encode())
+        connection.send_slowly(b" " * 9999, 0.05)
         return False
 
-    with FaultServer(send_single_bytes, tls=certificates.good()) as server:
-        proxy = Proxy(server.port, tls=proxy_tls)
+    with FaultServer(send_single_bytes, tls=certificates.create_valid_context()) as server:
+        proxy = ProxyServer(server.port, tls=proxy_tls)
         with proxy.server:
             started_at = time.monotonic()
             assert (
@@ -294,10 +298,14 @@ def test_body_through_proxy_has_limit(
     ("certificate_kind", "reason"), [("self_signed", "self"), ("expired", "expired"), ("other_host", "mismatch")]
 )
 def test_untrusted_proxy_is_reported(
-    certificate_kind: str, reason: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+    certificate_kind: str,
+    reason: str,
+    certificates: CertificateAuthority,
+    trusted_authority: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An untrusted certificate of the proxy is reported as the proxy's."""
-    proxy = Proxy(tls=getattr(certificates, certificate_kind)())
+    proxy = ProxyServer(tls=getattr(certificates, certificate_kind)())
     with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
         make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
     assert reason in str(caught.value)
@@ -305,24 +313,24 @@ def test_untrusted_proxy_is_reported(
 
 
 def test_untrusted_api_behind_proxy_is_reported(
-    proxy_tls: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    proxy_tls: ssl.SSLContext | None, certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrusted certificate behind a proxy is reported as the API's."""
-    with FaultServer(started, tls=certificates.expired()) as server:
-        proxy = Proxy(server.port, tls=proxy_tls)
+    with FaultServer(answer_started, tls=certificates.create_expired_context()) as server:
+        proxy = ProxyServer(server.port, tls=proxy_tls)
         with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
             make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
-        assert server.posts == {}
+        assert server.post_counts == {}
 
 
-def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_without_tls_is_reported(trusted_authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An https URL for a plain HTTP proxy gives an error about the proxy."""
 
-    def refuse(wire: Wire) -> bool:
-        wire.receive()
-        return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(wire)
+    def refuse(connection: Connection) -> bool:
+        connection.receive()
+        return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(connection)
 
-    with FaultServer(started, connection_handler=refuse) as server:
+    with FaultServer(answer_started, connection_handler=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
         with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=LONG_TIMEOUTS).post("/test/a/run", {})
@@ -338,9 +346,9 @@ def test_body_before_close_has_limit(length: str) -> None:
     """The limit holds although http.client releases the socket early."""
     headers = ["Connection: close", *filter(None, [length])]
 
-    def send_single_bytes(wire: Wire) -> bool:
-        wire.send(make_head(200, *headers).encode())
-        wire.send_slowly(b"{}" + b" " * 9999, 0.05)
+    def send_single_bytes(connection: Connection) -> bool:
+        connection.send(make_head(200, *headers).encode())
+        connection.send_slowly(b"{}" + b" " * 9999, 0.05)
         return False
 
     with FaultServer(send_single_bytes) as server:
@@ -360,7 +368,7 @@ def make_executor(transport: Transport) -> tuple[ThreadedExecutor, Events]:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_withdrawn_start_is_never_sent(
-    scheme: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: str, certificates: CertificateAuthority, trusted_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start that is withdrawn during name resolution is never sent."""
     resolver_called, release = threading.Event(), threading.Event()
@@ -370,7 +378,7 @@ def test_withdrawn_start_is_never_sent(
         release.wait(LONG)
 
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=wait_for_release)
-    with FaultServer(started, tls=certificates.good() if scheme == "https" else None) as server:
+    with FaultServer(answer_started, tls=certificates.create_valid_context() if scheme == "https" else None) as server:
         workers, events = make_executor(
             make_transport(server.port, LONG_TIMEOUTS._replace(connect=LONG, total=LONG), scheme)
         )
@@ -382,12 +390,12 @@ def test_withdrawn_start_is_never_sent(
         assert isinstance(event, StartFinished)
         assert (event.plan_index, event.result.status) == (7, StartStatus.NOT_SENT)
         assert withdraw()
-        assert server.received == []
+        assert server.received_requests == []
         # Later polls in the same thread are not withdrawn.
         workers.poll(8, A, "run-of-a", 1)
         assert isinstance(events.get(timeout=LONG), StatusReceived)
         # The server has accepted the earlier connection by now.
-        assert (server.connections, [request.method for request in server.received]) == (2, ["GET"])
+        assert (server.connection_count, [request.method for request in server.received_requests]) == (2, ["GET"])
 
 
 def test_sent_start_cannot_be_withdrawn() -> None:
@@ -404,7 +412,7 @@ def test_start_is_sent_or_withdrawn() -> None:
     """At any moment a start is either withdrawn or sent, never both."""
     random_source, withdrawn_ids = random.Random(7), set()
     ids = [f"t{number}" for number in range(300)]
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         workers, events = make_executor(Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS))
         attempts = {}
         for number, name in enumerate(ids):
@@ -415,7 +423,7 @@ def test_start_is_sent_or_withdrawn() -> None:
             event = events.get(timeout=LONG)
             assert isinstance(event, StartFinished)
             attempts[ids[event.plan_index]] = event.result.status
-        posts = server.posts
+        posts = server.post_counts
     for name in ids:
         expected = (StartStatus.NOT_SENT, 0) if name in withdrawn_ids else (StartStatus.STARTED, 1)
         assert (attempts[name], posts[name]) == expected

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 # In seconds. Long because no test waits for it.
 LONG = 60.0
@@ -63,8 +63,8 @@ def redirect(*locations: str) -> RequestHandler:
     """Redirect each request to the next location, and then send the file."""
     remaining = list(locations)
 
-    def handler(wire: Wire) -> bool:
-        return (answer(302, "", f"Location: {remaining.pop(0)}") if remaining else send_raw(PNG_RESPONSE))(wire)
+    def handler(connection: Connection) -> bool:
+        return (answer(302, "", f"Location: {remaining.pop(0)}") if remaining else send_raw(PNG_RESPONSE))(connection)
 
     return handler
 
@@ -171,9 +171,9 @@ def test_slow_download_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
             timeouts.append(on_timeout)
             return object()
 
-    def expire(wire: Wire) -> bool:
+    def expire(client_connection: Connection) -> bool:
         timeouts[0]()
-        return hang(wire)
+        return hang(client_connection)
 
     monkeypatch.setattr(connection, "deadlines", ManualDeadlines())
     result = download_from(expire)
@@ -199,7 +199,7 @@ def test_missing_thread_is_download_error(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
         result = Download(f"http://127.0.0.1:{server.port}/a")
-        assert server.connections == 0
+        assert server.connection_count == 0
     assert result.error == "no thread could be made: the number of processes or the memory is limited"
     assert result.retryable
 
@@ -240,7 +240,7 @@ def test_http_needs_local_api(host: str) -> None:
     with FaultServer(send_raw(PNG_RESPONSE)) as server:
         url = f"http://{host}:{server.port}/a"
         assert Download(url, allow_http_loopback=False).error == NOT_HTTPS
-        assert server.connections == 0
+        assert server.connection_count == 0
         assert Download(url).data == PNG
 
 
@@ -281,8 +281,8 @@ def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with FaultServer(answer(302, "", "Location: /b", "Set-Cookie: a=s3cret-value; Path=/")) as server:
         Download(f"http://127.0.0.1:{server.port}/a")
-    assert len(server.received) == 6
-    for request in server.received:
+    assert len(server.received_requests) == 6
+    for request in server.received_requests:
         assert set(request.headers) == {"host", "user-agent", "accept", "accept-encoding", "connection"}
         assert re.fullmatch(r"autonoma-ci/\S+", request.headers["user-agent"])
         assert request.headers["accept-encoding"] == "identity"

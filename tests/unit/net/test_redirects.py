@@ -16,7 +16,7 @@ from tests.support.faults import answer, close, send_huge_body
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 # In seconds. Long because no test waits for it.
 LONG = 60.0
@@ -53,8 +53,8 @@ def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
     """Redirect each request to the next location, and then send a page."""
     remaining = list(locations)
 
-    def handler(wire: Wire) -> bool:
-        return (answer(status, "", f"Location: {remaining.pop(0)}") if remaining else answer(200, "page"))(wire)
+    def handler(connection: Connection) -> bool:
+        return (answer(status, "", f"Location: {remaining.pop(0)}") if remaining else answer(200, "page"))(connection)
 
     return handler
 
@@ -73,7 +73,7 @@ def test_location_of_other_status_is_ignored(status: int) -> None:
     """Only a status from 300 to 399 is a redirect."""
     with FaultServer(redirect_to("/next", status=status)) as server:
         assert Follower().follow(server.url) == f"{status} "
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
@@ -82,7 +82,7 @@ def test_redirect_is_followed(status: int) -> None:
     follower = Follower()
     with FaultServer(redirect_to("/next", status=status)) as server:
         assert follower.follow(f"{server.url}/first?a=b#c") == "200 page"
-        assert [request.path for request in server.received] == ["/api/first?a=b", "/next"]
+        assert [request.path for request in server.received_requests] == ["/api/first?a=b", "/next"]
     base_url = server.url.removesuffix("/api")
     assert follower.redirects == [Redirect(status, f"{server.url}/first?a=b#c", f"{base_url}/next")]
 
@@ -104,7 +104,7 @@ def test_relative_location_is_joined(location: str, path: str) -> None:
     with FaultServer(lambda _: False) as server:
         server._default_handler = redirect_to(location.format(port=server.port))
         assert Follower().follow(f"http://127.0.0.1:{server.port}/a/b") == "200 page"
-        assert server.received[1].path == path
+        assert server.received_requests[1].path == path
 
 
 @pytest.mark.parametrize("max_redirects", [0, 1, 5])
@@ -120,7 +120,7 @@ def test_redirects_have_limit(max_redirects: int) -> None:
     with FaultServer(redirect_to(*paths, "http://shop.test/above")) as server:
         with pytest.raises(TooManyRedirectsError, match=f"^it redirects more than {max_redirects} times$") as error:
             follower.follow(server.url)
-        assert len(server.received) == max_redirects + 1
+        assert len(server.received_requests) == max_redirects + 1
     assert len(follower.redirects) == max_redirects
     assert (error.value.redirect.status, error.value.redirect.next_url) == (302, "http://shop.test/above")
 
@@ -134,15 +134,15 @@ def test_forbidden_redirect_is_not_requested() -> None:
     with FaultServer(answer(200, "page")) as other_server, FaultServer(redirect_to(f"{other_server.url}/a")) as server:
         with pytest.raises(PermissionError, match=f"^{other_server.url}/a$"):
             Follower(check=forbid).follow(server.url)
-        assert other_server.connections == 0
+        assert other_server.connection_count == 0
 
 
 def test_body_of_redirect_is_not_read() -> None:
     """An endless body of a redirect does not delay the next request."""
     first = send_huge_body(302, "Location: /next", megabytes=10_000)
 
-    def handler(wire: Wire) -> bool:
-        return (answer(200, "page") if wire.request.path == "/next" else first)(wire)
+    def handler(connection: Connection) -> bool:
+        return (answer(200, "page") if connection.request.path == "/next" else first)(connection)
 
     with FaultServer(handler) as server:
         assert Follower().follow(server.url) == "200 page"
@@ -185,4 +185,4 @@ def test_each_url_has_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         assert Follower().follow(server.url) == "200 proxied"
-        assert [request.path for request in proxy.received] == ["http://shop.test/a"]
+        assert [request.path for request in proxy.received_requests] == ["http://shop.test/a"]

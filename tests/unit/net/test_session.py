@@ -132,7 +132,7 @@ def test_lost_response_is_released(method: str, handler: RequestHandler) -> None
                     transports[0].post("/test/a/run", {})
                 else:
                     transports[0].get("/run/a")
-    assert len(server.received) == 2
+    assert len(server.received_requests) == 2
     assert are_objects_released(transports)
 
 

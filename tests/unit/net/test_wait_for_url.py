@@ -17,13 +17,13 @@ import pytest
 from autonoma_ci.net import connection, threads
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
-from tests.support.fault_server import FaultServer, RequestHandler, Wire
-from tests.support.faults import after, answer, close, hang, make_head, reset, send_slowly
+from tests.support.fault_server import Connection, FaultServer, RequestHandler
+from tests.support.faults import answer, close, delay, hang, make_head, reset, send_slowly
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.certificates import Certificates
+    from tests.support.certificates import CertificateAuthority
 
 
 class UrlWait:
@@ -58,8 +58,8 @@ def serve_in_turn(*handlers: RequestHandler) -> RequestHandler:
     """Handle each request with the next handler. The last one repeats."""
     remaining = list(handlers)
 
-    def handler(wire: Wire) -> bool:
-        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(wire)
+    def handler(connection: Connection) -> bool:
+        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(connection)
 
     return handler
 
@@ -128,7 +128,7 @@ def test_redirect_to_other_host_is_followed() -> None:
     """A redirect to another host is followed."""
     with FaultServer(answer(200)) as other_server, FaultServer(redirect_to(f"{other_server.url}/x/y/z")) as server:
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
-        assert other_server.connections == 1
+        assert other_server.connection_count == 1
 
 
 def test_relative_redirect_is_followed() -> None:
@@ -157,9 +157,9 @@ def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NETRC", str(netrc))
     received_headers: list[dict[str, str]] = []
 
-    def record_headers(wire: Wire) -> bool:
-        received_headers.append(dict(wire.request.headers))
-        return answer(404, "", "Set-Cookie: a=b; Path=/")(wire)
+    def record_headers(connection: Connection) -> bool:
+        received_headers.append(dict(connection.request.headers))
+        return answer(404, "", "Set-Cookie: a=b; Path=/")(connection)
 
     with FaultServer(record_headers) as server:
         UrlWait(f"{server.url}/a/b/c", 5.0)
@@ -173,9 +173,9 @@ def test_body_is_not_read() -> None:
     """Only the headers of a response are read."""
     megabytes: list[bool] = []
 
-    def send_all(wire: Wire) -> bool:
-        wire.send(make_head(200, "Content-Length: 1073741824").encode())
-        while len(megabytes) < 1024 and wire.send(bytes(1024 * 1024)):
+    def send_all(connection: Connection) -> bool:
+        connection.send(make_head(200, "Content-Length: 1073741824").encode())
+        while len(megabytes) < 1024 and connection.send(bytes(1024 * 1024)):
             megabytes.append(True)
         return False
 
@@ -196,7 +196,7 @@ def test_query_of_url_is_not_shown() -> None:
 
 def test_slow_url_is_ready() -> None:
     """A slow response counts as ready."""
-    with FaultServer(after(0.5, answer(200))) as server:
+    with FaultServer(delay(0.5, answer(200))) as server:
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
 
 
@@ -243,7 +243,7 @@ def test_signal_ends_wait() -> None:
         command = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         until = time.monotonic() + 60
-        while not server.connections and time.monotonic() < until:
+        while not server.connection_count and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.2)
         started_at = time.monotonic()
@@ -268,7 +268,7 @@ def test_pauses_grow_to_limit() -> None:
 
     with FaultServer(answer(503)) as server:
         result = wait_for_url(server.url, 30.0, lambda: current_time, sleep, lambda _: None)
-        assert len(server.received) == len(pauses) + 1
+        assert len(server.received_requests) == len(pauses) + 1
     assert result
     assert pauses == [1.0, 1.5, 2.25, 3.375, 5.0, 5.0, 5.0, 5.0]
     assert current_time < 30.0
@@ -279,7 +279,7 @@ def test_wait_without_time_has_one_request(seconds: float) -> None:
     """Without time for a pause, one request decides."""
     with FaultServer(serve_in_turn(answer(503), answer(200))) as server:
         url_wait = UrlWait(server.url, seconds)
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
     assert url_wait.reason.endswith(f"within {seconds} s: HTTP 503")
     assert url_wait.lines == []
 
@@ -319,13 +319,13 @@ def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
         url_wait = UrlWait(server.url, 1.0)
-        assert server.connections == 0
+        assert server.connection_count == 0
     assert url_wait.reason.endswith("no thread could be made: the number of processes or the memory is limited")
 
 
-def test_permanent_error_has_remedy(certificates: Certificates) -> None:
+def test_permanent_error_has_remedy(certificates: CertificateAuthority) -> None:
     """The log and the result have the remedy for an error that a retry does not fix."""
-    with FaultServer(answer(200), tls=certificates.expired()) as server:
+    with FaultServer(answer(200), tls=certificates.create_expired_context()) as server:
         url = server.url.removesuffix("/api")
         url_wait = UrlWait(url)
     remedy = "Name a PEM file with its certificate"
@@ -335,18 +335,18 @@ def test_permanent_error_has_remedy(certificates: Certificates) -> None:
     assert remedy in url_wait.lines[0]
 
 
-@pytest.mark.usefixtures("trusted")
-def test_trusted_page_is_ready(certificates: Certificates) -> None:
+@pytest.mark.usefixtures("trusted_authority")
+def test_trusted_page_is_ready(certificates: CertificateAuthority) -> None:
     """A page with the certificate of a trusted authority is ready."""
-    with FaultServer(answer(200), tls=certificates.good()) as server:
+    with FaultServer(answer(200), tls=certificates.create_valid_context()) as server:
         assert UrlWait(server.url).reason == ""
 
 
-@pytest.mark.usefixtures("trusted")
-def test_redirect_to_http_is_not_ready(certificates: Certificates) -> None:
+@pytest.mark.usefixtures("trusted_authority")
+def test_redirect_to_http_is_not_ready(certificates: CertificateAuthority) -> None:
     """A redirect from https to http is not followed, and its query is not shown."""
     target = "http://127.0.0.1:1/next?token=s3cret-value#s3cret-value"
-    with FaultServer(redirect_to(target), tls=certificates.good()) as server:
+    with FaultServer(redirect_to(target), tls=certificates.create_valid_context()) as server:
         url_wait = UrlWait(server.url)
     assert url_wait.reason.endswith(": HTTP 302, which leads to http://127.0.0.1:1/next: not https any more")
     assert "s3cret-value" not in "".join(url_wait.lines)

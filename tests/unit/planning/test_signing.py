@@ -22,7 +22,7 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
 from tests.support.hostile import ANY_CHARACTER, REPORTS
-from tests.support.reports import PASSED, failed, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,10 +221,10 @@ def test_run_signature_depends_on_fact_order(facts: list[str], first: int, secon
 # The whole record
 
 
-REPORT = report([passed("a"), failed("b")], PASSED)._replace(
+REPORT = create_report([make_passed_run("a"), make_failed_run("b")], PASSED_VERDICT)._replace(
     results=(
-        passed("a")._replace(request_mac=sign_request(REQUEST)),
-        failed("b")._replace(request_mac=sign_request(REQUEST)),
+        make_passed_run("a")._replace(request_mac=sign_request(REQUEST)),
+        make_failed_run("b")._replace(request_mac=sign_request(REQUEST)),
     ),
     context=CONTEXT,
     part=PART,

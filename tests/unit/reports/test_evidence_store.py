@@ -11,7 +11,7 @@ import pytest
 
 from autonoma_ci.api.models import EvidenceFile, SignedUrl
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
-from tests.support.fault_server import FaultServer, Wire
+from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import answer, close, hang, reset, send_raw
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Req
 def handle_in_turn(*handlers: RequestHandler) -> RequestHandler:
     """Return a handler that uses the next of these handlers for each request."""
     remaining = iter(handlers)
-    return lambda wire: next(remaining)(wire)  # noqa: PLW0108 - the next one each time
+    return lambda connection: next(remaining)(connection)  # noqa: PLW0108 - the next one each time
 
 
 def redirect_to(url: str, status: int = 302) -> RequestHandler:
@@ -48,18 +48,18 @@ def redirect_to(url: str, status: int = 302) -> RequestHandler:
     return answer(status, b"", f"Location: {url}")
 
 
-def send_endless(wire: Wire) -> bool:
+def send_endless(connection: Connection) -> bool:
     """Send a body without a length and without an end."""
-    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n" + PNG)
-    while wire.send(b"x" * 65536):
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n" + PNG)
+    while connection.send(b"x" * 65536):
         pass
     return False
 
 
-def send_slowly(wire: Wire) -> bool:
+def send_slowly(connection: Connection) -> bool:
     """Send one byte at a time."""
-    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
-    wire.send_slowly(PNG, 0.05)
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
+    connection.send_slowly(PNG, 0.05)
     return False
 
 
@@ -299,7 +299,7 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
         )
         assert result.error == "a symbolic link in results-dir leads elsewhere"
         assert not result.retryable
-        assert server.received == []
+        assert server.received_requests == []
     assert left_in(outside) == []
 
 
@@ -307,10 +307,10 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
     """Closing the store removes a partial file and refuses more downloads."""
     is_requested, is_closed = threading.Event(), threading.Event()
 
-    def answer_after_close(wire: Wire) -> bool:
+    def answer_after_close(connection: Connection) -> bool:
         is_requested.set()
         is_closed.wait(60)
-        return picture()(wire)
+        return picture()(connection)
 
     results: list[DownloadResult] = []
     with FaultServer(answer_after_close) as server:
@@ -325,7 +325,7 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
         assert store.fetch(item).error == "the step has ended"
         is_closed.set()
         thread.join(60)
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
     assert [(result.path, result.error) for result in results] == [("", "the step has ended")]
     assert left_in(tmp_path) == []
 
@@ -361,7 +361,7 @@ def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
         with limit_file_size(300):
             first_result = store.fetch(EvidenceFile("r", 1, media))
         second_result = store.fetch(EvidenceFile("r", 2, media))
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
     assert first_result.error == second_result.error == "it could not be written (File too large)"
     assert not first_result.retryable
     assert left_in(tmp_path) == []

@@ -18,23 +18,23 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.fake_clock import FakeClock
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.reports import (
-    CANCELLED,
-    DRY,
-    ERROR,
-    FAILED,
-    INPUT,
-    OK,
-    PASSED,
-    TIMED_OUT,
-    failed,
-    flaky,
-    indeterminate,
-    passed,
-    planned,
-    refused,
-    report,
-    started,
-    timed_out,
+    API_ERROR_VERDICT,
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
+    STARTED_VERDICT,
+    TIMED_OUT_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
 )
 
 if TYPE_CHECKING:
@@ -58,22 +58,28 @@ COMMANDS = {
     "run": (["run", "--test-ids", "a"], 0),
 }
 REPORTS = {
-    "begun": report([], None),
-    "starting": report([planned("a"), started("b")], None),
-    "started": report([started("a", "A & B"), indeterminate("b")], OK),
-    "waiting": report([started("a")], None)._replace(waits_for_results=True),
-    "passed": report([passed("a"), flaky("b")], PASSED)._replace(waits_for_results=True),
-    "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waits_for_results=True),
-    "timed out": report([timed_out("a")], TIMED_OUT)._replace(waits_for_results=True),
-    "error": report([refused("a")], ERROR)._replace(title='A "title": <b>', plan_notes=("A note.",)),
-    "input": report([], INPUT, ["client-id is missing"]),
-    "dry run": report([planned("a")], DRY),
-    "skipped": report([], DRY)._replace(skip_reason="Skipped, nothing was started: no client-id."),
-    "taken up": report([], ERROR)._replace(
+    "begun": create_report([], None),
+    "starting": create_report([make_planned_run("a"), make_started_run("b")], None),
+    "started": create_report([make_started_run("a", "A & B"), make_indeterminate_run("b")], STARTED_VERDICT),
+    "waiting": create_report([make_started_run("a")], None)._replace(waits_for_results=True),
+    "passed": create_report([make_passed_run("a"), make_flaky_run("b")], PASSED_VERDICT)._replace(
+        waits_for_results=True
+    ),
+    "failed": create_report(
+        [make_failed_run("a"), make_timed_out_run("b"), make_rejected_run("c")], FAILED_VERDICT
+    )._replace(waits_for_results=True),
+    "timed out": create_report([make_timed_out_run("a")], TIMED_OUT_VERDICT)._replace(waits_for_results=True),
+    "error": create_report([make_rejected_run("a")], API_ERROR_VERDICT)._replace(
+        title='A "title": <b>', plan_notes=("A note.",)
+    ),
+    "input": create_report([], INPUT_ERROR_VERDICT, ["client-id is missing"]),
+    "dry run": create_report([make_planned_run("a")], DRY_RUN_VERDICT),
+    "skipped": create_report([], DRY_RUN_VERDICT)._replace(skip_reason="Skipped, nothing was started: no client-id."),
+    "taken up": create_report([], API_ERROR_VERDICT)._replace(
         skip_reason="The step that was to start the runs has left none: it was killed."
     ),
-    "nothing": report([], ERROR),
-    "cancelled": report([], CANCELLED),
+    "nothing": create_report([], API_ERROR_VERDICT),
+    "cancelled": create_report([], CANCELLED_VERDICT),
 }
 
 
@@ -106,7 +112,7 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
     """`wait` writes to the folder for the first time during the step."""
     environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
-    ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
+    ResultsDirPublisher(tmp_path / "out").publish(create_report([make_failed_run("a")], FAILED_VERDICT))
     write_foreign_files(tmp_path / "reports")
     result = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
     expected = {f"{name}.orig": text for name, text in FOREIGN_FILES.items() if not name.startswith("gitlab")}

@@ -13,33 +13,33 @@ from autonoma_ci.models import Evidence, RunState, RunStep
 from autonoma_ci.reports.html import AssetLinks, asset_files, render_html
 from tests.support.hostile import REPORTS
 from tests.support.reports import (
-    CANCELLED,
-    FAILED,
-    INPUT,
-    PASSED,
-    failed,
-    flaky,
-    indeterminate,
-    passed,
-    planned,
-    refused,
-    report,
-    started,
-    timed_out,
+    CANCELLED_VERDICT,
+    FAILED_VERDICT,
+    INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
 )
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 ALL_STATES = [
-    started("a"),
-    passed("b"),
-    failed("c"),
-    flaky("d"),
-    timed_out("e"),
-    refused("f"),
-    planned("g"),
-    indeterminate("h"),
+    make_started_run("a"),
+    make_passed_run("b"),
+    make_failed_run("c"),
+    make_flaky_run("d"),
+    make_timed_out_run("e"),
+    make_rejected_run("f"),
+    make_planned_run("g"),
+    make_indeterminate_run("h"),
 ]
 
 
@@ -83,8 +83,10 @@ def test_values_are_hidden(run_report: Report) -> None:
 @pytest.mark.slow
 def test_large_page_needs_little_memory() -> None:
     """Rendering 3,000 runs needs at most seven times the size of the page."""
-    run_report = report([passed(f"test-{number}", f"Name {number}") for number in range(3000)], FAILED)
-    render_html(report(ALL_STATES, FAILED))
+    run_report = create_report(
+        [make_passed_run(f"test-{number}", f"Name {number}") for number in range(3000)], FAILED_VERDICT
+    )
+    render_html(create_report(ALL_STATES, FAILED_VERDICT))
     tracemalloc.start()
     try:
         page = render_html(run_report)
@@ -98,7 +100,7 @@ def test_large_page_needs_little_memory() -> None:
 
 def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
-    assert list_states(report(ALL_STATES, FAILED)) == [
+    assert list_states(create_report(ALL_STATES, FAILED_VERDICT)) == [
         "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
     ]  # fmt: skip
 
@@ -106,15 +108,24 @@ def test_failures_come_first_with_state() -> None:
 @pytest.mark.parametrize(
     ("run_report", "heading"),
     [
-        (report([passed("a")], PASSED)._replace(waits_for_results=True), "✓ Passed 1 of 1 run passed."),
-        (report([failed("a")], FAILED)._replace(waits_for_results=True), "✗ Failed 0 of 1 run passed, 1 failed."),
-        (report([started("a")]), "… Started 1 of 1 run started."),
         (
-            report([started("a")], None)._replace(waits_for_results=True),
+            create_report([make_passed_run("a")], PASSED_VERDICT)._replace(waits_for_results=True),
+            "✓ Passed 1 of 1 run passed.",
+        ),
+        (
+            create_report([make_failed_run("a")], FAILED_VERDICT)._replace(waits_for_results=True),
+            "✗ Failed 0 of 1 run passed, 1 failed.",
+        ),
+        (create_report([make_started_run("a")]), "… Started 1 of 1 run started."),
+        (
+            create_report([make_started_run("a")], None)._replace(waits_for_results=True),
             "… Running 0 of 1 run passed, 1 still running.",
         ),
-        (report([], CANCELLED), "✗ Cancelled Cancelled before anything was started."),
-        (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
+        (create_report([], CANCELLED_VERDICT), "✗ Cancelled Cancelled before anything was started."),
+        (
+            create_report([], INPUT_ERROR_VERDICT, ["client-id is missing"]),
+            "✗ Error 1 problem with the input. Nothing was sent.",
+        ),
     ],
 )
 def test_heading_states_result(run_report: Report, heading: str) -> None:
@@ -124,7 +135,7 @@ def test_heading_states_result(run_report: Report, heading: str) -> None:
 
 def test_input_errors_are_listed() -> None:
     """Each input error is an entry of a list."""
-    page = parse_page(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
+    page = parse_page(create_report([], INPUT_ERROR_VERDICT, ["autonoma.yml:3:5: unknown key 'test'"]))
     assert [element.text_content().strip() for element in page.xpath("//ul[@class='problems']/li")] == [
         "autonoma.yml:3:5: unknown key 'test'"
     ]
@@ -132,7 +143,7 @@ def test_input_errors_are_listed() -> None:
 
 def test_build_context_is_shown() -> None:
     """The page shows commit, branch, pull request and a link to the build."""
-    run_report = report([passed("a")], PASSED)
+    run_report = create_report([make_passed_run("a")], PASSED_VERDICT)
     run_report = run_report._replace(context=run_report.context._replace(build_url="https://ci.test/build/7"))
     page = parse_page(run_report)
     facts = {element.xpath("string(dt)"): element.xpath("string(dd)") for element in page.xpath("//header//dl/div")}
@@ -144,7 +155,7 @@ def test_build_context_is_shown() -> None:
 
 def test_failing_step_needs_no_evidence() -> None:
     """The page shows the failing step without any screenshots."""
-    page = parse_page(report([failed("a")], FAILED))
+    page = parse_page(create_report([make_failed_run("a")], FAILED_VERDICT))
     step = page.xpath("//li[contains(@class, 'step bad')]")[0]
     assert "Check the result" in step.text_content()
     assert "Expected a confirmation" in step.text_content()
@@ -154,8 +165,8 @@ def test_failing_step_needs_no_evidence() -> None:
 def test_steps_link_screenshots_and_video() -> None:
     """Each step has its screenshot and each run has its video."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"), RunStep(2, "Pay", "No", "", "failed"))
-    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
-    page = parse_page(report([run], FAILED))
+    run = make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
+    page = parse_page(create_report([run], FAILED_VERDICT))
     assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
     assert page.xpath("//img/@alt")[0].startswith("Screenshot of step 1")
     assert page.xpath("//a[starts-with(text(), 'Video')]/@href") == ["evidence/r/video.webm"]
@@ -165,20 +176,20 @@ def test_steps_link_screenshots_and_video() -> None:
 def test_missing_file_is_hidden() -> None:
     """A screenshot that the page can't reach is left out."""
     steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
-    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
-    page = parse_page(report([run], FAILED), AssetLinks(lambda _: ""))
+    run = make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
+    page = parse_page(create_report([run], FAILED_VERDICT), AssetLinks(lambda _: ""))
     assert page.xpath("//img | //a[@class='shot']") == []
 
 
 def test_lost_evidence_is_reported() -> None:
     """The page has the reason for missing files."""
-    run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
-    assert "Not kept: 2 of its files: HTTP 404" in parse_page(report([run], FAILED)).text_content()
+    run = make_failed_run("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
+    assert "Not kept: 2 of its files: HTTP 404" in parse_page(create_report([run], FAILED_VERDICT)).text_content()
 
 
 def test_attempts_have_links() -> None:
     """Each failed attempt has a link to its run."""
-    page = parse_page(report([flaky("a")], PASSED))
+    page = parse_page(create_report([make_flaky_run("a")], PASSED_VERDICT))
     attempt = page.xpath("//section[@class='attempt']")[0]
     assert "Attempt 1" in attempt.text_content()
     assert attempt.xpath(".//a/@href")[0] == "https://autonoma.app/run/first-of-a"
@@ -186,33 +197,45 @@ def test_attempts_have_links() -> None:
 
 def test_indeterminate_run_links_to_web_app() -> None:
     """A run that may have started has a link to look for it."""
-    page = parse_page(report([indeterminate("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
+    page = parse_page(
+        create_report([make_indeterminate_run("a")], FAILED_VERDICT)._replace(web_base_url="https://autonoma.app")
+    )
     assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
 
 
 def test_wait_command_follows_open_runs() -> None:
     """The command to wait is left out if all runs ended."""
-    run_report = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    run_report = create_report([make_timed_out_run("a")], FAILED_VERDICT)._replace(
+        resume_command="autonoma-ci wait results/results.json"
+    )
     assert "autonoma-ci wait results/results.json" in parse_page(run_report).text_content()
-    run_report = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
+    run_report = create_report([make_passed_run("a")], FAILED_VERDICT)._replace(
+        resume_command="autonoma-ci wait results/results.json"
+    )
     assert "autonoma-ci wait" not in parse_page(run_report).text_content()
 
 
 def test_filters_match_states() -> None:
     """Filters exist only for the states of the runs."""
-    assert parse_page(report(ALL_STATES, FAILED)).xpath("//fieldset//input/@id") == [
+    assert parse_page(create_report(ALL_STATES, FAILED_VERDICT)).xpath("//fieldset//input/@id") == [
         "show-all", "show-bad", "show-flaky", "show-open", "show-good",
     ]  # fmt: skip
-    assert parse_page(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
+    assert (
+        parse_page(create_report([make_passed_run("a"), make_passed_run("b")], PASSED_VERDICT)).xpath("//fieldset")
+        == []
+    )
 
 
 def test_icon_differs_by_result() -> None:
     """The icon of the page differs for passed, failed and running steps."""
-    icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
+    icons = {
+        asset_files(create_report([], verdict))["evidence/report.svg"]
+        for verdict in (PASSED_VERDICT, FAILED_VERDICT, None)
+    }
     assert len(icons) == 3
 
 
 def test_every_state_has_label() -> None:
     """Each state of a run has a text on the page."""
     for state in RunState:
-        assert list_states(report([started("a")._replace(state=state)], FAILED))
+        assert list_states(create_report([make_started_run("a")._replace(state=state)], FAILED_VERDICT))

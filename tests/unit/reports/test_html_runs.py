@@ -19,17 +19,17 @@ from autonoma_ci.models import (
 )
 from autonoma_ci.reports.html_runs import STATE_SYMBOLS, build_run_view, severity_class
 from tests.support.reports import (
-    FAILED,
+    FAILED_VERDICT,
     STEP,
-    failed,
-    flaky,
-    indeterminate,
-    passed,
-    planned,
-    refused,
-    report,
-    started,
-    timed_out,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
 )
 
 if TYPE_CHECKING:
@@ -50,33 +50,33 @@ def build_view(
     run: RunResult, *, index: int = 1, waits_for_results: bool = True, web_base_url: str = WEB
 ) -> dict[str, Any]:
     return build_run_view(
-        index, run, make_report(run, waits_for_results=waits_for_results, web_base_url=web_base_url), get_file_url
+        index, run, build_step_report(run, waits_for_results=waits_for_results, web_base_url=web_base_url), get_file_url
     )
 
 
-def make_report(run: RunResult, *, waits_for_results: bool = True, web_base_url: str = WEB) -> Report:
-    return report([run], FAILED)._replace(waits_for_results=waits_for_results, web_base_url=web_base_url)
+def build_step_report(run: RunResult, *, waits_for_results: bool = True, web_base_url: str = WEB) -> Report:
+    return create_report([run], FAILED_VERDICT)._replace(waits_for_results=waits_for_results, web_base_url=web_base_url)
 
 
 def make_request(kind: TargetKind = TargetKind.TEST, **fields: Any) -> RunResult:
     """Return a run with this request."""
-    return passed("a")._replace(request=RunRequest(kind, "id-1", **fields))
+    return make_passed_run("a")._replace(request=RunRequest(kind, "id-1", **fields))
 
 
 @pytest.mark.parametrize(
     ("run", "severity"),
     [
-        (passed("a"), "good"),
-        (flaky("a"), "flaky"),
-        (failed("a"), "bad"),
-        (failed("a")._replace(previous_attempts=flaky("a").previous_attempts), "bad"),
-        (passed("a")._replace(state=RunState.STOPPED), "bad"),
-        (timed_out("a"), "bad"),
-        (refused("a"), "bad"),
-        (indeterminate("a"), "bad"),
-        (started("a"), "open"),
-        (planned("a"), "open"),
-        (planned("a")._replace(state=RunState.STARTING), "open"),
+        (make_passed_run("a"), "good"),
+        (make_flaky_run("a"), "flaky"),
+        (make_failed_run("a"), "bad"),
+        (make_failed_run("a")._replace(previous_attempts=make_flaky_run("a").previous_attempts), "bad"),
+        (make_passed_run("a")._replace(state=RunState.STOPPED), "bad"),
+        (make_timed_out_run("a"), "bad"),
+        (make_rejected_run("a"), "bad"),
+        (make_indeterminate_run("a"), "bad"),
+        (make_started_run("a"), "open"),
+        (make_planned_run("a"), "open"),
+        (make_planned_run("a")._replace(state=RunState.STARTING), "open"),
     ],
 )
 def test_severity_of_each_state(run: RunResult, severity: str) -> None:
@@ -94,17 +94,17 @@ def test_symbols_are_distinct() -> None:
 
 def test_anchor_has_position_of_run() -> None:
     """The name of a run is untrusted, so its position names the anchor."""
-    assert build_view(passed('a"b<c>', "x"), index=12)["anchor"] == "run-12"
+    assert build_view(make_passed_run('a"b<c>', "x"), index=12)["anchor"] == "run-12"
 
 
 @pytest.mark.parametrize(
     ("run", "state"),
     [
-        (flaky("a"), "passed, flaky"),
-        (timed_out("a"), "still running"),
-        (indeterminate("a"), "may have started"),
-        (indeterminate("a")._replace(run_id="r"), "end unknown"),
-        (passed("a")._replace(reused=True), "passed in an earlier attempt"),
+        (make_flaky_run("a"), "passed, flaky"),
+        (make_timed_out_run("a"), "still running"),
+        (make_indeterminate_run("a"), "may have started"),
+        (make_indeterminate_run("a")._replace(run_id="r"), "end unknown"),
+        (make_passed_run("a")._replace(reused=True), "passed in an earlier attempt"),
     ],
 )
 def test_state_has_words(run: RunResult, state: str) -> None:
@@ -115,13 +115,13 @@ def test_state_has_words(run: RunResult, state: str) -> None:
 @pytest.mark.parametrize(
     ("run", "duration"),
     [
-        (passed("a"), "42 s"),
-        (failed("a"), "1 min 5 s"),
-        (passed("a")._replace(state=RunState.STOPPED), "42 s"),
-        (passed("a")._replace(reused=True), ""),
-        (timed_out("a"), ""),
-        (started("a"), ""),
-        (refused("a")._replace(duration_seconds=3.0), ""),
+        (make_passed_run("a"), "42 s"),
+        (make_failed_run("a"), "1 min 5 s"),
+        (make_passed_run("a")._replace(state=RunState.STOPPED), "42 s"),
+        (make_passed_run("a")._replace(reused=True), ""),
+        (make_timed_out_run("a"), ""),
+        (make_started_run("a"), ""),
+        (make_rejected_run("a")._replace(duration_seconds=3.0), ""),
     ],
 )
 def test_duration_is_of_ended_runs(run: RunResult, duration: str) -> None:
@@ -132,11 +132,11 @@ def test_duration_is_of_ended_runs(run: RunResult, duration: str) -> None:
 @pytest.mark.parametrize(
     ("run", "waits_for_results", "start_offset"),
     [
-        (flaky("a"), True, "31 s"),
-        (flaky("a"), False, ""),
-        (passed("a"), True, ""),
-        (flaky("a")._replace(start_offset_seconds=-5.0), True, ""),
-        (started("a")._replace(start_offset_seconds=31.0), True, ""),
+        (make_flaky_run("a"), True, "31 s"),
+        (make_flaky_run("a"), False, ""),
+        (make_passed_run("a"), True, ""),
+        (make_flaky_run("a")._replace(start_offset_seconds=-5.0), True, ""),
+        (make_started_run("a")._replace(start_offset_seconds=31.0), True, ""),
     ],
 )
 def test_start_is_shown_after_waiting(run: RunResult, waits_for_results: bool, start_offset: str) -> None:
@@ -146,7 +146,7 @@ def test_start_is_shown_after_waiting(run: RunResult, waits_for_results: bool, s
 
 def test_link_opens_run() -> None:
     """A run with a safe link has this link."""
-    view = build_view(passed("a"))
+    view = build_view(make_passed_run("a"))
     assert (view["link"], view["link_text"]) == ("https://autonoma.app/run/run-a", "Open the run")
 
 
@@ -155,7 +155,7 @@ def test_unsafe_link_is_omitted(url: str) -> None:
     """Only links that are safe to follow reach the page, for runs, attempts and steps."""
     attempt = PreviousAttempt("r", url)
     step = RunStep(1, "Open", url=url)
-    view = build_view(failed("a")._replace(url=url, previous_attempts=(attempt,), evidence=Evidence((step,))))
+    view = build_view(make_failed_run("a")._replace(url=url, previous_attempts=(attempt,), evidence=Evidence((step,))))
     assert view["link"] == view["attempts"][0]["link"] == view["steps"][0]["link"] == ""
     assert view["steps"][0]["page"] == url
 
@@ -163,12 +163,12 @@ def test_unsafe_link_is_omitted(url: str) -> None:
 @pytest.mark.parametrize(
     ("run", "web_base_url", "link"),
     [
-        (indeterminate("a"), WEB, WEB),
-        (indeterminate("a"), "javascript:alert(1)", ""),
-        (indeterminate("a"), "", ""),
-        (indeterminate("a")._replace(run_id="r"), WEB, ""),
-        (refused("a"), WEB, ""),
-        (planned("a"), WEB, ""),
+        (make_indeterminate_run("a"), WEB, WEB),
+        (make_indeterminate_run("a"), "javascript:alert(1)", ""),
+        (make_indeterminate_run("a"), "", ""),
+        (make_indeterminate_run("a")._replace(run_id="r"), WEB, ""),
+        (make_rejected_run("a"), WEB, ""),
+        (make_planned_run("a"), WEB, ""),
     ],
 )
 def test_unknown_run_links_to_web_app(run: RunResult, web_base_url: str, link: str) -> None:
@@ -190,8 +190,8 @@ def test_unknown_run_links_to_web_app(run: RunResult, web_base_url: str, link: s
             make_request(TargetKind.TAG, application_versions=(AppVersion("a", "v2"), AppVersion("b", "v3"))),
             {"Run": "run-a", "Version": "v2, v3"},
         ),
-        (flaky("a")._replace(title=""), {"Run": "run-a", "Attempts": "2"}),
-        (refused("a")._replace(previous_attempts=flaky("a").previous_attempts), {"Attempts": "2"}),
+        (make_flaky_run("a")._replace(title=""), {"Run": "run-a", "Attempts": "2"}),
+        (make_rejected_run("a")._replace(previous_attempts=make_flaky_run("a").previous_attempts), {"Attempts": "2"}),
     ],
 )
 def test_facts_have_no_empty_texts(run: RunResult, facts: dict[str, str]) -> None:
@@ -209,13 +209,13 @@ def test_values_of_variables_are_hidden() -> None:
 @pytest.mark.parametrize(
     ("run", "notes"),
     [
-        (refused("a", "HTTP 404", "Check the id."), ["HTTP 404", "Check the id."]),
-        (refused("a", "", "Check the id."), ["Check the id."]),
-        (refused("a", "HTTP 404", ""), ["HTTP 404"]),
-        (timed_out("a"), ["still running after 30 min"]),
-        (started("a"), []),
-        (passed("a")._replace(suggestion="Wait."), []),
-        (planned("a")._replace(message="queued"), []),
+        (make_rejected_run("a", "HTTP 404", "Check the id."), ["HTTP 404", "Check the id."]),
+        (make_rejected_run("a", "", "Check the id."), ["Check the id."]),
+        (make_rejected_run("a", "HTTP 404", ""), ["HTTP 404"]),
+        (make_timed_out_run("a"), ["still running after 30 min"]),
+        (make_started_run("a"), []),
+        (make_passed_run("a")._replace(suggestion="Wait."), []),
+        (make_planned_run("a")._replace(message="queued"), []),
     ],
 )
 def test_notes_are_message_and_suggestion(run: RunResult, notes: list[str]) -> None:
@@ -228,22 +228,22 @@ def test_notes_are_message_and_suggestion(run: RunResult, notes: list[str]) -> N
 @pytest.mark.parametrize(
     "run",
     [
-        flaky("a"),
-        failed("a"),
-        passed("a")._replace(evidence=Evidence((RunStep(1),))),
-        passed("a")._replace(evidence=Evidence(video="evidence/r/video.webm")),
-        passed("a")._replace(evidence=Evidence(missing_reason="HTTP 404")),
+        make_flaky_run("a"),
+        make_failed_run("a"),
+        make_passed_run("a")._replace(evidence=Evidence((RunStep(1),))),
+        make_passed_run("a")._replace(evidence=Evidence(video="evidence/r/video.webm")),
+        make_passed_run("a")._replace(evidence=Evidence(missing_reason="HTTP 404")),
     ],
 )
 def test_details_need_content(run: RunResult) -> None:
     """Attempts, steps, a video and missing files are details."""
     assert build_view(run)["has_details"] is True
-    assert build_view(passed("a"))["has_details"] is False
+    assert build_view(make_passed_run("a"))["has_details"] is False
 
 
 def test_failing_step_needs_no_evidence() -> None:
     """Without evidence, the only step is the one that failed."""
-    view = build_view(failed("a"))
+    view = build_view(make_failed_run("a"))
     assert view["steps_label"] == "The step that failed"
     assert view["steps"] == [
         {
@@ -270,7 +270,7 @@ def test_steps_have_severity_and_file() -> None:
         RunStep(4, "", "", "https://shop.test/pay", "errored", "evidence/r/step-004.png"),
     )
     view = build_view(
-        failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm", "1 of its files: HTTP 404"))
+        make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm", "1 of its files: HTTP 404"))
     )
     assert [(step["severity"], step["status"]) for step in view["steps"]] == [
         ("good", "passed"), ("open", "waiting"), ("open", ""), ("bad", "errored"),
@@ -286,7 +286,7 @@ def test_steps_have_severity_and_file() -> None:
 def test_failing_step_has_detailed_texts() -> None:
     """The failing step has the texts of the run's result, and the page of the evidence."""
     steps = (RunStep(4, "short", "short", "https://shop.test/evidence", "failed"),)
-    [step] = build_view(failed("a")._replace(evidence=Evidence(steps)))["steps"]
+    [step] = build_view(make_failed_run("a")._replace(evidence=Evidence(steps)))["steps"]
     assert (step["instruction"], step["output"]) == (STEP.instruction, STEP.output)
     assert (step["page"], step["status"]) == ("https://shop.test/evidence", "failed")
 
@@ -302,14 +302,14 @@ def test_failing_step_has_detailed_texts() -> None:
 )
 def test_omitted_steps_are_counted(numbers: tuple[int, ...], notes: list[str]) -> None:
     """A gap between two steps has a note with the number of missing steps."""
-    view = build_view(passed("a")._replace(evidence=Evidence(tuple(map(RunStep, numbers)))))
+    view = build_view(make_passed_run("a")._replace(evidence=Evidence(tuple(map(RunStep, numbers)))))
     assert [step["omitted_note"] for step in view["steps"]] == notes
     assert view["steps_label"] == f"{numbers[-1]} steps"
 
 
 def test_one_step_is_singular() -> None:
     """The label of one step has no plural."""
-    assert build_view(passed("a")._replace(evidence=Evidence((RunStep(1),))))["steps_label"] == "1 step"
+    assert build_view(make_passed_run("a")._replace(evidence=Evidence((RunStep(1),))))["steps_label"] == "1 step"
 
 
 def test_attempts_have_own_evidence() -> None:
@@ -318,7 +318,7 @@ def test_attempts_have_own_evidence() -> None:
         PreviousAttempt("r1", "https://autonoma.app/run/r1", "No button", STEP, 0.0, 30.0, Evidence(video="v1.webm")),
         PreviousAttempt("r2"),
     )
-    first, second = build_view(passed("a")._replace(previous_attempts=attempts))["attempts"]
+    first, second = build_view(make_passed_run("a")._replace(previous_attempts=attempts))["attempts"]
     assert (first["number"], first["duration"], first["message"]) == (1, "30 s", "No button")
     assert (first["link"], first["video"]) == ("https://autonoma.app/run/r1", "files/v1.webm")
     assert [step["number"] for step in first["steps"]] == [4]
@@ -328,6 +328,6 @@ def test_attempts_have_own_evidence() -> None:
 def test_missing_file_has_no_url() -> None:
     """A file that the page can't reach has an empty URL."""
     steps = (RunStep(1, screenshot="evidence/r/step-001.png"),)
-    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), reason=ExitReason.FAILED)
-    view = build_run_view(1, run, make_report(run), lambda _: "")
+    run = make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), reason=ExitReason.FAILED)
+    view = build_run_view(1, run, build_step_report(run), lambda _: "")
     assert (view["steps"][0]["image"], view["video"]) == ("", "")

@@ -17,25 +17,25 @@ from lxml import etree
 
 from autonoma_ci.models import Evidence, ExitReason, Report, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.reports.junit import render_junit
-from tests.support.hostile import ANY_CHARACTER, REFUSED, REPORTS, TEXTS
+from tests.support.hostile import ANY_CHARACTER, INPUT_ERROR_REPORTS, REPORTS, TEXTS
 from tests.support.junit_readers import Failure, read_as_bitrise, read_as_jenkins
 from tests.support.reports import (
-    CANCELLED,
-    DRY,
-    ERROR,
-    FAILED,
-    INPUT,
-    PASSED,
+    API_ERROR_VERDICT,
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
     STEP,
-    failed,
-    flaky,
-    indeterminate,
-    passed,
-    planned,
-    refused,
-    report,
-    started,
-    timed_out,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def parse_suite(run_report: Report) -> Element:
 
 
 def parse_case(outcome: RunResult, run_report: Report | None = None) -> Element:
-    (case,) = parse_suite((run_report or report())._replace(results=(outcome,)))
+    (case,) = parse_suite((run_report or create_report())._replace(results=(outcome,)))
     return case
 
 
@@ -79,7 +79,10 @@ def read_properties(case: Element) -> dict[str, str]:
 def test_report_is_one_suite() -> None:
     """A report is one suite with one case per run."""
     suite = parse_suite(
-        report([passed("a", "A"), failed("b"), timed_out("c"), planned("d")], FAILED)._replace(duration_seconds=70.0)
+        create_report(
+            [make_passed_run("a", "A"), make_failed_run("b"), make_timed_out_run("c"), make_planned_run("d")],
+            FAILED_VERDICT,
+        )._replace(duration_seconds=70.0)
     )
     assert suite.attrib == {
         "name": "Autonoma tests",
@@ -108,30 +111,33 @@ def test_kind_is_class(kind: TargetKind) -> None:
     assert case.get("file") == f"autonoma/{kind}/a"
 
 
-STOPPED = started("a")._replace(state=RunState.STOPPED, message="cancelled on the server")
-UNKNOWN_STATUS = started("a")._replace(state=RunState.UNKNOWN, message="the API says `paused`")
-NOT_SENT = refused("a", "not sent: the job was cancelled")._replace(reason=ExitReason.CANCELLED)
-STARTING = planned("a")._replace(state=RunState.STARTING)
+STOPPED = make_started_run("a")._replace(state=RunState.STOPPED, message="cancelled on the server")
+UNKNOWN_STATUS = make_started_run("a")._replace(state=RunState.UNKNOWN, message="the API says `paused`")
+NOT_SENT = make_rejected_run("a", "not sent: the job was cancelled")._replace(reason=ExitReason.CANCELLED)
+STARTING = make_planned_run("a")._replace(state=RunState.STARTING)
 
 
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (passed("a"), ("", "", "")),
-        (flaky("a"), ("", "", "")),
-        (failed("a"), ("failure", "failed", "failed at step 4: Check the result")),
-        (failed("a")._replace(step=None), ("failure", "failed", "failed")),
-        (failed("a")._replace(step=None, message="HTTP 500"), ("failure", "failed", "failed: HTTP 500")),
+        (make_passed_run("a"), ("", "", "")),
+        (make_flaky_run("a"), ("", "", "")),
+        (make_failed_run("a"), ("failure", "failed", "failed at step 4: Check the result")),
+        (make_failed_run("a")._replace(step=None), ("failure", "failed", "failed")),
+        (make_failed_run("a")._replace(step=None, message="HTTP 500"), ("failure", "failed", "failed: HTTP 500")),
         (STOPPED, ("error", "stopped", "stopped: cancelled on the server")),
-        (timed_out("a"), ("error", "timeout", "still running after 30 min")),
-        (refused("a"), ("error", "not-found", "not started: HTTP 404: Not found")),
-        (refused("a")._replace(reason=ExitReason.OK), ("error", "not-started", "not started: HTTP 404: Not found")),
+        (make_timed_out_run("a"), ("error", "timeout", "still running after 30 min")),
+        (make_rejected_run("a"), ("error", "not-found", "not started: HTTP 404: Not found")),
+        (
+            make_rejected_run("a")._replace(reason=ExitReason.OK),
+            ("error", "not-started", "not started: HTTP 404: Not found"),
+        ),
         (NOT_SENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
-        (indeterminate("a"), ("error", "unknown", "may have started: no answer came in time")),
+        (make_indeterminate_run("a"), ("error", "unknown", "may have started: no answer came in time")),
         (UNKNOWN_STATUS, ("error", "unknown", "end unknown: the API says `paused`")),
         (STARTING, ("error", "unknown", "starting")),
-        (planned("a"), ("skipped", "planned", "not sent")),
-        (started("a"), ("skipped", "started", "started, not waited for")),
+        (make_planned_run("a"), ("skipped", "planned", "not sent")),
+        (make_started_run("a"), ("skipped", "started", "started, not waited for")),
     ],
 )
 def test_state_has_its_result_element(outcome: RunResult, expected: tuple[str, str, str]) -> None:
@@ -146,20 +152,25 @@ def test_state_has_its_result_element(outcome: RunResult, expected: tuple[str, s
 def test_run_left_running_is_skipped() -> None:
     """A run whose result is unknown is not shown as passed."""
     case = parse_case(
-        started("a"),
-        report(verdict=CANCELLED)._replace(waits_for_results=True, resume_command="autonoma-ci wait results.json"),
+        make_started_run("a"),
+        create_report(verdict=CANCELLED_VERDICT)._replace(
+            waits_for_results=True, resume_command="autonoma-ci wait results.json"
+        ),
     )
     assert read_result(case) == ("skipped", "started", "left running: how it ends is not known")
     assert "To wait for it: autonoma-ci wait results.json" in read_text(case, "skipped")
 
 
 def test_dry_run_is_skipped() -> None:
-    assert parse_suite(report([planned("a"), planned("b")], DRY)).get("skipped") == "2"
+    assert (
+        parse_suite(create_report([make_planned_run("a"), make_planned_run("b")], DRY_RUN_VERDICT)).get("skipped")
+        == "2"
+    )
 
 
 def test_failure_has_step_page_and_link() -> None:
     """The text of a failure has the failed step, its output, the page and the run's link."""
-    text = read_text(parse_case(failed("a")), "failure").splitlines()
+    text = read_text(parse_case(make_failed_run("a")), "failure").splitlines()
     assert text == [
         f"failed at step 4: {STEP.instruction}",
         STEP.output,
@@ -169,18 +180,20 @@ def test_failure_has_step_page_and_link() -> None:
 
 
 def test_refused_run_has_suggestion() -> None:
-    assert read_text(parse_case(refused("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
+    assert (
+        read_text(parse_case(make_rejected_run("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
+    )
 
 
 def test_indeterminate_run_links_to_web_app() -> None:
     """A run that may have started has a link to look for it."""
-    run_report = report()._replace(web_base_url="https://autonoma.app")
-    assert "Look here: https://autonoma.app" in read_text(parse_case(indeterminate("a"), run_report), "error")
+    run_report = create_report()._replace(web_base_url="https://autonoma.app")
+    assert "Look here: https://autonoma.app" in read_text(parse_case(make_indeterminate_run("a"), run_report), "error")
 
 
 def test_link_is_in_output_and_properties() -> None:
     """The link of a run is in system-out and in the properties."""
-    case = parse_case(passed("a"))
+    case = parse_case(make_passed_run("a"))
     assert read_text(case, "system-out") == "https://autonoma.app/run/run-a"
     assert read_properties(case) == {
         "run_id": "run-a",
@@ -193,7 +206,7 @@ def test_link_is_in_output_and_properties() -> None:
 
 def test_flaky_run_lists_its_failures() -> None:
     """A flaky run is passed, and its output has each failed attempt."""
-    case = parse_case(flaky("a"))
+    case = parse_case(make_flaky_run("a"))
     properties = read_properties(case)
     assert properties["flaky"] == "true"
     assert properties["attempts"] == "2"
@@ -209,7 +222,7 @@ def test_flaky_run_lists_its_failures() -> None:
 
 def test_jenkins_and_bitrise_show_retries() -> None:
     """The test is passed, and its first failure has step and link."""
-    junit_xml = render_junit(report([flaky("a", "Pay")]))
+    junit_xml = render_junit(create_report([make_flaky_run("a", "Pay")]))
     (case,) = read_as_jenkins(junit_xml)
     assert case.status == "passed"
     reason = f"failed at step 4: {STEP.instruction}"
@@ -219,13 +232,15 @@ def test_jenkins_and_bitrise_show_retries() -> None:
     assert read_as_bitrise(junit_xml) == [("Pay", "passed", ""), ("Pay", "failure", text)]
 
 
-@pytest.mark.parametrize("run", [failed("a"), timed_out("a"), STOPPED, started("a")], ids=lambda run: run.state)
+@pytest.mark.parametrize(
+    "run", [make_failed_run("a"), make_timed_out_run("a"), STOPPED, make_started_run("a")], ids=lambda run: run.state
+)
 def test_failed_retry_shows_first_failures(run: RunResult) -> None:
     """A test that never passed is not flaky."""
-    first_attempt = flaky("a").previous_attempts[0]
+    first_attempt = make_flaky_run("a").previous_attempts[0]
     (case,) = read_as_jenkins(
         render_junit(
-            report([run._replace(previous_attempts=(first_attempt, first_attempt._replace(message="HTTP 500")))])
+            create_report([run._replace(previous_attempts=(first_attempt, first_attempt._replace(message="HTTP 500")))])
         )
     )
     assert case.status != "passed"
@@ -242,7 +257,7 @@ XUNIT_CHILDREN = {"skipped", "error", "failure", "rerunFailure", "flakyFailure",
 
 def test_readme_names_jenkins_step() -> None:
     """The schema of the xUnit plugin rejects the file, and the step `junit` has no schema."""
-    case = parse_case(flaky("a"))
+    case = parse_case(make_flaky_run("a"))
     assert set(case.attrib) - XUNIT_ATTRIBUTES == {"file"}
     assert {child.tag for child in case} - XUNIT_CHILDREN == {"properties"}
     readme = " ".join((Path(__file__).parents[3] / "README.md").read_text("utf-8").split())
@@ -257,7 +272,9 @@ WIDE_TEXT = "\u6f22" * 5000
 @pytest.mark.parametrize("test_id", ["a", "i" * 128])
 def test_names_fit_jenkins_folders(label: str, test_id: str, tmp_path: Path) -> None:
     """A longer name makes the `junit` step fail and loses all results."""
-    run_report = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
+    run_report = create_report(
+        [make_passed_run(test_id, label), make_passed_run(test_id, label), make_failed_run("b")._replace(title=label)]
+    )
     cases = read_as_jenkins(render_junit(run_report))
     for case in cases:
         assert len(case.name.encode()) <= 200
@@ -279,7 +296,11 @@ def test_any_names_give_distinct_folders(run_report: Report) -> None:
 def test_similar_names_get_ids() -> None:
     """Jenkins creates one folder for `Pay: card` and `Pay/ card` and would mix their files."""
     cases = read_as_jenkins(
-        render_junit(report([passed("a", "Pay: card"), passed("b", "Pay/ card"), passed("c", "Pay")]))
+        render_junit(
+            create_report(
+                [make_passed_run("a", "Pay: card"), make_passed_run("b", "Pay/ card"), make_passed_run("c", "Pay")]
+            )
+        )
     )
     assert [case.name for case in cases] == ["Pay: card (a)", "Pay/ card (b)", "Pay"]
 
@@ -290,12 +311,16 @@ def build_evidence(count: int) -> Evidence:
     )
 
 
-@pytest.mark.parametrize("run", [passed("a"), flaky("a"), planned("a"), started("a")], ids=["pass", "flaky", "p", "s"])
+@pytest.mark.parametrize(
+    "run",
+    [make_passed_run("a"), make_flaky_run("a"), make_planned_run("a"), make_started_run("a")],
+    ids=["pass", "flaky", "p", "s"],
+)
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
 def test_jenkins_output_is_not_truncated(run: RunResult, count: int) -> None:
     """Jenkins cuts the middle of long output, which can break attachment markers."""
-    first_attempt = flaky("a").previous_attempts[0]._replace(message="\U0001f600" * 400, step=None)
-    run_report = report(
+    first_attempt = make_flaky_run("a").previous_attempts[0]._replace(message="\U0001f600" * 400, step=None)
+    run_report = create_report(
         [run._replace(evidence=build_evidence(count), previous_attempts=run.previous_attempts and (first_attempt,) * 5)]
     )
     (case,) = read_as_jenkins(
@@ -313,9 +338,9 @@ def test_jenkins_output_is_not_truncated(run: RunResult, count: int) -> None:
 @pytest.mark.parametrize("folder", [50, 200, 600, 900])
 def test_passed_run_has_link_and_last_files(folder: int) -> None:
     """The link comes first, and files beyond the limit are counted."""
-    run = passed("a")._replace(url=f"https://autonoma.app/{'u' * 340}")
+    run = make_passed_run("a")._replace(url=f"https://autonoma.app/{'u' * 340}")
     run = run._replace(evidence=build_evidence(20)._replace(video="evidence/run-a/video.webm"))
-    (case,) = read_as_jenkins(render_junit(report([run])._replace(attachments_root="/" + "f" * folder)))
+    (case,) = read_as_jenkins(render_junit(create_report([run])._replace(attachments_root="/" + "f" * folder)))
     assert case.stdout.splitlines()[0] == run.url
     ends = [path.rpartition("/")[2] for path in case.attachments]
     assert ends == ["video.webm", *(f"step-{number:03}.png" for number in range(19, 0, -1))][: len(ends)]
@@ -326,26 +351,28 @@ def test_passed_run_has_link_and_last_files(folder: int) -> None:
 @pytest.mark.parametrize("label", [".", "..", "..."])
 def test_label_of_dots_is_replaced(label: str) -> None:
     """The plugin of Jenkins would write outside the folder of the test."""
-    (case,) = read_as_jenkins(render_junit(report([passed("a", label)])))
+    (case,) = read_as_jenkins(render_junit(create_report([make_passed_run("a", label)])))
     assert case.folder == "no name".replace(" ", "_")
 
 
 def test_failed_run_has_all_files() -> None:
-    run_report = report([failed("a")._replace(evidence=build_evidence(200))])._replace(attachments_root="/var/results")
+    run_report = create_report([make_failed_run("a")._replace(evidence=build_evidence(200))])._replace(
+        attachments_root="/var/results"
+    )
     (case,) = read_as_jenkins(render_junit(run_report))
     assert len(case.attachments) == 200
 
 
 def test_long_link_is_complete_or_omitted() -> None:
     url = f"https://autonoma.app/run/{'a' * 1500}"
-    case = parse_case(passed("a")._replace(url=url))
+    case = parse_case(make_passed_run("a")._replace(url=url))
     assert case.find("system-out") is None
     assert read_properties(case)["url"] == url
 
 
 def test_reused_run_is_marked() -> None:
     """A run that passed in an earlier build attempt says so."""
-    case = parse_case(passed("a")._replace(reused=True))
+    case = parse_case(make_passed_run("a")._replace(reused=True))
     assert read_result(case) == ("", "", "")
     assert read_properties(case)["reused"] == "true"
     assert "earlier attempt" in read_text(case, "system-out")
@@ -354,8 +381,14 @@ def test_reused_run_is_marked() -> None:
 def test_same_labels_get_distinct_names() -> None:
     """GitLab drops a test case with the class and name of an earlier one."""
     folder = RunResult(RunRequest(TargetKind.FOLDER, "a", "Cart"))
-    similar_runs = [passed("a", "Cart"), passed("b", "Cart "), passed("a", "Cart"), passed("c", "Cart (a)"), folder]
-    names = [(case.get("classname"), case.get("name")) for case in parse_suite(report(similar_runs))]
+    similar_runs = [
+        make_passed_run("a", "Cart"),
+        make_passed_run("b", "Cart "),
+        make_passed_run("a", "Cart"),
+        make_passed_run("c", "Cart (a)"),
+        folder,
+    ]
+    names = [(case.get("classname"), case.get("name")) for case in parse_suite(create_report(similar_runs))]
     assert names == [
         ("autonoma.test", "Cart (a)"),
         ("autonoma.test", "Cart (b)"),
@@ -363,11 +396,14 @@ def test_same_labels_get_distinct_names() -> None:
         ("autonoma.test", "Cart (a) #3"),
         ("autonoma.folder", "Cart"),
     ]
-    assert [case.get("name") for case in parse_suite(report([passed("a"), passed("a")]))] == ["a", "a #2"]
+    assert [case.get("name") for case in parse_suite(create_report([make_passed_run("a"), make_passed_run("a")]))] == [
+        "a",
+        "a #2",
+    ]
 
 
 def test_input_errors_are_one_case() -> None:
-    suite = parse_suite(report((), INPUT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
+    suite = parse_suite(create_report((), INPUT_ERROR_VERDICT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
     (case,) = suite
     assert case.get("name") == "input"
     assert read_result(case) == ("error", "input", "2 problems with the input. Nothing was sent.")
@@ -375,7 +411,7 @@ def test_input_errors_are_one_case() -> None:
 
 
 def test_no_runs_give_empty_suite() -> None:
-    suite = parse_suite(report((), PASSED))
+    suite = parse_suite(create_report((), PASSED_VERDICT))
     assert suite.get("tests") == "0"
     assert not list(suite)
 
@@ -383,7 +419,7 @@ def test_no_runs_give_empty_suite() -> None:
 def test_values_are_hidden() -> None:
     request = RunRequest(TargetKind.TEST, "a", "A", {"PASSWORD": "hidden-value"}, "version")
     outcomes = [RunResult(request, state, message="m") for state in RunState]
-    assert b"hidden-value" not in render_junit(report(outcomes, ERROR))
+    assert b"hidden-value" not in render_junit(create_report(outcomes, API_ERROR_VERDICT))
 
 
 @pytest.mark.parametrize(
@@ -391,20 +427,22 @@ def test_values_are_hidden() -> None:
 )
 def test_times_are_plain_decimals(seconds: float, time: str) -> None:
     """Times have no exponent and fit into dates."""
-    run_report = report([passed("a", seconds=seconds)])._replace(duration_seconds=seconds)
+    run_report = create_report([make_passed_run("a", seconds=seconds)])._replace(duration_seconds=seconds)
     suite = parse_suite(run_report)
     assert [suite.get("time"), suite[0].get("time")] == [time, time]
 
 
 @pytest.mark.parametrize("started_at", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
 def test_invalid_start_time_is_omitted(started_at: str) -> None:
-    assert "timestamp" not in parse_suite(report([passed("a")])._replace(started_at=started_at)).attrib
+    assert "timestamp" not in parse_suite(create_report([make_passed_run("a")])._replace(started_at=started_at)).attrib
 
 
 def test_long_texts_are_truncated() -> None:
     step = STEP._replace(instruction="i" * 20_000, output="o\n" * 20_000, url="https://shop.test/" + "u" * 20_000)
     junit_xml = render_junit(
-        report([failed("a", "n" * 20_000)._replace(step=step, message="m" * 20_000, suggestion="h" * 20_000)] * 2)
+        create_report(
+            [make_failed_run("a", "n" * 20_000)._replace(step=step, message="m" * 20_000, suggestion="h" * 20_000)] * 2
+        )
     )
     SCHEMA.assertValid(etree.fromstring(junit_xml))
     assert len(junit_xml) < 50_000
@@ -414,9 +452,9 @@ def test_long_texts_are_truncated() -> None:
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://user@autonoma.app/run/a", "http://autonoma.app/run/a"])
 def test_unsafe_link_is_omitted(url: str) -> None:
     """A link that is not safe to follow is not in the file."""
-    run = flaky("a")._replace(url=url)
+    run = make_flaky_run("a")._replace(url=url)
     assert url.encode() not in render_junit(
-        report([run._replace(previous_attempts=(run.previous_attempts[0]._replace(url=url),))])
+        create_report([run._replace(previous_attempts=(run.previous_attempts[0]._replace(url=url),))])
     )
 
 
@@ -425,12 +463,12 @@ def test_texts_cannot_attach_files(gap: str) -> None:
     """GitLab and Jenkins attach the file that `[[ATTACHMENT|path]]` names in the output of a test."""
     attachment_marker = f"[{gap}[ATTACHMENT|/etc/passwd]]"
     step = STEP._replace(instruction=attachment_marker, output=attachment_marker)
-    run = flaky("a", attachment_marker)
+    run = make_flaky_run("a", attachment_marker)
     hostile_run = run._replace(
         run_id=attachment_marker, url="", previous_attempts=(run.previous_attempts[0]._replace(step=step),)
     )
     assert b"[[" not in render_junit(
-        report([hostile_run, failed("b")._replace(step=step)], problems=[attachment_marker])
+        create_report([hostile_run, make_failed_run("b")._replace(step=step)], problems=[attachment_marker])
     )
 
 
@@ -467,11 +505,11 @@ def test_only_passed_runs_are_green(run_report: Report) -> None:
 
 def test_blank_output_is_omitted() -> None:
     """The schema allows no output of white space, and readers accept no empty element."""
-    assert parse_case(planned("a")._replace(run_id="\t")).find("system-out") is None
+    assert parse_case(make_planned_run("a")._replace(run_id="\t")).find("system-out") is None
 
 
 @pytest.mark.slow
-@given(REFUSED)
+@given(INPUT_ERROR_REPORTS)
 def test_any_input_error_is_one_case(run_report: Report) -> None:
     (case,) = parse_suite(run_report)
     assert read_result(case)[:2] == ("error", "input")
@@ -479,14 +517,15 @@ def test_any_input_error_is_one_case(run_report: Report) -> None:
 
 @given(st.lists(st.sampled_from(["a", "a (x)", "a (x) #2", "a #2", ""]), max_size=8), st.sampled_from(["x", "a", ""]))
 def test_any_labels_give_distinct_names(labels: list[str], test_id: str) -> None:
-    parse_suite(report([planned(test_id)._replace(title=label) for label in labels]))
+    parse_suite(create_report([make_planned_run(test_id)._replace(title=label) for label in labels]))
 
 
 @given(st.text(ANY_CHARACTER), TEXTS)
 def test_both_xml_libraries_give_same_file(first: str, second: str) -> None:
     """The package uses lxml if it is installed, and lxml is stricter."""
-    run_report = report(
-        [failed(first, second)._replace(message=first + second), flaky(second, first)], problems=[first]
+    run_report = create_report(
+        [make_failed_run(first, second)._replace(message=first + second), make_flaky_run(second, first)],
+        problems=[first],
     )
 
     def canonicalize(library: ModuleType) -> str:

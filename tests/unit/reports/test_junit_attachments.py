@@ -11,17 +11,17 @@ from lxml import etree
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.models import Evidence, RunStep
 from autonoma_ci.reports.junit import render_junit
-from tests.support.reports import FAILED, failed, passed, report
+from tests.support.reports import FAILED_VERDICT, create_report, make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
 
 STEPS = tuple(RunStep(number, "Do it", screenshot=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
-RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
+RUN = make_failed_run("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
 
 
 def read_system_out_lines(attachments_root: str, run: RunResult = RUN) -> list[str]:
-    text = render_junit(report([run], FAILED)._replace(attachments_root=attachments_root))
+    text = render_junit(create_report([run], FAILED_VERDICT)._replace(attachments_root=attachments_root))
     return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
 
 
@@ -41,11 +41,11 @@ def test_unsafe_root_has_no_attachments(attachments_root: str) -> None:
 
 
 def test_no_evidence_has_no_attachments() -> None:
-    assert not [line for line in read_system_out_lines("out", passed("b")) if "ATTACHMENT" in line]
+    assert not [line for line in read_system_out_lines("out", make_passed_run("b")) if "ATTACHMENT" in line]
 
 
 def test_step_output_cannot_attach_files() -> None:
-    run = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
+    run = make_failed_run("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
     assert "[[ATTACHMENT" not in "\n".join(read_system_out_lines("out", run))
 
 

@@ -14,8 +14,18 @@ from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
 from autonoma_ci.reports.summary import count_states, format_headline
 from tests.support.github_parser import find_commands, find_foreign_commands, split_lines
-from tests.support.hostile import OUTCOMES, TEXTS
-from tests.support.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
+from tests.support.hostile import RUN_RESULTS, TEXTS
+from tests.support.reports import (
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
+)
 
 if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
@@ -24,26 +34,29 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
-        (started("a"), "started: test a: https://autonoma.app/run/run-a"),
-        (started("a", "Sign in"), "started: Sign in (test a): https://autonoma.app/run/run-a"),
-        (started("a")._replace(url=""), "started: test a: run-a"),
-        (refused("a"), "not started: test a: HTTP 404: Not found"),
-        (indeterminate("a"), "may have started: test a: no answer came in time"),
-        (planned("a"), "waiting: test a"),
-        (passed("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
+        (make_started_run("a"), "started: test a: https://autonoma.app/run/run-a"),
+        (make_started_run("a", "Sign in"), "started: Sign in (test a): https://autonoma.app/run/run-a"),
+        (make_started_run("a")._replace(url=""), "started: test a: run-a"),
+        (make_rejected_run("a"), "not started: test a: HTTP 404: Not found"),
+        (make_indeterminate_run("a"), "may have started: test a: no answer came in time"),
+        (make_planned_run("a"), "waiting: test a"),
+        (make_passed_run("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
         (
-            failed("a"),
+            make_failed_run("a"),
             (
                 "failed: Checkout pays by card (test a) in 1 min 5 s: step 4 (Check the result): Expected a "
                 "confirmation, but the page shows an error: https://autonoma.app/run/run-a"
             ),
         ),
         (
-            flaky("a", "Sign in"),
+            make_flaky_run("a", "Sign in"),
             "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
         ),
-        (timed_out("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
-        (passed("a")._replace(reused=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
+        (make_timed_out_run("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
+        (
+            make_passed_run("a")._replace(reused=True),
+            "passed in an earlier attempt: test a: https://autonoma.app/run/run-a",
+        ),
     ],
 )
 def test_run_is_one_line(outcome: RunResult, line: str) -> None:
@@ -59,11 +72,11 @@ def test_same_failures_are_grouped() -> None:
     """Equal failures are one issue, and the worst issue comes first."""
     issues = group_failures(
         [
-            indeterminate("a"),
-            *[refused(f"t{i}") for i in range(5)],
-            started("s"),
-            indeterminate("b"),
-            refused("x", "HTTP 500"),
+            make_indeterminate_run("a"),
+            *[make_rejected_run(f"t{i}") for i in range(5)],
+            make_started_run("s"),
+            make_indeterminate_run("b"),
+            make_rejected_run("x", "HTTP 500"),
         ]
     )
     assert [problem.message for problem in issues] == [
@@ -75,7 +88,7 @@ def test_same_failures_are_grouped() -> None:
 
 def test_issues_fit_annotation_limit() -> None:
     """GitHub shows a limited number of annotations, so the rest is counted."""
-    issues = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
+    issues = group_failures([make_rejected_run(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
     assert len(issues) == MAX_ANNOTATIONS + 1 == 10
     assert issues[-1].message.startswith("and 21 more")
 
@@ -83,7 +96,14 @@ def test_issues_fit_annotation_limit() -> None:
 def test_failure_has_step_and_link() -> None:
     """A failed run is one issue and comes first."""
     issues = group_failures(
-        [timed_out("t"), refused("r"), failed("f"), passed("p"), indeterminate("l")], "https://autonoma.app"
+        [
+            make_timed_out_run("t"),
+            make_rejected_run("r"),
+            make_failed_run("f"),
+            make_passed_run("p"),
+            make_indeterminate_run("l"),
+        ],
+        "https://autonoma.app",
     )
     assert [problem.message for problem in issues] == [
         (
@@ -98,12 +118,20 @@ def test_failure_has_step_and_link() -> None:
 
 def test_each_failed_run_is_issue() -> None:
     """Two runs that failed at the same step are two issues with links."""
-    issues = group_failures([failed("a"), failed("b")])
+    issues = group_failures([make_failed_run("a"), make_failed_run("b")])
     assert [problem.message.rpartition("/")[2] for problem in issues] == ["run-a", "run-b"]
 
 
 def test_heartbeat_counts_states() -> None:
-    runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), indeterminate("g")]
+    runs = [
+        make_started_run("a"),
+        make_started_run("b"),
+        make_passed_run("c"),
+        make_failed_run("d"),
+        make_planned_run("e"),
+        make_rejected_run("f"),
+        make_indeterminate_run("g"),
+    ]
     assert (
         format_heartbeat(runs, 150.0)
         == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
@@ -112,18 +140,18 @@ def test_heartbeat_counts_states() -> None:
 
 
 def test_flaky_runs_give_one_warning() -> None:
-    assert collect_warnings([passed("a"), failed("b")], is_never_masked) == []
-    (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], is_never_masked)
+    assert collect_warnings([make_passed_run("a"), make_failed_run("b")], is_never_masked) == []
+    (problem,) = collect_warnings([make_flaky_run(f"t{n}", f"Test {n}") for n in range(7)], is_never_masked)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
     assert problem.message == f"7 runs passed only after a failure (flaky): {names}."
 
 
 def test_started_runs_give_no_issue() -> None:
-    assert group_failures([started("a"), planned("b")]) == []
+    assert group_failures([make_started_run("a"), make_planned_run("b")]) == []
 
 
 @pytest.mark.slow
-@given(st.lists(OUTCOMES, max_size=3), TEXTS)
+@given(st.lists(RUN_RESULTS, max_size=3), TEXTS)
 def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
     """An issue is one command on GitHub and no command on other systems."""
     for problem in group_failures(outcomes):
@@ -137,7 +165,7 @@ def test_issue_is_one_annotation(outcomes: list[RunResult], title: str) -> None:
 
 
 @pytest.mark.slow
-@given(OUTCOMES)
+@given(RUN_RESULTS)
 def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
     """Text of a run cannot add a line or a command."""
     line = escape_log_line(format_run(outcome))
@@ -148,29 +176,31 @@ def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
 
 def test_run_without_link_is_reported_by_id() -> None:
     """The warning shows the run id, with which a user can find the run."""
-    (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], is_never_masked)
+    (problem,) = collect_warnings([make_passed_run("a")._replace(url=""), make_passed_run("b")], is_never_masked)
     assert problem.message.startswith("1 run without a link")
     assert problem.message.endswith("the ids are whole: a is run-a.")
 
 
 def test_reused_run_warning_is_correct() -> None:
     """A reused run has the link of its last status, which can be empty."""
-    (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], is_never_masked)
+    (problem,) = collect_warnings([make_passed_run("a")._replace(url="", reused=True)], is_never_masked)
     assert "as the API gave none that is an https URL without a credential's value" in problem.message
 
 
 def test_headline_counts_started_runs() -> None:
     """A reused run was not started by this job step."""
-    runs = [started("a"), passed("b")._replace(reused=True), planned("c")]
+    runs = [make_started_run("a"), make_passed_run("b")._replace(reused=True), make_planned_run("c")]
     assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
-    assert format_headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
-    assert format_headline(report(runs, None)._replace(waits_for_results=True)) == (
+    assert (
+        format_headline(create_report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
+    )
+    assert format_headline(create_report(runs, None)._replace(waits_for_results=True)) == (
         "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 waiting."
     )
 
 
 def test_masked_link_is_reported() -> None:
     """A link that the CI system would mask has a warning."""
-    (problem,) = collect_warnings([passed("a"), passed("b")], lambda url: "run-b" in url)
+    (problem,) = collect_warnings([make_passed_run("a"), make_passed_run("b")], lambda url: "run-b" in url)
     assert problem.message.startswith("1 run whose link has a credential's value in it")
     assert problem.message.endswith(": b.")

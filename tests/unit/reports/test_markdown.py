@@ -13,23 +13,23 @@ from autonoma_ci.escaping import safe_url
 from autonoma_ci.models import Conclusion, ExitReason, Verdict
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
 from tests.support.github_parser import render_plain_text, split_cells
-from tests.support.hostile import REFUSED, REPORTS
+from tests.support.hostile import INPUT_ERROR_REPORTS, REPORTS
 from tests.support.reports import (
-    CANCELLED,
-    DRY,
-    ERROR,
-    FAILED,
-    INPUT,
-    PASSED,
-    failed,
-    flaky,
-    indeterminate,
-    passed,
-    planned,
-    refused,
-    report,
-    started,
-    timed_out,
+    API_ERROR_VERDICT,
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def test_summary_has_heading_and_table() -> None:
     """The summary has the verdict, the counts and one row per run."""
-    lines = render_summary(report([started("one"), started("two", "Sign in")])).splitlines()
+    lines = render_summary(create_report([make_started_run("one"), make_started_run("two", "Sign in")])).splitlines()
     assert render_plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
     assert (
         render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
@@ -55,21 +55,23 @@ def test_summary_has_heading_and_table() -> None:
 def test_problems_come_first_in_order() -> None:
     """Runs that need attention come first and stay in plan order."""
     outcomes = [
-        started("a"),
-        planned("b"),
-        indeterminate("c"),
-        refused("d"),
-        started("e"),
-        refused("f"),
-        indeterminate("g"),
+        make_started_run("a"),
+        make_planned_run("b"),
+        make_indeterminate_run("c"),
+        make_rejected_run("d"),
+        make_started_run("e"),
+        make_rejected_run("f"),
+        make_indeterminate_run("g"),
     ]
-    rows = render_summary(report(outcomes, ERROR)).splitlines()[6:]
+    rows = render_summary(create_report(outcomes, API_ERROR_VERDICT)).splitlines()[6:]
     assert [split_cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
 
 
 def test_refused_run_has_reason_and_hint() -> None:
     """The row of a refused run has the reason and what to do."""
-    row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
+    row = render_summary(
+        create_report([make_rejected_run("a", "HTTP 404: no such <test>", "Check | the id.")], API_ERROR_VERDICT)
+    ).splitlines()[6]
     _, state, link = split_cells(row)
     parts = state.split("<br>")
     assert [render_plain_text(part) for part in parts] == [
@@ -83,18 +85,31 @@ def test_refused_run_has_reason_and_hint() -> None:
 @pytest.mark.parametrize(
     ("run_report", "title", "sentence"),
     [
-        (report([started("a")], None), "⏳ Starting", "1 of 1 run started."),
-        (report([planned("a"), started("b")], None), "⏳ Starting", "1 of 2 runs started, 1 waiting."),
-        (report([planned("a")], DRY), "⏭️ Skipped", "Dry run: 1 run planned, nothing was sent."),
-        (report([], DRY), "⏭️ Skipped", "Nothing was selected, so nothing was started."),
-        (report([], INPUT, ["a: b"]), "❌ Error", "1 problem with the input. Nothing was sent."),
+        (create_report([make_started_run("a")], None), "⏳ Starting", "1 of 1 run started."),
         (
-            report([started("a"), refused("b"), indeterminate("c")], ERROR),
+            create_report([make_planned_run("a"), make_started_run("b")], None),
+            "⏳ Starting",
+            "1 of 2 runs started, 1 waiting.",
+        ),
+        (
+            create_report([make_planned_run("a")], DRY_RUN_VERDICT),
+            "⏭️ Skipped",
+            "Dry run: 1 run planned, nothing was sent.",
+        ),
+        (create_report([], DRY_RUN_VERDICT), "⏭️ Skipped", "Nothing was selected, so nothing was started."),
+        (create_report([], INPUT_ERROR_VERDICT, ["a: b"]), "❌ Error", "1 problem with the input. Nothing was sent."),
+        (
+            create_report(
+                [make_started_run("a"), make_rejected_run("b"), make_indeterminate_run("c")], API_ERROR_VERDICT
+            ),
             "❌ Error",
             "1 of 3 runs started, 1 not started, 1 may have started.",
         ),
         (
-            report([started("a"), refused("b", "not sent: the job was cancelled", "")], CANCELLED),
+            create_report(
+                [make_started_run("a"), make_rejected_run("b", "not sent: the job was cancelled", "")],
+                CANCELLED_VERDICT,
+            ),
             "🛑 Cancelled",
             "1 of 2 runs started, 1 not started.",
         ),
@@ -107,7 +122,9 @@ def test_heading_states_result(run_report: Report, title: str, sentence: str) ->
 
 
 def test_input_errors_are_listed() -> None:
-    lines = render_summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
+    lines = render_summary(
+        create_report([], INPUT_ERROR_VERDICT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])
+    ).splitlines()
     assert lines[3] == ""
     assert [render_plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
         "autonoma.yml:3:5: unknown key 'tets'",
@@ -118,8 +135,10 @@ def test_input_errors_are_listed() -> None:
 def test_many_runs_fit_size_limit() -> None:
     """Rows beyond the limit are counted in the last row."""
     names = ["🚀" * 600, "&" * 600, "|" * 600]
-    outcomes = [started(f"id{i}", names[i % 3]) for i in range(9_998)]
-    text = render_summary(report([*outcomes, refused("first"), indeterminate("second")], ERROR))
+    outcomes = [make_started_run(f"id{i}", names[i % 3]) for i in range(9_998)]
+    text = render_summary(
+        create_report([*outcomes, make_rejected_run("first"), make_indeterminate_run("second")], API_ERROR_VERDICT)
+    )
     size = len(text.encode())
     assert MAX_SUMMARY_BYTES - 6_000 < size <= MAX_SUMMARY_BYTES
     rows = text.splitlines()[6:]
@@ -133,8 +152,11 @@ def test_many_runs_fit_size_limit() -> None:
 
 @given(st.integers(-10_000, 3_000))
 def test_summary_respects_any_limit(limit: int) -> None:
-    outcomes = [refused(f"id-{i}", "🚀" * 40) for i in range(10)]
-    for run_report in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
+    outcomes = [make_rejected_run(f"id-{i}", "🚀" * 40) for i in range(10)]
+    for run_report in (
+        create_report(outcomes, API_ERROR_VERDICT),
+        create_report([], INPUT_ERROR_VERDICT, ["🚀" * 40] * 10),
+    ):
         text = render_summary(run_report, limit)
         assert len(text.encode()) <= max(0, limit)
         assert not text or text.count("\n|") + text.count("\n-") in range(1, 14)
@@ -144,7 +166,7 @@ def test_summary_respects_any_limit(limit: int) -> None:
 
 def test_many_input_errors_fit_size_limit() -> None:
     """Errors beyond the limit are counted in the last line."""
-    text = render_summary(report([], INPUT, ["&" * 500] * 1_000), 100_000)
+    text = render_summary(create_report([], INPUT_ERROR_VERDICT, ["&" * 500] * 1_000), 100_000)
     assert len(text.encode()) <= 100_000
     assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
 
@@ -190,7 +212,7 @@ def test_report_text_cannot_forge_markup(run_report: Report) -> None:
 
 
 @pytest.mark.slow
-@given(REFUSED)
+@given(INPUT_ERROR_REPORTS)
 def test_input_error_cannot_forge_markup(run_report: Report) -> None:
     """Text of an error adds no line and no markup."""
     lines = render_summary(run_report).splitlines()
@@ -206,8 +228,14 @@ def read_rows(run_report: Report) -> list[list[str]]:
 
 def test_failures_come_first_after_wait() -> None:
     """Failed runs have their step and link in the first rows."""
-    runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
-    run_report = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
+    runs = [
+        make_passed_run("a"),
+        make_flaky_run("b"),
+        make_failed_run("c", "Checkout"),
+        make_timed_out_run("d"),
+        make_passed_run("e"),
+    ]
+    run_report = create_report(runs, FAILED_VERDICT)._replace(waits_for_results=True, duration_seconds=70.0)
     lines = render_summary(run_report).splitlines()
     assert lines[0] == "### Autonoma tests: ❌ Failed"
     assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
@@ -225,7 +253,7 @@ def test_failures_come_first_after_wait() -> None:
 
 def test_flaky_run_links_failed_attempt() -> None:
     """The row of a flaky run is marked and links to the failed attempt."""
-    row = read_rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
+    row = read_rows(create_report([make_flaky_run("b")], PASSED_VERDICT)._replace(waits_for_results=True))[0]
     assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
     assert "(https://autonoma.app/run/first-of-b)" in row[1]
     assert "Expected a confirmation" in row[1]
@@ -233,43 +261,49 @@ def test_flaky_run_links_failed_attempt() -> None:
 
 def test_title_replaces_id() -> None:
     assert (
-        read_rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0]
+        read_rows(create_report([make_failed_run("c")], FAILED_VERDICT)._replace(waits_for_results=True))[0][0]
         == "Checkout pays by card<br>test c"
     )
 
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))
 def test_every_conclusion_has_title(conclusion: Conclusion) -> None:
-    run_report = report([passed("a")], Verdict(conclusion, ExitReason.OK, 0))
+    run_report = create_report([make_passed_run("a")], Verdict(conclusion, ExitReason.OK, 0))
     assert render_plain_text(render_summary(run_report).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
 
 def test_running_runs_have_wait_command() -> None:
     """The summary has the command to wait and says that no run was cancelled."""
     command = "autonoma-ci wait results/results.json"
-    run_report = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=command)
+    run_report = create_report([make_started_run("a"), make_passed_run("b")], CANCELLED_VERDICT)._replace(
+        waits_for_results=True, resume_command=command
+    )
     text = render_summary(run_report)
     assert "no way to cancel" in text
     assert "`autonoma-ci wait results/results.json`" in text
-    assert "no way to cancel" not in render_summary(run_report._replace(results=(passed("b"),)))
+    assert "no way to cancel" not in render_summary(run_report._replace(results=(make_passed_run("b"),)))
     assert "no way to cancel" in render_summary(run_report._replace(resume_command=""))
 
 
 def test_wait_command_follows_verdict() -> None:
     """Without the option wait, the command is shown after the job step ended."""
-    run_report = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
+    run_report = create_report([make_started_run("a")])._replace(
+        resume_command="autonoma-ci wait 'my results/results.json'"
+    )
     assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(run_report)
     assert "autonoma-ci wait" not in render_summary(run_report._replace(verdict=None))
     assert "no way to cancel" not in render_summary(run_report)
 
 
 def test_plan_notes_are_shown() -> None:
-    run_report = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
+    run_report = create_report([make_started_run("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
     assert "Shard 2/5" in render_summary(run_report)
 
 
 def test_chart_without_space_is_omitted() -> None:
-    run_report = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
+    run_report = create_report([make_passed_run(f"t{n}") for n in range(30)], PASSED_VERDICT)._replace(
+        waits_for_results=True
+    )
     summary = render_summary(run_report)
     assert "```mermaid" in summary
     limit = len(summary.encode()) - 50

@@ -12,8 +12,17 @@ import pytest
 from hypothesis import given
 
 from autonoma_ci.reports.mermaid import render_gantt
-from tests.support.hostile import PIECES, TEXTS
-from tests.support.reports import PASSED, failed, flaky, passed, refused, report, started, timed_out
+from tests.support.hostile import HOSTILE_PIECES, TEXTS
+from tests.support.reports import (
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
+)
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
@@ -29,7 +38,7 @@ _WORDS = (
 
 
 def build_report(*runs: RunResult) -> Report:
-    return report(runs, PASSED)._replace(waits_for_results=True)
+    return create_report(runs, PASSED_VERDICT)._replace(waits_for_results=True)
 
 
 def list_bars(chart: str) -> list[str]:
@@ -38,8 +47,8 @@ def list_bars(chart: str) -> list[str]:
 
 def test_every_run_is_bar_at_its_time() -> None:
     runs = (
-        passed("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
-        failed("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
+        make_passed_run("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
+        make_failed_run("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
     )
     assert list_bars(render_gantt(build_report(*runs))) == [
         "    ❌ Checkout pays by card :crit, 2000-01-01 00:00:00.000, 2500ms",
@@ -49,31 +58,32 @@ def test_every_run_is_bar_at_its_time() -> None:
 
 def test_running_run_has_bar_up_to_now() -> None:
     run_report = build_report(
-        started("a")._replace(start_offset_seconds=10.0), passed("b")._replace(start_offset_seconds=0.0)
+        make_started_run("a")._replace(start_offset_seconds=10.0),
+        make_passed_run("b")._replace(start_offset_seconds=0.0),
     )._replace(duration_seconds=60.0)
     assert list_bars(render_gantt(run_report))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
 
 
 def test_attempts_have_own_bars() -> None:
-    chart = list_bars(render_gantt(build_report(flaky("a"), timed_out("b"))))
+    chart = list_bars(render_gantt(build_report(make_flaky_run("a"), make_timed_out_run("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
 
 
 @pytest.mark.parametrize(("runs", "has_chart"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
 def test_chart_needs_2_to_50_runs(runs: int, has_chart: bool) -> None:
-    assert bool(render_gantt(build_report(*[passed(f"t{n}") for n in range(runs)]))) is has_chart
+    assert bool(render_gantt(build_report(*[make_passed_run(f"t{n}") for n in range(runs)]))) is has_chart
 
 
 def test_runs_without_times_are_omitted() -> None:
-    assert render_gantt(build_report(passed("a"), refused("b"))) == ""
-    assert render_gantt(build_report(passed("a"), passed("b")._replace(reused=True))) == ""
-    assert render_gantt(report([started("a"), started("b")])) == ""
+    assert render_gantt(build_report(make_passed_run("a"), make_rejected_run("b"))) == ""
+    assert render_gantt(build_report(make_passed_run("a"), make_passed_run("b")._replace(reused=True))) == ""
+    assert render_gantt(create_report([make_started_run("a"), make_started_run("b")])) == ""
 
 
 @given(TEXTS)
 def test_name_cannot_break_chart(name: str) -> None:
-    chart = render_gantt(build_report(passed("a", name), passed("b")))
+    chart = render_gantt(build_report(make_passed_run("a", name), make_passed_run("b")))
     assert len(chart.splitlines()) == 8
     for line in list_bars(chart):
         label = line.partition(" :")[0]
@@ -84,8 +94,15 @@ def test_name_cannot_break_chart(name: str) -> None:
 def test_mermaid_parses_every_chart() -> None:
     """Each parsed diagram has all tasks, whatever the names are."""
     random_source = random.Random(7)
-    names = [*PIECES, *_WORDS, *(" ".join(random_source.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
-    charts = [render_gantt(build_report(passed("a", name), failed("b", name), flaky("c"))) for name in names]
+    names = [
+        *HOSTILE_PIECES,
+        *_WORDS,
+        *(" ".join(random_source.sample([*HOSTILE_PIECES, *_WORDS], 3)) for _ in range(300)),
+    ]
+    charts = [
+        render_gantt(build_report(make_passed_run("a", name), make_failed_run("b", name), make_flaky_run("c")))
+        for name in names
+    ]
     diagrams = ["\n".join(chart.splitlines()[1:-1]) for chart in charts]
     process = subprocess.run(
         ["node", str(_DRIVER)], input=json.dumps(diagrams), capture_output=True, text=True, check=False, timeout=120

@@ -16,7 +16,15 @@ from autonoma_ci.models import Conclusion, Report
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncated_array_lengths
 from tests.support import github_parser as runner
 from tests.support.hostile import REPORTS
-from tests.support.reports import ERROR, INPUT, indeterminate, planned, refused, report, started
+from tests.support.reports import (
+    API_ERROR_VERDICT,
+    INPUT_ERROR_VERDICT,
+    create_report,
+    make_indeterminate_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +36,12 @@ NAMES = (
 
 
 def test_all_outputs_have_values() -> None:
-    outputs = build_outputs(report([refused("a"), started("b", "B"), indeterminate("c"), started("d")], ERROR))
+    outputs = build_outputs(
+        create_report(
+            [make_rejected_run("a"), make_started_run("b", "B"), make_indeterminate_run("c"), make_started_run("d")],
+            API_ERROR_VERDICT,
+        )
+    )
     assert tuple(outputs) == NAMES == tuple(output.name for output in OUTPUTS)
     results = json.loads(outputs.pop("results"))
     assert outputs == {
@@ -60,7 +73,9 @@ def test_all_outputs_have_values() -> None:
     }
 
 
-@pytest.mark.parametrize("run_report", [report([], INPUT, ["bad"]), report([planned("a")], None)])
+@pytest.mark.parametrize(
+    "run_report", [create_report([], INPUT_ERROR_VERDICT, ["bad"]), create_report([make_planned_run("a")], None)]
+)
 def test_outputs_without_runs_are_empty(run_report: Report) -> None:
     outputs = build_outputs(run_report)
     assert tuple(outputs) == NAMES
@@ -72,7 +87,7 @@ def test_outputs_without_runs_are_empty(run_report: Report) -> None:
 
 def test_large_arrays_are_truncated() -> None:
     """An array beyond the limit has its first entries and is valid JSON."""
-    run_report = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
+    run_report = create_report([make_started_run(f"id-{i}", "é" * 300) for i in range(5_000)])
     outputs = build_outputs(run_report)
     for name in ("run-ids", "run-urls", "results"):
         assert len(outputs[name]) <= MAX_ARRAY_CHARS
@@ -119,7 +134,7 @@ def test_outputs_env_has_safe_lines(run_report: Report) -> None:
 
 def test_outputs_env_has_main_outputs() -> None:
     """The file has the values that later steps need."""
-    lines = render_dotenv(report([started("a")])).splitlines()
+    lines = render_dotenv(create_report([make_started_run("a")])).splitlines()
     assert "AUTONOMA_CONCLUSION=started" in lines
     assert "AUTONOMA_RUN_URL=https://autonoma.app/run/run-a" in lines
     assert not [line for line in lines if line.startswith(("AUTONOMA_RESULTS=", "AUTONOMA_RUN_IDS="))]
@@ -128,9 +143,11 @@ def test_outputs_env_has_main_outputs() -> None:
 @pytest.mark.skipif(not shutil.which("sh"), reason="there is no shell")
 def test_shell_runs_nothing_from_outputs_env(tmp_path: Path) -> None:
     """A shell that sources the file executes no part of a value."""
-    outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
-    safe_run = started("b")
-    (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe_run])))
+    outcome = make_started_run("a")._replace(
+        url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'"
+    )
+    safe_run = make_started_run("b")
+    (tmp_path / "outputs.env").write_text(render_dotenv(create_report([outcome, safe_run])))
     process = subprocess.run(
         ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,

@@ -27,7 +27,14 @@ from autonoma_ci.reports.outputs import (
     render_dotenv,
 )
 from tests.support.generate_docs import ROOT
-from tests.support.reports import ERROR, failed, indeterminate, passed, report, started
+from tests.support.reports import (
+    API_ERROR_VERDICT,
+    create_report,
+    make_failed_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +51,7 @@ NAMES = {
     for output in OUTPUTS
     if output.name not in {"run-ids", "run-urls", "results", "results-dir"}
 }
-REPORT = report([passed("a"), failed("b"), indeterminate("c")], ERROR)
+REPORT = create_report([make_passed_run("a"), make_failed_run("b"), make_indeterminate_run("c")], API_ERROR_VERDICT)
 # Links with characters that outputs.env can hold, and with others.
 URLS = {
     "https://autonoma.app/run/a?tab=steps,log&x=1": "",
@@ -199,7 +206,7 @@ def test_every_reader_gets_full_link_or_none(read: Reader, tmp_path: Path) -> No
     urls = []
     for number, url in enumerate(URLS):
         path = tmp_path / f"{number}.env"
-        path.write_text(render_dotenv(report([started("a")._replace(url=url)])), "utf-8")
+        path.write_text(render_dotenv(create_report([make_started_run("a")._replace(url=url)])), "utf-8")
         urls.append(read(path)["AUTONOMA_RUN_URL"])
     assert urls == list(URLS.values())
 
@@ -259,7 +266,7 @@ def test_arrays_are_omitted_without_warning() -> None:
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
 def test_id_that_readers_change_is_omitted(run_id: str) -> None:
-    run_report = report([started("a")._replace(run_id=run_id)])
+    run_report = create_report([make_started_run("a")._replace(run_id=run_id)])
     assert split_lines(render_dotenv(run_report))["AUTONOMA_RUN_ID"] == ""
     assert omitted_variables(run_report, split_lines(render_dotenv(run_report))) == ["AUTONOMA_RUN_ID"]
 
@@ -267,7 +274,11 @@ def test_id_that_readers_change_is_omitted(run_id: str) -> None:
 def test_file_fits_gitlab_limit() -> None:
     """A long link is omitted, and the values after it stay."""
     for length in (2000, 4750, 4800, 4900, 5000, 5200):
-        text = render_dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
+        text = render_dotenv(
+            create_report(
+                [make_started_run("a")._replace(url="https://autonoma.app/" + "a" * length)], API_ERROR_VERDICT
+            )
+        )
         assert len(text) <= MAX_DOTENV_BYTES < 5120
         assert split_lines(text)["AUTONOMA_TOTAL"] == "1"
 
@@ -278,7 +289,9 @@ def test_second_file_replaces_first(read: Reader, tmp_path: Path) -> None:
     path = tmp_path / "outputs.env"
     path.write_text(render_dotenv(REPORT), "utf-8")
     before = read(path)
-    path.write_text(render_dotenv(report([started("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8")
+    path.write_text(
+        render_dotenv(create_report([make_started_run("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8"
+    )
     values = {**before, **read(path)}
     assert values["AUTONOMA_RUN_ID"] == "run-x"
     assert values["AUTONOMA_RUN_URL"] == ""

@@ -21,7 +21,14 @@ from autonoma_ci.reports.results_dir import (
     results_folder,
 )
 from tests.support.fake_clock import FakeClock
-from tests.support.reports import FAILED, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 from tests.unit.reports.test_evidence_store import limit_file_size
 
 if TYPE_CHECKING:
@@ -30,8 +37,8 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
 ALL_FILES = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
-BEGUN_REPORT = report([], None)._replace(step_id="this")
-ENDED_REPORT = report([passed("a")], PASSED)._replace(step_id="this", waits_for_results=True)
+BEGUN_REPORT = create_report([], None)._replace(step_id="this")
+ENDED_REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(step_id="this", waits_for_results=True)
 LINK_REASON = "could not be written to results-dir (a symbolic link leads elsewhere)."
 
 
@@ -105,7 +112,7 @@ def test_other_record_has_own_folder(path: str, folder: str) -> None:
 def test_results_dir_is_created_with_files(tmp_path: Path) -> None:
     """The folder is created with its parents and has all documented files."""
     publisher = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
-    assert publisher.publish(report([started("x")])) == []
+    assert publisher.publish(create_report([make_started_run("x")])) == []
     assert list_names(tmp_path / "a" / "b") == ALL_FILES
     assert list_names(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
 
@@ -115,7 +122,9 @@ def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(report([started("x")]))
+    warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(
+        create_report([make_started_run("x")])
+    )
     assert warnings == [f"evidence/report.css {LINK_REASON}", f"evidence/report.svg {LINK_REASON}"]
     assert list_names(tmp_path / "outside") == []
 
@@ -166,7 +175,7 @@ def test_unwritable_file_is_warning(tmp_path: Path) -> None:
     """The other files are written."""
     (tmp_path / "results.json").mkdir()
     publisher = ResultsDirPublisher(tmp_path)
-    warnings = publisher.publish(report([started("x")]))
+    warnings = publisher.publish(create_report([make_started_run("x")]))
     assert len(warnings) == 1
     assert "results.json could not be written" in warnings[0]
     assert (tmp_path / "summary.md").exists()
@@ -209,7 +218,7 @@ def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
 def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
     """Only the end of the job step writes junit.xml and report.html."""
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
-    assert publisher.publish(report([started("a")], None)) == []
+    assert publisher.publish(create_report([make_started_run("a")], None)) == []
     assert list_names(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
     assert list_names(tmp_path / "evidence") == ["extra.txt"]
     assert publisher.publish(ENDED_REPORT) == []
@@ -220,7 +229,7 @@ def test_extra_files_follow_report(tmp_path: Path) -> None:
     """The files of the CI system have the content for the latest report."""
     publisher = ResultsDirPublisher(tmp_path, make_extra_files)
     for count in (1, 2):
-        publisher.publish(report([started(f"t{number}") for number in range(count)], None))
+        publisher.publish(create_report([make_started_run(f"t{number}") for number in range(count)], None))
         assert (tmp_path / "extra.txt").read_text("utf-8") == f"{count} runs"
 
 
@@ -236,7 +245,7 @@ def test_results_are_signed(tmp_path: Path) -> None:
 
 def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     """A name that is not UTF-8 causes no error."""
-    run_report = report([passed("a", "caf\udce9")], PASSED)._replace(title="na\udcefve")
+    run_report = create_report([make_passed_run("a", "caf\udce9")], PASSED_VERDICT)._replace(title="na\udcefve")
     assert ResultsDirPublisher(tmp_path).publish(run_report) == []
     for name in ("results.json", "outputs.env", "summary.md", "junit.xml", "report.html"):
         assert "\udcef" not in (tmp_path / name).read_text("utf-8")
@@ -245,7 +254,7 @@ def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
 
 def test_omitted_variable_is_warning_at_end(tmp_path: Path) -> None:
     """An output that does not fit into outputs.env is a warning of the ended step alone."""
-    run_report = report([passed("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED)
+    run_report = create_report([make_passed_run("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED_VERDICT)
     publisher = ResultsDirPublisher(tmp_path)
     assert publisher.publish(run_report._replace(verdict=None)) == []
     [warning] = publisher.publish(run_report)
@@ -366,7 +375,10 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     context = BuildContext("github", build_id="17")
     begun_report, ended_report = BEGUN_REPORT._replace(context=context), ENDED_REPORT._replace(context=context)
     assert own_publisher.begin(begun_report) == []
-    assert other_publisher.publish(report([started("b")], None)._replace(step_id="other", context=context)) == []
+    assert (
+        other_publisher.publish(create_report([make_started_run("b")], None)._replace(step_id="other", context=context))
+        == []
+    )
     assert own_publisher.publish(ended_report._replace(verdict=None)) == []
     [warning] = own_publisher.publish(ended_report)
     assert warning.startswith("Another step left runs open in results-dir: its record is kept as results.1.json.")
@@ -378,7 +390,9 @@ def test_begin_warns_of_replaced_files(tmp_path: Path) -> None:
     """The files of an ended step of the same build are replaced with a warning."""
     own_publisher, other_publisher = make_publishers(tmp_path)
     context = BuildContext("github", build_id="17")
-    other_publisher.publish(report([failed("b")], FAILED)._replace(step_id="other", context=context))
+    other_publisher.publish(
+        create_report([make_failed_run("b")], FAILED_VERDICT)._replace(step_id="other", context=context)
+    )
     [warning] = own_publisher.begin(BEGUN_REPORT._replace(context=context))
     assert warning.startswith("results-dir has the files of another step of this build, which are replaced.")
 

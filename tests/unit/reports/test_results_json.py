@@ -23,12 +23,20 @@ from autonoma_ci.models import (
 )
 from autonoma_ci.reports.results_json import MAX_TIME_SECONDS, SCHEMA_VERSION, render_results_json, run_to_dict
 from tests.support.hostile import REPORTS
-from tests.support.reports import ERROR, PASSED, flaky, passed, refused, report, started
+from tests.support.reports import (
+    API_ERROR_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_flaky_run,
+    make_passed_run,
+    make_rejected_run,
+    make_started_run,
+)
 
 
 def test_record_describes_step() -> None:
     """The members describe the step, its build and its runs."""
-    run_report = report([started("a", "A"), refused("b")], ERROR)
+    run_report = create_report([make_started_run("a", "A"), make_rejected_run("b")], API_ERROR_VERDICT)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
     document = json.loads(render_results_json(run_report._replace(part=part, step_id="0123456789abcdef")))
     runs = document.pop("runs")
@@ -72,7 +80,7 @@ def test_record_has_variable_names_only() -> None:
     request = RunRequest(
         TargetKind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
     )
-    text = render_results_json(report([RunResult(request)], None))
+    text = render_results_json(create_report([RunResult(request)], None))
     assert "hidden-value" not in text
     run = json.loads(text)["runs"][0]
     assert run["variables"] == ["PASSWORD"]
@@ -83,11 +91,13 @@ def test_record_has_variable_names_only() -> None:
 
 def test_each_run_is_one_line() -> None:
     """Each run is on one line, so that the file is quick to write."""
-    lines = render_results_json(report([started("a", "A"), started("b")], ERROR)).splitlines()
+    lines = render_results_json(
+        create_report([make_started_run("a", "A"), make_started_run("b")], API_ERROR_VERDICT)
+    ).splitlines()
     first = lines.index('  "runs": [') + 1
     assert [json.loads(line.removesuffix(","))["id"] for line in lines[first : first + 2]] == ["a", "b"]
     assert lines[first + 2 :] == ["  ],", '  "mac": ""', "}"]
-    assert '  "runs": [],' in render_results_json(report([], ERROR)).splitlines()
+    assert '  "runs": [],' in render_results_json(create_report([], API_ERROR_VERDICT)).splitlines()
 
 
 @pytest.mark.slow
@@ -114,7 +124,7 @@ def replace_surrogates(text: str) -> str:
 
 def read_run(run: RunResult) -> dict[str, Any]:
     """Return the run as results.json has it."""
-    [run_object] = json.loads(render_results_json(report([run], PASSED)))["runs"]
+    [run_object] = json.loads(render_results_json(create_report([run], PASSED_VERDICT)))["runs"]
     assert isinstance(run_object, dict)
     return run_object
 
@@ -132,7 +142,7 @@ class Signer:
 
 def test_signer_signs_runs_and_text() -> None:
     """The signature of the text includes those of the runs."""
-    run_report = report([started("a"), started("b")])
+    run_report = create_report([make_started_run("a"), make_started_run("b")])
     text = render_results_json(run_report, Signer())
     document = json.loads(text)
     assert [run["mac"] for run in document["runs"]] == ["run run-a", "run run-b"]
@@ -142,8 +152,8 @@ def test_signer_signs_runs_and_text() -> None:
 
 def test_unsigned_results_have_empty_macs() -> None:
     """Without a signer, each signature is empty."""
-    run = started("a")._replace(request_mac="b" * 64, variable_macs={"A": "c" * 32})
-    document = json.loads(render_results_json(report([run])))
+    run = make_started_run("a")._replace(request_mac="b" * 64, variable_macs={"A": "c" * 32})
+    document = json.loads(render_results_json(create_report([run])))
     assert (document["mac"], document["runs"][0]["mac"]) == ("", "")
     assert document["runs"][0]["request_mac"] == "b" * 64
     assert document["runs"][0]["variable_macs"] == {"A": "c" * 32}
@@ -164,13 +174,15 @@ def test_unsigned_results_have_empty_macs() -> None:
 )
 def test_half_surrogate_pair_is_replaced(text: str, expected: str) -> None:
     """Strict readers reject half a pair, so it becomes a question mark in all texts."""
-    run_report = report([started("a", text), started("b")])._replace(title=text, context=BuildContext(branch=text))
+    run_report = create_report([make_started_run("a", text), make_started_run("b")])._replace(
+        title=text, context=BuildContext(branch=text)
+    )
     record_text = render_results_json(run_report, Signer())
     assert record_text.isascii()
     document = json.loads(record_text)
     assert (document["title"], document["ci"]["branch"]) == (expected, expected)
     assert [run["label"] for run in document["runs"]] == [expected, ""]
-    assert list(document) == list(json.loads(render_results_json(report())))
+    assert list(document) == list(json.loads(render_results_json(create_report())))
     assert [line[:4] for line in record_text.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
 
 
@@ -188,11 +200,11 @@ def test_half_surrogate_pair_is_replaced(text: str, expected: str) -> None:
 def test_times_stay_within_schema(seconds: float, offset: float, duration: float) -> None:
     """A wrong clock causes no time that readers of results.json reject."""
     attempt = PreviousAttempt("r", start_offset_seconds=seconds, duration_seconds=seconds)
-    run = passed("a", seconds=seconds)._replace(start_offset_seconds=seconds, previous_attempts=(attempt,))
+    run = make_passed_run("a", seconds=seconds)._replace(start_offset_seconds=seconds, previous_attempts=(attempt,))
     run_object = read_run(run)
     for timed_object in (run_object, run_object["previous_attempts"][0]):
         assert (timed_object["start_offset_seconds"], timed_object["duration_seconds"]) == (offset, duration)
-    document = json.loads(render_results_json(report()._replace(duration_seconds=seconds)))
+    document = json.loads(render_results_json(create_report()._replace(duration_seconds=seconds)))
     assert document["duration_seconds"] == duration
 
 
@@ -200,8 +212,8 @@ def test_run_has_evidence_and_attempts() -> None:
     """Steps, files and failed attempts of a run are in its line."""
     step = RunStep(2, "Pay", "No button", "https://shop.test/", "failed", "evidence/r/step-002.png")
     evidence = Evidence((step,), "evidence/r/video.webm", "1 of its files: HTTP 404")
-    attempt = flaky("a").previous_attempts[0]._replace(evidence=evidence, step=None, message="Lost")
-    run_object = read_run(passed("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
+    attempt = make_flaky_run("a").previous_attempts[0]._replace(evidence=evidence, step=None, message="Lost")
+    run_object = read_run(make_passed_run("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
     expected_step = {
         "number": 2, "instruction": "Pay", "output": "No button", "url": "https://shop.test/", "status": "failed",
         "screenshot": "evidence/r/step-002.png",
@@ -228,7 +240,7 @@ def test_run_has_evidence_and_attempts() -> None:
 
 def test_result_of_output_is_short() -> None:
     """The output `results` has the main fields of a run, with its time in milliseconds."""
-    assert run_to_dict(passed("a", "Checkout", 1.23456)) == {
+    assert run_to_dict(make_passed_run("a", "Checkout", 1.23456)) == {
         "name": "Checkout",
         "kind": "test",
         "id": "a",

@@ -30,7 +30,18 @@ from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import ResultsSanitizers, parse_results, results_json_schema
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
-from tests.support.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
+from tests.support.reports import (
+    CONTEXT,
+    STARTED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
+)
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 LINKS = st.just("") | IDS.map(lambda run_id: f"https://autonoma.app/run/{run_id}")
@@ -81,8 +92,8 @@ def test_later_step_reads_results(run_report: Report) -> None:
 
 def read_redacted_run(secret: str) -> RunResult:
     """Read a saved run back with this secret redacted."""
-    run = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
-    [results_run] = parse_results(render_results_json(report([run])).encode()).runs
+    run = make_started_run("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
+    [results_run] = parse_results(render_results_json(create_report([run])).encode()).runs
     redact = Redactor([secret])
     return results_run.to_run_result(0.0, build_sanitizers(redact, redact, "https://autonoma.app/api"))
 
@@ -102,21 +113,29 @@ def test_saved_credential_is_hidden() -> None:
 
 def test_every_state_matches_schema() -> None:
     """Records of all kinds of runs are valid for the published schema."""
-    runs = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g")]
-    CHECKER.validate(json.loads(render_results_json(report(runs, OK))))
-    CHECKER.validate(json.loads(render_results_json(report([], None))))
+    runs = [
+        make_started_run("a"),
+        make_passed_run("b"),
+        make_failed_run("c"),
+        make_flaky_run("d"),
+        make_timed_out_run("e"),
+        make_rejected_run("f"),
+        make_planned_run("g"),
+    ]
+    CHECKER.validate(json.loads(render_results_json(create_report(runs, STARTED_VERDICT))))
+    CHECKER.validate(json.loads(render_results_json(create_report([], None))))
 
 
 def test_schema_describes_every_field() -> None:
     Draft202012Validator.check_schema(results_json_schema())
     fields = results_json_schema()["$defs"]["ResultsRun"]["properties"]
-    assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(fields)
-    assert set(json.loads(render_results_json(report()))) == set(results_json_schema()["properties"])
+    assert set(json.loads(render_results_json(create_report([make_started_run("a")])))["runs"][0]) == set(fields)
+    assert set(json.loads(render_results_json(create_report()))) == set(results_json_schema()["properties"])
 
 
 def test_times_are_relative_to_reading_step() -> None:
     """Times of an earlier step are moved to the start of the step that reads them."""
-    record = parse_results(render_results_json(report([flaky("a")])).encode())
+    record = parse_results(render_results_json(create_report([make_flaky_run("a")])).encode())
     run = record.runs[0].to_run_result(-100.0, SHOW_ALL)
     assert (run.start_offset_seconds, run.previous_attempts[0].start_offset_seconds) == (-69.0, -100.0)
 
@@ -133,7 +152,7 @@ def test_times_are_relative_to_reading_step() -> None:
 )
 def test_invalid_record_has_error_position(change: dict[str, object], position: str) -> None:
     """A file that is no record is rejected with the position of the error."""
-    document = json.loads(render_results_json(report([started("a")]))) | change
+    document = json.loads(render_results_json(create_report([make_started_run("a")]))) | change
     with pytest.raises(ValueError, match=position):
         parse_results(json.dumps(document).encode())
 
@@ -151,14 +170,14 @@ def test_invalid_record_has_error_position(change: dict[str, object], position: 
 )
 def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
     """A record cannot change the URL of a request."""
-    document = json.loads(render_results_json(report([started("a")])))
+    document = json.loads(render_results_json(create_report([make_started_run("a")])))
     document["runs"][0][field] = value
     with pytest.raises(ValueError, match=field):
         parse_results(json.dumps(document).encode())
 
 
 def test_unsafe_link_is_omitted() -> None:
-    document = json.loads(render_results_json(report([started("a")])))
+    document = json.loads(render_results_json(create_report([make_started_run("a")])))
     document["runs"][0]["url"] = "javascript:alert(1)"
     assert parse_results(json.dumps(document).encode()).runs[0].to_run_result(0.0, SHOW_ALL).url == ""
 
@@ -199,7 +218,7 @@ except ValueError as error:
 )
 def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, expected_error: str) -> None:
     """A file with an error in each value is rejected at the first one."""
-    document: Any = json.loads(render_results_json(report([started("a")])))
+    document: Any = json.loads(render_results_json(create_report([make_started_run("a")])))
     container = document
     for step in path[:-1]:
         container = container[step]
@@ -213,13 +232,13 @@ def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: 
 @pytest.mark.parametrize("name", ["tool", "totals"])
 def test_too_many_names_are_rejected(name: str) -> None:
     """One error stands for all names."""
-    document = json.loads(render_results_json(report([started("a")])))
+    document = json.loads(render_results_json(create_report([make_started_run("a")])))
     document[name] = {str(number): [] for number in range(101)}
     with pytest.raises(ValueError, match=f"^{name}: more than 100 names$"):
         parse_results(json.dumps(document).encode())
 
 
 def test_later_version_can_add_fields() -> None:
-    document = json.loads(render_results_json(report([started("a")]))) | {"more": 1}
+    document = json.loads(render_results_json(create_report([make_started_run("a")]))) | {"more": 1}
     document["runs"][0]["more"] = 1
     assert len(parse_results(json.dumps(document).encode()).runs) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results, results_json_schema
-from tests.support.reports import report, started
+from tests.support.reports import create_report, make_started_run
 from tests.unit.reports.test_results_schema import SHOW_ALL
 
 MAC = "0123456789abcdef" * 2
@@ -16,7 +16,7 @@ MAC = "0123456789abcdef" * 2
 
 def build_record(macs: object) -> bytes:
     """Return a record with the variables A and B and these signatures."""
-    record = json.loads(render_results_json(report([started("a")])))
+    record = json.loads(render_results_json(create_report([make_started_run("a")])))
     record["runs"][0] |= {"variables": ["A", "B"], "variable_macs": macs}
     return json.dumps(record).encode()
 
@@ -41,7 +41,7 @@ def test_macs_are_read_unchanged() -> None:
     """Signatures of names that the run does not have are left out."""
     run = parse_results(build_record({"B": MAC, "C": MAC})).runs[0].to_run_result(0.0, SHOW_ALL)
     assert run.variable_macs == {"B": MAC}
-    run_object = json.loads(render_results_json(report([run])))["runs"][0]
+    run_object = json.loads(render_results_json(create_report([run])))["runs"][0]
     assert (run_object["variables"], run_object["variable_macs"]) == (["A", "B"], {"B": MAC})
 
 

@@ -15,7 +15,17 @@ from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.summary import FLAKY_EMOJI, STATE_EMOJI, change_noun, format_headline
-from tests.support.reports import failed, flaky, indeterminate, passed, planned, refused, report, started, timed_out
+from tests.support.reports import (
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_indeterminate_run,
+    make_passed_run,
+    make_planned_run,
+    make_rejected_run,
+    make_started_run,
+    make_timed_out_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +33,15 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
 RUN_BUILDERS: dict[str, Callable[[str], RunResult]] = {
-    "failed": failed, "flaky": flaky, "unknown": indeterminate, "passed": passed, "planned": planned,
-    "refused": refused, "started": started, "timed out": timed_out,
-}  # fmt: skip
+    "failed": make_failed_run,
+    "flaky": make_flaky_run,
+    "unknown": make_indeterminate_run,
+    "passed": make_passed_run,
+    "planned": make_planned_run,
+    "refused": make_rejected_run,
+    "started": make_started_run,
+    "timed out": make_timed_out_run,
+}
 RESUME_COMMAND = "autonoma-ci wait results"
 # Wrong grammar: a plural after one, a singular after several, or a verb that does not match.
 WRONG_GRAMMAR = re.compile(
@@ -36,7 +52,7 @@ WRONG_GRAMMAR = re.compile(
 
 def build_report(outcomes: list[RunResult], *, waits_for_results: bool = True, signal: int | None = None) -> Report:
     verdict = compute_verdict(outcomes, signal, waits_for_results=waits_for_results)
-    return report(outcomes, verdict)._replace(
+    return create_report(outcomes, verdict)._replace(
         waits_for_results=waits_for_results, duration_seconds=60.0, resume_command=RESUME_COMMAND
     )
 
@@ -69,14 +85,16 @@ def test_numbers_and_words_agree(name: str, count: int, waits_for_results: bool)
 
 @pytest.mark.parametrize(("count", "expected"), [(1, "1 problem"), (2, "2 problems")])
 def test_page_counts_problems(count: int, expected: str) -> None:
-    page = render_html(build_report([*(failed(f"f{number}") for number in range(count)), passed("p")])).decode()
+    page = render_html(
+        build_report([*(make_failed_run(f"f{number}") for number in range(count)), make_passed_run("p")])
+    ).decode()
     assert re.search(rf"> {expected}<", page)
     assert "needs a look" not in page
 
 
 def test_flaky_run_has_one_sign() -> None:
     """The page uses the plain form of the sign."""
-    run_report = build_report([flaky("a"), passed("b")])
+    run_report = build_report([make_flaky_run("a"), make_passed_run("b")])
     assert render_summary(run_report).count(FLAKY_EMOJI) == 2, "in the table and in the chart"
     page = render_html(run_report).decode()
     assert FLAKY_EMOJI[0] in page
@@ -93,7 +111,9 @@ def test_every_state_has_sign() -> None:
     ("ci", "noun"), [("github", "pull request"), ("gitlab", "merge request"), ("x", "pull request")]
 )  # fmt: skip
 def test_change_has_word_of_its_system(ci: str, noun: str) -> None:
-    run_report = build_report([passed("a"), passed("b")])._replace(context=BuildContext(ci_name=ci, change_number="7"))
+    run_report = build_report([make_passed_run("a"), make_passed_run("b")])._replace(
+        context=BuildContext(ci_name=ci, change_number="7")
+    )
     assert change_noun(ci) == noun
     assert f"({noun} 7" in render_summary(run_report)
     assert f"{noun.capitalize()}</dt><dd><bdi>7<" in render_html(run_report).decode()
@@ -103,20 +123,20 @@ def test_change_has_word_of_its_system(ci: str, noun: str) -> None:
     ("source", "expected"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
 )
 def test_source_is_shown_in_words(source: str, expected: str) -> None:
-    page = render_html(build_report([passed("a")])._replace(source=source)).decode()
+    page = render_html(build_report([make_passed_run("a")])._replace(source=source)).decode()
     assert f"Started from</dt><dd><bdi>{expected}<" in page
     assert "<dt>Source" not in page
 
 
 def test_more_failures_are_counted() -> None:
-    outcomes = [failed(f"f{number}")._replace(url=f"https://x.example/{number}") for number in range(10)]
+    outcomes = [make_failed_run(f"f{number}")._replace(url=f"https://x.example/{number}") for number in range(10)]
     assert str(group_failures(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
-    outcomes.append(failed("f10")._replace(url="https://x.example/10"))
+    outcomes.append(make_failed_run("f10")._replace(url="https://x.example/10"))
     assert str(group_failures(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
 
 
 def test_cancelled_step_lists_running_runs() -> None:
-    run_report = build_report([started("a"), passed("b"), started("c")], signal=2)
+    run_report = build_report([make_started_run("a"), make_passed_run("b"), make_started_run("c")], signal=2)
     assert list(format_summary_lines(run_report)) == [
         "Cancelled. 1 of 3 runs passed, 2 still running.",
         "2 runs continue in Autonoma: the API has no way to cancel them.",
@@ -125,14 +145,14 @@ def test_cancelled_step_lists_running_runs() -> None:
     assert list(format_summary_lines(run_report._replace(resume_command="", results_dir="")))[-1] == (
         "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
     )
-    assert list(format_summary_lines(build_report([started("a")], signal=15)))[1] == (
+    assert list(format_summary_lines(build_report([make_started_run("a")], signal=15)))[1] == (
         "1 run continues in Autonoma: the API has no way to cancel it."
     )
 
 
 def test_normal_step_omits_cancellation() -> None:
     """A step that was not cancelled has no text about running runs."""
-    assert list(format_summary_lines(build_report([passed("a")]))) == ["1 of 1 run passed."]
-    assert list(format_summary_lines(build_report([started("a")], waits_for_results=False))) == [
+    assert list(format_summary_lines(build_report([make_passed_run("a")]))) == ["1 of 1 run passed."]
+    assert list(format_summary_lines(build_report([make_started_run("a")], waits_for_results=False))) == [
         "1 of 1 run started.", f"To wait for the results: {RESUME_COMMAND}"
     ]  # fmt: skip

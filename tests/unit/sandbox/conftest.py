@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.support.sandbox_client import FakeClock, SandboxClient
+from tests.support.sandbox_client import SandboxClient, SettableClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> SettableClock:
+    return SettableClock()
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def log() -> list[str]:
 
 
 @pytest.fixture
-def sandbox(clock: FakeClock, log: list[str]) -> Iterator[Sandbox]:
+def sandbox(clock: SettableClock, log: list[str]) -> Iterator[Sandbox]:
     with Sandbox(clock=clock, log=log.append) as open_sandbox:
         yield open_sandbox
 

@@ -19,7 +19,7 @@ from autonoma_ci.sandbox.fixtures import (
 )
 from autonoma_ci.sandbox.run_store import RunStore
 from autonoma_ci.sandbox.scenarios import find_scenario
-from tests.support.sandbox_client import FakeClock
+from tests.support.sandbox_client import SettableClock
 
 if TYPE_CHECKING:
     from autonoma_ci.sandbox.run_store import Run
@@ -33,7 +33,7 @@ class RunFixtures:
     """A store of runs with a clock that tests set."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = SettableClock()
         self.store = RunStore(1.0, self.clock)
 
     def start(self, test: str, **body: object) -> Run:

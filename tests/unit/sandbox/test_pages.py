@@ -10,13 +10,13 @@ from autonoma_ci.sandbox.pages import run_page
 from autonoma_ci.sandbox.run_store import Run
 
 if TYPE_CHECKING:
-    from tests.support.sandbox_client import FakeClock, SandboxClient
+    from tests.support.sandbox_client import SandboxClient, SettableClock
 
 HOSTILE_TEXT = "<script>alert('x')</script>\"&"
 ESCAPED_TEXT = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;"
 
 
-def test_run_page_needs_no_credentials(client: SandboxClient, clock: FakeClock) -> None:
+def test_run_page_needs_no_credentials(client: SandboxClient, clock: SettableClock) -> None:
     """The link of a run opens a page without credentials."""
     response = client.request_start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
     client.session.headers.clear()
@@ -30,7 +30,7 @@ def test_run_page_needs_no_credentials(client: SandboxClient, clock: FakeClock) 
     assert "passed" in last_page.text
 
 
-def test_page_reloads_until_run_ends(client: SandboxClient, clock: FakeClock) -> None:
+def test_page_reloads_until_run_ends(client: SandboxClient, clock: SettableClock) -> None:
     url = client.request_start("abc", kind="tag").json()["url"]
     refresh_states = []
     for _ in range(4):
@@ -71,7 +71,7 @@ def test_unknown_path_is_404_and_escaped(client: SandboxClient) -> None:
         assert "<script" not in response.text
 
 
-def test_each_step_has_valid_png(client: SandboxClient, clock: FakeClock) -> None:
+def test_each_step_has_valid_png(client: SandboxClient, clock: SettableClock) -> None:
     """Each step has a different image, which is a complete PNG."""
     run_id = client.start_test("sandbox-fails")
     clock.now += 3
@@ -83,7 +83,7 @@ def test_each_step_has_valid_png(client: SandboxClient, clock: FakeClock) -> Non
     assert len(checksums) == 4, "each step shows something else"
 
 
-def test_passed_and_failed_images_differ(client: SandboxClient, clock: FakeClock) -> None:
+def test_passed_and_failed_images_differ(client: SandboxClient, clock: SettableClock) -> None:
     runs = [client.start_test("sandbox-fails"), client.start_test("any")]
     clock.now += 3
     image_urls = [client.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
@@ -92,7 +92,7 @@ def test_passed_and_failed_images_differ(client: SandboxClient, clock: FakeClock
     assert failed != passed
 
 
-def test_finished_run_has_video(client: SandboxClient, clock: FakeClock) -> None:
+def test_finished_run_has_video(client: SandboxClient, clock: SettableClock) -> None:
     run_id = client.start_test("any")
     details = client.get(f"/run/{run_id}", media="true").json()
     assert details["video_url"] is None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.support.sandbox_client import FakeClock, SandboxClient
+from tests.support.sandbox_client import SandboxClient, SettableClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def read_states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequence[float]) -> list[str]:
+def read_states(client: SandboxClient, clock: SettableClock, run_id: str, ages: Sequence[float]) -> list[str]:
     created_at = clock.now
     observed_states = []
     for age in ages:
@@ -23,7 +23,7 @@ def read_states(client: SandboxClient, clock: FakeClock, run_id: str, ages: Sequ
     return observed_states
 
 
-def test_run_goes_from_pending_to_passed(client: SandboxClient, clock: FakeClock) -> None:
+def test_run_goes_from_pending_to_passed(client: SandboxClient, clock: SettableClock) -> None:
     """The status changes from pending to running after 1 s and to passed after 3 s."""
     run_id = client.start_test("checkout")
     assert read_states(client, clock, run_id, [0, 0.99, 1, 2.99, 3, 1e6]) == [
@@ -32,18 +32,18 @@ def test_run_goes_from_pending_to_passed(client: SandboxClient, clock: FakeClock
 
 
 @pytest.mark.parametrize("target_id", ["sandbox-fails", "sandbox-fails-2"])
-def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: FakeClock, target_id: str) -> None:
+def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: SettableClock, target_id: str) -> None:
     """A scripted failure is pending and running before it fails."""
     assert read_states(client, clock, client.start_test(target_id), [0, 1, 3]) == ["pending", "running", "failed"]
 
 
-def test_endless_run_never_ends(client: SandboxClient, clock: FakeClock) -> None:
+def test_endless_run_never_ends(client: SandboxClient, clock: SettableClock) -> None:
     run_id = client.start_test("sandbox-stays")
     assert read_states(client, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
     assert client.get(f"/run/{run_id}").json()["ended_at"] is None
 
 
-def test_flaky_id_fails_once(client: SandboxClient, clock: FakeClock) -> None:
+def test_flaky_id_fails_once(client: SandboxClient, clock: SettableClock) -> None:
     """The first run of a flaky id fails and the next runs pass."""
     runs = [
         client.start_test(target_id)
@@ -55,7 +55,7 @@ def test_flaky_id_fails_once(client: SandboxClient, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize(("pace", "ages"), [(0.0, (0, 0, 0)), (0.5, (0.4, 0.5, 1.5)), (10.0, (9.9, 10, 30))])
 def test_pace_scales_times(pace: float, ages: Sequence[float]) -> None:
-    clock = FakeClock(0.0)
+    clock = SettableClock(0.0)
     with Sandbox(pace=pace, clock=clock) as sandbox, SandboxClient(sandbox) as client:
         expected = ["passed"] * 3 if pace == 0 else ["pending", "running", "passed"]
         assert read_states(client, clock, client.start_test("checkout"), ages) == expected
@@ -68,7 +68,7 @@ def test_invalid_pace_is_rejected(pace: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
-def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: FakeClock, kind: str) -> None:
+def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: SettableClock, kind: str) -> None:
     """Status and link of these runs contain their kind."""
     response = client.request_start("sandbox-fails", kind=kind, run_on_latest=True).json()
     run_id = response[f"{kind}_run_id"]
@@ -79,7 +79,7 @@ def test_folder_and_tag_runs_have_own_urls(client: SandboxClient, clock: FakeClo
     assert client.get(f"/run/{run_id}/status").status_code == 404
 
 
-def test_details_have_request_and_times(client: SandboxClient, clock: FakeClock) -> None:
+def test_details_have_request_and_times(client: SandboxClient, clock: SettableClock) -> None:
     """Details have the start request and the times of the run."""
     run_id = client.start_test("cm8d9gt6v000c9fe5glmyi33u", source="gitlab", application_version_id="v1")
     before = client.get(f"/run/{run_id}").json()
@@ -95,7 +95,7 @@ def test_details_have_request_and_times(client: SandboxClient, clock: FakeClock)
     assert after["metadata"]["application_version_id"] == "v1"
 
 
-def test_steps_and_media_are_optional(client: SandboxClient, clock: FakeClock) -> None:
+def test_steps_and_media_are_optional(client: SandboxClient, clock: SettableClock) -> None:
     """Details have steps and images only if the request asks for them."""
     run_id = client.start_test("checkout")
     clock.now += 3
@@ -109,7 +109,7 @@ def test_steps_and_media_are_optional(client: SandboxClient, clock: FakeClock) -
     assert client.get(f"/run/{run_id}", steps="1").status_code == 422
 
 
-def test_steps_grow_with_time(client: SandboxClient, clock: FakeClock) -> None:
+def test_steps_grow_with_time(client: SandboxClient, clock: SettableClock) -> None:
     run_id = client.start_test("checkout")
     counts = []
     for _ in range(4):
@@ -118,7 +118,7 @@ def test_steps_grow_with_time(client: SandboxClient, clock: FakeClock) -> None:
     assert counts == [0, 2, 2, 4]
 
 
-def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: FakeClock) -> None:
+def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: SettableClock) -> None:
     run_id = client.start_test("sandbox-fails")
     clock.now += 3
     *earlier_steps, last_step = client.get(f"/run/{run_id}", steps="true").json()["steps"]

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from autonoma_ci.sandbox import Sandbox
-from tests.support.sandbox_client import CREDENTIALS, FakeClock, SandboxClient
+from tests.support.sandbox_client import CREDENTIALS, SandboxClient, SettableClock
 from tests.unit.sandbox.test_http_server import connect
 
 # Arguments
@@ -69,7 +69,7 @@ def test_contract_selects_response(contract: str, status: int, field: str) -> No
 
 def test_pace_and_clock_set_end_of_run() -> None:
     """A run ends after three seconds times the pace on the given clock."""
-    clock = FakeClock()
+    clock = SettableClock()
     with Sandbox(pace=10, clock=clock) as sandbox, SandboxClient(sandbox) as client:
         run = client.start_test("abc")
         clock.now += 29.9

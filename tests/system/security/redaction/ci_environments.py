@@ -60,7 +60,7 @@ _CHANNEL_VARIABLES: Mapping[str, Mapping[str, str]] = {
 
 def _get_job_environ(name: str) -> Mapping[str, str]:
     """Return the environment of a job, for a change request if possible."""
-    cases = [case for case in environments.ROWS if case.expected.ci_name == name]
+    cases = [case for case in environments.JOB_CASES if case.expected.ci_name == name]
     cases.sort(key=lambda case: not case.expected.change_number or bool(case.files))
     return {**(cases[0].environ if cases else {}), **_CHANNEL_VARIABLES.get(name, {})}
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tests.support.fault_server import Received, RequestHandler, Wire
+    from tests.support.fault_server import Connection, ReceivedRequest, RequestHandler
 
 # Builds the response from the text that it repeats.
 Fault: TypeAlias = "Callable[[str], RequestHandler]"
@@ -42,7 +42,7 @@ _POLL_POLICY = PollPolicy(
 )
 # The first polls of a run are faulty. Later polls end the run, unless it was given up before.
 _MAX_FAULTY_POLLS = 8
-_SECRET_FORMS = list(secret_markers.ECHOES)
+_SECRET_FORMS = list(secret_markers.ENCODINGS)
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
@@ -110,8 +110,8 @@ class _FaultyApi:
         self._sent_values: dict[str, list[str]] = {}
         self._request_counts: Counter[str] = Counter()
 
-    def handle(self, wire: Wire) -> bool:
-        request = wire.request
+    def handle(self, connection: Connection) -> bool:
+        request = connection.request
         self._form_index += 1
         echo = secret_markers.encode_texts(
             _SECRET_FORMS[self._form_index % len(_SECRET_FORMS)], self._find_sent_values(request)
@@ -128,11 +128,11 @@ class _FaultyApi:
             is_faulty = "-wait-" in path and self._request_counts[path] <= _MAX_FAULTY_POLLS
         else:
             is_faulty = "-details-" in path
-        return (fault(echo) if is_faulty else self._answer_normally(request, echo))(wire)
+        return (fault(echo) if is_faulty else self._answer_normally(request, echo))(connection)
 
-    def _answer_normally(self, request: Received, echo: str) -> RequestHandler:
+    def _answer_normally(self, request: ReceivedRequest, echo: str) -> RequestHandler:
         if request.method == "POST":
-            return faults.started
+            return faults.answer_started
         if "/folder?" in request.path:
             return faults.answer(200, "[]")
         if request.path.endswith("/status"):
@@ -145,7 +145,7 @@ class _FaultyApi:
         steps = [step | {"image": image} for image in images]
         return faults.answer(200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo}))
 
-    def _find_sent_values(self, request: Received) -> list[str]:
+    def _find_sent_values(self, request: ReceivedRequest) -> list[str]:
         """Return the credentials, and the values of the start request of the same run."""
         headers = [request.headers.get(f"autonoma-client-{name}", "") for name in ("id", "secret")]
         subject = next((part for part in re.split("[/?]", request.path) if re.search(r"-\d+$", part)), "")
@@ -155,14 +155,16 @@ class _FaultyApi:
         return [*headers, *self._sent_values.get(subject, [])]
 
 
-def _answer_as_other_host(wire: Wire) -> bool:
+def _answer_as_other_host(connection: Connection) -> bool:
     """Answer as a code host, as a store of evidence, or as a proxy of a CI system."""
-    path = wire.request.path
+    path = connection.request.path
     if path.endswith(".png"):
-        return faults.answer(200, _PICTURE, "Content-Type: image/png")(wire)
+        return faults.answer(200, _PICTURE, "Content-Type: image/png")(connection)
     if path.endswith("/user"):
-        return faults.answer(200, json.dumps({"id": 1, "login": "us"}))(wire)
-    return faults.answer(200, "[]" if wire.request.method == "GET" else json.dumps({"id": 1, "body": "x"}))(wire)
+        return faults.answer(200, json.dumps({"id": 1, "login": "us"}))(connection)
+    return faults.answer(200, "[]" if connection.request.method == "GET" else json.dumps({"id": 1, "body": "x"}))(
+        connection
+    )
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def run_job(
             "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
             "HOME": str(folder),
             "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
-            "AUTONOMA_VARIABLES": json.dumps(secret_markers.VALUES),
+            "AUTONOMA_VARIABLES": json.dumps(secret_markers.VARIABLE_VALUES),
             "AUTONOMA_API_URL": server.url,
             "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *list_test_ids(fault_names)]),
             "AUTONOMA_FOLDER_IDS": "start-folder-0",
@@ -230,7 +232,7 @@ def run_job(
         log = _remove_masks(system, environ, out.getvalue())
         texts = {"stdout": log, "stderr": err.getvalue()}
         texts |= {name: text for name, text in _read_files(folder).items() if files_before.get(name) != text}
-        for number, request in enumerate(other_hosts.received):
+        for number, request in enumerate(other_hosts.received_requests):
             request_texts = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
             texts[f"others {number}"] = "\n".join(request_texts)
     return JobOutput(code, texts, folder)

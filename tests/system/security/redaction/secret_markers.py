@@ -19,7 +19,7 @@ CLIENT_SECRET = "-Zq2sec%3A,:]##[w]9fL2'\"<y&"
 TOKEN = "Zq3glpat-Rr8sUu5mNn1e"
 # A credential in variables of the CI system.
 JOB_TOKEN = "Zq4job-Hh6jGg3dEe9w"
-VALUES = {
+VARIABLE_VALUES = {
     # Not "pass", because an id that ends in "q5" before the word "passed" would match a part.
     "WORDS": "Zq5pa7s w0rd & more\ttab+50%",
     "LINES": "-----BEGIN Zq6-----\nZq6IEvQIBADANBg+/==\r\n  Zq6kqhkiG9w0B  \n-----END Zq6-----\n",
@@ -32,7 +32,7 @@ SECRETS = {
     "client secret": CLIENT_SECRET,
     "token": TOKEN,
     "job token": JOB_TOKEN,
-    **{f"variable {name}": value for name, value in VALUES.items()},
+    **{f"variable {name}": value for name, value in VARIABLE_VALUES.items()},
 }
 # A part of this length does not occur by chance and can help an attacker.
 _MIN_PART_CHARS = 6
@@ -44,7 +44,7 @@ def _encode_base64_after(offset: int) -> Callable[[str], str]:
 
 
 # The encodings in which a server can repeat a request.
-ECHOES: Mapping[str, Callable[[str], str]] = {
+ENCODINGS: Mapping[str, Callable[[str], str]] = {
     "as it is": str,
     "capitals": str.upper,
     "percent": lambda text: quote(text, safe=""),
@@ -75,7 +75,7 @@ def _join_pieces(text: str, separator: str) -> str:
 
 def encode_texts(form: str, texts: Iterable[str]) -> str:
     """Encode all texts in one form, except very short ones."""
-    return " ".join(ECHOES[form](text) if len(text) >= _MIN_ENCODED_CHARS else text for text in texts)
+    return " ".join(ENCODINGS[form](text) if len(text) >= _MIN_ENCODED_CHARS else text for text in texts)
 
 
 def _normalize(text: str) -> str:
@@ -98,7 +98,7 @@ def _build_needles(value: str) -> set[str]:
     for text in {value, *lines}:
         data = text.encode()
         # Digests in a record contain the hexadecimal digits of a short text by chance.
-        forms = (form for name, form in ECHOES.items() if name != "hex" or len(data) >= _MIN_ENCODED_CHARS)
+        forms = (form for name, form in ENCODINGS.items() if name != "hex" or len(data) >= _MIN_ENCODED_CHARS)
         needles |= {escape(text), escape(text, {"'": "&apos;", '"': "&quot;"}), *(form(text) for form in forms)}
         if len(data) >= _MIN_ENCODED_CHARS:
             needles |= {part for offset in range(3) for part in _iterate_base64_parts(data, offset)}
@@ -116,7 +116,7 @@ def _iterate_base64_parts(data: bytes, offset: int) -> Iterator[str]:
         yield encode(bytes(offset) + data).decode()[(0, 2, 3)[offset] : (offset + len(data)) * 8 // 6]
 
 
-NEEDLES = {name: _build_needles(value) for name, value in SECRETS.items()}
+SECRET_PARTS = {name: _build_needles(value) for name, value in SECRETS.items()}
 
 
 def find_leaks(texts: Mapping[str, str], *allowed: str) -> list[str]:
@@ -130,7 +130,7 @@ def find_leaks(texts: Mapping[str, str], *allowed: str) -> list[str]:
         f"{name} in {source} as {needle!r}"
         for source, text in texts.items()
         for haystack in _decode_text(text)
-        for name, needles in NEEDLES.items()
+        for name, needles in SECRET_PARTS.items()
         if name not in allowed
         for needle in needles
         if needle in haystack

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import hang, started
+from tests.support.faults import answer_started, hang
 from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import prepare_job
 
@@ -41,7 +41,7 @@ def crash_step(
         "PATH": os.environ["PATH"],
         "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
         "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
-        "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VALUES['WORDS']}",
+        "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VARIABLE_VALUES['WORDS']}",
         "AUTONOMA_API_URL": url,
         "AUTONOMA_TEST_IDS": "a",
         "AUTONOMA_RESULTS_DIR": "results",
@@ -127,11 +127,11 @@ for process in $$ $PPID; do tr "\\0" "\\n" < /proc/$process/cmdline >> {0}; done
 
 def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> str:
     """Return the command lines of a step and of the CI program that it starts."""
-    with FaultServer(started) as server:
+    with FaultServer(answer_started) as server:
         environ = prepare_job(system, folder, server.url) | {
             "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
             "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,
-            "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VALUES['WORDS']}",
+            "AUTONOMA_VARIABLES": f"WORDS={secret_markers.VARIABLE_VALUES['WORDS']}",
             "AUTONOMA_API_URL": server.url,
             "AUTONOMA_TEST_IDS": "a",
         }

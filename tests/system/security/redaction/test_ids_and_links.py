@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 RUN_ID = "cm1ok-run-app-https-x9"
 URL = f"https://autonoma.app/run/{RUN_ID}"
@@ -46,21 +46,21 @@ CHANCE_VALUES = (
 def make_api(run_id: str = RUN_ID, url: str = URL, **extra_fields: object) -> RequestHandler:
     """Return an API whose run of `shop` passes and whose run of `other` fails."""
 
-    def handler(wire: Wire) -> bool:
-        path = wire.request.path
+    def handler(connection: Connection) -> bool:
+        path = connection.request.path
         is_first_run = "other" not in path
-        if wire.request.method == "POST":
+        if connection.request.method == "POST":
             ids = {"run_id": run_id, "url": url} if is_first_run else {"run_id": "other-1", "url": OTHER_URL}
-            return answer(200, json.dumps({**ids, **extra_fields}))(wire)
+            return answer(200, json.dumps({**ids, **extra_fields}))(connection)
         if path.endswith("/status"):
             return answer(
                 200,
                 json.dumps(
                     {"status": "passed", "url": url} if is_first_run else {"status": "failed", "url": OTHER_URL}
                 ),
-            )(wire)
+            )(connection)
         step = {"status": "failed", "instruction": f"Type {VALUE}", "output": f"{VALUE} was refused"}
-        return answer(200, json.dumps({"name": "A title", "steps": [] if is_first_run else [step]}))(wire)
+        return answer(200, json.dumps({"name": "A title", "steps": [] if is_first_run else [step]}))(connection)
 
     return handler
 
@@ -68,13 +68,13 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **extra_fields: object) -> Re
 def run_step(folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **extra_inputs: str) -> JobResult:
     inputs = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | extra_inputs
     with FaultServer(handler) as server:
-        return run_job(folder, server.url, IDS, more=inputs, timeouts=LONG_TIMEOUTS)
+        return run_job(folder, server.url, IDS, extra_environ=inputs, timeouts=LONG_TIMEOUTS)
 
 
 def collect_text(job: JobResult, folder: Path) -> str:
     """Return log and files of the job without the masks."""
     files = [path.read_text("utf-8") for path in sorted((folder / "results").iterdir()) if path.is_file()]
-    lines = [line for line in job.everything.splitlines() if not line.startswith("::add-mask::")]
+    lines = [line for line in job.visible_text.splitlines() if not line.startswith("::add-mask::")]
     return "\n".join([*lines, *files])
 
 
@@ -105,7 +105,13 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
 def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
     """`wait` reads id and link from the record as the API returned them."""
     with FaultServer(make_api()) as server:
-        run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=LONG_TIMEOUTS)
+        run_job(
+            tmp_path,
+            server.url,
+            IDS,
+            extra_environ={"INPUT_VARIABLES": json.dumps({"X": value})},
+            timeouts=LONG_TIMEOUTS,
+        )
         out, err = io.StringIO(), io.StringIO()
         job_runtime = Runtime(
             github_environ(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
@@ -150,10 +156,10 @@ def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
 def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> None:
     """The same word in the link stays."""
 
-    def handler(wire: Wire) -> bool:
-        if wire.request.method == "POST" and "/other/" in wire.request.path:
-            return answer(422, json.dumps({"message": f"no {value} today"}))(wire)
-        return make_api()(wire)
+    def handler(connection: Connection) -> bool:
+        if connection.request.method == "POST" and "/other/" in connection.request.path:
+            return answer(422, json.dumps({"message": f"no {value} today"}))(connection)
+        return make_api()(connection)
 
     result = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
     assert result.outputs["run-url"] == URL

@@ -13,7 +13,7 @@ from tests.support.run_step import run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 
 def build_start_response(url: str, run_id: str = "run-1") -> str:
@@ -27,11 +27,11 @@ def list_warnings(log: str) -> list[str]:
 def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
     """The warning says that the output run-ids is complete."""
 
-    def handler(wire: Wire) -> bool:
-        return answer(200, build_start_response(f"http://{wire.request.headers['host']}/run/run-1"))(wire)
+    def handler(connection: Connection) -> bool:
+        return answer(200, build_start_response(f"http://{connection.request.headers['host']}/run/run-1"))(connection)
 
     with FaultServer(handler) as server:
-        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_CLIENT-ID": "127.0.0.1"})
+        job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "127.0.0.1"})
     assert job.code == 0
     [warning] = list_warnings(job.log)
     assert "whose link has a credential's value in it" in warning
@@ -42,7 +42,7 @@ def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
 def test_link_with_masked_value_is_omitted(tmp_path: Path) -> None:
     """The run has its id and no link."""
     with FaultServer(answer(200, build_start_response("https://shop.autonoma.app/run/run-1"))) as server:
-        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_CLIENT-ID": "shop.autonoma"})
+        job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "shop.autonoma"})
     assert job.code == 0
     [warning] = list_warnings(job.log)
     assert "without a link" in warning
@@ -56,4 +56,4 @@ def test_id_with_credential_makes_run_unknown(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ["a"])
     assert job.code == 7
     assert "the run's id holds a credential" in job.record["runs"][0]["message"]
-    assert "client-secret-of-the-test" not in job.everything.replace("::add-mask::client-secret-of-the-test", "")
+    assert "client-secret-of-the-test" not in job.visible_text.replace("::add-mask::client-secret-of-the-test", "")

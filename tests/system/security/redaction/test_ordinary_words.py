@@ -40,7 +40,10 @@ def sandbox() -> Iterator[Sandbox]:
 def run_with_word(folder: Path, sandbox: Sandbox, **extra_inputs: str) -> JobResult:
     inputs = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
     return run_job(
-        folder, sandbox.url, IDS, more=inputs | {f"INPUT_{name}": value for name, value in extra_inputs.items()}
+        folder,
+        sandbox.url,
+        IDS,
+        extra_environ=inputs | {f"INPUT_{name}": value for name, value in extra_inputs.items()},
     )
 
 

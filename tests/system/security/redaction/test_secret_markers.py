@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[4]
 # A secret in the wrong place.
-MISPLACED_SECRET = secret_markers.VALUES["WORDS"]
+MISPLACED_SECRET = secret_markers.VARIABLE_VALUES["WORDS"]
 
 
 @pytest.mark.parametrize("name", secret_markers.SECRETS)
 def test_search_finds_secret_in_every_form(name: str) -> None:
     """Without this control, the other tests could pass without a search."""
     secret = secret_markers.SECRETS[name]
-    for form in secret_markers.ECHOES:
+    for form in secret_markers.ENCODINGS:
         assert secret_markers.find_leaks({"": f"before {secret_markers.encode_texts(form, [secret])} after"}), form
     if len(secret) > 6:
         assert secret_markers.find_leaks({"": secret[::-1]})
@@ -39,7 +39,7 @@ def test_search_finds_secret_in_every_form(name: str) -> None:
 
 def test_search_accepts_digests() -> None:
     """One record in 20,000 holds these six hexadecimal digits by chance."""
-    digits = secret_markers.VALUES["SHORT"].encode().hex()
+    digits = secret_markers.VARIABLE_VALUES["SHORT"].encode().hex()
     assert not secret_markers.find_leaks({"": f'{{"mac": "0f{digits}a2"}}'})
 
 
@@ -48,7 +48,7 @@ def test_search_accepts_ids_beside_words() -> None:
     sources = [ROOT / "README.md", *(ROOT / "autonoma_ci").rglob("*.py")]
     words = {word for path in sources for word in re.findall("[a-z]{3,}", path.read_text("utf-8").lower())}
     pieces = {piece for word in words for size in range(3, 7) for piece in (word[:size], word[-size:])}
-    parts = {part for needles in secret_markers.NEEDLES.values() for part in needles}
+    parts = {part for needles in secret_markers.SECRET_PARTS.values() for part in needles}
     matches = [re.fullmatch("[0-9a-z_-]{1,2}([a-z]+)|([a-z]+)[0-9a-z_-]{1,2}", part) for part in parts]
     assert not [match[0] for match in matches if match and (match[1] or match[2]) in pieces]
 

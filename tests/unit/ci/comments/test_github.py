@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.ci.comments.rest import RestCommentThread
-    from tests.support.fault_server import Received, Wire
+    from tests.support.fault_server import Connection, ReceivedRequest
 
 TOKEN = Secret("s3cret-value")
 API_URL = "https://api.github.com"
@@ -39,19 +39,19 @@ def find_hint(error: RestError) -> str:
     return thread.permission_hint(error)
 
 
-def record_requests(base: str, context: BuildContext = CONTEXT, *, is_app: bool = False) -> list[Received]:
+def record_requests(base: str, context: BuildContext = CONTEXT, *, is_app: bool = False) -> list[ReceivedRequest]:
     """List the comments twice and write one, and return the requests."""
     user = {"id": 7, "login": "ada"}
 
-    def serve(wire: Wire) -> bool:
-        path = wire.request.path
+    def serve(connection: Connection) -> bool:
+        path = connection.request.path
         if path.endswith("/user"):
-            return answer(403 if is_app else 200, json.dumps(user))(wire)
+            return answer(403 if is_app else 200, json.dumps(user))(connection)
         if path.endswith("/graphql"):
-            return answer(200, '{"data": {"viewer": {"login": "ada", "databaseId": 7}}}')(wire)
-        is_list = wire.request.method == "GET"
+            return answer(200, '{"data": {"viewer": {"login": "ada", "databaseId": 7}}}')(connection)
+        is_list = connection.request.method == "GET"
         note = {"id": 5, "body": "x", "user": user}
-        return answer(200, json.dumps([note] if is_list else note), "Date: Wed, 01 Jul 2026 10:00:00 GMT")(wire)
+        return answer(200, json.dumps([note] if is_list else note), "Date: Wed, 01 Jul 2026 10:00:00 GMT")(connection)
 
     with FaultServer(serve) as server:
         thread = open_thread(context, f"http://127.0.0.1:{server.port}{base}")
@@ -61,7 +61,7 @@ def record_requests(base: str, context: BuildContext = CONTEXT, *, is_app: bool 
         thread.create("new")
         thread.update(comment, "newer")
         thread.delete(comment)
-    return server.received
+    return server.received_requests
 
 
 @pytest.mark.parametrize("base", ["", "/api/v3"])

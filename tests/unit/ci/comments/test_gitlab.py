@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.ci.comments.rest import RestCommentThread
-    from tests.support.fault_server import Received, Wire
+    from tests.support.fault_server import Connection, ReceivedRequest
 
 TOKEN = Secret("s3cret-value")
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
@@ -45,15 +45,15 @@ def find_hint(error: RestError) -> str:
     return thread.permission_hint(error)
 
 
-def record_requests(**environ: str) -> list[Received]:
+def record_requests(**environ: str) -> list[ReceivedRequest]:
     """List the notes twice and write one, and return the requests."""
     user = {"id": 7, "username": "bot"}
 
-    def serve(wire: Wire) -> bool:
-        if wire.request.path.endswith("/user"):
-            return answer(200, json.dumps(user))(wire)
+    def serve(connection: Connection) -> bool:
+        if connection.request.path.endswith("/user"):
+            return answer(200, json.dumps(user))(connection)
         note = {"id": 5, "body": "x", "author": user}
-        return answer(200, json.dumps([note] if wire.request.method == "GET" else note))(wire)
+        return answer(200, json.dumps([note] if connection.request.method == "GET" else note))(connection)
 
     with FaultServer(serve) as server:
         thread = open_thread({**environ, "CI_API_V4_URL": f"http://127.0.0.1:{server.port}/api/v4"})
@@ -63,7 +63,7 @@ def record_requests(**environ: str) -> list[Received]:
         thread.create("new")
         thread.update(note, "newer")
         thread.delete(note)
-    return server.received
+    return server.received_requests
 
 
 def test_requests_follow_notes_documentation() -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.clock import Clock
-    from tests.support.certificates import Certificates
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.certificates import CertificateAuthority
+    from tests.support.fault_server import Connection, RequestHandler
 
 TOKEN = Secret("s3cret-value")
 OK = answer(200, "{}")
@@ -63,7 +63,7 @@ def test_request_sends_body_as_json() -> None:
     """A body is ASCII JSON with its content type, and the client's headers are sent."""
     with serve(OK) as server:
         make_client(server, Name="value").request("PUT", "/notes", {"body": "é\n<b>"})
-    [request] = server.received
+    [request] = server.received_requests
     assert (request.method, request.path, request.body) == ("PUT", "/api/notes", b'{"body": "\\u00e9\\n<b>"}')
     assert request.headers["content-type"] == "application/json"
     assert request.headers["name"] == "value"
@@ -74,7 +74,7 @@ def test_request_without_body_has_no_type() -> None:
     """A request without a body has no content type."""
     with serve(OK) as server:
         make_client(server).request("GET", "/notes")
-    [request] = server.received
+    [request] = server.received_requests
     assert request.body == b""
     assert "content-type" not in request.headers
 
@@ -83,7 +83,7 @@ def test_base_url_can_end_in_slash() -> None:
     """A slash at the end of the base URL is not doubled."""
     with serve(OK) as server:
         RestClient(f"{server.url}/", {}, FakeClock()).request("GET", "/notes")
-    assert server.received[0].path == "/api/notes"
+    assert server.received_requests[0].path == "/api/notes"
 
 
 @pytest.mark.parametrize("status", [200, 201, 299])
@@ -107,7 +107,7 @@ def test_request_accepts_url_on_same_host() -> None:
     """The complete URL of a next page is requested on the same host."""
     with serve(OK) as server:
         make_client(server).request("GET", f"http://127.0.0.1:{server.port}/elsewhere/api/x?page=2")
-    assert server.received[0].path == "/elsewhere/api/x?page=2"
+    assert server.received_requests[0].path == "/elsewhere/api/x?page=2"
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_url_on_other_host_is_not_requested(url: str) -> None:
     """A next page with another scheme, host, port or login gets no token."""
     with serve(OK) as server, pytest.raises(RestError, match="on another host, which gets no token"):
         make_client(server).request("GET", url.format(host=f"127.0.0.1:{server.port}"))
-    assert server.received == []
+    assert server.received_requests == []
 
 
 def test_invalid_url_is_not_requested() -> None:
     """An invalid URL of the next page is an error without a request."""
     with serve(OK) as server, pytest.raises(RestError, match="the next page is none"):
         make_client(server).request("GET", "http://[")
-    assert server.received == []
+    assert server.received_requests == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -154,7 +154,7 @@ def test_proxy_gets_complete_url() -> None:
     with serve(OK) as server:
         client = RestClient("http://api.example.invalid/v1", {}, FakeClock(), proxy=f"http://127.0.0.1:{server.port}")
         assert client.request("GET", "/notes").status == 200
-    assert server.received[0].path == "http://api.example.invalid/v1/notes"
+    assert server.received_requests[0].path == "http://api.example.invalid/v1/notes"
 
 
 def test_loopback_request_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_loopback_request_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     with serve(OK) as proxy, serve(OK) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert make_client(server).request("GET", "/notes").status == 200
-    assert proxy.received == []
+    assert proxy.received_requests == []
 
 
 # Messages of the server
@@ -248,7 +248,7 @@ def test_idempotent_request_is_retried(method: str, status: int) -> None:
     clock = FakeClock()
     with serve(answer(status), answer(status), OK) as server:
         assert make_client(server, clock).request(method, "/notes").status == 200
-    assert (len(server.received), clock.time) == (3, 1002.0)
+    assert (len(server.received_requests), clock.time) == (3, 1002.0)
 
 
 def test_third_failure_is_raised() -> None:
@@ -256,7 +256,7 @@ def test_third_failure_is_raised() -> None:
     clock = FakeClock()
     with serve(UNAVAILABLE, UNAVAILABLE, answer(500), OK) as server, pytest.raises(RestError, match=r"^HTTP 500$"):
         make_client(server, clock).request("GET", "/notes")
-    assert (len(server.received), clock.time) == (3, 1002.0)
+    assert (len(server.received_requests), clock.time) == (3, 1002.0)
 
 
 @pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 422, 501])
@@ -264,7 +264,7 @@ def test_permanent_error_is_not_retried(status: int) -> None:
     """An error that a retry does not end is raised at once."""
     with serve(answer(status), OK) as server, pytest.raises(RestError):
         make_client(server).request("GET", "/notes")
-    assert len(server.received) == 1
+    assert len(server.received_requests) == 1
 
 
 @pytest.mark.parametrize("handler", [UNAVAILABLE, answer(429), close, send_half_body()])
@@ -272,7 +272,7 @@ def test_post_that_arrived_is_not_resent(handler: RequestHandler) -> None:
     """A second POST could create a second comment."""
     with serve(handler, OK) as server, pytest.raises(RestError) as caught:
         make_client(server).request("POST", "/notes", {})
-    assert len(server.received) == 1
+    assert len(server.received_requests) == 1
     assert caught.value.is_retryable
     assert not caught.value.is_unsent
 
@@ -282,7 +282,7 @@ def test_graphql_query_is_retried(handler: RequestHandler) -> None:
     """A query only reads, so a second one has no effect."""
     with serve(handler, answer(200, '{"data": 1}')) as server:
         assert make_client(server).query_graphql("/graphql", {"query": "q"}).data == {"data": 1}
-    assert [request.method for request in server.received] == ["POST", "POST"]
+    assert [request.method for request in server.received_requests] == ["POST", "POST"]
 
 
 def test_refused_post_is_retried() -> None:
@@ -307,7 +307,7 @@ def test_request_without_thread_is_unsent(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(deadlines, "start", fail)
     with serve(OK) as server, pytest.raises(RestError, match="no thread could be made") as caught:
         make_client(server).request("POST", "/notes", {})
-    assert server.received == []
+    assert server.received_requests == []
     assert caught.value.is_unsent
     assert "ulimit -u" in caught.value.hint
 
@@ -324,21 +324,23 @@ def test_comment_timeout_starts_with_request() -> None:
             client.request("GET", "/")
 
 
-def test_unsent_post_is_sent_again(certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path) -> None:
+def test_unsent_post_is_sent_again(
+    certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, trusted_authority: Path
+) -> None:
     """The first handshake fails, so no second comment can result."""
     failures = iter([True])
-    tls: ssl.SSLContext = certificates.good()
+    tls: ssl.SSLContext = certificates.create_valid_context()
 
-    def fail_first_handshake(wire: Wire) -> bool:
+    def fail_first_handshake(connection: Connection) -> bool:
         if next(failures, False):
-            wire.receive()
-            return close(wire)
-        return wire.start_tls(tls)
+            connection.receive()
+            return close(connection)
+        return connection.start_tls(tls)
 
     with FaultServer(answer(201, "{}"), connection_handler=fail_first_handshake) as server:
         client = RestClient(server.url.replace("http:", "https:"), {}, FakeClock())
         assert client.request("POST", "/comments", {}).status == 201
-        assert len(server.received) == 1
+        assert len(server.received_requests) == 1
 
 
 def test_client_sends_at_most_50_requests() -> None:
@@ -349,7 +351,7 @@ def test_client_sends_at_most_50_requests() -> None:
             client.request("GET", "/notes")
         with pytest.raises(RestError, match=r"^it took more than 50 requests$"):
             client.request("GET", "/notes")
-    assert len(server.received) == 50
+    assert len(server.received_requests) == 50
 
 
 @pytest.mark.parametrize(("seconds", "is_sent"), [(59.9, True), (60.0, False)])
@@ -365,7 +367,7 @@ def test_client_has_60_seconds_in_total(seconds: float, is_sent: bool) -> None:
         else:
             with pytest.raises(RestError, match=r"^it took longer than 60 s$"):
                 client.request("GET", "/notes")
-    assert len(server.received) == 1 + is_sent
+    assert len(server.received_requests) == 1 + is_sent
 
 
 # Rate limits
@@ -410,7 +412,7 @@ def test_rate_limit_without_time_is_raised(headers: list[str]) -> None:
     with serve(answer(403, "", *headers), OK) as server, pytest.raises(RestError) as caught:
         make_client(server, WallClock()).request("GET", "/notes")
     assert caught.value.wait_seconds is None
-    assert len(server.received) == 1
+    assert len(server.received_requests) == 1
 
 
 def test_second_rate_limit_is_raised() -> None:
@@ -422,7 +424,7 @@ def test_second_rate_limit_is_raised() -> None:
         client.request("GET", "/notes")
         with pytest.raises(RestError) as caught:
             client.request("GET", "/notes")
-    assert (caught.value.wait_seconds, clock.time, len(server.received)) == (7.0, 1007.0, 3)
+    assert (caught.value.wait_seconds, clock.time, len(server.received_requests)) == (7.0, 1007.0, 3)
 
 
 @pytest.mark.parametrize(("delay", "is_sent"), [(59, True), (60, False), (999_999_999, False)])
@@ -450,7 +452,7 @@ def test_unavailable_server_gets_post_once() -> None:
     """A POST may have arrived at a server that is unavailable."""
     with serve(answer(503, "", "Retry-After: 5"), OK) as server, pytest.raises(RestError, match=r"^HTTP 503$"):
         make_client(server).request("POST", "/notes", {})
-    assert len(server.received) == 1
+    assert len(server.received_requests) == 1
 
 
 def test_other_status_names_no_delay() -> None:

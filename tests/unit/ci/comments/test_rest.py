@@ -16,7 +16,7 @@ from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
 
 if TYPE_CHECKING:
-    from tests.support.fault_server import RequestHandler, Wire
+    from tests.support.fault_server import Connection, RequestHandler
 
 OWNER = {"id": 7, "login": "ada"}
 DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
@@ -30,13 +30,13 @@ class CommentServer:
         self.routes: dict[str, RequestHandler] = {"GET /api/user": answer(200, json.dumps(OWNER))}
         self.server = FaultServer(self._serve)
 
-    def _serve(self, wire: Wire) -> bool:
-        path = wire.request.path.partition("?")[0]
-        return self.routes.get(f"{wire.request.method} {path}", answer(404))(wire)
+    def _serve(self, connection: Connection) -> bool:
+        path = connection.request.path.partition("?")[0]
+        return self.routes.get(f"{connection.request.method} {path}", answer(404))(connection)
 
     def list_requests(self) -> list[str]:
         """Return the methods and paths of all requests."""
-        return [f"{request.method} {request.path}" for request in self.server.received]
+        return [f"{request.method} {request.path}" for request in self.server.received_requests]
 
 
 def open_thread(service: CommentServer, *, graphql: bool = False) -> RestCommentThread:
@@ -182,7 +182,7 @@ def test_owner_comes_from_graphql(status: int) -> None:
     service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"login": "y"})]))
     with service.server:
         assert open_thread(service, graphql=True).list_own() == [Comment(1, "note 1")]
-    assert json.loads(service.server.received[1].body) == {"query": "query { viewer { login databaseId } }"}
+    assert json.loads(service.server.received_requests[1].body) == {"query": "query { viewer { login databaseId } }"}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_lost_graphql_response_is_error() -> None:
     service = CommentServer()
     service.routes["GET /api/user"] = answer(403)
 
-    def close_connection(_: Wire) -> bool:
+    def close_connection(_: Connection) -> bool:
         return False
 
     service.routes["POST /api/graphql"] = close_connection
@@ -260,7 +260,7 @@ def test_create_sends_text() -> None:
     service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(5)))
     with service.server:
         assert open_thread(service).create("<b>é") == Comment(5, "note 5")
-    assert json.loads(service.server.received[0].body) == {"body": "<b>é"}
+    assert json.loads(service.server.received_requests[0].body) == {"body": "<b>é"}
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "1", "body": "x"}', '{"id": 1}'])
@@ -293,7 +293,7 @@ def test_update_and_delete_name_comment() -> None:
         thread.update(Comment(5, "old"), "new")
         thread.delete(Comment(5, "old"))
     assert service.list_requests() == ["PATCH /api/notes/5", "DELETE /api/notes/5"]
-    assert [request.body for request in service.server.received] == [b'{"body": "new"}', b""]
+    assert [request.body for request in service.server.received_requests] == [b'{"body": "new"}', b""]
 
 
 def test_rejected_change_is_error() -> None:

@@ -24,8 +24,16 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, hang
-from tests.support.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
-from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
+from tests.support.reports import (
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+)
+from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub, GitLab
 from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
@@ -34,14 +42,14 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.comments.sticky import CommentThread
     from autonoma_ci.models import Report, RunResult, Verdict
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Connection
 
 
 class Service(NamedTuple):
     """A code host with its stub server and the variables of a job on it."""
 
     name: str
-    host: Callable[[], CodeHost]
+    host: Callable[[], CodeHostStub]
     environ: Mapping[str, str]
     address: str
     token: str
@@ -92,7 +100,7 @@ def _shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def host(service: Service) -> Iterator[CodeHost]:
+def host(service: Service) -> Iterator[CodeHostStub]:
     with service.host() as code_host:
         yield code_host
     assert code_host.complaints == []
@@ -119,10 +127,12 @@ def publish(thread: CommentThread, step_report: Report, secret: Secret | None = 
     return sticky.create_or_update_comment(thread, step_report, secret)
 
 
-def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
+def of(verdict: Verdict = PASSED_VERDICT, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
     """Return the report of a step of the next attempt at the build."""
-    runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
-    step_report, attempt = report(runs, verdict), next(ATTEMPTS)
+    runs = runs or (
+        [make_passed_run("a"), make_failed_run("b")] if verdict is FAILED_VERDICT else [make_passed_run("a")]
+    )
+    step_report, attempt = create_report(runs, verdict), next(ATTEMPTS)
     context = step_report.context._replace(build_attempt=str(attempt))
     part = Part("tests", title=title)
     return step_report._replace(
@@ -131,30 +141,30 @@ def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[
 
 
 @each_service
-def test_second_step_updates_comment(service: Service, host: CodeHost) -> None:
+def test_second_step_updates_comment(service: Service, host: CodeHostStub) -> None:
     """The second job step updates the comment that the first one wrote."""
-    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
     [comment] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
     assert re.match(
         rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", comment.body
     )
-    assert publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert publish(thread_of(service, host.url), of(PASSED_VERDICT)) == ""
     assert host.comments == [comment]
     assert "✅ Passed" in comment.body
-    assert host.methods() == ["POST", host.update]
+    assert host.list_methods() == ["POST", host.update_method]
 
 
 @each_service
-def test_comment_lists_failed_runs_first(service: Service, host: CodeHost) -> None:
+def test_comment_lists_failed_runs_first(service: Service, host: CodeHostStub) -> None:
     """Failed runs stand above passed ones."""
-    publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     body = host.comments[0].body
     assert body.index("❌ failed") < body.index("✅ passed")
 
 
 @each_service
-def test_comment_is_per_workflow_and_title(service: Service, host: CodeHost) -> None:
+def test_comment_is_per_workflow_and_title(service: Service, host: CodeHostStub) -> None:
     """Each workflow and title has its own comment."""
     other_workflow = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
     for _ in range(2):
@@ -165,41 +175,41 @@ def test_comment_is_per_workflow_and_title(service: Service, host: CodeHost) -> 
 
 
 @each_service
-def test_comment_is_found_among_200(service: Service, host: CodeHost) -> None:
+def test_comment_is_found_among_200(service: Service, host: CodeHostStub) -> None:
     """The comment is found among 200 others."""
     for number in range(150):
-        host.add(f"comment {number}", service.somebody)
+        host.add_foreign_comment(f"comment {number}", service.somebody)
     publish(thread_of(service, host.url), of())
     for number in range(50):
-        host.add(f"comment {number}", service.somebody)
-    publish(thread_of(service, host.url), of(FAILED))
+        host.add_foreign_comment(f"comment {number}", service.somebody)
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     assert len(host.comments) == 201
-    assert host.methods() == ["POST", host.update]
+    assert host.list_methods() == ["POST", host.update_method]
 
 
 @each_service
-def test_comment_with_copied_mark_stays(service: Service, host: CodeHost) -> None:
+def test_comment_with_copied_mark_stays(service: Service, host: CodeHostStub) -> None:
     """A comment of another author with a copied owner mark is left unchanged."""
-    publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     own_comment = host.comments.pop()
-    copied_comment = host.add(own_comment.body.replace("Failed", "Passed"), service.somebody)
-    publish(thread_of(service, host.url), of(FAILED))
+    copied_comment = host.add_foreign_comment(own_comment.body.replace("Failed", "Passed"), service.somebody)
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     assert copied_comment.body == own_comment.body.replace("Failed", "Passed")
-    assert [comment.author for comment in host.comments] == [service.somebody, host.owner()]
+    assert [comment.author for comment in host.comments] == [service.somebody, host.token_user()]
 
 
 @each_service
-def test_older_build_changes_nothing(service: Service, host: CodeHost) -> None:
+def test_older_build_changes_nothing(service: Service, host: CodeHostStub) -> None:
     """An older build that ends later leaves the comment unchanged."""
-    publish(thread_of(service, host.url), of(PASSED))
+    publish(thread_of(service, host.url), of(PASSED_VERDICT))
     earlier_build = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
-    assert publish(thread_of(service, host.url, **earlier_build), of(FAILED)) == ""
+    assert publish(thread_of(service, host.url, **earlier_build), of(FAILED_VERDICT)) == ""
     assert "Passed" in host.comments[0].body
-    assert host.methods() == ["POST"]
+    assert host.list_methods() == ["POST"]
 
 
 @each_service
-def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) -> None:
+def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHostStub) -> None:
     """Two builds that write at the same time leave the comment of the later build."""
     barrier = threading.Barrier(2)
 
@@ -208,10 +218,10 @@ def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) 
         if method == "POST":
             barrier.wait(60)
 
-    host.before = wait_for_both
+    host.on_request = wait_for_both
     builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
     threads = [thread_of(service, host.url, **build) for build in builds]
-    reports = [of(PASSED), of(FAILED)]
+    reports = [of(PASSED_VERDICT), of(FAILED_VERDICT)]
     publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
     for thread in publish_threads:
         thread.start()
@@ -219,64 +229,64 @@ def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) 
         thread.join(120)
     [comment] = host.comments
     assert "Failed" in comment.body, "the later build's report stays"
-    assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
+    assert Counter(host.list_methods()) - Counter([host.update_method]) == Counter(["POST", "POST", "DELETE"])
 
 
 @each_service
-def test_later_build_at_once_stays(service: Service, host: CodeHost) -> None:
+def test_later_build_at_once_stays(service: Service, host: CodeHostStub) -> None:
     """The comment of a later build that appears before ours is left unchanged."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"), of(PASSED))
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"), of(PASSED_VERDICT))
     body = host.comments.pop().body
 
     def add_other_comment(method: str) -> None:
         if method == "POST":
-            host.add(body, host.owner())
+            host.add_foreign_comment(body, host.token_user())
 
-    host.before = add_other_comment
-    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    host.on_request = add_other_comment
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
     assert [comment.body for comment in host.comments] == [body]
-    assert host.methods() == ["POST", "POST", "DELETE"]
+    assert host.list_methods() == ["POST", "POST", "DELETE"]
 
 
 @each_service
-def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHost) -> None:
+def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHostStub) -> None:
     """The comment of an earlier build that appears before ours gets our text."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED_VERDICT))
     body = host.comments.pop().body
 
     def add_other_comment(method: str) -> None:
         if method == "POST":
-            host.add(body, host.owner())
+            host.add_foreign_comment(body, host.token_user())
 
-    host.before = add_other_comment
-    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    host.on_request = add_other_comment
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
     assert ["Failed" in comment.body for comment in host.comments] == [True]
-    assert host.methods() == ["POST", "POST", "DELETE", host.update]
+    assert host.list_methods() == ["POST", "POST", "DELETE", host.update_method]
 
 
 @each_service
-def test_comment_replaced_at_once_is_created(service: Service, host: CodeHost) -> None:
+def test_comment_replaced_at_once_is_created(service: Service, host: CodeHostStub) -> None:
     """If another step replaces the same comment, both texts are shown and a warning follows."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED))
+    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED_VERDICT))
     [comment] = host.comments
     older_body = comment.body
-    publish(thread_of(service, host.url), of(PASSED))
+    publish(thread_of(service, host.url), of(PASSED_VERDICT))
     newer_body, comment.body = comment.body, older_body
     host.requests.clear()
 
     def restore_newer_body(method: str) -> None:
-        if method == "GET" and host.methods() == [host.update]:
+        if method == "GET" and host.list_methods() == [host.update_method]:
             comment.body = newer_body
             host.note_change(comment)
 
-    host.before = restore_newer_body
-    assert publish(thread_of(service, host.url), of(FAILED)) == shared_warning("a comment")
+    host.on_request = restore_newer_body
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == shared_warning("a comment")
     assert ["Failed" in comment.body for comment in host.comments] == [False, True]
     assert host.comments[0].body == newer_body
 
 
 @each_service
-def test_two_attempts_at_once_both_comment(service: Service, host: CodeHost) -> None:
+def test_two_attempts_at_once_both_comment(service: Service, host: CodeHostStub) -> None:
     """Two attempts can be of two jobs that do not find each other's comment."""
     barrier = threading.Barrier(2)
 
@@ -284,17 +294,17 @@ def test_two_attempts_at_once_both_comment(service: Service, host: CodeHost) -> 
         if method == "POST":
             barrier.wait(60)
 
-    host.before = wait_for_both
+    host.on_request = wait_for_both
     publish_threads = [
         threading.Thread(target=publish, args=(thread_of(service, host.url), step_report))
-        for step_report in (of(PASSED), of(FAILED))
+        for step_report in (of(PASSED_VERDICT), of(FAILED_VERDICT))
     ]
     for thread in publish_threads:
         thread.start()
     for thread in publish_threads:
         thread.join(120)
     assert sorted("Failed" in comment.body for comment in host.comments) == [False, True]
-    assert host.methods() == ["POST", "POST"]
+    assert host.list_methods() == ["POST", "POST"]
 
 
 # --- marks of other authors
@@ -303,7 +313,7 @@ BOT = {"login": "weather[bot]", "id": 2002, "type": "Bot"}
 APP = {"login": "acme-ci[bot]", "id": 2001, "type": "Bot"}
 
 
-def get_first_line(host: CodeHost) -> str:
+def get_first_line(host: CodeHostStub) -> str:
     return host.comments[0].body.splitlines()[0]
 
 
@@ -324,25 +334,25 @@ def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
     """All workflows write as the same bot, so the signature decides whose comment it is."""
     with GitHub(bot=BOT, edits_all=True) as host:
         thread = thread_of(SERVICES[0], host.url)
-        assert publish(thread, of(FAILED)) == ""
+        assert publish(thread, of(FAILED_VERDICT)) == ""
         forged_mark = re.sub(pattern, text, get_first_line(host))
         host.comments.clear()
-        forged_comment = host.add(f"{forged_mark}\nthe weather is fine", BOT)
-        assert publish(thread, of(FAILED)) == ""
+        forged_comment = host.add_foreign_comment(f"{forged_mark}\nthe weather is fine", BOT)
+        assert publish(thread, of(FAILED_VERDICT)) == ""
         assert forged_comment.body == f"{forged_mark}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not forged_comment]
         assert "Failed" in own_comment.body
-        assert host.methods() == ["POST", "POST"]
+        assert host.list_methods() == ["POST", "POST"]
 
 
 def test_comment_with_mark_elsewhere_stays() -> None:
     """A mark can be copied from a change that anybody may comment on."""
     with GitHub() as host:
-        thread, step_report = thread_of(SERVICES[0], host.url), of(FAILED)
+        thread, step_report = thread_of(SERVICES[0], host.url), of(FAILED_VERDICT)
         publish(thread, step_report._replace(context=step_report.context._replace(change_number="11")))
         own_comment = host.comments.pop()
-        copied_comment = host.add(own_comment.body, BOT)
-        assert publish(thread, of(FAILED)) == ""
+        copied_comment = host.add_foreign_comment(own_comment.body, BOT)
+        assert publish(thread, of(FAILED_VERDICT)) == ""
         assert copied_comment.body == own_comment.body
         assert len(host.comments) == 2
 
@@ -351,15 +361,15 @@ def test_comment_of_other_client_secret_stays() -> None:
     """Two accounts may test one change and must not replace each other's comment."""
     with GitHub() as host:
         thread = thread_of(SERVICES[0], host.url)
-        assert publish(thread, of(FAILED), Secret("secret-of-another-client")) == ""
-        assert publish(thread, of(PASSED)) == ""
+        assert publish(thread, of(FAILED_VERDICT), Secret("secret-of-another-client")) == ""
+        assert publish(thread, of(PASSED_VERDICT)) == ""
         assert ["Failed" in comment.body for comment in host.comments] == [True, False]
 
 
 def test_comment_needs_client_secret() -> None:
     """An unsigned comment could never be found again."""
     with GitHub() as host:
-        warning = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
+        warning = publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT), None)
         assert warning == "The comment could not be written: client-secret is empty, which signs it."
         assert host.requests == []
 
@@ -367,7 +377,7 @@ def test_comment_needs_client_secret() -> None:
 def test_comment_begins_with_short_text() -> None:
     """The beginning is the first line of every e-mail notification."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
         assert len(get_first_line(host)) < 160
 
 
@@ -392,10 +402,10 @@ def test_comment_begins_with_short_text() -> None:
 def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: object) -> None:
     """A copy has a valid signature and the right change, and the token may edit it."""
     with GitHub(bot=bot, graphql=graphql, edits_all=True) as host:
-        assert publish(thread_of(SERVICES[0], host.url), of(FAILED)) == ""
+        assert publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT)) == ""
         original = host.comments.pop()
-        copied_comment = host.add(f"{original.body}\nthe weather is fine", author)
-        for verdict in (PASSED, FAILED, PASSED):
+        copied_comment = host.add_foreign_comment(f"{original.body}\nthe weather is fine", author)
+        for verdict in (PASSED_VERDICT, FAILED_VERDICT, PASSED_VERDICT):
             assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
         assert copied_comment.body == f"{original.body}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
@@ -407,9 +417,9 @@ def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: o
 def test_comment_of_bot_is_found_by_id() -> None:
     """GraphQL names the bot without the suffix that REST uses."""
     with GitHub() as host:
-        for verdict in (FAILED, PASSED):
+        for verdict in (FAILED_VERDICT, PASSED_VERDICT):
             assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
-        assert host.methods() == ["POST", "PATCH"]
+        assert host.list_methods() == ["POST", "PATCH"]
 
 
 @pytest.mark.parametrize(("base", "path"), [("", "/graphql"), ("/api/v3", "/api/graphql")])
@@ -418,9 +428,9 @@ def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
     viewer = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
     refusal = answer(403, '{"message": "Resource not accessible by integration"}')
     routes = {f"{base}/user": refusal, path: viewer}
-    with FaultServer(lambda wire: routes.get(wire.request.path, answer(200, "[]"))(wire)) as host:
+    with FaultServer(lambda connection: routes.get(connection.request.path, answer(200, "[]"))(connection)) as host:
         publish(thread_of(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), of())
-        requests = [(request.method, request.path) for request in host.received]
+        requests = [(request.method, request.path) for request in host.received_requests]
     assert requests[:2] == [("GET", f"{base}/user"), ("POST", path)]
     assert requests[2][0] == "GET"
 
@@ -428,28 +438,28 @@ def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
 def test_graphql_transient_error_is_retried() -> None:
     """A transient error of GraphQL is retried."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED))
-        host.faults.append(Fault("GRAPHQL", 502, times=2))
-        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
-        assert host.methods() == ["POST", "PATCH"]
+        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
+        host.faults.append(Fault("GRAPHQL", 502, remaining_count=2))
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT)) == ""
+        assert host.list_methods() == ["POST", "PATCH"]
 
 
 @pytest.mark.parametrize("viewer", [[], {"data": None}, {"data": {"viewer": 5}}, {"data": {"viewer": {"login": 5}}}])
 def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
     """A new comment is written, and its response contains the author."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
         host.faults.append(Fault("GRAPHQL", 200, body=viewer))
-        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT)) == ""
         assert ["Passed" in comment.body for comment in host.comments] == [True]
-        assert host.methods() == ["POST", "POST", "DELETE", "PATCH"]
+        assert host.list_methods() == ["POST", "POST", "DELETE", "PATCH"]
 
 
 def test_unknown_owner_keeps_later_build() -> None:
     """A comment of a later build stays if the token owner is unknown."""
     with GitHub(graphql=False) as host:
-        publish(thread_of(SERVICES[0], host.url), of(PASSED))
-        publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED))
+        publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT))
+        publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED_VERDICT))
         assert ["Passed" in comment.body for comment in host.comments] == [True]
 
 
@@ -472,9 +482,9 @@ def test_unknown_owner_two_builds_leave_one() -> None:
             if method == "POST":
                 barrier.wait(60)
 
-        host.before = wait_for_both
+        host.on_request = wait_for_both
         threads = [thread_of(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
-        reports = [of(PASSED), of(FAILED)]
+        reports = [of(PASSED_VERDICT), of(FAILED_VERDICT)]
         publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
         for thread in publish_threads:
             thread.start()
@@ -530,7 +540,7 @@ def test_rejection_shows_reason_and_advice(
     with service.host() as host:
         host.faults.append(Fault("POST", status, body=body))
         warning = publish(thread_of(service, host.url), of())
-        assert host.methods() == ["POST"]
+        assert host.list_methods() == ["POST"]
     message = f"The comment could not be written: HTTP {status}{f': {reason}' if reason else ''}."
     assert warning.startswith(message)
     assert advice in warning if advice else warning == message
@@ -539,7 +549,7 @@ def test_rejection_shows_reason_and_advice(
 
 @each_service
 @pytest.mark.parametrize("status", [403, 429])
-def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHostStub, status: int, tmp_path: Path) -> None:
     """The reason may contain the token, runner commands or a very long text."""
     message = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
     host.faults.append(Fault("POST", status, body={"message": message, "errors": ["[" * 5000, {"message": {}}, 5]}))
@@ -557,7 +567,7 @@ def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, sta
 
 @each_service
 @pytest.mark.parametrize("body", [None, [], 5, {"message": None}, {"message": [[]]}, {"errors": 5}, {"message": {}}])
-def test_rejection_with_any_body_warns(service: Service, host: CodeHost, body: object) -> None:
+def test_rejection_with_any_body_warns(service: Service, host: CodeHostStub, body: object) -> None:
     """A rejection with any response body gives one short warning."""
     host.faults.append(Fault("POST", 400, body=body))
     assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 400."
@@ -585,7 +595,7 @@ RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(1782900000 + 20)
     ids=["seconds", "at once", "date", "reset", "reset in the past"],
 )
 def test_rate_limit_is_waited_for_once(
-    service: Service, host: CodeHost, method: str, status: int, headers: dict[str, str], seconds: float
+    service: Service, host: CodeHostStub, method: str, status: int, headers: dict[str, str], seconds: float
 ) -> None:
     """The server did nothing, so even a new comment is sent again."""
     clock = FakeClock()
@@ -596,19 +606,19 @@ def test_rate_limit_is_waited_for_once(
 
 
 @each_service
-def test_rate_limit_twice_warns(service: Service, host: CodeHost) -> None:
+def test_rate_limit_twice_warns(service: Service, host: CodeHostStub) -> None:
     """A second rate limit gives a warning without another wait."""
     clock = FakeClock()
-    host.faults.append(Fault("POST", 403, times=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
+    host.faults.append(Fault("POST", 403, remaining_count=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
     warning = publish(open_thread(clock, service, host.url), of())
     assert f"HTTP 403: {LIMIT.rstrip('.')}. " in warning
     assert "takes requests again in 7.0 s." in warning
-    assert (host.methods(), clock.time) == (["POST"] * 2, 1007)
+    assert (host.list_methods(), clock.time) == (["POST"] * 2, 1007)
 
 
 @each_service
 @pytest.mark.parametrize("wait", ["60", "3600", "9" * 9])
-def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHost, wait: str) -> None:
+def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHostStub, wait: str) -> None:
     """A rate limit longer than the time left gives a warning without a wait."""
     clock = FakeClock()
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
@@ -620,13 +630,13 @@ def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHost, wait
 
 @each_service
 @pytest.mark.parametrize("value", ["-1", "soon", "9" * 5000, "\u0661", "1.5"])
-def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHost, value: str) -> None:
+def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHostStub, value: str) -> None:
     """A rate limit with an invalid time gives a warning without a wait."""
     clock = FakeClock()
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
     host.faults.append(Fault("POST", 403, headers=headers))
     assert "HTTP 403" in publish(open_thread(clock, service, host.url), of())
-    assert (host.methods(), clock.time) == (["POST"], 1000)
+    assert (host.list_methods(), clock.time) == (["POST"], 1000)
 
 
 def test_comment_is_not_resent_after_503() -> None:
@@ -634,11 +644,11 @@ def test_comment_is_not_resent_after_503() -> None:
     with GitHub() as host:
         host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
         assert "HTTP 503." in publish(thread_of(GITHUB, host.url), of())
-        assert host.methods() == ["POST"]
+        assert host.list_methods() == ["POST"]
 
 
 @each_service
-def test_wrong_token_warns(service: Service, host: CodeHost) -> None:
+def test_wrong_token_warns(service: Service, host: CodeHostStub) -> None:
     """A wrong token gives a warning that does not show it."""
     warning = publish(thread_of(service, host.url, "another-token"), of())
     assert "HTTP 401" in warning
@@ -647,29 +657,29 @@ def test_wrong_token_warns(service: Service, host: CodeHost) -> None:
 
 @each_service
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_idempotent_requests_are_retried(service: Service, host: CodeHost, method: str) -> None:
+def test_idempotent_requests_are_retried(service: Service, host: CodeHostStub, method: str) -> None:
     """GET and PATCH requests are retried after HTTP 502."""
-    publish(thread_of(service, host.url), of(PASSED))
-    host.faults.append(Fault(host.update if method == "PATCH" else "GET", 502, times=2))
-    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    publish(thread_of(service, host.url), of(PASSED_VERDICT))
+    host.faults.append(Fault(host.update_method if method == "PATCH" else "GET", 502, remaining_count=2))
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
     assert "Failed" in host.comments[0].body
 
 
 @each_service
-def test_comment_is_not_resent_after_502(service: Service, host: CodeHost) -> None:
+def test_comment_is_not_resent_after_502(service: Service, host: CodeHostStub) -> None:
     """A POST request is not sent again after HTTP 502."""
     host.faults.append(Fault("POST", 502))
     assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
-    assert host.methods() == ["POST"]
+    assert host.list_methods() == ["POST"]
 
 
 @each_service
-def test_redirect_is_not_followed(service: Service, host: CodeHost) -> None:
+def test_redirect_is_not_followed(service: Service, host: CodeHostStub) -> None:
     """A redirect is not followed, because the request has the token."""
     with FaultServer(answer(200, "[]")) as other_server:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other_server.url}/x"}))
         assert "HTTP 307" in publish(thread_of(service, host.url), of())
-        assert other_server.connections == 0
+        assert other_server.connection_count == 0
 
 
 @each_service
@@ -679,10 +689,12 @@ def test_next_page_on_other_host_is_not_read(service: Service) -> None:
         page = answer(200, json.dumps([]), f'Link: <{other_server.url}/x>; rel="next"')
         user = answer(200, json.dumps({"id": 7, "login": "x"}))
 
-        with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
+        with FaultServer(
+            lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
+        ) as host:
             warning = publish(thread_of(service, f"{host.url}/api"), of())
         assert "another host, which gets no token" in warning
-        assert other_server.connections == 0
+        assert other_server.connection_count == 0
 
 
 @each_service
@@ -690,16 +702,18 @@ def test_next_page_with_invalid_url_warns(service: Service) -> None:
     """An invalid URL of the next page gives a warning."""
     page = answer(200, "[]", 'Link: <http://[>; rel="next"')
     user = answer(200, json.dumps({"id": 7, "login": "x"}))
-    with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
+    with FaultServer(
+        lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
+    ) as host:
         assert "the next page is none" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
 @each_service
-def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHost) -> None:
+def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHostStub) -> None:
     """An owner mark with a huge build number is ignored."""
-    publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED_VERDICT))
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
-    assert publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert publish(thread_of(service, host.url), of(PASSED_VERDICT)) == ""
     assert len(host.comments) == 2
 
 
@@ -710,10 +724,10 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
     page_response = answer(200, "[]", f"Date: {date}")
     comment_response = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
 
-    def handler(wire: Wire) -> bool:
-        paths.append(wire.request.path)
-        is_page = wire.request.method == "GET" and not wire.request.path.endswith("/user")
-        return page_response(wire) if is_page else comment_response(wire)
+    def handler(connection: Connection) -> bool:
+        paths.append(connection.request.path)
+        is_page = connection.request.method == "GET" and not connection.request.path.endswith("/user")
+        return page_response(connection) if is_page else comment_response(connection)
 
     with FaultServer(handler) as host:
         assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
@@ -740,10 +754,10 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
 
 
 @each_service
-def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
+def test_long_report_is_cut_at_row(service: Service, host: CodeHostStub) -> None:
     """A long report is cut between two rows and states the number of omitted runs."""
-    runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
-    assert publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
+    runs = [*(make_passed_run(f"p{number}", "n" * 400) for number in range(4000)), make_failed_run("bad")]
+    assert publish(thread_of(service, host.url), of(FAILED_VERDICT, runs=runs)) == ""
     body = host.comments[0].body
     assert len(body) <= host.max_body_length
     assert "Checkout pays by card" in body
@@ -753,11 +767,13 @@ def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
 def test_personal_token_finds_own_comment() -> None:
     """A personal token updates only the comment of that person."""
     with GitHub("ada") as host:
-        host.add("<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"})
+        host.add_foreign_comment(
+            "<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"}
+        )
         for _ in range(2):
             assert publish(thread_of(SERVICES[0], host.url), of()) == ""
         assert len(host.comments) == 2
-        assert host.methods() == ["POST", "PATCH"]
+        assert host.list_methods() == ["POST", "PATCH"]
         assert host.complaints == []
 
 
@@ -788,7 +804,7 @@ def run_step(
 
 
 @each_service
-def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHost, tmp_path: Path) -> None:
+def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHostStub, tmp_path: Path) -> None:
     """The comment shows the failed run, and the exit code is that of the tests."""
     assert run_step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
     [comment] = host.comments
@@ -799,7 +815,7 @@ def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHost, tmp
 
 @each_service
 @pytest.mark.parametrize("status", [403, 500])
-def test_comment_failure_keeps_exit_code(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+def test_comment_failure_keeps_exit_code(service: Service, host: CodeHostStub, status: int, tmp_path: Path) -> None:
     """A failed comment is a warning and leaves the exit code unchanged."""
     host.faults.append(Fault("POST", status))
     code, log = run_step(tmp_path, service, host.url)
@@ -810,7 +826,7 @@ def test_comment_failure_keeps_exit_code(service: Service, host: CodeHost, statu
 
 
 @each_service
-def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path: Path) -> None:
+def test_comment_shows_invalid_input(service: Service, host: CodeHostStub, tmp_path: Path) -> None:
     """Without this, the comment of an earlier commit would still show a pass."""
     assert run_step(tmp_path, service, host.url, "no id!")[0] == 2
     assert "❌ Error" in host.comments[0].body
@@ -836,7 +852,7 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path:
     ],
 )
 def test_comment_without_requirements_is_skipped(
-    service: Service, host: CodeHost, environ_changes: dict[str, str], message: str, tmp_path: Path
+    service: Service, host: CodeHostStub, environ_changes: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     """No request is sent without token, change, API address or a real run."""
     code, log = run_step(tmp_path, service, host.url, **environ_changes)
@@ -856,7 +872,7 @@ def test_comment_without_requirements_is_skipped(
     ],
 )
 def test_plain_http_server_gets_no_token(
-    service: Service, host: CodeHost, url: str, url_text: str, tmp_path: Path
+    service: Service, host: CodeHostStub, url: str, url_text: str, tmp_path: Path
 ) -> None:
     """A server on plain HTTP gets no token, and the warning gives advice."""
     code, log = run_step(tmp_path, service, host.url, **{service.address: url})
@@ -876,8 +892,10 @@ def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
 
 
 @each_service
-@pytest.mark.parametrize("verdict", [CANCELLED, DRY])
-def test_comment_after_cancel_is_unchanged(service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("verdict", [CANCELLED_VERDICT, DRY_RUN_VERDICT])
+def test_comment_after_cancel_is_unchanged(
+    service: Service, host: CodeHostStub, verdict: Verdict, tmp_path: Path
+) -> None:
     """A cancelled step or a dry run leaves the comment unchanged."""
     from autonoma_ci.app.inputs import detect_ci
     from autonoma_ci.app.publishing import post_comment as write

@@ -10,7 +10,7 @@ from autonoma_ci.ci.ownership import Claim, OwnerMark, build_mark, parse_mark
 from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT, NameClaims, publish_build_variables
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
-from tests.support.reports import FAILED, PASSED, failed, passed, report
+from tests.support.reports import FAILED_VERDICT, PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,15 +54,15 @@ class BuildData:
         return {key.removeprefix(name): text for key, text in self.texts.items() if key.startswith(name)}
 
 
-def make_report(
+def build_step_report(
     *, is_failed: bool = False, step: str = "a", part: Part | None = None, build: str = "500", attempt: str = "1"
 ) -> Report:
     """Make the report of a job step whose id repeats one character."""
     context = BuildContext("github", build_id=build, build_attempt=attempt)
     part = part or Part(title=TITLE)
-    return report([failed("a") if is_failed else passed("a")], FAILED if is_failed else PASSED)._replace(
-        context=context, part=part, title=part.title, step_id=step * 16, waits_for_results=True
-    )
+    return create_report(
+        [make_failed_run("a") if is_failed else make_passed_run("a")], FAILED_VERDICT if is_failed else PASSED_VERDICT
+    )._replace(context=context, part=part, title=part.title, step_id=step * 16, waits_for_results=True)
 
 
 def publish(data: BuildData, step_report: Report) -> list[str]:
@@ -71,7 +71,7 @@ def publish(data: BuildData, step_report: Report) -> list[str]:
 
 def test_data_with_foreign_marks_is_replaced() -> None:
     """A text of others under our variable name is no owner mark."""
-    data, step_report = BuildData(), make_report(is_failed=True)
+    data, step_report = BuildData(), build_step_report(is_failed=True)
     data.texts[MARK] = "build::attempt::<script>"
     assert publish(data, step_report) == []
     assert data.texts["AUTONOMA_CONCLUSION"] == "failed"
@@ -81,15 +81,15 @@ def test_data_with_foreign_marks_is_replaced() -> None:
 def test_data_of_older_build_replaces_nothing() -> None:
     """In a store that outlives a build, the newest build counts."""
     data = BuildData()
-    publish(data, make_report(is_failed=True, build="501"))
+    publish(data, build_step_report(is_failed=True, build="501"))
     earlier_texts = dict(data.texts)
-    assert publish(data, make_report(step="b")) == []
+    assert publish(data, build_step_report(step="b")) == []
     assert data.texts == earlier_texts
 
 
 def test_data_replaced_by_other_has_two_names() -> None:
     """The other step writes its mark during our values, and its values after them."""
-    data, other_report = BuildData(), make_report(step="b")
+    data, other_report = BuildData(), build_step_report(step="b")
 
     def put(name: str, text: str) -> str:
         data.put(name, text)
@@ -97,7 +97,7 @@ def test_data_replaced_by_other_has_two_names() -> None:
             data.texts[MARK] = str(build_mark(other_report, "500"))
         return ""
 
-    [warning] = publish_build_variables(make_report(is_failed=True), "500", data.get, put)
+    [warning] = publish_build_variables(build_step_report(is_failed=True), "500", data.get, put)
     assert data.texts["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
     assert "summary-title" in warning
 
@@ -106,7 +106,7 @@ def test_data_of_two_long_parts_has_two_names() -> None:
     """Long names are cut, but the part behind the cut still distinguishes them."""
     data = BuildData()
     for step, part in (("a", "x" * 70 + "linux"), ("b", "x" * 70 + "mac")):
-        assert publish(data, make_report(step=step, part=Part(part=part, title=TITLE))) == []
+        assert publish(data, build_step_report(step=step, part=Part(part=part, title=TITLE))) == []
     names = [name for name in data.texts if name.startswith("AUTONOMA_CONCLUSION")]
     assert len(names) == 2
     assert all(len(name) <= len("AUTONOMA_CONCLUSION_") + 60 for name in names)
@@ -116,7 +116,7 @@ def test_data_of_two_long_parts_has_two_names() -> None:
 def test_variables_unread_warn_without_blame(unreadable: Iterable[int]) -> None:
     """Variables that could not be read give a warning that blames no other step."""
     data = BuildData(unreadable)
-    warning = publish(data, make_report())[0]
+    warning = publish(data, build_step_report())[0]
     assert UNREAD in warning
     assert "Another step" not in warning
     [suffix] = data.list_conclusions()
@@ -126,10 +126,10 @@ def test_variables_unread_warn_without_blame(unreadable: Iterable[int]) -> None:
 def test_first_step_sets_plain_names() -> None:
     """The only step of a build sets each output without a suffix."""
     data = BuildData()
-    assert publish(data, make_report()) == []
+    assert publish(data, build_step_report()) == []
     assert data.list_conclusions() == {"": "passed"}
     assert data.texts["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
-    assert data.texts[MARK] == str(build_mark(make_report(), "500")).replace(" ", ":")
+    assert data.texts[MARK] == str(build_mark(build_step_report(), "500")).replace(" ", ":")
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_first_step_sets_plain_names() -> None:
 def test_part_is_in_names(part: Part, suffix: str) -> None:
     """The suffix has only capital letters, digits and underscores."""
     data = BuildData()
-    assert publish(data, make_report(part=part)) == []
+    assert publish(data, build_step_report(part=part)) == []
     assert data.list_conclusions() == {suffix: "passed"}
 
 
 def test_part_above_60_characters_has_digest() -> None:
     """A suffix of more than 60 characters ends in a digest of the name."""
     data = BuildData()
-    publish(data, make_report(part=Part(part="x" * 61, title=TITLE)))
+    publish(data, build_step_report(part=Part(part="x" * 61, title=TITLE)))
     [suffix] = data.list_conclusions()
     assert len(suffix) == 61
     assert suffix.startswith("_" + "X" * 51 + "_")
@@ -163,9 +163,9 @@ def test_part_above_60_characters_has_digest() -> None:
 def test_steps_of_same_name_have_three_names() -> None:
     """The second step uses its title and each further step its id."""
     data = BuildData()
-    assert publish(data, make_report(is_failed=True, step="a")) == []
-    [second_warning] = publish(data, make_report(step="b"))
-    [third_warning] = publish(data, make_report(step="c"))
+    assert publish(data, build_step_report(is_failed=True, step="a")) == []
+    [second_warning] = publish(data, build_step_report(step="b"))
+    [third_warning] = publish(data, build_step_report(step="c"))
     assert data.list_conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed", "_CCCCCCCC": "passed"}
     assert second_warning == (
         "Another step of this build has set the variables AUTONOMA_…: those of this step end in _AUTONOMA_TESTS. "
@@ -177,9 +177,9 @@ def test_steps_of_same_name_have_three_names() -> None:
 def test_empty_value_replaces_earlier_one() -> None:
     """A value of an earlier attempt never stays beside the new values."""
     data = BuildData()
-    publish(data, make_report())
-    retry_report = make_report(step="b", attempt="2")
-    publish(data, retry_report._replace(results=(passed("a")._replace(run_id="", url=""),)))
+    publish(data, build_step_report())
+    retry_report = build_step_report(step="b", attempt="2")
+    publish(data, retry_report._replace(results=(make_passed_run("a")._replace(run_id="", url=""),)))
     assert data.texts["AUTONOMA_RUN_URL"] == UNSET_TEXT
     assert data.texts["AUTONOMA_CONCLUSION"] == "passed"
 
@@ -187,7 +187,7 @@ def test_empty_value_replaces_earlier_one() -> None:
 def test_empty_value_without_earlier_is_unset() -> None:
     """A name without a value is not created."""
     data = BuildData()
-    publish(data, make_report()._replace(results=()))
+    publish(data, build_step_report()._replace(results=()))
     assert "AUTONOMA_RUN_URL" not in data.texts
     assert data.texts["AUTONOMA_TOTAL"] == "0"
 
@@ -195,14 +195,14 @@ def test_empty_value_without_earlier_is_unset() -> None:
 def test_unwritable_mark_sets_no_variable() -> None:
     """Without its mark, a step sets no variable and returns the reason."""
     data = BuildData(unwritable=MARK)
-    assert publish(data, make_report()) == ["the agent failed with exit code 1"]
+    assert publish(data, build_step_report()) == ["the agent failed with exit code 1"]
     assert data.texts == {}
 
 
 def test_unwritable_variable_is_reported() -> None:
     """The first variable that can't be set ends the writes."""
     data = BuildData(unwritable="AUTONOMA_RUN_URL")
-    assert publish(data, make_report()) == ["the agent failed with exit code 1"]
+    assert publish(data, build_step_report()) == ["the agent failed with exit code 1"]
     assert "AUTONOMA_CONCLUSION" in data.texts
     assert "AUTONOMA_RUN_ID" not in data.texts
 
@@ -210,8 +210,8 @@ def test_unwritable_variable_is_reported() -> None:
 def test_unwritable_variable_of_renamed_warns() -> None:
     """The warning about other names precedes the reason of the failure."""
     data = BuildData(unwritable="AUTONOMA_RUN_URL_")
-    publish(data, make_report(is_failed=True))
-    name_warning, failure = publish(data, make_report(step="b"))
+    publish(data, build_step_report(is_failed=True))
+    name_warning, failure = publish(data, build_step_report(step="b"))
     assert "those of this step end in _AUTONOMA_TESTS" in name_warning
     assert failure == "the agent failed with exit code 1"
 
@@ -219,8 +219,8 @@ def test_unwritable_variable_of_renamed_warns() -> None:
 def test_omitted_variable_warns_with_suffix() -> None:
     """A value that is too long for a variable gives a warning with the suffix."""
     data = BuildData()
-    run = passed("a")._replace(url="https://autonoma.app/" + "x" * 30_000)
-    [warning] = publish(data, make_report(part=Part(part="linux", title=TITLE))._replace(results=(run,)))
+    run = make_passed_run("a")._replace(url="https://autonoma.app/" + "x" * 30_000)
+    [warning] = publish(data, build_step_report(part=Part(part="linux", title=TITLE))._replace(results=(run,)))
     assert warning.startswith("The variables AUTONOMA_…_LINUX: no room for AUTONOMA_RUN_URL")
     assert "AUTONOMA_RUN_URL_LINUX" not in data.texts
 
@@ -228,7 +228,7 @@ def test_omitted_variable_warns_with_suffix() -> None:
 def test_selected_variables_only_are_set() -> None:
     """The caller can select the variables of a report."""
     data = BuildData()
-    step_report = make_report()
+    step_report = build_step_report()
     publish_build_variables(step_report, "500", data.get, data.put, lambda _: {"AUTONOMA_REASON": "ok"})
     assert set(data.texts) == {MARK, "AUTONOMA_REASON"}
 
@@ -236,13 +236,13 @@ def test_selected_variables_only_are_set() -> None:
 def test_step_without_id_and_part_has_last_name() -> None:
     """The names of a step with an unknown id end in an underscore."""
     data = BuildData()
-    publish(data, make_report(is_failed=True, step="a"))
-    publish(data, make_report(step="b"))
-    publish(data, make_report(step=""))
+    publish(data, build_step_report(is_failed=True, step="a"))
+    publish(data, build_step_report(step="b"))
+    publish(data, build_step_report(step=""))
     assert data.list_conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed", "_": "passed"}
 
 
-OWN_MARK = build_mark(make_report(attempt="2"), "500")
+OWN_MARK = build_mark(build_step_report(attempt="2"), "500")
 OTHER_MARK = OWN_MARK._replace(step="bbbbbbbb")
 CONFLICT = f"AUTONOMA_SEVERAL_{OWN_MARK.part.upper()}"
 

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.ci.publishers.cli_variables import MAX_VALUE_BYTES, cli_variables, shared_cli_variables
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.ci.publishers.cli_variables import CliVariablePublisher, SharedCliVariablePublisher
 
-REPORT = report([passed("a")], PASSED)._replace(step_id="a" * 16)
-RUNNING_REPORT = report([passed("a")], None)
+REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(step_id="a" * 16)
+RUNNING_REPORT = create_report([make_passed_run("a")], None)
 # A store of one file for each name, with the arguments of sem-context.
 STORE = """
 cd {folder}
@@ -94,7 +94,7 @@ def test_failed_program_warns_once(tmp_path: Path) -> None:
 def test_omitted_value_warns(tmp_path: Path) -> None:
     """A value that is too long is set to an empty text and reported."""
     publisher = make_publisher(tmp_path, f'echo "$2=$3" >> {shlex.quote(str(tmp_path))}/calls\n')
-    run = passed("a")._replace(url=f"https://autonoma.app/{'x' * 30_000}")
+    run = make_passed_run("a")._replace(url=f"https://autonoma.app/{'x' * 30_000}")
     [warning] = publisher.publish(REPORT._replace(results=(run,)))
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL")
     assert "AUTONOMA_RUN_URL=\n" in (tmp_path / "calls").read_text("utf-8")
@@ -146,7 +146,7 @@ def test_shared_program_preserves_other_step(tmp_path: Path) -> None:
 )
 def test_shared_program_gets_accepted_values(url: str, is_accepted: bool, tmp_path: Path) -> None:
     """sem-context refuses a long value and a value with an equals sign."""
-    step_report = REPORT._replace(results=(passed("a")._replace(url=url),))
+    step_report = REPORT._replace(results=(make_passed_run("a")._replace(url=url),))
     warnings = make_shared_publisher(tmp_path).publish(step_report)
     assert read_data(tmp_path).get("AUTONOMA_RUN_URL") == (url if is_accepted else None)
     assert ["no room for AUTONOMA_RUN_URL" in warning for warning in warnings] == ([] if is_accepted else [True])

@@ -16,15 +16,15 @@ from autonoma_ci.ci.publishers.env_file import (
 )
 from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.ci.publishers.env_file import EnvFileFormat, EnvFilePublisher
 
-REPORT = report([passed("a")], PASSED)
-RUNNING_REPORT = report([started("a")], None)._replace(waits_for_results=True)
+REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)
+RUNNING_REPORT = create_report([make_started_run("a")], None)._replace(waits_for_results=True)
 
 
 def make_publisher(
@@ -208,8 +208,8 @@ def test_omitted_variable_warns_at_end(tmp_path: Path) -> None:
     """A value that does not fit gives a warning when the job step ends."""
     url = "https://autonoma.app/run with spaces"
     publisher = make_publisher(tmp_path / "file")
-    assert publisher.publish(RUNNING_REPORT._replace(results=(started("a")._replace(url=url),))) == []
-    [warning] = publisher.publish(REPORT._replace(results=(passed("a")._replace(url=url),)))
+    assert publisher.publish(RUNNING_REPORT._replace(results=(make_started_run("a")._replace(url=url),))) == []
+    [warning] = publisher.publish(REPORT._replace(results=(make_passed_run("a")._replace(url=url),)))
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL")
     assert "spaces" not in (tmp_path / "file").read_text("utf-8")
 
@@ -233,7 +233,7 @@ def test_dotenv_file_has_no_open_value(tmp_path: Path) -> None:
 def test_lone_surrogate_is_replaced(tmp_path: Path) -> None:
     """A name from the environment can contain bytes that are not text."""
     path = tmp_path / "file"
-    step_report = REPORT._replace(results=(passed("a")._replace(run_id="a\ud800"),))
+    step_report = REPORT._replace(results=(make_passed_run("a")._replace(run_id="a\ud800"),))
     assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(step_report) == []
     assert b"export AUTONOMA_RUN_ID='a?'\n" in path.read_bytes()
 

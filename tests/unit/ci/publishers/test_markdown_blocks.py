@@ -15,7 +15,7 @@ from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
 from autonoma_ci.clock import Clock
 from tests.support.fake_clock import FakeClock
 from tests.support.processor_time import measure_processor_seconds
-from tests.support.reports import CANCELLED, failed, passed, report, started
+from tests.support.reports import CANCELLED_VERDICT, create_report, make_failed_run, make_passed_run, make_started_run
 from tests.unit.ci.publishers.test_summary_file import (
     BLOCKS,
     append,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024 * 1024
-MANY = [failed(f"t{number}") for number in range(60)]
+MANY = [make_failed_run(f"t{number}") for number in range(60)]
 # Starts and ends of blocks, and texts that resemble them. An end tag alone is missing, because it may begin a block of
 # kind 7, which ends at an empty line.
 FENCES = ["`", "```", "````", "~~~", "~~~~~", " ", "    ", "a"]
@@ -61,7 +61,7 @@ def test_region_never_moves_into_open_block(begin: str, end: str, tmp_path: Path
     """The text is cut in place and moves when the block ends."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, f"theirs\n{begin}")
     size = path.stat().st_size
     assert publisher.publish(make_running_report(*MANY)) == []
@@ -79,14 +79,14 @@ def test_region_waits_for_open_block_at_end(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     clock = FakeClock()
     publisher = SummaryFilePublisher("SUMMARY", path, clock)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, "```\n")
     started_at = clock.monotonic()
     assert publisher.publish(make_ended_report(*MANY)) == []
     assert 2.0 <= clock.monotonic() - started_at < 2.2
     assert path.read_text("utf-8").endswith("```\n")
     started_at = clock.monotonic()
-    assert publisher.publish(report(MANY, CANCELLED)._replace(waits_for_results=True)) == []
+    assert publisher.publish(create_report(MANY, CANCELLED_VERDICT)._replace(waits_for_results=True)) == []
     assert clock.monotonic() == started_at
     assert render_html(path).count("❌ failed") > 1
 
@@ -94,14 +94,14 @@ def test_region_waits_for_open_block_at_end(tmp_path: Path) -> None:
 def test_region_that_fits_never_waits(tmp_path: Path) -> None:
     """A later step also replaces the region of an earlier one without a wait."""
     path = tmp_path / "summary"
-    make_publisher(path).publish(make_running_report(started("a")))
+    make_publisher(path).publish(make_running_report(make_started_run("a")))
     append(path, "```\n")
     clock = FakeClock()
     started_at = clock.monotonic()
     publisher = SummaryFilePublisher("SUMMARY", path, clock)
-    assert publisher.publish(make_running_report(passed("a"))) == []
+    assert publisher.publish(make_running_report(make_passed_run("a"))) == []
     assert "✅ passed" in path.read_text("utf-8")
-    assert publisher.publish(make_ended_report(*[passed("a"), passed("b")])) == []
+    assert publisher.publish(make_ended_report(*[make_passed_run("a"), make_passed_run("b")])) == []
     assert clock.monotonic() == started_at
     assert "```mermaid" in path.read_text("utf-8")
 
@@ -110,7 +110,7 @@ def test_region_in_block_has_no_chart(tmp_path: Path) -> None:
     """The fence of a chart would close the block of another process."""
     path = tmp_path / "summary"
     append(path, "```\n")
-    runs = [passed("a"), passed("b")]
+    runs = [make_passed_run("a"), make_passed_run("b")]
     first, second = (SummaryFilePublisher("SUMMARY", path, FakeClock()) for _ in range(2))
     for publisher in (first, first, second):
         [warning] = publisher.publish(make_ended_report(*runs))
@@ -122,11 +122,11 @@ def test_region_removed_waits_for_open_block(tmp_path: Path) -> None:
     """A removed region is written again when the block ends or the step does."""
     path = tmp_path / "summary"
     publisher = SummaryFilePublisher("SUMMARY", path, FakeClock())
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     path.write_text("```\ncode\n", "utf-8")
-    assert publisher.publish(make_running_report(started("a"))) == []
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
     assert path.read_text("utf-8") == "```\ncode\n"
-    [warning] = publisher.publish(make_ended_report(passed("a")))
+    [warning] = publisher.publish(make_ended_report(make_passed_run("a")))
     assert "within a code block" in warning
     assert "✅ Passed" in path.read_text("utf-8")
 
@@ -140,6 +140,6 @@ def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise AssertionError
 
     monkeypatch.setattr(summary_file, "ends_in_open_block", fail)
-    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(make_ended_report(passed("a"))) == [
+    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(make_ended_report(make_passed_run("a"))) == [
         "SUMMARY is full; the log has the links."
     ]

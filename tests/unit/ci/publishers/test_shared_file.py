@@ -23,7 +23,7 @@ from autonoma_ci.models import RunState
 from tests.support import github_parser as runner
 from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import CANCELLED, PASSED, passed, report, started
+from tests.support.reports import CANCELLED_VERDICT, PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def make_shared_file(path: Path) -> SharedFile:
 
 def make_waiting_report(*runs: RunResult, is_ended: bool = False) -> Report:
     """Return the report of a step that waits for these runs."""
-    return report(list(runs), PASSED if is_ended else None)._replace(waits_for_results=True)
+    return create_report(list(runs), PASSED_VERDICT if is_ended else None)._replace(waits_for_results=True)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
@@ -294,9 +294,9 @@ def test_complete_exports_cause_no_wait(text: str, tmp_path: Path) -> None:
     clock = FakeClock()
     started_at = clock.monotonic()
     publisher = make_publisher("quotes", path, clock)
-    assert publisher.publish(make_waiting_report(started("a"))) == []
+    assert publisher.publish(make_waiting_report(make_started_run("a"))) == []
     assert path.read_text("utf-8").count("AUTONOMA_CONCLUSION=") == 1
-    assert publisher.publish(make_waiting_report(passed("a"), is_ended=True)) == []
+    assert publisher.publish(make_waiting_report(make_passed_run("a"), is_ended=True)) == []
     assert clock.monotonic() == started_at
     assert read_sourced_value(path, "AUTONOMA_CONCLUSION") == "passed"
 
@@ -353,11 +353,11 @@ def test_open_value_is_waited_for(kind: str, tmp_path: Path) -> None:
             stream.write(end)
 
     clock = CallbackClock(finish_value)
-    assert make_publisher(kind, path, clock).publish(report([passed("a")], PASSED)) == []
+    assert make_publisher(kind, path, clock).publish(create_report([make_passed_run("a")], PASSED_VERDICT)) == []
     assert read_value(path) == "passed"
 
 
-@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
+@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED_VERDICT, 2.0), (CANCELLED_VERDICT, 0.0)])
 @pytest.mark.parametrize("kind", OPEN_VALUES)
 def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
     """The wait for the end is short, and a signal skips it."""
@@ -365,7 +365,7 @@ def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: floa
     path.write_text(OPEN_VALUES[kind][0], "utf-8")
     clock = FakeClock()
     started_at = clock.monotonic()
-    [warning] = make_publisher(kind, path, clock).publish(report([passed("a")], verdict))
+    [warning] = make_publisher(kind, path, clock).publish(create_report([make_passed_run("a")], verdict))
     assert "open value" in warning
     assert seconds <= clock.monotonic() - started_at < seconds + 0.2
     assert "conclusion" in path.read_text("utf-8").lower()
@@ -380,11 +380,11 @@ def test_early_values_follow_open_value(kind: str, tmp_path: Path) -> None:
     clock = FakeClock()
     started_at = clock.monotonic()
     publisher = make_publisher(kind, path, clock)
-    assert publisher.publish(make_waiting_report(started("a"))) == []
+    assert publisher.publish(make_waiting_report(make_started_run("a"))) == []
     assert path.read_text("utf-8") == begin
     path.write_text(begin + end, "utf-8")
     for _ in range(2):
-        assert publisher.publish(make_waiting_report(started("a"))) == []
+        assert publisher.publish(make_waiting_report(make_started_run("a"))) == []
     assert path.read_text("utf-8").startswith(begin + end)
     assert path.read_text("utf-8").count("run-a") >= 1
     assert path.read_text("utf-8").lower().count("conclusion") == 1
@@ -405,40 +405,42 @@ def write_conclusions(
     return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
 
 
-STARTING = started("a")._replace(state=RunState.STARTING)
-PLANNED = started("b")._replace(state=RunState.PLANNED)
+STARTING = make_started_run("a")._replace(state=RunState.STARTING)
+PLANNED = make_started_run("b")._replace(state=RunState.PLANNED)
 
 
 def test_values_are_written_at_start_and_end(tmp_path: Path) -> None:
     """The values are written once all runs are started, and again at the end."""
-    restarted_run = started("a")._replace(state=RunState.STARTING)
+    restarted_run = make_started_run("a")._replace(state=RunState.STARTING)
     lines = write_conclusions(
         tmp_path / "file",
         make_waiting_report(),
         make_waiting_report(STARTING, PLANNED),
-        make_waiting_report(started("a"), PLANNED),
-        make_waiting_report(started("a"), started("b")),
-        make_waiting_report(passed("a"), started("b")),
+        make_waiting_report(make_started_run("a"), PLANNED),
+        make_waiting_report(make_started_run("a"), make_started_run("b")),
+        make_waiting_report(make_passed_run("a"), make_started_run("b")),
         # One is started again.
-        make_waiting_report(restarted_run, started("b")),
-        make_waiting_report(started("c"), started("b")),
-        make_waiting_report(passed("c"), passed("b"), is_ended=True),
-        make_waiting_report(passed("c"), passed("b"), is_ended=True),
+        make_waiting_report(restarted_run, make_started_run("b")),
+        make_waiting_report(make_started_run("c"), make_started_run("b")),
+        make_waiting_report(make_passed_run("c"), make_passed_run("b"), is_ended=True),
+        make_waiting_report(make_passed_run("c"), make_passed_run("b"), is_ended=True),
     )
     assert lines == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
 
 
 def test_values_without_wait_are_written_once(tmp_path: Path) -> None:
     """A step without `wait` ends when all its runs are started."""
-    runs = [started("a"), started("b")]
-    assert write_conclusions(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
+    runs = [make_started_run("a"), make_started_run("b")]
+    assert write_conclusions(tmp_path / "file", create_report(runs, None), create_report(runs)) == [
+        "AUTONOMA_CONCLUSION=started"
+    ]
 
 
 def test_values_without_early_write_come_last(tmp_path: Path) -> None:
     """The early write can be turned off."""
-    early_report = make_waiting_report(started("a"))
+    early_report = make_waiting_report(make_started_run("a"))
     assert write_conclusions(
-        tmp_path / "file", early_report, make_waiting_report(passed("a"), is_ended=True), writes_early=False
+        tmp_path / "file", early_report, make_waiting_report(make_passed_run("a"), is_ended=True), writes_early=False
     ) == ["AUTONOMA_CONCLUSION=passed"]
 
 
@@ -450,10 +452,10 @@ def test_value_omitted_later_is_emptied(tmp_path: Path) -> None:
     """outputs.env has room for the links of few runs, and none for a link with a space."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
-    values.write(make_waiting_report(started("a")), DOTENV_FORMAT.select_variables)
+    values.write(make_waiting_report(make_started_run("a")), DOTENV_FORMAT.select_variables)
     assert read_last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
     values.write(
-        make_waiting_report(passed("a")._replace(url="https://autonoma.app/run a"), is_ended=True),
+        make_waiting_report(make_passed_run("a")._replace(url="https://autonoma.app/run a"), is_ended=True),
         DOTENV_FORMAT.select_variables,
     )
     assert read_last_values(path)["AUTONOMA_RUN_URL"] == ""
@@ -463,9 +465,9 @@ def test_export_omitted_later_is_emptied(tmp_path: Path) -> None:
     """An export that is too long in the final report becomes empty."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.format_lines)
-    values.write(make_waiting_report(started("a")), SHELL_EXPORT_FORMAT.select_variables)
+    values.write(make_waiting_report(make_started_run("a")), SHELL_EXPORT_FORMAT.select_variables)
     values.write(
-        make_waiting_report(passed("a")._replace(url="https://a.example/" + "x" * 40_000), is_ended=True),
+        make_waiting_report(make_passed_run("a")._replace(url="https://a.example/" + "x" * 40_000), is_ended=True),
         SHELL_EXPORT_FORMAT.select_variables,
     )
     script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
@@ -479,7 +481,7 @@ def test_values_after_early_failure_are_written(tmp_path: Path) -> None:
     path.mkdir()
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
     with pytest.raises(OSError, match="directory"):
-        values.write(make_waiting_report(started("a")), DOTENV_FORMAT.select_variables)
+        values.write(make_waiting_report(make_started_run("a")), DOTENV_FORMAT.select_variables)
     path.rmdir()
-    values.write(make_waiting_report(passed("a"), is_ended=True), DOTENV_FORMAT.select_variables)
+    values.write(make_waiting_report(make_passed_run("a"), is_ended=True), DOTENV_FORMAT.select_variables)
     assert read_last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

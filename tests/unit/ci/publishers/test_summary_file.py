@@ -23,7 +23,15 @@ from autonoma_ci.models import RunStep
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES
 from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import CANCELLED, FAILED, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    CANCELLED_VERDICT,
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult, Verdict
@@ -38,12 +46,12 @@ def make_publisher(path: Path) -> SummaryFilePublisher:
 
 def make_running_report(*runs: RunResult, step: str = STEP) -> Report:
     """Return the report of a step that waits for these runs."""
-    return report(list(runs), None)._replace(waits_for_results=True, step_id=step)
+    return create_report(list(runs), None)._replace(waits_for_results=True, step_id=step)
 
 
 def make_ended_report(*runs: RunResult, step: str = STEP) -> Report:
     """Return the report of a step whose runs have passed."""
-    return report(list(runs), PASSED)._replace(waits_for_results=True, step_id=step)
+    return create_report(list(runs), PASSED_VERDICT)._replace(waits_for_results=True, step_id=step)
 
 
 def append(path: Path, text: str) -> None:
@@ -62,11 +70,11 @@ def test_region_is_replaced_in_place(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     append(path, "before\n")
     publisher = make_publisher(path)
-    assert publisher.publish(make_running_report(started("a"))) == []
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
     size, inode = path.stat().st_size, path.stat().st_ino
     append(path, "behind\n")
-    assert publisher.publish(make_running_report(passed("a"), started("b"))) == []
-    assert publisher.publish(make_ended_report(passed("a"), passed("b"))) == []
+    assert publisher.publish(make_running_report(make_passed_run("a"), make_started_run("b"))) == []
+    assert publisher.publish(make_ended_report(make_passed_run("a"), make_passed_run("b"))) == []
     text = path.read_text("utf-8")
     assert (text[:7], text[-7:], text.count("### "), text.count("Passed")) == ("before\n", "behind\n", 1, 1)
     assert (path.stat().st_size, path.stat().st_ino) == (size + 7, inode)
@@ -83,7 +91,7 @@ def test_region_does_not_affect_other_text(text_before: str, text_after: str, tm
     combined_path, before_path, own_path, after_path = (tmp_path / name for name in names)
     append(combined_path, text_before)
     for path in (combined_path, own_path):
-        assert make_publisher(path).publish(make_ended_report(passed("a"))) == []
+        assert make_publisher(path).publish(make_ended_report(make_passed_run("a"))) == []
     append(combined_path, text_after)
     append(before_path, text_before)
     append(after_path, text_after)
@@ -99,11 +107,11 @@ def test_region_too_long_moves_to_end(tmp_path: Path) -> None:
     """A text longer than its region moves to the end of the file."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, "theirs\n")
     position = path.read_bytes().index(b"theirs")
-    runs = [failed(f"t{number}") for number in range(100)]
-    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED)) == []
+    runs = [make_failed_run(f"t{number}") for number in range(100)]
+    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED_VERDICT)) == []
     text = path.read_text("utf-8")
     assert text.count("### ") == len(MARK.findall(text)) == 1
     assert path.read_bytes().index(b"theirs") == position
@@ -115,7 +123,7 @@ def test_region_too_long_moves_to_end(tmp_path: Path) -> None:
 def make_long_failure(name: str) -> RunResult:
     """Return a failed run with a row of the maximum length."""
     step = RunStep(4, "Check the *result* of the <checkout> " * 8, "The page shows <b>an error</b> `x` " * 30, "")
-    return failed(name)._replace(step=step)
+    return make_failed_run(name)._replace(step=step)
 
 
 @pytest.mark.slow
@@ -124,19 +132,19 @@ def test_region_has_all_runs_that_fail_in_turn(has_other_text: bool, tmp_path: P
     """Abandoned regions leave enough space for the text."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    runs = [started(f"t{number}") for number in range(300)]
+    runs = [make_started_run(f"t{number}") for number in range(300)]
     for number in range(300):
         if number % 10 == 0:
             assert publisher.publish(make_running_report(*runs)) == []
             if has_other_text:
                 append(path, "theirs\n")
         runs[number] = make_long_failure(f"t{number}")
-    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED)) == []
+    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED_VERDICT)) == []
     text = path.read_text("utf-8")
     assert (text.count("❌ failed"), text.count("more run"), text.count("theirs\n")) == (300, 0, 30 * has_other_text)
     assert path.stat().st_size <= MAX_SUMMARY_BYTES
     single_path = tmp_path / "alone"
-    make_publisher(single_path).publish(make_running_report(*runs)._replace(verdict=FAILED))
+    make_publisher(single_path).publish(make_running_report(*runs)._replace(verdict=FAILED_VERDICT))
     assert has_other_text or path.stat().st_size < single_path.stat().st_size + MAX_SUMMARY_BYTES / 8
 
 
@@ -145,8 +153,14 @@ def test_many_steps_fit_in_one_summary(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     for number in range(20):
         publisher, step = make_publisher(path), f"{number:016x}"
-        assert publisher.publish(make_running_report(*[started(f"t{index}") for index in range(128)], step=step)) == []
-        assert publisher.publish(make_ended_report(*[passed(f"t{index}") for index in range(128)], step=step)) == []
+        assert (
+            publisher.publish(make_running_report(*[make_started_run(f"t{index}") for index in range(128)], step=step))
+            == []
+        )
+        assert (
+            publisher.publish(make_ended_report(*[make_passed_run(f"t{index}") for index in range(128)], step=step))
+            == []
+        )
     text = path.read_text("utf-8")
     assert (text.count("### "), text.count("[run-t127]")) == (20, 20)
     assert path.stat().st_size < MAX_SUMMARY_BYTES * 0.9
@@ -156,7 +170,7 @@ def test_region_grows_after_concurrent_line(tmp_path: Path, monkeypatch: pytest.
     """Another process appends between the read of the end and our write."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append_to = SharedFile.append_to
     calls: list[bytes] = []
 
@@ -170,7 +184,7 @@ def test_region_grows_after_concurrent_line(tmp_path: Path, monkeypatch: pytest.
     runs = [make_long_failure(f"t{number}") for number in range(20)]
     assert publisher.publish(make_running_report(*runs)) == []
     assert calls
-    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED)) == []
+    assert publisher.publish(make_running_report(*runs)._replace(verdict=FAILED_VERDICT)) == []
     text = path.read_text("utf-8")
     assert (text.count("theirs\n"), text.count("### "), text.count("❌ failed")) == (1, 1, 20)
 
@@ -179,7 +193,7 @@ def test_region_on_full_disk_is_shortened(tmp_path: Path, monkeypatch: pytest.Mo
     """A full disk still allows a replacement in place."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     size, write = path.stat().st_size, os.write
 
     def fail_on_growth(descriptor: int, data: bytes) -> int:
@@ -189,7 +203,7 @@ def test_region_on_full_disk_is_shortened(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_for_append", open_at_end)
     monkeypatch.setattr(os, "write", fail_on_growth)
-    assert publisher.publish(make_ended_report(*[passed(f"t{number}") for number in range(100)])) == []
+    assert publisher.publish(make_ended_report(*[make_passed_run(f"t{number}") for number in range(100)])) == []
     text = path.read_text("utf-8")
     assert (path.stat().st_size, text.count("### "), text.count("✅ Passed")) == (size, 1, 1)
     assert "more runs" in text
@@ -199,7 +213,7 @@ def test_region_on_full_disk_is_not_moved(tmp_path: Path, monkeypatch: pytest.Mo
     """On a full disk, a region before other text is shortened at its place."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, "theirs\n")
     size = path.stat().st_size
 
@@ -207,7 +221,7 @@ def test_region_on_full_disk_is_not_moved(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_for_append", fail_to_open)
-    assert publisher.publish(make_ended_report(*[passed(f"t{number}") for number in range(100)])) == []
+    assert publisher.publish(make_ended_report(*[make_passed_run(f"t{number}") for number in range(100)])) == []
     text = path.read_text("utf-8")
     assert (path.stat().st_size, text.count("### "), text.count("✅ Passed")) == (size, 1, 1)
     assert "more runs" in text
@@ -220,7 +234,7 @@ def test_failed_replacement_warns(is_restored: bool, tmp_path: Path, monkeypatch
     path = tmp_path / "summary"
     append(path, "before\n")
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, "behind\n")
     data_before, write = path.read_bytes(), os.write
     calls: list[int] = []
@@ -235,7 +249,7 @@ def test_failed_replacement_warns(is_restored: bool, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "write", fail_in_middle)
     warning = "SUMMARY could not be written (Input/output error); the log has the links."
-    assert publisher.publish(make_ended_report(passed("a"))) == [warning]
+    assert publisher.publish(make_ended_report(make_passed_run("a"))) == [warning]
     data_after = path.read_bytes()
     assert (data_after == data_before) is is_restored
     assert (data_after[:7], data_after[-7:], len(data_after)) == (b"before\n", b"behind\n", len(data_before))
@@ -252,9 +266,9 @@ def test_region_and_other_text_fit_limit(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     append(path, "x" * 500_000)
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(*[started(f"t{number}") for number in range(3_000)]))
+    publisher.publish(make_running_report(*[make_started_run(f"t{number}") for number in range(3_000)]))
     append(path, "y" * 100_000)
-    assert publisher.publish(make_ended_report(*[failed(f"t{number}") for number in range(3_000)])) == []
+    assert publisher.publish(make_ended_report(*[make_failed_run(f"t{number}") for number in range(3_000)])) == []
     assert path.stat().st_size <= MAX_SUMMARY_BYTES
     text = path.read_text("utf-8")
     assert (text.count("x" * 500_000), text.count("y" * 100_000), text.count("### ")) == (1, 1, 1)
@@ -264,10 +278,10 @@ def test_region_and_other_text_fit_limit(tmp_path: Path) -> None:
 def test_reserved_space_leaves_room_for_others(tmp_path: Path) -> None:
     """Running steps reserve less than a third of the limit, and ended ones almost nothing."""
     path = tmp_path / "summary"
-    make_publisher(path).publish(make_running_report(*[started(f"t{number}") for number in range(1_000)]))
+    make_publisher(path).publish(make_running_report(*[make_started_run(f"t{number}") for number in range(1_000)]))
     assert path.stat().st_size < MAX_SUMMARY_BYTES / 3
     other_path = tmp_path / "other"
-    make_publisher(other_path).publish(make_ended_report(passed("a")))
+    make_publisher(other_path).publish(make_ended_report(make_passed_run("a")))
     assert other_path.stat().st_size < 500, "what has ended needs no room to grow"
 
 
@@ -279,7 +293,7 @@ def test_region_truncated_is_written_again(truncation: str, tmp_path: Path) -> N
     path = tmp_path / "summary"
     append(path, "before\n")
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a"), started("b")))
+    publisher.publish(make_running_report(make_started_run("a"), make_started_run("b")))
     data = path.read_bytes()
     if truncation == "by another file":
         (tmp_path / "new").write_text("before\n", "utf-8")
@@ -290,9 +304,9 @@ def test_region_truncated_is_written_again(truncation: str, tmp_path: Path) -> N
             "in our first line": data.index(b"autonoma-ci") + 3,
         }[truncation]  # fmt: skip
         os.truncate(path, position)
-    assert publisher.publish(make_running_report(passed("a"), started("b"))) == []
+    assert publisher.publish(make_running_report(make_passed_run("a"), make_started_run("b"))) == []
     append(path, "# theirs\n")
-    assert publisher.publish(make_ended_report(passed("a"), passed("b"))) == []
+    assert publisher.publish(make_ended_report(make_passed_run("a"), make_passed_run("b"))) == []
     text = path.read_text("utf-8")
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
     assert text.endswith("\n# theirs\n")
@@ -304,11 +318,11 @@ def test_region_truncated_keeps_other_text(tmp_path: Path) -> None:
     """Another process truncated the file inside our text and then appended to it."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a"), started("b")))
+    publisher.publish(make_running_report(make_started_run("a"), make_started_run("b")))
     position = path.read_bytes().index(b"| b |") + 2
     os.truncate(path, position)
     append(path, "by others\n")
-    publisher.publish(make_ended_report(passed("a"), passed("b")))
+    publisher.publish(make_ended_report(make_passed_run("a"), make_passed_run("b")))
     text = path.read_text("utf-8")
     assert "by others\n" in text
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
@@ -319,12 +333,12 @@ def test_region_overwritten_is_not_duplicated(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     with path.open("w", encoding="utf-8") as stream:
         publisher = make_publisher(path)
-        publisher.publish(make_running_report(started("a")))
+        publisher.publish(make_running_report(make_started_run("a")))
         stream.write("theirs, over ours\n" * 12)
         stream.flush()
-        publisher.publish(make_running_report(passed("a")))
+        publisher.publish(make_running_report(make_passed_run("a")))
         stream.write("more of theirs\n")
-    publisher.publish(make_ended_report(passed("a")))
+    publisher.publish(make_ended_report(make_passed_run("a")))
     text = path.read_text("utf-8")
     assert text.startswith("theirs, over ours\n" * 12 + "more of theirs\n")
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
@@ -336,10 +350,10 @@ def test_region_moved_is_found_again(tmp_path: Path) -> None:
     """A region that another process moved is replaced at its new position."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     (tmp_path / "new").write_text("# first of all\n" + path.read_text("utf-8") + "last\n", "utf-8")
     (tmp_path / "new").replace(path)
-    publisher.publish(make_ended_report(passed("a")))
+    publisher.publish(make_ended_report(make_passed_run("a")))
     text = path.read_text("utf-8")
     assert (text[:15], text[-5:], text.count("### "), text.count("⏳")) == ("# first of all\n", "last\n", 1, 0)
 
@@ -349,10 +363,10 @@ def test_region_with_crlf_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     append(path, "before\n")
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     append(path, "behind\n")
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert publisher.publish(make_ended_report(passed("a"))) == []
+    assert publisher.publish(make_ended_report(make_passed_run("a"))) == []
     data = path.read_bytes()
     assert data.startswith(b"before\r\n")
     assert b"behind\r\n" in data
@@ -368,7 +382,7 @@ def test_file_truncated_meanwhile_has_no_hole(
     path = tmp_path / "summary"
     append(path, "before\n" * 20)
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     write = os.write
 
     def write_after_truncation(descriptor: int, data: bytes) -> int:
@@ -377,7 +391,7 @@ def test_file_truncated_meanwhile_has_no_hole(
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", write_after_truncation)
-    assert publisher.publish(make_ended_report(passed("a"))) == []
+    assert publisher.publish(make_ended_report(make_passed_run("a"))) == []
     text = path.read_text("utf-8")
     assert text.lstrip("\n").startswith(remaining_text or "<!--")
     assert (text.count("\0"), text.count("### "), text.count("✅ Passed")) == (0, 1, 1)
@@ -387,11 +401,11 @@ def test_region_copied_by_others_stays(tmp_path: Path) -> None:
     """A copy of our region by another process stays unchanged."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
     copy = path.read_bytes()
     with path.open("ab") as stream:
         stream.write(copy)
-    publisher.publish(make_ended_report(passed("a")))
+    publisher.publish(make_ended_report(make_passed_run("a")))
     assert path.read_bytes().endswith(copy)
     assert path.read_text("utf-8").count("✅ Passed") == 1
 
@@ -400,10 +414,10 @@ def test_two_steps_have_own_regions(tmp_path: Path) -> None:
     """Each job step has its own region."""
     path = tmp_path / "summary"
     one, other = make_publisher(path), make_publisher(path)
-    one.publish(make_running_report(started("a"), step="a" * 16))
-    other.publish(make_running_report(started("b"), step="b" * 16))
-    one.publish(make_ended_report(passed("a"), step="a" * 16))
-    other.publish(make_ended_report(passed("b"), step="b" * 16))
+    one.publish(make_running_report(make_started_run("a"), step="a" * 16))
+    other.publish(make_running_report(make_started_run("b"), step="b" * 16))
+    one.publish(make_ended_report(make_passed_run("a"), step="a" * 16))
+    other.publish(make_ended_report(make_passed_run("b"), step="b" * 16))
     text = path.read_text("utf-8")
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (2, 2, 0)
 
@@ -411,9 +425,9 @@ def test_two_steps_have_own_regions(tmp_path: Path) -> None:
 def test_wait_replaces_region_of_first_step(tmp_path: Path) -> None:
     """`wait` in the same job shows one summary, not two."""
     path = tmp_path / "summary"
-    make_publisher(path).publish(make_running_report(started("a"))._replace(waits_for_results=False))
+    make_publisher(path).publish(make_running_report(make_started_run("a"))._replace(waits_for_results=False))
     append(path, "theirs\n")
-    make_publisher(path).publish(make_ended_report(passed("a")))
+    make_publisher(path).publish(make_ended_report(make_passed_run("a")))
     text = path.read_text("utf-8")
     assert (text.count("### "), text.count("✅ Passed"), text[-7:]) == (1, 1, "theirs\n")
 
@@ -423,8 +437,8 @@ def test_hostile_step_id_is_no_markup(step: str, tmp_path: Path) -> None:
     """The record that `wait` reads may come from anybody."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a"), step=step))
-    publisher.publish(make_ended_report(passed("a"), step=step))
+    publisher.publish(make_running_report(make_started_run("a"), step=step))
+    publisher.publish(make_ended_report(make_passed_run("a"), step=step))
     text = path.read_text("utf-8")
     assert [len(step_id) <= 16 for step_id, _ in MARK.findall(text)] == [True]
     assert (text.count("<!--"), text.count("-->"), text.count("### ")) == (2, 2, 1)
@@ -437,8 +451,8 @@ def test_forged_markers_remove_nothing(tmp_path: Path) -> None:
     forged_text = "".join(f"<!-- autonoma-ci {STEP} {size:08d} -->\ntext\n" for size in (0, 1, 40, 99_999_999))
     append(path, forged_text)
     publisher = make_publisher(path)
-    publisher.publish(make_running_report(started("a")))
-    publisher.publish(make_ended_report(passed("a")))
+    publisher.publish(make_running_report(make_started_run("a")))
+    publisher.publish(make_ended_report(make_passed_run("a")))
     assert path.read_text("utf-8").startswith(forged_text)
     assert path.read_text("utf-8").count("✅ Passed") == 1
 
@@ -481,10 +495,10 @@ def test_file_filled_by_others_warns(tmp_path: Path) -> None:
     """GitHub then drops the whole summary, including ours."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
-    assert publisher.publish(make_running_report(started("a"))) == []
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
     append(path, "x" * 1_048_000 + "\n")
-    assert publisher.publish(make_running_report(started("a"))) == []
-    [warning] = publisher.publish(make_ended_report(passed("a")))
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
+    [warning] = publisher.publish(make_ended_report(make_passed_run("a")))
     assert warning == "SUMMARY is full; the log has the links."
 
 
@@ -504,18 +518,18 @@ def test_open_block_is_never_written_into(begin: str, end: str, tmp_path: Path) 
     path = tmp_path / "summary"
     append(path, begin)
     publisher = make_publisher(path)
-    assert publisher.publish(make_running_report(started("a"))) == []
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
     assert path.read_text("utf-8") == begin
     append(path, f"more\n{end}")
-    assert publisher.publish(make_running_report(started("a"))) == []
+    assert publisher.publish(make_running_report(make_started_run("a"))) == []
     append(path, "**theirs**\n")
-    assert publisher.publish(make_ended_report(passed("a"))) == []
+    assert publisher.publish(make_ended_report(make_passed_run("a"))) == []
     page = render_html(path)
     assert "<table>" in page
     assert "<strong>theirs</strong>" in page
 
 
-@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
+@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED_VERDICT, 2.0), (CANCELLED_VERDICT, 0.0)])
 @pytest.mark.parametrize("begin", BLOCKS)
 def test_open_block_without_end_warns(begin: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
     """The wait for the end is short, and a signal skips it."""
@@ -523,7 +537,7 @@ def test_open_block_without_end_warns(begin: str, verdict: Verdict, seconds: flo
     append(path, begin)
     clock = FakeClock()
     started_at = clock.monotonic()
-    [warning] = SummaryFilePublisher("SUMMARY", path, clock).publish(report([passed("a")], verdict))
+    [warning] = SummaryFilePublisher("SUMMARY", path, clock).publish(create_report([make_passed_run("a")], verdict))
     assert warning.startswith("SUMMARY ends within a code block or comment of another process")
     assert seconds <= clock.monotonic() - started_at < seconds + 0.2
     text = path.read_text("utf-8")
@@ -551,7 +565,7 @@ def test_closed_block_is_not_waited_for(text: str, tmp_path: Path) -> None:
     """A closed block, or text that looks like one, causes no wait."""
     path = tmp_path / "summary"
     append(path, text)
-    assert make_publisher(path).publish(make_running_report(started("a"))) == []
+    assert make_publisher(path).publish(make_running_report(make_started_run("a"))) == []
     assert "autonoma-ci" in path.read_text("utf-8")
     assert "<table>" in render_html(path) or text.startswith("a <!--")
 
@@ -561,10 +575,10 @@ def test_huge_file_warns_without_reading(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     path.touch()
     os.truncate(path, 1 << 40)
-    [warning] = make_publisher(path).publish(make_ended_report(passed("a")))
+    [warning] = make_publisher(path).publish(make_ended_report(make_passed_run("a")))
     assert "larger than 16 MiB" in warning
     path.write_bytes(b"\n" * 16 * 1024 * 1024)
-    [warning] = make_publisher(path).publish(make_ended_report(passed("a")))
+    [warning] = make_publisher(path).publish(make_ended_report(make_passed_run("a")))
     assert "SUMMARY is full;" in warning
 
 
@@ -595,10 +609,10 @@ def test_other_text_survives_any_order(actions: list[str | int], data: st.DataOb
                 continue
             index = data.draw(st.integers(0, 1))
             files[index].publish(
-                make_running_report(*[failed(f"t{number}") for number in range(action)], step="ab"[index] * 16)
+                make_running_report(*[make_failed_run(f"t{number}") for number in range(action)], step="ab"[index] * 16)
             )
         for index, publisher in enumerate(files):
-            publisher.publish(make_ended_report(passed("z"), step="ab"[index] * 16))
+            publisher.publish(make_ended_report(make_passed_run("z"), step="ab"[index] * 16))
         text = path.read_bytes().decode("utf-8")
         matches = list(MARK.finditer(text))
         assert [len(matches), text.count("✅ Passed"), text.count("⏳")] == [2, 2, 0]

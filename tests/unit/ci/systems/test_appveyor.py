@@ -13,7 +13,15 @@ from tests.support.ci_environments import APPVEYOR, HEAD, MERGE
 from tests.support.environment_names import find_secret_names
 from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, INPUT, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    FAILED_VERDICT,
+    INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from requests_mock import Mocker
@@ -109,13 +117,15 @@ def test_publishers_need_safe_url(url: str) -> None:
 
 def test_publish_before_end_sends_nothing(agent: Mocker) -> None:
     """A report without a verdict is not sent."""
-    assert publish(report([started("a")], None)) == []
+    assert publish(create_report([make_started_run("a")], None)) == []
     assert agent.request_history == []
 
 
 def test_publish_sets_every_variable(agent: Mocker) -> None:
     """The agent gets every variable, and an empty text for one that is too long."""
-    small_report, large_report = (report([passed(f"id-{n}") for n in range(count)], PASSED) for count in (1, 800))
+    small_report, large_report = (
+        create_report([make_passed_run(f"id-{n}") for n in range(count)], PASSED_VERDICT) for count in (1, 800)
+    )
     assert publish(small_report) == []
     [warning] = publish(large_report)
     assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
@@ -124,10 +134,10 @@ def test_publish_sets_every_variable(agent: Mocker) -> None:
     assert len(bodies) == 2 * len(output_variables(large_report))
 
 
-@pytest.mark.parametrize(("verdict", "category"), [(PASSED, "information"), (FAILED, "error")])
+@pytest.mark.parametrize(("verdict", "category"), [(PASSED_VERDICT, "information"), (FAILED_VERDICT, "error")])
 def test_message_has_category_of_verdict(verdict: Any, category: str, agent: Mocker) -> None:
     """Only a failed step has an error message."""
-    step_report = report([passed("a"), failed("b")], verdict)._replace(waits_for_results=True)
+    step_report = create_report([make_passed_run("a"), make_failed_run("b")], verdict)._replace(waits_for_results=True)
     assert publish(step_report) == []
     assert read_message(agent) == {
         "message": "Autonoma tests: 1 of 2 runs passed, 1 failed.",
@@ -139,14 +149,21 @@ def test_message_has_category_of_verdict(verdict: Any, category: str, agent: Moc
 
 def test_message_is_absent_without_summary(agent: Mocker) -> None:
     """The option summary turns off the message, but not the variables."""
-    assert publish(report([passed("a")], PASSED), summary=False) == []
+    assert publish(create_report([make_passed_run("a")], PASSED_VERDICT), summary=False) == []
     assert {request.url for request in agent.request_history} == {VARIABLES}
 
 
 @pytest.mark.parametrize(("count", "listed"), [(49, 49), (50, 50), (51, 50), (200, 50)])
 def test_message_lists_at_most_50_runs(count: int, listed: int, agent: Mocker) -> None:
     """Failed runs come first, and the runs after the first 50 are left out."""
-    assert publish(report([*(passed(f"p{n}") for n in range(count - 1)), failed("bad", "Pay")], FAILED)) == []
+    assert (
+        publish(
+            create_report(
+                [*(make_passed_run(f"p{n}") for n in range(count - 1)), make_failed_run("bad", "Pay")], FAILED_VERDICT
+            )
+        )
+        == []
+    )
     details = read_message(agent)["details"].splitlines()
     assert len(details) == listed
     assert details[0].startswith("Pay: failed ")
@@ -154,7 +171,10 @@ def test_message_lists_at_most_50_runs(count: int, listed: int, agent: Mocker) -
 
 def test_message_lists_input_errors(agent: Mocker) -> None:
     """A step with invalid input has its errors in the details."""
-    assert publish(report([], INPUT, ["test-ids: 'x y' is not an id", "timeout: '1' has no unit"])) == []
+    assert (
+        publish(create_report([], INPUT_ERROR_VERDICT, ["test-ids: 'x y' is not an id", "timeout: '1' has no unit"]))
+        == []
+    )
     message = read_message(agent)
     assert message["message"] == "Autonoma tests: 2 problems with the input. Nothing was sent."
     assert message["details"] == "test-ids: 'x y' is not an id\ntimeout: '1' has no unit"
@@ -163,7 +183,12 @@ def test_message_lists_input_errors(agent: Mocker) -> None:
 @pytest.mark.parametrize("size", [400, 10_000])
 def test_message_text_is_short_line(size: int, agent: Mocker) -> None:
     """A title with control characters or any length becomes one line of at most 500 characters."""
-    assert publish(report([passed("a")], PASSED)._replace(title="a\r\n\x1b[31m\u202e" + "t" * size)) == []
+    assert (
+        publish(
+            create_report([make_passed_run("a")], PASSED_VERDICT)._replace(title="a\r\n\x1b[31m\u202e" + "t" * size)
+        )
+        == []
+    )
     text = read_message(agent)["message"]
     assert len(text) <= 500
     assert text.isprintable()
@@ -172,13 +197,13 @@ def test_message_text_is_short_line(size: int, agent: Mocker) -> None:
 
 def test_message_names_stay_on_one_line(agent: Mocker) -> None:
     """The name of a run cannot add a line to the details."""
-    assert publish(report([passed("a", "Pay\nother: passed\x00")], PASSED)) == []
+    assert publish(create_report([make_passed_run("a", "Pay\nother: passed\x00")], PASSED_VERDICT)) == []
     assert read_message(agent)["details"] == "Pay other: passed\ufffd: passed https://autonoma.app/run/run-a"
 
 
 def test_message_of_run_without_link_has_state(agent: Mocker) -> None:
     """A run without a link has no trailing space."""
-    assert publish(report([passed("a")._replace(url="")], PASSED)) == []
+    assert publish(create_report([make_passed_run("a")._replace(url="")], PASSED_VERDICT)) == []
     assert read_message(agent)["details"] == "a: passed"
 
 
@@ -193,7 +218,7 @@ def test_message_of_run_without_link_has_state(agent: Mocker) -> None:
 def test_publish_error_warns_once(fault: dict[str, Any], reason: str, agent: Mocker) -> None:
     """After the first error, no further request is sent, because each one creates new data."""
     agent.post(VARIABLES, **fault)
-    [warning] = publish(report([passed("a")], PASSED))
+    [warning] = publish(create_report([make_passed_run("a")], PASSED_VERDICT))
     assert warning.startswith("The build's variables and messages could not be set: ")
     assert reason in warning
     assert len(agent.request_history) == 1
@@ -202,7 +227,7 @@ def test_publish_error_warns_once(fault: dict[str, Any], reason: str, agent: Moc
 def test_publish_without_agent_warns(agent: Mocker) -> None:
     """A request that never arrived is sent again, because it created nothing."""
     agent.post(VARIABLES, exc=requests.exceptions.ConnectTimeout)
-    [warning] = publish(report([passed("a")], PASSED))
+    [warning] = publish(create_report([make_passed_run("a")], PASSED_VERDICT))
     assert "no connection to localhost:58301 could be made" in warning
     assert len(agent.request_history) == 3
 
@@ -210,6 +235,6 @@ def test_publish_without_agent_warns(agent: Mocker) -> None:
 def test_publish_error_follows_other_warnings(agent: Mocker) -> None:
     """An error of the message does not hide the warning about variables."""
     agent.post(MESSAGES, status_code=403)
-    warnings = publish(report([passed(f"id-{n}") for n in range(800)], PASSED))
+    warnings = publish(create_report([make_passed_run(f"id-{n}") for n in range(800)], PASSED_VERDICT))
     assert ["no room for" in warning for warning in warnings] == [True, False]
     assert warnings[1] == "The build's variables and messages could not be set: HTTP 403."

@@ -21,7 +21,14 @@ from tests.support.environment_names import find_secret_names
 from tests.support.grammars import LogCommand
 from tests.support.hostile import TEXTS
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext, Report
@@ -40,7 +47,7 @@ def publish(
 ) -> tuple[list[LogCommand], list[str]]:
     """Publish a report, and return the log commands and the warnings."""
     lines: list[str] = []
-    context = make_publish_context({"AGENT_TEMPDIRECTORY": str(folder)}, summary=summary, reported=lines)
+    context = make_publish_context({"AGENT_TEMPDIRECTORY": str(folder)}, summary=summary, log_lines=lines)
     [publisher] = SYSTEM.create_publishers(context)
     warnings = list(publisher.publish(step_report))
     commands = grammars.find_azure_commands("\n".join(lines))
@@ -161,14 +168,14 @@ def test_annotation_of_notice_is_plain_line() -> None:
 
 def test_publish_before_end_prints_nothing(tmp_path: Path) -> None:
     """A report without a verdict sets no variable and writes no file."""
-    assert publish(report([started("a")], None), tmp_path) == ([], [])
+    assert publish(create_report([make_started_run("a")], None), tmp_path) == ([], [])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("count", [1, 200, 500, 792, 793, 1500])
 def test_arrays_are_complete_or_empty(count: int) -> None:
     """Azure cuts long log lines, and half an array is invalid."""
-    step_report = report([passed(f"id-{number}") for number in range(count)], PASSED)
+    step_report = create_report([make_passed_run(f"id-{number}") for number in range(count)], PASSED_VERDICT)
     commands, _ = publish(step_report)
     variables = read_variables(commands)
     assert all(variables[name] in {"", output_variables(step_report)[name]} for name in ARRAYS)
@@ -178,7 +185,9 @@ def test_arrays_are_complete_or_empty(count: int) -> None:
 
 def test_variable_with_macro_is_empty() -> None:
     """The agent would replace the macro by the value of a variable, such as a secret one."""
-    commands, warnings = publish(report([passed("a")._replace(run_id="$(SYSTEM_ACCESSTOKEN)")], PASSED))
+    commands, warnings = publish(
+        create_report([make_passed_run("a")._replace(run_id="$(SYSTEM_ACCESSTOKEN)")], PASSED_VERDICT)
+    )
     variables = read_variables(commands)
     assert (variables["AUTONOMA_RUN_ID"], variables["AUTONOMA_RUN_IDS"]) == ("", "")
     assert "SYSTEM_ACCESSTOKEN" not in str(commands)
@@ -188,14 +197,14 @@ def test_variable_with_macro_is_empty() -> None:
 
 def test_variable_with_dollar_is_unchanged() -> None:
     """A dollar sign alone is no macro."""
-    commands, warnings = publish(report([passed("a")._replace(run_id="a$b")], PASSED))
+    commands, warnings = publish(create_report([make_passed_run("a")._replace(run_id="a$b")], PASSED_VERDICT))
     assert read_variables(commands)["AUTONOMA_RUN_ID"] == "a$b"
     assert warnings == []
 
 
 def test_summary_is_page_without_chart(tmp_path: Path) -> None:
     """The uploaded page has the result as Markdown."""
-    commands, warnings = publish(report([passed("a"), failed("b")], FAILED), tmp_path)
+    commands, warnings = publish(create_report([make_passed_run("a"), make_failed_run("b")], FAILED_VERDICT), tmp_path)
     path = find_summary(commands)
     assert warnings == []
     assert re.fullmatch(r"Autonoma-tests-[0-9a-f]{6}\.md", path.name)
@@ -207,7 +216,7 @@ def test_summary_is_page_without_chart(tmp_path: Path) -> None:
 
 def test_summary_name_is_new_each_time(tmp_path: Path) -> None:
     """A second summary of the same name would replace the first one on the page."""
-    step_report = report([passed("a")], PASSED)
+    step_report = create_report([make_passed_run("a")], PASSED_VERDICT)
     paths = {find_summary(publish(step_report, tmp_path)[0]) for _ in range(2)}
     assert len(paths) == 2
     assert set(tmp_path.iterdir()) == paths
@@ -227,7 +236,9 @@ def test_summary_name_is_new_each_time(tmp_path: Path) -> None:
 )
 def test_summary_name_has_safe_characters(title: str, part: str, start: str, tmp_path: Path) -> None:
     """The heading becomes a short file name, which is the heading on Azure's page."""
-    commands, _ = publish(report([passed("a")], PASSED)._replace(title=title, part=Part(part=part)), tmp_path)
+    commands, _ = publish(
+        create_report([make_passed_run("a")], PASSED_VERDICT)._replace(title=title, part=Part(part=part)), tmp_path
+    )
     path = find_summary(commands)
     assert path.parent == tmp_path
     assert path.name.startswith(start)
@@ -236,14 +247,14 @@ def test_summary_name_has_safe_characters(title: str, part: str, start: str, tmp
 
 def test_summary_off_uploads_nothing(tmp_path: Path) -> None:
     """The option summary turns off the page, but not the variables."""
-    commands, warnings = publish(report([passed("a")], PASSED), tmp_path, summary=False)
+    commands, warnings = publish(create_report([make_passed_run("a")], PASSED_VERDICT), tmp_path, summary=False)
     assert {command.name for command in commands} == {"task.setvariable"}
     assert (warnings, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_summary_without_folder_is_absent() -> None:
     """A job without the agent's folder has no page and no warning."""
-    commands, warnings = publish(report([passed("a")], PASSED))
+    commands, warnings = publish(create_report([make_passed_run("a")], PASSED_VERDICT))
     assert {command.name for command in commands} == {"task.setvariable"}
     assert warnings == []
 
@@ -251,7 +262,7 @@ def test_summary_without_folder_is_absent() -> None:
 @pytest.mark.parametrize(("folder", "reason"), [("/proc/nowhere", "No such file or directory"), ("a\0b", "not a path")])
 def test_summary_unwritable_warns(folder: str, reason: str) -> None:
     """A page that cannot be written gives a warning, and the variables are still set."""
-    commands, [warning] = publish(report([passed("a")], PASSED), folder)
+    commands, [warning] = publish(create_report([make_passed_run("a")], PASSED_VERDICT), folder)
     assert warning.startswith("The summary could not be written (")
     assert warning.endswith("); the log has the links.")
     assert reason in warning

@@ -11,7 +11,7 @@ from tests.support.agent_program import write_program
 from tests.support.ci_environments import BITRISE, HEAD, MERGE
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,13 +95,13 @@ def test_publishers_need_program() -> None:
 
 def test_publish_before_end_calls_nothing(tmp_path: Path) -> None:
     """A report without a verdict sets no variable."""
-    assert publish(tmp_path, report([started("a")], None)) == ([], [])
+    assert publish(tmp_path, create_report([make_started_run("a")], None)) == ([], [])
 
 
 def test_variable_too_long_is_empty(tmp_path: Path) -> None:
     """A value that is too long is empty, and no other one replaces it."""
-    run = passed("a")._replace(url="https://autonoma.app/" + "x" * 40_000)
-    calls, [warning] = publish(tmp_path, report([run], PASSED))
+    run = make_passed_run("a")._replace(url="https://autonoma.app/" + "x" * 40_000)
+    calls, [warning] = publish(tmp_path, create_report([run], PASSED_VERDICT))
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
     assert [line.split(" --value ") for line in calls] == [
         ["add --no-expand --key AUTONOMA_CONCLUSION", "passed"],
@@ -117,7 +117,7 @@ def test_variable_with_dollar_is_not_expanded(tmp_path: Path) -> None:
     Source: bitrise-io/envman, cli/add.go, cli/commands.go and env/expand.go.
     """
     url = "https://autonoma.app/run/a?from=$HOME"
-    calls, warnings = publish(tmp_path, report([passed("a")._replace(url=url)], PASSED))
+    calls, warnings = publish(tmp_path, create_report([make_passed_run("a")._replace(url=url)], PASSED_VERDICT))
     assert warnings == []
     assert calls[2] == f"add --no-expand --key AUTONOMA_RUN_URL --value {url}"
     assert all(line.startswith("add --no-expand --key ") for line in calls)
@@ -125,6 +125,6 @@ def test_variable_with_dollar_is_not_expanded(tmp_path: Path) -> None:
 
 def test_program_failure_warns_once(tmp_path: Path) -> None:
     """After the first failure, the program is not called again."""
-    calls, warnings = publish(tmp_path, report([passed("a")], PASSED), code=3)
+    calls, warnings = publish(tmp_path, create_report([make_passed_run("a")], PASSED_VERDICT), code=3)
     assert warnings == ["The variables for later steps could not be set: envman failed with exit code 3."]
     assert len(calls) == 1

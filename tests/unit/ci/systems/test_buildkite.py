@@ -16,7 +16,19 @@ from tests.support.agent_program import write_program
 from tests.support.ci_environments import BUILDKITE
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import CANCELLED, DRY, ERROR, FAILED, OK, PASSED, TIMED_OUT, failed, passed, report, started
+from tests.support.reports import (
+    API_ERROR_VERDICT,
+    CANCELLED_VERDICT,
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    STARTED_VERDICT,
+    TIMED_OUT_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +38,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 CONTEXT = BuildContext("buildkite", build_id="4735ba57", build_attempt="1")
-REPORT = report([passed("a")], PASSED)._replace(
+REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(
     context=CONTEXT, part=Part(title="Autonoma tests"), step_id="a" * 16, waits_for_results=True
 )
 NAME = f"autonoma-ci-{REPORT.part.digest}"
@@ -161,14 +173,17 @@ def test_publishers_need_agent_outside_checkout(tmp_path: Path) -> None:
 def test_publish_before_end_calls_nothing() -> None:
     """A report without a verdict is not published."""
     agent = FakeAgent()
-    assert publish(agent, REPORT._replace(verdict=None, results=(started("a"),))) == []
+    assert publish(agent, REPORT._replace(verdict=None, results=(make_started_run("a"),))) == []
     assert (agent.annotations, agent.data) == ({}, {})
 
 
 def test_publish_writes_annotation_and_data() -> None:
     """The annotation has the page without a chart, and the meta-data has all outputs."""
     agent = FakeAgent()
-    assert publish(agent, REPORT._replace(verdict=FAILED, results=(passed("a"), failed("b")))) == []
+    assert (
+        publish(agent, REPORT._replace(verdict=FAILED_VERDICT, results=(make_passed_run("a"), make_failed_run("b"))))
+        == []
+    )
     [(name, (style, text))] = agent.annotations.items()
     assert (name, style) == (NAME, "error")
     assert text.startswith("### Autonoma tests: ❌ Failed")
@@ -184,13 +199,13 @@ def test_publish_writes_annotation_and_data() -> None:
 @pytest.mark.parametrize(
     ("verdict", "style"),
     [
-        (PASSED, "success"),
-        (FAILED, "error"),
-        (ERROR, "error"),
-        (TIMED_OUT, "warning"),
-        (CANCELLED, "warning"),
-        (OK, "info"),
-        (DRY, "info"),
+        (PASSED_VERDICT, "success"),
+        (FAILED_VERDICT, "error"),
+        (API_ERROR_VERDICT, "error"),
+        (TIMED_OUT_VERDICT, "warning"),
+        (CANCELLED_VERDICT, "warning"),
+        (STARTED_VERDICT, "info"),
+        (DRY_RUN_VERDICT, "info"),
     ],
     ids=lambda value: value.conclusion.value if isinstance(value, Verdict) else value,
 )
@@ -203,14 +218,22 @@ def test_annotation_has_style_of_conclusion(verdict: Verdict, style: str) -> Non
 
 def test_annotation_styles_cover_conclusions() -> None:
     """The verdicts of the table have all conclusions."""
-    verdicts = (PASSED, FAILED, ERROR, TIMED_OUT, CANCELLED, OK, DRY)
+    verdicts = (
+        PASSED_VERDICT,
+        FAILED_VERDICT,
+        API_ERROR_VERDICT,
+        TIMED_OUT_VERDICT,
+        CANCELLED_VERDICT,
+        STARTED_VERDICT,
+        DRY_RUN_VERDICT,
+    )
     assert {verdict.conclusion for verdict in verdicts} == set(Conclusion)
 
 
 def test_annotation_of_retry_replaces_own() -> None:
     """The retry of a step finds its name, which no other step has."""
     agent = FakeAgent()
-    publish(agent, REPORT._replace(verdict=FAILED, results=(failed("a"),)))
+    publish(agent, REPORT._replace(verdict=FAILED_VERDICT, results=(make_failed_run("a"),)))
     retry = REPORT._replace(step_id="c" * 16, context=CONTEXT._replace(build_attempt="2"))
     assert publish(agent, retry) == []
     assert {name: style for name, (style, _) in agent.annotations.items()} == {NAME: "success"}
@@ -322,7 +345,7 @@ def test_agent_gets_no_credentials(tmp_path: Path) -> None:
     path = f"{calls.parent}:/usr/bin:/bin"
     environ = {"PATH": path, "AUTONOMA_CLIENT_SECRET": "s3cret-value", "BUILDKITE_AGENT_ACCESS_TOKEN": "agent-value"}
     [publisher] = SYSTEM.create_publishers(make_publish_context(environ, checkout))
-    publisher.publish(report([passed("a")], PASSED))
+    publisher.publish(create_report([make_passed_run("a")], PASSED_VERDICT))
     text = calls.with_name("calls.env").read_text("utf-8")
     assert "s3cret-value" not in text
     assert "BUILDKITE_AGENT_ACCESS_TOKEN=agent-value" in text

@@ -10,7 +10,7 @@ from autonoma_ci.ci.systems.circleci import SYSTEM
 from tests.support.ci_environments import CIRCLE, CIRCLE_URL
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +92,8 @@ def test_variables_are_quoted_exports(tmp_path: Path) -> None:
     path = tmp_path / "bash.env"
     path.write_text("export EARLIER=1", "utf-8")
     [publisher] = SYSTEM.create_publishers(make_publish_context({"BASH_ENV": str(path)}))
-    run = passed("a")._replace(run_id="a'; touch x; '")
-    assert publisher.publish(report([run], PASSED)) == []
+    run = make_passed_run("a")._replace(run_id="a'; touch x; '")
+    assert publisher.publish(create_report([run], PASSED_VERDICT)) == []
     lines = path.read_text("utf-8").splitlines()
     assert lines[:2] == ["export EARLIER=1", "export AUTONOMA_CONCLUSION=passed"]
     assert """export AUTONOMA_RUN_ID='a'"'"'; touch x; '"'"''""" in lines
@@ -104,6 +104,6 @@ def test_variables_are_written_early(tmp_path: Path) -> None:
     """Bash uses the last value of a name, so a step that is killed later leaves its runs."""
     path = tmp_path / "bash.env"
     [publisher] = SYSTEM.create_publishers(make_publish_context({"BASH_ENV": str(path)}))
-    early_report = report([passed("a")], None)._replace(waits_for_results=True)
+    early_report = create_report([make_passed_run("a")], None)._replace(waits_for_results=True)
     assert publisher.publish(early_report) == []
     assert "export AUTONOMA_RUN_ID=run-a\n" in path.read_text("utf-8")

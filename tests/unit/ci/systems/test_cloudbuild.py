@@ -9,7 +9,7 @@ import pytest
 from autonoma_ci.ci.systems.cloudbuild import SYSTEM
 from tests.support.ci_environments import CLOUD_BUILD, HEAD, MERGE
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +70,10 @@ def test_publishers_need_folder() -> None:
 def test_output_is_written_once(tmp_path: Path) -> None:
     """Cloud Build shows the file as it is, so it has each variable only once."""
     [publisher] = SYSTEM.create_publishers(make_publish_context({"BUILDER_OUTPUT": str(tmp_path)}))
-    early_report = report([started("a")], None)._replace(waits_for_results=True)
+    early_report = create_report([make_started_run("a")], None)._replace(waits_for_results=True)
     assert publisher.publish(early_report) == []
     assert list(tmp_path.iterdir()) == []
-    assert publisher.publish(report([passed("a")], PASSED)) == []
+    assert publisher.publish(create_report([make_passed_run("a")], PASSED_VERDICT)) == []
     lines = (tmp_path / "output").read_text("utf-8").splitlines()
     names = [line.partition("=")[0] for line in lines]
     assert len(names) == len(set(names))

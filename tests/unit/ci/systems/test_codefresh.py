@@ -16,7 +16,14 @@ from tests.support.ci_environments import CODEFRESH
 from tests.support.environment_names import find_secret_names
 from tests.support.fake_clock import FakeClock
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +32,10 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 CONTEXT = BuildContext("codefresh", build_id="6f1a", build_attempt="1")
-REPORT = report([passed("a")], PASSED)._replace(
+REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(
     context=CONTEXT, part=Part(title="Autonoma tests"), step_id="a" * 16, waits_for_results=True
 )
-OTHER_REPORT = REPORT._replace(step_id="b" * 16, verdict=FAILED, results=(failed("b"),))
+OTHER_REPORT = REPORT._replace(step_id="b" * 16, verdict=FAILED_VERDICT, results=(make_failed_run("b"),))
 
 
 def find_file(folder: Path) -> Path:
@@ -81,7 +88,7 @@ def test_publishers_need_folder_and_share(folder: str, is_shared: bool) -> None:
 
 def test_publish_before_end_writes_nothing(tmp_path: Path) -> None:
     """A report without a verdict creates no file."""
-    assert publish(tmp_path, report([started("a")], None)) == []
+    assert publish(tmp_path, create_report([make_started_run("a")], None)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,7 +105,7 @@ def test_file_has_variables_and_mark(tmp_path: Path) -> None:
 
 def test_variable_without_value_is_left_out(tmp_path: Path) -> None:
     """A value that Codefresh can't store is left out with a warning."""
-    run = passed("a")._replace(url="https://autonoma.app/run a")
+    run = make_passed_run("a")._replace(url="https://autonoma.app/run a")
     [warning] = publish(tmp_path, REPORT._replace(results=(run,)))
     assert "no room for AUTONOMA_RUN_URL (" in warning
     variables = read_variables(tmp_path)

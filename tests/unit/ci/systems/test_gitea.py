@@ -11,7 +11,7 @@ from tests.support.act_env_file import read_env_file
 from tests.support.environment_names import find_secret_names
 from tests.support.github_environments import GITEA, GITHUB
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, failed, report
+from tests.support.reports import PASSED_VERDICT, create_report, make_failed_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,9 @@ def test_outputs_fit_line_limit_of_runner(tmp_path: Path) -> None:
     path = tmp_path / "output"
     context = make_publish_context({"GITHUB_OUTPUT": str(path)}, tmp_path, summary=False)
     [publisher] = SYSTEM.create_publishers(context)
-    warnings = publisher.publish(report([failed(f"id-{number}") for number in range(600)], PASSED))
+    warnings = publisher.publish(
+        create_report([make_failed_run(f"id-{number}") for number in range(600)], PASSED_VERDICT)
+    )
     assert read_env_file(path.read_bytes())["total"] == "600"
     [warning] = warnings
     assert warning.startswith("The output 'results' holds the first ")

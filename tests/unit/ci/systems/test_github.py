@@ -22,7 +22,7 @@ from autonoma_ci.redaction.redactor import Redactor, Secret
 from tests.support import github_parser as runner
 from tests.support.hostile import TEXTS
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import report, started
+from tests.support.reports import create_report, make_started_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +61,8 @@ def test_publish_twice_replaces_values(tmp_path: Path) -> None:
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     output.write_text("earlier=1\n", "utf-8")
     files = JobPublishers({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
-    assert files.publish(report([started("x")], verdict=None)) == []
-    assert files.publish(report([started("x"), started("y")])) == []
+    assert files.publish(create_report([make_started_run("x")], verdict=None)) == []
+    assert files.publish(create_report([make_started_run("x"), make_started_run("y")])) == []
     outputs = runner.parse_outputs(output.read_text("utf-8"))
     assert (outputs["earlier"], outputs["total"], outputs["conclusion"]) == ("1", "2", "started")
     assert step_summary.read_text("utf-8").count("### ") == 1
@@ -70,12 +70,14 @@ def test_publish_twice_replaces_values(tmp_path: Path) -> None:
 
 def test_publish_without_files_is_silent() -> None:
     """Nothing is written and nothing is warned about without the runner's files."""
-    assert JobPublishers({}).publish(report([started("x")])) == []
+    assert JobPublishers({}).publish(create_report([make_started_run("x")])) == []
 
 
 def test_summary_off_writes_no_file(tmp_path: Path) -> None:
     """The option `summary` turns the file off."""
-    JobPublishers({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
+    JobPublishers({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(
+        create_report([make_started_run("x")])
+    )
     assert not (tmp_path / "summary").exists()
 
 
@@ -85,7 +87,7 @@ def test_output_unwritable_warns(path: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    warnings = JobPublishers({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(report([started("x")]))
+    warnings = JobPublishers({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(create_report([make_started_run("x")]))
     assert len(warnings) == 1
     assert "GITHUB_OUTPUT could not be written" in warnings[0]
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
@@ -94,14 +96,16 @@ def test_output_unwritable_warns(path: str, tmp_path: Path) -> None:
 def test_output_failure_leaves_summary(tmp_path: Path) -> None:
     """The summary is written even if the output file can't be."""
     paths = {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    assert len(JobPublishers(paths).publish(report([started("x")]))) == 1
+    assert len(JobPublishers(paths).publish(create_report([make_started_run("x")]))) == 1
     assert "1 of 1 run started" in (tmp_path / "summary").read_text("utf-8")
 
 
 def test_output_symlink_is_followed(tmp_path: Path) -> None:
     """The runner chooses the path and reads the target of the link."""
     (tmp_path / "link").symlink_to("real")
-    assert JobPublishers({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
+    assert (
+        JobPublishers({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(create_report([make_started_run("x")])) == []
+    )
     assert (tmp_path / "link").is_symlink()
     assert runner.parse_outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
 
@@ -111,7 +115,7 @@ def test_summary_full_is_left_unchanged(size: int, tmp_path: Path) -> None:
     """GitHub drops a whole summary above 1 MiB, including the text of other programs."""
     step_summary = tmp_path / "summary"
     step_summary.write_text("x" * (size - 1) + "\n", "utf-8")
-    step_report = report([started(f"t{n}") for n in range(1_000)])
+    step_report = create_report([make_started_run(f"t{n}") for n in range(1_000)])
     warnings = JobPublishers({"GITHUB_STEP_SUMMARY": str(step_summary)}).publish(step_report)
     assert ["full" in warning for warning in warnings] == ([True] if size > 1_023_000 else [])
     assert step_summary.stat().st_size <= max(MIB, size)
@@ -120,7 +124,7 @@ def test_summary_full_is_left_unchanged(size: int, tmp_path: Path) -> None:
 
 def test_outputs_survive_invalid_utf8_paths(tmp_path: Path) -> None:
     """Folder names are bytes and need not be UTF-8."""
-    step_report = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
+    step_report = create_report([make_started_run("x")])._replace(results_dir="caf\udce9", title="\ud800")
     paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     assert JobPublishers(paths).publish(step_report) == []
     assert runner.parse_outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
@@ -135,7 +139,7 @@ def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
         RunResult(RunRequest(TargetKind.TEST, f"t{n}", name), RunState.STARTED, run_id=f"r{n}") for n in range(10_000)
     ]
     files = JobPublishers({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
-    warnings = files.publish(report(outcomes))
+    warnings = files.publish(create_report(outcomes))
     assert step_summary.stat().st_size < MIB
     assert "more runs" in step_summary.read_text("utf-8")
     assert output.stat().st_size < MIB / 2

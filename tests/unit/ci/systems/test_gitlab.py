@@ -21,7 +21,15 @@ from tests.support.environment_names import find_secret_names
 from tests.support.fake_clock import FakeClock
 from tests.support.hostile import REPORTS
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, PASSED, failed, flaky, passed, planned, report
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_flaky_run,
+    make_passed_run,
+    make_planned_run,
+)
 
 if TYPE_CHECKING:
     from autonoma_ci.ci.comments.sticky import CommentThread
@@ -120,8 +128,8 @@ def test_section_title_is_one_line() -> None:
 
 def test_annotations_link_to_runs() -> None:
     """Each run with a link has an entry, the failed ones first."""
-    runs = [passed("a", "Sign in"), failed("b", "Pay"), flaky("c", "Search")]
-    text, sections = read_annotations(report(runs, FAILED))
+    runs = [make_passed_run("a", "Sign in"), make_failed_run("b", "Pay"), make_flaky_run("c", "Search")]
+    text, sections = read_annotations(create_report(runs, FAILED_VERDICT))
     assert sections == {
         "Autonoma tests": [
             {"external_link": {"label": "failed: Pay", "url": "https://autonoma.app/run/run-b"}},
@@ -130,13 +138,18 @@ def test_annotations_link_to_runs() -> None:
         ]
     }
     assert text.endswith("}\n")
-    assert SYSTEM.extra_result_files(report(runs, FAILED)) == {"gitlab-annotations.json": text}
+    assert SYSTEM.extra_result_files(create_report(runs, FAILED_VERDICT)) == {"gitlab-annotations.json": text}
 
 
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://user:s3cret-value@autonoma.app/run/a"])
 def test_annotations_leave_out_unsafe_links(url: str) -> None:
     """A run without a safe link has no entry, and a section without entries is left out."""
-    assert read_annotations(report([passed("a")._replace(url=url), planned("b")], PASSED))[1] == {}
+    assert (
+        read_annotations(
+            create_report([make_passed_run("a")._replace(url=url), make_planned_run("b")], PASSED_VERDICT)
+        )[1]
+        == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +163,9 @@ def test_annotations_leave_out_unsafe_links(url: str) -> None:
 )
 def test_annotations_count_overflow(count: int, length: int, last: str) -> None:
     """Failed runs come first, and runs beyond the limit are counted."""
-    labels = read_labels(report([*(passed(f"id-{n}", "p") for n in range(count - 1)), failed("bad")]))
+    labels = read_labels(
+        create_report([*(make_passed_run(f"id-{n}", "p") for n in range(count - 1)), make_failed_run("bad")])
+    )
     assert labels[0] == "failed: Checkout pays by card"
     assert labels[-1] == last
     assert len(labels) == length
@@ -164,10 +179,10 @@ def test_annotations_fit_size_limit(size: int) -> None:
     (`ci_job_annotations_size`); gitlab-runner, common/build.go, `pickPriorityError`.
     """
     runs = [
-        failed(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
+        make_failed_run(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
         for number in range(90)
     ]
-    text, sections = read_annotations(report(runs))
+    text, sections = read_annotations(create_report(runs))
     assert len(text.encode()) <= MAX_JOB_LINKS_BYTES == 81_920
     [links] = sections.values()
     assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
@@ -190,7 +205,7 @@ def test_annotations_fit_size_limit(size: int) -> None:
 )
 def test_annotations_title_is_short_line(title: str, part: str, expected: str) -> None:
     """The title of the section is one line of at most 60 characters."""
-    step_report = report([passed("a")], PASSED)._replace(title=title, part=Part(part=part))
+    step_report = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(title=title, part=Part(part=part))
     assert list(read_annotations(step_report)[1]) == [expected]
 
 
@@ -205,7 +220,7 @@ def test_annotations_title_is_short_line(title: str, part: str, expected: str) -
 )
 def test_annotations_label_is_short_line(name: str, label: str) -> None:
     """A label is one line of at most 100 characters."""
-    assert read_labels(report([passed("a", name)], PASSED)) == [label]
+    assert read_labels(create_report([make_passed_run("a", name)], PASSED_VERDICT)) == [label]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from autonoma_ci.ci.systems.harness import SYSTEM
 from tests.support.ci_environments import HARNESS, HEAD
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,9 +87,9 @@ def test_outputs_are_written_early_and_late(tmp_path: Path) -> None:
     """Harness uses the last value of a name, so a step that is killed later leaves its runs."""
     path = tmp_path / "output"
     [publisher] = SYSTEM.create_publishers(make_publish_context({"DRONE_OUTPUT": str(path)}))
-    early_report = report([started("a")], None)._replace(waits_for_results=True)
+    early_report = create_report([make_started_run("a")], None)._replace(waits_for_results=True)
     assert publisher.publish(early_report) == []
     assert "AUTONOMA_RUN_ID=run-a\n" in path.read_text("utf-8")
-    assert publisher.publish(report([passed("a")], PASSED)) == []
+    assert publisher.publish(create_report([make_passed_run("a")], PASSED_VERDICT)) == []
     lines = path.read_text("utf-8").splitlines()
     assert [line for line in lines if "CONCLUSION" in line] == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]

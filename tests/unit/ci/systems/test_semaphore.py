@@ -11,7 +11,7 @@ from tests.support.agent_program import write_program
 from tests.support.ci_environments import HEAD, MERGE, SEMAPHORE
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED, passed, report, started
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,14 +104,14 @@ def test_publishers_need_program_and_share(tmp_path: Path) -> None:
 def test_publish_before_end_calls_nothing(tmp_path: Path) -> None:
     """A report without a verdict sets no variable."""
     [publisher] = SYSTEM.create_publishers(make_context(tmp_path))
-    assert publisher.publish(report([started("a")], None)) == []
+    assert publisher.publish(create_report([make_started_run("a")], None)) == []
     assert read_calls(tmp_path) == []
 
 
 def test_variables_have_mark_of_pipeline(tmp_path: Path) -> None:
     """A pipeline that runs again has another id, and replaces the variables of the earlier one."""
     [publisher] = SYSTEM.create_publishers(make_context(tmp_path))
-    step_report = report([passed("a")], PASSED)._replace(step_id="a" * 16)
+    step_report = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(step_id="a" * 16)
     assert publisher.publish(step_report) == []
     calls = read_calls(tmp_path)
     mark = f"AUTONOMA_WRITTEN_BY=build:ea3e:attempt::part:{step_report.part.digest}:step:aaaaaaaa"
@@ -128,5 +128,5 @@ def test_variables_have_mark_of_pipeline(tmp_path: Path) -> None:
 def test_program_failure_warns(tmp_path: Path) -> None:
     """A program that fails gives a warning with its exit code."""
     [publisher] = SYSTEM.create_publishers(make_context(tmp_path, code=2))
-    warnings = publisher.publish(report([passed("a")], PASSED))
+    warnings = publisher.publish(create_report([make_passed_run("a")], PASSED_VERDICT))
     assert warnings[-1] == "The variables for later steps could not be set: sem-context failed with exit code 2."

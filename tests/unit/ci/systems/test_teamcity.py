@@ -19,11 +19,18 @@ from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.identity import Part
 from autonoma_ci.reports.outputs import output_variables
 from tests.support import grammars
-from tests.support.ci_environments import HEAD, MERGE, TEAMCITY, as_property
+from tests.support.ci_environments import HEAD, MERGE, TEAMCITY, format_java_property
 from tests.support.environment_names import find_secret_names
 from tests.support.hostile import TEXTS
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import FAILED, PASSED, failed, passed, report, started
+from tests.support.reports import (
+    FAILED_VERDICT,
+    PASSED_VERDICT,
+    create_report,
+    make_failed_run,
+    make_passed_run,
+    make_started_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +46,7 @@ PARALLEL = "teamcity.build.parallelTests"
 def write_properties(folder: Path, parameters: str, build: str = "") -> dict[str, str]:
     """Write the two files of a build, and return the variable that names them."""
     folder.joinpath("config.properties").write_text(parameters, "utf-8")
-    path = as_property(folder / "config.properties")
+    path = format_java_property(folder / "config.properties")
     folder.joinpath("build.properties").write_text(f"teamcity.configuration.properties.file={path}\n{build}", "utf-8")
     return {"TEAMCITY_BUILD_PROPERTIES_FILE": str(folder / "build.properties")}
 
@@ -54,7 +61,7 @@ def publish(
 ) -> tuple[list[LogCommand], list[str]]:
     """Publish a report in a working directory, and return the messages and the warnings."""
     lines: list[str] = []
-    [publisher] = SYSTEM.create_publishers(make_publish_context(environ or {}, folder, reported=lines))
+    [publisher] = SYSTEM.create_publishers(make_publish_context(environ or {}, folder, log_lines=lines))
     warnings = list(publisher.publish(step_report))
     messages = grammars.find_teamcity_messages("\n".join(lines))
     assert len(messages) == len(lines)
@@ -252,18 +259,18 @@ def test_message_values_have_limit() -> None:
 
 def test_publish_before_end_prints_nothing() -> None:
     """A report without a verdict prints no message."""
-    assert publish(report([started("a")], None)) == ([], [])
+    assert publish(create_report([make_started_run("a")], None)) == ([], [])
 
 
 def test_pass_has_status_without_problem() -> None:
     """The status of a passed step has the text of the build and the result."""
-    messages, warnings = publish(report([passed("a")], PASSED)._replace(waits_for_results=True))
+    messages, warnings = publish(create_report([make_passed_run("a")], PASSED_VERDICT)._replace(waits_for_results=True))
     assert warnings == []
     assert find_messages(messages, "buildStatus") == [
         {"text": "{build.status.text}; Autonoma tests: 1 of 1 run passed."}
     ]
     assert find_messages(messages, "buildProblem") == []
-    assert read_parameters(messages) == output_variables(report([passed("a")], PASSED))
+    assert read_parameters(messages) == output_variables(create_report([make_passed_run("a")], PASSED_VERDICT))
 
 
 def test_failure_has_problem_with_stable_identity() -> None:
@@ -273,7 +280,9 @@ def test_failure_has_problem_with_stable_identity() -> None:
     """
     identities = []
     for part, title in (("linux", "Shop's"), ("linux", "Shop's"), ("mac", "Shop's")):
-        step_report = report([failed("b")], FAILED)._replace(title=title, part=Part(part=part), waits_for_results=True)
+        step_report = create_report([make_failed_run("b")], FAILED_VERDICT)._replace(
+            title=title, part=Part(part=part), waits_for_results=True
+        )
         [problem] = find_messages(publish(step_report)[0], "buildProblem")
         assert problem["description"] == f"Shop's ({part}): 0 of 1 run passed, 1 failed."
         assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", problem["identity"])
@@ -286,7 +295,7 @@ def test_failure_has_problem_with_stable_identity() -> None:
 )
 def test_parameter_with_reference_is_empty(run_id: str, is_set: bool) -> None:
     """TeamCity would replace the text between two percent signs by the value of a parameter."""
-    messages, warnings = publish(report([passed("a")._replace(run_id=run_id)], PASSED))
+    messages, warnings = publish(create_report([make_passed_run("a")._replace(run_id=run_id)], PASSED_VERDICT))
     assert read_parameters(messages)["AUTONOMA_RUN_ID"] == (run_id if is_set else "")
     assert [
         warning.startswith("The parameters for later steps: no room for AUTONOMA_RUN_ID") for warning in warnings
@@ -295,9 +304,11 @@ def test_parameter_with_reference_is_empty(run_id: str, is_set: bool) -> None:
 
 def test_tests_are_imported_from_results_dir(tmp_path: Path) -> None:
     """The path of the file is relative to the checkout, and no file is imported without one."""
-    messages, _ = publish(report([passed("a")], PASSED)._replace(results_dir="out/e2e"), tmp_path)
+    messages, _ = publish(
+        create_report([make_passed_run("a")], PASSED_VERDICT)._replace(results_dir="out/e2e"), tmp_path
+    )
     assert find_messages(messages, "importData") == [{"type": "junit", "path": "out/e2e/junit.xml"}]
-    messages, _ = publish(report([passed("a")], PASSED)._replace(results_dir=""), tmp_path)
+    messages, _ = publish(create_report([make_passed_run("a")], PASSED_VERDICT)._replace(results_dir=""), tmp_path)
     assert find_messages(messages, "importData") == []
 
 
@@ -316,8 +327,8 @@ def test_tests_path_is_from_checkout(checkout: str, results: str, path: str, tmp
     """A step with its own working directory has the path from the checkout, also through a link."""
     (tmp_path / "shop" / "e2e").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "shop")
-    build = f"teamcity.build.checkoutDir={as_property(tmp_path / checkout)}\n"
-    step_report = report([passed("a")], PASSED)._replace(results_dir=results.format(tmp_path))
+    build = f"teamcity.build.checkoutDir={format_java_property(tmp_path / checkout)}\n"
+    step_report = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(results_dir=results.format(tmp_path))
     messages, _ = publish(step_report, tmp_path / "shop" / "e2e", write_properties(tmp_path, "", build))
     assert find_messages(messages, "importData") == [{"type": "junit", "path": path.format(tmp_path)}]
 
@@ -325,6 +336,6 @@ def test_tests_path_is_from_checkout(checkout: str, results: str, path: str, tmp
 def test_texts_cannot_end_message() -> None:
     """A title with the syntax of a message stays a text."""
     title = "x']\n##teamcity[buildStop comment='x"
-    messages, _ = publish(report([failed("b")], FAILED)._replace(title=title))
+    messages, _ = publish(create_report([make_failed_run("b")], FAILED_VERDICT)._replace(title=title))
     names = [message.name for message in messages if message.name != "setParameter"]
     assert names == ["importData", "buildStatus", "buildProblem"]
