@@ -59,7 +59,7 @@ class CodeHostStub(ThreadingHTTPServer):
     default_page: int
     newest_first = False
     refusal_status = 422
-    edits_all = False
+    can_edit_all = False
     allowed_query_keys = frozenset({"per_page", "page", "since"})
 
     def __init__(self) -> None:
@@ -143,36 +143,41 @@ class GitHub(CodeHostStub):
         login: the user of the token, or None for a bot, whose user REST does not return.
         bot: the bot behind the token.
         graphql: whether GraphQL returns the user.
-        edits_all: whether the token can change comments of others, like a job's token with write access.
+        can_edit_all: whether the token can change comments of others, like a job's token with write access.
     """
 
-    base, update = "/api/v3", "PATCH"
+    base_path, update_method = "/api/v3", "PATCH"
     collection_path, item_prefix = "/repos/acme/shop/issues/7/comments", "/repos/acme/shop/issues/comments/"
     max_body_length, default_page = 65_536, 30
 
     def __init__(
-        self, login: str | None = None, *, bot: Any = None, graphql: bool = True, edits_all: bool = False
+        self, login: str | None = None, *, bot: Any = None, graphql: bool = True, can_edit_all: bool = False
     ) -> None:
         super().__init__()
-        self.login, self.bot, self.graphql, self.can_edit_all = login, bot or ACTIONS_BOT, graphql, edits_all
+        self.login, self.bot, self.graphql, self.can_edit_all = (
+            login,
+            bot or ACTIONS_BOT,
+            graphql,
+            can_edit_all,
+        )
 
-    def owner(self) -> Any:
+    def token_user(self) -> Any:
         return {"login": self.login, "id": 583231, "type": "User"} if self.login else self.bot
 
-    def viewer(self, body: Any) -> tuple[int, Any]:
+    def answer_graphql(self, body: Any) -> tuple[int, Any]:
         """Return the response of GraphQL, where a bot has no suffix."""
         if not self.graphql:
             return 404, {"message": "Not Found"}
         if body != {"query": "query { viewer { login databaseId } }"}:
             self.complaints.append(f"a query that is not described: {body}")
-        owner = self.owner()
+        owner = self.token_user()
         login = owner["login"].removesuffix("[bot]")
         return 200, {"data": {"viewer": {"login": login, "databaseId": owner.get("id")}}}
 
-    def user(self) -> tuple[int, Any]:
-        return (200, self.owner()) if self.login else (403, {"message": "Resource not accessible by integration"})
+    def answer_user(self) -> tuple[int, Any]:
+        return (200, self.token_user()) if self.login else (403, {"message": "Resource not accessible by integration"})
 
-    def shown(self, comment: Comment) -> dict[str, Any]:
+    def render_comment(self, comment: Comment) -> dict[str, Any]:
         return {"id": comment.id, "body": comment.body, "user": comment.author, "created_at": "2026-11-24T07:00:00Z"}
 
     def find_header_errors(self, headers: dict[str, str]) -> list[str]:
@@ -188,20 +193,20 @@ class GitHub(CodeHostStub):
 class GitLab(CodeHostStub):
     """A self-hosted GitLab server with the token of a project's bot."""
 
-    base, update = "/api/v4", "PUT"
+    base_path, update_method = "/api/v4", "PUT"
     collection_path, item_prefix = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
     max_body_length, default_page = 1_000_000, 20
     newest_first = True
-    refusal = 400
-    query = frozenset({"per_page", "page", "sort", "order_by"})
+    refusal_status = 400
+    allowed_query_keys = frozenset({"per_page", "page", "sort", "order_by"})
 
-    def owner(self) -> Any:
+    def token_user(self) -> Any:
         return {"id": 7, "username": "project_42_bot"}
 
-    def user(self) -> tuple[int, Any]:
-        return 200, self.owner()
+    def answer_user(self) -> tuple[int, Any]:
+        return 200, self.token_user()
 
-    def shown(self, comment: Comment) -> dict[str, Any]:
+    def render_comment(self, comment: Comment) -> dict[str, Any]:
         return {"id": comment.id, "body": comment.body, "author": comment.author, "system": comment.system}
 
     def find_header_errors(self, headers: dict[str, str]) -> list[str]:
@@ -273,7 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _change(self, comment: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host = self.server
-        if comment.author != host.token_user() and not host.edits_all:
+        if comment.author != host.token_user() and not host.can_edit_all:
             return 403, {"message": "Forbidden"}, {}
         if method == "DELETE":
             host.comments.remove(comment)

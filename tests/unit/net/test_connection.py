@@ -600,7 +600,7 @@ def test_each_connection_verifies_certificate(
     """Each connection verifies the certificate of its server."""
     with FaultServer(answer_started, tls=certificates.create_valid_context()) as good:
         assert make_client(good).start(A).status is StartStatus.STARTED
-    with FaultServer(answer_started, tls=getattr(certificates, certificate_kind)()) as server:
+    with FaultServer(answer_started, tls=getattr(certificates, f"create_{certificate_kind}_context")()) as server:
         for _ in range(2):
             with pytest.raises(RequestNotSentError, match="can't be trusted"):
                 make_transport(server).post("/test/a/run", {})

@@ -305,7 +305,7 @@ def test_untrusted_proxy_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An untrusted certificate of the proxy is reported as the proxy's."""
-    proxy = ProxyServer(tls=getattr(certificates, certificate_kind)())
+    proxy = ProxyServer(tls=getattr(certificates, f"create_{certificate_kind}_context")())
     with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
         make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
     assert reason in str(caught.value)

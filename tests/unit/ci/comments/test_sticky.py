@@ -332,7 +332,7 @@ def get_first_line(host: CodeHostStub) -> str:
 )
 def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
     """All workflows write as the same bot, so the signature decides whose comment it is."""
-    with GitHub(bot=BOT, edits_all=True) as host:
+    with GitHub(bot=BOT, can_edit_all=True) as host:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED_VERDICT)) == ""
         forged_mark = re.sub(pattern, text, get_first_line(host))
@@ -401,7 +401,7 @@ def test_comment_begins_with_short_text() -> None:
 )
 def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: object) -> None:
     """A copy has a valid signature and the right change, and the token may edit it."""
-    with GitHub(bot=bot, graphql=graphql, edits_all=True) as host:
+    with GitHub(bot=bot, graphql=graphql, can_edit_all=True) as host:
         assert publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT)) == ""
         original = host.comments.pop()
         copied_comment = host.add_foreign_comment(f"{original.body}\nthe weather is fine", author)
@@ -409,7 +409,7 @@ def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: o
             assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
         assert copied_comment.body == f"{original.body}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
-        assert own_comment.author == host.owner()
+        assert own_comment.author == host.token_user()
         assert "Passed" in own_comment.body
         assert host.complaints == []
 
