@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Make each test call the function, also for a text that an earlier test has escaped."""
+    escape_markdown.cache_clear()
+
+
 @given(TEXTS)
 @example("\u200b::error::x")
 @example("\xa0::set-output name=a::b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.poller import PollPolicy, PollState
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.verdict import compute_verdict
@@ -669,3 +670,22 @@ def test_any_plan_loses_no_started_run(
         created_count = sum(created_at == index for created_at, _ in job.workers.created_runs)
         assert created_count <= retries + 1
         assert sent_count <= len(attempts) + retries + 8 or not indeterminate_count
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(29.9, False), (30.0, True)])
+def test_unknown_run_is_missing_from_limit_on(seconds: float, is_over: bool) -> None:
+    """The limit itself is the first time at which the run is missing."""
+    poll = PollState(1000.0, 1000.0)
+    for _ in range(3):
+        poll.record_failure(MISSING, 1000.0)
+    assert poll.is_missing(1000.0 + seconds, PollPolicy(not_found_grace=30.0), math.inf) is is_over
+    assert not poll.has_failed_too_long(9000.0, PollPolicy(), math.inf)
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(119.9, False), (120.0, True)])
+def test_failing_polls_give_up_from_limit_on(seconds: float, is_over: bool) -> None:
+    """The limit itself is the first time at which the polls have failed for too long."""
+    poll = PollState(1000.0, 1000.0)
+    for _ in range(3):
+        poll.record_failure(UNRECOGNIZED, 1000.0)
+    assert poll.has_failed_too_long(1000.0 + seconds, PollPolicy(give_up_after=120.0), math.inf) is is_over

@@ -405,6 +405,27 @@ def test_run_of_other_step_can_be_retried() -> None:
     assert run_table.results[0].state is RunState.STARTING
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (ExitReason.UNAUTHORIZED, "not sent: the API refused the credentials"),
+        (ExitReason.QUOTA, "not sent: the account's quota is used up"),
+    ],
+)
+def test_run_queued_after_refusal_is_not_sent(reason: ExitReason, message: str) -> None:
+    """A run that is queued after the refusal has the same result as a pending one."""
+    settled_indexes = list[int]()
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 1000.0)
+    starter = RunStarter(run_table, StartPolicy(), FakeClock(), settled_indexes.append, lambda _: None, deferred={1})
+    starter.refuse_all(reason)
+    starter.enqueue(1)
+    assert settled_indexes == [0, 1]
+    assert [(run.state, run.reason, run.message) for run in run_table.results] == [
+        (RunState.NOT_STARTED, reason, message)
+    ] * 2
+    assert not starter.is_busy
+
+
 def test_endless_rate_limit_ends_job() -> None:
     """An endless rate limit ends the job within `give_up_after`."""
     job = Job(*[[make_rate_limit(5.0)]] * 10).run()
