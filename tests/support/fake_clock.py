@@ -32,7 +32,6 @@ class FakeClock(Clock):
         self.time = 1000.0
         self.jitter_factor = share
         self.spread_factor = 1.0
-        self.jittered: list[float] = []
         self._scheduled_events: list[tuple[float, int, Event]] = []
         self._number = count()
         self._wait_count = 0
@@ -44,7 +43,6 @@ class FakeClock(Clock):
         return "2025-01-07T09:30:00Z"
 
     def jitter(self, seconds: float) -> float:
-        self.jittered.append(seconds)
         return seconds * self.jitter_factor
 
     def spread(self, seconds: float) -> float:

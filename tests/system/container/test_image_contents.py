@@ -58,7 +58,7 @@ def test_build_tools_are_not_included(image: Image) -> None:
 
 def test_bytecode_is_unchecked_hash_based(image: Image) -> None:
     """Python loads our bytecode without a comparison with its source."""
-    assert image.run([], "sh", "-c", f"/opt/autonoma-ci/bin/python -I -c '{_CHECKED_BYTECODE_SCRIPT}'").stdout == ""
+    assert _run_shell(image, f"/opt/autonoma-ci/bin/python -I -c '{_CHECKED_BYTECODE_SCRIPT}'") == ""
 
 
 def test_bytecode_exists_for_all_imports(image: Image) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
 PIPELINES = [path for path in FILES if path.suffix in {".yml", ".yaml"} and path.name != "autonoma.yml"]
-DOCUMENTS = (ROOT / "README.md", ROOT / "templates" / "autonoma.yml")
 WORKFLOWS = sorted((EXAMPLES / "github").glob("*.yml"))
 EXAMPLE_BY_SYSTEM = {
     "forgejo": "forgejo-actions.yml",
