@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, AnyStr, cast
 __all__ = ["NamedTuple", "lazy_pattern"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import NamedTuple
 else:
 
@@ -24,32 +24,29 @@ else:
         _fields: tuple[str, ...] = ()
         _field_defaults: Mapping[str, Any] = {}
 
-        def __new__(cls, *values: Any, **named: Any) -> Any:
-            if named or len(values) != len(cls._fields):
-                values = cls._order_values(values, named)
+        def __new__(cls, /, *values: Any, **named: Any) -> Any:
+            fields, defaults = cls._fields, cls._field_defaults
+            if named or len(values) != len(fields):
+                try:
+                    values += tuple(
+                        named.pop(field) if field in named else defaults[field] for field in fields[len(values) :]
+                    )
+                except KeyError as error:
+                    raise TypeError(f"{cls.__name__}() needs a value for {error}") from None
+                if named or len(values) > len(fields):
+                    raise TypeError(
+                        f"{cls.__name__}() has the fields {fields}, and got {len(values)} values and {tuple(named)}"
+                    )
             return tuple.__new__(cls, values)
-
-        @classmethod
-        def _order_values(cls, values: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
-            by_field = {**cls._field_defaults, **dict(zip(cls._fields, values, strict=False)), **named}
-            missing = [field for field in cls._fields if field not in by_field]
-            unexpected = [field for field in named if field not in cls._fields[len(values) :]]
-            if missing or unexpected or len(values) > len(cls._fields):
-                raise TypeError(
-                    f"{cls.__name__}() has the fields {cls._fields}, and got {len(values)} values without a field and "
-                    f"the fields {tuple(named)}: missing {missing}, unknown or twice {unexpected}"
-                )
-            return [by_field[field] for field in cls._fields]
-
-        @classmethod
-        def _make(cls, values: Iterable[Any]) -> Any:
-            return cls(*values)
 
         def _asdict(self) -> dict[str, Any]:
             return dict(zip(self._fields, self, strict=True))
 
-        def _replace(self, **named: Any) -> Any:
-            return type(self)(**self._asdict() | named)
+        def _replace(self, /, **named: Any) -> Any:
+            values = [named.pop(field, value) for field, value in zip(self._fields, self, strict=True)]
+            if named:
+                raise TypeError(f"{type(self).__name__} has no fields {tuple(named)}")
+            return tuple.__new__(type(self), values)
 
         def __repr__(self) -> str:
             fields = ", ".join(f"{field}={value!r}" for field, value in self._asdict().items())

@@ -430,6 +430,7 @@ def _starts_like_html(head: bytes) -> bool:
     head = head.removeprefix(BOM_UTF8).lstrip()
     while end := next((end for begin, end in _HTML_PROLOGS if head.startswith(begin)), b""):
         head = head.partition(end)[2].lstrip()
+    # Most responses do not begin with a tag, and then the pattern is not compiled either.
     return head.startswith(b"<") and bool(_HTML_TAG_RE.match(head))
 
 

@@ -32,7 +32,7 @@ MASK = "***"
 _MIN_SUBSTRING_LENGTH = 4
 # In letters. A shorter word occurs across the space between two ordinary words: `sand` in `this and that`.
 _MIN_WORD_LENGTH = 9
-# In characters. Ordinary texts begin or end with half of a shorter value.
+# In characters. Ordinary texts begin or end with half of a shorter value. At least twice `_MIN_CUT_LENGTH`.
 _MIN_SPLIT_LENGTH = 12
 # In characters. A shorter member of a JSON value, or password of a URL, is an ordinary word or number: `true`, `admin`.
 _MIN_PART_LENGTH = 6
@@ -396,8 +396,8 @@ def _get_first_word_key(form: str) -> tuple[str, ...]:
 
 
 def _get_split_keys(value: str) -> tuple[str, ...]:
-    # A text ends with the begin of the value, or begins with its end. Such a part has half of the value, and at an
-    # ellipsis at least `_MIN_CUT_LENGTH` characters.
+    # A text ends with the begin of the value, or begins with its end. At an ellipsis such a part has at least
+    # `_MIN_CUT_LENGTH` characters. At an edge of the text it has half of the value, which is never shorter.
     return (*_get_prefix_key(value), *_get_prefix_key(value[-_MIN_CUT_LENGTH:]))
 
 
@@ -496,7 +496,7 @@ def _mask_cut_values(text: str, forms: _SecretForms) -> str:
         return text
     # Parts with an odd index are ellipses.
     parts = _ELLIPSIS_RE.split(text)
-    if len(parts) > 2 * _MAX_ELLIPSES:
+    if len(parts) > 2 * _MAX_ELLIPSES + 1:
         return MASK
     for index in range(1, len(parts), 2):
         before, ellipsis, after = parts[index - 1 : index + 2]

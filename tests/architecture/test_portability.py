@@ -118,7 +118,7 @@ def test_missing_modules_are_noticed(missing_code: str, tmp_path: Path) -> None:
 
 
 def test_sigbreak_ends_job_with_all_files(tmp_path: Path) -> None:
-    """The signal of that name has another number on Unix."""
+    """SIGUSR1 stands for SIGBREAK, which only Windows has."""
     code = f"_signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
     with Sandbox(pace=0.1) as sandbox:
         process = subprocess.Popen(

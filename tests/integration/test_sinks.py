@@ -287,7 +287,7 @@ def assert_hidden(value: str, job_report: Report) -> None:
 def test_sinks_hide_values(field: str, disguised_value: tuple[str, str], credential: bool) -> None:
     """The value can be in any text of the API, between invisible characters."""
     value, text = disguised_value
-    # Text of every report is not distinguishable from the value.
+    # A value that occurs in every report can't be tested.
     assume(len(normalize_text(value)) >= 4 and normalize_text(value) not in COMMON_TEXT)
     # Escapes are undone for values of more than four characters.
     assume("escaped" not in field or len(value) > 4)

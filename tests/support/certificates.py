@@ -42,7 +42,7 @@ _EXPIRED = ("20200101000000Z", "20200102000000Z")
 
 
 class CertificateAuthority:
-    """A certificate authority in `folder`. Clients trust the file `authority`."""
+    """A certificate authority in `folder`. Clients trust the file `authority_file`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

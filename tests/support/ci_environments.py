@@ -24,7 +24,7 @@ SHA256 = "5ca1ab1e" * 8
 
 
 class ParallelVariables(NamedTuple):
-    """The variables with index and number of parallel jobs. `first` is the first index."""
+    """The variables with index and number of parallel jobs. `first_index` is the index of the first job."""
 
     index_variable: str
     first_index: int

@@ -25,12 +25,12 @@ _MAX_EVENTS = 200_000
 class FakeClock(Clock):
     """A clock that advances only during a wait.
 
-    `jitter` returns the same share of every pause.
+    `jitter_factor` is the share of each pause that `jitter` returns.
     """
 
-    def __init__(self, share: float = 1.0) -> None:
+    def __init__(self) -> None:
         self.time = 1000.0
-        self.jitter_factor = share
+        self.jitter_factor = 1.0
         self.spread_factor = 1.0
         self._scheduled_events: list[tuple[float, int, Event]] = []
         self._number = count()
@@ -103,8 +103,9 @@ class ScriptedWorkers:
         runs: the runs that the start requests of an index create, in order. The last one repeats.
 
     Attributes:
-        polls: the polls in order. `sent`, `explained`, `refreshed` and `fetched` have the other requests.
-        connecting: the indexes whose start request has no connection yet.
+        polls: the polls in order. `start_requests`, `details_requests`, `url_requests` and `downloaded_files` have the
+            other requests.
+        connecting_indexes: the indexes whose start request has no connection yet.
 
     """
 

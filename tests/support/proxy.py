@@ -26,7 +26,7 @@ class ProxyServer:
     Args:
         port: the port of each tunnel, or 0 for the requested port.
         refusal: the status line that replaces each tunnel.
-        meddle: returns the handler that replaces the tunnel to a port, or None.
+        find_handler: returns the handler that replaces the tunnel to a port, or None.
         tls: the server context if clients use TLS.
     """
 
@@ -37,7 +37,7 @@ class ProxyServer:
         find_handler: Callable[[int], RequestHandler | None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._port, self._refusal, self._meddle, self._tls = port, refusal, find_handler, tls
+        self._port, self._refusal, self._find_handler, self._tls = port, refusal, find_handler, tls
         self._targets: set[socket.socket] = set()
         self.requests: list[str] = []
         self.server = FaultServer(lambda _: False, connection_handler=self._handle_connection)
@@ -64,7 +64,7 @@ class ProxyServer:
                 return False
         self.requests.append(head.decode("latin-1").partition("\r\n")[0])
         port = int(self.requests[-1].split()[1].rpartition(":")[2])
-        if handler := self._meddle and self._meddle(port):
+        if handler := self._find_handler and self._find_handler(port):
             return handler(connection)
         if self._refusal:
             connection.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())

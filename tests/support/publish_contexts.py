@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def make_publish_context(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, log_lines: list[str] | None = None
 ) -> PublishContext:
-    """Return a context in `folder` that adds its log lines to `reported`."""
+    """Return a context in `folder` that adds its log lines to `log_lines`."""
     return PublishContext(
         environ, summary, folder or Path(), (log_lines if log_lines is not None else []).extend, Clock()
     )

@@ -47,7 +47,7 @@ class Fault:
 class CodeHostStub(ThreadingHTTPServer):
     """The common part of both stubs.
 
-    `before` is called with the method of each request before the response.
+    `on_request` is called with the method of each request before the response.
     """
 
     daemon_threads = True

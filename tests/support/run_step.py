@@ -80,7 +80,7 @@ def run_job(
     policy: StartPolicy = START_POLICY,
     extra_environ: Mapping[str, str] | None = None,
 ) -> JobResult:
-    """Run a job that starts these tests, with `more` environment variables."""
+    """Run a job that starts these tests, with extra environment variables."""
     out, err = io.StringIO(), io.StringIO()
     environ = github_environ(folder, url, ids) | dict(extra_environ or {})
     runtime = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=POLL_POLICY)

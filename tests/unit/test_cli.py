@@ -144,7 +144,7 @@ def test_process_passes_its_environment(process: Process, monkeypatch: pytest.Mo
 
     replace_command(monkeypatch, main)
     assert process.run("schema", "a", "b")[0] == 5
-    # A byte that is no UTF-8 is shown escaped.
+    # A byte that is not UTF-8 is shown escaped.
     assert values == [["a", "b"], True, "\\xff\n", [True, True]]
 
 

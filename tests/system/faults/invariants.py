@@ -50,9 +50,9 @@ def assert_fault_occurred(scenario: FaultScenario, log: str) -> None:
     """Check that the fault occurred in its phase."""
     kind = scenario.kind
     if (kind.request_fault or kind.connection_fault or kind.tunnel_fault) and not kind.log_text:
-        assert scenario.fault_count, "the job did not meet what goes wrong"
+        assert scenario.fault_count, "the fault did not occur"
     elif scenario.phase is not Phase.WHOLE_JOB:
-        assert scenario.has_begun, "it never came to what goes wrong"
+        assert scenario.has_begun, "the job did not reach the phase of the fault"
     # A short fault is not logged.
     assert kind.log_text in log or scenario.phase is Phase.SHORT_WAIT, f"the log does not say {kind.log_text!r}"
     if "log" in kind.lost_reports:

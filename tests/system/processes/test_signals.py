@@ -81,7 +81,7 @@ class StepProcess:
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "it never came to that"
+            assert time.monotonic() < deadline, "the process did not get that far"
             assert self.process.poll() is None, "it ended too early"
             time.sleep(0.01)
 
@@ -143,7 +143,7 @@ def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) 
     process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not has_signal_handler(process.pid, signal.SIGTERM):
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the process did not get that far"
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     # The manifest would take 60 s.
@@ -273,7 +273,7 @@ def test_signal_during_name_resolution(argv: str, tmp_path: Path) -> None:
     output = b""
     while b"resolving" not in output:
         part = os.read(process.stdout.fileno(), 1024)
-        assert part, "it never came to that"
+        assert part, "the process did not get that far"
         output += part
     # The resolver sleeps by then.
     time.sleep(0.5)

@@ -71,7 +71,7 @@ def wait_for_exit_code(process: subprocess.Popen[str], seconds: float = MAX_RUN_
 def wait_until(condition: Callable[[], bool], interval_seconds: float = 0.01) -> None:
     deadline = time.monotonic() + MAX_RUN_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the process did not get that far"
         time.sleep(interval_seconds)
 
 

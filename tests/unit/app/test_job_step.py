@@ -457,14 +457,14 @@ def test_sign_without_folder_changes_nothing(tmp_path: Path) -> None:
 def test_sign_covers_requests_and_values(tmp_path: Path) -> None:
     """Different requests have different signatures, and equal ones are stable."""
     step = Job(tmp_path, WITH_FILES).step
-    first_request, second_request = step.sign_requests(make_results(1, 2))
-    assert len(first_request.request_mac) == len(second_request.request_mac) == 64
-    assert first_request.request_mac != second_request.request_mac
-    assert set(second_request.variable_macs) == {"V0", "V1"}
-    assert step.sign_requests(make_results(1, 2)) == [first_request, second_request]
-    other_request = Job(tmp_path, {**WITH_FILES, SECRET: "another-s3cret"}).step.sign_requests(make_results(1))[0]
-    has_other_mac = other_request.request_mac != first_request.request_mac
-    assert (has_other_mac, other_request.variable_macs != first_request.variable_macs) == (True, True)
+    first_result, second_result = step.sign_requests(make_results(1, 2))
+    assert len(first_result.request_mac) == len(second_result.request_mac) == 64
+    assert first_result.request_mac != second_result.request_mac
+    assert set(second_result.variable_macs) == {"V0", "V1"}
+    assert step.sign_requests(make_results(1, 2)) == [first_result, second_result]
+    other_result = Job(tmp_path, {**WITH_FILES, SECRET: "another-s3cret"}).step.sign_requests(make_results(1))[0]
+    assert other_result.request_mac != first_result.request_mac
+    assert other_result.variable_macs != first_result.variable_macs
 
 
 @pytest.mark.parametrize(("limit", "is_signed"), [(2, False), (3, True)])

@@ -298,7 +298,8 @@ def test_edited_record_prevents_reuse(change: Callable[[dict[str, Any]], None]) 
     assert find_passes(edit_record(change, sign=False)) == {}
 
 
-# The reusable passes after each of these changes, with a new signature of the record. Another plan has none.
+# The runs that passed and are still reusable after each of these changes, with a new signature of the record. Another
+# plan has none.
 REMAINING_PASSES = {
     "a failure that passed": ALL_PASSED,
     "another run id": {1: "run-1", 2: "run-2"},

@@ -673,7 +673,7 @@ def test_any_plan_loses_no_started_run(
 
 
 @pytest.mark.parametrize(("seconds", "is_over"), [(29.9, False), (30.0, True)])
-def test_unknown_run_is_missing_from_limit_on(seconds: float, is_over: bool) -> None:
+def test_unknown_run_is_missing_at_limit(seconds: float, is_over: bool) -> None:
     """The limit itself is the first time at which the run is missing."""
     poll = PollState(1000.0, 1000.0)
     for _ in range(3):
@@ -683,7 +683,7 @@ def test_unknown_run_is_missing_from_limit_on(seconds: float, is_over: bool) -> 
 
 
 @pytest.mark.parametrize(("seconds", "is_over"), [(119.9, False), (120.0, True)])
-def test_failing_polls_give_up_from_limit_on(seconds: float, is_over: bool) -> None:
+def test_failing_polls_give_up_at_limit(seconds: float, is_over: bool) -> None:
     """The limit itself is the first time at which the polls have failed for too long."""
     poll = PollState(1000.0, 1000.0)
     for _ in range(3):

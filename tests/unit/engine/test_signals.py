@@ -46,11 +46,11 @@ def test_signal_is_no_exception_subclass() -> None:
 
 # A signal comes while Python runs a destructor, or the callback of a weak reference.
 LOSE_SIGNAL = """
-import os, queue, signal, sys, time, weakref
+import _signal, os, queue, signal, sys, time, weakref
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.engine.signals import SignalHandler
-interrupts = SignalHandler()
-interrupts.install()
+handler = SignalHandler()
+handler.install()
 def send(_=None):
     os.kill(os.getpid(), signal.SIGTERM)
     # The handler of a signal runs between two lines.
@@ -60,8 +60,8 @@ class Sending:
         send()
 class Watched:
     pass
-def lose(how):
-    if how == "destructor":
+def lose_signal(place):
+    if place == "destructor":
         Sending()
     else:
         watched = Watched()
@@ -72,7 +72,7 @@ def lose(how):
 WAIT_FOR_TIMER = """
 try:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-    lose(sys.argv[1])
+    lose_signal(sys.argv[1])
     print("lost", flush=True)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     time.sleep(60)
@@ -81,10 +81,10 @@ except Cancelled as error:
 """
 # The step takes over before the exception is raised again.
 HAND_OVER = """
-signal.setitimer = lambda *args: None
-lose(sys.argv[1])
+_signal.setitimer = lambda *args: None
+lose_signal(sys.argv[1])
 events = queue.SimpleQueue()
-interrupts.hand_over(events)
+handler.hand_over(events)
 print(events.get_nowait(), events.empty(), flush=True)
 """
 
@@ -121,8 +121,8 @@ def test_error_caused_by_signal_is_cancelled() -> None:
 # Another error occurs before the lost signal is raised again, so it is not raised a second time.
 RAISE_OTHER_ERROR = """
 try:
-    with interrupts.reveal_cancelled():
-        lose(sys.argv[1])
+    with handler.reveal_cancelled():
+        lose_signal(sys.argv[1])
         raise RuntimeError
 except Cancelled as error:
     time.sleep(0.2)

@@ -218,7 +218,7 @@ def test_only_known_fact_is_set() -> None:
 
 
 def test_unknown_fact_uses_default(tmp_path: Path) -> None:
-    """The default applies to a name that is no fact too."""
+    """The default also applies to an unknown name."""
     assert interpolate("${ci.nope:-none}", tmp_path) == "none"
 
 

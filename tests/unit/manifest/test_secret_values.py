@@ -532,11 +532,11 @@ def test_value_is_searched_once() -> None:
     [
         ("LOCALE=de-DE\nSSH_PHRASE=hunter2", "the setting of a password, token or key"),
         (base64.b64encode(b"LOCALE=de-DE\nSSH_PHRASE=hunter2").decode(), "the setting of a password, token or key"),
-        # A tilde is no character of Base64.
+        # Base64 has no tilde.
         (base64.b64encode(b"LOCALE=de-DE\nDB_PASS=hunter2").decode().replace("T", "T~", 1), ""),
         ("Zm9v", ""),
     ],
 )
-def test_kind_of_secret_is_worded(value: str, kind: str) -> None:
+def test_secret_has_kind(value: str, kind: str) -> None:
     """The kind is worded for a message, also that of a decoded value."""
     assert detect_secret_kind(value) == kind

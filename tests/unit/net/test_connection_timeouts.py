@@ -447,8 +447,8 @@ def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
         )
         assert process.stdout
         while "Starting 2 runs" not in (line := process.stdout.readline()):
-            assert line, "it never came to that"
-        # By then it connects, for up to 10 s.
+            assert line, "the process did not get that far"
+        # After a second, it is connecting, which takes up to 10 s.
         time.sleep(1.0)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LONG)

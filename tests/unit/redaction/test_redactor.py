@@ -900,7 +900,7 @@ def test_partial_value_at_ellipsis_is_redacted(text: str, expected: str, other_v
     assert Redactor([FULL_VALUE, *other_values])(text) == expected
 
 
-@pytest.mark.parametrize("count", [0, 1, 30, 150, 200, 1000])
+@pytest.mark.parametrize("count", [0, 1, 30, 150, 199, 200, 1000])
 def test_partial_value_after_dots_is_redacted(count: int) -> None:
     """Many dots in a text do not hide a truncated value."""
     redacted = Redactor([FULL_VALUE])("Loading... " * count + f"typed {FULL_VALUE[:-2]}… into")
@@ -921,12 +921,13 @@ def test_word_at_three_dots_is_kept(value: str, text: str) -> None:
     assert Redactor([value])(text) == text
 
 
-@pytest.mark.parametrize(("text", "expected"), [("Opening checkout… now", "Opening ***… now"), ("Opening check…", "")])
-def test_word_at_ellipsis_is_redacted(text: str, expected: str) -> None:
-    """Only programs that cut a text write this character, so a word before it is a part of the value."""
-    assert Redactor(["checkout-service-7"])(text) == (expected or text)
+def test_word_at_ellipsis_is_redacted() -> None:
+    """Only programs that cut a text write this character, so six letters before it are a part of the value."""
+    redact = Redactor(["checkout-service-7"])
+    assert redact("Opening checkout… now") == "Opening ***… now"
+    assert redact("Opening check… now") == "Opening check… now"
 
 
 def test_key_of_any_value_is_derived() -> None:
-    """A value from the environment can hold bytes that are no UTF-8."""
+    """A value from the environment can hold bytes that are not UTF-8."""
     assert Secret("caf\udce9").derive_key("a purpose") == hmac.digest(b"caf\xed\xb3\xa9", b"a purpose", "sha256")

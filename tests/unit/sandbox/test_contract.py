@@ -182,7 +182,7 @@ def test_id_of_valid_form_is_accepted(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "x" * 129, "a.b", "a/b", "a b", "abc\n", "é", "٣", "<b>", "a\0"])
 def test_id_of_other_form_is_rejected(text: str) -> None:
-    """A text that is too long or has other characters is no id."""
+    """A text that is too long or has other characters is not an id."""
     assert not is_id(text)
 
 

@@ -82,7 +82,7 @@ def make_publisher(
     build: str = "500",
     origin: str = "main",
 ) -> CodeInsightsPublisher:
-    """Return a publisher that calls `after` with method and path after each response."""
+    """Return a publisher that calls `on_response` with method and path after each response."""
     client = http.RestClient(bitbucket.API_URL, {"Accept": "application/json"}, FakeClock(), server.url)
     send = client.request
 
