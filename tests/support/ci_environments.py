@@ -552,7 +552,7 @@ JOB_CASES = (
         _make_context("azure", AZURE_URL, change_number="23", **_FEATURE),
     ),
     JobCase(
-        "azure-pull-request-whose-head-is-not-told",
+        "azure-pull-request-whose-head-is-unknown",
         {
             **AZURE,
             "BUILD_REASON": "PullRequest",
@@ -657,7 +657,7 @@ JOB_CASES = (
         _make_context("woodpecker", "https://ci.example.com/acme/shop/build/8", job_name=""),
     ),
     JobCase(
-        "harness-push-says-it-is-drone",
+        "harness-push-with-drone-variables",
         HARNESS,
         _make_context("harness", HARNESS_URL),
         parallel=ParallelVariables("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
@@ -865,7 +865,7 @@ JOB_CASES = (
         BuildContext("teamcity", HEAD, build_url=TEAMCITY_URL, job_name="E2E"),
     ),
     JobCase("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _make_context("codebuild", CODEBUILD_URL)),
-    JobCase("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, BuildContext(ci_name="ci")),
+    JobCase("shippable-with-travis-variables", {**TRAVIS, "SHIPPABLE": "true"}, BuildContext(ci_name="ci")),
     JobCase(
         "circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _make_context("jenkins", JENKINS_URL)
     ),

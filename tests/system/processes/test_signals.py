@@ -226,13 +226,13 @@ class Sending:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         self.sent = True
-def lose(real):
-    def act(*given, **named):
+def send_signal_before(method):
+    def send_and_call(*args, **kwargs):
         Sending()
-        return real(*given, **named)
-    return act
-method = sys.argv.pop()
-setattr(JobStep, method, lose(getattr(JobStep, method)))
+        return method(*args, **kwargs)
+    return send_and_call
+name = sys.argv.pop()
+setattr(JobStep, name, send_signal_before(getattr(JobStep, name)))
 from autonoma_ci.cli import main
 main()
 """
