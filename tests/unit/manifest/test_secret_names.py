@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from autonoma_ci.manifest.secret_names import is_secret_name
 from tests.support.environment_names import HARMLESS_NAMES, SECRET_NAMES
 from tests.support.manifest_reader import collect_errors, read_single_test
 
@@ -43,6 +44,12 @@ def test_secret_name_is_rejected_in_keys(key: str) -> None:
 def test_harmless_name_is_read(name: str) -> None:
     """The rules reject no common name."""
     assert read_single_test(KEYS["variables"].format(f"${{{name}}}"), {name: "x"}).variables == {"V": "x"}
+
+
+def test_names_are_classified() -> None:
+    """All names of the first list are likely secrets, and none of the second."""
+    assert [name for name in SECRET_NAMES if not is_secret_name(name)] == []
+    assert [name for name in HARMLESS_NAMES if is_secret_name(name)] == []
 
 
 def test_name_lists_are_long_enough() -> None:

@@ -432,6 +432,11 @@ HARMLESS_VALUES = [
 ]
 
 
+def test_each_secret_value_has_kind() -> None:
+    """The kind of a secret names it in the error."""
+    assert [value for value in SECRET_VALUES if not detect_secret_kind(value)] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("value", SECRET_VALUES)
 def test_secret_value_is_rejected(value: str) -> None:
