@@ -21,7 +21,7 @@ DELAYS = [
 ]
 POLLS = [
     Row(
-        f"verdict of a run of {length} s: questions",
+        f"verdict of a run of {length} s: polls",
         "",
         2.0 if length == 300 else None,
         how="for each of the same runs",
@@ -32,7 +32,7 @@ RUNS = 1000
 MEMORY = Row("1,000 runs waited for: memory", "MiB", 120.0, absolute=True, how="peak; theirs: a thread for each")
 PROCESSOR = Row("1,000 runs waited for: processor", "s", how="runs of 27 to 33 s")
 LAST = Row("1,000 runs waited for: last verdict", "s", how="from start to exit")
-LOST = Row("1,000 runs waited for: lost", "", 0.0, absolute=True, how="not told as passed")
+LOST = Row("1,000 runs waited for: lost", "", 0.0, absolute=True, how="not reported as passed")
 SANDBOX = """
 import threading
 from autonoma_ci.sandbox import Sandbox
