@@ -317,11 +317,11 @@ def test_outputs_of_concurrent_jobs_are_whole(tmp_path: Path) -> None:
     code = """
 import sys
 from autonoma_ci.ci.systems.github import SYSTEM
-from tests.support.reports import report, started
+from tests.support.reports import create_report, make_started_run
 from tests.support.publish_contexts import make_publish_context
 for turn in range(40):
     [file] = SYSTEM.create_publishers(make_publish_context({"GITHUB_OUTPUT": sys.argv[1]}))
-    assert file.publish(report([started(f"t{number}") for number in range(turn * 5)])) == []
+    assert file.publish(create_report([make_started_run(f"t{number}") for number in range(turn * 5)])) == []
     with open(sys.argv[1], "a") as stream:
         stream.write(f"theirs-{sys.argv[2]}-{turn}=1\\n")
 """

@@ -462,13 +462,13 @@ import resource, sys, pathlib
 from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
 from autonoma_ci.clock import Clock
 from tests.unit.ci.publishers.test_summary_file import make_ended_report, make_running_report
-from tests.support.reports import passed, started
+from tests.support.reports import make_passed_run, make_started_run
 path = pathlib.Path(sys.argv[1])
 publisher = SummaryFilePublisher("SUMMARY", path, Clock())
-publisher.publish(make_running_report(started("a")))
+publisher.publish(make_running_report(make_started_run("a")))
 limit = path.stat().st_size + int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-print(publisher.publish(make_ended_report(*[passed(f"t{number}") for number in range(int(sys.argv[3]))])))
+print(publisher.publish(make_ended_report(*[make_passed_run(f"t{number}") for number in range(int(sys.argv[3]))])))
 """
 
 
