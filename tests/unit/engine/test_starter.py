@@ -426,6 +426,38 @@ def test_run_queued_after_refusal_is_not_sent(reason: ExitReason, message: str) 
     assert not starter.is_busy
 
 
+def test_start_with_taken_id_is_unknown() -> None:
+    """The response to the second start names the run of the first."""
+    clock, warnings = FakeClock(), list[str]()
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], clock.time)
+    starter = RunStarter(run_table, StartPolicy(), clock, lambda _: None, warnings.append)
+    starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)], 1: [(1.0, STARTED)]}))
+    for index in (0, 1):
+        starter.handle_result(StartFinished(index, STARTED))
+    run = run_table.results[1]
+    assert (run.state, run.reason, run.http_status) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 200)
+    assert (run.message, run.suggestion) == ("the API named run r, which is another one", HINT_NO_RESPONSE)
+    assert warnings == [f"b: {run.message}. Whether this run was started is not known."]
+
+
+def test_retry_with_id_of_failed_run_is_error() -> None:
+    """The response to the retry names the run that failed."""
+    clock = FakeClock()
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
+    starter = RunStarter(run_table, StartPolicy(), clock, lambda _: None, lambda _: None)
+    workers = ScriptedWorkers(clock, {0: [(1.0, STARTED)]})
+    starter.dispatch(workers)
+    starter.handle_result(StartFinished(0, STARTED))
+    run_table.finish(0, RunState.FAILED, ExitReason.FAILED, "failed")
+    run_table.begin_retry(0)
+    starter.enqueue(0)
+    starter.dispatch(workers)
+    starter.handle_result(StartFinished(0, STARTED))
+    run = run_table.results[0]
+    assert (run.state, run.reason, run.http_status) == (RunState.NOT_STARTED, ExitReason.API, 200)
+    assert run.message == "the API named the run that failed, so whether another one was started is not known"
+
+
 def test_endless_rate_limit_ends_job() -> None:
     """An endless rate limit ends the job within `give_up_after`."""
     job = Job(*[[make_rate_limit(5.0)]] * 10).run()
