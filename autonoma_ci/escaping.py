@@ -105,7 +105,7 @@ def escape_github_data(text: str, limit: int = 4000) -> str:
     The text is escaped as GitHub's runner unescapes it.
     """
     lines = "\n".join(escape_log_line(line) for line in text.splitlines())
-    # No carriage return is left.
+    # `escape_log_line` leaves no carriage return.
     return truncate(lines, limit).replace("%", "%25").replace("\n", "%0A")
 
 
@@ -117,7 +117,7 @@ def escape_github_property(text: str, limit: int = 500) -> str:
 def escape_azure(text: str, limit: int = 4000) -> str:
     """Return the text for a message or property of Azure logging commands."""
     lines = truncate("\n".join(escape_log_line(line, limit) for line in text.splitlines()), limit)
-    # No carriage return is left.
+    # `escape_log_line` leaves no carriage return.
     for character, escape in (("%", "%AZP25"), ("\n", "%0A"), (";", "%3B"), ("]", "%5D")):
         lines = lines.replace(character, escape)
     return lines

@@ -25,8 +25,9 @@ else:
         _field_defaults: Mapping[str, Any] = {}
 
         def __new__(cls, /, *values: Any, **named: Any) -> Any:
-            fields, defaults = cls._fields, cls._field_defaults
+            fields = cls._fields
             if named or len(values) != len(fields):
+                defaults = cls._field_defaults
                 try:
                     values += tuple(
                         named.pop(field) if field in named else defaults[field] for field in fields[len(values) :]

@@ -5,7 +5,7 @@ The first signal shuts the job down. A later signal ends the process immediately
 
 from __future__ import annotations
 
-# The built-in part of `signal`. Importing `signal` takes up to 5 ms.
+# The built-in part of `signal`, because importing `signal` costs up to 5 ms.
 import _signal  # type: ignore[import-not-found]
 import os
 import sys

@@ -396,7 +396,7 @@ def _get_first_word_key(form: str) -> tuple[str, ...]:
 
 
 def _get_split_keys(value: str) -> tuple[str, ...]:
-    # A text ends with the begin of the value, or begins with its end. At an ellipsis such a part has at least
+    # A text ends with the beginning of the value, or begins with its end. At an ellipsis such a part has at least
     # `_MIN_CUT_LENGTH` characters. At an edge of the text it has half of the value, which is never shorter.
     return (*_get_prefix_key(value), *_get_prefix_key(value[-_MIN_CUT_LENGTH:]))
 
@@ -507,7 +507,7 @@ def _mask_cut_values(text: str, forms: _SecretForms) -> str:
 
 
 def _mask_cut_prefix(text: str, values: list[_HiddenStr], *, mask_words: bool) -> str:
-    """Mask the begin of a value at the end of the text.
+    """Mask the beginning of a value at the end of the text.
 
     Args:
         text: The text before an ellipsis.
@@ -524,7 +524,7 @@ def _mask_cut_prefix(text: str, values: list[_HiddenStr], *, mask_words: bool) -
 
 
 def _mask_cut_suffix(text: str, values: list[_HiddenStr]) -> str:
-    """Mask the end of a value at the begin of the text.
+    """Mask the end of a value at the beginning of the text.
 
     A part that has letters only stays, because it may be an ordinary word.
     """
@@ -600,7 +600,7 @@ _TWO_WORDS_RE = lazy_pattern(r"[^\W_]+ [^\W_]+")
 
 
 def _find_suffix_end(folded: str, value: _HiddenStr, min_length: int = 0) -> int:
-    """Find the end of a value at the begin of the text.
+    """Find the end of a value at the beginning of the text.
 
     Args:
         folded: The folded text.
@@ -620,7 +620,7 @@ def _find_suffix_end(folded: str, value: _HiddenStr, min_length: int = 0) -> int
 
 
 def _find_prefix_begin(folded: str, value: _HiddenStr, min_length: int = 0) -> int:
-    """Find the begin of a value at the end of the text.
+    """Find the beginning of a value at the end of the text.
 
     Args:
         folded: The folded text.
