@@ -119,3 +119,15 @@ def create_report(
         "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
         tuple(problems),
     )  # fmt: skip
+
+
+RUNS_OF_ALL_KINDS = (
+    make_started_run("a"),
+    make_passed_run("b"),
+    make_failed_run("c"),
+    make_flaky_run("d"),
+    make_timed_out_run("e"),
+    make_rejected_run("f"),
+    make_planned_run("g"),
+    make_indeterminate_run("h"),
+)

@@ -23,7 +23,7 @@ from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, delay, hang
 from tests.support.reports import FAILED_VERDICT
 from tests.support.rest_stubs import TOKEN, CodeHostStub
-from tests.unit.ci.comments.test_sticky import SERVICES, Service, of, publish, thread_of
+from tests.unit.ci.comments.test_sticky import SERVICES, Service, build_attempt_report, open_comment_thread, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def serve_next_page(connection: Connection) -> bool:
 def test_comment_sends_at_most_50_requests(service: Service) -> None:
     """With endless pages, the search stops within 50 requests, and the comment is written."""
     with FaultServer(serve_next_page) as host:
-        assert publish(thread_of(service, f"{host.url}/api"), of()) == ""
+        assert publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()) == ""
         assert 20 < len(host.received_requests) <= 50
         assert [request.method for request in host.received_requests].count("POST") == 1
 
@@ -73,7 +73,7 @@ def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.Mo
     """Each response is fast enough, but together they exceed the total timeout."""
     monkeypatch.setattr(http, "MAX_TOTAL_SECONDS", 1.0, raising=False)
     with FaultServer(delay(0.2, serve_next_page)) as host:
-        warning = publish(thread_of(service, f"{host.url}/api"), of())
+        warning = publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report())
         assert warning == "The comment could not be written: it took longer than 1 s."
         assert len(host.received_requests) <= 6
 
@@ -82,11 +82,11 @@ def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.Mo
 def test_comment_on_long_change_is_found(service: Service, host: CodeHostStub) -> None:
     """The change has as many comments as GitHub allows, or more changes than GitLab lists."""
     comment_count = 2_450 if service.name == "github" else 3_600
-    assert publish(thread_of(service, host.url), of()) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report()) == ""
     for number in range(comment_count):
         host.add_foreign_comment(f"comment {number}", service.somebody)
     host.requests.clear()
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
     assert host.list_methods() == [host.update_method]
     assert "Failed" in host.comments[0].body
     assert len(host.requests) <= 50
@@ -95,7 +95,7 @@ def test_comment_on_long_change_is_found(service: Service, host: CodeHostStub) -
 @for_each_service
 def test_comment_replaced_on_long_change_shows(service: Service, host: CodeHostStub) -> None:
     """Another build replaces the comment immediately, and the list of recent changes shows it."""
-    publish(thread_of(service, host.url), of())
+    publish(open_comment_thread(service, host.url), build_attempt_report())
     for number in range(500):
         host.add_foreign_comment(f"comment {number}", service.somebody)
     [own_comment] = [comment for comment in host.comments if "autonoma-ci" in comment.body]
@@ -107,7 +107,7 @@ def test_comment_replaced_on_long_change_shows(service: Service, host: CodeHostS
             host.note_change(own_comment)
 
     host.on_request = restore_other_body
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     assert ["Failed" in comment.body for comment in host.comments if "autonoma-ci" in comment.body] == [False, True]
 
 
@@ -119,7 +119,7 @@ def test_code_insights_send_at_most_50_requests() -> None:
 
     with FaultServer(serve_page) as server:
         insights = CodeInsightsPublisher(RestClient(f"{server.url}", {}, Clock()), "/commit/x", "500", "")
-        assert insights.publish(of(FAILED_VERDICT)) == []
+        assert insights.publish(build_attempt_report(FAILED_VERDICT)) == []
         assert 20 < len(server.received_requests) <= 50
         assert [request.method for request in server.received_requests][-2:] == ["PUT", "POST"]
 

@@ -13,6 +13,7 @@ import shlex
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +39,7 @@ from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import FAILED_VERDICT, PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 from tests.support.rest_stubs import TOKEN, CodeHostStub, GitHub, GitLab
 from tests.support.run_step import POLL_POLICY, START_POLICY
+from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -808,11 +810,7 @@ def publish_at_once(host: CodeHostStub, method: str, reports: list[Report]) -> N
             barrier.wait(60)
 
     host.on_request = wait_for_others
-    threads = [threading.Thread(target=publish, args=(open_thread(host), job_report)) for job_report in reports]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    run_at_once([partial(publish, open_thread(host), job_report) for job_report in reports])
 
 
 def build_step_report(fails: bool, step_id: str, part: Part, build: str = "500") -> Report:
@@ -1243,11 +1241,7 @@ class SharedData:
 def publish_both(publish: Callable[[Report], object]) -> None:
     """Publish the reports of both steps in two threads."""
     reports = [build_step_report(fails, step, Part(title=DEFAULT_TITLE)) for fails, step in STEPS]
-    threads = [threading.Thread(target=publish, args=(report,)) for report in reports]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    run_at_once([partial(publish, report) for report in reports])
 
 
 @pytest.mark.parametrize("round_", range(5))

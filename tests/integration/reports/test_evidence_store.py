@@ -15,7 +15,7 @@ from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import answer, answer_started
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.run_step import JobResult, run_job
-from tests.unit.reports.test_evidence_store import WEBM, left_in, picture
+from tests.unit.reports.test_evidence_store import WEBM, list_stored_paths, serve_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,9 @@ def run_waiting_job(folder: Path, service: Service, ids: list[str], **more: str)
 
 
 def serve_media(connection: Connection) -> bool:
-    return (picture(WEBM, "video/webm") if connection.request.path.endswith("/v") else picture())(connection)
+    return (serve_picture(WEBM, "video/webm") if connection.request.path.endswith("/v") else serve_picture())(
+        connection
+    )
 
 
 def test_failed_run_has_evidence(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_failed_run_has_evidence(tmp_path: Path) -> None:
     with Service(serve_media) as service:
         job = run_waiting_job(tmp_path, service, ["fails", "fine"])
     assert job.code == 1
-    files = left_in(tmp_path / "results" / "evidence")
+    files = list_stored_paths(tmp_path / "results" / "evidence")
     assert files == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
     assert "of-the-address" not in job.visible_text + (tmp_path / "results" / "report.html").read_text("utf-8")
     run = job.record["runs"][0]
@@ -82,7 +84,7 @@ def test_evidence_all_includes_passes(tmp_path: Path) -> None:
     with Service(serve_media) as service:
         job = run_waiting_job(tmp_path, service, ["fine"], EVIDENCE="all")
     assert job.code == 0
-    assert len(left_in(tmp_path / "results" / "evidence")) == 2
+    assert len(list_stored_paths(tmp_path / "results" / "evidence")) == 2
 
 
 def test_media_host_gets_no_credentials(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
     with Service(expire_first_request) as service:
         job = run_waiting_job(tmp_path, service, ["fails"])
         assert sum("media=true" in request.path for request in service.api.received_requests) == 2
-    assert len(left_in(tmp_path / "results" / "evidence")) == 2
+    assert len(list_stored_paths(tmp_path / "results" / "evidence")) == 2
     assert "not whole" not in job.log
 
 
@@ -168,7 +170,7 @@ def test_full_disk_is_warning(tmp_path: Path) -> None:
     assert completed.returncode == 7, "no record could be written"
     assert "it could not be written (File too large)" in completed.stdout
     assert "1 of 1 run passed." in completed.stdout
-    assert left_in(tmp_path / "results" / "evidence") == []
+    assert list_stored_paths(tmp_path / "results" / "evidence") == []
 
 
 def test_wait_command_downloads_evidence(tmp_path: Path) -> None:
@@ -179,4 +181,4 @@ def test_wait_command_downloads_evidence(tmp_path: Path) -> None:
         environ = {"INPUT_EVIDENCE": "failed", "INPUT_TEST-IDS": "", "INPUT_RESULTS-DIR": ""}
         job = run_job(tmp_path, service.api.url, [], "wait", "results/results.json", extra_environ=environ)
     assert job.code == 1
-    assert len(left_in(tmp_path / "results" / "evidence")) == 2
+    assert len(list_stored_paths(tmp_path / "results" / "evidence")) == 2

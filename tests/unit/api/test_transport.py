@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +22,7 @@ from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, answer_started, close, close_after, hang, make_head, send_slowly
 from tests.support.proxy import ProxyServer
+from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,11 +218,7 @@ def test_each_thread_has_own_connection(server: tuple[str, list[tuple[int, dict[
     """Each thread uses its own connection."""
     url, received = server
     transport = Transport(url, SECRETS)
-    threads = [threading.Thread(target=transport.post, args=("/test/a/run", {})) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once([partial(transport.post, "/test/a/run", {})] * 4)
     assert len({port for port, _ in received}) == 4
 
 

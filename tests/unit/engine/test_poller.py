@@ -660,7 +660,7 @@ def test_any_plan_loses_no_started_run(
             for run in runs[-1:]
         ) or set(job.states) == {RunState.PASSED}
     deadline = job.engine._poller.deadline if job.engine._poller else 0
-    assert all(sent_count.sent_at <= deadline + 1e-6 for sent_count in job.workers.polls)
+    assert all(poll.sent_at <= deadline + 1e-6 for poll in job.workers.polls)
     # Each retry restarts the two minutes of the starts that the API still rate-limits.
     latest_start_at = 1000.0 + 150 * (1 + retries)
     assert job.clock.time <= min(deadline, latest_start_at + timeout) + job.poll_policy.late_response_grace + 1

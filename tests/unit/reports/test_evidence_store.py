@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from autonoma_ci.api.models import EvidenceFile, SignedUrl
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import answer, close, hang, reset, send_raw
+from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,7 @@ MP4 = b"\x00\x00\x00\x18ftypmp42" + b"frames" * 100
 HTML = b"<html><script>alert(1)</script></html>"
 
 
-def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> RequestHandler:
+def serve_picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> RequestHandler:
     """Return a handler that answers with a file."""
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
     return send_raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
@@ -92,7 +94,7 @@ def fetch(folder: Path, handler: RequestHandler, number: int = 1, *, seconds: fl
         return store.fetch(EvidenceFile("run-1", number, make_media_url(server)))
 
 
-def left_in(folder: Path) -> list[str]:
+def list_stored_paths(folder: Path) -> list[str]:
     """Return the paths of the files in the folder, without the assets of the report."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(name for name in names if not name.endswith(("report.css", "report.svg")))
@@ -117,10 +119,10 @@ def test_file_name_from_step_and_content(
     content: bytes, content_type: str, number: int, name: str, tmp_path: Path
 ) -> None:
     """The step number and the first bytes of the content decide the file name."""
-    result = fetch(tmp_path, picture(content, content_type), number)
+    result = fetch(tmp_path, serve_picture(content, content_type), number)
     assert (result.path, result.error) == (f"evidence/run-1/{name}", "")
     assert (tmp_path / result.path).read_bytes() == content
-    assert left_in(tmp_path) == [result.path]
+    assert list_stored_paths(tmp_path) == [result.path]
 
 
 @pytest.mark.parametrize(
@@ -136,15 +138,15 @@ def test_file_name_from_step_and_content(
         (send_partial(5000), "ended before an answer came", True),
         (send_partial(2**30), "larger than it may be (1,073.7 MB)", False),
         (send_endless, "larger than it may be", False),
-        (picture(b"y" * 200_000), "larger than it may be", False),
-        (picture(HTML, "image/jpeg"), "it is no picture", True),
-        (picture(HTML, "text/html"), "it is no picture", True),
-        (picture(PNG, "text/html"), "it is no picture", True),
-        (picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
-        (picture(WEBM, "video/webm"), "it is no picture", True),
-        (picture(b"", "image/png"), "it is no picture", True),
+        (serve_picture(b"y" * 200_000), "larger than it may be", False),
+        (serve_picture(HTML, "image/jpeg"), "it is no picture", True),
+        (serve_picture(HTML, "text/html"), "it is no picture", True),
+        (serve_picture(PNG, "text/html"), "it is no picture", True),
+        (serve_picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
+        (serve_picture(WEBM, "video/webm"), "it is no picture", True),
+        (serve_picture(b"", "image/png"), "it is no picture", True),
         (answer(204), "HTTP 204", True),
-        (picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
+        (serve_picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
         (redirect_to("http://media.test/1.png"), "address is not https", False),
         (redirect_to("file:///etc/passwd"), "its address is none", False),
         (redirect_to("ftp://media.test/1.png"), "address is not https", False),
@@ -160,7 +162,7 @@ def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, re
     assert reason in result.error
     assert "s3cret-value" not in result.error
     assert (result.path, result.retryable) == ("", retryable)
-    assert left_in(tmp_path) == []
+    assert list_stored_paths(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -169,15 +171,15 @@ def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, re
 )
 def test_video_of_other_kind_is_refused(content: bytes, content_type: str, tmp_path: Path) -> None:
     """A file is a video only by its signature and its content type."""
-    result = fetch(tmp_path, picture(content, content_type), 0)
+    result = fetch(tmp_path, serve_picture(content, content_type), 0)
     assert (result.path, result.error, result.retryable) == ("", "it is no video", True)
-    assert left_in(tmp_path) == []
+    assert list_stored_paths(tmp_path) == []
 
 
 @pytest.mark.parametrize(("size", "is_stored"), [(100_000, True), (100_001, False)])
 def test_file_limit_is_inclusive(size: int, is_stored: bool, tmp_path: Path) -> None:
     """A file of exactly the largest size is stored."""
-    result = fetch(tmp_path, picture(PNG.ljust(size, b"x")))
+    result = fetch(tmp_path, serve_picture(PNG.ljust(size, b"x")))
     assert bool(result.path) is is_stored
     assert ("larger than it may be" in result.error) is not is_stored
 
@@ -190,7 +192,7 @@ def test_download_ends_at_content_length(tmp_path: Path) -> None:
 
 def test_file_names_sort_by_step(tmp_path: Path) -> None:
     """The step numbers in the names have the same number of digits."""
-    with FaultServer(picture()) as server:
+    with FaultServer(serve_picture()) as server:
         store, media = make_store(tmp_path, 10_000), make_media_url(server)
         names = [store.fetch(EvidenceFile("r", number, media, number_width=4)).path for number in (1, 20, 999, 1000)]
     assert names == sorted(names)
@@ -199,15 +201,15 @@ def test_file_names_sort_by_step(tmp_path: Path) -> None:
 
 def test_redirects_are_followed(tmp_path: Path) -> None:
     """A download follows several redirects."""
-    assert fetch(tmp_path, handle_in_turn(redirect_to("/b", 301), redirect_to("/c", 307), picture())).path
+    assert fetch(tmp_path, handle_in_turn(redirect_to("/b", 301), redirect_to("/c", 307), serve_picture())).path
 
 
 def test_repeated_download_replaces_file(tmp_path: Path) -> None:
     """A second download of the same file replaces the first one."""
     for content in (PNG, PNG + b"new"):
-        result = fetch(tmp_path, picture(content))
+        result = fetch(tmp_path, serve_picture(content))
         assert (tmp_path / result.path).read_bytes() == content
-    assert left_in(tmp_path) == ["evidence/run-1/step-001.png"]
+    assert list_stored_paths(tmp_path) == ["evidence/run-1/step-001.png"]
 
 
 @pytest.mark.parametrize(
@@ -226,12 +228,12 @@ def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
     )
     assert "address is n" in result.error
     assert not result.retryable
-    assert left_in(tmp_path) == []
+    assert list_stored_paths(tmp_path) == []
 
 
 def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
     """Evidence of passed runs gets at most half of `evidence-limit`."""
-    with FaultServer(picture(PNG)) as server:
+    with FaultServer(serve_picture(PNG)) as server:
         media = make_media_url(server)
         store = make_store(tmp_path, 4 * len(PNG))
         results = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
@@ -246,7 +248,7 @@ def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
 
 def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
     """A file that is discarded does not count towards the limit."""
-    with FaultServer(handle_in_turn(picture(HTML + bytes(1000)), picture())) as server:
+    with FaultServer(handle_in_turn(serve_picture(HTML + bytes(1000)), serve_picture())) as server:
         store, media = make_store(tmp_path, 1200), make_media_url(server)
         assert store.fetch(EvidenceFile("r", 1, media)).error
         assert store.fetch(EvidenceFile("r", 1, media)).path
@@ -254,20 +256,17 @@ def test_discarded_file_uses_no_limit(tmp_path: Path) -> None:
 
 def test_threads_share_total_limit(tmp_path: Path) -> None:
     """Downloads of several threads together stay within the limit."""
-    with FaultServer(picture(PNG)) as server:
+    with FaultServer(serve_picture(PNG)) as server:
         store, media = make_store(tmp_path, 3 * len(PNG)), make_media_url(server)
         results: list[DownloadResult] = []
-        threads = [
-            threading.Thread(target=lambda number=number: results.append(store.fetch(EvidenceFile("r", number, media))))
-            for number in range(1, 9)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+
+        def fetch(number: int) -> None:
+            results.append(store.fetch(EvidenceFile("r", number, media)))
+
+        run_at_once([partial(fetch, number) for number in range(1, 9)])
     stored_paths = sorted(result.path for result in results if result.path)
     assert 1 <= len(stored_paths) <= 3
-    assert left_in(tmp_path) == stored_paths
+    assert list_stored_paths(tmp_path) == stored_paths
     assert {result.error for result in results} == {"", "there is no room left within evidence-limit"}
 
 
@@ -277,13 +276,13 @@ def test_symlinks_are_not_followed(tmp_path: Path) -> None:
     (outside / "run-1").mkdir(parents=True)
     folder.mkdir()
     (folder / "evidence").symlink_to(outside)
-    assert "symbolic link" in fetch(folder, picture()).error
+    assert "symbolic link" in fetch(folder, serve_picture()).error
     (folder / "evidence").unlink()
     (folder / "evidence" / "run-1").mkdir(parents=True)
     (outside / "file").write_text("mine", "utf-8")
     (folder / "evidence" / "run-1" / "step-001.png").symlink_to(outside / "file")
-    assert fetch(folder, picture()).path
-    assert left_in(outside) == ["file"]
+    assert fetch(folder, serve_picture()).path
+    assert list_stored_paths(outside) == ["file"]
     assert (outside / "file").read_text("utf-8") == "mine"
 
 
@@ -293,14 +292,14 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
     outside.mkdir()
     working_directory.mkdir()
     (working_directory / "results").symlink_to(outside)
-    with FaultServer(picture()) as server:
+    with FaultServer(serve_picture()) as server:
         result = make_store(working_directory / "results", working_directory=working_directory).fetch(
             EvidenceFile("r", 1, make_media_url(server))
         )
         assert result.error == "a symbolic link in results-dir leads elsewhere"
         assert not result.retryable
         assert server.received_requests == []
-    assert left_in(outside) == []
+    assert list_stored_paths(outside) == []
 
 
 def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
@@ -310,7 +309,7 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
     def answer_after_close(connection: Connection) -> bool:
         is_requested.set()
         is_closed.wait(60)
-        return picture()(connection)
+        return serve_picture()(connection)
 
     results: list[DownloadResult] = []
     with FaultServer(answer_after_close) as server:
@@ -319,26 +318,26 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
         thread = threading.Thread(target=lambda: results.append(store.fetch(item)), daemon=True)
         thread.start()
         assert is_requested.wait(60)
-        assert len(left_in(tmp_path)) == 1
+        assert len(list_stored_paths(tmp_path)) == 1
         store.close()
-        assert left_in(tmp_path) == []
+        assert list_stored_paths(tmp_path) == []
         assert store.fetch(item).error == "the step has ended"
         is_closed.set()
         thread.join(60)
         assert len(server.received_requests) == 1
     assert [(result.path, result.error) for result in results] == [("", "the step has ended")]
-    assert left_in(tmp_path) == []
+    assert list_stored_paths(tmp_path) == []
 
 
 def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
     """Only an error that concerns all files ends the downloads."""
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
-    with FaultServer(picture(PNG, "image/png")) as server:
+    with FaultServer(serve_picture(PNG, "image/png")) as server:
         store, media = make_store(tmp_path), make_media_url(server)
         first_result, second_result = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
     assert first_result.error == "it could not be written (File exists)"
-    assert (second_result.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
+    assert (second_result.error, list_stored_paths(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
 
 
 @contextmanager
@@ -356,7 +355,7 @@ def limit_file_size(max_bytes: int) -> Iterator[None]:
 @pytest.mark.parametrize("size", [len(PNG), 90_000])
 def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
     """After a write error of the disk, no other file is requested."""
-    with FaultServer(picture(PNG.ljust(size, b"x"))) as server:
+    with FaultServer(serve_picture(PNG.ljust(size, b"x"))) as server:
         store, media = make_store(tmp_path), make_media_url(server)
         with limit_file_size(300):
             first_result = store.fetch(EvidenceFile("r", 1, media))
@@ -364,6 +363,6 @@ def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
         assert len(server.received_requests) == 1
     assert first_result.error == second_result.error == "it could not be written (File too large)"
     assert not first_result.retryable
-    assert left_in(tmp_path) == []
+    assert list_stored_paths(tmp_path) == []
     store.close()
     assert store.fetch(EvidenceFile("r", 3, media)).error == first_result.error

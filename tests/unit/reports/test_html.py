@@ -17,30 +17,18 @@ from tests.support.reports import (
     FAILED_VERDICT,
     INPUT_ERROR_VERDICT,
     PASSED_VERDICT,
+    RUNS_OF_ALL_KINDS,
     create_report,
     make_failed_run,
     make_flaky_run,
     make_indeterminate_run,
     make_passed_run,
-    make_planned_run,
-    make_rejected_run,
     make_started_run,
     make_timed_out_run,
 )
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
-
-ALL_STATES = [
-    make_started_run("a"),
-    make_passed_run("b"),
-    make_failed_run("c"),
-    make_flaky_run("d"),
-    make_timed_out_run("e"),
-    make_rejected_run("f"),
-    make_planned_run("g"),
-    make_indeterminate_run("h"),
-]
 
 
 def parse_page(run_report: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
@@ -86,7 +74,7 @@ def test_large_page_needs_little_memory() -> None:
     run_report = create_report(
         [make_passed_run(f"test-{number}", f"Name {number}") for number in range(3000)], FAILED_VERDICT
     )
-    render_html(create_report(ALL_STATES, FAILED_VERDICT))
+    render_html(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT))
     tracemalloc.start()
     try:
         page = render_html(run_report)
@@ -100,7 +88,7 @@ def test_large_page_needs_little_memory() -> None:
 
 def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
-    assert list_states(create_report(ALL_STATES, FAILED_VERDICT)) == [
+    assert list_states(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)) == [
         "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
     ]  # fmt: skip
 
@@ -217,7 +205,7 @@ def test_wait_command_follows_open_runs() -> None:
 
 def test_filters_match_states() -> None:
     """Filters exist only for the states of the runs."""
-    assert parse_page(create_report(ALL_STATES, FAILED_VERDICT)).xpath("//fieldset//input/@id") == [
+    assert parse_page(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)).xpath("//fieldset//input/@id") == [
         "show-all", "show-bad", "show-flaky", "show-open", "show-good",
     ]  # fmt: skip
     assert (

@@ -32,15 +32,11 @@ from autonoma_ci.reports.results_schema import ResultsSanitizers, parse_results,
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 from tests.support.reports import (
     CONTEXT,
+    RUNS_OF_ALL_KINDS,
     STARTED_VERDICT,
     create_report,
-    make_failed_run,
     make_flaky_run,
-    make_passed_run,
-    make_planned_run,
-    make_rejected_run,
     make_started_run,
-    make_timed_out_run,
 )
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
@@ -113,16 +109,7 @@ def test_saved_credential_is_hidden() -> None:
 
 def test_every_state_matches_schema() -> None:
     """Records of all kinds of runs are valid for the published schema."""
-    runs = [
-        make_started_run("a"),
-        make_passed_run("b"),
-        make_failed_run("c"),
-        make_flaky_run("d"),
-        make_timed_out_run("e"),
-        make_rejected_run("f"),
-        make_planned_run("g"),
-    ]
-    CHECKER.validate(json.loads(render_results_json(create_report(runs, STARTED_VERDICT))))
+    CHECKER.validate(json.loads(render_results_json(create_report(RUNS_OF_ALL_KINDS, STARTED_VERDICT))))
     CHECKER.validate(json.loads(render_results_json(create_report([], None))))
 
 

@@ -200,7 +200,7 @@ def test_unknown_error_has_words_of_parser(context: str | None, problem: str | N
 def test_position_is_of_problem(
     context_mark: yaml.Mark | None, problem_mark: yaml.Mark | None, position: tuple[int, int]
 ) -> None:
-    """The position is that of the problem, or else of its context or of the begin."""
+    """The position is that of the problem, or else of its context or of the beginning."""
     diagnostic = explain_error(
         "a: b\nc: d\n", yaml.MarkedYAMLError(None, context_mark, "strange", problem_mark), "m.yml"
     )

@@ -94,7 +94,7 @@ def read_files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.skipif(not CORE_PATTERN_FILE.exists(), reason="only Linux tells the limits of a process")
+@pytest.mark.skipif(not CORE_PATTERN_FILE.exists(), reason="only Linux shows the limits of a process")
 @pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)])
 def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
     """A fatal signal leaves no core file, and the traceback shows no secret."""

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +36,7 @@ from tests.support.reports import (
 )
 from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub, GitLab
 from tests.support.run_step import POLL_POLICY, START_POLICY
+from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,7 +108,7 @@ def host(service: Service) -> Iterator[CodeHostStub]:
     assert code_host.complaints == []
 
 
-def thread_of(service: Service, url: str, token: str = TOKEN, **environ_changes: str) -> CommentThread:
+def open_comment_thread(service: Service, url: str, token: str = TOKEN, **environ_changes: str) -> CommentThread:
     return open_thread(Clock(), service, url, token, **environ_changes)
 
 
@@ -127,7 +129,9 @@ def publish(thread: CommentThread, step_report: Report, secret: Secret | None = 
     return sticky.create_or_update_comment(thread, step_report, secret)
 
 
-def of(verdict: Verdict = PASSED_VERDICT, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
+def build_attempt_report(
+    verdict: Verdict = PASSED_VERDICT, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()
+) -> Report:
     """Return the report of a step of the next attempt at the build."""
     runs = runs or (
         [make_passed_run("a"), make_failed_run("b")] if verdict is FAILED_VERDICT else [make_passed_run("a")]
@@ -143,13 +147,13 @@ def of(verdict: Verdict = PASSED_VERDICT, title: str = "Autonoma tests", runs: S
 @each_service
 def test_second_step_updates_comment(service: Service, host: CodeHostStub) -> None:
     """The second job step updates the comment that the first one wrote."""
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
     [comment] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
     assert re.match(
         rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", comment.body
     )
-    assert publish(thread_of(service, host.url), of(PASSED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) == ""
     assert host.comments == [comment]
     assert "✅ Passed" in comment.body
     assert host.list_methods() == ["POST", host.update_method]
@@ -158,7 +162,7 @@ def test_second_step_updates_comment(service: Service, host: CodeHostStub) -> No
 @each_service
 def test_comment_lists_failed_runs_first(service: Service, host: CodeHostStub) -> None:
     """Failed runs stand above passed ones."""
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     body = host.comments[0].body
     assert body.index("❌ failed") < body.index("✅ passed")
 
@@ -168,9 +172,9 @@ def test_comment_is_per_workflow_and_title(service: Service, host: CodeHostStub)
     """Each workflow and title has its own comment."""
     other_workflow = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
     for _ in range(2):
-        publish(thread_of(service, host.url), of(title="Smoke"))
-        publish(thread_of(service, host.url), of(title="Nightly"))
-        publish(thread_of(service, host.url, **other_workflow), of(title="Smoke"))
+        publish(open_comment_thread(service, host.url), build_attempt_report(title="Smoke"))
+        publish(open_comment_thread(service, host.url), build_attempt_report(title="Nightly"))
+        publish(open_comment_thread(service, host.url, **other_workflow), build_attempt_report(title="Smoke"))
     assert len(host.comments) == 3
 
 
@@ -179,10 +183,10 @@ def test_comment_is_found_among_200(service: Service, host: CodeHostStub) -> Non
     """The comment is found among 200 others."""
     for number in range(150):
         host.add_foreign_comment(f"comment {number}", service.somebody)
-    publish(thread_of(service, host.url), of())
+    publish(open_comment_thread(service, host.url), build_attempt_report())
     for number in range(50):
         host.add_foreign_comment(f"comment {number}", service.somebody)
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     assert len(host.comments) == 201
     assert host.list_methods() == ["POST", host.update_method]
 
@@ -190,10 +194,10 @@ def test_comment_is_found_among_200(service: Service, host: CodeHostStub) -> Non
 @each_service
 def test_comment_with_copied_mark_stays(service: Service, host: CodeHostStub) -> None:
     """A comment of another author with a copied owner mark is left unchanged."""
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     own_comment = host.comments.pop()
     copied_comment = host.add_foreign_comment(own_comment.body.replace("Failed", "Passed"), service.somebody)
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     assert copied_comment.body == own_comment.body.replace("Failed", "Passed")
     assert [comment.author for comment in host.comments] == [service.somebody, host.token_user()]
 
@@ -201,9 +205,9 @@ def test_comment_with_copied_mark_stays(service: Service, host: CodeHostStub) ->
 @each_service
 def test_older_build_changes_nothing(service: Service, host: CodeHostStub) -> None:
     """An older build that ends later leaves the comment unchanged."""
-    publish(thread_of(service, host.url), of(PASSED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT))
     earlier_build = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
-    assert publish(thread_of(service, host.url, **earlier_build), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url, **earlier_build), build_attempt_report(FAILED_VERDICT)) == ""
     assert "Passed" in host.comments[0].body
     assert host.list_methods() == ["POST"]
 
@@ -220,13 +224,9 @@ def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHostSt
 
     host.on_request = wait_for_both
     builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
-    threads = [thread_of(service, host.url, **build) for build in builds]
-    reports = [of(PASSED_VERDICT), of(FAILED_VERDICT)]
-    publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
-    for thread in publish_threads:
-        thread.start()
-    for thread in publish_threads:
-        thread.join(120)
+    threads = [open_comment_thread(service, host.url, **build) for build in builds]
+    reports = [build_attempt_report(PASSED_VERDICT), build_attempt_report(FAILED_VERDICT)]
+    run_at_once([partial(publish, *pair) for pair in zip(threads, reports, strict=True)])
     [comment] = host.comments
     assert "Failed" in comment.body, "the later build's report stays"
     assert Counter(host.list_methods()) - Counter([host.update_method]) == Counter(["POST", "POST", "DELETE"])
@@ -235,7 +235,10 @@ def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHostSt
 @each_service
 def test_later_build_at_once_stays(service: Service, host: CodeHostStub) -> None:
     """The comment of a later build that appears before ours is left unchanged."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"), of(PASSED_VERDICT))
+    publish(
+        open_comment_thread(service, host.url, GITHUB_RUN_ID="501", CI_PIPELINE_ID="501"),
+        build_attempt_report(PASSED_VERDICT),
+    )
     body = host.comments.pop().body
 
     def add_other_comment(method: str) -> None:
@@ -243,7 +246,7 @@ def test_later_build_at_once_stays(service: Service, host: CodeHostStub) -> None
             host.add_foreign_comment(body, host.token_user())
 
     host.on_request = add_other_comment
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
     assert [comment.body for comment in host.comments] == [body]
     assert host.list_methods() == ["POST", "POST", "DELETE"]
 
@@ -251,7 +254,10 @@ def test_later_build_at_once_stays(service: Service, host: CodeHostStub) -> None
 @each_service
 def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHostStub) -> None:
     """The comment of an earlier build that appears before ours gets our text."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED_VERDICT))
+    publish(
+        open_comment_thread(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"),
+        build_attempt_report(PASSED_VERDICT),
+    )
     body = host.comments.pop().body
 
     def add_other_comment(method: str) -> None:
@@ -259,7 +265,7 @@ def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHostStub)
             host.add_foreign_comment(body, host.token_user())
 
     host.on_request = add_other_comment
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
     assert ["Failed" in comment.body for comment in host.comments] == [True]
     assert host.list_methods() == ["POST", "POST", "DELETE", host.update_method]
 
@@ -267,10 +273,13 @@ def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHostStub)
 @each_service
 def test_comment_replaced_at_once_is_created(service: Service, host: CodeHostStub) -> None:
     """If another step replaces the same comment, both texts are shown and a warning follows."""
-    publish(thread_of(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"), of(PASSED_VERDICT))
+    publish(
+        open_comment_thread(service, host.url, GITHUB_RUN_ID="499", CI_PIPELINE_ID="499"),
+        build_attempt_report(PASSED_VERDICT),
+    )
     [comment] = host.comments
     older_body = comment.body
-    publish(thread_of(service, host.url), of(PASSED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT))
     newer_body, comment.body = comment.body, older_body
     host.requests.clear()
 
@@ -280,7 +289,9 @@ def test_comment_replaced_at_once_is_created(service: Service, host: CodeHostStu
             host.note_change(comment)
 
     host.on_request = restore_newer_body
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == shared_warning("a comment")
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == shared_warning(
+        "a comment"
+    )
     assert ["Failed" in comment.body for comment in host.comments] == [False, True]
     assert host.comments[0].body == newer_body
 
@@ -295,14 +306,12 @@ def test_two_attempts_at_once_both_comment(service: Service, host: CodeHostStub)
             barrier.wait(60)
 
     host.on_request = wait_for_both
-    publish_threads = [
-        threading.Thread(target=publish, args=(thread_of(service, host.url), step_report))
-        for step_report in (of(PASSED_VERDICT), of(FAILED_VERDICT))
-    ]
-    for thread in publish_threads:
-        thread.start()
-    for thread in publish_threads:
-        thread.join(120)
+    run_at_once(
+        [
+            partial(publish, open_comment_thread(service, host.url), step_report)
+            for step_report in (build_attempt_report(PASSED_VERDICT), build_attempt_report(FAILED_VERDICT))
+        ]
+    )
     assert sorted("Failed" in comment.body for comment in host.comments) == [False, True]
     assert host.list_methods() == ["POST", "POST"]
 
@@ -333,12 +342,12 @@ def get_first_line(host: CodeHostStub) -> str:
 def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
     """All workflows write as the same bot, so the signature decides whose comment it is."""
     with GitHub(bot=BOT, can_edit_all=True) as host:
-        thread = thread_of(SERVICES[0], host.url)
-        assert publish(thread, of(FAILED_VERDICT)) == ""
+        thread = open_comment_thread(SERVICES[0], host.url)
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
         forged_mark = re.sub(pattern, text, get_first_line(host))
         host.comments.clear()
         forged_comment = host.add_foreign_comment(f"{forged_mark}\nthe weather is fine", BOT)
-        assert publish(thread, of(FAILED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
         assert forged_comment.body == f"{forged_mark}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not forged_comment]
         assert "Failed" in own_comment.body
@@ -348,11 +357,11 @@ def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
 def test_comment_with_mark_elsewhere_stays() -> None:
     """A mark can be copied from a change that anybody may comment on."""
     with GitHub() as host:
-        thread, step_report = thread_of(SERVICES[0], host.url), of(FAILED_VERDICT)
+        thread, step_report = open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT)
         publish(thread, step_report._replace(context=step_report.context._replace(change_number="11")))
         own_comment = host.comments.pop()
         copied_comment = host.add_foreign_comment(own_comment.body, BOT)
-        assert publish(thread, of(FAILED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
         assert copied_comment.body == own_comment.body
         assert len(host.comments) == 2
 
@@ -360,16 +369,16 @@ def test_comment_with_mark_elsewhere_stays() -> None:
 def test_comment_of_other_client_secret_stays() -> None:
     """Two accounts may test one change and must not replace each other's comment."""
     with GitHub() as host:
-        thread = thread_of(SERVICES[0], host.url)
-        assert publish(thread, of(FAILED_VERDICT), Secret("secret-of-another-client")) == ""
-        assert publish(thread, of(PASSED_VERDICT)) == ""
+        thread = open_comment_thread(SERVICES[0], host.url)
+        assert publish(thread, build_attempt_report(FAILED_VERDICT), Secret("secret-of-another-client")) == ""
+        assert publish(thread, build_attempt_report(PASSED_VERDICT)) == ""
         assert ["Failed" in comment.body for comment in host.comments] == [True, False]
 
 
 def test_comment_needs_client_secret() -> None:
     """An unsigned comment could never be found again."""
     with GitHub() as host:
-        warning = publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT), None)
+        warning = publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT), None)
         assert warning == "The comment could not be written: client-secret is empty, which signs it."
         assert host.requests == []
 
@@ -377,7 +386,7 @@ def test_comment_needs_client_secret() -> None:
 def test_comment_begins_with_short_text() -> None:
     """The beginning is the first line of every e-mail notification."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
+        publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT))
         assert len(get_first_line(host)) < 160
 
 
@@ -402,11 +411,11 @@ def test_comment_begins_with_short_text() -> None:
 def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: object) -> None:
     """A copy has a valid signature and the right change, and the token may edit it."""
     with GitHub(bot=bot, graphql=graphql, can_edit_all=True) as host:
-        assert publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT)) == ""
         original = host.comments.pop()
         copied_comment = host.add_foreign_comment(f"{original.body}\nthe weather is fine", author)
         for verdict in (PASSED_VERDICT, FAILED_VERDICT, PASSED_VERDICT):
-            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) == ""
         assert copied_comment.body == f"{original.body}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
         assert own_comment.author == host.token_user()
@@ -418,7 +427,7 @@ def test_comment_of_bot_is_found_by_id() -> None:
     """GraphQL names the bot without the suffix that REST uses."""
     with GitHub() as host:
         for verdict in (FAILED_VERDICT, PASSED_VERDICT):
-            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) == ""
         assert host.list_methods() == ["POST", "PATCH"]
 
 
@@ -429,7 +438,7 @@ def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
     refusal = answer(403, '{"message": "Resource not accessible by integration"}')
     routes = {f"{base}/user": refusal, path: viewer}
     with FaultServer(lambda connection: routes.get(connection.request.path, answer(200, "[]"))(connection)) as host:
-        publish(thread_of(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), of())
+        publish(open_comment_thread(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), build_attempt_report())
         requests = [(request.method, request.path) for request in host.received_requests]
     assert requests[:2] == [("GET", f"{base}/user"), ("POST", path)]
     assert requests[2][0] == "GET"
@@ -438,9 +447,9 @@ def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
 def test_graphql_transient_error_is_retried() -> None:
     """A transient error of GraphQL is retried."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
+        publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT))
         host.faults.append(Fault("GRAPHQL", 502, remaining_count=2))
-        assert publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) == ""
         assert host.list_methods() == ["POST", "PATCH"]
 
 
@@ -448,9 +457,9 @@ def test_graphql_transient_error_is_retried() -> None:
 def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
     """A new comment is written, and its response contains the author."""
     with GitHub() as host:
-        publish(thread_of(SERVICES[0], host.url), of(FAILED_VERDICT))
+        publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT))
         host.faults.append(Fault("GRAPHQL", 200, body=viewer))
-        assert publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) == ""
         assert ["Passed" in comment.body for comment in host.comments] == [True]
         assert host.list_methods() == ["POST", "POST", "DELETE", "PATCH"]
 
@@ -458,8 +467,8 @@ def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
 def test_unknown_owner_keeps_later_build() -> None:
     """A comment of a later build stays if the token owner is unknown."""
     with GitHub(graphql=False) as host:
-        publish(thread_of(SERVICES[0], host.url), of(PASSED_VERDICT))
-        publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED_VERDICT))
+        publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT))
+        publish(open_comment_thread(SERVICES[0], host.url, GITHUB_RUN_ID="499"), build_attempt_report(FAILED_VERDICT))
         assert ["Passed" in comment.body for comment in host.comments] == [True]
 
 
@@ -468,7 +477,7 @@ def test_unknown_owner_keeps_other_part() -> None:
     with GitHub(graphql=False) as host:
         for _ in range(2):
             for title in ("Smoke", "Nightly"):
-                assert publish(thread_of(SERVICES[0], host.url), of(title=title)) == ""
+                assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(title=title)) == ""
         assert len(host.comments) == 2
 
 
@@ -483,13 +492,9 @@ def test_unknown_owner_two_builds_leave_one() -> None:
                 barrier.wait(60)
 
         host.on_request = wait_for_both
-        threads = [thread_of(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
-        reports = [of(PASSED_VERDICT), of(FAILED_VERDICT)]
-        publish_threads = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
-        for thread in publish_threads:
-            thread.start()
-        for thread in publish_threads:
-            thread.join(120)
+        threads = [open_comment_thread(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
+        reports = [build_attempt_report(PASSED_VERDICT), build_attempt_report(FAILED_VERDICT)]
+        run_at_once([partial(publish, *pair) for pair in zip(threads, reports, strict=True)])
         [comment] = host.comments
         assert "Failed" in comment.body
 
@@ -539,7 +544,7 @@ def test_rejection_shows_reason_and_advice(
     """The permission is named only if the server says that it is missing."""
     with service.host() as host:
         host.faults.append(Fault("POST", status, body=body))
-        warning = publish(thread_of(service, host.url), of())
+        warning = publish(open_comment_thread(service, host.url), build_attempt_report())
         assert host.list_methods() == ["POST"]
     message = f"The comment could not be written: HTTP {status}{f': {reason}' if reason else ''}."
     assert warning.startswith(message)
@@ -570,7 +575,10 @@ def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHostStub,
 def test_rejection_with_any_body_warns(service: Service, host: CodeHostStub, body: object) -> None:
     """A rejection with any response body gives one short warning."""
     host.faults.append(Fault("POST", 400, body=body))
-    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 400."
+    assert (
+        publish(open_comment_thread(service, host.url), build_attempt_report())
+        == "The comment could not be written: HTTP 400."
+    )
 
 
 # --- rate limits
@@ -600,7 +608,7 @@ def test_rate_limit_is_waited_for_once(
     """The server did nothing, so even a new comment is sent again."""
     clock = FakeClock()
     host.faults.append(Fault(method, status, headers=headers, body={"message": LIMIT}))
-    assert publish(open_thread(clock, service, host.url), of()) == ""
+    assert publish(open_thread(clock, service, host.url), build_attempt_report()) == ""
     assert clock.time == pytest.approx(1000 + seconds)
     assert len(host.comments) == 1
 
@@ -610,7 +618,7 @@ def test_rate_limit_twice_warns(service: Service, host: CodeHostStub) -> None:
     """A second rate limit gives a warning without another wait."""
     clock = FakeClock()
     host.faults.append(Fault("POST", 403, remaining_count=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
-    warning = publish(open_thread(clock, service, host.url), of())
+    warning = publish(open_thread(clock, service, host.url), build_attempt_report())
     assert f"HTTP 403: {LIMIT.rstrip('.')}. " in warning
     assert "takes requests again in 7.0 s." in warning
     assert (host.list_methods(), clock.time) == (["POST"] * 2, 1007)
@@ -622,7 +630,7 @@ def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHostStub, 
     """A rate limit longer than the time left gives a warning without a wait."""
     clock = FakeClock()
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
-    warning = publish(open_thread(clock, service, host.url), of())
+    warning = publish(open_thread(clock, service, host.url), build_attempt_report())
     assert "HTTP 429: scripted. " in warning
     assert "takes requests again in " in warning
     assert (len(host.requests), clock.time) == (1, 1000)
@@ -635,7 +643,7 @@ def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHostStub
     clock = FakeClock()
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
     host.faults.append(Fault("POST", 403, headers=headers))
-    assert "HTTP 403" in publish(open_thread(clock, service, host.url), of())
+    assert "HTTP 403" in publish(open_thread(clock, service, host.url), build_attempt_report())
     assert (host.list_methods(), clock.time) == (["POST"], 1000)
 
 
@@ -643,14 +651,14 @@ def test_comment_is_not_resent_after_503() -> None:
     """The request may have arrived, with or without Retry-After."""
     with GitHub() as host:
         host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
-        assert "HTTP 503." in publish(thread_of(GITHUB, host.url), of())
+        assert "HTTP 503." in publish(open_comment_thread(GITHUB, host.url), build_attempt_report())
         assert host.list_methods() == ["POST"]
 
 
 @each_service
 def test_wrong_token_warns(service: Service, host: CodeHostStub) -> None:
     """A wrong token gives a warning that does not show it."""
-    warning = publish(thread_of(service, host.url, "another-token"), of())
+    warning = publish(open_comment_thread(service, host.url, "another-token"), build_attempt_report())
     assert "HTTP 401" in warning
     assert "another-token" not in warning
 
@@ -659,9 +667,9 @@ def test_wrong_token_warns(service: Service, host: CodeHostStub) -> None:
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_idempotent_requests_are_retried(service: Service, host: CodeHostStub, method: str) -> None:
     """GET and PATCH requests are retried after HTTP 502."""
-    publish(thread_of(service, host.url), of(PASSED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT))
     host.faults.append(Fault(host.update_method if method == "PATCH" else "GET", 502, remaining_count=2))
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
     assert "Failed" in host.comments[0].body
 
 
@@ -669,7 +677,10 @@ def test_idempotent_requests_are_retried(service: Service, host: CodeHostStub, m
 def test_comment_is_not_resent_after_502(service: Service, host: CodeHostStub) -> None:
     """A POST request is not sent again after HTTP 502."""
     host.faults.append(Fault("POST", 502))
-    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
+    assert (
+        publish(open_comment_thread(service, host.url), build_attempt_report())
+        == "The comment could not be written: HTTP 502."
+    )
     assert host.list_methods() == ["POST"]
 
 
@@ -678,7 +689,7 @@ def test_redirect_is_not_followed(service: Service, host: CodeHostStub) -> None:
     """A redirect is not followed, because the request has the token."""
     with FaultServer(answer(200, "[]")) as other_server:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other_server.url}/x"}))
-        assert "HTTP 307" in publish(thread_of(service, host.url), of())
+        assert "HTTP 307" in publish(open_comment_thread(service, host.url), build_attempt_report())
         assert other_server.connection_count == 0
 
 
@@ -692,7 +703,7 @@ def test_next_page_on_other_host_is_not_read(service: Service) -> None:
         with FaultServer(
             lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
         ) as host:
-            warning = publish(thread_of(service, f"{host.url}/api"), of())
+            warning = publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report())
         assert "another host, which gets no token" in warning
         assert other_server.connection_count == 0
 
@@ -705,15 +716,17 @@ def test_next_page_with_invalid_url_warns(service: Service) -> None:
     with FaultServer(
         lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
     ) as host:
-        assert "the next page is none" in publish(thread_of(service, f"{host.url}/api"), of())
+        assert "the next page is none" in publish(
+            open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
+        )
 
 
 @each_service
 def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHostStub) -> None:
     """An owner mark with a huge build number is ignored."""
-    publish(thread_of(service, host.url), of(FAILED_VERDICT))
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
-    assert publish(thread_of(service, host.url), of(PASSED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) == ""
     assert len(host.comments) == 2
 
 
@@ -730,7 +743,7 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
         return page_response(connection) if is_page else comment_response(connection)
 
     with FaultServer(handler) as host:
-        assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
+        assert publish(open_comment_thread(SERVICES[0], f"{host.url}/api"), build_attempt_report()) == ""
     assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
 
 
@@ -741,7 +754,9 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
 def test_invalid_response_warns(service: Service, handler: Callable[..., bool]) -> None:
     """An invalid response gives a warning."""
     with FaultServer(handler) as host:
-        assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
+        assert publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()).startswith(
+            "The comment could not be"
+        )
 
 
 @pytest.mark.slow
@@ -750,14 +765,16 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
     """A host without a response gives a warning after the timeout."""
     monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
     with FaultServer(hang) as host:
-        assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
+        assert "no answer came in time" in publish(
+            open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
+        )
 
 
 @each_service
 def test_long_report_is_cut_at_row(service: Service, host: CodeHostStub) -> None:
     """A long report is cut between two rows and states the number of omitted runs."""
     runs = [*(make_passed_run(f"p{number}", "n" * 400) for number in range(4000)), make_failed_run("bad")]
-    assert publish(thread_of(service, host.url), of(FAILED_VERDICT, runs=runs)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT, runs=runs)) == ""
     body = host.comments[0].body
     assert len(body) <= host.max_body_length
     assert "Checkout pays by card" in body
@@ -771,7 +788,7 @@ def test_personal_token_finds_own_comment() -> None:
             "<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"}
         )
         for _ in range(2):
-            assert publish(thread_of(SERVICES[0], host.url), of()) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report()) == ""
         assert len(host.comments) == 2
         assert host.list_methods() == ["POST", "PATCH"]
         assert host.complaints == []
@@ -905,5 +922,5 @@ def test_comment_after_cancel_is_unchanged(
     token = Secret(TOKEN)
     settings = Settings(comment=True, github_token=token, gitlab_token=token)
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
-    assert write(settings, detect_ci(environ), job_runtime, of(verdict)).message is None
+    assert write(settings, detect_ci(environ), job_runtime, build_attempt_report(verdict)).message is None
     assert host.requests == []

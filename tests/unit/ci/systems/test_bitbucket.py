@@ -38,6 +38,7 @@ from tests.support.reports import (
     make_started_run,
     make_timed_out_run,
 )
+from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -707,12 +708,3 @@ def test_steps_on_old_report_both_show(is_failed_first: bool, server: BitbucketS
     assert list_results(server) == ["FAILED", "PASSED"]
     assert warnings == {"first": [shared_warning("a Code Insights report")], "second": []}
     assert [len(notes) for notes in server.annotations.values()] == [1]
-
-
-def run_at_once(functions: list[Callable[[], None]]) -> None:
-    """Run the functions in threads, and wait for all of them."""
-    threads = [threading.Thread(target=function) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
