@@ -19,7 +19,7 @@ from benchmarks.costs import (
 )
 from benchmarks.row import Row, with_comparison
 
-ONE = Row("one test: bare requests script", "s", 1.15, how="median of 25 pairs")
+ONE = Row("one test: bare requests script", "s", 1.1, how="median of 25 pairs")
 ONE_CURL = Row("one test: curl in a shell", "s", how="the ratio is of processor time")
 MANY = Row("200 tests: bare pool of threads", "s", 1.15, how="200 ms each, median of 5 pairs")
 MANY_CURL = Row("200 tests: curl in a shell loop", "s", 0.1, how="200 ms each, theirs once")
