@@ -10,14 +10,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import PollStatus, RunDetails
+from autonoma_ci.engine.updates import DetailsSettled
 from autonoma_ci.models import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.evidence import EvidenceCollector
     from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import DetailsReceived, RequestExecutor
     from autonoma_ci.models import RunResult
 
@@ -42,8 +42,8 @@ class _PendingRequest:
     def __init__(self, run: RunResult, first_sent_at: float, *, already_reported: bool) -> None:
         self.run, self.first_sent_at, self.already_reported = run, first_sent_at, already_reported
         self.attempt_count = 0
-        # How the latest details contradict the status, or an empty text. A failed request leaves it as it is.
-        self.contradiction = _UNRESOLVED_CONTRADICTION if run.has_contradiction else ""
+        # How the latest details contradict the status, or None. A failed request leaves it as it is.
+        self.contradiction = _UNRESOLVED_CONTRADICTION if run.has_contradiction else None
 
     def record_details(self, details: RunDetails) -> None:
         """Update the contradiction from a response, but not from an error."""
@@ -57,19 +57,12 @@ class DetailsFetcher:
     Args:
         run_table: The runs of the plan.
         clock: Provides the time and the jitter.
-        on_details: Receives each run with its details, or without them after the last failed attempt.
         evidence: Downloads the screenshots and videos of the runs that it selects.
 
     """
 
-    def __init__(
-        self,
-        run_table: RunTable,
-        clock: Clock,
-        on_details: Callable[[RunResult], None],
-        evidence: EvidenceCollector | None = None,
-    ) -> None:
-        self._run_table, self._clock, self._on_details, self._evidence = run_table, clock, on_details, evidence
+    def __init__(self, run_table: RunTable, clock: Clock, evidence: EvidenceCollector | None = None) -> None:
+        self._run_table, self._clock, self._evidence = run_table, clock, evidence
         self._pending: dict[tuple[int, str], _PendingRequest] = {}
         self._queue: list[tuple[float, int, str]] = []
         self._in_flight_count = 0
@@ -87,7 +80,7 @@ class DetailsFetcher:
         Args:
             index: The index of the run in the plan.
             run: The run as it ended.
-            already_reported: Whether the listener has this run already, so `on_details` is not called.
+            already_reported: Whether the listener has this run already, so no update is returned for it.
 
         """
         now = self._clock.monotonic()
@@ -96,7 +89,7 @@ class DetailsFetcher:
         )
         heappush(self._queue, (now, index, run.run_id))
 
-    def dispatch(self, executor: RequestExecutor) -> None:
+    def dispatch(self, executor: RequestExecutor) -> list[Update]:
         """Send the due requests, and cancel those that took too long."""
         now = self._clock.monotonic()
         while self._queue and self._queue[0][0] <= now and self._in_flight_count < _MAX_CONCURRENT:
@@ -106,9 +99,10 @@ class DetailsFetcher:
                 pending.attempt_count += 1
                 self._in_flight_count += 1
                 executor.fetch_details(index, pending.run.request, run_id, media=self._collects_evidence(pending.run))
-        if now >= self._no_cancel_before:
-            for key in [key for key, pending in self._pending.items() if now >= self._cancel_time_of(pending)]:
-                self._finish(key, RunDetails(error="no answer came in time"))
+        if now < self._no_cancel_before:
+            return []
+        late = [key for key, pending in self._pending.items() if now >= self._cancel_time_of(pending)]
+        return self._cancel(late, "no answer came in time")
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next action without a response."""
@@ -118,7 +112,7 @@ class DetailsFetcher:
             cancel_at = min((self._cancel_time_of(pending) for pending in self._pending.values()), default=inf)
         return min(cancel_at, self._queue[0][0] if self._queue and self._in_flight_count < _MAX_CONCURRENT else inf)
 
-    def handle_details(self, event: DetailsReceived) -> None:
+    def handle_details(self, event: DetailsReceived) -> list[Update]:
         """Handle a response, and retry a failed request within limits."""
         self._in_flight_count -= 1
         if not event.details.error:
@@ -126,17 +120,16 @@ class DetailsFetcher:
         key = event.plan_index, event.run_id
         pending = self._pending.get(key)
         if not pending:
-            return
+            return []
         pending.record_details(event.details)
         if _should_retry(pending, event.details, collects_evidence=self._collects_evidence(pending.run)):
             heappush(self._queue, (self._clock.monotonic() + self._clock.jitter(_RETRY_DELAY_SECONDS), *key))
-            return
-        self._finish(key, event.details)
+            return []
+        return self._finish(key, event.details)
 
-    def cancel(self) -> None:
-        """Report all pending runs without waiting for their details."""
-        for key in list(self._pending):
-            self._finish(key, RunDetails(error="the time was over"))
+    def cancel(self) -> list[Update]:
+        """Settle all pending runs without their details."""
+        return self._cancel(list(self._pending), "the time was over")
 
     @property
     def _no_cancel_before(self) -> float:
@@ -149,7 +142,10 @@ class DetailsFetcher:
     def _collects_evidence(self, run: RunResult) -> bool:
         return bool(self._evidence and self._evidence.should_collect(run))
 
-    def _finish(self, key: tuple[int, str], details: RunDetails) -> None:
+    def _cancel(self, keys: list[tuple[int, str]], message: str) -> list[Update]:
+        return [update for key in keys for update in self._finish(key, RunDetails(error=message))]
+
+    def _finish(self, key: tuple[int, str], details: RunDetails) -> list[Update]:
         pending = self._pending.pop(key)
         run = pending.run
         if not details.error:
@@ -162,8 +158,7 @@ class DetailsFetcher:
             self._run_table.clear_contradiction(key[0])
         if self._evidence and self._evidence.should_collect(run):
             self._evidence.add(key[0], run, details)
-        if not pending.already_reported:
-            self._on_details(run)
+        return [] if pending.already_reported else [DetailsSettled(run)]
 
 
 def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evidence: bool) -> bool:
@@ -176,11 +171,11 @@ def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evi
     return run.state in {RunState.FAILED, RunState.PASSED} or collects_evidence or bool(pending.contradiction)
 
 
-def _find_contradiction(run: RunResult, details: RunDetails) -> str:
-    """Return how the details contradict the final status, or an empty text."""
+def _find_contradiction(run: RunResult, details: RunDetails) -> str | None:
+    """Return how the details contradict the final status, or None."""
     if details.contradiction:
         return f"the API contradicts itself: the status is {run.state}, but {details.contradiction}"
     if details.status is None or (details.status is PollStatus.PASSED) == (run.state is RunState.PASSED):
-        return ""
+        return None
     details_status = "running" if details.status is PollStatus.RUNNING else details.status
     return f"the API contradicts itself: the status is {run.state}, but the details say {details_status}"

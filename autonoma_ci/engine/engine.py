@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING
 from autonoma_ci.engine.details import DetailsFetcher
 from autonoma_ci.engine.reuse import PassConfirmer
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
+from autonoma_ci.engine.updates import (
+    CredentialsRejected,
+    DetailsSettled,
+    PassRejected,
+    RunEnded,
+    StartSettled,
+    WarningIssued,
+)
 from autonoma_ci.engine.workers import (
     DetailsReceived,
     FileDownloaded,
@@ -25,12 +33,13 @@ from autonoma_ci.engine.workers import (
 from autonoma_ci.models import ExitReason, RunState, TargetKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sized
+    from collections.abc import Iterable, Mapping, Sized
 
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.evidence import EvidenceCollector, EvidencePolicy
     from autonoma_ci.engine.poller import Poller, PollPolicy
     from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import Event, Events, ProgressListener, RequestExecutor
     from autonoma_ci.models import RunResult
 
@@ -74,24 +83,20 @@ class Engine:
         self._start_policy, self._clock, self._events, self._listener = start_policy, clock, events, listener
         self._poll_policy = poll_policy
         self._run_table = run_table
-        self._starter = RunStarter(
-            run_table, start_policy, clock, self._on_start_finished, listener.on_warning, deferred=passed_runs
-        )
-        self._pass_confirmer = PassConfirmer(
-            run_table, clock, passed_runs, self._on_run_finished, self._starter.enqueue, self._starter.refuse_all
-        )
+        self._starter = RunStarter(run_table, start_policy, clock, deferred=passed_runs)
+        self._pass_confirmer = PassConfirmer(run_table, clock, passed_runs)
         self._evidence: EvidenceCollector | None = None
         if evidence_policy:
             from autonoma_ci.engine.evidence import EvidenceCollector
 
             self._evidence = EvidenceCollector(run_table, clock, evidence_policy)
-        self._details = DetailsFetcher(run_table, clock, listener.on_run_changed, self._evidence)
+        self._details = DetailsFetcher(run_table, clock, self._evidence)
         self._poller: Poller | None = None
         if poll_policy:
             # A job step that only starts runs does not need this module.
             from autonoma_ci.engine.poller import Poller
 
-            self._poller = Poller(run_table, poll_policy, clock, self._on_run_finished, listener.on_warning)
+            self._poller = Poller(run_table, poll_policy, clock)
         # The event that is handled now.
         self._last_event: Event | None = None
         # Released after an error, so that there is memory to write the reports.
@@ -114,12 +119,13 @@ class Engine:
             self._run(executor)
         except BaseException:
             self._memory_reserve = b""
-            self._finish_after_bug()
+            self._finish_after_internal_error()
             raise
         finally:
             self._memory_reserve = b""
 
     def _run(self, executor: RequestExecutor) -> None:
+        self._apply(self._pass_confirmer.claim_candidates())
         self._adopt_started_runs()
         # After a signal that arrived before the first request, no request is sent.
         if not self._events.empty():
@@ -127,16 +133,16 @@ class Engine:
         while self.signal_number is None and self._is_busy():
             # If there are few threads, start requests have priority, because polls repeat until the runs end.
             if not self._starter.is_blocked:
-                self._pass_confirmer.dispatch(executor)
-            self._starter.dispatch(executor)
+                self._apply(self._pass_confirmer.dispatch(executor))
+            self._apply(self._starter.dispatch(executor))
             if self._poller:
                 self._advance_polling(self._poller, executor)
             if not self._starter.is_blocked:
-                self._details.dispatch(executor)
+                self._apply(self._details.dispatch(executor))
             if self._evidence:
                 self._advance_downloads(self._evidence, executor)
             self._handle_event(self._clock.wait_for_event(self._events, self._seconds_until_next_action()))
-            self._starter.expire_hung_requests()
+            self._apply(self._starter.expire_hung_requests())
             self._listener.on_tick(self._run_table.results)
         if self.signal_number is not None:
             self._shut_down()
@@ -154,7 +160,7 @@ class Engine:
                 )
                 self._listener.on_run_changed(self._run_table.results[index])
             elif self._poller and run.state is RunState.STARTED:
-                self._poller.watch(index)
+                self._apply(self._poller.watch(index))
 
     def _is_busy(self) -> bool:
         return self._is_polling() or self._details.is_busy or bool(self._evidence and self._evidence.is_busy)
@@ -168,7 +174,7 @@ class Engine:
         if not self._is_polling():
             evidence.start_finish_timer()
         if self._clock.monotonic() >= evidence.next_action_at():
-            self._details.cancel()
+            self._apply(self._details.cancel())
             evidence.cancel("they took too long")
 
     def _advance_polling(self, poller: Poller, executor: RequestExecutor) -> None:
@@ -176,15 +182,15 @@ class Engine:
             poller.start_deadline()
         if not self._starter.is_blocked:
             poller.dispatch(executor)
-        poller.expire_hung_requests()
+        self._apply(poller.expire_hung_requests())
         if self._clock.monotonic() >= poller.deadline:
             self._starter.stop_retrying()
-            self._starter.cancel_pending(ExitReason.TIMEOUT, "the time to wait was over")
+            self._apply(self._starter.cancel_pending(ExitReason.TIMEOUT, "the time to wait was over"))
         if poller.is_finished:
-            self._starter.withdraw_unsent(ExitReason.TIMEOUT, "the time to wait was over")
-            self._starter.mark_in_flight_unknown("no answer came before the time to wait was over")
-            poller.expire_all()
-            self._details.cancel()
+            self._apply(self._starter.withdraw_unsent(ExitReason.TIMEOUT, "the time to wait was over"))
+            self._apply(self._starter.mark_in_flight_unknown("no answer came before the time to wait was over"))
+            self._apply(poller.expire_all())
+            self._apply(self._details.cancel())
 
     def _seconds_until_next_action(self) -> float:
         now = self._clock.monotonic()
@@ -202,32 +208,45 @@ class Engine:
             case SignalReceived():
                 self.signal_number = event.signal
             case StartFinished():
-                self._starter.handle_result(event)
+                self._apply(self._starter.handle_result(event))
             case StatusReceived() if self._pass_confirmer.awaits(event):
-                self._pass_confirmer.handle_status(event)
+                self._apply(self._pass_confirmer.handle_status(event))
             case StatusReceived() if self._poller:
-                self._poller.handle_status(event)
+                self._apply(self._poller.handle_status(event))
             case DetailsReceived():
-                self._details.handle_details(event)
+                self._apply(self._details.handle_details(event))
             case FileDownloaded() if self._evidence:
                 self._evidence.handle_download(event)
             case UrlsRefreshed() if self._evidence:
                 self._evidence.handle_fresh_urls(event)
 
-    def _on_start_finished(self, index: int) -> None:
-        """Continue after the last start request of a run."""
+    def _apply(self, updates: Iterable[Update]) -> None:
+        """Do what follows from the updates of a stage, in their order."""
+        for update in updates:
+            match update:
+                case StartSettled():
+                    self._continue_after_start(update.plan_index)
+                case RunEnded():
+                    self._continue_after_run(update.plan_index)
+                case PassRejected():
+                    self._apply(self._starter.enqueue(update.plan_index))
+                case CredentialsRejected():
+                    self._apply(self._starter.refuse_all())
+                case DetailsSettled():
+                    self._listener.on_run_changed(update.run)
+                case WarningIssued():
+                    self._listener.on_warning(update.message)
+
+    def _continue_after_start(self, index: int) -> None:
         run = self._run_table.results[index]
-        if run.previous_attempts and run.state is RunState.NOT_STARTED:
-            run = self._run_table.restore_previous_attempt(index)
         self._listener.on_run_changed(run)
         if run.state is RunState.STARTED and self._poller:
-            self._poller.watch(index)
+            self._apply(self._poller.watch(index))
 
-    def _on_run_finished(self, index: int) -> None:
-        """Continue after a run that ended or became unknown."""
+    def _continue_after_run(self, index: int) -> None:
         run = self._run_table.results[index]
         if run.reason is ExitReason.UNAUTHORIZED:
-            self._starter.refuse_all()
+            self._apply(self._starter.refuse_all())
         should_retry = run.state is RunState.FAILED and self._may_retry(run)
         # The details can contradict a pass. They also have the title, and CI systems need it for the history of a test.
         needs_details = run.state in {RunState.PASSED, RunState.FAILED} or (
@@ -240,7 +259,7 @@ class Engine:
                 run._replace(message=f"it is started again (attempt {run.attempt_count + 1})")
             )
             self._run_table.begin_retry(index)
-            self._starter.enqueue(index)
+            self._apply(self._starter.enqueue(index))
         if fetches_details:
             self._details.add(index, run, already_reported=should_retry)
         elif not should_retry:
@@ -258,19 +277,21 @@ class Engine:
         Responses in flight have `shutdown_grace` seconds to arrive.
         """
         self._starter.stop_retrying()
-        self._starter.withdraw_unsent(ExitReason.CANCELLED, _CANCELLED_MESSAGE)
+        self._apply(self._starter.withdraw_unsent(ExitReason.CANCELLED, _CANCELLED_MESSAGE))
         deadline = self._clock.monotonic() + self._start_policy.shutdown_grace
         while self._starter.has_in_flight and self._clock.monotonic() < deadline:
             self._handle_event(self._clock.wait_for_event(self._events, deadline - self._clock.monotonic()))
-        self._pass_confirmer.cancel()
-        self._starter.mark_in_flight_unknown("cancelled while the request was under way")
-        self._starter.cancel_pending(ExitReason.CANCELLED, _CANCELLED_MESSAGE)
-        self._details.cancel()
+        self._apply(self._pass_confirmer.cancel())
+        self._apply(self._starter.mark_in_flight_unknown("cancelled while the request was under way"))
+        self._apply(self._starter.cancel_pending(ExitReason.CANCELLED, _CANCELLED_MESSAGE))
+        self._apply(self._details.cancel())
         if self._evidence:
             self._evidence.cancel("the job was cancelled")
 
-    def _finish_after_bug(self) -> None:
+    def _finish_after_internal_error(self) -> None:
         """Stop after an internal error, and set the state of every run.
+
+        The listener is not called, because it may be what failed.
 
         Responses in flight have `hung_after` seconds to arrive, after a signal `shutdown_grace` seconds.
         """

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import PollResult, PollStatus
 from autonoma_ci.engine.backoff import MIN_FAILED_POLLS, PollInterval
+from autonoma_ci.engine.updates import RunEnded, WarningIssued
 from autonoma_ci.escaping import format_duration
 from autonoma_ci.models import ExitReason, RunState
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
 
@@ -127,21 +127,11 @@ class Poller:
         run_table: The runs of the plan.
         policy: The limits of polling.
         clock: Provides the time and the jitter.
-        on_finished: Receives the index of each run that ended.
-        on_warning: Receives a message for each unrecognized status.
 
     """
 
-    def __init__(
-        self,
-        run_table: RunTable,
-        policy: PollPolicy,
-        clock: Clock,
-        on_finished: Callable[[int], None],
-        on_warning: Callable[[str], None],
-    ) -> None:
+    def __init__(self, run_table: RunTable, policy: PollPolicy, clock: Clock) -> None:
         self._run_table, self._policy, self._clock = run_table, policy, clock
-        self._on_finished, self._on_warning = on_finished, on_warning
         self._interval = PollInterval(policy.interval, clock)
         self._open_runs: dict[int, PollState] = {}
         # The time of the next poll and the index of its run, as a heap.
@@ -168,7 +158,7 @@ class Poller:
         if self.deadline == inf:
             self.deadline = self._clock.monotonic() + self._policy.timeout
 
-    def watch(self, index: int) -> None:
+    def watch(self, index: int) -> list[Update]:
         """Start to poll a run.
 
         An earlier job step may have started it.
@@ -177,9 +167,9 @@ class Poller:
         started_at = min(now, self._run_table.origin + run.start_offset_seconds)
         poll = self._open_runs[index] = PollState(started_at, now)
         if not run.run_id:
-            self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, "the API named no id to ask for")
-            return
+            return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, "the API named no id to ask for")]
         self._schedule(index, poll, now - started_at)
+        return []
 
     def dispatch(self, executor: RequestExecutor) -> None:
         """Send the polls that are due.
@@ -208,27 +198,31 @@ class Poller:
             return self.deadline if self._final_poll_at == inf else inf
         return min(max(self._queue[0][0], self._interval.blocked_until), self.deadline)
 
-    def handle_status(self, event: StatusReceived) -> None:
+    def handle_status(self, event: StatusReceived) -> list[Update]:
         """Handle the response of a poll."""
         poll, run = self._open_runs.get(event.plan_index), self._run_table.results[event.plan_index]
         if poll is None or run.run_id != event.run_id:
-            return
+            return []
         # A late response, after the poll counted as failed or was sent again, counts only with a final status.
         is_expected = poll.pending_since is not None and event.request_number == poll.request_number
-        if is_expected or event.result.status in _FINAL_STATES:
-            self._release_slot(poll)
-            self._apply_status(event.plan_index, poll, event.result)
+        if not is_expected and event.result.status not in _FINAL_STATES:
+            return []
+        self._release_slot(poll)
+        return self._apply_status(event.plan_index, poll, event.result)
 
-    def expire_hung_requests(self) -> None:
+    def expire_hung_requests(self) -> list[Update]:
         """Count polls without a response as failed, at most once a second."""
         now = self._clock.monotonic()
         if now < self._last_hung_check + 1.0:
-            return
+            return []
         self._last_hung_check, sent_before = now, now - self._policy.hung_after
+        result = PollResult(PollStatus.UNAVAILABLE, message="no answer came in time")
+        updates: list[Update] = []
         for index, poll in list(self._open_runs.items()):
             if poll.pending_since is not None and poll.pending_since < sent_before:
                 self._release_slot(poll)
-                self._apply_status(index, poll, PollResult(PollStatus.UNAVAILABLE, message="no answer came in time"))
+                updates += self._apply_status(index, poll, result)
+        return updates
 
     def _release_slot(self, poll: PollState) -> None:
         self._in_flight_count -= poll.pending_since is not None
@@ -242,53 +236,50 @@ class Poller:
                 self._release_slot(poll)
                 heappush(self._queue, (now, index))
 
-    def expire_all(self) -> None:
+    def expire_all(self) -> list[Update]:
         """End all runs with their last known status."""
-        for index, poll in list(self._open_runs.items()):
-            self._end_at_deadline(index, poll)
+        return [self._end_at_deadline(index, poll) for index, poll in list(self._open_runs.items())]
 
-    def _apply_status(self, index: int, poll: PollState, result: PollResult) -> None:
+    def _apply_status(self, index: int, poll: PollState, result: PollResult) -> list[Update]:
         now, status = self._clock.monotonic(), result.status
         if status in _FINAL_STATES:
             self._interval.on_success()
             message = "" if status is not PollStatus.STOPPED else f"it was ended on the server: {result.raw_status}"
             reason = ExitReason.OK if status is PollStatus.PASSED else ExitReason.FAILED
-            self._end(index, _FINAL_STATES[status], reason, message, now - poll.started_at)
-        elif status is PollStatus.UNAUTHORIZED:
-            self._end_all(ExitReason.UNAUTHORIZED, f"how it stands may not be asked: {result.message}")
-        elif status in {PollStatus.RUNNING, PollStatus.UNRECOGNIZED}:
+            return [self._end(index, _FINAL_STATES[status], reason, message, now - poll.started_at)]
+        if status is PollStatus.UNAUTHORIZED:
+            return self._end_all(ExitReason.UNAUTHORIZED, f"how it stands may not be asked: {result.message}")
+        if status in {PollStatus.RUNNING, PollStatus.UNRECOGNIZED}:
             self._interval.on_success()
             poll.record_success(result, now)
+            updates: list[Update] = []
             if status is PollStatus.UNRECOGNIZED and result.message not in self._reported_statuses:
                 self._reported_statuses.add(result.message)
-                self._on_warning(
-                    f"{self._run_table.results[index].display_name}: {result.message}; it is asked for again."
-                )
-            self._reschedule(index, poll)
-        else:
-            rejects_all = status is PollStatus.RATE_LIMITED and self._interval.on_rate_limited(
-                poll.last_sent_at, result.retry_after, self._policy.give_up_after
-            )
-            poll.record_failure(result, now)
-            if status is PollStatus.NOT_FOUND and poll.is_missing(now, self._policy, self.deadline):
-                message = f"the API does not know the run: {result.message}"
-                self._end(index, RunState.UNKNOWN, ExitReason.NOT_FOUND, message)
-            elif rejects_all and not poll.has_failed_too_long(now, self._policy, self.deadline):
-                self._end_all(ExitReason.UNKNOWN, f"how it stands could not be had: {result.message}")
-            else:
-                self._reschedule(index, poll)
+                name = self._run_table.results[index].display_name
+                updates.append(WarningIssued(f"{name}: {result.message}; it is asked for again."))
+            return updates + self._reschedule(index, poll)
+        rejects_all = status is PollStatus.RATE_LIMITED and self._interval.on_rate_limited(
+            poll.last_sent_at, result.retry_after, self._policy.give_up_after
+        )
+        poll.record_failure(result, now)
+        if status is PollStatus.NOT_FOUND and poll.is_missing(now, self._policy, self.deadline):
+            message = f"the API does not know the run: {result.message}"
+            return [self._end(index, RunState.UNKNOWN, ExitReason.NOT_FOUND, message)]
+        if rejects_all and not poll.has_failed_too_long(now, self._policy, self.deadline):
+            return self._end_all(ExitReason.UNKNOWN, f"how it stands could not be had: {result.message}")
+        return self._reschedule(index, poll)
 
-    def _reschedule(self, index: int, poll: PollState) -> None:
+    def _reschedule(self, index: int, poll: PollState) -> list[Update]:
         now = self._clock.monotonic()
         if poll.failing_since is not None and poll.has_failed_too_long(now, self._policy, self.deadline):
             message = (
                 f"how it stands could not be had for {format_duration(now - poll.failing_since)}: {poll.last_error}"
             )
-            self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, now - poll.started_at)
-        elif poll.last_sent_at >= self.deadline:
-            self._end_at_deadline(index, poll)
-        else:
-            self._schedule(index, poll, now - poll.started_at)
+            return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, now - poll.started_at)]
+        if poll.last_sent_at >= self.deadline:
+            return [self._end_at_deadline(index, poll)]
+        self._schedule(index, poll, now - poll.started_at)
+        return []
 
     def _schedule(self, index: int, poll: PollState, age_seconds: float) -> None:
         # A run that an earlier job step started is polled immediately.
@@ -296,22 +287,21 @@ class Poller:
         pause = 0.0 if is_old_run else self._interval.next_interval(age_seconds, len(self._open_runs))
         heappush(self._queue, (self._clock.monotonic() + pause, index))
 
-    def _end_at_deadline(self, index: int, poll: PollState) -> None:
+    def _end_at_deadline(self, index: int, poll: PollState) -> RunEnded:
         """End a run at the deadline with its last known status."""
         seconds = self._clock.monotonic() - poll.started_at
         if poll.last_result is None:
             message = f"how it stands could not be had: {poll.last_error or 'no answer came in time'}"
-            self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, seconds)
-        elif poll.last_result.status is PollStatus.UNRECOGNIZED:
-            self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, poll.last_result.message, seconds)
-        else:
-            message = f"still running after {format_duration(seconds)}"
-            message += f"; the last question went wrong: {poll.last_error}" if poll.last_error else ""
-            self._end(index, RunState.TIMED_OUT, ExitReason.TIMEOUT, message, seconds)
+            return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, seconds)
+        if poll.last_result.status is PollStatus.UNRECOGNIZED:
+            return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, poll.last_result.message, seconds)
+        message = f"still running after {format_duration(seconds)}"
+        message += f"; the last question went wrong: {poll.last_error}" if poll.last_error else ""
+        return self._end(index, RunState.TIMED_OUT, ExitReason.TIMEOUT, message, seconds)
 
-    def _end_all(self, reason: ExitReason, message: str) -> None:
+    def _end_all(self, reason: ExitReason, message: str) -> list[Update]:
         now = self._clock.monotonic()
-        for index, poll in list(self._open_runs.items()):
+        return [
             self._end(
                 index,
                 RunState.UNKNOWN,
@@ -319,8 +309,12 @@ class Poller:
                 message,
                 now - poll.started_at if reason is ExitReason.UNKNOWN else None,
             )
+            for index, poll in list(self._open_runs.items())
+        ]
 
-    def _end(self, index: int, state: RunState, reason: ExitReason, message: str, seconds: float | None = None) -> None:
+    def _end(
+        self, index: int, state: RunState, reason: ExitReason, message: str, seconds: float | None = None
+    ) -> RunEnded:
         poll = self._open_runs.pop(index)
         self._release_slot(poll)
         suggestion = (
@@ -329,4 +323,4 @@ class Poller:
             else ""
         )
         self._run_table.finish(index, state, reason, message, suggestion=suggestion, seconds=seconds)
-        self._on_finished(index)
+        return RunEnded(index)

@@ -10,12 +10,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import PollStatus
+from autonoma_ci.engine.updates import CredentialsRejected, PassRejected, RunEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
 _MAX_CONCURRENT = 8
@@ -32,31 +34,29 @@ class PassConfirmer:
         run_table: The runs of the plan.
         clock: Provides the time.
         candidates: The run ids of the earlier passes, by index in the plan.
-        on_confirmed: Receives the index of a run that is reused, so it is not started.
-        on_rejected: Receives the index of a run to start. A failed poll confirms nothing, so its run is here too.
-        on_unauthorized: Called if the API rejects the credentials.
 
     """
 
-    def __init__(
-        self,
-        run_table: RunTable,
-        clock: Clock,
-        candidates: Mapping[int, str],
-        on_confirmed: Callable[[int], None],
-        on_rejected: Callable[[int], None],
-        on_unauthorized: Callable[[], None],
-    ) -> None:
+    def __init__(self, run_table: RunTable, clock: Clock, candidates: Mapping[int, str]) -> None:
         self._run_table, self._clock = run_table, clock
-        self._candidates: dict[int, str] = {}
-        self._on_confirmed, self._on_rejected, self._on_unauthorized = on_confirmed, on_rejected, on_unauthorized
-        for index, run_id in candidates.items():
-            if run_table.claim(run_table.results[index].request.kind, run_id):
-                self._candidates[index] = run_id
-            else:
-                on_rejected(index)
-        self._queue = deque(self._candidates)
+        self._candidates = dict(candidates)
+        self._queue: deque[int] = deque()
         self._sent_at: dict[int, float] = {}
+
+    def claim_candidates(self) -> list[Update]:
+        """Register the ids of the candidates, and reject those whose id another run has.
+
+        Before this, no run is polled.
+        """
+        results = self._run_table.results
+        rejected = [
+            index
+            for index, run_id in self._candidates.items()
+            if not self._run_table.claim(results[index].request.kind, run_id)
+        ]
+        updates: list[Update] = [self._reject(index) for index in rejected]
+        self._queue.extend(self._candidates)
+        return updates
 
     @property
     def is_busy(self) -> bool:
@@ -67,41 +67,42 @@ class PassConfirmer:
         """Return whether a response belongs to a poll of this class."""
         return self._candidates.get(event.plan_index) == event.run_id
 
-    def dispatch(self, executor: RequestExecutor) -> None:
+    def dispatch(self, executor: RequestExecutor) -> list[Update]:
         """Send the polls that are due, and give up those that hang."""
         now = self._clock.monotonic()
         while self._queue and len(self._sent_at) < _MAX_CONCURRENT:
             index = self._queue.popleft()
             self._sent_at[index] = now
             executor.poll(index, self._run_table.results[index].request, self._candidates[index], 0)
-        for index in [index for index, since in self._sent_at.items() if now >= since + _HUNG_AFTER_SECONDS]:
-            self._reject(index)
+        hung = [index for index, since in self._sent_at.items() if now >= since + _HUNG_AFTER_SECONDS]
+        return [self._reject(index) for index in hung]
 
     def next_action_at(self) -> float:
         """Return the clock's time at which the oldest poll counts as hung."""
         return min(self._sent_at.values(), default=inf) + _HUNG_AFTER_SECONDS
 
-    def handle_status(self, event: StatusReceived) -> None:
-        """Reuse the run if it passed, or reject it."""
+    def handle_status(self, event: StatusReceived) -> list[Update]:
+        """Reuse the run if it passed, or reject it.
+
+        A failed poll confirms nothing, so its run is rejected too.
+        """
         index, result = event.plan_index, event.result
         if result.status is PollStatus.UNAUTHORIZED:
-            self._on_unauthorized()
+            return [CredentialsRejected(), self._reject(index)]
         if result.status is not PollStatus.PASSED:
-            self._reject(index)
-            return
+            return [self._reject(index)]
         self._remove(index)
         self._run_table.mark_reused(index, event.run_id, result.url)
-        self._on_confirmed(index)
+        return [RunEnded(index)]
 
-    def cancel(self) -> None:
+    def cancel(self) -> list[Update]:
         """Reject all runs that are not confirmed yet."""
         self._queue.clear()
-        for index in list(self._candidates):
-            self._reject(index)
+        return [self._reject(index) for index in list(self._candidates)]
 
-    def _reject(self, index: int) -> None:
+    def _reject(self, index: int) -> PassRejected:
         self._remove(index)
-        self._on_rejected(index)
+        return PassRejected(index)
 
     def _remove(self, index: int) -> None:
         del self._candidates[index]

@@ -1,9 +1,9 @@
 """Start every run of a plan exactly once.
 
 A start request is sent again only after `StartStatus.NOT_SENT` or `StartStatus.RATE_LIMITED`. After any other failure
-the run may have started, and a run that starts twice costs twice. Two runs never have the same id. If a second start
-request gets an id that is in use, its response belongs to another run. Then it is not known if the request started a
-run.
+the run may have started, and a second request would start another one. Two runs never have the same id. If a second
+start request gets an id that is in use, its response belongs to another run. Then it is not known if the request
+started a run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.engine.updates import StartSettled, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, StartFinished
 from autonoma_ci.models import ExitReason, RunState
 from autonoma_ci.startup import NamedTuple
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor
-    from autonoma_ci.models import RunResult
 
 _SAME_RUN_MESSAGE = "the API named the run that failed, so whether another one was started is not known"
 # The API would reject every further start request for these reasons too.
@@ -75,8 +76,6 @@ class RunStarter:
         run_table: The runs of the plan.
         policy: The limits of starting.
         clock: Provides the time and the jitter.
-        on_finished: Receives the index of each run that has started or will not start.
-        on_warning: Receives a message for each unexpected response.
         deferred: The indexes of planned runs that `enqueue` may add later.
 
     """
@@ -86,12 +85,9 @@ class RunStarter:
         run_table: RunTable,
         policy: StartPolicy,
         clock: Clock,
-        on_finished: Callable[[int], None],
-        on_warning: Callable[[str], None],
         deferred: Container[int] = (),
     ) -> None:
-        self._run_table, self._policy, self._clock, self._on_finished = run_table, policy, clock, on_finished
-        self._on_warning = on_warning
+        self._run_table, self._policy, self._clock = run_table, policy, clock
         planned = (index for index, run in enumerate(run_table.results) if run.state is RunState.PLANNED)
         self._queue = deque(index for index in planned if index not in deferred)
         # The time of the next attempt and the index of its run, as a heap.
@@ -129,32 +125,33 @@ class RunStarter:
         """Whether a request is due but all threads are busy."""
         return self._lacks_free_thread and not self._in_flight
 
-    def enqueue(self, index: int) -> None:
+    def enqueue(self, index: int) -> list[Update]:
         """Queue a run, or finish it if no further run may start."""
         if self._final_result:
-            self._finish(index, self._final_result)
-            return
+            return [self._finish(index, self._final_result)]
         if not self.is_busy:
             self._last_progress_at = self._clock.monotonic()
         self._first_sent_at.pop(index, None)
         self._connect_failures.pop(index, None)
         self._queue.append(index)
+        return []
 
-    def dispatch(self, executor: RequestExecutor) -> None:
+    def dispatch(self, executor: RequestExecutor) -> list[Update]:
         """Send the start requests that are due.
 
         A request in flight may have arrived, and its time limit runs. So a request that would wait for a thread is not
         sent.
         """
         now = self._clock.monotonic()
+        updates: list[Update] = []
         self._lacks_free_thread = False
         if self._holds_new_starts and not self._in_flight and not self._retry_queue:
             self._holds_new_starts = False
-            self.cancel_pending(ExitReason.API, "not sent: no connection to the API can be made")
+            updates = self.cancel_pending(ExitReason.API, "not sent: no connection to the API can be made")
         while len(self._in_flight) < self._policy.concurrency and now >= max(self._blocked_until, self._next_send_at()):
             if not executor.can_start():
                 self._lacks_free_thread = True
-                return
+                break
             # Retries have priority, so that a long plan does not delay them.
             is_retry_due = self._retry_queue and self._retry_queue[0][0] <= now
             index = heappop(self._retry_queue)[1] if is_retry_due else self._queue.popleft()
@@ -162,6 +159,7 @@ class RunStarter:
             self._first_sent_at.setdefault(index, now)
             run = self._run_table.mark_starting(index, self._start_offset(index))
             self._in_flight[index] = _InFlightRequest(now, executor.start(index, run.request))
+        return updates
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next request without a response."""
@@ -175,25 +173,27 @@ class RunStarter:
             return 0.0
         return self._retry_queue[0][0] if self._retry_queue else inf
 
-    def handle_result(self, event: StartFinished) -> None:
+    def handle_result(self, event: StartFinished) -> list[Update]:
         """Handle the response of a start request."""
+        updates: list[Update] = []
         result = self._check_distinct_run(event.plan_index, event.result)
         self._last_handled = event.plan_index, result
         if result.status is StartStatus.INDETERMINATE and event.result.status is StartStatus.STARTED:
             name = self._run_table.results[event.plan_index].request.display_name
-            self._on_warning(f"{name}: {result.message}. Whether this run was started is not known.")
+            updates.append(WarningIssued(f"{name}: {result.message}. Whether this run was started is not known."))
         if result.status not in _STATUSES_WITHOUT_CONNECTION:
             self.record_connection()
         if self._in_flight.pop(event.plan_index, None) is not None:
-            self._apply_result(event.plan_index, result)
+            updates += self._apply_result(event.plan_index, result)
         elif result.status is StartStatus.STARTED:
             # The run already has another result. We replace it, because the user needs the link of a started run.
-            self._finish(event.plan_index, result)
+            updates.append(self._finish(event.plan_index, result))
+        return updates
 
     def save_result(self, event: object) -> None:
         """Store a response after an internal error.
 
-        The listener is not called. If the last response was not stored completely, it is stored too.
+        If the last response was not stored completely, it is stored too.
         """
         if isinstance(event, StartFinished) and event.plan_index in self._in_flight:
             self._last_handled = event.plan_index, self._check_distinct_run(event.plan_index, event.result)
@@ -205,10 +205,7 @@ class RunStarter:
             self._store_result(index, result)
 
     def save_unfinished(self, index: int) -> None:
-        """Store the result of an unfinished run after an internal error.
-
-        The listener is not called.
-        """
+        """Store the result of an unfinished run after an internal error."""
         if self._run_table.results[index].state not in {RunState.PLANNED, RunState.STARTING}:
             return
         result = StartResult(
@@ -217,9 +214,7 @@ class RunStarter:
         if index in self._in_flight:
             message = "the step ended because of a bug while the request was under way"
             result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message)
-        run = self._store_result(index, result)
-        if run.previous_attempts and run.state is RunState.NOT_STARTED:
-            self._run_table.restore_previous_attempt(index)
+        self._store_result(index, result)
 
     def record_connection(self) -> None:
         """Record that a connection was made.
@@ -249,78 +244,83 @@ class RunStarter:
             http_status=result.http_status,
         )
 
-    def expire_hung_requests(self) -> None:
+    def expire_hung_requests(self) -> list[Update]:
         """Finish the requests without a response after `hung_after` seconds."""
         sent_before = self._clock.monotonic() - self._policy.hung_after
         hung = [index for index, request in self._in_flight.items() if request.sent_at < sent_before]
-        self._withdraw_unsent(hung, ExitReason.API, "not sent: no connection was made in time")
+        updates = self._withdraw_unsent(hung, ExitReason.API, "not sent: no connection was made in time")
         for index in hung:
             if self._in_flight.pop(index, None):
-                self._finish(
-                    index,
-                    StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, "", "", "no answer came in time"),
-                )
+                result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+                updates.append(self._finish(index, result))
+        return updates
 
-    def withdraw_unsent(self, reason: ExitReason, message: str) -> None:
+    def withdraw_unsent(self, reason: ExitReason, message: str) -> list[Update]:
         """Withdraw the requests in flight that have no connection yet."""
-        self._withdraw_unsent(list(self._in_flight), reason, message)
+        return self._withdraw_unsent(list(self._in_flight), reason, message)
 
-    def _withdraw_unsent(self, indexes: list[int], reason: ExitReason, message: str) -> None:
+    def _withdraw_unsent(self, indexes: list[int], reason: ExitReason, message: str) -> list[Update]:
+        updates: list[Update] = []
         for index in indexes:
             if self._in_flight[index].withdraw():
                 # The run is not started again, because its thread may still connect. A second request would get the
                 # response of the first one.
                 del self._in_flight[index]
-                self._finish(index, StartResult(StartStatus.REJECTED, reason, message=message))
+                updates.append(self._finish(index, StartResult(StartStatus.REJECTED, reason, message=message)))
+        return updates
 
-    def cancel_pending(self, reason: ExitReason, message: str) -> None:
+    def cancel_pending(self, reason: ExitReason, message: str) -> list[Update]:
         """Finish all pending runs without a request."""
         pending = sorted([*self._queue, *(index for _, index in self._retry_queue)])
         self._queue.clear()
         self._retry_queue.clear()
-        for index in pending:
-            self._finish(index, StartResult(StartStatus.REJECTED, reason, message=message))
+        result = StartResult(StartStatus.REJECTED, reason, message=message)
+        return [self._finish(index, result) for index in pending]
 
-    def refuse_all(self, reason: ExitReason = ExitReason.UNAUTHORIZED) -> None:
+    def refuse_all(self, reason: ExitReason = ExitReason.UNAUTHORIZED) -> list[Update]:
         """Finish all pending and all later runs without a request.
 
         The API would reject their requests for the same reason.
         """
-        self._refuse_pending(reason, _REFUSAL_MESSAGES[reason])
+        return self._refuse_pending(reason, _REFUSAL_MESSAGES[reason])
 
-    def _refuse_pending(self, reason: ExitReason, message: str) -> None:
+    def _refuse_pending(self, reason: ExitReason, message: str) -> list[Update]:
         self._final_result = StartResult(StartStatus.REJECTED, reason, message=message)
-        self.cancel_pending(reason, message)
+        return self.cancel_pending(reason, message)
 
     def stop_retrying(self) -> None:
         """Send no request a second time from now on."""
         self._stopping = True
 
-    def mark_in_flight_unknown(self, message: str) -> None:
+    def mark_in_flight_unknown(self, message: str) -> list[Update]:
         """Finish all requests in flight as indeterminate."""
-        for index in list(self._in_flight):
-            self._finish(index, StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message))
+        result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message)
+        updates: list[Update] = [self._finish(index, result) for index in self._in_flight]
         self._in_flight.clear()
+        return updates
 
-    def _apply_result(self, index: int, result: StartResult) -> None:
+    def _apply_result(self, index: int, result: StartResult) -> list[Update]:
         now, status = self._clock.monotonic(), result.status
         if status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} and self._schedule_retry(index, result, now):
-            return
+            return []
         if status not in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED}:
             self._last_progress_at = now
-        self._finish(index, result)
+        updates: list[Update] = [self._finish(index, result)]
         if self._stopping:
-            return  # on shutdown, the engine cancels the pending runs itself
+            return updates  # on shutdown, the engine cancels the pending runs itself
         if result.reason in _REFUSAL_MESSAGES:
-            self.refuse_all(result.reason)
+            updates += self.refuse_all(result.reason)
         elif self._policy.fail_fast and status is not StartStatus.STARTED:
-            self._refuse_pending(result.reason, "not sent: fail-fast is set and an earlier run could not be started")
+            message = "not sent: fail-fast is set and an earlier run could not be started"
+            updates += self._refuse_pending(result.reason, message)
         elif status is StartStatus.RATE_LIMITED:
-            self.cancel_pending(result.reason, "not sent: the API asks to wait for longer than this step does")
+            message = "not sent: the API asks to wait for longer than this step does"
+            updates += self.cancel_pending(result.reason, message)
         elif status is StartStatus.CANNOT_SEND and not self._has_connected:
             self._holds_new_starts = True
         elif now - self._last_progress_at >= self._policy.give_up_after:
-            self.cancel_pending(result.reason, "not sent: the API took no request for too long")
+            updates += self.cancel_pending(result.reason, "not sent: the API took no request for too long")
+        return updates
 
     def _schedule_retry(self, index: int, result: StartResult, now: float) -> bool:
         """Schedule a retry, and return whether the limits allow it."""
@@ -347,18 +347,20 @@ class RunStarter:
             self._blocked_until = max(self._blocked_until, now + pause)
         return True
 
-    def _finish(self, index: int, result: StartResult) -> None:
+    def _finish(self, index: int, result: StartResult) -> StartSettled:
         self._store_result(index, result)
-        self._on_finished(index)
+        return StartSettled(index)
 
-    def _store_result(self, index: int, result: StartResult) -> RunResult:
+    def _store_result(self, index: int, result: StartResult) -> None:
         """Store the result of the last start request in the run table."""
         now = self._clock.monotonic()
         suggestion = result.suggestion
         if result.status is StartStatus.INDETERMINATE:
             suggestion = suggestion or HINT_NO_RESPONSE
         seconds = now - self._first_sent_at.get(index, now)
-        return self._run_table.finish_start(index, result, suggestion, seconds)
+        run = self._run_table.finish_start(index, result, suggestion, seconds)
+        if run.previous_attempts and run.state is RunState.NOT_STARTED:
+            self._run_table.restore_previous_attempt(index)
 
     def _start_offset(self, index: int) -> float:
         return self._first_sent_at[index] - self._run_table.origin

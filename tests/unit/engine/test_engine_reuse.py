@@ -66,5 +66,6 @@ def test_confirmations_are_limited() -> None:
     requests = [RunRequest(TargetKind.TEST, f"t{number}") for number in range(30)]
     run_table = RunTable(map(RunResult, requests), clock.time)
     engine = make_engine(clock, run_table, {number: f"earlier-{number}" for number in range(30)})
+    engine._pass_confirmer.claim_candidates()
     engine._pass_confirmer.dispatch(workers)
     assert workers.confirmed_indexes == list(range(8))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from autonoma_ci.api.models import PollResult, PollStatus
 from autonoma_ci.engine.poller import Poller, PollPolicy
 from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.updates import RunEnded, WarningIssued
 from autonoma_ci.engine.workers import StatusReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from autonoma_ci.engine.updates import Update
 
 RUNNING, PASSED, FAILED = (
     PollResult(PollStatus.RUNNING, "running"),
@@ -57,14 +61,11 @@ class PollerDriver:
             for index, at in enumerate(started_at or (0.0,))
         ]
         self.run_table = RunTable(runs, self.clock.time)
-        self.ended_indexes: list[int] = []
-        self.warnings: list[str] = []
+        self.updates: list[Update] = []
         self.sent_polls: list[SentPoll] = []
-        self.poller = Poller(
-            self.run_table, policy or PollPolicy(), self.clock, self.ended_indexes.append, self.warnings.append
-        )
+        self.poller = Poller(self.run_table, policy or PollPolicy(), self.clock)
         for index in range(len(runs)):
-            self.poller.watch(index)
+            self.updates += self.poller.watch(index)
         self.poller.start_deadline()
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
@@ -84,7 +85,7 @@ class PollerDriver:
         """Respond to the last poll of a run at this second."""
         self.clock.time = 1000.0 + at
         number = max(poll.number for poll in self.sent_polls if poll.position == index)
-        self.poller.handle_status(StatusReceived(index, f"r{index}", status, number))
+        self.updates += self.poller.handle_status(StatusReceived(index, f"r{index}", status, number))
 
     def get_result(self, index: int = 0) -> tuple[RunState, ExitReason, str, str, float]:
         """Return the state, reason, message, hint and duration of a run."""
@@ -118,7 +119,7 @@ def test_final_status_sets_full_result(
     driver.dispatch_at(19.0)
     driver.respond_at(20.0, status)
     assert driver.get_result() == expected
-    assert driver.ended_indexes == [0]
+    assert driver.updates == [RunEnded(0)]
     assert not driver.poller.is_busy
 
 
@@ -136,7 +137,7 @@ def test_run_without_id_is_unknown() -> None:
     driver.run_table.results.append(
         RunResult(RunRequest(TargetKind.TEST, "t1"), RunState.STARTED, duration_seconds=0.5)
     )
-    driver.poller.watch(1)
+    assert driver.poller.watch(1) == [RunEnded(1)]
     assert driver.get_result(1) == (
         RunState.UNKNOWN,
         ExitReason.UNKNOWN,
@@ -240,7 +241,7 @@ def test_hung_poll_at_deadline_is_unknown() -> None:
     driver.dispatch_at(60.0)
     driver.clock.time += 10
     assert driver.poller.is_finished
-    driver.poller.expire_all()
+    assert driver.poller.expire_all() == [RunEnded(0)]
     message = "how it stands could not be had: no answer came in time"
     assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 70.0)
 
@@ -293,12 +294,12 @@ def test_stale_response_is_ignored() -> None:
     """A response for an earlier run or after the end changes nothing."""
     driver = PollerDriver(0.0, 0.0)
     driver.dispatch_at(10.0)
-    driver.poller.handle_status(StatusReceived(0, "r-of-before", FAILED, 1))
+    assert driver.poller.handle_status(StatusReceived(0, "r-of-before", FAILED, 1)) == []
     assert driver.get_result()[0] is RunState.STARTED
     driver.respond_at(11.0, PASSED)
-    driver.poller.handle_status(StatusReceived(0, "r0", FAILED, 1))
+    assert driver.poller.handle_status(StatusReceived(0, "r0", FAILED, 1)) == []
     assert driver.get_result()[0] is RunState.PASSED
-    assert driver.ended_indexes == [0]
+    assert driver.updates == [RunEnded(0)]
 
 
 def test_old_run_is_polled_at_once() -> None:
@@ -312,7 +313,7 @@ def test_unrecognized_status_warning_names_run() -> None:
     driver = PollerDriver()
     driver.dispatch_at(5.0)
     driver.respond_at(5.0, UNRECOGNIZED)
-    assert driver.warnings == ["t0: the API says 'zzz'; it is asked for again."]
+    assert driver.updates == [WarningIssued("t0: the API says 'zzz'; it is asked for again.")]
 
 
 def test_unavailable_status_shows_suggestion() -> None:

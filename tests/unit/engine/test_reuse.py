@@ -10,6 +10,7 @@ import pytest
 from autonoma_ci.api.models import PollResult, PollStatus
 from autonoma_ci.engine.reuse import PassConfirmer
 from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.updates import CredentialsRejected, PassRejected, RunEnded
 from autonoma_ci.engine.workers import StatusReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, ScriptedWorkers
@@ -38,7 +39,7 @@ class SilentWorkers(ScriptedWorkers):
 
 
 class ConfirmerDriver:
-    """A confirmer with its fake clock, silent workers and recorded calls."""
+    """A confirmer with its fake clock, silent workers and updates."""
 
     def __init__(self, candidates: Mapping[int, str], kinds: Mapping[int, TargetKind] | None = None) -> None:
         self.clock = FakeClock()
@@ -46,21 +47,14 @@ class ConfirmerDriver:
         kinds = kinds or {}
         requests = [RunRequest(kinds.get(index, TargetKind.TEST), f"t{index}") for index in range(20)]
         self.table = RunTable(map(RunResult, requests), self.clock.time)
-        self.calls: list[str] = []
-        self.confirmer = PassConfirmer(
-            self.table,
-            self.clock,
-            candidates,
-            lambda index: self.calls.append(f"confirmed {index}"),
-            lambda index: self.calls.append(f"rejected {index}"),
-            lambda: self.calls.append("unauthorized"),
-        )
+        self.confirmer = PassConfirmer(self.table, self.clock, candidates)
+        self.updates = self.confirmer.claim_candidates()
 
     def dispatch(self) -> None:
-        self.confirmer.dispatch(self.workers)
+        self.updates += self.confirmer.dispatch(self.workers)
 
     def respond(self, index: int, run_id: str, result: PollResult = PASSED) -> None:
-        self.confirmer.handle_status(StatusReceived(index, run_id, result, 0))
+        self.updates += self.confirmer.handle_status(StatusReceived(index, run_id, result, 0))
 
 
 def make_candidates(count: int) -> dict[int, str]:
@@ -73,7 +67,7 @@ def test_each_candidate_is_polled_once() -> None:
     driver.dispatch()
     driver.dispatch()
     assert driver.workers.requests == [(4, "t4", "r4", 0), (1, "t1", "r1", 0)]
-    assert driver.calls == []
+    assert driver.updates == []
 
 
 def test_passed_candidate_is_reused() -> None:
@@ -81,7 +75,7 @@ def test_passed_candidate_is_reused() -> None:
     driver = ConfirmerDriver({2: "r2"})
     driver.dispatch()
     driver.respond(2, "r2", PASSED._replace(url=f"{LINK}r2"))
-    assert driver.calls == ["confirmed 2"]
+    assert driver.updates == [RunEnded(2)]
     run = driver.table.results[2]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.PASSED, ExitReason.OK, "r2", f"{LINK}r2")
     assert run.reused
@@ -94,8 +88,8 @@ def test_other_status_rejects_candidate(status: PollStatus) -> None:
     driver = ConfirmerDriver({2: "r2"})
     driver.dispatch()
     driver.respond(2, "r2", PollResult(status))
-    expected = ["unauthorized"] if status is PollStatus.UNAUTHORIZED else []
-    assert driver.calls == [*expected, "rejected 2"]
+    expected = [CredentialsRejected()] if status is PollStatus.UNAUTHORIZED else []
+    assert driver.updates == [*expected, PassRejected(2)]
     assert driver.table.results[2].state is RunState.PLANNED
     assert not driver.confirmer.is_busy
 
@@ -103,7 +97,7 @@ def test_other_status_rejects_candidate(status: PollStatus) -> None:
 def test_shared_run_id_is_polled_once() -> None:
     """A run id that two tests have confirms only the first one."""
     driver = ConfirmerDriver({0: "r", 1: "r"})
-    assert driver.calls == ["rejected 1"]
+    assert driver.updates == [PassRejected(1)]
     driver.dispatch()
     assert driver.workers.polled_indexes == [0]
 
@@ -112,7 +106,7 @@ def test_kinds_can_share_run_id() -> None:
     """A test and a folder with one run id are two runs."""
     driver = ConfirmerDriver({0: "r", 1: "r"}, {1: TargetKind.FOLDER})
     driver.dispatch()
-    assert (driver.calls, driver.workers.polled_indexes) == ([], [0, 1])
+    assert (driver.updates, driver.workers.polled_indexes) == ([], [0, 1])
 
 
 def test_candidate_id_is_claimed() -> None:
@@ -167,10 +161,10 @@ def test_hung_poll_rejects_candidate() -> None:
     driver.dispatch()
     driver.clock.time += 44.9
     driver.dispatch()
-    assert driver.calls == []
+    assert driver.updates == []
     driver.clock.time += 0.2
     driver.dispatch()
-    assert driver.calls == ["rejected 0", "rejected 1"]
+    assert driver.updates == [PassRejected(0), PassRejected(1)]
     assert not driver.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
     assert not driver.confirmer.is_busy
 
@@ -183,7 +177,7 @@ def test_other_polls_are_sent_after_hung_polls() -> None:
     driver.dispatch()
     driver.dispatch()
     assert driver.workers.polled_indexes == list(range(10))
-    assert driver.calls == [f"rejected {index}" for index in range(8)]
+    assert driver.updates == [PassRejected(index) for index in range(8)]
 
 
 def test_next_action_is_end_of_oldest_poll() -> None:
@@ -206,8 +200,8 @@ def test_cancel_rejects_all_candidates() -> None:
     driver = ConfirmerDriver(make_candidates(10))
     driver.dispatch()
     driver.respond(0, "r0")
-    driver.confirmer.cancel()
-    assert driver.calls == ["confirmed 0", *(f"rejected {index}" for index in range(1, 10))]
+    assert driver.confirmer.cancel() == [PassRejected(index) for index in range(1, 10)]
+    assert driver.updates == [RunEnded(0)]
     assert not driver.confirmer.is_busy
     driver.dispatch()
     assert len(driver.workers.requests) == 8
@@ -217,6 +211,6 @@ def test_confirmer_without_candidates_is_idle() -> None:
     """Without candidates there is nothing to poll or to await."""
     driver = ConfirmerDriver({})
     driver.dispatch()
-    driver.confirmer.cancel()
-    assert (driver.calls, driver.workers.requests) == ([], [])
+    assert driver.confirmer.cancel() == []
+    assert (driver.updates, driver.workers.requests) == ([], [])
     assert not driver.confirmer.is_busy

@@ -17,6 +17,7 @@ from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
+from autonoma_ci.engine.updates import StartSettled, Update, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
@@ -180,7 +181,7 @@ def test_retry_has_all_connect_attempts() -> None:
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     scripts = {0: [(1.0, NOT_SENT)] * 2}
-    starter = RunStarter(run_table, StartPolicy(max_connect_attempts=2), clock, lambda _: None, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(max_connect_attempts=2), clock)
     for _ in range(2):
         run_table.results[0] = RunResult(RunRequest(TargetKind.TEST, "t"))
         workers = ScriptedWorkers(clock, scripts)
@@ -341,8 +342,6 @@ def test_last_start_leaves_no_next_action() -> None:
         RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time),
         StartPolicy(),
         clock,
-        lambda _: None,
-        lambda _: None,
     )
     assert starter.next_action_at() <= clock.time
     starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
@@ -365,19 +364,20 @@ def test_stalled_plan_states_reason() -> None:
 
 def test_retry_has_its_own_time_limits() -> None:
     """A brief connection failure long after the first start does not end the retry."""
-    clock, settled_indexes = FakeClock(), list[int]()
+    clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
-    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock)
 
     def run_until_settled() -> None:
-        before = len(settled_indexes)
-        while len(settled_indexes) == before:
-            starter.dispatch(workers)
+        updates = list[Update]()
+        while not updates:
+            updates += starter.dispatch(workers)
             if event := clock.wait_for_event(
                 queue.SimpleQueue(), starter.next_action_at() - clock.time if not starter.has_in_flight else 60.0
             ):
-                starter.handle_result(event)
+                updates += starter.handle_result(event)
+        assert updates == [StartSettled(0)]
 
     run_until_settled()
     clock.time += 1000.0
@@ -395,12 +395,12 @@ def test_retry_has_its_own_time_limits() -> None:
 
 def test_run_of_other_step_can_be_retried() -> None:
     """A run that another step started can be retried here."""
-    clock, settled_indexes = FakeClock(), list[int]()
+    clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
-    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock)
     assert not starter.is_busy
     run_table.begin_retry(0)
-    starter.enqueue(0)
+    assert starter.enqueue(0) == []
     starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
     assert run_table.results[0].state is RunState.STARTING
 
@@ -414,12 +414,10 @@ def test_run_of_other_step_can_be_retried() -> None:
 )
 def test_run_queued_after_refusal_is_not_sent(reason: ExitReason, message: str) -> None:
     """A run that is queued after the refusal has the same result as a pending one."""
-    settled_indexes = list[int]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 1000.0)
-    starter = RunStarter(run_table, StartPolicy(), FakeClock(), settled_indexes.append, lambda _: None, deferred={1})
-    starter.refuse_all(reason)
-    starter.enqueue(1)
-    assert settled_indexes == [0, 1]
+    starter = RunStarter(run_table, StartPolicy(), FakeClock(), deferred={1})
+    assert starter.refuse_all(reason) == [StartSettled(0)]
+    assert starter.enqueue(1) == [StartSettled(1)]
     assert [(run.state, run.reason, run.message) for run in run_table.results] == [
         (RunState.NOT_STARTED, reason, message)
     ] * 2
@@ -428,23 +426,23 @@ def test_run_queued_after_refusal_is_not_sent(reason: ExitReason, message: str) 
 
 def test_start_with_taken_id_is_unknown() -> None:
     """The response to the second start names the run of the first."""
-    clock, warnings = FakeClock(), list[str]()
+    clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], clock.time)
-    starter = RunStarter(run_table, StartPolicy(), clock, lambda _: None, warnings.append)
+    starter = RunStarter(run_table, StartPolicy(), clock)
     starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)], 1: [(1.0, STARTED)]}))
-    for index in (0, 1):
-        starter.handle_result(StartFinished(index, STARTED))
+    updates = [starter.handle_result(StartFinished(index, STARTED)) for index in (0, 1)]
     run = run_table.results[1]
     assert (run.state, run.reason, run.http_status) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 200)
     assert (run.message, run.suggestion) == ("the API named run r, which is another one", HINT_NO_RESPONSE)
-    assert warnings == [f"b: {run.message}. Whether this run was started is not known."]
+    warning = WarningIssued(f"b: {run.message}. Whether this run was started is not known.")
+    assert updates == [[StartSettled(0)], [warning, StartSettled(1)]]
 
 
 def test_retry_with_id_of_failed_run_is_error() -> None:
     """The response to the retry names the run that failed."""
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
-    starter = RunStarter(run_table, StartPolicy(), clock, lambda _: None, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED)]})
     starter.dispatch(workers)
     starter.handle_result(StartFinished(0, STARTED))
@@ -454,8 +452,11 @@ def test_retry_with_id_of_failed_run_is_error() -> None:
     starter.dispatch(workers)
     starter.handle_result(StartFinished(0, STARTED))
     run = run_table.results[0]
-    assert (run.state, run.reason, run.http_status) == (RunState.NOT_STARTED, ExitReason.API, 200)
-    assert run.message == "the API named the run that failed, so whether another one was started is not known"
+    assert (run.state, run.reason, run.run_id, run.http_status) == (RunState.FAILED, ExitReason.FAILED, "r", 200)
+    assert run.message == (
+        "it could not be started again: the API named the run that failed, so whether another one was started is not "
+        "known"
+    )
 
 
 def test_endless_rate_limit_ends_job() -> None:
@@ -490,7 +491,7 @@ def test_overdue_start_is_unknown_with_hint() -> None:
     """The hint of an overdue start states that the run may have started."""
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
-    starter = RunStarter(run_table, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(hung_after=50.0), clock)
     starter.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
     in_flight_states = []
     for seconds in (50.0, 0.1):
@@ -634,6 +635,20 @@ def test_internal_error_restores_failed_run() -> None:
     ]
 
 
+def test_cancelled_retries_are_restored() -> None:
+    """Failed runs have their result again as soon as their retries are cancelled."""
+    runs = [RunResult(RunRequest(TargetKind.TEST, name), RunState.FAILED, run_id=name) for name in "ab"]
+    run_table = RunTable(runs, 1000.0)
+    starter = RunStarter(run_table, StartPolicy(), FakeClock())
+    for index in (0, 1):
+        run_table.begin_retry(index)
+        assert starter.enqueue(index) == []
+    assert starter.cancel_pending(ExitReason.CANCELLED, "cancelled") == [StartSettled(0), StartSettled(1)]
+    assert [(run.state, run.run_id, run.message) for run in run_table.results] == [
+        (RunState.FAILED, name, "it could not be started again: cancelled") for name in "ab"
+    ]
+
+
 def test_start_event_has_plan_index() -> None:
     """The event of a start has the plan index of its run."""
     assert StartFinished(3, STARTED).plan_index == 3
@@ -641,18 +656,18 @@ def test_start_event_has_plan_index() -> None:
 
 def test_run_added_after_refusal_is_unsent() -> None:
     """Refused credentials stop retries and late runs too."""
-    clock, settled_indexes = FakeClock(), list[int]()
+    clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
-    starter = RunStarter(run_table, StartPolicy(), clock, settled_indexes.append, lambda _: None, deferred=[1])
-    starter.dispatch(workers)
-    starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
-    starter.enqueue(1)
-    starter.dispatch(workers)
+    starter = RunStarter(run_table, StartPolicy(), clock, deferred=[1])
+    updates = starter.dispatch(workers)
+    updates += starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
+    updates += starter.enqueue(1)
+    updates += starter.dispatch(workers)
     assert [request.run_index for request in workers.start_requests] == [0]
     assert [run.state for run in run_table.results] == [RunState.NOT_STARTED] * 2
     assert {run.reason for run in run_table.results} == {ExitReason.UNAUTHORIZED}
-    assert settled_indexes == [0, 1]
+    assert updates == [StartSettled(0), StartSettled(1)]
 
 
 def test_run_added_after_fail_fast_is_unsent() -> None:
@@ -660,7 +675,7 @@ def test_run_added_after_fail_fast_is_unsent() -> None:
     clock = FakeClock()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
-    starter = RunStarter(run_table, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, deferred=[1])
+    starter = RunStarter(run_table, StartPolicy(fail_fast=True), clock, deferred=[1])
     starter.dispatch(workers)
     starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     starter.enqueue(1)
@@ -789,23 +804,24 @@ def test_temporary_failure_decides_for_rest() -> None:
 
 def test_unsendable_run_spares_other_retries() -> None:
     """An unsendable run does not prevent the retry of another run."""
-    clock, settled_indexes = FakeClock(), list[int]()
+    clock, updates = FakeClock(), list[Update]()
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, CANNOT_SEND)]})
-    starter = RunStarter(run_table, StartPolicy(concurrency=1), clock, settled_indexes.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(concurrency=1), clock)
 
-    def run_until(number: int) -> None:
-        while len(settled_indexes) < number:
-            starter.dispatch(workers)
+    def run_until(update_count: int) -> None:
+        while len(updates) < update_count:
+            updates.extend(starter.dispatch(workers))
             if event := clock.wait_for_event(queue.SimpleQueue(), 60.0):
-                starter.handle_result(event)
+                updates.extend(starter.handle_result(event))
 
     run_until(2)
     for position in (1, 0):
         run_table.begin_retry(position)
         starter.enqueue(position)
     run_until(4)
-    assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.NOT_STARTED]
+    assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.FAILED]
+    assert run_table.results[1].message.startswith("it could not be started again")
 
 
 # Starts without a connection
