@@ -205,10 +205,10 @@ def _create_error_log(argv: Sequence[str], runtime: Runtime) -> JobLog:
     from autonoma_ci.config.parsers import ASCII_WHITESPACE
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
-    dialect: LogFormatter = PLAIN_LOG_FORMATTER
+    log_formatter: LogFormatter = PLAIN_LOG_FORMATTER
     with suppress(InputError):
-        dialect = load_system(detect(runtime.environ)).log_formatter
-    log = JobLog(runtime.err, dialect)
+        log_formatter = load_system(detect(runtime.environ)).log_formatter
+    log = JobLog(runtime.err, log_formatter)
 
     options = [option for option in OPTIONS if option.is_credential]
     credentials = [runtime.environ.get(name, "") for option in options for name in option.all_env_names]

@@ -24,11 +24,11 @@ class StartStatus(StrEnum):
     """
 
     STARTED = "started"
-    REJECTED = "refused"  # the server rejected the request: final
-    RATE_LIMITED = "busy"  # HTTP 429: may be sent again
+    REJECTED = "rejected"  # the server rejected the request: final
+    RATE_LIMITED = "rate-limited"  # HTTP 429: may be sent again
     NOT_SENT = "not-sent"  # no connection was made: may be sent again
-    CANNOT_SEND = "unsendable"  # no connection was made, and another attempt would fail too
-    INDETERMINATE = "open"  # the run may have started: never sent again
+    CANNOT_SEND = "cannot-send"  # no connection was made, and another attempt would fail too
+    INDETERMINATE = "indeterminate"  # the run may have started: never sent again
 
 
 class StartResult(NamedTuple):
@@ -61,12 +61,12 @@ class PollStatus(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     STOPPED = "stopped"  # cancelled, stopped or skipped on the server
-    RUNNING = "going-on"
-    UNRECOGNIZED = "strange"  # HTTP 200, but the status is missing or unknown
-    NOT_FOUND = "missing"  # HTTP 404: the run is unknown, or not known yet
+    RUNNING = "running"
+    UNRECOGNIZED = "unrecognized"  # HTTP 200, but the status is missing or unknown
+    NOT_FOUND = "not-found"  # HTTP 404: the run is unknown, or not known yet
     UNAUTHORIZED = "unauthorized"
-    RATE_LIMITED = "busy"  # HTTP 429 or 503: poll less often
-    UNAVAILABLE = "trouble"  # no usable response
+    RATE_LIMITED = "rate-limited"  # HTTP 429 or 503: poll less often
+    UNAVAILABLE = "unavailable"  # no usable response
 
 
 class PollResult(NamedTuple):

@@ -177,5 +177,4 @@ def _find_contradiction(run: RunResult, details: RunDetails) -> str | None:
         return f"the API contradicts itself: the status is {run.state}, but {details.contradiction}"
     if details.status is None or (details.status is PollStatus.PASSED) == (run.state is RunState.PASSED):
         return None
-    details_status = "running" if details.status is PollStatus.RUNNING else details.status
-    return f"the API contradicts itself: the status is {run.state}, but the details say {details_status}"
+    return f"the API contradicts itself: the status is {run.state}, but the details say {details.status}"

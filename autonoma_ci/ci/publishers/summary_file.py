@@ -57,9 +57,9 @@ class WriteStatus(Enum):
     """The result of a write."""
 
     DONE = "done"
-    FULL = "no room"
+    FULL = "full"
     # The text belongs at the end of the file, which is within a block of another process. The text in place is cut.
-    DEFERRED = "waits"
+    DEFERRED = "deferred"
 
 
 class SummaryRegion:
