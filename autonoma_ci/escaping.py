@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from autonoma_ci.startup import lazy_pattern
-from autonoma_ci.urls import parse_url
+from autonoma_ci.urls import check_url
 
 # How many results of a function are cached, because names and links of a plan are written repeatedly.
 _CACHE_SIZE = 8192
@@ -46,6 +46,7 @@ _COMMIT_RE = lazy_pattern(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNOREC
 # One digit less than the shortest commit hash that becomes a link.
 _COMMIT_PREFIX_RE = lazy_pattern(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
 _URL_RE = lazy_pattern(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
+_URL_HOST_RE = lazy_pattern(r"[\w.:-]+", re.ASCII)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -173,12 +174,8 @@ def safe_url(url: str) -> str:
 
     A safe URL is https, or http to a loopback host, and has no user name and no other text.
     """
-    if not _URL_RE.fullmatch(url):
-        return ""
-    parts = parse_url(url)
-    if not parts or parts.has_login or not re.fullmatch(r"[\w.:-]+", parts.host, re.ASCII):
-        return ""
-    return url if parts.is_encrypted_or_local else ""
+    parts = check_url(url, _URL_RE, _URL_HOST_RE)
+    return url if parts and parts.is_encrypted_or_local else ""
 
 
 def format_duration(seconds: float) -> str:

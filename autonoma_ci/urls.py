@@ -1,7 +1,4 @@
-"""Split URLs from untrusted text into parts, and normalize their origin.
-
-Callers check the parts by rules of their own.
-"""
+"""Check URLs from untrusted text, split them into parts, and normalize their origin."""
 
 from __future__ import annotations
 
@@ -62,6 +59,27 @@ def parse_url(text: str) -> Url | None:
     if not host:
         return None
     return Url(parts.scheme, host, port, parts.path, parts.query, parts.fragment, "@" in parts.netloc)
+
+
+def check_url(
+    text: str, allowed_text: re.Pattern[str], allowed_host: re.Pattern[str] | None = None, *, allow_login: bool = False
+) -> Url | None:
+    """Return the parts of a URL, or None if it is invalid or forbidden.
+
+    Each scheme is accepted. Callers check it by the properties of `Url`.
+
+    Args:
+        text: The URL.
+        allowed_text: Matches all of the text. It limits the characters and the length.
+        allowed_host: Matches all of the host, None for any host.
+        allow_login: Accept a user name and a password.
+    """
+    if not allowed_text.fullmatch(text):
+        return None
+    url = parse_url(text)
+    if not url or (url.has_login and not allow_login):
+        return None
+    return url if allowed_host is None or allowed_host.fullmatch(url.host) else None
 
 
 def parse_origin(text: str) -> str:

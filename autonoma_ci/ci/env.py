@@ -11,7 +11,7 @@ from urllib.parse import urlunsplit
 from autonoma_ci.config.parsers import Shard
 from autonoma_ci.models import CHANGE_NUMBER_RE, COMMIT_HASH_RE, MAX_FACT_CHARS, NOT_A_BRANCH_RE, REF_PREFIX_RE
 from autonoma_ci.startup import lazy_pattern
-from autonoma_ci.urls import join_host_and_port, parse_url
+from autonoma_ci.urls import check_url, join_host_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _TRUE_VALUES = frozenset({"true", "1", "yes", "on"})
 _COUNT_RE = lazy_pattern(r"[0-9]{1,18}")
+# Browsers read a backslash as a slash, so the host that they open could differ from the one that we parse.
+_WEB_URL_RE = lazy_pattern(r"[^\\ ]+")
 _HOST_RE = lazy_pattern(r"[\w.-]+|[0-9a-f:.]+")
 _REPOSITORY_RE = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
 _CLONE_URL_PREFIX_RE = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
@@ -154,11 +156,8 @@ def first_web_url(*candidates: str) -> str:
 
 
 def _parse_web_url(text: str) -> str:
-    # Because browsers read a backslash as a slash, the host that they open could differ from the one that we parse.
-    if "\\" in text or " " in text:
-        return ""
-    url = parse_url(text)
-    if not url or not url.is_http_or_https or not _HOST_RE.fullmatch(url.host):
+    url = check_url(text, _WEB_URL_RE, _HOST_RE, allow_login=True)
+    if not url or not url.is_http_or_https:
         return ""
     # Port 0 is reserved, so it is left out.
     host_and_port = join_host_and_port(url.host, url.port or None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
-from autonoma_ci.escaping import is_printable_ascii, sanitize_line, strip_query
+from autonoma_ci.escaping import sanitize_line, strip_query
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import (
     CHANGE_NUMBER_RE,
@@ -24,7 +24,7 @@ from autonoma_ci.models import (
 )
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.startup import NamedTuple, lazy_pattern
-from autonoma_ci.urls import parse_url
+from autonoma_ci.urls import check_url, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +156,8 @@ _OTHER_PRODUCT_MESSAGE = (
     "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
     "it needs that variable, give the URL here by --api-url or the input api-url"
 )
+# Printable ASCII characters without spaces.
+_URL_RE = lazy_pattern("[!-~]+")
 # How many layers of percent encoding are removed from a path. Deeper layers stay.
 _MAX_DECODINGS = 5
 
@@ -213,8 +215,6 @@ def parse_http_url(example: str, text: str) -> str:
 def _parse_url_without_login(text: str, advice: str) -> Url | None:
     """Return the parts of a URL, or None if the text is another one.
 
-    A URL has only printable ASCII characters without spaces.
-
     Raises:
         InputError: The URL holds credentials. `advice` is the end of the message.
 
@@ -223,7 +223,7 @@ def _parse_url_without_login(text: str, advice: str) -> Url | None:
     # An invalid URL can hold credentials too.
     if url.has_login if url else "@" in text:
         raise InputError([f"the URL holds credentials: {advice}"])
-    return url if is_printable_ascii(text) and " " not in text else None
+    return check_url(text, _URL_RE)
 
 
 def _last_segment(path: str) -> str:

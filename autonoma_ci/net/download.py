@@ -13,7 +13,6 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import is_printable_ascii
 from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import (
@@ -25,14 +24,15 @@ from autonoma_ci.net.errors import (
 )
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
-from autonoma_ci.urls import parse_url
+from autonoma_ci.startup import lazy_pattern
+from autonoma_ci.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_REDIRECTS = 5
-# In characters. Signed URLs are long, but no real one is longer.
-_MAX_URL_LENGTH = 16_000
+# Printable ASCII characters and spaces. Signed URLs are long, but no real one has more characters.
+_URL_RE = lazy_pattern("[ -~]{1,16000}")
 
 
 class DownloadError(Exception):
@@ -107,8 +107,8 @@ def _check_url(url: str, *, allow_http_loopback: bool) -> None:
     Raises:
         DownloadError: It is invalid, or its scheme is forbidden.
     """
-    parts = parse_url(url)
-    if not parts or parts.has_login or len(url) > _MAX_URL_LENGTH or not is_printable_ascii(url):
+    parts = check_url(url, _URL_RE)
+    if not parts:
         raise DownloadError("its address is none")
     if parts.scheme != "https" and not (allow_http_loopback and parts.is_encrypted_or_local):
         raise DownloadError("its address is not https")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.urls import Url, join_host_and_port, parse_origin, parse_url
+from autonoma_ci.urls import Url, check_url, join_host_and_port, parse_origin, parse_url
 from tests.support.hostile import ANY_CHARACTER
 
 
@@ -51,6 +53,66 @@ def test_hostile_text_never_raises(text: str) -> None:
     """Any text is a URL with a host or none."""
     url = parse_url(text)
     assert url is None or url.host
+
+
+NO_SPACE = re.compile("[^ ]{1,40}")
+ASCII_HOST = re.compile(r"[\w.:-]+", re.ASCII)
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed_host", "allow_login", "is_allowed"),
+    [
+        ("https://shop.test/a?b#c", None, False, True),
+        ("https://shop.test/a?b#c", ASCII_HOST, False, True),
+        ("https://[2001:db8::1]:8443/", ASCII_HOST, False, True),
+        ("ftp://shop.test/", ASCII_HOST, False, True),
+        ("//shop.test/", ASCII_HOST, False, True),
+        # Characters and length
+        ("https://shop.test/a b", None, False, False),
+        (" https://shop.test/", None, False, False),
+        ("https://shop.test/ ", None, False, False),
+        ("https://shop.test/".ljust(40, "x"), None, False, True),
+        ("https://shop.test/".ljust(41, "x"), None, False, False),
+        # Host
+        ("https://sh\u00f6p.test/", None, False, True),
+        ("https://sh\u00f6p.test/", ASCII_HOST, False, False),
+        ("https://a$shop.test/", ASCII_HOST, False, False),
+        ("https://shop.test$/", ASCII_HOST, False, False),
+        # Login
+        ("https://user:s3cret-value@shop.test/", None, False, False),
+        ("https://user:s3cret-value@shop.test/", None, True, True),
+        ("https://@shop.test/", ASCII_HOST, False, False),
+        ("https://@shop.test/", ASCII_HOST, True, True),
+        ("https://@shop$.test/", ASCII_HOST, True, False),
+        # No URL with a host and a valid port
+        ("", None, True, False),
+        ("shop.test", None, True, False),
+        ("https:///path", None, True, False),
+        ("https://user@/", None, True, False),
+        ("https://shop.test:65536/", None, True, False),
+    ],
+)
+def test_forbidden_url_is_refused(
+    text: str, allowed_host: re.Pattern[str] | None, allow_login: bool, is_allowed: bool
+) -> None:
+    """A URL has the parts that parse_url returns, or it breaks a rule of its caller."""
+    url = check_url(text, NO_SPACE, allowed_host, allow_login=allow_login)
+    assert url == (parse_url(text) if is_allowed else None)
+    assert bool(url) == is_allowed
+
+
+def test_login_is_refused_by_default() -> None:
+    """A caller that names no rule for logins accepts none."""
+    assert check_url("https://user@shop.test/", NO_SPACE) is None
+
+
+@given(st.text(ANY_CHARACTER, max_size=40).map("https://{}".format))
+def test_checked_hostile_text_keeps_rules(text: str) -> None:
+    """Any text that passes the check has only allowed characters and no login."""
+    if url := check_url(text, NO_SPACE, ASCII_HOST):
+        assert NO_SPACE.fullmatch(text)
+        assert ASCII_HOST.fullmatch(url.host)
+        assert not url.has_login
 
 
 @pytest.mark.parametrize(
