@@ -1,4 +1,4 @@
-"""The errors that a user can cause, with their exit codes.
+"""The exceptions that end a command, with their exit codes.
 
     AutonomaError
     ├── InputError        2    invalid option, manifest or plan; nothing was sent

@@ -1,4 +1,4 @@
-"""Immutable results of requests to the API."""
+"""Immutable inputs and results of requests to the API."""
 
 from __future__ import annotations
 

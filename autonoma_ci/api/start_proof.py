@@ -1,9 +1,9 @@
 """Decide whether a response proves that a start request started nothing.
 
-A start request is sent again, or reported as not started, only if that is certain, because a run that starts twice
-costs twice. A response is a proof only if its definition states that the server refused the request before it acted.
+A start request is sent again, or reported as not started, only if that is certain. Otherwise two runs could be started
+and charged. A response is a proof only if its definition states that the server refused the request before it acted.
 
-Every other status proves nothing:
+After every other status, the run may have started:
 
 - 303 is the response to a processed POST (RFC 9110 §15.4.4). A server can use another 3xx in the same way.
 - 408, 425, 499 and 5xx also come from gateways that gave up while the server was still working.

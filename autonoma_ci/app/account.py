@@ -1,4 +1,4 @@
-"""The account that `list` and `init` read."""
+"""Load the tests and folders of the account for `list` and `init`."""
 
 from __future__ import annotations
 

@@ -190,7 +190,8 @@ def find_reusable_run_ids(
     - Its signature is valid for this part of the build.
     - It has no failed attempts. Otherwise its last attempt alone would count as a clean pass.
 
-    If all runs passed, flaky ones included, the result is empty. A job step that starts no run would prove nothing.
+    If all runs passed, flaky ones included, the result is empty. Otherwise a re-run of the job would start no run, and
+    pass without a test.
     """
     saved = previous.results
     if not is_of_earlier_attempt(saved, context) or no_reuse_reason(planned_runs, previous, context, signer):

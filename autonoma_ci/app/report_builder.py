@@ -1,4 +1,4 @@
-"""Collect the facts of a job step, and build its reports."""
+"""Collect the facts of a job step, and build its `Report` values."""
 
 from __future__ import annotations
 

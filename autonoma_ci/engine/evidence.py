@@ -1,4 +1,4 @@
-"""Download the screenshots and videos of test runs that ended.
+"""Schedule downloads of screenshots and videos of runs that ended.
 
 Their URLs expire after an hour. No verdict depends on these files.
 """
@@ -56,7 +56,7 @@ class _RunFiles:
 
 
 class EvidenceCollector:
-    """Downloads the files of runs that ended.
+    """Schedules the downloads of runs that ended.
 
     The run table gets the path of each file, or the reason why files are missing.
     """

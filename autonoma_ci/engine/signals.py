@@ -1,7 +1,4 @@
-"""Handle signals.
-
-The first signal shuts the job down. A later signal ends the process immediately.
-"""
+"""Cancel the job on the first SIGINT or SIGTERM, and end the process on a later one."""
 
 from __future__ import annotations
 

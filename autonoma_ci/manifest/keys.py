@@ -1,4 +1,4 @@
-"""Expand short forms of manifest keys, and explain unknown keys."""
+"""Expand short forms of manifest values, drop unused keys, and explain unknown keys."""
 
 from __future__ import annotations
 

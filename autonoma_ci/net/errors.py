@@ -99,7 +99,7 @@ class CertificateFileError(OSError):
 class InvalidResponseError(http.client.HTTPException):
     """A response is cut short or is not valid HTTP.
 
-    Such a response proves nothing. The text is for the user.
+    Whether the request was carried out is not known. The text is for the user.
     """
 
 

@@ -1,4 +1,4 @@
-"""Follow the redirects of requests without credentials.
+"""Follow redirects, only for requests that carry no credentials.
 
 The session follows none itself, because each next URL must be checked first.
 

@@ -44,7 +44,7 @@ TESTS = (
         "tests/integration/ci/test_log_formatters.py",
     ),
     *(
-        "tests/architecture/test_layers.py",
+        "tests/architecture/test_source_rules.py",
         "tests/architecture/test_frozen_values.py",
         "tests/architecture/test_docs.py",
     ),

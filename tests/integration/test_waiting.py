@@ -298,7 +298,7 @@ def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A step that starts no run proves nothing."""
+    """If all runs of the plan passed before, all are started again."""
     for number in (1, 2):
         assert (
             run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ=make_attempt_environ(number)).outputs["conclusion"]

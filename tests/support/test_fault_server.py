@@ -27,7 +27,7 @@ OTHER_ERRORS = [AssertionError(), ValueError(), FileNotFoundError(errno.ENOENT, 
 
 
 def collect_uncaught_exceptions(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
-    """Return the exceptions that reach the top of a thread if a greeting raises this one."""
+    """Return the exceptions that reach the top of a thread if a connection handler raises this one."""
     error_types: list[type[BaseException]] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: error_types.append(args.exc_type))
 
@@ -56,7 +56,7 @@ def test_bug_of_test_is_reported(error: Exception, monkeypatch: pytest.MonkeyPat
 
 
 def test_wait_for_data_leaves_it_unread() -> None:
-    """The act can read the data itself."""
+    """The handler can read the data itself."""
     received_data: list[bytes] = []
 
     def record_data(connection: Connection) -> bool:

@@ -1,4 +1,4 @@
-"""Tests of the errors of users."""
+"""Texts, classes and exit codes of exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines above the live table."""
+"""Log lines of a job with a live table that a signal cancels."""
 
 from __future__ import annotations
 

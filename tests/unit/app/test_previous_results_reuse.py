@@ -253,7 +253,7 @@ def test_flaky_pass_is_not_reused() -> None:
 
 
 def test_all_passed_prevents_reuse() -> None:
-    """A step that starts no run proves nothing."""
+    """If all runs of the plan passed before, none is reused."""
     assert find_passes(write_record(states=[RunState.PASSED] * 4)) == {}
 
 

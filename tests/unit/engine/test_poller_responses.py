@@ -180,7 +180,7 @@ def test_failed_polls_for_two_minutes_end_run() -> None:
     [(UNAVAILABLE, ExitReason.UNKNOWN), (MISSING, ExitReason.NOT_FOUND), (RATE_LIMITED, ExitReason.UNKNOWN)],
 )
 def test_two_failed_polls_keep_run_open(failure: PollResult, reason: ExitReason) -> None:
-    """Two lost responses prove nothing if 10,000 open runs are polled every two minutes."""
+    """Two failed polls end no run, because 10,000 open runs are polled only every two minutes."""
     driver = PollerDriver()
     poll_at(driver, (200.0, failure), (400.0, failure))
     assert driver.get_result()[0] is RunState.STARTED

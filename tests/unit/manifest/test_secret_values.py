@@ -1,4 +1,4 @@
-"""Environment variables with secret values need allow-env."""
+"""Which values of environment variables count as secrets and need allow-env."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the results of other job steps in a shared folder."""
+"""Preserve the results.json of another job step before it is replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that are everyday words."""
+"""Secrets that are everyday words change no result, output or link."""
 
 from __future__ import annotations
 

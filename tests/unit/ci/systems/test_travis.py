@@ -23,7 +23,7 @@ def read_context(**changes: str) -> BuildContext:
 
 
 def test_secret_names_exclude_build_facts() -> None:
-    """The name of the key of an encrypted file contains a part of a hash."""
+    """Only tokens and the keys of encrypted files count as secrets."""
     secrets = {"TRAVIS_ACCESS_TOKEN", "TRAVIS_TOKEN", "encrypted_0a6446eb3ae3_key", "encrypted_0a6446eb3ae3_iv"}
     assert find_secret_names(SYSTEM, {*TRAVIS, *secrets}) == secrets
 
