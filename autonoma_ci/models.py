@@ -308,8 +308,8 @@ class Report(NamedTuple):
     plan_notes: tuple[str, ...] = ()
     # The duration of the job step until now.
     duration_seconds: float = 0.0
-    # Why there was nothing to do, or empty.
-    skip_reason: str = ""
+    # Why there was nothing to do, or None.
+    skip_reason: str | None = None
     # The path at which the CI system finds results-dir, if it shows the files that junit.xml names.
     attachments_root: str = ""
     # Which part of the build this job step runs.

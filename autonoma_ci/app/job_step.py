@@ -30,7 +30,7 @@ from autonoma_ci.reports.log import collect_warnings, format_summary_lines, grou
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 
     from autonoma_ci.app.inputs import CIEnvironment, Inputs
     from autonoma_ci.app.runtime import Runtime
@@ -107,6 +107,8 @@ class JobStep:
         # In seconds of the monotonic clock.
         self.started_at = runtime.clock.monotonic()
         self.reports = ReportBuilder(create_initial_facts(ci, runtime.clock))
+        # The results folder, or None without the option.
+        self.results_dir: ResultsDir | None = None
         # Signs results.json. None without results-dir or client secret.
         self.signer: ResultsSigner | None = None
         self._settings = Settings()
@@ -115,11 +117,6 @@ class JobStep:
         self._file_publishers: list[ResultsDirPublisher] = []
         self._saved_results = NO_PASSED_RESULTS
         self._memory_reserve: Sized = b""
-
-    @property
-    def results_dir(self) -> ResultsDir | None:
-        """The results folder, or None without the option."""
-        return self.reports.results_dir
 
     def configure(self, settings: Settings, saved: Results | None = None) -> list[Diagnostic]:
         """Set up log, facts and publishers, and return errors in results-dir.
@@ -137,11 +134,12 @@ class JobStep:
         for log in (self.log, self._error_log):
             log.redact_with(self.redact)
         self.report_warnings(settings.warnings)
-        reports, environ = self.reports, self.runtime.environ
-        reports.facts = collect_facts(reports.facts, settings, self.ci, environ, self.redact, saved)
+        facts = collect_facts(self.reports.facts, settings, self.ci, self.runtime.environ, self.redact, saved)
+        self.results_dir = self._resolve_results_dir()
+        self.reports = ReportBuilder(facts, self.results_dir)
         self._add_ci_publishers()
-        if settings.results_dir:
-            return self._open_results_dir()
+        if self.results_dir:
+            return self._open_results_dir(self.results_dir)
         if settings.evidence == "none":
             return []
         return [Diagnostic(f"{settings.spelling_of('evidence')} needs a folder to write to: give results-dir too")]
@@ -159,21 +157,26 @@ class JobStep:
         )
         self._ci_publishers.extend(self.ci.ci_system.create_publishers(context))
 
-    def _open_results_dir(self) -> list[Diagnostic]:
+    def _resolve_results_dir(self) -> ResultsDir | None:
+        if not self._settings.results_dir:
+            return None
+        from autonoma_ci.reports.results_dir import resolve_results_dir
+
+        return resolve_results_dir(self._settings.results_dir, self.runtime.working_directory)
+
+    def _open_results_dir(self, results_dir: ResultsDir) -> list[Diagnostic]:
         """Create results-dir with its publisher, and return errors."""
         from autonoma_ci.ci.workspaces import lost_folder_warnings
         from autonoma_ci.reports.other_results import SharedResults
-        from autonoma_ci.reports.results_dir import open_results_dir, resolve_results_dir
+        from autonoma_ci.reports.results_dir import open_results_dir
 
         settings, runtime, context = self._settings, self.runtime, self.ci.build_context
         spelling = settings.spelling_of("results-dir")
-        results_dir = resolve_results_dir(settings.results_dir, runtime.working_directory)
         self.report_warnings(
             lost_folder_warnings(
                 spelling, results_dir.path, runtime.working_directory, runtime.environ, context.ci_name
             )
         )
-        self.reports.results_dir = results_dir
         self.signer = self._create_signer()
         facts = self.reports.facts
         shared = partial(
@@ -191,8 +194,10 @@ class JobStep:
         except InputError as error:
             return list(error.diagnostics)
         self._file_publishers.append(publisher)
-        self.reports.attachments_root = self.ci.ci_system.attachments_root(runtime.environ, results_dir.folder)
-        self.reports.resume_command = f"autonoma-ci wait {quote_for_shell(results_dir.results_file)}"
+        self.reports.add_results_file(
+            resume_command=f"autonoma-ci wait {quote_for_shell(results_dir.results_file)}",
+            attachments_root=self.ci.ci_system.attachments_root(runtime.environ, results_dir.folder),
+        )
         return []
 
     def _create_signer(self) -> ResultsSigner | None:
@@ -223,8 +228,9 @@ class JobStep:
         self.report_warnings(inputs.warnings)
         for note in inputs.plan.notes:
             self.log.annotate("notice", Diagnostic(note))
-        self.reports.plan_notes = inputs.plan.notes
-        self.reports.waits_for_results = inputs.settings.wait
+        self.reports.add_plan_notes(inputs.plan.notes)
+        if inputs.settings.wait:
+            self.reports.expect_results()
 
     def _warn_once(self, warnings: Iterable[str]) -> None:
         for warning in warnings:
@@ -238,13 +244,13 @@ class JobStep:
             self._error_log.annotate("error", error)
         texts = tuple(self.redact(str(error)) for error in errors)
         verdict = Verdict(Conclusion.ERROR, ExitReason.INPUT, EXIT_CODES[ExitReason.INPUT])
-        return self.finish(self.reports.build(verdict=verdict, input_errors=texts))
+        return self.finish(verdict, input_errors=texts)
 
     def skip(self, reason: str) -> int:
         """Report that the job step does nothing, and return the exit code."""
         text = f"Skipped, nothing was started: {reason}."
         self.log.annotate("notice", Diagnostic(text), self.reports.heading)
-        return self.finish(self.reports.build(verdict=_SKIPPED, skip_reason=text))
+        return self.finish(_SKIPPED, skip_reason=text)
 
     def dry_run(self, plan: Plan) -> int:
         """Print the plan, report it, and return the exit code.
@@ -259,7 +265,7 @@ class JobStep:
         except OutputError as error:
             output_error = error
         results = tuple(RunResult(request) for request in plan.requests)
-        code = self.finish(self.reports.build(results, _SKIPPED))
+        code = self.finish(_SKIPPED, results)
         if output_error and not code:
             raise output_error
         return code
@@ -275,7 +281,7 @@ class JobStep:
 
     def cancel(self, signal: int, *, writes_files: bool = True) -> int:
         """Report a signal before the first request, and return the exit code."""
-        return self.finish(self.reports.build(verdict=compute_verdict((), signal)), writes_files=writes_files)
+        return self.finish(compute_verdict((), signal), writes_files=writes_files)
 
     def sign_requests(self, results: Sequence[RunResult]) -> list[RunResult]:
         """Return the results with signatures of their start requests.
@@ -365,7 +371,7 @@ class JobStep:
             if not engine:
                 _mark_as_not_sent(table)
             reason = compute_verdict(table.results).reason
-            self.finish(self._snapshot(table.results, Verdict(Conclusion.ERROR, reason, EXIT_INTERNAL_ERROR)))
+            self._finish_runs(Verdict(Conclusion.ERROR, reason, EXIT_INTERNAL_ERROR), table.results)
             raise
         finally:
             if store:
@@ -378,7 +384,7 @@ class JobStep:
         verdict = compute_verdict(table.results, signal, waits_for_results=settings.wait)
         if previous.signal is not None and _is_cancelled(verdict, table.results):
             verdict = compute_verdict((), previous.signal)
-        return self.finish(self._snapshot(table.results, verdict))
+        return self._finish_runs(verdict, table.results)
 
     def _poll_policy(self, settings: Settings) -> PollPolicy | None:
         """Return how to wait for the runs, or None."""
@@ -399,29 +405,54 @@ class JobStep:
                 publisher.remove_empty()
                 self._warn_once(outcome.warnings)
                 # Without results.json, no later job step can wait for the runs.
-                self.reports.resume_command = ""
+                self.reports.remove_resume_command()
 
-    def finish(self, report: Report, *, writes_files: bool = True) -> int:
+    def _finish_runs(self, verdict: Verdict, results: Sequence[RunResult]) -> int:
+        """Finish with the runs as they are now, and return the exit code."""
+        return self.finish(verdict, self._add_all_saved_facts(results), duration_seconds=self._elapsed_seconds())
+
+    def finish(
+        self,
+        verdict: Verdict | None,
+        results: tuple[RunResult, ...] = (),
+        *,
+        duration_seconds: float = 0.0,
+        skip_reason: str | None = None,
+        input_errors: tuple[str, ...] = (),
+        writes_files: bool = True,
+    ) -> int:
         """Publish the final report, log its summary, and return the exit code.
 
         Args:
-            report: The report, with its verdict.
+            verdict: The verdict. None means a bug.
+            results: The runs.
+            duration_seconds: How long the step has been running, in seconds. 0 for a step without runs.
+            skip_reason: Why the step does nothing.
+            input_errors: The errors in the input.
             writes_files: Whether to write the files in results-dir. Otherwise they stay as they are.
 
         """
+        build = partial(
+            self.reports.build,
+            results,
+            duration_seconds=duration_seconds,
+            skip_reason=skip_reason,
+            input_errors=input_errors,
+        )
         # From now on a signal is an event, so it interrupts no report.
         events: Events = self.runtime.signals.events or queue.SimpleQueue()
         self.runtime.signals.hand_over(events)
         internal_errors: list[Exception | None] = []
         if writes_files:
             # First, because the reports of the CI system refer to these files.
-            report, error = self._write_files(report)
+            verdict, error = self._write_files(build, verdict)
             internal_errors.append(error)
+        report = build(verdict)
         local = [publisher for publisher in self._ci_publishers if not isinstance(publisher, RemotePublisher)]
         outcome = publish_all(local, report)
         internal_errors.append(outcome.internal_error)
         self._warn_once(outcome.warnings)
-        for line in format_summary_lines(report if self._has_latest_results else report._replace(resume_command="")):
+        for line in format_summary_lines(build(verdict, can_resume=self._has_latest_results)):
             self.log.info(line)
         # Last, because it can be slow. Everything else is published by now.
         is_signalled = self.runtime.signals.received
@@ -429,30 +460,37 @@ class JobStep:
         internal_errors.append(self._publish_remotely(report, report_thread))
         for internal_error in filter(None, internal_errors):
             raise internal_error
-        return report.verdict.exit_code if report.verdict else EXIT_INTERNAL_ERROR
+        return verdict.exit_code if verdict else EXIT_INTERNAL_ERROR
 
-    def _write_files(self, report: Report) -> tuple[Report, Exception | None]:
+    def _write_files(
+        self, build: Callable[[Verdict | None], Report], verdict: Verdict | None
+    ) -> tuple[Verdict | None, Exception | None]:
         """Write the files in results-dir.
 
+        Args:
+            build: Returns the report with a verdict.
+            verdict: The verdict if results.json can be written.
+
         Returns:
-            The report, whose verdict is an error if results.json could not be written, and an internal error or None.
+            The verdict, which is an error if results.json could not be written, and an internal error or None.
 
         """
+        report = build(verdict)
         outcome = publish_all(self._file_publishers, report)
         internal_error = outcome.internal_error
         if not self._has_latest_results:
             self.runtime.clock.sleep(_RETRY_DELAY_SECONDS)
             outcome = publish_all(self._file_publishers, report)
             internal_error = internal_error or outcome.internal_error
-        if not self._has_latest_results and report.verdict and not report.verdict.exit_code:
+        if not self._has_latest_results and verdict and not verdict.exit_code:
             verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
-            report = report._replace(verdict=verdict)
+            report = build(verdict)
             outcome = publish_all(self._file_publishers, report)
             self.log.annotate("error", _RESULTS_NOT_WRITTEN, report.heading)
         for publisher in self._file_publishers:
             publisher.remove_empty()
         self._warn_once(outcome.warnings)
-        return report, internal_error or outcome.internal_error
+        return verdict, internal_error or outcome.internal_error
 
     @property
     def _has_latest_results(self) -> bool:
@@ -555,11 +593,15 @@ class JobStep:
         shown = (run._replace(state=RunState.STARTING) if run.state is RunState.PLANNED else run for run in results)
         return self._snapshot(tuple(shown))
 
-    def _snapshot(self, results: Sequence[RunResult], verdict: Verdict | None = None) -> Report:
+    def _snapshot(self, results: Sequence[RunResult]) -> Report:
         """Return the report of the runs as they are now."""
-        runs = tuple(self._add_saved_facts(run) for run in results)
-        seconds = round_to_ms(self.runtime.clock.monotonic() - self.started_at)
-        return self.reports.build(runs, verdict, duration_seconds=seconds)
+        return self.reports.build(self._add_all_saved_facts(results), duration_seconds=self._elapsed_seconds())
+
+    def _elapsed_seconds(self) -> float:
+        return round_to_ms(self.runtime.clock.monotonic() - self.started_at)
+
+    def _add_all_saved_facts(self, results: Sequence[RunResult]) -> tuple[RunResult, ...]:
+        return tuple(self._add_saved_facts(run) for run in results)
 
     def _add_saved_facts(self, run: RunResult) -> RunResult:
         """Return a confirmed pass with duration and evidence of the earlier results.json.

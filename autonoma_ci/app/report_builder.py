@@ -101,19 +101,48 @@ def collect_facts(
 
 
 class ReportBuilder:
-    """Builds the reports of one job step from its facts."""
+    """Builds the reports of one job step from its facts.
 
-    def __init__(self, facts: StepFacts) -> None:
+    Args:
+        facts: The facts of the job step.
+        results_dir: None without the option results-dir.
+
+    """
+
+    def __init__(self, facts: StepFacts, results_dir: ResultsDir | None = None) -> None:
         self.facts = facts
-        # None without the option results-dir.
-        self.results_dir: ResultsDir | None = None
-        # Where the CI system finds the results folder, if it shows files that junit.xml names.
-        self.attachments_root = ""
-        # The command that waits for the open runs later. Empty if no results.json lists them.
-        self.resume_command = ""
-        self.waits_for_results = False
-        # Sentences about the selection of runs, such as the effect of `shard`.
-        self.plan_notes: tuple[str, ...] = ()
+        self._results_dir = results_dir.path if results_dir else ""
+        self._attachments_root = ""
+        self._resume_command = ""
+        self._waits_for_results = False
+        self._plan_notes: tuple[str, ...] = ()
+
+    def add_results_file(self, resume_command: str, attachments_root: str) -> None:
+        """Add what the reports say about an open results folder.
+
+        Args:
+            resume_command: The command that waits for the open runs of results.json later.
+            attachments_root: Where the CI system finds the folder, if it shows files that junit.xml names.
+
+        """
+        self._resume_command, self._attachments_root = resume_command, attachments_root
+
+    def remove_resume_command(self) -> None:
+        """Name no command that waits, because no results.json lists the runs."""
+        self._resume_command = ""
+
+    def expect_results(self) -> None:
+        """Say in later reports that the job step waits for results."""
+        self._waits_for_results = True
+
+    def add_plan_notes(self, notes: tuple[str, ...]) -> None:
+        """Add sentences about the selection of runs.
+
+        Args:
+            notes: The sentences, such as the effect of `shard`.
+
+        """
+        self._plan_notes = notes
 
     @property
     def heading(self) -> str:
@@ -128,6 +157,7 @@ class ReportBuilder:
         duration_seconds: float = 0.0,
         skip_reason: str | None = None,
         input_errors: tuple[str, ...] = (),
+        can_resume: bool = True,
     ) -> Report:
         """Return a report.
 
@@ -137,6 +167,7 @@ class ReportBuilder:
             duration_seconds: How long the step has been running, in seconds. 0 for a step without runs.
             skip_reason: Why the step does nothing. Such a report has no notes about the plan.
             input_errors: The errors in the input.
+            can_resume: False if results.json is out of date. Such a report has no command that waits.
 
         """
         facts = self.facts
@@ -146,16 +177,16 @@ class ReportBuilder:
             source=facts.source,
             results=results,
             verdict=verdict,
-            results_dir=self.results_dir.path if self.results_dir else "",
+            results_dir=self._results_dir,
             started_at=facts.started_at,
             input_errors=input_errors,
             web_base_url=facts.web_base_url,
-            waits_for_results=self.waits_for_results,
-            resume_command=self.resume_command,
-            plan_notes=() if skip_reason else self.plan_notes,
+            waits_for_results=self._waits_for_results,
+            resume_command=self._resume_command if can_resume else "",
+            plan_notes=() if skip_reason else self._plan_notes,
             duration_seconds=duration_seconds,
-            skip_reason=skip_reason or "",
-            attachments_root=self.attachments_root,
+            skip_reason=skip_reason,
+            attachments_root=self._attachments_root,
             part=facts.part,
             step_id=facts.step_id,
             started_in_attempt=facts.started_in_attempt,

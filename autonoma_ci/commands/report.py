@@ -137,7 +137,8 @@ def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentia
         part=Part(*map(credentials, (saved.job, saved.part, saved.shard, title))),
     )
     reports = ReportBuilder(facts)
-    reports.waits_for_results = saved.waits_for_results
+    if saved.waits_for_results:
+        reports.expect_results()
     return reports.build(results, _verdict(saved, results), duration_seconds=saved.duration_seconds)
 
 

@@ -113,7 +113,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
     saved = loaded.results
     if errors := step.configure(settings, saved):
         return step.fail_on_input(errors)
-    step.reports.waits_for_results = True
+    step.reports.expect_results()
     if not has_runs(saved):
         return _end_like_previous_step(saved, step)
     _report_results_file(loaded, path, step)
@@ -268,7 +268,7 @@ def _end_like_previous_step(saved: Results, step: JobStep) -> int:
     step.log.annotate(level, Diagnostic(text), step.reports.heading)
     # The files of a step that ended have more facts than this step has. A killed step left no files.
     was_killed = saved.conclusion is None
-    return step.finish(step.reports.build(verdict=verdict, skip_reason=text), writes_files=was_killed)
+    return step.finish(verdict, skip_reason=text, writes_files=was_killed)
 
 
 def _is_signed(run: RunResult, saved_run: ResultsRun, step: JobStep) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.engine.workers import ThreadedExecutor
-    from autonoma_ci.models import Report, RunResult
+    from autonoma_ci.models import Report, RunResult, Verdict
 
 
 def _build_environ(folder: Path, url: str) -> dict[str, str]:
@@ -92,9 +92,11 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
         assert json.loads(path.read_text("utf-8"))["runs"] == []
         raise MemoryError
 
-    def finish(self: JobStep, report: Report) -> int:
+    def finish(
+        self: JobStep, verdict: Verdict, results: tuple[RunResult, ...] = (), *, duration_seconds: float = 0.0
+    ) -> int:
         reserve_sizes.append(len(self._memory_reserve))
-        return original_finish(self, report)
+        return original_finish(self, verdict, results, duration_seconds=duration_seconds)
 
     original_finish = JobStep.finish
     monkeypatch.setattr(JobStep, "_create_executor", fail_to_create)

@@ -150,8 +150,8 @@ class Job:
         """The parsed results.json."""
         return json.loads((self.folder / "out" / "results.json").read_text("utf-8"))
 
-    def build_report(self, verdict: Verdict = STARTED_VERDICT, *runs: RunResult) -> Report:
-        return self.step.reports.build(runs, verdict)
+    def finish(self, verdict: Verdict = STARTED_VERDICT, *runs: RunResult) -> int:
+        return self.step.finish(verdict, runs)
 
 
 def block_results(folder: Path) -> None:
@@ -201,9 +201,9 @@ def test_configure_without_folder_writes_nothing(tmp_path: Path) -> None:
     job = Job(tmp_path)
     assert job.step.results_dir is None
     assert job.step.signer is None
-    assert job.step.reports.resume_command == ""
+    assert job.step.reports.build().resume_command == ""
     job.step.begin_files()
-    assert job.step.finish(job.build_report()) == 0
+    assert job.finish() == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,7 +219,7 @@ def test_configure_creates_folder(path: str, command: str, tmp_path: Path) -> No
     """The folder exists, and the command resumes waiting."""
     job = Job(tmp_path, {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": path})
     assert (tmp_path / path).is_dir()
-    assert job.step.reports.resume_command == command
+    assert job.step.reports.build().resume_command == command
     assert job.step.results_dir
     assert job.step.results_dir.path == path
     assert job.step.signer is not None
@@ -241,7 +241,7 @@ def test_configure_file_as_folder_is_error(name: str, tmp_path: Path) -> None:
     [error] = job.errors
     assert error.startswith(f"{spelling} can't be made (")
     assert error.endswith("): give a folder that can be written to")
-    assert job.step.reports.resume_command == ""
+    assert job.step.reports.build().resume_command == ""
 
 
 def test_configure_link_outside_is_error(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_begin_replaces_older_files(tmp_path: Path) -> None:
     """A step that is killed at once leaves no reports of an older one."""
     earlier_job = Job(tmp_path, WITH_FILES)
     earlier_job.step.begin_files()
-    earlier_job.step.finish(earlier_job.build_report(PASSED_VERDICT, make_passed_run("a")))
+    earlier_job.finish(PASSED_VERDICT, make_passed_run("a"))
     assert (tmp_path / "out" / "report.html").is_file()
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
@@ -319,7 +319,7 @@ def test_begin_warns_once_of_foreign_file(tmp_path: Path) -> None:
     (tmp_path / "out" / "junit.xml").write_text("<testsuites/>", "utf-8")
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
-    job.step.finish(job.build_report())
+    job.finish()
     assert job.log.count("Warning: ") == 1
     assert "Warning: results-dir has files of another program: junit.xml is now junit.xml.orig." in job.log
     assert (tmp_path / "out" / "junit.xml.orig").read_text("utf-8") == "<testsuites/>"
@@ -333,7 +333,7 @@ def test_diagnostics_are_logged(tmp_path: Path) -> None:
     assert job.log.splitlines() == [
         "Warning: unknown name", "Notice: test a is listed 2 times.", "Notice: odd ***"
     ]  # fmt: skip
-    report = job.build_report()
+    report = job.step.reports.build((), STARTED_VERDICT)
     assert report.plan_notes == plan.notes
     assert report.waits_for_results
 
@@ -382,7 +382,7 @@ def test_cancel_ends_step(number: int, tmp_path: Path) -> None:
 def test_cancel_can_preserve_files(tmp_path: Path) -> None:
     """A step that waits must not lose the runs of the first step."""
     first_job = Job(tmp_path, WITH_FILES)
-    first_job.step.finish(first_job.build_report(PASSED_VERDICT, make_passed_run("a")))
+    first_job.finish(PASSED_VERDICT, make_passed_run("a"))
     earlier_bytes = (tmp_path / "out" / "results.json").read_bytes()
     job = Job(tmp_path, WITH_FILES)
     assert job.step.cancel(signal.SIGTERM, writes_files=False) == 143
@@ -484,7 +484,7 @@ def test_missing_record_is_error(tmp_path: Path) -> None:
     block_results(tmp_path)
     clock = QuickClock()
     job = Job(tmp_path, WITH_FILES, clock=clock)
-    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a"))) == 7
+    assert job.finish(STARTED_VERDICT, make_passed_run("a")) == 7
     assert clock.pauses == [0.2]
     assert NO_RECORD in job.log
     assert "results.json could not be written to results-dir (" in job.log
@@ -499,7 +499,7 @@ def test_outdated_record_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     job.step.begin_files()
     assert job.record["runs"] == []
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
-    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a"))) == 7
+    assert job.finish(STARTED_VERDICT, make_passed_run("a")) == 7
     assert not (tmp_path / "out" / "results.json").exists()
 
 
@@ -508,7 +508,7 @@ def test_missing_record_preserves_failure(tmp_path: Path) -> None:
     block_results(tmp_path)
     job = Job(tmp_path, WITH_FILES)
     verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
-    assert job.step.finish(job.build_report(verdict)) == 1
+    assert job.finish(verdict) == 1
     assert NO_RECORD not in job.log
 
 
@@ -523,7 +523,7 @@ def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_first_write)
     job = Job(tmp_path, WITH_FILES, clock=QuickClock())
-    assert job.step.finish(job.build_report(PASSED_VERDICT, make_passed_run("a"))) == 0
+    assert job.finish(PASSED_VERDICT, make_passed_run("a")) == 0
     assert job.record["conclusion"] == "passed"
     assert "Warning" not in job.log
 
@@ -537,7 +537,7 @@ def test_finish_publishes_files_first(tmp_path: Path) -> None:
     results = tmp_path / "out" / "results.json"
     local = Publisher(on_publish=lambda: results_existed.append(results.exists()))
     job = Job(tmp_path, WITH_FILES, System(local))
-    job.step.finish(job.build_report())
+    job.finish()
     assert results_existed == [True]
 
 
@@ -549,7 +549,7 @@ def test_finish_publishes_remotely_last(tmp_path: Path) -> None:
     job = Job(
         tmp_path, CREDENTIALS, System(remote, Publisher(on_publish=lambda: order.append("local"))), clock=QuickClock()
     )
-    job.step.finish(job.build_report())
+    job.finish()
     assert order == ["local", "remote True"]
 
 
@@ -557,7 +557,7 @@ def test_finish_warns_once(tmp_path: Path) -> None:
     """Equal warnings of several publishers are one line, without credentials."""
     system = System(Publisher("odd", f"bad {VALUE}"), Publisher("odd"), Remote("odd", "new"))
     job = Job(tmp_path, CREDENTIALS, system, clock=QuickClock())
-    job.step.finish(job.build_report())
+    job.finish()
     assert [line for line in job.log.splitlines() if line.startswith("Warning")] == [
         "Warning: odd", "Warning: bad ***", "Warning: new"
     ]  # fmt: skip
@@ -569,7 +569,7 @@ def test_finish_raises_bug_last(kind: type[Publisher], tmp_path: Path) -> None:
     other_publishers = Publisher(), Remote()
     job = Job(tmp_path, WITH_FILES, System(kind(error=RuntimeError("bug")), *other_publishers), clock=QuickClock())
     with pytest.raises(RuntimeError, match="bug"):
-        job.step.finish(job.build_report(PASSED_VERDICT, make_passed_run("a")))
+        job.finish(PASSED_VERDICT, make_passed_run("a"))
     assert [len(publisher.reports) for publisher in other_publishers] == [1, 1]
     assert job.record["conclusion"] == "passed"
     assert "1 of 1 run started." in job.log
@@ -581,14 +581,14 @@ def test_finish_raises_bug_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     local = Publisher()
     job = Job(tmp_path, WITH_FILES, System(local))
     with pytest.raises(RuntimeError, match="bug"):
-        job.step.finish(job.build_report())
+        job.finish()
     assert len(local.reports) == 1
 
 
 def test_finish_without_verdict_is_bug(tmp_path: Path) -> None:
     """A report of a running step ends with the exit code of a bug."""
     job = Job(tmp_path)
-    assert job.step.finish(job.step.reports.build()) == 70
+    assert job.step.finish(None) == 70
 
 
 def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
@@ -596,7 +596,7 @@ def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
     release = threading.Event()
     job = Job(tmp_path, CREDENTIALS, System(Remote(on_publish=lambda: release.wait(60))))
     try:
-        assert job.step.finish(job.build_report()) == 0
+        assert job.finish() == 0
     finally:
         release.set()
     assert (
@@ -612,7 +612,7 @@ def test_signal_shortens_remote_publisher(tmp_path: Path) -> None:
     job = Job(tmp_path, CREDENTIALS, System(local, Remote(on_publish=lambda: release.wait(60))))
     started_at = job.clock.monotonic()
     try:
-        assert job.step.finish(job.build_report()) == 0
+        assert job.finish() == 0
     finally:
         release.set()
     assert "may be incomplete: a signal has come." in job.log
@@ -638,7 +638,7 @@ COMMENT = {**CREDENTIALS, "AUTONOMA_COMMENT": "true", "AUTONOMA_GITHUB_TOKEN": "
 def test_comment_message_is_logged(tmp_path: Path) -> None:
     """A comment that can't be written is a warning."""
     job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: None)), clock=QuickClock())
-    assert job.step.finish(job.build_report()) == 0
+    assert job.finish() == 0
     assert "Warning: The comment could not be written: the job's variables do not say where." in job.log
 
 
@@ -674,7 +674,7 @@ def test_comment_has_report(tmp_path: Path) -> None:
     """The comment is written after all other reports, and the log has no line about it."""
     thread = Thread()
     job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: thread)), clock=QuickClock())
-    assert job.step.finish(job.build_report(STARTED_VERDICT, make_passed_run("a", "Sign in"))) == 0
+    assert job.finish(STARTED_VERDICT, make_passed_run("a", "Sign in")) == 0
     [comment] = thread.comments
     assert "Sign in" in comment.body
     assert "omment" not in job.log
@@ -689,7 +689,7 @@ def test_comment_can_be_abandoned(tmp_path: Path) -> None:
 
     job = Job(tmp_path, COMMENT, System(comments=make_comments(wait_for_release)))
     try:
-        assert job.step.finish(job.build_report()) == 0
+        assert job.finish() == 0
     finally:
         release.set()
     assert "Warning: The comment may be incomplete: it took too long." in job.log

@@ -75,7 +75,8 @@ class RunJob(Job):
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
         self.step.begin_files()
-        self.step.reports.waits_for_results = self.settings.wait
+        if self.settings.wait:
+            self.step.reports.expect_results()
         return self.step.run_plan(results, self.settings, TITLE, values_to_redact, previous)
 
     @property
@@ -322,7 +323,7 @@ def test_missing_first_record_is_warning(tmp_path: Path, sandbox: Sandbox) -> No
     assert sandbox.count_starts("runs-j") == 1
     assert job.log.count("Warning: results.json could not be written to results-dir (") == 1
     assert NO_RECORD in job.log
-    assert job.step.reports.resume_command == ""
+    assert job.step.reports.build().resume_command == ""
 
 
 def test_outdated_record_is_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,24 +208,31 @@ def test_builder_adds_results() -> None:
 
 def test_builder_adds_state_of_step(tmp_path: Path) -> None:
     """Facts that the step learns later are in its next report."""
-    builder = ReportBuilder(INITIAL)
-    builder.results_dir = ResultsDir("out", tmp_path / "out", tmp_path)
-    builder.attachments_root = "work/out"
-    builder.resume_command = "autonoma-ci wait out"
-    builder.waits_for_results = True
-    builder.plan_notes = ("shard 1/2",)
+    builder = ReportBuilder(INITIAL, ResultsDir("out", tmp_path / "out", tmp_path))
+    builder.add_results_file(resume_command="autonoma-ci wait out", attachments_root="work/out")
+    builder.expect_results()
+    builder.add_plan_notes(("shard 1/2",))
     step_report = builder.build((), PASSED_VERDICT)
     assert (step_report.results_dir, step_report.attachments_root, step_report.resume_command) == (
         "out", "work/out", "autonoma-ci wait out"
     )  # fmt: skip
     assert step_report.waits_for_results
-    assert (step_report.plan_notes, step_report.skip_reason) == (("shard 1/2",), "")
+    assert (step_report.plan_notes, step_report.skip_reason) == (("shard 1/2",), None)
+
+
+def test_report_without_results_file_has_no_command() -> None:
+    """No command waits for runs that no results.json lists."""
+    builder = ReportBuilder(INITIAL)
+    builder.add_results_file(resume_command="autonoma-ci wait out", attachments_root="")
+    assert builder.build(can_resume=False).resume_command == ""
+    builder.remove_resume_command()
+    assert builder.build().resume_command == ""
 
 
 def test_skipped_step_has_no_plan_notes() -> None:
     """A step that does nothing has its reason alone."""
     builder = ReportBuilder(INITIAL)
-    builder.plan_notes = ("shard 1/2",)
+    builder.add_plan_notes(("shard 1/2",))
     step_report = builder.build(skip_reason="groups is 'none'")
     assert (step_report.plan_notes, step_report.skip_reason) == ((), "groups is 'none'")
 
