@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from autonoma_ci.errors import MEMORY_ERRORS
 from autonoma_ci.escaping import truncate
 from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
-from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import Evidence
 from autonoma_ci.reports.summary import sort_by_severity
 
@@ -49,7 +48,7 @@ def copy_evidence(
         evidence limit.
 
     """
-    copier = EvidenceCopier(results_dir.root / source, results_dir.folder, settings, results_dir.root)
+    copier = EvidenceCopier(results_dir.root / source, results_dir, settings)
     # Evidence of failures is first, and videos are last because they are the largest.
     sorted_runs = sort_by_severity(runs)
     paths = [path for run in sorted_runs for path in _evidence_paths(run)]
@@ -75,12 +74,12 @@ def copy_evidence(
 
 
 class EvidenceCopier:
-    """Copies files from one folder to another within the evidence limits."""
+    """Copies files from a folder into results-dir within the evidence limits."""
 
-    def __init__(self, source: Path, target: Path, settings: Settings, root: Path) -> None:
-        self._source, self._target, self._root = source, target, root
+    def __init__(self, source: Path, results_dir: ResultsDir, settings: Settings) -> None:
+        self._source, self._results_dir = source, results_dir
         self._file_limit, self._total_limit = settings.evidence_file_limit, settings.evidence_limit
-        self._is_same_folder = os.path.realpath(source) == os.path.realpath(target)
+        self._is_same_folder = os.path.realpath(source) == os.path.realpath(results_dir.folder)
         self._write_failure: str | None = None
         self._handled_paths: set[str] = set()
         # The reason of each missing file, by its path.
@@ -137,12 +136,12 @@ class EvidenceCopier:
         return os.path.realpath(folder) != str(expected)
 
     def _write(self, path: str, data: bytes) -> None:
-        folder = (self._target / path).parent
+        target = self._results_dir.folder / path
         # Checked before each write, because a symbolic link can appear at any time.
-        if any(escapes_via_symlink(str(folder.absolute()), str(root)) for root in (self._target, self._root)):
+        if self._results_dir.has_link_outside(target.parent):
             raise OSError(errno.ELOOP, "a symbolic link in results-dir leads elsewhere")
-        make_directory(folder)
-        write_atomic(self._target / path, data)
+        make_directory(target.parent)
+        write_atomic(target, data)
 
 
 def _evidence_paths(run: RunResult | PreviousAttempt) -> Iterator[str]:

@@ -551,9 +551,7 @@ class JobStep:
 
         is_local = urlsplit(settings.api_url).scheme == "http"
         limits = settings.evidence_file_limit, settings.evidence_limit
-        return EvidenceDownloader(
-            self.results_dir.folder, *limits, allow_http_loopback=is_local, working_directory=self.results_dir.root
-        )
+        return EvidenceDownloader(self.results_dir, *limits, allow_http_loopback=is_local)
 
     def _create_executor(
         self, settings: Settings, events: Events, store: EvidenceDownloader | None, values_to_redact: ValuesToRedact

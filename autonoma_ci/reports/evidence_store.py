@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.fs.files import make_directory, match_parent_owner
-from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.net.download import DownloadError, download
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from autonoma_ci.api.models import EvidenceFile
+    from autonoma_ci.reports.results_dir import ResultsDir
 
 EVIDENCE_DIR = "evidence"
 # Signatures by extension: the offset in bytes and the bytes there. None of these formats can contain a script.
@@ -45,27 +45,25 @@ class EvidenceDownloader:
     """Downloads evidence files within size limits, from any number of threads.
 
     Args:
-        folder: The results folder. A symbolic link must not lead a file out of it.
+        results_dir: The results folder. A symbolic link must not lead a file out of it or the working directory.
         max_file_bytes: Largest size of one file.
         max_total_bytes: Largest size of all files together. Files of passed runs have low priority. They can use
             half of it.
         allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download`.
         timeout_seconds: Time limit of each file.
-        working_directory: `folder` by default. A symbolic link must not lead a file out of it either.
     """
 
     def __init__(
         self,
-        folder: Path,
+        results_dir: ResultsDir,
         max_file_bytes: int,
         max_total_bytes: int,
         *,
         allow_http_loopback: bool,
         timeout_seconds: float = 120.0,
-        working_directory: Path | None = None,
     ) -> None:
-        self._folder, self._max_file_bytes, self._max_total_bytes = folder, max_file_bytes, max_total_bytes
-        self._working_directory = working_directory or folder
+        self._results_dir = results_dir
+        self._max_file_bytes, self._max_total_bytes = max_file_bytes, max_total_bytes
         self._allow_http_loopback, self._timeout_seconds = allow_http_loopback, timeout_seconds
         self._used_bytes = 0
         self._lock = threading.Lock()
@@ -107,12 +105,9 @@ class EvidenceDownloader:
             _WriteError: The content could not be written.
             OSError: The file could not be created or renamed.
         """
-        run_folder = self._folder / EVIDENCE_DIR / item.run_id
+        run_folder = self._results_dir.folder / EVIDENCE_DIR / item.run_id
         # Checked before each file, because another process may have created a link since the last check.
-        if any(
-            escapes_via_symlink(str(run_folder.absolute()), str(base))
-            for base in (self._folder, self._working_directory)
-        ):
+        if self._results_dir.has_link_outside(run_folder):
             raise DownloadError("a symbolic link in results-dir leads elsewhere")
         make_directory(run_folder)
         partial_file = run_folder / f".{name}.{secrets.token_hex(8)}"

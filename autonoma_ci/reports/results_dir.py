@@ -42,6 +42,13 @@ class ResultsDir(NamedTuple):
         """The path of results.json, as the user can type it."""
         return f"{self.path.rstrip('/')}/{RESULTS_FILE}"
 
+    def has_link_outside(self, folder: Path) -> bool:
+        """Return whether a symbolic link leads a folder in this one elsewhere.
+
+        Elsewhere is outside of this folder, or outside of the working directory.
+        """
+        return any(escapes_via_symlink(str(folder.absolute()), str(base)) for base in (self.folder, self.root))
+
 
 def resolve_results_dir(path: str, working_directory: str) -> ResultsDir:
     """Return the results folder at a path relative to the working directory."""
@@ -71,22 +78,20 @@ class ResultsDirPublisher:
     At the end of the job step it also writes junit.xml and report.html with its stylesheet.
 
     Args:
-        folder: The results folder.
+        results_dir: The results folder. A symbolic link must not lead a file out of the working directory.
         extra_files: Returns the content of the CI system's files by their names.
-        root: The working directory, `folder` by default. A symbolic link must not lead a file out of it.
         signer: Signs results.json.
         shared: Preserves the results of other job steps that write to the same folder.
     """
 
     def __init__(
         self,
-        folder: Path,
+        results_dir: ResultsDir,
         extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
-        root: Path | None = None,
         signer: Signer | None = None,
         shared: SharedResults | None = None,
     ) -> None:
-        self.folder, self._root = folder, root or folder
+        self.folder, self._root = results_dir.folder, results_dir.root
         self._extra_files, self._signer, self._shared = extra_files, signer, shared
         # Whether the last write of results.json succeeded.
         self.has_latest_results = False
@@ -267,15 +272,14 @@ def open_results_dir(
     Raises:
         InputError: The folder can't be created, or a symbolic link leads it out of the working directory.
     """
-    folder, root = results_dir.folder, results_dir.root
-    if escapes_via_symlink(results_dir.path, str(root)):
+    if escapes_via_symlink(results_dir.path, str(results_dir.root)):
         raise InputError(
             [f"{option_name} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
     try:
-        make_directory(folder)
+        make_directory(results_dir.folder)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError([f"{option_name} can't be made ({reason}): give a folder that can be written to"]) from None
-    shared = create_shared(folder / RESULTS_FILE) if create_shared else None
-    return ResultsDirPublisher(folder, extra_files, root, signer, shared)
+    shared = create_shared(results_dir.folder / RESULTS_FILE) if create_shared else None
+    return ResultsDirPublisher(results_dir, extra_files, signer, shared)

@@ -17,9 +17,11 @@ from autonoma_ci.models import (
     TargetKind,
     Verdict,
 )
+from autonoma_ci.reports.results_dir import ResultsDir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 STARTED_VERDICT = Verdict(Conclusion.STARTED, ExitReason.OK, 0)
 API_ERROR_VERDICT = Verdict(Conclusion.ERROR, ExitReason.API, 5)
@@ -119,6 +121,11 @@ def create_report(
         "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
         tuple(problems),
     )  # fmt: skip
+
+
+def make_results_dir(folder: Path, working_directory: Path | None = None) -> ResultsDir:
+    """Return the results folder. The working directory is the same folder by default."""
+    return ResultsDir(str(folder), folder, working_directory or folder)
 
 
 RUNS_OF_ALL_KINDS = (

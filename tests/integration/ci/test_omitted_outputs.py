@@ -19,7 +19,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.integration.ci.test_native_outputs import run_step
 from tests.support import grammars
 from tests.support.publish_contexts import make_publish_context
-from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_started_run
+from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_results_dir, make_started_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -192,7 +192,7 @@ def test_build_data_has_no_earlier_values() -> None:
 
 def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:
     """outputs.env gives its warning only with the final report."""
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert publisher.publish(make_started_report(FRAGMENT_URL_REPORT)) == []
     [warning] = publisher.publish(FRAGMENT_URL_REPORT)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")

@@ -58,7 +58,7 @@ def list_files(folder: Path) -> dict[str, bytes]:
 
 def create_copier(root: Path, settings: Settings | None = None) -> EvidenceCopier:
     """Return a copier from `old` to `new`."""
-    return EvidenceCopier(root / "old", root / "new", settings or Settings(), root)
+    return EvidenceCopier(root / "old", resolve_results_dir("new", str(root)), settings or Settings())
 
 
 def test_copy_has_all_files(tmp_path: Path) -> None:

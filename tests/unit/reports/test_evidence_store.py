@@ -14,6 +14,7 @@ from autonoma_ci.api.models import EvidenceFile, SignedUrl
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import answer, close, hang, reset, send_raw
+from tests.support.reports import make_results_dir
 from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
@@ -74,12 +75,11 @@ def make_store(
     folder: Path, max_total_bytes: int = 1_000_000, *, working_directory: Path | None = None
 ) -> EvidenceDownloader:
     return EvidenceDownloader(
-        folder,
+        make_results_dir(folder, working_directory),
         100_000,
         max_total_bytes,
         allow_http_loopback=True,
         timeout_seconds=60,
-        working_directory=working_directory,
     )
 
 
@@ -90,7 +90,9 @@ def make_media_url(server: FaultServer) -> SignedUrl:
 def fetch(folder: Path, handler: RequestHandler, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
     """Fetch one file from a server that handles each request with this handler."""
     with FaultServer(handler) as server:
-        store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
+        store = EvidenceDownloader(
+            make_results_dir(folder), 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds
+        )
         return store.fetch(EvidenceFile("run-1", number, make_media_url(server)))
 
 
@@ -223,7 +225,7 @@ def test_repeated_download_replaces_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
     """Plain http is refused even for this machine, unless the API is there too."""
-    result = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(
+    result = EvidenceDownloader(make_results_dir(tmp_path), 1000, 1000, allow_http_loopback=False).fetch(
         EvidenceFile("r", 1, SignedUrl(url))
     )
     assert "address is n" in result.error

@@ -33,6 +33,7 @@ from tests.support.reports import (
     make_passed_run,
     make_planned_run,
     make_rejected_run,
+    make_results_dir,
     make_started_run,
     make_timed_out_run,
 )
@@ -112,7 +113,9 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
     """`wait` writes to the folder for the first time during the step."""
     environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
-    ResultsDirPublisher(tmp_path / "out").publish(create_report([make_failed_run("a")], FAILED_VERDICT))
+    ResultsDirPublisher(make_results_dir(tmp_path / "out")).publish(
+        create_report([make_failed_run("a")], FAILED_VERDICT)
+    )
     write_foreign_files(tmp_path / "reports")
     result = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
     expected = {f"{name}.orig": text for name, text in FOREIGN_FILES.items() if not name.startswith("gitlab")}
@@ -122,7 +125,7 @@ def test_wait_renames_foreign_files(tmp_path: Path) -> None:
 
 def publish_step(folder: Path, name: str = "begun") -> list[str]:
     """Begin and end a step of a GitLab job, and return its warnings."""
-    files = ResultsDirPublisher(folder, render_job_links)
+    files = ResultsDirPublisher(make_results_dir(folder), render_job_links)
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
 
 
@@ -200,7 +203,7 @@ def test_late_results_json_is_renamed(tmp_path: Path) -> None:
         context = BuildContext("github", build_id="17")
         return SharedResults(tmp_path / "results.json", run_report.step_id, context, run_report.started_at, FakeClock())
 
-    files = ResultsDirPublisher(tmp_path, shared=build_shared_results(REPORTS["begun"]))
+    files = ResultsDirPublisher(make_results_dir(tmp_path), shared=build_shared_results(REPORTS["begun"]))
     assert files.begin(REPORTS["begun"]) == []
     (tmp_path / "results.json").write_text(FOREIGN_FILES["results.json"], "utf-8")
     warnings = files.publish(REPORTS["passed"])

@@ -27,6 +27,7 @@ from tests.support.reports import (
     create_report,
     make_failed_run,
     make_passed_run,
+    make_results_dir,
     make_started_run,
 )
 from tests.unit.reports.test_evidence_store import limit_file_size
@@ -73,7 +74,7 @@ def build_shared_results(path: Path, step_id: str = "this") -> SharedResults:
 def make_publishers(folder: Path) -> tuple[ResultsDirPublisher, ResultsDirPublisher]:
     """Return the publishers of two job steps that share the folder."""
     first, second = (
-        ResultsDirPublisher(folder, shared=build_shared_results(folder / "results.json", step))
+        ResultsDirPublisher(make_results_dir(folder), shared=build_shared_results(folder / "results.json", step))
         for step in ("this", "other")
     )
     return first, second
@@ -92,6 +93,20 @@ def test_path_is_relative_to_working_directory(tmp_path: Path) -> None:
     """A relative path begins at the working directory, and an absolute one is unchanged."""
     assert resolve_results_dir("a/b", str(tmp_path)) == ("a/b", tmp_path / "a/b", tmp_path)
     assert resolve_results_dir("/else", str(tmp_path)).folder == Path("/else")
+
+
+def test_link_in_results_dir_leads_outside(tmp_path: Path) -> None:
+    """A link may lead neither out of the results folder nor out of the working directory."""
+    working_directory, outside = tmp_path / "work", tmp_path / "outside"
+    (working_directory / "results" / "own").mkdir(parents=True)
+    outside.mkdir()
+    results_dir = make_results_dir(working_directory / "results", working_directory)
+    (results_dir.folder / "link").symlink_to(working_directory)
+    (working_directory / "outside").symlink_to(outside)
+    assert not results_dir.has_link_outside(results_dir.folder / "own")
+    assert not results_dir.has_link_outside(results_dir.folder / "missing")
+    assert results_dir.has_link_outside(results_dir.folder / "link")
+    assert results_dir.has_link_outside(working_directory / "outside")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,7 @@ def test_refused_symlink_names_option(tmp_path: Path) -> None:
 def test_unwritable_file_is_warning(tmp_path: Path) -> None:
     """The other files are written."""
     (tmp_path / "results.json").mkdir()
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     warnings = publisher.publish(create_report([make_started_run("x")]))
     assert len(warnings) == 1
     assert "results.json could not be written" in warnings[0]
@@ -184,9 +199,9 @@ def test_unwritable_file_is_warning(tmp_path: Path) -> None:
 
 def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
     """After a kill, no file of an earlier step looks like one of this step."""
-    ResultsDirPublisher(tmp_path, make_extra_files).publish(ENDED_REPORT)
+    ResultsDirPublisher(make_results_dir(tmp_path), make_extra_files).publish(ENDED_REPORT)
     (tmp_path / "notes.txt").write_text("of the user", "utf-8")
-    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path), make_extra_files)
     assert publisher.begin(BEGUN_REPORT) == []
     assert list_names(tmp_path) == ["evidence", "notes.txt", "results.json"]
     assert list_names(tmp_path / "evidence") == ["report.css", "report.svg"]
@@ -195,7 +210,7 @@ def test_begin_replaces_files_of_earlier_step(tmp_path: Path) -> None:
 
 def test_begin_creates_missing_folder(tmp_path: Path) -> None:
     """A folder that was removed is created again."""
-    assert ResultsDirPublisher(tmp_path / "a" / "b").begin(BEGUN_REPORT) == []
+    assert ResultsDirPublisher(make_results_dir(tmp_path / "a" / "b")).begin(BEGUN_REPORT) == []
     assert list_names(tmp_path / "a" / "b") == ["results.json"]
 
 
@@ -204,11 +219,13 @@ def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
     working_directory, outside = tmp_path / "work", tmp_path / "outside"
     for folder in (working_directory, outside):
         folder.mkdir()
-    ResultsDirPublisher(outside, make_extra_files).publish(ENDED_REPORT)
+    ResultsDirPublisher(make_results_dir(outside), make_extra_files).publish(ENDED_REPORT)
     (outside / "summary.md").write_text("of another program", "utf-8")
     (working_directory / "results").symlink_to(outside)
     before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
-    publisher = ResultsDirPublisher(working_directory / "results", make_extra_files, working_directory)
+    publisher = ResultsDirPublisher(
+        make_results_dir(working_directory / "results", working_directory), make_extra_files
+    )
     assert publisher.begin(BEGUN_REPORT) == [f"results.json {LINK_REASON}"]
     assert len(publisher.publish(ENDED_REPORT)) == 9
     publisher.remove_empty()
@@ -217,7 +234,7 @@ def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
 
 def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
     """Only the end of the job step writes junit.xml and report.html."""
-    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path), make_extra_files)
     assert publisher.publish(create_report([make_started_run("a")], None)) == []
     assert list_names(tmp_path) == ["evidence", "extra.txt", "outputs.env", "results.json", "summary.md"]
     assert list_names(tmp_path / "evidence") == ["extra.txt"]
@@ -227,7 +244,7 @@ def test_running_step_has_no_final_reports(tmp_path: Path) -> None:
 
 def test_extra_files_follow_report(tmp_path: Path) -> None:
     """The files of the CI system have the content for the latest report."""
-    publisher = ResultsDirPublisher(tmp_path, make_extra_files)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path), make_extra_files)
     for count in (1, 2):
         publisher.publish(create_report([make_started_run(f"t{number}") for number in range(count)], None))
         assert (tmp_path / "extra.txt").read_text("utf-8") == f"{count} runs"
@@ -246,7 +263,7 @@ def test_results_are_signed(tmp_path: Path) -> None:
 def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     """A name that is not UTF-8 causes no error."""
     run_report = create_report([make_passed_run("a", "caf\udce9")], PASSED_VERDICT)._replace(title="na\udcefve")
-    assert ResultsDirPublisher(tmp_path).publish(run_report) == []
+    assert ResultsDirPublisher(make_results_dir(tmp_path)).publish(run_report) == []
     for name in ("results.json", "outputs.env", "summary.md", "junit.xml", "report.html"):
         assert "\udcef" not in (tmp_path / name).read_text("utf-8")
     assert read_results(tmp_path)["title"] == "na?ve"
@@ -255,7 +272,7 @@ def test_half_surrogate_pair_is_replaced(tmp_path: Path) -> None:
 def test_omitted_variable_is_warning_at_end(tmp_path: Path) -> None:
     """An output that does not fit into outputs.env is a warning of the ended step alone."""
     run_report = create_report([make_passed_run("a")._replace(url="https://autonoma.app/run?a=1&b=2")], PASSED_VERDICT)
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert publisher.publish(run_report._replace(verdict=None)) == []
     [warning] = publisher.publish(run_report)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
@@ -278,7 +295,7 @@ def test_failed_rendering_leaves_other_files(
         raise error
 
     monkeypatch.setattr("autonoma_ci.reports.html.render_html", fail)
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert publisher.publish(ENDED_REPORT) == [f"junit.xml and report.html could not be made ({reason})."]
     assert list_names(tmp_path) == ["outputs.env", "results.json", "summary.md"]
     assert publisher.has_latest_results
@@ -286,7 +303,7 @@ def test_failed_rendering_leaves_other_files(
 
 def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
     """Each file that is not written has a warning with the reason."""
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     publisher.begin(BEGUN_REPORT)
     with limit_file_size(10):
         warnings = publisher.publish(ENDED_REPORT)
@@ -299,7 +316,7 @@ def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
 def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
     """The failure of another file does not change that the results are stored."""
     (tmp_path / "summary.md").mkdir()
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert not publisher.has_latest_results
     [warning] = publisher.publish(ENDED_REPORT)
     assert warning.startswith("summary.md could not be written")
@@ -310,7 +327,7 @@ def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
 def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
     """If no results.json with runs was written, the initial one is removed."""
     shared = build_shared_results(tmp_path / "results.json") if is_shared else None
-    publisher = ResultsDirPublisher(tmp_path, shared=shared)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path), shared=shared)
     publisher.begin(BEGUN_REPORT)
     with limit_file_size(10):
         publisher.publish(ENDED_REPORT)
@@ -322,7 +339,7 @@ def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
 
 def test_written_results_are_not_removed(tmp_path: Path) -> None:
     """A results.json with runs stays at the end of the step."""
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     publisher.begin(BEGUN_REPORT)
     publisher.publish(ENDED_REPORT)
     publisher.remove_empty()
@@ -331,17 +348,17 @@ def test_written_results_are_not_removed(tmp_path: Path) -> None:
 
 def test_results_of_other_step_are_not_removed(tmp_path: Path) -> None:
     """A results.json that another step wrote meanwhile stays."""
-    publisher = ResultsDirPublisher(tmp_path)
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     publisher.begin(BEGUN_REPORT)
-    ResultsDirPublisher(tmp_path).begin(BEGUN_REPORT._replace(step_id="other"))
+    ResultsDirPublisher(make_results_dir(tmp_path)).begin(BEGUN_REPORT._replace(step_id="other"))
     publisher.remove_empty()
     assert read_results(tmp_path)["step_id"] == "other"
 
 
 def test_step_without_begin_removes_nothing(tmp_path: Path) -> None:
     """A step that wrote no initial results.json leaves the file of an earlier step."""
-    ResultsDirPublisher(tmp_path).publish(ENDED_REPORT)
-    ResultsDirPublisher(tmp_path).remove_empty()
+    ResultsDirPublisher(make_results_dir(tmp_path)).publish(ENDED_REPORT)
+    ResultsDirPublisher(make_results_dir(tmp_path)).remove_empty()
     assert read_results(tmp_path)["conclusion"] == "passed"
 
 
@@ -351,7 +368,7 @@ def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
     (tmp_path / "outside" / "extra.txt").write_text("of another program", "utf-8")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    assert ResultsDirPublisher(tmp_path / "results", make_extra_files).begin(BEGUN_REPORT) == []
+    assert ResultsDirPublisher(make_results_dir(tmp_path / "results"), make_extra_files).begin(BEGUN_REPORT) == []
     assert list_names(tmp_path / "outside") == ["extra.txt"]
 
 
@@ -360,7 +377,7 @@ def test_foreign_file_is_warning_at_end(is_shared: bool, tmp_path: Path) -> None
     """A renamed file is a warning of the ended step, because earlier ones may not be shown."""
     (tmp_path / "junit.xml").write_text("<testsuite/>", "utf-8")
     publisher = ResultsDirPublisher(
-        tmp_path, shared=build_shared_results(tmp_path / "results.json") if is_shared else None
+        make_results_dir(tmp_path), shared=build_shared_results(tmp_path / "results.json") if is_shared else None
     )
     assert publisher.publish(ENDED_REPORT._replace(verdict=None)) == []
     (tmp_path / "report.html").write_text("written during the step", "utf-8")
