@@ -15,7 +15,7 @@ from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import MAX_DETAILS_BYTES
 from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
-from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.redaction.redactor import Redactor, build_credential_redactors
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class AutonomaClient:
         self._source = source
         self._secrets, self._environment_texts = tuple(secrets), tuple(environment_texts)
         self._public_values = public_values
-        self._credentials = Redactor(secrets)
+        self._credentials = build_credential_redactors(self._secrets).of_all
         self._shared_redactor = None if values is None else Redactor([*secrets, *values])
         # Every link contains it, so it is not a secret.
         self._api_host = urlsplit(transport.base_url).netloc

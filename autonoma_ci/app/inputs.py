@@ -18,7 +18,6 @@ from autonoma_ci.config.settings import (
     CREDENTIAL_IN_FIELD,
     NO_GROUPS,
     Settings,
-    build_credential_redactor,
     load_settings,
 )
 from autonoma_ci.errors import Diagnostic, InputError
@@ -26,7 +25,6 @@ from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.plan import Plan
-from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.manifest.schema import Manifest
     from autonoma_ci.models import BuildContext, RunRequest
-    from autonoma_ci.redaction.redactor import Secret
+    from autonoma_ci.redaction.redactor import Redactor, Secret
 
 _PART_PURPOSE = "autonoma-ci part 1"
-# In characters. A shorter credential can occur by chance in ordinary text.
-_MIN_RECOGNIZABLE_CHARS = 8
 # Names of the manifest in the working directory. The first one has priority.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
@@ -131,8 +127,7 @@ def build_interpolator(
     """
     from autonoma_ci.manifest.interpolation import HiddenValues, Interpolator
 
-    # A shorter credential, such as `sandbox`, occurs in ordinary values.
-    credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_RECOGNIZABLE_CHARS)
+    credentials = settings.redactors.of_recognizable
     variables = HiddenValues(settings.variables.values())
     return Interpolator(
         environ, context, detection.all_secret_variables(), validate_only, settings.allow_env, credentials, variables
@@ -173,11 +168,9 @@ def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> 
 
     """
     # A source has at most 10 characters, so it can only contain a short credential.
-    if Redactor(
-        secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_RECOGNIZABLE_CHARS
-    ).contains_secret(settings.source):
+    if settings.redactors.of_recognizable.contains_secret(settings.source):
         raise InputError([f"{settings.spelling_of('source')} {CREDENTIAL_IN_FIELD}"])
-    redact = build_credential_redactor(settings)
+    redact = settings.redactors.of_long
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All in one text, because there can be thousands.
     if redact.contains_secret("|".join(text for texts_of_run in texts for text in texts_of_run)):

@@ -25,7 +25,7 @@ from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, r
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError, OutputError
 from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
-from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
 from autonoma_ci.startup import NamedTuple
 
@@ -103,7 +103,7 @@ class JobStep:
         self.log = JobLog(runtime.out, ci.ci_system.log_formatter, runtime.clock, in_checkout=path_in_checkout)
         self._error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
         # Removes the credentials of the job step. The logs use it too.
-        self.redact = Redactor(())
+        self.redact = NO_SECRETS
         # In seconds of the monotonic clock.
         self.started_at = runtime.clock.monotonic()
         self.reports = ReportBuilder(create_initial_facts(ci, runtime.clock))
@@ -129,12 +129,12 @@ class JobStep:
         """
         self._settings = settings
         self.ci = self.ci.with_facts(settings)
-        self.redact = Redactor(settings.secrets)
+        self.redact = settings.redactors.of_all
         self.log.mask(settings.secrets)
         for log in (self.log, self._error_log):
             log.redact_with(self.redact)
         self.report_warnings(settings.warnings)
-        facts = collect_facts(self.reports.facts, settings, self.ci, self.runtime.environ, self.redact, saved)
+        facts = collect_facts(self.reports.facts, settings, self.ci, self.runtime.environ, saved)
         self.results_dir = self._resolve_results_dir()
         self.reports = ReportBuilder(facts, self.results_dir)
         self._add_ci_publishers()

@@ -12,14 +12,16 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import read_file_or_empty
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
+from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import RunResult
     from autonoma_ci.planning.signing import ResultsSigner
-    from autonoma_ci.redaction.redactor import Redactor
+    from autonoma_ci.redaction.redactor import Secret
     from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
 
 # Reasons to reuse no run, as the log shows them.
@@ -83,21 +85,22 @@ def to_run_results(saved: Results, started_at: str, sanitizers: ResultsSanitizer
     return [run.to_run_result((then - now).total_seconds(), sanitizers) for run in saved.runs]
 
 
-def build_sanitizers(redact: Redactor, credentials: Redactor, api_url: str) -> ResultsSanitizers:
+def build_sanitizers(settings: Settings, values: Iterable[Secret]) -> ResultsSanitizers:
     """Return the functions that clean the texts of results.json.
 
     Another person can have written the file, so its texts are cleaned like those of API responses.
 
     Args:
-        redact: Removes credentials and values of variables.
-        credentials: Removes only credentials. A value such as `en` or `run` occurs by chance in names, ids and links.
-        api_url: Base URL of the API. Its host is no secret.
+        settings: The options, with the credentials. The host of the API is no secret.
+        values: The known values of variables. Names, ids and links are cleaned of credentials only, because a value
+            such as `en` or `run` occurs in them by chance.
 
     """
     from autonoma_ci.api.responses import build_run_url
     from autonoma_ci.reports.results_schema import ResultsSanitizers
 
-    host = urlsplit(api_url).netloc
+    redact, credentials = Redactor([*settings.secrets, *values]), settings.redactors.of_all
+    host = urlsplit(settings.api_url).netloc
     return ResultsSanitizers(
         redact,
         label=credentials,

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
 from autonoma_ci.config.parsers import parse_title
-from autonoma_ci.config.settings import build_credential_redactor
 from autonoma_ci.models import ENTIRE_BUILD, Report
 from autonoma_ci.startup import NamedTuple
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.identity import Part
     from autonoma_ci.models import BuildContext, RunResult, Verdict
-    from autonoma_ci.redaction.redactor import Redactor
     from autonoma_ci.reports.results_dir import ResultsDir
     from autonoma_ci.reports.results_schema import Results
 
@@ -57,7 +55,6 @@ def collect_facts(
     settings: Settings,
     ci: CIEnvironment,
     environ: Mapping[str, str],
-    redact: Redactor,
     saved: Results | None,
 ) -> StepFacts:
     """Return the facts of a job step without recognizable credentials.
@@ -67,7 +64,6 @@ def collect_facts(
         settings: The options of this job step.
         ci: The CI system, with the build facts that options state.
         environ: The environment of the job.
-        redact: Removes all credentials of the job step.
         saved: The results.json whose runs this job step resumes, or None.
 
     """
@@ -79,10 +75,10 @@ def collect_facts(
     source = initial.source
     if saved:
         part = part._replace(job_name=saved.job, part=saved.part, shard=saved.shard)
-        source = redact(saved.source)
-    part = redact_shown_part(part, redact, settings.client_secret)
+        source = settings.redactors.of_all(saved.source)
+    part = redact_shown_part(part, settings.redactors.of_all, settings.client_secret)
     # Short credentials stay in the texts of the user and the CI system, because they can be ordinary words.
-    redact_long_credentials = build_credential_redactor(settings)
+    redact_long_credentials = settings.redactors.of_long
     fields = {name: getattr(ci.build_context, name) for name in _FIELDS_EMPTIED_WITH_CREDENTIAL}
     safe_fields = {
         name: "" if redact_long_credentials.contains_secret(text) else text for name, text in fields.items() if text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from autonoma_ci.ci.base import LogGroup
 from autonoma_ci.clock import Clock
 from autonoma_ci.escaping import escape_log_line
-from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import LogFormatter
     from autonoma_ci.errors import Diagnostic
-    from autonoma_ci.redaction.redactor import Secret
+    from autonoma_ci.redaction.redactor import Redactor, Secret
 
 
 _OMITTED = "{} {} left out, since the reader of the log did not keep up."
@@ -51,7 +51,7 @@ class JobLog:
         self._formatter = formatter
         self._clock = clock or Clock()
         self._is_product = is_product
-        self._redact = Redactor(())
+        self._redact = NO_SECRETS
         self._omitted_count = 0
 
     def redact_with(self, redact: Redactor) -> None:

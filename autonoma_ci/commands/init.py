@@ -20,7 +20,6 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import os_error_reason, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink, quote_for_shell
 from autonoma_ci.planning.plan import MAX_RUNS
-from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product
 
@@ -183,7 +182,7 @@ def _log_result(arguments: ParsedArguments, selection: Selection, runtime: Runti
     is_printed, path = arguments.output == STDOUT, arguments.output
     log = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
     settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(arguments, ACCOUNT_OPTIONS), runtime.environ)
-    log.redact_with(Redactor(settings.secrets))
+    log.redact_with(settings.redactors.of_all)
     counts = [pluralize(len(selection.folders), "folder")] if selection.folders else []
     counts += [pluralize(len(selection.tests), "test")] if selection.tests else []
     # If files with both default names exist, `run` reads the other one.

@@ -111,7 +111,7 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
     )
     if errors:
         raise InputError(errors)
-    credentials = Redactor(settings.secrets)
+    credentials = settings.redactors.of_all
     options = Redactor([*settings.secrets, *settings.variables.values()])
     saved = load_results(arguments.record, runtime.working_directory, options).results
     event = detect_ci(runtime.environ).build_context.trigger_event
@@ -119,8 +119,7 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
     log.redact_with(credentials)
     if known.notice:
         log.annotate("notice", Diagnostic(known.notice))
-    redact = Redactor([*settings.secrets, *known.secrets])
-    return report_from_results(saved, build_sanitizers(redact, credentials, settings.api_url), credentials)
+    return report_from_results(saved, build_sanitizers(settings, known.secrets), credentials)
 
 
 def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentials: Redactor) -> Report:

@@ -14,7 +14,6 @@ from autonoma_ci.config.settings import Settings, load_options
 from autonoma_ci.errors import EXIT_INPUT, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.planning import plan
-from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
@@ -61,13 +60,13 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     except InputError as error:
         path_in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
         error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
-        error_log.redact_with(Redactor(settings.secrets))
+        error_log.redact_with(settings.redactors.of_all)
         for diagnostic in error.diagnostics:
             error_log.annotate("error", diagnostic._replace(file=diagnostic.file or sanitize_line(path)))
         return EXIT_INPUT
     counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
     log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
-    log.redact_with(Redactor(settings.secrets))
+    log.redact_with(settings.redactors.of_all)
     log.info(f"{path} is valid: {', '.join(counts)}; {pluralize(len(planned_runs), 'run')} in all.")
     return 0
 

@@ -118,9 +118,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
         return _end_like_previous_step(saved, step)
     _report_results_file(loaded, path, step)
     known = _collect_values(settings, saved, step)
-    redact = Redactor([*settings.secrets, *known.secrets])
-    sanitizers = build_sanitizers(redact, step.redact, settings.api_url)
-    runs = to_run_results(saved, step.reports.facts.started_at, sanitizers)
+    runs = to_run_results(saved, step.reports.facts.started_at, build_sanitizers(settings, known.secrets))
     if step.results_dir:
         runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)
     results = [
@@ -237,7 +235,7 @@ def _is_of_another_part(saved: Results, settings: Settings, ci: CIEnvironment, e
     has_own_part = bool(settings.part) and not (has_named_part and is_matrix(settings.part))
     part = saved.part
     if has_own_part:
-        redact = Redactor(settings.secrets)
+        redact = settings.redactors.of_all
         part = redact_shown_part(own._replace(shard=saved.shard), redact, settings.client_secret).part
     # Some systems name no job, and then this can be another one. `shard: auto` means nothing in a single job.
     shard = own.shard or saved.shard

@@ -23,7 +23,7 @@ from autonoma_ci.config.parsers import (
 )
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
-from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.redaction.redactor import MIN_CREDENTIAL_LENGTH, Redactor, Secret, build_credential_redactors
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 from autonoma_ci.urls import parse_origin
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import AppVersion
+    from autonoma_ci.redaction.redactor import CredentialRedactors
 
 # The value of `groups` that selects nothing. Groups can't have this name.
 NO_GROUPS = "none"
@@ -49,13 +50,10 @@ _REFERENCE_FORMS = {
 }
 # The first character of each form. Patterns are compiled only for a text that starts with one of these.
 _REFERENCE_FIRST_CHARS = frozenset("$%{<")
-# Words of every log of this program, and the length below which a secret matches ordinary text by accident.
+# Words of every log of this program.
 _COMMON_LOG_WORDS = " ".join(
     (*TargetKind, *RunState, *ExitReason, *Conclusion, "autonoma http https tests runs true false")
 )
-_MIN_SECRET_CHARS = 6
-# Credentials of this length never appear in the user's texts by accident.
-_MIN_REDACTED_CHARS = 12
 # The problem of a text that holds a credential.
 CREDENTIAL_IN_FIELD = "holds a credential: check which value is in which option"
 # An error, because a step without its `groups`, `shard`, `wait` or `dry-run` would run something else.
@@ -147,6 +145,11 @@ class Settings(NamedTuple):
         return [secret for secret in candidates if secret]
 
     @property
+    def redactors(self) -> CredentialRedactors:
+        """The redactors of all credentials."""
+        return build_credential_redactors(tuple(self.secrets))
+
+    @property
     def selects_nothing(self) -> bool:
         """Whether the option `groups` selects no runs."""
         return self.groups == (NO_GROUPS,)
@@ -171,14 +174,6 @@ class Settings(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Settings(given: {', '.join(sorted(self.explicitly_set))})"
-
-
-def build_credential_redactor(settings: Settings) -> Redactor:
-    """Return a redactor that removes credentials from the user's own texts.
-
-    It uses only long credentials, because a short one can be an ordinary word.
-    """
-    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_REDACTED_CHARS)
 
 
 class OptionResolver:
@@ -288,7 +283,7 @@ class OptionResolver:
         groups = ",".join(settings.groups)
         if not self._invalid_values and "," not in groups:
             return settings
-        redact = build_credential_redactor(settings)
+        redact = settings.redactors.of_long
         affected = [
             (spelling, problems) for spelling, text, problems in self._invalid_values if redact.contains_secret(text)
         ]
@@ -364,7 +359,7 @@ def _drop_facts_with_credentials(settings: Settings, resolver: OptionResolver) -
     """
     if not settings.stated_facts:
         return settings
-    redact = build_credential_redactor(settings)
+    redact = settings.redactors.of_long
     leaking = [name for name, text in settings.stated_facts.items() if redact.contains_secret(text)]
     resolver.problems += [
         Diagnostic(f"{settings.spelling_of(BUILD_FACT_OPTIONS[name])} {CREDENTIAL_IN_FIELD}") for name in leaking
@@ -388,7 +383,7 @@ def _weak_secret_warning(settings: Settings) -> list[str]:
     weak = [
         name
         for name, secret in secrets.items()
-        if len(secret.reveal()) < _MIN_SECRET_CHARS or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
+        if len(secret.reveal()) < MIN_CREDENTIAL_LENGTH or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
     explanation = (
         "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."

@@ -25,7 +25,7 @@ from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.settings import closest_match
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.manifest.references import Reference, iter_reference_names, parse_references
-from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
+from autonoma_ci.redaction.redactor import MIN_RECOGNIZABLE_LENGTH, NO_SECRETS, Redactor
 from autonoma_ci.yaml_subset.document import LimitExceededError
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ _OPTION_NAME_RE = re.compile("AUTONOMA_|INPUT_", re.IGNORECASE)
 _NAME_FLAGS = re.IGNORECASE if os.name == "nt" else re.NOFLAG
 # Values of these keys are sent to the API only.
 _API_ONLY_KEYS = frozenset({"variables", "matrix"})
-# In characters. A shorter value can occur in another text by chance.
-_MIN_RECOGNIZABLE_CHARS = 8
 # Replaces a reference with an error. It is a valid id, so that one mistake is reported once.
 _PLACEHOLDER_ID = "x"
 _ENTRY_LISTS = frozenset({"tests", "folders", "tags"})
@@ -101,7 +99,7 @@ class HiddenValues:
     def __init__(self, values: Iterable[str]) -> None:
         # A closure keeps the values out of repr and debug output.
         self.occur_in: Callable[[str], bool] = Redactor(
-            value for value in values if len(value) >= _MIN_RECOGNIZABLE_CHARS
+            value for value in values if len(value) >= MIN_RECOGNIZABLE_LENGTH
         ).contains_secret
 
 

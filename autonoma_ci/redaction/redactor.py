@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MASK = "***"
+# In characters. A shorter credential matches ordinary text by accident.
+MIN_CREDENTIAL_LENGTH = 6
+# In characters. A shorter value, such as `sandbox`, can occur in another text by chance.
+MIN_RECOGNIZABLE_LENGTH = 8
+# In characters. A credential of this length never appears in the user's texts by accident.
+MIN_LONG_LENGTH = 12
 # In characters. A shorter value occurs in ordinary words, so it is replaced only as a separate word.
 _MIN_SUBSTRING_LENGTH = 4
 # In letters. A shorter word occurs across the space between two ordinary words: `sand` in `this and that`.
@@ -306,7 +312,7 @@ def _build_forms(raw: frozenset[str]) -> _SecretForms:
     )
 
 
-# A job step creates a dozen redactors of the same credentials, so the forms are cached. Those of many values are not.
+# Requests for one run create redactors of the same values, so the forms are cached. Those of many values are not.
 _build_forms_cached = lru_cache(16)(_build_forms)
 
 
@@ -664,3 +670,25 @@ def _has_escaped_value(text: str, forms: _SecretForms, count: int = 0) -> bool:
 
 
 NO_SECRETS = Redactor(())
+
+
+class CredentialRedactors(NamedTuple):
+    """The redactors of a job step's credentials, by which of them they remove."""
+
+    # For texts from outside, logs and reports.
+    of_all: Redactor
+    # For the source and values of the manifest.
+    of_recognizable: Redactor
+    # For other texts of the user and the CI system. A short credential can be an ordinary word in them.
+    of_long: Redactor
+
+
+# Cached, because each part of a job step needs them.
+@lru_cache(4)
+def build_credential_redactors(credentials: tuple[Secret, ...]) -> CredentialRedactors:
+    """Return the redactors of these credentials."""
+    of_all, of_recognizable, of_long = (
+        Redactor(secret for secret in credentials if len(secret.reveal()) >= length)
+        for length in (0, MIN_RECOGNIZABLE_LENGTH, MIN_LONG_LENGTH)
+    )
+    return CredentialRedactors(of_all, of_recognizable, of_long)

@@ -19,6 +19,7 @@ from autonoma_ci.app.previous_results import (
     to_build_context,
     to_run_results,
 )
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import ENTIRE_BUILD, BuildContext, Conclusion, ExitReason, TargetKind, Verdict
 from autonoma_ci.planning.signing import ResultsSigner
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 SECRET = "s3cret-value-of-client"
 API_URL = "https://autonoma.app/api"
 REDACT = Redactor([Secret(SECRET)])
+SETTINGS = Settings(client_secret=Secret(SECRET), api_url=API_URL)
 BUILD = BuildContext(
     "github", "c" * 40, "main", "12", "owner/name", "https://ci.test/17", "https://pr-12.test", "17", "2", "", "", "e2e"
 )
@@ -158,7 +160,7 @@ def test_load_error_is_redacted_and_short(tmp_path: Path, monkeypatch: pytest.Mo
 def test_run_times_count_from_new_step(written_at: str, seconds: float) -> None:
     """A time without a zone has the zone of the new step."""
     saved = build_results(make_passed_run("a"), make_flaky_run("b"), started_at=written_at)
-    runs = to_run_results(saved, STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
+    runs = to_run_results(saved, STARTED_AT, build_sanitizers(SETTINGS, ()))
     assert [run.start_offset_seconds for run in runs] == [seconds, seconds + 31.0]
     assert runs[1].previous_attempts[0].start_offset_seconds == seconds
 
@@ -169,7 +171,7 @@ def test_sanitizers_hide_credentials_everywhere() -> None:
         run_id=SECRET, message=f"message {SECRET}", title=f"title {SECRET}", suggestion=f"hint {SECRET}",
         url=f"https://autonoma.app/run/{SECRET}",
     )  # fmt: skip
-    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(REDACT, REDACT, API_URL))
+    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(SETTINGS, ()))
     assert SECRET not in repr(result)
     assert (result.run_id, result.message, result.request.name) == ("", "message ***", "label ***")
 
@@ -177,8 +179,7 @@ def test_sanitizers_hide_credentials_everywhere() -> None:
 def test_sanitizers_show_values_in_ids() -> None:
     """A value of a variable such as `run` is hidden in messages but not in names and ids."""
     run = make_passed_run("a", "run name")._replace(run_id="run-1", message="run ended")
-    redact = Redactor([Secret(SECRET), "run"])
-    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(redact, REDACT, API_URL))
+    (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(SETTINGS, [Secret("run")]))
     assert (result.run_id, result.request.name) == ("run-1", "run name")
     assert result.message == "*** ended"
 
@@ -194,7 +195,7 @@ def test_sanitizers_show_values_in_ids() -> None:
 )
 def test_sanitizer_accepts_web_links_only(url: str, expected: str) -> None:
     """A link in results.json passes the same checks as a link of the API."""
-    assert build_sanitizers(REDACT, REDACT, API_URL).link(url) == expected
+    assert build_sanitizers(SETTINGS, ()).link(url) == expected
 
 
 def test_build_context_has_all_facts() -> None:

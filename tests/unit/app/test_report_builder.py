@@ -15,7 +15,6 @@ from autonoma_ci.config.parsers import MAX_TITLE_CHARS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
-from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import Results, parse_results
@@ -41,7 +40,7 @@ def collect(
     job = {**JOB, **(environ or {})}
     detected_ci = detect_ci(job)
     ci = CIEnvironment(detected_ci.ci_system, context or detected_ci.build_context, detected_ci.source)
-    return collect_facts(INITIAL, settings, ci, job, Redactor(settings.secrets), saved)
+    return collect_facts(INITIAL, settings, ci, job, saved)
 
 
 def make_saved(**changes: Any) -> Results:
@@ -106,7 +105,7 @@ def test_facts_have_origin_of_api(api_url: str, origin: str) -> None:
 def test_facts_without_api_have_no_origin() -> None:
     """An invalid URL of the API gives no base of links."""
     settings, _ = load_settings({}, (), {})
-    facts = collect_facts(INITIAL, settings._replace(api_url=""), detect_ci({}), {}, Redactor([]), None)
+    facts = collect_facts(INITIAL, settings._replace(api_url=""), detect_ci({}), {}, None)
     assert facts.web_base_url == ""
 
 

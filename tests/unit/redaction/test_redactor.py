@@ -23,7 +23,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.redaction.redactor import MASK, Redactor, Secret
+from autonoma_ci.redaction.redactor import MASK, Redactor, Secret, build_credential_redactors
 from tests.support.hostile import ANY_CHARACTER, TEXTS
 from tests.support.processor_time import measure_processor_seconds
 
@@ -931,3 +931,26 @@ def test_word_at_ellipsis_is_redacted() -> None:
 def test_key_of_any_value_is_derived() -> None:
     """A value from the environment can hold bytes that are not UTF-8."""
     assert Secret("caf\udce9").derive_key("a purpose") == hmac.digest(b"caf\xed\xb3\xa9", b"a purpose", "sha256")
+
+
+@pytest.mark.parametrize(
+    ("credential", "removed_by"),
+    [
+        ("s3cret-", (True, False, False)),
+        ("s3cret-v", (True, True, False)),
+        ("s3cret-valu", (True, True, False)),
+        ("s3cret-value", (True, True, True)),
+    ],
+)
+def test_credential_redactors_differ_in_length(credential: str, removed_by: tuple[bool, ...]) -> None:
+    """A short credential stays in the user's own texts."""
+    redactors = build_credential_redactors((Secret(credential), Secret("")))
+    assert tuple(redact.contains_secret(f"a {credential} b") for redact in redactors) == removed_by
+    assert credential not in repr(redactors)
+
+
+def test_credential_redactors_are_built_once() -> None:
+    """The same credentials have the same redactors, and no credentials remove nothing."""
+    credentials = (Secret("s3cret-value"),)
+    assert build_credential_redactors(credentials) is build_credential_redactors(credentials)
+    assert all(redact("a s3cret-value b") == "a s3cret-value b" for redact in build_credential_redactors(()))

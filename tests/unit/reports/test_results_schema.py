@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from autonoma_ci.app.previous_results import build_sanitizers
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.escaping import safe_url
 from autonoma_ci.models import (
     AppVersion,
@@ -26,7 +27,7 @@ from autonoma_ci.models import (
     RunState,
     TargetKind,
 )
-from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import ResultsSanitizers, parse_results, results_json_schema
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
@@ -90,8 +91,8 @@ def read_redacted_run(secret: str) -> RunResult:
     """Read a saved run back with this secret redacted."""
     run = make_started_run("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
     [results_run] = parse_results(render_results_json(create_report([run])).encode()).runs
-    redact = Redactor([secret])
-    return results_run.to_run_result(0.0, build_sanitizers(redact, redact, "https://autonoma.app/api"))
+    settings = Settings(client_secret=Secret(secret), api_url="https://autonoma.app/api")
+    return results_run.to_run_result(0.0, build_sanitizers(settings, ()))
 
 
 @pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])
