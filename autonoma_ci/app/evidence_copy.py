@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS
 from autonoma_ci.escaping import truncate
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.models import Evidence
 from autonoma_ci.reports.summary import sort_by_severity
 
@@ -98,7 +98,7 @@ class EvidenceCopier:
 
     def _try_to_copy(self, path: str) -> str | None:
         """Copy a file, and return the reason of a failure or None."""
-        size = self._regular_file_size(path)
+        size = self._read_regular_file_size(path)
         if not size:
             return _MISSING
         if self._is_same_folder:
@@ -108,7 +108,7 @@ class EvidenceCopier:
         if self._write_failure or self.copied_bytes + size > self._total_limit:
             return self._write_failure or _OVER_LIMIT
         try:
-            data = read_file_or_empty(str(self._source / path), size)
+            data = read_whole_file(str(self._source / path), size)
             if not data:
                 return _MISSING
             self._write(path, data)
@@ -121,14 +121,14 @@ class EvidenceCopier:
         self.copied_bytes += len(data)
         return None
 
-    def _regular_file_size(self, path: str) -> int:
-        """Return the size of a regular file in bytes, or 0."""
+    def _read_regular_file_size(self, path: str) -> int | None:
+        """Return the size of a regular file in bytes, or None for anything else."""
         file = self._source / path
         try:
             status = os.lstat(file)
         except OSError:
-            return 0
-        return status.st_size if stat.S_ISREG(status.st_mode) and not self._has_symlink(file.parent) else 0
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) and not self._has_symlink(file.parent) else None
 
     def _detect_symlink(self, folder: Path) -> bool:
         """Return whether a folder below the source is behind a symbolic link."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import read_file_or_empty
+from autonoma_ci.fs.files import read_whole_file
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
@@ -49,10 +49,9 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         raise InputError(
             [f"{shown_path} leads out of the working directory through a symbolic link: give its own path"]
         )
-    file = Path(folder, path)
-    data = read_file_or_empty(str(file), MAX_RESULTS_BYTES)
+    data = read_whole_file(str(Path(folder, path)), MAX_RESULTS_BYTES)
     if not data:
-        problem = "is empty" if _is_empty(file) else "can't be read"
+        problem = "can't be read" if data is None else "is empty"
         raise InputError(
             [f"{shown_path} {problem}. Give the results.json that an earlier step wrote to its results-dir"]
         )
@@ -66,13 +65,6 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         raise InputError(
             [f"{shown_path} is not a record of autonoma-ci: {reason}. Give a results.json as a step wrote it"]
         ) from None
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return path.is_file() and not path.stat().st_size
-    except (OSError, ValueError):
-        return False
 
 
 def to_run_results(saved: Results, started_at: str, sanitizers: ResultsSanitizers) -> list[RunResult]:

@@ -13,7 +13,7 @@ from autonoma_ci.commands import run
 from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, InputError
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import ExitReason
 from autonoma_ci.sandbox import Sandbox
@@ -120,7 +120,7 @@ def _create_folder(path: str, folder: str) -> str:
         folder_path = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
         make_directory(folder_path)
         manifest = folder_path / "autonoma.yml"
-        if os.path.lexists(manifest) and read_file_or_empty(str(manifest), 100_000) != DEMO_MANIFEST.encode():
+        if os.path.lexists(manifest) and read_whole_file(str(manifest), 100_000) != DEMO_MANIFEST.encode():
             raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
         write_atomic(manifest, DEMO_MANIFEST.encode())
     except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Verdict
@@ -173,7 +173,7 @@ class _AssetResolver:
 
         The text is empty if the file is missing or too large.
         """
-        data = read_file_or_empty(str(self._folder / path), MAX_INLINE_BYTES) if self._is_available(path) else b""
+        data = read_whole_file(str(self._folder / path), MAX_INLINE_BYTES) if self._is_available(path) else b""
         extension = path.rpartition(".")[2]
         media_type = _MEDIA_TYPES.get(extension, f"image/{extension}")
         return f"data:{media_type};base64,{base64.b64encode(data).decode()}" if data else ""

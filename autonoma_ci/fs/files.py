@@ -190,7 +190,7 @@ def match_parent_owner(parent: Path, target: Path | int) -> None:
 def read_head(path: str | Path, max_bytes: int) -> bytes:
     """Return the first bytes of a regular file without ever blocking.
 
-    Every untrusted file is read by this function.
+    Untrusted files that this package does not write to are read by this function.
 
     Returns:
         The first `max_bytes` bytes, fewer if the file is shorter.
@@ -208,16 +208,16 @@ def read_head(path: str | Path, max_bytes: int) -> bytes:
         return stream.read(max_bytes)
 
 
-def read_file_or_empty(path: str, max_bytes: int) -> bytes:
-    """Return the content of a regular file, or b"" instead of an error.
+def read_whole_file(path: str, max_bytes: int) -> bytes | None:
+    """Return the content of a regular file, or None if it is unreadable.
 
-    The result is also b"" if the file has more than `max_bytes` bytes.
+    A file with more than `max_bytes` bytes counts as unreadable.
     """
     try:
         data = read_head(path, max_bytes + 1)
     except (OSError, ValueError):
-        return b""
-    return data if len(data) <= max_bytes else b""
+        return None
+    return data if len(data) <= max_bytes else None
 
 
 def os_error_reason(error: OSError | ValueError) -> str:

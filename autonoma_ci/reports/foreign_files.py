@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS
-from autonoma_ci.fs.files import read_file_or_empty
+from autonoma_ci.fs.files import read_whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,15 +45,16 @@ _OWN_FILE_RES = {
 
 def is_results_file(path: Path) -> bool:
     """Return whether the file begins like a results.json of autonoma-ci."""
-    return bool(_RESULTS_RE.match(_read_file(path)))
+    data = _read_file(path)
+    return data is not None and _RESULTS_RE.match(data) is not None
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes | None:
     try:
-        return read_file_or_empty(str(path), _MAX_FILE_BYTES)
+        return read_whole_file(str(path), _MAX_FILE_BYTES)
     except MEMORY_ERRORS:
         # The file is much larger than any that autonoma-ci writes.
-        return b""
+        return None
 
 
 def find_foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
@@ -73,6 +74,8 @@ def _is_foreign(path: Path) -> bool:
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
         return False
     data = _read_file(path)
+    if data is None:
+        return True
     own_file_re = _OWN_FILE_RES.get(path.name)
     return not (_RESULTS_RE.match(data) or (own_file_re and own_file_re.search(data)))
 

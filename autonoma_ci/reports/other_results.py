@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.fs.files import O_NONBLOCK, read_file_or_empty, write_atomic
+from autonoma_ci.fs.files import O_NONBLOCK, read_whole_file, write_atomic
 from autonoma_ci.fs.locks import LockTimeouts
 from autonoma_ci.models import Conclusion, RunState
 from autonoma_ci.reports.foreign_files import find_foreign_files, rename_foreign_files
@@ -129,7 +129,8 @@ class SharedResults:
         status = self._read_status()
         if not status or status == self._written_status or self._path.is_symlink():
             return
-        data = read_file_or_empty(str(self._path), MAX_RESULTS_BYTES)
+        # An unreadable file is no results.json, as an empty one.
+        data = read_whole_file(str(self._path), MAX_RESULTS_BYTES) or b""
         results = _parse_if_valid(data)
         if not results and (foreign_files := find_foreign_files(self._path.parent, [self._path.name])):
             self._add_warning(rename_foreign_files(self._path.parent, foreign_files))
@@ -185,7 +186,8 @@ class SharedResults:
             return True
         if path.is_symlink():
             return False
-        results = _parse_if_valid(read_file_or_empty(str(path), MAX_RESULTS_BYTES))
+        data = read_whole_file(str(path), MAX_RESULTS_BYTES)
+        results = _parse_if_valid(data) if data else None
         return bool(results and not self._is_of_this_build(results))
 
     def _add_warning(self, text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_file_or_empty, write_atomic
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
 from autonoma_ci.reports.markdown import render_summary
@@ -159,7 +159,7 @@ class ResultsDirPublisher:
             self._check_links(path)
             with self._shared.locked() if self._shared else nullcontext():
                 # Another step may have replaced the file. Because of the step id, its content is different.
-                if read_file_or_empty(str(path), len(self._initial_results)) == self._initial_results:
+                if read_whole_file(str(path), len(self._initial_results)) == self._initial_results:
                     path.unlink()
         except (OSError, *MEMORY_ERRORS):
             return

@@ -21,7 +21,7 @@ from autonoma_ci.ci.env import (
 )
 from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT, publish_build_variables
 from autonoma_ci.ci.publishers.shared_file import SharedFile
-from autonoma_ci.fs.files import os_error_reason, read_file_or_empty
+from autonoma_ci.fs.files import os_error_reason, read_whole_file
 from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import DOTENV_VALUE_RE, dotenv_variables
 
@@ -83,7 +83,9 @@ class CodefreshVariablePublisher:
         return publish_build_variables(report, report.context.build_id, self._get, self._put, dotenv_variables)
 
     def _get(self, name: str) -> str:
-        lines = read_file_or_empty(str(self._path), _MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()
+        # The first step of a build finds no file. An unreadable one counts as missing.
+        data = read_whole_file(str(self._path), _MAX_FILE_BYTES) or b""
+        lines = data.decode("utf-8", "replace").splitlines()
         values = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
         # The last value of a name counts.
         return values[-1] if values else env_reader(self._environ)(name)

@@ -38,7 +38,7 @@ from autonoma_ci.ci.env import (
 from autonoma_ci.ci.publishers.shared_file import SharedFileValues
 from autonoma_ci.ci.publishers.summary_file import summary_file
 from autonoma_ci.escaping import escape_github_data, escape_github_property
-from autonoma_ci.fs.files import os_error_reason, read_file_or_empty
+from autonoma_ci.fs.files import os_error_reason, read_whole_file
 from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
 
@@ -280,8 +280,11 @@ class GitHubEvent:
         An unreadable file is an empty event.
         """
         path = environ.get("GITHUB_EVENT_PATH", "")
+        data = read_whole_file(path, MAX_EVENT_BYTES) if path else None
+        if data is None:
+            return cls(None)
         try:
-            return cls(json.loads(read_file_or_empty(path, MAX_EVENT_BYTES) if path else b"{}"))
+            return cls(json.loads(data))
         except (ValueError, RecursionError):
             return cls(None)
 

@@ -29,7 +29,7 @@ from autonoma_ci.ci.env import (
     shard_from_index,
 )
 from autonoma_ci.escaping import escape_teamcity
-from autonoma_ci.fs.files import read_file_or_empty
+from autonoma_ci.fs.files import read_whole_file
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import (
@@ -129,14 +129,18 @@ def _read_single_revision(environ: Mapping[str, str]) -> str:
 
 
 def _read_build_properties(environ: Mapping[str, str]) -> dict[str, str]:
-    path = environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", "")
-    return parse_java_properties(read_file_or_empty(path, _MAX_PROPERTIES_BYTES)) if path else {}
+    return _read_properties_file(environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", ""))
 
 
 def _read_configuration_parameters(properties: Mapping[str, str]) -> dict[str, str]:
     """Read the configuration parameters from the file that the properties name."""
-    path = properties.get(_PARAMETERS_FILE, "")
-    return parse_java_properties(read_file_or_empty(path, _MAX_PROPERTIES_BYTES)) if path else {}
+    return _read_properties_file(properties.get(_PARAMETERS_FILE, ""))
+
+
+def _read_properties_file(path: str) -> dict[str, str]:
+    """Read a `.properties` file, which has no properties if it is unreadable."""
+    data = read_whole_file(path, _MAX_PROPERTIES_BYTES) if path else None
+    return parse_java_properties(data) if data else {}
 
 
 def parse_java_properties(data: bytes) -> dict[str, str]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from autonoma_ci.ci import env
 from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, detect, load_system
 from autonoma_ci.ci.systems.github import MAX_EVENT_BYTES, GitHubEvent
-from autonoma_ci.fs.files import read_file_or_empty
+from autonoma_ci.fs.files import read_whole_file
 from tests.support import ci_environments as environments
 from tests.support import github_environments
 
@@ -128,9 +128,9 @@ def test_rejected_files_are_closed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     open_count = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder lists the open file descriptors of this process
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "missing"):
-        assert read_file_or_empty(str(path), 10) == b""
+        assert read_whole_file(str(path), 10) is None
     # A regular file that can be opened but not read.
-    assert read_file_or_empty("/proc/self/mem", 10) == b""
+    assert read_whole_file("/proc/self/mem", 10) is None
     assert len(os.listdir("/dev/fd")) == open_count  # noqa: PTH208
 
 

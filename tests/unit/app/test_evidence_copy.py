@@ -12,7 +12,7 @@ import pytest
 from autonoma_ci.app import evidence_copy
 from autonoma_ci.app.evidence_copy import EvidenceCopier, copy_evidence
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.fs.files import read_file_or_empty
+from autonoma_ci.fs.files import read_whole_file
 from autonoma_ci.models import Evidence, PreviousAttempt, RunResult, RunStep
 from autonoma_ci.reports.results_dir import resolve_results_dir
 from tests.support.reports import make_failed_run, make_passed_run
@@ -195,9 +195,9 @@ def test_file_replaced_during_copy_is_missing(tmp_path: Path, monkeypatch: pytes
     def read_after_growth(path: str, limit: int) -> bytes | None:
         with Path(path).open("ab") as file:
             file.write(b"more")
-        return read_file_or_empty(path, limit)
+        return read_whole_file(path, limit)
 
-    monkeypatch.setattr(evidence_copy, "read_file_or_empty", read_after_growth)
+    monkeypatch.setattr(evidence_copy, "read_whole_file", read_after_growth)
     files = create_copier(tmp_path)
     files.copy(IMAGE)
     assert (files.missing, files.copied_bytes) == ({IMAGE: MISSING}, 0)

@@ -22,8 +22,8 @@ from autonoma_ci.fs.files import (
     open_for_append,
     open_or_create,
     os_error_reason,
-    read_file_or_empty,
     read_head,
+    read_whole_file,
     write_atomic,
 )
 
@@ -318,14 +318,14 @@ def test_open_refuses_zero_byte(open_file: Callable[[Path], int], tmp_path: Path
 
 @pytest.mark.parametrize(
     ("max_bytes", "head", "content"),
-    [(0, b"", b""), (3, b"012", b""), (4, b"0123", b"0123"), (5, b"0123", b"0123")],
+    [(0, b"", None), (3, b"012", None), (4, b"0123", b"0123"), (5, b"0123", b"0123")],
 )
-def test_read_has_limit(max_bytes: int, head: bytes, content: bytes, tmp_path: Path) -> None:
-    """The head ends at the limit, and a longer file counts as empty."""
+def test_read_has_limit(max_bytes: int, head: bytes, content: bytes | None, tmp_path: Path) -> None:
+    """The head ends at the limit, and a longer file counts as unreadable."""
     path = tmp_path / "file"
     path.write_bytes(b"0123")
     assert read_head(path, max_bytes) == head
-    assert read_file_or_empty(str(path), max_bytes) == content
+    assert read_whole_file(str(path), max_bytes) == content
 
 
 @pytest.mark.parametrize(
@@ -338,11 +338,11 @@ def test_read_has_limit(max_bytes: int, head: bytes, content: bytes, tmp_path: P
     ],
 )
 def test_read_refuses_special_file(kind: str, error: type[OSError], tmp_path: Path) -> None:
-    """A special file is an error or counts as empty, and a read of it never waits."""
+    """A special file is an error or counts as unreadable, and a read of it never waits."""
     path = create_special_files(tmp_path)[kind]
     with pytest.raises(error):
         read_head(path, 10)
-    assert read_file_or_empty(str(path), 10) == b""
+    assert read_whole_file(str(path), 10) is None
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_unreadable_file_has_reason(name: str, error: type[Exception], reason: s
         read_head(tmp_path / name, 10)
     assert isinstance(error_info.value, OSError | ValueError)
     assert os_error_reason(error_info.value) == reason
-    assert read_file_or_empty(str(tmp_path / name), 10) == b""
+    assert read_whole_file(str(tmp_path / name), 10) is None
 
 
 def test_error_without_reason_is_no_path() -> None:

@@ -256,7 +256,7 @@ def test_file_beyond_memory_is_foreign(error: type[Exception], tmp_path: Path, m
     def fail_to_read(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(foreign_files, "read_file_or_empty", fail_to_read)
+    monkeypatch.setattr(foreign_files, "read_whole_file", fail_to_read)
     assert find_foreign_files(tmp_path, ["outputs.env"]) == ["outputs.env"]
 
 
