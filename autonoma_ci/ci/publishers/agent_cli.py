@@ -57,8 +57,8 @@ class AgentCli:
         # Another thread may set the flag at any time, so a caller must read it again each time.
         return self._is_stopped
 
-    def run(self, arguments: Sequence[str], input_text: str = "") -> str:
-        """Run the program and return an error text, empty on success.
+    def run(self, arguments: Sequence[str], input_text: str = "") -> str | None:
+        """Run the program and return the reason of a failure, or None.
 
         Args:
             arguments: The arguments of the program.
@@ -75,7 +75,8 @@ class AgentCli:
         failure, output = self._run(arguments, "", capture_output=True)
         return None if failure or len(output) > _MAX_OUTPUT_BYTES else output.decode("utf-8", "replace").strip()
 
-    def _run(self, arguments: Sequence[str], input_text: str, *, capture_output: bool) -> tuple[str, bytes]:
+    def _run(self, arguments: Sequence[str], input_text: str, *, capture_output: bool) -> tuple[str | None, bytes]:
+        """Run the program, and return the reason of a failure or None, and the output."""
         # The import is local, because only some CI systems have a program.
         import subprocess
 
@@ -110,7 +111,7 @@ class AgentCli:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
             return stop_message if self._stop_requested() else f"{name} did not end within {timeout_seconds:.0f} s", b""
-        failure = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
+        failure = f"{name} failed with exit code {process.returncode}" if process.returncode else None
         return stop_message if self._stop_requested() else failure, output or b""
 
 

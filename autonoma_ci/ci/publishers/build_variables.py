@@ -33,11 +33,13 @@ class NameClaims:
     Args:
         mark: The mark of the job step.
         get: Returns the text of a name, empty or `none` if the name is unused, or None if it is unreadable.
-        put: Sets the text of a name, and returns the reason of a failure, or an empty text.
+        put: Sets the text of a name, and returns the reason of a failure, or None.
     """
 
-    def __init__(self, mark: OwnerMark, get: Callable[[str], str | None], put: Callable[[str, str], str]) -> None:
-        self.failure = ""  # why the last claim could not write its mark
+    def __init__(
+        self, mark: OwnerMark, get: Callable[[str], str | None], put: Callable[[str, str], str | None]
+    ) -> None:
+        self.failure: str | None = None  # why the last claim could not write its mark
         self.is_unread = False  # whether a text of the build's data was unreadable
         self._mark, self._get, self._put = mark, get, put
         # A job step that finds its name in use writes its mark here. A retry then can't know which of them owns the
@@ -90,7 +92,7 @@ def publish_build_variables(
     report: Report,
     build_id: str,
     get: Callable[[str], str | None],
-    put: Callable[[str, str], str],
+    put: Callable[[str, str], str | None],
     select_variables: Callable[[Report], Mapping[str, str]] = output_variables,
 ) -> list[str]:
     """Set the outputs of a job step as variables and return warnings.
@@ -99,7 +101,7 @@ def publish_build_variables(
         report: The report of an ended job step.
         build_id: The id of the build, or another value that is new for each run of the job step.
         get: Returns the text of a name, empty or `none` if the name is unused, or None if it is unreadable.
-        put: Sets the text of a name, and returns the reason of a failure, or an empty text.
+        put: Sets the text of a name, and returns the reason of a failure, or None.
         select_variables: Returns the variables. An empty text removes the value of an earlier attempt.
     """
     mark = build_mark(report, build_id)
@@ -128,18 +130,15 @@ def publish_build_variables(
 
 
 def _set_variables(
-    texts: Mapping[str, str], suffix: str, get: Callable[[str], str | None], put: Callable[[str, str], str]
-) -> str:
-    """Set the variables and return the reason of a failure.
-
-    An empty text means success.
-    """
+    texts: Mapping[str, str], suffix: str, get: Callable[[str], str | None], put: Callable[[str, str], str | None]
+) -> str | None:
+    """Set the variables and return the reason of a failure, or None."""
     for name, text in texts.items():
         # A value of an earlier attempt must not stay beside the new values.
         is_needed = text or (get(name + suffix) not in {"", UNSET_TEXT})
         if is_needed and (failure := put(name + suffix, text or UNSET_TEXT)):
             return failure
-    return ""
+    return None
 
 
 def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[str]:

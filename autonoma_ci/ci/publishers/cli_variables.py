@@ -107,9 +107,9 @@ class SharedCliVariablePublisher(RemotePublisher):
         # unreachable, so the text is unknown.
         return self._program.read(["get", name, "--fallback", UNSET_TEXT])
 
-    def _put(self, name: str, text: str) -> str:
+    def _put(self, name: str, text: str) -> str | None:
         failure = self._program.run(["put", f"{name}={text}", "--force"])
-        return f"The variables for later steps could not be set: {failure}." if failure else ""
+        return f"The variables for later steps could not be set: {failure}." if failure else None
 
 
 def shared_cli_variables(

@@ -133,8 +133,8 @@ class BuildkitePublisher(RemotePublisher):
             )
         return warnings
 
-    def _annotate(self, report: Report) -> tuple[list[str], str]:
-        """Write the annotation, and return warnings and the reason of a failure.
+    def _annotate(self, report: Report) -> tuple[list[str], str | None]:
+        """Write the annotation, and return warnings and the reason of a failure or None.
 
         The name of the annotation comes from the part of the build, so a retry of the job replaces it. Two job steps
         can have the same part. Annotations can't be read, so the meta-data stores which job step owns the name. A job
@@ -156,8 +156,8 @@ class BuildkitePublisher(RemotePublisher):
                 warnings = [shared_warning("an annotation")]
         return warnings, self._write_annotation(f"{name}-{mark.step}", report)
 
-    def _write_annotation(self, name: str, report: Report) -> str:
-        """Write the annotation, and return the reason of a failure or an empty text."""
+    def _write_annotation(self, name: str, report: Report) -> str | None:
+        """Write the annotation, and return the reason of a failure or None."""
         style = _STYLE_BY_CONCLUSION.get(report.verdict.conclusion, "info") if report.verdict else "info"
         return self._program.run(["annotate", "--style", style, "--context", name], render_summary(report, chart=False))
 
@@ -165,10 +165,10 @@ class BuildkitePublisher(RemotePublisher):
         # Without a default, the agent fails for an unset name.
         return self._program.read(["meta-data", "get", name, "--default", UNSET_TEXT])
 
-    def _set_meta_data(self, name: str, text: str) -> str:
+    def _set_meta_data(self, name: str, text: str) -> str | None:
         # The text can begin like a flag, so it is passed as standard input.
         failure = self._program.run(["meta-data", "set", name], text)
-        return f"The build's meta-data could not be set: {failure}." if failure else ""
+        return f"The build's meta-data could not be set: {failure}." if failure else None
 
 
 SYSTEM = Buildkite()

@@ -90,7 +90,7 @@ class CodefreshVariablePublisher:
         # The last value of a name counts.
         return values[-1] if values else env_reader(self._environ)(name)
 
-    def _put(self, name: str, text: str) -> str:
+    def _put(self, name: str, text: str) -> str | None:
         line = f"{name}={text if DOTENV_VALUE_RE.fullmatch(text) else UNSET_TEXT}\n"
         try:
             self._file.append(line.encode())
@@ -98,7 +98,7 @@ class CodefreshVariablePublisher:
             return (
                 f"The variables for later steps could not be written ({os_error_reason(error)}); the log has the links."
             )
-        return ""
+        return None
 
 
 SYSTEM = Codefresh()

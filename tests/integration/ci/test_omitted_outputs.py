@@ -168,10 +168,9 @@ def test_build_data_has_no_earlier_values() -> None:
     """Semaphore rejects an empty text, so a placeholder replaces the earlier value."""
     store: dict[str, str] = {}
 
-    def put(name: str, text: str) -> str:
+    def put(name: str, text: str) -> None:
         assert text
         store[name] = text
-        return ""
 
     def get(name: str) -> str:
         return store.get(name, "")

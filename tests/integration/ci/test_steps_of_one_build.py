@@ -1216,10 +1216,9 @@ class SharedData:
         self._wait_for_other_step(self._read_barrier, "get", name)
         return text
 
-    def put(self, name: str, text: str) -> str:
+    def put(self, name: str, text: str) -> None:
         self.store[name] = text
         self._wait_for_other_step(self._write_barrier, "put", name)
-        return ""
 
     def _wait_for_other_step(self, barrier: threading.Barrier, operation: str, name: str) -> None:
         """Wait for the other step at the first operation of this thread on a mark."""
@@ -1228,11 +1227,11 @@ class SharedData:
             self._passed_marks.add(key)
             barrier.wait(60)
 
-    def run(self, arguments: list[str], text: str = "") -> str:
+    def run(self, arguments: list[str], text: str = "") -> None:
         if arguments[0] == "annotate":
             self.annotations[arguments[4]] = text
-            return ""
-        return self.put(arguments[2], text)
+        else:
+            self.put(arguments[2], text)
 
     def read(self, arguments: list[str]) -> str:
         return self.get(arguments[2])

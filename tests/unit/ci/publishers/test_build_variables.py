@@ -38,11 +38,11 @@ class BuildData:
         self._read_count += 1
         return None if self._read_count - 1 in self._unreadable else self.texts.get(name, "none")
 
-    def put(self, name: str, text: str) -> str:
+    def put(self, name: str, text: str) -> str | None:
         if name.startswith(self._unwritable):
             return "the agent failed with exit code 1"
         self.texts[name] = text
-        return ""
+        return None
 
     def set_mark(self, name: str, mark: OwnerMark) -> None:
         """Set a mark in the form without spaces."""
@@ -91,11 +91,11 @@ def test_data_replaced_by_other_has_two_names() -> None:
     """The other step writes its mark during our values, and its values after them."""
     data, other_report = BuildData(), build_step_report(step="b")
 
-    def put(name: str, text: str) -> str:
+    def put(name: str, text: str) -> str | None:
         data.put(name, text)
         if name == "AUTONOMA_CONCLUSION":
             data.texts[MARK] = str(build_mark(other_report, "500"))
-        return ""
+        return None
 
     [warning] = publish_build_variables(build_step_report(is_failed=True), "500", data.get, put)
     assert data.texts["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
@@ -268,7 +268,7 @@ def test_claim_depends_on_existing_mark(existing_mark: OwnerMark | None, claim: 
     names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is claim
     assert data.texts["N"] == (str(OWN_MARK).replace(" ", ":") if claim is Claim.REPLACE else earlier_text)
-    assert (names.failure, names.is_unread) == ("", False)
+    assert (names.failure, names.is_unread) == (None, False)
 
 
 def test_claim_of_same_part_notes_conflict() -> None:
@@ -317,7 +317,7 @@ def test_claim_with_unread_name_fails() -> None:
     data = BuildData(unreadable=[0])
     names = NameClaims(OWN_MARK, data.get, data.put)
     assert names.claim("N") is Claim.OTHER
-    assert (names.is_unread, names.failure, data.texts) == (True, "", {})
+    assert (names.is_unread, names.failure, data.texts) == (True, None, {})
 
 
 def test_claim_without_write_has_failure() -> None:
@@ -333,8 +333,8 @@ def test_claim_replaced_at_once_is_other() -> None:
     """Another step may write its mark at the same moment."""
     data = BuildData()
 
-    def put(name: str, text: str) -> str:
+    def put(name: str, text: str) -> str | None:
         data.set_mark(name, OTHER_MARK)
-        return ""
+        return None
 
     assert NameClaims(OWN_MARK, data.get, put).claim("N") is Claim.OTHER

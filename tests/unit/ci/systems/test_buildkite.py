@@ -69,7 +69,7 @@ class FakeAgent:
         self._read_count += 1
         return None if self._read_count - 1 in self._unreadable else self.data.get(name, default)
 
-    def run(self, arguments: list[str], text: str = "") -> str:
+    def run(self, arguments: list[str], text: str = "") -> str | None:
         """Run `annotate` or `meta-data set`."""
         if arguments[0] in self._failing:
             return "buildkite-agent did not end within 10 s"
@@ -77,12 +77,12 @@ class FakeAgent:
             _, style_flag, style, context_flag, name = arguments
             assert (style_flag, context_flag) == ("--style", "--context")
             self.annotations[name] = (style, text)
-            return ""
+            return None
         command, verb, name = arguments
         assert (command, verb) == ("meta-data", "set")
         assert text, "the agent refuses an empty value"
         self.data[name] = text
-        return ""
+        return None
 
     def add_other_mark(self, attempt: str = "1") -> None:
         """Let another step of this build own the name of the annotation."""
@@ -317,7 +317,7 @@ def test_annotation_claimed_by_other_is_doubled() -> None:
     """Another step finds no mark, and writes its own and its annotation a moment later."""
 
     class SlowAgent(FakeAgent):
-        def run(self, arguments: list[str], text: str = "") -> str:
+        def run(self, arguments: list[str], text: str = "") -> str | None:
             failure = super().run(arguments, text)
             if arguments[0] == "annotate":
                 self.add_other_mark()
