@@ -65,7 +65,7 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
             return CommentOutcome("warning", "The comment could not be written: the job's variables do not say where.")
         from autonoma_ci.ci.comments.sticky import create_or_update_comment
 
-        return CommentOutcome("warning", create_or_update_comment(thread, report, settings.client_secret) or None)
+        return CommentOutcome("warning", create_or_update_comment(thread, report, settings.client_secret))
     except InputError as error:
         reason = str(error)
     except OSError as error:

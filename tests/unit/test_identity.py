@@ -481,8 +481,8 @@ class FakeCommentThread:
     def delete(self, comment: sticky.Comment) -> None:
         del self.bodies[comment.id]
 
-    def permission_hint(self, _: Exception) -> str:
-        return ""
+    def permission_hint(self, _: Exception) -> None:
+        return None
 
 
 @each_hostile_text
@@ -492,14 +492,14 @@ def test_hostile_part_in_comment_is_text(text: str) -> None:
     run_report = create_report([make_failed_run("a")], FAILED_VERDICT)._replace(
         part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
     )
-    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) is None
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
     assert re.search(rf" {build_mark(run_report, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) == ""
+    assert sticky.create_or_update_comment(thread, run_report, Secret("secret-of-the-client")) is None
     assert len(thread.bodies) == 1
 
 

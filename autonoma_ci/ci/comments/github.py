@@ -104,14 +104,14 @@ def open_pull_request_thread(
     )
 
 
-def _find_hint(error: RestError) -> str:
-    """Return a hint for an error of GitHub, or an empty text."""
+def _find_hint(error: RestError) -> str | None:
+    """Return a hint for an error of GitHub, or None."""
     message = error.server_message.lower()
-    if hint := next((text for part, text in _HINT_BY_MESSAGE.items() if part in message), ""):
+    if hint := next((text for part, text in _HINT_BY_MESSAGE.items() if part in message), None):
         return hint
     if error.is_rate_limit:
         return f"{_format_retry_time(error)}{_RATE_LIMIT_HINT}"
-    return _NO_REASON_HINT if error.status == 403 and not message else _HINT_BY_STATUS.get(error.status, "")
+    return _NO_REASON_HINT if error.status == 403 and not message else _HINT_BY_STATUS.get(error.status)
 
 
 def _format_retry_time(error: RestError) -> str:

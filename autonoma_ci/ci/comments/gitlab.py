@@ -80,8 +80,8 @@ def open_merge_request_thread(
     return RestCommentThread(client, endpoints, workflow_key, build_id, MAX_NOTE_BYTES, _find_hint)
 
 
-def _find_hint(error: RestError) -> str:
-    """Return a hint for an error of GitLab, or an empty text."""
+def _find_hint(error: RestError) -> str | None:
+    """Return a hint for an error of GitLab, or None."""
     message = error.server_message.lower()
     if "insufficient_scope" in message or error.status in {401, 404}:
         return _ACCESS_HINT
@@ -92,4 +92,4 @@ def _find_hint(error: RestError) -> str:
         return f"{retry_sentence}{_RATE_LIMIT_HINT}"
     if "archived" in message:
         return "Unarchive the project, or turn comment off."
-    return _FORBIDDEN_HINT if error.status == 403 else ""
+    return _FORBIDDEN_HINT if error.status == 403 else None

@@ -70,7 +70,7 @@ class RestCommentThread:
         workflow_key: Identifies the workflow.
         build_id: The id of the build.
         max_bytes: The maximum size of a comment.
-        find_hint: Returns a hint for an error, or an empty text.
+        find_hint: Returns a hint for an error, or None.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RestCommentThread:
         workflow_key: str,
         build_id: str,
         max_bytes: int,
-        find_hint: Callable[[RestError], str],
+        find_hint: Callable[[RestError], str | None],
     ) -> None:
         self._client, self._endpoints, self._find_hint = client, endpoints, find_hint
         self.workflow_key, self.build_id, self.max_bytes = workflow_key, build_id, max_bytes
@@ -153,8 +153,8 @@ class RestCommentThread:
         """
         self._client.request("DELETE", self._endpoints.comment_path.format(comment.id))
 
-    def permission_hint(self, error: RestError) -> str:
-        """Return a hint for an error, or an empty text."""
+    def permission_hint(self, error: RestError) -> str | None:
+        """Return a hint for an error, or None."""
         return error.hint or self._find_hint(error)
 
     def _fetch_owner(self) -> CommentAuthor | None:

@@ -73,14 +73,12 @@ class CommentThread(Protocol):
         Raises RestError if the request fails.
         """
 
-    def permission_hint(self, error: RestError) -> str:
-        """Return a hint for an error, or an empty text."""
+    def permission_hint(self, error: RestError) -> str | None:
+        """Return a hint for an error, or None."""
 
 
-def create_or_update_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str:
-    """Create or update the comment and return a warning.
-
-    An empty text means no warning.
+def create_or_update_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str | None:
+    """Create or update the comment and return a warning, or None.
 
     The mark of a comment is signed with a key that is derived from the client secret. A comment with another
     signature is not ours, because all workflows with a job's token share one author. A comment of another author is
@@ -101,7 +99,7 @@ def create_or_update_comment(thread: CommentThread, report: Report, secret: Secr
         is_shared = _create_or_update(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
     except RestError as error:
         return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.permission_hint(error)]))
-    return shared_warning("a comment") if is_shared else ""
+    return shared_warning("a comment") if is_shared else None
 
 
 def _render_text(report: Report, max_bytes: int) -> str:

@@ -62,7 +62,7 @@ def serve_next_page(connection: Connection) -> bool:
 def test_comment_sends_at_most_50_requests(service: Service) -> None:
     """With endless pages, the search stops within 50 requests, and the comment is written."""
     with FaultServer(serve_next_page) as host:
-        assert publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()) == ""
+        assert publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()) is None
         assert 20 < len(host.received_requests) <= 50
         assert [request.method for request in host.received_requests].count("POST") == 1
 
@@ -82,11 +82,11 @@ def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.Mo
 def test_comment_on_long_change_is_found(service: Service, host: CodeHostStub) -> None:
     """The change has as many comments as GitHub allows, or more changes than GitLab lists."""
     comment_count = 2_450 if service.name == "github" else 3_600
-    assert publish(open_comment_thread(service, host.url), build_attempt_report()) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report()) is None
     for number in range(comment_count):
         host.add_foreign_comment(f"comment {number}", service.somebody)
     host.requests.clear()
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) is None
     assert host.list_methods() == [host.update_method]
     assert "Failed" in host.comments[0].body
     assert len(host.requests) <= 50

@@ -124,9 +124,16 @@ def open_thread(clock: Clock, service: Service, url: str, token: str = TOKEN, **
 CLIENT_SECRET = Secret("secret-of-the-client")
 
 
-def publish(thread: CommentThread, step_report: Report, secret: Secret | None = CLIENT_SECRET) -> str:
+def publish(thread: CommentThread, step_report: Report, secret: Secret | None = CLIENT_SECRET) -> str | None:
     """Publish a report with the secret that all steps share."""
     return sticky.create_or_update_comment(thread, step_report, secret)
+
+
+def publish_with_warning(thread: CommentThread, step_report: Report) -> str:
+    """Publish a report and return the warning."""
+    warning = publish(thread, step_report)
+    assert warning
+    return warning
 
 
 def build_attempt_report(
@@ -147,13 +154,13 @@ def build_attempt_report(
 @each_service
 def test_second_step_updates_comment(service: Service, host: CodeHostStub) -> None:
     """The second job step updates the comment that the first one wrote."""
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) is None
     [comment] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
     assert re.match(
         rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", comment.body
     )
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) is None
     assert host.comments == [comment]
     assert "✅ Passed" in comment.body
     assert host.list_methods() == ["POST", host.update_method]
@@ -207,7 +214,9 @@ def test_older_build_changes_nothing(service: Service, host: CodeHostStub) -> No
     """An older build that ends later leaves the comment unchanged."""
     publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT))
     earlier_build = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
-    assert publish(open_comment_thread(service, host.url, **earlier_build), build_attempt_report(FAILED_VERDICT)) == ""
+    assert (
+        publish(open_comment_thread(service, host.url, **earlier_build), build_attempt_report(FAILED_VERDICT)) is None
+    )
     assert "Passed" in host.comments[0].body
     assert host.list_methods() == ["POST"]
 
@@ -246,7 +255,7 @@ def test_later_build_at_once_stays(service: Service, host: CodeHostStub) -> None
             host.add_foreign_comment(body, host.token_user())
 
     host.on_request = add_other_comment
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) is None
     assert [comment.body for comment in host.comments] == [body]
     assert host.list_methods() == ["POST", "POST", "DELETE"]
 
@@ -265,7 +274,7 @@ def test_earlier_build_at_once_is_replaced(service: Service, host: CodeHostStub)
             host.add_foreign_comment(body, host.token_user())
 
     host.on_request = add_other_comment
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) is None
     assert ["Failed" in comment.body for comment in host.comments] == [True]
     assert host.list_methods() == ["POST", "POST", "DELETE", host.update_method]
 
@@ -343,11 +352,11 @@ def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
     """All workflows write as the same bot, so the signature decides whose comment it is."""
     with GitHub(bot=BOT, can_edit_all=True) as host:
         thread = open_comment_thread(SERVICES[0], host.url)
-        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) is None
         forged_mark = re.sub(pattern, text, get_first_line(host))
         host.comments.clear()
         forged_comment = host.add_foreign_comment(f"{forged_mark}\nthe weather is fine", BOT)
-        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) is None
         assert forged_comment.body == f"{forged_mark}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not forged_comment]
         assert "Failed" in own_comment.body
@@ -361,7 +370,7 @@ def test_comment_with_mark_elsewhere_stays() -> None:
         publish(thread, step_report._replace(context=step_report.context._replace(change_number="11")))
         own_comment = host.comments.pop()
         copied_comment = host.add_foreign_comment(own_comment.body, BOT)
-        assert publish(thread, build_attempt_report(FAILED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT)) is None
         assert copied_comment.body == own_comment.body
         assert len(host.comments) == 2
 
@@ -370,8 +379,8 @@ def test_comment_of_other_client_secret_stays() -> None:
     """Two accounts may test one change and must not replace each other's comment."""
     with GitHub() as host:
         thread = open_comment_thread(SERVICES[0], host.url)
-        assert publish(thread, build_attempt_report(FAILED_VERDICT), Secret("secret-of-another-client")) == ""
-        assert publish(thread, build_attempt_report(PASSED_VERDICT)) == ""
+        assert publish(thread, build_attempt_report(FAILED_VERDICT), Secret("secret-of-another-client")) is None
+        assert publish(thread, build_attempt_report(PASSED_VERDICT)) is None
         assert ["Failed" in comment.body for comment in host.comments] == [True, False]
 
 
@@ -411,11 +420,11 @@ def test_comment_begins_with_short_text() -> None:
 def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: object) -> None:
     """A copy has a valid signature and the right change, and the token may edit it."""
     with GitHub(bot=bot, graphql=graphql, can_edit_all=True) as host:
-        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT)) is None
         original = host.comments.pop()
         copied_comment = host.add_foreign_comment(f"{original.body}\nthe weather is fine", author)
         for verdict in (PASSED_VERDICT, FAILED_VERDICT, PASSED_VERDICT):
-            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) is None
         assert copied_comment.body == f"{original.body}\nthe weather is fine"
         [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
         assert own_comment.author == host.token_user()
@@ -427,7 +436,7 @@ def test_comment_of_bot_is_found_by_id() -> None:
     """GraphQL names the bot without the suffix that REST uses."""
     with GitHub() as host:
         for verdict in (FAILED_VERDICT, PASSED_VERDICT):
-            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(verdict)) is None
         assert host.list_methods() == ["POST", "PATCH"]
 
 
@@ -449,7 +458,7 @@ def test_graphql_transient_error_is_retried() -> None:
     with GitHub() as host:
         publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT))
         host.faults.append(Fault("GRAPHQL", 502, remaining_count=2))
-        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) is None
         assert host.list_methods() == ["POST", "PATCH"]
 
 
@@ -459,7 +468,7 @@ def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
     with GitHub() as host:
         publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT))
         host.faults.append(Fault("GRAPHQL", 200, body=viewer))
-        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) == ""
+        assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(PASSED_VERDICT)) is None
         assert ["Passed" in comment.body for comment in host.comments] == [True]
         assert host.list_methods() == ["POST", "POST", "DELETE", "PATCH"]
 
@@ -477,7 +486,7 @@ def test_unknown_owner_keeps_other_part() -> None:
     with GitHub(graphql=False) as host:
         for _ in range(2):
             for title in ("Smoke", "Nightly"):
-                assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(title=title)) == ""
+                assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(title=title)) is None
         assert len(host.comments) == 2
 
 
@@ -544,7 +553,7 @@ def test_rejection_shows_reason_and_advice(
     """The permission is named only if the server says that it is missing."""
     with service.host() as host:
         host.faults.append(Fault("POST", status, body=body))
-        warning = publish(open_comment_thread(service, host.url), build_attempt_report())
+        warning = publish_with_warning(open_comment_thread(service, host.url), build_attempt_report())
         assert host.list_methods() == ["POST"]
     message = f"The comment could not be written: HTTP {status}{f': {reason}' if reason else ''}."
     assert warning.startswith(message)
@@ -608,7 +617,7 @@ def test_rate_limit_is_waited_for_once(
     """The server did nothing, so even a new comment is sent again."""
     clock = FakeClock()
     host.faults.append(Fault(method, status, headers=headers, body={"message": LIMIT}))
-    assert publish(open_thread(clock, service, host.url), build_attempt_report()) == ""
+    assert publish(open_thread(clock, service, host.url), build_attempt_report()) is None
     assert clock.time == pytest.approx(1000 + seconds)
     assert len(host.comments) == 1
 
@@ -618,7 +627,7 @@ def test_rate_limit_twice_warns(service: Service, host: CodeHostStub) -> None:
     """A second rate limit gives a warning without another wait."""
     clock = FakeClock()
     host.faults.append(Fault("POST", 403, remaining_count=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
-    warning = publish(open_thread(clock, service, host.url), build_attempt_report())
+    warning = publish_with_warning(open_thread(clock, service, host.url), build_attempt_report())
     assert f"HTTP 403: {LIMIT.rstrip('.')}. " in warning
     assert "takes requests again in 7.0 s." in warning
     assert (host.list_methods(), clock.time) == (["POST"] * 2, 1007)
@@ -630,7 +639,7 @@ def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHostStub, 
     """A rate limit longer than the time left gives a warning without a wait."""
     clock = FakeClock()
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
-    warning = publish(open_thread(clock, service, host.url), build_attempt_report())
+    warning = publish_with_warning(open_thread(clock, service, host.url), build_attempt_report())
     assert "HTTP 429: scripted. " in warning
     assert "takes requests again in " in warning
     assert (len(host.requests), clock.time) == (1, 1000)
@@ -643,7 +652,7 @@ def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHostStub
     clock = FakeClock()
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
     host.faults.append(Fault("POST", 403, headers=headers))
-    assert "HTTP 403" in publish(open_thread(clock, service, host.url), build_attempt_report())
+    assert "HTTP 403" in publish_with_warning(open_thread(clock, service, host.url), build_attempt_report())
     assert (host.list_methods(), clock.time) == (["POST"], 1000)
 
 
@@ -651,14 +660,14 @@ def test_comment_is_not_resent_after_503() -> None:
     """The request may have arrived, with or without Retry-After."""
     with GitHub() as host:
         host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
-        assert "HTTP 503." in publish(open_comment_thread(GITHUB, host.url), build_attempt_report())
+        assert "HTTP 503." in publish_with_warning(open_comment_thread(GITHUB, host.url), build_attempt_report())
         assert host.list_methods() == ["POST"]
 
 
 @each_service
 def test_wrong_token_warns(service: Service, host: CodeHostStub) -> None:
     """A wrong token gives a warning that does not show it."""
-    warning = publish(open_comment_thread(service, host.url, "another-token"), build_attempt_report())
+    warning = publish_with_warning(open_comment_thread(service, host.url, "another-token"), build_attempt_report())
     assert "HTTP 401" in warning
     assert "another-token" not in warning
 
@@ -669,7 +678,7 @@ def test_idempotent_requests_are_retried(service: Service, host: CodeHostStub, m
     """GET and PATCH requests are retried after HTTP 502."""
     publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT))
     host.faults.append(Fault(host.update_method if method == "PATCH" else "GET", 502, remaining_count=2))
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT)) is None
     assert "Failed" in host.comments[0].body
 
 
@@ -689,7 +698,7 @@ def test_redirect_is_not_followed(service: Service, host: CodeHostStub) -> None:
     """A redirect is not followed, because the request has the token."""
     with FaultServer(answer(200, "[]")) as other_server:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other_server.url}/x"}))
-        assert "HTTP 307" in publish(open_comment_thread(service, host.url), build_attempt_report())
+        assert "HTTP 307" in publish_with_warning(open_comment_thread(service, host.url), build_attempt_report())
         assert other_server.connection_count == 0
 
 
@@ -703,7 +712,7 @@ def test_next_page_on_other_host_is_not_read(service: Service) -> None:
         with FaultServer(
             lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
         ) as host:
-            warning = publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report())
+            warning = publish_with_warning(open_comment_thread(service, f"{host.url}/api"), build_attempt_report())
         assert "another host, which gets no token" in warning
         assert other_server.connection_count == 0
 
@@ -716,7 +725,7 @@ def test_next_page_with_invalid_url_warns(service: Service) -> None:
     with FaultServer(
         lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
     ) as host:
-        assert "the next page is none" in publish(
+        assert "the next page is none" in publish_with_warning(
             open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
         )
 
@@ -726,7 +735,7 @@ def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHostStub) 
     """An owner mark with a huge build number is ignored."""
     publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(PASSED_VERDICT)) is None
     assert len(host.comments) == 2
 
 
@@ -743,7 +752,7 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
         return page_response(connection) if is_page else comment_response(connection)
 
     with FaultServer(handler) as host:
-        assert publish(open_comment_thread(SERVICES[0], f"{host.url}/api"), build_attempt_report()) == ""
+        assert publish(open_comment_thread(SERVICES[0], f"{host.url}/api"), build_attempt_report()) is None
     assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
 
 
@@ -754,7 +763,7 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
 def test_invalid_response_warns(service: Service, handler: Callable[..., bool]) -> None:
     """An invalid response gives a warning."""
     with FaultServer(handler) as host:
-        assert publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()).startswith(
+        assert publish_with_warning(open_comment_thread(service, f"{host.url}/api"), build_attempt_report()).startswith(
             "The comment could not be"
         )
 
@@ -765,7 +774,7 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
     """A host without a response gives a warning after the timeout."""
     monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
     with FaultServer(hang) as host:
-        assert "no answer came in time" in publish(
+        assert "no answer came in time" in publish_with_warning(
             open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
         )
 
@@ -774,7 +783,7 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
 def test_long_report_is_cut_at_row(service: Service, host: CodeHostStub) -> None:
     """A long report is cut between two rows and states the number of omitted runs."""
     runs = [*(make_passed_run(f"p{number}", "n" * 400) for number in range(4000)), make_failed_run("bad")]
-    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT, runs=runs)) == ""
+    assert publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT, runs=runs)) is None
     body = host.comments[0].body
     assert len(body) <= host.max_body_length
     assert "Checkout pays by card" in body
@@ -788,7 +797,7 @@ def test_personal_token_finds_own_comment() -> None:
             "<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"}
         )
         for _ in range(2):
-            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report()) == ""
+            assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report()) is None
         assert len(host.comments) == 2
         assert host.list_methods() == ["POST", "PATCH"]
         assert host.complaints == []
