@@ -121,11 +121,11 @@ def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotRe
     return UrlNotReady(str(error), hint)
 
 
-def _request_page(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
+def _request_page(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str | None:
     """Request a URL and its redirects.
 
     Returns:
-        The reason why it is not ready, or an empty text.
+        The reason why it is not ready, or None.
     """
 
     def check_redirect(redirect: Redirect) -> None:
@@ -148,14 +148,14 @@ def _request_page(session: SafeSession, url: str, seconds: float, redact: Redact
     except TooManyRedirectsError as error:
         # Of two reasons, the insecure redirect is more useful.
         return _explain_insecure_redirect(error.redirect, redact) or str(error)
-    return f"HTTP {status}" if status >= 400 else ""
+    return f"HTTP {status}" if status >= 400 else None
 
 
-def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str:
-    """Return why a redirect is not followed, empty if it is secure."""
+def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str | None:
+    """Return why a redirect is not followed, or None if it is secure."""
     scheme = urlsplit(redirect.next_url).scheme
     if scheme in {"http", "https"} and not (scheme == "http" and redirect.url.startswith("https:")):
-        return ""
+        return None
     return f"HTTP {redirect.status}, which leads to {_redacted_url(redact(redirect.next_url))}: not https any more"
 
 
