@@ -80,10 +80,10 @@ def _is_foreign(path: Path) -> bool:
     return not (_RESULTS_RE.match(data) or (own_file_re and own_file_re.search(data)))
 
 
-def rename_foreign_files(folder: Path, names: Iterable[str]) -> str:
-    """Rename the files and return a warning for the log.
+def rename_foreign_files(folder: Path, names: Iterable[str]) -> str | None:
+    """Rename the files and return a warning for the log, or None without names.
 
-    An existing file is never replaced. Without names, the warning is empty.
+    An existing file is never replaced.
     """
     changes = []
     for name in names:
@@ -96,5 +96,5 @@ def rename_foreign_files(folder: Path, names: Iterable[str]) -> str:
         except OSError as error:
             changes.append(f"{name} could not be renamed ({error.strerror or error}), and is replaced")
     if not changes:
-        return ""
+        return None
     return f"results-dir has files of another program: {', '.join(changes)}. Give autonoma-ci a results-dir of its own."

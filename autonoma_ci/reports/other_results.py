@@ -132,9 +132,12 @@ class SharedResults:
         # An unreadable file is no results.json, as an empty one.
         data = read_whole_file(str(self._path), MAX_RESULTS_BYTES) or b""
         results = _parse_if_valid(data)
-        if not results and (foreign_files := find_foreign_files(self._path.parent, [self._path.name])):
-            self._add_warning(rename_foreign_files(self._path.parent, foreign_files))
-        if not results or results.step_id == self._step_id or not self._is_of_this_build(results):
+        if not results:
+            foreign_names = find_foreign_files(self._path.parent, [self._path.name])
+            if warning := rename_foreign_files(self._path.parent, foreign_names):
+                self._add_warning(warning)
+            return
+        if results.step_id == self._step_id or not self._is_of_this_build(results):
             return
         if has_open_runs(results):
             self._preserve(results, data)
@@ -194,8 +197,8 @@ class SharedResults:
         self._warnings.setdefault(text, False)
 
 
-def other_build_reason(results: Results, context: BuildContext, started_at: datetime) -> str:
-    """Return why the results belong to another build, or an empty text.
+def other_build_reason(results: Results, context: BuildContext, started_at: datetime) -> str | None:
+    """Return why the results belong to another build, or None.
 
     The build id decides together with repository and commit, because some systems count the builds of each repository.
     Without a build id, the commit and the age decide: results of the last day belong to this build.
@@ -210,16 +213,16 @@ def other_build_reason(results: Results, context: BuildContext, started_at: date
         return "it is of another CI system"
     has_same_id = is_same_build(results, context)
     if has_same_id and context.ci_name in _SYSTEMS_WITH_SEVERAL_REPOSITORIES:
-        return ""
+        return None
     if _differ(build.repository, context.repository):
         return "it is of another repository"
     if _differ(build.sha, context.sha):
         return "it is of another commit"
     if has_same_id:
-        return ""
+        return None
     if _has_build_id(context) and context.ci_name not in _SYSTEMS_WITH_BUILD_PER_JOB:
         return "it is of another build"
-    return "it is older than a day" if _is_too_old(results, started_at) else ""
+    return "it is older than a day" if _is_too_old(results, started_at) else None
 
 
 def is_same_build(results: Results, context: BuildContext) -> bool:

@@ -182,11 +182,11 @@ class ResultsDirPublisher:
                 [] if is_results_file(self.folder / RESULTS_FILE) else [RESULTS_FILE, *self._list_report_names(report)]
             )
             foreign_names = find_foreign_files(self.folder, filter(self._is_within_root, names))
+            warning = None
             if foreign_names:
                 with self._shared.locked() if self._shared else nullcontext():
-                    self._foreign_file_warnings = [rename_foreign_files(self.folder, foreign_names)]
-            else:
-                self._foreign_file_warnings = []
+                    warning = rename_foreign_files(self.folder, foreign_names)
+            self._foreign_file_warnings = [warning] if warning else []
         return list(self._foreign_file_warnings)
 
     def _is_within_root(self, name: str) -> bool:
