@@ -61,8 +61,8 @@ def parse_json(raw: bytes) -> object:
         raise ValueError("the body is not JSON") from None
 
 
-def body_error(kind: str, target_id: str, body: object) -> str:
-    """Return why the contract rejects a body, empty if it is valid.
+def body_error(kind: str, target_id: str, body: object) -> str | None:
+    """Return why the contract rejects a body, or None if it is valid.
 
     Args:
         kind: The target kind.
@@ -84,7 +84,7 @@ def body_error(kind: str, target_id: str, body: object) -> str:
         return "`id` is required"
     if body.get("id", target_id) != target_id:
         return "`id` is not the id in the path"
-    return ""
+    return None
 
 
 def variable_names(body: object) -> tuple[str, ...]:
@@ -107,29 +107,27 @@ def _quote(name: str) -> str:
     return repr(name if len(name) <= _MAX_SHOWN_CHARS else name[:_MAX_SHOWN_CHARS] + "…")
 
 
-def _text_error(value: object) -> str:
-    return "" if isinstance(value, str) else "must be a text"
+def _text_error(value: object) -> str | None:
+    return None if isinstance(value, str) else "must be a text"
 
 
-def _true_error(value: object) -> str:
-    return "" if value is True else "can only be true"
+def _true_error(value: object) -> str | None:
+    return None if value is True else "can only be true"
 
 
-def _texts_error(value: object) -> str:
+def _texts_error(value: object) -> str | None:
     if not isinstance(value, dict):
         return "must be an object"
     for name, text in value.items():
         if not isinstance(text, str):
             return f"must hold texts only, and {_quote(name)} is none"
-    return ""
+    return None
 
 
-def _versions_error(value: object) -> str:
-    return (
-        ""
-        if isinstance(value, list) and all(map(_is_version, value))
-        else ("must be a list of objects with `application_id` and a list `application_version_ids`, all of them texts")
-    )
+def _versions_error(value: object) -> str | None:
+    if isinstance(value, list) and all(map(_is_version, value)):
+        return None
+    return "must be a list of objects with `application_id` and a list `application_version_ids`, all of them texts"
 
 
 def _is_version(value: object) -> bool:
@@ -140,7 +138,7 @@ def _is_version(value: object) -> bool:
 
 
 _VERSION_FIELDS = frozenset({"application_version_id", "application_versions"})
-_FIELD_CHECKS: Mapping[str, Mapping[str, Callable[[object], str]]] = {
+_FIELD_CHECKS: Mapping[str, Mapping[str, Callable[[object], str | None]]] = {
     "test": {
         "id": _text_error,
         "application_version_id": _text_error,
