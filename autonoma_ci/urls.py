@@ -33,15 +33,15 @@ class Url(NamedTuple):
         return self.scheme == "https" or (self.scheme == "http" and bool(LOOPBACK_HOST_RE.fullmatch(self.host)))
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> str | None:
         """The scheme, host and port, without the default port.
 
-        It is empty if the URL holds a login, because that can be a credential.
+        It is None if the URL holds a login, because that can be a credential.
         """
         # A dot at the end of a host is valid, and has no effect here.
         host = self.host.rstrip(".")
         if not host or self.has_login:
-            return ""
+            return None
         port = None if self.port == _DEFAULT_PORTS.get(self.scheme) else self.port
         return f"{self.scheme}://{join_host_and_port(host, port)}"
 
@@ -82,10 +82,10 @@ def check_url(
     return url if allowed_host is None or allowed_host.fullmatch(url.host) else None
 
 
-def parse_origin(text: str) -> str:
-    """Return the origin of a URL, or an empty text if it has none."""
+def parse_origin(text: str) -> str | None:
+    """Return the origin of a URL, or None if it has none."""
     url = parse_url(text)
-    return url.origin if url else ""
+    return url.origin if url else None
 
 
 def join_host_and_port(host: str, port: int | None) -> str:

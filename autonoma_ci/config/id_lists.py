@@ -9,7 +9,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, id_error, strip_link_secrets
+from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, explain_invalid_id, id_error, strip_link_secrets
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.startup import NamedTuple
@@ -93,6 +93,10 @@ def _split_line(line: str, *, is_single_entry: bool = False) -> tuple[list[_Entr
     return [entry for entry in entries if entry.text.strip(ASCII_WHITESPACE)], comment
 
 
+class _InvalidIdError(Exception):
+    """An entry has no valid id. Its text is the reason."""
+
+
 class _ListParser:
     """Collects the entries and problems of one list."""
 
@@ -130,7 +134,7 @@ class _ListParser:
     def _parse_member(self, text: str, where: str) -> None:
         entries, _ = _split_line(text, is_single_entry=True)
         if not entries:
-            self.problems.append(where + id_error(""))
+            self.problems.append(where + explain_invalid_id(""))
         for entry in entries:
             self._add_entry(entry.label, entry.value, where)
 
@@ -146,7 +150,7 @@ class _ListParser:
     def _parse_line(self, line: str, where: str) -> None:
         stripped = line.strip(ASCII_WHITESPACE)
         if stripped == "-":
-            self.problems.append(where + id_error(""))
+            self.problems.append(where + explain_invalid_id(""))
             return
         if stripped.startswith(("- ", "-\t")):
             # An entry of a YAML list.
@@ -175,35 +179,38 @@ class _ListParser:
 
     def _add_entry(self, label: str, text: str, where: str) -> None:
         text = _unquote(text)
-        text_id, problem = (
-            self._parse_link(text) if re.match(_LINK_PATTERN, text) else (text, _explain_invalid_id(text, label))
-        )
-        if problem:
-            self.problems.append(where + problem)
-        self.entries.append(NamedId(text_id, label))
+        try:
+            text_id = self._parse_link(text) if re.match(_LINK_PATTERN, text) else _parse_id(text, label)
+        except _InvalidIdError as error:
+            self.problems.append(f"{where}{error}")
+        else:
+            self.entries.append(NamedId(text_id, label))
 
-    def _parse_link(self, text: str) -> tuple[str, str]:
-        """Return the id in a link of the app, and its problem.
+    def _parse_link(self, text: str) -> str:
+        """Return the id in a link of the app.
 
-        One of the two is empty. The problem leaves out the parts of the link that can be secret.
+        Raises:
+            _InvalidIdError: The link has no valid id. The message leaves out the parts of the link that can be secret.
+
         """
         shown = _quote(text)
         url = parse_url(text)
         if len(_split_words(text)) > 1:
-            return "", f"{shown} is followed by more words: write each link on a line of its own"
-        if not url or not url.origin or url.origin not in self._origins:
-            return "", f"{shown} is not a link of {' or '.join(sorted(self._origins))}: give the id alone"
+            raise _InvalidIdError(f"{shown} is followed by more words: write each link on a line of its own")
+        if not url or url.origin not in self._origins:
+            raise _InvalidIdError(f"{shown} is not a link of {' or '.join(sorted(self._origins))}: give the id alone")
         if "," in text:
-            return "", f"{shown}: a comma follows the '?' or '#' of the link: remove all from there on"
+            raise _InvalidIdError(f"{shown}: a comma follows the '?' or '#' of the link: remove all from there on")
         path = url.path.rstrip("/")
         if path == "/run" or path.startswith("/run/"):
-            return "", f"{shown} is the link of a run: give the link or the id of its test, folder or tag"
+            raise _InvalidIdError(f"{shown} is the link of a run: give the link or the id of its test, folder or tag")
         match = re.fullmatch(_PATH_PATTERN, path)
         if not match:
-            return "", f"{shown} is the link of another page: give a link with /test/ID, /folder/ID or /tag/ID"
+            advice = "give a link with /test/ID, /folder/ID or /tag/ID"
+            raise _InvalidIdError(f"{shown} is the link of another page: {advice}")
         if _OPTION_BY_KIND[match[1]] != self._option:
-            return "", f"{shown} is the link of a {match[1]}: put it into {_OPTION_BY_KIND[match[1]]}"
-        return match[2], ""
+            raise _InvalidIdError(f"{shown} is the link of a {match[1]}: put it into {_OPTION_BY_KIND[match[1]]}")
+        return match[2]
 
 
 def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (APP_ORIGIN,)) -> tuple[NamedId, ...]:
@@ -233,14 +240,11 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     return tuple(parser.entries)
 
 
-def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
-    """Return why a line is ambiguous and how to fix it.
-
-    The result is empty if the line is clear.
-    """
+def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str | None:
+    """Return why a line is ambiguous and how to fix it, or None if it is clear."""
     if not entries:
         advice = "put the label in quotes (\"#5 Pay\" = ID), or a space after the '#' of a comment"
-        return f"'#' starts a comment here; {advice}" if _is_commented_entry(comment) else ""
+        return f"'#' starts a comment here; {advice}" if _is_commented_entry(comment) else None
     if "=" in comment:
         advice = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
         return f"' #' starts a comment, which cuts off '='; {advice}"
@@ -260,7 +264,7 @@ def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
     if any(map(_has_hidden_entry, entries)):
         advice = "write each entry on a line of its own (in YAML below '|', not '>'), or the label in quotes"
         return f"an id stands before the last '='; {advice}"
-    return ""
+    return None
 
 
 def _has_hidden_entry(entry: _Entry) -> bool:
@@ -289,20 +293,24 @@ def _is_unmistakable_id(word: str) -> bool:
     return bool(re.match(_LINK_PATTERN, word) or re.fullmatch(_UNMISTAKABLE_ID_PATTERN, word))
 
 
-def _explain_invalid_id(text: str, label: str) -> str:
-    """Return the problem of an id and how to fix it.
+def _parse_id(text: str, label: str) -> str:
+    """Return an id that is not in a link.
 
-    The result is empty if the id is valid. The advice covers the list notations of other tools.
+    Raises:
+        _InvalidIdError: The id is invalid. The message has advice for the list notations of other tools.
+
     """
     problem = id_error(text)
+    if not problem:
+        return text
     if label and not text:
-        return f"{_quote(label)} has no id: write an id after '=', or remove the entry"
-    advice = _suggest_fix(text, label) if problem and text else ""
-    return f"{_quote(text)} is not an id: {advice}" if advice else problem
+        raise _InvalidIdError(f"{_quote(label)} has no id: write an id after '=', or remove the entry")
+    advice = _suggest_fix(text, label) if text else None
+    raise _InvalidIdError(f"{_quote(text)} is not an id: {advice}" if advice else problem)
 
 
-def _suggest_fix(text: str, label: str) -> str:
-    """Return advice for an invalid id, empty if there is none."""
+def _suggest_fix(text: str, label: str) -> str | None:
+    """Return advice for an invalid id, or None."""
     head, words = text[:1000], _split_words(text)
     if re.search(_UNREPLACED_VARIABLE_PATTERN, head):
         return "a variable in it was not replaced; check how this CI system writes variables"
@@ -319,7 +327,7 @@ def _suggest_fix(text: str, label: str) -> str:
         return "write a link with its https://, or the id alone"
     if "\\n" in head:
         return "it holds '\\n' as two characters; separate ids by commas or lines"
-    return "it holds ';'; separate ids by commas or lines" if ";" in head else ""
+    return "it holds ';'; separate ids by commas or lines" if ";" in head else None
 
 
 def _split_words(text: str) -> list[str]:

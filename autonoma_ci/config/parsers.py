@@ -490,13 +490,16 @@ class NamedId(NamedTuple):
     name: str = ""
 
 
-def id_error(text: str) -> str:
-    """Return the problem of an id, empty if it is valid.
+def id_error(text: str) -> str | None:
+    """Return the problem of an id, or None if it is valid."""
+    return None if ID_RE.fullmatch(text) else explain_invalid_id(text)
+
+
+def explain_invalid_id(text: str) -> str:
+    """Return the problem of a text that is not a valid id.
 
     The message quotes at most 60 characters of the text, without the secrets of links.
     """
-    if ID_RE.fullmatch(text):
-        return ""
     safe_text, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
     if not text:
         return "an id is missing: remove the entry or give its id"
@@ -711,15 +714,15 @@ def quote_name(name: str) -> str:
     return f"'{sanitize_line(name, 60)}'"
 
 
-def variable_error(name: str, value: str) -> str:
-    """Return the problem of a variable, empty if it is valid."""
+def variable_error(name: str, value: str) -> str | None:
+    """Return the problem of a variable, or None if it is valid."""
     if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
         return f"a variable's name is 1 to {MAX_NAME_CHARS} printable characters without '='"
     if len(value) > MAX_VALUE_CHARS:
         return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB"
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         return "the value is not valid UTF-8"
-    return ""
+    return None
 
 
 # Facts of the build, titles and credentials.

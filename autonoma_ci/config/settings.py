@@ -245,8 +245,8 @@ class OptionResolver:
                 # Values of variables can be credentials, but their problems never quote a value.
                 self._invalid_values.append((spelling, text, problems))
             return None
-        if option.name == "api-url":
-            self._app_origins.add(parse_origin(str(value)))
+        if option.name == "api-url" and (origin := parse_origin(str(value))):
+            self._app_origins.add(origin)
         return value
 
     def _check_credential(self, spelling: str, text: str) -> None:

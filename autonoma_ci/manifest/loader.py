@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from autonoma_ci.config.parsers import id_error, quote_name, variable_error
+from autonoma_ci.config.parsers import explain_invalid_id, quote_name, variable_error
 from autonoma_ci.config.settings import NO_GROUPS, closest_match
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
@@ -195,7 +195,7 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
     if kind == "string_pattern_mismatch":
         if text is not None:
             return f"what '{sanitize_line(text, 60)}' gives is not an id: ids are letters, digits, - and _"
-        return id_error(str(value))
+        return explain_invalid_id(str(value))
     return _format_type_error(path, key, kind, value)
 
 

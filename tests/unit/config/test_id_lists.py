@@ -253,6 +253,7 @@ def test_foreign_link_is_refused(link: str, message: str) -> None:
 def test_link_of_api_host_is_accepted() -> None:
     """A self-hosted app has its own links."""
     own_origin = parse_origin("https://tests.example.com:8443/api")
+    assert own_origin
     assert parse_entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own_origin)) == [(A, "")]
     assert parse_entries(f"{APP}/test/{A}", sites=(APP, own_origin)) == [(A, "")]
 
