@@ -30,7 +30,6 @@ from autonoma_ci.ci.env import (
 )
 from autonoma_ci.escaping import escape_teamcity
 from autonoma_ci.fs.files import read_whole_file
-from autonoma_ci.identity import short_digest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import (
     MAX_VARIABLE_CHARS,
@@ -200,8 +199,8 @@ class TeamCityPublisher:
         lines.append(format_service_message("buildStatus", text=f"{{build.status.text}}; {headline}"))
         if report.verdict.exit_code:
             # A problem with the same identity counts as the same problem in the next build.
-            identity = short_digest(report.heading, 16)
-            lines.append(format_service_message("buildProblem", description=headline, identity=f"autonoma_{identity}"))
+            identity = f"autonoma_{report.part.digest}"
+            lines.append(format_service_message("buildProblem", description=headline, identity=identity))
         self._context.write_lines(lines)
         return omitted_variables_warning(report, values, "The parameters for later steps")
 

@@ -281,15 +281,17 @@ def test_failure_has_problem_with_stable_identity() -> None:
     Source: JetBrains's documentation, "Service messages", "Reporting Build Problems".
     """
     identities = []
-    for part, title in (("linux", "Shop's"), ("linux", "Shop's"), ("mac", "Shop's")):
+    for part, job in (("linux", "e2e"), ("linux", "e2e"), ("mac", "e2e"), ("linux", "nightly")):
         step_report = create_report([make_failed_run("b")], FAILED_VERDICT)._replace(
-            title=title, part=Part(part=part), waits_for_results=True
+            title="Shop's", part=Part(job, part, title="Shop's"), waits_for_results=True
         )
         [problem] = find_messages(publish(step_report)[0], "buildProblem")
         assert problem["description"] == f"Shop's ({part}): 0 of 1 run passed, 1 failed."
         assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", problem["identity"])
+        assert problem["identity"] == f"autonoma_{step_report.part.digest}"
         identities.append(problem["identity"])
-    assert identities[0] == identities[1] != identities[2]
+    assert identities[0] == identities[1]
+    assert len(set(identities)) == 3
 
 
 @pytest.mark.parametrize(
