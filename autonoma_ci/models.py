@@ -25,6 +25,8 @@ REF_PREFIX_RE = lazy_pattern(r"refs/(?:heads|tags)/")
 # Checkouts of a change request and detached heads have such a name instead of a branch.
 NOT_A_BRANCH_RE = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
 CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
+# How most CI systems name a change request.
+PULL_REQUEST = "pull request"
 # Maximum length of a build fact (a name or a URL), in characters.
 MAX_FACT_CHARS = 2000
 
@@ -318,6 +320,10 @@ class Report(NamedTuple):
     step_id: str = ""
     # For a job step that resumes waiting, the build attempt that started the runs. Otherwise empty.
     started_in_attempt: str = ""
+    # The name of the system that started the runs, or `source` if no system has this name.
+    source_label: str = ""
+    # How the CI system names a change request.
+    change_noun: str = PULL_REQUEST
 
     @property
     def heading(self) -> str:

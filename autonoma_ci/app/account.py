@@ -47,7 +47,8 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
 
     """
     settings, errors = load_options(ACCOUNT_OPTIONS, provided_options(arguments, ACCOUNT_OPTIONS), runtime.environ)
-    errors += find_credential_errors(settings, detect_ci(runtime.environ).build_context)
+    ci = detect_ci(runtime.environ)
+    errors += find_credential_errors(settings, ci.ci_system, ci.build_context)
     if errors:
         raise InputError(errors)
     # Loaded only now, after all checks that need no request.

@@ -10,55 +10,23 @@ from autonoma_ci.errors import Diagnostic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autonoma_ci.ci.base import CISystem
     from autonoma_ci.config.settings import SecretReference, Settings
     from autonoma_ci.models import BuildContext
 
 _CREDENTIAL_ENV_VARS = {
     option.name: option.env_var for option in OPTIONS if option.name in {"client-id", "client-secret"}
 }
-# The text that these systems pass for an unset variable, for example for a secret in a job without secrets.
-# Source: Azure's documentation, "Define variables"; GitLab's, "Where variables can be used".
-_UNSET_REFERENCES = {"azure": "$(NAME)", "gitlab": "$NAME"}
-_AS_INPUTS = "and pass {pronoun} as {inputs}"
-# Where each CI system stores secrets, and how to pass them to a job.
-# Source: the documentation of each system.
-_FIX_BY_CI_NAME = {
-    "github": f"Add {{names}} under Settings > Secrets and variables > Actions, {_AS_INPUTS}",
-    "gitea": f"Add {{names}} under Settings > Actions > Secrets, {_AS_INPUTS}",
-    "forgejo": f"Add {{names}} under Settings > Actions > Secrets, {_AS_INPUTS}",
-    "gitlab": "Add {names} under Settings > CI/CD > Variables, masked; a protected variable is only for protected "
-    "branches",
-    "jenkins": "Add {names} under Manage Jenkins > Credentials, and bind {pronoun} with withCredentials",
-    "azure": "Add {names} as secret variables of the pipeline or a variable group, and map {pronoun} under `env:`",
-    "circleci": "Add {names} under Project Settings > Environment Variables, or in a context of the job",
-    "bitbucket": "Add {names} under Repository settings > Repository variables, secured",
-    "buildkite": "Add {names} as Buildkite secrets and list {pronoun} under `secrets:`, or export {pronoun} in an "
-    "agent hook",
-    "teamcity": "Add {names} as parameters of type Password, such as env.AUTONOMA_CLIENT_ID",
-    "travis": "Add {names} under Settings > Environment Variables, not shown in the log",
-    "appveyor": "Add {names} as encrypted values under `environment: secure`",
-    "woodpecker": "Add {names} under Settings > Secrets, and pass {pronoun} with `from_secret`",
-    "harness": 'Add {names} under Project Settings > Secrets, and pass {pronoun} with <+secrets.getValue("…")>',
-    "drone": "Add {names} under Settings > Secrets, and pass {pronoun} with `from_secret`",
-    "semaphore": "Add a secret with {names}, and list it under `secrets:` of the block",
-    "bitrise": "Add {names} in the Workflow Editor under Secrets",
-    "codefresh": "Add {names} as encrypted variables of the pipeline, or in a shared configuration",
-    "codebuild": "Add {names} to AWS Secrets Manager, and map {pronoun} under `env: secrets-manager`",
-    "cloudbuild": "Add {names} to Secret Manager, and map {pronoun} under `availableSecrets` and `secretEnv`",
-    "ci": "Add {names} to the secrets of the CI system, and pass {pronoun} to the job",
-    # Source: docs.autonoma.app, "API Overview".
-    "cli": "Create client id and secret in Autonoma under the account's API settings, then type: export {values}",
-}
 
 
-def can_skip_for_missing_credentials(settings: Settings, context: BuildContext) -> bool:
+def can_skip_for_missing_credentials(settings: Settings, system: CISystem) -> bool:
     """Return whether the job step may be skipped for missing credentials.
 
     A reference in the syntax of another CI system is always a mistake, so the result is then False.
     """
-    missing, unset_reference = _missing_options(settings), _UNSET_REFERENCES.get(context.ci_name)
+    missing = _missing_options(settings)
     references = [settings.unresolved_references[name] for name in missing if name in settings.unresolved_references]
-    return bool(missing) and all(reference.form == unset_reference for reference in references)
+    return bool(missing) and all(reference.form == system.unset_reference for reference in references)
 
 
 def describe_unresolved(references: Sequence[SecretReference]) -> str:
@@ -97,12 +65,12 @@ def describe_missing_credentials(settings: Settings, context: BuildContext) -> s
     return "they are not set here"
 
 
-def find_credential_errors(settings: Settings, context: BuildContext) -> list[Diagnostic]:
-    """Return at most one error in the credentials, with its fix."""
+def find_credential_errors(settings: Settings, system: CISystem, context: BuildContext) -> list[Diagnostic]:
+    """Return at most one error in the credentials, with its fix on this CI system."""
     if missing := _missing_options(settings):
         verb = "is" if len(missing) == 1 else "are"
         text = f"{' and '.join(missing)} {verb} missing: {describe_missing_credentials(settings, context)}"
-        return [Diagnostic(f"{text}. {_suggest_fix(missing, context)}.")]
+        return [Diagnostic(f"{text}. {_suggest_fix(missing, system, context)}.")]
     client_id, secret = settings.client_id, settings.client_secret
     if client_id and secret and client_id.reveal() == secret.reveal():
         both = " and ".join(map(settings.spelling_of, _CREDENTIAL_ENV_VARS))
@@ -110,7 +78,7 @@ def find_credential_errors(settings: Settings, context: BuildContext) -> list[Di
     return []
 
 
-def _suggest_fix(missing: list[str], context: BuildContext) -> str:
+def _suggest_fix(missing: list[str], system: CISystem, context: BuildContext) -> str:
     skip = "set on-missing-credentials to skip, so that the step is skipped"
     if context.secrets_withheld_from == "fork":
         return skip[0].upper() + skip[1:]
@@ -120,7 +88,7 @@ def _suggest_fix(missing: list[str], context: BuildContext) -> str:
         return f"Add {names} under Settings > Secrets and variables > Dependabot, or {skip}"
     inputs = f"the {'input' if len(missing) == 1 else 'inputs'} {' and '.join(missing)}"
     pronoun = "it" if len(missing) == 1 else "them"
-    fix = _FIX_BY_CI_NAME.get(context.ci_name, _FIX_BY_CI_NAME["ci"])
+    fix = system.secrets_help
     # Not `str.format`, because a fix can contain other braces.
     for field, text in (("names", names), ("pronoun", pronoun), ("inputs", inputs)):
         fix = fix.replace(f"{{{field}}}", text)

@@ -212,10 +212,10 @@ def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvir
         skip_reason = f"{settings.spelling_of('groups')} is '{NO_GROUPS}'"
     elif settings.dry_run:
         pass
-    elif settings.on_missing_credentials == "skip" and can_skip_for_missing_credentials(settings, context):
+    elif settings.on_missing_credentials == "skip" and can_skip_for_missing_credentials(settings, ci.ci_system):
         skip_reason = f"the credentials are missing: {describe_missing_credentials(settings, context)}"
     else:
-        errors += find_credential_errors(settings, context)
+        errors += find_credential_errors(settings, ci.ci_system, context)
     warnings = find_unknown_names(environ, context.ci_name)
     return Inputs(settings, Plan(()), (*arguments.errors, *errors), tuple(warnings), skip_reason)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
+from autonoma_ci.ci.detection import find_system
 from autonoma_ci.config.parsers import parse_title
-from autonoma_ci.models import ENTIRE_BUILD, Report
+from autonoma_ci.models import ENTIRE_BUILD, PULL_REQUEST, Report
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -43,11 +44,31 @@ class StepFacts(NamedTuple):
     part: Part = ENTIRE_BUILD
     # Origin of the API. Reports show it for runs that may have started and have no link.
     web_base_url: str = ""
+    # As in `Report`.
+    source_label: str = ""
+    change_noun: str = PULL_REQUEST
+
+
+def describe_source(source: str) -> str:
+    """Return the name of the CI system with the name `source`.
+
+    A source that is not the name of a system is returned unchanged.
+    """
+    system = find_system(source)
+    return system.display_name if system else source
 
 
 def create_initial_facts(ci: CIEnvironment, clock: Clock) -> StepFacts:
     """Return the facts that are known before the options are read."""
-    return StepFacts(DEFAULT_TITLE, ci.build_context, ci.source, clock.utc_iso(), secrets.token_hex(8))
+    return StepFacts(
+        DEFAULT_TITLE,
+        ci.build_context,
+        ci.source,
+        clock.utc_iso(),
+        secrets.token_hex(8),
+        source_label=describe_source(ci.source),
+        change_noun=ci.ci_system.change_noun,
+    )
 
 
 def collect_facts(
@@ -79,6 +100,8 @@ def collect_facts(
     part = redact_shown_part(part, settings.redactors.of_all, settings.client_secret)
     # Short credentials stay in the texts of the user and the CI system, because they can be ordinary words.
     redact_long_credentials = settings.redactors.of_long
+    # A source with a credential is an input error, before the first request.
+    source = redact_long_credentials(settings.source) or source
     fields = {name: getattr(ci.build_context, name) for name in _FIELDS_EMPTIED_WITH_CREDENTIAL}
     safe_fields = {
         name: "" if redact_long_credentials.contains_secret(text) else text for name, text in fields.items() if text
@@ -86,13 +109,14 @@ def collect_facts(
     return StepFacts(
         part.title,
         ci.build_context._replace(branch=redact_long_credentials(ci.build_context.branch), **safe_fields),
-        # A source with a credential is an input error, before the first request.
-        redact_long_credentials(settings.source) or source,
+        source,
         initial.started_at,
         saved.step_id if saved else initial.step_id,
         saved.ci.attempt if saved else "",
         part,
         "{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
+        describe_source(source),
+        ci.ci_system.change_noun,
     )
 
 
@@ -186,4 +210,6 @@ class ReportBuilder:
             part=facts.part,
             step_id=facts.step_id,
             started_in_attempt=facts.started_in_attempt,
+            source_label=facts.source_label,
+            change_noun=facts.change_noun,
         )

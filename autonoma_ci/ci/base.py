@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from autonoma_ci.escaping import escape_log_line
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import PULL_REQUEST, BuildContext
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -137,6 +137,17 @@ class CISystem(ABC):
     `autonoma_ci.ci.detection.DETECTION_RULES`.
     """
 
+    # The name of the system in report.html.
+    display_name: str = "a CI system"
+    # How the system names a change request.
+    change_noun: str = PULL_REQUEST
+    # Where the system stores secrets, and how to pass them to a job, from the system's documentation. These fields are
+    # replaced: `{names}` (the missing variables), `{pronoun}` (it or them), `{inputs}` (the inputs of the action) and
+    # `{values}` (the variables with `=…`).
+    secrets_help: str = "Add {names} to the secrets of the CI system, and pass {pronoun} to the job"
+    # What the system passes for an unset variable, such as `$NAME`, for example for a secret in a job without secrets.
+    # None if it passes an empty text.
+    unset_reference: str | None = None
     # Names of variables that hold credentials of the system itself. A manifest can't read these variables.
     # A name can be a shell pattern, such as `CI_*_TOKEN`.
     secret_variables: tuple[str, ...] = ()

@@ -123,7 +123,7 @@ def detect(environ: Mapping[str, str]) -> DetectionRule:
     name = environ.get(OVERRIDE_ENV_VAR, "").strip().lower()
     if not name:
         return next(rule for rule in DETECTION_RULES if rule.matches(environ))
-    rule = next((rule for rule in DETECTION_RULES if rule.name == name), None)
+    rule = _find_rule(name)
     if not rule:
         raise _unknown_name_error(name)
     return rule
@@ -133,6 +133,19 @@ def load_system(rule: DetectionRule) -> CISystem:
     """Import the module of a rule, and return its `SYSTEM`."""
     system: CISystem = import_module(f"autonoma_ci.ci.systems.{rule.module}").SYSTEM
     return system
+
+
+def find_system(name: str) -> CISystem | None:
+    """Import the module of the CI system with this name, and return its `SYSTEM`.
+
+    No other module is imported. None means that no system has this name.
+    """
+    rule = _find_rule(name)
+    return load_system(rule) if rule else None
+
+
+def _find_rule(name: str) -> DetectionRule | None:
+    return next((rule for rule in DETECTION_RULES if rule.name == name), None)
 
 
 def all_secret_variables() -> tuple[str, ...]:

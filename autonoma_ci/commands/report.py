@@ -11,9 +11,10 @@ from urllib.parse import quote
 from autonoma_ci.app.inputs import detect_ci, select_options
 from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, load_results, to_build_context, to_run_results
-from autonoma_ci.app.report_builder import ReportBuilder, StepFacts
+from autonoma_ci.app.report_builder import ReportBuilder, StepFacts, describe_source
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.detection import find_system
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_options
 from autonoma_ci.config.options import OPTIONS
@@ -24,7 +25,7 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Verdict
+from autonoma_ci.models import PULL_REQUEST, BuildContext, Conclusion, ExitReason, Verdict
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.foreign_files import is_results_file
 from autonoma_ci.reports.results_dir import results_folder
@@ -126,14 +127,18 @@ def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentia
     """Return the report of the job step that wrote results.json."""
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     results = tuple(to_run_results(saved, saved.started_at.isoformat(), sanitizers))
-    title = credentials(saved.title)
+    title, source = credentials(saved.title), credentials(saved.source)
+    context = BuildContext(*map(credentials, to_build_context(saved)))
+    system = find_system(context.ci_name)
     facts = StepFacts(
         title,
-        BuildContext(*map(credentials, to_build_context(saved))),
-        credentials(saved.source),
+        context,
+        source,
         started_at,
         saved.step_id,
         part=Part(*map(credentials, (saved.job, saved.part, saved.shard, title))),
+        source_label=describe_source(source),
+        change_noun=system.change_noun if system else PULL_REQUEST,
     )
     reports = ReportBuilder(facts)
     if saved.waits_for_results:

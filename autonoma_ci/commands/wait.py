@@ -168,7 +168,7 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
         errors += error.diagnostics
     if loaded is None or loaded.results.runs:
         # A step that was skipped without credentials left no runs. Then this step needs no credentials either.
-        errors += find_credential_errors(settings, ci.build_context)
+        errors += find_credential_errors(settings, ci.ci_system, ci.build_context)
     return WaitInputs(settings, path, loaded, errors)
 
 

@@ -18,12 +18,10 @@ from autonoma_ci.models import Conclusion
 from autonoma_ci.reports.html_chart import GREEN, GREY, RED, build_timeline_chart
 from autonoma_ci.reports.html_runs import STATE_SYMBOLS, build_run_view, severity_class
 from autonoma_ci.reports.summary import (
-    change_noun,
     count_states,
     format_headline,
     has_open_runs,
     sort_by_severity,
-    source_label,
 )
 
 if TYPE_CHECKING:
@@ -167,11 +165,11 @@ def _build_facts(report: Report) -> Iterator[tuple[str, str, str]]:
     context = report.context
     yield "Commit", context.sha[:12], ""
     yield "Branch", context.branch, ""
-    yield change_noun(context.ci_name).capitalize(), context.change_number, ""
+    yield report.change_noun.capitalize(), context.change_number, ""
     yield "Repository", context.repository, ""
     yield "Build", context.build_url, safe_url(context.build_url)
     yield "Deployment", context.deployment_url, safe_url(context.deployment_url)
-    yield "Started from", source_label(report.source), ""
+    yield "Started from", report.source_label, ""
     yield "Began", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
     yield "Took", format_duration(report.duration_seconds) if report.verdict else "", ""
 

@@ -14,7 +14,6 @@ from autonoma_ci.reports.mermaid import render_gantt
 from autonoma_ci.reports.summary import (
     ENDED_STATES,
     NO_MESSAGE_STATES,
-    change_noun,
     format_headline,
     has_open_runs,
     pluralize,
@@ -104,7 +103,7 @@ def _render_facts(report: Report) -> str:
     context = report.context
     facts = []
     if context.change_number:
-        facts.append(f"{change_noun(context.ci_name)} {escape_markdown(context.change_number)}")
+        facts.append(f"{report.change_noun} {escape_markdown(context.change_number)}")
     if context.branch:
         facts.append(f"branch {escape_markdown(context.branch)}")
     if context.sha:

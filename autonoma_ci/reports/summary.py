@@ -55,51 +55,11 @@ STATE_EMOJI = {
     RunState.UNKNOWN: "❔",
 }
 FLAKY_EMOJI = "⚠️"
-# The name of a change request on these systems. All other systems have pull requests.
-_CHANGE_NOUNS = {"gitlab": "merge request"}
-# The official names of CI systems, by the names that autonoma-ci uses.
-_SOURCE_LABELS = {
-    "github": "GitHub Actions",
-    "gitlab": "GitLab",
-    "jenkins": "Jenkins",
-    "azure": "Azure Pipelines",
-    "circleci": "CircleCI",
-    "bitbucket": "Bitbucket",
-    "buildkite": "Buildkite",
-    "teamcity": "TeamCity",
-    "travis": "Travis CI",
-    "appveyor": "AppVeyor",
-    "woodpecker": "Woodpecker",
-    "harness": "Harness",
-    "drone": "Drone",
-    "semaphore": "Semaphore",
-    "bitrise": "Bitrise",
-    "codefresh": "Codefresh",
-    "codebuild": "AWS CodeBuild",
-    "cloudbuild": "Google Cloud Build",
-    "gitea": "Gitea",
-    "forgejo": "Forgejo",
-    "ci": "a CI system",
-    "cli": "the command line",
-}
 
 
 def state_emoji(state: RunState, *, flaky: bool) -> str:
     """Return the emoji of a run in this state."""
     return FLAKY_EMOJI if flaky else STATE_EMOJI[state]
-
-
-def change_noun(ci_name: str) -> str:
-    """Return `pull request` or `merge request`, as the CI system names it."""
-    return _CHANGE_NOUNS.get(ci_name, "pull request")
-
-
-def source_label(source: str) -> str:
-    """Return the name of the system that started the runs.
-
-    A source that the user gave is returned unchanged.
-    """
-    return _SOURCE_LABELS.get(source, source)
 
 
 def state_label(run: RunResult) -> str:

@@ -119,7 +119,7 @@ def create_report(
     """Create a report of these runs."""
     return Report(
         "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
-        tuple(problems),
+        tuple(problems), source_label="GitHub Actions",
     )  # fmt: skip
 
 

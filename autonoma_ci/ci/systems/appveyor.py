@@ -40,6 +40,8 @@ _MAX_LISTED_RUNS = 50
 class AppVeyor(CISystem):
     """AppVeyor, with variables and a message of the build."""
 
+    display_name = "AppVeyor"
+    secrets_help = "Add {names} as encrypted values under `environment: secure`"
     secret_variables = ("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

@@ -93,6 +93,10 @@ class AzureLogFormatter(PlainLogFormatter):
 class Azure(CISystem):
     """Azure Pipelines, with issues, output variables, a summary and parallel jobs."""
 
+    display_name = "Azure Pipelines"
+    secrets_help = "Add {names} as secret variables of the pipeline or a variable group, and map {pronoun} under `env:`"
+    # Source: Azure's documentation, "Define variables".
+    unset_reference = "$(NAME)"
     secret_variables = (
         "SYSTEM_ACCESSTOKEN",
         "AZURE_DEVOPS_EXT_PAT",

@@ -64,6 +64,8 @@ _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion
 class Bitbucket(CISystem):
     """Bitbucket Pipelines, with output variables, Code Insights and parallel steps."""
 
+    display_name = "Bitbucket"
+    secrets_help = "Add {names} under Repository settings > Repository variables, secured"
     secret_variables = (
         "BITBUCKET_STEP_OIDC_TOKEN",
         "BITBUCKET_ACCESS_TOKEN",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class Bitrise(CISystem):
     """Bitrise, with variables for later steps."""
 
+    display_name = "Bitrise"
+    secrets_help = "Add {names} in the Workflow Editor under Secrets"
     secret_variables = ("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

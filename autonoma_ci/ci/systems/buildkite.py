@@ -65,6 +65,10 @@ class BuildkiteLogFormatter(PlainLogFormatter):
 class Buildkite(CISystem):
     """Buildkite, with annotations, meta-data and parallel jobs."""
 
+    display_name = "Buildkite"
+    secrets_help = (
+        "Add {names} as Buildkite secrets and list {pronoun} under `secrets:`, or export {pronoun} in an agent hook"
+    )
     secret_variables = ("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*")
     log_formatter = BuildkiteLogFormatter()
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class CircleCI(CISystem):
     """CircleCI, with variables for later steps and parallel containers."""
 
+    display_name = "CircleCI"
+    secrets_help = "Add {names} under Project Settings > Environment Variables, or in a context of the job"
     secret_variables = ("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

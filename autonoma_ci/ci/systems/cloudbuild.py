@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class CloudBuild(CISystem):
     """Google Cloud Build, with an output file of the step."""
 
+    display_name = "Google Cloud Build"
+    secrets_help = "Add {names} to Secret Manager, and map {pronoun} under `availableSecrets` and `secretEnv`"
+
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a build step."""
         get = env_reader(environ)

@@ -22,6 +22,8 @@ _SOURCE_VERSION_RE = re.compile(r"(branch|tag|pr)/(.+)")
 class CodeBuild(CISystem):
     """AWS CodeBuild, with build facts only."""
 
+    display_name = "AWS CodeBuild"
+    secrets_help = "Add {names} to AWS Secrets Manager, and map {pronoun} under `env: secrets-manager`"
     secret_variables = (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",

@@ -40,6 +40,8 @@ _MAX_FILE_BYTES = 4 * 1024 * 1024
 class Codefresh(CISystem):
     """Codefresh, with variables that all steps of the build share."""
 
+    display_name = "Codefresh"
+    secrets_help = "Add {names} as encrypted variables of the pipeline, or in a shared configuration"
     secret_variables = ("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Drone(CISystem):
     """Drone, with build facts only."""
 
+    display_name = "Drone"
+    secrets_help = "Add {names} under Settings > Secrets, and pass {pronoun} with `from_secret`"
     secret_variables = ("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN")
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

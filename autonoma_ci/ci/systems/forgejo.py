@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Forgejo(GitHubCompatibleSystem):
     """Forgejo Actions."""
 
+    display_name = "Forgejo"
     secret_variables = (
         *GitHubCompatibleSystem.secret_variables,
         "FORGEJO_TOKEN",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Gitea(GitHubCompatibleSystem):
     """Gitea Actions."""
 
+    display_name = "Gitea"
     secret_variables = (
         *GitHubCompatibleSystem.secret_variables,
         "GITEA_TOKEN",

@@ -111,6 +111,7 @@ class GitHubLogFormatter:
 class GitHubCompatibleSystem(CISystem):
     """The base class of systems with GitHub's log commands, files and variables."""
 
+    secrets_help = "Add {names} under Settings > Actions > Secrets, and pass {pronoun} as {inputs}"
     # `INPUT_*` can hold any secret of the workflow. The others are tokens of the runner and usual names for them.
     secret_variables: tuple[str, ...] = (
         "GITHUB_TOKEN",
@@ -147,6 +148,8 @@ class GitHubCompatibleSystem(CISystem):
 class GitHub(GitHubCompatibleSystem):
     """GitHub Actions, and act, which runs its workflows on a local machine."""
 
+    display_name = "GitHub Actions"
+    secrets_help = "Add {names} under Settings > Secrets and variables > Actions, and pass {pronoun} as {inputs}"
     comment_support = CommentSupport("github-token", _open_comment_thread)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

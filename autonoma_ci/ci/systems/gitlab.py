@@ -76,6 +76,13 @@ class GitLabLogFormatter(PlainLogFormatter):
 class GitLab(CISystem):
     """GitLab CI/CD, with sections, annotations, attachments, comments and parallel jobs."""
 
+    display_name = "GitLab"
+    change_noun = "merge request"
+    secrets_help = (
+        "Add {names} under Settings > CI/CD > Variables, masked; a protected variable is only for protected branches"
+    )
+    # Source: GitLab's documentation, "Where variables can be used".
+    unset_reference = "$NAME"
     secret_variables = (
         "CI_JOB_TOKEN",
         "CI_JOB_JWT*",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class Harness(CISystem):
     """Harness CI, with output variables and parallel copies of a step."""
 
+    display_name = "Harness"
+    secrets_help = 'Add {names} under Project Settings > Secrets, and pass {pronoun} with <+secrets.getValue("…")>'
     secret_variables = (
         "HARNESS_*TOKEN*",
         "HARNESS_API_KEY",

@@ -42,6 +42,8 @@ _NOT_A_BRANCH_RE = re.compile(r"(?:PR|MR)-[0-9]+(?:-(?:head|merge))?|detached")
 class Jenkins(CISystem):
     """Jenkins, with attachments in its test report."""
 
+    display_name = "Jenkins"
+    secrets_help = "Add {names} under Manage Jenkins > Credentials, and bind {pronoun} with withCredentials"
     # A process that knows the cookies can act for the build, or keep running after Jenkins stops the build's processes.
     secret_variables = ("JENKINS_*TOKEN*", "JENKINS_*SECRET*", "JENKINS_*COOKIE", "HUDSON_*COOKIE", "GIT_PASSWORD")
 

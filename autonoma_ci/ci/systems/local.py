@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 class Local(CISystem):
     """A machine outside of CI, without facts of a build."""
 
+    display_name = "the command line"
+    # Source: docs.autonoma.app, "API Overview".
+    secrets_help = (
+        "Create client id and secret in Autonoma under the account's API settings, then type: export {values}"
+    )
+
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG002 - no variable has a meaning
         """Return the name alone."""
         return BuildContext(ci_name="cli")

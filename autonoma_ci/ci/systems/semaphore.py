@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class Semaphore(CISystem):
     """Semaphore, with shared variables and parallel jobs."""
 
+    display_name = "Semaphore"
+    secrets_help = "Add a secret with {names}, and list it under `secrets:` of the block"
     secret_variables = (
         "SEMAPHORE_OIDC_TOKEN",
         "SEMAPHORE_ARTIFACT_TOKEN",

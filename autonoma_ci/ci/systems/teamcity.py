@@ -84,6 +84,8 @@ class TeamCityLogFormatter(PlainLogFormatter):
 class TeamCity(CISystem):
     """TeamCity, with blocks, parameters, a build status, tests and parallel tests."""
 
+    display_name = "TeamCity"
+    secrets_help = "Add {names} as parameters of type Password, such as env.AUTONOMA_CLIENT_ID"
     secret_variables = ("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*")
     log_formatter = TeamCityLogFormatter()
 

@@ -46,6 +46,8 @@ class TravisLogFormatter(PlainLogFormatter):
 class Travis(CISystem):
     """Travis CI, with folds in the log."""
 
+    display_name = "Travis CI"
+    secrets_help = "Add {names} under Settings > Environment Variables, not shown in the log"
     # Travis CI names the key and the vector of an encrypted file after a part of a hash.
     secret_variables = ("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv")
     log_formatter = TravisLogFormatter()

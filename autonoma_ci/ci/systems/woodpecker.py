@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class Woodpecker(CISystem):
     """Woodpecker CI, with build facts only."""
 
+    display_name = "Woodpecker"
+    secrets_help = "Add {names} under Settings > Secrets, and pass {pronoun} with `from_secret`"
     secret_variables = (
         "CI_NETRC_USERNAME",
         "CI_NETRC_PASSWORD",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.models import Evidence, RunState, RunStep
+from autonoma_ci.models import BuildContext, Evidence, RunState, RunStep
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_json import render_results_json
@@ -108,6 +108,29 @@ def test_report_omits_missing_evidence(tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "<img" not in text
     assert VIDEO in text
+
+
+@pytest.mark.parametrize(
+    ("ci", "noun"), [("github", "pull request"), ("gitlab", "merge request"), ("x", "pull request")]
+)  # fmt: skip
+def test_report_has_change_noun_of_system(ci: str, noun: str, tmp_path: Path) -> None:
+    """The name of the CI system in results.json decides the word for a change request."""
+    context = BuildContext(ci_name=ci, change_number="7")
+    write_results(tmp_path, REPORT._replace(context=context))
+    summary = invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out
+    assert f"({noun} 7" in summary
+    page = invoke(tmp_path, "report", "results.json", "--output", "-").out
+    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in page
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
+)
+def test_report_shows_source_in_words(source: str, expected: str, tmp_path: Path) -> None:
+    """The source is the name of a CI system, or a text of the user, which stays unchanged."""
+    write_results(tmp_path, REPORT._replace(source=source))
+    page = invoke(tmp_path, "report", "results.json", "--output", "-").out
+    assert f"Started from</dt><dd><bdi>{expected}<" in page
 
 
 @pytest.mark.parametrize(

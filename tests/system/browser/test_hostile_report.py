@@ -66,6 +66,7 @@ def build_hostile_report(text: str) -> Report:
     return Report(
         text, context, text, tuple(runs), verdict, text, "2025-01-07T09:30:00Z", web_base_url=text,
         waits_for_results=True, resume_command=text, plan_notes=(text,), duration_seconds=9.0,
+        source_label=text,
     )  # fmt: skip
 
 

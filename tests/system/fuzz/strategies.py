@@ -127,6 +127,8 @@ def build_report(data: bytes) -> Report:
         plan_notes=tuple(reader.read_text() for _ in range(reader.read_number() % 3)),
         duration_seconds=float(reader.read_number()),
         attachments_root=reader.read_text(),
+        source_label=reader.read_text(),
+        change_noun=reader.read_text(),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from autonoma_ci.app.credentials import (
@@ -10,20 +12,34 @@ from autonoma_ci.app.credentials import (
     describe_unresolved,
     find_credential_errors,
 )
-from autonoma_ci.ci.detection import DETECTION_RULES
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.config.settings import SecretReference, load_settings
 from autonoma_ci.models import BuildContext
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BOTH = "client-id and client-secret are missing: "
 ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
-SYSTEMS = {row.name for row in DETECTION_RULES}
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
+LOCAL = SYSTEMS["cli"]
+
+
+class OtherSystem(CISystem):
+    """A CI system with nothing but its name."""
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Return the name alone."""
+        return BuildContext(ci_name="other")
 
 
 def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld_from: str = "") -> str:
     """Return the only error about the credentials."""
     settings, problems = load_settings({}, (), environ)
     assert not problems
-    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld_from))
+    system = SYSTEMS.get(ci, OtherSystem())
+    (problem,) = find_credential_errors(settings, system, BuildContext(ci, secrets_withheld_from=withheld_from))
     return str(problem)
 
 
@@ -69,7 +85,7 @@ def test_each_system_has_own_advice(ci: str) -> None:
     assert SECRET in text
     assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
     other_errors = [
-        get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}
+        get_credential_error({}, other) for other in SYSTEMS.keys() - {ci, "gitea", "forgejo", "drone", "woodpecker"}
     ]
     assert text not in other_errors
 
@@ -85,7 +101,7 @@ def test_equal_id_and_secret_are_refused() -> None:
 def test_credentials_with_values_have_no_error(secret: str) -> None:
     """Two different values are valid."""
     settings, _ = load_settings({}, (), {ID: "an-id-", SECRET: secret})
-    assert find_credential_errors(settings, BuildContext()) == []
+    assert find_credential_errors(settings, LOCAL, BuildContext()) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +124,7 @@ def test_harness_advice_has_reference_syntax() -> None:
 
 
 def test_unnamed_system_has_general_advice() -> None:
-    """A name outside of the table has the advice for any CI system."""
+    """A system without advice of its own has the advice for any CI system."""
     assert get_credential_error({}, "other") == get_credential_error({}, "ci")
 
 
@@ -215,4 +231,4 @@ def test_unresolved_references_are_joined() -> None:
 def test_skip_needs_unset_credential(ci: str, environ: dict[str, str], may_skip: bool) -> None:
     """A reference of another system is a mistake and never a reason to skip."""
     settings, _ = load_settings({}, (), environ)
-    assert can_skip_for_missing_credentials(settings, BuildContext(ci_name=ci)) is may_skip
+    assert can_skip_for_missing_credentials(settings, SYSTEMS[ci]) is may_skip

@@ -61,6 +61,7 @@ def test_initial_facts_need_no_options() -> None:
     facts = create_initial_facts(ci, FakeClock())
     assert (facts.title, facts.source, facts.started_at) == ("Autonoma tests", "gitlab", "2025-01-07T09:30:00Z")
     assert facts.context is ci.build_context
+    assert (facts.source_label, facts.change_noun) == ("GitLab", "merge request")
     assert facts.part == Part()
 
 
@@ -94,6 +95,18 @@ def test_facts_have_defaults_of_job() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "label"),
+    [("", "GitLab"), ("gitlab", "GitLab"), ("jenkins", "Jenkins"), ("cli", "the command line"), ("mine", "mine")],
+)
+def test_facts_have_names_of_systems(source: str, label: str) -> None:
+    """The source has the name of its system, and a change request that of the job's system."""
+    facts = collect({"source": source})
+    assert (facts.source_label, facts.change_noun) == (label, "merge request")
+    report = ReportBuilder(facts).build()
+    assert (report.source_label, report.change_noun) == (label, "merge request")
+
+
+@pytest.mark.parametrize(
     ("api_url", "origin"),
     [("http://127.0.0.1:8787/api", "http://127.0.0.1:8787"), ("https://autonoma.app/api/v2", "https://autonoma.app")],
 )
@@ -112,7 +125,7 @@ def test_facts_without_api_have_no_origin() -> None:
 def test_resumed_facts_are_of_earlier_step() -> None:
     """A step that resumes runs has the id, the source and the part of the step that started them."""
     facts = collect(saved=make_saved(source="mine"))
-    assert (facts.step_id, facts.source) == ("fedcba9876543210", "mine")
+    assert (facts.step_id, facts.source, facts.source_label) == ("fedcba9876543210", "mine", "mine")
     assert facts.part == Part("start", "linux", "1/2", "Autonoma tests")
 
 
@@ -189,11 +202,15 @@ def test_short_credential_is_no_secret_in_facts() -> None:
 
 def test_builder_copies_facts() -> None:
     """Each fact of the step is in its report."""
-    facts = INITIAL._replace(part=Part("e2e", "linux"), web_base_url="https://autonoma.app", started_in_attempt="2")
+    facts = INITIAL._replace(
+        part=Part("e2e", "linux"), web_base_url="https://autonoma.app", started_in_attempt="2",
+        source_label="GitLab", change_noun="merge request",
+    )  # fmt: skip
     step_report = ReportBuilder(facts).build()
     assert step_report == create_report()._replace(
         context=facts.context, source="gitlab", verdict=None, results_dir="", started_at=facts.started_at,
         web_base_url="https://autonoma.app", part=facts.part, step_id=facts.step_id, started_in_attempt="2",
+        source_label="GitLab", change_noun="merge request",
     )  # fmt: skip
 
 

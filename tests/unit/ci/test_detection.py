@@ -61,6 +61,14 @@ def test_every_rule_has_module(rule: DetectionRule) -> None:
     assert load_system(rule).build_context({}) == BuildContext(ci_name=rule.name)
 
 
+def test_systems_have_own_names() -> None:
+    """The rule's name finds the system, and no two systems have the same name in reports."""
+    systems = [detection.find_system(rule.name) for rule in DETECTION_RULES]
+    assert systems == [load_system(rule) for rule in DETECTION_RULES]
+    assert len({system.display_name for system in systems if system}) == len(DETECTION_RULES)
+    assert detection.find_system("other") is None
+
+
 def test_every_module_has_one_rule() -> None:
     """Each module of a system belongs to exactly one rule."""
     files = Path(str(autonoma_ci.ci.systems.__file__)).parent.glob("*.py")
