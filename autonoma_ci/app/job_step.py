@@ -174,7 +174,10 @@ class JobStep:
         spelling = settings.spelling_of("results-dir")
         self.report_warnings(
             lost_folder_warnings(
-                spelling, results_dir.path, runtime.working_directory, runtime.environ, context.ci_name
+                spelling,
+                results_dir.path,
+                runtime.working_directory,
+                self.ci.ci_system.find_workspace(runtime.environ),
             )
         )
         self.signer = self._create_signer()

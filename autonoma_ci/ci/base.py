@@ -129,6 +129,16 @@ class CommentSupport(NamedTuple):
     open_thread: Callable[[Mapping[str, str], BuildContext, Secret, Clock], CommentThread | None]
 
 
+class Workspace(NamedTuple):
+    """The folders that outlive the container of a job."""
+
+    path: str
+    # What happens to files elsewhere, as the end of a sentence.
+    consequence: str = "its files are lost with the container"
+    # Other folders that outlive the container.
+    mounted_folders: tuple[str, ...] = ()
+
+
 class CISystem(ABC):
     """One CI system.
 
@@ -188,6 +198,13 @@ class CISystem(ABC):
 
         """
         return ""
+
+    def find_workspace(self, environ: Mapping[str, str]) -> Workspace | None:  # noqa: ARG002 - no container
+        """Return the workspace of a job in a container.
+
+        None means that the job does not run in a container, or that files outside of its workspace are kept.
+        """
+        return None
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:  # noqa: ARG002 - no numbers
         """Return the shard of this job among its parallel copies.

@@ -2,7 +2,7 @@
 
 Source: Atlassian's documentation, "Variables and secrets" (facts of the build), "Code Insights" and "Reports" of the
 REST API (a report on the commit, which Bitbucket shows with the pull request). A step of a pipeline needs no
-credentials for the report: a proxy on its own machine adds them.
+credentials for the report: a proxy on its own machine adds them. "Use artifacts in steps" (files in artifacts).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from autonoma_ci.ci.base import CISystem, RemotePublisher
+from autonoma_ci.ci.base import CISystem, RemotePublisher, Workspace
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -107,6 +107,10 @@ class Bitbucket(CISystem):
         """
         variables = env_file("BITBUCKET_PIPELINES_VARIABLES_PATH", write_early=False)(context)
         return (*variables, *_create_code_insights_publishers(context))
+
+    def find_workspace(self, environ: Mapping[str, str]) -> Workspace:
+        """Return the clone of the repository, which has all artifacts."""
+        return Workspace(environ.get("BITBUCKET_CLONE_DIR", ""), "artifacts can't have its files")
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this parallel step, which Bitbucket counts from 0."""

@@ -11,6 +11,7 @@ Source, all from GitHub's documentation if not stated otherwise:
 - act's reader of outputs, which Gitea and Forgejo use: nektos/act, pkg/container/parse_env_file.go. It accepts no empty
   line between outputs. Before act 0.2.79 of July 2025, and for longer on Gitea and Forgejo, a line of 65,536 bytes or
   more lost all outputs of the step, and could fail the step.
+- mounts of a container action: actions/runner, src/Runner.Worker/Handlers/ContainerActionHandler.cs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport
+from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, Workspace
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
 MAX_EVENT_BYTES = 25 * 1024 * 1024
 # In characters of an array, which is one line of ASCII. Keeps the line below the 65,536 bytes of act's reader.
 MAX_ACT_ARRAY_CHARS = 60_000
+# The workspace of a container action. A `run:` step and a job with `container:` have another GITHUB_WORKSPACE.
+_CONTAINER_WORKSPACE = "/github/workspace"
+# Other folders that the runner mounts from its machine. Their files outlive the container too.
+_MOUNTED_FOLDERS = ("/github/home", "/github/workflow", "/github/file_commands", "/github/runner_temp")
 _PULL_REF_RE = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
 _QUEUE_REF_RE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 _COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
@@ -127,6 +132,12 @@ class GitHubCompatibleSystem(CISystem):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publishers of outputs and summary, within act's limit."""
         return _create_file_publishers(context, MAX_ACT_ARRAY_CHARS)
+
+    def find_workspace(self, environ: Mapping[str, str]) -> Workspace | None:
+        """Return the workspace of a container action."""
+        if environ.get("GITHUB_WORKSPACE") != _CONTAINER_WORKSPACE:
+            return None
+        return Workspace(_CONTAINER_WORKSPACE, mounted_folders=_MOUNTED_FOLDERS)
 
     def path_in_checkout(self, environ: Mapping[str, str], folder: str, file: str) -> str:
         """Return the path of a file from the root of the checkout.

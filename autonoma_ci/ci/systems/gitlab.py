@@ -3,7 +3,7 @@
 Source:
 
 - GitLab's documentation, "Predefined CI/CD variables" (facts of the build), "Job logs" (sections of the log) and
-  "Reports" (job annotations).
+  "Reports" (job annotations) and "artifacts:paths" (files in artifacts).
 - Limits of annotations: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and
   app/models/ci/job_annotation.rb. GitLab rejects a larger file, and a job that passed can fail by that.
 """
@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter
+from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter, Workspace
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -24,6 +24,7 @@ from autonoma_ci.ci.env import (
     first_repository,
     first_web_url,
     fork_marker,
+    is_truthy,
     shard_from_env,
 )
 from autonoma_ci.escaping import escape_log_line, safe_url, sanitize_line, truncate
@@ -152,6 +153,15 @@ class GitLab(CISystem):
         # The path of the option results-dir can contain `..`.
         path = Path(os.path.normpath(folder.absolute()))
         return path.relative_to(project).as_posix() if project and path.is_relative_to(project) else ""
+
+    def find_workspace(self, environ: Mapping[str, str]) -> Workspace | None:
+        """Return the checkout of a job in a container.
+
+        All executors except shell and ssh set CI_DISPOSABLE_ENVIRONMENT.
+        """
+        if not is_truthy(environ, "CI_DISPOSABLE_ENVIRONMENT"):
+            return None
+        return Workspace(environ.get("CI_PROJECT_DIR", ""))
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this parallel job, which GitLab counts from 1."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.ci.detection import find_system
 from autonoma_ci.ci.workspaces import lost_folder_warnings
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 
@@ -20,7 +21,9 @@ JOBS = {"github": GITHUB, "gitlab": GITLAB, "bitbucket": BITBUCKET}
 
 
 def get_warnings(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[str]:
-    return lost_folder_warnings("results-dir", path, folder, environ, ci)
+    system = find_system(ci)
+    assert system
+    return lost_folder_warnings("results-dir", path, folder, system.find_workspace(environ))
 
 
 def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> CommandResult:
