@@ -65,6 +65,20 @@ class BuildContext(NamedTuple):
     job_name: str = ""
 
 
+class BuildIdRules(NamedTuple):
+    """What the build ids of a CI system mean.
+
+    By default, all jobs of a build have one id, and no other build of the repository has it.
+    """
+
+    # Whether each job of a build has its own id, and no fact that the jobs share is known.
+    is_per_job: bool = False
+    # Whether the jobs of a build can be of several repositories. The id must then be unique in the complete system.
+    spans_repositories: bool = False
+    # Ids that many builds have.
+    ambiguous_ids: frozenset[str] = frozenset()
+
+
 # Maximum number of stored steps of a run. Of more steps, only the first and the last ones are stored.
 MAX_STEPS = 200
 

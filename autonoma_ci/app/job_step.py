@@ -186,6 +186,7 @@ class JobStep:
             SharedResults,
             step_id=facts.step_id,
             context=context,
+            rules=self.ci.ci_system.build_id_rules,
             started_at=facts.started_at,
             clock=runtime.clock,
             option_name=spelling,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from autonoma_ci.config.settings import Settings
-    from autonoma_ci.models import RunResult
+    from autonoma_ci.models import BuildIdRules, RunResult
     from autonoma_ci.planning.signing import ResultsSigner
     from autonoma_ci.redaction.redactor import Secret
     from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
@@ -111,7 +111,7 @@ def to_build_context(saved: Results) -> BuildContext:
     )  # fmt: skip
 
 
-def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str | None:
+def stale_reason(saved: Results, context: BuildContext, rules: BuildIdRules, started_at: str) -> str | None:
     """Return why results.json is from another job step, or None.
 
     A job step that is killed at once leaves the results.json of an earlier one in place. At a terminal, any file is
@@ -120,14 +120,15 @@ def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str 
     Args:
         saved: The content of results.json.
         context: The build of this job step.
+        rules: What its build id means.
         started_at: The start of this job step, in ISO 8601.
 
     """
     if context.ci_name == "cli":
         return None
-    if reason := other_build_reason(saved, context, datetime.fromisoformat(started_at)):
+    if reason := other_build_reason(saved, context, rules, datetime.fromisoformat(started_at)):
         return reason
-    if not is_same_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
+    if not is_same_build(saved, context, rules) and has_runs(saved) and not has_open_runs(saved):
         return "nothing in it is left to wait for, and no build id shows that it is of this build"
     # A job that only waits may resume the runs that another job started in an earlier attempt. A job that starts its
     # runs itself has new ones in this attempt, or was killed before it started them.
@@ -146,9 +147,9 @@ def has_runs(saved: Results) -> bool:
     return any(not is_dry_run or run.state is not RunState.PLANNED for run in saved.runs)
 
 
-def is_of_earlier_attempt(saved: Results, context: BuildContext) -> bool:
+def is_of_earlier_attempt(saved: Results, context: BuildContext, rules: BuildIdRules) -> bool:
     """Return whether results.json is from an earlier attempt at the build."""
-    return is_same_build(saved, context) and _is_earlier(saved.ci.attempt, context.build_attempt)
+    return is_same_build(saved, context, rules) and _is_earlier(saved.ci.attempt, context.build_attempt)
 
 
 def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
@@ -175,7 +176,11 @@ def no_reuse_reason(
 
 
 def find_reusable_run_ids(
-    planned_runs: Sequence[RunResult], previous: LoadedResults, context: BuildContext, signer: ResultsSigner
+    planned_runs: Sequence[RunResult],
+    previous: LoadedResults,
+    context: BuildContext,
+    rules: BuildIdRules,
+    signer: ResultsSigner,
 ) -> dict[int, str]:
     """Return the run ids of reusable passes, by index in the plan.
 
@@ -189,7 +194,7 @@ def find_reusable_run_ids(
     pass without a test.
     """
     saved = previous.results
-    if not is_of_earlier_attempt(saved, context) or no_reuse_reason(planned_runs, previous, context, signer):
+    if not is_of_earlier_attempt(saved, context, rules) or no_reuse_reason(planned_runs, previous, context, signer):
         return {}
     pairs = list(zip(planned_runs, saved.runs, strict=True))
     passed = {

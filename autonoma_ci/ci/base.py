@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from autonoma_ci.escaping import escape_log_line
-from autonoma_ci.models import PULL_REQUEST, BuildContext
+from autonoma_ci.models import PULL_REQUEST, BuildContext, BuildIdRules
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ class CISystem(ABC):
     # What the system passes for an unset variable, such as `$NAME`, for example for a secret in a job without secrets.
     # None if it passes an empty text.
     unset_reference: str | None = None
+    # What the system's build ids mean, by which a job step finds out whether a results.json is of its build.
+    build_id_rules: BuildIdRules = BuildIdRules()
     # Names of variables that hold credentials of the system itself. A manifest can't read these variables.
     # A name can be a shell pattern, such as `CI_*_TOKEN`.
     secret_variables: tuple[str, ...] = ()

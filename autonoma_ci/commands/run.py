@@ -148,14 +148,15 @@ def _find_previous_runs(
         return NO_PREVIOUS_RUNS
     from autonoma_ci.app import previous_results as previous
 
-    context, signer, saved = step.ci.build_context, step.signer, previous_results.results
-    if not previous.is_of_earlier_attempt(saved, context):
+    context, rules = step.ci.build_context, step.ci.ci_system.build_id_rules
+    signer, saved = step.signer, previous_results.results
+    if not previous.is_of_earlier_attempt(saved, context, rules):
         return NO_PREVIOUS_RUNS
     # Where each job has its own number, results.json can be of another job, which has other runs.
     is_same_job = saved.job == context.job_name and saved.runs
     if is_same_job and (why := previous.no_reuse_reason(results, previous_results, context, signer)):
         step.log.annotate("notice", Diagnostic(f"The earlier attempt's record is not used: {why}."))
-    passed = previous.find_reusable_run_ids(results, previous_results, context, signer)
+    passed = previous.find_reusable_run_ids(results, previous_results, context, rules, signer)
     if passed:
         note = f"{pluralize(len(passed), 'run')} passed in an earlier attempt at this build. "
         note += "What the API still calls passed is not started again."

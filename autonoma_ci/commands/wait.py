@@ -158,7 +158,8 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
         # By default, the reports beside results.json are replaced.
         settings = settings._replace(results_dir=settings.results_dir or str(results_folder(Path(path))))
         loaded = load_results(path, folder, Redactor([*settings.secrets, *settings.variables.values()]))
-        why, advice = stale_reason(loaded.results, ci.build_context, step.reports.facts.started_at), _START_AGAIN
+        rules, started_at = ci.ci_system.build_id_rules, step.reports.facts.started_at
+        why, advice = stale_reason(loaded.results, ci.build_context, rules, started_at), _START_AGAIN
         if not why and _is_of_another_part(loaded.results, settings, ci, environ):
             why, advice = _OF_ANOTHER_PART, _NAME_THE_PART
         if why:

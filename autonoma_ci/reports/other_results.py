@@ -25,21 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.models import BuildContext
+    from autonoma_ci.models import BuildContext, BuildIdRules
     from autonoma_ci.reports.results_schema import Results
 
 # Enough for the largest plan with long texts for each run.
 MAX_RESULTS_BYTES = 100 * 1024 * 1024
 # If the CI system states no build id, results of this age or older belong to another build.
 _MAX_AGE = timedelta(days=1)
-# On these systems each job of a batch has its own build id, and no fact that the jobs share is known.
-_SYSTEMS_WITH_BUILD_PER_JOB = frozenset({"codebuild"})
-# On these systems a stage may check out another repository, which then appears in the variables. The build id contains
-# the name of the job.
-_SYSTEMS_WITH_SEVERAL_REPOSITORIES = frozenset({"jenkins"})
-# The CI system and the build id of each run of act, which runs workflows on a local machine.
-# Source: github.com/nektos/act.
-_ACT_BUILD = ("github", "1")
 # An UNKNOWN run without an id may have started. Then only results.json refers to it.
 _OPEN_STATES = frozenset({RunState.STARTING, RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
 _ADVICE = "Give each step a results-dir of its own."
@@ -56,6 +48,7 @@ class SharedResults:
         path: The path of results.json.
         step_id: The id of this job step.
         context: The build of this job step.
+        rules: What its build id means.
         started_at: The start of this job step, in ISO 8601.
         clock: Measures the wait for the lock.
         option_name: The option `results-dir` as the user wrote it.
@@ -66,11 +59,13 @@ class SharedResults:
         path: Path,
         step_id: str,
         context: BuildContext,
+        rules: BuildIdRules,
         started_at: str,
         clock: Clock,
         option_name: str = "results-dir",
     ) -> None:
         self._path, self._step_id, self._context, self._option_name = path, step_id, context, option_name
+        self._rules = rules
         self._started_at = datetime.fromisoformat(started_at)
         self._lock_timeouts = LockTimeouts(MAX_LOCK_SECONDS, clock)
         # The file status after this step wrote results.json. It is compared because reading the file is slow.
@@ -141,7 +136,7 @@ class SharedResults:
             return
         if has_open_runs(results):
             self._preserve(results, data)
-        elif is_same_build(results, self._context) and results.ci.attempt == self._context.build_attempt:
+        elif is_same_build(results, self._context, self._rules) and results.ci.attempt == self._context.build_attempt:
             self._add_warning(
                 f"{self._option_name} has the files of another step of this build, which are replaced. {_ADVICE}"
             )
@@ -158,7 +153,7 @@ class SharedResults:
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _is_of_this_build(self, results: Results) -> bool:
-        return not other_build_reason(results, self._context, self._started_at)
+        return not other_build_reason(results, self._context, self._rules, self._started_at)
 
     def _preserve(self, results: Results, data: bytes) -> None:
         name = self._preserved_names.get(results.step_id) or self._find_free_name()
@@ -197,7 +192,9 @@ class SharedResults:
         self._warnings.setdefault(text, False)
 
 
-def other_build_reason(results: Results, context: BuildContext, started_at: datetime) -> str | None:
+def other_build_reason(
+    results: Results, context: BuildContext, rules: BuildIdRules, started_at: datetime
+) -> str | None:
     """Return why the results belong to another build, or None.
 
     The build id decides together with repository and commit, because some systems count the builds of each repository.
@@ -206,13 +203,14 @@ def other_build_reason(results: Results, context: BuildContext, started_at: date
     Args:
         results: The results.json of some job step.
         context: The build of this job step.
+        rules: What its build id means.
         started_at: The start of this job step.
     """
     build = results.ci
     if build.name != context.ci_name:
         return "it is of another CI system"
-    has_same_id = is_same_build(results, context)
-    if has_same_id and context.ci_name in _SYSTEMS_WITH_SEVERAL_REPOSITORIES:
+    has_same_id = is_same_build(results, context, rules)
+    if has_same_id and rules.spans_repositories:
         return None
     if _differ(build.repository, context.repository):
         return "it is of another repository"
@@ -220,14 +218,14 @@ def other_build_reason(results: Results, context: BuildContext, started_at: date
         return "it is of another commit"
     if has_same_id:
         return None
-    if _has_build_id(context) and context.ci_name not in _SYSTEMS_WITH_BUILD_PER_JOB:
+    if _has_build_id(context, rules) and not rules.is_per_job:
         return "it is of another build"
     return "it is older than a day" if _is_too_old(results, started_at) else None
 
 
-def is_same_build(results: Results, context: BuildContext) -> bool:
+def is_same_build(results: Results, context: BuildContext, rules: BuildIdRules) -> bool:
     """Return whether the results have the build id of `context`."""
-    return _has_build_id(context) and results.ci.build == context.build_id
+    return _has_build_id(context, rules) and results.ci.build == context.build_id
 
 
 def has_open_runs(results: Results) -> bool:
@@ -244,8 +242,8 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other) and one != other
 
 
-def _has_build_id(context: BuildContext) -> bool:
-    return bool(context.build_id) and (context.ci_name, context.build_id) != _ACT_BUILD
+def _has_build_id(context: BuildContext, rules: BuildIdRules) -> bool:
+    return bool(context.build_id) and context.build_id not in rules.ambiguous_ids
 
 
 def _is_too_old(results: Results, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
 from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, BuildIdRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ class CodeBuild(CISystem):
 
     display_name = "AWS CodeBuild"
     secrets_help = "Add {names} to AWS Secrets Manager, and map {pronoun} under `env: secrets-manager`"
+    # Each job of a batch is a build with its own id, and no variable has the id of the batch.
+    build_id_rules = BuildIdRules(is_per_job=True)
     secret_variables = (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -51,8 +53,7 @@ class CodeBuild(CISystem):
             repository=first_repository(url if "://" in url and ".amazonaws.com/" not in url else ""),
             # CODEBUILD_PUBLIC_BUILD_URL is set for public builds only.
             build_url=first_web_url(get("CODEBUILD_PUBLIC_BUILD_URL"), get("CODEBUILD_BUILD_URL")),
-            # Each job of a batch is a build with its own id, and no variable has the id of the batch. A retry is a
-            # new build too, so there are no attempts.
+            # A retry is a new build too, so there are no attempts.
             build_id=get("CODEBUILD_BUILD_ID"),
             # The job's identifier in the batch's buildspec. A build outside of a batch has only one job.
             job_name=get("CODEBUILD_BATCH_BUILD_IDENTIFIER"),

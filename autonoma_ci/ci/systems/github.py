@@ -40,7 +40,7 @@ from autonoma_ci.ci.publishers.shared_file import SharedFileValues
 from autonoma_ci.ci.publishers.summary_file import summary_file
 from autonoma_ci.escaping import escape_github_data, escape_github_property
 from autonoma_ci.fs.files import os_error_reason, read_whole_file
-from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext
+from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext, BuildIdRules
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ class GitHub(GitHubCompatibleSystem):
 
     display_name = "GitHub Actions"
     secrets_help = "Add {names} under Settings > Secrets and variables > Actions, and pass {pronoun} as {inputs}"
+    # act gives each run on a local machine this id.
+    # Source: github.com/nektos/act.
+    build_id_rules = BuildIdRules(ambiguous_ids=frozenset({"1"}))
     comment_support = CommentSupport("github-token", _open_comment_thread)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

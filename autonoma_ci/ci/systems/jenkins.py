@@ -19,7 +19,7 @@ from autonoma_ci.ci.env import (
     first_web_url,
     sanitize,
 )
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, BuildIdRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,9 @@ class Jenkins(CISystem):
 
     display_name = "Jenkins"
     secrets_help = "Add {names} under Manage Jenkins > Credentials, and bind {pronoun} with withCredentials"
+    # A stage may check out another repository, which then appears in the variables. The build id contains the name of
+    # the job.
+    build_id_rules = BuildIdRules(spans_repositories=True)
     # A process that knows the cookies can act for the build, or keep running after Jenkins stops the build's processes.
     secret_variables = ("JENKINS_*TOKEN*", "JENKINS_*SECRET*", "JENKINS_*COOKIE", "HUDSON_*COOKIE", "GIT_PASSWORD")
 

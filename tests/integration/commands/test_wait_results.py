@@ -21,7 +21,17 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Report, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.models import (
+    BuildContext,
+    BuildIdRules,
+    Conclusion,
+    ExitReason,
+    Report,
+    RunRequest,
+    RunResult,
+    RunState,
+    TargetKind,
+)
 from autonoma_ci.reports import results_dir
 from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
@@ -566,7 +576,9 @@ class Writer:
     def __init__(self, folder: Path, name: str) -> None:
         context = BuildContext("github", build_id="17", build_attempt="1")
         started_at = "2025-01-02T03:04:05Z"
-        create_shared = partial(SharedResults, step_id=name, context=context, started_at=started_at, clock=Clock())
+        create_shared = partial(
+            SharedResults, step_id=name, context=context, rules=BuildIdRules(), started_at=started_at, clock=Clock()
+        )
         self._publisher = results_dir.open_results_dir(
             results_dir.resolve_results_dir("results", str(folder)), create_shared=create_shared
         )

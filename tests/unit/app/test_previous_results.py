@@ -21,7 +21,7 @@ from autonoma_ci.app.previous_results import (
 )
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import ENTIRE_BUILD, BuildContext, Conclusion, ExitReason, TargetKind, Verdict
+from autonoma_ci.models import ENTIRE_BUILD, BuildContext, BuildIdRules, Conclusion, ExitReason, TargetKind, Verdict
 from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.reports.results_json import render_results_json
@@ -50,6 +50,7 @@ SETTINGS = Settings(client_secret=Secret(SECRET), api_url=API_URL)
 BUILD = BuildContext(
     "github", "c" * 40, "main", "12", "owner/name", "https://ci.test/17", "https://pr-12.test", "17", "2", "", "", "e2e"
 )
+RULES = BuildIdRules()
 STARTED_AT = "2025-01-02T04:00:00Z"
 
 
@@ -210,13 +211,13 @@ def test_build_context_has_all_facts() -> None:
 
 def test_own_results_are_not_stale() -> None:
     """Results of the same attempt at the same build are valid."""
-    assert stale_reason(build_results(make_passed_run("a")), BUILD, STARTED_AT) is None
+    assert stale_reason(build_results(make_passed_run("a")), BUILD, RULES, STARTED_AT) is None
 
 
 def test_stale_results_are_valid_at_terminal() -> None:
     """At a terminal, any results.json can be given."""
     saved = build_results(make_passed_run("a"), context=BUILD._replace(ci_name="gitlab"))
-    assert stale_reason(saved, BuildContext("cli"), STARTED_AT) is None
+    assert stale_reason(saved, BuildContext("cli"), RULES, STARTED_AT) is None
 
 
 @pytest.mark.parametrize(
@@ -230,17 +231,17 @@ def test_stale_results_are_valid_at_terminal() -> None:
 )
 def test_results_of_other_build_are_stale(changes: dict[str, str], reason: str) -> None:
     """The reason names the first fact that differs."""
-    assert stale_reason(build_results(make_started_run("a")), BUILD._replace(**changes), STARTED_AT) == reason
+    assert stale_reason(build_results(make_started_run("a")), BUILD._replace(**changes), RULES, STARTED_AT) == reason
 
 
 def test_ended_results_without_build_id_are_stale() -> None:
     """Without a build id, ended runs can be of any build."""
     context = BUILD._replace(build_id="", build_attempt="")
     reason = "nothing in it is left to wait for, and no build id shows that it is of this build"
-    assert stale_reason(build_results(make_passed_run("a"), context=context), context, STARTED_AT) == reason
-    assert stale_reason(build_results(make_started_run("a"), context=context), context, STARTED_AT) is None
+    assert stale_reason(build_results(make_passed_run("a"), context=context), context, RULES, STARTED_AT) == reason
+    assert stale_reason(build_results(make_started_run("a"), context=context), context, RULES, STARTED_AT) is None
     skipped = build_results(make_planned_run("a"), context=context, verdict=DRY_RUN_VERDICT)
-    assert stale_reason(skipped, context, STARTED_AT) is None
+    assert stale_reason(skipped, context, RULES, STARTED_AT) is None
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_ended_results_without_build_id_are_stale() -> None:
 def test_results_of_earlier_attempt(saved_job: str, own_job: str, runs: list[RunResult], is_stale: bool) -> None:
     """A job does not wait for the runs that its own earlier attempt started."""
     saved = build_results(*runs, context=BUILD._replace(build_attempt="1", job_name=saved_job))
-    reason = stale_reason(saved, BUILD._replace(job_name=own_job), STARTED_AT)
+    reason = stale_reason(saved, BUILD._replace(job_name=own_job), RULES, STARTED_AT)
     assert reason == ("it is of an earlier attempt at this job" if is_stale else None)
 
 
@@ -295,7 +296,7 @@ def test_planned_runs_of_dry_run_do_not_count(runs: list[RunResult], verdict: Ve
 )
 def test_earlier_attempt_needs_lower_number(changes: dict[str, str], expected: bool) -> None:
     """Both attempts are counted with decimal digits, and the build is the same."""
-    assert is_of_earlier_attempt(build_results(), BUILD._replace(**changes)) is expected
+    assert is_of_earlier_attempt(build_results(), BUILD._replace(**changes), RULES) is expected
 
 
 def test_run_ids_include_previous_attempts() -> None:
@@ -352,6 +353,6 @@ def test_old_results_without_build_id_are_stale() -> None:
     """Without a build id, open runs of the last day are of this build."""
     context = BUILD._replace(build_id="", sha="", repository="")
     saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:01Z")
-    assert stale_reason(saved, context, STARTED_AT) is None
+    assert stale_reason(saved, context, RULES, STARTED_AT) is None
     saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:00Z")
-    assert stale_reason(saved, context, STARTED_AT) == "it is older than a day"
+    assert stale_reason(saved, context, RULES, STARTED_AT) == "it is older than a day"

@@ -18,6 +18,7 @@ from autonoma_ci.identity import Part
 from autonoma_ci.models import (
     AppVersion,
     BuildContext,
+    BuildIdRules,
     PreviousAttempt,
     Report,
     RunRequest,
@@ -113,7 +114,9 @@ def find_passes(
         loaded_results = LoadedResults(parse_results(data), data)
     except ValueError:
         return {}
-    return find_reusable_run_ids(plan_results(requests, signer, source), loaded_results, context, signer)
+    return find_reusable_run_ids(
+        plan_results(requests, signer, source), loaded_results, context, BuildIdRules(), signer
+    )
 
 
 def edit_record(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.systems.gitlab import render_job_links
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports import foreign_files
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
 from autonoma_ci.reports.other_results import SharedResults
@@ -202,7 +202,9 @@ def test_late_results_json_is_renamed(tmp_path: Path) -> None:
 
     def build_shared_results(run_report: Report) -> SharedResults:
         context = BuildContext("github", build_id="17")
-        return SharedResults(tmp_path / "results.json", run_report.step_id, context, run_report.started_at, FakeClock())
+        return SharedResults(
+            tmp_path / "results.json", run_report.step_id, context, BuildIdRules(), run_report.started_at, FakeClock()
+        )
 
     files = ResultsDirPublisher(make_results_dir(tmp_path), shared=build_shared_results(REPORTS["begun"]))
     assert files.begin(REPORTS["begun"]) == []

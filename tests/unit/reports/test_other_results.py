@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.models import BuildContext, RunState
+from autonoma_ci.ci.detection import find_system
+from autonoma_ci.models import BuildContext, BuildIdRules, RunState
 from autonoma_ci.reports.other_results import SharedResults, has_open_runs, is_same_build, other_build_reason
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
@@ -53,8 +54,15 @@ def make_results(context: BuildContext, started_at: str = "2025-01-02T03:04:05Z"
     return parse_results(make_record(context=context, started_at=started_at))
 
 
+def get_rules(context: BuildContext) -> BuildIdRules:
+    """Return the rules of the CI system of this build."""
+    system = find_system(context.ci_name)
+    assert system
+    return system.build_id_rules
+
+
 def build_shared_results(folder: Path, step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
-    return SharedResults(folder / "results.json", step_id, context, START.isoformat(), FakeClock())
+    return SharedResults(folder / "results.json", step_id, context, get_rules(context), START.isoformat(), FakeClock())
 
 
 def preserve(folder: Path, data: bytes, step: SharedResults | None = None) -> list[str]:
@@ -89,7 +97,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 )
 def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: BuildContext, reason: str | None) -> None:
     """Results belong to a build of the same system, repository, commit and id."""
-    assert other_build_reason(make_results(other_build), own_build, START) == reason
+    assert other_build_reason(make_results(other_build), own_build, get_rules(own_build), START) == reason
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: Bu
 def test_jenkins_build_has_several_repositories(change: dict[str, str], reason: str | None) -> None:
     """On Jenkins, the build id alone decides if it is the same."""
     context = BUILD._replace(ci_name="jenkins", build_id="job/17")
-    assert other_build_reason(make_results(context._replace(**change)), context, START) == reason
+    assert other_build_reason(make_results(context._replace(**change)), context, get_rules(context), START) == reason
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def test_age_decides_without_build_id(context: BuildContext, age: timedelta, rea
     """Without an id that all jobs share, results of the last day belong to the build."""
     other_id = "arn:2" if context.ci_name == "codebuild" else context.build_id
     results = make_results(context._replace(build_id=other_id), (START - age).isoformat())
-    assert other_build_reason(results, context, START) == reason
+    assert other_build_reason(results, context, get_rules(context), START) == reason
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,8 @@ def test_age_decides_without_build_id(context: BuildContext, age: timedelta, rea
 )
 def test_time_without_zone_is_utc(started_at: str, reason: str | None) -> None:
     """A start without a time zone counts as UTC."""
-    assert other_build_reason(make_results(BUILD_WITHOUT_ID, started_at), BUILD_WITHOUT_ID, START) == reason
+    results = make_results(BUILD_WITHOUT_ID, started_at)
+    assert other_build_reason(results, BUILD_WITHOUT_ID, get_rules(BUILD), START) == reason
 
 
 @pytest.mark.parametrize(
@@ -149,7 +158,7 @@ def test_time_without_zone_is_utc(started_at: str, reason: str | None) -> None:
 )
 def test_same_build_needs_real_build_id(other_build: BuildContext, own_build: BuildContext, is_same: bool) -> None:
     """An empty build id and that of act name no build."""
-    assert is_same_build(make_results(other_build), own_build) is is_same
+    assert is_same_build(make_results(other_build), own_build, get_rules(own_build)) is is_same
 
 
 @pytest.mark.parametrize("state", RunState)
@@ -183,7 +192,9 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
 
 def test_warning_names_option_of_user(tmp_path: Path) -> None:
     """The warning has the name of the option as the user wrote it."""
-    step = SharedResults(tmp_path / "results.json", "this", BUILD, START.isoformat(), FakeClock(), "--results-dir")
+    step = SharedResults(
+        tmp_path / "results.json", "this", BUILD, get_rules(BUILD), START.isoformat(), FakeClock(), "--results-dir"
+    )
     [warning] = preserve(tmp_path, make_record(make_started_run("a")), step)
     assert "left runs open in --results-dir: " in warning
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports.other_results import MAX_LATER_LOCK_SECONDS, MAX_LOCK_SECONDS, SharedResults
 from tests.support.fake_clock import FakeClock
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def build_shared_results(folder: Path, clock: FakeClock) -> SharedResults:
     context = BuildContext("github", build_id="17")
-    return SharedResults(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
+    return SharedResults(folder / "results.json", "step", context, BuildIdRules(), "2025-01-02T03:04:05Z", clock)
 
 
 @contextmanager
@@ -187,7 +187,12 @@ def test_windows_locks_file_in_folder(windows_module: Any, tmp_path: Path) -> No
     started_at = clock.monotonic()
     steps = [
         windows_module.SharedResults(
-            tmp_path / "results.json", "step", BuildContext("github"), "2025-01-02T03:04:05Z", step_clock
+            tmp_path / "results.json",
+            "step",
+            BuildContext("github"),
+            BuildIdRules(),
+            "2025-01-02T03:04:05Z",
+            step_clock,
         )
         for step_clock in (FakeClock(), clock)
     ]
@@ -201,7 +206,12 @@ def test_windows_lock_follows_no_link(windows_module: Any, tmp_path: Path) -> No
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.lock").symlink_to(tmp_path / "outside")
     step = windows_module.SharedResults(
-        tmp_path / "results" / "results.json", "step", BuildContext("github"), "2025-01-02T03:04:05Z", FakeClock()
+        tmp_path / "results" / "results.json",
+        "step",
+        BuildContext("github"),
+        BuildIdRules(),
+        "2025-01-02T03:04:05Z",
+        FakeClock(),
     )
     with step.locked():
         assert not (tmp_path / "outside").exists()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports.other_results import SharedResults
 from autonoma_ci.reports.results_dir import (
     ResultsDir,
@@ -68,7 +68,7 @@ def make_extra_files(run_report: Report) -> Mapping[str, str]:
 
 def build_shared_results(path: Path, step_id: str = "this") -> SharedResults:
     context = BuildContext("github", build_id="17")
-    return SharedResults(path, step_id, context, "2025-01-02T03:04:05Z", FakeClock())
+    return SharedResults(path, step_id, context, BuildIdRules(), "2025-01-02T03:04:05Z", FakeClock())
 
 
 def make_publishers(folder: Path) -> tuple[ResultsDirPublisher, ResultsDirPublisher]:
