@@ -165,7 +165,56 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
     assert f"AUTONOMA_RUN_ID={record['runs'][0]['run_id']}" in variables
     page = (tmp_path / "page.md").read_text("utf-8")
     assert "\n### Autonoma tests: ✅ Passed" in page
-    assert "pull request 7, branch feature/cart" in page
+    assert "change 7, branch feature/cart" in page
+    code, summary = run_step(
+        project, tmp_path, "http://127.0.0.1:9", {}, ["report", "results", "--format", "markdown", "--output", "-"]
+    )
+    assert code == 0, summary
+    assert "change 7, branch feature/cart" in summary
+    written_page = (tmp_path / "results" / "report.html").read_text("utf-8")
+    code, printed_page = run_step(project, tmp_path, "http://127.0.0.1:9", {}, ["report", "results", "--output", "-"])
+    assert code == 0, printed_page
+    for html in (written_page, printed_page):
+        assert "Started from</dt><dd><bdi>Quarry Cloud<" in html
+        assert "Change</dt><dd><bdi>7<" in html
+
+
+def test_missing_credentials_have_advice(project: Path, tmp_path: Path) -> None:
+    """The error names the place for secrets, and an unset reference counts as missing."""
+    more_environ = {
+        "AUTONOMA_CLIENT_ID": "%QUARRY_ID%",
+        "AUTONOMA_CLIENT_SECRET": "%QUARRY_SECRET%",
+        "AUTONOMA_TEST_IDS": "one",
+    }
+    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    assert code == 2
+    advice = "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET under Vault, and list them under `vault:` of the job."
+    assert advice in log
+    more_environ["AUTONOMA_ON_MISSING_CREDENTIALS"] = "skip"
+    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    assert code == 0, log
+
+
+@pytest.mark.parametrize(("build", "is_known"), [("5", True), ("local", False)])
+def test_wait_knows_build_ids(project: Path, build: str, is_known: bool, tmp_path: Path) -> None:
+    """A step does not wait for ended runs if many builds have the id of their build."""
+    with Sandbox(pace=0) as sandbox:
+        more_environ = {"QUARRY_BUILD": build, "AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
+        code, log = run_step(project, tmp_path, sandbox.url, more_environ)
+        assert code == 0, log
+        code, log = run_step(project, tmp_path, sandbox.url, {"QUARRY_BUILD": build}, ["wait", "results"])
+        assert code == (0 if is_known else 2), log
+        assert ("no build id shows that it is of this build" in log) is not is_known
+
+
+@pytest.mark.parametrize(("checkout", "is_lost"), [("", False), ("checkout", True)])
+def test_folder_outside_checkout_warns(project: Path, checkout: str, is_lost: bool, tmp_path: Path) -> None:
+    """A results folder outside of the new system's workspace gives a warning."""
+    more_environ = {"QUARRY_CHECKOUT": str(tmp_path / checkout), "AUTONOMA_TEST_IDS": "one", "AUTONOMA_DRY_RUN": "1"}
+    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    assert code == 0, log
+    warning = "results is outside of the workspace, so its files are lost with the container."
+    assert (warning in log) is is_lost
 
 
 def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:

@@ -184,12 +184,18 @@ def test_detect_imports_one_system_module(setting: str, module: str) -> None:
 def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new system needs only one module and one rule."""
     text = (
-        "from autonoma_ci.ci.base import CISystem\n"
+        "from autonoma_ci.ci.base import CISystem, Workspace\n"
         "from autonoma_ci.models import BuildContext\n"
         "class NewCI(CISystem):\n"
+        "    display_name = 'New CI'\n"
+        "    change_noun = 'patch'\n"
+        "    secrets_help = 'Add {names} to the safe'\n"
+        "    unset_reference = '$NAME'\n"
         "    secret_variables = ('NEW_CI_TOKEN',)\n"
         "    def build_context(self, environ):\n"
         "        return BuildContext(ci_name='new-ci')\n"
+        "    def find_workspace(self, environ):\n"
+        "        return Workspace('/new-ci')\n"
         "SYSTEM = NewCI()\n"
     )
     (tmp_path / "newcomer.py").write_text(text, "utf-8")
@@ -204,3 +210,12 @@ def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.Monk
     assert detection.load_system(rule).build_context({}).ci_name == rule.name == "new-ci"
     assert detection.detect({"AUTONOMA_CI": "new-ci"}) == rule
     assert "NEW_CI_TOKEN" in detection.all_secret_variables()
+    job = {"NEW_CI": "1", "AUTONOMA_CHANGE": "7", "AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "r"}
+    planned = invoke(tmp_path, "--dry-run", environ=job)
+    assert "r is outside of the workspace, so its files are lost with the container." in planned.output
+    page = (tmp_path / "r" / "report.html").read_text("utf-8")
+    assert "Started from</dt><dd><bdi>New CI<" in page
+    assert "Patch</dt><dd><bdi>7<" in page
+    assert "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the safe." in invoke(tmp_path, environ=job).output
+    unset = {"AUTONOMA_CLIENT_ID": "$ID", "AUTONOMA_CLIENT_SECRET": "$SECRET"}
+    assert invoke(tmp_path, "--on-missing-credentials=skip", environ=job | unset).code == 0
