@@ -154,7 +154,8 @@ def _request_page(session: SafeSession, url: str, seconds: float, redact: Redact
 def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str | None:
     """Return why a redirect is not followed, or None if it is secure."""
     scheme = urlsplit(redirect.next_url).scheme
-    if scheme in {"http", "https"} and not (scheme == "http" and redirect.url.startswith("https:")):
+    is_downgrade = scheme == "http" and urlsplit(redirect.url).scheme == "https"
+    if scheme in {"http", "https"} and not is_downgrade:
         return None
     return f"HTTP {redirect.status}, which leads to {_redacted_url(redact(redirect.next_url))}: not https any more"
 

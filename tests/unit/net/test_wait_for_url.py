@@ -342,12 +342,13 @@ def test_trusted_page_is_ready(certificates: CertificateAuthority) -> None:
         assert UrlWait(server.url).reason == ""
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
 @pytest.mark.usefixtures("trusted_authority")
-def test_redirect_to_http_is_not_ready(certificates: CertificateAuthority) -> None:
+def test_redirect_to_http_is_not_ready(certificates: CertificateAuthority, scheme: str) -> None:
     """A redirect from https to http is not followed, and its query is not shown."""
     target = "http://127.0.0.1:1/next?token=s3cret-value#s3cret-value"
     with FaultServer(redirect_to(target), tls=certificates.create_valid_context()) as server:
-        url_wait = UrlWait(server.url)
+        url_wait = UrlWait(server.url.replace("https", scheme))
     assert url_wait.reason.endswith(": HTTP 302, which leads to http://127.0.0.1:1/next: not https any more")
     assert "s3cret-value" not in "".join(url_wait.lines)
 
