@@ -107,8 +107,8 @@ class Engine:
     def run(self, executor: RequestExecutor) -> None:
         """Run the plan until its end or the deadline.
 
-        An internal error is raised only after the responses of all requests in flight arrived. So no started run is
-        lost.
+        An internal error is raised only after the responses of all requests in flight arrived, or the requests are
+        given up. So no started run is lost.
 
         Args:
             executor: Sends the requests.
@@ -125,6 +125,7 @@ class Engine:
             self._memory_reserve = b""
 
     def _run(self, executor: RequestExecutor) -> None:
+        # First, because the id of an earlier pass belongs to no other run.
         self._apply(self._pass_confirmer.claim_candidates())
         self._adopt_started_runs()
         # After a signal that arrived before the first request, no request is sent.

@@ -46,7 +46,7 @@ class PassConfirmer:
     def claim_candidates(self) -> list[Update]:
         """Register the ids of the candidates, and reject those whose id another run has.
 
-        Before this, no run is polled.
+        Call it once, before other runs are registered and before `dispatch`.
         """
         results = self._run_table.results
         rejected = [

@@ -88,6 +88,8 @@ class RunTable:
     def finish_start(self, index: int, result: StartResult, suggestion: str, seconds: float) -> RunResult:
         """Store the result of the last start request, and return the run.
 
+        If a retry was not started, the run is its last failed attempt again.
+
         Args:
             index: The index of the run in the plan.
             result: The response, or the reason why there is none.
@@ -95,19 +97,18 @@ class RunTable:
             seconds: The duration of all start requests of the run, in seconds.
 
         """
-        return self._store(
-            index,
-            self.results[index]._replace(
-                state=_STATE_AFTER_START.get(result.status, RunState.NOT_STARTED),
-                reason=result.reason,
-                run_id=result.run_id,
-                url=result.url,
-                message=result.message,
-                suggestion=suggestion,
-                http_status=result.http_status,
-                duration_seconds=round_to_ms(seconds),
-            ),
+        run = self.results[index]._replace(
+            state=_STATE_AFTER_START.get(result.status, RunState.NOT_STARTED),
+            reason=result.reason,
+            run_id=result.run_id,
+            url=result.url,
+            message=result.message,
+            suggestion=suggestion,
+            http_status=result.http_status,
+            duration_seconds=round_to_ms(seconds),
         )
+        is_failed_retry = bool(run.previous_attempts) and run.state is RunState.NOT_STARTED
+        return self._store(index, _restore_previous_attempt(run) if is_failed_retry else run)
 
     def finish(
         self,
@@ -176,26 +177,6 @@ class RunTable:
             variable_macs=run.variable_macs,
         )
 
-    def restore_previous_attempt(self, index: int) -> RunResult:
-        """Restore the last failed attempt, because its retry was not started."""
-        run = self.results[index]
-        *previous_attempts, last = run.previous_attempts
-        return self._store(
-            index,
-            run._replace(
-                state=RunState.FAILED,
-                reason=ExitReason.FAILED,
-                run_id=last.run_id,
-                url=last.url,
-                message=f"it could not be started again: {run.message}",
-                step=last.step,
-                start_offset_seconds=last.start_offset_seconds,
-                duration_seconds=last.duration_seconds,
-                previous_attempts=tuple(previous_attempts),
-                evidence=last.evidence,
-            ),
-        )
-
     def apply_details(self, index: int, run_id: str, details: RunDetails) -> None:
         """Store the details of a run that ended.
 
@@ -258,6 +239,23 @@ def _with_contradiction(run: RunResult, message: str, *, has_passed: bool) -> Ru
         reason=ExitReason.UNKNOWN,
         suggestion=_CONTRADICTION_SUGGESTION,
         has_contradiction=True,
+    )
+
+
+def _restore_previous_attempt(run: RunResult) -> RunResult:
+    """Return the last failed attempt of a run whose retry was not started."""
+    *previous_attempts, last = run.previous_attempts
+    return run._replace(
+        state=RunState.FAILED,
+        reason=ExitReason.FAILED,
+        run_id=last.run_id,
+        url=last.url,
+        message=f"it could not be started again: {run.message}",
+        step=last.step,
+        start_offset_seconds=last.start_offset_seconds,
+        duration_seconds=last.duration_seconds,
+        previous_attempts=tuple(previous_attempts),
+        evidence=last.evidence,
     )
 
 

@@ -249,10 +249,12 @@ class RunStarter:
         sent_before = self._clock.monotonic() - self._policy.hung_after
         hung = [index for index, request in self._in_flight.items() if request.sent_at < sent_before]
         updates = self._withdraw_unsent(hung, ExitReason.API, "not sent: no connection was made in time")
+        result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
         for index in hung:
-            if self._in_flight.pop(index, None):
-                result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+            if index in self._in_flight:
+                # In this order: after an error in between, the request still counts as one that may have arrived.
                 updates.append(self._finish(index, result))
+                del self._in_flight[index]
         return updates
 
     def withdraw_unsent(self, reason: ExitReason, message: str) -> list[Update]:
@@ -358,9 +360,7 @@ class RunStarter:
         if result.status is StartStatus.INDETERMINATE:
             suggestion = suggestion or HINT_NO_RESPONSE
         seconds = now - self._first_sent_at.get(index, now)
-        run = self._run_table.finish_start(index, result, suggestion, seconds)
-        if run.previous_attempts and run.state is RunState.NOT_STARTED:
-            self._run_table.restore_previous_attempt(index)
+        self._run_table.finish_start(index, result, suggestion, seconds)
 
     def _start_offset(self, index: int) -> float:
         return self._first_sent_at[index] - self._run_table.origin

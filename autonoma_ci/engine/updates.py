@@ -1,6 +1,7 @@
 """The updates that the stages of the engine return.
 
-A stage stores each result in the run table first. Its updates tell the engine what to do next, in their order.
+A stage stores results in the run table first. Its updates tell the engine what to do next, in their order. The engine
+applies each update, because otherwise a run would not be reported, polled or started.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from autonoma_ci.engine.updates import RunEnded, WarningIssued
 from autonoma_ci.engine.workers import StatusReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock
+from tests.support.updates import assert_updates
 
 if TYPE_CHECKING:
     from autonoma_ci.engine.updates import Update
@@ -119,7 +120,7 @@ def test_final_status_sets_full_result(
     driver.dispatch_at(19.0)
     driver.respond_at(20.0, status)
     assert driver.get_result() == expected
-    assert driver.updates == [RunEnded(0)]
+    assert_updates(driver.updates, [RunEnded(0)])
     assert not driver.poller.is_busy
 
 
@@ -137,7 +138,7 @@ def test_run_without_id_is_unknown() -> None:
     driver.run_table.results.append(
         RunResult(RunRequest(TargetKind.TEST, "t1"), RunState.STARTED, duration_seconds=0.5)
     )
-    assert driver.poller.watch(1) == [RunEnded(1)]
+    assert_updates(driver.poller.watch(1), [RunEnded(1)])
     assert driver.get_result(1) == (
         RunState.UNKNOWN,
         ExitReason.UNKNOWN,
@@ -241,7 +242,7 @@ def test_hung_poll_at_deadline_is_unknown() -> None:
     driver.dispatch_at(60.0)
     driver.clock.time += 10
     assert driver.poller.is_finished
-    assert driver.poller.expire_all() == [RunEnded(0)]
+    assert_updates(driver.poller.expire_all(), [RunEnded(0)])
     message = "how it stands could not be had: no answer came in time"
     assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 70.0)
 
@@ -299,7 +300,7 @@ def test_stale_response_is_ignored() -> None:
     driver.respond_at(11.0, PASSED)
     assert driver.poller.handle_status(StatusReceived(0, "r0", FAILED, 1)) == []
     assert driver.get_result()[0] is RunState.PASSED
-    assert driver.updates == [RunEnded(0)]
+    assert_updates(driver.updates, [RunEnded(0)])
 
 
 def test_old_run_is_polled_at_once() -> None:
@@ -313,7 +314,7 @@ def test_unrecognized_status_warning_names_run() -> None:
     driver = PollerDriver()
     driver.dispatch_at(5.0)
     driver.respond_at(5.0, UNRECOGNIZED)
-    assert driver.updates == [WarningIssued("t0: the API says 'zzz'; it is asked for again.")]
+    assert_updates(driver.updates, [WarningIssued("t0: the API says 'zzz'; it is asked for again.")])
 
 
 def test_unavailable_status_shows_suggestion() -> None:

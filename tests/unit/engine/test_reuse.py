@@ -14,6 +14,7 @@ from autonoma_ci.engine.updates import CredentialsRejected, PassRejected, RunEnd
 from autonoma_ci.engine.workers import StatusReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, ScriptedWorkers
+from tests.support.updates import assert_updates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def test_passed_candidate_is_reused() -> None:
     driver = ConfirmerDriver({2: "r2"})
     driver.dispatch()
     driver.respond(2, "r2", PASSED._replace(url=f"{LINK}r2"))
-    assert driver.updates == [RunEnded(2)]
+    assert_updates(driver.updates, [RunEnded(2)])
     run = driver.table.results[2]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.PASSED, ExitReason.OK, "r2", f"{LINK}r2")
     assert run.reused
@@ -89,7 +90,7 @@ def test_other_status_rejects_candidate(status: PollStatus) -> None:
     driver.dispatch()
     driver.respond(2, "r2", PollResult(status))
     expected = [CredentialsRejected()] if status is PollStatus.UNAUTHORIZED else []
-    assert driver.updates == [*expected, PassRejected(2)]
+    assert_updates(driver.updates, [*expected, PassRejected(2)])
     assert driver.table.results[2].state is RunState.PLANNED
     assert not driver.confirmer.is_busy
 
@@ -97,7 +98,7 @@ def test_other_status_rejects_candidate(status: PollStatus) -> None:
 def test_shared_run_id_is_polled_once() -> None:
     """A run id that two tests have confirms only the first one."""
     driver = ConfirmerDriver({0: "r", 1: "r"})
-    assert driver.updates == [PassRejected(1)]
+    assert_updates(driver.updates, [PassRejected(1)])
     driver.dispatch()
     assert driver.workers.polled_indexes == [0]
 
@@ -164,7 +165,7 @@ def test_hung_poll_rejects_candidate() -> None:
     assert driver.updates == []
     driver.clock.time += 0.2
     driver.dispatch()
-    assert driver.updates == [PassRejected(0), PassRejected(1)]
+    assert_updates(driver.updates, [PassRejected(0), PassRejected(1)])
     assert not driver.confirmer.awaits(StatusReceived(0, "r0", PASSED, 0))
     assert not driver.confirmer.is_busy
 
@@ -177,7 +178,7 @@ def test_other_polls_are_sent_after_hung_polls() -> None:
     driver.dispatch()
     driver.dispatch()
     assert driver.workers.polled_indexes == list(range(10))
-    assert driver.updates == [PassRejected(index) for index in range(8)]
+    assert_updates(driver.updates, [PassRejected(index) for index in range(8)])
 
 
 def test_next_action_is_end_of_oldest_poll() -> None:
@@ -200,8 +201,8 @@ def test_cancel_rejects_all_candidates() -> None:
     driver = ConfirmerDriver(make_candidates(10))
     driver.dispatch()
     driver.respond(0, "r0")
-    assert driver.confirmer.cancel() == [PassRejected(index) for index in range(1, 10)]
-    assert driver.updates == [RunEnded(0)]
+    assert_updates(driver.confirmer.cancel(), [PassRejected(index) for index in range(1, 10)])
+    assert_updates(driver.updates, [RunEnded(0)])
     assert not driver.confirmer.is_busy
     driver.dispatch()
     assert len(driver.workers.requests) == 8

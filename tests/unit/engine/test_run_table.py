@@ -264,8 +264,7 @@ def test_retry_without_start_restores_failure() -> None:
     table.begin_retry(1)
     table.mark_starting(1, 80.0)
     rejected_result = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, message="HTTP 402", http_status=402)
-    table.finish_start(1, rejected_result, "Add quota.", 0.5)
-    run = table.restore_previous_attempt(1)
+    run = table.finish_start(1, rejected_result, "Add quota.", 0.5)
     assert run == table.results[1]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.FAILED, ExitReason.FAILED, "r2", f"{LINK}r2")
     assert run.message == "it could not be started again: HTTP 402"

@@ -21,6 +21,7 @@ from autonoma_ci.engine.updates import StartSettled, Update, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
+from tests.support.updates import assert_updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -377,7 +378,7 @@ def test_retry_has_its_own_time_limits() -> None:
                 queue.SimpleQueue(), starter.next_action_at() - clock.time if not starter.has_in_flight else 60.0
             ):
                 updates += starter.handle_result(event)
-        assert updates == [StartSettled(0)]
+        assert_updates(updates, [StartSettled(0)])
 
     run_until_settled()
     clock.time += 1000.0
@@ -416,8 +417,8 @@ def test_run_queued_after_refusal_is_not_sent(reason: ExitReason, message: str) 
     """A run that is queued after the refusal has the same result as a pending one."""
     run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 1000.0)
     starter = RunStarter(run_table, StartPolicy(), FakeClock(), deferred={1})
-    assert starter.refuse_all(reason) == [StartSettled(0)]
-    assert starter.enqueue(1) == [StartSettled(1)]
+    assert_updates(starter.refuse_all(reason), [StartSettled(0)])
+    assert_updates(starter.enqueue(1), [StartSettled(1)])
     assert [(run.state, run.reason, run.message) for run in run_table.results] == [
         (RunState.NOT_STARTED, reason, message)
     ] * 2
@@ -435,7 +436,8 @@ def test_start_with_taken_id_is_unknown() -> None:
     assert (run.state, run.reason, run.http_status) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 200)
     assert (run.message, run.suggestion) == ("the API named run r, which is another one", HINT_NO_RESPONSE)
     warning = WarningIssued(f"b: {run.message}. Whether this run was started is not known.")
-    assert updates == [[StartSettled(0)], [warning, StartSettled(1)]]
+    assert_updates(updates[0], [StartSettled(0)])
+    assert_updates(updates[1], [warning, StartSettled(1)])
 
 
 def test_retry_with_id_of_failed_run_is_error() -> None:
@@ -502,6 +504,25 @@ def test_overdue_start_is_unknown_with_hint() -> None:
     assert in_flight_states == [True, False]
     assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
     assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
+
+
+def test_hung_start_is_unknown_after_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that may have arrived is never reported as not sent."""
+    clock = FakeClock()
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
+    starter = RunStarter(run_table, StartPolicy(hung_after=50.0), clock)
+    starter.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
+    clock.time += 50.1
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunTable, "finish_start", fail)
+        with pytest.raises(MemoryError):
+            starter.expire_hung_requests()
+    starter.save_unfinished(0)
+    assert run_table.results[0].state is RunState.UNKNOWN
 
 
 def test_late_start_response_counts() -> None:
@@ -643,7 +664,7 @@ def test_cancelled_retries_are_restored() -> None:
     for index in (0, 1):
         run_table.begin_retry(index)
         assert starter.enqueue(index) == []
-    assert starter.cancel_pending(ExitReason.CANCELLED, "cancelled") == [StartSettled(0), StartSettled(1)]
+    assert_updates(starter.cancel_pending(ExitReason.CANCELLED, "cancelled"), [StartSettled(0), StartSettled(1)])
     assert [(run.state, run.run_id, run.message) for run in run_table.results] == [
         (RunState.FAILED, name, "it could not be started again: cancelled") for name in "ab"
     ]
@@ -667,7 +688,7 @@ def test_run_added_after_refusal_is_unsent() -> None:
     assert [request.run_index for request in workers.start_requests] == [0]
     assert [run.state for run in run_table.results] == [RunState.NOT_STARTED] * 2
     assert {run.reason for run in run_table.results} == {ExitReason.UNAUTHORIZED}
-    assert updates == [StartSettled(0), StartSettled(1)]
+    assert_updates(updates, [StartSettled(0), StartSettled(1)])
 
 
 def test_run_added_after_fail_fast_is_unsent() -> None:
