@@ -62,7 +62,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     add_var_flag(parser)
     parser.hint = "report takes one record; for several, run it once for each"
     parser.add_argument(
-        "record", metavar="RESULTS", help="A results-dir, or the results.json in it. Screenshots are read from there."
+        "results", metavar="RESULTS", help="A results-dir, or the results.json in it. Screenshots are read from there."
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
     parser.add_argument(
@@ -74,8 +74,8 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
     arguments = parser.parse(argv)
-    arguments.record = find_results_file(arguments.record, runtime.working_directory, "report")
-    results_path = Path(runtime.working_directory, arguments.record)
+    arguments.results = find_results_file(arguments.results, runtime.working_directory, "report")
+    results_path = Path(runtime.working_directory, arguments.results)
     is_printed = arguments.output == "-"
     log = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
     report = _load_report(arguments, runtime, log)
@@ -114,7 +114,7 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
         raise InputError(errors)
     credentials = settings.redactors.of_all
     options = Redactor([*settings.secrets, *settings.variables.values()])
-    saved = load_results(arguments.record, runtime.working_directory, options).results
+    saved = load_results(arguments.results, runtime.working_directory, options).results
     event = detect_ci(runtime.environ).build_context.trigger_event
     known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
     log.redact_with(credentials)

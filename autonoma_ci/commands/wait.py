@@ -137,7 +137,7 @@ def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:
     add_var_flag(parser)
     parser.hint = "wait takes one record; for several, run it once for each"
     parser.add_argument(
-        "record",
+        "results",
         metavar="RESULTS",
         help="The results-dir of the step that started the runs, or the results.json in it.",
     )
@@ -152,7 +152,7 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
     unknown_names = find_unknown_names(environ, step.ci.build_context.ci_name)
     settings = settings._replace(warnings=(*settings.warnings, *unknown_names))
     ci = step.ci.with_facts(settings)
-    path, loaded = arguments.record, None
+    path, loaded = arguments.results, None
     try:
         path = find_results_file(path, folder, "wait")
         # By default, the reports beside results.json are replaced.

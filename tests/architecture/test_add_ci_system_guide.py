@@ -150,9 +150,9 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
         assert code == 0, log
         assert {request.source for request in sandbox.received if request.method == "POST"} == {"quarry"}
     assert re.search(r"^##quarry\[open\]Starting 1 run$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
-    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert record["source"] == "quarry"
-    assert {name: text for name, text in record["ci"].items() if text} == {
+    results_json = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert results_json["source"] == "quarry"
+    assert {name: text for name, text in results_json["ci"].items() if text} == {
         "name": "quarry",
         "sha": PUSH["QUARRY_SHA"],
         "branch": "feature/cart",
@@ -162,7 +162,7 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
     }
     variables = (tmp_path / "variables").read_text("utf-8").splitlines()
     assert "AUTONOMA_CONCLUSION=passed" in variables
-    assert f"AUTONOMA_RUN_ID={record['runs'][0]['run_id']}" in variables
+    assert f"AUTONOMA_RUN_ID={results_json['runs'][0]['run_id']}" in variables
     page = (tmp_path / "page.md").read_text("utf-8")
     assert "\n### Autonoma tests: ✅ Passed" in page
     assert "change 7, branch feature/cart" in page

@@ -97,8 +97,8 @@ def test_job_and_later_wait_work(ci: dict[str, str], target_code: str, tmp_path:
     assert (run_result.returncode, wait_result.returncode) == (0, 1), run_result.stderr + wait_result.stderr
     assert "Zoë → ✓" in wait_result.stdout
     results = tmp_path / "results"
-    record = json.loads((results / "results.json").read_text("utf-8"))
-    assert [run["state"] for run in record["runs"]] == ["passed", "failed"]
+    results_json = json.loads((results / "results.json").read_text("utf-8"))
+    assert [run["state"] for run in results_json["runs"]] == ["passed", "failed"]
     assert len(list(results.glob("evidence/*/*.png"))) == 8
     assert not [path for path in results.rglob("*") if path.name.startswith(".")]
     assert b"\r" not in (results / "outputs.env").read_bytes()

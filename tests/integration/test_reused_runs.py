@@ -190,7 +190,7 @@ def test_job_reuses_pass_and_reports_it(first_attempt: FirstAttempt, api: FakeAp
     assert second.started_ids == {"b"}
     assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (0, "passed", "ok")
     assert (job.outputs["total"], job.outputs["passed"]) == ("4", "4")
-    runs = {run["id"]: run for run in job.record["runs"]}
+    runs = {run["id"]: run for run in job.results_json["runs"]}
     assert {name: run["reused"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
     assert [runs[name]["run_id"] for name in IDS] == ["run-1-a", "run-2-b", "run-1-c"]
     assert "3 runs passed in an earlier attempt at this build" in job.log
@@ -208,7 +208,7 @@ def test_reused_run_has_link_from_api(first_attempt: FirstAttempt, api: FakeApi,
     """The link in results.json is not trusted."""
     job = run_later_attempt(first_attempt, tmp_path).job
     links = [f"https://autonoma.app/now/run-1-{name}" for name in "acf"]
-    assert [run["url"] for run in job.record["runs"] if run["reused"]] == links
+    assert [run["url"] for run in job.results_json["runs"] if run["reused"]] == links
     assert [url for url in json.loads(job.outputs["run-urls"]) if "/now/" in url] == links
     for text in (job.log, job.summary, (tmp_path / "results" / "junit.xml").read_text("utf-8")):
         assert all(link in text.replace("\\", "") for link in links)
@@ -224,7 +224,7 @@ def test_reused_run_without_link_shows_id(url: str, first_attempt: FirstAttempt,
     second = run_later_attempt(first_attempt, tmp_path)
     assert second.started_ids == {"b"}
     assert second.job.code == 0
-    run = second.job.record["runs"][0]
+    run = second.job.results_json["runs"][0]
     assert (run["reused"], run["run_id"], run["url"]) == (True, "run-1-a", "")
 
 
@@ -234,7 +234,7 @@ def test_reused_run_link_drops_variable_values(first_attempt: FirstAttempt, api:
         "passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com"
     )
     second = run_later_attempt(first_attempt, tmp_path)
-    assert second.job.record["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
+    assert second.job.results_json["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
 
 
 def test_each_pass_is_confirmed_once(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_pass_is_reused_in_third_attempt(first_attempt: FirstAttempt, api: FakeA
     third = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
     assert third.started_ids == {"b"}
     assert third.job.code == 0
-    assert [run["reused"] for run in third.job.record["runs"]] == [True, False, True, True]
+    assert [run["reused"] for run in third.job.results_json["runs"]] == [True, False, True, True]
 
 
 @pytest.mark.slow
@@ -307,7 +307,7 @@ def test_changed_input_starts_runs_again(
     second = run_later_attempt(first_attempt, tmp_path, changes)
     assert second.started_ids == expected_ids
     assert second.job.code == 0
-    reused_ids = {run["id"] for run in second.job.record["runs"] if run["reused"]}
+    reused_ids = {run["id"] for run in second.job.results_json["runs"] if run["reused"]}
     assert reused_ids == set(second.job.states) - expected_ids
 
 
@@ -317,12 +317,12 @@ def test_changed_api_url_starts_all(first_attempt: FirstAttempt, api: FakeApi, t
         second = run_later_attempt(first_attempt, tmp_path, {"INPUT_API-URL": other_server.url})
         assert set(other_server.post_counts) == ALL_IDS
     assert second.started_ids == set()
-    assert [run["reused"] for run in second.job.record["runs"]] == [False] * 4
+    assert [run["reused"] for run in second.job.results_json["runs"]] == [False] * 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part_index", range(12))
-def test_changed_record_byte_starts_all(
+def test_changed_results_byte_starts_all(
     part_index: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """A changed results.json is not used, even if it is valid."""
@@ -334,7 +334,7 @@ def test_changed_record_byte_starts_all(
     second = run_later_attempt(first_attempt, tmp_path, change=change)
     assert second.started_ids == ALL_IDS
     assert second.job.code == 0
-    assert not any(run["reused"] for run in second.job.record["runs"])
+    assert not any(run["reused"] for run in second.job.results_json["runs"])
 
 
 @pytest.mark.slow
@@ -352,7 +352,7 @@ def test_changed_record_byte_starts_all(
     ],
     ids=["a state", "a run id", "an attempt", "a line", "another form", "no record", "empty", "cut"],
 )
-def test_edited_record_starts_all(
+def test_edited_results_start_all(
     change: Callable[[bytes], bytes], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """No run passes because of an edited results.json."""
@@ -384,8 +384,8 @@ def test_unconfirmed_run_starts_again(
     second = run_later_attempt(first_attempt, tmp_path, timeouts=SHORT_TIMEOUTS if handler is hang else LONG_TIMEOUTS)
     assert second.started_ids == {"a", "b"}
     assert second.job.code == 0
-    assert [run["reused"] for run in second.job.record["runs"]] == [False, False, True, True]
-    assert second.job.record["runs"][0]["run_id"] != "run-1-a"
+    assert [run["reused"] for run in second.job.results_json["runs"]] == [False, False, True, True]
+    assert second.job.results_json["runs"][0]["run_id"] != "run-1-a"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -397,7 +397,7 @@ def test_refused_credentials_restart_nothing(
     second = run_later_attempt(first_attempt, tmp_path, timeouts=LONG_TIMEOUTS, changes={"INPUT_CONCURRENCY": "1"})
     assert "a" not in second.started_ids
     assert second.job.code == 3
-    assert second.job.record["runs"][0]["state"] == "not-started"
+    assert second.job.results_json["runs"][0]["state"] == "not-started"
 
 
 def test_failed_restart_fails_step(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
@@ -458,7 +458,7 @@ def test_matrix_leg_ignores_other_environment(
     api.run_ids.clear()
     production = run_later_attempt(first_attempt, tmp_path, build_leg_environ("production"))
     assert production.started_ids == {"a", "b", "c"}
-    assert not any(run["reused"] for run in production.job.record["runs"])
+    assert not any(run["reused"] for run in production.job.results_json["runs"])
 
 
 def test_matrix_leg_reuses_its_own_pass(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
@@ -482,7 +482,7 @@ def test_step_with_other_runs_reuses_nothing(
     before = first_attempt.server.post_counts
     job = run_job(tmp_path, first_attempt.server.url, ids, extra_environ=build_environ(2), timeouts=LONG_TIMEOUTS)
     assert set(first_attempt.server.post_counts - before) == {*ids, "f"}
-    assert not any(run["reused"] for run in job.record["runs"])
+    assert not any(run["reused"] for run in job.results_json["runs"])
     assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in job.log
 
 
@@ -558,7 +558,7 @@ def test_one_run_id_is_reused_once(first_attempt: FirstAttempt, api: FakeApi, tm
 
     second = run_later_attempt(first_attempt, tmp_path, change=share_run_id)
     assert len(second.started_ids & {"a", "c"}) == 1
-    ids = [run["run_id"] for run in second.job.record["runs"]]
+    ids = [run["run_id"] for run in second.job.results_json["runs"]]
     assert len(set(ids)) == len(ids)
 
 

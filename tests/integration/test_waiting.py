@@ -106,7 +106,7 @@ def test_bad_responses_have_state_and_exit_code(
     assert (job.states["a"], job.outputs["reason"], job.code) == (state, reason, code)
     assert job.outputs["run-url"] == "https://autonoma.app/run/run-of-a"
     assert "Traceback" not in job.log + job.errors
-    assert job.record["runs"][0]["run_id"] in job.summary.replace("\\", "")
+    assert job.results_json["runs"][0]["run_id"] in job.summary.replace("\\", "")
 
 
 def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> Non
     assert "flaky" in job.log
     assert "flaky" in job.summary
     assert "```mermaid" in job.summary
-    flaky = job.record["runs"][1]
+    flaky = job.results_json["runs"][1]
     assert (flaky["flaky"], flaky["attempts"], len(flaky["previous_attempts"])) == (True, 2, 1)
 
 
@@ -131,7 +131,7 @@ def test_wait_covers_folders_and_tags(sandbox: Sandbox, tmp_path: Path) -> None:
     """Folders and tags are started and polled like tests."""
     more = {**WAIT, "INPUT_FOLDER-IDS": "f, sandbox-fails", "INPUT_TAG-IDS": "Nightly=t", "INPUT_RUN-ON-LATEST": "true"}
     job = run_job(tmp_path, sandbox.url, ["a"], extra_environ=more)
-    assert [(run["kind"], run["state"]) for run in job.record["runs"]] == [
+    assert [(run["kind"], run["state"]) for run in job.results_json["runs"]] == [
         ("test", "passed"), ("folder", "passed"), ("folder", "failed"), ("tag", "passed"),
     ]  # fmt: skip
     bodies = {request.path: request.body for request in sandbox.received if request.method == "POST"}
@@ -177,7 +177,7 @@ def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) 
     assert (wait_job.code, wait_job.states) == (1, {"a": "passed", "sandbox-fails": "failed"})
     assert "Expected a confirmation" in wait_job.summary
     assert [sandbox.count_starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
-    assert wait_job.record["source"] == "github"
+    assert wait_job.results_json["source"] == "github"
     assert "no effect" not in wait_job.log
 
 
@@ -209,11 +209,11 @@ def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path
     """Runs without an id in the record of a killed step are unknown."""
     run_job(tmp_path, sandbox.url, ["a", "b", "c"], extra_environ=WAIT)
     path = tmp_path / "results" / "results.json"
-    record = json.loads(path.read_text("utf-8"))
-    record.update(conclusion=None, reason=None, exit_code=None)
-    record["runs"][1].update(state="starting", run_id="", url="")
-    record["runs"][2].update(state="planned", run_id="", url="")
-    path.write_text(json.dumps(record), "utf-8")
+    results_json = json.loads(path.read_text("utf-8"))
+    results_json.update(conclusion=None, reason=None, exit_code=None)
+    results_json["runs"][1].update(state="starting", run_id="", url="")
+    results_json["runs"][2].update(state="planned", run_id="", url="")
+    path.write_text(json.dumps(results_json), "utf-8")
     wait_job = run_wait(tmp_path, sandbox.url, "results/results.json")
     assert (wait_job.code, wait_job.states) == (7, {"a": "passed", "b": "unknown", "c": "unknown"})
     assert "killed" in wait_job.log
@@ -221,7 +221,7 @@ def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path
 
 
 @pytest.mark.parametrize("content", ["", "{}", "no json", '{"version": 1}'])
-def test_wait_refuses_invalid_record(content: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_refuses_invalid_results(content: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The command `wait` keeps the file and sends no request."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text(content, "utf-8")
@@ -234,7 +234,7 @@ def test_wait_refuses_invalid_record(content: str, sandbox: Sandbox, tmp_path: P
     assert sandbox.received == []
 
 
-def test_wait_without_credentials_keeps_record(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_without_credentials_preserves_results(sandbox: Sandbox, tmp_path: Path) -> None:
     """The command `wait` without credentials does not change the record."""
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
@@ -246,7 +246,7 @@ def test_wait_without_credentials_keeps_record(sandbox: Sandbox, tmp_path: Path)
 
 
 @pytest.mark.parametrize("system", [{}, {"GITHUB_ACTIONS": ""}])
-def test_signal_before_first_poll_keeps_record(
+def test_signal_before_first_poll_preserves_results(
     system: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal before the first poll does not change the record."""
@@ -263,15 +263,15 @@ def test_signal_before_first_poll_keeps_record(
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
 
-def test_wait_ignores_urls_of_record(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_ignores_urls_of_results(sandbox: Sandbox, tmp_path: Path) -> None:
     """Only the settings of the step decide what is requested and where."""
     run_job(tmp_path, sandbox.url, ["a"])
     path = tmp_path / "results" / "results.json"
-    record = json.loads(path.read_text("utf-8"))
+    results_json = json.loads(path.read_text("utf-8"))
     with FaultServer(serve_polls(PASSED)) as other_server:
-        record["runs"][0]["url"] = f"{other_server.url}/run/x"
-        record["api_url"] = other_server.url
-        path.write_text(json.dumps(record), "utf-8")
+        results_json["runs"][0]["url"] = f"{other_server.url}/run/x"
+        results_json["api_url"] = other_server.url
+        path.write_text(json.dumps(results_json), "utf-8")
         assert run_wait(tmp_path, sandbox.url, "results/results.json").code == 0
         assert other_server.connection_count == 0
 
@@ -291,7 +291,7 @@ def test_next_attempt_starts_failed_runs(sandbox: Sandbox, tmp_path: Path) -> No
     job = run_job(tmp_path, sandbox.url, ids, extra_environ=make_attempt_environ(2))
     assert (job.code, job.outputs["conclusion"], job.outputs["passed"]) == (0, "passed", "3")
     assert [sandbox.count_starts(name) for name in ids] == [1, 2, 1]
-    assert [run["reused"] for run in job.record["runs"]] == [True, False, True]
+    assert [run["reused"] for run in job.results_json["runs"]] == [True, False, True]
     assert "2 runs passed in an earlier attempt" in job.log
     assert "passed in an earlier attempt" in job.summary
 
@@ -327,7 +327,7 @@ def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandb
     assert [sandbox.count_starts(name) for name in ids] == [2, 2]
 
 
-def test_unreadable_record_starts_all(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unreadable_results_start_all(sandbox: Sandbox, tmp_path: Path) -> None:
     """An unreadable record of the earlier attempt is a warning."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def write_program(folder: Path, name: str, code: int = 0) -> Path:
-    """Write a program that records its calls, and return the path of the record.
+    """Write a program that records its calls, and return the path of its log.
 
-    The record has one line per call. Files beside it have all standard input (`.in`) and the environment (`.env`).
+    The log has one line per call. Files beside it have all standard input (`.in`) and the environment (`.env`).
     """
     folder.mkdir(exist_ok=True)
     calls = folder / "calls"
     script = folder / name
-    record = shlex.quote(str(calls))
+    log_path = shlex.quote(str(calls))
     script.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {record}\ncat >> {record}.in\nenv >> {record}.env\nexit {code}\n',
+        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {log_path}\ncat >> {log_path}.in\nenv >> {log_path}.env\nexit {code}\n',
         "utf-8",
     )
     script.chmod(0o755)

@@ -44,17 +44,17 @@ class JobResult:
     errors: str  # standard error
     outputs: Mapping[str, str]
     summary: str
-    record: Any  # the parsed results.json
+    results_json: Any  # the parsed results.json
 
     @property
     def states(self) -> dict[str, str]:
         """The state of each run by its id, from results.json."""
-        return {run["id"]: run["state"] for run in self.record["runs"]}
+        return {run["id"]: run["state"] for run in self.results_json["runs"]}
 
     @property
     def visible_text(self) -> str:
         """All texts that a reader can see."""
-        return "\n".join([self.log, self.errors, self.summary, json.dumps(self.record), *self.outputs.values()])
+        return "\n".join([self.log, self.errors, self.summary, json.dumps(self.results_json), *self.outputs.values()])
 
 
 def github_environ(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
@@ -92,8 +92,8 @@ def read_job_result(folder: Path, code: int, log: str, errors: str) -> JobResult
     """Read the files of a job, and fail if one is missing or incomplete."""
     outputs = read_outputs((folder / "output").read_text("utf-8"))
     summary = (folder / "summary").read_text("utf-8")
-    record = json.loads((folder / "results" / "results.json").read_text("utf-8"))
-    return JobResult(code, log, errors, outputs, summary, record)
+    results_json = json.loads((folder / "results" / "results.json").read_text("utf-8"))
+    return JobResult(code, log, errors, outputs, summary, results_json)
 
 
 def read_outputs(text: str) -> dict[str, str]:
@@ -114,7 +114,7 @@ def assert_runs_reported(job: JobResult, ids: Sequence[str]) -> None:
     """Fail unless each planned run has one final state, equal in all reports."""
     assert job.code != 70, job.errors
     assert "Traceback" not in job.log + job.errors
-    runs = job.record["runs"]
+    runs = job.results_json["runs"]
     results = json.loads(job.outputs["results"])
     assert [run["id"] for run in runs] == [result["id"] for result in results] == list(ids)
     assert [run["state"] for run in runs] == [result["state"] for result in results]
@@ -123,9 +123,9 @@ def assert_runs_reported(job: JobResult, ids: Sequence[str]) -> None:
     for name in ("started", "not-started", "unknown"):
         assert job.outputs[name] == str(states.count(name))
     assert job.outputs["total"] == str(len(ids))
-    assert job.record["exit_code"] == job.code
-    assert job.outputs["reason"] == job.record["reason"]
-    assert job.outputs["conclusion"] == job.record["conclusion"]
+    assert job.results_json["exit_code"] == job.code
+    assert job.outputs["reason"] == job.results_json["reason"]
+    assert job.outputs["conclusion"] == job.results_json["conclusion"]
     for run in runs:
         assert run["id"] in job.log
         assert run["id"] in job.summary.replace("\\", "")

@@ -203,7 +203,7 @@ def test_plan_keys_are_equal_in_shards(tests: list[object], total: int) -> None:
         assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in requests[number - 1 :: total]]
 
 
-def test_plan_occurrence_is_kept_in_shard() -> None:
+def test_shard_has_occurrence_of_plan() -> None:
     """A shard with only the second entry does not number it as the first."""
     tests = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
     assert list_keys(Settings(shard=Shard(2, 2)), build_manifest(*tests)) == [RunKey("test", "t", occurrence=2)]
@@ -528,7 +528,7 @@ def test_hostile_part_in_job_is_text(name: str, tmp_path: Path) -> None:
     assert job.code == 1
     assert job.outputs["conclusion"] == "failed"
     assert list_command_names(job.log) == {"add-mask", "group", "endgroup", "error"}
-    assert job.record["part"] == text.encode("utf-8", "replace").decode()
+    assert job.results_json["part"] == text.encode("utf-8", "replace").decode()
     assert "Traceback" not in job.log + job.errors
     heading = next(line for line in job.summary.splitlines() if line.startswith("### "))
     assert runner.render_plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
@@ -540,4 +540,4 @@ def test_part_of_large_matrix_is_accepted(tmp_path: Path) -> None:
     with Sandbox(pace=0) as sandbox:
         job = run_job(tmp_path, sandbox.url, ["a"], extra_environ={"INPUT_PART": part})
     assert job.code == 0
-    assert len(job.record["part"]) < 100
+    assert len(job.results_json["part"]) < 100

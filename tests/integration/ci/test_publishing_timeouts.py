@@ -173,8 +173,8 @@ def test_signal_during_comment_ends_step(service: Service, tmp_path: Path) -> No
     assert code == 1, log
     assert seconds < MAX_STOP_SECONDS
     assert "The comment may be incomplete" in log
-    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert (record["exit_code"], [run["state"] for run in record["runs"]]) == (1, ["passed", "failed"])
+    results_json = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert (results_json["exit_code"], [run["state"] for run in results_json["runs"]]) == (1, ["passed", "failed"])
 
 
 @pytest.mark.slow

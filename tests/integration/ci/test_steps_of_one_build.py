@@ -692,7 +692,7 @@ def test_pipelines_of_one_push_have_own_reports(
 @pytest.mark.slow
 @for_each_target
 @pytest.mark.parametrize("other_job", [False, True], ids=["the same job", "another job"])
-def test_wait_updates_text_of_record(other_job: bool, target: SharedTarget) -> None:
+def test_wait_updates_text_of_results(other_job: bool, target: SharedTarget) -> None:
     """One text shows how the runs ended."""
     first_step = target.run_step(BOTH_IDS, {"AUTONOMA_WAIT": "false"})
     assert target.list_headings() == [(DEFAULT_TITLE, "Started")]
@@ -724,7 +724,7 @@ def test_wait_in_other_job_keeps_its_step(target: SharedTarget) -> None:
 
 @pytest.mark.slow
 @for_each_target
-def test_wait_in_matrix_updates_text_of_record(target: SharedTarget) -> None:
+def test_wait_in_matrix_updates_text_of_results(target: SharedTarget) -> None:
     """The text belongs to the part that started the runs, not to this matrix job."""
     first_step = target.run_step(FAILING_ID, {"AUTONOMA_WAIT": "false"}, job="start")
     target.run_wait(first_step, {"AUTONOMA_PART": '{"name":"shop"}'}, job="verify")

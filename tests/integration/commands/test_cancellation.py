@@ -42,16 +42,17 @@ def interrupt_run(folder: Path, *argv: str, signal_number: int = signal.SIGINT, 
 
 
 @pytest.mark.parametrize(
-    ("argv", "record"), [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")]
+    ("argv", "results_json"),
+    [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")],
 )
-def test_sigint_names_record_for_wait(argv: list[str], record: str, tmp_path: Path) -> None:
+def test_sigint_names_results_for_wait(argv: list[str], results_json: str, tmp_path: Path) -> None:
     """The last line is the `wait` command with the path of the record."""
     code, lines = interrupt_run(tmp_path, *argv)
     assert code == 130
     assert lines[-3:] == [
         "Cancelled. 0 of 2 runs passed, 2 still running.",
         "2 runs continue in Autonoma: the API has no way to cancel them.",
-        f"To wait for the results: autonoma-ci wait {record}",
+        f"To wait for the results: autonoma-ci wait {results_json}",
     ]
 
 
@@ -94,7 +95,7 @@ def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     assert output.endswith(last_line)
 
 
-def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:
+def test_sigterm_in_ci_names_results(tmp_path: Path) -> None:
     """The log has the same lines as after Ctrl-C, and the exit code is 143."""
     code, lines = interrupt_run(tmp_path, "--results-dir=r", signal_number=signal.SIGTERM, GITLAB_CI="true")
     assert code == 143

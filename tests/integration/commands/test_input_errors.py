@@ -233,8 +233,8 @@ def test_invalid_command_line_removes_old_results(argv: tuple[str, ...], tmp_pat
     environ = build_inputs(tmp_path, sandbox) | {"INPUT_RESULTS-DIR": "out", "GITHUB_RUN_ID": "5"}
     assert invoke(tmp_path, environ=environ).code == 0
     assert invoke(tmp_path, *argv, environ={**environ, "GITHUB_RUN_ID": "6"}).code == 2
-    record = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (record["conclusion"], record["runs"], record["exit_code"]) == ("error", [], 2)
+    results_json = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (results_json["conclusion"], results_json["runs"], results_json["exit_code"]) == ("error", [], 2)
     assert "AUTONOMA_CONCLUSION=error" in (tmp_path / "out" / "outputs.env").read_text()
     assert "<error" in (tmp_path / "out" / "junit.xml").read_text()
 
@@ -246,8 +246,8 @@ def test_errors_without_ci_are_plain_lines(tmp_path: Path) -> None:
     assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x': use a whole number from 1 to 64"
     assert [error.partition(" are missing")[0] for error in job.errors[1:]] == ["client-id and client-secret"]
     assert job.out == ""
-    record = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (record["conclusion"], record["reason"], record["exit_code"]) == ("error", "input", 2)
+    results_json = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (results_json["conclusion"], results_json["reason"], results_json["exit_code"]) == ("error", "input", 2)
 
 
 def test_unknown_ci_system_is_refused(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
         result = invoke(tmp_path, environ=environ)
         assert sandbox.count_starts("a") == 1
     job = read_job_result(tmp_path, result.code, result.out, result.err)
-    assert job.code == job.record["exit_code"] == 70
+    assert job.code == job.results_json["exit_code"] == 70
     assert job.states["a"] == "started"
     assert job.outputs["conclusion"] == "error"
     assert job.outputs["run-url"].startswith("http://127.0.0.1")
@@ -105,7 +105,7 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
         result = invoke(tmp_path, environ=_build_environ(tmp_path, sandbox.url))
         assert sandbox.received == []
     job = read_job_result(tmp_path, result.code, result.out, result.err)
-    assert job.code == job.record["exit_code"] == 70
+    assert job.code == job.results_json["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
     assert "may have started" not in job.visible_text
     # The spare memory is released for the reports.

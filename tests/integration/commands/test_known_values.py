@@ -122,7 +122,7 @@ class JobSteps:
         )
         return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
-    def edit_record(self, **changes: Any) -> None:
+    def edit_results(self, **changes: Any) -> None:
         """Change fields of the record's first run."""
         path = self.folder / RECORD
         document = json.loads(path.read_text("utf-8"))
@@ -187,15 +187,15 @@ def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
     """The others are counted, and a name of a record is no command of the log."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
-    step.edit_record(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
+    step.edit_results(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
     result = step("wait", RECORD, "--var", "E=2", **JOB)
     assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in result.out
     assert not re.search(r"^\s*::error::[AB]", result.out, re.MULTILINE)
-    step.edit_record(variables=[*"ABCDEFGH"])
+    step.edit_results(variables=[*"ABCDEFGH"])
     assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
-    step.edit_record(variables=[*"ABCDEF"])
+    step.edit_results(variables=[*"ABCDEF"])
     assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RECORD).out
-    step.edit_record(variables=["A"])
+    step.edit_results(variables=["A"])
     assert "The value of A is not known" in step("wait", RECORD).out
 
 
@@ -234,7 +234,7 @@ def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
     )
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     # Without signatures, names count.
-    step.edit_record(variable_macs={})
+    step.edit_results(variable_macs={})
     assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
 
 
@@ -271,7 +271,7 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
     """A value such as `run` occurs there by chance, and a run without id would be lost."""
     step = JobSteps(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
     step.start(ids="Checkout en=a")
-    step.edit_record(url="https://autonoma.app/run/run-of-a?locale=en")
+    step.edit_results(url="https://autonoma.app/run/run-of-a?locale=en")
     result = step("wait", RECORD)
     assert result.code == 1
     [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
@@ -282,7 +282,7 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
     )
 
 
-def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
+def test_wait_hides_values_in_results(tmp_path: Path, url: str) -> None:
     """An earlier step without the values may have written the record."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
@@ -372,7 +372,7 @@ def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
     step = JobSteps(tmp_path, url, {})
     step.start()
     all_values = " ".join(SECRETS.values())
-    step.edit_record(
+    step.edit_results(
         state="failed", message=all_values, suggestion=all_values, title=all_values, label=all_values,
         run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
         step={"number": 1, "instruction": all_values,
@@ -388,20 +388,20 @@ def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
     assert "***" in output
 
 
-def test_report_uses_facts_of_record(tmp_path: Path, url: str) -> None:
+def test_report_uses_facts_of_results(tmp_path: Path, url: str) -> None:
     """On another machine, `${ci.branch}` is the branch of the step that started the runs."""
     text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     build = {"AUTONOMA_CI": "github", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
     step = JobSteps(tmp_path, url, {})
     step.start(ids="", **build)
-    step.edit_record(state="failed", message=f"Typed {PASSWORD}")
+    step.edit_results(state="failed", message=f"Typed {PASSWORD}")
     output = render_reports(step)
     assert (PASSWORD in output, "Typed ***" in output, "not known here" in output) == (False, True, False)
 
 
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
+def test_results_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
     """Errors name the position in the record, because its names are untrusted."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
@@ -472,7 +472,7 @@ def test_value_part_is_hidden(
         result = step("run", AUTONOMA_WAIT="true")
     else:
         step.start(ids="")
-        step.edit_record(state="failed", reason="failed", message=f"Typed {PASSWORD}")
+        step.edit_results(state="failed", reason="failed", message=f"Typed {PASSWORD}")
         result = step(command, RECORD)
     assert (result.code, "not known here" in result.output) == (int(command != "report"), False), result.output
     output = step.collect_output(result) if command != "report" else render_reports(step, WORD=PASSWORD)
@@ -521,7 +521,7 @@ def test_default_is_not_known_value(
     step = JobSteps(tmp_path, url, {})
     step.start(ids="", WORD=LOGIN)
     if command == "report":
-        step.edit_record(state="failed", message="Typed none")
+        step.edit_results(state="failed", message="Typed none")
     result = step(command, RECORD, **later_environ)
     assert "The value of LOGIN is not known here" in result.out
     if command == "report" and value == "${WORD:-none}":

@@ -176,7 +176,7 @@ def test_report_refuses_output_link(tmp_path: Path) -> None:
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_report_of_killed_step_says_running(tmp_path: Path) -> None:
+def test_report_of_killed_step_has_running_state(tmp_path: Path) -> None:
     """The page of a results.json without a verdict has the title "Running"."""
     write_results(tmp_path, REPORT._replace(verdict=None))
     invoke(tmp_path, "report", "results.json")

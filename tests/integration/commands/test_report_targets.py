@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def make_hard_link(link: Path, record: Path) -> None:
-    link.hardlink_to(record)
+def make_hard_link(link: Path, results_json: Path) -> None:
+    link.hardlink_to(results_json)
 
 
-def make_soft_link(link: Path, record: Path) -> None:
-    link.symlink_to(record)
+def make_soft_link(link: Path, results_json: Path) -> None:
+    link.symlink_to(results_json)
 
 
-def make_no_link(link: Path, record: Path) -> None:
-    del link, record
+def make_no_link(link: Path, results_json: Path) -> None:
+    del link, results_json
 
 
 @pytest.mark.parametrize("flags", [(), ("--single-file",)])
@@ -38,45 +38,45 @@ def make_no_link(link: Path, record: Path) -> None:
         ("x.html", make_soft_link),
     ],
 )
-def test_report_spares_its_record(
+def test_report_spares_its_results(
     output: str, make_link: Callable[[Path, Path], None], flags: tuple[str, ...], tmp_path: Path
 ) -> None:
     """The output may be no name or link of the record."""
-    record = write_results(tmp_path / "out") / "results.json"
-    make_link(tmp_path / "x.html", record)
-    before = record.read_bytes()
+    results_json = write_results(tmp_path / "out") / "results.json"
+    make_link(tmp_path / "x.html", results_json)
+    before = results_json.read_bytes()
     result = invoke(tmp_path, "report", "out/results.json", "--output", output, *flags)
     assert result.code == 2
     assert "is the record itself, which the report would replace: give another --output" in result.err
-    assert record.read_bytes() == before
+    assert results_json.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
 
 
-def test_report_spares_other_records(tmp_path: Path) -> None:
+def test_report_spares_other_results(tmp_path: Path) -> None:
     """The output may be no record of another step."""
     write_results(tmp_path / "out")
-    other_record = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
+    other_results = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     write_results(tmp_path / "other")
-    before = other_record.read_bytes()
+    before = other_results.read_bytes()
     result = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
     assert result.code == 2
     assert "is the record of a step, which the report would replace" in result.err
-    assert other_record.read_bytes() == before
+    assert other_results.read_bytes() == before
 
 
-def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
+def test_report_spares_results_with_report_name(tmp_path: Path) -> None:
     """A record can have any name, so its report goes to a folder of its own."""
-    record = write_results(tmp_path) / "report.html"
-    (tmp_path / "results.json").rename(record)
-    before = record.read_bytes()
+    results_json = write_results(tmp_path) / "report.html"
+    (tmp_path / "results.json").rename(results_json)
+    before = results_json.read_bytes()
     assert invoke(tmp_path, "report", "report.html").output == "Wrote report/report.html\n"
-    assert record.read_bytes() == before
+    assert results_json.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
 )
-def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path: Path) -> None:
+def test_report_of_numbered_results_has_own_folder(name: str, file: str, tmp_path: Path) -> None:
     """As in `wait`, the files beside it belong to the step that replaced it."""
     results = write_results(tmp_path / "out")
     (results / "results.json").rename(results / "results.1.json")

@@ -56,7 +56,7 @@ def test_report_accepts_working_directory(tmp_path: Path) -> None:
 
 
 @for_each_command
-def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
+def test_folder_error_names_results_below(command: str, tmp_path: Path) -> None:
     """The error names records in subfolders and a command for one of them."""
     for part in (1, 2, 3, 4):
         write_results(tmp_path / "all" / f"part-{part}")
@@ -67,7 +67,7 @@ def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
 
 
 @for_each_command
-def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> None:
+def test_folder_error_names_numbered_results(command: str, tmp_path: Path) -> None:
     """The error suggests a record such as results.1.json."""
     write_results(tmp_path / "r")
     (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
@@ -86,7 +86,7 @@ def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
 
 
 @for_each_command
-def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
+def test_missing_path_suggests_results(command: str, tmp_path: Path) -> None:
     """The error suggests the record in the working directory, if there is one."""
     assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {PATH_ADVICE}"
     write_results(tmp_path / "autonoma-results")
@@ -104,7 +104,7 @@ def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
         ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it holds no JSON object"),
     ],
 )
-def test_other_result_file_names_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
+def test_other_result_file_names_results(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
     """The error says what the file is, and names the record beside it."""
     (tmp_path / name).write_text(text, "utf-8")
     assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {PATH_ADVICE}"
@@ -142,7 +142,7 @@ def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
 
 
 @for_each_command
-def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
+def test_empty_results_are_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
     error = get_refusal(tmp_path, command, "results.json")
@@ -170,7 +170,7 @@ def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
 
 @for_each_command
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path) -> None:
+def test_results_without_file_are_refused(command: str, kind: str, tmp_path: Path) -> None:
     """A folder or a dangling link named results.json is refused."""
     (tmp_path / "r").mkdir()
     if kind == "folder":
@@ -189,12 +189,12 @@ def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
     assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {PATH_ADVICE}"
 
 
-@pytest.mark.parametrize("is_record", [True, False])
-def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_results_file", [True, False])
+def test_long_name_hides_partial_credential(is_results_file: bool, tmp_path: Path) -> None:
     """Redaction after the cut would miss the first characters of a credential."""
-    name = "a" * (95 if is_record else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    name = "a" * (95 if is_results_file else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     (tmp_path / "r" / name).mkdir(parents=True)
-    if is_record:
+    if is_results_file:
         write_results(tmp_path / "r" / name)
     result = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
     assert result.code == 2

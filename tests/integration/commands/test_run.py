@@ -79,8 +79,8 @@ def test_run_invalid_flag_replaces_old_files(tmp_path: Path) -> None:
         result = invoke(tmp_path, "run", "--test-ids", environ=environ)
         assert sandbox.count_starts("a") == 1
     assert result.code == 2
-    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
-    assert (record["conclusion"], record["runs"]) == ("error", [])
+    results_json = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (results_json["conclusion"], results_json["runs"]) == ("error", [])
 
 
 def test_run_unknown_flag_starts_nothing(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_run_cancelled_before_start(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("autonoma_ci.commands.run.add_plan", cancel)
     result = invoke(tmp_path, "run", "--test-ids", "a", "--results-dir", "r", environ=CREDENTIALS)
     assert result.code == 143
-    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
-    assert (record["conclusion"], record["exit_code"], record["runs"]) == ("cancelled", 143, [])
+    results_json = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (results_json["conclusion"], results_json["exit_code"], results_json["runs"]) == ("cancelled", 143, [])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_next_attempt_reuses_own_passes(
     assert notice or "earlier attempt" not in result.out
 
 
-def test_damaged_record_is_warning(tmp_path: Path) -> None:
+def test_damaged_results_are_warning(tmp_path: Path) -> None:
     """A damaged record of the earlier attempt starts all runs."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results.json").write_text('{"version": 1, "tool": {"name": "autonoma-ci"}}', "utf-8")

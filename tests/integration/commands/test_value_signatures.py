@@ -86,7 +86,7 @@ def test_wait_warns_of_other_value(name: str, step: JobSteps) -> None:
 def test_report_warns_of_other_value(name: str, step: JobSteps) -> None:
     """With the client secret, the signatures count as in `wait`."""
     environ = start_run(step, OTHER_VALUE[name])
-    step.edit_record(message=f"Typed {PASSWORD}")
+    step.edit_results(message=f"Typed {PASSWORD}")
     result = step("report", RECORD, **environ)
     assert (result.code, NOTICE in result.out) == (0, True), result.output
 
@@ -139,17 +139,17 @@ def test_report_without_secret_compares_names(step: JobSteps) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["empty option", "empty option over the manifest", "no value"])
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_unsigned_record_needs_value(command: str, name: str, step: JobSteps) -> None:
+def test_unsigned_results_need_value(command: str, name: str, step: JobSteps) -> None:
     """An older version wrote it, and a withheld secret arrives empty."""
     environ = start_run(step, OTHER_VALUE[name])
-    step.edit_record(variable_macs={})
+    step.edit_results(variable_macs={})
     assert NOTICE in step(command, RECORD, **environ).out
 
 
-def test_unsigned_record_compares_names(step: JobSteps) -> None:
+def test_unsigned_results_compare_names(step: JobSteps) -> None:
     """The record says nothing else about the values."""
     environ = start_run(step, OTHER_VALUE["entry"])
-    step.edit_record(variable_macs={})
+    step.edit_results(variable_macs={})
     assert "not known here" not in step("wait", RECORD, **environ).output
 
 
@@ -166,7 +166,7 @@ def test_report_needs_no_client_id(step: JobSteps) -> None:
     assert "not known here" not in invoke(step.folder, "report", RECORD, environ=environ).output
 
 
-def test_record_hides_values(step: JobSteps) -> None:
+def test_results_hide_values(step: JobSteps) -> None:
     """Two names with one value have two signatures."""
     step.start(AUTONOMA_VARIABLES=f"A={PASSWORD}\nB={PASSWORD}")
     text = (step.folder / RECORD).read_text("utf-8")

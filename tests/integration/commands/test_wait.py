@@ -40,7 +40,7 @@ def run_and_wait(folder: Path, ids: str, *, waits_first: bool = True) -> tuple[C
         ("sandbox-404", 4, "(error, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
     ],
 )
-def test_wait_reports_finished_record(ids: str, code: int, message: str, tmp_path: Path) -> None:
+def test_wait_reports_finished_results(ids: str, code: int, message: str, tmp_path: Path) -> None:
     """The log states the earlier result, and the exit code stays."""
     first, second = run_and_wait(tmp_path, ids)
     assert (first.code, second.code) == (code, code)
@@ -86,14 +86,14 @@ def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: S
     result = step.run("wait", "r")
     assert result.code == code
     assert f"{count} run" in result.out
-    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
-    assert (record["exit_code"], record["waits_for_results"]) == (code, True)
+    results_json = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert (results_json["exit_code"], results_json["waits_for_results"]) == (code, True)
 
 
 @pytest.mark.parametrize(
     ("flags", "title"), [((), "Nightly"), (("--summary-title", "Mine"), "Mine"), (("--summary-title", ""), "Nightly")]
 )
-def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: StepRunner, tmp_path: Path) -> None:
+def test_wait_shows_title_of_results(flags: tuple[str, ...], title: str, step: StepRunner, tmp_path: Path) -> None:
     """Without an own title, the reports have that of the step that started the runs."""
     step.start("a", "--summary-title", "Nightly")
     assert step.run("wait", "r", *flags).code == 0
@@ -101,7 +101,7 @@ def test_wait_shows_title_of_record(flags: tuple[str, ...], title: str, step: St
     assert json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["title"] == title
 
 
-def test_wait_signs_record_with_its_title(step: StepRunner) -> None:
+def test_wait_signs_results_with_its_title(step: StepRunner) -> None:
     """A second `wait` accepts the signature of the first one."""
     step.start("a", "--summary-title", "Nightly")
     assert step.run("wait", "r").code == 0
@@ -113,12 +113,12 @@ def test_wait_signs_record_with_its_title(step: StepRunner) -> None:
 def test_wait_without_results_dir_is_error(step: StepRunner, tmp_path: Path) -> None:
     """A results folder that is a file is an error of the input, and the record stays as it is."""
     step.start("a")
-    record = (tmp_path / "r" / "results.json").read_bytes()
+    results_json = (tmp_path / "r" / "results.json").read_bytes()
     (tmp_path / "file").write_text("x", "utf-8")
     result = step.run("wait", "r", "--results-dir", "file")
     assert result.code == 2
     assert result.errors
-    assert (tmp_path / "r" / "results.json").read_bytes() == record
+    assert (tmp_path / "r" / "results.json").read_bytes() == results_json
     assert (tmp_path / "file").read_text("utf-8") == "x"
 
 
@@ -131,17 +131,17 @@ def test_wait_sends_no_start_request(tmp_path: Path) -> None:
         assert [sandbox.count_starts(test_id) for test_id in "ab"] == [1, 1]
 
 
-def test_wait_cancelled_leaves_record(step: StepRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_cancelled_leaves_results(step: StepRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal before the first request has its exit code and changes no file."""
 
     def cancel(*_: object) -> None:
         raise Cancelled(signal.SIGTERM)
 
     step.start("a")
-    record = (tmp_path / "r" / "results.json").read_bytes()
+    results_json = (tmp_path / "r" / "results.json").read_bytes()
     monkeypatch.setattr("autonoma_ci.commands.wait.load_results", cancel)
     assert step.run("wait", "r").code == 143
-    assert (tmp_path / "r" / "results.json").read_bytes() == record
+    assert (tmp_path / "r" / "results.json").read_bytes() == results_json
 
 
 def test_wait_without_path_is_error(step: StepRunner) -> None:

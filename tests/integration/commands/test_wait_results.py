@@ -69,17 +69,17 @@ class StepResult(NamedTuple):
     log: str
     outputs: Mapping[str, str]
     summary: str
-    record: Any
+    results_json: Any
 
     @property
     def states(self) -> dict[str, str]:
         """The state of each run by its id."""
-        return {run["id"]: run["state"] for run in self.record["runs"]}
+        return {run["id"]: run["state"] for run in self.results_json["runs"]}
 
     @property
     def totals(self) -> dict[str, int]:
         """The total and passed counts of the record."""
-        return {name: self.record["totals"][name] for name in ("total", "passed")}
+        return {name: self.results_json["totals"][name] for name in ("total", "passed")}
 
 
 def run_step(
@@ -92,19 +92,19 @@ def run_step(
     environ = github_environ(folder, url, ids) | BUILD | dict(more or {})
     job_runtime = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
     code = cli.run_command(argv, job_runtime)
-    record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
+    results_json = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
     return StepResult(
         code,
         out.getvalue(),
         read_outputs((folder / "output").read_text("utf-8")),
         (folder / "summary").read_text("utf-8"),
-        json.loads(record.read_text("utf-8")) if record.exists() else None,
+        json.loads(results_json.read_text("utf-8")) if results_json.exists() else None,
     )
 
 
-def run_wait(folder: Path, url: str, record: str = "results/results.json", **more: str) -> StepResult:
+def run_wait(folder: Path, url: str, results_json: str = "results/results.json", **more: str) -> StepResult:
     """Run `wait` on a record with `more` environment variables."""
-    return run_step(folder, url, "wait", record, more=WAIT | more)
+    return run_step(folder, url, "wait", results_json, more=WAIT | more)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -112,11 +112,11 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def edit_record(path: Path, change: Callable[[Any], object]) -> None:
+def edit_results(path: Path, change: Callable[[Any], object]) -> None:
     """Change a record without a new signature."""
-    record = json.loads(path.read_text("utf-8"))
-    change(record)
-    path.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    results_json = json.loads(path.read_text("utf-8"))
+    change(results_json)
+    path.write_text(json.dumps(results_json, indent=2) + "\n", "utf-8")
 
 
 @pytest.fixture
@@ -156,19 +156,19 @@ class StatusApi:
 def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary, outputs and record have the final states, and no run counts as started."""
     first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
-    assert (first.code, first.record["waits_for_results"]) == (0, False)
+    assert (first.code, first.results_json["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.log
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["passed"]) == (0, "passed", "2")
-    assert wait_result.record["waits_for_results"] is True
-    assert (wait_result.record["conclusion"], wait_result.totals) == ("passed", {"total": 2, "passed": 2})
+    assert wait_result.results_json["waits_for_results"] is True
+    assert (wait_result.results_json["conclusion"], wait_result.totals) == ("passed", {"total": 2, "passed": 2})
     for text in (wait_result.log, wait_result.summary):
         assert "2 of 2 runs passed." in text
         assert "started." not in text
     assert "| What | State | Time | Link |" in wait_result.summary
     assert "```mermaid\ngantt" in wait_result.summary
     assert ", took " in wait_result.summary
-    assert all(run["duration_seconds"] > 0 for run in wait_result.record["runs"])
+    assert all(run["duration_seconds"] > 0 for run in wait_result.results_json["runs"])
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_wait_without_runs_repeats_exit_code(
     """The exit code is that of the first step, and its files stay unchanged."""
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _make_cancelling_wait(signal))
     first = run_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
-    assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
+    assert (first.code, first.results_json["conclusion"], first.results_json["runs"]) == (code, conclusion, [])
     before = read_files(tmp_path / "results")
     # The environment of the same job, with a valid input in place of the invalid one.
     wait_result = run_wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
@@ -238,7 +238,7 @@ def test_wait_without_runs_repeats_exit_code(
 def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A step killed before its plan leaves a record without runs and verdict."""
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
-    edit_record(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
+    edit_results(path, lambda results_json: results_json.update(conclusion=None, reason=None, exit_code=None))
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
         7,
@@ -248,8 +248,8 @@ def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Pat
     assert "it was killed" in wait_result.summary
 
 
-def _set_conclusion(conclusion: str | None, code: int | None, record: Any) -> None:
-    record.update(conclusion=conclusion, exit_code=code)
+def _set_conclusion(conclusion: str | None, code: int | None, results_json: Any) -> None:
+    results_json.update(conclusion=conclusion, exit_code=code)
 
 
 def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, str]:
@@ -270,7 +270,7 @@ def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: 
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
-            edit_record(path, partial(_set_conclusion, conclusion, code))
+            edit_results(path, partial(_set_conclusion, conclusion, code))
             wait_result = run_wait(tmp_path, sandbox.url)
             assert (wait_result.code, wait_result.outputs["conclusion"]) == _get_expected_end(conclusion, code), (
                 conclusion,
@@ -292,10 +292,14 @@ def _compute_mac(entry: dict[str, Any]) -> str:
 
 
 FORGERIES: dict[str, Callable[[Any], object]] = {
-    "no signature": lambda record: _forge_pass(record["runs"][1], ""),
-    "its own signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][1])),
-    "another run's signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][0])),
-    "an invented signature": lambda record: _forge_pass(record["runs"][1], "0" * 64),
+    "no signature": lambda results_json: _forge_pass(results_json["runs"][1], ""),
+    "its own signature": lambda results_json: _forge_pass(
+        results_json["runs"][1], _compute_mac(results_json["runs"][1])
+    ),
+    "another run's signature": lambda results_json: _forge_pass(
+        results_json["runs"][1], _compute_mac(results_json["runs"][0])
+    ),
+    "an invented signature": lambda results_json: _forge_pass(results_json["runs"][1], "0" * 64),
 }
 
 
@@ -305,7 +309,7 @@ def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, 
     api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
         assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
-        edit_record(path, forge)
+        edit_results(path, forge)
         api.polled_ids.clear()
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.outputs["conclusion"]) == (1, "failed")
@@ -329,11 +333,11 @@ def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, pat
     """Without a run id, the run cannot be polled."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
 
-    def forge(record: Any) -> None:
-        _forge_pass(record["runs"][1], _compute_mac(record["runs"][0]))
-        record.update(conclusion="passed", reason="ok", exit_code=0)
+    def forge(results_json: Any) -> None:
+        _forge_pass(results_json["runs"][1], _compute_mac(results_json["runs"][0]))
+        results_json.update(conclusion="passed", reason="ok", exit_code=0)
 
-    edit_record(path, forge)
+    edit_results(path, forge)
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
     assert wait_result.states == {"a": "passed", "sandbox-404": "unknown"}
@@ -345,10 +349,10 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        edit_record(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
+        edit_results(path, lambda results_json: results_json["runs"].__setitem__(1, results_json["runs"][0]))
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
-        assert [run["state"] for run in wait_result.record["runs"]] == ["passed", "unknown"]
+        assert [run["state"] for run in wait_result.results_json["runs"]] == ["passed", "unknown"]
 
 
 # A record of another step
@@ -367,7 +371,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     ],
     ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
 )
-def test_wait_refuses_foreign_record(
+def test_wait_refuses_foreign_results(
     has_waited: bool, more: dict[str, str], reason: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
@@ -395,7 +399,7 @@ def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: P
     [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "cli", "GITHUB_RUN_ID": "18"}],
     ids=["no CI system", "AUTONOMA_CI=none"],
 )
-def test_wait_at_terminal_accepts_any_record(
+def test_wait_at_terminal_accepts_any_results(
     job_environ: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """A user at a terminal chooses the record."""
@@ -403,18 +407,18 @@ def test_wait_at_terminal_accepts_any_record(
     environ = github_environ(tmp_path, sandbox.url, []) | BUILD | job_environ
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], job_runtime) == 0
-    record = json.loads(path.read_text("utf-8"))
-    assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
+    results_json = json.loads(path.read_text("utf-8"))
+    assert [run["state"] for run in results_json["runs"]] == ["passed", "passed"]
 
 
 @pytest.mark.parametrize("has_waited", [True, False], ids=["ended", "open runs"])
-def test_wait_without_build_id_refuses_old_record(
+def test_wait_without_build_id_refuses_old_results(
     has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """Without a build id, only the time identifies an old record."""
     empty_build = dict.fromkeys(BUILD, "")
     run_step(tmp_path, sandbox.url, ids=["a"], more={**empty_build, **(WAIT if has_waited else {})})
-    edit_record(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
+    edit_results(path, lambda results_json: results_json.update(started_at="2020-01-02T03:04:05Z"))
     wait_result = run_wait(tmp_path, sandbox.url, **empty_build)
     assert wait_result.code == 2
     assert "it is older than a day" in wait_result.log
@@ -427,15 +431,15 @@ def test_wait_without_job_refuses_ended_attempt(has_waited: bool, code: int, san
     assert run_wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
 
 
-def test_wait_warns_of_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A change of the signed record has a warning."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
-    edit_record(path, lambda record: record["runs"].pop())
+    edit_results(path, lambda results_json: results_json["runs"].pop())
     wait_result = run_wait(tmp_path, sandbox.url)
     assert "was changed after it was written" in wait_result.log
 
 
-def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_wait_on_numbered_results_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Passed runs of one step must not replace the failed record of another one."""
     run_step(tmp_path, sandbox.url, ids=["a"])
     run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
@@ -456,11 +460,11 @@ def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None
     assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "skipped")
 
 
-def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_second_step_follows_no_results_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A link in the checkout must not copy a file from outside into the results folder."""
     run_step(tmp_path, sandbox.url, ids=["a"])
-    outside_record = path.rename(tmp_path / "elsewhere.json")
-    path.symlink_to(outside_record)
+    outside_results = path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(outside_results)
     run_step(tmp_path, sandbox.url, ids=["a"])
     assert not path.with_name("results.1.json").exists()
 
@@ -478,39 +482,39 @@ def test_second_step_preserves_open_runs(
     first = path.read_bytes()
     second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
     assert second.code == code
-    copied_record = path.with_name("results.1.json")
-    assert copied_record.read_bytes() == first
+    copied_results = path.with_name("results.1.json")
+    assert copied_results.read_bytes() == first
     assert "its record is kept as results.1.json" in second.log
     assert "Give each step a results-dir of its own." in second.log
     posts = [sandbox.count_starts(name) for name in "abc"]
     wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
     assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "abc"] == posts
-    assert copied_record.read_bytes() == first
+    assert copied_results.read_bytes() == first
 
 
-def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_third_step_preserves_both_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """With three steps, the first and second record have names of their own."""
-    records = []
+    results_files = []
     for test in "abc":
         assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
-        records.append(path.read_bytes())
+        results_files.append(path.read_bytes())
     names = ["results.1.json", "results.2.json", "results.json"]
     assert sorted(file.name for file in path.parent.glob("results*.json")) == names
-    assert [path.with_name(name).read_bytes() for name in names] == records
+    assert [path.with_name(name).read_bytes() for name in names] == results_files
 
 
-def test_wait_in_same_folder_preserves_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_wait_in_same_folder_preserves_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` on a numbered record writes results.json and preserves the existing one."""
     for test in "ab":
         run_step(tmp_path, sandbox.url, ids=[test])
-    last_record = path.read_bytes()
+    last_results = path.read_bytes()
     wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json")
     assert (wait_result.code, wait_result.states) == (0, {"a": "passed"})
-    assert path.with_name("results.2.json").read_bytes() == last_record
+    assert path.with_name("results.2.json").read_bytes() == last_results
 
 
-def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_wait_copies_no_own_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` continues the record of the step, so it makes no copy of it."""
     run_step(tmp_path, sandbox.url, ids=["a"])
     wait_result = run_wait(tmp_path, sandbox.url)
@@ -529,7 +533,7 @@ def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, p
 
 
 @pytest.mark.parametrize("has_waited", [True, False])
-def test_record_of_older_build_is_replaced(has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_results_of_older_build_are_replaced(has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of another build are removed."""
     older_build = {"GITHUB_RUN_ID": "16", **(WAIT if has_waited else {})}
     run_step(tmp_path, sandbox.url, ids=["a"], more=older_build)
@@ -607,11 +611,11 @@ def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFa
     writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
     for name in step_names:
         writers[name].publish()
-    records = [json.loads(file.read_text("utf-8")) for file in (folder / "results").glob("results*.json")]
-    run_ids = [{run["run_id"] for run in record["runs"]} for record in records]
+    results_files = [json.loads(file.read_text("utf-8")) for file in (folder / "results").glob("results*.json")]
+    run_ids = [{run["run_id"] for run in results_json["runs"]} for results_json in results_files]
     for writer in writers.values():
         assert not writer.open_ids or writer.open_ids in run_ids
-    steps = [record["step_id"] for record in records]
+    steps = [results_json["step_id"] for results_json in results_files]
     # Each step keeps at most one copy for each other step.
     assert len(steps) <= 1 + len(writers) * (len(writers) - 1)
 
@@ -619,16 +623,16 @@ def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFa
 # Before anything is sent
 
 
-def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None:
+def test_run_writes_results_before_first_post(tmp_path: Path, path: Path) -> None:
     """When the first POST arrives, the record has each run as starting."""
-    records: list[bytes] = []
+    results_files: list[bytes] = []
     lock = threading.Lock()
 
     def read_record_first(connection: Connection) -> bool:
         with lock:
             if connection.request.method == "POST":
                 with suppress(FileNotFoundError):
-                    records.append(path.read_bytes())
+                    results_files.append(path.read_bytes())
             return api(connection)
 
     api = StatusApi(a="passed", b="passed", c="passed")
@@ -636,10 +640,10 @@ def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None
     with FaultServer(read_record_first) as server:
         older_build = {**WAIT, "GITHUB_RUN_ID": "16"}
         for more in (older_build, WAIT):
-            records.clear()
+            results_files.clear()
             assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
-            assert records, "there was no record when the first POST arrived"
-            first = json.loads(records[0])
+            assert results_files, "there was no record when the first POST arrived"
+            first = json.loads(results_files[0])
             assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
             assert [(run["id"], run["state"]) for run in first["runs"]] == [(test, "starting") for test in ids]
             assert (first["conclusion"], first["exit_code"]) == (None, None)
@@ -659,8 +663,8 @@ def test_run_replaces_files_before_wait_for_url(
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
     assert run_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
     assert set(files) == {"results.json"}
-    record = json.loads(files["results.json"])
-    assert (record["runs"], record["conclusion"], record["exit_code"]) == ([], None, None)
+    results_json = json.loads(files["results.json"])
+    assert (results_json["runs"], results_json["conclusion"], results_json["exit_code"]) == ([], None, None)
 
 
 # No report shows more success than the runs

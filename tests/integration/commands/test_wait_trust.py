@@ -22,7 +22,7 @@ from tests.integration.commands.test_wait_results import (
     RE_RUN,
     WAIT,
     StatusApi,
-    edit_record,
+    edit_results,
     read_files,
     run_step,
     run_wait,
@@ -112,9 +112,9 @@ class JobRunner:
         """Wait for the runs of the record."""
         return self(job_environ, "wait", "results/results.json", **more)
 
-    def edit_record(self, **changes: object) -> None:
+    def edit_results(self, **changes: object) -> None:
         """Change fields of the record."""
-        edit_record(self.folder / "results" / "results.json", lambda document: document.update(changes))
+        edit_results(self.folder / "results" / "results.json", lambda document: document.update(changes))
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: StatusApi) ->
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         path = tmp_path / "results" / "results.json"
-        edit_record(path, lambda record: record["runs"][1].update(state="started", step=None))
+        edit_results(path, lambda results_json: results_json["runs"][1].update(state="started", step=None))
         wait_result = run_wait(tmp_path, server.url)
     assert "Waiting for 1 run and confirming 1 passed run" in wait_result.log
 
@@ -195,9 +195,9 @@ def test_wait_preserves_duration_of_pass(tmp_path: Path, api: StatusApi) -> None
     with FaultServer(api) as server:
         first = run_step(tmp_path, server.url, ids=["a"], more=WAIT)
         path = tmp_path / "results" / "results.json"
-        edit_record(path, lambda record: record.update(started_at=hours_ago(2)))
+        edit_results(path, lambda results_json: results_json.update(started_at=hours_ago(2)))
         wait_result = run_wait(tmp_path, server.url)
-    [before], [after] = first.record["runs"], wait_result.record["runs"]
+    [before], [after] = first.results_json["runs"], wait_result.results_json["runs"]
     assert after["duration_seconds"] == before["duration_seconds"]
     assert after["start_offset_seconds"] < -7000
     assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", wait_result.log)
@@ -224,7 +224,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     assert (rerun.outputs["started"], rerun.outputs["passed"], rerun.outputs["total"]) == ("1", "1", "2")
     assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "passed")
     assert "2 of 2 runs passed (1 in an earlier attempt)." in wait_result.log
-    assert [run["reused"] for run in wait_result.record["runs"]] == [True, False]
+    assert [run["reused"] for run in wait_result.results_json["runs"]] == [True, False]
 
 
 # The record of another build
@@ -243,7 +243,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     ids=["repository", "commit", "build", "CI system", "CodeBuild commit", "act commit"],
 )
 @pytest.mark.parametrize("has_waited", [True, False], ids=["ended", "open runs"])
-def test_wait_refuses_record_of_other_build(
+def test_wait_refuses_results_of_other_build(
     has_waited: bool, job_environ: Mapping[str, str], more: Mapping[str, str], reason: str, job: JobRunner
 ) -> None:
     """CI systems number builds per repository or not at all."""
@@ -273,22 +273,22 @@ class TestWithoutABuildId:
         assert job.start(job_environ) == 0
         assert job.wait(job_environ, **more)[0] == 0
 
-    def test_wait_refuses_ended_record(
+    def test_wait_refuses_ended_results(
         self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
     ) -> None:
         """The record can be that of an earlier build."""
         assert job.start(job_environ, AUTONOMA_WAIT="true") == 0
-        job.edit_record(started_at=hours_ago(20))
+        job.edit_results(started_at=hours_ago(20))
         code, log = job.wait(job_environ, **more)
         assert code == 2
         assert "nothing in it is left to wait for" in log
 
-    def test_wait_refuses_old_record(
+    def test_wait_refuses_old_results(
         self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
     ) -> None:
         """Open runs of last week are of another build."""
         assert job.start(job_environ) == 0
-        job.edit_record(started_at="2020-01-02T03:04:05Z")
+        job.edit_results(started_at="2020-01-02T03:04:05Z")
         code, log = job.wait(job_environ, **more)
         assert code == 2
         assert "it is older than a day" in log
@@ -310,7 +310,7 @@ class TestWithoutABuildId:
         assert "its record is kept as results.1.json" in log
 
 
-def test_wait_in_same_codebuild_accepts_record(job: JobRunner) -> None:
+def test_wait_in_same_codebuild_accepts_results(job: JobRunner) -> None:
     """With equal build ids, the record is of this build, with or without open runs."""
     assert job.start(CODEBUILD, AUTONOMA_WAIT="true") == 0
     assert job.wait(CODEBUILD)[0] == 0
@@ -340,7 +340,7 @@ def test_other_gitlab_job_has_no_note(job: JobRunner) -> None:
     assert "record is not used" in log
 
 
-def test_other_repository_copies_no_record(job: JobRunner) -> None:
+def test_other_repository_copies_no_results(job: JobRunner) -> None:
     """Its open runs belong to another build, although the numbers are equal."""
     assert job.start(DRONE) == 0
     assert job.start({**DRONE, "DRONE_REPO": "owner/other"}) == 0
@@ -452,13 +452,13 @@ def test_wait_after_cancelled_start_is_cancelled(
         "cancelled",
         "cancelled",
     )
-    assert wait_result.record["conclusion"] == "cancelled"
+    assert wait_result.results_json["conclusion"] == "cancelled"
 
 
-def _set_cancelled(record: Any) -> None:
-    record.update(conclusion="cancelled", reason="cancelled", exit_code=130)
+def _set_cancelled(results_json: Any) -> None:
+    results_json.update(conclusion="cancelled", reason="cancelled", exit_code=130)
     message = "not sent: the job was cancelled"
-    record["runs"][1].update(state="not-started", reason="cancelled", run_id="", url="", message=message)
+    results_json["runs"][1].update(state="not-started", reason="cancelled", run_id="", url="", message=message)
 
 
 @pytest.mark.parametrize(("status", "code", "reason"), [("passed", 130, "cancelled"), ("failed", 1, "failed")])
@@ -466,7 +466,7 @@ def test_wait_after_partial_cancel_fails(status: str, code: int, reason: str, tm
     """The started run is polled, but its pass alone is no success."""
     with FaultServer(StatusApi(a=status)) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
-        edit_record(tmp_path / "results" / "results.json", _set_cancelled)
+        edit_results(tmp_path / "results" / "results.json", _set_cancelled)
         wait_result = run_wait(tmp_path, server.url)
     assert (wait_result.code, wait_result.outputs["reason"]) == (code, reason)
     assert wait_result.states == {"a": status, "b": "not-started"}
@@ -477,8 +477,8 @@ def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> No
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
-        edit_record(path, lambda record: record.update(conclusion="error", reason="unknown", exit_code=70))
-        edit_record(path, lambda record: record["runs"][1].update(state="planned", run_id="", url=""))
+        edit_results(path, lambda results_json: results_json.update(conclusion="error", reason="unknown", exit_code=70))
+        edit_results(path, lambda results_json: results_json["runs"][1].update(state="planned", run_id="", url=""))
         wait_result = run_wait(tmp_path, server.url)
     assert (wait_result.code, wait_result.states) == (7, {"a": "passed", "b": "unknown"})
 
@@ -487,16 +487,16 @@ def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> No
 
 
 @pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
-def test_wait_warns_of_unsigned_record(mac: str | None, tmp_path: Path, api: StatusApi) -> None:
+def test_wait_warns_of_unsigned_results(mac: str | None, tmp_path: Path, api: StatusApi) -> None:
     """To remove the signature is a change, too."""
 
-    def remove_signature(record: Any) -> None:
-        del record["runs"][1], record["mac"]
-        record.update({} if mac is None else {"mac": mac})
+    def remove_signature(results_json: Any) -> None:
+        del results_json["runs"][1], results_json["mac"]
+        results_json.update({} if mac is None else {"mac": mac})
 
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        edit_record(tmp_path / "results" / "results.json", remove_signature)
+        edit_results(tmp_path / "results" / "results.json", remove_signature)
         wait_result = run_wait(tmp_path, server.url)
     assert "is not signed, or was changed after it was written" in wait_result.log
 
@@ -507,18 +507,19 @@ def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None
         run_step(tmp_path, server.url, ids=["a"])
         wait_result = run_wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
     assert (wait_result.code, wait_result.states) == (7, {"a": "unknown"})
-    [run] = wait_result.record["runs"]
+    [run] = wait_result.results_json["runs"]
     assert (run["run_id"], run["url"]) == ("", "")
     assert "the run's id holds a credential" in wait_result.log
 
 
 @pytest.mark.slow
-def test_wait_record_is_readable(tmp_path: Path) -> None:
+def test_wait_results_are_readable(tmp_path: Path) -> None:
     """An incorrect clock puts the start far away."""
     with FaultServer(StatusApi(a="running")) as server:
         run_step(tmp_path, server.url, ids=["a"])
-        edit_record(
-            tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z")
+        edit_results(
+            tmp_path / "results" / "results.json",
+            lambda results_json: results_json.update(started_at="1970-01-01T00:01:00Z"),
         )
         for _ in range(2):
             assert run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
@@ -528,11 +529,11 @@ def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi
     """The results folder cannot have the name of the record."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a"])
-        (tmp_path / "results" / "results.json").rename(tmp_path / "record")
-        wait_result = run_step(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+        (tmp_path / "results" / "results.json").rename(tmp_path / "my-runs")
+        wait_result = run_step(tmp_path, server.url, "wait", "my-runs", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert wait_result.code == 0
-    record = parse_results((tmp_path / "record-results" / "results.json").read_bytes())
-    assert record.conclusion == "passed"
+    results_json = parse_results((tmp_path / "my-runs-results" / "results.json").read_bytes())
+    assert results_json.conclusion == "passed"
 
 
 def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
@@ -553,9 +554,9 @@ def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) 
         run_step(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
         for name in ("junit.xml", "report.html"):
             (tmp_path / "results" / name).unlink()
-        edit_record(
+        edit_results(
             tmp_path / "results" / "results.json",
-            lambda record: record.update(conclusion=None, reason=None, exit_code=None),
+            lambda results_json: results_json.update(conclusion=None, reason=None, exit_code=None),
         )
         assert run_wait(tmp_path, server.url).code == 7
         assert (tmp_path / "results" / "junit.xml").exists()
@@ -565,7 +566,7 @@ def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) 
 # A record that can't be written
 
 
-def test_run_warns_of_unwritable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a full disk, the log warns before the first POST and suggests no later `wait`."""
     printed: list[str] = []
     out = io.StringIO()
@@ -613,7 +614,7 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
     """A verdict that contradicts the runs is an error."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-    edit_record(tmp_path / "results" / "results.json", lambda record: record.update(change))
+    edit_results(tmp_path / "results" / "results.json", lambda results_json: results_json.update(change))
     out = io.StringIO()
     job_runtime = Runtime({}, out, out, str(tmp_path))
     for name in ("markdown", "html"):
@@ -633,4 +634,4 @@ def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
         assert run_wait(tmp_path, server.url).code == 1
         rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         assert server.post_counts == {"a": 1, "b": 2}
-    assert [run["reused"] for run in rerun.record["runs"]] == [True, False]
+    assert [run["reused"] for run in rerun.results_json["runs"]] == [True, False]

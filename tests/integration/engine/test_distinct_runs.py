@@ -181,7 +181,7 @@ def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
     job = run_waiting_job(tmp_path, api, ["a", "b"], {})
     assert job.states == {"a": "passed", "b": "unknown"}
     assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (7, "error", "unknown")
-    assert [run["run_id"] for run in job.record["runs"]] == ["r", ""]
+    assert [run["run_id"] for run in job.results_json["runs"]] == ["r", ""]
     assert "b: the API named run r, which is another one" in get_warnings(job)
     assert "which is another one" in job.summary
     assert api.paths.count("test/b/run") == 1
@@ -222,7 +222,7 @@ def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
             tmp_path, server.url, ["a", "b"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
         )
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
-    assert [run["run_id"] for run in job.record["runs"]] == ["r", ""]
+    assert [run["run_id"] for run in job.results_json["runs"]] == ["r", ""]
 
 
 def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
     assert (job.code, job.states, job.outputs["passed"]) == (1, {"a": "failed"}, "0")
     assert api.paths.count("test/a/run") == 2
     assert api.paths.count("run/r/status") == 1
-    for text in (job.log, job.summary, job.record["runs"][0]["message"]):
+    for text in (job.log, job.summary, job.results_json["runs"][0]["message"]):
         assert "the API named the run that failed, so whether another one was started is not known" in text
 
 
@@ -266,8 +266,8 @@ def test_kinds_may_share_run_id(tmp_path: Path) -> None:
         {"test/x": ["r"], "folder/x": ["r"], "tag/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN_TITLE}]}
     )
     job = run_waiting_job(tmp_path, api, ["x"], {"INPUT_FOLDER-IDS": "x", "INPUT_TAG-IDS": "x"})
-    assert (job.code, [run["state"] for run in job.record["runs"]]) == (0, ["passed"] * 3)
-    assert [run["run_id"] for run in job.record["runs"]] == ["r"] * 3
+    assert (job.code, [run["state"] for run in job.results_json["runs"]]) == (0, ["passed"] * 3)
+    assert [run["run_id"] for run in job.results_json["runs"]] == ["r"] * 3
 
 
 FOLDER_PAGE_URL = "https://autonoma.app/run/folder/r"
@@ -314,10 +314,10 @@ def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
     with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["a", "b"], timeouts=LONG_TIMEOUTS)
         path = tmp_path / "results" / "results.json"
-        record = json.loads(path.read_text("utf-8"))
-        record["runs"][0].update(state=state)
-        record["runs"][1].update(run_id="r1", url=record["runs"][0]["url"])
-        path.write_text(json.dumps(record), "utf-8")
+        results_json = json.loads(path.read_text("utf-8"))
+        results_json["runs"][0].update(state=state)
+        results_json["runs"][1].update(run_id="r1", url=results_json["runs"][0]["url"])
+        path.write_text(json.dumps(results_json), "utf-8")
         job = run_wait(tmp_path, server.url)
     assert job.states == {"a": "failed" if state == "failed" else "passed", "b": "unknown"}
     assert job.code == 7
@@ -336,9 +336,9 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
     with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["a", "b"], extra_environ={**WAIT, "INPUT_RETRIES": "1"}, timeouts=LONG_TIMEOUTS)
         path = tmp_path / "results" / "results.json"
-        record = json.loads(path.read_text("utf-8"))
-        record["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
-        path.write_text(json.dumps(record), "utf-8")
+        results_json = json.loads(path.read_text("utf-8"))
+        results_json["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
+        path.write_text(json.dumps(results_json), "utf-8")
         job = run_wait(tmp_path, server.url)
     assert (job.code, job.states["b"]) == (7, "unknown")
 
@@ -349,7 +349,7 @@ def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
     with FaultServer(api.handler) as server:
         run_job(tmp_path, server.url, ["x"], extra_environ={"INPUT_FOLDER-IDS": "x"}, timeouts=LONG_TIMEOUTS)
         job = run_wait(tmp_path, server.url)
-    assert (job.code, [run["state"] for run in job.record["runs"]]) == (0, ["passed"] * 2)
+    assert (job.code, [run["state"] for run in job.results_json["runs"]]) == (0, ["passed"] * 2)
 
 
 # Status and details
@@ -391,9 +391,9 @@ def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> 
     assert (job.code, job.states) == (7, {"a": "unknown"})
     assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
     assert job.outputs["passed"] == "0"
-    for text in (job.log, job.summary, job.record["runs"][0]["message"]):
+    for text in (job.log, job.summary, job.results_json["runs"][0]["message"]):
         assert f"the API contradicts itself: the status is passed, but {reason}" in text
-    assert job.record["runs"][0]["run_id"] == "r"
+    assert job.results_json["runs"][0]["run_id"] == "r"
 
 
 @pytest.mark.slow
@@ -411,7 +411,7 @@ def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
 
 
 def get_message(job: JobResult) -> str:
-    return str(job.record["runs"][0]["message"])
+    return str(job.results_json["runs"][0]["message"])
 
 
 def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
@@ -521,9 +521,9 @@ def test_wait_rechecks_contradicted_pass(
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.handler) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         assert run_job(tmp_path, server.url, ["a"], extra_environ=WAIT, timeouts=LONG_TIMEOUTS).code == 7
-        record = tmp_path / "results" / "results.json"
-        document = json.loads(record.read_text("utf-8"))
+        results_json = tmp_path / "results" / "results.json"
+        document = json.loads(results_json.read_text("utf-8"))
         document["runs"][0]["label"] = name.rstrip("=")
-        record.write_text(json.dumps(document), "utf-8")
+        results_json.write_text(json.dumps(document), "utf-8")
         api.details["r1"][:] = [later_details]
         assert run_wait(tmp_path, server.url).code == code

@@ -74,7 +74,7 @@ def test_failed_run_has_evidence(tmp_path: Path) -> None:
     files = list_stored_paths(tmp_path / "results" / "evidence")
     assert files == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
     assert "of-the-address" not in job.visible_text + (tmp_path / "results" / "report.html").read_text("utf-8")
-    run = job.record["runs"][0]
+    run = job.results_json["runs"][0]
     assert run["evidence"]["steps"][0]["screenshot"] == "evidence/run-of-fails/step-001.png"
     assert run["evidence"]["video"] == "evidence/run-of-fails/video.webm"
 
@@ -123,7 +123,7 @@ def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> N
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log
     assert "1 run with incomplete evidence: A title: 2 of its files: HTTP 500" in job.log
-    assert job.record["runs"][0]["evidence"]["missing_reason"] == "2 of its files: HTTP 500"
+    assert job.results_json["runs"][0]["evidence"]["missing_reason"] == "2 of its files: HTTP 500"
 
 
 def test_evidence_needs_results_dir(tmp_path: Path) -> None:

@@ -60,6 +60,6 @@ def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
     writer_thread.join()
     assert process.wait() == 0
     process.stdout.close()
-    records = [json.loads(path.read_bytes()) for path in (tmp_path / "results").glob("results*.json")]
-    run_ids = {run["run_id"] for record in records for run in record["runs"]}
+    results_files = [json.loads(path.read_bytes()) for path in (tmp_path / "results").glob("results*.json")]
+    run_ids = {run["run_id"] for results_json in results_files for run in results_json["runs"]}
     assert run_ids == {"run-first-0", "run-first-1", "run-second-0"}

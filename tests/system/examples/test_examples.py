@@ -278,7 +278,7 @@ def find_argument_errors(name: str, *flags: str) -> list[str]:
         return parse_run_arguments(flags, io.StringIO())[2]
     if name == "wait":
         parser = build_parser("wait", "", WAIT_OPTIONS, io.StringIO())
-        parser.add_argument("record")
+        parser.add_argument("results_json")
         return parser.parse_partial(flags)[1]
     return [] if name in cli.COMMANDS else [f"unknown command {name}"]
 

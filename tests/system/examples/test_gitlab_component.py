@@ -220,10 +220,10 @@ def test_rules_select_pipelines(
     result = project.run({"local": "templates/autonoma.yml"}, inputs, pipeline)
     assert result.returncode == 0, result.stdout + result.stderr
     assert len([request for request in sandbox.received if request.method == "POST"]) == (change is not None)
-    record = project.folder / "autonoma-results" / "results.json"
-    assert record.exists() is (change is not None)
+    results_json = project.folder / "autonoma-results" / "results.json"
+    assert results_json.exists() is (change is not None)
     if change is not None:
-        ci_context = json.loads(record.read_text("utf-8"))["ci"]
+        ci_context = json.loads(results_json.read_text("utf-8"))["ci"]
         assert ci_context["change"] == change
         assert ci_context["branch"] == ("main" if pipeline is DEFAULT_BRANCH else "feature/cart")
 

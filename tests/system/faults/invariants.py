@@ -165,8 +165,8 @@ def assert_all_runs_reported(scenario: FaultScenario, result: JobResult) -> None
             f"the link of {name} is in {reports_with_link} alone"
         )
     assert "starting" not in states.values()
-    if "record" in texts:
-        seconds = json.loads(texts["record"])["duration_seconds"]
+    if "results_json" in texts:
+        seconds = json.loads(texts["results_json"])["duration_seconds"]
         assert seconds < _MAX_RECORD_SECONDS, f"it took {seconds:.0f} s until the record was whole"
     for code in _read_exit_codes(texts):
         assert code == result.code
@@ -177,7 +177,7 @@ def _read_reports(scenario: FaultScenario) -> dict[str, str]:
 
     A report that could not be written again must be whole if it exists.
     """
-    paths = {"outputs": "output", "summary": "summary", "record": "work/results/results.json"}
+    paths = {"outputs": "output", "summary": "summary", "results_json": "work/results/results.json"}
     texts = {}
     for report_name, name in paths.items():
         path = scenario.folder / name
@@ -190,20 +190,20 @@ def _read_whole_report(report_name: str, path: Path) -> str:
     text = path.read_text("utf-8")
     if report_name == "outputs":
         read_outputs(text)
-    if report_name == "record":
+    if report_name == "results_json":
         json.loads(text)
     return text.replace("\\", "") if report_name == "summary" else text
 
 
 def _read_exit_codes(texts: dict[str, str]) -> list[int]:
-    return [json.loads(texts["record"])["exit_code"]] if "record" in texts else []
+    return [json.loads(texts["results_json"])["exit_code"]] if "results_json" in texts else []
 
 
 def _read_states(texts: dict[str, str]) -> dict[str, str]:
     """Return the states of the runs, equal in record and outputs."""
     state_maps = []
-    if "record" in texts:
-        state_maps.append({run["id"]: run["state"] for run in json.loads(texts["record"])["runs"]})
+    if "results_json" in texts:
+        state_maps.append({run["id"]: run["state"] for run in json.loads(texts["results_json"])["runs"]})
     if "outputs" in texts:
         outputs = read_outputs(texts["outputs"])
         state_maps.append({result["id"]: result["state"] for result in json.loads(outputs["results"])})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _DISK, _CI = "disk", "CI"
 # Files with the results of the runs.
-_RESULT_FILES = ("outputs", "summary", "record")
+_RESULT_FILES = ("outputs", "summary", "results_json")
 
 
 def _set_limit(resource_id: int, limit: int) -> Callable[[FaultScenario], None]:
@@ -67,14 +67,14 @@ def _replace_with_link(scenario: FaultScenario) -> None:
     _replace_path(scenario, path, partial(path.symlink_to, scenario.outside_dir))
 
 
-def _replace_record_with_link(scenario: FaultScenario) -> None:
-    record = _results_dir(scenario) / "results.json"
-    _replace_path(scenario, record, partial(record.symlink_to, scenario.outside_dir / "results.json"))
+def _replace_results_with_link(scenario: FaultScenario) -> None:
+    results_json = _results_dir(scenario) / "results.json"
+    _replace_path(scenario, results_json, partial(results_json.symlink_to, scenario.outside_dir / "results.json"))
 
 
-def _replace_record_with_folder(scenario: FaultScenario) -> None:
-    record = _results_dir(scenario) / "results.json"
-    _replace_path(scenario, record, record.mkdir)
+def _replace_results_with_folder(scenario: FaultScenario) -> None:
+    results_json = _results_dir(scenario) / "results.json"
+    _replace_path(scenario, results_json, results_json.mkdir)
 
 
 def _make_disk_failure(
@@ -176,14 +176,23 @@ KINDS = [
     _make_environment_failure("eight open files at most", _DISK, {"JOB_FILES": "8"}),
     _make_disk_failure("results-dir is taken away", _remove_results_dir),
     _make_disk_failure(
-        "results-dir becomes a file", _replace_with_file, "could not be written to results-dir (File exists)", "record"
+        "results-dir becomes a file",
+        _replace_with_file,
+        "could not be written to results-dir (File exists)",
+        "results_json",
     ),
     _make_disk_failure(
-        "results-dir becomes a link that leads out", _replace_with_link, "a symbolic link leads elsewhere", "record"
+        "results-dir becomes a link that leads out",
+        _replace_with_link,
+        "a symbolic link leads elsewhere",
+        "results_json",
     ),
-    _make_disk_failure("the record becomes a link that leads out", _replace_record_with_link),
+    _make_disk_failure("results.json becomes a link that leads out", _replace_results_with_link),
     _make_disk_failure(
-        "the record becomes a folder", _replace_record_with_folder, "results.json could not be written", "record"
+        "results.json becomes a folder",
+        _replace_results_with_folder,
+        "results.json could not be written",
+        "results_json",
     ),
     _make_environment_failure(
         "outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"

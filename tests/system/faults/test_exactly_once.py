@@ -143,7 +143,7 @@ def test_fault_has_expected_posts(fault: Fault, tmp_path: Path) -> None:
     assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
     assert server.post_counts == {"before": 1, "faulty": fault.posts, "behind": 1}
     assert {job.states["before"], job.states["behind"]} == {"started"}
-    run = next(run for run in job.record["runs"] if run["id"] == "faulty")
+    run = next(run for run in job.results_json["runs"] if run["id"] == "faulty")
     assert run["start_requests"] == fault.posts
     if state == "unknown":
         assert "may have started" in job.log
@@ -195,7 +195,7 @@ def test_reset_is_retried_while_connecting(tmp_path: Path) -> None:
     with FaultServer(answer_started, connection_handler=reset) as server:
         job = run_job(tmp_path, server.url, ids)
     assert_runs_reported(job, ids)
-    runs = job.record["runs"]
+    runs = job.results_json["runs"]
     assert server.connection_count == sum(run["start_requests"] for run in runs)
     for run in runs:
         assert run["state"] == "unknown" or run["start_requests"] == START_POLICY.max_connect_attempts
@@ -209,7 +209,7 @@ def test_refused_connection_is_not_started(tmp_path: Path) -> None:
     assert_runs_reported(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["start_requests"] for run in job.record["runs"]} == {START_POLICY.max_connect_attempts}
+    assert {run["start_requests"] for run in job.results_json["runs"]} == {START_POLICY.max_connect_attempts}
     assert "refused the connection" in job.log
 
 
@@ -221,7 +221,7 @@ def test_endless_rate_limit_ends_in_time(tmp_path: Path) -> None:
     assert_runs_reported(job, ids)
     assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.post_counts
+    assert {run["id"]: run["start_requests"] for run in job.results_json["runs"]} == server.post_counts
 
 
 def test_long_retry_after_stops_starts(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_used_up_quota_stops_starts(handler: RequestHandler, tmp_path: Path) -> 
     assert_runs_reported(job, ids)
     assert server.post_counts == {"t0": 1}
     assert (job.code, job.outputs["reason"], job.outputs["conclusion"]) == (5, "quota", "error")
-    assert {run["reason"] for run in job.record["runs"]} == {"quota"}
+    assert {run["reason"] for run in job.results_json["runs"]} == {"quota"}
     junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
     assert junit.count('type="quota"') == 10
     for text in (job.log, job.summary, junit):
@@ -352,8 +352,8 @@ def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:
     with FaultServer(answer_started, {**handlers, "c": [answer(500, message)]}) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"])
     assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
-    assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
-    assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["suggestion"]
+    assert [run["reason"] for run in job.results_json["runs"]] == ["api", "unknown", "unknown"]
+    assert "contact the administrator of the Autonoma account" in job.results_json["runs"][0]["suggestion"]
 
 
 def test_unknown_id_stops_no_other_start(tmp_path: Path) -> None:

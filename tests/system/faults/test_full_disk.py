@@ -80,7 +80,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
     ],
     ids=["dry run", "skipped", "empty"],
 )
-def test_step_without_runs_needs_record(extra_environ: dict[str, str], tmp_path: Path) -> None:
+def test_step_without_runs_needs_results(extra_environ: dict[str, str], tmp_path: Path) -> None:
     """A later step needs the record, so the step fails and its outputs state it."""
     output_path, log = tmp_path / "output", io.StringIO()
     environ = github_environ(tmp_path, "https://autonoma.test", ["one"])
@@ -94,7 +94,7 @@ def test_step_without_runs_needs_record(extra_environ: dict[str, str], tmp_path:
     assert "the record could not be written to results-dir" in log.getvalue()
 
 
-def test_record_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last write of the record is retried once."""
     failed_paths: list[Path] = []
 
@@ -108,11 +108,11 @@ def test_record_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.Monkey
     with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url, ["one"])
     assert failed_paths
-    assert (job.code, job.record["exit_code"], job.states) == (0, 0, {"one": "started"})
+    assert (job.code, job.results_json["exit_code"], job.states) == (0, 0, {"one": "started"})
     assert "No space left" not in job.log
 
 
-def _fail_other_record_writes(is_allowed: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def _fail_other_results_writes(is_allowed: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the writes of all other records fail."""
 
     def write_atomic(path: Path, data: bytes) -> None:
@@ -136,9 +136,11 @@ def _run_step(folder: Path, url: str, *argv: str, **extra_environ: str) -> tuple
 
 
 @pytest.mark.parametrize("argv", [("--test-ids", "a"), ("--test-ids", "a", "--dry-run"), ("--test-ids", "")])
-def test_record_without_runs_is_removed(argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_without_runs_are_removed(
+    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the first record, which has no runs, fits on the disk."""
-    _fail_other_record_writes(lambda data: _has_no_runs(data) and b'"conclusion": null' in data, monkeypatch)
+    _fail_other_results_writes(lambda data: _has_no_runs(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         code, log = _run_step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
         assert (code, sandbox.count_starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
@@ -150,15 +152,15 @@ def test_record_without_runs_is_removed(argv: tuple[str, ...], tmp_path: Path, m
     assert "killed" not in log
 
 
-def test_record_with_runs_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_with_runs_are_preserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier record has the runs, so a later step can wait for them."""
-    _fail_other_record_writes(lambda data: b'"conclusion": null' in data, monkeypatch)
+    _fail_other_results_writes(lambda data: b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert not _has_no_runs((tmp_path / "results" / "results.json").read_bytes())
 
 
-def test_record_of_other_step_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_other_step_are_preserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other step has replaced the record of this step."""
     path = tmp_path / "results" / "results.json"
 
@@ -167,7 +169,7 @@ def test_record_of_other_step_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
             path.write_text("{}", "utf-8")
         return _has_no_runs(data)
 
-    _fail_other_record_writes(is_allowed, monkeypatch)
+    _fail_other_results_writes(is_allowed, monkeypatch)
     with Sandbox() as sandbox:
         assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert path.read_text("utf-8") == "{}"

@@ -172,7 +172,7 @@ class KilledJob:
         results = self.folder / "results"
         names = ("results.json", "junit.xml", "report.html", "summary.md", "outputs.env")
         self._old_files = {name: (results / name).read_bytes() for name in names}
-        assert [run["state"] for run in self.read_record()["runs"]] == ["passed"] * self.shape.test_count
+        assert [run["state"] for run in self.read_results()["runs"]] == ["passed"] * self.shape.test_count
         self._old_posts = self._server.post_counts
         self._old_threads = len(self._server._threads)
 
@@ -216,7 +216,7 @@ class KilledJob:
             assert not thread.is_alive()
         return code
 
-    def read_record(self) -> Any:
+    def read_results(self) -> Any:
         """Read the record in results-dir, which is complete at any time."""
         return json.loads((self.folder / "results" / "results.json").read_text("utf-8"))
 
@@ -228,42 +228,42 @@ class KilledJob:
 
     def check(self) -> str:
         """Check the files of the killed job, run `wait`, and return the job's stage."""
-        posts, record_before = self.posts, self.read_record()
+        posts, results_before = self.posts, self.read_results()
         assert max(posts.values(), default=1) == 1, "a run was started twice"
-        is_new = record_before["ci"]["build"] == BUILD_ENVIRON["GITHUB_RUN_ID"]
+        is_new = results_before["ci"]["build"] == BUILD_ENVIRON["GITHUB_RUN_ID"]
         if posts:
             assert is_new, "the server started a run, and the record is still the old one"
         if is_new:
             assert self.list_old_files() == set(), "files of the old build lie beside the new record"
-            self._check_conclusion(record_before, posts)
-        if posts or (is_new and record_before["runs"]):
-            self._check_runs(record_before, posts)
+            self._check_conclusion(results_before, posts)
+        if posts or (is_new and results_before["runs"]):
+            self._check_runs(results_before, posts)
         self.start("wait", "results/results.json")
         code = self.wait_for_end()
         log = (self.folder / "log").read_text("utf-8")
         assert "Traceback" not in log
         assert "this is a bug" not in log
         assert self.posts == posts, "wait started a run"
-        self._check_wait(code, record_before, posts)
-        return _find_stage(record_before, posts, is_new=is_new)
+        self._check_wait(code, results_before, posts)
+        return _find_stage(results_before, posts, is_new=is_new)
 
-    def _check_runs(self, record: Any, posts: Mapping[str, int]) -> None:
-        states = {run["id"]: run["state"] for run in record["runs"]}
+    def _check_runs(self, results_json: Any, posts: Mapping[str, int]) -> None:
+        states = {run["id"]: run["state"] for run in results_json["runs"]}
         assert list(states) == self.shape.ids, "the record does not name every planned run"
         lost_runs = {test: states[test] for test in posts if states[test] not in STARTED_STATES}
         assert not lost_runs, f"the server started these: {lost_runs}"
 
-    def _check_conclusion(self, record: Any, posts: Mapping[str, int]) -> None:
+    def _check_conclusion(self, results_json: Any, posts: Mapping[str, int]) -> None:
         output = self.folder / "output"
         outputs = read_outputs(output.read_text("utf-8")) if output.exists() else {}
-        conclusions = {record["conclusion"], outputs.get("conclusion")}
+        conclusions = {results_json["conclusion"], outputs.get("conclusion")}
         assert "passed" not in conclusions or self._have_all_passed(posts), f"not all runs passed: {conclusions}"
 
     def _have_all_passed(self, posts: Mapping[str, int]) -> bool:
         """Return whether all planned runs were started and passed on the server."""
         return set(posts) == set(self.shape.ids) and not self.shape.has_failure
 
-    def _check_wait(self, code: int, record_before: Any, posts: Mapping[str, int]) -> None:
+    def _check_wait(self, code: int, results_before: Any, posts: Mapping[str, int]) -> None:
         outputs = read_outputs((self.folder / "output").read_text("utf-8"))
         summary = (self.folder / "summary").read_text("utf-8")
         all_passed = self._have_all_passed(posts)
@@ -273,15 +273,15 @@ class KilledJob:
             "summary": "✅ Passed" in summary,
         }
         assert all_passed or not any(success_signs.values()), f"green, but not all runs passed: {success_signs}"
-        if record_before["ci"]["build"] != BUILD_ENVIRON["GITHUB_RUN_ID"]:
+        if results_before["ci"]["build"] != BUILD_ENVIRON["GITHUB_RUN_ID"]:
             assert code == 2, "the record of the old build was taken"
             assert self.list_old_files() >= {"results.json"}
             return
-        record_after = self.read_record()
-        self._check_conclusion(record_after, posts)
-        assert {run["state"] for run in record_after["runs"]} <= {"passed", "failed", "unknown"}
+        results_after = self.read_results()
+        self._check_conclusion(results_after, posts)
+        assert {run["state"] for run in results_after["runs"]} <= {"passed", "failed", "unknown"}
         assert self.list_old_files() == set()
-        run_ids = [run["run_id"] for run in record_before["runs"]]
+        run_ids = [run["run_id"] for run in results_before["runs"]]
         if run_ids and all(run_ids):
             # The record has all run ids, so no result is unknown.
             assert (code, all(success_signs.values())) == ((0, True) if all_passed else (1, False))
@@ -289,16 +289,16 @@ class KilledJob:
             assert code == 7, "a run that may have started is unknown"
 
 
-def _find_stage(record: Any, posts: Mapping[str, int], *, is_new: bool) -> str:
+def _find_stage(results_json: Any, posts: Mapping[str, int], *, is_new: bool) -> str:
     if not is_new:
         return "the old record is there"
-    if not record["runs"]:
+    if not results_json["runs"]:
         return "the new record has no runs"
     if not posts:
         return "no request was sent"
-    if record["conclusion"]:
+    if results_json["conclusion"]:
         return "the job had ended"
-    return RUNS_SENT if any(run["state"] == "starting" for run in record["runs"]) else "runs were known"
+    return RUNS_SENT if any(run["state"] == "starting" for run in results_json["runs"]) else "runs were known"
 
 
 def _measure_job_seconds(folder: Path) -> float:

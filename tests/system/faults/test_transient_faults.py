@@ -263,7 +263,7 @@ def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.Monkey
     with FaultServer(answer_started) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert (job.code, job.states, server.post_counts.total()) == (5, {"a": "not-started"}, 0)
-    assert job.record["runs"][0]["start_requests"] == 1
+    assert job.results_json["runs"][0]["start_requests"] == 1
 
 
 @pytest.mark.parametrize(

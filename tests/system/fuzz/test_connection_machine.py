@@ -532,8 +532,8 @@ def test_jobs_report_only_their_own_runs(job: JobScript) -> None:
     started_at = time.monotonic()
     result, api = run_scripted_job(job)
     assert time.monotonic() - started_at < MAX_JOB_SECONDS
-    assert [error for run in result.record["runs"] if (error := find_foreign_data(run))] == []
-    assert [run["id"] for run in result.record["runs"]] == list(job.tests)
+    assert [error for run in result.results_json["runs"] if (error := find_foreign_data(run))] == []
+    assert [run["id"] for run in result.results_json["runs"]] == list(job.tests)
     assert (result.code == 0) == all(state == "passed" for state in result.states.values())
     for test, state in result.states.items():
         assert api.processed_starts[test] <= (state != "not-started"), f"{test} was started twice, or is {state}"

@@ -75,11 +75,11 @@ class Tap:
             response_thread.join()
         return False
 
-    def _copy(self, source: socket.socket, target: socket.socket, record: bytearray) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket, results_json: bytearray) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 with self._lock:
-                    record += data
+                    results_json += data
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -67,7 +67,9 @@ def assert_all_unknown(job: JobResult, ids: Sequence[str]) -> None:
     assert job.states == dict.fromkeys(ids, "unknown")
     assert job.code == 7
     assert job.log.count("may have started") >= len(ids)
-    assert all("may have started" in run["suggestion"] and run["start_requests"] == 1 for run in job.record["runs"])
+    assert all(
+        "may have started" in run["suggestion"] and run["start_requests"] == 1 for run in job.results_json["runs"]
+    )
 
 
 class ReusedConnectionCloser:

@@ -114,7 +114,7 @@ def test_signal_writes_reports_within_2_s(
         **dict(zip(SLOW_IDS, ["unknown", "unknown", "not-started"], strict=True)),
         "late": "not-started",
     }
-    assert result.outputs["conclusion"] == result.outputs["reason"] == result.record["conclusion"] == "cancelled"
+    assert result.outputs["conclusion"] == result.outputs["reason"] == result.results_json["conclusion"] == "cancelled"
     assert result.outputs["run-url"] in result.summary
     assert result.outputs["run-url"].startswith("http://127.0.0.1")
     assert "may have started" in result.summary
@@ -165,9 +165,9 @@ def test_sigkill_keeps_runs_of_last_second(slow_sandbox: Sandbox, tmp_path: Path
     step.process.kill()
     step.process.communicate(timeout=60)
     assert not (tmp_path / "output").exists()
-    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert len([run["url"] for run in record["runs"] if run["url"]]) == 60
-    assert [run["state"] for run in record["runs"]] == ["started"] * 60 + ["starting"] * 3
+    results_json = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert len([run["url"] for run in results_json["runs"] if run["url"]]) == 60
+    assert [run["state"] for run in results_json["runs"]] == ["started"] * 60 + ["starting"] * 3
     assert (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") == 60
 
 
@@ -182,18 +182,18 @@ def test_sigkill_at_any_time_keeps_links(sandbox: Sandbox, tmp_path: Path) -> No
     step.process.communicate(timeout=60)
     received_count = len(sandbox.received)
     assert not (tmp_path / "output").exists()
-    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert 0 < len([run["url"] for run in record["runs"] if run["url"]]) <= received_count
+    results_json = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert 0 < len([run["url"] for run in results_json["runs"] if run["url"]]) <= received_count
     assert 0 < (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") <= received_count
-    assert 0 < sum(run["state"] == "started" for run in record["runs"]) <= received_count
+    assert 0 < sum(run["state"] == "started" for run in results_json["runs"]) <= received_count
 
 
 def _has_links(folder: Path) -> bool:
     """Return whether record and summary have a link now."""
-    record, summary = folder / "results" / "results.json", folder / "summary"
-    if not record.exists() or not summary.exists():
+    results_json, summary = folder / "results" / "results.json", folder / "summary"
+    if not results_json.exists() or not summary.exists():
         return False
-    runs = json.loads(record.read_text("utf-8"))["runs"]
+    runs = json.loads(results_json.read_text("utf-8"))["runs"]
     return any(run["url"] for run in runs) and "](http://127.0.0.1" in summary.read_text("utf-8")
 
 
@@ -298,7 +298,7 @@ def test_signal_while_waiting_lists_open_runs(
     result, seconds = step.stop(number)
     assert (seconds < MAX_STOP_SECONDS, result.code) == (True, code)
     assert result.states == {"quick": "passed", "sandbox-stays": "started"}
-    assert result.outputs["conclusion"] == result.record["conclusion"] == "cancelled"
+    assert result.outputs["conclusion"] == result.results_json["conclusion"] == "cancelled"
     for text in (result.log, result.summary):
         assert "autonoma-ci wait results/results.json" in text
     assert "no way to cancel" in result.summary

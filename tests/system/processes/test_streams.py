@@ -100,7 +100,7 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
     )
     out, err = process.communicate(timeout=MAX_RUN_SECONDS)
     job = read_job_result(tmp_path, process.returncode, out, err)
-    assert job.code == job.record["exit_code"] == 4
+    assert job.code == job.results_json["exit_code"] == 4
     assert job.states == {"a": "started", "sandbox-404": "not-started"}
     assert job.outputs["reason"] == "not-found"
     assert "Traceback" not in out + err
@@ -287,14 +287,14 @@ def test_removed_working_directory_is_input_error(
     argv: str, environ: dict[str, str], code: int, finished_job: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     """Only options that need the folder are input errors."""
-    record = finished_job[0] / "results" / "results.json"
+    results_json = finished_job[0] / "results" / "results.json"
     (tmp_path / "gone").mkdir()
     # Like the installed command, it imports no modules from the working directory (`-P`). Without that directory,
     # Python 3.13.0 raises SystemError for each attribute that a module lacks.
     command = [COMMAND[0], "-P", *COMMAND[1:]]
     shell = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", *command]
     # The path of a temporary folder may hold a space.
-    arguments = [argument.format(record=record) for argument in argv.split()]
+    arguments = [argument.format(results_json=results_json) for argument in argv.split()]
     process = start_process(tmp_path, *arguments, environ=finished_job[1] | environ, command=shell)
     _, err = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == code, err
@@ -319,7 +319,7 @@ def test_signal_with_stalled_reader(
         assert wait_for_exit_code(process, MAX_STOP_SECONDS) == code
         assert time.monotonic() - started_at < MAX_STOP_SECONDS
     job = read_job_result(tmp_path, code, "", "")
-    assert (job.record["conclusion"], job.outputs["conclusion"]) == ("cancelled", "cancelled")
+    assert (job.results_json["conclusion"], job.outputs["conclusion"]) == ("cancelled", "cancelled")
     assert set(job.states) == {"quick", "sandbox-stays"}
     assert job.states["sandbox-stays"] == "started"
 

@@ -88,7 +88,7 @@ def test_special_file_does_not_block_job(path_source: str, file_kind: str, sandb
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["wait", "report", "run"])
 @pytest.mark.parametrize("file_kind", SPECIAL_FILES)
-def test_special_file_is_no_record(file_kind: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_special_file_is_no_results(file_kind: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """A later attempt looks for a record and continues without it."""
     (tmp_path / "results").mkdir()
     SPECIAL_FILES[file_kind](tmp_path / "results" / "results.json")

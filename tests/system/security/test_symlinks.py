@@ -172,7 +172,7 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", ["results", "results/results.json"])
 @pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-")])
-def test_record_link_outside_is_not_read(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
+def test_results_link_outside_is_not_read(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
     """`wait` and `report` refuse a record behind a link that leads outside."""
     checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
     (checkout.folder / name).parent.mkdir(exist_ok=True)

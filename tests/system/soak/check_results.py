@@ -38,7 +38,7 @@ def read_run_result(run: RunResult) -> ReportedRun:
     )
 
 
-def read_record_run(run: Mapping[str, Any]) -> ReportedRun:
+def read_results_run(run: Mapping[str, Any]) -> ReportedRun:
     """Read the report of a run from results.json."""
     return ReportedRun(
         run["id"],

@@ -16,7 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.run_step import JobResult, github_environ, read_job_result
-from tests.system.soak.check_results import ReportedRun, check_runs, count_states, read_record_run
+from tests.system.soak.check_results import ReportedRun, check_runs, count_states, read_results_run
 from tests.system.soak.fault_proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def run_load(folder: Path, seed: int, runs: int, seconds: float) -> LoadResult:
         elapsed_seconds = time.monotonic() - started_at
     log_text, errors_text = ((folder / name).read_text("utf-8") for name in ("log", "errors"))
     job = read_job_result(folder, process.returncode, log_text, errors_text)
-    reported_runs = [read_record_run(run) for run in job.record["runs"]]
+    reported_runs = [read_results_run(run) for run in job.results_json["runs"]]
     return LoadResult(
         list(plan), job, reported_runs, proxy.ledger, memory, elapsed_seconds, proxy.outages, proxy.outage_seconds
     )
@@ -155,12 +155,12 @@ def find_complaints(load: LoadResult) -> list[str]:
 
 def _find_contradictions(load: LoadResult) -> Iterator[str]:
     """Yield each contradiction between the record and log, outputs, exit code or summary."""
-    job, record = load.job, load.job.record
+    job, results_json = load.job, load.job.results_json
     if "Traceback" in job.log + job.errors or job.errors:
         yield f"standard error says: {job.errors[:500]}"
-    if job.code != record["exit_code"]:
-        yield f"the exit code is {job.code}, and the record says {record['exit_code']}"
-    for name, count in record["totals"].items():
+    if job.code != results_json["exit_code"]:
+        yield f"the exit code is {job.code}, and the record says {results_json['exit_code']}"
+    for name, count in results_json["totals"].items():
         if job.outputs[name.replace("_", "-")] != str(count):
             yield f"the output {name} is {job.outputs[name.replace('_', '-')]}, and the record says {count}"
     listed_runs = [(run["id"], run["state"], run["run_id"]) for run in json.loads(job.outputs["results"])]
@@ -183,9 +183,9 @@ def _find_contradictions(load: LoadResult) -> Iterator[str]:
 def select_memory_after_starts(load: LoadResult) -> list[float]:
     """Return the memory from the last first start until the last reports."""
     last_start_seconds = max(
-        [*run["previous_attempts"], run][0]["start_offset_seconds"] for run in load.job.record["runs"]
+        [*run["previous_attempts"], run][0]["start_offset_seconds"] for run in load.job.results_json["runs"]
     )
-    return load.memory[int(last_start_seconds) + 1 : int(load.job.record["duration_seconds"])]
+    return load.memory[int(last_start_seconds) + 1 : int(load.job.results_json["duration_seconds"])]
 
 
 def find_memory_growth(load: LoadResult) -> list[str]:

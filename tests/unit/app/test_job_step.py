@@ -146,7 +146,7 @@ class Job:
         return self.out.getvalue()
 
     @property
-    def record(self) -> Any:
+    def results_json(self) -> Any:
         """The parsed results.json."""
         return json.loads((self.folder / "out" / "results.json").read_text("utf-8"))
 
@@ -310,7 +310,7 @@ def test_begin_replaces_older_files(tmp_path: Path) -> None:
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_file()] == ["results.json"]
-    assert (job.record["conclusion"], job.record["runs"]) == (None, [])
+    assert (job.results_json["conclusion"], job.results_json["runs"]) == (None, [])
 
 
 def test_begin_warns_once_of_foreign_file(tmp_path: Path) -> None:
@@ -347,7 +347,11 @@ def test_input_errors_end_step(tmp_path: Path) -> None:
     errors = [Diagnostic("tests: no id", "autonoma.yml", 3, 5), Diagnostic(f"bad {VALUE}")]
     assert job.step.fail_on_input(errors) == 2
     assert job.err.getvalue().splitlines() == ["Error: autonoma.yml:3:5: tests: no id", "Error: bad ***"]
-    assert (job.record["conclusion"], job.record["reason"], job.record["exit_code"]) == ("error", "input", 2)
+    assert (job.results_json["conclusion"], job.results_json["reason"], job.results_json["exit_code"]) == (
+        "error",
+        "input",
+        2,
+    )
     summary = (tmp_path / "out" / "summary.md").read_text("utf-8")
     assert "tests: no id" in summary
     assert VALUE not in summary
@@ -367,7 +371,11 @@ def test_skip_ends_step(tmp_path: Path) -> None:
     assert job.step.skip("the credentials are missing") == 0
     text = "Skipped, nothing was started: the credentials are missing."
     assert f"Notice: Autonoma tests (ios): {text}\n" in job.log
-    assert (job.record["conclusion"], job.record["exit_code"], job.record["runs"]) == ("skipped", 0, [])
+    assert (job.results_json["conclusion"], job.results_json["exit_code"], job.results_json["runs"]) == (
+        "skipped",
+        0,
+        [],
+    )
     assert text in (tmp_path / "out" / "summary.md").read_text("utf-8")
 
 
@@ -376,7 +384,7 @@ def test_cancel_ends_step(number: int, tmp_path: Path) -> None:
     """The exit code has the number of the signal."""
     job = Job(tmp_path, WITH_FILES)
     assert job.step.cancel(number) == 128 + number
-    assert (job.record["conclusion"], job.record["exit_code"]) == ("cancelled", 128 + number)
+    assert (job.results_json["conclusion"], job.results_json["exit_code"]) == ("cancelled", 128 + number)
 
 
 def test_cancel_can_preserve_files(tmp_path: Path) -> None:
@@ -416,7 +424,10 @@ def test_dry_run_prints_plan(tmp_path: Path) -> None:
     job = Job(tmp_path, WITH_FILES)
     assert job.step.dry_run(make_plan()) == 0
     assert job.log.splitlines()[:4] == ["", "Plan", "test Pay *** (a): variables LOGIN", "tag t"]
-    assert (job.record["conclusion"], [run["state"] for run in job.record["runs"]]) == ("skipped", ["planned"] * 2)
+    assert (job.results_json["conclusion"], [run["state"] for run in job.results_json["runs"]]) == (
+        "skipped",
+        ["planned"] * 2,
+    )
 
 
 def test_dry_run_needs_output(tmp_path: Path) -> None:
@@ -424,10 +435,10 @@ def test_dry_run_needs_output(tmp_path: Path) -> None:
     job = Job(tmp_path, WITH_FILES, out=ClosedStream(0))
     with pytest.raises(OutputError, match="Broken pipe"):
         job.step.dry_run(make_plan())
-    assert job.record["conclusion"] == "skipped"
+    assert job.results_json["conclusion"] == "skipped"
 
 
-def test_dry_run_without_record_has_code(tmp_path: Path) -> None:
+def test_dry_run_without_results_have_code(tmp_path: Path) -> None:
     """The exit code of a missing record is stronger than the lost output."""
     block_results(tmp_path)
     job = Job(tmp_path, WITH_FILES, out=ClosedStream(0))
@@ -479,7 +490,7 @@ def test_sign_limits_variables(limit: int, is_signed: bool, tmp_path: Path, monk
 # Record that can't be written
 
 
-def test_missing_record_is_error(tmp_path: Path) -> None:
+def test_missing_results_are_error(tmp_path: Path) -> None:
     """A step whose record is missing has exit code 7, after a second attempt."""
     block_results(tmp_path)
     clock = QuickClock()
@@ -493,17 +504,17 @@ def test_missing_record_is_error(tmp_path: Path) -> None:
     assert "conclusion=error" in (tmp_path / "out" / "outputs.env").read_text("utf-8").lower().replace("'", "")
 
 
-def test_outdated_record_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_results_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of the beginning has no runs, so a later step must not read it."""
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
-    assert job.record["runs"] == []
+    assert job.results_json["runs"] == []
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
     assert job.finish(STARTED_VERDICT, make_passed_run("a")) == 7
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-def test_missing_record_preserves_failure(tmp_path: Path) -> None:
+def test_missing_results_preserve_failure(tmp_path: Path) -> None:
     """The exit code of another error is more helpful."""
     block_results(tmp_path)
     job = Job(tmp_path, WITH_FILES)
@@ -512,7 +523,7 @@ def test_missing_record_preserves_failure(tmp_path: Path) -> None:
     assert NO_RECORD not in job.log
 
 
-def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full for a moment costs nothing."""
     failures = iter([OSError(errno.ENOSPC, "No space left on device")])
 
@@ -524,7 +535,7 @@ def test_record_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(results_dir_module, "write_atomic", fail_first_write)
     job = Job(tmp_path, WITH_FILES, clock=QuickClock())
     assert job.finish(PASSED_VERDICT, make_passed_run("a")) == 0
-    assert job.record["conclusion"] == "passed"
+    assert job.results_json["conclusion"] == "passed"
     assert "Warning" not in job.log
 
 
@@ -571,7 +582,7 @@ def test_finish_raises_bug_last(kind: type[Publisher], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="bug"):
         job.finish(PASSED_VERDICT, make_passed_run("a"))
     assert [len(publisher.reports) for publisher in other_publishers] == [1, 1]
-    assert job.record["conclusion"] == "passed"
+    assert job.results_json["conclusion"] == "passed"
     assert "1 of 1 run started." in job.log
 
 

@@ -81,7 +81,7 @@ class RunJob(Job):
 
     @property
     def states(self) -> list[str]:
-        return [run["state"] for run in self.record["runs"]]
+        return [run["state"] for run in self.results_json["runs"]]
 
 
 def make_waiting_job(folder: Path, url: str, system: System | None = None, **environ_changes: str) -> RunJob:
@@ -100,7 +100,7 @@ def test_runs_are_started(tmp_path: Path, sandbox: Sandbox) -> None:
     job = RunJob(tmp_path, sandbox.url)
     assert job.run("runs-a", "runs-b") == 0
     assert job.states == ["started", "started"]
-    assert (job.record["conclusion"], job.record["exit_code"]) == ("started", 0)
+    assert (job.results_json["conclusion"], job.results_json["exit_code"]) == ("started", 0)
     assert sandbox.count_starts("runs-a") == sandbox.count_starts("runs-b") == 1
     assert job.log.splitlines()[:2] == ["", TITLE]
     assert "2 of 2 runs started." in job.log
@@ -110,7 +110,7 @@ def test_passed_runs_end_step(tmp_path: Path, sandbox: Sandbox) -> None:
     """With `wait` all runs have to pass."""
     job = make_waiting_job(tmp_path, sandbox.url)
     assert job.run("runs-c", "runs-d") == 0
-    assert (job.record["conclusion"], job.states) == ("passed", ["passed", "passed"])
+    assert (job.results_json["conclusion"], job.states) == ("passed", ["passed", "passed"])
     assert "2 of 2 runs passed" in job.log
 
 
@@ -128,7 +128,7 @@ def test_empty_plan_sends_nothing(tmp_path: Path) -> None:
     """Without runs the step is skipped and needs no server."""
     job = RunJob(tmp_path, "http://127.0.0.1:9/api")
     assert job.run() == 0
-    assert (job.record["conclusion"], job.record["runs"]) == ("skipped", [])
+    assert (job.results_json["conclusion"], job.results_json["runs"]) == ("skipped", [])
     assert TITLE not in job.log
 
 
@@ -238,7 +238,7 @@ def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
         facts = ValuesToRedact(fact_values=frozenset({"main"}))
         job.run("a", values_to_redact=facts, LOGIN="hidden-value", BRANCH="main")
     assert "bad *** of *** at main" in job.log
-    assert "hidden-value" not in json.dumps(job.record)
+    assert "hidden-value" not in json.dumps(job.results_json)
 
 
 def test_given_values_are_hidden(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_many_values_are_of_own_run(
             for test_id, value in (("a", "first-value"), ("b", "second-value"))
         ]
         job.run_results([RunResult(request) for request in requests])
-    messages = [run["message"] for run in job.record["runs"]]
+    messages = [run["message"] for run in job.results_json["runs"]]
     texts = [message.partition("bad ")[2] for message in messages]
     assert texts == (["***; ***"] * 2 if is_shared else ["***; second-value", "first-value; ***"])
 
@@ -282,7 +282,7 @@ def read_states(folder: Path) -> list[str]:
     return [run["state"] for run in json.loads((folder / "out" / "results.json").read_text("utf-8"))["runs"]]
 
 
-def test_record_precedes_first_request(tmp_path: Path) -> None:
+def test_results_precede_first_request(tmp_path: Path) -> None:
     """A step that is killed now may have started any run."""
     recorded_states: list[list[str]] = []
 
@@ -315,7 +315,7 @@ def test_lost_progress_does_not_end_step(error: Exception, tmp_path: Path, sandb
     assert job.log.count("Warning: A report could not be written") == 1
 
 
-def test_missing_first_record_is_warning(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_missing_first_results_cause_warning(tmp_path: Path, sandbox: Sandbox) -> None:
     """Runs start although no record can be written, and the step fails at its end."""
     block_results(tmp_path)
     job = RunJob(tmp_path, sandbox.url)
@@ -326,19 +326,19 @@ def test_missing_first_record_is_warning(tmp_path: Path, sandbox: Sandbox) -> No
     assert job.step.reports.build().resume_command == ""
 
 
-def test_outdated_record_is_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_results_are_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """While runs may start, no record without runs is in the folder."""
     results = tmp_path / "out" / "results.json"
-    record_existed: list[bool] = []
-    publisher = Publisher(on_publish=lambda: record_existed.append(results.exists()))
+    results_existed: list[bool] = []
+    publisher = Publisher(on_publish=lambda: results_existed.append(results.exists()))
     job = RunJob(tmp_path, sandbox.url, System(publisher))
     job.step.begin_files()
     assert results.exists()
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", fail_with(OSError("disk")))
     request = RunRequest(TargetKind.TEST, "runs-v")
     assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 7
-    assert record_existed
-    assert not any(record_existed)
+    assert results_existed
+    assert not any(results_existed)
 
 
 def test_report_has_duration(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -346,7 +346,7 @@ def test_report_has_duration(tmp_path: Path, sandbox: Sandbox) -> None:
     job = RunJob(tmp_path, sandbox.url)
     job.step.started_at -= 100.0
     job.run("runs-k")
-    duration = job.record["duration_seconds"]
+    duration = job.results_json["duration_seconds"]
     assert duration >= 100
     assert round(duration, 3) == duration
 
@@ -382,10 +382,10 @@ def test_bug_while_running_names_started_runs(
     job = RunJob(tmp_path, sandbox.url, System(publisher))
     with pytest.raises(RuntimeError, match="bug"):
         job.run("runs-m")
-    assert (job.states, job.record["exit_code"], job.record["conclusion"]) == (["started"], 70, "error")
-    assert job.record["runs"][0]["run_id"]
+    assert (job.states, job.results_json["exit_code"], job.results_json["conclusion"]) == (["started"], 70, "error")
+    assert job.results_json["runs"][0]["run_id"]
     [run] = publisher.reports[-1].results
-    assert (run.state, run.run_id) == (RunState.STARTED, job.record["runs"][0]["run_id"])
+    assert (run.state, run.run_id) == (RunState.STARTED, job.results_json["runs"][0]["run_id"])
 
 
 def test_bug_before_first_request_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,8 +395,8 @@ def test_bug_before_first_request_starts_nothing(tmp_path: Path, monkeypatch: py
     with pytest.raises(MemoryError):
         job.run("a", "b")
     assert job.states == ["not-started", "not-started"]
-    assert job.record["runs"][0]["message"] == "not sent: the step ended because of a bug"
-    assert job.record["exit_code"] == 70
+    assert job.results_json["runs"][0]["message"] == "not sent: the step ended because of a bug"
+    assert job.results_json["exit_code"] == 70
 
 
 def test_bug_spares_runs_of_earlier_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +408,7 @@ def test_bug_spares_runs_of_earlier_step(tmp_path: Path, monkeypatch: pytest.Mon
     assert job.states == ["started", "not-started"]
 
 
-def test_bug_in_first_record_starts_nothing(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_first_results_starts_nothing(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that can't be rendered because of a bug prevents the requests."""
     job = RunJob(tmp_path, sandbox.url)
     monkeypatch.setattr("autonoma_ci.reports.results_dir.render_dotenv", fail_with(RuntimeError("bug")))
@@ -422,7 +422,7 @@ def test_bug_in_progress_report_is_raised(tmp_path: Path, sandbox: Sandbox) -> N
     job = RunJob(tmp_path, sandbox.url, System(Publisher(error=RuntimeError("bug"))))
     with pytest.raises(RuntimeError, match="bug"):
         job.run("runs-o")
-    assert job.record["exit_code"] == 70
+    assert job.results_json["exit_code"] == 70
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -439,7 +439,7 @@ def test_signal_cancels_runs(number: int, tmp_path: Path, sandbox: Sandbox) -> N
     publisher = Publisher(on_publish=send_signal)
     job = make_waiting_job(tmp_path, sandbox.url, System(publisher))
     assert job.run("sandbox-stays-signal") == 128 + number
-    assert (job.record["conclusion"], job.states) == ("cancelled", ["started"])
+    assert (job.results_json["conclusion"], job.states) == ("cancelled", ["started"])
     assert "autonoma-ci wait out/results.json" in job.log
 
 
@@ -451,7 +451,7 @@ def start_earlier_run(url: str, folder: Path, test_id: str) -> str:
     (folder / "earlier").mkdir()
     job = RunJob(folder / "earlier", url)
     assert job.run(test_id) == 0
-    run_id = job.record["runs"][0]["run_id"]
+    run_id = job.results_json["runs"][0]["run_id"]
     assert isinstance(run_id, str)
     return run_id
 
@@ -473,7 +473,7 @@ def test_earlier_signal_cancels_passed_step(tmp_path: Path, sandbox: Sandbox) ->
     job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(signal=signal.SIGTERM)
     assert job.run_results([make_resumed_run("runs-q", run_id=run_id), cancelled_run], previous=previous) == 143
-    assert job.record["conclusion"] == "cancelled"
+    assert job.results_json["conclusion"] == "cancelled"
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sand
     job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass(test_id, run_id, evidence)})
     assert job.run_results([make_resumed_run(test_id, run_id=run_id)], previous=previous) == 0
-    [run] = job.record["runs"]
+    [run] = job.results_json["runs"]
     assert (run["state"], run["reused"]) == ("passed", True)
     assert run["evidence"]["missing_reason"] == evidence.missing_reason
     assert [step["screenshot"] for step in run["evidence"]["steps"] if step["screenshot"]] == evidence.files
@@ -517,7 +517,7 @@ def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None
     job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass("sandbox-fails-saved", run_id, WITH_FILE)})
     assert job.run_results([make_resumed_run("sandbox-fails-saved", run_id=run_id)], previous=previous) == 1
-    assert (job.states, job.record["runs"][0]["reused"]) == (["failed"], False)
+    assert (job.states, job.results_json["runs"][0]["reused"]) == (["failed"], False)
 
 
 def serve_passed_run(connection: Connection) -> bool:
@@ -538,7 +538,7 @@ def test_duration_of_pass_is_shorter_one(saved_seconds: float, tmp_path: Path) -
         )
         assert job.run_results([run], previous=previous) == 0
     # The run started 100 s before this step.
-    seconds = job.record["runs"][0]["duration_seconds"]
+    seconds = job.results_json["runs"][0]["duration_seconds"]
     assert seconds == saved_seconds if saved_seconds < 100 else 100 <= seconds < 9e8
 
 
@@ -548,7 +548,7 @@ def test_pass_of_earlier_attempt_is_confirmed(tmp_path: Path, sandbox: Sandbox) 
     job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(passed_run_ids={0: run_id}, run_ids=frozenset({(TargetKind.TEST, run_id)}))
     assert job.run("runs-s", "runs-t", previous=previous) == 0
-    assert [run["reused"] for run in job.record["runs"]] == [True, False]
+    assert [run["reused"] for run in job.results_json["runs"]] == [True, False]
     assert (sandbox.count_starts("runs-s"), sandbox.count_starts("runs-t")) == (1, 1)
 
 

@@ -150,7 +150,7 @@ def test_manifest_of_untrusted_job_is_unread(tmp_path: Path) -> None:
     ) == {"x1"}
 
 
-def test_manifest_reads_build_of_record(tmp_path: Path) -> None:
+def test_manifest_reads_build_of_results(tmp_path: Path) -> None:
     """References of the build have the facts of the first step."""
     text = "tests: [{id: a, variables: {A: 'x-${ci.branch}'}}]"
     run = make_run(is_signed=True, A=f"x-{CONTEXT.branch}")

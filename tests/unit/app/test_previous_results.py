@@ -313,7 +313,7 @@ def test_run_ids_include_previous_attempts() -> None:
 # no_reuse_reason
 
 
-def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
+def make_signed_results(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
     """Return a results.json with the signature of a client secret."""
     signer = ResultsSigner(Secret(secret), API_URL, BUILD, ENTIRE_BUILD)
     data = render_results_json(create_report(runs, FAILED_VERDICT)._replace(context=BUILD), signer).encode()
@@ -321,32 +321,32 @@ def make_signed_record(*runs: RunResult, secret: str = SECRET) -> LoadedResults:
 
 
 @pytest.mark.parametrize(
-    ("record", "sha", "reason"),
+    ("results_json", "sha", "reason"),
     [
-        (make_signed_record(make_failed_run("a")), "c" * 40, None),
+        (make_signed_results(make_failed_run("a")), "c" * 40, None),
         (
-            make_signed_record(make_failed_run("a"), secret="other-s3cret-value"),
+            make_signed_results(make_failed_run("a"), secret="other-s3cret-value"),
             "c" * 40,
             "it is not signed, or was changed, or was written with other credentials",
         ),
         (
-            make_signed_record(make_failed_run("a")),
+            make_signed_results(make_failed_run("a")),
             "",
             "the commit of this build is not known, so nothing shows that it is still the same",
         ),
-        (make_signed_record(make_failed_run("b")), "c" * 40, "its runs are not those that this step is to start"),
+        (make_signed_results(make_failed_run("b")), "c" * 40, "its runs are not those that this step is to start"),
         (
-            make_signed_record(make_failed_run("a"), make_failed_run("b")),
+            make_signed_results(make_failed_run("a"), make_failed_run("b")),
             "c" * 40,
             "its runs are not those that this step is to start",
         ),
     ],
     ids=["reusable", "other secret", "no commit", "other run", "more runs"],
 )
-def test_nothing_reused_has_reason(record: LoadedResults, sha: str, reason: str | None) -> None:
+def test_nothing_reused_has_reason(results_json: LoadedResults, sha: str, reason: str | None) -> None:
     """The reason states what differs from the record."""
     signer = ResultsSigner(Secret(SECRET), API_URL, BUILD, ENTIRE_BUILD)
-    assert no_reuse_reason([make_planned_run("a")], record, BUILD._replace(sha=sha), signer) == reason
+    assert no_reuse_reason([make_planned_run("a")], results_json, BUILD._replace(sha=sha), signer) == reason
 
 
 def test_old_results_without_build_id_are_stale() -> None:

@@ -72,7 +72,7 @@ def plan_results(
     ]
 
 
-def write_record(
+def write_results(
     requests: Sequence[RunRequest] = REQUESTS,
     states: Sequence[RunState] = STATES,
     context: BuildContext = FIRST_CONTEXT,
@@ -99,7 +99,7 @@ def write_record(
     return render_results_json(saved_report, signer).encode()
 
 
-RECORD = write_record()
+RECORD = write_results()
 
 
 def find_passes(
@@ -119,7 +119,7 @@ def find_passes(
     )
 
 
-def edit_record(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
+def edit_results(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
     """Return the record with a change.
 
     With `sign`, the record is signed again, but its runs are not.
@@ -217,7 +217,7 @@ def test_reuse_ignores_labels() -> None:
 @pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.PASSED])
 def test_reuse_needs_state_passed(state: RunState) -> None:
     """Only passed runs are reused."""
-    assert find_passes(write_record(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
+    assert find_passes(write_results(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_reuse_needs_state_passed(state: RunState) -> None:
 )  # fmt: skip
 def test_reuse_needs_earlier_attempt(old_attempt: str, new_attempt: str, is_reused: bool) -> None:
     """A record of the same attempt belongs to another step."""
-    data = write_record(context=FIRST_CONTEXT._replace(build_attempt=old_attempt))
+    data = write_results(context=FIRST_CONTEXT._replace(build_attempt=old_attempt))
     assert find_passes(data, context=FIRST_CONTEXT._replace(build_attempt=new_attempt)) == (
         ALL_PASSED if is_reused else {}
     )
@@ -239,41 +239,41 @@ def test_reuse_needs_earlier_attempt(old_attempt: str, new_attempt: str, is_reus
 def test_reuse_needs_build_id() -> None:
     """Without a build id, an attempt may be of another build."""
     signer = make_signer(context=SECOND_CONTEXT._replace(build_id=""))
-    assert find_passes(write_record(signer=signer), context=SECOND_CONTEXT._replace(build_id=""), signer=signer) == {}
+    assert find_passes(write_results(signer=signer), context=SECOND_CONTEXT._replace(build_id=""), signer=signer) == {}
 
 
 def test_reuse_needs_commit() -> None:
     """Without a commit id, the commit may be another one."""
     context = SECOND_CONTEXT._replace(sha="")
     signer = make_signer(context=context)
-    data = write_record(context=FIRST_CONTEXT._replace(sha=""), signer=signer)
+    data = write_results(context=FIRST_CONTEXT._replace(sha=""), signer=signer)
     assert find_passes(data, context=context, signer=signer) == {}
 
 
 def test_flaky_pass_is_not_reused() -> None:
     """A reused run would look like a clean pass, because the signature covers no earlier attempt."""
-    assert find_passes(write_record(flaky=0)) == {1: "run-1", 2: "run-2"}
+    assert find_passes(write_results(flaky=0)) == {1: "run-1", 2: "run-2"}
 
 
 def test_all_passed_prevents_reuse() -> None:
     """If all runs of the plan passed before, none is reused."""
-    assert find_passes(write_record(states=[RunState.PASSED] * 4)) == {}
+    assert find_passes(write_results(states=[RunState.PASSED] * 4)) == {}
 
 
 def test_all_passed_with_flaky_prevents_reuse() -> None:
     """A step that starts only the flaky run proves no more."""
-    assert find_passes(write_record(states=[RunState.PASSED] * 4, flaky=0)) == {}
+    assert find_passes(write_results(states=[RunState.PASSED] * 4, flaky=0)) == {}
 
 
 def test_contradicted_pass_is_not_reused() -> None:
     """The status and the details of the run contradicted each other."""
-    data = edit_record(lambda document: document["runs"][0].update(has_contradiction=True), sign=True)
+    data = edit_results(lambda document: document["runs"][0].update(has_contradiction=True), sign=True)
     assert find_passes(data) == {1: "run-1", 2: "run-2"}
 
 
-def test_unsigned_record_prevents_reuse() -> None:
+def test_unsigned_results_prevent_reuse() -> None:
     """A step without credentials writes such a record, and so could anybody."""
-    assert find_passes(write_record(signer=None)) == {}
+    assert find_passes(write_results(signer=None)) == {}
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -296,9 +296,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_edited_record_prevents_reuse(change: Callable[[dict[str, Any]], None]) -> None:
+def test_edited_results_prevent_reuse(change: Callable[[dict[str, Any]], None]) -> None:
     """Any edit invalidates the signature of the record."""
-    assert find_passes(edit_record(change, sign=False)) == {}
+    assert find_passes(edit_results(change, sign=False)) == {}
 
 
 # The runs that passed and are still reusable after each of these changes, with a new signature of the record. Another
@@ -316,7 +316,7 @@ REMAINING_PASSES = {
 @pytest.mark.parametrize("name", REMAINING_PASSES)
 def test_each_entry_needs_its_own_signature(name: str) -> None:
     """A changed entry is refused even if the signature of the record is valid."""
-    run_ids = find_passes(edit_record(CHANGES[name], sign=True))
+    run_ids = find_passes(edit_results(CHANGES[name], sign=True))
     assert run_ids == REMAINING_PASSES[name]
 
 

@@ -19,7 +19,7 @@ ADVICE = "Give the results.json that an earlier step wrote to its results-dir, o
 RECORD = render_results_json(create_report([make_passed_run("a")]))
 
 
-def write_record(path: Path) -> None:
+def write_results(path: Path) -> None:
     """Write a results.json and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(RECORD, "utf-8")
@@ -46,14 +46,14 @@ def get_error(folder: Path, path: str, command: str = "wait") -> str:
 )
 def test_path_of_file_or_folder_is_found(path: str, expected: str, tmp_path: Path) -> None:
     """A folder means the results.json in it."""
-    write_record(tmp_path / "r" / "results.json")
-    write_record(tmp_path / "r" / "results.1.json")
+    write_results(tmp_path / "r" / "results.json")
+    write_results(tmp_path / "r" / "results.1.json")
     assert find_results_file(path, str(tmp_path), "wait") == expected
 
 
 def test_absolute_path_is_found(tmp_path: Path) -> None:
     """An absolute path does not depend on the working directory."""
-    write_record(tmp_path / "r" / "results.json")
+    write_results(tmp_path / "r" / "results.json")
     (tmp_path / "work").mkdir()
     path = find_results_file(str(tmp_path / "r"), str(tmp_path / "work"), "wait")
     assert path == str(tmp_path / "r" / "results.json")
@@ -70,14 +70,14 @@ def test_json_is_left_to_parser(content: bytes, tmp_path: Path) -> None:
 
 def test_empty_path_is_error(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
-    write_record(tmp_path / "results.json")
+    write_results(tmp_path / "results.json")
     assert get_error(tmp_path, "") == f"the path of the record is empty. {ADVICE}"
 
 
 # Missing files
 
 
-def test_missing_path_without_record_has_advice(tmp_path: Path) -> None:
+def test_missing_path_without_results_has_advice(tmp_path: Path) -> None:
     """Without any results.json, the error suggests where it comes from."""
     assert get_error(tmp_path, "nope/x.json") == f"nope/x.json does not exist. {ADVICE}"
 
@@ -91,30 +91,30 @@ def test_missing_path_without_record_has_advice(tmp_path: Path) -> None:
         ("results/results.json", "nope/deep/x.json"),
     ],
 )
-def test_missing_path_suggests_usual_record(existing_path: str, path: str, tmp_path: Path) -> None:
+def test_missing_path_suggests_usual_results(existing_path: str, path: str, tmp_path: Path) -> None:
     """The command of the suggestion can be copied."""
-    write_record(tmp_path / existing_path)
+    write_results(tmp_path / existing_path)
     for command in ("wait", "report"):
         suggestion = f"Did you mean: autonoma-ci {command} {existing_path}"
         assert get_error(tmp_path, path, command) == f"{path} does not exist. {suggestion}"
 
 
-def test_neighbor_precedes_usual_record(tmp_path: Path) -> None:
+def test_neighbor_precedes_usual_results(tmp_path: Path) -> None:
     """The results.json in the folder of the path is suggested first."""
-    write_record(tmp_path / "results.json")
-    write_record(tmp_path / "r" / "results.json")
+    write_results(tmp_path / "results.json")
+    write_results(tmp_path / "r" / "results.json")
     assert get_error(tmp_path, "r/x.json").endswith("autonoma-ci wait r/results.json")
 
 
 def test_suggested_path_is_quoted_for_shell(tmp_path: Path) -> None:
     """A path with spaces or shell characters is one argument."""
-    write_record(tmp_path / "a b;c" / "results.json")
+    write_results(tmp_path / "a b;c" / "results.json")
     assert get_error(tmp_path, "a b;c/x.json").endswith("autonoma-ci wait 'a b;c/results.json'")
 
 
-def test_record_behind_link_is_not_suggested(tmp_path: Path) -> None:
+def test_results_behind_link_are_not_suggested(tmp_path: Path) -> None:
     """A results.json outside of the working directory is not suggested."""
-    write_record(tmp_path / "other" / "results.json")
+    write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "results").symlink_to(tmp_path / "other", target_is_directory=True)
     assert get_error(tmp_path / "work", "nope") == f"nope does not exist. {ADVICE}"
@@ -143,7 +143,7 @@ def test_path_with_controls_is_escaped(tmp_path: Path) -> None:
 
 def test_link_outside_is_refused(tmp_path: Path) -> None:
     """The error has no content of the folder outside."""
-    write_record(tmp_path / "other" / "results.json")
+    write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "r").symlink_to(tmp_path / "other", target_is_directory=True)
     reason = "leads out of the working directory through a symbolic link. Give its own path"
@@ -161,7 +161,7 @@ def test_empty_folder_is_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_folder_without_record_lists_entries(count: int, tmp_path: Path) -> None:
+def test_folder_without_results_lists_entries(count: int, tmp_path: Path) -> None:
     """Three names are shown, and the others are counted."""
     (tmp_path / "r").mkdir()
     for name in ("c.txt", "a\x1b.txt", "b.txt", "d.txt")[:count]:
@@ -179,10 +179,10 @@ def test_folder_error_counts_200_entries(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 3, 5])
-def test_folder_error_names_records_below(parts: int, tmp_path: Path) -> None:
+def test_folder_error_names_results_below(parts: int, tmp_path: Path) -> None:
     """Three records in subfolders are shown, and the first one is suggested."""
     for part in range(1, parts + 1):
-        write_record(tmp_path / "all" / f"p{part}" / "results.json")
+        write_results(tmp_path / "all" / f"p{part}" / "results.json")
     listed_paths = ", ".join(f"all/p{part}/results.json" for part in range(1, min(parts, 3) + 1))
     rest_count = " and 2 more" if parts == 5 else ""
     assert get_error(tmp_path, "all", "report") == (
@@ -202,14 +202,14 @@ def test_folder_error_names_records_below(parts: int, tmp_path: Path) -> None:
         ("results.txt", False),
     ],
 )
-def test_records_are_searched_two_folders_deep(name: str, is_found: bool, tmp_path: Path) -> None:
+def test_results_are_searched_two_folders_deep(name: str, is_found: bool, tmp_path: Path) -> None:
     """Only files with the name of a record count, at most two folders below."""
-    write_record(tmp_path / "r" / name)
+    write_results(tmp_path / "r" / name)
     error = get_error(tmp_path, "r")
     assert (f"Records in it: r/{name}. " in error) == is_found
 
 
-def test_other_json_is_no_record(tmp_path: Path) -> None:
+def test_other_json_is_no_results(tmp_path: Path) -> None:
     """A file of another program with such a name is not suggested."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results-of-others.json").write_text('{"version": 1}', "utf-8")
@@ -218,18 +218,18 @@ def test_other_json_is_no_record(tmp_path: Path) -> None:
 
 def test_linked_folder_is_not_searched(tmp_path: Path) -> None:
     """Records behind a symbolic link are not suggested."""
-    write_record(tmp_path / "other" / "results.json")
+    write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work" / "r").mkdir(parents=True)
     (tmp_path / "work" / "r" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
     assert "It has link." in get_error(tmp_path / "work", "r")
 
 
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_record_that_is_no_file_is_error(kind: str, tmp_path: Path) -> None:
+def test_results_that_are_no_file_are_error(kind: str, tmp_path: Path) -> None:
     """A folder or a dangling link named results.json is refused."""
     (tmp_path / "r").mkdir()
-    record = tmp_path / "r" / "results.json"
-    record.mkdir() if kind == "folder" else record.symlink_to("nowhere")
+    results_json = tmp_path / "r" / "results.json"
+    results_json.mkdir() if kind == "folder" else results_json.symlink_to("nowhere")
     assert get_error(tmp_path, "r") == f"r/results.json is not a regular file, or a link to nothing. {ADVICE}"
 
 
@@ -264,7 +264,7 @@ def test_file_of_other_kind_is_error(content: bytes, kind: str, tmp_path: Path) 
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "x").write_bytes(content)
     assert get_error(tmp_path, "r/x") == f"r/x is {kind}. {ADVICE}"
-    write_record(tmp_path / "r" / "results.json")
+    write_results(tmp_path / "r" / "results.json")
     assert get_error(tmp_path, "r/x", "report") == f"r/x is {kind}. Type: autonoma-ci report r/results.json"
 
 

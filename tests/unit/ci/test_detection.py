@@ -145,15 +145,15 @@ def test_names_are_published_and_short() -> None:
 
 
 @pytest.mark.parametrize("rule", DETECTION_RULES, ids=lambda rule: rule.name)
-def test_name_is_same_in_option_api_and_record(rule: DetectionRule, tmp_path: Path) -> None:
+def test_name_is_same_in_option_api_and_results(rule: DetectionRule, tmp_path: Path) -> None:
     """`AUTONOMA_CI`, the field `source` and the record have the same name."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": rule.name, "AUTONOMA_API_URL": sandbox.url}
         files = {"AUTONOMA_RESULTS_DIR": "results", "AUTONOMA_TEST_IDS": "a"}
         assert invoke(tmp_path, environ={**environ, **files}).code == 0
         assert [received.source for received in sandbox.received if received.method == "POST"] == [rule.name]
-    record = json.loads((tmp_path / "results" / "results.json").read_bytes())
-    assert (record["ci"]["name"], record["source"]) == (rule.name, rule.name)
+    results_json = json.loads((tmp_path / "results" / "results.json").read_bytes())
+    assert (results_json["ci"]["name"], results_json["source"]) == (rule.name, rule.name)
 
 
 def test_secret_variables_cover_all_systems() -> None:

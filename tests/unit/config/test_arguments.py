@@ -34,7 +34,7 @@ def make_parser(command: str = "run") -> ArgumentParser:
 def make_report_parser() -> ArgumentParser:
     """Make a parser with a path and a choice."""
     parser = ArgumentParser("report", "Write reports.", io.StringIO())
-    parser.add_argument("record", metavar="RESULTS")
+    parser.add_argument("results_json", metavar="RESULTS")
     parser.add_argument("--format", choices=["html", "junit"])
     return parser
 
@@ -98,9 +98,9 @@ def test_argv_is_not_changed() -> None:
 def test_switch_leaves_next_argument() -> None:
     """A switch does not use the path after it as its value."""
     parser = build_parser("wait", "Wait.", [option for option in OPTIONS if option.name == "comment"], io.StringIO())
-    parser.add_argument("record", metavar="RESULTS")
+    parser.add_argument("results_json", metavar="RESULTS")
     parsed = parser.parse(["--comment", "results"])
-    assert (parsed.comment, parsed.record) == ("true", "results")
+    assert (parsed.comment, parsed.results_json) == ("true", "results")
 
 
 # Unknown and surplus arguments
@@ -231,7 +231,7 @@ def test_value_of_help_is_hidden() -> None:
     assert SECRET not in problem
 
 
-def test_missing_record_has_example() -> None:
+def test_missing_results_have_example() -> None:
     """A missing record is explained with an example."""
     [problem] = find_problems(make_report_parser())
     example = "give the results-dir of an earlier step, such as autonoma-results"

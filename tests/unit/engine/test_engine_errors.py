@@ -153,8 +153,8 @@ def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.Monkey
     assert job.code == 70
     assert "this is a bug" in job.errors
     assert set(posts) == set(IDS)
-    for run in job.record["runs"]:
+    for run in job.results_json["runs"]:
         assert (run["state"], run["run_id"]) == ("started", f"run-of-{run['id']}")
     results = json.loads(job.outputs["results"])
     assert [result["run_id"] for result in results] == [f"run-of-{name}" for name in IDS]
-    assert (job.record["exit_code"], job.record["conclusion"]) == (70, "error")
+    assert (job.results_json["exit_code"], job.results_json["conclusion"]) == (70, "error")

@@ -190,7 +190,7 @@ def test_missing_ca_file_is_reported(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", value)
     job = run_job(tmp_path, "https://127.0.0.1:9/api", ["a"])
     assert (job.code, job.states) == (5, {"a": "not-started"})
-    [run] = job.record["runs"]
+    [run] = job.results_json["runs"]
     assert run["message"].startswith(f"REQUESTS_CA_BUNDLE {text}")
     assert run["suggestion"].startswith("The run was not started. ")
     assert suggestion in run["suggestion"]

@@ -455,7 +455,7 @@ def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> 
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.post_counts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
-    assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
+    assert [run["run_id"] for run in job.results_json["runs"]] == [f"run-of-{name}" for name in ids]
 
 
 def test_connection_close_loses_no_start(tmp_path: Path) -> None:
@@ -559,7 +559,7 @@ def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
     with FaultServer(respond_twice) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.post_counts == dict.fromkeys(ids, 1)
-    assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
+    assert [run["run_id"] for run in job.results_json["runs"]] == [f"run-of-{name}" for name in ids]
 
 
 # TLS

@@ -300,10 +300,10 @@ def test_request_has_own_limit(seconds: float, limit: float, monkeypatch: pytest
     """One request has at most ten seconds, and at least one second of a short wait."""
     limits: list[float] = []
 
-    def record(task: object, limit: float) -> None:
+    def record_limit(task: object, limit: float) -> None:
         limits.append(limit)
 
-    monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", record)
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.run_in_background", record_limit)
     assert UrlWait("https://shop.test/", seconds).reason == ""
     assert limits == [limit]
 

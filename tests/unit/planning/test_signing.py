@@ -233,32 +233,32 @@ REPORT = create_report([make_passed_run("a"), make_failed_run("b")], PASSED_VERD
 SIGNED_RECORD = render_results_json(REPORT, SIGNER).encode()
 
 
-def test_signed_record_is_valid() -> None:
+def test_signed_results_are_valid() -> None:
     """The record and each of its runs have valid signatures."""
     assert SIGNER.verifies_results(SIGNED_RECORD)
-    record = parse_results(SIGNED_RECORD)
-    for run, outcome in zip(record.runs, REPORT.results, strict=True):
+    results_json = parse_results(SIGNED_RECORD)
+    for run, outcome in zip(results_json.runs, REPORT.results, strict=True):
         assert SIGNER.verifies_run(outcome, run.mac)
-    assert json.loads(SIGNED_RECORD)["mac"] == record.mac
-    assert HEX_DIGEST_RE.fullmatch(record.mac)
+    assert json.loads(SIGNED_RECORD)["mac"] == results_json.mac
+    assert HEX_DIGEST_RE.fullmatch(results_json.mac)
 
 
 @pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
-def test_record_with_changed_byte_is_refused(bits: int) -> None:
+def test_results_with_changed_byte_are_refused(bits: int) -> None:
     """Each byte counts, also those of the signature."""
     for offset in range(len(SIGNED_RECORD)):
         data = SIGNED_RECORD[:offset] + bytes([SIGNED_RECORD[offset] ^ bits]) + SIGNED_RECORD[offset + 1 :]
         assert not SIGNER.verifies_results(data), offset
 
 
-def test_record_with_removed_byte_is_refused() -> None:
+def test_results_with_removed_byte_are_refused() -> None:
     """White space counts too."""
     for offset in range(len(SIGNED_RECORD)):
         assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + SIGNED_RECORD[offset + 1 :]), offset
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
-def test_record_with_added_byte_is_refused(byte: bytes) -> None:
+def test_results_with_added_byte_are_refused(byte: bytes) -> None:
     """The places before and after the record count too."""
     for offset in range(len(SIGNED_RECORD) + 1):
         assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + byte + SIGNED_RECORD[offset:]), offset
@@ -266,7 +266,7 @@ def test_record_with_added_byte_is_refused(byte: bytes) -> None:
 
 @without_deadline
 @given(st.integers(0, len(SIGNED_RECORD)), st.integers(0, 40), st.binary(max_size=40))
-def test_record_with_replaced_piece_is_refused(offset: int, length: int, piece: bytes) -> None:
+def test_results_with_replaced_piece_are_refused(offset: int, length: int, piece: bytes) -> None:
     """No replacement of a piece is valid."""
     data = SIGNED_RECORD[:offset] + piece + SIGNED_RECORD[offset + length :]
     assert SIGNER.verifies_results(data) == (data == SIGNED_RECORD)
@@ -291,12 +291,12 @@ def test_record_with_replaced_piece_is_refused(offset: int, length: int, piece: 
         "no member", "zeros", "a second member",
     ],
 )  # fmt: skip
-def test_reformatted_record_is_refused(change: Callable[[bytes], bytes]) -> None:
+def test_reformatted_results_are_refused(change: Callable[[bytes], bytes]) -> None:
     """The bytes count, so the same content in another form is invalid."""
     assert not SIGNER.verifies_results(change(SIGNED_RECORD))
 
 
-def test_record_of_other_secret_is_refused() -> None:
+def test_results_of_other_secret_are_refused() -> None:
     """Another account has another key."""
     assert not build_signer("another-secret").verifies_results(SIGNED_RECORD)
     assert not SIGNER.verifies_results(render_results_json(REPORT, build_signer("another-secret")).encode())
@@ -305,7 +305,7 @@ def test_record_of_other_secret_is_refused() -> None:
     )
 
 
-def test_record_without_signer_is_unsigned() -> None:
+def test_results_without_signer_are_unsigned() -> None:
     """A step without credentials signs nothing, and nothing is verified."""
     text = render_results_json(REPORT)
     assert json.loads(text)["mac"] == ""
@@ -313,15 +313,15 @@ def test_record_without_signer_is_unsigned() -> None:
     assert not SIGNER.verifies_results(text.encode())
 
 
-def test_run_signature_is_invalid_for_record() -> None:
+def test_run_signature_is_invalid_for_results() -> None:
     """A signature is valid for one purpose."""
-    unsigned_record = render_results_json(REPORT)
+    unsigned_results = render_results_json(REPORT)
     for mac in (SIGNER.sign_run(RUN), sign_request(REQUEST)):
-        data = unsigned_record.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
+        data = unsigned_results.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
         assert not SIGNER.verifies_results(data)
 
 
-def test_only_record_text_is_signed() -> None:
+def test_only_results_text_is_signed() -> None:
     """Only a text that ends like a record has a place for the signature."""
     for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
         assert SIGNER.sign_results(text) == text
@@ -330,11 +330,11 @@ def test_only_record_text_is_signed() -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
-def test_record_of_any_report_is_valid(run_report: Report) -> None:
+def test_results_of_any_report_are_valid(run_report: Report) -> None:
     """For any texts of a report, the record is JSON with a valid signature."""
-    record = render_results_json(run_report, SIGNER)
-    assert SIGNER.verifies_results(record.encode())
-    assert remove_signatures(record) == remove_signatures(render_results_json(run_report))
+    results_json = render_results_json(run_report, SIGNER)
+    assert SIGNER.verifies_results(results_json.encode())
+    assert remove_signatures(results_json) == remove_signatures(render_results_json(run_report))
 
 
 def remove_signatures(text: str) -> Any:
@@ -417,7 +417,7 @@ def test_signer_cannot_be_pickled(protocol: int) -> None:
 
 
 @pytest.mark.usefixtures("fixed_key")
-def test_record_hides_secret_and_key() -> None:
+def test_results_hide_secret_and_key() -> None:
     """The files of results-dir have only signatures."""
     signer = build_signer()
     text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + sign_request(REQUEST, signer=signer)

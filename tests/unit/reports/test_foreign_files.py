@@ -143,7 +143,7 @@ def test_renamed_file_never_replaces_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_own_files_need_no_record(name: str, tmp_path: Path) -> None:
+def test_own_files_need_no_results(name: str, tmp_path: Path) -> None:
     """A missing results.json after a killed step does not make renamed files pile up."""
     for _ in range(2):
         assert publish_step(tmp_path, name) == []
@@ -151,7 +151,7 @@ def test_own_files_need_no_record(name: str, tmp_path: Path) -> None:
     assert read_renamed_files(tmp_path) == {}
 
 
-def test_files_beside_own_record_are_replaced(tmp_path: Path) -> None:
+def test_files_beside_own_results_are_replaced(tmp_path: Path) -> None:
     """Files beside our own results.json are replaced without a warning."""
     publish_step(tmp_path, "passed")
     (tmp_path / "junit.xml").write_text("changed by a later step", "utf-8")
@@ -160,7 +160,7 @@ def test_files_beside_own_record_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
-def test_record_of_other_version_is_own(content: bytes, tmp_path: Path) -> None:
+def test_results_of_other_version_are_own(content: bytes, tmp_path: Path) -> None:
     """A truncated record also counts as our own."""
     publish_step(tmp_path, "passed")
     path = tmp_path / "results.json"

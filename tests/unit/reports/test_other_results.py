@@ -38,7 +38,7 @@ ADVICE = "Give each step a results-dir of its own."
 PRESERVED_WARNING = f"Another step left runs open in results-dir: its record is kept as results.1.json. {ADVICE}"
 
 
-def make_record(
+def make_results_json(
     *runs: RunResult,
     step_id: str = "other",
     context: BuildContext = BUILD,
@@ -51,7 +51,7 @@ def make_record(
 
 
 def make_results(context: BuildContext, started_at: str = "2025-01-02T03:04:05Z") -> Results:
-    return parse_results(make_record(context=context, started_at=started_at))
+    return parse_results(make_results_json(context=context, started_at=started_at))
 
 
 def get_rules(context: BuildContext) -> BuildIdRules:
@@ -165,7 +165,7 @@ def test_same_build_needs_real_build_id(other_build: BuildContext, own_build: Bu
 def test_open_runs_have_no_end(state: RunState) -> None:
     """Runs that may still be running are open, unlike those with a result."""
     results = parse_results(
-        make_record(make_passed_run("a"), make_started_run("b")._replace(state=state), verdict=None)
+        make_results_json(make_passed_run("a"), make_started_run("b")._replace(state=state), verdict=None)
     )
     result = {RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED}
     assert has_open_runs(results) is (state not in result)
@@ -174,17 +174,17 @@ def test_open_runs_have_no_end(state: RunState) -> None:
 @pytest.mark.parametrize(("verdict", "is_open"), [(None, True), (FAILED_VERDICT, True), (DRY_RUN_VERDICT, False)])
 def test_planned_run_of_dry_run_is_not_open(verdict: Verdict | None, is_open: bool) -> None:
     """The planned runs of a dry run were never meant to start."""
-    assert has_open_runs(parse_results(make_record(make_planned_run("a"), verdict=verdict))) is is_open
+    assert has_open_runs(parse_results(make_results_json(make_planned_run("a"), verdict=verdict))) is is_open
 
 
 def test_results_without_runs_are_not_open() -> None:
     """A record without runs has no open runs."""
-    assert not has_open_runs(parse_results(make_record()))
+    assert not has_open_runs(parse_results(make_results_json()))
 
 
 def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     """The copy has the same bytes, and the warning is returned once."""
-    data, step = make_record(make_started_run("a")), build_shared_results(tmp_path)
+    data, step = make_results_json(make_started_run("a")), build_shared_results(tmp_path)
     assert preserve(tmp_path, data, step) == [PRESERVED_WARNING]
     assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
     assert preserve(tmp_path, data, step) == []
@@ -195,21 +195,24 @@ def test_warning_names_option_of_user(tmp_path: Path) -> None:
     step = SharedResults(
         tmp_path / "results.json", "this", BUILD, get_rules(BUILD), START.isoformat(), FakeClock(), "--results-dir"
     )
-    [warning] = preserve(tmp_path, make_record(make_started_run("a")), step)
+    [warning] = preserve(tmp_path, make_results_json(make_started_run("a")), step)
     assert "left runs open in --results-dir: " in warning
 
 
 @pytest.mark.parametrize(
     ("data", "warnings"),
     [
-        (make_record(make_started_run("a"), step_id="this"), []),
-        (make_record(make_started_run("a"), context=BUILD._replace(build_id="16")), []),
-        (make_record(make_passed_run("a"), context=BUILD._replace(build_attempt="2"), verdict=PASSED_VERDICT), []),
-        (make_record(make_passed_run("a"), context=BUILD_WITHOUT_ID, verdict=PASSED_VERDICT), []),
-        (make_record(make_started_run("a"))[:200], []),
+        (make_results_json(make_started_run("a"), step_id="this"), []),
+        (make_results_json(make_started_run("a"), context=BUILD._replace(build_id="16")), []),
+        (
+            make_results_json(make_passed_run("a"), context=BUILD._replace(build_attempt="2"), verdict=PASSED_VERDICT),
+            [],
+        ),
+        (make_results_json(make_passed_run("a"), context=BUILD_WITHOUT_ID, verdict=PASSED_VERDICT), []),
+        (make_results_json(make_started_run("a"))[:200], []),
         (b"", []),
         (
-            make_record(make_passed_run("a"), verdict=PASSED_VERDICT),
+            make_results_json(make_passed_run("a"), verdict=PASSED_VERDICT),
             [f"results-dir has the files of another step of this build, which are replaced. {ADVICE}"],
         ),
     ],
@@ -223,7 +226,7 @@ def test_results_without_open_runs_stay(data: bytes, warnings: list[str], tmp_pa
 
 def test_other_attempt_has_own_warning(tmp_path: Path) -> None:
     """A rebuild has the same steps, so the warning gives no advice."""
-    data = make_record(make_started_run("a"), context=BUILD._replace(build_attempt="0"))
+    data = make_results_json(make_started_run("a"), context=BUILD._replace(build_attempt="0"))
     assert preserve(tmp_path, data) == ["An earlier attempt left runs open: its record is kept as results.1.json."]
     assert read_files(tmp_path)["results.1.json"] == data
 
@@ -238,7 +241,7 @@ def test_missing_results_json_is_ignored(tmp_path: Path) -> None:
 
 def test_symlink_is_not_read(tmp_path: Path) -> None:
     """A link must not copy a file from outside into the results folder."""
-    (tmp_path / "outside.json").write_bytes(make_record(make_started_run("a")))
+    (tmp_path / "outside.json").write_bytes(make_results_json(make_started_run("a")))
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").symlink_to(tmp_path / "outside.json")
     step = build_shared_results(tmp_path / "results")
@@ -250,11 +253,11 @@ def test_symlink_is_not_read(tmp_path: Path) -> None:
 def test_written_file_is_not_read_again(tmp_path: Path) -> None:
     """The file that this step wrote last needs no copy, whatever it contains."""
     step = build_shared_results(tmp_path)
-    (tmp_path / "results.json").write_bytes(make_record(make_started_run("a")))
+    (tmp_path / "results.json").write_bytes(make_results_json(make_started_run("a")))
     step.remember_written_file()
     step.preserve_other_results()
     assert list(read_files(tmp_path)) == ["results.json"]
-    assert preserve(tmp_path, make_record(make_started_run("longer-id")), step) == [PRESERVED_WARNING]
+    assert preserve(tmp_path, make_results_json(make_started_run("longer-id")), step) == [PRESERVED_WARNING]
 
 
 def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
@@ -266,22 +269,24 @@ def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
 
 def test_copy_never_replaces_same_build(tmp_path: Path) -> None:
     """A copy gets the first number without a file of this build or of another program."""
-    existing_record = make_record(make_started_run("c"), step_id="third")
-    (tmp_path / "results.1.json").write_bytes(existing_record)
+    existing_results = make_results_json(make_started_run("c"), step_id="third")
+    (tmp_path / "results.1.json").write_bytes(existing_results)
     (tmp_path / "results.2.json").write_text("of another program", "utf-8")
     (tmp_path / "results.3.json").symlink_to(tmp_path / "gone")
     (tmp_path / "results.4.json").mkdir()
-    data = make_record(make_started_run("a"))
+    data = make_results_json(make_started_run("a"))
     assert preserve(tmp_path, data) == [PRESERVED_WARNING.replace("results.1.json", "results.5.json")]
-    assert (tmp_path / "results.1.json").read_bytes() == existing_record
+    assert (tmp_path / "results.1.json").read_bytes() == existing_results
     assert (tmp_path / "results.2.json").read_text("utf-8") == "of another program"
     assert (tmp_path / "results.5.json").read_bytes() == data
 
 
 def test_copy_replaces_older_build(tmp_path: Path) -> None:
     """A copy of another build is no longer needed."""
-    (tmp_path / "results.1.json").write_bytes(make_record(make_started_run("z"), context=BUILD._replace(build_id="16")))
-    data = make_record(make_started_run("a"))
+    (tmp_path / "results.1.json").write_bytes(
+        make_results_json(make_started_run("z"), context=BUILD._replace(build_id="16"))
+    )
+    data = make_results_json(make_started_run("a"))
     assert preserve(tmp_path, data) == [PRESERVED_WARNING]
     assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
 
@@ -289,20 +294,20 @@ def test_copy_replaces_older_build(tmp_path: Path) -> None:
 def test_each_step_has_one_copy(tmp_path: Path) -> None:
     """A later state of the same step replaces its copy."""
     step = build_shared_results(tmp_path)
-    later_record = make_record(make_started_run("a"), make_started_run("b"))
-    second_record = make_record(make_started_run("c"), step_id="third")
-    for data in (make_record(make_started_run("a")), second_record, later_record):
+    later_results = make_results_json(make_started_run("a"), make_started_run("b"))
+    second_results = make_results_json(make_started_run("c"), step_id="third")
+    for data in (make_results_json(make_started_run("a")), second_results, later_results):
         preserve(tmp_path, data, step)
     assert read_files(tmp_path) == {
-        "results.json": later_record,
-        "results.1.json": later_record,
-        "results.2.json": second_record,
+        "results.json": later_results,
+        "results.1.json": later_results,
+        "results.2.json": second_results,
     }
 
 
 def test_failed_copy_is_warning(tmp_path: Path) -> None:
     """If the disk is full, the warning has the reason and the advice."""
-    data = make_record(make_started_run("a"))
+    data = make_results_json(make_started_run("a"))
     (tmp_path / "results.json").write_bytes(data)
     step = build_shared_results(tmp_path)
     with limit_file_size(300):

@@ -34,7 +34,7 @@ from tests.support.reports import (
 )
 
 
-def test_record_describes_step() -> None:
+def test_results_describe_step() -> None:
     """The members describe the step, its build and its runs."""
     run_report = create_report([make_started_run("a", "A"), make_rejected_run("b")], API_ERROR_VERDICT)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
@@ -75,7 +75,7 @@ def test_record_describes_step() -> None:
     ]
 
 
-def test_record_has_variable_names_only() -> None:
+def test_results_have_variable_names_only() -> None:
     """The record has names of variables and none of their values."""
     request = RunRequest(
         TargetKind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
@@ -177,13 +177,13 @@ def test_half_surrogate_pair_is_replaced(text: str, expected: str) -> None:
     run_report = create_report([make_started_run("a", text), make_started_run("b")])._replace(
         title=text, context=BuildContext(branch=text)
     )
-    record_text = render_results_json(run_report, Signer())
-    assert record_text.isascii()
-    document = json.loads(record_text)
+    results_text = render_results_json(run_report, Signer())
+    assert results_text.isascii()
+    document = json.loads(results_text)
     assert (document["title"], document["ci"]["branch"]) == (expected, expected)
     assert [run["label"] for run in document["runs"]] == [expected, ""]
     assert list(document) == list(json.loads(render_results_json(create_report())))
-    assert [line[:4] for line in record_text.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
+    assert [line[:4] for line in results_text.splitlines()[-5:]] == ["    ", "    ", "  ],", '  "m', "}"]
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,11 @@ def replace_surrogates(value: object) -> object:
 def test_later_step_reads_results(run_report: Report) -> None:
     text = render_results_json(run_report)
     CHECKER.validate(json.loads(text))
-    record = parse_results(text.encode())
-    assert [replace_surrogates(run.to_run_result(0.0, SHOW_ALL)) for run in record.runs] == [
+    results_json = parse_results(text.encode())
+    assert [replace_surrogates(run.to_run_result(0.0, SHOW_ALL)) for run in results_json.runs] == [
         replace_surrogates(outcome) for outcome in run_report.results
     ]
-    assert record.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
+    assert results_json.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
 
 
 def read_redacted_run(secret: str) -> RunResult:
@@ -123,8 +123,8 @@ def test_schema_describes_every_field() -> None:
 
 def test_times_are_relative_to_reading_step() -> None:
     """Times of an earlier step are moved to the start of the step that reads them."""
-    record = parse_results(render_results_json(create_report([make_flaky_run("a")])).encode())
-    run = record.runs[0].to_run_result(-100.0, SHOW_ALL)
+    results_json = parse_results(render_results_json(create_report([make_flaky_run("a")])).encode())
+    run = results_json.runs[0].to_run_result(-100.0, SHOW_ALL)
     assert (run.start_offset_seconds, run.previous_attempts[0].start_offset_seconds) == (-69.0, -100.0)
 
 
@@ -138,7 +138,7 @@ def test_times_are_relative_to_reading_step() -> None:
         ({"conclusion": "green"}, "conclusion"),
     ],
 )
-def test_invalid_record_has_error_position(change: dict[str, object], position: str) -> None:
+def test_invalid_results_have_error_position(change: dict[str, object], position: str) -> None:
     """A file that is no record is rejected with the position of the error."""
     document = json.loads(render_results_json(create_report([make_started_run("a")]))) | change
     with pytest.raises(ValueError, match=position):

@@ -135,10 +135,10 @@ def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> 
             "AUTONOMA_API_URL": server.url,
             "AUTONOMA_TEST_IDS": "a",
         }
-        record = folder / "seen"
-        (folder / "bin" / program).write_text(COMMAND_LINES_SCRIPT.format(shlex.quote(str(record))), "utf-8")
+        results_json = folder / "seen"
+        (folder / "bin" / program).write_text(COMMAND_LINES_SCRIPT.format(shlex.quote(str(results_json))), "utf-8")
         subprocess.run([*COMMAND, *flags], cwd=folder / "workspace", env=environ, check=True, capture_output=True)
-    return record.read_text("utf-8")
+    return results_json.read_text("utf-8")
 
 
 @pytest.mark.skipif(

@@ -88,7 +88,7 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
     assert json.loads(result.outputs["run-ids"]) == [RUN_ID, "other-1"]
     assert json.loads(result.outputs["run-urls"]) == [URL, OTHER_URL]
     assert result.states == ({"shop": "passed", "other": "failed"} if wait else dict.fromkeys(IDS, "started"))
-    run, output_run = result.record["runs"][0], json.loads(result.outputs["results"])[0]
+    run, output_run = result.results_json["runs"][0], json.loads(result.outputs["results"])[0]
     assert (run["run_id"], run["url"]) == (output_run["run_id"], output_run["url"]) == (RUN_ID, URL)
     assert URL in result.log
     assert URL in result.summary.replace("\\", "")
@@ -102,7 +102,7 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
 
 
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
-def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
+def test_chance_value_leaves_link_in_results(value: str, tmp_path: Path) -> None:
     """`wait` reads id and link from the record as the API returned them."""
     with FaultServer(make_api()) as server:
         run_job(
@@ -138,7 +138,7 @@ def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
     """No report shows the value in the text of a step."""
     result = run_step(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
     assert result.states["other"] == "failed"
-    step = result.record["runs"][1]["step"]
+    step = result.results_json["runs"][1]["step"]
     assert (step["instruction"], step["output"]) == ("Type ***", "*** was refused")
     assert VALUE not in collect_text(result, tmp_path)
 
@@ -148,7 +148,7 @@ def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
     """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
     result = run_step(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
-    assert f"HTTP {status}: bad ***: *** and ***" in result.record["runs"][0]["message"]
+    assert f"HTTP {status}: bad ***: *** and ***" in result.results_json["runs"][0]["message"]
     assert VALUE not in collect_text(result, tmp_path).lower()
 
 
@@ -163,7 +163,7 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
 
     result = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
     assert result.outputs["run-url"] == URL
-    assert result.record["runs"][1]["message"] == "HTTP 422: no *** today"
+    assert result.results_json["runs"][1]["message"] == "HTTP 422: no *** today"
 
 
 # Credentials

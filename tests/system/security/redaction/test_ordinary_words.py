@@ -60,7 +60,7 @@ def collect_facts(job: JobResult) -> dict[str, Any]:
         "unknown",
         "results-dir",
     )
-    runs = [(run["id"], run["kind"], run["state"]) for run in job.record["runs"]]
+    runs = [(run["id"], run["kind"], run["state"]) for run in job.results_json["runs"]]
     output_runs = [(run["id"], run["state"]) for run in json.loads(job.outputs["results"])]
     return {"code": job.code, "runs": runs, "told": output_runs, **{name: job.outputs[name] for name in output_names}}
 
@@ -72,7 +72,7 @@ def assert_correct(job: JobResult, folder: Path, sandbox: Sandbox) -> None:
         "runs": [(name, "test", state) for name, state in zip(IDS, ("passed", "failed", "not-started"), strict=True)],
         "told": [*zip(IDS, ("passed", "failed", "not-started"), strict=True)],
     }  # fmt: skip
-    jsonschema.validate(job.record, results_json_schema())
+    jsonschema.validate(job.results_json, results_json_schema())
     suites = etree.parse(folder / "results" / "junit.xml").getroot()
     assert [suites.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
     page = etree.parse(folder / "results" / "report.html", etree.HTMLParser()).getroot()

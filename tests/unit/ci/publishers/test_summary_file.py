@@ -275,7 +275,7 @@ def test_region_and_other_text_fit_limit(tmp_path: Path) -> None:
     assert "✅ Passed" in text
 
 
-def test_reserved_space_leaves_room_for_others(tmp_path: Path) -> None:
+def test_reserved_space_leaves_rest_to_others(tmp_path: Path) -> None:
     """Running steps reserve less than a third of the limit, and ended ones almost nothing."""
     path = tmp_path / "summary"
     make_publisher(path).publish(make_running_report(*[make_started_run(f"t{number}") for number in range(1_000)]))
