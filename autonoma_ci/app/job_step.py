@@ -417,7 +417,7 @@ class JobStep:
 
     def finish(
         self,
-        verdict: Verdict | None,
+        verdict: Verdict,
         results: tuple[RunResult, ...] = (),
         *,
         duration_seconds: float = 0.0,
@@ -428,7 +428,7 @@ class JobStep:
         """Publish the final report, log its summary, and return the exit code.
 
         Args:
-            verdict: The verdict. None means a bug.
+            verdict: The verdict.
             results: The runs.
             duration_seconds: How long the step has been running, in seconds. 0 for a step without runs.
             skip_reason: Why the step does nothing.
@@ -464,11 +464,9 @@ class JobStep:
         internal_errors.append(self._publish_remotely(report, report_thread))
         for internal_error in filter(None, internal_errors):
             raise internal_error
-        return verdict.exit_code if verdict else EXIT_INTERNAL_ERROR
+        return verdict.exit_code
 
-    def _write_files(
-        self, build: Callable[[Verdict | None], Report], verdict: Verdict | None
-    ) -> tuple[Verdict | None, Exception | None]:
+    def _write_files(self, build: Callable[[Verdict], Report], verdict: Verdict) -> tuple[Verdict, Exception | None]:
         """Write the files in results-dir.
 
         Args:
@@ -486,7 +484,7 @@ class JobStep:
             self.runtime.clock.sleep(_RETRY_DELAY_SECONDS)
             outcome = publish_all(self._file_publishers, report)
             internal_error = internal_error or outcome.internal_error
-        if not self._has_latest_results and verdict and not verdict.exit_code:
+        if not self._has_latest_results and not verdict.exit_code:
             verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
             report = build(verdict)
             outcome = publish_all(self._file_publishers, report)

@@ -44,7 +44,7 @@ class StepFacts(NamedTuple):
     part: Part = ENTIRE_BUILD
     # Origin of the API. Reports show it for runs that may have started and have no link.
     web_base_url: str = ""
-    # As in `Report`.
+    # The name of the CI system in texts, and its word for a pull or merge request.
     source_label: str = ""
     change_noun: str = PULL_REQUEST
 

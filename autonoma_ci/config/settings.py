@@ -23,7 +23,7 @@ from autonoma_ci.config.parsers import (
 )
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
-from autonoma_ci.redaction.redactor import MIN_CREDENTIAL_LENGTH, Redactor, Secret, build_credential_redactors
+from autonoma_ci.redaction.redactor import WEAK_CREDENTIAL_LENGTH, Redactor, Secret, build_credential_redactors
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 from autonoma_ci.urls import parse_origin
 
@@ -383,7 +383,7 @@ def _weak_secret_warning(settings: Settings) -> list[str]:
     weak = [
         name
         for name, secret in secrets.items()
-        if len(secret.reveal()) < MIN_CREDENTIAL_LENGTH or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
+        if len(secret.reveal()) < WEAK_CREDENTIAL_LENGTH or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
     explanation = (
         "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from autonoma_ci.engine.details import DetailsFetcher
 from autonoma_ci.engine.reuse import PassConfirmer
@@ -237,6 +237,8 @@ class Engine:
                     self._listener.on_run_changed(update.run)
                 case WarningIssued():
                     self._listener.on_warning(update.message)
+                case _:
+                    assert_never(update)
 
     def _continue_after_start(self, index: int) -> None:
         run = self._run_table.results[index]

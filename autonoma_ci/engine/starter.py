@@ -267,6 +267,7 @@ class RunStarter:
             if self._in_flight[index].withdraw():
                 # The run is not started again, because its thread may still connect. A second request would get the
                 # response of the first one.
+                # In this order: after an error in between, a withdrawn request counts as not sent.
                 del self._in_flight[index]
                 updates.append(self._finish(index, StartResult(StartStatus.REJECTED, reason, message=message)))
         return updates

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MASK = "***"
-# In characters. A shorter credential matches ordinary text by accident.
-MIN_CREDENTIAL_LENGTH = 6
+# In characters. A credential below this length matches ordinary text by accident.
+WEAK_CREDENTIAL_LENGTH = 6
 # In characters. A shorter value, such as `sandbox`, can occur in another text by chance.
 MIN_RECOGNIZABLE_LENGTH = 8
 # In characters. A credential of this length never appears in the user's texts by accident.
@@ -673,7 +673,7 @@ NO_SECRETS = Redactor(())
 
 
 class CredentialRedactors(NamedTuple):
-    """The redactors of a job step's credentials, by which of them they remove."""
+    """The redactors of a job step's credentials, one for each minimum length."""
 
     # For texts from outside, logs and reports.
     of_all: Redactor

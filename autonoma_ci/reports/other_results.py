@@ -124,7 +124,7 @@ class SharedResults:
         status = self._read_status()
         if not status or status == self._written_status or self._path.is_symlink():
             return
-        # An unreadable file is no results.json, as an empty one.
+        # An unreadable file counts as no results.json, like an empty file.
         data = read_whole_file(str(self._path), MAX_RESULTS_BYTES) or b""
         results = _parse_if_valid(data)
         if not results:

@@ -43,9 +43,9 @@ class ResultsDir(NamedTuple):
         return f"{self.path.rstrip('/')}/{RESULTS_FILE}"
 
     def has_link_outside(self, folder: Path) -> bool:
-        """Return whether a symbolic link leads a folder in this one elsewhere.
+        """Return whether a folder is outside of the results folder or of the working directory.
 
-        Elsewhere is outside of this folder, or outside of the working directory.
+        A symbolic link in its path can lead there.
         """
         return any(escapes_via_symlink(str(folder.absolute()), str(base)) for base in (self.folder, self.root))
 

@@ -596,12 +596,6 @@ def test_finish_raises_bug_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(local.reports) == 1
 
 
-def test_finish_without_verdict_is_bug(tmp_path: Path) -> None:
-    """A report of a running step ends with the exit code of a bug."""
-    job = Job(tmp_path)
-    assert job.step.finish(None) == 70
-
-
 def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
     """A server that never responds leaves a warning, and the exit code stands."""
     release = threading.Event()
