@@ -18,6 +18,8 @@ from tests.system.soak.simulation import FAULT_RATE, Simulation, simulate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autonoma_ci.engine.updates import RunEnded
+
 RUNS = 300
 
 
@@ -98,8 +100,8 @@ def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without a final state is detected."""
     end_run = Poller._end
 
-    def end_without_state(self: Poller, index: int, state: RunState, *arguments: Any) -> None:
-        end_run(self, index, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
+    def end_without_state(self: Poller, index: int, state: RunState, *arguments: Any) -> RunEnded:
+        return end_run(self, index, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
 
     monkeypatch.setattr(Poller, "_end", end_without_state)
     assert any("ends as started" in text for text in simulate(1, RUNS).check.complaints)
@@ -108,6 +110,6 @@ def test_unreported_run_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missed_deadline_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that exceeds its deadline is detected."""
     monkeypatch.setattr(details, "_MAX_SILENCE_SECONDS", 600.0)
-    monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
+    monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: [])
     monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)
     assert any("after the deadline" in text for text in simulate(1, RUNS).check.complaints)
