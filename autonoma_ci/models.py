@@ -66,7 +66,7 @@ class BuildContext(NamedTuple):
 
 
 class BuildIdRules(NamedTuple):
-    """What the build ids of a CI system mean.
+    """The meaning of the build ids of a CI system.
 
     By default, all jobs of a build have one id, and no other build of the repository has it.
     """

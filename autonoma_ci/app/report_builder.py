@@ -138,7 +138,7 @@ class ReportBuilder:
         self._plan_notes: tuple[str, ...] = ()
 
     def add_results_file(self, resume_command: str, attachments_root: str) -> None:
-        """Add what the reports say about an open results folder.
+        """Add the facts of an open results folder.
 
         Args:
             resume_command: The command that waits for the open runs of results.json later.

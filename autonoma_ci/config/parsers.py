@@ -24,7 +24,7 @@ from autonoma_ci.models import (
 )
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.startup import NamedTuple, lazy_pattern
-from autonoma_ci.urls import check_url, parse_url
+from autonoma_ci.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,7 +223,7 @@ def _parse_url_without_login(text: str, advice: str) -> Url | None:
     # An invalid URL can hold credentials too.
     if url.has_login if url else "@" in text:
         raise InputError([f"the URL holds credentials: {advice}"])
-    return check_url(text, _URL_RE)
+    return url if _URL_RE.fullmatch(text) else None
 
 
 def _last_segment(path: str) -> str:

@@ -222,7 +222,7 @@ class Engine:
                 self._evidence.handle_fresh_urls(event)
 
     def _apply(self, updates: Iterable[Update]) -> None:
-        """Do what follows from the updates of a stage, in their order."""
+        """Continue after each update of a stage, in their order."""
         for update in updates:
             match update:
                 case StartSettled():

@@ -190,7 +190,7 @@ def match_parent_owner(parent: Path, target: Path | int) -> None:
 def read_head(path: str | Path, max_bytes: int) -> bytes:
     """Return the first bytes of a regular file without ever blocking.
 
-    Untrusted files that this package does not write to are read by this function.
+    All untrusted files are read by this function, except those that `ci.publishers.shared_file` also writes.
 
     Returns:
         The first `max_bytes` bytes, fewer if the file is shorter.

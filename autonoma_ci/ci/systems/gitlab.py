@@ -2,7 +2,7 @@
 
 Source:
 
-- GitLab's documentation, "Predefined CI/CD variables" (facts of the build), "Job logs" (sections of the log) and
+- GitLab's documentation, "Predefined CI/CD variables" (facts of the build), "Job logs" (sections of the log),
   "Reports" (job annotations) and "artifacts:paths" (files in artifacts).
 - Limits of annotations: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and
   app/models/ci/job_annotation.rb. GitLab rejects a larger file, and a job that passed can fail by that.
