@@ -103,7 +103,7 @@ def _render_facts(report: Report) -> str:
     context = report.context
     facts = []
     if context.change_number:
-        facts.append(f"{report.change_noun} {escape_markdown(context.change_number)}")
+        facts.append(f"{escape_markdown(report.change_noun)} {escape_markdown(context.change_number)}")
     if context.branch:
         facts.append(f"branch {escape_markdown(context.branch)}")
     if context.sha:

@@ -98,6 +98,8 @@ REPORTS = st.builds(
     resume_command=TEXTS,
     plan_notes=st.lists(TEXTS, max_size=2).map(tuple),
     duration_seconds=st.floats(0, 1e6),
+    source_label=TEXTS,
+    change_noun=TEXTS,
 )
 INPUT_ERROR_REPORTS = st.builds(
     partial(Report),
