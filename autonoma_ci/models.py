@@ -5,7 +5,7 @@ The records are named tuples, because importing dataclasses is slow. The fixed c
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,14 @@ CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
 PULL_REQUEST = "pull request"
 # Maximum length of a build fact (a name or a URL), in characters.
 MAX_FACT_CHARS = 2000
+
+
+class UntrustedSource(Enum):
+    """The source of a change whose jobs get no secrets, or only secrets of their own."""
+
+    FORK = "fork"
+    # A change of Dependabot on GitHub gets only Dependabot secrets.
+    DEPENDABOT = "dependabot"
 
 
 class BuildContext(NamedTuple):
@@ -58,8 +66,8 @@ class BuildContext(NamedTuple):
     build_attempt: str = ""
     # The event that started the job, in GitHub's names.
     trigger_event: str = ""
-    # The source of changes that get no secrets: `fork` or `dependabot`.
-    secrets_withheld_from: str = ""
+    # The source of the change if the CI system withholds secrets from it.
+    secrets_withheld_from: UntrustedSource | None = None
     # The name of the job within the build, equal in all attempts and in all builds of a pipeline. The module of each CI
     # system documents where two jobs can share a name, such as the jobs of a matrix on GitHub.
     job_name: str = ""

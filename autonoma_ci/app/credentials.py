@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.errors import Diagnostic
+from autonoma_ci.models import UntrustedSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +45,9 @@ def _missing_options(settings: Settings) -> list[str]:
 def describe_missing_credentials(settings: Settings, context: BuildContext) -> str:
     """Return the likely cause of missing credentials."""
     missing = _missing_options(settings)
-    if context.secrets_withheld_from == "fork":
+    if context.secrets_withheld_from is UntrustedSource.FORK:
         return "this change comes from a fork, and such a job gets no secrets"
-    if context.secrets_withheld_from == "dependabot":
+    if context.secrets_withheld_from is UntrustedSource.DEPENDABOT:
         return "this change is Dependabot's, and such a job gets only Dependabot secrets"
     if unresolved := [
         settings.unresolved_references[name] for name in missing if name in settings.unresolved_references
@@ -80,11 +81,11 @@ def find_credential_errors(settings: Settings, system: CISystem, context: BuildC
 
 def _suggest_fix(missing: list[str], system: CISystem, context: BuildContext) -> str:
     skip = "set on-missing-credentials to skip, so that the step is skipped"
-    if context.secrets_withheld_from == "fork":
+    if context.secrets_withheld_from is UntrustedSource.FORK:
         return skip[0].upper() + skip[1:]
     variables = [_CREDENTIAL_ENV_VARS[name] for name in missing]
     names = " and ".join(variables)
-    if context.secrets_withheld_from == "dependabot":
+    if context.secrets_withheld_from is UntrustedSource.DEPENDABOT:
         return f"Add {names} under Settings > Secrets and variables > Dependabot, or {skip}"
     inputs = f"the {'input' if len(missing) == 1 else 'inputs'} {' and '.join(missing)}"
     pronoun = "it" if len(missing) == 1 else "them"

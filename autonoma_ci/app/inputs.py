@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.app.credentials import (
     can_skip_for_missing_credentials,
@@ -51,7 +51,8 @@ class CIEnvironment(NamedTuple):
 
     def with_facts(self, settings: Settings) -> CIEnvironment:
         """Return the environment with the build facts that options state."""
-        return self._replace(build_context=self.build_context._replace(**settings.stated_facts))
+        facts: Mapping[str, Any] = settings.stated_facts
+        return self._replace(build_context=self.build_context._replace(**facts))
 
 
 def detect_ci(environ: Mapping[str, str]) -> CIEnvironment:

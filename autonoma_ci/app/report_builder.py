@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
@@ -103,7 +103,7 @@ def collect_facts(
     # A source with a credential is an input error, before the first request.
     source = redact_long_credentials(settings.source) or source
     fields = {name: getattr(ci.build_context, name) for name in _FIELDS_EMPTIED_WITH_CREDENTIAL}
-    safe_fields = {
+    safe_fields: dict[str, Any] = {
         name: "" if redact_long_credentials.contains_secret(text) else text for name, text in fields.items() if text
     }
     return StepFacts(

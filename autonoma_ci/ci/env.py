@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlunsplit
 
 from autonoma_ci.config.parsers import Shard
-from autonoma_ci.models import CHANGE_NUMBER_RE, COMMIT_HASH_RE, MAX_FACT_CHARS, NOT_A_BRANCH_RE, REF_PREFIX_RE
+from autonoma_ci.models import (
+    CHANGE_NUMBER_RE,
+    COMMIT_HASH_RE,
+    MAX_FACT_CHARS,
+    NOT_A_BRANCH_RE,
+    REF_PREFIX_RE,
+    UntrustedSource,
+)
 from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.urls import check_url, join_host_and_port
 
@@ -129,12 +136,14 @@ def number_job(name: str, shard: Shard | None) -> str:
     return name if shard.total == 1 else sanitize(f"{name} {shard.number}/{shard.total}")
 
 
-def fork_marker(repository: str, source_repository: str) -> str:
-    """Return `fork` if a change comes from another repository.
+def find_untrusted_fork(repository: str, source_repository: str) -> UntrustedSource | None:
+    """Return `UntrustedSource.FORK` if a change comes from another repository.
 
-    The value is for `BuildContext.secrets_withheld_from`. Returns an empty text if one repository is unknown.
+    Returns None if one repository is unknown.
     """
-    return "fork" if repository and source_repository and repository.lower() != source_repository.lower() else ""
+    if repository and source_repository and repository.lower() != source_repository.lower():
+        return UntrustedSource.FORK
+    return None
 
 
 def first_repository(*candidates: str) -> str:

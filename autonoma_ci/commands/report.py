@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.app.inputs import detect_ci, select_options
@@ -25,7 +25,7 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.identity import Part
-from autonoma_ci.models import PULL_REQUEST, BuildContext, Conclusion, ExitReason, Verdict
+from autonoma_ci.models import PULL_REQUEST, Conclusion, ExitReason, Verdict
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.foreign_files import is_results_file
 from autonoma_ci.reports.results_dir import results_folder
@@ -128,7 +128,11 @@ def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentia
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     results = tuple(to_run_results(saved, saved.started_at.isoformat(), sanitizers))
     title, source = credentials(saved.title), credentials(saved.source)
-    context = BuildContext(*map(credentials, to_build_context(saved)))
+    saved_context = to_build_context(saved)
+    redacted_facts: dict[str, Any] = {
+        name: credentials(fact) for name, fact in saved_context._asdict().items() if isinstance(fact, str)
+    }
+    context = saved_context._replace(**redacted_facts)
     system = find_system(context.ci_name)
     facts = StepFacts(
         title,

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, UntrustedSource
 from tests.support import grammars
 
 if TYPE_CHECKING:
@@ -387,14 +387,14 @@ IDENTITIES = {
 }
 
 
-def _make_context(ci: str, build_url: str = "", **facts: str) -> BuildContext:
+def _make_context(ci: str, build_url: str = "", **facts: Any) -> BuildContext:
     """Return the usual context: the head of the main branch of acme/shop."""
     default_facts = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
     identity = IDENTITIES.get(ci, Identity())._asdict()
     return BuildContext(ci_name=ci, build_url=build_url, **{**default_facts, **identity, **facts})
 
 
-_FEATURE = {"branch": "feature/cart"}
+_FEATURE: dict[str, Any] = {"branch": "feature/cart"}
 
 
 def make_push_and_change_cases(
@@ -507,7 +507,7 @@ JOB_CASES = (
             "CIRCLE_PR_NUMBER": "9",
             "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9",
         },
-        _make_context("circleci", CIRCLE_URL, change_number="9", branch="", secrets_withheld_from="fork"),
+        _make_context("circleci", CIRCLE_URL, change_number="9", branch="", secrets_withheld_from=UntrustedSource.FORK),
     ),
     JobCase(
         "circleci-server-of-ones-own-without-the-deprecated-names",

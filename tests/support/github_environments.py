@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, UntrustedSource
 from tests.support.ci_environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, JobCase
 
 REPO = "acme/shop"
@@ -56,7 +57,7 @@ DELETED_FORK = {"number": 7, "head": {"sha": HEAD, "ref": "feature/cart", "repo"
 QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
 
 
-def _make_context(ci: str = "github", build_url: str = PAGE, **facts: str) -> BuildContext:
+def _make_context(ci: str = "github", build_url: str = PAGE, **facts: Any) -> BuildContext:
     """Return the context of a build, with defaults for missing facts."""
     # Gitea and Forgejo name the same run in their environments.
     build_id = "1658821493" if ci == "github" else "272"
@@ -83,7 +84,7 @@ def _make_event_case(name: str, payload: object, expected: BuildContext, **envir
 
 
 _CHANGE = _make_context(change_number="7", branch="feature/cart")
-_FROM_FORK = _CHANGE._replace(secrets_withheld_from="fork")
+_FROM_FORK = _CHANGE._replace(secrets_withheld_from=UntrustedSource.FORK)
 _UNKNOWN_HEAD = _make_context(change_number="7", branch="feature/cart", sha="")
 
 GITHUB_JOB_CASES = (

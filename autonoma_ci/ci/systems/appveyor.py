@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import CISystem, RemotePublisher
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_set,
     first_web_url,
-    fork_marker,
 )
 from autonoma_ci.config.parsers import parse_api_base_url
 from autonoma_ci.errors import InputError
@@ -60,7 +60,9 @@ class AppVeyor(CISystem):
             change_number=change_number,
             repository=first_repository(get("APPVEYOR_REPO_NAME")),
             build_url=first_web_url(_build_page_url(get)),
-            secrets_withheld_from=fork_marker(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
+            secrets_withheld_from=find_untrusted_fork(
+                get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")
+            ),
             # Jobs that run again have the same build. APPVEYOR_RE_RUN_INCOMPLETE is a flag, and no variable counts
             # attempts.
             build_id=get("APPVEYOR_BUILD_ID"),

@@ -27,7 +27,7 @@ from autonoma_ci.ci.env import (
 )
 from autonoma_ci.escaping import escape_azure, escape_log_line
 from autonoma_ci.fs.files import os_error_reason, write_atomic
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, UntrustedSource
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import (
     MAX_VARIABLE_CHARS,
@@ -126,7 +126,7 @@ class Azure(CISystem):
             # A repository of Azure has a name without an owner. Its owner is the project.
             repository=first_repository(name, f"{project}/{name}" if name else ""),
             build_url=first_web_url(_build_results_url(environ, get)),
-            secrets_withheld_from="fork" if is_truthy(environ, "SYSTEM_PULLREQUEST_ISFORK") else "",
+            secrets_withheld_from=UntrustedSource.FORK if is_truthy(environ, "SYSTEM_PULLREQUEST_ISFORK") else None,
             # A classic release has the id of the build that it deploys, in all of its stages.
             build_id=first_number(get("BUILD_BUILDID")) if get("SYSTEM_HOSTTYPE").lower() in {"", "build"} else "",
             build_attempt=_calculate_attempt(get),

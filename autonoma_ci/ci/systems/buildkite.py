@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter, RemotePublisher
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_set,
     first_web_url,
-    fork_marker,
     join_job_path,
     number_job,
     parse_count,
@@ -86,7 +86,7 @@ class Buildkite(CISystem):
             change_number=first_number(get("BUILDKITE_PULL_REQUEST")),
             repository=repository,
             build_url=first_web_url(get("BUILDKITE_BUILD_URL")),
-            secrets_withheld_from=fork_marker(repository, first_repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
+            secrets_withheld_from=find_untrusted_fork(repository, first_repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
             build_id=get("BUILDKITE_BUILD_ID"),
             # Buildkite counts retries, so 0 is the first attempt.
             build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), increment=1),

@@ -21,7 +21,7 @@ from autonoma_ci.ci.env import (
     shard_from_env,
 )
 from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT, env_file
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, UntrustedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class CircleCI(CISystem):
             change_number=first_number(get("CIRCLE_PR_NUMBER"), get("CIRCLE_PULL_REQUEST").rpartition("/")[2]),
             repository=first_repository(f"{owner}/{name}", get("CIRCLE_REPOSITORY_URL")),
             build_url=first_web_url(_build_workflow_url(get), get("CIRCLE_BUILD_URL")),
-            secrets_withheld_from="fork" if first_number(get("CIRCLE_PR_NUMBER")) else "",
+            secrets_withheld_from=UntrustedSource.FORK if first_number(get("CIRCLE_PR_NUMBER")) else None,
             # A rerun of failed jobs is a workflow with its own id, in the workspace of the first one. The id of the
             # pipeline stays the same too, but two of its workflows can have a job of the same name.
             build_id=first_set(environ, "CIRCLE_WORKFLOW_WORKSPACE_ID", "CIRCLE_WORKFLOW_ID"),

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, Workspace
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_web_url,
-    fork_marker,
     is_truthy,
     sanitize,
 )
@@ -40,7 +40,7 @@ from autonoma_ci.ci.publishers.shared_file import SharedFileValues
 from autonoma_ci.ci.publishers.summary_file import summary_file
 from autonoma_ci.escaping import escape_github_data, escape_github_property
 from autonoma_ci.fs.files import os_error_reason, read_whole_file
-from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext, BuildIdRules
+from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext, BuildIdRules, UntrustedSource
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
 
 if TYPE_CHECKING:
@@ -264,20 +264,20 @@ def _find_change_number(event_name: str, event: GitHubEvent, ref: str) -> str:
     return first_number(queue[1]) if queue else ""
 
 
-def _find_untrusted_source(event_name: str, event: GitHubEvent, get: Callable[[str], str]) -> str:
-    """Return `fork` or `dependabot` if GitHub withholds secrets from the change.
+def _find_untrusted_source(event_name: str, event: GitHubEvent, get: Callable[[str], str]) -> UntrustedSource | None:
+    """Return the source of the change if GitHub withholds secrets from it.
 
     Events that run for the target repository have all secrets.
     """
     if event_name in EVENTS_WITH_SECRETS:
-        return ""
+        return None
     base, head = (event.text("pull_request", side, "repo", "full_name") for side in ("base", "head"))
     # The event has no repository of a fork that was deleted later.
     is_deleted = event.has("pull_request", "head") and not event.has("pull_request", "head", "repo")
-    if is_deleted or fork_marker(base, head):
-        return "fork"
+    if is_deleted or find_untrusted_fork(base, head):
+        return UntrustedSource.FORK
     author = event.text("pull_request", "user", "login") or get("GITHUB_ACTOR")
-    return "dependabot" if author == "dependabot[bot]" else ""
+    return UntrustedSource.DEPENDABOT if author == "dependabot[bot]" else None
 
 
 class GitHubEvent:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter, Workspace
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_web_url,
-    fork_marker,
     is_truthy,
     shard_from_env,
 )
@@ -129,7 +129,7 @@ class GitLab(CISystem):
             repository=first_repository(get("CI_PROJECT_PATH")),
             build_url=first_web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
             deployment_url=first_web_url(get("CI_ENVIRONMENT_URL")),
-            secrets_withheld_from=fork_marker(
+            secrets_withheld_from=find_untrusted_fork(
                 get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
             ),
             # Unique in the complete instance, unlike CI_PIPELINE_IID.

@@ -19,7 +19,7 @@ from autonoma_ci.ci.env import (
     first_web_url,
     sanitize,
 )
-from autonoma_ci.models import BuildContext, BuildIdRules
+from autonoma_ci.models import BuildContext, BuildIdRules, UntrustedSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Jenkins(CISystem):
             change_number=first_number(get("CHANGE_ID"), get("ghprbPullId"), get("gitlabMergeRequestIid")),
             repository=first_repository(get("GIT_URL"), get("GIT_URL_1")),
             build_url=first_web_url(get("RUN_DISPLAY_URL"), get("BUILD_URL")),
-            secrets_withheld_from="fork" if get("CHANGE_FORK") else "",
+            secrets_withheld_from=UntrustedSource.FORK if get("CHANGE_FORK") else None,
             # A job of Jenkins is a pipeline with many builds. BUILD_TAG is ambiguous, because it has a dash for each
             # slash in the name. A build has no attempts, because a replay or a restart is a build with its own number.
             build_id=sanitize(f"{pipeline_name}#{number}") if pipeline_name and number else "",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import CISystem
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_web_url,
-    fork_marker,
     join_job_path,
     shard_from_env,
 )
@@ -58,7 +58,7 @@ class Semaphore(CISystem):
             change_number=change_number,
             repository=first_repository(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_URL")),
             build_url=first_web_url(f"{server}/workflows/{workflow}" if server and workflow else ""),
-            secrets_withheld_from=fork_marker(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
+            secrets_withheld_from=find_untrusted_fork(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
             # All pipelines of a workflow share it. SEMAPHORE_JOB_RERUN is a flag, and no variable counts attempts.
             build_id=workflow,
             # Names of jobs are unique within a block. Semaphore itself adds `1/3` or the values of a matrix to them.

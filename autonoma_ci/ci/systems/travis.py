@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter
 from autonoma_ci.ci.env import (
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_web_url,
-    fork_marker,
     join_job_path,
 )
 from autonoma_ci.escaping import escape_log_line
@@ -66,7 +66,7 @@ class Travis(CISystem):
             change_number=change_number,
             repository=first_repository(get("TRAVIS_REPO_SLUG")),
             build_url=first_web_url(get("TRAVIS_BUILD_WEB_URL")),
-            secrets_withheld_from=fork_marker(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
+            secrets_withheld_from=find_untrusted_fork(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
             # A restarted job has the same build id. TRAVIS_JOB_RESTARTED is a flag, and no variable counts attempts.
             build_id=get("TRAVIS_BUILD_ID"),
             job_name=_build_job_name(get),

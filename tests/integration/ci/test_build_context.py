@@ -16,6 +16,7 @@ from autonoma_ci.ci import env
 from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, detect, load_system
 from autonoma_ci.ci.systems.github import MAX_EVENT_BYTES, GitHubEvent
 from autonoma_ci.fs.files import read_whole_file
+from autonoma_ci.models import UntrustedSource
 from tests.support import ci_environments as environments
 from tests.support import github_environments
 
@@ -76,7 +77,10 @@ def _assert_valid(context: BuildContext, name: str) -> None:
     assert re.fullmatch(r"|[0-9a-f]{40}|[0-9a-f]{64}", context.sha)
     assert re.fullmatch(r"|[1-9][0-9]*", context.change_number, re.ASCII)
     assert re.fullmatch(r"|[0-9]{1,22}", context.build_attempt, re.ASCII)
-    assert all(len(text) <= 4000 and text.isprintable() for text in context)
+    assert context.secrets_withheld_from in {None, *UntrustedSource}
+    texts = [fact for fact in context if isinstance(fact, str)]
+    assert len(texts) == len(context) - 1
+    assert all(len(text) <= 4000 and text.isprintable() for text in texts)
     for url in filter(None, (context.build_url, context.deployment_url)):
         assert urlsplit(url).scheme in {"http", "https"}
         assert "@" not in urlsplit(url).netloc

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.models import UntrustedSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ SAME_REPOSITORY = (
 SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
 
 
-def get_withholding_source(environ: dict[str, str]) -> str:
+def get_withholding_source(environ: dict[str, str]) -> UntrustedSource | None:
     return load_system(detect(environ)).build_context(environ).secrets_withheld_from
 
 
@@ -59,36 +60,36 @@ def build_pull_request(head: Any, author: str = "ada") -> dict[str, object]:
 @pytest.mark.parametrize("environ", FORKS, ids=lambda environ: next(iter(environ)))
 def test_fork_is_detected_from_variables(environ: dict[str, str]) -> None:
     """The variables of the CI system show that a change comes from a fork."""
-    assert get_withholding_source(environ) == "fork"
+    assert get_withholding_source(environ) is UntrustedSource.FORK
 
 
 @pytest.mark.parametrize("environ", SAME_REPOSITORY, ids=lambda environ: next(iter(environ)))
 def test_same_repository_gets_secrets(environ: dict[str, str]) -> None:
     """A change in the same repository gets the secrets."""
-    assert get_withholding_source(environ) == ""
+    assert get_withholding_source(environ) is None
 
 
 @pytest.mark.parametrize(
     ("name", "pull_request", "actor", "expected"),
     [
-        ("pull_request", build_pull_request(SHOP), "ada", ""),
-        ("pull_request", build_pull_request(FORK), "ada", "fork"),
-        ("pull_request", build_pull_request(None), "ada", "fork"),  # the fork was deleted
-        ("pull_request_review", build_pull_request(FORK), "ada", "fork"),
-        ("pull_request_target", build_pull_request(FORK), "ada", ""),
-        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "dependabot[bot]", "dependabot"),
+        ("pull_request", build_pull_request(SHOP), "ada", None),
+        ("pull_request", build_pull_request(FORK), "ada", UntrustedSource.FORK),
+        ("pull_request", build_pull_request(None), "ada", UntrustedSource.FORK),  # the fork was deleted
+        ("pull_request_review", build_pull_request(FORK), "ada", UntrustedSource.FORK),
+        ("pull_request_target", build_pull_request(FORK), "ada", None),
+        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "dependabot[bot]", UntrustedSource.DEPENDABOT),
         # After a re-run by a user, the job still has Dependabot's secrets.
-        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "ada", "dependabot"),
-        ("push", None, "dependabot[bot]", "dependabot"),
-        ("push", None, "ada", ""),
-        ("issue_comment", None, "dependabot[bot]", ""),
-        ("pull_request", {"head": None, "base": {"repo": SHOP}}, "ada", ""),
-        ("pull_request", {"base": {"repo": SHOP}}, "ada", ""),
-        ("pull_request", "nonsense", "ada", ""),
+        ("pull_request", build_pull_request(SHOP, "dependabot[bot]"), "ada", UntrustedSource.DEPENDABOT),
+        ("push", None, "dependabot[bot]", UntrustedSource.DEPENDABOT),
+        ("push", None, "ada", None),
+        ("issue_comment", None, "dependabot[bot]", None),
+        ("pull_request", {"head": None, "base": {"repo": SHOP}}, "ada", None),
+        ("pull_request", {"base": {"repo": SHOP}}, "ada", None),
+        ("pull_request", "nonsense", "ada", None),
     ],
 )
 def test_github_fork_is_detected_from_event(
-    name: str, pull_request: object, actor: str, expected: str, tmp_path: Path
+    name: str, pull_request: object, actor: str, expected: UntrustedSource | None, tmp_path: Path
 ) -> None:
     """The event of GitHub shows forks and Dependabot."""
     assert get_withholding_source(build_github_environ(tmp_path, name, pull_request, actor)) == expected
@@ -98,4 +99,4 @@ def test_github_without_event_gets_secrets(tmp_path: Path) -> None:
     """A missing event file is no sign of a fork."""
     environ = build_github_environ(tmp_path, "pull_request", None)
     (tmp_path / "event.json").unlink()
-    assert get_withholding_source(environ) == ""
+    assert get_withholding_source(environ) is None

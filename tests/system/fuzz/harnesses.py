@@ -191,7 +191,7 @@ def _check_event(data: bytes) -> None:
             "GITHUB_REPOSITORY": "owner/name",
         }
     )
-    assert not _LINE_BREAK_RE.search("".join(context))
+    assert not _LINE_BREAK_RE.search("".join(fact for fact in context if isinstance(fact, str)))
     assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", context.sha)
     assert re.fullmatch(r"[0-9]*", context.change_number)
     assert not context.deployment_url or context.deployment_url.startswith(("https://", "http://"))

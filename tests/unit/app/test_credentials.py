@@ -15,12 +15,13 @@ from autonoma_ci.app.credentials import (
 from autonoma_ci.ci.base import CISystem
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.config.settings import SecretReference, load_settings
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, UntrustedSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BOTH = "client-id and client-secret are missing: "
+FORK, DEPENDABOT = UntrustedSource.FORK, UntrustedSource.DEPENDABOT
 ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 LOCAL = SYSTEMS["cli"]
@@ -34,7 +35,9 @@ class OtherSystem(CISystem):
         return BuildContext(ci_name="other")
 
 
-def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld_from: str = "") -> str:
+def get_credential_error(
+    environ: dict[str, str], ci: str = "gitlab", withheld_from: UntrustedSource | None = None
+) -> str:
     """Return the only error about the credentials."""
     settings, problems = load_settings({}, (), environ)
     assert not problems
@@ -46,29 +49,29 @@ def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld_f
 @pytest.mark.parametrize(
     ("environ", "ci", "withheld_from", "cause", "fix"),
     [
-        ({}, "github", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "gitlab", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "github", "dependabot", f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
-        ({}, "github", "", f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
-        ({}, "gitlab", "", f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
-        ({}, "jenkins", "", f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
-        ({}, "ci", "", f"{BOTH}they are not set here.", "the secrets of the CI system"),
-        ({}, "cli", "", f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
-        ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", "", f"{BOTH}the values are empty", "Actions"),
-        ({ID: "", SECRET: " "}, "gitlab", "", f"{BOTH}{ID} and {SECRET} are empty", "masked"),
-        ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
+        ({}, "github", FORK, f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "gitlab", FORK, f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "github", DEPENDABOT, f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
+        ({}, "github", None, f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
+        ({}, "gitlab", None, f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
+        ({}, "jenkins", None, f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
+        ({}, "ci", None, f"{BOTH}they are not set here.", "the secrets of the CI system"),
+        ({}, "cli", None, f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
+        ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", None, f"{BOTH}the values are empty", "Actions"),
+        ({ID: "", SECRET: " "}, "gitlab", None, f"{BOTH}{ID} and {SECRET} are empty", "masked"),
+        ({"INPUT_CLIENT-ID": ""}, "github", None, f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
         (
-            {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
+            {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", None,
             f"{BOTH}{ID} and {SECRET} hold references such as $(NAME)", "map them under `env:`",
         ),
-        ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
-        ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
-        ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", "", "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
-        ({ID: "an-id", SECRET: ""}, "gitlab", "", f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
+        ({ID: "an-id"}, "gitlab", None, f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
+        ({SECRET: "a-secret"}, "cli", None, f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
+        ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", None, "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
+        ({ID: "an-id", SECRET: ""}, "gitlab", None, f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
     ],
 )  # fmt: skip
 def test_missing_credentials_are_one_error(
-    environ: dict[str, str], ci: str, withheld_from: str, cause: str, fix: str
+    environ: dict[str, str], ci: str, withheld_from: UntrustedSource | None, cause: str, fix: str
 ) -> None:
     """The error names first the cause and then the fix."""
     text = get_credential_error(environ, ci, withheld_from)
@@ -134,7 +137,7 @@ def test_unnamed_system_has_general_advice() -> None:
 )
 def test_dependabot_advice_names_variables(environ: dict[str, str], names: str) -> None:
     """Secrets of Dependabot are separate, and skipping is the other way."""
-    assert get_credential_error(environ, "github", "dependabot").endswith(
+    assert get_credential_error(environ, "github", DEPENDABOT).endswith(
         f"Add {names} under Settings > Secrets and variables > Dependabot, "
         "or set on-missing-credentials to skip, so that the step is skipped."
     )
@@ -143,14 +146,14 @@ def test_dependabot_advice_names_variables(environ: dict[str, str], names: str) 
 def test_fork_explanation_precedes_values() -> None:
     """In a change of a fork empty values and references have the same cause."""
     for text in ("", "$(NAME)"):
-        error = get_credential_error({ID: text, SECRET: text}, "azure", "fork")
+        error = get_credential_error({ID: text, SECRET: text}, "azure", FORK)
         assert error.startswith(f"{BOTH}this change comes from a fork, and such a job gets no secrets.")
         assert "Add " not in error
 
 
 def test_error_never_shows_set_credential() -> None:
     """The error about a missing secret hides the id that is set."""
-    for withheld_from in ("", "fork", "dependabot"):
+    for withheld_from in (None, *UntrustedSource):
         assert "s3cret-value" not in get_credential_error({ID: "s3cret-value"}, "github", withheld_from)
 
 

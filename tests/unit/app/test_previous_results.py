@@ -48,7 +48,16 @@ API_URL = "https://autonoma.app/api"
 REDACT = Redactor([Secret(SECRET)])
 SETTINGS = Settings(client_secret=Secret(SECRET), api_url=API_URL)
 BUILD = BuildContext(
-    "github", "c" * 40, "main", "12", "owner/name", "https://ci.test/17", "https://pr-12.test", "17", "2", "", "", "e2e"
+    "github",
+    "c" * 40,
+    "main",
+    "12",
+    "owner/name",
+    "https://ci.test/17",
+    "https://pr-12.test",
+    "17",
+    "2",
+    job_name="e2e",
 )
 RULES = BuildIdRules()
 STARTED_AT = "2025-01-02T04:00:00Z"
@@ -229,7 +238,7 @@ def test_stale_results_are_valid_at_terminal() -> None:
         ({"build_id": "18"}, "it is of another build"),
     ],
 )
-def test_results_of_other_build_are_stale(changes: dict[str, str], reason: str) -> None:
+def test_results_of_other_build_are_stale(changes: dict[str, Any], reason: str) -> None:
     """The reason names the first fact that differs."""
     assert stale_reason(build_results(make_started_run("a")), BUILD._replace(**changes), RULES, STARTED_AT) == reason
 
@@ -294,7 +303,7 @@ def test_planned_runs_of_dry_run_do_not_count(runs: list[RunResult], verdict: Ve
         ({"build_attempt": "3", "build_id": ""}, False),
     ],
 )
-def test_earlier_attempt_needs_lower_number(changes: dict[str, str], expected: bool) -> None:
+def test_earlier_attempt_needs_lower_number(changes: dict[str, Any], expected: bool) -> None:
     """Both attempts are counted with decimal digits, and the build is the same."""
     assert is_of_earlier_attempt(build_results(), BUILD._replace(**changes), RULES) is expected
 

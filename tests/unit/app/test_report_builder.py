@@ -151,8 +151,8 @@ def test_resumed_title_can_be_replaced(option_title: str, saved_title: str, titl
 @pytest.mark.parametrize("field", ["sha", "change_number", "build_url", "deployment_url"])
 def test_fact_with_credential_is_empty(field: str) -> None:
     """A part of a URL or a hash is useless, so nothing of it is shown."""
-    context = BuildContext("gitlab", branch="main")._replace(**{field: f"https://ci.test/{SECRET}/x"})
-    facts = collect(context=context)
+    facts_with_credential: dict[str, Any] = {field: f"https://ci.test/{SECRET}/x"}
+    facts = collect(context=BuildContext("gitlab", branch="main", **facts_with_credential))
     assert getattr(facts.context, field) == ""
     assert facts.context.branch == "main"
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from autonoma_ci.ci.env import (
     SINGLE_SHARD,
     env_reader,
+    find_untrusted_fork,
     first_branch,
     first_commit,
     first_number,
     first_repository,
     first_set,
     first_web_url,
-    fork_marker,
     is_truthy,
     join_job_path,
     number_job,
@@ -24,7 +24,7 @@ from autonoma_ci.ci.env import (
     shard_from_index,
 )
 from autonoma_ci.config.parsers import Shard
-from autonoma_ci.models import MAX_FACT_CHARS
+from autonoma_ci.models import MAX_FACT_CHARS, UntrustedSource
 from tests.support.hostile import TEXTS, URLS
 
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
@@ -181,16 +181,16 @@ def test_job_path_escapes_percent_and_slash() -> None:
 @pytest.mark.parametrize(
     ("target", "source", "expected"),
     [
-        ("acme/shop", "mallory/shop", "fork"),
-        ("acme/shop", "Acme/Shop", ""),
-        ("acme/shop", "", ""),
-        ("", "mallory/shop", ""),
-        ("", "", ""),
+        ("acme/shop", "mallory/shop", UntrustedSource.FORK),
+        ("acme/shop", "Acme/Shop", None),
+        ("acme/shop", "", None),
+        ("", "mallory/shop", None),
+        ("", "", None),
     ],
 )
-def test_fork_needs_two_known_repositories(target: str, source: str, expected: str) -> None:
+def test_fork_needs_two_known_repositories(target: str, source: str, expected: UntrustedSource | None) -> None:
     """Upper and lower case are equal in names of repositories."""
-    assert fork_marker(target, source) == expected
+    assert find_untrusted_fork(target, source) == expected
 
 
 @pytest.mark.parametrize(

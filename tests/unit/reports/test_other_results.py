@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -108,7 +108,7 @@ def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: Bu
         ({"build_id": "job/18", "repository": "owner/other"}, "it is of another repository"),
     ],
 )
-def test_jenkins_build_has_several_repositories(change: dict[str, str], reason: str | None) -> None:
+def test_jenkins_build_has_several_repositories(change: dict[str, Any], reason: str | None) -> None:
     """On Jenkins, the build id alone decides if it is the same."""
     context = BUILD._replace(ci_name="jenkins", build_id="job/17")
     assert other_build_reason(make_results(context._replace(**change)), context, get_rules(context), START) == reason

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.systems.circleci import SYSTEM
+from autonoma_ci.models import UntrustedSource
 from tests.support.ci_environments import CIRCLE, CIRCLE_URL
 from tests.support.environment_names import find_secret_names
 from tests.support.publish_contexts import make_publish_context
@@ -37,15 +38,17 @@ def test_build_id_without_workspace_is_workflow() -> None:
 @pytest.mark.parametrize(
     ("number", "url", "change", "withheld_from"),
     [
-        ("9", "https://github.com/acme/shop/pull/10", "9", "fork"),
-        ("", "https://github.com/acme/shop/pull/10", "10", ""),
-        ("x", "https://github.com/acme/shop/pull/10", "10", ""),
-        ("", "https://github.com/acme/shop/pull/10/files", "", ""),
-        ("", "10", "10", ""),
-        ("", "", "", ""),
+        ("9", "https://github.com/acme/shop/pull/10", "9", UntrustedSource.FORK),
+        ("", "https://github.com/acme/shop/pull/10", "10", None),
+        ("x", "https://github.com/acme/shop/pull/10", "10", None),
+        ("", "https://github.com/acme/shop/pull/10/files", "", None),
+        ("", "10", "10", None),
+        ("", "", "", None),
     ],
 )
-def test_change_is_number_or_end_of_url(number: str, url: str, change: str, withheld_from: str) -> None:
+def test_change_is_number_or_end_of_url(
+    number: str, url: str, change: str, withheld_from: UntrustedSource | None
+) -> None:
     """Only a pull request from a fork has a number of its own, and it gets no secrets."""
     context = read_context(CIRCLE_PR_NUMBER=number, CIRCLE_PULL_REQUEST=url)
     assert (context.change_number, context.secrets_withheld_from) == (change, withheld_from)

@@ -8,6 +8,7 @@ import pytest
 
 from autonoma_ci.ci.base import LogGroup
 from autonoma_ci.ci.systems.travis import SYSTEM
+from autonoma_ci.models import UntrustedSource
 from tests.support import grammars
 from tests.support.ci_environments import HEAD, MERGE, TRAVIS
 from tests.support.environment_names import find_secret_names
@@ -54,8 +55,8 @@ def test_commit_of_change_is_head(change: str, sha: str, branch: str) -> None:
 
 def test_fork_is_another_repository() -> None:
     """Letters in upper and lower case are equal in the name of a repository."""
-    assert read_context(TRAVIS_PULL_REQUEST_SLUG="mallory/shop").secrets_withheld_from == "fork"
-    assert read_context(TRAVIS_PULL_REQUEST_SLUG="Acme/Shop").secrets_withheld_from == ""
+    assert read_context(TRAVIS_PULL_REQUEST_SLUG="mallory/shop").secrets_withheld_from is UntrustedSource.FORK
+    assert read_context(TRAVIS_PULL_REQUEST_SLUG="Acme/Shop").secrets_withheld_from is None
 
 
 def test_fold_has_key_and_title() -> None:
