@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import RunStep
 
-NO_MEDIA_URLS: Mapping[int, SignedUrl] = MappingProxyType({})
+NO_SCREENSHOT_URLS: Mapping[int, SignedUrl] = MappingProxyType({})
 
 
 class StartStatus(StrEnum):
@@ -104,7 +104,8 @@ class RunDetails(NamedTuple):
     duration_seconds: float | None = None  # by the server's clock, None if unknown
     error: str = ""  # the reason why there are no details
     steps: tuple[RunStep, ...] = ()
-    media_urls: Mapping[int, SignedUrl] = NO_MEDIA_URLS  # screenshots by step number, the video as number 0
+    screenshot_urls: Mapping[int, SignedUrl] = NO_SCREENSHOT_URLS  # by step number
+    video_url: SignedUrl | None = None  # None if there is no video
     status: PollStatus | None = None  # the run's status in the details, None if missing or unknown
     contradiction: str = ""  # a mismatch with the requested run, such as the id of another test
 
@@ -113,7 +114,7 @@ class EvidenceFile(NamedTuple):
     """One screenshot or video to download."""
 
     run_id: str
-    step_number: int  # 0 for the video
+    step_number: int | None  # None for the video
     signed_url: SignedUrl
     low_priority: bool = False  # other files are downloaded first
     number_width: int = 3  # digits of the step number in the file's name, so that names sort like steps

@@ -319,7 +319,10 @@ def parse_details_response(
             get_str_field(fields, "created_at"), get_str_field(fields, "ended_at")
         ),
         steps=tuple(_parse_step(number, step, sanitizer, 300, 500) for number, step in numbered_steps),
-        media_urls=_collect_media_urls(numbered_steps, fields.get("video_url")),
+        screenshot_urls={
+            number: url for number, step in numbered_steps if (url := _parse_signed_url(step.get("image")))
+        },
+        video_url=_parse_signed_url(fields.get("video_url")),
         # The poll decides the state of a run. An unknown status here does not contradict it.
         status=_STATUS_BY_NAME.get(_normalize_status(raw_status)) if isinstance(raw_status, str) else None,
     )
@@ -360,9 +363,8 @@ def _parse_step(
     return RunStep(number, instruction, output, url, sanitizer.clean(get_str_field(step, "status"), 40).strip().lower())
 
 
-def _collect_media_urls(numbered_steps: list[tuple[int, dict[str, object]]], video_url: object) -> dict[int, SignedUrl]:
-    urls = {number: step.get("image") for number, step in numbered_steps} | {0: video_url}
-    return {number: SignedUrl(url) for number, url in urls.items() if isinstance(url, str) and url}
+def _parse_signed_url(url: object) -> SignedUrl | None:
+    return SignedUrl(url) if isinstance(url, str) and url else None
 
 
 def _parse_duration_seconds(started_at: str, ended_at: str) -> float | None:

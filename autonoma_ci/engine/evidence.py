@@ -36,8 +36,6 @@ class EvidencePolicy(NamedTuple):
 
 # Files with a low priority number are downloaded first. The top priority is for failed steps and repeated downloads.
 _TOP_PRIORITY, _STEP_PRIORITY, _VIDEO_PRIORITY, _PASSED_RUN_PRIORITY = 0, 1, 2, 3
-# The number of a video among the files of its run. Screenshots have the numbers of their steps, from 1.
-_VIDEO_STEP_NUMBER = 0
 
 
 class _RunFiles:
@@ -47,8 +45,8 @@ class _RunFiles:
         self.request = request
         # How many files are queued or in flight.
         self.pending = 0
-        # Files whose download failed and is repeated with fresh URLs, by step number.
-        self.to_retry: dict[int, EvidenceFile] = {}
+        # Files whose download failed and is repeated with fresh URLs, by step number. None is the video.
+        self.to_retry: dict[int | None, EvidenceFile] = {}
         # How many files failed for good, by error message.
         self.error_counts: dict[str, int] = {}
         # Whether fresh URLs were requested. This happens once per run.
@@ -101,12 +99,12 @@ class EvidenceCollector:
             return
         files = self._runs[index, run.run_id] = _RunFiles(run.request)
         # The video is after the steps, because it is the largest file.
-        priority_by_step = {_VIDEO_STEP_NUMBER: _VIDEO_PRIORITY}
+        priority_by_step: dict[int | None, int] = {None: _VIDEO_PRIORITY}
         if details.step:
             priority_by_step[details.step.number] = _TOP_PRIORITY
         is_low_priority = run.state is RunState.PASSED
-        number_width = max(3, len(str(max(details.media_urls, default=0))))
-        for number, signed_url in sorted(details.media_urls.items()):
+        number_width = max(3, len(str(max(details.screenshot_urls, default=0))))
+        for number, signed_url in _list_urls(details):
             files.pending += 1
             self._enqueue(
                 _PASSED_RUN_PRIORITY if is_low_priority else priority_by_step.get(number, _STEP_PRIORITY),
@@ -148,11 +146,12 @@ class EvidenceCollector:
         files = self._runs.get((event.plan_index, event.run_id))
         if not files:
             return
+        details = event.details
         files_to_retry, files.to_retry = files.to_retry, {}
         for number, file in files_to_retry.items():
             files.pending += 1
-            signed_url: SignedUrl = event.details.media_urls.get(number, file.signed_url)
-            self._enqueue(_TOP_PRIORITY, event.plan_index, file._replace(signed_url=signed_url))
+            fresh_url = details.video_url if number is None else details.screenshot_urls.get(number)
+            self._enqueue(_TOP_PRIORITY, event.plan_index, file._replace(signed_url=fresh_url or file.signed_url))
         self._finish_if_done(event.plan_index, event.run_id)
 
     def start_finish_timer(self) -> None:
@@ -200,8 +199,14 @@ class EvidenceCollector:
             self._run_table.update_evidence(index, run_id, partial(_with_missing_reason, "; ".join(reasons)))
 
 
-def _with_file(number: int, path: str, evidence: Evidence) -> Evidence:
-    if number == _VIDEO_STEP_NUMBER:
+def _list_urls(details: RunDetails) -> list[tuple[int | None, SignedUrl]]:
+    """Return the URL of each file with its step number, None for the video."""
+    urls: list[tuple[int | None, SignedUrl]] = [(None, details.video_url)] if details.video_url else []
+    return urls + sorted(details.screenshot_urls.items())
+
+
+def _with_file(number: int | None, path: str, evidence: Evidence) -> Evidence:
+    if number is None:
         return evidence._replace(video=path)
     return evidence._replace(
         steps=tuple(step._replace(screenshot=path) if step.number == number else step for step in evidence.steps)

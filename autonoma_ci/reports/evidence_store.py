@@ -76,7 +76,7 @@ class EvidenceDownloader:
 
         An error is part of the result. It is never raised.
         """
-        name = f"step-{item.step_number:0{item.number_width}d}" if item.step_number else "video"
+        name = "video" if item.step_number is None else f"step-{item.step_number:0{item.number_width}d}"
         try:
             return DownloadResult(self._fetch(item, name))
         except DownloadError as error:
@@ -134,7 +134,7 @@ class EvidenceDownloader:
                 finally:
                     size = writer.size
             extension = _sniff_extension(
-                writer.head, content_type, _IMAGE_SIGNATURES if item.step_number else _VIDEO_SIGNATURES
+                writer.head, content_type, _VIDEO_SIGNATURES if item.step_number is None else _IMAGE_SIGNATURES
             )
             partial_file.replace(run_folder / f"{name}.{extension}")
         except BaseException:

@@ -79,7 +79,8 @@ class SentRequest(NamedTuple):
 
 
 def _save_file(item: EvidenceFile, _: int) -> DownloadResult:
-    return DownloadResult(f"evidence/{item.run_id}/{item.step_number}")
+    name = "video" if item.step_number is None else item.step_number
+    return DownloadResult(f"evidence/{item.run_id}/{name}")
 
 
 class ScriptedRun(NamedTuple):
@@ -150,7 +151,7 @@ class ScriptedWorkers:
         """Record the request, and schedule the details."""
         self.details_requests.append(SentRequest(self._clock.time, index))
         run = self.find_or_create_run(index, run_id)[1]
-        details = run.details if media else run.details._replace(media_urls={})
+        details = run.details if media else run.details._replace(screenshot_urls={}, video_url=None)
         self._clock.schedule(run.delay_seconds, DetailsReceived(index, run_id, details))
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:

@@ -245,7 +245,7 @@ def test_details_include_media_on_request(media: bool, query: str, mock: request
     details = make_client().details(REQUEST, "r1", media=media)
     assert mock.last_request is not None
     assert mock.last_request.query == query
-    assert details == RunDetails("Checkout", media_urls={0: SignedUrl("https://media.test/v")})
+    assert details == RunDetails("Checkout", video_url=SignedUrl("https://media.test/v"))
 
 
 @pytest.mark.parametrize(

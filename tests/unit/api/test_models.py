@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.api.models import NO_MEDIA_URLS, EvidenceFile, RunDetails, SignedUrl
+from autonoma_ci.api.models import NO_SCREENSHOT_URLS, EvidenceFile, RunDetails, SignedUrl
 
 URL = "https://media.test/1.png?X-Amz-Signature=s3cret-value"
 
@@ -14,9 +14,10 @@ URL = "https://media.test/1.png?X-Amz-Signature=s3cret-value"
     [
         SignedUrl(URL),
         EvidenceFile("r", 1, SignedUrl(URL)),
-        RunDetails(media_urls={1: SignedUrl(URL)}),
+        RunDetails(screenshot_urls={1: SignedUrl(URL)}),
+        RunDetails(video_url=SignedUrl(URL)),
     ],
-    ids=["url", "file", "details"],
+    ids=["url", "file", "details with screenshot", "details with video"],
 )
 @pytest.mark.parametrize("form", ["{!r}", "{}"])
 def test_text_of_value_hides_signed_url(value: object, form: str) -> None:
@@ -27,8 +28,8 @@ def test_text_of_value_hides_signed_url(value: object, form: str) -> None:
     assert "s3cret-value" not in text
 
 
-def test_default_media_urls_are_immutable() -> None:
+def test_default_screenshot_urls_are_immutable() -> None:
     """The shared default of all details can't be changed."""
-    assert RunDetails().media_urls is NO_MEDIA_URLS
+    assert RunDetails().screenshot_urls is NO_SCREENSHOT_URLS
     with pytest.raises(TypeError):
-        NO_MEDIA_URLS[1] = SignedUrl(URL)  # type: ignore[index]
+        NO_SCREENSHOT_URLS[1] = SignedUrl(URL)  # type: ignore[index]

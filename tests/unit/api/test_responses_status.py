@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.models import PollStatus, RunDetails
+from autonoma_ci.api.models import PollStatus, RunDetails, SignedUrl
 from autonoma_ci.api.responses import parse_details_response, parse_status_response
 from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.models import RunStep
@@ -163,17 +163,17 @@ def test_many_steps_are_shortened() -> None:
     all_steps = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
     details = parse_details_response(make_response({"steps": all_steps}), make_redactor)
     assert [step.number for step in details.steps] == [*range(1, 101), *range(9901, 10_001)]
-    assert set(details.media_urls) == {step.number for step in details.steps}
+    assert set(details.screenshot_urls) == {step.number for step in details.steps}
+    assert details.video_url is None
 
 
 @pytest.mark.parametrize("url", [None, 7, "", [], {"url": "x"}])
 def test_media_url_must_be_text(url: object) -> None:
     """A media URL that is not text is ignored."""
     body = {"steps": [{"image": "https://media.test/1"}, {"image": url}], "video_url": url}
-    assert {
-        number: media.url
-        for number, media in parse_details_response(make_response(body), make_redactor).media_urls.items()
-    } == {1: "https://media.test/1"}
+    details = parse_details_response(make_response(body), make_redactor)
+    assert details.screenshot_urls == {1: SignedUrl("https://media.test/1")}
+    assert details.video_url is None
 
 
 def test_media_url_is_not_in_repr() -> None:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 FAILED_STEP = RunStep(2, "Pay", "No button")
 STEPS = (RunStep(1, "Open"), FAILED_STEP, RunStep(3, "Close"))
-MEDIA = {number: SignedUrl(f"https://media.test/{number}") for number in (0, 1, 2, 3)}
-DETAILS = RunDetails("Checkout", FAILED_STEP, None, "", STEPS, MEDIA)
+SCREENSHOT_URLS = {number: SignedUrl(f"https://media.test/{number}") for number in (1, 2, 3)}
+VIDEO_URL = SignedUrl("https://media.test/video")
+DETAILS = RunDetails("Checkout", FAILED_STEP, None, "", STEPS, SCREENSHOT_URLS, VIDEO_URL)
 
 
 def make_run_with_media(
@@ -36,7 +37,7 @@ def make_run_with_media(
     return run._replace(download_result=download_result) if download_result else run
 
 
-def list_downloaded_steps(job: Job) -> list[int]:
+def list_downloaded_steps(job: Job) -> list[int | None]:
     return [item.step_number for item in job.workers.downloaded_files]
 
 
@@ -66,7 +67,7 @@ def test_failed_step_downloads_first() -> None:
         2,
         1,
         3,
-        0,
+        None,
     ]
 
 
@@ -86,7 +87,7 @@ def test_screenshots_belong_to_their_steps() -> None:
     """Each step has the path of its own screenshot."""
     evidence = Job(make_run_with_media(), evidence_policy=EvidencePolicy()).run().first.evidence
     assert [step.screenshot for step in evidence.steps] == [f"evidence/run-0-1/{number}" for number in (1, 2, 3)]
-    assert (evidence.video, evidence.missing_reason) == ("evidence/run-0-1/0", "")
+    assert (evidence.video, evidence.missing_reason) == ("evidence/run-0-1/video", "")
 
 
 def test_downloads_respect_concurrency() -> None:
@@ -143,7 +144,9 @@ def test_retried_download_uses_new_url() -> None:
 
     def return_stale_url(index: int, request: object, run_id: str, *, media: bool = False) -> None:
         created_at, run = job.workers.find_or_create_run(index, run_id)
-        stale_run = run._replace(details=DETAILS._replace(media_urls={2: SignedUrl("https://media.test/old")}))
+        stale_run = run._replace(
+            details=DETAILS._replace(screenshot_urls={2: SignedUrl("https://media.test/old")}, video_url=None)
+        )
         job.workers.created_runs[index, run_id] = created_at, stale_run
         fetch_details(index, job.first.request, run_id, media=media)
         job.workers.created_runs[index, run_id] = created_at, run
@@ -267,6 +270,8 @@ def test_hung_details_end_at_timeout() -> None:
 @pytest.mark.parametrize(("last_number", "digits"), [(3, 3), (999, 3), (1000, 4), (12_345, 5)])
 def test_file_names_sort_by_step(last_number: int, digits: int) -> None:
     """Step numbers in file names are padded to the same width."""
-    details = DETAILS._replace(media_urls={number: SignedUrl("https://media.test/") for number in (1, last_number)})
+    details = DETAILS._replace(
+        screenshot_urls={number: SignedUrl("https://media.test/") for number in (1, last_number)}, video_url=None
+    )
     job = Job(make_run(10, FAILED)._replace(details=details), evidence_policy=EvidencePolicy()).run()
     assert {item.number_width for item in job.workers.downloaded_files} == {digits}

@@ -87,7 +87,7 @@ def make_media_url(server: FaultServer) -> SignedUrl:
     return SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?signature=s3cret-value")
 
 
-def fetch(folder: Path, handler: RequestHandler, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
+def fetch(folder: Path, handler: RequestHandler, number: int | None = 1, *, seconds: float = 60.0) -> DownloadResult:
     """Fetch one file from a server that handles each request with this handler."""
     with FaultServer(handler) as server:
         store = EvidenceDownloader(
@@ -113,12 +113,12 @@ def list_stored_paths(folder: Path) -> list[str]:
         (JPEG, "image/png", 1, "step-001.jpg"),
         (PNG, "application/octet-stream", 1, "step-001.png"),
         (PNG, "", 1, "step-001.png"),
-        (WEBM, "video/webm", 0, "video.webm"),
-        (MP4, "binary/octet-stream", 0, "video.mp4"),
+        (WEBM, "video/webm", None, "video.webm"),
+        (MP4, "binary/octet-stream", None, "video.mp4"),
     ],
 )
 def test_file_name_from_step_and_content(
-    content: bytes, content_type: str, number: int, name: str, tmp_path: Path
+    content: bytes, content_type: str, number: int | None, name: str, tmp_path: Path
 ) -> None:
     """The step number and the first bytes of the content decide the file name."""
     result = fetch(tmp_path, serve_picture(content, content_type), number)
@@ -173,7 +173,7 @@ def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, re
 )
 def test_video_of_other_kind_is_refused(content: bytes, content_type: str, tmp_path: Path) -> None:
     """A file is a video only by its signature and its content type."""
-    result = fetch(tmp_path, serve_picture(content, content_type), 0)
+    result = fetch(tmp_path, serve_picture(content, content_type), None)
     assert (result.path, result.error, result.retryable) == ("", "it is no video", True)
     assert list_stored_paths(tmp_path) == []
 
