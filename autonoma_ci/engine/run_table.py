@@ -76,17 +76,15 @@ class RunTable:
 
         """
         run = self.results[index]
-        return self._store(
-            index,
-            run._replace(
-                state=RunState.STARTING,
-                start_requests=run.start_requests + 1,
-                start_offset_seconds=round_to_ms(offset_seconds),
-            ),
+        self.results[index] = run._replace(
+            state=RunState.STARTING,
+            start_requests=run.start_requests + 1,
+            start_offset_seconds=round_to_ms(offset_seconds),
         )
+        return self.results[index]
 
-    def finish_start(self, index: int, result: StartResult, suggestion: str, seconds: float) -> RunResult:
-        """Store the result of the last start request, and return the run.
+    def finish_start(self, index: int, result: StartResult, suggestion: str, seconds: float) -> None:
+        """Store the result of the last start request.
 
         If a retry was not started, the run is its last failed attempt again.
 
@@ -108,7 +106,7 @@ class RunTable:
             duration_seconds=round_to_ms(seconds),
         )
         is_failed_retry = bool(run.previous_attempts) and run.state is RunState.NOT_STARTED
-        return self._store(index, _restore_previous_attempt(run) if is_failed_retry else run)
+        self.results[index] = _restore_previous_attempt(run) if is_failed_retry else run
 
     def finish(
         self,
@@ -119,8 +117,8 @@ class RunTable:
         *,
         suggestion: str | None = None,
         seconds: float | None = None,
-    ) -> RunResult:
-        """Store how a run ended, and return the run.
+    ) -> None:
+        """Store how a run ended.
 
         Args:
             index: The index of the run in the plan.
@@ -132,35 +130,27 @@ class RunTable:
 
         """
         run = self.results[index]
-        return self._store(
-            index,
-            run._replace(
-                state=state,
-                reason=reason,
-                message=message,
-                suggestion=run.suggestion if suggestion is None else suggestion,
-                duration_seconds=run.duration_seconds if seconds is None else round_to_ms(seconds),
-            ),
+        self.results[index] = run._replace(
+            state=state,
+            reason=reason,
+            message=message,
+            suggestion=run.suggestion if suggestion is None else suggestion,
+            duration_seconds=run.duration_seconds if seconds is None else round_to_ms(seconds),
         )
 
-    def mark_reused(self, index: int, run_id: str, url: str) -> RunResult:
-        """Store a pass of an earlier build attempt, and return the run."""
-        run = self.results[index]
-        return self._store(
-            index, run._replace(state=RunState.PASSED, reason=ExitReason.OK, run_id=run_id, url=url, reused=True)
+    def mark_reused(self, index: int, run_id: str, url: str) -> None:
+        """Store a pass of an earlier build attempt."""
+        self.results[index] = self.results[index]._replace(
+            state=RunState.PASSED, reason=ExitReason.OK, run_id=run_id, url=url, reused=True
         )
 
     def set_suggestion(self, index: int, suggestion: str) -> None:
         """Store how the user can fix a run that was not started."""
-        self._store(index, self.results[index]._replace(suggestion=suggestion))
+        self.results[index] = self.results[index]._replace(suggestion=suggestion)
 
     def clear_contradiction(self, index: int) -> None:
         """Record that the details fit the status of the run."""
-        self._store(index, self.results[index]._replace(has_contradiction=False))
-
-    def _store(self, index: int, run: RunResult) -> RunResult:
-        self.results[index] = run
-        return run
+        self.results[index] = self.results[index]._replace(has_contradiction=False)
 
     def begin_retry(self, index: int) -> None:
         """Move a failed run to its previous attempts, and plan a retry."""
@@ -189,7 +179,7 @@ class RunTable:
             run = run._replace(step=details.step, evidence=evidence, duration_seconds=seconds)
         else:
             run = _replace_attempt(run, run_id, lambda attempt: attempt._replace(step=details.step, evidence=evidence))
-        self._store(index, run._replace(title=details.title or run.title))
+        self.results[index] = run._replace(title=details.title or run.title)
 
     def mark_contradiction(self, index: int, run: RunResult, message: str) -> RunResult:
         """Store that the API contradicts itself about a run that ended.
@@ -207,10 +197,12 @@ class RunTable:
         """
         current = self.results[index]
         if current.run_id == run.run_id:
-            self._store(index, _with_contradiction(current, message, has_passed=run.state is RunState.PASSED))
+            self.results[index] = _with_contradiction(current, message, has_passed=run.state is RunState.PASSED)
         else:
             # Only failed runs have a retry, so the state does not change.
-            self._store(index, _replace_attempt(current, run.run_id, lambda attempt: attempt._replace(message=message)))
+            self.results[index] = _replace_attempt(
+                current, run.run_id, lambda attempt: attempt._replace(message=message)
+            )
         return _with_contradiction(run, message, has_passed=run.state is RunState.PASSED)
 
     def update_evidence(self, index: int, run_id: str, change: Callable[[Evidence], Evidence]) -> None:
@@ -225,9 +217,9 @@ class RunTable:
             return
         evidence = change(matches[0])
         if current.run_id == run_id:
-            self._store(index, current._replace(evidence=evidence))
+            self.results[index] = current._replace(evidence=evidence)
         else:
-            self._store(index, _replace_attempt(current, run_id, lambda attempt: attempt._replace(evidence=evidence)))
+            self.results[index] = _replace_attempt(current, run_id, lambda attempt: attempt._replace(evidence=evidence))
 
 
 def _with_contradiction(run: RunResult, message: str, *, has_passed: bool) -> RunResult:

@@ -626,7 +626,8 @@ def test_internal_error_saves_unfinished_runs() -> None:
     for index in (0, 1):
         job.run_table.mark_starting(index, 0.0)
     job.engine._starter._in_flight[0] = IN_FLIGHT
-    before = job.run_table.finish(3, RunState.FAILED, ExitReason.FAILED, "earlier")
+    job.run_table.finish(3, RunState.FAILED, ExitReason.FAILED, "earlier")
+    before = job.run_table.results[3]
     for index in range(4):
         job.engine._starter.save_unfinished(index)
     bug_message = "the step ended because of a bug"
