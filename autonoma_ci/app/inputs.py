@@ -13,7 +13,6 @@ from autonoma_ci.app.credentials import (
 from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.ci import detection
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.config.parsers import AUTO_SHARD
 from autonoma_ci.config.settings import (
     CREDENTIAL_IN_FIELD,
     NO_GROUPS,
@@ -138,7 +137,7 @@ def build_interpolator(
 def build_part(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
     """Return the part of the build that this job step is."""
     parallel = ci.ci_system.detect_shard(environ)
-    shard = parallel if settings.shard == AUTO_SHARD else settings.shard
+    shard = parallel if settings.shard == "auto" else settings.shard
     shard_text = str(shard) if shard and shard.total > 1 else ""
     parallel_text = str(parallel) if parallel and parallel.total > 1 else ""
     return Part(

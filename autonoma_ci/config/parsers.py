@@ -7,7 +7,7 @@ text that can be a secret.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 from autonoma_ci.errors import Diagnostic, InputError
@@ -422,7 +422,7 @@ MAX_SHARDS = 1000
 class Shard(NamedTuple):
     """One of `total` equal parts of a plan."""
 
-    # 1 for the first part. AUTO_SHARD has 0 of 0, and the CI system's parallel jobs replace it.
+    # 1 for the first part.
     number: int
     total: int
 
@@ -441,18 +441,15 @@ class Shard(NamedTuple):
         return part, f"Shard {self}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
 
 
-AUTO_SHARD = Shard(0, 0)
-
-
-def parse_shard(text: str) -> Shard:
-    """Return a shard such as `2/5`, or AUTO_SHARD for `auto`.
+def parse_shard(text: str) -> Shard | Literal["auto"]:
+    """Return a shard such as `2/5`, or the word `auto` in lower case.
 
     Raises:
         InputError: The text has another form, or the numbers are out of range.
 
     """
     if text.lower() == "auto":
-        return AUTO_SHARD
+        return "auto"
     quoted = f"'{sanitize_line(text, 40)}'"
     match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
     if not match:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autonoma_ci.config.id_lists import APP_ORIGIN
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS, Option
@@ -111,7 +111,8 @@ class Settings(NamedTuple):
     allow_empty: bool = False
     on_missing_credentials: str = "fail"
     dry_run: bool = False
-    shard: Shard | None = None
+    # `auto` is the shard of this job among the CI system's parallel jobs.
+    shard: Shard | Literal["auto"] | None = None
     part: str = ""
     results_dir: str = ""
     evidence: str = "none"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.parsers import AUTO_SHARD, quote_name
+from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.config.settings import NO_GROUPS, closest_match
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
@@ -91,8 +91,8 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     errors += limit_errors
     if not requests and not errors and not settings.allow_empty and not settings.selects_nothing:
         errors.append(_empty_plan_error(settings, manifest))
-    shard = ci_shard if settings.shard == AUTO_SHARD else settings.shard
-    if settings.shard == AUTO_SHARD and not ci_shard:
+    shard = ci_shard if settings.shard == "auto" else settings.shard
+    if settings.shard == "auto" and not ci_shard:
         errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE}")
     if errors:
         raise InputError(errors)

@@ -18,7 +18,7 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.ownership import build_mark
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
-from autonoma_ci.config.parsers import AUTO_SHARD, MAX_PART_CHARS, NamedId, Shard
+from autonoma_ci.config.parsers import MAX_PART_CHARS, NamedId, Shard
 from autonoma_ci.config.parsers import parse_part_name as read_part
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import Diagnostic
@@ -390,12 +390,12 @@ FIRST_OF_THREE = {**GITLAB, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}
         (Settings(part="linux"), GITLAB, Part("e2e", "linux")),
         (Settings(shard=Shard(2, 5)), GITLAB, Part("e2e", "", "2/5")),
         (Settings(shard=Shard(1, 1)), GITLAB, Part("e2e")),
-        (Settings(shard=AUTO_SHARD), GITLAB, Part("e2e")),
+        (Settings(shard="auto"), GITLAB, Part("e2e")),
         (Settings(), FIRST_OF_THREE, Part("e2e", "1/3")),
-        (Settings(shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "", "1/3")),
+        (Settings(shard="auto"), FIRST_OF_THREE, Part("e2e", "", "1/3")),
         (Settings(shard=Shard(2, 5)), FIRST_OF_THREE, Part("e2e", "1/3", "2/5")),
         (Settings(part="linux"), FIRST_OF_THREE, Part("e2e", "linux")),
-        (Settings(part="linux", shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
+        (Settings(part="linux", shard="auto"), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
     ],
 )
 def test_part_from_options_and_system(settings: Settings, environ: dict[str, str], part: Part) -> None:

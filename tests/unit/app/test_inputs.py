@@ -20,7 +20,7 @@ from autonoma_ci.app.inputs import (
     redact_shown_part,
     select_options,
 )
-from autonoma_ci.config.parsers import AUTO_SHARD, Shard
+from autonoma_ci.config.parsers import Shard
 from autonoma_ci.config.settings import Settings, load_settings
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.identity import Part
@@ -220,14 +220,14 @@ def test_check_needs_no_build_facts(tmp_path: Path) -> None:
         (Settings(part="ios"), {}, "ios", ""),
         (Settings(shard=Shard(1, 3)), {}, "", "1/3"),
         (Settings(shard=Shard(1, 1)), {}, "", ""),
-        (Settings(shard=AUTO_SHARD), {}, "", ""),
+        (Settings(shard="auto"), {}, "", ""),
         (Settings(), PARALLEL, "2/3", ""),
         (Settings(part="ios"), PARALLEL, "ios", ""),
-        (Settings(shard=AUTO_SHARD), PARALLEL, "", "2/3"),
+        (Settings(shard="auto"), PARALLEL, "", "2/3"),
         (Settings(shard=Shard(2, 3)), PARALLEL, "", "2/3"),
         (Settings(shard=Shard(1, 4)), PARALLEL, "2/3", "1/4"),
-        (Settings(part="ios", shard=AUTO_SHARD), PARALLEL, "ios", "2/3"),
-        (Settings(shard=AUTO_SHARD), {**PARALLEL, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "1"}, "", ""),
+        (Settings(part="ios", shard="auto"), PARALLEL, "ios", "2/3"),
+        (Settings(shard="auto"), {**PARALLEL, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "1"}, "", ""),
     ],
 )
 def test_part_has_shard_of_job(settings: Settings, environ: dict[str, str], part: str, shard: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.config import parsers
-from autonoma_ci.config.parsers import AUTO_SHARD, MAX_DURATION_SECONDS, MAX_SHARDS, Shard
+from autonoma_ci.config.parsers import MAX_DURATION_SECONDS, MAX_SHARDS, Shard
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import RunRequest, TargetKind
 
@@ -95,7 +95,7 @@ def test_duration_units_add_up(hours: int, minutes: int, seconds: int) -> None:
 def test_auto_interval_and_shard(text: str) -> None:
     """The word auto leaves the interval and the shard to the program."""
     assert parsers.parse_poll_interval(text) is None
-    assert parsers.parse_shard(text) == AUTO_SHARD
+    assert parsers.parse_shard(text) == "auto"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.config.parsers import AUTO_SHARD, NamedId, Shard
+from autonoma_ci.config.parsers import NamedId, Shard
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.interpolation import Interpolator
@@ -215,7 +215,7 @@ def test_group_named_none_is_refused(tmp_path: Path) -> None:
 
 def test_plan_errors_name_option_as_written() -> None:
     """Each error of the plan has the option's name as the user wrote it."""
-    settings = Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD, spellings={"shard": "AUTONOMA_SHARD"})
+    settings = Settings(test_ids=(NamedId("x"),), shard="auto", spellings={"shard": "AUTONOMA_SHARD"})
     with pytest.raises(InputError, match=r"^AUTONOMA_SHARD: 'auto' needs a CI system"):
         plan.build_plan(settings, None)
 
@@ -359,7 +359,7 @@ def test_shards_cover_plan_once(total: int, values_of_runs: list[str]) -> None:
 
 def test_shard_auto_uses_ci_index() -> None:
     """With `shard` set to auto, the CI system's parallel index selects the runs."""
-    settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=AUTO_SHARD)
+    settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard="auto")
     built_plan = plan.build_plan(settings, None, Shard(2, 2))
     assert (list_ids(built_plan.requests), built_plan.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
     single_shard_plan = plan.build_plan(settings, None, Shard(1, 1))
@@ -378,7 +378,7 @@ def test_shard_option_overrides_ci_index() -> None:
 def test_shard_auto_without_index_is_refused() -> None:
     """Starting all runs in every job would multiply the price."""
     with pytest.raises(InputError, match=r"give a part such as 1/3, on GitHub `shard: \$\{\{ matrix.shard \}\}`"):
-        plan.build_plan(Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD), None)
+        plan.build_plan(Settings(test_ids=(NamedId("x"),), shard="auto"), None)
 
 
 def test_empty_shard_has_note() -> None:
