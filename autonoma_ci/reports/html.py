@@ -7,29 +7,35 @@ stylesheet, the page is plain but complete.
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import format_duration, safe_url, sanitize_line
-from autonoma_ci.models import Conclusion
-from autonoma_ci.reports.html_chart import GREEN, GREY, RED, build_timeline_chart
-from autonoma_ci.reports.html_runs import STATE_SYMBOLS, build_run_view, severity_class
+from autonoma_ci.escaping import format_duration, safe_url, sanitize_line, truncate
+from autonoma_ci.models import Conclusion, RunState
 from autonoma_ci.reports.summary import (
+    ENDED_STATES,
+    NO_MESSAGE_STATES,
+    STATE_LABELS,
     count_states,
     format_headline,
     has_open_runs,
+    has_run_id_or_url,
+    pluralize,
     sort_by_severity,
+    state_label,
 )
+from autonoma_ci.reports.timeline import TimelineBar, timeline_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jinja2 import Template
 
-    from autonoma_ci.models import Report
+    from autonoma_ci.models import Evidence, PreviousAttempt, Report, RunResult, RunStep
 
 STYLESHEET = "evidence/report.css"
 ICON = "evidence/report.svg"
@@ -52,6 +58,24 @@ _FILTER_LABELS = {
     "open": ("not ended", "not ended"),
     "good": ("passed", "passed"),
 }
+# The symbol of each severity, for readers who can't distinguish the colours.
+STATE_SYMBOLS = {"good": "✓", "flaky": "⚠", "bad": "✗", "open": "…"}
+_SEVERITY_BY_STATE = {
+    RunState.PASSED: "good",
+    RunState.STARTED: "open",
+    RunState.PLANNED: "open",
+    RunState.STARTING: "open",
+}
+# Limits of the chart in rows. Above the first, it has no labels. Above the second, it omits rows.
+MAX_LABELED = 40
+MAX_BARS = 1000
+# Each colour has enough contrast on white and on black, so one chart is enough for light, dark and print.
+GREEN, RED, AMBER, GREY = "#2e8b57", "#d64545", "#b7791f", "#767676"
+_BAR_SYMBOLS = {RunState.PASSED: "✓", RunState.FAILED: "✗", RunState.STOPPED: "✗"}
+_BAR_COLOURS = {RunState.PASSED: GREEN, RunState.FAILED: RED, RunState.STOPPED: RED}
+# In seconds. The distance between two ticks is the first of these with at most `_MAX_TICKS` ticks.
+_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600, 24 * 3600)
+_MAX_TICKS = 4
 
 
 class AssetLinks(NamedTuple):
@@ -63,6 +87,35 @@ class AssetLinks(NamedTuple):
     inline_css: str = ""
     # The URL of the page's icon.
     icon: str = ICON
+
+
+class ChartBar(NamedTuple):
+    """One bar of the chart."""
+
+    # In percent of the chart's width.
+    left: float
+    width: float
+    # In pixels.
+    top: int
+    height: int
+    colour: str
+    symbol: str
+    label: str
+    description: str
+
+
+class TimelineChart(NamedTuple):
+    """The geometry and the texts of the chart."""
+
+    bars: list[ChartBar]
+    # The position of each tick in percent, and its label.
+    ticks: list[tuple[float, str]]
+    # In pixels.
+    height: int
+    description: str
+    has_labels: bool
+    # The number of bars that are not drawn.
+    omitted_count: int
 
 
 def asset_files(report: Report) -> dict[str, str]:
@@ -180,3 +233,168 @@ def _select_counts(report: Report) -> dict[str, int]:
         # Each run that ended was started, so this count adds nothing.
         del counts["started"]
     return {name: number for name, number in counts.items() if number or name == "total"}
+
+
+def severity_class(run: RunResult) -> str:
+    """Return the CSS class of the run, such as `good` or `flaky`."""
+    return "flaky" if run.is_flaky else _SEVERITY_BY_STATE.get(run.state, "bad")
+
+
+def build_run_view(index: int, run: RunResult, report: Report, file_url: Callable[[str], str]) -> dict[str, Any]:
+    """Return the values that the page shows for a run.
+
+    They contain texts from outside, which the template escapes, URLs that are safe to follow, and URLs of evidence
+    files.
+
+    Args:
+        index: The position of the run on the page, from 1.
+        run: The run.
+        report: The report with the run.
+        file_url: As in `AssetLinks`.
+    """
+    request = run.request
+    severity = severity_class(run)
+    link = safe_url(run.url) or (
+        safe_url(report.web_base_url) if run.state is RunState.UNKNOWN and not has_run_id_or_url(run) else ""
+    )
+    versions = [request.application_version_id, *(version.version_id for version in request.application_versions)]
+    facts = {
+        "Test" if request.kind == "test" else request.kind.capitalize(): request.id
+        if run.display_name != request.id
+        else "",
+        "Run": run.run_id,
+        "Attempts": str(run.attempt_count) if run.previous_attempts else "",
+        "Variables": ", ".join(request.variables),
+        "Version": ", ".join(filter(None, versions)) or ("latest" if request.run_on_latest else ""),
+    }
+    attempts = [
+        _build_attempt_view(number, attempt, file_url) for number, attempt in enumerate(run.previous_attempts, 1)
+    ]
+    evidence_view = _build_evidence_view(run, file_url)
+    notes = [] if run.state in NO_MESSAGE_STATES else [text for text in (run.message, run.suggestion) if text]
+    return {
+        "anchor": f"run-{index}",
+        "label": run.display_name,
+        "severity": severity,
+        "symbol": STATE_SYMBOLS[severity],
+        "state": state_label(run),
+        "duration": format_duration(run.duration_seconds) if run.state in ENDED_STATES and not run.reused else "",
+        "start_offset": format_duration(run.start_offset_seconds)
+        if run.state in ENDED_STATES and run.start_offset_seconds > 0 and report.waits_for_results
+        else "",
+        "link": link,
+        "link_text": "Open the run" if safe_url(run.url) else "Look here",
+        "facts": {name: text for name, text in facts.items() if text},
+        "notes": notes,
+        "attempts": attempts,
+        "is_expanded": severity == "bad",
+        "has_details": bool(
+            notes or attempts or evidence_view["steps"] or evidence_view["video"] or evidence_view["missing_reason"]
+        ),
+        **evidence_view,
+    }
+
+
+def _build_attempt_view(number: int, attempt: PreviousAttempt, file_url: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "number": number,
+        "duration": format_duration(attempt.duration_seconds) if attempt.duration_seconds else "",
+        "message": attempt.message,
+        "link": safe_url(attempt.url),
+        **_build_evidence_view(attempt, file_url),
+    }
+
+
+def _build_evidence_view(run: RunResult | PreviousAttempt, file_url: Callable[[str], str]) -> dict[str, Any]:
+    """Return the steps and the video of a run.
+
+    Without evidence, the only step is the one that failed.
+    """
+    evidence: Evidence = run.evidence
+    failing_number = run.step.number if run.step else 0
+    steps = evidence.steps or ((run.step,) if run.step else ())
+    return {
+        "steps": list(_build_step_views(steps, failing_number, run.step, file_url)),
+        "steps_label": pluralize(steps[-1].number, "step") if evidence.steps else "The step that failed",
+        "video": file_url(evidence.video) if evidence.video else "",
+        "missing_reason": evidence.missing_reason,
+    }
+
+
+def _build_step_views(
+    steps: tuple[RunStep, ...], failing_number: int, failing_step: RunStep | None, file_url: Callable[[str], str]
+) -> Iterator[dict[str, Any]]:
+    previous_number = 0
+    for step in steps:
+        is_failing = step.number == failing_number
+        # The texts of the failing step are more detailed there than in the evidence.
+        detailed = failing_step if is_failing and failing_step else step
+        omitted_count = step.number - previous_number - 1 if previous_number else 0
+        severity = "bad" if is_failing else "good" if step.status == "passed" else "open"
+        yield {
+            "omitted_note": f"{pluralize(omitted_count, 'more step')} not shown." if omitted_count else "",
+            "number": step.number,
+            "severity": severity,
+            "symbol": STATE_SYMBOLS[severity],
+            "status": step.status or ("failed" if is_failing else ""),
+            "instruction": detailed.instruction,
+            "output": detailed.output,
+            "page": step.url,
+            "link": safe_url(step.url),
+            "image": file_url(step.screenshot) if step.screenshot else "",
+        }
+        previous_number = step.number
+
+
+def build_timeline_chart(report: Report) -> TimelineChart | None:
+    """Return the chart of when each run started and of its duration.
+
+    The template draws it as SVG. Without a run that has a duration, the result is None.
+    """
+    runs = timeline_bars(report) if report.waits_for_results else []
+    if not runs:
+        return None
+    all_bars = [bar for run_bars in runs for bar in run_bars]
+    span_seconds = max(bar.start_offset_seconds + bar.duration_seconds for bar in all_bars) or 1.0
+    has_labels = len(all_bars) <= MAX_LABELED
+    row_height, bar_height = (34, 10) if has_labels else (8, 6)
+    drawn_bars = all_bars[:MAX_BARS]
+    chart_bars = [
+        _build_bar(bar, span_seconds, row * row_height + (18 if has_labels else 1), bar_height, has_label=has_labels)
+        for row, bar in enumerate(drawn_bars)
+    ]
+    description = (
+        f"{pluralize(len(runs), 'run')} within {format_duration(span_seconds)}; the table below has the same times."
+    )
+    return TimelineChart(
+        chart_bars,
+        list(_build_ticks(span_seconds)),
+        len(drawn_bars) * row_height + 4,
+        description,
+        has_labels,
+        len(all_bars) - len(drawn_bars),
+    )
+
+
+def _build_bar(bar: TimelineBar, span_seconds: float, top: int, height: int, *, has_label: bool) -> ChartBar:
+    state = "flaky" if bar.is_flaky else STATE_LABELS[bar.state]
+    parts = [] if has_label else [state]
+    parts += [f"attempt {bar.attempt}"] if bar.attempt else []
+    description = ", ".join([*parts, format_duration(bar.duration_seconds)])
+    left = min(100.0, 100 * bar.start_offset_seconds / span_seconds)
+    width = max(0.3, min(100.0 - left, 100 * bar.duration_seconds / span_seconds))
+    colour = AMBER if bar.is_flaky else _BAR_COLOURS.get(bar.state, GREY)
+    symbol = "⚠" if bar.is_flaky else _BAR_SYMBOLS.get(bar.state, "…")
+    label = truncate(bar.label, 40 if has_label else 80)
+    return ChartBar(round(min(left, 99.7), 3), round(width, 3), top, height, colour, symbol, label, description)
+
+
+def _build_ticks(span_seconds: float) -> Iterator[tuple[float, str]]:
+    """Yield the position of each tick in percent, and its label."""
+    distance = next(
+        (seconds for seconds in _TICK_SECONDS if span_seconds / seconds <= _MAX_TICKS), span_seconds / _MAX_TICKS
+    )
+    for number in itertools.count():
+        if number * distance > span_seconds * 0.96:
+            return
+        yield round(100 * number * distance / span_seconds, 3), format_duration(number * distance) if number else "0"
