@@ -205,8 +205,7 @@ class Interpolator:
 
     def _build_refusal(self, name: str, *, shown: bool) -> str:
         # Imported late, because compiling their patterns takes milliseconds. Many manifests read no environment.
-        from autonoma_ci.manifest.secret_names import is_secret_name
-        from autonoma_ci.manifest.secret_values import detect_secret_kind
+        from autonoma_ci.manifest.secrets import detect_secret_kind, is_secret_name
 
         reference, value = _format_reference(name), self.environ.get(name, "")
         if self._forbidden_names_re.match(name) or self.credentials.contains_secret(value):
