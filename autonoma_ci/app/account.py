@@ -54,7 +54,7 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
     # Loaded only now, after all checks that need no request.
     from autonoma_ci.api.account import list_folders
     from autonoma_ci.api.transport import Transport
-    from autonoma_ci.net.background import run_in_background
+    from autonoma_ci.net.threads import run_in_background
 
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
     transport = Transport(settings.api_url, credentials, runtime.timeouts)

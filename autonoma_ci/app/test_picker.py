@@ -9,7 +9,7 @@ from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.config.settings import closest_match
 from autonoma_ci.errors import InputError
-from autonoma_ci.net.background import run_in_background
+from autonoma_ci.net.threads import run_in_background
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product
 

@@ -32,11 +32,10 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 
-from autonoma_ci.net.background import run_in_background
 from autonoma_ci.net.certificates import is_special_file
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import CertificateFileError, InvalidResponseError, build_no_timeout_thread_error
-from autonoma_ci.net.threads import start_thread
+from autonoma_ci.net.threads import run_in_background, start_thread
 from autonoma_ci.urls import LOOPBACK_HOST_RE
 
 if TYPE_CHECKING:

@@ -1,25 +1,33 @@
-"""Start threads safely when threads or memory are limited.
+"""Start threads safely, and wait for a task until a signal or a timeout.
 
-With such limits, `threading.Thread.start` can wait for ever. Source: github.com/python/cpython/issues/140746.
+When threads or memory are limited, `threading.Thread.start` can wait for ever. Source:
+github.com/python/cpython/issues/140746.
+
+Python runs signal handlers in the main thread, and only after a call into C returns. Name resolution is such a call.
+Without a name server it lasts 10 s or more, and no socket exists yet that could be shut down. Source: Python's
+documentation of `signal`, and resolv.conf(5) for its timeout and attempts.
 """
 
 from __future__ import annotations
 
 import _thread
+import queue
 import threading
 from collections import deque
 from functools import cached_property, partial
-from queue import SimpleQueue
+from math import inf
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
+Tasks: TypeAlias = "queue.SimpleQueue[Callable[[], None]]"
 
 # A new thread must begin within this time. Without memory for it, it never begins.
 _MAX_START_SECONDS = 2.0
+# Windows handles a signal only after a wait is over.
+_MAX_WAIT_SECONDS = 0.5
 # One queue of tasks for each thread that waits for its next task.
 _idle_threads: deque[Tasks] = deque()
 
@@ -58,7 +66,7 @@ def preallocate_threads(count: int) -> None:
     There are fewer than `count` if a thread can't be created or does not begin.
     """
     for _ in range(count):
-        tasks: Tasks = SimpleQueue()
+        tasks: Tasks = queue.SimpleQueue()
         try:
             _run_in_new_thread(partial(_run_tasks, tasks))
         except (RuntimeError, MemoryError):
@@ -109,3 +117,42 @@ def _run_in_new_thread(work: Callable[[], None]) -> None:
         raise RuntimeError("no memory for a thread") from None
     if not has_begun.wait(_MAX_START_SECONDS) and claim.acquire(blocking=False):
         raise ThreadStuckError("the thread does not begin")
+
+
+def run_in_background(task: Callable[[], T], timeout_seconds: float = inf) -> T:
+    """Run a slow task in another thread and return its result.
+
+    The thread is abandoned at the timeout or at a signal. If no thread can be started, the task runs in this one.
+    Errors of the task are raised here.
+
+    Args:
+        task: The slow call. It must not change anything that its caller uses later.
+        timeout_seconds: Maximum duration.
+
+    Raises:
+        TimeoutError: The time is over.
+    """
+    results: queue.SimpleQueue[tuple[list[T], BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            results.put(([task()], None))
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            results.put(([], error))
+
+    try:
+        start_thread(work)
+    except (RuntimeError, MemoryError):
+        return task()
+    seconds_left = timeout_seconds
+    while seconds_left > 0:
+        wait_seconds = min(seconds_left, _MAX_WAIT_SECONDS)
+        try:
+            values, error = results.get(timeout=wait_seconds)
+        except queue.Empty:
+            seconds_left -= wait_seconds
+            continue
+        if error:
+            raise error
+        return values[0]
+    raise TimeoutError

@@ -24,7 +24,7 @@ from autonoma_ci.api.models import StartStatus, Timeouts
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.engine.workers import StartFinished, StatusReceived, ThreadedExecutor
 from autonoma_ci.models import RunRequest, TargetKind
-from autonoma_ci.net import background
+from autonoma_ci.net import threads
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
@@ -159,7 +159,7 @@ def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.Mon
     def fail_to_start_thread(_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(background, "start_thread", fail_to_start_thread)
+    monkeypatch.setattr(threads, "start_thread", fail_to_start_thread)
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: time.sleep(2 * LIMIT))
     with FaultServer(answer_started) as server:
         get_start_error(make_transport(server.port, timeouts))
