@@ -16,7 +16,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.publishers.markdown_blocks import ends_in_open_block
 from autonoma_ci.ci.publishers.shared_file import (
     MAX_FILE_BYTES,
     SharedFile,
@@ -44,6 +43,15 @@ _RESERVED_SHARE_DIVISOR = 16
 _MAX_SHOWN_BYTES = 1024 * 1024
 # With the line break: the length of a padding line in the reserved space.
 _PADDING_LINE_BYTES = 120
+# Source: CommonMark 0.31.2, 4.5 "Fenced code blocks", and 4.6 "HTML blocks", kinds 1 and 2. Each search reads a byte
+# once, so a file of 1 MiB needs a few hundredths of a second.
+_BLOCK_OPENING_RE = re.compile(
+    rb"^ {0,3}(?:(?P<backticks>`{3,})[^`\n]*$|(?P<tildes>~{3,})|(?P<comment><!--)"
+    rb"|<(?:pre|script|style|textarea)(?:[ \t>]|$))",
+    re.MULTILINE | re.IGNORECASE,
+)
+_COMMENT_CLOSING_RE = re.compile(rb"-->")
+_ELEMENT_CLOSING_RE = re.compile(rb"</(?:pre|script|style|textarea)>", re.IGNORECASE)
 
 
 class ByteRange(NamedTuple):
@@ -329,3 +337,25 @@ def _blank_remaining_lines(descriptor: int, offset: int, written_bytes: bytes) -
         if is_ours:
             overwrite_with_blanks(descriptor, offset + begin, len(current_line))
         begin += len(line)
+
+
+def ends_in_open_block(data: bytes) -> bool:
+    """Return whether Markdown ends inside an open block.
+
+    Blocks are fenced code, comments and preformatted HTML. Text that is appended becomes a part of the block.
+    """
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    offset = 0
+    while opening := _BLOCK_OPENING_RE.search(data, offset):
+        closing = _get_closing_pattern(opening).search(data, opening.end())
+        if not closing:
+            return True
+        # The block includes the rest of this line. No block opens there, because the pattern needs the start of a line.
+        offset = closing.end()
+    return False
+
+
+def _get_closing_pattern(opening: re.Match[bytes]) -> re.Pattern[bytes]:
+    if fence := opening["backticks"] or opening["tildes"]:
+        return re.compile(rb"^ {0,3}%b{%d,}[ \t]*$" % (fence[:1], len(fence)), re.MULTILINE)
+    return _COMMENT_CLOSING_RE if opening["comment"] else _ELEMENT_CLOSING_RE
