@@ -23,7 +23,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, reserve_memory
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError, OutputError
-from autonoma_ci.fs.paths import quote_for_shell
+from autonoma_ci.fs.files import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
 from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import read_whole_file
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.files import escapes_via_symlink, read_whole_file
 from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason

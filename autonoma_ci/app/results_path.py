@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import os_error_reason, read_head
-from autonoma_ci.fs.paths import escapes_via_symlink, quote_for_shell
+from autonoma_ci.fs.files import escapes_via_symlink, os_error_reason, quote_for_shell, read_head
 from autonoma_ci.reports.foreign_files import is_results_file
 from autonoma_ci.reports.results_dir import RESULTS_FILE
 

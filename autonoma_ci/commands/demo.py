@@ -13,8 +13,7 @@ from autonoma_ci.commands import run
 from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, InputError
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.models import ExitReason
 from autonoma_ci.sandbox import Sandbox
 

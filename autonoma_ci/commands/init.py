@@ -17,8 +17,7 @@ from autonoma_ci.config.id_lists import parse_ids
 from autonoma_ci.config.settings import load_options
 from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import os_error_reason, write_atomic
-from autonoma_ci.fs.paths import escapes_via_symlink, quote_for_shell
+from autonoma_ci.fs.files import escapes_via_symlink, os_error_reason, quote_for_shell, write_atomic
 from autonoma_ci.planning.plan import MAX_RUNS
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product

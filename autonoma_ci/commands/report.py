@@ -22,8 +22,7 @@ from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.identity import Part
 from autonoma_ci.models import PULL_REQUEST, Conclusion, ExitReason, Verdict
 from autonoma_ci.redaction.redactor import Redactor

@@ -13,8 +13,7 @@ from autonoma_ci.config.parsers import explain_invalid_id, quote_name, variable_
 from autonoma_ci.config.settings import NO_GROUPS, closest_match
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import NotRegularFileError, os_error_reason, read_head
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.files import NotRegularFileError, escapes_via_symlink, os_error_reason, read_head
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
 from autonoma_ci.yaml_subset import parser

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
-from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import dotenv_variables, omitted_variables_warning, render_dotenv
