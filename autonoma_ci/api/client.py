@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.api import responses
-from autonoma_ci.api.account_names import parse_name
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import MAX_DETAILS_BYTES
@@ -130,7 +129,7 @@ class AutonomaClient:
             response = self._transport.get(f"/{kind}/{request.id}", MAX_DETAILS_BYTES)
         except (RequestNotSentError, ResponseLostError):
             return None
-        return parse_name(response, request.id, lambda: self._get_redactor(request))
+        return responses.parse_name(response, request.id, lambda: self._get_redactor(request))
 
     def _format_error(self, error: RequestNotSentError | ResponseLostError, request: RunRequest) -> str:
         return self._clean(str(error), request)

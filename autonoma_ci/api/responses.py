@@ -1,12 +1,13 @@
-"""Parse the API's responses to start, status and details requests.
+"""Parse the API's responses to start, status, details and name requests.
 
 A start response decides whether the run started, and which message and suggestion the user gets if it did not. A status
-response contains the state of a run, a details response its steps and media.
+response contains the state of a run, a details response its steps and media, and a name response the name of a folder
+or test.
 
-Requests for folders, tests and names use the same helpers for JSON, error texts, quotas and web pages.
+Requests for lists of folders and tests use the same helpers for JSON, error texts, quotas and web pages.
 
 Source: the vendor's published OpenAPI description, and its public API pages on starts, on a run's status and on its
-details. The older spelling of a run id comes from the vendor's own CI scripts.
+details, of a folder and of a test. The older spelling of a run id comes from the vendor's own CI scripts.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ _MAX_SEARCH_CHARS = 10_000
 _MAX_PLAIN_TEXT_BYTES = 1_000
 # Only the first items of a field that is a list are used.
 _MAX_LIST_ITEMS = 10
+# Enough to recognize a folder or test by its name.
+_MAX_NAME_CHARS = 100
 # The boundary between two words of a name such as `QuotaExceeded`.
 _CAMEL_CASE_RE = lazy_pattern("(?<=[a-z])(?=[A-Z])")
 # No real response has as many values, and parsing millions of them takes seconds. Commas are counted instead of values.
@@ -373,6 +376,19 @@ def _parse_duration_seconds(started_at: str, ended_at: str) -> float | None:
     except (ValueError, TypeError):  # invalid times, or only one has a time zone
         return None
     return round_to_ms(seconds) if seconds >= 0 else None
+
+
+def parse_name(response: HttpResponse, target_id: str, redactor: Callable[[], Redactor]) -> str | None:
+    """Return the redacted name of an id in the account.
+
+    Returns:
+        The name on one line, empty if there is none. None if the response does not confirm the id.
+
+    """
+    fields = parse_json_object(response)
+    if response.status != 200 or get_str_field(fields, "id") != target_id:
+        return None
+    return ResponseSanitizer(redactor).clean(get_str_field(fields, "name"), _MAX_NAME_CHARS).strip()
 
 
 def is_quota_exhausted(response: HttpResponse, target_id: str = "") -> bool:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from autonoma_ci.api.account_names import parse_name
+from autonoma_ci.api.responses import parse_name
 from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 
