@@ -200,9 +200,12 @@ class EvidenceCollector:
 
 
 def _list_urls(details: RunDetails) -> list[tuple[int | None, SignedUrl]]:
-    """Return the URL of each file with its step number, None for the video."""
-    urls: list[tuple[int | None, SignedUrl]] = [(None, details.video_url)] if details.video_url else []
-    return urls + sorted(details.screenshot_urls.items())
+    """Return the URL of each file with its step number, None for the video.
+
+    The video is last, because the files of a run that passed are downloaded in this order.
+    """
+    urls: list[tuple[int | None, SignedUrl]] = [*sorted(details.screenshot_urls.items())]
+    return [*urls, (None, details.video_url)] if details.video_url else urls
 
 
 def _with_file(number: int | None, path: str, evidence: Evidence) -> Evidence:

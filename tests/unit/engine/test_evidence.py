@@ -71,6 +71,12 @@ def test_failed_step_downloads_first() -> None:
     ]
 
 
+def test_video_of_passed_run_downloads_last() -> None:
+    """The video of a run that passed is downloaded after its screenshots."""
+    job = Job(make_run_with_media(end=PASSED), evidence_policy=EvidencePolicy("all", max_concurrent=1)).run()
+    assert list_downloaded_steps(job) == [1, 2, 3, None]
+
+
 def test_failed_runs_download_first() -> None:
     """Files of failed runs are downloaded before files of passed runs."""
     job = Job(
