@@ -35,7 +35,7 @@ class AutonomaError(Exception):
 
 
 class Diagnostic(NamedTuple):
-    """One problem of the input.
+    """One message for the log, such as a problem of the input or a notice.
 
     No text in it may contain secrets or values of variables.
     """

@@ -120,8 +120,12 @@ _STILL_RUNNING_HINT = "The run goes on: look at its page, or ask again later wit
 class Poller:
     """Polls the started runs until each has ended.
 
-    One failed poll ends nothing. Three failed polls in at least 2 minutes end a run. Rejected credentials also end it,
-    and so does a response that the API does not know the run.
+    Before the deadline, failed polls end runs only in these cases:
+
+    - The API rejects the credentials. One such poll ends all runs.
+    - At least MIN_FAILED_POLLS of a run failed, and they failed for `give_up_after`.
+    - At least MIN_FAILED_POLLS of a run failed, and the API has not known the run for `not_found_grace`.
+    - The server limits the rate, and rejected all polls for `give_up_after`. This ends all runs.
 
     Args:
         run_table: The runs of the plan.

@@ -51,7 +51,7 @@ class StatusReceived(NamedTuple):
     plan_index: int
     run_id: str
     result: PollResult
-    # The number of the poll for this run, from 1.
+    # The number of the poll for this run, from 1. 0 is the poll that confirms a pass of an earlier build attempt.
     request_number: int
 
 
@@ -107,7 +107,7 @@ Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
 class ProgressListener(Protocol):
-    """Receives each change of a run, and two ticks per second."""
+    """Receives each change of a run, and a tick after each event and at least twice per second."""
 
     def on_run_changed(self, run: RunResult) -> None:
         """Handle a run that started, ended or did not start."""
