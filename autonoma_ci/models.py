@@ -152,6 +152,14 @@ class RunState(StrEnum):
     UNKNOWN = "unknown"  # without a run id, it may have started; with a run id, its result is unknown
 
 
+# The start request has no result yet.
+PENDING_STATES = frozenset({RunState.PLANNED, RunState.STARTING})
+# The run may go on in Autonoma after the job step.
+CONTINUING_STATES = frozenset({RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
+# The API reported the end of the run.
+ENDED_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED})
+
+
 class ExitReason(StrEnum):
     """The reason for the exit code, as in the output `reason`."""
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.escaping import escape_log_line, format_duration
-from autonoma_ci.models import RunState
-from autonoma_ci.reports.summary import ENDED_STATES, sort_by_severity, state_label
+from autonoma_ci.models import ENDED_STATES, PENDING_STATES, RunState
+from autonoma_ci.reports.summary import sort_by_severity, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _MAX_ROWS = 12
 # In seconds: the default of rich. While the main thread draws, it starts no run.
 _MIN_DRAW_INTERVAL = 0.25
 _STYLES = {RunState.PASSED: "green", RunState.STARTED: "cyan", RunState.STARTING: "cyan", RunState.PLANNED: "dim"}
-_OPEN = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED})
+_SHOWN_STATES = PENDING_STATES | {RunState.STARTED}
 
 
 class TerminalStream(io.TextIOBase):
@@ -143,7 +143,7 @@ class LiveTable:
         from rich.text import Text
 
         seconds = self._clock.monotonic() - self._started_at
-        running = sort_by_severity([run for run in results if run.state in _OPEN])
+        running = sort_by_severity([run for run in results if run.state in _SHOWN_STATES])
         completed = len(results) - len(running)
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for run in running[:_MAX_ROWS]:

@@ -22,7 +22,16 @@ from autonoma_ci.engine.workers import HINT_NO_RESPONSE
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.identity import is_matrix
-from autonoma_ci.models import Conclusion, ExitReason, RunResult, RunState, Verdict
+from autonoma_ci.models import (
+    CONTINUING_STATES,
+    ENDED_STATES,
+    PENDING_STATES,
+    Conclusion,
+    ExitReason,
+    RunResult,
+    RunState,
+    Verdict,
+)
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.results_dir import results_folder
 from autonoma_ci.reports.summary import pluralize
@@ -57,9 +66,9 @@ _SIGNAL_EXIT_CODES = range(129, 192)
 # Which of how many parallel jobs, such as 2/5.
 _SHARD_RE = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
 # States whose final state only the API knows.
-_STATES_TO_POLL = frozenset({RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN, RunState.PASSED})
+_STATES_TO_POLL = CONTINUING_STATES | {RunState.PASSED}
 # States that do not change any more.
-_FINAL_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED})
+_FINAL_STATES = ENDED_STATES | {RunState.NOT_STARTED}
 _OF_ANOTHER_PART = "it is of another part of this job"
 _START_AGAIN = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
@@ -290,6 +299,6 @@ def _resume_run(run: RunResult, saved_run: ResultsRun, *, is_signed: bool) -> Ru
         return unknown._replace(message=_ID_WITHHELD)
     if run.state is RunState.PASSED:
         return unknown._replace(message=_PASSED_WITHOUT_ID)
-    if run.state in {RunState.STARTING, RunState.PLANNED}:
+    if run.state in PENDING_STATES:
         return unknown._replace(message=_ENDED_EARLY, suggestion=HINT_NO_RESPONSE)
     return run

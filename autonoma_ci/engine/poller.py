@@ -109,7 +109,7 @@ class PollState:
         return self.failed_polls >= MIN_FAILED_POLLS or self.last_sent_at >= deadline
 
 
-_FINAL_STATES = {
+_STATE_AT_END = {
     PollStatus.PASSED: RunState.PASSED,
     PollStatus.FAILED: RunState.FAILED,
     PollStatus.STOPPED: RunState.STOPPED,
@@ -209,7 +209,7 @@ class Poller:
             return []
         # A late response, after the poll counted as failed or was sent again, counts only with a final status.
         is_expected = poll.pending_since is not None and event.request_number == poll.request_number
-        if not is_expected and event.result.status not in _FINAL_STATES:
+        if not is_expected and event.result.status not in _STATE_AT_END:
             return []
         self._release_slot(poll)
         return self._apply_status(event.plan_index, poll, event.result)
@@ -246,11 +246,11 @@ class Poller:
 
     def _apply_status(self, index: int, poll: PollState, result: PollResult) -> list[Update]:
         now, status = self._clock.monotonic(), result.status
-        if status in _FINAL_STATES:
+        if status in _STATE_AT_END:
             self._interval.on_success()
             message = "" if status is not PollStatus.STOPPED else f"it was ended on the server: {result.raw_status}"
             reason = ExitReason.OK if status is PollStatus.PASSED else ExitReason.FAILED
-            return [self._end(index, _FINAL_STATES[status], reason, message, now - poll.started_at)]
+            return [self._end(index, _STATE_AT_END[status], reason, message, now - poll.started_at)]
         if status is PollStatus.UNAUTHORIZED:
             return self._end_all(ExitReason.UNAUTHORIZED, f"how it stands may not be asked: {result.message}")
         if status in {PollStatus.RUNNING, PollStatus.UNRECOGNIZED}:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.api.models import StartResult, StartStatus
 from autonoma_ci.engine.updates import StartSettled, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, StartFinished
-from autonoma_ci.models import ExitReason, RunState
+from autonoma_ci.models import PENDING_STATES, ExitReason, RunState
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class RunStarter:
 
     def save_unfinished(self, index: int) -> None:
         """Store the result of an unfinished run after an internal error."""
-        if self._run_table.results[index].state not in {RunState.PLANNED, RunState.STARTING}:
+        if self._run_table.results[index].state not in PENDING_STATES:
             return
         result = StartResult(
             StartStatus.REJECTED, ExitReason.UNKNOWN, message="not sent: the step ended because of a bug"

@@ -15,14 +15,13 @@ from urllib.parse import quote
 
 from autonoma_ci import __version__
 from autonoma_ci.escaping import format_duration, safe_url, sanitize_line, truncate
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.summary import (
-    ENDED_STATES,
     NO_MESSAGE_STATES,
     STATE_LABELS,
     count_states,
     format_headline,
-    has_open_runs,
+    has_resumable_runs,
     has_run_id_or_url,
     pluralize,
     sort_by_severity,
@@ -179,7 +178,7 @@ def _build_view(report: Report) -> dict[str, object]:
             if (count := severities.count(severity))
         ],
         "chart": build_timeline_chart(report),
-        "resume_command": report.resume_command if report.verdict and has_open_runs(report) else "",
+        "resume_command": report.resume_command if report.verdict and has_resumable_runs(report) else "",
         "stylesheet": STYLESHEET,
         "inline_icon": f"data:image/svg+xml,{quote(_render_icon(report))}",
     }

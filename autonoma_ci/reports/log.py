@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.escaping import format_duration, safe_url, truncate
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.summary import (
-    ENDED_STATES,
     NEEDS_ATTENTION,
     describe_step,
     format_headline,
-    has_open_runs,
+    has_resumable_runs,
     has_run_id_or_url,
     pluralize,
     resume_hint,
@@ -120,7 +119,7 @@ def format_summary_lines(report: Report) -> Iterator[str]:
     if not report.input_errors:
         headline = format_headline(report)
         yield headline if headline.startswith("Cancelled") or not is_cancelled else f"Cancelled. {headline}"
-    if not has_open_runs(report):
+    if not has_resumable_runs(report):
         return
     if report.waits_for_results or is_cancelled:
         yield resume_hint(report)

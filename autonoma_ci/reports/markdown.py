@@ -9,13 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.escaping import escape_markdown, format_duration, markdown_code_span, markdown_link
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.mermaid import render_gantt
 from autonoma_ci.reports.summary import (
-    ENDED_STATES,
     NO_MESSAGE_STATES,
     format_headline,
-    has_open_runs,
+    has_resumable_runs,
     pluralize,
     resume_hint,
     sort_by_severity,
@@ -92,9 +91,9 @@ def _render_head(report: Report) -> list[str]:
     ]
     for note in report.plan_notes if report.results else ():
         head += [escape_markdown(note), ""]
-    if report.verdict and has_open_runs(report) and report.waits_for_results:
+    if report.verdict and has_resumable_runs(report) and report.waits_for_results:
         head += [resume_hint(report), ""]
-    if report.verdict and has_open_runs(report) and report.resume_command:
+    if report.verdict and has_resumable_runs(report) and report.resume_command:
         head += [f"To wait for the results: {markdown_code_span(report.resume_command)}", ""]
     return head
 

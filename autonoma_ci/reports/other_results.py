@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.fs.files import O_NONBLOCK, read_whole_file, write_atomic
 from autonoma_ci.fs.locks import LockTimeouts
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import CONTINUING_STATES, Conclusion, RunState
 from autonoma_ci.reports.foreign_files import find_foreign_files, rename_foreign_files
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MAX_RESULTS_BYTES = 100 * 1024 * 1024
 # If the CI system states no build id, results of this age or older belong to another build.
 _MAX_AGE = timedelta(days=1)
 # An UNKNOWN run without an id may have started. Then only results.json refers to it.
-_OPEN_STATES = frozenset({RunState.STARTING, RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
+_OPEN_STATES = CONTINUING_STATES | {RunState.STARTING}
 _ADVICE = "Give each step a results-dir of its own."
 # Longest wait for the lock. The largest results.json is written in less than 1 s.
 MAX_LOCK_SECONDS = 10.0

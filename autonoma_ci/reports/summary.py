@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.escaping import truncate
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import CONTINUING_STATES, ENDED_STATES, Conclusion, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,6 @@ STATE_LABELS = {
 NEEDS_ATTENTION = frozenset(
     {RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED, RunState.UNKNOWN, RunState.TIMED_OUT}
 )
-ENDED_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED})
 # In these states the API's message is only that the run started. So reports omit the message and the suggestion.
 NO_MESSAGE_STATES = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED, RunState.PASSED})
 # The emoji of each state, the same in all texts with emojis.
@@ -102,14 +101,13 @@ def sort_by_severity(results: Sequence[RunResult]) -> list[RunResult]:
     return sorted(results, key=lambda run: SEVERITY[run.state] - run.is_flaky)
 
 
-def has_open_runs(report: Report) -> bool:
+def has_resumable_runs(report: Report) -> bool:
     """Return whether a later job step could wait for any run."""
-    return _count_open(report) > 0
+    return _count_resumable(report) > 0
 
 
-def _count_open(report: Report) -> int:
-    open_states = {RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN}
-    return sum(bool(run.run_id) and run.state in open_states for run in report.results)
+def _count_resumable(report: Report) -> int:
+    return sum(bool(run.run_id) and run.state in CONTINUING_STATES for run in report.results)
 
 
 def resume_hint(report: Report) -> str:
@@ -117,7 +115,7 @@ def resume_hint(report: Report) -> str:
 
     It is empty if no run continues after the job step.
     """
-    count = _count_open(report)
+    count = _count_resumable(report)
     if not count:
         return ""
     verb, pronoun = ("continues", "it") if count == 1 else ("continue", "them")

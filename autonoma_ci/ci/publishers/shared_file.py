@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.fs.files import open_for_append, open_or_create
 from autonoma_ci.fs.locks import LockTimeouts
-from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.models import PENDING_STATES, Conclusion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,6 @@ MAX_LOCK_SECONDS = 1.0
 MAX_OPEN_SECONDS = 2.0
 # In seconds, between two looks.
 _POLL_INTERVAL_SECONDS = 0.1
-_UNSTARTED_STATES = frozenset({RunState.PLANNED, RunState.STARTING})
 
 
 class SharedFile:
@@ -229,7 +228,7 @@ class SharedFileValues:
         """
         if not (self._may_write_early and report.waits_for_results and report.results):
             return False
-        return all(run.state not in _UNSTARTED_STATES for run in report.results)
+        return all(run.state not in PENDING_STATES for run in report.results)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
