@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.app.progress import ProgressReporter
-from autonoma_ci.app.publishing import is_comment_wanted, post_comment, publish_all
+from autonoma_ci.app.publishing import ReportThread, is_comment_wanted, post_comment, publish_all
 from autonoma_ci.app.report_builder import ReportBuilder, collect_facts, create_initial_facts
 from autonoma_ci.ci.base import PublishContext, RemotePublisher
 from autonoma_ci.ci.log import JobLog
@@ -21,7 +21,7 @@ from autonoma_ci.engine.engine import NO_PASSED_RUNS, Engine
 from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
-from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, reserve_memory
+from autonoma_ci.engine.workers import Events, ThreadedExecutor, reserve_memory
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError, OutputError
 from autonoma_ci.fs.files import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict

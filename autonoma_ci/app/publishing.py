@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
 
 from autonoma_ci.app.credentials import describe_unresolved
+from autonoma_ci.engine.workers import ReportWritten, SignalReceived
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
 from autonoma_ci.fs.files import os_error_reason
 from autonoma_ci.models import Conclusion
+from autonoma_ci.net.threads import start_thread
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from autonoma_ci.app.inputs import CIEnvironment
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.ci.base import ReportPublisher
+    from autonoma_ci.clock import Clock
     from autonoma_ci.config.settings import Settings
+    from autonoma_ci.engine.workers import Events
     from autonoma_ci.models import Report
 
+T = TypeVar("T")
+# Limit of a slow report after a signal. All data that a later job step needs is written before.
+MAX_SECONDS_AFTER_SIGNAL = 1.5
+# Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.
+MAX_REPORT_SECONDS = 65.0
 # After a skipped or cancelled job step, the comment of an earlier one is still valid.
 _CONCLUSIONS_WITHOUT_COMMENT = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
@@ -104,3 +114,49 @@ def publish_all(publishers: Iterable[ReportPublisher], report: Report) -> Publis
         except Exception as error:  # noqa: BLE001 - the caller raises it when everything is published
             internal_error = internal_error or error
     return PublishOutcome(warnings, internal_error)
+
+
+class ReportThread:
+    """Writes each slow report in a thread with a time limit.
+
+    Args:
+        events: The queue that receives signals and the end of a report.
+        clock: Provides the time.
+        signalled: Whether a signal has arrived already.
+
+    """
+
+    def __init__(self, events: Events, clock: Clock, *, signalled: bool) -> None:
+        self._events, self._clock = events, clock
+        self._deadline = clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL if signalled else inf
+
+    def write(self, task: Callable[[], T]) -> T | None:
+        """Run a task, and return its result or None on timeout.
+
+        An error of the task is raised here. If no thread can start, the task runs in the calling thread.
+        """
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def run_task() -> None:
+            try:
+                results.append(task())
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                errors.append(error)
+            self._events.put(ReportWritten())
+
+        try:
+            start_thread(run_task)
+        except (RuntimeError, MemoryError):
+            return task()
+        report_deadline = self._clock.monotonic() + MAX_REPORT_SECONDS
+        while not results and not errors:
+            now = self._clock.monotonic()
+            if now >= min(report_deadline, self._deadline):
+                return None
+            event = self._clock.wait_for_event(self._events, min(report_deadline, self._deadline) - now)
+            if isinstance(event, SignalReceived):
+                self._deadline = min(self._deadline, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
+        if errors:
+            raise errors[0]
+        return results[0]

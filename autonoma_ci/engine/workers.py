@@ -9,8 +9,7 @@ import mmap
 import queue
 import sys
 import threading
-from math import inf
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from autonoma_ci.api.models import DownloadResult, PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.models import ExitReason
@@ -22,14 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
     from autonoma_ci.api.models import EvidenceFile
-    from autonoma_ci.clock import Clock
     from autonoma_ci.models import RunRequest, RunResult, TargetKind
 
-T = TypeVar("T")
-# Limit of a slow report after a signal. All data that a later job step needs is written before.
-MAX_SECONDS_AFTER_SIGNAL = 1.5
-# Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.
-MAX_REPORT_SECONDS = 65.0
 # Memory for the responses in flight when no memory is left. The largest response has 1 MiB, most have about 1 KiB.
 _RESERVE_BYTES = 4 * 1024 * 1024
 # The errors of missing memory, threads or file descriptors. These can be available again after a moment.
@@ -348,49 +341,3 @@ class ThreadedExecutor:
             # The thread ends because there was no memory to handle an error. No request may wait for this thread.
             with self._lock:
                 self._thread_count -= 1
-
-
-class ReportThread:
-    """Writes each slow report in a thread with a time limit.
-
-    Args:
-        events: The queue that receives signals and the end of a report.
-        clock: Provides the time.
-        signalled: Whether a signal has arrived already.
-
-    """
-
-    def __init__(self, events: Events, clock: Clock, *, signalled: bool) -> None:
-        self._events, self._clock = events, clock
-        self._deadline = clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL if signalled else inf
-
-    def write(self, task: Callable[[], T]) -> T | None:
-        """Run a task, and return its result or None on timeout.
-
-        An error of the task is raised here. If no thread can start, the task runs in the calling thread.
-        """
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def run_task() -> None:
-            try:
-                results.append(task())
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-                errors.append(error)
-            self._events.put(ReportWritten())
-
-        try:
-            start_thread(run_task)
-        except (RuntimeError, MemoryError):
-            return task()
-        report_deadline = self._clock.monotonic() + MAX_REPORT_SECONDS
-        while not results and not errors:
-            now = self._clock.monotonic()
-            if now >= min(report_deadline, self._deadline):
-                return None
-            event = self._clock.wait_for_event(self._events, min(report_deadline, self._deadline) - now)
-            if isinstance(event, SignalReceived):
-                self._deadline = min(self._deadline, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
-        if errors:
-            raise errors[0]
-        return results[0]

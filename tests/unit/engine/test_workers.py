@@ -16,13 +16,11 @@ from autonoma_ci.api import transport
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus, Timeouts
 from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine import workers
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.workers import (
     DetailsReceived,
-    ReportThread,
     SignalReceived,
     StartFinished,
     StatusReceived,
@@ -362,29 +360,3 @@ def test_deadline_ends_only_its_request(monkeypatch: pytest.MonkeyPatch) -> None
     now[0] += 0.25
     assert result.get(timeout=60) == "second"
     assert result.empty()
-
-
-def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report is written in the calling thread if no other can be created."""
-    ThreadLimit(0, monkeypatch)
-    report_thread = ReportThread(queue.SimpleQueue(), Clock(), signalled=False)
-    thread_id = threading.get_ident()
-    assert report_thread.write(threading.get_ident) == thread_id
-
-
-def test_signal_abandons_slow_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal limits the time of all following reports."""
-    monkeypatch.setattr(workers, "MAX_SECONDS_AFTER_SIGNAL", 0.2)
-    events: Events = queue.SimpleQueue()
-    hang_event = threading.Event()
-    report_thread = ReportThread(events, Clock(), signalled=False)
-    with pytest.raises(ZeroDivisionError):
-        report_thread.write(lambda: 1 / 0)
-    assert report_thread.write(lambda: "written") == "written"
-    events.put(StartFinished(1, StartResult(StartStatus.STARTED)))
-    events.put(SignalReceived(15))
-    assert report_thread.write(lambda: hang_event.wait(60)) is None
-    started_at = Clock().monotonic()
-    assert report_thread.write(lambda: hang_event.wait(60)) is None
-    assert Clock().monotonic() - started_at < 30
-    hang_event.set()

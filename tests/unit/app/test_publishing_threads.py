@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.app import publishing
+from autonoma_ci.app.publishing import ReportThread
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine import workers
-from autonoma_ci.engine.workers import ReportThread, SignalReceived, StartFinished
+from autonoma_ci.engine.workers import SignalReceived, StartFinished
 from autonoma_ci.errors import Cancelled
 from tests.support.fake_clock import FakeClock
+from tests.unit.engine.test_workers import ThreadLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from autonoma_ci.engine.workers import Events
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_report_without_thread_is_inline(shortage: Exception, monkeypatch: pytes
     def fail(_: object) -> NoReturn:
         raise shortage
 
-    monkeypatch.setattr(workers, "start_thread", fail)
+    monkeypatch.setattr(publishing, "start_thread", fail)
     reports = make_thread(FakeClock())
     assert reports.write(threading.get_ident) == threading.get_ident()
     with pytest.raises(ZeroDivisionError):
@@ -122,3 +126,29 @@ def test_signal_limits_following_reports(hanging_task: Callable[[], bool]) -> No
     ended_at = clock.time
     assert reports.write(hanging_task) is None
     assert clock.time == ended_at
+
+
+def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report is written in the calling thread if no other can be created."""
+    ThreadLimit(0, monkeypatch)
+    report_thread = ReportThread(queue.SimpleQueue(), Clock(), signalled=False)
+    thread_id = threading.get_ident()
+    assert report_thread.write(threading.get_ident) == thread_id
+
+
+def test_signal_abandons_slow_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal limits the time of all following reports."""
+    monkeypatch.setattr(publishing, "MAX_SECONDS_AFTER_SIGNAL", 0.2)
+    events: Events = queue.SimpleQueue()
+    hang_event = threading.Event()
+    report_thread = ReportThread(events, Clock(), signalled=False)
+    with pytest.raises(ZeroDivisionError):
+        report_thread.write(lambda: 1 / 0)
+    assert report_thread.write(lambda: "written") == "written"
+    events.put(StartFinished(1, StartResult(StartStatus.STARTED)))
+    events.put(SignalReceived(15))
+    assert report_thread.write(lambda: hang_event.wait(60)) is None
+    started_at = Clock().monotonic()
+    assert report_thread.write(lambda: hang_event.wait(60)) is None
+    assert Clock().monotonic() - started_at < 30
+    hang_event.set()
