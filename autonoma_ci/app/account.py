@@ -56,10 +56,9 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
     from autonoma_ci.api.transport import Transport
     from autonoma_ci.net.threads import run_in_background
 
-    credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-    transport = Transport(settings.api_url, credentials, runtime.timeouts)
+    transport = Transport(settings.api_url, settings.api_credentials, runtime.timeouts)
     error_log = JobLog(runtime.err, PLAIN_LOG_FORMATTER)
-    redact = Redactor(credentials)
+    redact = Redactor(settings.api_credentials)
     error_log.redact_with(redact)
     for warning in settings.warnings:
         error_log.annotate("warning", Diagnostic(warning))

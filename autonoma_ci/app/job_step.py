@@ -562,8 +562,7 @@ class JobStep:
         from autonoma_ci.api.client import AutonomaClient
         from autonoma_ci.api.transport import Transport
 
-        credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-        transport = Transport(settings.api_url, credentials, self.runtime.timeouts)
+        transport = Transport(settings.api_url, settings.api_credentials, self.runtime.timeouts)
         source = self.reports.facts.source
         client = AutonomaClient(
             transport,

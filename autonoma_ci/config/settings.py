@@ -140,6 +140,11 @@ class Settings(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     @property
+    def api_credentials(self) -> list[Secret]:
+        """The client id and the client secret, without empty ones."""
+        return [secret for secret in (self.client_id, self.client_secret) if secret]
+
+    @property
     def secrets(self) -> list[Secret]:
         """All credentials, used or not. Output must never show them."""
         candidates = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
