@@ -617,6 +617,11 @@ class JobStep:
         )
 
 
+def collect_secret_values(requests: Iterable[RunRequest], fact_values: frozenset[str]) -> set[str]:
+    """Return the values of the variables of all requests, without `fact_values`."""
+    return {value for request in requests for value in request.variables.values()} - fact_values
+
+
 def _add_values_of_requests(values_to_redact: ValuesToRedact, results: Sequence[RunResult]) -> ValuesToRedact:
     """Return the values with those of the run requests.
 
@@ -624,7 +629,7 @@ def _add_values_of_requests(values_to_redact: ValuesToRedact, results: Sequence[
     """
     if values_to_redact.values is not None:
         return values_to_redact
-    values = {value for run in results for value in run.request.variables.values()} - values_to_redact.fact_values
+    values = collect_secret_values((run.request for run in results), values_to_redact.fact_values)
     can_share_values = (
         len(values) + len(values_to_redact.environment_texts) <= MAX_SHARED_VALUES
         and sum(map(len, values)) <= MAX_SHARED_CHARS

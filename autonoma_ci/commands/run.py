@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.app.inputs import Inputs, RunArguments, add_plan, detect_ci, load_inputs
-from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact
+from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact, collect_secret_values
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.models import ExitReason, RunResult, RunState
 from autonoma_ci.redaction.redactor import Redactor
@@ -123,8 +123,8 @@ def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | Non
     from autonoma_ci.net.wait_for_url import wait_for_url
 
     clock, limit = step.runtime.clock, settings.wait_for_url_timeout
-    values = {value for request in requests for value in request.variables.values()}
-    redact = Redactor([*settings.secrets, *inputs.plan.environment_texts, *(values - inputs.plan.fact_values)])
+    values = collect_secret_values(requests, inputs.plan.fact_values)
+    redact = Redactor([*settings.secrets, *inputs.plan.environment_texts, *values])
     unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
     if not unready:
         return None
