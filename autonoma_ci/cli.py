@@ -234,10 +234,10 @@ def _print_help_or_version(name: str, runtime: Runtime) -> int:
         lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_EXAMPLES]
         write_product(runtime.out, "\n".join(lines) + "\n")
         return 0
-    from autonoma_ci.config.settings import closest_match
+    from autonoma_ci.config.suggestions import find_closest_match
 
     # An unknown command can be any text, even a secret, so it is not printed.
-    suggestion = closest_match(name, list(COMMANDS), 0.7)
+    suggestion = find_closest_match(name, list(COMMANDS), 0.7)
     known_commands = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
     hint = f"did you mean {suggestion}?" if suggestion else known_commands
     raise InputError([f"unknown command: {hint}"])

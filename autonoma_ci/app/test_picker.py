@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.config.settings import closest_match
 from autonoma_ci.errors import InputError
 from autonoma_ci.net.threads import run_in_background
 from autonoma_ci.reports.summary import pluralize
@@ -76,7 +75,9 @@ def _unknown_id_error(kind: str, text: str, known: list[str], is_other_kind: boo
     if is_other_kind:
         other = "test" if kind == "folder" else "folder"
         return f"{text} is the id of a {other}, not of a {kind}: give it by --{other}-ids"
-    suggestion = closest_match(text, known)
+    from autonoma_ci.config.suggestions import find_closest_match
+
+    suggestion = find_closest_match(text, known)
     hint = f"did you mean {suggestion}?" if suggestion else "autonoma-ci list shows them all"
     return f"the account has no {kind} with the id {text}: {hint}"
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.detection import OVERRIDE_ENV_VAR, WITH_ACTIONS
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.config.settings import closest_match
 from autonoma_ci.escaping import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _ENV_PREFIX, _INPUT_PREFIX = "AUTONOMA_", "INPUT_"
 # Keys in `with:` of a container action that the runner uses itself.
@@ -48,14 +47,18 @@ def _check_env_vars(environ: Mapping[str, str]) -> list[str]:
     # Compared without the prefix, which would make all names similar.
     suffixes = [suffix for name in unknown if (suffix := name.removeprefix(_ENV_PREFIX)) and not _is_other_name(suffix)]
     known_suffixes = {name.removeprefix(_ENV_PREFIX) for name in known}
-    suggestions = {suffix: closest_match(suffix, known_suffixes, _MIN_SIMILARITY) for suffix in suffixes}
-    return _format_warnings(
-        "variable",
-        {
-            f"{_ENV_PREFIX}{suffix}": suggestions[suffix] and f"{_ENV_PREFIX}{suggestions[suffix]}"
-            for suffix in suffixes
-        },
-    )
+    suggestions: dict[str, str | None] = {}
+    for suffix in suffixes:
+        closest = _find_suggestion(suffix, known_suffixes)
+        suggestions[f"{_ENV_PREFIX}{suffix}"] = None if closest is None else f"{_ENV_PREFIX}{closest}"
+    return _format_warnings("variable", suggestions)
+
+
+def _find_suggestion(name: str, known: Collection[str]) -> str | None:
+    # Imported late, because most jobs have no unknown name.
+    from autonoma_ci.config.suggestions import find_closest_match
+
+    return find_closest_match(name, known, _MIN_SIMILARITY)
 
 
 def _is_other_name(suffix: str) -> bool:
@@ -76,14 +79,12 @@ def _check_inputs(environ: Mapping[str, str]) -> list[str]:
     names = [name.removeprefix(_INPUT_PREFIX).lower() for name in unknown]
     options = [option.name for option in OPTIONS]
     suggestions = {
-        name: closest_match(name.replace("_", "-"), options, _MIN_SIMILARITY)
-        for name in names
-        if name and name not in _RUNNER_INPUTS
+        name: _find_suggestion(name.replace("_", "-"), options) for name in names if name and name not in _RUNNER_INPUTS
     }
     return _format_warnings("input", {name: option for name, option in suggestions.items() if option or is_action})
 
 
-def _format_warnings(kind: str, suggestions: Mapping[str, str]) -> list[str]:
+def _format_warnings(kind: str, suggestions: Mapping[str, str | None]) -> list[str]:
     warnings = [
         f"unknown {kind} {_format_names([name])}: did you mean {suggestion}?"
         for name, suggestion in suggestions.items()

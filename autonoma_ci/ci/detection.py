@@ -158,7 +158,7 @@ def all_secret_variables() -> tuple[str, ...]:
 
 def _unknown_name_error(name: str) -> InputError:
     """Return the error for an unknown name, with the closest known name."""
-    from difflib import get_close_matches
+    from autonoma_ci.config.suggestions import find_closest_match
 
     names = [rule.name for rule in DETECTION_RULES]
     # A name within the value is a better match than a similar one: azure in azure-pipelines.
@@ -166,8 +166,8 @@ def _unknown_name_error(name: str) -> InputError:
     matches = [known for known in names if known in words or (len(known) > 3 and known in "".join(words))]
     if name in _ALIASES:
         matches = [_ALIASES[name]]
-    closest = matches or get_close_matches(name[:_MAX_NAME_LENGTH], names, n=1)
-    hint = f" Did you mean {closest[0]}?" if closest else ""
+    closest = matches[0] if matches else find_closest_match(name[:_MAX_NAME_LENGTH], names, 0.6)
+    hint = f" Did you mean {closest}?" if closest else ""
     # Other values can be secrets that no redactor knows yet, so they are not shown.
     is_known = name in _ALIASES or not matches or set(words) <= {*names, *_NAME_PARTS}
     shown = repr(name) if closest and is_known and len(name) <= _MAX_NAME_LENGTH else "the value"

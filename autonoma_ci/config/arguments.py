@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.config.options import OPTIONS, Option
 from autonoma_ci.config.parsers import BOOLEAN_WORDS
-from autonoma_ci.config.settings import closest_match
 from autonoma_ci.errors import HelpPrinted, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.streams import write_product
@@ -106,7 +105,9 @@ class ArgumentParser(argparse.ArgumentParser):
         for argument in unknown:
             name = argument.partition("=")[0]
             if _FLAG_RE.fullmatch(name):
-                closest = closest_match(name, flags)
+                from autonoma_ci.config.suggestions import find_closest_match
+
+                closest = find_closest_match(name, flags)
                 suggestion = f": did you mean {closest}?" if closest else f" (see {self.prog} --help)"
                 problems.append(f"unknown option {sanitize_line(name, 40)}{suggestion}")
         if unknown and not problems:

@@ -431,19 +431,3 @@ def _find_reference_form(text: str) -> str:
     if inner[:1] not in _REFERENCE_FIRST_CHARS:
         return ""
     return next((form for form, pattern in _REFERENCE_FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
-
-
-def closest_match(name: str, known: set[str] | Sequence[str], min_similarity: float = 0.8) -> str:
-    """Return the known name that is most similar, or an empty text.
-
-    Args:
-        name: The name with a probable typing error.
-        known: The valid names.
-        min_similarity: The required similarity from 0 to 1.
-
-    """
-    if len(name) > 100:  # too long for a typing error, and slow to compare
-        return ""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=min_similarity)), "")

@@ -22,7 +22,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
-from autonoma_ci.config.settings import closest_match
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.manifest.references import Reference, iter_reference_names, parse_references
 from autonoma_ci.redaction.redactor import MIN_RECOGNIZABLE_LENGTH, NO_SECRETS, Redactor
@@ -187,7 +186,9 @@ class Interpolator:
 
     def _resolve_ci_field(self, name: str) -> tuple[str | None, str]:
         if name not in CI_FIELDS:
-            suggestion = closest_match(name, tuple(CI_FIELDS))
+            from autonoma_ci.config.suggestions import find_closest_match
+
+            suggestion = find_closest_match(name, tuple(CI_FIELDS))
             hint = f"did you mean ${{ci.{suggestion}}}?" if suggestion else f"known are {', '.join(CI_FIELDS)}"
             return None, f"${{ci.{sanitize_line(name, 40)}}} is no fact of a build: {hint}"
         value = str(getattr(self.context, CI_FIELDS[name]))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.parsers import quote_name
-from autonoma_ci.config.settings import closest_match
 from autonoma_ci.manifest.schema import (
     ENTRY_COLLECTIONS,
     GROUP_NAME_PATTERN,
@@ -106,6 +105,8 @@ def _wrap_in_list(value: YamlValue) -> YamlValue:
 
 def explain_unknown_key(path: KeyPath, key: str) -> str:
     """Return the message for an unknown key at this path."""
+    from autonoma_ci.config.suggestions import find_closest_match
+
     allowed = _get_allowed_keys(path)
     normalized = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
     if path and path[0] == f"{normalized}s" and "id" in allowed:
@@ -113,7 +114,7 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
         return f"unknown key {quote_name(key)}: did you mean 'id'?"
     spellings = (normalized, _SYNONYMS.get(normalized, normalized))
     suggestion = next((name for name in spellings if name in allowed), None)
-    if suggestion := suggestion or closest_match(normalized, sorted(allowed), _MIN_SIMILARITY):
+    if suggestion := suggestion or find_closest_match(normalized, sorted(allowed), _MIN_SIMILARITY):
         return f"unknown key {quote_name(key)}: did you mean '{suggestion}'?"
     option = normalized.replace("_", "-")
     if known_key := next((name for name in spellings if name in _LOCATIONS), None):
@@ -121,7 +122,7 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
         return f"the key {quote_name(key)} is not allowed here: put {moved_key} {_LOCATIONS[known_key]}"
     if option in _OPTION_NAMES:
         return f"{quote_name(key)} is an option of the step, not a key of the manifest: give the option {option}"
-    if known_key := closest_match(normalized, list(_LOCATIONS), _MIN_SIMILARITY):
+    if known_key := find_closest_match(normalized, list(_LOCATIONS), _MIN_SIMILARITY):
         return f"unknown key {quote_name(key)}: did you mean '{known_key}'? Put it {_LOCATIONS[known_key]}"
     key_list = ", ".join(sorted(allowed))
     return f"unknown key {quote_name(key)}: use {key_list}, or begin it with 'x-' to have it ignored"

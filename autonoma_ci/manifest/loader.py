@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from autonoma_ci.config.parsers import explain_invalid_id, quote_name, variable_error
-from autonoma_ci.config.settings import NO_GROUPS, closest_match
+from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import NotRegularFileError, escapes_via_symlink, os_error_reason, read_head
@@ -118,11 +118,13 @@ def read_manifest_text(path: str, folder: str, file: str) -> str:
 
 def _suggest_path(path: str, full_path: FilePath) -> str:
     """Return a remedy for a manifest that does not exist."""
+    from autonoma_ci.config.suggestions import find_closest_match
+
     if "://" in path:
         return "a manifest is a file of the checkout, not a URL"
     with suppress(OSError, ValueError):
         names = [entry.name for entry in full_path.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
-        if suggestion := closest_match(full_path.name, names, 0.75):
+        if suggestion := find_closest_match(full_path.name, names, 0.75):
             return f"did you mean {sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}?"
     return "check the path; it is relative to the working directory"
 

@@ -9,7 +9,7 @@ from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from autonoma_ci.config.parsers import quote_name
-from autonoma_ci.config.settings import NO_GROUPS, closest_match
+from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import AppVersion, RunRequest, TargetKind
@@ -148,8 +148,8 @@ def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[st
     for group in settings.groups:
         if group == NO_GROUPS or group in known_groups:
             continue
-        suggestion = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest_match(group, public_groups)
-        if suggestion:
+        suggestion = _suggest_group(group, public_groups)
+        if suggestion is not None:
             message = f"the manifest has no group {quote_name(group)}; did you mean '{sanitize_line(suggestion, 60)}'?"
         elif not manifest:
             message = f"{quote_name(group)} needs a manifest, and there is none: give manifest, or remove the group"
@@ -159,6 +159,15 @@ def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[st
             message = f"the manifest has no group {quote_name(group)}; known are: {_format_names(public_groups)}"
         errors.append(f"{option}: {message}")
     return errors
+
+
+def _suggest_group(group: str, known: set[str]) -> str | None:
+    """Return the group that is probably meant, or None."""
+    if group.lower().strip("\"'`") == NO_GROUPS:
+        return NO_GROUPS
+    from autonoma_ci.config.suggestions import find_closest_match
+
+    return find_closest_match(group, known)
 
 
 def _format_names(names: set[str]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.config.options import OPTIONS, Option
 from autonoma_ci.config.parsers import NamedId
-from autonoma_ci.config.settings import Settings, closest_match, load_options, load_settings
+from autonoma_ci.config.settings import Settings, load_options, load_settings
 from autonoma_ci.models import AppVersion
 
 # From the strongest to the weakest.
@@ -284,13 +284,6 @@ def test_empty_json_array_counts_as_given() -> None:
     """A computed list can be empty on purpose."""
     settings, problems = load_settings({"tag-ids": "[]"}, (), {})
     assert (settings.tag_ids, "tag-ids" in settings.explicitly_set, problems) == ((), True, [])
-
-
-def test_suggestion_needs_similar_word() -> None:
-    """A suggestion appears only where it is likely."""
-    assert closest_match("tets", ["tests", "tags"]) == "tests"
-    assert closest_match("zebra", ["tests", "tags"]) == ""
-    assert closest_match("x", []) == ""
 
 
 def test_wait_options_are_parsed() -> None:
