@@ -422,12 +422,12 @@ def _explain_missing_option(settings: Settings, name: str, required: str) -> str
     return f"without {option.flag if spelling.startswith('--') else option.env_var if spelling.isupper() else required}"
 
 
-def _find_reference_form(text: str) -> str:
-    """Return the form of a reference, or an empty text.
+def _find_reference_form(text: str) -> str | None:
+    """Return the form of a reference, or None for another text.
 
     The text can be in quotes.
     """
     inner = text[1:-1] if is_quoted(text) else text
     if inner[:1] not in _REFERENCE_FIRST_CHARS:
-        return ""
-    return next((form for form, pattern in _REFERENCE_FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
+        return None
+    return next((form for form, pattern in _REFERENCE_FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), None)
