@@ -588,7 +588,7 @@ class VariableLine(NamedTuple):
     name: str = ""
     value: str = ""
     # Error and warnings never repeat the value.
-    error: str = ""
+    error: str | None = None
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -628,7 +628,7 @@ def parse_variables(text: str, warn: Callable[[str], object] = _ignore_warning) 
     problems += [
         Diagnostic(f"{quote_name(name)}: {error}")
         for name, value in variables.items()
-        if (error := variable_error(name, value))
+        if (error := find_variable_error(name, value)) is not None
     ]
     if problems:
         raise InputError(problems)
@@ -646,7 +646,7 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
         parsed = parse_variable_line(line)
         is_continued = _is_base64_end(line.strip(ASCII_WHITESPACE), previous_value)
         previous_value = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
-        if is_continued or parsed.error:
+        if is_continued or parsed.error is not None:
             # The line can be a part of a secret, so the message never repeats it.
             problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else parsed.error}"))
         elif parsed.name in variables:
@@ -687,7 +687,8 @@ def parse_variable_line(text: str) -> VariableLine:
     if _is_unresolved(value):
         warnings.append(f"{_UNRESOLVED_WARNING}; check the variable's name in the pipeline")
     mapping = f"or use the mapping form `{sanitize_line(name, 60)}: …`"
-    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {warning}, {mapping}." for warning in warnings))
+    sentences = tuple(f"{quote_name(name)} {warning}, {mapping}." for warning in warnings)
+    return VariableLine(name, stripped, warnings=sentences)
 
 
 def _is_unresolved(value: str) -> bool:
@@ -711,7 +712,7 @@ def quote_name(name: str) -> str:
     return f"'{sanitize_line(name, 60)}'"
 
 
-def variable_error(name: str, value: str) -> str | None:
+def find_variable_error(name: str, value: str) -> str | None:
     """Return the problem of a variable, or None if it is valid."""
     if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
         return f"a variable's name is 1 to {MAX_NAME_CHARS} printable characters without '='"

@@ -15,11 +15,11 @@ from autonoma_ci.config.parsers import (
     ASCII_WHITESPACE,
     UNRESOLVED_PATTERN,
     NamedId,
+    find_variable_error,
     is_quoted,
     parse_variable_line,
     parse_variables,
     quote_name,
-    variable_error,
 )
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
@@ -310,12 +310,14 @@ class OptionResolver:
         variables = {}
         for text in texts:
             parsed = parse_variable_line(text)
-            problem = parsed.error and "a variable " + parsed.error
+            problem = None
             if "=" not in text:
                 problem = "write --var NAME=value; one was given without '='"
-            elif not problem and (error := variable_error(parsed.name, parsed.value)):
+            elif parsed.error is not None:
+                problem = f"a variable {parsed.error}"
+            elif (error := find_variable_error(parsed.name, parsed.value)) is not None:
                 problem = f"{quote_name(parsed.name)}: {error}"
-            if problem:
+            if problem is not None:
                 # A name in another form may be a part of a secret, so the message never repeats it.
                 self.problems.append(Diagnostic(f"--var: {problem}"))
             else:

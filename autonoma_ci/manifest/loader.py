@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from autonoma_ci.config.parsers import explain_invalid_id, quote_name, variable_error
+from autonoma_ci.config.parsers import explain_invalid_id, find_variable_error, quote_name
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
@@ -261,7 +261,7 @@ def _check_variables_at(
     for name, value in variables.items():
         if (name, value) in checked:
             continue
-        if reason := variable_error(name, value):
+        if (reason := find_variable_error(name, value)) is not None:
             document.add_error((*path, name), f"{quote_name(name)}: {reason}")
         else:
             checked.add((name, value))

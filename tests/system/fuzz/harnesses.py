@@ -24,7 +24,7 @@ from autonoma_ci.api.models import PollStatus, StartStatus
 from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.ci.systems import github
 from autonoma_ci.config.id_lists import parse_ids
-from autonoma_ci.config.parsers import ID_RE, parse_variables, variable_error
+from autonoma_ci.config.parsers import ID_RE, find_variable_error, parse_variables
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import AutonomaError, InputError
 from autonoma_ci.escaping import safe_url
@@ -102,14 +102,14 @@ def _check_manifest(data: bytes) -> None:
         raise
     for request in plan.requests:
         assert ID_RE.fullmatch(request.id)
-        assert not any(variable_error(name, value) for name, value in request.variables.items())
+        assert not any(find_variable_error(name, value) for name, value in request.variables.items())
         assert not _LINE_BREAK_RE.search(describe_request(request))
         assert VALUE not in describe_request(request)
 
 
 def _check_variables(data: bytes) -> None:
     for name, value in parse_variables(decode_text(data)).items():
-        assert not variable_error(name, value)
+        assert find_variable_error(name, value) is None
 
 
 def _check_ids(data: bytes) -> None:
