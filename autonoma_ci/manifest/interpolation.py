@@ -318,7 +318,7 @@ class _Substitution:
         return "".join(value for value, _ in results), "".join(shown for _, shown in results)
 
     def _substitute_reference(self, reference: Reference, path: KeyPath, use: _TextUse) -> tuple[str, str]:
-        if reference.error:
+        if reference.error is not None:
             self._document.add_error(path, self._format_reference_error(reference, use))
             return _PLACEHOLDER_ID, _PLACEHOLDER_ID
         value, reason = self._interpolator.resolve(reference, shown=use is _TextUse.SHOWN)

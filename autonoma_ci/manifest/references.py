@@ -31,7 +31,8 @@ class Reference(NamedTuple):
     operator: str = ""  # `-` for a default, `?` for an error message, or empty
     operand: str = ""  # the text after the operator, as written
     default: tuple[Piece, ...] = ()  # the pieces of the operand, if the operator is `-`
-    error: str = ""  # the reason why the reference is invalid. Then `source` is the only other field with text
+    # The reason why the reference is invalid. Then `source` is the only other field with text.
+    error: str | None = None
 
 
 Piece: TypeAlias = "str | Reference"
@@ -49,7 +50,7 @@ def parse_references(text: str) -> tuple[Piece, ...]:
 def iter_reference_names(pieces: Sequence[Piece]) -> Iterator[str]:
     """Yield the names of all references, including those in defaults."""
     for piece in pieces:
-        if isinstance(piece, Reference) and not piece.error:
+        if isinstance(piece, Reference) and piece.error is None:
             yield piece.name
             yield from iter_reference_names(piece.default)
 

@@ -110,7 +110,7 @@ def test_depth_is_limited() -> None:
 def test_any_text_is_split_without_loss(text: str) -> None:
     """The pieces of a text together are the text."""
     pieces = parse_references(text)
-    if not any(isinstance(piece, Reference) and piece.error for piece in pieces):
+    if not any(isinstance(piece, Reference) and piece.error is not None for piece in pieces):
         sources = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
         assert "".join(sources) == text
 
