@@ -218,7 +218,7 @@ class Interpolator:
             return f"{reference} holds a value of the option variables, {reason}"
         remedy = f"if the manifest may read it, add `allow-env: {name}` to the step"
         kind = detect_secret_kind(value)
-        finding = f"holds {kind}" if kind else "looks like a secret" if is_secret_name(name) else ""
+        finding = f"holds {kind}" if kind is not None else "looks like a secret" if is_secret_name(name) else ""
         if finding and shown:
             reason = "and ids are shown in logs: use a variable of another name"
             return f"{reference} {finding}, {reason}; with `allow-env: {name}`, variables may read it"

@@ -371,31 +371,32 @@ def _is_service_address(words: set[str], joined: str) -> bool:
     return any(map(_SERVICE_RE.fullmatch, names)) or any(map(_SERVICE_PART_RE.search, names))
 
 
-def detect_secret_kind(value: str) -> str:
-    """Return the kind of secret in a value.
+def detect_secret_kind(value: str) -> str | None:
+    """Return the kind of secret in a value, or None without a recognized secret.
 
-    The kind is worded for a message. It is empty if the value has no recognized secret.
+    The kind is worded for a message.
     """
     text = value[:_MAX_VALUE_CHARS]
-    return _find_kind(text) or _find_kind(_decode_base64(text))
+    kind = _find_kind(text)
+    if kind is not None:
+        return kind
+    decoded = _decode_base64(text)
+    return None if decoded is None else _find_kind(decoded)
 
 
-def _find_kind(text: str) -> str:
-    kind = next((kind for kind, pattern in _COMPILED_PATTERNS if pattern.search(text)), "")
-    if not kind and any(map(is_secret_name, {a or b for a, b in _SETTING_RE.findall(text)})):
+def _find_kind(text: str) -> str | None:
+    kind = next((kind for kind, pattern in _COMPILED_PATTERNS if pattern.search(text)), None)
+    if kind is None and any(map(is_secret_name, {a or b for a, b in _SETTING_RE.findall(text)})):
         return "the setting of a password, token or key"
     return kind
 
 
-def _decode_base64(text: str) -> str:
-    """Decode a Base64 text.
-
-    The result is empty if the text is not Base64 of UTF-8.
-    """
+def _decode_base64(text: str) -> str | None:
+    """Decode a text that is Base64 of UTF-8, or return None for another text."""
     letters = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     if len(letters) < 8 or len(letters) % 4 == 1:
-        return ""
+        return None
     try:
         return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True).decode()
     except ValueError:
-        return ""
+        return None
