@@ -123,8 +123,8 @@ class Interpolator:
     credentials: Redactor = NO_SECRETS
     # The values of the option `variables`. A shown text must not contain one.
     variables: HiddenValues = NO_HIDDEN_VALUES
-    # The reason why a name must not be read, by name and by whether its value would be shown.
-    _refusals: dict[tuple[str, bool], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # The reason why a name must not be read, or None, by name and by whether its value would be shown.
+    _refusals: dict[tuple[str, bool], str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def apply(self, document: Document) -> InterpolatedDocument:
         """Replace every `${...}` in the document's values.
@@ -148,7 +148,7 @@ class Interpolator:
             return bool(getattr(self.context, CI_FIELDS.get(name.removeprefix("ci."), ""), ""))
         return bool(self.environ.get(name))
 
-    def resolve(self, reference: Reference, *, shown: bool) -> tuple[str | None, str]:
+    def resolve(self, reference: Reference, *, shown: bool) -> tuple[str | None, str | None]:
         """Return the value of a reference, or why it has none.
 
         Args:
@@ -156,18 +156,19 @@ class Interpolator:
             shown: Whether logs and reports show the value.
 
         Returns:
-            The value or None, and the reason for None. The reason is empty if the default applies.
+            The value, and the reason why it is missing. Both are None if the default applies.
         """
         name, operator = reference.name, reference.operator
         if name.startswith("ci."):
             value, reason = self._resolve_ci_field(name.removeprefix("ci."))
-        elif reason := self._get_refusal(name, shown=shown):
-            return None, reason
+        elif (refusal := self._get_refusal(name, shown=shown)) is not None:
+            return None, refusal
         else:
-            value = self.environ.get(name)
-            reason = f"{_format_reference(name)} is not set: set it, or write ${{{name}:-default}}"
+            value, reason = self.environ.get(name), None
+            if value is None:
+                reason = f"{_format_reference(name)} is not set: set it, or write ${{{name}:-default}}"
         if operator == "-" and not value:
-            return None, ""
+            return None, None
         if operator and not value:
             return None, f"{_format_reference(name)}: {sanitize_line(reference.operand, 200) or 'it must be set'}"
         return value, reason
@@ -184,7 +185,7 @@ class Interpolator:
     def _allowed_exact_names_re(self) -> re.Pattern[str]:
         return re.compile("|".join(map(re.escape, self.allowed or ())), _NAME_FLAGS)
 
-    def _resolve_ci_field(self, name: str) -> tuple[str | None, str]:
+    def _resolve_ci_field(self, name: str) -> tuple[str | None, str | None]:
         if name not in CI_FIELDS:
             from autonoma_ci.config.suggestions import find_closest_match
 
@@ -193,18 +194,18 @@ class Interpolator:
             return None, f"${{ci.{sanitize_line(name, 40)}}} is no fact of a build: {hint}"
         value = str(getattr(self.context, CI_FIELDS[name]))
         if value or self.validate_only:
-            return value or "unknown", ""
+            return value or "unknown", None
         option = BUILD_FACT_OPTIONS.get(CI_FIELDS[name])
         advice = f"give the option {option}" if option else "run it in a CI system"
         return None, f"${{ci.{name}}} is not known here: {advice}, or write ${{ci.{name}:-default}}"
 
-    def _get_refusal(self, name: str, *, shown: bool) -> str:
+    def _get_refusal(self, name: str, *, shown: bool) -> str | None:
         # Cached, because a manifest can name one variable thousands of times, and its value can be long.
         if (name, shown) not in self._refusals:
-            self._refusals[name, shown] = self._build_refusal(name, shown=shown)
+            self._refusals[name, shown] = self._find_refusal(name, shown=shown)
         return self._refusals[name, shown]
 
-    def _build_refusal(self, name: str, *, shown: bool) -> str:
+    def _find_refusal(self, name: str, *, shown: bool) -> str | None:
         # Imported late, because compiling their patterns takes milliseconds. Many manifests read no environment.
         from autonoma_ci.manifest.secrets import detect_secret_kind, is_secret_name
 
@@ -218,17 +219,17 @@ class Interpolator:
             return f"{reference} holds a value of the option variables, {reason}"
         remedy = f"if the manifest may read it, add `allow-env: {name}` to the step"
         kind = detect_secret_kind(value)
-        finding = f"holds {kind}" if kind is not None else "looks like a secret" if is_secret_name(name) else ""
-        if finding and shown:
+        finding = f"holds {kind}" if kind is not None else "looks like a secret" if is_secret_name(name) else None
+        if finding is not None and shown:
             reason = "and ids are shown in logs: use a variable of another name"
             return f"{reference} {finding}, {reason}; with `allow-env: {name}`, variables may read it"
         if self.allowed is not None and self._allowed_exact_names_re.fullmatch(name):
-            return ""
-        if finding:
+            return None
+        if finding is not None:
             return f"{reference} {finding}: {remedy}"
         if self.allowed is not None and not self._allowed_patterns_re.match(name):
             return f"{reference} is not in allow-env: {remedy}"
-        return ""
+        return None
 
 
 class _Substitution:
@@ -322,18 +323,17 @@ class _Substitution:
             self._document.add_error(path, self._format_reference_error(reference, use))
             return _PLACEHOLDER_ID, _PLACEHOLDER_ID
         value, reason = self._interpolator.resolve(reference, shown=use is _TextUse.SHOWN)
-        is_default = value is None and not reason
         label = "" if reference.name.startswith("ci.") else _format_reference(reference.name)
         if label and (value is None or not self._interpolator.is_set(reference.name)):
             # The variable can be set in another job.
             self._unresolved_names.add(reference.name)
         elif label and value and use is not _TextUse.SHOWN:
             self._environment_texts.add(value)
-        if is_default:
-            value, shown = self._substitute_pieces(reference.default, path, use)
-        elif value is None:
+        if reason is not None:
             self._document.add_error(path, reason)
             return _PLACEHOLDER_ID, _PLACEHOLDER_ID
+        if value is None:
+            value, shown = self._substitute_pieces(reference.default, path, use)
         else:
             shown = value
         self._char_count += len(value)
