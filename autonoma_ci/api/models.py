@@ -102,12 +102,12 @@ class RunDetails(NamedTuple):
     title: str = ""
     step: RunStep | None = None  # the step that failed
     duration_seconds: float | None = None  # by the server's clock, None if unknown
-    error: str = ""  # the reason why there are no details
+    error: str | None = None  # the reason why there are no details
     steps: tuple[RunStep, ...] = ()
     screenshot_urls: Mapping[int, SignedUrl] = NO_SCREENSHOT_URLS  # by step number
     video_url: SignedUrl | None = None  # None if there is no video
     status: PollStatus | None = None  # the run's status in the details, None if missing or unknown
-    contradiction: str = ""  # a mismatch with the requested run, such as the id of another test
+    contradiction: str | None = None  # a mismatch with the requested run, such as the id of another test
 
 
 class EvidenceFile(NamedTuple):
@@ -124,5 +124,5 @@ class DownloadResult(NamedTuple):
     """Result of the download of one file."""
 
     path: str = ""  # relative to results-dir, empty after a failure
-    error: str = ""
+    error: str | None = None
     retryable: bool = False  # a new signed URL can help

@@ -47,7 +47,7 @@ class _PendingRequest:
 
     def record_details(self, details: RunDetails) -> None:
         """Update the contradiction from a response, but not from an error."""
-        if details.contradiction or not details.error:
+        if details.contradiction is not None or details.error is None:
             self.contradiction = _find_contradiction(self.run, details)
 
 
@@ -115,7 +115,7 @@ class DetailsFetcher:
     def handle_details(self, event: DetailsReceived) -> list[Update]:
         """Handle a response, and retry a failed request within limits."""
         self._in_flight_count -= 1
-        if not event.details.error:
+        if event.details.error is None:
             self._last_response_at = self._clock.monotonic()
         key = event.plan_index, event.run_id
         pending = self._pending.get(key)
@@ -148,11 +148,11 @@ class DetailsFetcher:
     def _finish(self, key: tuple[int, str], details: RunDetails) -> list[Update]:
         pending = self._pending.pop(key)
         run = pending.run
-        if not details.error:
+        if details.error is None:
             self._run_table.apply_details(*key, details)
             duration_seconds = run.duration_seconds if details.duration_seconds is None else details.duration_seconds
             run = run._replace(title=details.title or run.title, step=details.step, duration_seconds=duration_seconds)
-        if pending.contradiction:
+        if pending.contradiction is not None:
             run = self._run_table.mark_contradiction(key[0], run, pending.contradiction)
         elif run.has_contradiction:
             self._run_table.clear_contradiction(key[0])
@@ -165,15 +165,15 @@ def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evi
     run = pending.run
     if run.state is RunState.PASSED and details.status is PollStatus.RUNNING:
         return pending.attempt_count < _MAX_ATTEMPTS_IF_STILL_RUNNING
-    if not details.error or pending.attempt_count >= _MAX_ATTEMPTS:
+    if details.error is None or pending.attempt_count >= _MAX_ATTEMPTS:
         return False
     # A run that passed needs details, because they can contradict the pass.
-    return run.state in {RunState.FAILED, RunState.PASSED} or collects_evidence or bool(pending.contradiction)
+    return run.state in {RunState.FAILED, RunState.PASSED} or collects_evidence or pending.contradiction is not None
 
 
 def _find_contradiction(run: RunResult, details: RunDetails) -> str | None:
     """Return how the details contradict the final status, or None."""
-    if details.contradiction:
+    if details.contradiction is not None:
         return f"the API contradicts itself: the status is {run.state}, but {details.contradiction}"
     if details.status is None or (details.status is PollStatus.PASSED) == (run.state is RunState.PASSED):
         return None

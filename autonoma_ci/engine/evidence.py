@@ -92,7 +92,7 @@ class EvidenceCollector:
             details: The details with the signed URL of each file, or an error.
 
         """
-        if details.error:
+        if details.error is not None:
             self._run_table.update_evidence(
                 index, run.run_id, partial(_with_missing_reason, f"its details could not be had: {details.error}")
             )
@@ -132,7 +132,7 @@ class EvidenceCollector:
         if not files:
             return
         files.pending -= 1
-        if event.result.path:
+        if event.result.error is None:
             self._run_table.update_evidence(*key, partial(_with_file, number, event.result.path))
         elif event.result.retryable and not files.fresh_urls_requested:
             files.to_retry[number] = event.file

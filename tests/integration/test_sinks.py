@@ -219,8 +219,9 @@ def fetch_details(value: str, response: HttpResponse, *, credential: bool) -> Ru
     """Return a run whose two attempts both failed with these details."""
     client, request = make_client(value, response, credential=credential)
     details = client.details(request, "run-1")
-    evidence = Evidence(details.steps, "", details.error)
-    previous_attempt = PreviousAttempt("run-0", "", details.error, details.step, evidence=evidence)
+    error = details.error or ""
+    evidence = Evidence(details.steps, "", error)
+    previous_attempt = PreviousAttempt("run-0", "", error, details.step, evidence=evidence)
     return RunResult(
         request, RunState.FAILED, ExitReason.FAILED, "run-1", "https://autonoma.app/run/run-1", title=details.title,
         step=details.step, evidence=evidence, previous_attempts=(previous_attempt,),

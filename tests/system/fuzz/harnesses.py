@@ -161,7 +161,7 @@ def _check_status(data: bytes) -> None:
 def _check_details(data: bytes) -> None:
     details = _make_client(data).details(next(_make_requests()), "a-run", media=True)
     _assert_no_secret(details)
-    texts = [details.title, details.error]
+    texts = [details.title, details.error or ""]
     for step in (*details.steps, *filter(None, [details.step])):
         texts += [step.instruction, step.output, step.url, step.status]
     assert not _LINE_BREAK_RE.search("".join(texts))

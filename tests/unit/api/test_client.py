@@ -172,6 +172,7 @@ def test_failure_texts_are_redacted(error: Exception) -> None:
     """No text of a failure shows a secret or a control character."""
     client = make_client(error)
     start, status, details = client.start(REQUEST), client.status(REQUEST, "r1"), client.details(REQUEST, "r1")
+    assert details.error is not None
     for text in (start.message, status.message, details.error):
         check_secrets_are_hidden(text)
     if isinstance(error, RequestNotSentError):

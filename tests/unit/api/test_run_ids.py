@@ -205,7 +205,7 @@ def test_numeric_run_id_equals_text() -> None:
 def test_details_of_other_run_are_not_used(fields: dict[str, object], subject: str) -> None:
     """Details of another run or test are dropped with a reason."""
     details = parse_details({"name": "A title", **fields})
-    assert details.contradiction == (f"the details are of another {subject}" if subject else "")
+    assert details.contradiction == (f"the details are of another {subject}" if subject else None)
     assert details.title == ("" if subject else "A title")
 
 

@@ -23,7 +23,7 @@ FAILED_STEP = RunStep(2, "Pay", "No button")
 STEPS = (RunStep(1, "Open"), FAILED_STEP, RunStep(3, "Close"))
 SCREENSHOT_URLS = {number: SignedUrl(f"https://media.test/{number}") for number in (1, 2, 3)}
 VIDEO_URL = SignedUrl("https://media.test/video")
-DETAILS = RunDetails("Checkout", FAILED_STEP, None, "", STEPS, SCREENSHOT_URLS, VIDEO_URL)
+DETAILS = RunDetails("Checkout", FAILED_STEP, None, None, STEPS, SCREENSHOT_URLS, VIDEO_URL)
 
 
 def make_run_with_media(

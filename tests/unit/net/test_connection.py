@@ -425,7 +425,7 @@ def test_client_closes_its_connections() -> None:
     with FaultServer(wait_for_close) as server:
         client = make_client(server)
         assert [client.start(run).run_id for run in (A, B)] == ["run-of-a", "run-of-b"]
-        assert client.details(A, "run-of-a").error == ""
+        assert client.details(A, "run-of-a").error is None
     assert received == [b""] * 3
 
 

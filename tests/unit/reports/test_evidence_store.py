@@ -122,7 +122,7 @@ def test_file_name_from_step_and_content(
 ) -> None:
     """The step number and the first bytes of the content decide the file name."""
     result = fetch(tmp_path, serve_picture(content, content_type), number)
-    assert (result.path, result.error) == (f"evidence/run-1/{name}", "")
+    assert (result.path, result.error) == (f"evidence/run-1/{name}", None)
     assert (tmp_path / result.path).read_bytes() == content
     assert list_stored_paths(tmp_path) == [result.path]
 
@@ -161,6 +161,7 @@ def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, re
     """The error states the reason, and the folder stays empty."""
     # Those two never end in time.
     result = fetch(tmp_path, handler, seconds=0.6 if handler in {hang, send_slowly} else 60.0)
+    assert result.error is not None
     assert reason in result.error
     assert "s3cret-value" not in result.error
     assert (result.path, result.retryable) == ("", retryable)
@@ -183,7 +184,7 @@ def test_file_limit_is_inclusive(size: int, is_stored: bool, tmp_path: Path) -> 
     """A file of exactly the largest size is stored."""
     result = fetch(tmp_path, serve_picture(PNG.ljust(size, b"x")))
     assert bool(result.path) is is_stored
-    assert ("larger than it may be" in result.error) is not is_stored
+    assert ("larger than it may be" in (result.error or "")) is not is_stored
 
 
 def test_download_ends_at_content_length(tmp_path: Path) -> None:
@@ -228,6 +229,7 @@ def test_http_url_is_not_requested(url: str, tmp_path: Path) -> None:
     result = EvidenceDownloader(make_results_dir(tmp_path), 1000, 1000, allow_http_loopback=False).fetch(
         EvidenceFile("r", 1, SignedUrl(url))
     )
+    assert result.error is not None
     assert "address is n" in result.error
     assert not result.retryable
     assert list_stored_paths(tmp_path) == []
@@ -240,7 +242,7 @@ def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
         store = make_store(tmp_path, 4 * len(PNG))
         results = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
         assert [bool(result.path) for result in results] == [True, True, False]
-        assert "no room left within evidence-limit" in results[2].error
+        assert "no room left within evidence-limit" in (results[2].error or "")
         assert [bool(store.fetch(EvidenceFile("r", number, media)).path) for number in range(4, 7)] == [
             True,
             True,
@@ -269,7 +271,7 @@ def test_threads_share_total_limit(tmp_path: Path) -> None:
     stored_paths = sorted(result.path for result in results if result.path)
     assert 1 <= len(stored_paths) <= 3
     assert list_stored_paths(tmp_path) == stored_paths
-    assert {result.error for result in results} == {"", "there is no room left within evidence-limit"}
+    assert {result.error for result in results} == {None, "there is no room left within evidence-limit"}
 
 
 def test_symlinks_are_not_followed(tmp_path: Path) -> None:
@@ -278,7 +280,7 @@ def test_symlinks_are_not_followed(tmp_path: Path) -> None:
     (outside / "run-1").mkdir(parents=True)
     folder.mkdir()
     (folder / "evidence").symlink_to(outside)
-    assert "symbolic link" in fetch(folder, serve_picture()).error
+    assert "symbolic link" in (fetch(folder, serve_picture()).error or "")
     (folder / "evidence").unlink()
     (folder / "evidence" / "run-1").mkdir(parents=True)
     (outside / "file").write_text("mine", "utf-8")
@@ -339,7 +341,7 @@ def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
         store, media = make_store(tmp_path), make_media_url(server)
         first_result, second_result = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
     assert first_result.error == "it could not be written (File exists)"
-    assert (second_result.error, list_stored_paths(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
+    assert (second_result.error, list_stored_paths(tmp_path / "evidence" / "run-2")) == (None, ["step-001.png"])
 
 
 @contextmanager
