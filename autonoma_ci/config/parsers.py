@@ -29,7 +29,6 @@ from autonoma_ci.urls import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.models import RunRequest
     from autonoma_ci.urls import Url
 
 
@@ -428,17 +427,6 @@ class Shard(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number}/{self.total}"
-
-    def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
-        """Return the runs of this part and a sentence for the log."""
-        # Shard 2/5 has the runs 2, 7, 12 and so on. So the sizes of shards differ by one run at most, and neighbours in
-        # the plan are in different shards.
-        part, run_count = runs[self.number - 1 :: self.total], len(runs)
-        if self.total == 1:
-            return part, f"Shard {self} is the whole plan: this job is not one of several."
-        if run_count and not part:
-            return part, f"Shard {self} has no runs: the whole plan has only {run_count}."
-        return part, f"Shard {self}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
 
 
 def parse_shard(text: str) -> Shard | Literal["auto"]:

@@ -100,11 +100,23 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     selected = _number_occurrences(selected)
     notes += _ineffective_option_notes(settings, selected)
     if shard and not settings.selects_nothing:
-        selected, note = shard.select(selected)
+        selected, note = select_shard(selected, shard)
         notes.append(note)
     environment_texts = tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else ()
     fact_values = manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset[str]()
     return Plan(tuple(selected), tuple(notes), environment_texts, fact_values)
+
+
+def select_shard(requests: list[RunRequest], shard: Shard) -> tuple[list[RunRequest], str]:
+    """Return the runs of one part of the plan, and a sentence for the log."""
+    # Shard 2/5 has the runs 2, 7, 12 and so on. So the sizes of shards differ by one run at most, and neighbours in the
+    # plan are in different shards.
+    part, run_count = requests[shard.number - 1 :: shard.total], len(requests)
+    if shard.total == 1:
+        return part, f"Shard {shard} is the whole plan: this job is not one of several."
+    if run_count and not part:
+        return part, f"Shard {shard} has no runs: the whole plan has only {run_count}."
+    return part, f"Shard {shard}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
 
 
 def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,6 @@ from hypothesis import strategies as st
 from autonoma_ci.config import parsers
 from autonoma_ci.config.parsers import MAX_DURATION_SECONDS, MAX_SHARDS, Shard
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import RunRequest, TargetKind
-
-runs = st.lists(st.builds(partial(RunRequest), st.just(TargetKind.TEST), st.text("ab", max_size=3)), max_size=40)
 
 
 @pytest.mark.parametrize(
@@ -131,37 +127,6 @@ def test_any_text_is_value_or_input_error(text: str) -> None:
     for parse in (parsers.parse_duration, parsers.parse_poll_interval, parsers.parse_shard, parsers.parse_size):
         with suppress(InputError):
             parse(text)
-
-
-@pytest.mark.slow
-@given(runs)
-@pytest.mark.parametrize("total", range(1, 13))
-def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> None:
-    """Shards are disjoint, differ by at most one run and keep the order of the plan."""
-    numbered_requests = [request._replace(name=str(index)) for index, request in enumerate(requests)]
-    shards = [Shard(number, total).select(numbered_requests)[0] for number in range(1, total + 1)]
-    assert (
-        sorted((run for shard_runs in shards for run in shard_runs), key=lambda run: int(run.name)) == numbered_requests
-    )
-    assert max(map(len, shards)) - min(map(len, shards)) <= 1
-    for shard_runs in shards:
-        assert [int(run.name) for run in shard_runs] == sorted(int(run.name) for run in shard_runs)
-
-
-@pytest.mark.parametrize(
-    ("shard", "size", "message"),
-    [
-        (Shard(2, 5), 20, "Shard 2/5: 4 of the plan's 20 runs."),
-        (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1."),
-        (Shard(1, 2), 1, "Shard 1/2: 1 of the plan's 1 run."),
-        (Shard(5, 5), 3, "Shard 5/5 has no runs: the whole plan has only 3."),
-        (Shard(1, 2), 0, "Shard 1/2: 0 of the plan's 0 runs."),
-        (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
-    ],
-)
-def test_shard_note_is_one_sentence(shard: Shard, size: int, message: str) -> None:
-    """The note states the number of runs of the shard and of the plan."""
-    assert shard.select([RunRequest(TargetKind.TEST, "a")] * size)[1] == message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,7 @@ SMOKE = Manifest.model_validate(
         "application_versions": [{"application_id": "a", "version_id": "b"}],
     }
 )
+REQUESTS = st.lists(st.builds(partial(RunRequest), st.just(TargetKind.TEST), st.text("ab", max_size=3)), max_size=40)
 
 
 def list_ids(requests: tuple[RunRequest, ...]) -> list[str]:
@@ -355,6 +357,37 @@ def test_shards_cover_plan_once(total: int, values_of_runs: list[str]) -> None:
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
     for shard in shards:
         assert list(shard) == sorted(shard, key=requests.index)
+
+
+@pytest.mark.slow
+@given(REQUESTS)
+@pytest.mark.parametrize("total", range(1, 13))
+def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> None:
+    """Shards are disjoint, differ by at most one run and keep the order of the plan."""
+    numbered_requests = [request._replace(name=str(index)) for index, request in enumerate(requests)]
+    shards = [plan.select_shard(numbered_requests, Shard(number, total))[0] for number in range(1, total + 1)]
+    assert (
+        sorted((run for shard_runs in shards for run in shard_runs), key=lambda run: int(run.name)) == numbered_requests
+    )
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    for shard_runs in shards:
+        assert [int(run.name) for run in shard_runs] == sorted(int(run.name) for run in shard_runs)
+
+
+@pytest.mark.parametrize(
+    ("shard", "size", "message"),
+    [
+        (Shard(2, 5), 20, "Shard 2/5: 4 of the plan's 20 runs."),
+        (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1."),
+        (Shard(1, 2), 1, "Shard 1/2: 1 of the plan's 1 run."),
+        (Shard(5, 5), 3, "Shard 5/5 has no runs: the whole plan has only 3."),
+        (Shard(1, 2), 0, "Shard 1/2: 0 of the plan's 0 runs."),
+        (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
+    ],
+)
+def test_shard_note_is_one_sentence(shard: Shard, size: int, message: str) -> None:
+    """The note states the number of runs of the shard and of the plan."""
+    assert plan.select_shard([RunRequest(TargetKind.TEST, "a")] * size, shard)[1] == message
 
 
 def test_shard_auto_uses_ci_index() -> None:
