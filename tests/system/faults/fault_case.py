@@ -116,7 +116,7 @@ class FailureKind:
     is_input_error: bool = False
     # Whether the process is killed. Its reports may then be a second old.
     kills_job: bool = False
-    # The reports that cannot be written (log, outputs, summary, record). Those that exist must be whole.
+    # The reports that cannot be written (log, outputs, summary, results_json). Those that exist must be whole.
     lost_reports: tuple[str, ...] = ()
     max_seconds: float = _MAX_JOB_SECONDS
     # The timeout of a request.

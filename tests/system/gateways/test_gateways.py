@@ -20,7 +20,7 @@ from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, answer_started, close, delay
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
 from tests.system.gateways.gateways import GATEWAY_KINDS, Gateway, GatewayKind
-from tests.system.gateways.tap import Tap
+from tests.system.gateways.recording_proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +50,8 @@ VARNISH = GATEWAY_KINDS[0]
 each_kind = pytest.mark.parametrize("kind", GATEWAY_KINDS, ids=lambda kind: kind.name)
 
 
-def run_job_behind_gateway(folder: Path, tap: Tap, ids: Sequence[str], *argv: str) -> JobResult:
-    return run_job(folder, tap.url, ids, *argv, timeouts=LONG_TIMEOUTS, policy=PERSISTENT_POLICY)
+def run_job_behind_gateway(folder: Path, proxy: RecordingProxy, ids: Sequence[str], *argv: str) -> JobResult:
+    return run_job(folder, proxy.url, ids, *argv, timeouts=LONG_TIMEOUTS, policy=PERSISTENT_POLICY)
 
 
 def answer_as_passed(connection: Connection) -> bool:
@@ -133,10 +133,10 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
     """
     handler = ReusedConnectionCloser()
     with FaultServer(handler) as backend:
-        with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "1")
+        with Gateway(VARNISH, tmp_path, backend.port, LONG_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
+            job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "1")
         assert handler.unanswered_ids
-        assert tap.starts == ONE_START_EACH
+        assert proxy.starts == ONE_START_EACH
         assert backend.post_counts == ONE_START_EACH
     assert_runs_reported(job, IDS)
     assert job.states == {name: "unknown" if name in handler.unanswered_ids else "started" for name in IDS}
@@ -147,11 +147,11 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
 def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The gateway gives up on each start. Each start is sent once and its run may have started."""
     with FaultServer(delay(SLOW_SECONDS, answer_started)) as backend:
-        with Gateway(kind, tmp_path, backend.port, SHORT_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        with Gateway(kind, tmp_path, backend.port, SHORT_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
+            job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
         assert backend.post_counts == ONE_START_EACH
-    assert tap.starts == ONE_START_EACH
-    assert tap.statuses == {str(kind.slow_status): len(IDS)}
+    assert proxy.starts == ONE_START_EACH
+    assert proxy.statuses == {str(kind.slow_status): len(IDS)}
     assert_all_unknown(job, IDS)
 
 
@@ -159,11 +159,11 @@ def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -
 def test_start_with_quick_backend_is_started(kind: GatewayKind, tmp_path: Path) -> None:
     """Behind a gateway that does not give up, each run is started once."""
     with FaultServer(answer_started) as backend:
-        with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
+            job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
         assert backend.post_counts == ONE_START_EACH
-    assert tap.starts == ONE_START_EACH
-    assert tap.statuses == {"200": len(IDS)}
+    assert proxy.starts == ONE_START_EACH
+    assert proxy.statuses == {"200": len(IDS)}
     assert_runs_reported(job, IDS)
     assert job.states == dict.fromkeys(IDS, "started")
     assert job.code == 0
@@ -177,11 +177,11 @@ def test_start_to_closed_port_is_unknown(kind: GatewayKind, tmp_path: Path) -> N
         refusing_socket.bind(("127.0.0.1", 0))
         with (
             Gateway(kind, tmp_path, refusing_socket.getsockname()[1], LONG_SECONDS) as gateway,
-            Tap(gateway.port) as tap,
+            RecordingProxy(gateway.port) as proxy,
         ):
-            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
-    assert tap.starts == ONE_START_EACH
-    assert tap.statuses == {str(kind.down_status): len(IDS)}
+            job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
+    assert proxy.starts == ONE_START_EACH
+    assert proxy.statuses == {str(kind.down_status): len(IDS)}
     assert_all_unknown(job, IDS)
 
 
@@ -189,12 +189,12 @@ def test_start_to_closed_port_is_unknown(kind: GatewayKind, tmp_path: Path) -> N
 def test_start_with_early_close_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The backend reads each start and closes. No gateway repeats a POST on a new connection."""
     with FaultServer(close) as backend:
-        with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run_job_behind_gateway(tmp_path, tap, IDS, "--concurrency", "3")
+        with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
+            job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
         assert backend.post_counts == ONE_START_EACH
-    assert tap.starts == ONE_START_EACH
+    assert proxy.starts == ONE_START_EACH
     # HAProxy closes a reused connection without any response. It expects the client to send again.
-    assert set(tap.statuses) == {str(kind.broken_status)}
+    assert set(proxy.statuses) == {str(kind.broken_status)}
     assert_all_unknown(job, IDS)
 
 
@@ -207,11 +207,11 @@ def test_slow_poll_is_repeated(kind: GatewayKind, tmp_path: Path) -> None:
     ids = ("one", "two")
     scripts = {f"run-of-{name}": [delay(SLOW_SECONDS, answer_as_passed), answer_as_passed] for name in ids}
     with FaultServer(answer_as_passed, scripts) as backend:
-        with Gateway(kind, tmp_path, backend.port, POLL_SECONDS) as gateway, Tap(gateway.port) as tap:
-            job = run_job_behind_gateway(tmp_path, tap, ids, "--wait")
+        with Gateway(kind, tmp_path, backend.port, POLL_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
+            job = run_job_behind_gateway(tmp_path, proxy, ids, "--wait")
         assert backend.post_counts == dict.fromkeys(ids, 1)
-    assert tap.starts == dict.fromkeys(ids, 1)
-    assert tap.polls == dict.fromkeys(scripts, 2)
-    assert tap.statuses[str(kind.slow_status)] == len(ids)
+    assert proxy.starts == dict.fromkeys(ids, 1)
+    assert proxy.polls == dict.fromkeys(scripts, 2)
+    assert proxy.statuses[str(kind.slow_status)] == len(ids)
     assert job.states == dict.fromkeys(ids, "passed")
     assert job.code == 0

@@ -19,7 +19,7 @@ _POLL_RE = re.compile(rb"GET /api/run/([\w-]+)/status HTTP/1\.1\r\n")
 _STATUS_RE = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
-class Tap:
+class RecordingProxy:
     """Forward TCP connections to `port` and record both directions."""
 
     def __init__(self, port: int) -> None:
@@ -75,11 +75,11 @@ class Tap:
             response_thread.join()
         return False
 
-    def _copy(self, source: socket.socket, target: socket.socket, results_json: bytearray) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket, recorded_bytes: bytearray) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 with self._lock:
-                    results_json += data
+                    recorded_bytes += data
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
