@@ -350,7 +350,7 @@ def test_changed_results_byte_starts_all(
         lambda data: b"",
         lambda data: data[:-1],
     ],
-    ids=["a state", "a run id", "an attempt", "a line", "another form", "no record", "empty", "cut"],
+    ids=["a state", "a run id", "an attempt", "a line", "another form", "no results", "empty", "cut"],
 )
 def test_edited_results_start_all(
     change: Callable[[bytes], bytes], first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path

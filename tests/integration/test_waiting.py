@@ -206,7 +206,7 @@ def test_wait_polls_timed_out_runs(tmp_path: Path) -> None:
 
 
 def test_wait_marks_runs_of_killed_step_unknown(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Runs without an id in the record of a killed step are unknown."""
+    """Runs without an id in the results.json of a killed step are unknown."""
     run_job(tmp_path, sandbox.url, ["a", "b", "c"], extra_environ=WAIT)
     path = tmp_path / "results" / "results.json"
     results_json = json.loads(path.read_text("utf-8"))
@@ -235,7 +235,7 @@ def test_wait_refuses_invalid_results(content: str, sandbox: Sandbox, tmp_path: 
 
 
 def test_wait_without_credentials_preserves_results(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The command `wait` without credentials does not change the record."""
+    """The command `wait` without credentials does not change results.json."""
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
     out, err = io.StringIO(), io.StringIO()
@@ -249,7 +249,7 @@ def test_wait_without_credentials_preserves_results(sandbox: Sandbox, tmp_path: 
 def test_signal_before_first_poll_preserves_results(
     system: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal before the first poll does not change the record."""
+    """A signal before the first poll does not change results.json."""
     run_job(tmp_path, sandbox.url, ["a"])
     before = (tmp_path / "results" / "results.json").read_bytes()
 
@@ -320,7 +320,7 @@ def test_all_passed_attempt_starts_all(sandbox: Sandbox, tmp_path: Path) -> None
     ids=["another build", "the same attempt", "another commit", "no build", "another plan"],
 )
 def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
-    """A record of another build, commit or plan is not reused."""
+    """A results.json of another build, commit or plan is not reused."""
     ids = ["a", "sandbox-flaky"]
     run_job(tmp_path, sandbox.url, ids, extra_environ=make_attempt_environ(1))
     run_job(tmp_path, sandbox.url, ids, extra_environ=more)
@@ -328,7 +328,7 @@ def test_other_build_commit_plan_starts_all(more: dict[str, str], sandbox: Sandb
 
 
 def test_unreadable_results_start_all(sandbox: Sandbox, tmp_path: Path) -> None:
-    """An unreadable record of the earlier attempt is a warning."""
+    """An unreadable results.json of the earlier attempt is a warning."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")
     job = run_job(tmp_path, sandbox.url, ["a"], extra_environ=make_attempt_environ(2))

@@ -210,7 +210,7 @@ def test_shard_has_occurrence_of_plan() -> None:
 
 
 def test_run_key_of_many_axes_is_read_back(tmp_path: Path) -> None:
-    """The command `wait` can read a record with very long keys."""
+    """The command `wait` can read a results.json with very long keys."""
     axes = {f"{'N' * 120}-{number}": ["v"] for number in range(200)}
     (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
     with Sandbox(pace=0) as sandbox:

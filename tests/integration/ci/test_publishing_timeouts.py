@@ -165,7 +165,7 @@ def send_sigterm_during_call(
 @pytest.mark.slow
 @for_each_service
 def test_signal_during_comment_ends_step(service: Service, tmp_path: Path) -> None:
-    """The record has the verdict, and the log says that the comment may be incomplete."""
+    """The results.json has the verdict, and the log says that the comment may be incomplete."""
     with FaultServer(hang) as host:
         url = f"{host.url}/v3"
         environ = {**service.environ, service.address: url, service.token: TOKEN, "AUTONOMA_COMMENT": "true"}

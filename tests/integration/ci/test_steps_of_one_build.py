@@ -241,7 +241,7 @@ class SharedTarget:
         return self.run_command(folder, [], {"AUTONOMA_TEST_IDS": ids, **(more or {})}, **overrides)
 
     def run_wait(self, step: StepResult, more: Mapping[str, str] | None = None, **overrides: Any) -> StepResult:
-        """Run `wait` on the record of a step."""
+        """Run `wait` on the results.json of a step."""
         return self.run_command(step.folder, ["wait", "results/results.json"], more or {}, **overrides)
 
     def run_command(self, folder: Path, argv: list[str], more: Mapping[str, str], **overrides: Any) -> StepResult:
@@ -474,7 +474,7 @@ def test_third_step_of_name_has_own_text(target: SharedTarget) -> None:
 @pytest.mark.slow
 @for_each_target
 def test_wait_updates_each_step_of_same_name(target: SharedTarget) -> None:
-    """`wait` updates the text of the step that wrote the record."""
+    """`wait` updates the text of the step that wrote results.json."""
     steps = [target.run_step(ids, {"AUTONOMA_WAIT": "false"}) for ids in (FAILING_ID, PASSING_ID)]
     assert target.list_headings() == [(DEFAULT_TITLE, "Started")] * 2
     for step, code in zip(reversed(steps), (0, 1), strict=True):
@@ -706,7 +706,7 @@ def test_wait_updates_text_of_results(other_job: bool, target: SharedTarget) -> 
 @pytest.mark.slow
 @for_each_target
 def test_wait_for_part_keeps_other_parts(target: SharedTarget) -> None:
-    """The record contains the part, so the later job need not name it."""
+    """The results.json contains the part, so the later job need not name it."""
     first_step = target.run_step(FAILING_ID, {"AUTONOMA_WAIT": "false", "AUTONOMA_PART": "linux"})
     target.run_step(PASSING_ID, {"AUTONOMA_PART": "mac"})
     target.run_wait(first_step, job="verify")
@@ -746,7 +746,7 @@ def test_wait_in_retry_keeps_other_step(target: SharedTarget) -> None:
 @pytest.mark.slow
 @for_targets("github", "gitlab", "bitbucket")
 def test_wait_for_old_attempt_replaces_nothing(target: SharedTarget) -> None:
-    """The starting job was retried before `wait` read the record of its first attempt."""
+    """The starting job was retried before `wait` read the results.json of its first attempt."""
     first = target.run_step(PASSING_ID, {"AUTONOMA_WAIT": "false"})
     target.run_step(FAILING_ID, attempt=2)
     before = target.read_texts()
@@ -1270,7 +1270,7 @@ def test_annotations_at_once_have_two_names(round_: int, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("step_id", ["--><b>@x", "../../..", "\n# x", "é" * 8, "a b c d ", "\ud800" * 8])
 def test_comment_escapes_hostile_step_id(step_id: str) -> None:
-    """The record that `wait` reads is untrusted."""
+    """The results.json that `wait` reads is untrusted."""
     with GitHub() as host:
         for fails in (False, True):
             assert publish(open_thread(host), build_step_report(fails, step_id, Part(title=DEFAULT_TITLE))) in {

@@ -61,13 +61,13 @@ def test_switch_accepts_value(value: str, tmp_path: Path) -> None:
 
 
 def test_switch_leaves_path_to_report(tmp_path: Path) -> None:
-    """`report` reads the path behind a switch as the record."""
+    """`report` reads the path behind a switch as results.json."""
     write_results(tmp_path)
     assert invoke(tmp_path, "report", "--single-file", "results.json").code == 0
 
 
 def test_switch_leaves_path_to_wait(tmp_path: Path) -> None:
-    """`wait` reads the path behind a switch as the record."""
+    """`wait` reads the path behind a switch as results.json."""
     result = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
     assert result.code == 2
     assert result.errors[0].startswith("nowhere does not exist.")

@@ -71,7 +71,7 @@ def run_command(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *arg
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the facts of the build in the record."""
+    """Return the facts of the build in results.json."""
     build_facts: dict[str, Any] = json.loads((folder / "results" / "results.json").read_text("utf-8"))["ci"]
     return {name: build_facts[name] for name in EXPECTED_FACTS}
 
@@ -118,7 +118,7 @@ def test_facts_override_detected_values(tmp_path: Path, sandbox: Sandbox) -> Non
 
 
 def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
-    """A record of other facts belongs to another build."""
+    """A results.json of other facts belongs to another build."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
     assert run_command(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
     code, log = run_command(tmp_path, sandbox, environ, "wait", "results")

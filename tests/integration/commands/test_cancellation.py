@@ -46,7 +46,7 @@ def interrupt_run(folder: Path, *argv: str, signal_number: int = signal.SIGINT, 
     [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")],
 )
 def test_sigint_names_results_for_wait(argv: list[str], results_json: str, tmp_path: Path) -> None:
-    """The last line is the `wait` command with the path of the record."""
+    """The last line is the `wait` command with the path of results.json."""
     code, lines = interrupt_run(tmp_path, *argv)
     assert code == 130
     assert lines[-3:] == [

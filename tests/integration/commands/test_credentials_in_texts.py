@@ -107,7 +107,7 @@ def test_wait_for_url_hides_credential(tmp_path: Path) -> None:
 
 
 def test_credential_as_source_is_refused(tmp_path: Path) -> None:
-    """The API would get it as plain text, and the record would show it."""
+    """The API would get it as plain text, and results.json would show it."""
     short_secret = SECRET[:10]
     with Sandbox(pace=0) as sandbox:
         result = invoke(

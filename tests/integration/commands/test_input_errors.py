@@ -240,7 +240,7 @@ def test_invalid_command_line_removes_old_results(argv: tuple[str, ...], tmp_pat
 
 
 def test_errors_without_ci_are_plain_lines(tmp_path: Path) -> None:
-    """Outside of GitHub, an error is a line of text, and the record has it, too."""
+    """Outside of GitHub, an error is a line of text, and results.json has it, too."""
     job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
     assert job.code == 2
     assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x': use a whole number from 1 to 64"

@@ -83,7 +83,7 @@ def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest
 
 
 def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules for requests load before any record says that runs may have started."""
+    """Modules for requests load before any results.json says that runs may have started."""
     path = tmp_path / "results" / "results.json"
     reserve_sizes: list[int] = []
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
-RECORD = "results/results.json"
+RESULTS_PATH = "results/results.json"
 # A job of GitHub Actions.
 JOB = {
     "AUTONOMA_CI": "github",
@@ -123,8 +123,8 @@ class JobSteps:
         return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
     def edit_results(self, **changes: Any) -> None:
-        """Change fields of the record's first run."""
-        path = self.folder / RECORD
+        """Change fields of the first run in results.json."""
+        path = self.folder / RESULTS_PATH
         document = json.loads(path.read_text("utf-8"))
         document["runs"][0].update(changes)
         path.write_text(json.dumps(document), "utf-8")
@@ -152,7 +152,7 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, source)
     step = JobSteps(tmp_path, url, environ)
     step.start(*argv, ids="" if "manifest" in source else "a")
-    result = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
+    result = step("wait", RESULTS_PATH, *argv, AUTONOMA_EVIDENCE="failed")
     output = step.collect_output(result)
     assert (result.code, "Type ***" in output, "not known here" in output) == (1, True, False), result.output
     assert [value for value in VALUES if value in output] == []
@@ -161,11 +161,11 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
 
 @pytest.mark.slow
 def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
-    """Another process has only record, manifest and environment of the first step."""
+    """Another process has only results.json, manifest and environment of the first step."""
     add_manifest(tmp_path, "default manifest")
     step = JobSteps(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
     step.start(ids="")
-    result = step.run_process("wait", RECORD)
+    result = step.run_process("wait", RESULTS_PATH)
     output = step.collect_output(result)
     assert (result.code, "Type ***" in output, result.err) == (1, True, "")
     assert [value for value in VALUES if value in output] == []
@@ -175,7 +175,7 @@ def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     """One notice names the variables, because step texts may show their values."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
-    result = step("wait", RECORD)
+    result = step("wait", RESULTS_PATH)
     assert result.out.count("not known here") == 1
     assert (
         "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here: texts of steps may show them. "
@@ -184,19 +184,19 @@ def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
 
 
 def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
-    """The others are counted, and a name of a record is no command of the log."""
+    """The others are counted, and a name in results.json is no command of the log."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
     step.edit_results(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
-    result = step("wait", RECORD, "--var", "E=2", **JOB)
+    result = step("wait", RESULTS_PATH, "--var", "E=2", **JOB)
     assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in result.out
     assert not re.search(r"^\s*::error::[AB]", result.out, re.MULTILINE)
     step.edit_results(variables=[*"ABCDEFGH"])
-    assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
+    assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RESULTS_PATH, "--var", "E=2").out
     step.edit_results(variables=[*"ABCDEF"])
-    assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RECORD).out
+    assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RESULTS_PATH).out
     step.edit_results(variables=["A"])
-    assert "The value of A is not known" in step("wait", RECORD).out
+    assert "The value of A is not known" in step("wait", RESULTS_PATH).out
 
 
 def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
@@ -204,7 +204,7 @@ def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, "default manifest")
     step = JobSteps(tmp_path, url, {})
     step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
-    result = step("wait", RECORD)
+    result = step("wait", RESULTS_PATH)
     assert (result.code, result.err) == (1, "")
     assert "The value of PASSWORD is not known here" in result.out
     assert [value for value in VALUES if value in step.collect_output(result)] == [PASSWORD]
@@ -218,7 +218,7 @@ def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     if content is not None:
         (tmp_path / "other.yml").write_text(content, "utf-8")
-    result = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
+    result = step("wait", RESULTS_PATH, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
     assert (result.code, result.err) == (1, "")
     assert "The values of LOGIN, THEME and OTHER are not known here" in result.out
     assert PASSWORD not in step.collect_output(result)
@@ -235,7 +235,7 @@ def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     # Without signatures, names count.
     step.edit_results(variable_macs={})
-    assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
+    assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RESULTS_PATH).out
 
 
 def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> None:
@@ -243,28 +243,28 @@ def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> N
     step = JobSteps(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
     step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
-    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
-    result = step("wait", RECORD, "--manifest", "autonoma.yml")
+    assert "The value of LOGIN is not known here" in step("wait", RESULTS_PATH).out
+    result = step("wait", RESULTS_PATH, "--manifest", "autonoma.yml")
     assert "not known here" not in result.output
     assert LOGIN not in result.out
 
 
 def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
-    """A record without variables needs no values."""
+    """A results.json without variables needs no values."""
     step = JobSteps(tmp_path, url, {})
     step.start()
-    assert "not known here" not in step("wait", RECORD).output
+    assert "not known here" not in step("wait", RESULTS_PATH).output
 
 
 def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
-    """As in `run`, nothing is sent, and the record stays unchanged."""
+    """As in `run`, nothing is sent, and results.json stays unchanged."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
-    before = (tmp_path / RECORD).read_bytes()
-    result = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
+    before = (tmp_path / RESULTS_PATH).read_bytes()
+    result = step("wait", RESULTS_PATH, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
     assert (result.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in result.err) == (2, True)
     assert PASSWORD not in result.output
-    assert (tmp_path / RECORD).read_bytes() == before
+    assert (tmp_path / RESULTS_PATH).read_bytes() == before
 
 
 def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
@@ -272,9 +272,9 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
     step = JobSteps(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
     step.start(ids="Checkout en=a")
     step.edit_results(url="https://autonoma.app/run/run-of-a?locale=en")
-    result = step("wait", RECORD)
+    result = step("wait", RESULTS_PATH)
     assert result.code == 1
-    [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
+    [run] = json.loads((tmp_path / RESULTS_PATH).read_text("utf-8"))["runs"]
     assert (run["run_id"], run["url"], run["label"]) == (
         "run-of-a",
         "https://autonoma.app/run/run-of-a",
@@ -283,24 +283,24 @@ def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
 
 
 def test_wait_hides_values_in_results(tmp_path: Path, url: str) -> None:
-    """An earlier step without the values may have written the record."""
+    """An earlier step without the values may have written results.json."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
-    step("wait", RECORD)
-    assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
-    result = step("wait", RECORD, AUTONOMA_VARIABLES=ALL_VARIABLES)
+    step("wait", RESULTS_PATH)
+    assert PASSWORD in (tmp_path / RESULTS_PATH).read_text("utf-8")
+    result = step("wait", RESULTS_PATH, AUTONOMA_VARIABLES=ALL_VARIABLES)
     assert (result.code, [value for value in VALUES if value in step.collect_output(result)]) == (1, [])
 
 
 def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
-    """The record is untrusted, and each file shows its title and source."""
+    """The results.json is untrusted, and each file shows its title and source."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     step = JobSteps(tmp_path, url, {})
     step.start()
-    path = tmp_path / RECORD
+    path = tmp_path / RESULTS_PATH
     document = json.loads(path.read_text("utf-8")) | {"title": f"Tests {secret}", "source": secret}
     path.write_text(json.dumps(document), "utf-8")
-    assert secret not in step.collect_output(step("wait", RECORD))
+    assert secret not in step.collect_output(step("wait", RESULTS_PATH))
 
 
 # `report`
@@ -308,13 +308,13 @@ def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
 
 @pytest.fixture
 def step(tmp_path: Path, url: str) -> JobSteps:
-    """Return a job whose record shows the values in all its texts.
+    """Return a job whose results.json shows the values in all its texts.
 
     Its second step did not know the variables.
     """
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
-    result = step("wait", RECORD)
+    result = step("wait", RESULTS_PATH)
     output = step.collect_output(result)
     assert [value for value in VALUES if value not in output] == []
     for name in ("report.html", "junit.xml", "summary.md"):
@@ -323,11 +323,11 @@ def step(tmp_path: Path, url: str) -> JobSteps:
 
 
 def render_reports(step: JobSteps, *argv: str, **environ: str) -> str:
-    """Return all reports of the record and the output."""
+    """Return all reports of results.json and the output."""
     outputs = []
     for name in ("html", "junit", "markdown"):
         for more in ([], ["--output", "-"]):
-            result = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
+            result = invoke(step.folder, "report", RESULTS_PATH, "--format", name, *more, *argv, environ=environ)
             assert result.code == 0, result.err
             outputs.append(result.output)
     files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
@@ -351,11 +351,11 @@ def test_report_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
-    result = invoke(tmp_path, "report", RECORD, "--format", "junit")
+    result = invoke(tmp_path, "report", RESULTS_PATH, "--format", "junit")
     assert (result.out.startswith(notice), result.err) == (True, "")
-    result = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
+    result = invoke(tmp_path, "report", RESULTS_PATH, "--format", "junit", "--output", "-")
     assert (result.out.startswith("<?xml"), result.err.startswith(notice)) == (True, True)
-    result = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": ALL_VARIABLES})
+    result = invoke(tmp_path, "report", RESULTS_PATH, environ={"AUTONOMA_VARIABLES": ALL_VARIABLES})
     assert (result.out, result.err) == ("Wrote results/report.html\n", "")
 
 
@@ -368,7 +368,7 @@ SECRETS = {
 
 
 def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
-    """A foreign record can hold credentials of this environment in texts, ids and links."""
+    """A foreign results.json can hold credentials of this environment in texts, ids and links."""
     step = JobSteps(tmp_path, url, {})
     step.start()
     all_values = " ".join(SECRETS.values())
@@ -378,7 +378,7 @@ def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
         step={"number": 1, "instruction": all_values,
               "output": all_values, "url": f"https://a.test/{all_values}", "status": all_values},
     )  # fmt: skip
-    path = tmp_path / RECORD
+    path = tmp_path / RESULTS_PATH
     document = json.loads(path.read_text("utf-8"))
     document |= dict.fromkeys(("title", "job", "part", "source"), all_values) | {"conclusion": "failed"}
     document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), all_values)
@@ -402,19 +402,19 @@ def test_report_uses_facts_of_results(tmp_path: Path, url: str) -> None:
 
 @pytest.mark.parametrize("command", ["wait", "report"])
 def test_results_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
-    """Errors name the position in the record, because its names are untrusted."""
+    """Errors name the position in results.json, because its names are untrusted."""
     step = JobSteps(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
-    path = tmp_path / RECORD
+    path = tmp_path / RESULTS_PATH
     document = json.loads(path.read_text("utf-8"))
     for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
         path.write_text(json.dumps(document | change), "utf-8")
-        result = step(command, RECORD, AUTONOMA_VARIABLES=ALL_VARIABLES)
+        result = step(command, RESULTS_PATH, AUTONOMA_VARIABLES=ALL_VARIABLES)
         assert (result.code, "is not a record of autonoma-ci" in result.err) == (2, True)
         assert not re.search("hunter2|client-s", result.output)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
     path.write_text(json.dumps(document), "utf-8")
-    assert "runs.0.key: not a run key" in step(command, RECORD).err
+    assert "runs.0.key: not a run key" in step(command, RESULTS_PATH).err
 
 
 @pytest.mark.parametrize("command", ["run", "wait"])
@@ -425,7 +425,7 @@ def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> Non
     )
     if command == "wait":
         step.start(AUTONOMA_WAIT="false")
-    result = step(command, *([RECORD] if command == "wait" else []))
+    result = step(command, *([RESULTS_PATH] if command == "wait" else []))
     assert result.code == 1
     assert PASSWORD not in step.collect_output(result)
 
@@ -440,7 +440,7 @@ def test_run_hides_values_of_other_runs(
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = JobSteps(tmp_path, url, {"AUTONOMA_WAIT": "true"})
     assert step("run").code == 1
-    texts = [json.dumps(run) for run in json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]]
+    texts = [json.dumps(run) for run in json.loads((tmp_path / RESULTS_PATH).read_text("utf-8"))["runs"]]
     assert [PASSWORD in texts[0], LOGIN in texts[1]] == [False, False]
     assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not is_shared, not is_shared]
 
@@ -473,7 +473,7 @@ def test_value_part_is_hidden(
     else:
         step.start(ids="")
         step.edit_results(state="failed", reason="failed", message=f"Typed {PASSWORD}")
-        result = step(command, RECORD)
+        result = step(command, RESULTS_PATH)
     assert (result.code, "not known here" in result.output) == (int(command != "report"), False), result.output
     output = step.collect_output(result) if command != "report" else render_reports(step, WORD=PASSWORD)
     assert "***" in output
@@ -503,7 +503,7 @@ def test_build_fact_is_shown(
     step = JobSteps(tmp_path, url, branch)
     if command != "run":
         step.start(ids="")
-    result = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
+    result = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RESULTS_PATH)
     output = step.collect_output(result) if command != "report" else render_reports(step, WORD=PASSWORD)
     assert "Seen ***" in output
     assert "not known here" not in output
@@ -522,7 +522,7 @@ def test_default_is_not_known_value(
     step.start(ids="", WORD=LOGIN)
     if command == "report":
         step.edit_results(state="failed", message="Typed none")
-    result = step(command, RECORD, **later_environ)
+    result = step(command, RESULTS_PATH, **later_environ)
     assert "The value of LOGIN is not known here" in result.out
     if command == "report" and value == "${WORD:-none}":
         assert "Typed none" not in render_reports(step, **later_environ)
@@ -534,7 +534,7 @@ def test_unknown_id_matches_any_entry(tmp_path: Path, url: str) -> None:
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = JobSteps(tmp_path, url, {})
     step.start(ids="", TEST="a", WORD=LOGIN)
-    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
+    assert "The value of LOGIN is not known here" in step("wait", RESULTS_PATH).out
 
 
 def test_url_readiness_hides_parts(tmp_path: Path) -> None:

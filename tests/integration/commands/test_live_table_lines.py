@@ -41,7 +41,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
 
 
 def test_signal_draws_table_once(table: Table) -> None:
-    """Each cancelled run has a line, and a second signal would prevent the record."""
+    """Each cancelled run has a line, and a second signal would prevent results.json."""
     clock = table.clock
     runs = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in NAMES], clock.monotonic())
     interrupt = SignalReceived(signal.SIGINT)

@@ -35,7 +35,7 @@ NOT_FOUND_BODY = '{"error": "Not found", "message": "no such thing"}'
     ],
 )
 def test_misplaced_id_is_explained(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
-    """Log and record explain it, the exit code is 4, and each run is sent once."""
+    """Log and results.json explain it, the exit code is 4, and each run is sent once."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         result = invoke(tmp_path, *options, environ=environ)

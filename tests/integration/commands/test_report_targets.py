@@ -41,7 +41,7 @@ def make_no_link(link: Path, results_json: Path) -> None:
 def test_report_spares_its_results(
     output: str, make_link: Callable[[Path, Path], None], flags: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """The output may be no name or link of the record."""
+    """The output may be no name or link of results.json."""
     results_json = write_results(tmp_path / "out") / "results.json"
     make_link(tmp_path / "x.html", results_json)
     before = results_json.read_bytes()
@@ -53,7 +53,7 @@ def test_report_spares_its_results(
 
 
 def test_report_spares_other_results(tmp_path: Path) -> None:
-    """The output may be no record of another step."""
+    """The output may be no results.json of another step."""
     write_results(tmp_path / "out")
     other_results = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     write_results(tmp_path / "other")
@@ -65,7 +65,7 @@ def test_report_spares_other_results(tmp_path: Path) -> None:
 
 
 def test_report_spares_results_with_report_name(tmp_path: Path) -> None:
-    """A record can have any name, so its report goes to a folder of its own."""
+    """A results file can have any name, so its report goes to a folder of its own."""
     results_json = write_results(tmp_path) / "report.html"
     (tmp_path / "results.json").rename(results_json)
     before = results_json.read_bytes()

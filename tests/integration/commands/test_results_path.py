@@ -57,7 +57,7 @@ def test_report_accepts_working_directory(tmp_path: Path) -> None:
 
 @for_each_command
 def test_folder_error_names_results_below(command: str, tmp_path: Path) -> None:
-    """The error names records in subfolders and a command for one of them."""
+    """The error names results files in subfolders and a command for one of them."""
     for part in (1, 2, 3, 4):
         write_results(tmp_path / "all" / f"part-{part}")
     assert get_refusal(tmp_path, command, "all") == (
@@ -68,7 +68,7 @@ def test_folder_error_names_results_below(command: str, tmp_path: Path) -> None:
 
 @for_each_command
 def test_folder_error_names_numbered_results(command: str, tmp_path: Path) -> None:
-    """The error suggests a record such as results.1.json."""
+    """The error suggests a results file such as results.1.json."""
     write_results(tmp_path / "r")
     (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
     assert get_refusal(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
@@ -87,7 +87,7 @@ def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
 
 @for_each_command
 def test_missing_path_suggests_results(command: str, tmp_path: Path) -> None:
-    """The error suggests the record in the working directory, if there is one."""
+    """The error suggests the results.json in the working directory, if there is one."""
     assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {PATH_ADVICE}"
     write_results(tmp_path / "autonoma-results")
     suggestion = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
@@ -105,7 +105,7 @@ def test_missing_path_suggests_results(command: str, tmp_path: Path) -> None:
     ],
 )
 def test_other_result_file_names_results(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
-    """The error says what the file is, and names the record beside it."""
+    """The error says what the file is, and names the results.json beside it."""
     (tmp_path / name).write_text(text, "utf-8")
     assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {PATH_ADVICE}"
     write_results(tmp_path / "r it")
@@ -124,7 +124,7 @@ def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
 
 @for_each_command
 def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
-    """The error says that another version of autonoma-ci wrote the record."""
+    """The error says that another version of autonoma-ci wrote results.json."""
     write_results(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
@@ -161,7 +161,7 @@ def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
 
 @for_each_command
 def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
-    """Records behind a symbolic link are not suggested."""
+    """Results files behind a symbolic link are not suggested."""
     write_results(tmp_path / "elsewhere")
     (tmp_path / "work/r").mkdir(parents=True)
     (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)

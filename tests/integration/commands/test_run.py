@@ -175,7 +175,7 @@ def test_next_attempt_reuses_own_passes(
 
 
 def test_damaged_results_are_warning(tmp_path: Path) -> None:
-    """A damaged record of the earlier attempt starts all runs."""
+    """A damaged results.json of the earlier attempt starts all runs."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results.json").write_text('{"version": 1, "tool": {"name": "autonoma-ci"}}', "utf-8")
     with Sandbox(pace=0) as sandbox:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.commands.test_known_values import PASSWORD, RECORD, JobSteps, respond_with_values
+from tests.integration.commands.test_known_values import PASSWORD, RESULTS_PATH, JobSteps, respond_with_values
 from tests.support.fault_server import FaultServer
 from tests.support.invoke_command import CREDENTIALS, invoke
 
@@ -77,7 +77,7 @@ def start_run(step: JobSteps, case: Case) -> dict[str, str]:
 @pytest.mark.parametrize("name", OTHER_VALUE)
 def test_wait_warns_of_other_value(name: str, step: JobSteps) -> None:
     """A variable of this name has another value here, so texts can show the sent one."""
-    result = step("wait", RECORD, **start_run(step, OTHER_VALUE[name]))
+    result = step("wait", RESULTS_PATH, **start_run(step, OTHER_VALUE[name]))
     is_hidden = name in {"other entry", "other name"}
     assert (result.code, PASSWORD in result.out, NOTICE in result.out) == (1, not is_hidden, True), result.output
 
@@ -87,7 +87,7 @@ def test_report_warns_of_other_value(name: str, step: JobSteps) -> None:
     """With the client secret, the signatures count as in `wait`."""
     environ = start_run(step, OTHER_VALUE[name])
     step.edit_results(message=f"Typed {PASSWORD}")
-    result = step("report", RECORD, **environ)
+    result = step("report", RESULTS_PATH, **environ)
     assert (result.code, NOTICE in result.out) == (0, True), result.output
 
 
@@ -96,7 +96,7 @@ def test_report_warns_of_other_value(name: str, step: JobSteps) -> None:
 @pytest.mark.parametrize("name", SAME_VALUE)
 def test_sent_value_is_known(name: str, command: str, step: JobSteps) -> None:
     """The source of the value does not matter."""
-    result = step(command, RECORD, **start_run(step, SAME_VALUE[name]))
+    result = step(command, RESULTS_PATH, **start_run(step, SAME_VALUE[name]))
     assert "not known here" not in result.output
     if PASSWORD in str(SAME_VALUE[name]):
         assert PASSWORD not in step.collect_output(result)
@@ -106,27 +106,27 @@ def test_other_value_is_hidden(step: JobSteps) -> None:
     """A value that was not sent can be in the texts of another run."""
     start_run(step, OTHER_VALUE["entry"])
     (step.folder / "autonoma.yml").write_text(TEST_A.format("Typ"), "utf-8")
-    result = step("wait", RECORD, "--var", "OTHER=Zq7 dark")
+    result = step("wait", RESULTS_PATH, "--var", "OTHER=Zq7 dark")
     assert (NOTICE in result.out, "Zq7 dark" in step.collect_output(result)) == (True, False)
 
 
 def test_wait_preserves_signatures(step: JobSteps) -> None:
-    """The record of `wait` has the signatures of the first step, and each report uses them."""
+    """The results.json of `wait` has the signatures of the first step, and each report uses them."""
     environ = start_run(step, OTHER_VALUE["entry"])
-    path = step.folder / RECORD
+    path = step.folder / RESULTS_PATH
     [before] = json.loads(path.read_text("utf-8"))["runs"]
-    step("wait", RECORD, **environ)
+    step("wait", RESULTS_PATH, **environ)
     [after] = json.loads(path.read_text("utf-8"))["runs"]
     assert re.fullmatch("[0-9a-f]{32}", before["variable_macs"]["PASSWORD"])
     assert after["variable_macs"] == before["variable_macs"]
-    assert NOTICE in step("report", RECORD, **environ).out
-    assert "not known here" not in step("report", RECORD, **OPTION).out
+    assert NOTICE in step("report", RESULTS_PATH, **environ).out
+    assert "not known here" not in step("report", RESULTS_PATH, **OPTION).out
 
 
 def test_report_without_secret_compares_names(step: JobSteps) -> None:
     """It cannot verify a value, and an empty one counts as missing."""
     start_run(step, OTHER_VALUE["entry"])
-    argv = ("report", RECORD)
+    argv = ("report", RESULTS_PATH)
     assert "not known here" not in invoke(step.folder, *argv, environ={}).output
     (step.folder / "autonoma.yml").write_text(TEST_A.format(""), "utf-8")
     assert NOTICE in invoke(step.folder, *argv, environ={}).output
@@ -143,52 +143,52 @@ def test_unsigned_results_need_value(command: str, name: str, step: JobSteps) ->
     """An older version wrote it, and a withheld secret arrives empty."""
     environ = start_run(step, OTHER_VALUE[name])
     step.edit_results(variable_macs={})
-    assert NOTICE in step(command, RECORD, **environ).out
+    assert NOTICE in step(command, RESULTS_PATH, **environ).out
 
 
 def test_unsigned_results_compare_names(step: JobSteps) -> None:
-    """The record says nothing else about the values."""
+    """The results.json says nothing else about the values."""
     environ = start_run(step, OTHER_VALUE["entry"])
     step.edit_results(variable_macs={})
-    assert "not known here" not in step("wait", RECORD, **environ).output
+    assert "not known here" not in step("wait", RESULTS_PATH, **environ).output
 
 
 def test_foreign_signature_matches_nothing(step: JobSteps) -> None:
     """Without the key of the step that sent the value, no value is known."""
     environ = start_run(step, SAME_VALUE["option"])
-    assert NOTICE in step("report", RECORD, **environ, AUTONOMA_CLIENT_SECRET="another-secret").out
+    assert NOTICE in step("report", RESULTS_PATH, **environ, AUTONOMA_CLIENT_SECRET="another-secret").out
 
 
 def test_report_needs_no_client_id(step: JobSteps) -> None:
     """The client secret is sufficient."""
     environ = start_run(step, SAME_VALUE["option"]) | CREDENTIALS
     del environ["AUTONOMA_CLIENT_ID"]
-    assert "not known here" not in invoke(step.folder, "report", RECORD, environ=environ).output
+    assert "not known here" not in invoke(step.folder, "report", RESULTS_PATH, environ=environ).output
 
 
 def test_results_hide_values(step: JobSteps) -> None:
     """Two names with one value have two signatures."""
     step.start(AUTONOMA_VARIABLES=f"A={PASSWORD}\nB={PASSWORD}")
-    text = (step.folder / RECORD).read_text("utf-8")
+    text = (step.folder / RESULTS_PATH).read_text("utf-8")
     macs = json.loads(text)["runs"][0]["variable_macs"]
     assert (PASSWORD in text, len(set(macs.values()))) == (False, 2)
 
 
 def test_many_values_have_no_signatures(step: JobSteps, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record must stay within the size limit for reading."""
+    """The results.json must stay within the size limit for reading."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SIGNED_VARIABLES", 1)
     for text, count in (("A=1", 1), ("A=1\nB=2", 0)):
         step.start(AUTONOMA_VARIABLES=text)
-        assert len(json.loads((step.folder / RECORD).read_text("utf-8"))["runs"][0]["variable_macs"]) == count
+        assert len(json.loads((step.folder / RESULTS_PATH).read_text("utf-8"))["runs"][0]["variable_macs"]) == count
 
 
 def test_many_local_values_are_unknown(step: JobSteps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hostile manifest must not block the step, so values above the limit have a notice."""
     environ = start_run(step, SAME_VALUE["option"])
     monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 256 + len(PASSWORD))
-    assert NOTICE in step("report", RECORD, **environ).out
+    assert NOTICE in step("report", RESULTS_PATH, **environ).out
     monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 257 + len(PASSWORD))
-    assert "not known here" not in step("report", RECORD, **environ).out
+    assert "not known here" not in step("report", RESULTS_PATH, **environ).out
 
 
 # Names and groups of entries
@@ -207,22 +207,22 @@ def test_label_without_value_has_notice(
     """The first step hid the value of `${TESTER}`, and this one does not know it."""
     (step.folder / "autonoma.yml").write_text(f"tests: [{entry}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD, T="a")
-    result = step(command, RECORD, **later_environ)
+    result = step(command, RESULTS_PATH, **later_environ)
     assert "The value of ${TESTER} is not known here" in result.out
-    assert "not known here" not in step(command, RECORD, TESTER=PASSWORD, T="a").output
+    assert "not known here" not in step(command, RESULTS_PATH, TESTER=PASSWORD, T="a").output
 
 
 def test_label_outside_allow_env_has_notice(step: JobSteps) -> None:
     """`allow-env` of the later step can differ."""
     (step.folder / "autonoma.yml").write_text("tests: [{id: a, name: 'As ${TESTER}'}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD)
-    result = step("wait", RECORD, "--allow-env", "OTHER", TESTER=PASSWORD)
+    result = step("wait", RESULTS_PATH, "--allow-env", "OTHER", TESTER=PASSWORD)
     assert "The value of ${TESTER} is not known here" in result.out
 
 
 def test_label_of_other_entry_has_no_notice(step: JobSteps) -> None:
-    """Only texts of this record's runs count, and a fact of the build is shown."""
+    """Only texts of the runs in this results.json count, and a fact of the build is shown."""
     text = "tests: [{id: a, name: 'On ${ci.branch:-none}', groups: [x]}, {id: b, name: 'As ${TESTER}', groups: [y]}]"
     (step.folder / "autonoma.yml").write_text(text, "utf-8")
     step.start(ids="", TESTER=PASSWORD, AUTONOMA_GROUPS="x")
-    assert "not known here" not in step("wait", RECORD).output
+    assert "not known here" not in step("wait", RESULTS_PATH).output

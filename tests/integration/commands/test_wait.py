@@ -49,7 +49,7 @@ def test_wait_reports_finished_results(ids: str, code: int, message: str, tmp_pa
 
 @pytest.mark.slow
 def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
-    """A record with open runs has no such line."""
+    """A results.json with open runs has no such line."""
     _, second = run_and_wait(tmp_path, "sandbox-one", waits_first=False)
     assert second.code == 0
     assert "has ended already" not in second.output
@@ -68,7 +68,7 @@ class StepRunner:
         return CommandResult(cli.run_command(argv, runtime), out.getvalue(), err.getvalue())
 
     def start(self, ids: str, *flags: str) -> None:
-        """Start runs and write their record in the folder `r`."""
+        """Start runs and write their results.json in the folder `r`."""
         assert self.run("run", "--test-ids", ids, "--results-dir", "r", *flags).code == 0
 
 
@@ -81,7 +81,7 @@ def step(tmp_path: Path) -> Iterator[StepRunner]:
 
 @pytest.mark.parametrize(("ids", "code", "count"), [("a", 0, "1 of 1"), ("a,sandbox-fails", 1, "1 of 2")])
 def test_wait_returns_exit_code_of_runs(ids: str, code: int, count: str, step: StepRunner, tmp_path: Path) -> None:
-    """The reports beside the record have the final states."""
+    """The reports beside results.json have the final states."""
     step.start(ids)
     result = step.run("wait", "r")
     assert result.code == code
@@ -111,7 +111,7 @@ def test_wait_signs_results_with_its_title(step: StepRunner) -> None:
 
 
 def test_wait_without_results_dir_is_error(step: StepRunner, tmp_path: Path) -> None:
-    """A results folder that is a file is an error of the input, and the record stays as it is."""
+    """A results folder that is a file is an error of the input, and results.json stays as it is."""
     step.start("a")
     results_json = (tmp_path / "r" / "results.json").read_bytes()
     (tmp_path / "file").write_text("x", "utf-8")

@@ -23,17 +23,17 @@ NOT_FOUND = "not found beside the record"
 
 
 def run_wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> CommandResult:
-    """Run `wait` on a record, which polls no failed run."""
+    """Run `wait` on a results.json, which polls no failed run."""
     environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": api_url}
     return invoke(folder, "wait", path, "--timeout", "10m", "--poll-interval", "1s", *more, environ=environ)
 
 
 def get_named_files(results: Path) -> set[str]:
-    """Return the files that page and record name, and fail if one is missing."""
+    """Return the files that page and results.json name, and fail if one is missing."""
     page = (results / "report.html").read_text("utf-8")
     linked_files = set(re.findall(r'(?:src|href)="(evidence/r[^"]*/[^"]+)"', page))
-    recorded_files = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
-    assert linked_files == recorded_files
+    results_files = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
+    assert linked_files == results_files
     assert all((results / name).is_file() for name in linked_files)
     return linked_files
 
@@ -51,7 +51,7 @@ def read_runs(results: Path) -> Any:
     ],
 )
 def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
-    """Page and record name the copied files."""
+    """Page and results.json name the copied files."""
     write_results(tmp_path / "out", REPORT)
     (tmp_path / "out" / "results.json").rename(tmp_path / path)
     result = run_wait(tmp_path, path, *more)
@@ -63,7 +63,7 @@ def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], re
 
 
 def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
-    """Record, page and log agree, for example where only results.json was downloaded."""
+    """The results, page and log agree, for example where only results.json was downloaded."""
     results = tmp_path / "out"
     results.mkdir()
     (results / "results.json").write_text(render_results_json(REPORT), "utf-8")
@@ -144,7 +144,7 @@ def test_evidence_copies_respect_limits(limit: str, reason: str, expected_files:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_evidence_of_passed_run_is_copied(is_deleted: bool, tmp_path: Path) -> None:
-    """`wait` polls a passed run again, and its files are those of the record."""
+    """`wait` polls a passed run again, and its files are those of results.json."""
     with Sandbox(pace=0.05) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": sandbox.url}
         options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]

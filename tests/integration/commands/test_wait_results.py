@@ -1,4 +1,4 @@
-"""Records that `wait` and later steps find in a results folder."""
+"""Results that `wait` and later steps find in a results folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 BUILD = {"GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
 RE_RUN = {"GITHUB_RUN_ATTEMPT": "2"}
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
-# Each kind of second step that writes its own record.
+# Each kind of second step that writes its own results.json.
 SECOND_STEPS = {
     "starts runs": ({}, 0),
     "waits for runs": (WAIT, 0),
@@ -78,7 +78,7 @@ class StepResult(NamedTuple):
 
     @property
     def totals(self) -> dict[str, int]:
-        """The total and passed counts of the record."""
+        """The total and passed counts of results.json."""
         return {name: self.results_json["totals"][name] for name in ("total", "passed")}
 
 
@@ -103,7 +103,7 @@ def run_step(
 
 
 def run_wait(folder: Path, url: str, results_json: str = "results/results.json", **more: str) -> StepResult:
-    """Run `wait` on a record with `more` environment variables."""
+    """Run `wait` on a results.json with `more` environment variables."""
     return run_step(folder, url, "wait", results_json, more=WAIT | more)
 
 
@@ -113,7 +113,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 
 def edit_results(path: Path, change: Callable[[Any], object]) -> None:
-    """Change a record without a new signature."""
+    """Change a results.json without a new signature."""
     results_json = json.loads(path.read_text("utf-8"))
     change(results_json)
     path.write_text(json.dumps(results_json, indent=2) + "\n", "utf-8")
@@ -127,7 +127,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of the record."""
+    """Return the path of results.json."""
     return tmp_path / "results" / "results.json"
 
 
@@ -154,7 +154,7 @@ class StatusApi:
 
 
 def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Log, summary, outputs and record have the final states, and no run counts as started."""
+    """Log, summary, outputs and results.json have the final states, and no run counts as started."""
     first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
     assert (first.code, first.results_json["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.log
@@ -183,7 +183,7 @@ def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "the API has no way to cancel" in wait_result.summary
 
 
-# A record without runs
+# A results.json without runs
 
 
 def _make_cancelling_wait(number: int) -> Callable[..., str]:
@@ -236,7 +236,7 @@ def test_wait_without_runs_repeats_exit_code(
 
 
 def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A step killed before its plan leaves a record without runs and verdict."""
+    """A step killed before its plan leaves a results.json without runs and verdict."""
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     edit_results(path, lambda results_json: results_json.update(conclusion=None, reason=None, exit_code=None))
     wait_result = run_wait(tmp_path, sandbox.url)
@@ -253,7 +253,7 @@ def _set_conclusion(conclusion: str | None, code: int | None, results_json: Any)
 
 
 def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, str]:
-    """Return the exit code and conclusion of `wait` on such a record without runs."""
+    """Return the exit code and conclusion of `wait` on such a results.json without runs."""
     code = -1 if code is None else code
     if conclusion == "skipped" and code == 0:
         return 0, "skipped"
@@ -266,7 +266,7 @@ def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, st
 
 
 def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A record without runs gives exit code 0 only if its step was skipped."""
+    """A results.json without runs gives exit code 0 only if its step was skipped."""
     run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
@@ -280,7 +280,7 @@ def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: 
     assert sandbox.received == []
 
 
-# A record with runs that passed
+# A results.json with runs that passed
 
 
 def _forge_pass(entry: dict[str, Any], mac: str) -> None:
@@ -355,7 +355,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
         assert [run["state"] for run in wait_result.results_json["runs"]] == ["passed", "unknown"]
 
 
-# A record of another step
+# A results.json of another step
 
 
 @pytest.mark.slow
@@ -374,7 +374,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
 def test_wait_refuses_foreign_results(
     has_waited: bool, more: dict[str, str], reason: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
+    """A stale results.json ends with exit code 2, nothing is sent, and all files stay unchanged."""
     ids = ["a", "b"]
     assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if has_waited else {}).code == 0
     before, request_count = read_files(tmp_path / "results"), len(sandbox.received)
@@ -386,7 +386,7 @@ def test_wait_refuses_foreign_results(
 
 
 def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A job that only waits runs again alone, so the record has a lower attempt."""
+    """A job that only waits runs again alone, so the results.json has a lower attempt."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
     for number in ("2", "3"):
         wait_result = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
@@ -402,7 +402,7 @@ def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: P
 def test_wait_at_terminal_accepts_any_results(
     job_environ: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
-    """A user at a terminal chooses the record."""
+    """A user at a terminal chooses the results.json."""
     run_step(tmp_path, sandbox.url, ids=["a", "b"])
     environ = github_environ(tmp_path, sandbox.url, []) | BUILD | job_environ
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
@@ -415,7 +415,7 @@ def test_wait_at_terminal_accepts_any_results(
 def test_wait_without_build_id_refuses_old_results(
     has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
-    """Without a build id, only the time identifies an old record."""
+    """Without a build id, only the time identifies an old results.json."""
     empty_build = dict.fromkeys(BUILD, "")
     run_step(tmp_path, sandbox.url, ids=["a"], more={**empty_build, **(WAIT if has_waited else {})})
     edit_results(path, lambda results_json: results_json.update(started_at="2020-01-02T03:04:05Z"))
@@ -432,7 +432,7 @@ def test_wait_without_job_refuses_ended_attempt(has_waited: bool, code: int, san
 
 
 def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A change of the signed record has a warning."""
+    """A change of the signed results.json has a warning."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
     edit_results(path, lambda results_json: results_json["runs"].pop())
     wait_result = run_wait(tmp_path, sandbox.url)
@@ -440,7 +440,7 @@ def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: P
 
 
 def test_wait_on_numbered_results_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """Passed runs of one step must not replace the failed record of another one."""
+    """Passed runs of one step must not replace the failed results of another one."""
     run_step(tmp_path, sandbox.url, ids=["a"])
     run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
     failed_files = read_files(path.parent)
@@ -477,7 +477,7 @@ def test_second_step_follows_no_results_link(sandbox: Sandbox, tmp_path: Path, p
 def test_second_step_preserves_open_runs(
     more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
-    """The first record is copied byte for byte, the log names it, and `wait` can use it."""
+    """The first results.json is copied byte for byte, the log names it, and `wait` can use it."""
     assert run_step(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
     first = path.read_bytes()
     second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
@@ -494,7 +494,7 @@ def test_second_step_preserves_open_runs(
 
 
 def test_third_step_preserves_both_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """With three steps, the first and second record have names of their own."""
+    """With three steps, the results of the first and second one have names of their own."""
     results_files = []
     for test in "abc":
         assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
@@ -505,7 +505,7 @@ def test_third_step_preserves_both_results(sandbox: Sandbox, tmp_path: Path, pat
 
 
 def test_wait_in_same_folder_preserves_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """`wait` on a numbered record writes results.json and preserves the existing one."""
+    """`wait` on a numbered results file writes results.json and preserves the existing one."""
     for test in "ab":
         run_step(tmp_path, sandbox.url, ids=[test])
     last_results = path.read_bytes()
@@ -515,7 +515,7 @@ def test_wait_in_same_folder_preserves_results(sandbox: Sandbox, tmp_path: Path,
 
 
 def test_wait_copies_no_own_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """`wait` continues the record of the step, so it makes no copy of it."""
+    """`wait` continues the results.json of the step, so it makes no copy of it."""
     run_step(tmp_path, sandbox.url, ids=["a"])
     wait_result = run_wait(tmp_path, sandbox.url)
     assert wait_result.code == 0
@@ -544,7 +544,7 @@ def test_results_of_older_build_are_replaced(has_waited: bool, sandbox: Sandbox,
 
 
 def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """The record of an earlier attempt belongs to the same step."""
+    """The results.json of an earlier attempt belongs to the same step."""
     run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
     rerun = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
     assert (rerun.code, rerun.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
@@ -555,15 +555,15 @@ def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> N
 def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The log names the attempt, and does not advise a folder for each step."""
     run_step(tmp_path, sandbox.url, ids=["a"])
-    open_record = path.read_bytes()
+    open_results_json = path.read_bytes()
     rerun = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
-    assert path.with_name("results.1.json").read_bytes() == open_record
+    assert path.with_name("results.1.json").read_bytes() == open_results_json
     assert "An earlier attempt left runs open: its record is kept as results.1.json." in rerun.log
     assert "results-dir of its own" not in rerun.log
 
 
 def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A permanent results folder does not fill up, and no record of this build is replaced."""
+    """A permanent results folder does not fill up, and no results.json of this build is replaced."""
     for build in ("15", "16", "17"):
         for _ in range(3):
             run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
@@ -599,14 +599,14 @@ class Writer:
         assert self._publisher.publish(self._report) == []
 
 
-# Names of different lengths: no two records of different steps have the same size.
+# Names of different lengths: no two results files of different steps have the same size.
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=20))
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, step_names: list[str]) -> None:
-    """Records hold the open runs of each step in any order, and copies do not accumulate."""
+    """Results files hold the open runs of each step in any order, and copies do not accumulate."""
     folder = tmp_path_factory.mktemp("shared")
     writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
     for name in step_names:
@@ -624,11 +624,11 @@ def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFa
 
 
 def test_run_writes_results_before_first_post(tmp_path: Path, path: Path) -> None:
-    """When the first POST arrives, the record has each run as starting."""
+    """When the first POST arrives, results.json has each run as starting."""
     results_files: list[bytes] = []
     lock = threading.Lock()
 
-    def read_record_first(connection: Connection) -> bool:
+    def read_results_first(connection: Connection) -> bool:
         with lock:
             if connection.request.method == "POST":
                 with suppress(FileNotFoundError):
@@ -637,12 +637,12 @@ def test_run_writes_results_before_first_post(tmp_path: Path, path: Path) -> Non
 
     api = StatusApi(a="passed", b="passed", c="passed")
     ids = ["a", "b", "c"]
-    with FaultServer(read_record_first) as server:
+    with FaultServer(read_results_first) as server:
         older_build = {**WAIT, "GITHUB_RUN_ID": "16"}
         for more in (older_build, WAIT):
             results_files.clear()
             assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
-            assert results_files, "there was no record when the first POST arrived"
+            assert results_files, "there was no results.json when the first POST arrived"
             first = json.loads(results_files[0])
             assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
             assert [(run["id"], run["state"]) for run in first["runs"]] == [(test, "starting") for test in ids]

@@ -1,4 +1,4 @@
-"""Runs and passes of a record that `wait` accepts."""
+"""Runs and passes of a results.json that `wait` accepts."""
 
 from __future__ import annotations
 
@@ -109,11 +109,11 @@ class JobRunner:
         return self(job_environ, "run", *argv, AUTONOMA_TEST_IDS="a", **more)[0]
 
     def wait(self, job_environ: Mapping[str, str], **more: str) -> tuple[int, str]:
-        """Wait for the runs of the record."""
+        """Wait for the runs of results.json."""
         return self(job_environ, "wait", "results/results.json", **more)
 
     def edit_results(self, **changes: object) -> None:
-        """Change fields of the record."""
+        """Change fields of results.json."""
         edit_results(self.folder / "results" / "results.json", lambda document: document.update(changes))
 
 
@@ -227,7 +227,7 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     assert [run["reused"] for run in wait_result.results_json["runs"]] == [True, False]
 
 
-# The record of another build
+# The results.json of another build
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ class TestWithoutABuildId:
     def test_wait_refuses_ended_results(
         self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
     ) -> None:
-        """The record can be that of an earlier build."""
+        """The results.json can be that of an earlier build."""
         assert job.start(job_environ, AUTONOMA_WAIT="true") == 0
         job.edit_results(started_at=hours_ago(20))
         code, log = job.wait(job_environ, **more)
@@ -311,7 +311,7 @@ class TestWithoutABuildId:
 
 
 def test_wait_in_same_codebuild_accepts_results(job: JobRunner) -> None:
-    """With equal build ids, the record is of this build, with or without open runs."""
+    """With equal build ids, results.json is of this build, with or without open runs."""
     assert job.start(CODEBUILD, AUTONOMA_WAIT="true") == 0
     assert job.wait(CODEBUILD)[0] == 0
 
@@ -347,7 +347,7 @@ def test_other_repository_copies_no_results(job: JobRunner) -> None:
     assert not (job.folder / "results" / "results.1.json").exists()
 
 
-# The record of another part
+# The results.json of another part
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_other_repository_copies_no_results(job: JobRunner) -> None:
 def test_wait_refuses_other_part(
     job_environ: Mapping[str, str], start_environ: dict[str, str], wait_environ: dict[str, str], job: JobRunner
 ) -> None:
-    """The step of this part was killed, and the record of another part is still there."""
+    """The step of this part was killed, and the results.json of another part is still there."""
     assert job(job_environ, "run", AUTONOMA_TEST_IDS="a\nb", **start_environ)[0] == 0
     code, log = job.wait(job_environ, **wait_environ)
     assert code == 2
@@ -428,7 +428,7 @@ def test_wait_accepts_own_part(
     assert job.wait(job_environ, **wait_environ)[0] == 0
 
 
-# A record of a step that was cancelled
+# A results.json of a step that was cancelled
 
 
 def _run_with_signal(engine_run: Callable[..., None], engine: Engine, workers: Any) -> None:
@@ -473,7 +473,7 @@ def test_wait_after_partial_cancel_fails(status: str, code: int, reason: str, tm
 
 
 def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> None:
-    """The failed step had sent some requests, and its record does not say which."""
+    """The failed step had sent some requests, and its results.json does not say which."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
@@ -483,7 +483,7 @@ def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> No
     assert (wait_result.code, wait_result.states) == (7, {"a": "passed", "b": "unknown"})
 
 
-# Untrusted records
+# Untrusted results
 
 
 @pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
@@ -526,7 +526,7 @@ def test_wait_results_are_readable(tmp_path: Path) -> None:
 
 
 def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi) -> None:
-    """The results folder cannot have the name of the record."""
+    """The results folder cannot be named results.json."""
     with FaultServer(api) as server:
         run_step(tmp_path, server.url, ids=["a"])
         (tmp_path / "results" / "results.json").rename(tmp_path / "my-runs")
@@ -537,7 +537,7 @@ def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi
 
 
 def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
-    """Only the record says that a run without id may have started."""
+    """Only results.json says that a run without id may have started."""
 
     def handler(connection: Connection) -> bool:
         return faults.reset(connection) if "gone" in connection.request.path else faults.answer_started(connection)
@@ -563,7 +563,7 @@ def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) 
         assert run_wait(tmp_path, server.url).code == 7
 
 
-# A record that can't be written
+# A results.json that can't be written
 
 
 def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,7 +598,7 @@ def _write_once(written_paths: list[Path], path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-# Reports from a record
+# Reports from a results.json
 
 
 @pytest.mark.parametrize(
@@ -627,8 +627,8 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
 # A re-run after `wait`
 
 
-def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
-    """`wait` signs the record again, so a re-run starts only the other runs."""
+def test_run_reuses_pass_saved_by_wait(tmp_path: Path) -> None:
+    """`wait` signs results.json again, so a re-run starts only the other runs."""
     with FaultServer(StatusApi(a="passed", b="failed")) as server:
         run_step(tmp_path, server.url, ids=["a", "b"])
         assert run_wait(tmp_path, server.url).code == 1

@@ -67,7 +67,7 @@ def serve_media(connection: Connection) -> bool:
 
 
 def test_failed_run_has_evidence(tmp_path: Path) -> None:
-    """The results folder and the record have the screenshots and the video of a failed run."""
+    """The results folder and results.json have the screenshots and the video of a failed run."""
     with Service(serve_media) as service:
         job = run_waiting_job(tmp_path, service, ["fails", "fine"])
     assert job.code == 1
@@ -167,7 +167,7 @@ def test_full_disk_is_warning(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-    assert completed.returncode == 7, "no record could be written"
+    assert completed.returncode == 7, "results.json could not be written"
     assert "it could not be written (File too large)" in completed.stdout
     assert "1 of 1 run passed." in completed.stdout
     assert list_stored_paths(tmp_path / "results" / "evidence") == []

@@ -16,7 +16,7 @@ from tests.integration.commands.test_wait_results import Writer
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A step that reads the record, and writes its own after a line on standard input.
+# A step that reads results.json, and writes its own after a line on standard input.
 SLOW_STEP = """
 import sys
 from pathlib import Path

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.system.faults.job_runner import JobResult
 
 _STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
-# Seconds by the job's own clock until the record is written for the last time.
-_MAX_RECORD_SECONDS = 120.0
+# Seconds by the job's own clock until results.json is written for the last time.
+_MAX_RESULTS_SECONDS = 120.0
 # In MiB. A job with one screenshot and all reports uses about 55. An endless response must not be stored.
 _MAX_MEGABYTES = 150.0
 
@@ -167,7 +167,7 @@ def assert_all_runs_reported(scenario: FaultScenario, result: JobResult) -> None
     assert "starting" not in states.values()
     if "results_json" in texts:
         seconds = json.loads(texts["results_json"])["duration_seconds"]
-        assert seconds < _MAX_RECORD_SECONDS, f"it took {seconds:.0f} s until the record was whole"
+        assert seconds < _MAX_RESULTS_SECONDS, f"it took {seconds:.0f} s until results.json was whole"
     for code in _read_exit_codes(texts):
         assert code == result.code
 
@@ -200,7 +200,7 @@ def _read_exit_codes(texts: dict[str, str]) -> list[int]:
 
 
 def _read_states(texts: dict[str, str]) -> dict[str, str]:
-    """Return the states of the runs, equal in record and outputs."""
+    """Return the states of the runs, equal in results.json and outputs."""
     state_maps = []
     if "results_json" in texts:
         state_maps.append({run["id"]: run["state"] for run in json.loads(texts["results_json"])["runs"]})

@@ -35,7 +35,7 @@ main()
 
 
 def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
-    """The log has the links of all runs, and the step fails because the record is missing."""
+    """The log has the links of all runs, and the step fails because results.json is missing."""
     for name in ("output", "summary"):
         (tmp_path / name).write_text("before=1\n", "utf-8")
     with Sandbox() as sandbox:
@@ -55,7 +55,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
             command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (1, 1)
-    # The requested record could not be written.
+    # The requested results.json could not be written.
     assert result.returncode == 7, result.stderr
     assert (
         "::error title=Autonoma tests::the record could not be written to results-dir, so the exit code is 7."
@@ -81,7 +81,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
     ids=["dry run", "skipped", "empty"],
 )
 def test_step_without_runs_needs_results(extra_environ: dict[str, str], tmp_path: Path) -> None:
-    """A later step needs the record, so the step fails and its outputs state it."""
+    """A later step needs results.json, so the step fails and its outputs state it."""
     output_path, log = tmp_path / "output", io.StringIO()
     environ = github_environ(tmp_path, "https://autonoma.test", ["one"])
     environ = {name: text for name, text in environ.items() if not name.startswith("INPUT_")}
@@ -95,7 +95,7 @@ def test_step_without_runs_needs_results(extra_environ: dict[str, str], tmp_path
 
 
 def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last write of the record is retried once."""
+    """The last write of results.json is retried once."""
     failed_paths: list[Path] = []
 
     def write_atomic(path: Path, data: bytes) -> None:
@@ -113,7 +113,7 @@ def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _fail_other_results_writes(is_allowed: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the writes of all other records fail."""
+    """Make the writes of all other results fail."""
 
     def write_atomic(path: Path, data: bytes) -> None:
         if path.name == "results.json" and not is_allowed(data):
@@ -139,7 +139,7 @@ def _run_step(folder: Path, url: str, *argv: str, **extra_environ: str) -> tuple
 def test_results_without_runs_are_removed(
     argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the first record, which has no runs, fits on the disk."""
+    """Only the first results.json, which has no runs, fits on the disk."""
     _fail_other_results_writes(lambda data: _has_no_runs(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         code, log = _run_step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
@@ -153,7 +153,7 @@ def test_results_without_runs_are_removed(
 
 
 def test_results_with_runs_are_preserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An earlier record has the runs, so a later step can wait for them."""
+    """An earlier results.json has the runs, so a later step can wait for them."""
     _fail_other_results_writes(lambda data: b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
@@ -161,7 +161,7 @@ def test_results_with_runs_are_preserved(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_results_of_other_step_are_preserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other step has replaced the record of this step."""
+    """The other step has replaced the results.json of this step."""
     path = tmp_path / "results" / "results.json"
 
     def is_allowed(data: bytes) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TRIALS = 200
 WORKERS = 2
-# A third of the jobs is killed this early, while the process loads, reads its input and writes its first record.
+# A third of the jobs is killed this early, while the process loads, reads its input and writes its first results.json.
 STARTUP_SECONDS = 0.5
 # The installed command, with short pauses between polls to keep the test short.
 COMMAND = [
@@ -52,9 +52,9 @@ PACKAGE_DIR = str(Path(autonoma_ci.__file__).parents[1])
 OLD_BUILD_ENVIRON = {"GITHUB_RUN_ID": "41", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "a" * 40}
 BUILD_ENVIRON = {**OLD_BUILD_ENVIRON, "GITHUB_RUN_ID": "42"}
 WAIT_INPUTS = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
-# The allowed states in the record of a run that the server started. `unknown` means "may have started".
+# The allowed states in results.json of a run that the server started. `unknown` means "may have started".
 STARTED_STATES = {"starting", "started", "unknown", "passed", "failed"}
-# The stage of a job that sent start requests without recorded results.
+# The stage of a job that sent start requests without saved results.
 RUNS_SENT = "runs were sent"
 # A limit for a hanging test, longer than any wait.
 MAX_WAIT_SECONDS = 120.0
@@ -217,7 +217,7 @@ class KilledJob:
         return code
 
     def read_results(self) -> Any:
-        """Read the record in results-dir, which is complete at any time."""
+        """Read results.json in results-dir, which is complete at any time."""
         return json.loads((self.folder / "results" / "results.json").read_text("utf-8"))
 
     def list_old_files(self) -> set[str]:
@@ -232,9 +232,9 @@ class KilledJob:
         assert max(posts.values(), default=1) == 1, "a run was started twice"
         is_new = results_before["ci"]["build"] == BUILD_ENVIRON["GITHUB_RUN_ID"]
         if posts:
-            assert is_new, "the server started a run, and the record is still the old one"
+            assert is_new, "the server started a run, and results.json is still the old one"
         if is_new:
-            assert self.list_old_files() == set(), "files of the old build lie beside the new record"
+            assert self.list_old_files() == set(), "files of the old build lie beside the new results.json"
             self._check_conclusion(results_before, posts)
         if posts or (is_new and results_before["runs"]):
             self._check_runs(results_before, posts)
@@ -249,7 +249,7 @@ class KilledJob:
 
     def _check_runs(self, results_json: Any, posts: Mapping[str, int]) -> None:
         states = {run["id"]: run["state"] for run in results_json["runs"]}
-        assert list(states) == self.shape.ids, "the record does not name every planned run"
+        assert list(states) == self.shape.ids, "results.json does not name every planned run"
         lost_runs = {test: states[test] for test in posts if states[test] not in STARTED_STATES}
         assert not lost_runs, f"the server started these: {lost_runs}"
 
@@ -274,7 +274,7 @@ class KilledJob:
         }
         assert all_passed or not any(success_signs.values()), f"green, but not all runs passed: {success_signs}"
         if results_before["ci"]["build"] != BUILD_ENVIRON["GITHUB_RUN_ID"]:
-            assert code == 2, "the record of the old build was taken"
+            assert code == 2, "the results.json of the old build was taken"
             assert self.list_old_files() >= {"results.json"}
             return
         results_after = self.read_results()
@@ -283,7 +283,7 @@ class KilledJob:
         assert self.list_old_files() == set()
         run_ids = [run["run_id"] for run in results_before["runs"]]
         if run_ids and all(run_ids):
-            # The record has all run ids, so no result is unknown.
+            # The results.json has all run ids, so no result is unknown.
             assert (code, all(success_signs.values())) == ((0, True) if all_passed else (1, False))
         else:
             assert code == 7, "a run that may have started is unknown"
@@ -291,9 +291,9 @@ class KilledJob:
 
 def _find_stage(results_json: Any, posts: Mapping[str, int], *, is_new: bool) -> str:
     if not is_new:
-        return "the old record is there"
+        return "the old results.json is there"
     if not results_json["runs"]:
-        return "the new record has no runs"
+        return "the new results.json has no runs"
     if not posts:
         return "no request was sent"
     if results_json["conclusion"]:
@@ -375,5 +375,5 @@ def test_kill_at_request_loses_no_run(method: str, waits: bool, number: int, tmp
         job.wait_for_end()
         job.api.on_request = ignore_request
         stage = job.check()
-    # The record has each start without a response. Its knowledge of the other runs depends on the timing.
+    # The results.json has each start without a response. Its knowledge of the other runs depends on the timing.
     assert stage == RUNS_SENT or method == "GET"

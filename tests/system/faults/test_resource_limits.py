@@ -130,7 +130,7 @@ def forbid_files(pid: int) -> None:
 def test_limit_while_starting_loses_no_run(
     apply_limit: Callable[[int], None], start_number: int, tmp_path: Path
 ) -> None:
-    """Each run is started once and has its id in the record and the log."""
+    """Each run is started once and has its id in results.json and the log."""
     job = run_limited(tmp_path, apply_limit, start_number)
     assert job.code == 0, job.log
     assert "Traceback" not in job.log
@@ -145,7 +145,7 @@ def test_limit_while_starting_loses_no_run(
 def test_response_is_read_without_files(start_number: int, response: RequestHandler, tmp_path: Path) -> None:
     """Reading a response opens no file, so all run ids are in the log."""
     job = run_limited(tmp_path, forbid_files, start_number, response)
-    # The record can't be written, so the job fails even if it started all runs.
+    # The results.json can't be written, so the job fails even if it started all runs.
     assert job.code == (7 if start_number == len(IDS) else 5), job.log
     assert set(job.posts.values()) == {1}
     for name in job.posts:

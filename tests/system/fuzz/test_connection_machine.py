@@ -513,7 +513,7 @@ def run_scripted_job(
 
 
 def find_foreign_data(run: Mapping[str, Any]) -> str:
-    """Return an error if the record of a run contains data of another run."""
+    """Return an error if the results of a run contain data of another run."""
     test = run["id"]
     own_values = {make_run_id(test), f"https://autonoma.app/run/{make_run_id(test)}", ""}
     if {run["run_id"], run["url"]} - own_values:

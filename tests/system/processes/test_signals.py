@@ -155,7 +155,7 @@ def test_signal_before_first_request_ends_job(sandbox: Sandbox, tmp_path: Path) 
 def test_sigkill_keeps_runs_of_last_second(slow_sandbox: Sandbox, tmp_path: Path) -> None:
     """The flushed files are complete and have nearly all runs.
 
-    Outputs are appended once all runs are started. Before that, the record and the summary have the links.
+    Outputs are appended once all runs are started. Before that, results.json and the summary have the links.
     """
     ids = [f"t{n}" for n in range(60)] + SLOW_IDS
     step = StepProcess(tmp_path, slow_sandbox.url, ids)
@@ -189,7 +189,7 @@ def test_sigkill_at_any_time_keeps_links(sandbox: Sandbox, tmp_path: Path) -> No
 
 
 def _has_links(folder: Path) -> bool:
-    """Return whether record and summary have a link now."""
+    """Return whether results.json and summary have a link now."""
     results_json, summary = folder / "results" / "results.json", folder / "summary"
     if not results_json.exists() or not summary.exists():
         return False
@@ -307,7 +307,7 @@ def test_signal_while_waiting_lists_open_runs(
 
 
 def _read_states(folder: Path) -> list[str]:
-    """Return the run states of the current record, which is always complete."""
+    """Return the run states of the current results.json, which is always complete."""
     path = folder / "results" / "results.json"
     return [run["state"] for run in json.loads(path.read_text("utf-8"))["runs"]] if path.exists() else []
 
@@ -326,7 +326,7 @@ def _wait_until_all_read(sandbox: Sandbox, earlier_threads: set[threading.Thread
 
 @pytest.mark.parametrize("seconds", [0.3, 0.9, 1.7, 2.6, 4.0])
 def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, tmp_path: Path) -> None:
-    """The record is complete at any time, and `wait` ends its runs without a second start."""
+    """The results.json is complete at any time, and `wait` ends its runs without a second start."""
     ids = [f"t{n}" for n in range(20)] + ["sandbox-fails", "sandbox-flaky", "sandbox-slow"]
     earlier_threads = set(threading.enumerate())
     step = StepProcess(tmp_path, sandbox.url, ids, 4, extra_environ={**WAIT_INPUTS, "INPUT_RETRIES": "1"})
@@ -346,5 +346,5 @@ def test_wait_resumes_step_killed_at_any_time(seconds: float, sandbox: Sandbox, 
     assert set(result.states.values()) <= {"passed", "failed", "unknown"}
     assert result.code in {1, 7}
     passed_ids = {name for name, state in result.states.items() if state == "passed"}
-    # The record may lack the starts of the last half second, and loses no earlier ones.
+    # The results.json may lack the starts of the last half second, and loses no earlier ones.
     assert all(start_counts[name] for name in passed_ids)

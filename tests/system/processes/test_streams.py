@@ -76,14 +76,14 @@ def wait_until(condition: Callable[[], bool], interval_seconds: float = 0.01) ->
 
 
 def read_conclusion(folder: Path) -> str | None:
-    """Return the conclusion of the current record, or None without a record."""
+    """Return the conclusion of the current results.json, or None without one."""
     path = folder / "results" / "results.json"
     conclusion: str | None = json.loads(path.read_text("utf-8"))["conclusion"] if path.exists() else None
     return conclusion
 
 
 def has_started(folder: Path, name: str) -> bool:
-    """Return whether the current record has the run of a test as started."""
+    """Return whether the current results.json has the run of a test as started."""
     path = folder / "results" / "results.json"
     runs = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
     return any((run["id"], run["state"]) == (name, "started") for run in runs)
@@ -144,7 +144,7 @@ def test_no_file_reuses_closed_descriptor(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def finished_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Make a folder with a manifest and a record."""
+    """Make a folder with a manifest and a results.json."""
     folder = tmp_path_factory.mktemp("product")
     (folder / "autonoma.yml").write_text("tests: [a]\n", "utf-8")
     with Sandbox() as sandbox:
@@ -309,7 +309,7 @@ def test_removed_working_directory_is_input_error(
 def test_signal_with_stalled_reader(
     number: signal.Signals, code: int, terminal: bool, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The record is complete within the time limit of a signal."""
+    """The results.json is complete within the time limit of a signal."""
     environ = github_environ(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
     with StalledStream(terminal=terminal) as writer:
         process = start_process(tmp_path, environ=environ, stdout=writer, stderr=writer)
@@ -367,7 +367,7 @@ def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -
     environ = github_environ(tmp_path, sandbox.url, [])
     with StalledPipe() as pipe:
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
-        # Rarely, because the record is long and the server runs in this process.
+        # Rarely, because results.json is long and the server runs in this process.
         wait_until(lambda: process.poll() is not None or bool(read_conclusion(tmp_path)), interval_seconds=1.0)
         log = pipe.read()
         assert wait_for_exit_code(process) == 0

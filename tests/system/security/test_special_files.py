@@ -89,7 +89,7 @@ def test_special_file_does_not_block_job(path_source: str, file_kind: str, sandb
 @pytest.mark.parametrize("command", ["wait", "report", "run"])
 @pytest.mark.parametrize("file_kind", SPECIAL_FILES)
 def test_special_file_is_no_results(file_kind: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """A later attempt looks for a record and continues without it."""
+    """A later attempt looks for a results.json and continues without it."""
     (tmp_path / "results").mkdir()
     SPECIAL_FILES[file_kind](tmp_path / "results" / "results.json")
     second_attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
@@ -102,7 +102,7 @@ def test_special_file_is_no_results(file_kind: str, command: str, sandbox: Sandb
         [*COMMAND, *argv], env=job_environ, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
-    # A folder cannot be replaced, and a step without its record fails.
+    # A folder cannot be replaced, and a step without its results.json fails.
     run_exit_code = 7 if file_kind == "a folder" else 0
     assert result.returncode == (run_exit_code if command == "run" else 2), result.stdout + result.stderr
     assert command == "run" or "results/results.json" in result.stderr

@@ -142,7 +142,7 @@ def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pyte
     publish = ResultsDirPublisher.publish
 
     def publish_behind_link(self: ResultsDirPublisher, report: Report) -> list[str]:
-        # The record is written twice.
+        # The results.json is written twice.
         if report.verdict and not checkout.results.is_symlink():
             replace_with_link(checkout)
         return publish(self, report)
@@ -173,7 +173,7 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
 @pytest.mark.parametrize("name", ["results", "results/results.json"])
 @pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-")])
 def test_results_link_outside_is_not_read(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
-    """`wait` and `report` refuse a record behind a link that leads outside."""
+    """`wait` and `report` refuse a results.json behind a link that leads outside."""
     checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
     (checkout.folder / name).parent.mkdir(exist_ok=True)
     target = checkout.outside if name == "results" else checkout.outside / "results.json"

@@ -154,20 +154,20 @@ def find_complaints(load: LoadResult) -> list[str]:
 
 
 def _find_contradictions(load: LoadResult) -> Iterator[str]:
-    """Yield each contradiction between the record and log, outputs, exit code or summary."""
+    """Yield each contradiction between results.json and log, outputs, exit code or summary."""
     job, results_json = load.job, load.job.results_json
     if "Traceback" in job.log + job.errors or job.errors:
         yield f"standard error says: {job.errors[:500]}"
     if job.code != results_json["exit_code"]:
-        yield f"the exit code is {job.code}, and the record says {results_json['exit_code']}"
+        yield f"the exit code is {job.code}, and results.json says {results_json['exit_code']}"
     for name, count in results_json["totals"].items():
         if job.outputs[name.replace("_", "-")] != str(count):
-            yield f"the output {name} is {job.outputs[name.replace('_', '-')]}, and the record says {count}"
+            yield f"the output {name} is {job.outputs[name.replace('_', '-')]}, and results.json says {count}"
     listed_runs = [(run["id"], run["state"], run["run_id"]) for run in json.loads(job.outputs["results"])]
     if not listed_runs or listed_runs != [
         (run.target_id, run.state, run.run_id) for run in load.runs[: len(listed_runs)]
     ]:
-        yield "the output results says something else than the record"
+        yield "the output results says something else than results.json"
     log_words = set(re.findall(r"[\w-]+", job.log))
     if missing_runs := [
         run.target_id for run in load.runs if not {run.target_id, run.run_id or run.target_id} <= log_words

@@ -54,7 +54,7 @@ def test_load_loses_no_run(load_result: LoadResult) -> None:
 def test_false_reports_are_complaints(
     tamper: Callable[[LoadResult], LoadResult], message: str, load_result: LoadResult
 ) -> None:
-    """Each file, output or line that contradicts the record is a complaint."""
+    """Each file, output or line that contradicts results.json is a complaint."""
     assert any(message in text for text in find_complaints(tamper(load_result)))
 
 

@@ -143,7 +143,7 @@ def test_missing_reason_joins_earlier_one(tmp_path: Path) -> None:
 
 
 def test_missing_reason_is_truncated(tmp_path: Path) -> None:
-    """A very long reason of an untrusted record stays readable."""
+    """A very long reason of an untrusted results.json stays readable."""
     [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 9000))
     assert len(run.evidence.missing_reason) == 2000
     [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 1900))
@@ -221,7 +221,7 @@ def test_same_folder_needs_no_copy(target: str, tmp_path: Path) -> None:
 
 
 def test_link_to_same_folder_needs_no_copy(tmp_path: Path) -> None:
-    """A link to the folder of the record is the same folder."""
+    """A link to the folder of results.json is the same folder."""
     write_file(tmp_path / "old", IMAGE)
     (tmp_path / "new").symlink_to(tmp_path / "old")
     assert copy_files(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]
@@ -311,7 +311,7 @@ def test_source_link_is_missing(name: str, tmp_path: Path) -> None:
 
 
 def test_linked_source_folder_is_read(tmp_path: Path) -> None:
-    """The folder of the record itself can be a link, because the user named it."""
+    """The folder of results.json itself can be a link, because the user named it."""
     write_file(tmp_path / "elsewhere", IMAGE)
     (tmp_path / "old").symlink_to(tmp_path / "elsewhere")
     assert copy_files(tmp_path, make_run(IMAGE))[0] == [make_run(IMAGE)]

@@ -53,7 +53,7 @@ ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 VALUE = "s3cret-value-of-the-test"
 CREDENTIALS = {ID: "client-id-of-the-test", SECRET: VALUE}
 WITH_FILES = {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": "out"}
-NO_RECORD = (
+NO_RESULTS_JSON = (
     "Error: Autonoma tests: the record could not be written to results-dir, so the exit code is 7. Make room, or check "
     "its permissions."
 )
@@ -366,7 +366,7 @@ def test_input_errors_are_annotations(tmp_path: Path) -> None:
 
 
 def test_skip_ends_step(tmp_path: Path) -> None:
-    """The reason is in log and record, and nothing fails."""
+    """The reason is in log and results.json, and nothing fails."""
     job = Job(tmp_path, {**WITH_FILES, "AUTONOMA_PART": "ios"})
     assert job.step.skip("the credentials are missing") == 0
     text = "Skipped, nothing was started: the credentials are missing."
@@ -439,7 +439,7 @@ def test_dry_run_needs_output(tmp_path: Path) -> None:
 
 
 def test_dry_run_without_results_have_code(tmp_path: Path) -> None:
-    """The exit code of a missing record is stronger than the lost output."""
+    """The exit code of a missing results.json is stronger than the lost output."""
     block_results(tmp_path)
     job = Job(tmp_path, WITH_FILES, out=ClosedStream(0))
     assert job.step.dry_run(make_plan()) == 7
@@ -458,7 +458,7 @@ def make_results(*counts: int) -> list[RunResult]:
 
 
 def test_sign_without_folder_changes_nothing(tmp_path: Path) -> None:
-    """Without a record there is nothing to sign."""
+    """Without a results.json there is nothing to sign."""
     results = make_results(1, 2)
     signed_results = Job(tmp_path).step.sign_requests(results)
     assert signed_results == results
@@ -487,25 +487,25 @@ def test_sign_limits_variables(limit: int, is_signed: bool, tmp_path: Path, monk
     assert all(run.request_mac for run in signed_results)
 
 
-# Record that can't be written
+# Results that can't be written
 
 
 def test_missing_results_are_error(tmp_path: Path) -> None:
-    """A step whose record is missing has exit code 7, after a second attempt."""
+    """A step whose results.json is missing has exit code 7, after a second attempt."""
     block_results(tmp_path)
     clock = QuickClock()
     job = Job(tmp_path, WITH_FILES, clock=clock)
     assert job.finish(STARTED_VERDICT, make_passed_run("a")) == 7
     assert clock.pauses == [0.2]
-    assert NO_RECORD in job.log
+    assert NO_RESULTS_JSON in job.log
     assert "results.json could not be written to results-dir (" in job.log
-    # Without a record, no later step can wait for the runs.
+    # Without a results.json, no later step can wait for the runs.
     assert "autonoma-ci wait" not in job.log
     assert "conclusion=error" in (tmp_path / "out" / "outputs.env").read_text("utf-8").lower().replace("'", "")
 
 
 def test_outdated_results_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record of the beginning has no runs, so a later step must not read it."""
+    """The results.json of the beginning has no runs, so a later step must not read it."""
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
     assert job.results_json["runs"] == []
@@ -520,7 +520,7 @@ def test_missing_results_preserve_failure(tmp_path: Path) -> None:
     job = Job(tmp_path, WITH_FILES)
     verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
     assert job.finish(verdict) == 1
-    assert NO_RECORD not in job.log
+    assert NO_RESULTS_JSON not in job.log
 
 
 def test_results_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from tests.support.faults import answer, close_after
 from tests.support.invoke_command import FakeTerminal
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
-    NO_RECORD,
+    NO_RESULTS_JSON,
     VALUE,
     Job,
     Publisher,
@@ -284,15 +284,15 @@ def read_states(folder: Path) -> list[str]:
 
 def test_results_precede_first_request(tmp_path: Path) -> None:
     """A step that is killed now may have started any run."""
-    recorded_states: list[list[str]] = []
+    saved_states: list[list[str]] = []
 
     def refuse(connection: Connection) -> bool:
-        recorded_states.append(read_states(tmp_path))
+        saved_states.append(read_states(tmp_path))
         return close_after(answer(400))(connection)
 
     with FaultServer(refuse) as server:
         RunJob(tmp_path, server.url, AUTONOMA_CONCURRENCY="1").run("a", "b")
-    assert recorded_states[0] == ["starting", "starting"]
+    assert saved_states[0] == ["starting", "starting"]
 
 
 def test_progress_is_published(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -316,18 +316,18 @@ def test_lost_progress_does_not_end_step(error: Exception, tmp_path: Path, sandb
 
 
 def test_missing_first_results_cause_warning(tmp_path: Path, sandbox: Sandbox) -> None:
-    """Runs start although no record can be written, and the step fails at its end."""
+    """Runs start although no results.json can be written, and the step fails at its end."""
     block_results(tmp_path)
     job = RunJob(tmp_path, sandbox.url)
     assert job.run("runs-j") == 7
     assert sandbox.count_starts("runs-j") == 1
     assert job.log.count("Warning: results.json could not be written to results-dir (") == 1
-    assert NO_RECORD in job.log
+    assert NO_RESULTS_JSON in job.log
     assert job.step.reports.build().resume_command == ""
 
 
 def test_outdated_results_are_removed_first(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While runs may start, no record without runs is in the folder."""
+    """While runs may start, no results.json without runs is in the folder."""
     results = tmp_path / "out" / "results.json"
     results_existed: list[bool] = []
     publisher = Publisher(on_publish=lambda: results_existed.append(results.exists()))
@@ -409,7 +409,7 @@ def test_bug_spares_runs_of_earlier_step(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_bug_in_first_results_starts_nothing(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that can't be rendered because of a bug prevents the requests."""
+    """A results.json that can't be rendered because of a bug prevents the requests."""
     job = RunJob(tmp_path, sandbox.url)
     monkeypatch.setattr("autonoma_ci.reports.results_dir.render_dotenv", fail_with(RuntimeError("bug")))
     with pytest.raises(RuntimeError, match="bug"):
@@ -427,7 +427,7 @@ def test_bug_in_progress_report_is_raised(tmp_path: Path, sandbox: Sandbox) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_cancels_runs(number: int, tmp_path: Path, sandbox: Sandbox) -> None:
-    """After a signal the record has all runs, and a later step can wait."""
+    """After a signal results.json has all runs, and a later step can wait."""
     job: RunJob
     publisher: Publisher
 
@@ -512,7 +512,7 @@ def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sand
 
 
 def test_saved_facts_need_confirmation(tmp_path: Path, sandbox: Sandbox) -> None:
-    """A pass in the record that the API calls failed stays failed."""
+    """A pass in results.json that the API calls failed stays failed."""
     run_id = start_earlier_run(sandbox.url, tmp_path, "sandbox-fails-saved")
     job = make_waiting_job(tmp_path, sandbox.url)
     previous = PreviousRuns(saved_results_by_run_id={run_id: make_saved_pass("sandbox-fails-saved", run_id, WITH_FILE)})

@@ -92,7 +92,7 @@ def test_notice_needs_unknown_values() -> None:
     ids=["command", "control character", "long"],
 )
 def test_notice_sanitizes_names(name: str, expected: str) -> None:
-    """A name of an untrusted record is one short line."""
+    """A name in an untrusted results.json is one short line."""
     assert f"The value of {expected} is" in str(KnownValues((), (name,)).notice)
 
 
@@ -206,7 +206,7 @@ def test_empty_option_hides_manifest_value(tmp_path: Path) -> None:
 
 
 def test_unknown_names_are_unique(tmp_path: Path) -> None:
-    """Variables of several runs are named once, in the order of the record."""
+    """Variables of several runs are named once, in the order of results.json."""
     saved = build_results(make_run("a", C="1", A="2"), make_run("b", A="3", B="4"))
     assert collect(tmp_path, saved).unknown_names == ("C", "A", "B")
 
@@ -264,7 +264,7 @@ def test_signature_needs_same_key(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_variable_without_signature_is_unknown(tmp_path: Path) -> None:
-    """A record that was changed can have a signature less."""
+    """A results.json that was changed can have a signature less."""
     run = make_run(is_signed=True, A=SENT_VALUE, B=SENT_VALUE)
     run = run._replace(variable_macs={"B": run.variable_macs["B"]})
     settings = WITH_KEY._replace(variables={"A": SENT_VALUE, "B": SENT_VALUE})

@@ -353,7 +353,7 @@ def make_signed_results(*runs: RunResult, secret: str = SECRET) -> LoadedResults
     ids=["reusable", "other secret", "no commit", "other run", "more runs"],
 )
 def test_nothing_reused_has_reason(results_json: LoadedResults, sha: str, reason: str | None) -> None:
-    """The reason states what differs from the record."""
+    """The reason states what differs from results.json."""
     signer = ResultsSigner(Secret(SECRET), API_URL, BUILD, ENTIRE_BUILD)
     assert no_reuse_reason([make_planned_run("a")], results_json, BUILD._replace(sha=sha), signer) == reason
 

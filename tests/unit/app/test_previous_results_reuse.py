@@ -1,6 +1,6 @@
-"""Tests of the reusable passes of an earlier attempt's record.
+"""Tests of the reusable passes of an earlier attempt's results.json.
 
-Every doubt about a record starts the run again.
+Every doubt about a results.json starts the run again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def write_results(
     signer: ResultsSigner | None = SIGNER,
     flaky: int = -1,
 ) -> bytes:
-    """Return the record of an attempt with a run for each request.
+    """Return the results.json of an attempt with a run for each request.
 
     `flaky` is the index of a run with an earlier attempt.
     """
@@ -99,17 +99,17 @@ def write_results(
     return render_results_json(saved_report, signer).encode()
 
 
-RECORD = write_results()
+RESULTS_JSON = write_results()
 
 
 def find_passes(
-    data: bytes = RECORD,
+    data: bytes = RESULTS_JSON,
     requests: Sequence[RunRequest] = REQUESTS,
     context: BuildContext = SECOND_CONTEXT,
     signer: ResultsSigner = SIGNER,
     source: str = "github",
 ) -> dict[int, str]:
-    """Return the reusable passes of a record, none of an unreadable one."""
+    """Return the reusable passes of a results.json, none of an unreadable one."""
     try:
         loaded_results = LoadedResults(parse_results(data), data)
     except ValueError:
@@ -120,11 +120,11 @@ def find_passes(
 
 
 def edit_results(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
-    """Return the record with a change.
+    """Return results.json with a change.
 
-    With `sign`, the record is signed again, but its runs are not.
+    With `sign`, results.json is signed again, but its runs are not.
     """
-    document = json.loads(RECORD)
+    document = json.loads(RESULTS_JSON)
     change(document)
     if sign:
         document["mac"] = ""
@@ -139,7 +139,7 @@ def change_request(index: int, /, **changes: Any) -> tuple[RunRequest, ...]:
 
 
 def test_passed_runs_are_reused_if_unchanged() -> None:
-    """The record of the previous attempt names the runs to confirm."""
+    """The results.json of the previous attempt names the runs to confirm."""
     assert find_passes() == ALL_PASSED
 
 
@@ -229,7 +229,7 @@ def test_reuse_needs_state_passed(state: RunState) -> None:
     ],
 )  # fmt: skip
 def test_reuse_needs_earlier_attempt(old_attempt: str, new_attempt: str, is_reused: bool) -> None:
-    """A record of the same attempt belongs to another step."""
+    """A results.json of the same attempt belongs to another step."""
     data = write_results(context=FIRST_CONTEXT._replace(build_attempt=old_attempt))
     assert find_passes(data, context=FIRST_CONTEXT._replace(build_attempt=new_attempt)) == (
         ALL_PASSED if is_reused else {}
@@ -272,7 +272,7 @@ def test_contradicted_pass_is_not_reused() -> None:
 
 
 def test_unsigned_results_prevent_reuse() -> None:
-    """A step without credentials writes such a record, and so could anybody."""
+    """A step without credentials writes such a results.json, and so could anybody."""
     assert find_passes(write_results(signer=None)) == {}
 
 
@@ -297,11 +297,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_edited_results_prevent_reuse(change: Callable[[dict[str, Any]], None]) -> None:
-    """Any edit invalidates the signature of the record."""
+    """Any edit invalidates the signature of results.json."""
     assert find_passes(edit_results(change, sign=False)) == {}
 
 
-# The runs that passed and are still reusable after each of these changes, with a new signature of the record. Another
+# The runs that passed and are still reusable after each of these changes, with a new signature of results.json. Another
 # plan has none.
 REMAINING_PASSES = {
     "a failure that passed": ALL_PASSED,
@@ -315,7 +315,7 @@ REMAINING_PASSES = {
 
 @pytest.mark.parametrize("name", REMAINING_PASSES)
 def test_each_entry_needs_its_own_signature(name: str) -> None:
-    """A changed entry is refused even if the signature of the record is valid."""
+    """A changed entry is refused even if the signature of results.json is valid."""
     run_ids = find_passes(edit_results(CHANGES[name], sign=True))
     assert run_ids == REMAINING_PASSES[name]
 
@@ -323,23 +323,23 @@ def test_each_entry_needs_its_own_signature(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
 def test_changed_byte_prevents_reuse(bits: int) -> None:
-    """The signature covers each byte of the record."""
-    for index in range(len(RECORD)):
-        data = RECORD[:index] + bytes([RECORD[index] ^ bits]) + RECORD[index + 1 :]
+    """The signature covers each byte of results.json."""
+    for index in range(len(RESULTS_JSON)):
+        data = RESULTS_JSON[:index] + bytes([RESULTS_JSON[index] ^ bits]) + RESULTS_JSON[index + 1 :]
         assert find_passes(data) == {}, index
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.integers(0, len(RECORD)), st.integers(0, 8), st.binary(max_size=8))
+@given(st.integers(0, len(RESULTS_JSON)), st.integers(0, 8), st.binary(max_size=8))
 def test_replaced_bytes_prevent_reuse(index: int, length: int, replacement: bytes) -> None:
-    """Changed, added or removed bytes invalidate the record."""
-    data = RECORD[:index] + replacement + RECORD[index + length :]
-    assert find_passes(data) == (ALL_PASSED if data == RECORD else {})
+    """Changed, added or removed bytes invalidate results.json."""
+    data = RESULTS_JSON[:index] + replacement + RESULTS_JSON[index + length :]
+    assert find_passes(data) == (ALL_PASSED if data == RESULTS_JSON else {})
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.integers(0, len(RECORD) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
+@given(st.integers(0, len(RESULTS_JSON) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
 def test_changed_letter_prevents_reuse(index: int, letter: str) -> None:
     """Such a change often leaves valid JSON."""
-    data = RECORD[:index] + letter.encode() + RECORD[index + 1 :]
-    assert find_passes(data) == (ALL_PASSED if data == RECORD else {})
+    data = RESULTS_JSON[:index] + letter.encode() + RESULTS_JSON[index + 1 :]
+    assert find_passes(data) == (ALL_PASSED if data == RESULTS_JSON else {})

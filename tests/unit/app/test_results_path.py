@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
-RECORD = render_results_json(create_report([make_passed_run("a")]))
+RESULTS_JSON = render_results_json(create_report([make_passed_run("a")]))
 
 
 def write_results(path: Path) -> None:
     """Write a results.json and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(RECORD, "utf-8")
+    path.write_text(RESULTS_JSON, "utf-8")
 
 
 def get_error(folder: Path, path: str, command: str = "wait") -> str:
@@ -180,7 +180,7 @@ def test_folder_error_counts_200_entries(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parts", [1, 3, 5])
 def test_folder_error_names_results_below(parts: int, tmp_path: Path) -> None:
-    """Three records in subfolders are shown, and the first one is suggested."""
+    """Three results files in subfolders are shown, and the first one is suggested."""
     for part in range(1, parts + 1):
         write_results(tmp_path / "all" / f"p{part}" / "results.json")
     listed_paths = ", ".join(f"all/p{part}/results.json" for part in range(1, min(parts, 3) + 1))
@@ -203,7 +203,7 @@ def test_folder_error_names_results_below(parts: int, tmp_path: Path) -> None:
     ],
 )
 def test_results_are_searched_two_folders_deep(name: str, is_found: bool, tmp_path: Path) -> None:
-    """Only files with the name of a record count, at most two folders below."""
+    """Only files with the name of a results file count, at most two folders below."""
     write_results(tmp_path / "r" / name)
     error = get_error(tmp_path, "r")
     assert (f"Records in it: r/{name}. " in error) == is_found
@@ -217,7 +217,7 @@ def test_other_json_is_no_results(tmp_path: Path) -> None:
 
 
 def test_linked_folder_is_not_searched(tmp_path: Path) -> None:
-    """Records behind a symbolic link are not suggested."""
+    """Results files behind a symbolic link are not suggested."""
     write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work" / "r").mkdir(parents=True)
     (tmp_path / "work" / "r" / "link").symlink_to(tmp_path / "other", target_is_directory=True)

@@ -146,7 +146,7 @@ def test_names_are_published_and_short() -> None:
 
 @pytest.mark.parametrize("rule", DETECTION_RULES, ids=lambda rule: rule.name)
 def test_name_is_same_in_option_api_and_results(rule: DetectionRule, tmp_path: Path) -> None:
-    """`AUTONOMA_CI`, the field `source` and the record have the same name."""
+    """`AUTONOMA_CI`, the field `source` and results.json have the same name."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": rule.name, "AUTONOMA_API_URL": sandbox.url}
         files = {"AUTONOMA_RESULTS_DIR": "results", "AUTONOMA_TEST_IDS": "a"}

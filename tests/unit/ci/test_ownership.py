@@ -177,7 +177,7 @@ def test_mark_omits_hostile_build_id(build: str) -> None:
 
 @given(TEXTS, TEXTS, TEXTS)
 def test_mark_of_any_report_is_parsed(step_id: str, attempt: str, build: str) -> None:
-    """The step id may come from a record, and so from anybody."""
+    """The step id may come from a results.json, and so from anybody."""
     context = REPORT.context._replace(build_attempt=attempt)
     mark = build_mark(REPORT._replace(step_id=step_id, context=context), build)
     assert parse_mark(str(mark)) == mark

@@ -232,7 +232,7 @@ def test_value_of_help_is_hidden() -> None:
 
 
 def test_missing_results_have_example() -> None:
-    """A missing record is explained with an example."""
+    """A missing results.json is explained with an example."""
     [problem] = find_problems(make_report_parser())
     example = "give the results-dir of an earlier step, such as autonoma-results"
     assert problem == f"RESULTS is missing: {example} (see autonoma-ci report --help)"

@@ -452,7 +452,7 @@ def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
         time.sleep(1.0)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LONG)
-    record = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
-    assert [run["state"] for run in record["runs"]] == ["not-started"] * 2
-    assert {run["message"] for run in record["runs"]} == {"not sent: the job was cancelled"}
+    results_json = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))
+    assert [run["state"] for run in results_json["runs"]] == ["not-started"] * 2
+    assert {run["message"] for run in results_json["runs"]} == {"not sent: the job was cancelled"}
     assert process.returncode == 143

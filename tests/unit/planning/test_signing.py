@@ -1,4 +1,4 @@
-"""Signatures of requests, runs, records and variables."""
+"""Signatures of requests, runs, results and variables."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_run_signature_depends_on_fact_order(facts: list[str], first: int, secon
     assert sign_facts(swapped_facts) != sign_facts(facts)
 
 
-# The whole record
+# The whole results.json
 
 
 REPORT = create_report([make_passed_run("a"), make_failed_run("b")], PASSED_VERDICT)._replace(
@@ -230,46 +230,46 @@ REPORT = create_report([make_passed_run("a"), make_failed_run("b")], PASSED_VERD
     part=PART,
     step_id="0123456789abcdef",
 )
-SIGNED_RECORD = render_results_json(REPORT, SIGNER).encode()
+SIGNED_RESULTS = render_results_json(REPORT, SIGNER).encode()
 
 
 def test_signed_results_are_valid() -> None:
-    """The record and each of its runs have valid signatures."""
-    assert SIGNER.verifies_results(SIGNED_RECORD)
-    results_json = parse_results(SIGNED_RECORD)
+    """The results.json and each of its runs have valid signatures."""
+    assert SIGNER.verifies_results(SIGNED_RESULTS)
+    results_json = parse_results(SIGNED_RESULTS)
     for run, outcome in zip(results_json.runs, REPORT.results, strict=True):
         assert SIGNER.verifies_run(outcome, run.mac)
-    assert json.loads(SIGNED_RECORD)["mac"] == results_json.mac
+    assert json.loads(SIGNED_RESULTS)["mac"] == results_json.mac
     assert HEX_DIGEST_RE.fullmatch(results_json.mac)
 
 
 @pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
 def test_results_with_changed_byte_are_refused(bits: int) -> None:
     """Each byte counts, also those of the signature."""
-    for offset in range(len(SIGNED_RECORD)):
-        data = SIGNED_RECORD[:offset] + bytes([SIGNED_RECORD[offset] ^ bits]) + SIGNED_RECORD[offset + 1 :]
+    for offset in range(len(SIGNED_RESULTS)):
+        data = SIGNED_RESULTS[:offset] + bytes([SIGNED_RESULTS[offset] ^ bits]) + SIGNED_RESULTS[offset + 1 :]
         assert not SIGNER.verifies_results(data), offset
 
 
 def test_results_with_removed_byte_are_refused() -> None:
     """White space counts too."""
-    for offset in range(len(SIGNED_RECORD)):
-        assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + SIGNED_RECORD[offset + 1 :]), offset
+    for offset in range(len(SIGNED_RESULTS)):
+        assert not SIGNER.verifies_results(SIGNED_RESULTS[:offset] + SIGNED_RESULTS[offset + 1 :]), offset
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
 def test_results_with_added_byte_are_refused(byte: bytes) -> None:
-    """The places before and after the record count too."""
-    for offset in range(len(SIGNED_RECORD) + 1):
-        assert not SIGNER.verifies_results(SIGNED_RECORD[:offset] + byte + SIGNED_RECORD[offset:]), offset
+    """The places before and after results.json count too."""
+    for offset in range(len(SIGNED_RESULTS) + 1):
+        assert not SIGNER.verifies_results(SIGNED_RESULTS[:offset] + byte + SIGNED_RESULTS[offset:]), offset
 
 
 @without_deadline
-@given(st.integers(0, len(SIGNED_RECORD)), st.integers(0, 40), st.binary(max_size=40))
+@given(st.integers(0, len(SIGNED_RESULTS)), st.integers(0, 40), st.binary(max_size=40))
 def test_results_with_replaced_piece_are_refused(offset: int, length: int, piece: bytes) -> None:
     """No replacement of a piece is valid."""
-    data = SIGNED_RECORD[:offset] + piece + SIGNED_RECORD[offset + length :]
-    assert SIGNER.verifies_results(data) == (data == SIGNED_RECORD)
+    data = SIGNED_RESULTS[:offset] + piece + SIGNED_RESULTS[offset + length :]
+    assert SIGNER.verifies_results(data) == (data == SIGNED_RESULTS)
 
 
 @pytest.mark.parametrize(
@@ -293,15 +293,15 @@ def test_results_with_replaced_piece_are_refused(offset: int, length: int, piece
 )  # fmt: skip
 def test_reformatted_results_are_refused(change: Callable[[bytes], bytes]) -> None:
     """The bytes count, so the same content in another form is invalid."""
-    assert not SIGNER.verifies_results(change(SIGNED_RECORD))
+    assert not SIGNER.verifies_results(change(SIGNED_RESULTS))
 
 
 def test_results_of_other_secret_are_refused() -> None:
     """Another account has another key."""
-    assert not build_signer("another-secret").verifies_results(SIGNED_RECORD)
+    assert not build_signer("another-secret").verifies_results(SIGNED_RESULTS)
     assert not SIGNER.verifies_results(render_results_json(REPORT, build_signer("another-secret")).encode())
     assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(
-        SIGNED_RECORD
+        SIGNED_RESULTS
     )
 
 
@@ -322,7 +322,7 @@ def test_run_signature_is_invalid_for_results() -> None:
 
 
 def test_only_results_text_is_signed() -> None:
-    """Only a text that ends like a record has a place for the signature."""
+    """Only a text that ends like a results.json has a place for the signature."""
     for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
         assert SIGNER.sign_results(text) == text
 
@@ -331,7 +331,7 @@ def test_only_results_text_is_signed() -> None:
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
 def test_results_of_any_report_are_valid(run_report: Report) -> None:
-    """For any texts of a report, the record is JSON with a valid signature."""
+    """For any texts of a report, results.json is JSON with a valid signature."""
     results_json = render_results_json(run_report, SIGNER)
     assert SIGNER.verifies_results(results_json.encode())
     assert remove_signatures(results_json) == remove_signatures(render_results_json(run_report))

@@ -161,7 +161,7 @@ def test_files_beside_own_results_are_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
 def test_results_of_other_version_are_own(content: bytes, tmp_path: Path) -> None:
-    """A truncated record also counts as our own."""
+    """A truncated results.json also counts as our own."""
     publish_step(tmp_path, "passed")
     path = tmp_path / "results.json"
     path.write_bytes(content or path.read_bytes()[:300])

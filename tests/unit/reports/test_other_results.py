@@ -178,7 +178,7 @@ def test_planned_run_of_dry_run_is_not_open(verdict: Verdict | None, is_open: bo
 
 
 def test_results_without_runs_are_not_open() -> None:
-    """A record without runs has no open runs."""
+    """A results.json without runs has no open runs."""
     assert not has_open_runs(parse_results(make_results_json()))
 
 

@@ -120,7 +120,7 @@ def test_link_in_results_dir_leads_outside(tmp_path: Path) -> None:
     ],
 )
 def test_other_results_have_own_folder(path: str, folder: str) -> None:
-    """Files of another record than results.json are in a separate folder."""
+    """Files of results with another name than results.json are in a separate folder."""
     assert results_folder(Path(path)) == Path(folder)
 
 

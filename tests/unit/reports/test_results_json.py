@@ -76,7 +76,7 @@ def test_results_describe_step() -> None:
 
 
 def test_results_have_variable_names_only() -> None:
-    """The record has names of variables and none of their values."""
+    """The results.json has names of variables and none of their values."""
     request = RunRequest(
         TargetKind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
     )
@@ -103,7 +103,7 @@ def test_each_run_is_one_line() -> None:
 @pytest.mark.slow
 @given(REPORTS)
 def test_any_report_can_be_read_back(run_report: Report) -> None:
-    """Each text of a report is in the record."""
+    """Each text of a report is in results.json."""
     text = render_results_json(run_report)
     assert text.isascii()
     document = json.loads(text)

@@ -109,7 +109,7 @@ def test_saved_credential_is_hidden() -> None:
 
 
 def test_every_state_matches_schema() -> None:
-    """Records of all kinds of runs are valid for the published schema."""
+    """The results of all kinds of runs are valid for the published schema."""
     CHECKER.validate(json.loads(render_results_json(create_report(RUNS_OF_ALL_KINDS, STARTED_VERDICT))))
     CHECKER.validate(json.loads(render_results_json(create_report([], None))))
 
@@ -139,7 +139,7 @@ def test_times_are_relative_to_reading_step() -> None:
     ],
 )
 def test_invalid_results_have_error_position(change: dict[str, object], position: str) -> None:
-    """A file that is no record is rejected with the position of the error."""
+    """A file that is no results.json is rejected with the position of the error."""
     document = json.loads(render_results_json(create_report([make_started_run("a")]))) | change
     with pytest.raises(ValueError, match=position):
         parse_results(json.dumps(document).encode())
@@ -157,7 +157,7 @@ def test_invalid_results_have_error_position(change: dict[str, object], position
     ],
 )
 def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
-    """A record cannot change the URL of a request."""
+    """A results.json cannot change the URL of a request."""
     document = json.loads(render_results_json(create_report([make_started_run("a")])))
     document["runs"][0][field] = value
     with pytest.raises(ValueError, match=field):
@@ -173,7 +173,7 @@ def test_unsafe_link_is_omitted() -> None:
 @pytest.mark.slow
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_give_clear_error(data: bytes) -> None:
-    """Bytes that are no record give an error with a message."""
+    """Bytes that are no results.json give an error with a message."""
     with pytest.raises(ValueError, match=r"."):
         parse_results(data)
 

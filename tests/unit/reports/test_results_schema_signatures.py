@@ -15,7 +15,7 @@ MAC = "0123456789abcdef" * 2
 
 
 def build_results(macs: object) -> bytes:
-    """Return a record with the variables A and B and these signatures."""
+    """Return a results.json with the variables A and B and these signatures."""
     results_json = json.loads(render_results_json(create_report([make_started_run("a")])))
     results_json["runs"][0] |= {"variables": ["A", "B"], "variable_macs": macs}
     return json.dumps(results_json).encode()
@@ -32,7 +32,7 @@ def build_results(macs: object) -> bytes:
     ids=repr,
 )
 def test_malformed_macs_are_rejected(macs: object) -> None:
-    """Other programs can write the record, so the error quotes nothing of it."""
+    """Other programs can write results.json, so the error quotes nothing of it."""
     with pytest.raises(ValueError, match=r"^runs\.0\.variable_macs: not the (name|signature) of a variable$"):
         parse_results(build_results(macs))
 
@@ -53,7 +53,7 @@ def test_name_with_credential_is_hidden() -> None:
 
 
 def test_earlier_results_have_no_macs() -> None:
-    """A record of an earlier version can still be read."""
+    """A results.json of an earlier version can still be read."""
     results_json = json.loads(build_results({}))
     del results_json["runs"][0]["variable_macs"]
     assert parse_results(json.dumps(results_json).encode()).runs[0].variable_macs == {}

@@ -97,7 +97,7 @@ def _build_needles(value: str) -> set[str]:
         needles |= {text[::-1][index : index + _MIN_PART_CHARS] for index in range(len(text) - _MIN_PART_CHARS + 1)}
     for text in {value, *lines}:
         data = text.encode()
-        # Digests in a record contain the hexadecimal digits of a short text by chance.
+        # Digests in a results.json contain the hexadecimal digits of a short text by chance.
         forms = (form for name, form in ENCODINGS.items() if name != "hex" or len(data) >= _MIN_ENCODED_CHARS)
         needles |= {escape(text), escape(text, {"'": "&apos;", '"': "&quot;"}), *(form(text) for form in forms)}
         if len(data) >= _MIN_ENCODED_CHARS:

@@ -103,7 +103,7 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
 
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
 def test_chance_value_leaves_link_in_results(value: str, tmp_path: Path) -> None:
-    """`wait` reads id and link from the record as the API returned them."""
+    """`wait` reads id and link from results.json as the API returned them."""
     with FaultServer(make_api()) as server:
         run_job(
             tmp_path,

@@ -38,7 +38,7 @@ def test_search_finds_secret_in_every_form(name: str) -> None:
 
 
 def test_search_accepts_digests() -> None:
-    """One record in 20,000 holds these six hexadecimal digits by chance."""
+    """One results.json in 20,000 holds these six hexadecimal digits by chance."""
     digits = secret_markers.VARIABLE_VALUES["SHORT"].encode().hex()
     assert not secret_markers.find_leaks({"": f'{{"mac": "0f{digits}a2"}}'})
 

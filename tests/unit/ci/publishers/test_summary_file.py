@@ -435,7 +435,7 @@ def test_wait_replaces_region_of_first_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["", "--><b>@x", "../../..", "\n# x", "é" * 9, "a b", "\ud800", ".*", "x" * 5_000])
 def test_hostile_step_id_is_no_markup(step: str, tmp_path: Path) -> None:
-    """The record that `wait` reads may come from anybody."""
+    """The results.json that `wait` reads may come from anybody."""
     path = tmp_path / "summary"
     publisher = make_publisher(path)
     publisher.publish(make_running_report(make_started_run("a"), step=step))
