@@ -32,7 +32,8 @@ def test_shard_systems_match_docs() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - {*PARALLEL_VARIABLES, "teamcity"}))
-def test_a_system_without_numbers_has_no_place(name: str) -> None:
+def test_system_without_numbers_has_no_shard(name: str) -> None:
+    """A system without parallel jobs ignores the variables of other systems."""
     variables = {text: "1" for index, _, total in PARALLEL_VARIABLES.values() for text in (index, total)}
     assert SYSTEMS[name].detect_shard(variables) is None
 

@@ -19,6 +19,7 @@ UNMEASURED_ROW = Row("missing", "s", 1.0, how="no engine")
 
 
 def test_row_within_limits_is_measured_once() -> None:
+    """A second measurement is made only if a row is over a limit."""
     rounds = iter([[FAST_ROW]])
     assert measure_with_retry(lambda: next(rounds), {"fast": 1.0}) == ([FAST_ROW], [])
 
@@ -33,6 +34,7 @@ def test_row_over_limit_is_measured_again() -> None:
 
 
 def test_row_over_limit_twice_fails() -> None:
+    """The second measurement of a row counts, even if it is over the limit too."""
     rounds = iter([[with_comparison(FAST_ROW, 1.45, 1.0)], [with_comparison(FAST_ROW, 1.4, 1.0)]])
     (row,), _ = measure_with_retry(lambda: next(rounds), {"fast": 1.0})
     assert find_limit_error(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
@@ -54,6 +56,7 @@ def run_bench(
 
 
 def test_ratios_near_baseline_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small differences to the baseline are no error, and no baseline is written."""
     assert run_bench(monkeypatch, [FAST_ROW, SMALL_ROW], {"fast": 1.1, "small": 1.9}) == (0, [])
 
 
@@ -66,6 +69,7 @@ def test_ratio_worse_by_quarter_fails(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_baseline_of_other_rows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline without a row and a row without a baseline are errors."""
     assert run_bench(monkeypatch, [FAST_ROW], {"fast": 1.0, "gone": 1.0}) == (1, [])
     assert run_bench(monkeypatch, [FAST_ROW], {}) == (1, [])
 
@@ -77,6 +81,7 @@ def test_unmeasured_row_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_baseline_is_median_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new baseline has the median ratio of three measurements."""
     rounds = iter([[with_comparison(FAST_ROW, ratio, 1.0)] for ratio in (1.2, 0.7, 1.1)])
     written_baselines: list[Sequence[Row]] = []
     monkeypatch.setattr(bench, "MEASUREMENTS", (lambda: next(rounds),))
@@ -86,6 +91,7 @@ def test_baseline_is_median_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_baseline_replaces_any_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline is written even if the old one has other rows or better ratios."""
     assert run_bench(monkeypatch, [FAST_ROW, SMALL_ROW], {"fast": 0.1, "gone": 1.0}, "--write-baseline") == (
         0,
         [[FAST_ROW, SMALL_ROW]],
@@ -110,5 +116,6 @@ def test_image_rows_need_engine(docker: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_missing_tools_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names only the tools that are not installed."""
     monkeypatch.setattr("shutil.which", lambda name: None if name in {"curl", "jq"} else name)
     assert starting.describe_missing_tools() == "install curl, jq"

@@ -14,18 +14,22 @@ COUNT_ROW = Row("count", "", 0.0, absolute=True, ours=0.0, theirs=0.0)
 
 @pytest.mark.parametrize(("ratio", "error"), [(1.24, ""), (1.25, ""), (1.26, "worse than its baseline by 26 %")])
 def test_ratio_limit_is_quarter_worse(ratio: float, error: str) -> None:
+    """A ratio up to 25 % above its baseline is no error."""
     assert find_limit_error(with_comparison(FAST_ROW, ratio, 1.0), {"fast": 1.0}) == error
 
 
 def test_quarter_is_relative_to_baseline() -> None:
+    """A small ratio has a small tolerance."""
     assert find_limit_error(with_comparison(FAST_ROW, 0.13, 1.0), {"fast": 0.1}) == "worse than its baseline by 30 %"
 
 
 def test_better_ratio_is_no_error() -> None:
+    """A ratio may be far below its baseline."""
     assert find_limit_error(with_comparison(FAST_ROW, 0.1, 1.0), {"fast": 1.0}) == ""
 
 
 def test_limit_applies_with_any_baseline() -> None:
+    """A row over its own limit fails, even if the baseline is as high."""
     assert find_limit_error(with_comparison(FAST_ROW, 1.6, 1.0), {"fast": 1.6}) == "over its limit"
 
 
@@ -42,6 +46,7 @@ def test_row_without_comparison_has_limit() -> None:
 
 
 def test_unmeasured_row_is_no_error() -> None:
+    """A row that could not be measured is within its limits."""
     assert find_limit_error(UNMEASURED_ROW, {"missing": 1.0}) == ""
 
 
@@ -51,6 +56,7 @@ def test_equal_rows_do_not_drift() -> None:
 
 
 def test_ratio_without_baseline_is_reported() -> None:
+    """A row without a baseline is named, with the command that writes it."""
     assert find_baseline_mismatches([FAST_ROW, SMALL_ROW], {"fast": 1.0}) == [
         "small: no baseline (make bench-baseline writes it)"
     ]

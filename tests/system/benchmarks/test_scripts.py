@@ -28,18 +28,21 @@ def run_script(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
 
 
 def test_script_for_one_starts_it_once() -> None:
+    """The script for one test starts only the last test, and prints the link of its run."""
     starts, output = run_script(script_command("bare_one.py"))
     assert starts == [0, 0, 1]
     assert "/run/" in output
 
 
 def test_pool_starts_each_test_once() -> None:
+    """The script with a pool starts all tests, and prints the links of their runs."""
     starts, output = run_script(script_command("bare_pool.py"))
     assert starts == [1, 1, 1]
     assert output.count("/run/") == 3
 
 
 def test_curl_loop_starts_each_test_once() -> None:
+    """The curl script starts all tests, and prints a line of two words for each."""
     if not all(map(shutil.which, ("bash", "curl", "jq"))):
         pytest.skip("needs bash, curl and jq")
     starts, output = run_script(CURL)
@@ -58,6 +61,7 @@ def test_fixed_poll_waits_for_each_run() -> None:
 
 
 def test_failed_command_is_no_measurement() -> None:
+    """A command that fails raises an error with its output."""
     with pytest.raises(RuntimeError, match="401"):
         run_script(script_command("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
 

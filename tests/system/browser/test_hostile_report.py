@@ -80,6 +80,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_hostile_text_is_shown_as_text(text: str, open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """Hostile text adds no elements and no foreign links or requests, and fits the width."""
     report = open_page(write_report(build_hostile_report(text), tmp_path), 320)
     page = report.page
     page.wait_for_timeout(50)
@@ -103,6 +104,7 @@ def test_hostile_text_is_shown_as_text(text: str, open_page: Callable[..., Opene
 
 @pytest.mark.parametrize("text", [HOSTILE_TEXTS["handler"], HOSTILE_TEXTS["word"], HOSTILE_TEXTS["rtl"]])
 def test_hostile_text_is_accessible(text: str, open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """Hostile text causes no violation of the rules of axe."""
     assert find_violations(open_page(write_report(build_hostile_report(text), tmp_path), 320).page) == []
 
 
@@ -116,6 +118,7 @@ def test_hostile_text_passes_jenkins_policy(open_page: Callable[..., OpenedPage]
 
 
 def test_10_000_steps_fit_page(open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """Most of 10,000 steps are left out, and the last one, which failed, is shown."""
     steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
     body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
     details = parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: Redactor(()))
@@ -131,6 +134,7 @@ def test_10_000_steps_fit_page(open_page: Callable[..., OpenedPage], tmp_path: P
 
 
 def test_1200_runs_fit_page(open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """All 1,200 runs are in the table, and 1,000 of them in the chart."""
     runs = tuple(
         RunResult(
             RunRequest(TargetKind.TEST, f"id-{n}", f"Test number {n}"), RunState.PASSED if n % 10 else RunState.FAILED,

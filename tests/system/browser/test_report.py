@@ -66,10 +66,12 @@ def test_page_has_no_script_or_inline_style(demo: Path) -> None:
 
 
 def test_failures_come_first_then_flaky(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """Other passed runs come last."""
     assert read_visible_states(open_page(demo / "report.html").page) == ["failed", "passed, flaky", *["passed"] * 5]
 
 
 def test_failing_step_is_visible_at_once(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """The failing step has its reason and screenshot, and the linked files exist."""
     page = open_page(demo / "report.html").page
     failing_step = page.locator("article.bad").first.locator(".step.bad").first
     assert failing_step.is_visible()
@@ -84,6 +86,7 @@ def test_failing_step_is_visible_at_once(demo: Path, open_page: Callable[..., Op
 
 
 def test_table_is_filtered_by_keyboard(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """The arrow keys select the state of the visible runs."""
     page = open_page(demo / "report.html").page
     page.focus("#show-all")
     page.keyboard.press("ArrowRight")
@@ -94,6 +97,7 @@ def test_table_is_filtered_by_keyboard(demo: Path, open_page: Callable[..., Open
 
 
 def test_table_links_lead_to_runs(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """Each link of the table leads to the run with the same name."""
     page = open_page(demo / "report.html").page
     for link in page.locator("tbody th a[href^='#']").all():
         target = page.locator(f"{link.get_attribute('href')} h3")
@@ -101,6 +105,7 @@ def test_table_links_lead_to_runs(demo: Path, open_page: Callable[..., OpenedPag
 
 
 def test_page_is_equal_without_scripts(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """The page has the same content whether or not the browser runs scripts."""
     with_scripts, without_scripts = (
         open_page(demo / "report.html", script=script).page.content() for script in (True, False)
     )
@@ -109,6 +114,7 @@ def test_page_is_equal_without_scripts(demo: Path, open_page: Callable[..., Open
 
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (1100, "dark"), (320, "light"), (320, "dark")])
 def test_page_has_no_axe_violation(width: int, scheme: str, demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """The page is accessible in both widths and color schemes."""
     assert find_violations(open_page(demo / "report.html", width, scheme).page) == []
 
 
@@ -118,6 +124,7 @@ def test_axe_script_is_present() -> None:
 
 
 def test_axe_finds_missing_alt_text(demo: Path, open_page: Callable[..., OpenedPage]) -> None:
+    """The check with axe finds an image without alternative text."""
     page = open_page(demo / "report.html").page
     page.evaluate("document.querySelector('img').removeAttribute('alt')")
     assert any(violation.startswith("image-alt") for violation in find_violations(page))
@@ -129,6 +136,7 @@ def test_axe_finds_missing_alt_text(demo: Path, open_page: Callable[..., OpenedP
 def test_page_fits_and_has_its_colors(
     name: str, width: int, scheme: str, demo: Path, open_page: Callable[..., OpenedPage], tmp_path: Path
 ) -> None:
+    """Nothing has to be scrolled sideways, and the background has the color of its scheme."""
     report = open_page(demo / "report.html", width, scheme)
     report.count_loaded_images()
     assert report.fits_width()
@@ -138,6 +146,7 @@ def test_page_fits_and_has_its_colors(
 
 
 def test_print_shows_all_steps(demo: Path, open_page: Callable[..., OpenedPage], tmp_path: Path) -> None:
+    """The printed page shows closed steps, has no filter and has light colors."""
     page = open_page(demo / "report.html", scheme="dark").page
     closed_step = page.locator("details:not([open]) .step").first
     assert not closed_step.is_visible()

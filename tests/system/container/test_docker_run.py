@@ -103,6 +103,7 @@ def read_recipe() -> str:
 
 
 def test_container_gets_each_value_unchanged(tmp_path: Path, engine: ThreadingHTTPServer) -> None:
+    """The container gets exactly the variables that the recipe selects, unchanged."""
     output, created = run_script(read_recipe(), tmp_path, engine)
     assert len(created) == 1, output
     assert dict(text.split("=", 1) for text in created[0]["Env"]) == VARIABLES

@@ -20,6 +20,7 @@ def _find_instructions(name: str) -> list[str]:
 
 
 def test_base_image_has_digest() -> None:
+    """The first stage is an image of Python with a digest, and all other stages use it."""
     bases = _find_instructions("FROM")
     assert re.fullmatch(r"python:3\.\d+-slim@sha256:[0-9a-f]{64} AS base", bases[0])
     assert {base.split()[0] for base in bases[1:]} == {"base"}
@@ -33,6 +34,7 @@ def test_entrypoint_is_absolute_and_isolated() -> None:
 
 
 def test_user_stays_root_for_github() -> None:
+    """The Dockerfile sets no user, because actions of GitHub run as root."""
     assert _find_instructions("USER") == []
 
 
@@ -51,6 +53,7 @@ def test_last_stage_only_copies_one_tree() -> None:
 
 
 def test_labels_follow_oci_specification() -> None:
+    """The labels have names of the OCI specification."""
     [labels] = _find_instructions("LABEL")
     names = re.findall(r"org\.opencontainers\.image\.(\w+)=", labels)
     assert names == ["title", "description", "licenses", "version", "revision", "source"]

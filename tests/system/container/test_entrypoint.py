@@ -64,6 +64,7 @@ def _run_entrypoint(command: list[str], *arguments: str, stdin: str = "") -> sub
     ],
 )
 def test_other_arguments_go_to_autonoma_ci(entrypoint: list[str], arguments: list[str]) -> None:
+    """Arguments that start no program of the image are those of autonoma-ci, unchanged."""
     assert _run_entrypoint(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
 
 

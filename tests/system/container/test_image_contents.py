@@ -37,6 +37,7 @@ def _run_shell(image: Image, script: str, *options: str) -> str:
 
 
 def test_only_root_can_change_files(image: Image) -> None:
+    """The files belong to root, and nobody else can write to them."""
     assert (
         _run_shell(image, "find /opt/autonoma-ci ! -type l '(' -perm /022 -o ! -user root -o ! -group root ')'") == ""
     )
@@ -44,6 +45,7 @@ def test_only_root_can_change_files(image: Image) -> None:
 
 @pytest.mark.parametrize("user", ["1000:1000", "65534:65534"])
 def test_all_users_can_read_files(image: Image, user: str) -> None:
+    """Any user can read all files and enter all folders."""
     assert _run_shell(image, "find /opt/autonoma-ci ! -readable -o -type d ! -executable", "-u", user) == ""
 
 
@@ -68,10 +70,12 @@ def test_bytecode_exists_for_all_imports(image: Image) -> None:
 
 
 def test_default_python_is_not_ours(image: Image, folders: JobFolders) -> None:
+    """The command `python` starts the Python of the base image."""
     assert _run_shell(image, "command -v python", *folders.gitlab_options()).strip() == "/usr/local/bin/python"
 
 
 def test_labels_are_complete(image: Image) -> None:
+    """The image has all labels, with a license and a version."""
     inspect = [*image.docker, "inspect", "--format", "{{json .Config.Labels}}", image.tag]
     result = subprocess.run(inspect, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -59,6 +59,7 @@ def test_wait_reports_results(image: Image, folders: JobFolders, credentials: di
 
 
 def test_unknown_id_fails_step(image: Image, folders: JobFolders, credentials: dict[str, str]) -> None:
+    """An unknown test id gives exit code 4 and the reason `not-found`."""
     result = image.run(folders.github_options(**credentials, test_ids="sandbox-404"))
     assert result.returncode == 4, result.stdout + result.stderr
     assert _read_outputs(folders.output)["reason"] == "not-found"
@@ -79,6 +80,7 @@ def test_files_have_owner_of_workspace(image: Image, folders: JobFolders, creden
 def test_invalid_input_sends_nothing(
     image: Image, folders: JobFolders, sandbox: Sandbox, credentials: dict[str, str]
 ) -> None:
+    """An invalid id or command gives exit code 2 without a request."""
     assert image.run(folders.github_options(**credentials, test_ids="../escape")).returncode == 2
     assert (_read_outputs(folders.output)["conclusion"], _read_outputs(folders.output)["reason"]) == ("error", "input")
     assert image.run(folders.github_options(**credentials), "no-such-command").returncode == 2

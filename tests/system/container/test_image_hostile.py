@@ -48,6 +48,7 @@ def marker(folders: JobFolders) -> Path:
 def test_checkout_modules_are_not_imported(
     image: Image, folders: JobFolders, marker: Path, command: tuple[str, ...]
 ) -> None:
+    """No command imports a module of the checkout, and each ends with an input error."""
     variables = [part for name, value in _VARIABLES.items() for part in ("-e", f"{name}={value}")]
     result = image.run([*folders.github_options(), *variables], *command)
     assert not marker.exists(), marker.read_text()

@@ -47,6 +47,7 @@ def action(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 def test_valid_workflow_passes(driver: str, workflow: Path) -> None:
+    """Each linter accepts a valid workflow."""
     workflow.write_text(_WORKFLOW)
     assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
 
@@ -60,6 +61,7 @@ def test_newer_features_pass(driver: str, workflow: Path) -> None:
 
 
 def test_unknown_runner_fails(workflow: Path) -> None:
+    """The label of a runner that does not exist is an error of actionlint."""
     workflow.write_text(_WORKFLOW.replace("ubuntu-latest", "ubuntu-24.04-arms"))
     assert _lint("actionlint", workflow)[0] == 1
 
@@ -79,6 +81,7 @@ def test_unknown_runner_fails(workflow: Path) -> None:
 def test_broken_workflow_fails_at_its_line(
     driver: str, workflow: Path, valid_text: str, broken_text: str, line: int | None
 ) -> None:
+    """Each linter reports the file, and the line if both agree on it."""
     workflow.write_text(_WORKFLOW.replace(valid_text, broken_text))
     code, text = _lint(driver, workflow)
     assert code == 1
@@ -86,6 +89,7 @@ def test_broken_workflow_fails_at_its_line(
 
 
 def test_valid_action_passes(action: Path) -> None:
+    """The parser accepts a valid action."""
     action.write_text(_ACTION)
     assert _lint("workflow-parser", action) == (0, "workflow-parser: 1 checked, 0 found\n")
 
@@ -100,6 +104,7 @@ def test_valid_action_passes(action: Path) -> None:
     ],
 )
 def test_broken_action_fails(action: Path, valid_text: str, broken_text: str) -> None:
+    """The parser reports the file of a broken action."""
     action.write_text(_ACTION.replace(valid_text, broken_text))
     code, text = _lint("workflow-parser", action)
     assert code == 1, text
@@ -108,6 +113,7 @@ def test_broken_action_fails(action: Path, valid_text: str, broken_text: str) ->
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 def test_one_broken_file_fails_all(driver: str, workflow: Path, tmp_path: Path) -> None:
+    """An error in one file fails the command, and only this file is reported."""
     workflow.write_text(_WORKFLOW)
     broken_file = tmp_path / "other.yml"
     broken_file.write_text(_WORKFLOW.replace("jobs:", "job:"))
@@ -119,4 +125,5 @@ def test_one_broken_file_fails_all(driver: str, workflow: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 def test_no_files_is_failure(driver: str) -> None:
+    """A linter without files has exit code 2."""
     assert _lint(driver)[0] == 2

@@ -129,6 +129,7 @@ def test_installed_wheel_runs_demo(package_folder: Path, tmp_path: Path) -> None
 
 
 def test_build_tools_are_locked_as_in_tests() -> None:
+    """The release builds with the same versions of tools as the tests."""
     locks = [(ROOT / folder / "requirements.lock").read_text("utf-8") for folder in ("release", "tests")]
     release, tests = (dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE)) for lock in locks)
     assert {"build", "hatchling"} <= set(release)

@@ -64,6 +64,7 @@ def test_tag_has_digest_and_main_dockerfile(repository: Path) -> None:
 
 
 def test_only_image_line_differs(repository: Path) -> None:
+    """The tagged commit only replaces the Dockerfile by the image."""
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     changes = git(repository, "diff", "--unified=0", "main", commit).splitlines()
     changed_lines = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
@@ -93,6 +94,7 @@ def test_repeated_release_gives_same_commit(repository: Path, tmp_path: Path) ->
 
 
 def test_version_is_released_once(repository: Path) -> None:
+    """A second tag of a version is rejected, and the first one stays."""
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "reset", "--hard", "main")
     with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
@@ -133,17 +135,20 @@ def test_action_needs_one_dockerfile_line(text: str) -> None:
 
 @pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2", "v1", "v1.2.3-rc1", "v01.2.3"])
 def test_wrong_tag_is_rejected(repository: Path, tag: str) -> None:
+    """Only `v` and the version of the package are its tag."""
     with pytest.raises(ReleaseError, match=r"not the tag of the version '1\.2\.3'"):
         commit_and_tag(repository, IMAGE, tag)
 
 
 def test_changed_checkout_is_rejected(repository: Path) -> None:
+    """A checkout with uncommitted changes gets no tag."""
     (repository / "autonoma_ci" / "__init__.py").write_text('__version__ = "1.2.3"\nprint()\n')
     with pytest.raises(ReleaseError, match="has changes"):
         commit_and_tag(repository, IMAGE, "v1.2.3")
 
 
 def test_script_prints_commit_or_error(repository: Path) -> None:
+    """The script prints the tagged commit, or an error with exit code 1."""
     command = [sys.executable, str(ROOT / "release" / "pin_image.py")]
     failed_result = subprocess.run([*command, IMAGE, "v9"], cwd=repository, capture_output=True, text=True, check=False)
     assert (failed_result.returncode, failed_result.stdout) == (1, "")
@@ -167,5 +172,6 @@ def test_major_tag_follows_newest_version(tags: list[str], major: str) -> None:
 
 
 def test_other_tag_form_is_rejected() -> None:
+    """A tag of another form than three numbers is an error."""
     with pytest.raises(ValueError, match="not of the form"):
         find_major_tag("v1", [])

@@ -77,6 +77,7 @@ def test_tags_are_pushed_with_key(simulator: ReleaseSimulator) -> None:
 
 
 def test_key_is_removed_after_push(simulator: ReleaseSimulator) -> None:
+    """No file has the release key after the job that pushes the tag."""
     simulator.commit("1.2.3")
     simulator.start().run(*JOB_ORDER[: JOB_ORDER.index("tag") + 1])
     files_with_key = [
@@ -147,6 +148,7 @@ def test_image_tag_is_never_replaced(simulator: ReleaseSimulator) -> None:
 
 
 def test_existing_version_is_rejected(simulator: ReleaseSimulator) -> None:
+    """The check fails if the tag of the version exists."""
     simulator.commit("1.2.3")
     simulator.start().run()
     with pytest.raises(StepError, match=r"v1\.2\.3 is there: a version is never released twice"):
@@ -162,6 +164,7 @@ def test_version_prefix_is_not_rejected(simulator: ReleaseSimulator) -> None:
 
 
 def test_commit_without_ci_is_rejected(simulator: ReleaseSimulator) -> None:
+    """The check fails if CI has not passed for the commit."""
     simulator.commit("1.2.3")
     simulator.change_state(passed=[])
     with pytest.raises(StepError, match="CI has not passed"):
@@ -169,6 +172,7 @@ def test_commit_without_ci_is_rejected(simulator: ReleaseSimulator) -> None:
 
 
 def test_other_branch_is_rejected(simulator: ReleaseSimulator) -> None:
+    """The check fails on a branch other than main."""
     simulator.commit("1.2.3")
     simulator.reference = "refs/heads/mine"
     with pytest.raises(StepError, match="only main is released, not refs/heads/mine"):
@@ -177,6 +181,7 @@ def test_other_branch_is_rejected(simulator: ReleaseSimulator) -> None:
 
 @pytest.mark.parametrize("version", ["1.2", "1.2.3rc1", "1.2.3.dev0"])
 def test_unfinished_version_is_rejected(simulator: ReleaseSimulator, version: str) -> None:
+    """The check fails for a version of another form than three numbers."""
     simulator.commit(version)
     with pytest.raises(StepError):
         simulator.start().run("check")

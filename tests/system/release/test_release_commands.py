@@ -50,12 +50,14 @@ def list_builds(finished_release: ReleaseSimulator) -> list[dict[str, Any]]:
 
 
 def test_ci_passed_on_push_to_main(finished_release: ReleaseSimulator) -> None:
+    """The check asks only for successful runs of CI after a push to main."""
     [query] = [call for call in finished_release.list_calls("check", "gh") if call["arguments"][0] == "run"]
     expected = {"--workflow": "ci.yml", "--branch": "main", "--event": "push", "--status": "success"}
     assert {name: get_option(query, name) for name in expected} == expected
 
 
 def test_image_is_built_on_its_architecture(finished_release: ReleaseSimulator) -> None:
+    """Each image is built on a runner of its architecture."""
     runners = {get_option(call, "--platform"): call["where"] for call in list_builds(finished_release)}
     assert runners == {f"linux/{name}": f"images on {runner}" for name, runner in RUNNERS.items()}
 
@@ -75,6 +77,7 @@ def test_image_build_uses_pinned_builder(finished_release: ReleaseSimulator) -> 
 
 
 def test_image_is_tested_on_each_architecture(finished_release: ReleaseSimulator) -> None:
+    """Three commands of the joined image run on each architecture."""
     runs = [(call["where"], *call["arguments"][2:]) for call in finished_release.list_calls("smoke", "docker")]
     image = f"{IMAGE}@{get_digest(finished_release)}"
     for runner in RUNNERS.values():
@@ -122,23 +125,27 @@ def test_sbom_matches_its_image(finished_release: ReleaseSimulator) -> None:
 
 
 def test_image_is_signed_with_its_parts(finished_release: ReleaseSimulator) -> None:
+    """The joined image and the images of its architectures are signed."""
     [signing_call] = finished_release.list_calls("attest", "cosign")
     assert signing_call["arguments"] == ["sign", "--yes", "--recursive", f"{IMAGE}@{get_digest(finished_release)}"]
 
 
 def test_action_of_other_image_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    """The tagged action must have the digest of the joined image."""
     tagged_release.replace_outputs("index", "join", digest="sha256:other")
     with pytest.raises(StepError, match="action: Compare with the pushed commit"):
         tagged_release.run("action")
 
 
 def test_tag_of_other_commit_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    """The tag must be at the commit that was pushed."""
     tagged_release.replace_outputs("tag", "pin", commit=tagged_release.git(tagged_release.main, "rev-parse", "HEAD"))
     with pytest.raises(StepError, match="action: Compare with the pushed commit"):
         tagged_release.run("action")
 
 
 def test_action_without_plan_is_rejected(tagged_release: ReleaseSimulator) -> None:
+    """The tagged action must plan a run."""
     tagged_release.change_state(total="0")
     with pytest.raises(StepError, match="action: Check the outputs"):
         tagged_release.run("action")

@@ -57,6 +57,7 @@ def interpolate(text: str, folder: Path, *, context: BuildContext = CONTEXT, val
     ],
 )
 def test_reference_is_replaced(text: str, expected: str, tmp_path: Path) -> None:
+    """A reference is replaced by its value or default, and `$$` by a dollar sign."""
     assert interpolate(text, tmp_path) == expected
 
 
@@ -205,6 +206,7 @@ def test_secret_is_rejected_in_names(name: str, tmp_path: Path) -> None:
 
 
 def test_keys_are_not_interpolated(tmp_path: Path) -> None:
+    """A reference in a key of a mapping stays as it is."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
     manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT))
     assert manifest.tests[0].variables == {"${NAME}": "x"}

@@ -34,6 +34,7 @@ def get_error(path: str, folder: Path) -> str:
 
 
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
+    """The error for a missing file advises to check the path."""
     assert get_error("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
 
 
@@ -67,6 +68,7 @@ def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
 def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
+    """The error says that the path is a folder."""
     (tmp_path / "sub").mkdir()
     assert "is a folder: give the path of a YAML file" in get_error(path, tmp_path)
 
@@ -79,10 +81,12 @@ def test_file_as_parent_is_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 3000])
 def test_invalid_path_is_rejected(path: str, tmp_path: Path) -> None:
+    """A path that the system cannot open is an error with a message."""
     assert "can't be read" in get_error(path, tmp_path)
 
 
 def test_path_with_nul_is_rejected(tmp_path: Path) -> None:
+    """The error says that the text is not a path."""
     assert get_error("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
 
 
@@ -181,6 +185,7 @@ def test_line_ends_and_bom_are_ignored(encoding: str, line_end: str, tmp_path: P
 
 
 def test_four_mebibytes_are_read(tmp_path: Path) -> None:
+    """A file of exactly the maximum size is accepted."""
     text = b"tests: [a]\n#"
     (tmp_path / "m.yml").write_bytes(text + b"x" * (MAX_YAML_BYTES - len(text)))
     assert load("m.yml", tmp_path).tests[0].id == "a"

@@ -198,5 +198,6 @@ def test_error_has_message_and_excerpt(case: InvalidManifest, tmp_path: Path) ->
 
 
 def test_case_names_are_distinct() -> None:
+    """No two cases have the same name."""
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)

@@ -68,10 +68,12 @@ def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) 
     ],
 )
 def test_invalid_reference_is_rejected(text: str, environ: dict[str, str], problem: str) -> None:
+    """An error in a reference or its default gives no value and one problem."""
     assert interpolate(text, **environ) == (None, [problem])
 
 
 def test_secret_in_default_needs_allow_env() -> None:
+    """A default may read a variable that looks like a secret only with `allow-env`."""
     _, problems = interpolate("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
     assert problems == [
         "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
@@ -88,6 +90,7 @@ def test_default_value_is_hidden() -> None:
 
 
 def test_names_in_defaults_are_found() -> None:
+    """Names are found in texts and defaults, but not in error messages or after `$$`."""
     assert list(iter_reference_names(parse_references("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == [
         "A",
         "B",
@@ -97,6 +100,8 @@ def test_names_in_defaults_are_found() -> None:
 
 
 def test_depth_is_limited() -> None:
+    """A reference with too many nested defaults is a problem."""
+
     def build_nested_reference(levels: int) -> str:
         return "${A:-" * levels + "x" + "}" * levels
 
@@ -118,5 +123,6 @@ def test_any_text_is_split_without_loss(text: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
 def test_hostile_text_takes_linear_time(piece: str) -> None:
+    """No repeated piece of a reference makes parsing slow."""
     # A value of the maximum length takes 0.1 s. Quadratic time would be minutes for this text.
     assert measure_processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

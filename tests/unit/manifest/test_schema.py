@@ -95,6 +95,7 @@ def test_invalid_run_on_latest_fails_in_both(text: str) -> None:
     ],
 )
 def test_short_forms_are_valid_in_both(text: str) -> None:
+    """Empty values, short forms and extensions are valid for loader and schema."""
     read_manifest(text)
     jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
@@ -122,6 +123,7 @@ def test_ignored_key_accepts_anything() -> None:
 @pytest.mark.slow
 @given(_manifests)
 def test_schema_and_loader_agree(manifest: object) -> None:
+    """Any manifest is valid for the schema exactly if the loader accepts it."""
     try:
         read_manifest(json.dumps(manifest))
         is_accepted = True
@@ -143,6 +145,7 @@ def test_schema_and_loader_agree(manifest: object) -> None:
     ],
 )
 def test_schema_and_loader_agree_on_texts(text: str, *, is_valid: bool) -> None:
+    """Schema and loader both accept or both reject these manifests."""
     assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_valid
     if is_valid:
         read_manifest(text)

@@ -106,6 +106,7 @@ def test_report_is_one_suite() -> None:
 
 @pytest.mark.parametrize("kind", TargetKind)
 def test_kind_is_class(kind: TargetKind) -> None:
+    """The class and the file of a case have the kind of its target."""
     case = parse_case(RunResult(RunRequest(kind, "a")))
     assert case.get("classname") == f"autonoma.{kind}"
     assert case.get("file") == f"autonoma/{kind}/a"
@@ -162,6 +163,7 @@ def test_run_left_running_is_skipped() -> None:
 
 
 def test_dry_run_is_skipped() -> None:
+    """All runs of a dry run count as skipped."""
     assert (
         parse_suite(create_report([make_planned_run("a"), make_planned_run("b")], DRY_RUN_VERDICT)).get("skipped")
         == "2"
@@ -180,6 +182,7 @@ def test_failure_has_step_page_and_link() -> None:
 
 
 def test_refused_run_has_suggestion() -> None:
+    """The error of a refused run ends with the suggestion."""
     assert (
         read_text(parse_case(make_rejected_run("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
     )
@@ -356,6 +359,7 @@ def test_label_of_dots_is_replaced(label: str) -> None:
 
 
 def test_failed_run_has_all_files() -> None:
+    """Jenkins attaches 200 files of a failed run."""
     run_report = create_report([make_failed_run("a")._replace(evidence=build_evidence(200))])._replace(
         attachments_root="/var/results"
     )
@@ -364,6 +368,7 @@ def test_failed_run_has_all_files() -> None:
 
 
 def test_long_link_is_complete_or_omitted() -> None:
+    """A link that is too long for the output is only in the properties."""
     url = f"https://autonoma.app/run/{'a' * 1500}"
     case = parse_case(make_passed_run("a")._replace(url=url))
     assert case.find("system-out") is None
@@ -403,6 +408,7 @@ def test_same_labels_get_distinct_names() -> None:
 
 
 def test_input_errors_are_one_case() -> None:
+    """All errors of the input are in the text of one case."""
     suite = parse_suite(create_report((), INPUT_ERROR_VERDICT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
     (case,) = suite
     assert case.get("name") == "input"
@@ -411,12 +417,14 @@ def test_input_errors_are_one_case() -> None:
 
 
 def test_no_runs_give_empty_suite() -> None:
+    """A report without runs has a suite without cases."""
     suite = parse_suite(create_report((), PASSED_VERDICT))
     assert suite.get("tests") == "0"
     assert not list(suite)
 
 
 def test_values_are_hidden() -> None:
+    """No value of a variable is in the file, whatever the state of its run."""
     request = RunRequest(TargetKind.TEST, "a", "A", {"PASSWORD": "hidden-value"}, "version")
     outcomes = [RunResult(request, state, message="m") for state in RunState]
     assert b"hidden-value" not in render_junit(create_report(outcomes, API_ERROR_VERDICT))
@@ -434,10 +442,12 @@ def test_times_are_plain_decimals(seconds: float, time: str) -> None:
 
 @pytest.mark.parametrize("started_at", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
 def test_invalid_start_time_is_omitted(started_at: str) -> None:
+    """A start time of another form is no timestamp."""
     assert "timestamp" not in parse_suite(create_report([make_passed_run("a")])._replace(started_at=started_at)).attrib
 
 
 def test_long_texts_are_truncated() -> None:
+    """Long texts are truncated, and each case keeps the link of its run."""
     step = STEP._replace(instruction="i" * 20_000, output="o\n" * 20_000, url="https://shop.test/" + "u" * 20_000)
     junit_xml = render_junit(
         create_report(
@@ -491,6 +501,7 @@ def test_any_report_is_valid_xml(run_report: Report) -> None:
 @pytest.mark.slow
 @given(REPORTS)
 def test_only_passed_runs_are_green(run_report: Report) -> None:
+    """Exactly the cases of passed runs have no error, failure or skip."""
     for outcome, case in zip(run_report.results, parse_suite(run_report), strict=True):
         assert (read_result(case)[0] == "") is (outcome.state is RunState.PASSED)
         if outcome.state in {
@@ -511,12 +522,14 @@ def test_blank_output_is_omitted() -> None:
 @pytest.mark.slow
 @given(INPUT_ERROR_REPORTS)
 def test_any_input_error_is_one_case(run_report: Report) -> None:
+    """A report with any errors of the input has one case."""
     (case,) = parse_suite(run_report)
     assert read_result(case)[:2] == ("error", "input")
 
 
 @given(st.lists(st.sampled_from(["a", "a (x)", "a (x) #2", "a #2", ""]), max_size=8), st.sampled_from(["x", "a", ""]))
 def test_any_labels_give_distinct_names(labels: list[str], test_id: str) -> None:
+    """Cases of runs with equal titles have distinct names, as the schema demands."""
     parse_suite(create_report([make_planned_run(test_id)._replace(title=label) for label in labels]))
 
 

@@ -41,15 +41,18 @@ def test_unsafe_root_has_no_attachments(attachments_root: str) -> None:
 
 
 def test_no_evidence_has_no_attachments() -> None:
+    """A run without evidence has no attachments."""
     assert not [line for line in read_system_out_lines("out", make_passed_run("b")) if "ATTACHMENT" in line]
 
 
 def test_step_output_cannot_attach_files() -> None:
+    """An attachment marker in the output of a step is changed."""
     run = make_failed_run("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
     assert "[[ATTACHMENT" not in "\n".join(read_system_out_lines("out", run))
 
 
 def test_other_systems_get_no_attachments() -> None:
+    """Only GitLab and Jenkins have a root folder for attachments."""
     other_rules = [rule for rule in DETECTION_RULES if rule.module not in {"gitlab", "jenkins"}]
     assert len(other_rules) > 15
     assert {load_system(rule).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for rule in other_rules} == {""}

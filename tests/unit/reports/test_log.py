@@ -123,6 +123,7 @@ def test_each_failed_run_is_issue() -> None:
 
 
 def test_heartbeat_counts_states() -> None:
+    """The line has the elapsed time and the number of runs in each state."""
     runs = [
         make_started_run("a"),
         make_started_run("b"),
@@ -140,6 +141,7 @@ def test_heartbeat_counts_states() -> None:
 
 
 def test_flaky_runs_give_one_warning() -> None:
+    """One warning names five flaky runs and counts the others."""
     assert collect_warnings([make_passed_run("a"), make_failed_run("b")], is_never_masked) == []
     (problem,) = collect_warnings([make_flaky_run(f"t{n}", f"Test {n}") for n in range(7)], is_never_masked)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
@@ -147,6 +149,7 @@ def test_flaky_runs_give_one_warning() -> None:
 
 
 def test_started_runs_give_no_issue() -> None:
+    """Started and planned runs are no failures."""
     assert group_failures([make_started_run("a"), make_planned_run("b")]) == []
 
 

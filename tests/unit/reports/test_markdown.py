@@ -116,12 +116,14 @@ def test_refused_run_has_reason_and_hint() -> None:
     ],
 )
 def test_heading_states_result(run_report: Report, title: str, sentence: str) -> None:
+    """The heading has the conclusion, and the first sentence says what happened."""
     lines = render_summary(run_report).splitlines()
     assert render_plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
     assert render_plain_text(lines[2]).startswith(sentence)
 
 
 def test_input_errors_are_listed() -> None:
+    """Each error of the input is an item with its text as it is."""
     lines = render_summary(
         create_report([], INPUT_ERROR_VERDICT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])
     ).splitlines()
@@ -152,6 +154,7 @@ def test_many_runs_fit_size_limit() -> None:
 
 @given(st.integers(-10_000, 3_000))
 def test_summary_respects_any_limit(limit: int) -> None:
+    """A shortened summary stays within the limit, and its last line says that there is more."""
     outcomes = [make_rejected_run(f"id-{i}", "🚀" * 40) for i in range(10)]
     for run_report in (
         create_report(outcomes, API_ERROR_VERDICT),
@@ -260,6 +263,7 @@ def test_flaky_run_links_failed_attempt() -> None:
 
 
 def test_title_replaces_id() -> None:
+    """A run has the title of its test, and the id in the second line."""
     assert (
         read_rows(create_report([make_failed_run("c")], FAILED_VERDICT)._replace(waits_for_results=True))[0][0]
         == "Checkout pays by card<br>test c"
@@ -268,6 +272,7 @@ def test_title_replaces_id() -> None:
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))
 def test_every_conclusion_has_title(conclusion: Conclusion) -> None:
+    """The heading has words for each conclusion."""
     run_report = create_report([make_passed_run("a")], Verdict(conclusion, ExitReason.OK, 0))
     assert render_plain_text(render_summary(run_report).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
@@ -296,11 +301,13 @@ def test_wait_command_follows_verdict() -> None:
 
 
 def test_plan_notes_are_shown() -> None:
+    """The notes about the plan are in the summary."""
     run_report = create_report([make_started_run("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
     assert "Shard 2/5" in render_summary(run_report)
 
 
 def test_chart_without_space_is_omitted() -> None:
+    """If the limit is too small for the chart, the table stays complete."""
     run_report = create_report([make_passed_run(f"t{n}") for n in range(30)], PASSED_VERDICT)._replace(
         waits_for_results=True
     )

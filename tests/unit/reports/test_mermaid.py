@@ -46,6 +46,7 @@ def list_bars(chart: str) -> list[str]:
 
 
 def test_every_run_is_bar_at_its_time() -> None:
+    """A bar has the start and the duration of its run, relative to the first start."""
     runs = (
         make_passed_run("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
         make_failed_run("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
@@ -57,6 +58,7 @@ def test_every_run_is_bar_at_its_time() -> None:
 
 
 def test_running_run_has_bar_up_to_now() -> None:
+    """The bar of a running run ends at the time of the report."""
     run_report = build_report(
         make_started_run("a")._replace(start_offset_seconds=10.0),
         make_passed_run("b")._replace(start_offset_seconds=0.0),
@@ -65,6 +67,7 @@ def test_running_run_has_bar_up_to_now() -> None:
 
 
 def test_attempts_have_own_bars() -> None:
+    """An earlier attempt of a run has a bar of its own."""
     chart = list_bars(render_gantt(build_report(make_flaky_run("a"), make_timed_out_run("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
@@ -72,10 +75,12 @@ def test_attempts_have_own_bars() -> None:
 
 @pytest.mark.parametrize(("runs", "has_chart"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
 def test_chart_needs_2_to_50_runs(runs: int, has_chart: bool) -> None:
+    """A report with fewer or more runs has no chart."""
     assert bool(render_gantt(build_report(*[make_passed_run(f"t{n}") for n in range(runs)]))) is has_chart
 
 
 def test_runs_without_times_are_omitted() -> None:
+    """If fewer than two runs have times, there is no chart."""
     assert render_gantt(build_report(make_passed_run("a"), make_rejected_run("b"))) == ""
     assert render_gantt(build_report(make_passed_run("a"), make_passed_run("b")._replace(reused=True))) == ""
     assert render_gantt(create_report([make_started_run("a"), make_started_run("b")])) == ""
@@ -83,6 +88,7 @@ def test_runs_without_times_are_omitted() -> None:
 
 @given(TEXTS)
 def test_name_cannot_break_chart(name: str) -> None:
+    """A name adds no line and no special character to the chart."""
     chart = render_gantt(build_report(make_passed_run("a", name), make_passed_run("b")))
     assert len(chart.splitlines()) == 8
     for line in list_bars(chart):

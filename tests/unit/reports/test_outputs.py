@@ -36,6 +36,7 @@ NAMES = (
 
 
 def test_all_outputs_have_values() -> None:
+    """A report of runs in several states gives a value to each output."""
     outputs = build_outputs(
         create_report(
             [make_rejected_run("a"), make_started_run("b", "B"), make_indeterminate_run("c"), make_started_run("d")],
@@ -77,6 +78,7 @@ def test_all_outputs_have_values() -> None:
     "run_report", [create_report([], INPUT_ERROR_VERDICT, ["bad"]), create_report([make_planned_run("a")], None)]
 )
 def test_outputs_without_runs_are_empty(run_report: Report) -> None:
+    """Without started runs, the ids and links of runs are empty."""
     outputs = build_outputs(run_report)
     assert tuple(outputs) == NAMES
     assert outputs["run-id"] == outputs["run-url"] == ""

@@ -194,6 +194,7 @@ each_reader = pytest.mark.parametrize("read", ALL_READERS)
 
 @each_reader
 def test_every_reader_gets_same_values(read: Reader, tmp_path: Path) -> None:
+    """Each reader returns the values of the outputs."""
     path = tmp_path / "outputs.env"
     path.write_text(render_dotenv(REPORT), "utf-8")
     values, expected = read(path), build_outputs(REPORT)
@@ -222,6 +223,7 @@ def iter_accepted_pairs() -> Iterator[str]:
 @pytest.mark.slow
 @each_reader
 def test_every_reader_accepts_each_character(read: Reader, tmp_path: Path) -> None:
+    """Each reader returns all accepted characters unchanged."""
     values = {f"AUTONOMA_{number}X": text for number, text in enumerate(iter_accepted_pairs())}
     assert len(values) > 8000
     path = tmp_path / "all.env"
@@ -266,6 +268,7 @@ def test_arrays_are_omitted_without_warning() -> None:
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
 def test_id_that_readers_change_is_omitted(run_id: str) -> None:
+    """An id that some reader would change is left out and named."""
     run_report = create_report([make_started_run("a")._replace(run_id=run_id)])
     assert split_lines(render_dotenv(run_report))["AUTONOMA_RUN_ID"] == ""
     assert omitted_variables(run_report, split_lines(render_dotenv(run_report))) == ["AUTONOMA_RUN_ID"]

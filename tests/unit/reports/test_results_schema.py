@@ -78,6 +78,7 @@ def replace_surrogates(value: object) -> object:
 @pytest.mark.slow
 @given(REPORTS)
 def test_later_step_reads_results(run_report: Report) -> None:
+    """A later step reads the same runs and start time from valid results."""
     text = render_results_json(run_report)
     CHECKER.validate(json.loads(text))
     results_json = parse_results(text.encode())
@@ -115,6 +116,7 @@ def test_every_state_matches_schema() -> None:
 
 
 def test_schema_describes_every_field() -> None:
+    """The schema has exactly the fields that are written."""
     Draft202012Validator.check_schema(results_json_schema())
     fields = results_json_schema()["$defs"]["ResultsRun"]["properties"]
     assert set(json.loads(render_results_json(create_report([make_started_run("a")])))["runs"][0]) == set(fields)
@@ -165,6 +167,7 @@ def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
 
 
 def test_unsafe_link_is_omitted() -> None:
+    """A link that runs a script is not read."""
     document = json.loads(render_results_json(create_report([make_started_run("a")])))
     document["runs"][0]["url"] = "javascript:alert(1)"
     assert parse_results(json.dumps(document).encode()).runs[0].to_run_result(0.0, SHOW_ALL).url == ""
@@ -227,6 +230,7 @@ def test_too_many_names_are_rejected(name: str) -> None:
 
 
 def test_later_version_can_add_fields() -> None:
+    """Unknown fields of results and runs are ignored."""
     document = json.loads(render_results_json(create_report([make_started_run("a")]))) | {"more": 1}
     document["runs"][0]["more"] = 1
     assert len(parse_results(json.dumps(document).encode()).runs) == 1

@@ -75,6 +75,7 @@ def render_all(run_report: Report) -> dict[str, str]:
 @pytest.mark.parametrize("count", [0, 1, 2, 12])
 @pytest.mark.parametrize("waits_for_results", [True, False])
 def test_numbers_and_words_agree(name: str, count: int, waits_for_results: bool) -> None:
+    """No report has a number with a word in the wrong form."""
     for signal in (None, 2):
         outcomes = [RUN_BUILDERS[name](f"t{number}") for number in range(count)]
         for kind, text in render_all(
@@ -85,6 +86,7 @@ def test_numbers_and_words_agree(name: str, count: int, waits_for_results: bool)
 
 @pytest.mark.parametrize(("count", "expected"), [(1, "1 problem"), (2, "2 problems")])
 def test_page_counts_problems(count: int, expected: str) -> None:
+    """The page has the number of failed runs as problems."""
     page = render_html(
         build_report([*(make_failed_run(f"f{number}") for number in range(count)), make_passed_run("p")])
     ).decode()
@@ -104,11 +106,13 @@ def test_flaky_run_has_one_sign() -> None:
 
 
 def test_every_state_has_sign() -> None:
+    """Each state of a run has an emoji."""
     assert set(STATE_EMOJI) == set(RunState)
 
 
 @pytest.mark.parametrize("noun", ["pull request", "merge request"])
 def test_change_has_word_of_its_system(noun: str) -> None:
+    """Summary and page name the change as its CI system does."""
     run_report = build_report([make_passed_run("a"), make_passed_run("b")])._replace(
         context=BuildContext(change_number="7"), change_noun=noun
     )
@@ -117,6 +121,7 @@ def test_change_has_word_of_its_system(noun: str) -> None:
 
 
 def test_source_is_shown_in_words() -> None:
+    """The page has the label of the source in place of its name."""
     run_report = build_report([make_passed_run("a")])._replace(source="cli", source_label="the command line")
     page = render_html(run_report).decode()
     assert "Started from</dt><dd><bdi>the command line<" in page
@@ -124,6 +129,7 @@ def test_source_is_shown_in_words() -> None:
 
 
 def test_more_failures_are_counted() -> None:
+    """Kinds of failures beyond the limit are counted."""
     outcomes = [make_failed_run(f"f{number}")._replace(url=f"https://x.example/{number}") for number in range(10)]
     assert str(group_failures(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
     outcomes.append(make_failed_run("f10")._replace(url="https://x.example/10"))
@@ -131,6 +137,7 @@ def test_more_failures_are_counted() -> None:
 
 
 def test_cancelled_step_lists_running_runs() -> None:
+    """The lines count the runs that continue, and say how to wait for them."""
     run_report = build_report([make_started_run("a"), make_passed_run("b"), make_started_run("c")], signal=2)
     assert list(format_summary_lines(run_report)) == [
         "Cancelled. 1 of 3 runs passed, 2 still running.",

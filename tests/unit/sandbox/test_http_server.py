@@ -27,6 +27,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def test_connection_serves_many_requests(sandbox: Sandbox) -> None:
+    """One connection stays open for several requests."""
     request = f"{REQUEST_HEAD}Content-Length: 0\r\n\r\n".encode()
     with connect(sandbox) as connection:
         for _ in range(5):
@@ -45,6 +46,7 @@ def test_rejected_body_is_not_next_request(client: SandboxClient) -> None:
 
 
 def test_parallel_requests_are_all_answered(sandbox: Sandbox) -> None:
+    """Of 64 requests at the same time, each starts a run of its own."""
     barrier = threading.Barrier(64)
 
     def start_run(number: int) -> str:
@@ -129,6 +131,7 @@ def test_close_ends_open_connections() -> None:
 
 
 def test_connection_during_close_is_ended(sandbox: Sandbox) -> None:
+    """A connection that is accepted while the server stops is closed."""
     server = sandbox._server
     assert server
     server_socket, client_socket = socket.socketpair()
@@ -140,6 +143,8 @@ def test_connection_during_close_is_ended(sandbox: Sandbox) -> None:
 
 
 def test_exception_in_log_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """An error of the log callback ends the connection, and is in the error output."""
+
     def fail_to_log(line: str) -> None:
         raise RuntimeError("a bug in the log")
 

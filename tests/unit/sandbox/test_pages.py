@@ -31,6 +31,7 @@ def test_run_page_needs_no_credentials(client: SandboxClient, clock: SettableClo
 
 
 def test_page_reloads_until_run_ends(client: SandboxClient, clock: SettableClock) -> None:
+    """The page of an ended run does not reload."""
     url = client.request_start("abc", kind="tag").json()["url"]
     refresh_states = []
     for _ in range(4):
@@ -40,6 +41,7 @@ def test_page_reloads_until_run_ends(client: SandboxClient, clock: SettableClock
 
 
 def test_hostile_request_fields_are_escaped(client: SandboxClient) -> None:
+    """The page escapes the fields of a start request, and its headers forbid scripts."""
     url = client.request_start("abc", source=HOSTILE_TEXT, runtime_metadata={HOSTILE_TEXT: "x", "\ud800": "x"}).json()[
         "url"
     ]
@@ -51,6 +53,7 @@ def test_hostile_request_fields_are_escaped(client: SandboxClient) -> None:
 
 
 def test_hostile_run_fields_are_escaped() -> None:
+    """The page escapes each field of a run."""
     run = Run(HOSTILE_TEXT, HOSTILE_TEXT, HOSTILE_TEXT, "passed", 3.0, 0.0, HOSTILE_TEXT, "", (HOSTILE_TEXT,))
     page = run_page(run, HOSTILE_TEXT).content.decode()
     assert "<script" not in page.lower()
@@ -58,6 +61,7 @@ def test_hostile_run_fields_are_escaped() -> None:
 
 
 def test_unknown_path_is_404_and_escaped(client: SandboxClient) -> None:
+    """The page for an unknown path has no markup of the path."""
     for path in (
         "/",
         "/run/nothing",
@@ -84,6 +88,7 @@ def test_each_step_has_valid_png(client: SandboxClient, clock: SettableClock) ->
 
 
 def test_passed_and_failed_images_differ(client: SandboxClient, clock: SettableClock) -> None:
+    """The last steps of a passed and a failed run have different images."""
     runs = [client.start_test("sandbox-fails"), client.start_test("any")]
     clock.now += 3
     image_urls = [client.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
@@ -93,6 +98,7 @@ def test_passed_and_failed_images_differ(client: SandboxClient, clock: SettableC
 
 
 def test_finished_run_has_video(client: SandboxClient, clock: SettableClock) -> None:
+    """An ended run has a video, for requests that ask for media."""
     run_id = client.start_test("any")
     details = client.get(f"/run/{run_id}", media="true").json()
     assert details["video_url"] is None

@@ -33,6 +33,7 @@ def test_values_and_credentials_are_hidden(client: SandboxClient, sandbox: Sandb
 
 
 def test_received_requests_have_all_fields(client: SandboxClient, sandbox: Sandbox) -> None:
+    """A received request has its method, path, status, headers and body."""
     client.request_start("abc", runtime_metadata={"A": "1"})
     (received_request,) = sandbox.received
     assert received_request.headers["autonoma-client-id"] == CREDENTIALS["autonoma-client-id"]
@@ -45,6 +46,7 @@ def test_received_requests_have_all_fields(client: SandboxClient, sandbox: Sandb
 
 
 def test_received_is_snapshot(client: SandboxClient, sandbox: Sandbox) -> None:
+    """A list of received requests does not grow with later requests."""
     snapshot = sandbox.received
     client.get("/folder")
     assert snapshot == []

@@ -20,6 +20,7 @@ def send_request(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder
 @pytest.mark.parametrize("name", CREDENTIALS)
 @pytest.mark.parametrize("value", [None, ""])
 def test_missing_credential_is_401(sandbox: Sandbox, name: str, value: str | None) -> None:
+    """Each credential is needed, and must not be empty."""
     headers = {k: v for k, v in {**CREDENTIALS, name: value}.items() if v is not None}
     response = send_request(sandbox, headers)
     assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
@@ -44,6 +45,7 @@ def test_configured_credentials_are_required() -> None:
 @pytest.mark.parametrize("kind", ["test", "folder", "tag"])
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_scripted_id_sets_status(client: SandboxClient, sandbox: Sandbox, kind: str, status: int) -> None:
+    """The number in a scripted id is the status of each of its start requests."""
     target_id = f"sandbox-{status}"
     assert [client.request_start(target_id, kind=kind).status_code for _ in range(3)] == [status] * 3
     assert sandbox.count_starts(target_id) == 3
@@ -65,6 +67,7 @@ def test_known_id_starts_as_its_kind_only(client: SandboxClient, kind: str) -> N
 
 
 def test_known_folder_and_test_have_details(client: SandboxClient) -> None:
+    """A folder and a test have details, each only under the path of its kind."""
     assert client.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
     details = client.get(f"/test/{TEST}").json()
     assert (details["name"], details["folder"]) == (
@@ -77,6 +80,7 @@ def test_known_folder_and_test_have_details(client: SandboxClient) -> None:
 
 
 def test_configured_folders_replace_defaults() -> None:
+    """Configured folders and their tests are known, and the default ones are not."""
     folders = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
     with Sandbox(folders=folders) as sandbox, SandboxClient(sandbox) as client:
         assert [client.request_start(target_id).status_code for target_id in ("f", "t", FOLDER)] == [404, 200, 200]
@@ -118,11 +122,13 @@ def test_scripted_id_is_delayed_once(client: SandboxClient, status: int) -> None
 
 
 def test_scripted_id_is_always_delayed(client: SandboxClient) -> None:
+    """Each start of this id gets status 429, which asks for a delay of 1 s."""
     responses = [client.request_start("sandbox-429-always") for _ in range(3)]
     assert [(response.status_code, response.headers["Retry-After"]) for response in responses] == [(429, "1")] * 3
 
 
 def test_server_error_has_no_retry_after(client: SandboxClient) -> None:
+    """A response with status 500 has no delay."""
     assert "Retry-After" not in client.request_start("sandbox-500").headers
 
 
@@ -168,6 +174,7 @@ def test_similar_id_is_not_scripted(client: SandboxClient) -> None:
 
 @pytest.mark.parametrize("target_id", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
 def test_invalid_id_is_404(sandbox: Sandbox, target_id: str) -> None:
+    """An id with invalid characters or length is not found."""
     # Prepared manually, because requests would normalize the URL.
     with requests.Session() as session:
         prepared_request = session.prepare_request(requests.Request("POST", f"{sandbox.url}/x", headers=CREDENTIALS))
@@ -179,6 +186,7 @@ def test_invalid_id_is_404(sandbox: Sandbox, target_id: str) -> None:
 
 @pytest.mark.parametrize("path", ["", "/", "/test", "/tests/a/run", "/test/a/run/", "/run", "/run/folder/a/b/status"])
 def test_unknown_path_is_404(client: SandboxClient, path: str) -> None:
+    """A path outside of the API is not found."""
     assert client.get(path).status_code == 404
 
 
@@ -204,6 +212,7 @@ def test_unknown_run_is_404_as_in_contract(client: SandboxClient) -> None:
     ids=["cut", "not UTF-8", "NaN", "deep", "more", "long number", "byte order mark"],
 )
 def test_malformed_json_is_400(client: SandboxClient, sandbox: Sandbox, body: bytes) -> None:
+    """A body that is not JSON is refused, and the listed request has no body."""
     headers = {"Content-Type": "application/json"}
     response = client.session.post(f"{client.url}/test/abc/run", data=body, headers=headers, timeout=60)
     assert response.status_code == 400
@@ -211,6 +220,7 @@ def test_malformed_json_is_400(client: SandboxClient, sandbox: Sandbox, body: by
 
 
 def test_wrong_content_type_is_415(client: SandboxClient) -> None:
+    """A JSON body needs the content type of JSON."""
     response = client.session.post(
         f"{client.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=60
     )

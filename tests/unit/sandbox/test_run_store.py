@@ -38,6 +38,7 @@ def test_scripted_failure_ends_as_failed(client: SandboxClient, clock: SettableC
 
 
 def test_endless_run_never_ends(client: SandboxClient, clock: SettableClock) -> None:
+    """The run of this scripted id is still running after 30 years."""
     run_id = client.start_test("sandbox-stays")
     assert read_states(client, clock, run_id, [0, 3, 1e9]) == ["pending", "running", "running"]
     assert client.get(f"/run/{run_id}").json()["ended_at"] is None
@@ -55,6 +56,7 @@ def test_flaky_id_fails_once(client: SandboxClient, clock: SettableClock) -> Non
 
 @pytest.mark.parametrize(("pace", "ages"), [(0.0, (0, 0, 0)), (0.5, (0.4, 0.5, 1.5)), (10.0, (9.9, 10, 30))])
 def test_pace_scales_times(pace: float, ages: Sequence[float]) -> None:
+    """The pace is the factor of all times, and with 0 a run passes at once."""
     clock = SettableClock(0.0)
     with Sandbox(pace=pace, clock=clock) as sandbox, SandboxClient(sandbox) as client:
         expected = ["passed"] * 3 if pace == 0 else ["pending", "running", "passed"]
@@ -63,6 +65,7 @@ def test_pace_scales_times(pace: float, ages: Sequence[float]) -> None:
 
 @pytest.mark.parametrize("pace", [-1.0, float("nan"), float("inf")])
 def test_invalid_pace_is_rejected(pace: float) -> None:
+    """A pace that is negative or not finite is an error."""
     with pytest.raises(ValueError, match="pace"):
         Sandbox(pace=pace)
 
@@ -110,6 +113,7 @@ def test_steps_and_media_are_optional(client: SandboxClient, clock: SettableCloc
 
 
 def test_steps_grow_with_time(client: SandboxClient, clock: SettableClock) -> None:
+    """A run has more steps after some time."""
     run_id = client.start_test("checkout")
     counts = []
     for _ in range(4):
@@ -119,6 +123,7 @@ def test_steps_grow_with_time(client: SandboxClient, clock: SettableClock) -> No
 
 
 def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: SettableClock) -> None:
+    """Only the last step of a failed run has failed, and its output is the reason."""
     run_id = client.start_test("sandbox-fails")
     clock.now += 3
     *earlier_steps, last_step = client.get(f"/run/{run_id}", steps="true").json()["steps"]
@@ -128,12 +133,14 @@ def test_last_step_of_failed_run_has_reason(client: SandboxClient, clock: Settab
 
 
 def test_run_ids_are_unique(client: SandboxClient) -> None:
+    """Each run has another id of 25 letters and digits."""
     ids = {client.start_test("checkout") for _ in range(20)}
     assert len(ids) == 20
     assert all(len(run_id) == 25 and run_id.isalnum() for run_id in ids)
 
 
 def test_folders_are_paged(client: SandboxClient) -> None:
+    """Limit and offset select a part of the folders."""
     all_folders = client.get("/folder").json()
     pages = [client.get("/folder", limit=1, offset=n).json() for n in range(len(all_folders) + 1)]
     assert [folder for page in pages for folder in page] == all_folders
@@ -145,4 +152,5 @@ def test_folders_are_paged(client: SandboxClient) -> None:
     "query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"limit": ""}, {"offset": -1}, {"offset": "9" * 5000}]
 )
 def test_invalid_page_is_rejected(client: SandboxClient, query: dict[str, object]) -> None:
+    """A limit or offset outside of its range gets status 422."""
     assert client.get("/folder", **query).status_code == 422

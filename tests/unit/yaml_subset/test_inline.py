@@ -32,6 +32,7 @@ def test_versions_accept_yaml_and_json(text: str) -> None:
 
 
 def test_empty_list_has_no_versions() -> None:
+    """An empty list is valid."""
     assert parse_application_versions("[]") == ()
 
 
@@ -78,6 +79,7 @@ def test_any_text_is_parsed_or_rejected(text: str) -> None:
 
 
 def test_mapping_values_stay_text() -> None:
+    """A value that looks like a number stays as it is written."""
     assert parse_yaml_mapping("A: 1.10\nB: ''") == ({"A": "1.10", "B": ""}, [])
 
 
