@@ -178,7 +178,8 @@ class CISystem(ABC):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:  # noqa: ARG002 - no publishers
         """Return the publishers of outputs, variables and summary.
 
-        `autonoma_ci.ci.publishers` has ready-made ones, such as `env_file`, `summary_file` and `cli_variables`.
+        `autonoma_ci.ci.publishers` has ready-made ones, such as those of `create_env_file_publishers` and
+        `create_summary_file_publishers`.
         """
         return ()
 

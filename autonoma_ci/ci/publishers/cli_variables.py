@@ -62,21 +62,18 @@ class CliVariablePublisher(RemotePublisher):
         return omitted_variables_warning(report, values, "The variables for later steps")
 
 
-def cli_variables(
-    name: str, build_arguments: Callable[[str, str], Sequence[str]]
-) -> Callable[[PublishContext], tuple[CliVariablePublisher, ...]]:
-    """Return a function that creates the publisher if the program exists.
+def create_cli_variable_publishers(
+    context: PublishContext, name: str, build_arguments: Callable[[str, str], Sequence[str]]
+) -> tuple[CliVariablePublisher, ...]:
+    """Return the publisher, or nothing if the program does not exist.
 
     Args:
+        context: The job.
         name: The name of the program.
         build_arguments: Returns the arguments that set a variable to a text.
     """
-
-    def find_publishers(context: PublishContext) -> tuple[CliVariablePublisher, ...]:
-        program = find_trusted_executable(name, context)
-        return (CliVariablePublisher(program, build_arguments),) if program else ()
-
-    return find_publishers
+    program = find_trusted_executable(name, context)
+    return (CliVariablePublisher(program, build_arguments),) if program else ()
 
 
 class SharedCliVariablePublisher(RemotePublisher):
@@ -112,22 +109,17 @@ class SharedCliVariablePublisher(RemotePublisher):
         return f"The variables for later steps could not be set: {failure}." if failure else None
 
 
-def shared_cli_variables(
-    name: str, build_id_variable: str
-) -> Callable[[PublishContext], tuple[SharedCliVariablePublisher, ...]]:
-    """Return a function that creates the publisher if the program exists.
+def create_shared_cli_variable_publishers(
+    context: PublishContext, name: str, build_id_variable: str
+) -> tuple[SharedCliVariablePublisher, ...]:
+    """Return the publisher, or nothing if the program does not exist or the job publishes no shared data.
 
     Args:
+        context: The job.
         name: The name of the program.
         build_id_variable: The variable with an id that is new for each run of the job step.
     """
-
-    def find_publishers(context: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
-        program = find_trusted_executable(name, context) if context.publishes_shared_data else None
-        return (
-            (SharedCliVariablePublisher(program, sanitize(context.environ.get(build_id_variable, ""))),)
-            if program
-            else ()
-        )
-
-    return find_publishers
+    program = find_trusted_executable(name, context) if context.publishes_shared_data else None
+    if not program:
+        return ()
+    return (SharedCliVariablePublisher(program, sanitize(context.environ.get(build_id_variable, ""))),)

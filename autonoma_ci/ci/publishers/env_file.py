@@ -121,28 +121,28 @@ class EnvFilePublisher:
         return warnings
 
 
-def env_file(
-    name: str, file_format: EnvFileFormat = DOTENV_FORMAT, filename: str = "", *, write_early: bool = True
-) -> Callable[[PublishContext], tuple[EnvFilePublisher, ...]]:
-    """Return a factory of the publisher for a job's file.
-
-    The factory creates no publisher if the job has no such file.
+def create_env_file_publishers(
+    context: PublishContext,
+    name: str,
+    file_format: EnvFileFormat = DOTENV_FORMAT,
+    filename: str = "",
+    *,
+    write_early: bool = True,
+) -> tuple[EnvFilePublisher, ...]:
+    """Return the publisher for a job's file, or nothing if the job has no such file.
 
     Args:
+        context: The job.
         name: The variable that names the file.
         file_format: The variables and the syntax of the file.
         filename: The name of the file if the variable names its folder.
         write_early: Whether to write also before the end of the job step. Only for readers that use the last value of a
             name.
     """
-
-    def find_publishers(context: PublishContext) -> tuple[EnvFilePublisher, ...]:
-        path = context.environ.get(name, "")
-        if not path:
-            return ()
-        values = SharedFileValues(
-            Path(path, filename), context.clock, file_format.format_lines, file_format.is_open, write_early=write_early
-        )
-        return (EnvFilePublisher(values, file_format.select_variables),)
-
-    return find_publishers
+    path = context.environ.get(name, "")
+    if not path:
+        return ()
+    values = SharedFileValues(
+        Path(path, filename), context.clock, file_format.format_lines, file_format.is_open, write_early=write_early
+    )
+    return (EnvFilePublisher(values, file_format.select_variables),)

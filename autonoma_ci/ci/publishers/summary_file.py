@@ -307,20 +307,17 @@ class SummaryFilePublisher:
         return []
 
 
-def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePublisher, ...]]:
-    """Return a factory of the publisher for a job's summary file.
+def create_summary_file_publishers(context: PublishContext, name: str) -> tuple[SummaryFilePublisher, ...]:
+    """Return the publisher for a job's summary file.
 
-    The factory creates no publisher without such a file, or if the user turned the summary off.
+    There is none without such a file, or if the user turned the summary off.
 
     Args:
+        context: The job.
         name: The variable that names the file.
     """
-
-    def find_publishers(context: PublishContext) -> tuple[SummaryFilePublisher, ...]:
-        path = context.environ.get(name, "") if context.wants_summary else ""
-        return (SummaryFilePublisher(name, Path(path), context.clock),) if path else ()
-
-    return find_publishers
+    path = context.environ.get(name, "") if context.wants_summary else ""
+    return (SummaryFilePublisher(name, Path(path), context.clock),) if path else ()
 
 
 def _blank_remaining_lines(descriptor: int, offset: int, written_bytes: bytes) -> None:

@@ -24,7 +24,7 @@ from autonoma_ci.ci.env import (
     shard_from_env,
 )
 from autonoma_ci.ci.ownership import Claim, build_mark, decide_ownership, parse_mark, shared_warning
-from autonoma_ci.ci.publishers.env_file import env_file
+from autonoma_ci.ci.publishers.env_file import create_env_file_publishers
 from autonoma_ci.escaping import safe_url, sanitize_line, truncate
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import BuildContext, Conclusion
@@ -105,7 +105,7 @@ class Bitbucket(CISystem):
         The file of variables is written only once, at the end. If a name is in it twice, it is undocumented which value
         counts.
         """
-        variables = env_file("BITBUCKET_PIPELINES_VARIABLES_PATH", write_early=False)(context)
+        variables = create_env_file_publishers(context, "BITBUCKET_PIPELINES_VARIABLES_PATH", write_early=False)
         return (*variables, *_create_code_insights_publishers(context))
 
     def find_workspace(self, environ: Mapping[str, str]) -> Workspace:

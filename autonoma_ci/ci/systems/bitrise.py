@@ -20,7 +20,7 @@ from autonoma_ci.ci.env import (
     number_job,
     shard_from_env,
 )
-from autonoma_ci.ci.publishers.cli_variables import cli_variables
+from autonoma_ci.ci.publishers.cli_variables import create_cli_variable_publishers
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Bitrise(CISystem):
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of variables by `envman`."""
-        return cli_variables("envman", _envman_arguments)(context)
+        return create_cli_variable_publishers(context, "envman", _envman_arguments)
 
 
 def _detect_copy(environ: Mapping[str, str]) -> Shard | None:

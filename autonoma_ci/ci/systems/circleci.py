@@ -20,7 +20,7 @@ from autonoma_ci.ci.env import (
     number_job,
     shard_from_env,
 )
-from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT, env_file
+from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT, create_env_file_publishers
 from autonoma_ci.models import BuildContext, UntrustedSource
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class CircleCI(CISystem):
 
         Later steps of the job that run in bash read the file of `BASH_ENV` at their start.
         """
-        return env_file("BASH_ENV", SHELL_EXPORT_FORMAT)(context)
+        return create_env_file_publishers(context, "BASH_ENV", SHELL_EXPORT_FORMAT)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this parallel container, which CircleCI counts from 0."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from autonoma_ci.ci.base import CISystem
 from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
-from autonoma_ci.ci.publishers.env_file import env_file
+from autonoma_ci.ci.publishers.env_file import create_env_file_publishers
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class CloudBuild(CISystem):
 
         Cloud Build shows the file with the build, unchanged and only up to 50 KB. So it is written once.
         """
-        return env_file("BUILDER_OUTPUT", filename="output", write_early=False)(context)
+        return create_env_file_publishers(context, "BUILDER_OUTPUT", filename="output", write_early=False)
 
 
 def _build_console_url(get: Callable[[str], str]) -> str:

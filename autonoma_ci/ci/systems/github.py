@@ -37,7 +37,7 @@ from autonoma_ci.ci.env import (
     sanitize,
 )
 from autonoma_ci.ci.publishers.shared_file import SharedFileValues
-from autonoma_ci.ci.publishers.summary_file import summary_file
+from autonoma_ci.ci.publishers.summary_file import create_summary_file_publishers
 from autonoma_ci.escaping import escape_github_data, escape_github_property
 from autonoma_ci.fs.files import os_error_reason, read_whole_file
 from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext, BuildIdRules, UntrustedSource
@@ -339,7 +339,7 @@ def _create_file_publishers(context: PublishContext, max_array_chars: int) -> Se
     """Return the publishers for the files that the environment names."""
     path = context.environ.get("GITHUB_OUTPUT", "")
     outputs = (GitHubFilePublisher(Path(path), context.clock, max_array_chars),) if path else ()
-    return (*outputs, *summary_file("GITHUB_STEP_SUMMARY")(context))
+    return (*outputs, *create_summary_file_publishers(context, "GITHUB_STEP_SUMMARY"))
 
 
 class GitHubFilePublisher:

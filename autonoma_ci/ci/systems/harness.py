@@ -19,7 +19,7 @@ from autonoma_ci.ci.env import (
     number_job,
     shard_from_env,
 )
-from autonoma_ci.ci.publishers.env_file import env_file
+from autonoma_ci.ci.publishers.env_file import create_env_file_publishers
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Harness(CISystem):
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of the step's output variables."""
-        return env_file("DRONE_OUTPUT")(context)
+        return create_env_file_publishers(context, "DRONE_OUTPUT")
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this step.

@@ -19,7 +19,7 @@ from autonoma_ci.ci.env import (
     join_job_path,
     shard_from_env,
 )
-from autonoma_ci.ci.publishers.cli_variables import shared_cli_variables
+from autonoma_ci.ci.publishers.cli_variables import create_shared_cli_variable_publishers
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Semaphore(CISystem):
 
         All jobs of a workflow share the values of `sem-context`. A pipeline that runs again has another id.
         """
-        return shared_cli_variables("sem-context", build_id_variable="SEMAPHORE_PIPELINE_ID")(context)
+        return create_shared_cli_variable_publishers(context, "sem-context", build_id_variable="SEMAPHORE_PIPELINE_ID")
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this parallel job, which Semaphore counts from 1."""

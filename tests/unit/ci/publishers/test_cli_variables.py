@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.publishers.cli_variables import MAX_VALUE_BYTES, cli_variables, shared_cli_variables
+from autonoma_ci.ci.publishers.cli_variables import (
+    MAX_VALUE_BYTES,
+    create_cli_variable_publishers,
+    create_shared_cli_variable_publishers,
+)
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run
 
@@ -45,14 +49,14 @@ def build_arguments(name: str, text: str) -> Sequence[str]:
 
 
 def make_publisher(folder: Path, text: str) -> CliVariablePublisher:
-    [publisher] = cli_variables("agent", build_arguments)(write_program(folder, text))
+    [publisher] = create_cli_variable_publishers(write_program(folder, text), "agent", build_arguments)
     return publisher
 
 
 def make_shared_publisher(folder: Path, text: str = "") -> SharedCliVariablePublisher:
     """Make a publisher whose program stores each name in the folder `data`."""
     text = text or STORE.format(folder=shlex.quote(str(folder / "data")))
-    [publisher] = shared_cli_variables("agent", "BUILD")(write_program(folder, text))
+    [publisher] = create_shared_cli_variable_publishers(write_program(folder, text), "agent", "BUILD")
     return publisher
 
 
@@ -103,8 +107,8 @@ def test_omitted_value_warns(tmp_path: Path) -> None:
 def test_missing_program_has_no_publisher(tmp_path: Path) -> None:
     """Without a trusted program there is no publisher."""
     context = make_publish_context({"PATH": str(tmp_path)}, tmp_path)
-    assert cli_variables("agent", build_arguments)(context) == ()
-    assert shared_cli_variables("agent", "BUILD")(context) == ()
+    assert create_cli_variable_publishers(context, "agent", build_arguments) == ()
+    assert create_shared_cli_variable_publishers(context, "agent", "BUILD") == ()
 
 
 # Variables that all jobs of the build share
@@ -170,16 +174,16 @@ def test_shared_running_step_sets_no_variable(tmp_path: Path) -> None:
 def test_private_step_has_no_shared_publisher(tmp_path: Path) -> None:
     """A job step that publishes no shared data sets no shared variables."""
     context = write_program(tmp_path, "")._replace(publishes_shared_data=False)
-    assert shared_cli_variables("agent", "BUILD")(context) == ()
-    assert len(cli_variables("agent", build_arguments)(context)) == 1
+    assert create_shared_cli_variable_publishers(context, "agent", "BUILD") == ()
+    assert len(create_cli_variable_publishers(context, "agent", build_arguments)) == 1
 
 
 @pytest.mark.parametrize("build_id", ["", "5 0", "5\n0", "x" * 61])
 def test_hostile_build_id_is_no_part_of_mark(build_id: str, tmp_path: Path) -> None:
     """An invalid id of the build counts as unknown."""
     context = write_program(tmp_path, STORE.format(folder=shlex.quote(str(tmp_path / "data"))))
-    [publisher] = shared_cli_variables("agent", "BUILD")(
-        context._replace(environ={**context.environ, "BUILD": build_id})
+    [publisher] = create_shared_cli_variable_publishers(
+        context._replace(environ={**context.environ, "BUILD": build_id}), "agent", "BUILD"
     )
     assert publisher.publish(REPORT) == []
     assert read_data(tmp_path)["AUTONOMA_WRITTEN_BY"].startswith("build::attempt:")

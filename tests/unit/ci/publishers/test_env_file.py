@@ -10,7 +10,7 @@ import pytest
 from autonoma_ci.ci.publishers.env_file import (
     DOTENV_FORMAT,
     SHELL_EXPORT_FORMAT,
-    env_file,
+    create_env_file_publishers,
     format_shell_exports,
     is_in_quotes,
 )
@@ -31,7 +31,7 @@ def make_publisher(
     path: Path, file_format: EnvFileFormat = DOTENV_FORMAT, *, write_early: bool = True
 ) -> EnvFilePublisher:
     context = make_publish_context({"VARIABLES": str(path)})._replace(clock=FakeClock())
-    [publisher] = env_file("VARIABLES", file_format, write_early=write_early)(context)
+    [publisher] = create_env_file_publishers(context, "VARIABLES", file_format, write_early=write_early)
     return publisher
 
 
@@ -242,7 +242,7 @@ def test_lone_surrogate_is_replaced(tmp_path: Path) -> None:
 
 
 def create_publishers(environ: dict[str, str], filename: str = "") -> tuple[EnvFilePublisher, ...]:
-    return env_file("VARIABLES", filename=filename)(make_publish_context(environ))
+    return create_env_file_publishers(make_publish_context(environ), "VARIABLES", filename=filename)
 
 
 @pytest.mark.parametrize("environ", [{}, {"VARIABLES": ""}, {"OTHER": "/tmp/x"}])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.publishers import shared_file
-from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file
+from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, create_env_file_publishers
 from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedFileValues
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.ci.systems.github import is_in_heredoc
@@ -332,12 +332,13 @@ def read_sourced_value(path: Path, name: str) -> str:
 
 
 def make_publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
-    create, name = (
-        (GITHUB.create_publishers, "GITHUB_OUTPUT")
+    name = "GITHUB_OUTPUT" if kind == "heredoc" else "BASH_ENV"
+    context = make_publish_context({name: str(path)})._replace(clock=clock)
+    [publisher] = (
+        GITHUB.create_publishers(context)
         if kind == "heredoc"
-        else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
+        else create_env_file_publishers(context, name, SHELL_EXPORT_FORMAT)
     )
-    [publisher] = create(make_publish_context({name: str(path)})._replace(clock=clock))
     return publisher
 
 

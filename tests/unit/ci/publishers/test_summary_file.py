@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from autonoma_ci.ci.publishers.shared_file import SharedFile
-from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher, ends_in_open_block, summary_file
+from autonoma_ci.ci.publishers.summary_file import (
+    SummaryFilePublisher,
+    create_summary_file_publishers,
+    ends_in_open_block,
+)
 from autonoma_ci.clock import Clock
 from autonoma_ci.models import RunStep
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES
@@ -586,8 +590,8 @@ def test_huge_file_warns_without_reading(tmp_path: Path) -> None:
 def test_summary_off_has_no_publisher(tmp_path: Path) -> None:
     """The option `summary` turns the publisher off."""
     environ = {"SUMMARY": str(tmp_path / "summary")}
-    assert summary_file("SUMMARY")(make_publish_context(environ, summary=False)) == ()
-    assert len(summary_file("SUMMARY")(make_publish_context(environ))) == 1
+    assert create_summary_file_publishers(make_publish_context(environ, summary=False), "SUMMARY") == ()
+    assert len(create_summary_file_publishers(make_publish_context(environ), "SUMMARY")) == 1
 
 
 # Texts of another process. A number in their place is the number of runs of our next report.
