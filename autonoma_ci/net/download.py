@@ -48,7 +48,7 @@ class DownloadError(Exception):
         super().__init__(text)
 
 
-def download(
+def download_file(
     url: str,
     on_chunk: Callable[[bytes], None],
     max_bytes: int,

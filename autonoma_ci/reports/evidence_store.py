@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.fs.files import make_directory, match_parent_owner
-from autonoma_ci.net.download import DownloadError, download
+from autonoma_ci.net.download import DownloadError, download_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class EvidenceDownloader:
         max_file_bytes: Largest size of one file.
         max_total_bytes: Largest size of all files together. Files of passed runs have low priority. They can use
             half of it.
-        allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download`.
+        allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download_file`.
         timeout_seconds: Time limit of each file.
     """
 
@@ -124,7 +124,7 @@ class EvidenceDownloader:
                     stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority)
                 )
                 try:
-                    content_type = download(
+                    content_type = download_file(
                         item.signed_url.url,
                         writer.write,
                         self._max_file_bytes,

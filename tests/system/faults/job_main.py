@@ -76,7 +76,7 @@ if limit := os.environ.get("JOB_FILES"):
 socket.getaddrinfo = resolve_test_hosts
 ResultsDirPublisher.publish = publish_when_allowed  # type: ignore[method-assign]
 http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _REQUEST_SECONDS, 0.05, 0.1
-evidence_store.download = partial(evidence_store.download, connect_seconds=_REQUEST_SECONDS)  # type: ignore[attr-defined]
+evidence_store.download_file = partial(evidence_store.download_file, connect_seconds=_REQUEST_SECONDS)  # type: ignore[attr-defined]
 evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, timeout_seconds=_REQUEST_SECONDS)  # type: ignore[misc, assignment]
 runtime.Runtime = partial(  # type: ignore[misc, assignment]
     runtime.Runtime,

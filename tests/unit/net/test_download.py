@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.net import connection, threads
-from autonoma_ci.net.download import DownloadError, download
+from autonoma_ci.net.download import DownloadError, download_file
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang, reset, send_bad_chunk, send_half_body, send_huge_body, send_raw
 
@@ -39,7 +39,7 @@ class Download:
         self.chunks: list[bytes] = []
         self.content_type, self.error, self.retryable = "", "", False
         try:
-            self.content_type = download(
+            self.content_type = download_file(
                 url, self.chunks.append, max_bytes, seconds, allow_http_loopback=allow_http_loopback
             )
         except DownloadError as error:
@@ -91,7 +91,7 @@ def test_download_raises_errors_of_receiver() -> None:
         raise KeyError
 
     with FaultServer(send_raw(PNG_RESPONSE)) as server, pytest.raises(KeyError) as error:
-        download(f"http://127.0.0.1:{server.port}/secret", fail, 4, 5.0, allow_http_loopback=True)
+        download_file(f"http://127.0.0.1:{server.port}/secret", fail, 4, 5.0, allow_http_loopback=True)
     assert "secret" not in str(error.value)
 
 

@@ -19,7 +19,7 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.download import DownloadError, download
+from autonoma_ci.net.download import DownloadError, download_file
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.wait_for_url import wait_for_url
@@ -127,7 +127,7 @@ def test_lost_response_is_released(method: str, handler: RequestHandler) -> None
         for _ in range(2):
             with suppress(ResponseLostError, DownloadError):
                 if method == "download":
-                    download(server.url, lambda _: None, 100, timeouts.total, allow_http_loopback=True)
+                    download_file(server.url, lambda _: None, 100, timeouts.total, allow_http_loopback=True)
                 elif method == "post":
                     transports[0].post("/test/a/run", {})
                 else:
