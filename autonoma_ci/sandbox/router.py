@@ -155,7 +155,7 @@ class Router:
             response = self._build_target_response(operation)
         else:
             response = self._build_run_response(operation, query, origin)
-        return replace(response, delay=scenario.delay * self._run_store.time_scale)
+        return replace(response, delay=scenario.delay * self._run_store.pace)
 
     def _start_run(self, operation: _Operation, request: Request, scenario: Scenario, origin: str) -> Response:
         """Start a run and return the response."""

@@ -43,13 +43,13 @@ class RunStore:
     """A thread-safe store of all runs since the sandbox was started.
 
     Args:
-        time_scale: Multiplies all durations. 0 ends a run at once, 1 usually after three seconds of `clock`.
+        pace: Multiplies all durations. 0 ends a run at once, 1 usually after three seconds of `clock`.
         clock: Returns the current time in seconds.
 
     """
 
-    def __init__(self, time_scale: float, clock: Callable[[], float]) -> None:
-        self.time_scale = time_scale
+    def __init__(self, pace: float, clock: Callable[[], float]) -> None:
+        self.pace = pace
         self._clock = clock
         self._epoch = datetime.now(UTC) - timedelta(seconds=clock())
         self._runs: dict[tuple[str, str], Run] = {}
@@ -70,7 +70,7 @@ class RunStore:
             kind=kind,
             target_id=target_id,
             final_state=scenario.final_state,
-            duration=scenario.duration * self.time_scale,
+            duration=scenario.duration * self.pace,
             started_at=self._clock(),
             source=source_of(body) or "api",
             application_version_id=version,
