@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.systems.github import GitHubCompatibleSystem, build_actions_context, build_run_url
+from autonoma_ci.ci.systems.github import GitHubCompatibleSystem, build_actions_context, build_workflow_run_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Forgejo(GitHubCompatibleSystem):
 
         The run page has the run's number in its URL.
         """
-        return build_actions_context(environ, "forgejo", build_run_url(environ, "GITHUB_RUN_NUMBER"))
+        return build_actions_context(environ, "forgejo", build_workflow_run_url(environ, "GITHUB_RUN_NUMBER"))
 
 
 SYSTEM = Forgejo()

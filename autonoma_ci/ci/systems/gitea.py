@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.systems.github import GitHubCompatibleSystem, build_actions_context, build_run_url
+from autonoma_ci.ci.systems.github import GitHubCompatibleSystem, build_actions_context, build_workflow_run_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Gitea(GitHubCompatibleSystem):
         Since Gitea 1.26 (its pull request 36842), the run page has the run's id in its URL. Before, it had the run's
         number. On an old server the id leads to no page, but on a new server the number can lead to another run.
         """
-        return build_actions_context(environ, "gitea", build_run_url(environ, "GITHUB_RUN_ID"))
+        return build_actions_context(environ, "gitea", build_workflow_run_url(environ, "GITHUB_RUN_ID"))
 
 
 SYSTEM = Gitea()

@@ -168,7 +168,7 @@ class GitHub(GitHubCompatibleSystem):
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a job."""
-        run_url = build_run_url(environ, "GITHUB_RUN_ID")
+        run_url = build_workflow_run_url(environ, "GITHUB_RUN_ID")
         attempt = first_number(env_reader(environ)("GITHUB_RUN_ATTEMPT"))
         if is_truthy(environ, "ACT"):
             # act sets github.com and run 1, which is a run of another repository.
@@ -208,7 +208,7 @@ def build_actions_context(environ: Mapping[str, str], ci_name: str, build_url: s
     )
 
 
-def build_run_url(environ: Mapping[str, str], variable: str) -> str:
+def build_workflow_run_url(environ: Mapping[str, str], variable: str) -> str:
     """Return the URL of the run page, or an empty text.
 
     Args:
