@@ -481,7 +481,7 @@ class FakeCommentThread:
     def delete(self, comment: sticky.Comment) -> None:
         del self.bodies[comment.id]
 
-    def permission_hint(self, _: Exception) -> None:
+    def find_hint(self, _: Exception) -> None:
         return None
 
 

@@ -70,7 +70,7 @@ class RestCommentThread:
         workflow_key: Identifies the workflow.
         build_id: The id of the build.
         max_bytes: The maximum size of a comment.
-        find_hint: Returns a hint for an error, or None.
+        find_service_hint: Returns a hint of the service for an error, or None.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class RestCommentThread:
         workflow_key: str,
         build_id: str,
         max_bytes: int,
-        find_hint: Callable[[RestError], str | None],
+        find_service_hint: Callable[[RestError], str | None],
     ) -> None:
-        self._client, self._endpoints, self._find_hint = client, endpoints, find_hint
+        self._client, self._endpoints, self._find_service_hint = client, endpoints, find_service_hint
         self.workflow_key, self.build_id, self.max_bytes = workflow_key, build_id, max_bytes
         self._token_owner: CommentAuthor | None = None
         # The server's time at the first page, for the next request for changed comments.
@@ -153,9 +153,9 @@ class RestCommentThread:
         """
         self._client.request("DELETE", self._endpoints.comment_path.format(comment.id))
 
-    def permission_hint(self, error: RestError) -> str | None:
+    def find_hint(self, error: RestError) -> str | None:
         """Return a hint for an error, or None."""
-        return error.hint or self._find_hint(error)
+        return error.hint or self._find_service_hint(error)
 
     def _fetch_owner(self) -> CommentAuthor | None:
         """Return the owner of the token, or None if unknown.

@@ -73,7 +73,7 @@ class CommentThread(Protocol):
         Raises RestError if the request fails.
         """
 
-    def permission_hint(self, error: RestError) -> str | None:
+    def find_hint(self, error: RestError) -> str | None:
         """Return a hint for an error, or None."""
 
 
@@ -98,7 +98,7 @@ def create_or_update_comment(thread: CommentThread, report: Report, secret: Secr
     try:
         is_shared = _create_or_update(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
     except RestError as error:
-        return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.permission_hint(error)]))
+        return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.find_hint(error)]))
     return shared_warning("a comment") if is_shared else None
 
 

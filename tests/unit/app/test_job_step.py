@@ -671,7 +671,7 @@ class Thread:
     def delete(self, comment: Comment) -> None:
         self.comments = [old for old in self.comments if old.id != comment.id]
 
-    def permission_hint(self, error: RestError) -> str:
+    def find_hint(self, error: RestError) -> str:
         return str(error)
 
 

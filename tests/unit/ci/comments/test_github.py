@@ -36,7 +36,7 @@ def open_thread(
 def find_hint(error: RestError) -> str | None:
     thread = open_thread()
     assert thread
-    return thread.permission_hint(error)
+    return thread.find_hint(error)
 
 
 def record_requests(base: str, context: BuildContext = CONTEXT, *, is_app: bool = False) -> list[ReceivedRequest]:

@@ -42,7 +42,7 @@ def open_thread(environ: Mapping[str, str] | None = None, context: BuildContext 
 def find_hint(error: RestError) -> str | None:
     thread = open_thread()
     assert thread
-    return thread.permission_hint(error)
+    return thread.find_hint(error)
 
 
 def record_requests(**environ: str) -> list[ReceivedRequest]:

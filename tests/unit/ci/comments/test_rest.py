@@ -312,8 +312,8 @@ def test_hint_of_connection_precedes_others() -> None:
     service = CommentServer()
     with service.server:
         thread = open_thread(service)
-    assert thread.permission_hint(RestError("x", hint="Check the proxy.")) == "Check the proxy."
-    assert thread.permission_hint(RestError("x", 403)) == "hint 403"
+    assert thread.find_hint(RestError("x", hint="Check the proxy.")) == "Check the proxy."
+    assert thread.find_hint(RestError("x", 403)) == "hint 403"
 
 
 # Base URL
