@@ -534,13 +534,13 @@ class JobStep:
         """Yield the listener that logs runs or draws a live table."""
         clock, out = self.runtime.clock, self.runtime.out
         if settings.wait and self.ci.build_context.ci_name == "cli" and out.isatty():
-            from autonoma_ci.app.live_table import LiveTable, create_console, log_above
+            from autonoma_ci.app.live_table import LiveTable, create_terminal_stream, log_above
 
-            if console := create_console(out, self.runtime.environ):
-                log = log_above(console)
+            if stream := create_terminal_stream(out, self.runtime.environ):
+                log = log_above(stream)
                 log.redact_with(self.redact)
                 progress = ProgressReporter(log, clock, self._publish, self._add_saved_facts, quiet=True)
-                with LiveTable(console, progress, clock) as live_table:
+                with LiveTable(stream, progress, clock) as live_table:
                     yield live_table
                 return
         yield ProgressReporter(self.log, clock, self._publish, self._add_saved_facts)

@@ -64,7 +64,7 @@ class TerminalStream(io.TextIOBase):
         return has_capacity is None or has_capacity()
 
 
-def create_console(stream: TextIO, environ: Mapping[str, str]) -> TerminalStream | None:
+def create_terminal_stream(stream: TextIO, environ: Mapping[str, str]) -> TerminalStream | None:
     """Return the terminal for a live table, or None.
 
     None without a terminal or the library rich, and with TERM=dumb or CI in the environment.

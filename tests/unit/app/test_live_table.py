@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.live_table import LiveTable, TerminalStream, create_console, log_above
+from autonoma_ci.app.live_table import LiveTable, TerminalStream, create_terminal_stream, log_above
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.models import RunResult, RunState
@@ -54,7 +54,7 @@ class Table:
 
     def __init__(self, **environ: str) -> None:
         self.terminal, self.clock = Terminal(), FakeClock()
-        stream = create_console(self.terminal, {"TERM": "xterm", **environ})
+        stream = create_terminal_stream(self.terminal, {"TERM": "xterm", **environ})
         assert stream
         self.published: list[Sequence[RunResult]] = []
         progress = ProgressReporter(log_above(stream), self.clock, self.published.append, quiet=True)
@@ -95,7 +95,7 @@ def table() -> Table:
 @pytest.mark.parametrize("environ", [{"TERM": "xterm"}, {"TERM": "xterm", "CI": ""}, {"TERM": "vt100", "CIX": "1"}])
 def test_console_at_capable_terminal(environ: dict[str, str]) -> None:
     """A terminal outside of CI has a live table."""
-    assert create_console(Terminal(), environ)
+    assert create_terminal_stream(Terminal(), environ)
 
 
 @pytest.mark.parametrize(
@@ -105,18 +105,18 @@ def test_console_at_capable_terminal(environ: dict[str, str]) -> None:
 )
 def test_console_needs_capable_terminal(environ: dict[str, str]) -> None:
     """Without TERM, with TERM=dumb or with CI there are lines only."""
-    assert create_console(Terminal(), environ) is None
+    assert create_terminal_stream(Terminal(), environ) is None
 
 
 def test_console_needs_terminal() -> None:
     """A file or a pipe has no table."""
-    assert create_console(io.StringIO(), {"TERM": "xterm"}) is None
+    assert create_terminal_stream(io.StringIO(), {"TERM": "xterm"}) is None
 
 
 def test_console_needs_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library rich is optional."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert create_console(Terminal(), {"TERM": "xterm"}) is None
+    assert create_terminal_stream(Terminal(), {"TERM": "xterm"}) is None
 
 
 @pytest.mark.parametrize(("value", "is_coloured"), [("1", False), ("", True)])
@@ -369,7 +369,7 @@ def test_live_table_has_no_heartbeat(table: Table) -> None:
 def test_stream_stores_texts_until_show() -> None:
     """Nothing is printed before `show`, and everything is printed once."""
     terminal = Terminal()
-    stream = create_console(terminal, {"TERM": "xterm"})
+    stream = create_terminal_stream(terminal, {"TERM": "xterm"})
     assert stream
     assert [stream.write("a\n"), stream.write("bc\n")] == [2, 3]
     assert terminal.getvalue() == ""
@@ -382,7 +382,7 @@ def test_stream_stores_texts_until_show() -> None:
 def test_stream_prints_long_lines_unchanged() -> None:
     """Lines are not wrapped, so that a terminal can select a link."""
     terminal = Terminal()
-    stream = create_console(terminal, {"TERM": "xterm"})
+    stream = create_terminal_stream(terminal, {"TERM": "xterm"})
     assert stream
     text = f"https://a.test/{'x' * 1000} [bold]y[/] :smile: 12\n"
     stream.write(text)
@@ -405,7 +405,7 @@ def test_stream_capacity_is_that_of_terminal() -> None:
 def test_log_above_escapes_lines() -> None:
     """A log above the table has no control characters."""
     terminal = Terminal()
-    stream = create_console(terminal, {"TERM": "xterm"})
+    stream = create_terminal_stream(terminal, {"TERM": "xterm"})
     assert stream
     log_above(stream).annotate("warning", Diagnostic("a\x1b[2Jb\nc"))
     stream.show()
