@@ -88,7 +88,7 @@ class AutonomaClient:
             response, request, self._get_redactor(request), self._credentials, self._api_host
         )
 
-    def status(self, request: RunRequest, run_id: str) -> PollResult:
+    def poll_status(self, request: RunRequest, run_id: str) -> PollResult:
         """Get the status of a run."""
         path = f"/run/{run_id}/status" if request.kind is TargetKind.TEST else f"/run/{request.kind}/{run_id}/status"
         try:
@@ -103,7 +103,7 @@ class AutonomaClient:
             response, lambda: self._get_redactor(request), self._credentials, self._api_host, request.kind, run_id
         )
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
+    def fetch_details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         """Request the details of a test's run once.
 
         Args:
@@ -119,7 +119,7 @@ class AutonomaClient:
             return RunDetails(error=self._format_error(error, request))
         return responses.parse_details_response(response, lambda: self._get_redactor(request), run_id, request.id)
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the name of the request's id as one of this kind.
 
         Returns:

@@ -40,7 +40,7 @@ class NameApi(Protocol):
     Its methods never raise an error of a server or a network.
     """
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the name of an id of this kind, or None."""
 
 
@@ -131,7 +131,7 @@ class _IdLookup:
 
     def _identify(self, request: RunRequest) -> None:
         for kind in _OTHER_KINDS[request.kind]:
-            name = None if self._has_ended else self._api.name_of(kind, request)
+            name = None if self._has_ended else self._api.fetch_name(kind, request)
             if name is not None:
                 self._matches.put((request, _IdMatch(kind, name)))
                 return

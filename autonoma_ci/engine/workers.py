@@ -156,16 +156,16 @@ class RunApi(Protocol):
     def start(self, request: RunRequest) -> StartResult:
         """Send one start request, without retries."""
 
-    def status(self, request: RunRequest, run_id: str) -> PollResult:
+    def poll_status(self, request: RunRequest, run_id: str) -> PollResult:
         """Request the status of a run."""
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
+    def fetch_details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         """Request the details of a run once.
 
         With `media`, they have the signed URLs of screenshots and video.
         """
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the name of an id of this kind, or None."""
 
 
@@ -282,13 +282,13 @@ class ThreadedExecutor:
 
     def _request_status(self, request: RunRequest, run_id: str) -> PollResult:
         try:
-            return self.api.status(request, run_id)
+            return self.api.poll_status(request, run_id)
         except Exception as error:  # noqa: BLE001
             return PollResult(PollStatus.UNAVAILABLE, message=f"unexpected {type(error).__name__} while asking")
 
     def _request_details(self, request: RunRequest, run_id: str, media: bool) -> RunDetails:  # noqa: FBT001
         try:
-            return self.api.details(request, run_id, media=media)
+            return self.api.fetch_details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
             return RunDetails(error=f"unexpected {type(error).__name__} while asking")
 

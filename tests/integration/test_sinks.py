@@ -211,14 +211,14 @@ def start_run(value: str, response: HttpResponse, *, credential: bool) -> RunRes
 def poll_run(value: str, response: HttpResponse, *, credential: bool) -> RunResult:
     """Return the run after this response to a poll."""
     client, request = make_client(value, response, credential=credential)
-    poll = client.status(request, "run-1")
+    poll = client.poll_status(request, "run-1")
     return RunResult(request, RunState.UNKNOWN, ExitReason.UNKNOWN, "run-1", poll.url, poll.message)
 
 
 def fetch_details(value: str, response: HttpResponse, *, credential: bool) -> RunResult:
     """Return a run whose two attempts both failed with these details."""
     client, request = make_client(value, response, credential=credential)
-    details = client.details(request, "run-1")
+    details = client.fetch_details(request, "run-1")
     error = details.error or ""
     evidence = Evidence(details.steps, "", error)
     previous_attempt = PreviousAttempt("run-0", "", error, details.step, evidence=evidence)

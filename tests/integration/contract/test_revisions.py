@@ -27,7 +27,7 @@ def test_run_completes_in_each_revision(contract: str, kind: TargetKind) -> None
     with Sandbox(pace=0, contract=contract) as sandbox:
         client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
         start_result = client.start(request)
-        assert (start_result.status, client.status(request, start_result.run_id).status) == (
+        assert (start_result.status, client.poll_status(request, start_result.run_id).status) == (
             StartStatus.STARTED,
             PollStatus.PASSED,
         )

@@ -126,7 +126,7 @@ class SteppedEngine(FakeClock):
             PendingRequest(
                 index,
                 StatusReceived,
-                lambda client: StatusReceived(index, run_id, client.status(request, run_id), request_number),
+                lambda client: StatusReceived(index, run_id, client.poll_status(request, run_id), request_number),
             )
         )
 
@@ -135,7 +135,7 @@ class SteppedEngine(FakeClock):
             PendingRequest(
                 index,
                 DetailsReceived,
-                lambda client: DetailsReceived(index, run_id, client.details(request, run_id)),
+                lambda client: DetailsReceived(index, run_id, client.fetch_details(request, run_id)),
             )
         )
 

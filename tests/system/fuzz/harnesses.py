@@ -148,7 +148,7 @@ def _check_start(data: bytes) -> None:
 def _check_status(data: bytes) -> None:
     response = build_response(data)
     for request in _make_requests():
-        result = _make_client(data).status(request, "a-run")
+        result = _make_client(data).poll_status(request, "a-run")
         _assert_no_secret(result._replace(url=""))
         assert not any(secret.reveal() in result.url for secret in SECRETS)
         if result.status is PollStatus.PASSED:
@@ -159,7 +159,7 @@ def _check_status(data: bytes) -> None:
 
 
 def _check_details(data: bytes) -> None:
-    details = _make_client(data).details(next(_make_requests()), "a-run", media=True)
+    details = _make_client(data).fetch_details(next(_make_requests()), "a-run", media=True)
     _assert_no_secret(details)
     texts = [details.title, details.error or ""]
     for step in (*details.steps, *filter(None, [details.step])):

@@ -373,8 +373,8 @@ def run_script(script: Script, timeouts: Timeouts = LONG_TIMEOUTS, max_hold: flo
             request = RunRequest(TargetKind.TEST, call.test)
             make_call = {
                 "start": lambda request=request: client.start(request),
-                "status": lambda request=request: client.status(request, make_run_id(request.id)),
-                "details": lambda request=request: client.details(request, make_run_id(request.id)),
+                "status": lambda request=request: client.poll_status(request, make_run_id(request.id)),
+                "details": lambda request=request: client.fetch_details(request, make_run_id(request.id)),
             }[call.kind]
             result = (first, second)[call.thread].submit(make_call).result(timeout=MAX_CALL_SECONDS)
             error, is_known = check_result(call, result)

@@ -166,7 +166,7 @@ class Simulation(Clock):
             )
             if fault is None or fault.known_result is KnownResult.STARTED:
                 self._note_status(index, run_id, status)
-            return StatusReceived(index, run_id, self._client.status(request, run_id), request_number)
+            return StatusReceived(index, run_id, self._client.poll_status(request, run_id), request_number)
 
         self._schedule(seconds + (fault.extra_seconds if fault else 0.0), create_event)
 
@@ -178,7 +178,7 @@ class Simulation(Clock):
             self._transport.response = (
                 fault.response if fault and fault.response else make_response(200, {"name": "Title", "steps": steps})
             )
-            return DetailsReceived(index, run_id, self._client.details(request, run_id))
+            return DetailsReceived(index, run_id, self._client.fetch_details(request, run_id))
 
         self._schedule(self.random.uniform(0.05, 0.4) + (fault.extra_seconds if fault else 0.0), create_event)
 

@@ -65,7 +65,7 @@ def test_result_is_known_if_response_arrives(name: str) -> None:
     """The client and the ledger agree about each fault of a poll."""
     with open_client("question", name) as (client, proxy, _):
         run_id = client.start(TEST).run_id
-        is_reported = client.status(TEST, run_id).status is PollStatus.PASSED
+        is_reported = client.poll_status(TEST, run_id).status is PollStatus.PASSED
         assert (
             is_reported
             == (proxy.ledger.final_states == {run_id: "passed"})
@@ -78,7 +78,7 @@ def test_proxy_without_faults_passes_requests() -> None:
     with open_client("", "") as (client, proxy, sandbox):
         start_result = client.start(TEST)
         assert start_result.status is StartStatus.STARTED
-        assert client.details(TEST, start_result.run_id).title
+        assert client.fetch_details(TEST, start_result.run_id).title
         proxy.stop_listening()
         assert client.start(TEST).status is StartStatus.NOT_SENT
         proxy.listen()

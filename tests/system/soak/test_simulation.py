@@ -74,13 +74,13 @@ def test_wrong_start_result_is_complaint(
 
 def test_false_pass_is_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is reported as passed without a pass is detected."""
-    original_status = AutonomaClient.status
+    original_poll = AutonomaClient.poll_status
 
     def report_pass(self: AutonomaClient, *arguments: Any) -> PollResult:
-        result = original_status(self, *arguments)
+        result = original_poll(self, *arguments)
         return result._replace(status=PollStatus.PASSED) if result.status is PollStatus.UNRECOGNIZED else result
 
-    monkeypatch.setattr(AutonomaClient, "status", report_pass)
+    monkeypatch.setattr(AutonomaClient, "poll_status", report_pass)
     assert any("called passed" in text for text in simulate(1, RUNS).check.complaints)
 
 

@@ -171,7 +171,11 @@ def test_start_failure_is_result(error: Exception, result: StartResult) -> None:
 def test_failure_texts_are_redacted(error: Exception) -> None:
     """No text of a failure shows a secret or a control character."""
     client = make_client(error)
-    start, status, details = client.start(REQUEST), client.status(REQUEST, "r1"), client.details(REQUEST, "r1")
+    start, status, details = (
+        client.start(REQUEST),
+        client.poll_status(REQUEST, "r1"),
+        client.fetch_details(REQUEST, "r1"),
+    )
     assert details.error is not None
     for text in (start.message, status.message, details.error):
         check_secrets_are_hidden(text)
@@ -183,7 +187,7 @@ def test_failure_texts_are_redacted(error: Exception) -> None:
 def test_long_failure_text_is_cut() -> None:
     """The text of a failure has at most 500 characters."""
     client = make_client(ResponseLostError("x" * 100_000))
-    assert client.start(REQUEST).message == client.status(REQUEST, "r1").message == "x" * 499 + "…"
+    assert client.start(REQUEST).message == client.poll_status(REQUEST, "r1").message == "x" * 499 + "…"
 
 
 # Status
@@ -202,7 +206,7 @@ def test_each_kind_has_status_endpoint(kind: TargetKind, path: str) -> None:
     with requests_mock.Mocker() as mock:
         mock.get(f"https://api.test{path}", json={"status": "passed"})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        assert client.status(RunRequest(kind, "a"), "r1").status is PollStatus.PASSED
+        assert client.poll_status(RunRequest(kind, "a"), "r1").status is PollStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -216,14 +220,14 @@ def test_each_kind_has_status_endpoint(kind: TargetKind, path: str) -> None:
 )
 def test_status_failure_is_unavailable(error: Exception, suggestion: str) -> None:
     """A failed status request is a result with the hint of the connection."""
-    result = make_client(error).status(REQUEST, "r1")
+    result = make_client(error).poll_status(REQUEST, "r1")
     assert result == PollResult(PollStatus.UNAVAILABLE, message="no route", suggestion=suggestion)
 
 
 def test_status_of_other_run_is_unavailable(mock: requests_mock.Mocker) -> None:
     """A response with another run id is not used."""
     mock.get(f"{BASE}/run/r1/status", json={"status": "passed", "run_id": "r2"})
-    result = make_client().status(REQUEST, "r1")
+    result = make_client().poll_status(REQUEST, "r1")
     assert (result.status, result.message) == (PollStatus.UNAVAILABLE, "the response is about another run")
 
 
@@ -235,7 +239,7 @@ def test_details_request_includes_steps() -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        assert client.details(REQUEST, "r1").title == "Checkout"
+        assert client.fetch_details(REQUEST, "r1").title == "Checkout"
         assert mock.last_request.query == "steps=true"
 
 
@@ -243,7 +247,7 @@ def test_details_request_includes_steps() -> None:
 def test_details_include_media_on_request(media: bool, query: str, mock: requests_mock.Mocker) -> None:
     """Signed URLs are requested only if they are needed."""
     mock.get(f"{BASE}/run/r1", json={"name": "Checkout", "video_url": "https://media.test/v"})
-    details = make_client().details(REQUEST, "r1", media=media)
+    details = make_client().fetch_details(REQUEST, "r1", media=media)
     assert mock.last_request is not None
     assert mock.last_request.query == query
     assert details == RunDetails("Checkout", video_url=SignedUrl("https://media.test/v"))
@@ -254,7 +258,7 @@ def test_details_include_media_on_request(media: bool, query: str, mock: request
 )
 def test_details_failure_is_result(error: Exception) -> None:
     """A failed request for details is a result with the reason."""
-    assert make_client(error).details(REQUEST, "r1") == RunDetails(error="no route")
+    assert make_client(error).fetch_details(REQUEST, "r1") == RunDetails(error="no route")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +267,7 @@ def test_details_failure_is_result(error: Exception) -> None:
 def test_details_of_other_run_are_unused(fields: dict[str, object], subject: str, mock: requests_mock.Mocker) -> None:
     """Details with another run id or test id are a contradiction."""
     mock.get(f"{BASE}/run/r1", json={"name": "Checkout", **fields})
-    details = make_client().details(REQUEST, "r1")
+    details = make_client().fetch_details(REQUEST, "r1")
     assert (details.title, details.contradiction) == ("", f"the details are of another {subject}")
 
 
@@ -274,9 +278,9 @@ def test_long_details_are_read(mock: requests_mock.Mocker) -> None:
     mock.get(f"{BASE}/test/a", json=body)
     mock.get(f"{BASE}/run/r1/status", json={"status": "passed", "html": "x" * (2 << 20)})
     client = make_client()
-    assert client.details(REQUEST, "r1").title == "Checkout"
-    assert client.name_of(TargetKind.TEST, REQUEST) == "Checkout"
-    assert client.status(REQUEST, "r1").status is PollStatus.UNAVAILABLE
+    assert client.fetch_details(REQUEST, "r1").title == "Checkout"
+    assert client.fetch_name(TargetKind.TEST, REQUEST) == "Checkout"
+    assert client.poll_status(REQUEST, "r1").status is PollStatus.UNAVAILABLE
 
 
 # Names
@@ -286,7 +290,7 @@ def test_long_details_are_read(mock: requests_mock.Mocker) -> None:
 def test_name_is_requested_by_kind(kind: TargetKind, mock: requests_mock.Mocker) -> None:
     """The name of an id is that of the requested kind, not of the run's kind."""
     mock.get(f"{BASE}/{kind}/a", json={"id": "a", "name": "Checkout"})
-    assert make_client().name_of(kind, RunRequest(TargetKind.TAG, "a")) == "Checkout"
+    assert make_client().fetch_name(kind, RunRequest(TargetKind.TAG, "a")) == "Checkout"
 
 
 @pytest.mark.parametrize(
@@ -295,19 +299,19 @@ def test_name_is_requested_by_kind(kind: TargetKind, mock: requests_mock.Mocker)
 def test_unconfirmed_id_has_no_name(status: int, body: dict[str, object], mock: requests_mock.Mocker) -> None:
     """A response that does not confirm the id gives no name."""
     mock.get(f"{BASE}/folder/a", json=body, status_code=status)
-    assert make_client().name_of(TargetKind.FOLDER, REQUEST) is None
+    assert make_client().fetch_name(TargetKind.FOLDER, REQUEST) is None
 
 
 @pytest.mark.parametrize("error", [RequestNotSentError("no route", retryable=True), ResponseLostError("no route")])
 def test_name_after_failure_is_none(error: Exception) -> None:
     """A failed request gives no name and raises no error."""
-    assert make_client(error).name_of(TargetKind.FOLDER, REQUEST) is None
+    assert make_client(error).fetch_name(TargetKind.FOLDER, REQUEST) is None
 
 
 def test_name_is_redacted(mock: requests_mock.Mocker) -> None:
     """A name shows no secret and has one line."""
     mock.get(f"{BASE}/folder/a", json={"id": "a", "name": TEXT_WITH_SECRETS})
-    name = make_client().name_of(TargetKind.FOLDER, REQUEST)
+    name = make_client().fetch_name(TargetKind.FOLDER, REQUEST)
     assert name is not None
     check_secrets_are_hidden(name)
 
@@ -323,9 +327,9 @@ def test_secrets_in_response_are_redacted() -> None:
         mock.get("https://api.test/run/r1/status", json={"status": text})
         mock.get("https://api.test/run/r1?steps=true", json={"name": text, "steps": [step]})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
-        result_text = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
+        result_text = repr(client.poll_status(REQUEST, "r1")) + repr(client.fetch_details(REQUEST, "r1"))
         mock.get("https://api.test/run/r1/status", json={"message": text}, status_code=500)
-        result_text += repr(client.status(REQUEST, "r1"))
+        result_text += repr(client.poll_status(REQUEST, "r1"))
     assert "***" in result_text
     assert "client-secret-of-the-test" not in result_text
     assert "value-of-the-variable" not in result_text
@@ -340,15 +344,15 @@ def test_values_in_ids_are_not_redacted() -> None:
         mock.get("https://api.test/run/r1?steps=true", json={"name": "the-value in r1"})
         values = [Secret("the-value"), Secret("r1")]
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS, values)
-        assert client.details(request, "r1").title == "*** in ***"
-        result = client.status(request, "r1")
+        assert client.fetch_details(request, "r1").title == "*** in ***"
+        result = client.poll_status(request, "r1")
     assert (result.status, result.url) == (PollStatus.PASSED, link)
 
 
 def get_title(mock: requests_mock.Mocker, client: AutonomaClient, request: RunRequest, name: str) -> str:
     """Return how the client shows a name from the API."""
     mock.get(f"{BASE}/run/r1", json={"name": name})
-    return client.details(request, "r1").title
+    return client.fetch_details(request, "r1").title
 
 
 def test_values_of_other_runs_are_redacted(mock: requests_mock.Mocker) -> None:

@@ -32,7 +32,7 @@ class FakeAccount:
         self.names, self._on_call = names, on_call
         self.calls: list[tuple[TargetKind, str]] = []
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         self.calls.append((kind, request.id))
         self._on_call()
         return self.names.get((kind, request.id))
@@ -210,11 +210,11 @@ def test_matches_before_end_are_used(end_reason: str, monkeypatch: pytest.Monkey
     events: Events = queue.SimpleQueue()
 
     class HangingAccount(FakeAccount):
-        def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+        def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
             if request.id == "t2":
                 is_hanging.set()
                 release_event.wait(60)
-            return super().name_of(kind, request)
+            return super().fetch_name(kind, request)
 
     class HangClock(Clock):
         """Ends the lookup when the third request hangs."""

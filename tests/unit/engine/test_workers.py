@@ -51,13 +51,13 @@ class FakeApi:
     def __init__(self, start: Callable[[RunRequest], StartResult]) -> None:
         self.start = start
 
-    def status(self, request: RunRequest, run_id: str) -> PollResult:
+    def poll_status(self, request: RunRequest, run_id: str) -> PollResult:
         raise KeyError("a value that must not be shown")
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         return None
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
+    def fetch_details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         raise KeyError("a value that must not be shown")
 
 

@@ -56,15 +56,15 @@ class FakeApi:
         self.calls.append(("start", request.id))
         return self._start(request)
 
-    def status(self, request: RunRequest, run_id: str) -> PollResult:
+    def poll_status(self, request: RunRequest, run_id: str) -> PollResult:
         self.calls.append(("status", request.id, run_id, connection_state.gate))
         return PollResult(PollStatus.PASSED)
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
+    def fetch_details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         self.calls.append(("details", request.id, run_id, media))
         return RunDetails("Checkout")
 
-    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
+    def fetch_name(self, kind: TargetKind, request: RunRequest) -> str | None:
         raise NotImplementedError
 
 

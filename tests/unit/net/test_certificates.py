@@ -372,7 +372,7 @@ def test_poll_with_missing_ca_file_has_suggestion(tmp_path: Path, monkeypatch: p
     """A poll that fails for its CA file has the suggestion too."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     client = AutonomaClient(Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS), "ci", SECRETS)
-    status = client.status(RunRequest(TargetKind.TEST, "a"), "r")
+    status = client.poll_status(RunRequest(TargetKind.TEST, "a"), "r")
     assert status.status is PollStatus.UNAVAILABLE
     assert status.suggestion.startswith("Check the path.")
 

@@ -119,7 +119,7 @@ def test_late_final_response_is_not_mixed_up() -> None:
 def test_many_interim_responses_are_skipped(interims: bytes) -> None:
     """A gateway may send one every few seconds while the API works."""
     with FaultServer(send_bytes(interims + PLAIN)) as server:
-        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
+        assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def test_poll_after_101_is_unavailable() -> None:
     """A 101 response contains no status of a run."""
     with FaultServer(send_bytes(SWITCHING)) as server:
         client = make_client(server)
-        assert [client.status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
+        assert [client.poll_status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
         assert server.connection_count == 3
 
 
@@ -290,7 +290,7 @@ def test_first_response_is_used(surplus: bytes) -> None:
     with FaultServer(send_bytes(make_response(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
         assert make_client(server).start(B).run_id == "run-of-b"
     with FaultServer(send_bytes(make_status_response("passed") + surplus)) as server:
-        assert make_client(server).status(A, "run-of-a").status is PollStatus.PASSED
+        assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.PASSED
 
 
 INCOMPLETE_RESPONSES = {
@@ -311,7 +311,7 @@ def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
         attempt = client.start(A)
         assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
         assert "of the answer" in attempt.message
-        assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
+        assert client.poll_status(A, "run-of-a").status is PollStatus.UNAVAILABLE
 
 
 @pytest.mark.parametrize("status", ["0429", "+429", "4_29", "42", " 429x"])
@@ -324,7 +324,7 @@ def test_malformed_status_is_indeterminate(status: str) -> None:
 def test_status_line_without_reason_is_read() -> None:
     """The reason is optional (RFC 9112 §4)."""
     with FaultServer(send_raw(PLAIN.replace(b"200 Said", b"200"))) as server:
-        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
+        assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_dripping_headers_time_out() -> None:
@@ -402,7 +402,7 @@ def test_conflicting_lengths_are_rejected() -> None:
     data = make_response(LENGTH, f"Content-Length: {len(BODY) - 1}")
     with FaultServer(send_bytes(data)) as server:
         client = make_client(server)
-        assert [client.status(A, "run-of-a").status for _ in range(2)] == [PollStatus.UNAVAILABLE] * 2
+        assert [client.poll_status(A, "run-of-a").status for _ in range(2)] == [PollStatus.UNAVAILABLE] * 2
         assert client.start(A).status is StartStatus.INDETERMINATE
         assert server.connection_count == 3
 
@@ -410,7 +410,7 @@ def test_conflicting_lengths_are_rejected() -> None:
 def test_body_without_length_ends_at_close() -> None:
     """A body without a length is read until the server closes."""
     with FaultServer(close_after(send_bytes(make_response()))) as server:
-        assert make_client(server).status(A, "run-of-a").status is PollStatus.RUNNING
+        assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_client_closes_its_connections() -> None:
@@ -425,7 +425,7 @@ def test_client_closes_its_connections() -> None:
     with FaultServer(wait_for_close) as server:
         client = make_client(server)
         assert [client.start(run).run_id for run in (A, B)] == ["run-of-a", "run-of-b"]
-        assert client.details(A, "run-of-a").error is None
+        assert client.fetch_details(A, "run-of-a").error is None
     assert received == [b""] * 3
 
 
@@ -434,9 +434,9 @@ def test_request_without_response_is_sent_once(handler: RequestHandler) -> None:
     """A request on a new connection is never repeated."""
     with FaultServer(handler) as server:
         client = make_client(server)
-        assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
+        assert client.poll_status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert client.start(A).status is StartStatus.INDETERMINATE
-        assert client.details(A, "run-of-a").error
+        assert client.fetch_details(A, "run-of-a").error
         assert [request.method for request in server.received_requests] == ["GET", "POST", "GET"]
 
 
@@ -534,15 +534,15 @@ def test_late_poll_response_is_not_mixed_up(late_data: bytes, expected: str) -> 
     """A second response to a poll is not the response to the next one."""
     with FaultServer(respond_late(late_data, expected)) as server:
         client = make_client(server)
-        assert client.status(A, "run-of-a").status is PollStatus.RUNNING
-        assert client.status(B, "run-of-b").raw_status == expected
+        assert client.poll_status(A, "run-of-a").status is PollStatus.RUNNING
+        assert client.poll_status(B, "run-of-b").raw_status == expected
 
 
 @pytest.mark.parametrize("word", ["running", "passed", "failed"])
 def test_status_takes_one_request(word: str) -> None:
     """One response decides the status of a run."""
     with FaultServer(send_bytes(make_status_response(word))) as server:
-        assert make_client(server).status(A, "run-of-a").raw_status == word
+        assert make_client(server).poll_status(A, "run-of-a").raw_status == word
         assert len(server.received_requests) == 1
 
 
@@ -604,7 +604,7 @@ def test_each_connection_verifies_certificate(
         for _ in range(2):
             with pytest.raises(RequestNotSentError, match="can't be trusted"):
                 make_transport(server).post("/test/a/run", {})
-            assert make_client(server).status(A, "run-of-a").status is PollStatus.UNAVAILABLE
+            assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert server.received_requests == []
 
 
@@ -637,5 +637,5 @@ def test_late_tls_response_is_not_mixed_up(certificates: CertificateAuthority, t
         respond_late(make_status_response("passed"), "failed"), tls=certificates.create_valid_context()
     ) as server:
         client = make_client(server)
-        assert client.status(A, "run-of-a").status is PollStatus.RUNNING
-        assert client.status(B, "run-of-b").status is PollStatus.FAILED
+        assert client.poll_status(A, "run-of-a").status is PollStatus.RUNNING
+        assert client.poll_status(B, "run-of-b").status is PollStatus.FAILED

@@ -34,11 +34,11 @@ def parse_start(response: HttpResponse) -> object:
 
 
 def parse_status(response: HttpResponse) -> object:
-    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).status(REQUEST, "a-run")
+    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).poll_status(REQUEST, "a-run")
 
 
 def parse_details(response: HttpResponse) -> object:
-    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).details(REQUEST, "a-run", media=True)
+    return AutonomaClient(ScriptedTransport(response), "test", SECRETS).fetch_details(REQUEST, "a-run", media=True)
 
 
 def parse_folders(response: HttpResponse) -> object:
