@@ -92,7 +92,7 @@ def download_file(
                 drop_tracebacks(error)
                 failure = (
                     build_connect_error(error, "its host")
-                    if connection_state.connecting or not connection_state.connect_attempted
+                    if connection_state.nothing_sent
                     else build_response_error(error)
                 )
                 is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
