@@ -27,11 +27,12 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
-from autonoma_ci.net.connection import close_connection, deadlines, find_proxies, total_timeout
+from autonoma_ci.net.connection import close_connection, find_proxies
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import drop_tracebacks
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
+from autonoma_ci.net.total_timeout import deadlines, total_timeout
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:

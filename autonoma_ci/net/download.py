@@ -13,7 +13,6 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import (
     RequestNotSentError,
@@ -24,6 +23,7 @@ from autonoma_ci.net.errors import (
 )
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
+from autonoma_ci.net.total_timeout import total_timeout
 from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.urls import check_url
 

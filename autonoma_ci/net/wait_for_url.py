@@ -15,11 +15,11 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.escaping import format_duration, sanitize_line, strip_query
-from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_tracebacks
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession, build_request_error
 from autonoma_ci.net.threads import run_in_background
+from autonoma_ci.net.total_timeout import total_timeout
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer

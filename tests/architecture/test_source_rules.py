@@ -28,15 +28,15 @@ OWNERS = {
     "junitparser": {"reports/junit.py"},
     "argparse": {"config/arguments.py"},
     # `streams` measures how long a reader stalls, which no fake clock can simulate.
-    "time": {"clock.py", "engine/signals.py", "net/connection.py", "streams.py"},
+    "time": {"clock.py", "engine/signals.py", "net/connection.py", "net/total_timeout.py", "streams.py"},
     "random": {"clock.py"},
     "signal": set(),
     "_signal": {"__main__.py", "engine/signals.py"},
     "subprocess": {"ci/publishers/agent_cli.py"},
     "threading": {
-        "net/connection.py",
         "net/connection_state.py",
         "net/threads.py",
+        "net/total_timeout.py",
         "engine/workers.py",
         "reports/evidence_store.py",
     },

@@ -20,9 +20,10 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.responses import parse_retry_after
-from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.connection import find_proxies
 from autonoma_ci.net.errors import RequestNotSentError, drop_tracebacks
 from autonoma_ci.net.session import SafeSession, build_request_error, read_body
+from autonoma_ci.net.total_timeout import total_timeout
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 

@@ -27,7 +27,7 @@ from autonoma_ci.engine.workers import (
     ThreadedExecutor,
 )
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from autonoma_ci.net import connection, threads
+from autonoma_ci.net import connection, threads, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
@@ -191,8 +191,9 @@ class ThreadLimit:
 
         monkeypatch.setattr(threads, "_thread", FakeThreadModule)
         # The deadline thread of an earlier test must not be reused.
-        monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
-        monkeypatch.setattr(transport, "deadlines", connection.deadlines)
+        deadlines = total_timeout.Deadlines()
+        for module in (connection, total_timeout, transport):
+            monkeypatch.setattr(module, "deadlines", deadlines)
 
 
 @pytest.mark.parametrize("max_threads", [2, 3, 5])
@@ -347,8 +348,8 @@ def test_thread_shortage_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deadline_ends_only_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """A removed or failing deadline does not affect the others."""
     now = [time.monotonic()]
-    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    deadlines, result = connection.Deadlines(), queue.SimpleQueue[str]()
+    monkeypatch.setattr(total_timeout, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    deadlines, result = total_timeout.Deadlines(), queue.SimpleQueue[str]()
     deadlines.add(60.0, lambda: result.put("late"))
     removed_deadline = deadlines.add(0.1, lambda: result.put("removed"))
     deadlines.remove(removed_deadline)

@@ -25,12 +25,13 @@ from autonoma_ci.net import connection
 from autonoma_ci.net.connection import (
     TrackedHTTPConnection,
     TrackedHTTPSConnection,
-    abort_connection,
+    close_connection,
     find_proxies,
 )
 from autonoma_ci.net.connection_state import SendGate, connection_state
 from autonoma_ci.net.errors import CertificateFileError
 from autonoma_ci.net.session import SafeSession
+from autonoma_ci.net.total_timeout import abort_connection
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, answer_started, hang, make_head
@@ -374,13 +375,42 @@ def test_late_request_is_not_sent(clock: FakeClock) -> None:
     assert server.received_requests == []
 
 
-# The shutdown
+# The end
 
 
 def send_part(connection: Connection) -> bool:
     """Send a part of a response, and then nothing."""
     connection.send(make_head(200, "Connection: close", "Content-Length: 9999").encode() + b"part")
     return hang(connection)
+
+
+def test_close_without_connection_does_nothing() -> None:
+    """A thread without a connection has none to close."""
+    close_connection()
+    assert connection_state.nothing_sent
+
+
+def test_close_ends_connection_of_thread() -> None:
+    """The connection of the request is closed for the server too."""
+    with FaultServer(answer_started) as server:
+        http_connection = make_connection(server.port)
+        http_connection.request("GET", "/run/a/status")
+        sock = http_connection.sock
+        close_connection()
+        assert (sock.fileno(), http_connection.sock) == (-1, None)
+
+
+@pytest.mark.parametrize("error", [OSError, MemoryError])
+def test_failed_close_is_ignored(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while closing does not hide the response."""
+
+    def fail() -> None:
+        raise error
+
+    connection_state.connection = make_connection(9)
+    monkeypatch.setattr(connection_state.connection, "close", fail)
+    close_connection()
+    assert isinstance(connection_state.connection, TrackedHTTPConnection)
 
 
 def test_shut_down_before_connect_does_nothing() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.net import connection, threads
+from autonoma_ci.net import threads, total_timeout
 from autonoma_ci.net.download import DownloadError, download_file
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang, reset, send_bad_chunk, send_half_body, send_huge_body, send_raw
@@ -166,7 +166,7 @@ def test_slow_download_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error after the timeout has no other reason."""
     timeouts: list[Callable[[], None]] = []
 
-    class ManualDeadlines(connection.Deadlines):
+    class ManualDeadlines(total_timeout.Deadlines):
         def add(self, seconds: float, on_timeout: Callable[[], None]) -> object:
             timeouts.append(on_timeout)
             return object()
@@ -175,7 +175,7 @@ def test_slow_download_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
         timeouts[0]()
         return hang(client_connection)
 
-    monkeypatch.setattr(connection, "deadlines", ManualDeadlines())
+    monkeypatch.setattr(total_timeout, "deadlines", ManualDeadlines())
     result = download_from(expire)
     assert (result.error, result.retryable) == ("it took too long", True)
 
@@ -196,7 +196,7 @@ def test_missing_thread_is_download_error(monkeypatch: pytest.MonkeyPatch) -> No
 
     with FaultServer(send_raw(PNG_RESPONSE)) as server:
         monkeypatch.setattr(threads, "_idle_threads", deque())
-        monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
+        monkeypatch.setattr(total_timeout, "deadlines", total_timeout.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
         result = Download(f"http://127.0.0.1:{server.port}/a")
         assert server.connection_count == 0

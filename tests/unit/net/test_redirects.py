@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci.net.connection import total_timeout
 from autonoma_ci.net.redirects import Redirect, TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession
+from autonoma_ci.net.total_timeout import total_timeout
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, send_huge_body
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.net import connection, threads
+from autonoma_ci.net import threads, total_timeout
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
@@ -316,7 +316,7 @@ def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with FaultServer(answer(200)) as server:
         monkeypatch.setattr(threads, "_idle_threads", deque())
-        monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
+        monkeypatch.setattr(total_timeout, "deadlines", total_timeout.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
         url_wait = UrlWait(server.url, 1.0)
         assert server.connection_count == 0

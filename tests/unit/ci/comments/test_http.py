@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.ci.comments import http
 from autonoma_ci.ci.comments.http import RestClient, RestError
-from autonoma_ci.net.connection import deadlines
+from autonoma_ci.net.total_timeout import deadlines
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer

@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.net import connection
-from autonoma_ci.net.connection import (
-    Deadlines,
-    TrackedHTTPConnection,
-    abort_connection,
-    close_connection,
-    total_timeout,
-)
+from autonoma_ci.net import total_timeout as total_timeout_module
+from autonoma_ci.net.connection import TrackedHTTPConnection
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import RequestNotSentError
+from autonoma_ci.net.total_timeout import Deadlines, abort_connection, total_timeout
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started, hang
+from tests.support.faults import hang
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +32,8 @@ LONG = 60.0
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock()
-    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=clock.monotonic))
+    for module in (connection, total_timeout_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
@@ -53,7 +50,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         created_threads.append(threading.Thread(target=run, daemon=True))
         created_threads[-1].start()
 
-    monkeypatch.setattr(connection, "start_thread", start)
+    monkeypatch.setattr(total_timeout_module, "start_thread", start)
     return created_threads
 
 
@@ -63,7 +60,8 @@ def deadlines(
 ) -> Iterator[Deadlines]:
     """Provide the deadlines of all requests, whose thread ends with the test."""
     created_deadlines = Deadlines()
-    monkeypatch.setattr(connection, "deadlines", created_deadlines)
+    for module in (connection, total_timeout_module):
+        monkeypatch.setattr(module, "deadlines", created_deadlines)
     yield created_deadlines
     if threads:
         # The deadlines suppress errors but not SystemExit.
@@ -189,7 +187,7 @@ def test_deadline_without_thread_is_error(
     """A deadline without a thread is not stored, and a later one tries again."""
     calls: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "start_thread", raise_error(RuntimeError))
+        patch.setattr(total_timeout_module, "start_thread", raise_error(RuntimeError))
         for _ in range(2):
             with pytest.raises(RuntimeError):
                 deadlines.add(0.0, lambda: calls.append("never"))
@@ -289,7 +287,7 @@ def test_request_without_thread_is_not_sent(
     error: type[Exception], deadlines: Deadlines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a thread for the timeout, the block is not entered."""
-    monkeypatch.setattr(connection, "start_thread", raise_error(error))
+    monkeypatch.setattr(total_timeout_module, "start_thread", raise_error(error))
     has_entered = False
     with pytest.raises(RequestNotSentError, match="no thread could be made") as caught, total_timeout(5.0):
         has_entered = True
@@ -298,30 +296,6 @@ def test_request_without_thread_is_not_sent(
 
 
 # The end of a connection
-
-
-def test_close_without_connection_does_nothing() -> None:
-    """A thread without a connection has none to close."""
-    close_connection()
-    assert connection_state.nothing_sent
-
-
-def test_close_ends_connection_of_thread() -> None:
-    """The connection of the request is closed for the server too."""
-    with FaultServer(answer_started) as server:
-        http_connection = open_connection(server)
-        sock = http_connection.sock
-        close_connection()
-        assert (sock.fileno(), http_connection.sock) == (-1, None)
-
-
-@pytest.mark.parametrize("error", [OSError, MemoryError])
-def test_failed_close_is_ignored(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error while closing does not hide the response."""
-    connection_state.connection = TrackedHTTPConnection("127.0.0.1", 9)
-    monkeypatch.setattr(connection_state.connection, "close", lambda: raise_error(error)(None))
-    close_connection()
-    assert isinstance(connection_state.connection, TrackedHTTPConnection)
 
 
 def test_abort_needs_no_connection() -> None:
