@@ -32,7 +32,7 @@ from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import drop_tracebacks
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
-from autonoma_ci.net.total_timeout import deadlines, total_timeout
+from autonoma_ci.net.total_timeout import deadlines, limit_total_time
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Transport:
             RequestNotSentError: No connection was made.
             ResponseLostError: A connection was made, but no usable response came.
         """  # noqa: DOC501 - TimeoutError is caught within
-        with total_timeout(timeouts.total) as timed_out:
+        with limit_total_time(timeouts.total) as timed_out:
             if method == "POST":
                 connection_state.exclusive_statuses = CONCLUSIVE_STATUSES
             try:

@@ -23,7 +23,7 @@ from autonoma_ci.net.errors import (
 )
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
-from autonoma_ci.net.total_timeout import total_timeout
+from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.urls import check_url
 
@@ -71,7 +71,7 @@ def download_file(
         DownloadError: The URL is invalid, the request failed or the file is too large.
     """
     try:
-        with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
+        with SafeSession() as session, limit_total_time(timeout_seconds) as timed_out:
             session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
             try:
                 _check_url(url, allow_http_loopback=allow_http_loopback)

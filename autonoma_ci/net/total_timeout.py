@@ -90,7 +90,7 @@ deadlines = Deadlines()
 
 
 @contextmanager
-def total_timeout(seconds: float) -> Iterator[threading.Event]:
+def limit_total_time(seconds: float) -> Iterator[threading.Event]:
     """Limit the total time of this thread's next request.
 
     Args:

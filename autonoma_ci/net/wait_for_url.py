@@ -19,7 +19,7 @@ from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession, build_request_error
 from autonoma_ci.net.threads import run_in_background
-from autonoma_ci.net.total_timeout import total_timeout
+from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
@@ -102,7 +102,7 @@ def _probe_in_background(url: str, seconds: float, redact: Redactor) -> UrlNotRe
 def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
     """Send one request and return None if its status is below 400."""
     try:
-        with SafeSession() as session, total_timeout(seconds) as timed_out:
+        with SafeSession() as session, limit_total_time(seconds) as timed_out:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
                 reason = _request_page(session, url, seconds, redact)

@@ -23,7 +23,7 @@ from autonoma_ci.api.responses import parse_retry_after
 from autonoma_ci.net.connection import find_proxies
 from autonoma_ci.net.errors import RequestNotSentError, drop_tracebacks
 from autonoma_ci.net.session import SafeSession, build_request_error, read_body
-from autonoma_ci.net.total_timeout import total_timeout
+from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
@@ -211,7 +211,7 @@ class RestClient:
         seconds = self._reserve_request()
         try:
             # Each request has a new session and connection, so a late response is never read as the next one.
-            with total_timeout(seconds) as is_late, SafeSession() as session:
+            with limit_total_time(seconds) as is_late, SafeSession() as session:
                 try:
                     with session.request(
                         method,

@@ -9,7 +9,7 @@ import requests
 
 from autonoma_ci.net.redirects import Redirect, TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import SafeSession
-from autonoma_ci.net.total_timeout import total_timeout
+from autonoma_ci.net.total_timeout import limit_total_time
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, send_huge_body
 
@@ -37,7 +37,7 @@ class Follower:
 
     def follow(self, url: str, decode: Callable[[str], str] = str) -> str:
         """Return status and body of the last response."""
-        with SafeSession() as session, total_timeout(LONG):
+        with SafeSession() as session, limit_total_time(LONG):
             return follow_redirects(session, url, LONG, self._max_redirects, self._check_redirect, self._read, decode)
 
     def _check_redirect(self, redirect: Redirect) -> None:

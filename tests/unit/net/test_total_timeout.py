@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.net import connection
-from autonoma_ci.net import total_timeout as total_timeout_module
+from autonoma_ci.net import connection, total_timeout
 from autonoma_ci.net.connection import TrackedHTTPConnection
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import RequestNotSentError
-from autonoma_ci.net.total_timeout import Deadlines, abort_connection, total_timeout
+from autonoma_ci.net.total_timeout import Deadlines, abort_connection, limit_total_time
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang
@@ -32,7 +31,7 @@ LONG = 60.0
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock()
-    for module in (connection, total_timeout_module):
+    for module in (connection, total_timeout):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
@@ -50,7 +49,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         created_threads.append(threading.Thread(target=run, daemon=True))
         created_threads[-1].start()
 
-    monkeypatch.setattr(total_timeout_module, "start_thread", start)
+    monkeypatch.setattr(total_timeout, "start_thread", start)
     return created_threads
 
 
@@ -60,7 +59,7 @@ def deadlines(
 ) -> Iterator[Deadlines]:
     """Provide the deadlines of all requests, whose thread ends with the test."""
     created_deadlines = Deadlines()
-    for module in (connection, total_timeout_module):
+    for module in (connection, total_timeout):
         monkeypatch.setattr(module, "deadlines", created_deadlines)
     yield created_deadlines
     if threads:
@@ -187,7 +186,7 @@ def test_deadline_without_thread_is_error(
     """A deadline without a thread is not stored, and a later one tries again."""
     calls: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(total_timeout_module, "start_thread", raise_error(RuntimeError))
+        patch.setattr(total_timeout, "start_thread", raise_error(RuntimeError))
         for _ in range(2):
             with pytest.raises(RuntimeError):
                 deadlines.add(0.0, lambda: calls.append("never"))
@@ -210,7 +209,7 @@ def raise_error(error: type[BaseException]) -> Callable[[object], None]:
 def test_total_timeout_limits_sending(deadlines: Deadlines, clock: FakeClock) -> None:
     """The state has the time after which nothing may be sent."""
     connection_state.connect_attempted, connection_state.surplus_bytes = True, b"x"
-    with total_timeout(5.0) as timed_out:
+    with limit_total_time(5.0) as timed_out:
         assert connection_state.send_before == clock.monotonic() + 5.0
         assert (connection_state.connect_attempted, connection_state.surplus_bytes) == (False, b"")
         assert not timed_out.is_set()
@@ -218,7 +217,7 @@ def test_total_timeout_limits_sending(deadlines: Deadlines, clock: FakeClock) ->
 
 def test_total_timeout_ends_request(deadlines: Deadlines, clock: FakeClock) -> None:
     """The connection is shut down when the time is over."""
-    with FaultServer(hang) as server, total_timeout(5.0) as timed_out:
+    with FaultServer(hang) as server, limit_total_time(5.0) as timed_out:
         http_connection = open_connection(server)
         clock.sleep(5.0)
         run_expired(deadlines)
@@ -229,7 +228,7 @@ def test_total_timeout_ends_request(deadlines: Deadlines, clock: FakeClock) -> N
 
 def test_request_within_timeout_continues(deadlines: Deadlines, clock: FakeClock) -> None:
     """The connection stays open until the time is over."""
-    with FaultServer(hang) as server, total_timeout(5.0) as timed_out:
+    with FaultServer(hang) as server, limit_total_time(5.0) as timed_out:
         http_connection = open_connection(server)
         clock.sleep(4.75)
         run_expired(deadlines)
@@ -240,7 +239,7 @@ def test_request_within_timeout_continues(deadlines: Deadlines, clock: FakeClock
 
 def test_total_timeout_without_connection(deadlines: Deadlines, clock: FakeClock) -> None:
     """A timeout before the connection only sets the event."""
-    with total_timeout(5.0) as timed_out:
+    with limit_total_time(5.0) as timed_out:
         clock.sleep(5.0)
         run_expired(deadlines)
         assert timed_out.is_set()
@@ -253,7 +252,7 @@ def test_total_timeout_ends_with_block(
     """After the block, the timeout ends no later request, and errors are passed on."""
     caught: BaseException | None = None
     try:
-        with total_timeout(5.0) as timed_out:
+        with limit_total_time(5.0) as timed_out:
             if error:
                 raise error
     except (ValueError, KeyboardInterrupt) as raised:
@@ -268,7 +267,7 @@ def test_total_timeout_ends_own_request_only(deadlines: Deadlines, clock: FakeCl
     """The timeout of one thread leaves the request of another thread."""
 
     def expire(server: FaultServer) -> tuple[bool, bytes]:
-        with total_timeout(5.0) as timed_out:
+        with limit_total_time(5.0) as timed_out:
             own_connection = open_connection(server)
             clock.sleep(5.0)
             run_expired(deadlines)
@@ -287,9 +286,9 @@ def test_request_without_thread_is_not_sent(
     error: type[Exception], deadlines: Deadlines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a thread for the timeout, the block is not entered."""
-    monkeypatch.setattr(total_timeout_module, "start_thread", raise_error(error))
+    monkeypatch.setattr(total_timeout, "start_thread", raise_error(error))
     has_entered = False
-    with pytest.raises(RequestNotSentError, match="no thread could be made") as caught, total_timeout(5.0):
+    with pytest.raises(RequestNotSentError, match="no thread could be made") as caught, limit_total_time(5.0):
         has_entered = True
     assert (has_entered, caught.value.retryable, caught.value.__suppress_context__) == (False, True, True)
     assert "ulimit -u" in caught.value.hint
