@@ -25,7 +25,7 @@ from autonoma_ci.models import BuildContext, RunRequest, RunResult, RunState, Ta
 from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, hang
+from tests.support.faults import close, hang, send_response
 from tests.support.run_step import (
     LONG_TIMEOUTS,
     SHORT_TIMEOUTS,
@@ -61,8 +61,8 @@ def build_environ(number: int) -> dict[str, str]:
     return {**BUILD_ENVIRON, "GITHUB_RUN_ATTEMPT": str(number)}
 
 
-def answer_status(status: object, **fields: str) -> RequestHandler:
-    return answer(200, json.dumps({"status": status, **fields}))
+def send_status(status: object, **fields: str) -> RequestHandler:
+    return send_response(200, json.dumps({"status": status, **fields}))
 
 
 @dataclass
@@ -97,15 +97,15 @@ class FakeApi:
                 self.start_counts[subject] += 1
                 run = self.run_ids.get(subject, f"run-{self.start_counts[subject]}-{subject}")
             names = dict.fromkeys(("run_id", "folder_run_id", "tag_run_id"), run)
-            started = answer(200, json.dumps({"url": f"https://autonoma.app/run/{run}", **names}))
+            started = send_response(200, json.dumps({"url": f"https://autonoma.app/run/{run}", **names}))
             return self.start_responses.get(subject, started)(connection)
         if path.endswith("/status"):
             run = path.rsplit("/", 2)[-2]
             status = "failed" if run == "run-1-b" else "passed"
-            return self.poll_responses.get(run, answer_status(status, url=f"https://autonoma.app/now/{run}"))(
-                connection
-            )
-        return answer(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(connection)
+            return self.poll_responses.get(run, send_status(status, url=f"https://autonoma.app/now/{run}"))(connection)
+        return send_response(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(
+            connection
+        )
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def test_reused_run_has_link_from_api(first_attempt: FirstAttempt, api: FakeApi,
 )
 def test_reused_run_without_link_shows_id(url: str, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """Without a link from the API, the reports show the run id."""
-    api.poll_responses["run-1-a"] = answer_status("passed", url=url)
+    api.poll_responses["run-1-a"] = send_status("passed", url=url)
     second = run_later_attempt(first_attempt, tmp_path)
     assert second.started_ids == {"b"}
     assert second.job.code == 0
@@ -230,7 +230,7 @@ def test_reused_run_without_link_shows_id(url: str, first_attempt: FirstAttempt,
 
 def test_reused_run_link_drops_variable_values(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """A query that holds a value is removed, as in the response to a start request."""
-    api.poll_responses["run-1-a"] = answer_status(
+    api.poll_responses["run-1-a"] = send_status(
         "passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com"
     )
     second = run_later_attempt(first_attempt, tmp_path)
@@ -259,7 +259,7 @@ def test_job_without_commit_starts_all(first_attempt: FirstAttempt, api: FakeApi
 
 def test_pass_is_reused_in_third_attempt(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """A reused run is signed again, so that the third attempt can reuse it."""
-    api.poll_responses["run-2-b"] = answer_status("failed")
+    api.poll_responses["run-2-b"] = send_status("failed")
     assert run_later_attempt(first_attempt, tmp_path).job.code == 1
     third = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
     assert third.started_ids == {"b"}
@@ -365,11 +365,12 @@ def test_edited_results_start_all(
 @pytest.mark.parametrize(
     "handler",
     [
-        answer_status("failed"), answer_status("running"), answer_status("pending"), answer_status("cancelled"),
-        answer_status("passed?"), answer_status(None), answer_status(True), answer_status(["passed"]),
-        answer(200, '"passed"'), answer(200, "<html>passed</html>"), answer(200), answer(204),
-        answer(404), answer(429), answer(500, '{"status": "passed"}'), answer(503),
-        answer(302, '{"status": "passed"}', "Location: /api/run/run-1-c/status"), close, hang,
+        send_status("failed"), send_status("running"), send_status("pending"), send_status("cancelled"),
+        send_status("passed?"), send_status(None), send_status(True), send_status(["passed"]),
+        send_response(200, '"passed"'), send_response(200, "<html>passed</html>"), send_response(200),
+        send_response(204), send_response(404), send_response(429), send_response(500, '{"status": "passed"}'),
+        send_response(503), send_response(302, '{"status": "passed"}', "Location: /api/run/run-1-c/status"),
+        close, hang,
     ],
     ids=[
         "failed", "running", "pending", "cancelled", "an unknown word", "null", "true", "a list", "a text", "a page",
@@ -393,7 +394,7 @@ def test_refused_credentials_restart_nothing(
     status: int, first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path
 ) -> None:
     """After a poll with refused credentials, the run is not started again."""
-    api.poll_responses["run-1-a"] = answer(status)
+    api.poll_responses["run-1-a"] = send_response(status)
     second = run_later_attempt(first_attempt, tmp_path, timeouts=LONG_TIMEOUTS, changes={"INPUT_CONCURRENCY": "1"})
     assert "a" not in second.started_ids
     assert second.job.code == 3
@@ -402,9 +403,9 @@ def test_refused_credentials_restart_nothing(
 
 def test_failed_restart_fails_step(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
     """The earlier pass of a run that was started again does not count."""
-    api.poll_responses["run-1-a"] = answer_status("failed")
+    api.poll_responses["run-1-a"] = send_status("failed")
     api.run_ids["a"] = "a-new-run"
-    api.poll_responses["a-new-run"] = answer_status("failed")
+    api.poll_responses["a-new-run"] = send_status("failed")
     second = run_later_attempt(first_attempt, tmp_path)
     assert (second.job.code, second.job.outputs["conclusion"]) == (1, "failed")
     assert second.job.states["a"] == "failed"
@@ -523,14 +524,14 @@ def test_old_run_id_before_confirmation_is_no_pass(first_attempt: FirstAttempt, 
     """The result is the same if the start response comes first."""
     api.run_ids["b"] = "run-1-a"
 
-    def answer_late(connection: Connection) -> bool:
+    def send_late(connection: Connection) -> bool:
         # Waits until the start request of b has come, and for the time of its response.
         while first_attempt.server.post_counts["b"] == before and not connection.pause(0.01):
             pass
-        return not connection.pause(0.3) and answer_status("passed")(connection)
+        return not connection.pause(0.3) and send_status("passed")(connection)
 
     before = first_attempt.server.post_counts["b"]
-    api.poll_responses["run-1-a"] = answer_late
+    api.poll_responses["run-1-a"] = send_late
     second = run_later_attempt(first_attempt, tmp_path)
     assert second.job.states["b"] == "unknown"
     assert second.job.code == 7

@@ -13,7 +13,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
-from tests.support.faults import answer, answer_started, close, hang
+from tests.support.faults import close, hang, send_response, send_started_run
 from tests.support.run_step import (
     LONG_TIMEOUTS,
     POLL_POLICY,
@@ -47,19 +47,19 @@ def serve_polls(*handlers: RequestHandler) -> RequestHandler:
 
     def handler(connection: Connection) -> bool:
         if connection.request.method == "POST":
-            return answer_started(connection)
+            return send_started_run(connection)
         if "steps=" in connection.request.path:
-            return answer(200, '{"name": "A title"}')(connection)
+            return send_response(200, '{"name": "A title"}')(connection)
         return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(connection)
 
     return handler
 
 
-def answer_status(value: object) -> RequestHandler:
-    return answer(200, json.dumps({"status": value}))
+def send_status(value: object) -> RequestHandler:
+    return send_response(200, json.dumps({"status": value}))
 
 
-RUNNING, PASSED = answer_status("running"), answer_status("passed")
+RUNNING, PASSED = send_status("running"), send_status("passed")
 
 
 @pytest.mark.slow
@@ -67,24 +67,24 @@ RUNNING, PASSED = answer_status("running"), answer_status("passed")
     ("handlers", "state", "reason", "code"),
     [
         ([RUNNING, PASSED], "passed", "ok", 0),
-        ([answer_status("failed")], "failed", "failed", 1),
-        ([answer_status("cancelled")], "stopped", "failed", 1),
-        ([answer(500), answer(500), PASSED], "passed", "ok", 0),
-        ([answer(500)], "unknown", "unknown", 7),
-        ([RUNNING, answer(401)], "unknown", "unauthorized", 3),
-        ([answer(404)], "unknown", "not-found", 4),
-        ([answer(404), PASSED], "passed", "ok", 0),
-        ([answer_status(None)], "unknown", "unknown", 7),
-        ([answer_status(7)], "unknown", "unknown", 7),
-        ([answer_status("finished")], "unknown", "unknown", 7),
+        ([send_status("failed")], "failed", "failed", 1),
+        ([send_status("cancelled")], "stopped", "failed", 1),
+        ([send_response(500), send_response(500), PASSED], "passed", "ok", 0),
+        ([send_response(500)], "unknown", "unknown", 7),
+        ([RUNNING, send_response(401)], "unknown", "unauthorized", 3),
+        ([send_response(404)], "unknown", "not-found", 4),
+        ([send_response(404), PASSED], "passed", "ok", 0),
+        ([send_status(None)], "unknown", "unknown", 7),
+        ([send_status(7)], "unknown", "unknown", 7),
+        ([send_status("finished")], "unknown", "unknown", 7),
         ([RUNNING, PASSED, RUNNING], "passed", "ok", 0),
-        ([answer(200, "<html>passed</html>")], "unknown", "unknown", 7),
-        ([answer(200, "<html>passed</html>"), PASSED], "passed", "ok", 0),
+        ([send_response(200, "<html>passed</html>")], "unknown", "unknown", 7),
+        ([send_response(200, "<html>passed</html>"), PASSED], "passed", "ok", 0),
         ([hang, PASSED], "passed", "ok", 0),
         ([hang], "unknown", "unknown", 7),
         ([close], "unknown", "unknown", 7),
         ([close, close, PASSED], "passed", "ok", 0),
-        ([answer(429, "", "Retry-After: 1"), PASSED], "passed", "ok", 0),
+        ([send_response(429, "", "Retry-After: 1"), PASSED], "passed", "ok", 0),
         ([RUNNING], "timed-out", "timeout", 6),
     ],
 )
@@ -341,14 +341,14 @@ def test_unreadable_results_start_all(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_starts_wait_for_url(sandbox: Sandbox, tmp_path: Path) -> None:
     """Runs start after the page of `wait-for-url` responds."""
-    with FaultServer(answer(200), {"x": []}) as page:
+    with FaultServer(send_response(200), {"x": []}) as page:
         job = run_job(tmp_path, sandbox.url, ["a"], extra_environ={"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c"})
     assert (job.code, sandbox.count_starts("a")) == (0, 1)
 
 
 def test_unavailable_url_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     """A page that stays unavailable ends the step without a start request."""
-    with FaultServer(answer(503)) as page:
+    with FaultServer(send_response(503)) as page:
         more = {"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c?token=t0p", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
         job = run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ=more)
     assert (job.code, job.outputs["reason"], job.states) == (5, "api", {"a": "not-started", "b": "not-started"})

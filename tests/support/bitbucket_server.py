@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command in self.server.faults:
                 status, data = self.server.faults[self.command], {"type": "error"}
             else:
-                status, data = self._answer(url.netloc, url.path, body, parse_qs(url.query))
+                status, data = self._handle_request(url.netloc, url.path, body, parse_qs(url.query))
         text = b"" if data is None else json.dumps(data).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def _answer(self, host: str, path: str, body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
+    def _handle_request(self, host: str, path: str, body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
         server = self.server
         if host == "api.bitbucket.org" and path == _REPORTS_PATH and self.command == "GET":
             page = int(query["page"][0])

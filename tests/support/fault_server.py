@@ -1,4 +1,4 @@
-"""A test server on loopback that answers each request with a chosen fault.
+"""A test server on loopback that responds to each request with a chosen fault.
 
 A handler of `tests.support.faults` handles each request. A `connection_handler` handles each connection before its
 first request. A request counts when its line, headers and body have arrived.

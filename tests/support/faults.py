@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 _MEGABYTE = b"x" * 1024 * 1024
 
 
-def answer_started(connection: Connection) -> bool:
-    """Answer with a run whose id has the id of the request."""
+def send_started_run(connection: Connection) -> bool:
+    """Respond with a run whose id has the id of the request."""
     run_id = f"run-of-{connection.request.target_id}"
     body = {"message": "started", "url": f"https://autonoma.app/run/{run_id}", "run_id": run_id}
-    return answer(200, json.dumps(body))(connection)
+    return send_response(200, json.dumps(body))(connection)
 
 
-def answer(status: int, body: str | bytes = b"", *headers: str) -> RequestHandler:
+def send_response(status: int, body: str | bytes = b"", *headers: str) -> RequestHandler:
     """Send a complete response."""
 
     def handler(connection: Connection) -> bool:

@@ -111,11 +111,11 @@ class CodeHostStub(ThreadingHTTPServer):
         """Return the user of the token, as in a comment."""
         raise NotImplementedError
 
-    def answer_user(self) -> tuple[int, Any]:
+    def make_user_response(self) -> tuple[int, Any]:
         """Return the response of the user endpoint."""
         raise NotImplementedError
 
-    def answer_graphql(self, body: Any) -> tuple[int, Any]:
+    def make_graphql_response(self, body: Any) -> tuple[int, Any]:
         """Return the response of GraphQL."""
         return 404, {"message": "Not Found"}
 
@@ -164,7 +164,7 @@ class GitHub(CodeHostStub):
     def token_user(self) -> Any:
         return {"login": self.login, "id": 583231, "type": "User"} if self.login else self.bot
 
-    def answer_graphql(self, body: Any) -> tuple[int, Any]:
+    def make_graphql_response(self, body: Any) -> tuple[int, Any]:
         """Return the response of GraphQL, where a bot has no suffix."""
         if not self.graphql:
             return 404, {"message": "Not Found"}
@@ -174,7 +174,7 @@ class GitHub(CodeHostStub):
         login = owner["login"].removesuffix("[bot]")
         return 200, {"data": {"viewer": {"login": login, "databaseId": owner.get("id")}}}
 
-    def answer_user(self) -> tuple[int, Any]:
+    def make_user_response(self) -> tuple[int, Any]:
         return (200, self.token_user()) if self.login else (403, {"message": "Resource not accessible by integration"})
 
     def render_comment(self, comment: Comment) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class GitLab(CodeHostStub):
     def token_user(self) -> Any:
         return {"id": 7, "username": "project_42_bot"}
 
-    def answer_user(self) -> tuple[int, Any]:
+    def make_user_response(self) -> tuple[int, Any]:
         return 200, self.token_user()
 
     def render_comment(self, comment: Comment) -> dict[str, Any]:
@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif not host.is_authorized(headers):
                 status, data, extra_headers = 401, {"message": "Bad credentials"}, {}
             else:
-                status, data, extra_headers = self._answer(method, json.loads(body) if body else None)
+                status, data, extra_headers = self._handle_request(method, json.loads(body) if body else None)
             host.complaints += [f"{method} {self.path}: {text}" for text in errors]
             host.requests.append((method, self.path, status))
         text = b"" if data is None else json.dumps(data).encode()
@@ -256,15 +256,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
-    def _answer(self, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
+    def _handle_request(self, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host, parts = self.server, urlsplit(self.path)
         path = parts.path.removeprefix(host.base_path)
         if method == "GRAPHQL":
-            return *host.answer_graphql(body), {}
+            return *host.make_graphql_response(body), {}
         if method == "GET" and path == "/user":
-            return *host.answer_user(), {}
+            return *host.make_user_response(), {}
         if path == host.collection_path and method == "GET":
-            return self._answer_page({key: values[-1] for key, values in parse_qs(parts.query).items()})
+            return self._make_page_response({key: values[-1] for key, values in parse_qs(parts.query).items()})
         if path == host.collection_path and method == "POST":
             if error := self._find_body_error(body):
                 return host.refusal_status, {"message": error}, {}
@@ -294,7 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
             return "body is missing"
         return "body is too long" if len(body["body"]) > self.server.max_body_length else ""
 
-    def _answer_page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+    def _make_page_response(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         host = self.server
         size, number = int(query.get("per_page", host.default_page)), int(query.get("page", 1))
         if not set(query) <= host.allowed_query_keys or not 1 <= size <= 100 or number < 1:

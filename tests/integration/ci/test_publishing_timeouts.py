@@ -20,7 +20,7 @@ from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, delay, hang
+from tests.support.faults import delay, hang, send_response
 from tests.support.reports import FAILED_VERDICT
 from tests.support.rest_stubs import TOKEN, CodeHostStub
 from tests.unit.ci.comments.test_sticky import SERVICES, Service, build_attempt_report, open_comment_thread, publish
@@ -51,9 +51,9 @@ def host(service: Service) -> Iterator[CodeHostStub]:
 def serve_next_page(connection: Connection) -> bool:
     """Respond with a page that links to a next page."""
     if connection.request.path.endswith("/user"):
-        return answer(200, json.dumps({"id": 7, "login": "x"}))(connection)
+        return send_response(200, json.dumps({"id": 7, "login": "x"}))(connection)
     link_header = f'Link: <http://{connection.request.headers["host"]}{connection.request.path}x>; rel="next"'
-    return answer(200, "[]" if connection.request.method == "GET" else '{"id": 1, "body": "x"}', link_header)(
+    return send_response(200, "[]" if connection.request.method == "GET" else '{"id": 1, "body": "x"}', link_header)(
         connection
     )
 
@@ -115,7 +115,7 @@ def test_code_insights_send_at_most_50_requests() -> None:
     """With endless pages, the search stops within 50 requests, and the report is written."""
 
     def serve_page(connection: Connection) -> bool:
-        return answer(200, json.dumps({"values": [], "next": "https://x"}))(connection)
+        return send_response(200, json.dumps({"values": [], "next": "https://x"}))(connection)
 
     with FaultServer(serve_page) as server:
         insights = CodeInsightsPublisher(RestClient(f"{server.url}", {}, Clock()), "/commit/x", "500", "")

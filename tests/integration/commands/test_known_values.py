@@ -69,7 +69,7 @@ def respond_with_values(connection: Connection) -> bool:
     """
     all_values = " / ".join(VALUES)
     if connection.request.method == "POST":
-        return faults.answer_started(connection)
+        return faults.send_started_run(connection)
     if "steps=" in connection.request.path:
         step = {
             "instruction": f"Type {all_values}",
@@ -77,9 +77,9 @@ def respond_with_values(connection: Connection) -> bool:
             "status": "failed",
             "url": f"https://a.test/{all_values}",
         }
-        return faults.answer(200, json.dumps({"name": f"Title {all_values}", "steps": [step]}))(connection)
+        return faults.send_response(200, json.dumps({"name": f"Title {all_values}", "steps": [step]}))(connection)
     status = "failed" if connection.request.connection_number > 2 else f"typing {all_values}"
-    return faults.close_after(faults.answer(200, json.dumps({"status": status})))(connection)
+    return faults.close_after(faults.send_response(200, json.dumps({"status": status})))(connection)
 
 
 @pytest.fixture
@@ -541,7 +541,7 @@ def test_url_readiness_hides_parts(tmp_path: Path) -> None:
     """The log shows the response of `wait-for-url` before anything is started."""
     text = "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}', BRANCH: '${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    redirect = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
+    redirect = faults.send_response(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
     with FaultServer(redirect) as server:
         more = {"AUTONOMA_WAIT_FOR_URL": server.url, "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
         branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}

@@ -13,7 +13,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support import grammars
 from tests.support.account_server import build_folder, build_large_account, invoke_on_sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, send_half_body
+from tests.support.faults import close, send_half_body, send_response
 from tests.support.invoke_command import CREDENTIALS, invoke
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def serve_pages(*bodies: object) -> RequestHandler:
     pages = [json.dumps(body) for body in bodies]
 
     def handler(connection: Connection) -> bool:
-        return answer(200, pages.pop(0) if pages else "[]")(connection)
+        return send_response(200, pages.pop(0) if pages else "[]")(connection)
 
     return handler
 
@@ -116,7 +116,7 @@ def test_list_continues_after_short_pages(tmp_path: Path) -> None:
 
 def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
     """A server that ignores the offset gets two requests."""
-    with FaultServer(answer(200, json.dumps([build_folder("a", "A")]))) as server:
+    with FaultServer(send_response(200, json.dumps([build_folder("a", "A")]))) as server:
         assert len(json.loads(run_list(tmp_path, server, "--json")[1])) == 1
         assert len(server.received_requests) == 2
 
@@ -194,17 +194,25 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
 @pytest.mark.parametrize(
     ("handler", "code", "expected_text"),
     [
-        (answer(401, '{"error": "Unauthorized", "message": "Invalid"}'), 3, "HTTP 401: Unauthorized: Invalid. Check"),
-        (answer(403), 3, "HTTP 403. Check client-id"),
-        (answer(404), 5, "HTTP 404. Check api-url"),
-        (answer(302, "", "Location: https://evil.test/"), 5, "HTTP 302"),
-        (answer(402), 5, "the account's quota is used up (HTTP 402). Add quota"),
-        (answer(403, '{"error": "No plan"}'), 5, "quota is used up (HTTP 403: No plan). Add quota"),
-        (answer(403, "<p>No plan</p>"), 3, "HTTP 403. Check client-id"),
-        (answer(200, "<html>"), 5, "this host serves a web page, not the API. Check api-url"),
-        (answer(200, "Hi", "Content-Type: text/html"), 5, "this host serves a web page, not the API. Check api-url"),
-        (answer(200, "[{"), 5, "not in the form that is known"),
-        (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
+        (
+            send_response(401, '{"error": "Unauthorized", "message": "Invalid"}'),
+            3,
+            "HTTP 401: Unauthorized: Invalid. Check",
+        ),
+        (send_response(403), 3, "HTTP 403. Check client-id"),
+        (send_response(404), 5, "HTTP 404. Check api-url"),
+        (send_response(302, "", "Location: https://evil.test/"), 5, "HTTP 302"),
+        (send_response(402), 5, "the account's quota is used up (HTTP 402). Add quota"),
+        (send_response(403, '{"error": "No plan"}'), 5, "quota is used up (HTTP 403: No plan). Add quota"),
+        (send_response(403, "<p>No plan</p>"), 3, "HTTP 403. Check client-id"),
+        (send_response(200, "<html>"), 5, "this host serves a web page, not the API. Check api-url"),
+        (
+            send_response(200, "Hi", "Content-Type: text/html"),
+            5,
+            "this host serves a web page, not the API. Check api-url",
+        ),
+        (send_response(200, "[{"), 5, "not in the form that is known"),
+        (send_response(200, '{"folders": []}'), 5, "not in the form that is known"),
     ],
 )
 def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_text: str, tmp_path: Path) -> None:
@@ -230,7 +238,13 @@ def fail_once(first: RequestHandler) -> RequestHandler:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "handler",
-    [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, send_half_body()],
+    [
+        send_response(500),
+        send_response(429, "", "Retry-After: 0"),
+        send_response(503, "", "Retry-After: 0"),
+        close,
+        send_half_body(),
+    ],
 )
 def test_list_retries_temporary_errors(handler: RequestHandler, tmp_path: Path) -> None:
     """A temporary error is followed by another request."""
@@ -270,7 +284,7 @@ def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     count = itertools.count()
 
     def handler(connection: Connection) -> bool:
-        return answer(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(connection)
+        return send_response(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(connection)
 
     with FaultServer(handler) as server:
         code, out, err = run_list(tmp_path, server)

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close
+from tests.support.faults import close, send_response
 from tests.support.invoke_command import CREDENTIALS, invoke
 
 if TYPE_CHECKING:
@@ -76,12 +76,16 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
         assert {request.method for request in sandbox.received} == {"POST"}
 
 
-def refuse_and_answer(body: object) -> RequestHandler:
-    """Reject start requests, and answer other requests with this body."""
+def reject_starts(body: object) -> RequestHandler:
+    """Reject start requests, and respond to other requests with this body."""
 
     def handler(connection: Connection) -> bool:
         is_start = connection.request.method == "POST"
-        return answer(404, NOT_FOUND_BODY)(connection) if is_start else answer(200, json.dumps(body))(connection)
+        return (
+            send_response(404, NOT_FOUND_BODY)(connection)
+            if is_start
+            else send_response(200, json.dumps(body))(connection)
+        )
 
     return handler
 
@@ -90,7 +94,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     """The name shows no secret, stays on one line, and is no command of the runner."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     name = f"x\n::error::mine\r##[group]y \x1b[31m {secret} the-value " + "z" * 5000
-    with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
+    with FaultServer(reject_starts({"id": "a", "name": name})) as server:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
         result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
     output = result.output.replace(f"::add-mask::{secret}", "")
@@ -106,14 +110,14 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "handler",
     [
-        refuse_and_answer({}),
-        refuse_and_answer([]),
-        refuse_and_answer({"id": "another", "name": "x"}),
-        refuse_and_answer({"id": 1, "name": "x"}),
+        reject_starts({}),
+        reject_starts([]),
+        reject_starts({"id": "another", "name": "x"}),
+        reject_starts({"id": 1, "name": "x"}),
         lambda connection: (
-            answer(404, NOT_FOUND_BODY)(connection) if connection.request.method == "POST" else close(connection)
+            send_response(404, NOT_FOUND_BODY)(connection) if connection.request.method == "POST" else close(connection)
         ),
-        answer(404, NOT_FOUND_BODY),
+        send_response(404, NOT_FOUND_BODY),
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
 )

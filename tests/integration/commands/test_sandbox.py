@@ -141,8 +141,8 @@ def test_sandbox_serves_named_contract(
             match = re.match(r"Sandbox at (http://\S+/api), contract (\S+);", first)
             assert match, first
             body = {"id": "a", "source": "cli"}
-            answer = requests.post(f"{match[1]}/test/a/run", json=body, headers=HEADERS, timeout=60)
-            assert (match[2], answer.status_code, field in answer.json()) == (contract, status, True)
+            response = requests.post(f"{match[1]}/test/a/run", json=body, headers=HEADERS, timeout=60)
+            assert (match[2], response.status_code, field in response.json()) == (contract, status, True)
         finally:
             process.kill()
 

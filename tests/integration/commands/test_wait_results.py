@@ -139,15 +139,15 @@ class StatusApi:
         self.polled_ids: list[str] = []
 
     def __call__(self, connection: Connection) -> bool:
-        """Answer one request."""
+        """Respond to one request."""
         request = connection.request
         if request.method == "POST":
-            return faults.answer_started(connection)
+            return faults.send_started_run(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(connection)
+            return faults.send_response(200, '{"name": "A title"}')(connection)
         test = request.target_id.removeprefix("run-of-")
         self.polled_ids.append(test)
-        return faults.answer(200, json.dumps({"status": self._statuses[test]}))(connection)
+        return faults.send_response(200, json.dumps({"status": self._statuses[test]}))(connection)
 
 
 # What `wait` reports

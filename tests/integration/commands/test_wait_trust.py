@@ -210,9 +210,11 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
     def handler(connection: Connection) -> bool:
         if connection.request.method == "POST" and connection.request.target_id == "b":
             run = f"run-{len(server.received_requests)}-of-b"
-            return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(connection)
+            return faults.send_response(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(
+                connection
+            )
         if "-of-b" in connection.request.path and connection.request.path.endswith("/status"):
-            return faults.answer(200, json.dumps({"status": statuses["b"]}))(connection)
+            return faults.send_response(200, json.dumps({"status": statuses["b"]}))(connection)
         return StatusApi(**statuses)(connection)
 
     with FaultServer(handler) as server:
@@ -540,7 +542,7 @@ def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
     """Only results.json says that a run without id may have started."""
 
     def handler(connection: Connection) -> bool:
-        return faults.reset(connection) if "gone" in connection.request.path else faults.answer_started(connection)
+        return faults.reset(connection) if "gone" in connection.request.path else faults.send_started_run(connection)
 
     with FaultServer(handler) as server:
         assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
@@ -575,7 +577,7 @@ def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.Mon
 
     def handler(connection: Connection) -> bool:
         printed.append(out.getvalue())
-        return faults.answer_started(connection)
+        return faults.send_started_run(connection)
 
     with FaultServer(handler) as server:
         environ = {

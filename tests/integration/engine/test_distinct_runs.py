@@ -18,7 +18,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.models import TargetKind
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close
+from tests.support.faults import close, send_response
 from tests.support.run_step import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ class ScriptedApi:
             kind = path.partition("/")[0]
             run_id = _take_next(self.run_ids[path.removesuffix("/run")])
             name = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}[kind]
-            return answer(200, json.dumps({name: run_id, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
+            return send_response(200, json.dumps({name: run_id, "url": f"https://autonoma.app/run/{run_id}"}))(
+                connection
+            )
         if query:
             details = _take_next(self.details[path.removeprefix("run/")])
             status, fields = (200, details) if isinstance(details, dict) else (details, {})
-            return answer(status, json.dumps(fields))(connection)
+            return send_response(status, json.dumps(fields))(connection)
         run_id = path.removesuffix("/status").rpartition("/")[2]
-        return answer(200, json.dumps({"status": _take_next(self.statuses[run_id])}))(connection)
+        return send_response(200, json.dumps({"status": _take_next(self.statuses[run_id])}))(connection)
 
 
 def _take_next(values: list[T]) -> T:
@@ -94,10 +96,14 @@ def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
         path = connection.request.path
         if connection.request.method == "POST":
             run_id = f"run-of-{connection.request.target_id}"
-            return answer(200, json.dumps({"run_id": run_id, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
+            return send_response(200, json.dumps({"run_id": run_id, "url": f"https://autonoma.app/run/{run_id}"}))(
+                connection
+            )
         run_id, last_run_ids[0] = last_run_ids[0], path.split("/")[3]
         status = "failed" if run_id == "run-of-bad" else "passed"
-        return answer(200, json.dumps({"status": status, "url": f"https://autonoma.app/run/{run_id}"}))(connection)
+        return send_response(200, json.dumps({"status": status, "url": f"https://autonoma.app/run/{run_id}"}))(
+            connection
+        )
 
     with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a=a", "bad=bad", "c=c"], extra_environ={**WAIT, "INPUT_TIMEOUT": "3s"})
@@ -114,11 +120,11 @@ def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
     def handler(connection: Connection) -> bool:
         path, subject = connection.request.path, connection.request.target_id
         if connection.request.method == "POST":
-            return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(connection)
+            return send_response(200, json.dumps({"run_id": f"run-of-{subject}"}))(connection)
         linked_run = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
-        return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{linked_run}/steps"}))(
-            connection
-        )
+        return send_response(
+            200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{linked_run}/steps"})
+        )(connection)
 
     with FaultServer(handler) as server:
         job = run_job(
@@ -148,7 +154,7 @@ def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) 
 
     def handler(connection: Connection) -> bool:
         first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
-        return answer(200, json.dumps(first if connection.request.target_id == "a" else second))(connection)
+        return send_response(200, json.dumps(first if connection.request.target_id == "a" else second))(connection)
 
     with FaultServer(handler) as server:
         job = run_job(
@@ -160,14 +166,14 @@ def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) 
 
 def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
     """A response with the run id of a test starts no folder."""
-    with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
+    with FaultServer(send_response(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
         job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_FOLDER-IDS": "f"}, timeouts=LONG_TIMEOUTS)
     assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
 
 
 def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
     """After two requests, the hint states only that the start is not sent again."""
-    with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
+    with FaultServer(close, {"a": [send_response(429, "{}", "Retry-After: 0"), close]}) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {"a": 2}
     assert job.states == {"a": "unknown"}
@@ -201,7 +207,7 @@ def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
     """The link ends with the run id if the API returns links alone."""
 
     def serve_link(connection: Connection) -> bool:
-        return answer(200, '{"url": "https://autonoma.app/run/r"}')(connection)
+        return send_response(200, '{"url": "https://autonoma.app/run/r"}')(connection)
 
     with FaultServer(serve_link) as server:
         job = run_job(
@@ -215,7 +221,7 @@ def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
 
     def handler(connection: Connection) -> bool:
         status = 500 if connection.request.target_id == "b" else 200
-        return answer(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(connection)
+        return send_response(status, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')(connection)
 
     with FaultServer(handler) as server:
         job = run_job(

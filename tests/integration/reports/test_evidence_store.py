@@ -12,7 +12,7 @@ import pytest
 
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Connection, FaultServer
-from tests.support.faults import answer, answer_started
+from tests.support.faults import send_response, send_started_run
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.run_step import JobResult, run_job
 from tests.unit.reports.test_evidence_store import WEBM, list_stored_paths, serve_picture
@@ -45,14 +45,14 @@ class Service:
     def _respond(self, connection: Connection) -> bool:
         path = connection.request.path
         if connection.request.method == "POST":
-            return answer_started(connection)
+            return send_started_run(connection)
         status = "failed" if "fails" in path else "passed"
         if path.endswith("/status"):
-            return answer(200, json.dumps({"status": status}))(connection)
+            return send_response(200, json.dumps({"status": status}))(connection)
         media_url = f"http://127.0.0.1:{self.media_host.port}/{path.split('/')[-1].partition('?')[0]}"
         steps = [{"instruction": "Open", "status": status, "image": f"{media_url}/1.exe?signature=of-the-address"}]
         media_fields = {"steps": steps, "video_url": f"{media_url}/v"} if "media=true" in path else {"steps": []}
-        return answer(200, json.dumps({"name": "A title", "status": status} | media_fields))(connection)
+        return send_response(200, json.dumps({"name": "A title", "status": status} | media_fields))(connection)
 
 
 def run_waiting_job(folder: Path, service: Service, ids: list[str], **more: str) -> JobResult:
@@ -106,7 +106,7 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
     def expire_first_request(connection: Connection) -> bool:
         is_first = connection.request.path not in requested_paths
         requested_paths.append(connection.request.path)
-        return answer(403)(connection) if is_first else serve_media(connection)
+        return send_response(403)(connection) if is_first else serve_media(connection)
 
     with Service(expire_first_request) as service:
         job = run_waiting_job(tmp_path, service, ["fails"])
@@ -118,7 +118,7 @@ def test_expired_urls_are_refreshed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ids", [["fine"], ["fails"]])
 def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> None:
     """Missing evidence is a warning and does not change the exit code."""
-    with Service(answer(500)) as service:
+    with Service(send_response(500)) as service:
         job = run_waiting_job(tmp_path, service, ids, EVIDENCE="all")
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.system.faults.fault_case import FailureKind, Phase
 from tests.system.faults.network_faults import make_request_failure
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _API = "API"
 _UNKNOWN_CODES = {Phase.START: 7, Phase.WAIT: 7}
-_LOGIN_PAGE = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
+_LOGIN_PAGE = send_response(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
 _HOSTILE_TEXT = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
 _HOSTILE_BODY = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE_TEXT))
 _REDIRECT_HEADER = "Location: https://example.com/"
@@ -27,7 +27,7 @@ def _make_response_failure(
 ) -> FailureKind:
     return make_request_failure(
         name,
-        answer(status, body, *headers),
+        send_response(status, body, *headers),
         start_code,
         wait_code,
         group=_API,
@@ -39,7 +39,11 @@ def _make_credential_failure(name: str, status: int) -> FailureKind:
     """Return a rejection that ends the run at once in each phase."""
     codes = dict.fromkeys((Phase.START, Phase.SHORT_WAIT, Phase.WAIT), 3)
     return FailureKind(
-        _API, name, codes, request_fault=lambda scenario, correct_handler: answer(status, "{}"), proves_not_started=True
+        _API,
+        name,
+        codes,
+        request_fault=lambda scenario, correct_handler: send_response(status, "{}"),
+        proves_not_started=True,
     )
 
 
@@ -49,7 +53,7 @@ def _reject_first(status: int) -> RequestFault:
     def make_handler(scenario: FaultScenario, correct_handler: RequestHandler) -> RequestHandler:
         def handler(connection: Connection) -> bool:
             is_first = scenario.count_request(connection.request) == 1
-            return (answer(status, "{}", "Retry-After: 0") if is_first else correct_handler)(connection)
+            return (send_response(status, "{}", "Retry-After: 0") if is_first else correct_handler)(connection)
 
         return handler
 
@@ -63,7 +67,7 @@ def _echo_request(status: int) -> RequestFault:
         request = connection.request
         request_text = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
         fields = ("error", "message", "run_id", "url", "status", "name")
-        return answer(status, json.dumps(dict.fromkeys(fields, request_text)))(connection)
+        return send_response(status, json.dumps(dict.fromkeys(fields, request_text)))(connection)
 
     return lambda scenario, correct_handler: handler
 

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.support.proxy import ProxyServer
 from tests.system.faults.fault_case import Phase
 
@@ -174,7 +174,7 @@ class FaultScenario:
 
     def _make_response(self, status: int, body: object) -> RequestHandler:
         # Faults of connections need one connection for each request.
-        return answer(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
+        return send_response(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
 
     def _respond_api(self, connection: Connection) -> bool:
         request = connection.request

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.support.faults import (
-    answer,
     close,
     delay_until_data,
     hang,
@@ -19,6 +18,7 @@ from tests.support.faults import (
     send_bad_chunk,
     send_half_body,
     send_raw,
+    send_response,
     send_slowly,
 )
 from tests.system.faults.fault_case import REQUEST_PHASES, SHORT_REQUEST_SECONDS, FailureKind, Phase
@@ -185,7 +185,7 @@ def _prepare_gzip_bomb(scenario: FaultScenario) -> dict[str, str]:
 
 
 def _send_gzip_bomb(connection: Connection) -> bool:
-    return answer(200, _build_gzip_bomb(), "Content-Encoding: gzip")(connection)
+    return send_response(200, _build_gzip_bomb(), "Content-Encoding: gzip")(connection)
 
 
 def _reset_in_body(connection: Connection) -> bool:
@@ -327,7 +327,7 @@ KINDS = [
         request_fault=lambda scenario, correct_handler: _send_gzip_bomb,
         prepare=_prepare_gzip_bomb,
     ),
-    make_request_failure("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
+    make_request_failure("compressed nonsense", send_response(200, "not gzip", "Content-Encoding: gzip")),
     make_request_failure("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
     make_request_failure("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
     _make_tunnel_failure("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),

@@ -17,7 +17,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.fs import files
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started
+from tests.support.faults import send_started_run
 from tests.support.run_step import github_environ, read_outputs, run_job
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.Monke
         files.write_atomic(path, data)
 
     monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url, ["one"])
     assert failed_paths
     assert (job.code, job.results_json["exit_code"], job.states) == (0, 0, {"one": "started"})

@@ -89,10 +89,10 @@ class FakeApi:
             with self._lock:
                 self._tests[run] = request.target_id
             body = {"message": "started", "url": f"https://autonoma.app/run/{run}", "run_id": run}
-            return faults.delay(self._response_seconds, faults.answer(200, json.dumps(body)))(connection)
+            return faults.delay(self._response_seconds, faults.send_response(200, json.dumps(body)))(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(connection)
-        return faults.answer(200, json.dumps({"status": self._status(request.target_id)}))(connection)
+            return faults.send_response(200, '{"name": "A title"}')(connection)
+        return faults.send_response(200, json.dumps({"status": self._status(request.target_id)}))(connection)
 
     def _status(self, run: str) -> str:
         with self._lock:

@@ -10,7 +10,7 @@ import pytest
 
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.fault_server import FaultServer, RequestHandler
-from tests.support.faults import answer, answer_started, make_head, send_huge_body, send_raw
+from tests.support.faults import make_head, send_huge_body, send_raw, send_response, send_started_run
 from tests.support.run_step import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
@@ -23,29 +23,31 @@ HOSTILE_TEXT = (
 RUN_URL = "https://autonoma.app/run/abc"
 
 RESPONSES_WITHOUT_RUN: dict[str, RequestHandler] = {
-    "empty": answer(200),
-    "not JSON": answer(200, "<html>Welcome</html>"),
-    "a list": answer(200, f'[{{"run_id": "abc", "url": "{RUN_URL}"}}]'),
-    "a text": answer(200, '"abc"'),
-    "a number": answer(200, "1"),
-    "null": answer(200, "null"),
-    "null fields": answer(200, '{"run_id": null, "url": null, "message": null}'),
-    "fields of other types": answer(200, '{"run_id": [5], "url": ["x"], "message": {"a": 1}}'),
-    "NaN": answer(200, '{"run_id": NaN, "url": Infinity, "message": -Infinity}'),
-    "a number of 5000 digits": answer(200, '{"run_id": ' + "9" * 5000 + "}"),
-    "deep nesting": answer(200, "[" * 100_000),
-    "deep nesting, closed": answer(200, '{"a":' * 50_000 + "1" + "}" * 50_000),
-    "not UTF-8": answer(200, b'{"run_id": "\xff\xfe"}'),
-    "a javascript link": answer(200, '{"url": "javascript:alert(1)//run/abc"}'),
-    "plain http to elsewhere": answer(200, '{"url": "http://autonoma.app/run/abc"}'),
-    "a hostile run id": answer(200, json.dumps({"run_id": HOSTILE_TEXT})),
-    "a hostile run id and a link": answer(200, json.dumps({"run_id": HOSTILE_TEXT, "url": RUN_URL})),
-    "another run's link": answer(200, json.dumps({"run_id": "abd", "url": RUN_URL})),
-    "a link to another page": answer(200, '{"message": "Log in", "url": "https://sso.example.com/login"}'),
-    "hostile everywhere": answer(200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE_TEXT))),
-    "a run id too long": answer(200, json.dumps({"run_id": "x" * 129})),
+    "empty": send_response(200),
+    "not JSON": send_response(200, "<html>Welcome</html>"),
+    "a list": send_response(200, f'[{{"run_id": "abc", "url": "{RUN_URL}"}}]'),
+    "a text": send_response(200, '"abc"'),
+    "a number": send_response(200, "1"),
+    "null": send_response(200, "null"),
+    "null fields": send_response(200, '{"run_id": null, "url": null, "message": null}'),
+    "fields of other types": send_response(200, '{"run_id": [5], "url": ["x"], "message": {"a": 1}}'),
+    "NaN": send_response(200, '{"run_id": NaN, "url": Infinity, "message": -Infinity}'),
+    "a number of 5000 digits": send_response(200, '{"run_id": ' + "9" * 5000 + "}"),
+    "deep nesting": send_response(200, "[" * 100_000),
+    "deep nesting, closed": send_response(200, '{"a":' * 50_000 + "1" + "}" * 50_000),
+    "not UTF-8": send_response(200, b'{"run_id": "\xff\xfe"}'),
+    "a javascript link": send_response(200, '{"url": "javascript:alert(1)//run/abc"}'),
+    "plain http to elsewhere": send_response(200, '{"url": "http://autonoma.app/run/abc"}'),
+    "a hostile run id": send_response(200, json.dumps({"run_id": HOSTILE_TEXT})),
+    "a hostile run id and a link": send_response(200, json.dumps({"run_id": HOSTILE_TEXT, "url": RUN_URL})),
+    "another run's link": send_response(200, json.dumps({"run_id": "abd", "url": RUN_URL})),
+    "a link to another page": send_response(200, '{"message": "Log in", "url": "https://sso.example.com/login"}'),
+    "hostile everywhere": send_response(
+        200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE_TEXT))
+    ),
+    "a run id too long": send_response(200, json.dumps({"run_id": "x" * 129})),
     "50 MiB": send_huge_body(),
-    "50 MiB out of 50 KiB": answer(200, gzip.compress(b" " * 50 * 1024 * 1024), "Content-Encoding: gzip"),
+    "50 MiB out of 50 KiB": send_response(200, gzip.compress(b" " * 50 * 1024 * 1024), "Content-Encoding: gzip"),
     "no content": send_raw("HTTP/1.1 204 No Content\r\n\r\n"),
     "a hostile reason phrase": send_raw(f"HTTP/1.1 200 ::error::x\x1b[31m\r\nX: {'y' * 60_000}\r\n\r\n"),
 }
@@ -55,7 +57,7 @@ TITLED_ANNOTATIONS = tuple(f"::{level} title=Autonoma tests::" for level in ("er
 @pytest.mark.parametrize("name", RESPONSES_WITHOUT_RUN)
 def test_response_without_run_is_unknown(name: str, tmp_path: Path) -> None:
     """A start whose response contains no run is unknown and sent once."""
-    with FaultServer(answer_started, {"odd": [RESPONSES_WITHOUT_RUN[name], answer_started]}) as server:
+    with FaultServer(send_started_run, {"odd": [RESPONSES_WITHOUT_RUN[name], send_started_run]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert job.states == {"odd": "unknown", "plain": "started"}
@@ -79,7 +81,7 @@ RESPONSES_WITH_RUN: dict[str, tuple[str, str, str]] = {
 def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
     """A run id or a link is enough for a started run."""
     body, run_id, url = RESPONSES_WITH_RUN[name]
-    with FaultServer(answer(200, body)) as server:
+    with FaultServer(send_response(200, body)) as server:
         job = run_job(tmp_path, server.url, ["odd"])
     assert_runs_reported(job, ["odd"])
     assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, run_id, url)
@@ -90,8 +92,8 @@ def test_response_with_run_is_started(name: str, tmp_path: Path) -> None:
 def test_hostile_error_stays_text(status: int, tmp_path: Path) -> None:
     """Line breaks and workflow commands in an error have no effect."""
     body = json.dumps({"error": HOSTILE_TEXT, "message": HOSTILE_TEXT})
-    handler = answer(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
-    with FaultServer(answer_started, {"odd": [handler, handler, answer_started]}) as server:
+    handler = send_response(status, body, "Retry-After: ::error::x", "Location: ::set-output name=a::b")
+    with FaultServer(send_started_run, {"odd": [handler, handler, send_started_run]}) as server:
         job = run_job(tmp_path, server.url, ["odd", "plain"])
     assert_runs_reported(job, ["odd", "plain"])
     assert_no_forged_commands(job.log + job.errors, job.outputs.keys())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, send_huge_body
+from tests.support.faults import send_huge_body, send_response, send_started_run
 from tests.support.run_step import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path: Path) -> None:
     """The target of a redirect receives no request."""
-    with FaultServer(answer_started) as target:
+    with FaultServer(send_started_run) as target:
         location = f"Location: {target.url}/test/a/run?token=something"
-        handler = send_huge_body(status, location) if long_body else answer(status, "moved", location)
+        handler = send_huge_body(status, location) if long_body else send_response(status, "moved", location)
         with FaultServer(handler) as server:
             job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
@@ -42,7 +42,7 @@ def test_redirect_target_receives_nothing(status: int, long_body: bool, tmp_path
 )
 def test_redirect_without_target_is_unknown(location: str, tmp_path: Path) -> None:
     """A redirect without a valid target leaves the run unknown."""
-    with FaultServer(answer(302, "", *([location] if location else []))) as server:
+    with FaultServer(send_response(302, "", *([location] if location else []))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.states["a"], job.code) == ("unknown", 7)

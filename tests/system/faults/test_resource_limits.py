@@ -17,7 +17,7 @@ import pytest
 
 from autonoma_ci import cli
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, delay, hang
+from tests.support.faults import delay, hang, send_response, send_started_run
 from tests.support.run_step import github_environ
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def start_with_escapes(connection: Connection) -> bool:
     run = f"run-of-{connection.request.target_id}"
     escapes = r"a &amp; b+c %41 %u0041 \u0041 \x41 \xe9 \101 \u{41} \U00000041 \n"
     url = f"https://autonoma.app/run/{run}?a=%41&amp;b=\u20ac"
-    return answer(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(connection)
+    return send_response(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(connection)
 
 
 def run_limited(
-    folder: Path, apply_limit: Callable[[int], None], start_number: int, response: RequestHandler = answer_started
+    folder: Path, apply_limit: Callable[[int], None], start_number: int, response: RequestHandler = send_started_run
 ) -> JobResult:
     """Run a job and limit its process during the start with this number."""
     processes: list[subprocess.Popen[str]] = []
@@ -140,7 +140,7 @@ def test_limit_while_starting_loses_no_run(
         assert f"run-of-{name}" in job.log
 
 
-@pytest.mark.parametrize("response", [answer_started, start_with_escapes])
+@pytest.mark.parametrize("response", [send_started_run, start_with_escapes])
 @pytest.mark.parametrize("start_number", [8, 49])
 def test_response_is_read_without_files(start_number: int, response: RequestHandler, tmp_path: Path) -> None:
     """Reading a response opens no file, so all run ids are in the log."""
@@ -197,7 +197,7 @@ def run_with_threads(
 @pytest.mark.parametrize("max_threads", [2, 3, 4, 5])
 def test_few_threads_start_each_run(max_threads: int, tmp_path: Path) -> None:
     """Two threads are enough, the main thread and the one for timeouts."""
-    job = run_with_threads(tmp_path, max_threads, answer_started)
+    job = run_with_threads(tmp_path, max_threads, send_started_run)
     assert job.code == 0, job.log
     assert job.posts == dict.fromkeys(IDS[:12], 1)
     assert {run["state"] for run in job.runs.values()} == {"started"}
@@ -215,7 +215,7 @@ def test_memory_limit_is_detected(limit: int, is_limited: bool, monkeypatch: pyt
 @pytest.mark.parametrize("max_threads", [2, 3, 4])
 def test_few_threads_stop_after_401(max_threads: int, tmp_path: Path) -> None:
     """No start follows a rejection of the credentials."""
-    job = run_with_threads(tmp_path, max_threads, answer(401, "{}"))
+    job = run_with_threads(tmp_path, max_threads, send_response(401, "{}"))
     assert (job.code, job.posts) == (3, {"t0": 1}), job.log
     assert {run["state"] for run in job.runs.values()} == {"not-started"}
 

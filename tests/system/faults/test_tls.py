@@ -10,7 +10,7 @@ import pytest
 from autonoma_ci.api.models import Timeouts
 from tests.support.certificates import CertificateAuthority
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
-from tests.support.faults import answer_started, close, reset, send_raw
+from tests.support.faults import close, reset, send_raw, send_started_run
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def after_hello(handler: RequestHandler) -> RequestHandler:
 @pytest.mark.usefixtures("trusted_authority")
 def test_company_authority_is_trusted(certificates: CertificateAuthority, tmp_path: Path) -> None:
     """A company's own authority is trusted through REQUESTS_CA_BUNDLE."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert (job.code, server.post_counts) == (0, {"a": 1, "b": 1})
@@ -46,7 +46,7 @@ def test_company_authority_is_trusted(certificates: CertificateAuthority, tmp_pa
 
 def test_unknown_authority_is_not_trusted(certificates: CertificateAuthority, tmp_path: Path) -> None:
     """The same server is not trusted without REQUESTS_CA_BUNDLE."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert (job.code, job.states["a"], server.post_counts.total()) == (5, "not-started", 0)
     assert "certificate" in job.log
@@ -57,7 +57,7 @@ def test_unknown_authority_is_not_trusted(certificates: CertificateAuthority, tm
 def test_untrusted_certificate_is_not_retried(kind: str, certificates: CertificateAuthority, tmp_path: Path) -> None:
     """An untrusted certificate gets no request and no retry."""
     create_context, error_text = UNTRUSTED_CERTIFICATES[kind]
-    with FaultServer(answer_started, tls=create_context(certificates)) as server:
+    with FaultServer(send_started_run, tls=create_context(certificates)) as server:
         job = run_job(tmp_path, server.url, ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
@@ -71,7 +71,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
 def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
     """A plain HTTP response on an HTTPS port gets no retry."""
     refusal = send_raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    with FaultServer(answer_started, connection_handler=after_hello(refusal)) as server:
+    with FaultServer(send_started_run, connection_handler=after_hello(refusal)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"], server.connection_count) == (5, "not-started", 1)
@@ -81,7 +81,7 @@ def test_plain_http_on_https_port_is_not_retried(tmp_path: Path) -> None:
 @pytest.mark.parametrize("handler", [reset, close], ids=["reset", "close"])
 def test_broken_handshake_is_not_started(handler: RequestHandler, tmp_path: Path) -> None:
     """A broken handshake proves that no run was started."""
-    with FaultServer(answer_started, connection_handler=after_hello(handler)) as server:
+    with FaultServer(send_started_run, connection_handler=after_hello(handler)) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_runs_reported(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
@@ -102,7 +102,7 @@ def send_record_slowly(connection: Connection) -> bool:
 def test_endless_handshake_times_out(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """The connect limit covers the whole handshake instead of each byte."""
     started_at = time.monotonic()
-    with FaultServer(answer_started, connection_handler=connection_handler) as server:
+    with FaultServer(send_started_run, connection_handler=connection_handler) as server:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
     assert_runs_reported(job, ["a"])

@@ -13,7 +13,7 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started, close, hang, reset, send_raw, send_slowly
+from tests.support.faults import close, hang, reset, send_raw, send_slowly, send_started_run
 from tests.support.proxy import ProxyServer
 from tests.support.run_step import LONG_TIMEOUTS, START_POLICY, JobResult, assert_runs_reported, run_job
 from tests.system.faults.test_tls import after_hello
@@ -105,7 +105,7 @@ def run_through_proxy(
 ) -> tuple[JobResult, FaultServer, ProxyServer]:
     """Run a job through a proxy with a fault in the first CONNECT requests."""
     fault_countdown = Countdown(fault_count)
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         proxy = ProxyServer(server.port, find_handler=lambda _: handler if fault_countdown.consume() else None)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -125,7 +125,7 @@ def test_failed_handshake_is_retried(
     handler = HANDSHAKE_FAULTS[name]
     connection_handler = fail_first_handshakes(handler, fault_count, certificates.create_valid_context())
     timeouts = SILENCE_TIMEOUTS if name == "silence" else LONG_TIMEOUTS
-    with FaultServer(answer_started, connection_handler=connection_handler) as server:
+    with FaultServer(send_started_run, connection_handler=connection_handler) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One fast run can meet all of the faults.
         policy = START_POLICY._replace(max_connect_attempts=fault_count + 1)
@@ -182,7 +182,7 @@ def test_single_proxy_refusal_drops_one_run(
         refusals.append(True)
         return refusal_handler
 
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         proxy = ProxyServer(server.port, find_handler=choose_tunnel_fault)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -208,7 +208,7 @@ def test_single_proxy_refusal_drops_one_run(
 )
 def test_port_without_tls_is_not_retried(connection_handler: RequestHandler, tmp_path: Path) -> None:
     """A port without usable TLS is permanent, so the remaining starts are dropped."""
-    with FaultServer(answer_started, connection_handler=connection_handler) as server:
+    with FaultServer(send_started_run, connection_handler=connection_handler) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_runs_reported(job, IDS)
     assert (job.code, server.connection_count) == (5, 3)
@@ -247,7 +247,7 @@ def test_damaged_handshake_is_retried(
     """A damaged handshake does not affect the next one."""
     handler = complete_handshake(lambda connection: connection.receive(), trusted_authority.parent, damage_mask=0xFF)
     with FaultServer(
-        answer_started, connection_handler=fail_first_handshakes(handler, 1, certificates.create_valid_context())
+        send_started_run, connection_handler=fail_first_handshakes(handler, 1, certificates.create_valid_context())
     ) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
     assert_runs_reported(job, IDS)
@@ -260,7 +260,7 @@ def test_empty_ca_file_is_not_retried(tmp_path: Path, monkeypatch: pytest.Monkey
     bundle = tmp_path / "empty.pem"
     bundle.touch()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert (job.code, job.states, server.post_counts.total()) == (5, {"a": "not-started"}, 0)
     assert job.results_json["runs"][0]["start_requests"] == 1
@@ -278,7 +278,7 @@ def test_close_after_handshake_is_not_retried(
     """With TLS 1.3 the client can have sent its request before the close."""
     certificates.create_valid_context()
     with FaultServer(
-        answer_started, connection_handler=complete_handshake(end_connection, trusted_authority.parent)
+        send_started_run, connection_handler=complete_handshake(end_connection, trusted_authority.parent)
     ) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
     assert_runs_reported(job, ["a", "b"])
@@ -326,7 +326,7 @@ def test_handshake_error_decides_retry(text: str | None, is_retryable: bool, mon
         "autonoma_ci.net.connection._create_tls_context", lambda *_: FailingContext(ssl.PROTOCOL_TLS_CLIENT)
     )
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/a/run", {})

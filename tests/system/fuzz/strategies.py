@@ -64,7 +64,7 @@ class ScriptedTransport(Transport):
 
     def __init__(self, response: HttpResponse) -> None:
         super().__init__("https://api.example/api", SECRETS)
-        self._answers = chain([response], repeat(None))
+        self._responses = chain([response], repeat(None))
 
     def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
         return self._next()
@@ -73,7 +73,7 @@ class ScriptedTransport(Transport):
         return self._next()
 
     def _next(self) -> HttpResponse:
-        response = next(self._answers)
+        response = next(self._responses)
         if response is None:
             raise ResponseLostError("no answer came")
         return response

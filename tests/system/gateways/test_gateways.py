@@ -17,7 +17,7 @@ import pytest
 
 from autonoma_ci.api.models import Timeouts
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, close, delay
+from tests.support.faults import close, delay, send_response, send_started_run
 from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
 from tests.system.gateways.gateways import GATEWAY_KINDS, Gateway, GatewayKind
 from tests.system.gateways.recording_proxy import RecordingProxy
@@ -54,12 +54,12 @@ def run_job_behind_gateway(folder: Path, proxy: RecordingProxy, ids: Sequence[st
     return run_job(folder, proxy.url, ids, *argv, timeouts=LONG_TIMEOUTS, policy=PERSISTENT_POLICY)
 
 
-def answer_as_passed(connection: Connection) -> bool:
+def respond_as_passed(connection: Connection) -> bool:
     """Start a run, and report every run as passed."""
     if connection.request.method == "POST":
-        return answer_started(connection)
+        return send_started_run(connection)
     url = f"https://autonoma.app/run/{connection.request.target_id}"
-    return answer(200, json.dumps({"status": "passed", "url": url}))(connection)
+    return send_response(200, json.dumps({"status": "passed", "url": url}))(connection)
 
 
 def assert_all_unknown(job: JobResult, ids: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ class ReusedConnectionCloser:
             self.unanswered_ids.add(request.target_id)
             return close(connection)
         self._used_connections.add(request.connection_number)
-        return answer_started(connection)
+        return send_started_run(connection)
 
 
 def send_start(gateway: Gateway, name: str, body: bytes | None) -> tuple[int, str | None]:
@@ -109,7 +109,7 @@ def test_missing_gateway_fails_with_package(tmp_path: Path) -> None:
 
 def test_varnish_error_page_has_retry_after(tmp_path: Path) -> None:
     """Varnish tells the client to repeat a POST that the backend has received."""
-    with FaultServer(delay(SLOW_SECONDS, answer_started)) as backend:
+    with FaultServer(delay(SLOW_SECONDS, send_started_run)) as backend:
         with Gateway(VARNISH, tmp_path, backend.port, SHORT_SECONDS) as gateway:
             assert send_start(gateway, "one", b"{}") == (503, "5")
         assert backend.post_counts == {"one": 1}
@@ -146,7 +146,7 @@ def test_varnish_sends_start_of_job_once(tmp_path: Path) -> None:
 @each_kind
 def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -> None:
     """The gateway gives up on each start. Each start is sent once and its run may have started."""
-    with FaultServer(delay(SLOW_SECONDS, answer_started)) as backend:
+    with FaultServer(delay(SLOW_SECONDS, send_started_run)) as backend:
         with Gateway(kind, tmp_path, backend.port, SHORT_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
             job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
         assert backend.post_counts == ONE_START_EACH
@@ -158,7 +158,7 @@ def test_start_with_slow_backend_is_unknown(kind: GatewayKind, tmp_path: Path) -
 @each_kind
 def test_start_with_quick_backend_is_started(kind: GatewayKind, tmp_path: Path) -> None:
     """Behind a gateway that does not give up, each run is started once."""
-    with FaultServer(answer_started) as backend:
+    with FaultServer(send_started_run) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
             job = run_job_behind_gateway(tmp_path, proxy, IDS, "--concurrency", "3")
         assert backend.post_counts == ONE_START_EACH
@@ -205,8 +205,8 @@ def test_slow_poll_is_repeated(kind: GatewayKind, tmp_path: Path) -> None:
     Varnish's `Retry-After: 5` delays the next request by 5 s to 6 s.
     """
     ids = ("one", "two")
-    scripts = {f"run-of-{name}": [delay(SLOW_SECONDS, answer_as_passed), answer_as_passed] for name in ids}
-    with FaultServer(answer_as_passed, scripts) as backend:
+    scripts = {f"run-of-{name}": [delay(SLOW_SECONDS, respond_as_passed), respond_as_passed] for name in ids}
+    with FaultServer(respond_as_passed, scripts) as backend:
         with Gateway(kind, tmp_path, backend.port, POLL_SECONDS) as gateway, RecordingProxy(gateway.port) as proxy:
             job = run_job_behind_gateway(tmp_path, proxy, ids, "--wait")
         assert backend.post_counts == dict.fromkeys(ids, 1)

@@ -70,15 +70,17 @@ class Api:
         self.server.__exit__(*exc)
 
     def __call__(self, connection: Connection) -> bool:
-        """Answer one request."""
+        """Respond to one request."""
         request = connection.request
         if request.method == "POST":
-            return faults.answer_started(connection)
+            return faults.send_started_run(connection)
         if "steps=" in request.path:
-            return faults.answer(200, '{"name": "A title"}')(connection)
+            return faults.send_response(200, '{"name": "A title"}')(connection)
         name = request.target_id.removeprefix("run-of-")
         self._event(name).set()
-        return faults.answer(200, json.dumps({"status": "passed" if name in self._released else "running"}))(connection)
+        return faults.send_response(200, json.dumps({"status": "passed" if name in self._released else "running"}))(
+            connection
+        )
 
     def _event(self, name: str) -> threading.Event:
         with self._lock:

@@ -42,9 +42,11 @@ def _adapt_handler(handler: RequestHandler) -> FaultHandler:
     return lambda connection, data, random, max_delay: handler(connection)
 
 
-def _answer_status(status: int, *headers: str) -> FaultHandler:
+def _send_status(status: int, *headers: str) -> FaultHandler:
     # The client must trust only the status, not the body.
-    return _adapt_handler(faults.answer(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers))
+    return _adapt_handler(
+        faults.send_response(status, '{"error": "No", "run_id": "none", "status": "passed"}', *headers)
+    )
 
 
 def _close_unread(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
@@ -81,7 +83,7 @@ def _send_slowly(connection: Connection, data: bytes, random: Random, max_delay:
     return True
 
 
-def _answer_late(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
+def _send_late(connection: Connection, data: bytes, random: Random, max_delay: float) -> bool:
     return not connection.pause(random.uniform(0.2, 1.0) * min(6.0, max_delay)) and connection.send(data)
 
 
@@ -95,43 +97,45 @@ _LOST_RESPONSES = {
     "half a head": ConnectionFault(_send_half_head, reaches_server=True),
     "half a body": ConnectionFault(_send_half_body, reaches_server=True),
     "bad chunk": ConnectionFault(_send_bad_chunk, reaches_server=True),
-    "page of a proxy": ConnectionFault(_adapt_handler(faults.answer(200, "<html>Log in</html>")), reaches_server=True),
+    "page of a proxy": ConnectionFault(
+        _adapt_handler(faults.send_response(200, "<html>Log in</html>")), reaches_server=True
+    ),
     # Slow faults are rare, because they would block all workers.
     "hang": ConnectionFault(_hang, reaches_server=True, weight=0.3),
-    "500": ConnectionFault(_answer_status(500)),
-    "500 after the act": ConnectionFault(_answer_status(500), reaches_server=True),
-    "502": ConnectionFault(_answer_status(502)),
-    "504 after the act": ConnectionFault(_answer_status(504), reaches_server=True),
+    "500": ConnectionFault(_send_status(500)),
+    "500 after the act": ConnectionFault(_send_status(500), reaches_server=True),
+    "502": ConnectionFault(_send_status(502)),
+    "504 after the act": ConnectionFault(_send_status(504), reaches_server=True),
 }
 _SLOW_RESPONSES = {
     "drip": ConnectionFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
-    "late": ConnectionFault(_answer_late, KnownResult.STARTED, reaches_server=True),
+    "late": ConnectionFault(_send_late, KnownResult.STARTED, reaches_server=True),
 }
 # These are rare, because each one makes the command send fewer requests for a while.
 _RATE_LIMITS = {
-    "429": ConnectionFault(_answer_status(429), KnownResult.NOT_NOW, weight=0.3),
-    "429, Retry-After": ConnectionFault(_answer_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
+    "429": ConnectionFault(_send_status(429), KnownResult.NOT_NOW, weight=0.3),
+    "429, Retry-After": ConnectionFault(_send_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
 }
 _UNAVAILABLE = {
-    "503": ConnectionFault(_answer_status(503)),
+    "503": ConnectionFault(_send_status(503)),
     # Varnish can send this while the server still processes the request.
-    "503, Retry-After": ConnectionFault(_answer_status(503, "Retry-After: 0"), reaches_server=True),
+    "503, Retry-After": ConnectionFault(_send_status(503, "Retry-After: 0"), reaches_server=True),
 }
 START_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **_RATE_LIMITS,
     **_UNAVAILABLE,
-    "302": ConnectionFault(_adapt_handler(faults.answer(302, "", "Location: http://127.0.0.2/"))),
+    "302": ConnectionFault(_adapt_handler(faults.send_response(302, "", "Location: http://127.0.0.2/"))),
     "303 after the act": ConnectionFault(
-        _adapt_handler(faults.answer(303, "", "Location: http://127.0.0.2/")), reaches_server=True
+        _adapt_handler(faults.send_response(303, "", "Location: http://127.0.0.2/")), reaches_server=True
     ),
-    "400": ConnectionFault(_answer_status(400), KnownResult.REJECTED),
+    "400": ConnectionFault(_send_status(400), KnownResult.REJECTED),
 }
 POLL_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **{name: fault._replace(weight=0.1) for name, fault in (_RATE_LIMITS | _UNAVAILABLE).items()},
-    "404 at first": ConnectionFault(_answer_status(404)),
-    "unknown word": ConnectionFault(_adapt_handler(faults.answer(200, '{"status": "evaporating"}'))),
+    "404 at first": ConnectionFault(_send_status(404)),
+    "unknown word": ConnectionFault(_adapt_handler(faults.send_response(200, '{"status": "evaporating"}'))),
 }

@@ -20,7 +20,7 @@ from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, close, close_after, hang, make_head, send_slowly
+from tests.support.faults import close, close_after, hang, make_head, send_response, send_slowly, send_started_run
 from tests.support.proxy import ProxyServer
 from tests.support.threads import run_at_once
 
@@ -160,7 +160,7 @@ def test_proxy_tunnel_is_used(
     certificates: CertificateAuthority, trusted_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials are sent only inside the tunnel."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         proxy = ProxyServer(server.port)
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -223,7 +223,7 @@ def test_each_thread_has_own_connection(server: tuple[str, list[tuple[int, dict[
 
 
 def serve_ok(connection: Connection) -> bool:
-    return answer(200, BODY)(connection)
+    return send_response(200, BODY)(connection)
 
 
 def test_each_get_has_own_connection() -> None:
@@ -273,7 +273,7 @@ def test_get_has_credentials_and_no_body() -> None:
 
     def redirect(connection: Connection) -> bool:
         wires.append(connection)
-        return answer(302, "", "Location: https://elsewhere.test/")(connection)
+        return send_response(302, "", "Location: https://elsewhere.test/")(connection)
 
     with FaultServer(redirect) as server:
         assert Transport(server.url, SECRETS).get("/run/a/status").status == 302
@@ -285,7 +285,7 @@ def test_get_has_credentials_and_no_body() -> None:
 def test_details_have_higher_limit() -> None:
     """Details have a higher size limit than other responses."""
     large_body = json.dumps({"name": "x" * (2 << 20)})
-    with FaultServer(answer(200, large_body)) as server:
+    with FaultServer(send_response(200, large_body)) as server:
         transport = Transport(server.url, SECRETS)
         assert not transport.get("/run/a").is_complete
         assert transport.get("/run/a", MAX_DETAILS_BYTES).is_complete

@@ -15,7 +15,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.support.invoke_command import CREDENTIALS
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def test_account_wrong_secret_is_unauthorized(sandbox: Sandbox) -> None:
 
 def test_account_retries_use_clock() -> None:
     """Pauses between attempts are those of the clock."""
-    with FaultServer(answer(503, f"down {VALUE}")) as server:
+    with FaultServer(send_response(503, f"down {VALUE}")) as server:
         command = Command(server.url, **CREDENTIALS)
         with pytest.raises(ApiError, match="HTTP 503") as caught:
             command.fetch()

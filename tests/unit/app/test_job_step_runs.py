@@ -17,7 +17,7 @@ from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunS
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close_after
+from tests.support.faults import close_after, send_response
 from tests.support.invoke_command import FakeTerminal
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
@@ -228,7 +228,7 @@ def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.Monke
 def fail_start(text: str) -> FaultServer:
     """Return a server that refuses all starts with this text."""
     # After a refusal on an open connection, the client waits for a second response.
-    return FaultServer(close_after(answer(400, json.dumps({"error": text}))))
+    return FaultServer(close_after(send_response(400, json.dumps({"error": text}))))
 
 
 def test_values_of_requests_are_hidden(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_results_precede_first_request(tmp_path: Path) -> None:
 
     def refuse(connection: Connection) -> bool:
         saved_states.append(read_states(tmp_path))
-        return close_after(answer(400))(connection)
+        return close_after(send_response(400))(connection)
 
     with FaultServer(refuse) as server:
         RunJob(tmp_path, server.url, AUTONOMA_CONCURRENCY="1").run("a", "b")
@@ -524,7 +524,7 @@ def serve_passed_run(connection: Connection) -> bool:
     """Confirm each pass, with details that have no times."""
     is_status = connection.request.path.endswith("/status")
     body = {"status": "passed"} if is_status else {"name": "Sign in", "steps": []}
-    return close_after(answer(200, json.dumps(body)))(connection)
+    return close_after(send_response(200, json.dumps(body)))(connection)
 
 
 @pytest.mark.parametrize("saved_seconds", [42.0, 9e8])

@@ -9,7 +9,7 @@ import pytest
 from autonoma_ci.config.parsers import parse_api_base_url, parse_http_url
 from autonoma_ci.errors import InputError
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.support.invoke_command import CREDENTIALS, invoke
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_similar_api_url_is_accepted(text: str) -> None:
 @pytest.mark.parametrize("as_flag", [True, False])
 def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, tmp_path: Path) -> None:
     """No command sends a request, so no credential either."""
-    with FaultServer(answer(200, "{}")) as server:
+    with FaultServer(send_response(200, "{}")) as server:
         url = f"{server.url}/v1"
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": f"{server.url}/api" if as_flag else url}
         flags = ("--api-url", url) if as_flag else ()

@@ -18,7 +18,7 @@ from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedWorkers
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started, delay
+from tests.support.faults import delay, send_started_run
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def build_failing_callback(number: int) -> Callable[[ProgressReporter, RunResult
 def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bug, results.json and the outputs have the id of each started run."""
     monkeypatch.setattr(ProgressReporter, "on_run_changed", build_failing_callback(1))
-    scripts = {name: [delay(0.3 * (number > 0), answer_started)] for number, name in enumerate(IDS)}
-    with FaultServer(answer_started, scripts) as server:
+    scripts = {name: [delay(0.3 * (number > 0), send_started_run)] for number, name in enumerate(IDS)}
+    with FaultServer(send_started_run, scripts) as server:
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")
         posts = server.post_counts
     assert job.code == 70

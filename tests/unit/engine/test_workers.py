@@ -31,7 +31,7 @@ from autonoma_ci.net import connection, threads, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started
+from tests.support.faults import send_started_run
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_few_threads_start_each_run_once(max_threads: int, tmp_path: Path, monke
     """Requests wait for each other if a container limits processes or memory."""
     ThreadLimit(max_threads, monkeypatch)
     ids = [f"t{number}" for number in range(12)]
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=LONG_TIMEOUTS)
         assert server.post_counts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
@@ -210,7 +210,7 @@ def test_few_threads_start_each_run_once(max_threads: int, tmp_path: Path, monke
 def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadlines need the only thread because nothing is sent without them."""
     ThreadLimit(1, monkeypatch)
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {"a": 1, "b": 1}
     assert job.code == 0
@@ -304,7 +304,7 @@ def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None
 def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a time limit could block the job forever."""
     ThreadLimit(0, monkeypatch)
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {}
     assert (job.code, job.states) == (5, {"a": "not-started"})

@@ -25,7 +25,7 @@ from autonoma_ci.net.wait_for_url import wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started
+from tests.support.faults import send_started_run
 from tests.support.run_step import LONG_TIMEOUTS, run_job
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def test_unusable_ca_file_has_suggestion(
     path.write_bytes(make(certificates.authority_file))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with (
-        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        FaultServer(send_started_run, tls=certificates.create_valid_context()) as server,
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -160,7 +160,7 @@ def test_skipped_certificate_is_reported(
     path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{one_line_pem}\n", "utf-8")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with (
-        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        FaultServer(send_started_run, tls=certificates.create_valid_context()) as server,
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -216,7 +216,7 @@ def test_unusable_ca_folder_is_reported(
         (folder / name).write_bytes(certificates.authority_file.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
     with (
-        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        FaultServer(send_started_run, tls=certificates.create_valid_context()) as server,
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -232,7 +232,7 @@ def test_hashed_ca_folder_is_trusted(
     name = openssl("x509", "-in", str(certificates.authority_file), "-noout", "-hash").decode().strip()
     (tmp_path / f"{name}.0").write_bytes(certificates.authority_file.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
     assert find_ca_fault() is None
 
@@ -277,7 +277,7 @@ def test_request_with_ca_pipe_fails(variable: str, tmp_path: Path, monkeypatch: 
     """OpenSSL would wait for the pipe without any time limit."""
     os.mkfifo(tmp_path / "ca.pem")
     monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(RequestNotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
             Transport(url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -289,7 +289,7 @@ def test_each_ca_variable_is_used(
 ) -> None:
     """Each variable selects the file, and an error names the variable."""
     monkeypatch.setenv(variable, str(certificates.authority_file))
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
         (tmp_path / "empty.pem").touch()
         monkeypatch.setenv(variable, str(tmp_path / "empty.pem"))
@@ -302,7 +302,7 @@ def test_first_ca_variable_wins(certificates: CertificateAuthority, monkeypatch:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority_file))
     monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         assert Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
 
 
@@ -312,7 +312,7 @@ def test_missing_ssl_cert_file_is_only_hint(
     """OpenSSL ignores a missing file, and some images set it for other programs."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no-cert-file.crt")
     with (
-        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        FaultServer(send_started_run, tls=certificates.create_valid_context()) as server,
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -326,7 +326,7 @@ def test_ca_file_without_issuer_is_reported(
     """A valid file without the server's authority gives a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with (
-        FaultServer(answer_started, tls=certificates.create_valid_context()) as server,
+        FaultServer(send_started_run, tls=certificates.create_valid_context()) as server,
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -344,7 +344,7 @@ def test_valid_ca_file_is_not_examined(
 
     monkeypatch.setattr(errors, "find_ca_fault", fail)
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", fail)
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
 
 
@@ -362,7 +362,7 @@ def test_unusable_ca_file_is_examined_once(
         return path.read_bytes()
 
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", record_read)
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         job = run_job(tmp_path, server.url, [f"t{number}" for number in range(20)], "--concurrency", "1")
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, len(read_paths)) == (5, 1)

@@ -22,7 +22,16 @@ from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, close, close_after, make_head, reset, send_raw, send_slowly
+from tests.support.faults import (
+    close,
+    close_after,
+    make_head,
+    reset,
+    send_raw,
+    send_response,
+    send_slowly,
+    send_started_run,
+)
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -98,7 +107,7 @@ def test_late_final_response_is_not_mixed_up() -> None:
     def serve_late(connection: Connection) -> bool:
         connection.send(PROCESSING)
         connection.pause(0.05)
-        return answer_started(connection)
+        return send_started_run(connection)
 
     with FaultServer(serve_late) as server:
         client = make_client(server)
@@ -262,7 +271,7 @@ def test_rejection_before_request_is_indeterminate(
 
     # With a connection handler, the server leaves TLS to it.
     with FaultServer(
-        answer_started, connection_handler=send_rejection, tls=certificates.create_valid_context() if tls else None
+        send_started_run, connection_handler=send_rejection, tls=certificates.create_valid_context() if tls else None
     ) as server:
         attempt = make_client(server).start(A)
         assert server.post_counts == {"a": 1}
@@ -272,7 +281,7 @@ def test_rejection_before_request_is_indeterminate(
 def test_429_before_request_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection causes no second start."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
-    with FaultServer(answer_started, connection_handler=send_bytes(REJECTIONS[429])) as server:
+    with FaultServer(send_started_run, connection_handler=send_bytes(REJECTIONS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
@@ -418,7 +427,7 @@ def test_client_closes_its_connections() -> None:
     received: list[bytes] = []
 
     def wait_for_close(connection: Connection) -> bool:
-        answer_started(connection)
+        send_started_run(connection)
         received.append(connection.socket.recv(1))
         return False
 
@@ -446,7 +455,7 @@ def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> 
     """A close directly after each response loses no start."""
 
     def serve_and_close(connection: Connection) -> bool:
-        answer_started(connection)
+        send_started_run(connection)
         connection.pause(seconds)
         return False
 
@@ -463,7 +472,7 @@ def test_connection_close_loses_no_start(tmp_path: Path) -> None:
 
     def serve_and_close(connection: Connection) -> bool:
         body = json.dumps({"run_id": f"run-of-{connection.request.target_id}"})
-        answer(200, body, "Connection: close")(connection)
+        send_response(200, body, "Connection: close")(connection)
         return False
 
     ids = [f"t{number}" for number in range(50)]
@@ -480,9 +489,9 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
 
     def handler(connection: Connection) -> bool:
         if connection.request.method == "POST":
-            return answer_started(connection)
+            return send_started_run(connection)
         if "steps=" in connection.request.path:
-            return answer(200, '{"name": "A title"}')(connection)
+            return send_response(200, '{"name": "A title"}')(connection)
         if "run-of-b" in connection.request.path:
             return connection.send(make_status_response("running"))
         return connection.send(make_status_response(statuses.pop(0) if len(statuses) > 1 else statuses[0]))
@@ -551,9 +560,9 @@ def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
 
     def respond_twice(connection: Connection) -> bool:
         connection.send(HINTS)
-        answer_started(connection)
+        send_started_run(connection)
         wait_for_next_request(connection)
-        return answer_started(connection)
+        return send_started_run(connection)
 
     ids = [f"t{number}" for number in range(50)]
     with FaultServer(respond_twice) as server:
@@ -583,7 +592,7 @@ def test_authorities_are_read_once(
     certificates: CertificateAuthority, trusted_authority: Path, ca_file_loads: list[tuple[Any, ...]]
 ) -> None:
     """Many connections read the file of authorities once."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         for _ in range(2):
             client = make_client(server)
             for number in range(5):
@@ -598,9 +607,9 @@ def test_each_connection_verifies_certificate(
     certificate_kind: str, certificates: CertificateAuthority, trusted_authority: Path
 ) -> None:
     """Each connection verifies the certificate of its server."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as good:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as good:
         assert make_client(good).start(A).status is StartStatus.STARTED
-    with FaultServer(answer_started, tls=getattr(certificates, f"create_{certificate_kind}_context")()) as server:
+    with FaultServer(send_started_run, tls=getattr(certificates, f"create_{certificate_kind}_context")()) as server:
         for _ in range(2):
             with pytest.raises(RequestNotSentError, match="can't be trusted"):
                 make_transport(server).post("/test/a/run", {})
@@ -611,7 +620,7 @@ def test_each_connection_verifies_certificate(
 def test_ca_bundle_is_read_per_connection(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new connection uses the current REQUESTS_CA_BUNDLE."""
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         for bundle in (str(certificates.authority_file), "", str(certificates.authority_file)):
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
             expected = StartStatus.STARTED if bundle else StartStatus.CANNOT_SEND

@@ -34,7 +34,7 @@ from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.total_timeout import abort_connection
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, answer_started, hang, make_head
+from tests.support.faults import hang, make_head, send_response, send_started_run
 from tests.support.proxy import ProxyServer
 from tests.unit.net.test_connection_timeouts import HOST, replace_resolver
 
@@ -113,7 +113,7 @@ def test_connection_within_timeout_is_used(
     """A connection that takes less than the shorter limit is made."""
     stall_attempts(monkeypatch, clock, seconds - 0.25)
     connection_state.send_before = clock.monotonic() + total
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port, timeout=timeout)
         http_connection.connect()
         assert (http_connection.sock.gettimeout(), connection_state.nothing_sent) == (timeout, False)
@@ -127,7 +127,7 @@ def test_connection_at_timeout_is_closed(
     """A connection that takes as long as the shorter limit is closed without a request."""
     sockets = stall_attempts(monkeypatch, clock, seconds)
     connection_state.send_before = clock.monotonic() + total
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         with pytest.raises(ConnectTimeoutError, match="the connection was not made in time"):
             make_connection(server.port, timeout=timeout).connect()
         assert ([sock.fileno() for sock in sockets], connection_state.nothing_sent) == ([-1], True)
@@ -153,7 +153,7 @@ def test_error_after_timeout_is_timeout(
 
 def test_silent_handshake_is_timeout(certificates: CertificateAuthority) -> None:
     """A server that does not answer the TLS handshake causes a timeout of the connection."""
-    with FaultServer(answer_started, connection_handler=lambda connection: connection.pause(LONG)) as server:
+    with FaultServer(send_started_run, connection_handler=lambda connection: connection.pause(LONG)) as server:
         http_connection = TrackedHTTPSConnection(
             "127.0.0.1", server.port, timeout=0.02, ca_certs=str(certificates.authority_file)
         )
@@ -199,7 +199,7 @@ def test_addresses_share_timeout(clock: FakeClock, monkeypatch: pytest.MonkeyPat
 def test_second_address_replaces_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal of the first address does not end the attempt."""
     replace_resolver(monkeypatch, "127.0.0.2", "127.0.0.1")
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port, HOST)
         http_connection.request("GET", "/run/a/status")
         assert http_connection.getresponse().status == 200
@@ -299,7 +299,7 @@ def test_slow_resolver_is_name_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_request_is_sent_after_connect() -> None:
     """A request connects first, or uses the connection that was made for it."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         for connects_first in (False, True):
             connection_state.reset()
             http_connection = make_connection(server.port)
@@ -315,7 +315,7 @@ def test_request_is_sent_after_connect() -> None:
 
 def test_refused_request_is_not_sent() -> None:
     """After a refusal, nothing of the request was sent."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         port = server.port
     with pytest.raises(NewConnectionError, match="refused"):
         make_connection(port).request("GET", "/run/a/status")
@@ -324,7 +324,7 @@ def test_refused_request_is_not_sent() -> None:
 
 def test_open_connection_of_other_request_fails() -> None:
     """A connection that is still open is not used by the next request."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         http_connection.request("GET", "/run/a/status")
         http_connection.getresponse().read()
@@ -340,7 +340,7 @@ def test_open_connection_of_other_request_fails() -> None:
 def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
     """A request that is withdrawn before its first byte is never sent."""
     connection_state.gate = gate = SendGate()
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         if is_connected:
             http_connection.connect()
@@ -355,7 +355,7 @@ def test_withdrawn_request_is_not_sent(is_connected: bool) -> None:
 def test_sent_request_cannot_be_withdrawn() -> None:
     """A request enters its gate before its first byte."""
     connection_state.gate = gate = SendGate()
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         http_connection.request("POST", "/test/a/run")
         assert not gate.withdraw()
@@ -365,7 +365,7 @@ def test_sent_request_cannot_be_withdrawn() -> None:
 def test_late_request_is_not_sent(clock: FakeClock) -> None:
     """A connection that was made in time sends nothing after the total timeout."""
     connection_state.send_before = clock.monotonic() + 5.0
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         http_connection.connect()
         clock.sleep(5.0)
@@ -392,7 +392,7 @@ def test_close_without_connection_does_nothing() -> None:
 
 def test_close_ends_connection_of_thread() -> None:
     """The connection of the request is closed for the server too."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         http_connection.request("GET", "/run/a/status")
         sock = http_connection.sock
@@ -415,7 +415,7 @@ def test_failed_close_is_ignored(error: type[Exception], monkeypatch: pytest.Mon
 
 def test_shut_down_before_connect_does_nothing() -> None:
     """A connection without a socket can be shut down and made later."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         http_connection = make_connection(server.port)
         http_connection.shut_down()
         http_connection.request("GET", "/run/a/status")
@@ -467,7 +467,7 @@ def _remove_contexts() -> Iterator[None]:
 
 def test_connections_share_tls_context(certificates: CertificateAuthority) -> None:
     """Connections with the same authorities have the same TLS context at each connect."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         connections = [
             TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(certificates.authority_file))
             for _ in range(2)
@@ -482,7 +482,7 @@ def test_connections_share_tls_context(certificates: CertificateAuthority) -> No
 def test_default_authorities_are_loaded(certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without configured authorities, those of OpenSSL are trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority_file))
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         http_connection = TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG)
         http_connection.request("GET", "/run/a/status")
         assert http_connection.getresponse().status == 200
@@ -499,7 +499,7 @@ def test_unusable_authorities_are_error(content: bytes | None, tmp_path: Path) -
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         with pytest.raises(CertificateFileError, match="the trusted authorities are unusable"):
             TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(path)).connect()
         assert server.connection_count == 0
@@ -561,6 +561,6 @@ def test_other_url_can_use_proxy(url: str) -> None:
 def test_proxy_is_skipped_for_this_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A local request succeeds although the proxy of the environment is unusable."""
     monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with FaultServer(answer(200, "{}")) as server, SafeSession() as session:
+    with FaultServer(send_response(200, "{}")) as server, SafeSession() as session:
         response = session.get(f"{server.url}/run/a", proxies=find_proxies(server.url), timeout=LONG)
     assert (response.status_code, len(server.received_requests)) == (200, 1)

@@ -28,7 +28,7 @@ from autonoma_ci.net import threads
 from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started, hang, make_head, send_raw
+from tests.support.faults import hang, make_head, send_raw, send_started_run
 from tests.support.invoke_command import CREDENTIALS
 from tests.support.proxy import ProxyServer
 from tests.support.streams import start_process
@@ -134,7 +134,7 @@ def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch)
 def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with unresponsive first addresses stays usable."""
     replace_resolver(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
-    with FaultServer(answer_started) as server, open_unresponsive_port(server.port):
+    with FaultServer(send_started_run) as server, open_unresponsive_port(server.port):
         response = make_transport(server.port, LONG_TIMEOUTS._replace(connect=6.0)).post("/test/a/run", {})
         assert (response.status, server.post_counts) == (200, {"a": 1})
 
@@ -144,7 +144,7 @@ def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late result of the resolver is not used."""
     release = threading.Event()
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: release.wait(LONG))
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         error = get_start_error(make_transport(server.port, CONNECT_TIMEOUTS))
         release.set()
         time.sleep(0.2)
@@ -161,7 +161,7 @@ def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(threads, "start_thread", fail_to_start_thread)
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: time.sleep(2 * LIMIT))
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         get_start_error(make_transport(server.port, timeouts))
         assert server.post_counts == {}
 
@@ -175,7 +175,7 @@ def test_slow_handshake_sends_no_request(certificates: CertificateAuthority, tru
         return connection.start_tls(certificates.create_valid_context())
 
     with FaultServer(
-        answer_started, connection_handler=delay_handshake, tls=certificates.create_valid_context()
+        send_started_run, connection_handler=delay_handshake, tls=certificates.create_valid_context()
     ) as server:
         get_start_error(Transport(server.url, SECRETS, timeouts=TOTAL_TIMEOUTS))
         assert server.post_counts == {}
@@ -193,7 +193,7 @@ def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
         return sockets[0]
 
     monkeypatch.setattr(HTTPConnection, "_new_conn", stall)
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         get_start_error(Transport(server.url, SECRETS, timeouts=CONNECT_TIMEOUTS))
         assert server.post_counts == {}
     assert [sock.fileno() for sock in sockets] == [-1]
@@ -262,7 +262,7 @@ def test_start_through_proxy_succeeds(
     proxy_tls: ssl.SSLContext | None, certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start arrives once through an HTTP or HTTPS proxy."""
-    with FaultServer(answer_started, tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_valid_context()) as server:
         proxy = ProxyServer(server.port, tls=proxy_tls)
         with proxy.server:
             assert make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {}).status == 200
@@ -316,7 +316,7 @@ def test_untrusted_api_behind_proxy_is_reported(
     proxy_tls: ssl.SSLContext | None, certificates: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrusted certificate behind a proxy is reported as the API's."""
-    with FaultServer(answer_started, tls=certificates.create_expired_context()) as server:
+    with FaultServer(send_started_run, tls=certificates.create_expired_context()) as server:
         proxy = ProxyServer(server.port, tls=proxy_tls)
         with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
             make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
@@ -330,7 +330,7 @@ def test_proxy_without_tls_is_reported(trusted_authority: Path, monkeypatch: pyt
         connection.receive()
         return send_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")(connection)
 
-    with FaultServer(answer_started, connection_handler=refuse) as server:
+    with FaultServer(send_started_run, connection_handler=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
         with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=LONG_TIMEOUTS).post("/test/a/run", {})
@@ -378,7 +378,9 @@ def test_withdrawn_start_is_never_sent(
         release.wait(LONG)
 
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=wait_for_release)
-    with FaultServer(answer_started, tls=certificates.create_valid_context() if scheme == "https" else None) as server:
+    with FaultServer(
+        send_started_run, tls=certificates.create_valid_context() if scheme == "https" else None
+    ) as server:
         workers, events = make_executor(
             make_transport(server.port, LONG_TIMEOUTS._replace(connect=LONG, total=LONG), scheme)
         )
@@ -412,7 +414,7 @@ def test_start_is_sent_or_withdrawn() -> None:
     """At any moment a start is either withdrawn or sent, never both."""
     random_source, withdrawn_ids = random.Random(7), set()
     ids = [f"t{number}" for number in range(300)]
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         workers, events = make_executor(Transport(server.url, SECRETS, timeouts=LONG_TIMEOUTS))
         attempts = {}
         for number, name in enumerate(ids):

@@ -12,7 +12,16 @@ import pytest
 from autonoma_ci.net import threads, total_timeout
 from autonoma_ci.net.download import DownloadError, download_file
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, hang, reset, send_bad_chunk, send_half_body, send_huge_body, send_raw
+from tests.support.faults import (
+    close,
+    hang,
+    reset,
+    send_bad_chunk,
+    send_half_body,
+    send_huge_body,
+    send_raw,
+    send_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +73,9 @@ def redirect(*locations: str) -> RequestHandler:
     remaining = list(locations)
 
     def handler(connection: Connection) -> bool:
-        return (answer(302, "", f"Location: {remaining.pop(0)}") if remaining else send_raw(PNG_RESPONSE))(connection)
+        return (send_response(302, "", f"Location: {remaining.pop(0)}") if remaining else send_raw(PNG_RESPONSE))(
+            connection
+        )
 
     return handler
 
@@ -106,7 +117,7 @@ def test_download_above_limit_is_rejected(length: bytes) -> None:
 
 def test_body_with_encoding_is_rejected() -> None:
     """The limit counts bytes of the file, so no encoding is decoded."""
-    result = download_from(answer(200, PNG, "Content-Encoding: gzip"))
+    result = download_from(send_response(200, PNG, "Content-Encoding: gzip"))
     assert result.error == "it comes in an encoding that was not asked for"
     assert (result.retryable, result.chunks) == (False, [])
 
@@ -114,7 +125,7 @@ def test_body_with_encoding_is_rejected() -> None:
 @pytest.mark.parametrize("encoding", ["", "identity", " IDENTITY "])
 def test_body_without_encoding_is_accepted(encoding: str) -> None:
     """An empty encoding counts as no encoding."""
-    assert download_from(answer(200, PNG, f"Content-Encoding: {encoding}")).data == PNG
+    assert download_from(send_response(200, PNG, f"Content-Encoding: {encoding}")).data == PNG
 
 
 @pytest.mark.parametrize(
@@ -134,19 +145,19 @@ def test_long_content_length_is_rejected(length: str, error: str) -> None:
 @pytest.mark.parametrize("size", [0, 99, 100])
 def test_body_up_to_limit_is_accepted(size: int) -> None:
     """A file with exactly the limit is complete."""
-    result = download_from(answer(200, b"x" * size))
+    result = download_from(send_response(200, b"x" * size))
     assert (result.data, result.error) == (b"x" * size, "")
 
 
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        (answer(204), "HTTP 204"),
-        (answer(206, PNG), "HTTP 206"),
-        (answer(304), "HTTP 304"),
-        (answer(403, "<b>s3cret-value</b>"), "HTTP 403"),
-        (answer(500), "HTTP 500"),
-        (answer(302), "HTTP 302"),
+        (send_response(204), "HTTP 204"),
+        (send_response(206, PNG), "HTTP 206"),
+        (send_response(304), "HTTP 304"),
+        (send_response(403, "<b>s3cret-value</b>"), "HTTP 403"),
+        (send_response(500), "HTTP 500"),
+        (send_response(302), "HTTP 302"),
         (send_huge_body(404), "HTTP 404"),
         (close, "the connection ended before an answer came"),
         (reset, "the connection ended before an answer came"),
@@ -279,7 +290,7 @@ def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The host of the file gets neither a login nor a cookie nor a header of the API."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password s3cret-value\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with FaultServer(answer(302, "", "Location: /b", "Set-Cookie: a=s3cret-value; Path=/")) as server:
+    with FaultServer(send_response(302, "", "Location: /b", "Set-Cookie: a=s3cret-value; Path=/")) as server:
         Download(f"http://127.0.0.1:{server.port}/a")
     assert len(server.received_requests) == 6
     for request in server.received_requests:

@@ -11,7 +11,7 @@ from autonoma_ci.net.redirects import Redirect, TooManyRedirectsError, follow_re
 from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.total_timeout import limit_total_time
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, send_huge_body
+from tests.support.faults import close, send_huge_body, send_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,9 @@ def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
     remaining = list(locations)
 
     def handler(connection: Connection) -> bool:
-        return (answer(status, "", f"Location: {remaining.pop(0)}") if remaining else answer(200, "page"))(connection)
+        return (
+            send_response(status, "", f"Location: {remaining.pop(0)}") if remaining else send_response(200, "page")
+        )(connection)
 
     return handler
 
@@ -63,7 +65,7 @@ def redirect_to(*locations: str, status: int = 302) -> RequestHandler:
 def test_response_without_location_is_last(status: int) -> None:
     """A status of a redirect alone leads nowhere."""
     follower = Follower()
-    with FaultServer(answer(status)) as server:
+    with FaultServer(send_response(status)) as server:
         assert follower.follow(server.url) == f"{status} "
     assert follower.redirects == []
 
@@ -131,7 +133,10 @@ def test_forbidden_redirect_is_not_requested() -> None:
     def forbid(redirect: Redirect) -> None:
         raise PermissionError(redirect.next_url)
 
-    with FaultServer(answer(200, "page")) as other_server, FaultServer(redirect_to(f"{other_server.url}/a")) as server:
+    with (
+        FaultServer(send_response(200, "page")) as other_server,
+        FaultServer(redirect_to(f"{other_server.url}/a")) as server,
+    ):
         with pytest.raises(PermissionError, match=f"^{other_server.url}/a$"):
             Follower(check=forbid).follow(server.url)
         assert other_server.connection_count == 0
@@ -142,7 +147,7 @@ def test_body_of_redirect_is_not_read() -> None:
     first = send_huge_body(302, "Location: /next", megabytes=10_000)
 
     def handler(connection: Connection) -> bool:
-        return (answer(200, "page") if connection.request.path == "/next" else first)(connection)
+        return (send_response(200, "page") if connection.request.path == "/next" else first)(connection)
 
     with FaultServer(handler) as server:
         assert Follower().follow(server.url) == "200 page"
@@ -159,7 +164,7 @@ def test_location_is_decoded() -> None:
 def test_last_response_is_closed() -> None:
     """The connection is open only while the response is read."""
     follower = Follower()
-    with FaultServer(answer(200, "page")) as server:
+    with FaultServer(send_response(200, "page")) as server:
         assert follower.follow(server.url) == "200 page"
     assert follower.responses[0].raw.closed
 
@@ -181,7 +186,7 @@ def test_invalid_location_raises_value_error(location: str, message: str) -> Non
 
 def test_each_url_has_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy is used for another machine and not for this one."""
-    with FaultServer(answer(200, "proxied")) as proxy, FaultServer(redirect_to("http://shop.test/a")) as server:
+    with FaultServer(send_response(200, "proxied")) as proxy, FaultServer(redirect_to("http://shop.test/a")) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         assert Follower().follow(server.url) == "200 proxied"

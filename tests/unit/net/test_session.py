@@ -25,7 +25,7 @@ from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.wait_for_url import wait_for_url
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, hang, reset, send_bad_chunk, send_half_body, send_raw
+from tests.support.faults import close, hang, reset, send_bad_chunk, send_half_body, send_raw, send_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def test_lost_comment_is_released() -> None:
 
 def test_complete_response_is_released() -> None:
     """A complete response leaves only its session in memory."""
-    with FaultServer(answer(200, "{}")) as server:
+    with FaultServer(send_response(200, "{}")) as server:
         transports = [Transport(server.url, SECRETS)]
         for _ in range(2):
             assert transports[0].post("/test/a/run", {}).status == 200

@@ -18,7 +18,7 @@ from autonoma_ci.net import threads, total_timeout
 from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
 from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
-from tests.support.faults import answer, close, delay, hang, make_head, reset, send_slowly
+from tests.support.faults import close, delay, hang, make_head, reset, send_response, send_slowly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,23 +65,23 @@ def serve_in_turn(*handlers: RequestHandler) -> RequestHandler:
 
 
 def redirect_to(location: str, status: int = 302) -> RequestHandler:
-    return answer(status, "", f"Location: {location}")
+    return send_response(status, "", f"Location: {location}")
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 304, 399])
 def test_url_below_400_is_ready(status: int) -> None:
     """Each status below 400 means that the URL is ready."""
-    with FaultServer(answer(status)) as server:
+    with FaultServer(send_response(status)) as server:
         url_wait = UrlWait(f"{server.url}/a/b/c")
     assert (url_wait.reason, url_wait.lines) == ("", [])
 
 
 @pytest.mark.parametrize(
-    "failing_handler", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"]
+    "failing_handler", [send_response(404), send_response(503), close, reset], ids=["404", "503", "close", "reset"]
 )
 def test_url_ready_at_third_try_succeeds(failing_handler: RequestHandler) -> None:
     """The wait continues until the third request succeeds."""
-    with FaultServer(serve_in_turn(failing_handler, failing_handler, answer(200))) as server:
+    with FaultServer(serve_in_turn(failing_handler, failing_handler, send_response(200))) as server:
         url_wait = UrlWait(f"{server.url}/a/b/c", 60)
     assert url_wait.reason == ""
     assert len(url_wait.lines) == 1
@@ -91,8 +91,8 @@ def test_url_ready_at_third_try_succeeds(failing_handler: RequestHandler) -> Non
 @pytest.mark.parametrize(
     ("failing_handler", "reason"),
     [
-        (answer(404), "HTTP 404"),
-        (answer(500), "HTTP 500"),
+        (send_response(404), "HTTP 404"),
+        (send_response(500), "HTTP 500"),
         (close, "ended before an answer came"),
     ],
 )
@@ -118,7 +118,7 @@ def test_unresponsive_url_times_out(handler: RequestHandler) -> None:
 
 def test_refused_connection_is_reported() -> None:
     """A refused connection is reported after the wait."""
-    with FaultServer(answer(200)) as server:
+    with FaultServer(send_response(200)) as server:
         url = server.url
     url_wait = UrlWait(f"{url}/")
     assert "refused the connection" in url_wait.reason
@@ -126,14 +126,17 @@ def test_refused_connection_is_reported() -> None:
 
 def test_redirect_to_other_host_is_followed() -> None:
     """A redirect to another host is followed."""
-    with FaultServer(answer(200)) as other_server, FaultServer(redirect_to(f"{other_server.url}/x/y/z")) as server:
+    with (
+        FaultServer(send_response(200)) as other_server,
+        FaultServer(redirect_to(f"{other_server.url}/x/y/z")) as server,
+    ):
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
         assert other_server.connection_count == 1
 
 
 def test_relative_redirect_is_followed() -> None:
     """A relative redirect is followed."""
-    with FaultServer(serve_in_turn(redirect_to("/x/y/z"), answer(200))) as server:
+    with FaultServer(serve_in_turn(redirect_to("/x/y/z"), send_response(200))) as server:
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
 
 
@@ -159,7 +162,7 @@ def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def record_headers(connection: Connection) -> bool:
         received_headers.append(dict(connection.request.headers))
-        return answer(404, "", "Set-Cookie: a=b; Path=/")(connection)
+        return send_response(404, "", "Set-Cookie: a=b; Path=/")(connection)
 
     with FaultServer(record_headers) as server:
         UrlWait(f"{server.url}/a/b/c", 5.0)
@@ -188,7 +191,7 @@ def test_body_is_not_read() -> None:
 
 def test_query_of_url_is_not_shown() -> None:
     """Messages contain the URL without query and fragment."""
-    with FaultServer(answer(503)) as server:
+    with FaultServer(send_response(503)) as server:
         url_wait = UrlWait(f"{server.url}/a/b/c?token=hidden#hidden")
     assert "hidden" not in url_wait.reason + "".join(url_wait.lines)
     assert f"{server.url}/a/b/c " in url_wait.reason
@@ -196,7 +199,7 @@ def test_query_of_url_is_not_shown() -> None:
 
 def test_slow_url_is_ready() -> None:
     """A slow response counts as ready."""
-    with FaultServer(delay(0.5, answer(200))) as server:
+    with FaultServer(delay(0.5, send_response(200))) as server:
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
 
 
@@ -266,7 +269,7 @@ def test_pauses_grow_to_limit() -> None:
         current_time += seconds
         pauses.append(seconds)
 
-    with FaultServer(answer(503)) as server:
+    with FaultServer(send_response(503)) as server:
         result = wait_for_url(server.url, 30.0, lambda: current_time, sleep, lambda _: None)
         assert len(server.received_requests) == len(pauses) + 1
     assert result
@@ -277,7 +280,7 @@ def test_pauses_grow_to_limit() -> None:
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_wait_without_time_has_one_request(seconds: float) -> None:
     """Without time for a pause, one request decides."""
-    with FaultServer(serve_in_turn(answer(503), answer(200))) as server:
+    with FaultServer(serve_in_turn(send_response(503), send_response(200))) as server:
         url_wait = UrlWait(server.url, seconds)
         assert len(server.received_requests) == 1
     assert url_wait.reason.endswith(f"within {seconds} s: HTTP 503")
@@ -314,7 +317,7 @@ def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(work: object, arguments: object) -> int:
         raise RuntimeError("can't start new thread")
 
-    with FaultServer(answer(200)) as server:
+    with FaultServer(send_response(200)) as server:
         monkeypatch.setattr(threads, "_idle_threads", deque())
         monkeypatch.setattr(total_timeout, "deadlines", total_timeout.Deadlines())
         monkeypatch.setattr(_thread, "start_new_thread", fail)
@@ -325,7 +328,7 @@ def test_missing_thread_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_permanent_error_has_remedy(certificates: CertificateAuthority) -> None:
     """The log and the result have the remedy for an error that a retry does not fix."""
-    with FaultServer(answer(200), tls=certificates.create_expired_context()) as server:
+    with FaultServer(send_response(200), tls=certificates.create_expired_context()) as server:
         url = server.url.removesuffix("/api")
         url_wait = UrlWait(url)
     remedy = "Name a PEM file with its certificate"
@@ -338,7 +341,7 @@ def test_permanent_error_has_remedy(certificates: CertificateAuthority) -> None:
 @pytest.mark.usefixtures("trusted_authority")
 def test_trusted_page_is_ready(certificates: CertificateAuthority) -> None:
     """A page with the certificate of a trusted authority is ready."""
-    with FaultServer(answer(200), tls=certificates.create_valid_context()) as server:
+    with FaultServer(send_response(200), tls=certificates.create_valid_context()) as server:
         assert UrlWait(server.url).reason == ""
 
 
@@ -363,7 +366,7 @@ def test_last_redirect_to_other_scheme_is_shown() -> None:
 
 def test_ten_redirects_are_followed() -> None:
     """The limit is ten redirects."""
-    with FaultServer(serve_in_turn(*(redirect_to(f"/{number}") for number in range(10)), answer(200))) as server:
+    with FaultServer(serve_in_turn(*(redirect_to(f"/{number}") for number in range(10)), send_response(200))) as server:
         assert UrlWait(server.url).reason == ""
 
 
@@ -379,7 +382,7 @@ def test_ten_redirects_are_followed() -> None:
 )
 def test_shown_url_has_no_secret_part(path: str, expected: str) -> None:
     """Messages have the URL without login, query and fragment, and at most 200 characters of it."""
-    with FaultServer(answer(503)) as server:
+    with FaultServer(send_response(503)) as server:
         url_wait = UrlWait(f"http://user:s3cret-value@127.0.0.1:{server.port}{path}", 3.0)
     for text in (url_wait.reason, *url_wait.lines):
         assert f"http://127.0.0.1:{server.port}{expected}" in text

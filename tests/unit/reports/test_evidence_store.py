@@ -13,7 +13,7 @@ import pytest
 from autonoma_ci.api.models import EvidenceFile, SignedUrl
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from tests.support.fault_server import Connection, FaultServer
-from tests.support.faults import answer, close, hang, reset, send_raw
+from tests.support.faults import close, hang, reset, send_raw, send_response
 from tests.support.reports import make_results_dir
 from tests.support.threads import run_at_once
 
@@ -48,7 +48,7 @@ def handle_in_turn(*handlers: RequestHandler) -> RequestHandler:
 
 def redirect_to(url: str, status: int = 302) -> RequestHandler:
     """Return a handler that redirects to another URL."""
-    return answer(status, b"", f"Location: {url}")
+    return send_response(status, b"", f"Location: {url}")
 
 
 def send_endless(connection: Connection) -> bool:
@@ -130,9 +130,9 @@ def test_file_name_from_step_and_content(
 @pytest.mark.parametrize(
     ("handler", "reason", "retryable"),
     [
-        (answer(404), "HTTP 404", True),
-        (answer(403), "HTTP 403", True),
-        (answer(500), "HTTP 500", True),
+        (send_response(404), "HTTP 404", True),
+        (send_response(403), "HTTP 403", True),
+        (send_response(500), "HTTP 500", True),
         (close, "ended before an answer came", True),
         (reset, "ended before an answer came", True),
         pytest.param(hang, "too long", True, marks=pytest.mark.slow),
@@ -147,7 +147,7 @@ def test_file_name_from_step_and_content(
         (serve_picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
         (serve_picture(WEBM, "video/webm"), "it is no picture", True),
         (serve_picture(b"", "image/png"), "it is no picture", True),
-        (answer(204), "HTTP 204", True),
+        (send_response(204), "HTTP 204", True),
         (serve_picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
         (redirect_to("http://media.test/1.png"), "address is not https", False),
         (redirect_to("file:///etc/passwd"), "its address is none", False),
@@ -310,13 +310,13 @@ def test_closed_store_removes_partial_file(tmp_path: Path) -> None:
     """Closing the store removes a partial file and refuses more downloads."""
     is_requested, is_closed = threading.Event(), threading.Event()
 
-    def answer_after_close(connection: Connection) -> bool:
+    def respond_after_close(connection: Connection) -> bool:
         is_requested.set()
         is_closed.wait(60)
         return serve_picture()(connection)
 
     results: list[DownloadResult] = []
-    with FaultServer(answer_after_close) as server:
+    with FaultServer(respond_after_close) as server:
         store = make_store(tmp_path, 10_000)
         item = EvidenceFile("r", 1, make_media_url(server))
         thread = threading.Thread(target=lambda: results.append(store.fetch(item)), daemon=True)

@@ -29,13 +29,13 @@ class EchoResponse:
 
 
 class EchoServer(ThreadingHTTPServer):
-    """A server whose responses `answer` builds from headers and parsed body."""
+    """A server whose responses `respond` builds from headers and parsed body."""
 
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[Mapping[str, str], Any], EchoResponse]) -> None:
+    def __init__(self, respond: Callable[[Mapping[str, str], Any], EchoResponse]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer = answer
+        self.respond = respond
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -57,13 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        answer = self.server.answer(dict(self.headers.items()), json.loads(body or "{}"))
-        self.send_response(answer.status)
-        for name, value in (answer.headers or {}).items():
+        response = self.server.respond(dict(self.headers.items()), json.loads(body or "{}"))
+        self.send_response(response.status)
+        for name, value in (response.headers or {}).items():
             # Headers are Latin-1 in HTTP, but most servers send UTF-8.
             self.send_header(name, value.encode().decode("latin-1"))
         self.end_headers()
-        self.wfile.write(json.dumps(answer.fields or {}).encode())
+        self.wfile.write(json.dumps(response.fields or {}).encode())
 
     do_GET = do_POST = _serve  # noqa: N815 - the names of the base class
 

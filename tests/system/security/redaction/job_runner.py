@@ -46,16 +46,18 @@ _SECRET_FORMS = list(secret_markers.ENCODINGS)
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-def _answer_json(status: int, text: str, *headers: str) -> RequestHandler:
-    return faults.answer(status, json.dumps({"error": text, "message": text, "url": text, "run_id": text}), *headers)
+def _send_json(status: int, text: str, *headers: str) -> RequestHandler:
+    return faults.send_response(
+        status, json.dumps({"error": text, "message": text, "url": text, "run_id": text}), *headers
+    )
 
 
 def _make_text_fault(status: int) -> Fault:
-    return lambda echo: faults.answer(status, echo)
+    return lambda echo: faults.send_response(status, echo)
 
 
 def _make_json_fault(status: int) -> Fault:
-    return lambda echo: _answer_json(
+    return lambda echo: _send_json(
         status, echo, f"Retry-After: {_to_header_value(echo)}", f"Location: https://x:{_to_header_value(echo)}@[::1/"
     )
 
@@ -72,7 +74,7 @@ def _to_header_value(text: str) -> str:
 FAULTS: Mapping[str, Fault] = {
     **{f"{status} with JSON": _make_json_fault(status) for status in (200, 307, 401, 404, 422, 429, 500)},
     **{f"{status} with text": _make_text_fault(status) for status in (200, 401, 503)},
-    "a list": lambda echo: faults.answer(200, json.dumps([_build_folder(echo)])),
+    "a list": lambda echo: faults.send_response(200, json.dumps([_build_folder(echo)])),
     "a reason phrase": lambda echo: faults.send_raw(
         f"HTTP/1.1 500 {_to_header_value(echo)}\r\nContent-Length: 0\r\n\r\n"
     ),
@@ -86,7 +88,7 @@ FAULTS: Mapping[str, Fault] = {
         faults.make_head(200, "Transfer-Encoding: chunked")
         + f"2;{_to_header_value(echo)}\r\n{{}}\r\n0\r\nX: {_to_header_value(echo)}\r\n\r\n"
     ),
-    "a false gzip header": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
+    "a false gzip header": lambda echo: faults.send_response(200, echo, "Content-Encoding: gzip"),
     "a length that is no number": lambda echo: faults.send_raw(
         faults.make_head(200, f"Content-Length: {_to_header_value(echo)}") + echo
     ),
@@ -128,22 +130,24 @@ class _FaultyApi:
             is_faulty = "-wait-" in path and self._request_counts[path] <= _MAX_FAULTY_POLLS
         else:
             is_faulty = "-details-" in path
-        return (fault(echo) if is_faulty else self._answer_normally(request, echo))(connection)
+        return (fault(echo) if is_faulty else self._choose_valid_handler(request, echo))(connection)
 
-    def _answer_normally(self, request: ReceivedRequest, echo: str) -> RequestHandler:
+    def _choose_valid_handler(self, request: ReceivedRequest, echo: str) -> RequestHandler:
         if request.method == "POST":
-            return faults.answer_started
+            return faults.send_started_run
         if "/folder?" in request.path:
-            return faults.answer(200, "[]")
+            return faults.send_response(200, "[]")
         if request.path.endswith("/status"):
-            return faults.answer(200, json.dumps({"status": "failed"}))
-        return self._answer_details(echo)
+            return faults.send_response(200, json.dumps({"status": "failed"}))
+        return self._send_details(echo)
 
-    def _answer_details(self, echo: str) -> RequestHandler:
+    def _send_details(self, echo: str) -> RequestHandler:
         step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.example.com/{echo}"}
         images = [f"{self._other_hosts_url}/step.png", f"{self._other_hosts_url}/nothing", echo]
         steps = [step | {"image": image} for image in images]
-        return faults.answer(200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo}))
+        return faults.send_response(
+            200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo})
+        )
 
     def _find_sent_values(self, request: ReceivedRequest) -> list[str]:
         """Return the credentials, and the values of the start request of the same run."""
@@ -155,16 +159,16 @@ class _FaultyApi:
         return [*headers, *self._sent_values.get(subject, [])]
 
 
-def _answer_as_other_host(connection: Connection) -> bool:
-    """Answer as a code host, as a store of evidence, or as a proxy of a CI system."""
+def _respond_as_other_host(connection: Connection) -> bool:
+    """Respond as a code host, as a store of evidence, or as a proxy of a CI system."""
     path = connection.request.path
     if path.endswith(".png"):
-        return faults.answer(200, _PICTURE, "Content-Type: image/png")(connection)
+        return faults.send_response(200, _PICTURE, "Content-Type: image/png")(connection)
     if path.endswith("/user"):
-        return faults.answer(200, json.dumps({"id": 1, "login": "us"}))(connection)
-    return faults.answer(200, "[]" if connection.request.method == "GET" else json.dumps({"id": 1, "body": "x"}))(
-        connection
-    )
+        return faults.send_response(200, json.dumps({"id": 1, "login": "us"}))(connection)
+    return faults.send_response(
+        200, "[]" if connection.request.method == "GET" else json.dumps({"id": 1, "body": "x"})
+    )(connection)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def run_job(
     form_index = list(ENVIRONMENTS).index(system) + list(FAULTS).index(fault_names[0])
     out, err = io.StringIO(), io.StringIO()
     with ExitStack() as stack:
-        other_hosts = stack.enter_context(FaultServer(_answer_as_other_host))
+        other_hosts = stack.enter_context(FaultServer(_respond_as_other_host))
         url = f"http://127.0.0.1:{other_hosts.port}"
         server = stack.enter_context(FaultServer(_FaultyApi(fault_names, url, form_index).handle))
         environ = prepare_job(system, folder, url) | {

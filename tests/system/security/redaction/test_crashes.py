@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer_started, hang
+from tests.support.faults import hang, send_started_run
 from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import prepare_job
 
@@ -127,7 +127,7 @@ for process in $$ $PPID; do tr "\\0" "\\n" < /proc/$process/cmdline >> {0}; done
 
 def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> str:
     """Return the command lines of a step and of the CI program that it starts."""
-    with FaultServer(answer_started) as server:
+    with FaultServer(send_started_run) as server:
         environ = prepare_job(system, folder, server.url) | {
             "AUTONOMA_CLIENT_ID": secret_markers.CLIENT_ID,
             "AUTONOMA_CLIENT_SECRET": secret_markers.CLIENT_SECRET,

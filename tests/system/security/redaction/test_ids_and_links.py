@@ -20,7 +20,7 @@ from autonoma_ci.api.responses import build_run_url
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.redaction.redactor import Redactor
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.support.run_step import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
@@ -51,16 +51,16 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **extra_fields: object) -> Re
         is_first_run = "other" not in path
         if connection.request.method == "POST":
             ids = {"run_id": run_id, "url": url} if is_first_run else {"run_id": "other-1", "url": OTHER_URL}
-            return answer(200, json.dumps({**ids, **extra_fields}))(connection)
+            return send_response(200, json.dumps({**ids, **extra_fields}))(connection)
         if path.endswith("/status"):
-            return answer(
+            return send_response(
                 200,
                 json.dumps(
                     {"status": "passed", "url": url} if is_first_run else {"status": "failed", "url": OTHER_URL}
                 ),
             )(connection)
         step = {"status": "failed", "instruction": f"Type {VALUE}", "output": f"{VALUE} was refused"}
-        return answer(200, json.dumps({"name": "A title", "steps": [] if is_first_run else [step]}))(connection)
+        return send_response(200, json.dumps({"name": "A title", "steps": [] if is_first_run else [step]}))(connection)
 
     return handler
 
@@ -147,7 +147,7 @@ def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
 def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
     """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
-    result = run_step(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
+    result = run_step(tmp_path, send_response(status, text), json.dumps({"X": VALUE}), wait=False)
     assert f"HTTP {status}: bad ***: *** and ***" in result.results_json["runs"][0]["message"]
     assert VALUE not in collect_text(result, tmp_path).lower()
 
@@ -158,7 +158,7 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
 
     def handler(connection: Connection) -> bool:
         if connection.request.method == "POST" and "/other/" in connection.request.path:
-            return answer(422, json.dumps({"message": f"no {value} today"}))(connection)
+            return send_response(422, json.dumps({"message": f"no {value} today"}))(connection)
         return make_api()(connection)
 
     result = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.support import github_parser as runner
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
     """The warning says that the output run-ids is complete."""
 
     def handler(connection: Connection) -> bool:
-        return answer(200, build_start_response(f"http://{connection.request.headers['host']}/run/run-1"))(connection)
+        return send_response(200, build_start_response(f"http://{connection.request.headers['host']}/run/run-1"))(
+            connection
+        )
 
     with FaultServer(handler) as server:
         job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "127.0.0.1"})
@@ -41,7 +43,7 @@ def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
 
 def test_link_with_masked_value_is_omitted(tmp_path: Path) -> None:
     """The run has its id and no link."""
-    with FaultServer(answer(200, build_start_response("https://shop.autonoma.app/run/run-1"))) as server:
+    with FaultServer(send_response(200, build_start_response("https://shop.autonoma.app/run/run-1"))) as server:
         job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "shop.autonoma"})
     assert job.code == 0
     [warning] = list_warnings(job.log)
@@ -52,7 +54,7 @@ def test_link_with_masked_value_is_omitted(tmp_path: Path) -> None:
 
 def test_id_with_credential_makes_run_unknown(tmp_path: Path) -> None:
     """The message of the run says that its id holds a credential."""
-    with FaultServer(answer(200, build_start_response("", "client-secret-of-the-test"))) as server:
+    with FaultServer(send_response(200, build_start_response("", "client-secret-of-the-test"))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert job.code == 7
     assert "the run's id holds a credential" in job.results_json["runs"][0]["message"]

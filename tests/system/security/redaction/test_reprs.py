@@ -88,11 +88,11 @@ def test_repr_of_response_hides_request() -> None:
     with EchoServer(lambda *_: echo) as server:
         transport = Transport(server.url, secrets, LONG_TIMEOUTS)
         client = AutonomaClient(transport, "cli", secrets)
-        answer = transport.post("/test/one/run", build_start_body(REQUEST, "cli"))
+        response = transport.post("/test/one/run", build_start_body(REQUEST, "cli"))
         attempt = client.start(REQUEST)
-        assert SECRET.encode() in answer.body
-        assert answer.headers["X-Echo"] == SECRET
-        assert "sentinel" not in " ".join(map(_format_value, [answer, attempt, transport, client, REQUEST]))
+        assert SECRET.encode() in response.body
+        assert response.headers["X-Echo"] == SECRET
+        assert "sentinel" not in " ".join(map(_format_value, [response, attempt, transport, client, REQUEST]))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])

@@ -63,12 +63,12 @@ def _build_environ(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def _run_job(folder: Path, answer: Callable[[Mapping[str, str], Any], EchoResponse]) -> tuple[int, str]:
+def _run_job(folder: Path, respond: Callable[[Mapping[str, str], Any], EchoResponse]) -> tuple[int, str]:
     variables = {f"V{number}": value.replace("$", "$$") for number, value in enumerate(VALUES.values())}
     (folder / "autonoma.yml").write_text(
         MANIFEST.replace("VARIABLES", json.dumps(variables, ensure_ascii=False)), "utf-8"
     )
-    with EchoServer(answer) as server:
+    with EchoServer(respond) as server:
         result = run_job(folder, _build_environ(folder, server.url))
     assert set(result.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
     return result.code, result.all_text
@@ -100,7 +100,7 @@ def _get_sent_value(headers: Mapping[str, str], body: Any, name: str) -> str:
 def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) -> None:
     """No encoding of a value in a response reaches an output."""
 
-    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+    def respond(headers: Mapping[str, str], body: Any) -> EchoResponse:
         sent_values = [_get_sent_value(headers, body, name) for name in ("client id", "client secret", *VALUES)]
         # Very short values are not recognizable in an encoding.
         text = " ".join(FORMS[form](value) if len(value) > 3 else value for value in sent_values)
@@ -111,7 +111,7 @@ def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) ->
             {"Location": f"https://user:{line}@example.com/{line}#{line}", "Retry-After": line, "X-Echo": line},
         )
 
-    code, text = _run_job(tmp_path, answer)
+    code, text = _run_job(tmp_path, respond)
     assert code in {0, 4, 5, 7}
     assert "V0" in text
     _assert_no_leaks(text)
@@ -138,14 +138,14 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
     A value in host or path can occur by chance, like `run`. See tests/system/security/redaction/test_ids_and_links.py.
     """
 
-    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+    def respond(headers: Mapping[str, str], body: Any) -> EchoResponse:
         value = _get_sent_value(headers, body, name)
         link = url.replace("{}", value if "example.com" in url else quote(value))
         return EchoResponse(
             200, {"message": "ok", "url": link, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"}
         )
 
-    code, text = _run_job(tmp_path, answer)
+    code, text = _run_job(tmp_path, respond)
     assert code == 0
     assert "told" in text
     _assert_no_leaks(text)
@@ -155,11 +155,11 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
 def test_run_id_leaks_no_credential(name: str, tmp_path: Path) -> None:
     """A run id that holds a credential is not shown."""
 
-    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+    def respond(headers: Mapping[str, str], body: Any) -> EchoResponse:
         value = _get_sent_value(headers, body, name)
         return EchoResponse(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
 
-    code, text = _run_job(tmp_path, answer)
+    code, text = _run_job(tmp_path, respond)
     assert code == 7
     _assert_no_leaks(text)
 
@@ -168,9 +168,9 @@ def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
     """A link to the host of the API stays although a variable names the host."""
     (tmp_path / "autonoma.yml").write_text("tests:\n- {id: one, variables: {HOST: '127.0.0.1'}}", "utf-8")
 
-    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+    def respond(headers: Mapping[str, str], body: Any) -> EchoResponse:
         return EchoResponse(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
 
-    with EchoServer(answer) as server:
+    with EchoServer(respond) as server:
         result = run_job(tmp_path, _build_environ(tmp_path, server.url))
     assert f"{server.url.removesuffix('/api')}/run/r1" in result.files["outputs.env"]

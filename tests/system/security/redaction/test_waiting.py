@@ -35,12 +35,12 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
         EchoResponse(404, {"error": echo}),
     ]
 
-    def answer(_: Mapping[str, str], body: Any) -> EchoResponse:
+    def respond(_: Mapping[str, str], body: Any) -> EchoResponse:
         if body:
             return EchoResponse(200, {"run_id": "r1", "message": echo})
         return error_responses.pop(0) if error_responses else EchoResponse(200, details)
 
-    with EchoServer(answer) as server:
+    with EchoServer(respond) as server:
         environ = SYSTEMS[system] | {
             "GITHUB_OUTPUT": str(tmp_path / "output"),
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),

@@ -14,7 +14,7 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +46,14 @@ def record_requests(base: str, context: BuildContext = CONTEXT, *, is_app: bool 
     def serve(connection: Connection) -> bool:
         path = connection.request.path
         if path.endswith("/user"):
-            return answer(403 if is_app else 200, json.dumps(user))(connection)
+            return send_response(403 if is_app else 200, json.dumps(user))(connection)
         if path.endswith("/graphql"):
-            return answer(200, '{"data": {"viewer": {"login": "ada", "databaseId": 7}}}')(connection)
+            return send_response(200, '{"data": {"viewer": {"login": "ada", "databaseId": 7}}}')(connection)
         is_list = connection.request.method == "GET"
         note = {"id": 5, "body": "x", "user": user}
-        return answer(200, json.dumps([note] if is_list else note), "Date: Wed, 01 Jul 2026 10:00:00 GMT")(connection)
+        return send_response(200, json.dumps([note] if is_list else note), "Date: Wed, 01 Jul 2026 10:00:00 GMT")(
+            connection
+        )
 
     with FaultServer(serve) as server:
         thread = open_thread(context, f"http://127.0.0.1:{server.port}{base}")

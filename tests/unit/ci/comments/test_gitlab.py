@@ -14,7 +14,7 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +51,9 @@ def record_requests(**environ: str) -> list[ReceivedRequest]:
 
     def serve(connection: Connection) -> bool:
         if connection.request.path.endswith("/user"):
-            return answer(200, json.dumps(user))(connection)
+            return send_response(200, json.dumps(user))(connection)
         note = {"id": 5, "body": "x", "author": user}
-        return answer(200, json.dumps([note] if connection.request.method == "GET" else note))(connection)
+        return send_response(200, json.dumps([note] if connection.request.method == "GET" else note))(connection)
 
     with FaultServer(serve) as server:
         thread = open_thread({**environ, "CI_API_V4_URL": f"http://127.0.0.1:{server.port}/api/v4"})

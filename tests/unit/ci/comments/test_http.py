@@ -13,7 +13,7 @@ from autonoma_ci.net.total_timeout import deadlines
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, send_half_body
+from tests.support.faults import close, send_half_body, send_response
 
 if TYPE_CHECKING:
     import ssl
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Connection, RequestHandler
 
 TOKEN = Secret("s3cret-value")
-OK = answer(200, "{}")
-UNAVAILABLE = answer(502)
+OK = send_response(200, "{}")
+UNAVAILABLE = send_response(502)
 DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
 # The time of that date, in seconds since 1970.
 DATE_SECONDS = 1782900000
@@ -90,7 +90,7 @@ def test_base_url_can_end_in_slash() -> None:
 def test_response_has_data_page_and_date(status: int) -> None:
     """A response with a success status has its data, next page and time."""
     link = 'Link: <http://127.0.0.1/next>; rel="next", <http://127.0.0.1/last>; rel="last"'
-    with serve(answer(status, '[{"id": 1}]', link, DATE)) as server:
+    with serve(send_response(status, '[{"id": 1}]', link, DATE)) as server:
         response = make_client(server).request("GET", "/notes")
     assert response == (status, [{"id": 1}], "http://127.0.0.1/next", DATE.removeprefix("Date: "))
 
@@ -98,7 +98,7 @@ def test_response_has_data_page_and_date(status: int) -> None:
 @pytest.mark.parametrize("body", ["", "<html>", '{"id": ', "[" * 100_000, b"\xff\xfe", '"\\ud800'])
 def test_response_without_json_has_no_data(body: str | bytes) -> None:
     """A successful response that is not JSON has no data."""
-    with serve(answer(200, body)) as server:
+    with serve(send_response(200, body)) as server:
         response = make_client(server).request("GET", "/notes")
     assert (response.status, response.data, response.next_url) == (200, None, "")
 
@@ -131,7 +131,7 @@ def test_invalid_url_is_not_requested() -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_is_an_error(status: int) -> None:
     """A redirect is not followed, because it could send the token to another host."""
-    error = get_request_error(answer(status, "", "Location: /api/other"))
+    error = get_request_error(send_response(status, "", "Location: /api/other"))
     assert (str(error), error.status, error.is_retryable) == (f"HTTP {status}", status, False)
 
 
@@ -139,7 +139,7 @@ def test_redirect_is_an_error(status: int) -> None:
 def test_response_body_has_size_limit(size: int, is_accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A longer body is an error that a retry may end."""
     monkeypatch.setattr(http, "_MAX_RESPONSE_BYTES", 100)
-    with serve(answer(200, json.dumps("x" * (size - 2)))) as server:
+    with serve(send_response(200, json.dumps("x" * (size - 2)))) as server:
         client = make_client(server)
         if is_accepted:
             assert client.request("GET", "/notes").data == "x" * 98
@@ -195,14 +195,14 @@ def test_loopback_request_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
 )  # fmt: skip
 def test_error_has_message_of_server(body: object, message: str) -> None:
     """The error shows the known messages of the body on one redacted line."""
-    error = get_request_error(answer(400, json.dumps(body)))
+    error = get_request_error(send_response(400, json.dumps(body)))
     assert error.server_message == message
     assert str(error) == (f"HTTP 400: {message}" if message else "HTTP 400")
 
 
 def test_error_message_is_cut() -> None:
     """A long message of the server is cut to 200 characters."""
-    error = get_request_error(answer(400, json.dumps({"message": "long " * 100_000})))
+    error = get_request_error(send_response(400, json.dumps({"message": "long " * 100_000})))
     assert 150 < len(error.server_message) <= 200
     assert error.server_message.endswith("…")
 
@@ -210,13 +210,13 @@ def test_error_message_is_cut() -> None:
 @pytest.mark.parametrize("status", [400, 499])
 def test_client_error_shows_message(status: int) -> None:
     """A response with status 4xx is about the request."""
-    assert str(get_request_error(answer(status, '{"message": "no"}'))) == f"HTTP {status}: no"
+    assert str(get_request_error(send_response(status, '{"message": "no"}'))) == f"HTTP {status}: no"
 
 
 @pytest.mark.parametrize("status", [399, 500, 599])
 def test_other_error_shows_no_message(status: int) -> None:
     """A message of a failing server is not about the request."""
-    assert str(get_request_error(answer(status, '{"message": "no"}'))) == f"HTTP {status}"
+    assert str(get_request_error(send_response(status, '{"message": "no"}'))) == f"HTTP {status}"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_rate_limit_is_recognized(error: RestError, expected: bool) -> None:
 def test_idempotent_request_is_retried(method: str, status: int) -> None:
     """Requests without a second effect are sent at most three times."""
     clock = FakeClock()
-    with serve(answer(status), answer(status), OK) as server:
+    with serve(send_response(status), send_response(status), OK) as server:
         assert make_client(server, clock).request(method, "/notes").status == 200
     assert (len(server.received_requests), clock.time) == (3, 1002.0)
 
@@ -254,7 +254,10 @@ def test_idempotent_request_is_retried(method: str, status: int) -> None:
 def test_third_failure_is_raised() -> None:
     """After three attempts, the error of the last one is raised."""
     clock = FakeClock()
-    with serve(UNAVAILABLE, UNAVAILABLE, answer(500), OK) as server, pytest.raises(RestError, match=r"^HTTP 500$"):
+    with (
+        serve(UNAVAILABLE, UNAVAILABLE, send_response(500), OK) as server,
+        pytest.raises(RestError, match=r"^HTTP 500$"),
+    ):
         make_client(server, clock).request("GET", "/notes")
     assert (len(server.received_requests), clock.time) == (3, 1002.0)
 
@@ -262,12 +265,12 @@ def test_third_failure_is_raised() -> None:
 @pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 422, 501])
 def test_permanent_error_is_not_retried(status: int) -> None:
     """An error that a retry does not end is raised at once."""
-    with serve(answer(status), OK) as server, pytest.raises(RestError):
+    with serve(send_response(status), OK) as server, pytest.raises(RestError):
         make_client(server).request("GET", "/notes")
     assert len(server.received_requests) == 1
 
 
-@pytest.mark.parametrize("handler", [UNAVAILABLE, answer(429), close, send_half_body()])
+@pytest.mark.parametrize("handler", [UNAVAILABLE, send_response(429), close, send_half_body()])
 def test_post_that_arrived_is_not_resent(handler: RequestHandler) -> None:
     """A second POST could create a second comment."""
     with serve(handler, OK) as server, pytest.raises(RestError) as caught:
@@ -280,7 +283,7 @@ def test_post_that_arrived_is_not_resent(handler: RequestHandler) -> None:
 @pytest.mark.parametrize("handler", [UNAVAILABLE, close, send_half_body()])
 def test_graphql_query_is_retried(handler: RequestHandler) -> None:
     """A query only reads, so a second one has no effect."""
-    with serve(handler, answer(200, '{"data": 1}')) as server:
+    with serve(handler, send_response(200, '{"data": 1}')) as server:
         assert make_client(server).query_graphql("/graphql", {"query": "q"}).data == {"data": 1}
     assert [request.method for request in server.received_requests] == ["POST", "POST"]
 
@@ -315,7 +318,7 @@ def test_request_without_thread_is_unsent(monkeypatch: pytest.MonkeyPatch) -> No
 def test_comment_timeout_starts_with_request() -> None:
     """A client may exist long before its first request."""
     clock = FakeClock()
-    with FaultServer(answer(200, "{}")) as server:
+    with FaultServer(send_response(200, "{}")) as server:
         client = RestClient(server.url, {}, clock)
         clock.sleep(http.MAX_TOTAL_SECONDS + 1)
         assert client.request("GET", "/").status == 200
@@ -337,7 +340,7 @@ def test_unsent_post_is_sent_again(
             return close(connection)
         return connection.start_tls(tls)
 
-    with FaultServer(answer(201, "{}"), connection_handler=fail_first_handshake) as server:
+    with FaultServer(send_response(201, "{}"), connection_handler=fail_first_handshake) as server:
         client = RestClient(server.url.replace("http:", "https:"), {}, FakeClock())
         assert client.request("POST", "/comments", {}).status == 201
         assert len(server.received_requests) == 1
@@ -391,7 +394,7 @@ def test_client_has_60_seconds_in_total(seconds: float, is_sent: bool) -> None:
 def test_rate_limit_delays_request(method: str, status: int, headers: list[str], seconds: float) -> None:
     """The server refused the request, so it is sent again after the delay of the server."""
     clock = WallClock()
-    with serve(answer(status, "", *headers), OK) as server:
+    with serve(send_response(status, "", *headers), OK) as server:
         assert make_client(server, clock).request(method, "/notes").status == 200
     assert clock.time == 1000.0 + seconds
 
@@ -409,7 +412,7 @@ def test_rate_limit_delays_request(method: str, status: int, headers: list[str],
 )
 def test_rate_limit_without_time_is_raised(headers: list[str]) -> None:
     """Without a valid time, a refused request is not sent again."""
-    with serve(answer(403, "", *headers), OK) as server, pytest.raises(RestError) as caught:
+    with serve(send_response(403, "", *headers), OK) as server, pytest.raises(RestError) as caught:
         make_client(server, WallClock()).request("GET", "/notes")
     assert caught.value.wait_seconds is None
     assert len(server.received_requests) == 1
@@ -418,7 +421,7 @@ def test_rate_limit_without_time_is_raised(headers: list[str]) -> None:
 def test_second_rate_limit_is_raised() -> None:
     """A client waits for one rate limit in total."""
     clock = FakeClock()
-    limit = answer(429, "", "Retry-After: 7")
+    limit = send_response(429, "", "Retry-After: 7")
     with serve(limit, OK, limit, OK) as server:
         client = make_client(server, clock)
         client.request("GET", "/notes")
@@ -431,7 +434,7 @@ def test_second_rate_limit_is_raised() -> None:
 def test_long_rate_limit_is_raised(delay: int, is_sent: bool) -> None:
     """A delay that exceeds the total time is not waited for."""
     clock = FakeClock()
-    with serve(answer(429, "", f"Retry-After: {delay}"), OK) as server:
+    with serve(send_response(429, "", f"Retry-After: {delay}"), OK) as server:
         if is_sent:
             make_client(server, clock).request("GET", "/notes")
         else:
@@ -443,19 +446,19 @@ def test_long_rate_limit_is_raised(delay: int, is_sent: bool) -> None:
 def test_unavailable_server_delays_get() -> None:
     """A server that is unavailable may name the time of the next attempt."""
     clock = FakeClock()
-    with serve(answer(503, "", "Retry-After: 5"), OK) as server:
+    with serve(send_response(503, "", "Retry-After: 5"), OK) as server:
         make_client(server, clock).request("GET", "/notes")
     assert clock.time == 1005.0
 
 
 def test_unavailable_server_gets_post_once() -> None:
     """A POST may have arrived at a server that is unavailable."""
-    with serve(answer(503, "", "Retry-After: 5"), OK) as server, pytest.raises(RestError, match=r"^HTTP 503$"):
+    with serve(send_response(503, "", "Retry-After: 5"), OK) as server, pytest.raises(RestError, match=r"^HTTP 503$"):
         make_client(server).request("POST", "/notes", {})
     assert len(server.received_requests) == 1
 
 
 def test_other_status_names_no_delay() -> None:
     """Retry-After with another status is ignored."""
-    error = get_request_error(answer(404, "", "Retry-After: 5"))
+    error = get_request_error(send_response(404, "", "Retry-After: 5"))
     assert error.wait_seconds is None

@@ -13,7 +13,7 @@ from autonoma_ci.ci.comments.sticky import Comment
 from autonoma_ci.errors import InputError
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import send_response
 
 if TYPE_CHECKING:
     from tests.support.fault_server import Connection, RequestHandler
@@ -27,12 +27,12 @@ class CommentServer:
     """A server of a comment API, where `routes` has the handlers by method and path without query."""
 
     def __init__(self) -> None:
-        self.routes: dict[str, RequestHandler] = {"GET /api/user": answer(200, json.dumps(OWNER))}
+        self.routes: dict[str, RequestHandler] = {"GET /api/user": send_response(200, json.dumps(OWNER))}
         self.server = FaultServer(self._serve)
 
     def _serve(self, connection: Connection) -> bool:
         path = connection.request.path.partition("?")[0]
-        return self.routes.get(f"{connection.request.method} {path}", answer(404))(connection)
+        return self.routes.get(f"{connection.request.method} {path}", send_response(404))(connection)
 
     def list_requests(self) -> list[str]:
         """Return the methods and paths of all requests."""
@@ -60,7 +60,7 @@ def test_list_has_comments_of_owner() -> None:
     """Only comments of the token's owner are listed."""
     service = CommentServer()
     notes = [make_note(1), make_note(2, {"id": 8, "login": "ada"}), make_note(3, {"login": "ada"})]
-    service.routes["GET /api/notes"] = answer(200, json.dumps(notes))
+    service.routes["GET /api/notes"] = send_response(200, json.dumps(notes))
     with service.server:
         assert open_thread(service).list_own() == [Comment(1, "note 1"), Comment(3, "note 3")]
     assert service.list_requests() == ["GET /api/user", "GET /api/notes?all=1"]
@@ -90,7 +90,7 @@ def test_list_has_comments_of_owner() -> None:
 def test_list_omits_invalid_items(item: object) -> None:
     """An item of another form is no comment of the owner."""
     service = CommentServer()
-    service.routes["GET /api/notes"] = answer(200, json.dumps([item, make_note(9)]))
+    service.routes["GET /api/notes"] = send_response(200, json.dumps([item, make_note(9)]))
     with service.server:
         assert open_thread(service).list_own() == [Comment(9, "note 9")]
 
@@ -100,8 +100,8 @@ def test_list_follows_next_pages() -> None:
     service = CommentServer()
     with service.server:
         link = f'Link: <{service.server.url}/page2>; rel="next"'
-        service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
-        service.routes["GET /api/page2"] = answer(200, json.dumps([make_note(2)]))
+        service.routes["GET /api/notes"] = send_response(200, json.dumps([make_note(1)]), link)
+        service.routes["GET /api/page2"] = send_response(200, json.dumps([make_note(2)]))
         thread = open_thread(service)
         for _ in range(2):
             assert thread.list_own() == [Comment(1, "note 1"), Comment(2, "note 2")]
@@ -115,7 +115,7 @@ def test_list_has_page_limit(is_recent: bool, pages: int) -> None:
     service = CommentServer()
     with service.server:
         link = f'Link: <{service.server.url}/notes>; rel="next"'
-        service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1)]), link)
+        service.routes["GET /api/notes"] = send_response(200, json.dumps([make_note(1)]), link)
         thread = open_thread(service)
         comments = thread.list_changed() if is_recent else thread.list_own()
     assert comments == ([] if is_recent else [Comment(1, "note 1")] * pages)
@@ -135,7 +135,7 @@ def test_list_has_page_limit(is_recent: bool, pages: int) -> None:
 def test_changed_comments_follow_list(date: str, since: str) -> None:
     """The changed comments are those since the time of the list on the server."""
     service = CommentServer()
-    service.routes["GET /api/notes"] = answer(200, "[]", date)
+    service.routes["GET /api/notes"] = send_response(200, "[]", date)
     with service.server:
         thread = open_thread(service)
         thread.list_own()
@@ -147,7 +147,7 @@ def test_changed_comments_follow_list(date: str, since: str) -> None:
 def test_list_of_other_form_is_error(body: str) -> None:
     """A list in another form is an error and no empty list."""
     service = CommentServer()
-    service.routes["GET /api/notes"] = answer(200, body)
+    service.routes["GET /api/notes"] = send_response(200, body)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).list_own()
 
@@ -159,7 +159,7 @@ def test_list_of_other_form_is_error(body: str) -> None:
 def test_owner_of_other_form_is_error(user: str) -> None:
     """A user without id and login is an error."""
     service = CommentServer()
-    service.routes["GET /api/user"] = answer(200, user)
+    service.routes["GET /api/user"] = send_response(200, user)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).list_own()
 
@@ -168,7 +168,7 @@ def test_owner_of_other_form_is_error(user: str) -> None:
 def test_owner_without_graphql_is_error(status: int) -> None:
     """Without GraphQL, a rejected request for the owner is an error."""
     service = CommentServer()
-    service.routes["GET /api/user"] = answer(status)
+    service.routes["GET /api/user"] = send_response(status)
     with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
         open_thread(service).list_own()
 
@@ -177,9 +177,9 @@ def test_owner_without_graphql_is_error(status: int) -> None:
 def test_owner_comes_from_graphql(status: int) -> None:
     """The token of an App has no user in REST, and its id comes from GraphQL."""
     service = CommentServer()
-    service.routes["GET /api/user"] = answer(status)
-    service.routes["POST /api/graphql"] = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
-    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"login": "y"})]))
+    service.routes["GET /api/user"] = send_response(status)
+    service.routes["POST /api/graphql"] = send_response(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
+    service.routes["GET /api/notes"] = send_response(200, json.dumps([make_note(1), make_note(2, {"login": "y"})]))
     with service.server:
         assert open_thread(service, graphql=True).list_own() == [Comment(1, "note 1")]
     assert json.loads(service.server.received_requests[1].body) == {"query": "query { viewer { login databaseId } }"}
@@ -191,7 +191,7 @@ def test_owner_comes_from_graphql(status: int) -> None:
 def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> None:
     """A wrong token and a rate limit are errors, with GraphQL too."""
     service = CommentServer()
-    service.routes["GET /api/user"] = answer(status, "", *headers)
+    service.routes["GET /api/user"] = send_response(status, "", *headers)
     with service.server, pytest.raises(RestError, match=f"HTTP {status}"):
         open_thread(service, graphql=True).list_own()
     assert service.list_requests() == ["GET /api/user"]
@@ -200,21 +200,21 @@ def test_other_error_requests_no_graphql(status: int, headers: list[str]) -> Non
 @pytest.mark.parametrize(
     "handler",
     [
-        answer(404),
-        answer(500),
-        answer(200, "<html>"),
-        answer(200, "[]"),
-        answer(200, '{"data": null}'),
-        answer(200, '{"data": {"viewer": 5}}'),
-        answer(200, '{"data": {"viewer": {"login": 5, "id": 7}}}'),
+        send_response(404),
+        send_response(500),
+        send_response(200, "<html>"),
+        send_response(200, "[]"),
+        send_response(200, '{"data": null}'),
+        send_response(200, '{"data": {"viewer": 5}}'),
+        send_response(200, '{"data": {"viewer": {"login": 5, "id": 7}}}'),
     ],
 )
 def test_unknown_owner_has_no_list(handler: RequestHandler) -> None:
     """Without an owner there is no list, and a new comment reveals the owner."""
     service = CommentServer()
-    service.routes |= {"GET /api/user": answer(403), "POST /api/graphql": handler}
-    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2)))
-    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1, {"id": 9}), make_note(2)]))
+    service.routes |= {"GET /api/user": send_response(403), "POST /api/graphql": handler}
+    service.routes["POST /api/notes"] = send_response(201, json.dumps(make_note(2)))
+    service.routes["GET /api/notes"] = send_response(200, json.dumps([make_note(1, {"id": 9}), make_note(2)]))
     with service.server:
         thread = open_thread(service, graphql=True)
         assert thread.list_own() is None
@@ -225,7 +225,7 @@ def test_unknown_owner_has_no_list(handler: RequestHandler) -> None:
 def test_lost_graphql_response_is_error() -> None:
     """A lost connection is an error, because a new comment would fail too."""
     service = CommentServer()
-    service.routes["GET /api/user"] = answer(403)
+    service.routes["GET /api/user"] = send_response(403)
 
     def close_connection(_: Connection) -> bool:
         return False
@@ -257,7 +257,7 @@ def test_authors_are_compared_by_id(one: CommentAuthor, other: CommentAuthor, ex
 def test_create_sends_text() -> None:
     """A new comment has the text, and its id comes from the response."""
     service = CommentServer()
-    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(5)))
+    service.routes["POST /api/notes"] = send_response(201, json.dumps(make_note(5)))
     with service.server:
         assert open_thread(service).create("<b>é") == Comment(5, "note 5")
     assert json.loads(service.server.received_requests[0].body) == {"body": "<b>é"}
@@ -267,7 +267,7 @@ def test_create_sends_text() -> None:
 def test_create_with_other_response_is_error(body: str) -> None:
     """A response without a comment is an error."""
     service = CommentServer()
-    service.routes["POST /api/notes"] = answer(201, body)
+    service.routes["POST /api/notes"] = send_response(201, body)
     with service.server, pytest.raises(RestError, match=FORM_ERROR):
         open_thread(service).create("x")
 
@@ -275,8 +275,8 @@ def test_create_with_other_response_is_error(body: str) -> None:
 def test_create_preserves_known_owner() -> None:
     """The author in a response changes no owner that is known."""
     service = CommentServer()
-    service.routes["POST /api/notes"] = answer(201, json.dumps(make_note(2, {"id": 9, "login": "mallory"})))
-    service.routes["GET /api/notes"] = answer(200, json.dumps([make_note(1), make_note(2, {"id": 9})]))
+    service.routes["POST /api/notes"] = send_response(201, json.dumps(make_note(2, {"id": 9, "login": "mallory"})))
+    service.routes["GET /api/notes"] = send_response(200, json.dumps([make_note(1), make_note(2, {"id": 9})]))
     with service.server:
         thread = open_thread(service)
         thread.list_own()
@@ -287,7 +287,7 @@ def test_create_preserves_known_owner() -> None:
 def test_update_and_delete_name_comment() -> None:
     """A change of a comment has its id in the path."""
     service = CommentServer()
-    service.routes["PATCH /api/notes/5"] = service.routes["DELETE /api/notes/5"] = answer(200, "{}")
+    service.routes["PATCH /api/notes/5"] = service.routes["DELETE /api/notes/5"] = send_response(200, "{}")
     with service.server:
         thread = open_thread(service)
         thread.update(Comment(5, "old"), "new")

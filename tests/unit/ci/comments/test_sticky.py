@@ -24,7 +24,7 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, hang
+from tests.support.faults import hang, send_response
 from tests.support.reports import (
     CANCELLED_VERDICT,
     DRY_RUN_VERDICT,
@@ -443,10 +443,12 @@ def test_comment_of_bot_is_found_by_id() -> None:
 @pytest.mark.parametrize(("base", "path"), [("", "/graphql"), ("/api/v3", "/api/graphql")])
 def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
     """github.com and GitHub Enterprise Server have GraphQL at different paths."""
-    viewer = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
-    refusal = answer(403, '{"message": "Resource not accessible by integration"}')
+    viewer = send_response(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
+    refusal = send_response(403, '{"message": "Resource not accessible by integration"}')
     routes = {f"{base}/user": refusal, path: viewer}
-    with FaultServer(lambda connection: routes.get(connection.request.path, answer(200, "[]"))(connection)) as host:
+    with FaultServer(
+        lambda connection: routes.get(connection.request.path, send_response(200, "[]"))(connection)
+    ) as host:
         publish(open_comment_thread(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), build_attempt_report())
         requests = [(request.method, request.path) for request in host.received_requests]
     assert requests[:2] == [("GET", f"{base}/user"), ("POST", path)]
@@ -696,7 +698,7 @@ def test_comment_is_not_resent_after_502(service: Service, host: CodeHostStub) -
 @each_service
 def test_redirect_is_not_followed(service: Service, host: CodeHostStub) -> None:
     """A redirect is not followed, because the request has the token."""
-    with FaultServer(answer(200, "[]")) as other_server:
+    with FaultServer(send_response(200, "[]")) as other_server:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other_server.url}/x"}))
         assert "HTTP 307" in publish_with_warning(open_comment_thread(service, host.url), build_attempt_report())
         assert other_server.connection_count == 0
@@ -705,9 +707,9 @@ def test_redirect_is_not_followed(service: Service, host: CodeHostStub) -> None:
 @each_service
 def test_next_page_on_other_host_is_not_read(service: Service) -> None:
     """The next page on another host is not read, because the request has the token."""
-    with FaultServer(answer(200, "[]")) as other_server:
-        page = answer(200, json.dumps([]), f'Link: <{other_server.url}/x>; rel="next"')
-        user = answer(200, json.dumps({"id": 7, "login": "x"}))
+    with FaultServer(send_response(200, "[]")) as other_server:
+        page = send_response(200, json.dumps([]), f'Link: <{other_server.url}/x>; rel="next"')
+        user = send_response(200, json.dumps({"id": 7, "login": "x"}))
 
         with FaultServer(
             lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
@@ -720,8 +722,8 @@ def test_next_page_on_other_host_is_not_read(service: Service) -> None:
 @each_service
 def test_next_page_with_invalid_url_warns(service: Service) -> None:
     """An invalid URL of the next page gives a warning."""
-    page = answer(200, "[]", 'Link: <http://[>; rel="next"')
-    user = answer(200, json.dumps({"id": 7, "login": "x"}))
+    page = send_response(200, "[]", 'Link: <http://[>; rel="next"')
+    user = send_response(200, json.dumps({"id": 7, "login": "x"}))
     with FaultServer(
         lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
     ) as host:
@@ -743,8 +745,8 @@ def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHostStub) 
 def test_invalid_date_reads_all_comments(date: str) -> None:
     """An invalid Date header makes the step read all comments."""
     paths: list[str] = []
-    page_response = answer(200, "[]", f"Date: {date}")
-    comment_response = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
+    page_response = send_response(200, "[]", f"Date: {date}")
+    comment_response = send_response(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
 
     def handler(connection: Connection) -> bool:
         paths.append(connection.request.path)
@@ -758,7 +760,8 @@ def test_invalid_date_reads_all_comments(date: str) -> None:
 
 @each_service
 @pytest.mark.parametrize(
-    "handler", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)]
+    "handler",
+    [send_response(200, "nonsense"), send_response(200, '{"a": 1}'), send_response(200, "[[1]]"), send_response(500)],
 )
 def test_invalid_response_warns(service: Service, handler: Callable[..., bool]) -> None:
     """An invalid response gives a warning."""
