@@ -47,9 +47,9 @@ REFUSED = RequestNotSentError("refused", retryable=True)
 TRUNCATED = HttpResponse(200, {}, b'{"run_id": "cut", "status": "passed"', is_complete=False)
 
 START_FAULTS = {
-    "connection refused": SimulatedFault(REFUSED, KnownResult.NOT_NOW),
-    "429": SimulatedFault(make_response(429), KnownResult.NOT_NOW),
-    "429, Retry-After": SimulatedFault(make_response(429, headers={"Retry-After": "2"}), KnownResult.NOT_NOW),
+    "connection refused": SimulatedFault(REFUSED, KnownResult.RETRYABLE),
+    "429": SimulatedFault(make_response(429), KnownResult.RETRYABLE),
+    "429, Retry-After": SimulatedFault(make_response(429, headers={"Retry-After": "2"}), KnownResult.RETRYABLE),
     # Varnish can send this while the server still processes the request.
     "503, Retry-After": SimulatedFault(make_response(503, headers={"Retry-After": "1"}), reaches_server=True),
     "302": SimulatedFault(make_response(302, headers={"Location": "https://elsewhere.example/"})),

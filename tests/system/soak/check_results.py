@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from autonoma_ci.models import RunResult
-    from tests.system.soak.ground_truth import Ledger, StartRecord
+    from tests.system.soak.ground_truth import GroundTruth, StartRecord
 
 _OPEN_STATES = {"timed-out", "unknown"}
 
@@ -52,42 +52,48 @@ def read_results_run(run: Mapping[str, Any]) -> ReportedRun:
 class CheckResult(NamedTuple):
     """The result of a comparison."""
 
-    complaints: list[str]  # one line for each error
-    unseen_count: int  # runs that may have started by a request that the ledger lacks
+    errors: list[str]  # one line for each error
+    unseen_count: int  # runs that may have started by a request that the ground truth lacks
 
 
-def check_runs(ledger: Ledger, planned_ids: Sequence[str], runs: Iterable[ReportedRun], retries: int) -> CheckResult:
-    """Compare all reported runs with the ledger."""
+def check_runs(
+    ground_truth: GroundTruth, planned_ids: Sequence[str], runs: Iterable[ReportedRun], retries: int
+) -> CheckResult:
+    """Compare all reported runs with the ground truth."""
     runs = list(runs)
-    complaints = [f"{target_id}: POSTs for what nobody planned" for target_id in set(ledger.starts) - set(planned_ids)]
+    errors = [
+        f"{target_id}: POSTs for what nobody planned" for target_id in set(ground_truth.starts) - set(planned_ids)
+    ]
     if [run.target_id for run in runs] != list(planned_ids):
-        complaints.append(f"{len(planned_ids)} runs were planned, and others or {len(runs)} are reported")
+        errors.append(f"{len(planned_ids)} runs were planned, and others or {len(runs)} are reported")
     unseen_count = 0
     for run in runs:
-        posts = ledger.starts.get(run.target_id, [])
-        run_complaints = chain(
-            _check_starts(ledger, posts, retries), _check_ids(ledger, posts, run), _check_state(ledger, posts, run)
+        posts = ground_truth.starts.get(run.target_id, [])
+        run_errors = chain(
+            _check_starts(ground_truth, posts, retries),
+            _check_ids(ground_truth, posts, run),
+            _check_state(ground_truth, posts, run),
         )
-        complaints += [f"{run.target_id}: {text}" for text in run_complaints]
-        last_result = posts[-1].known_result if posts else KnownResult.NOT_NOW
-        if run.state == "unknown" and not run.run_id and last_result in {KnownResult.NOT_NOW, KnownResult.STARTED}:
+        errors += [f"{run.target_id}: {text}" for text in run_errors]
+        last_result = posts[-1].known_result if posts else KnownResult.RETRYABLE
+        if run.state == "unknown" and not run.run_id and last_result in {KnownResult.RETRYABLE, KnownResult.STARTED}:
             unseen_count += 1
-    return CheckResult(complaints, unseen_count)
+    return CheckResult(errors, unseen_count)
 
 
-def _check_starts(ledger: Ledger, posts: Sequence[StartRecord], retries: int) -> Iterator[str]:
-    """Yield a complaint for each wrong start request."""
+def _check_starts(ground_truth: GroundTruth, posts: Sequence[StartRecord], retries: int) -> Iterator[str]:
+    """Yield an error for each wrong start request."""
     for number, post in enumerate(posts[:-1], 1):
         if post.known_result in {KnownResult.INDETERMINATE, KnownResult.REJECTED}:
             yield f"POST {number} of {len(posts)} may have arrived, or was refused, and was sent again"
-        if post.known_result is KnownResult.STARTED and ledger.final_states.get(post.run_id) != "failed":
+        if post.known_result is KnownResult.STARTED and ground_truth.final_states.get(post.run_id) != "failed":
             yield f"{post.run_id} was not known to have failed, and was started again"
     if sum(post.known_result is KnownResult.STARTED for post in posts) > 1 + retries:
         yield "it was started more often than was asked for"
 
 
-def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
-    """Yield a complaint for each lost, invented or falsely failed run."""
+def _check_ids(ground_truth: GroundTruth, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield an error for each lost, invented or falsely failed run."""
     ids = {*run.previous_ids, run.run_id} - {""}
     for post in posts:
         if post.known_result is KnownResult.STARTED and post.run_id not in ids:
@@ -95,14 +101,14 @@ def _check_ids(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -
     for run_id in ids - {post.run_id for post in posts}:
         yield f"{run_id} is reported, and was never started"
     for run_id in run.previous_ids:
-        if ledger.final_states.get(run_id) != "failed":
+        if ground_truth.final_states.get(run_id) != "failed":
             yield f"{run_id} was not known to have failed"
 
 
-def _check_state(ledger: Ledger, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
-    """Yield a complaint if the reported state is false."""
-    last_result = posts[-1].known_result if posts else KnownResult.NOT_NOW
-    final_state = ledger.final_states.get(run.run_id)
+def _check_state(ground_truth: GroundTruth, posts: Sequence[StartRecord], run: ReportedRun) -> Iterator[str]:
+    """Yield an error if the reported state is false."""
+    last_result = posts[-1].known_result if posts else KnownResult.RETRYABLE
+    final_state = ground_truth.final_states.get(run.run_id)
     if last_result is KnownResult.INDETERMINATE and (run.run_id or run.state != "unknown"):
         yield f"its last POST may have arrived, and it is called {run.state}"
     elif last_result is KnownResult.REJECTED and run.state not in {"not-started", "failed"}:

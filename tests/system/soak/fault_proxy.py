@@ -17,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from tests.support.fault_server import Connection
-from tests.system.soak.ground_truth import FINAL_STATES, KnownResult, Ledger
+from tests.system.soak.ground_truth import FINAL_STATES, GroundTruth, KnownResult
 from tests.system.soak.network_faults import POLL_FAULTS, START_FAULTS, choose_fault
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.fault_server import ReceivedRequest
     from tests.system.soak.network_faults import ConnectionFault
 
-# Returns the name of the fault of a start, question or details request, or an empty text.
+# Returns the name of the fault of a start, poll or details request, or an empty text.
 FaultChooser: TypeAlias = "Callable[[str, Mapping[str, ConnectionFault], Random], str]"
 FAULT_RATE = 0.1
 # The maximum idle time of a connection, and the time in which a new run can be missing.
@@ -52,7 +52,7 @@ class FaultProxy:
     """A server that listens inside a `with` block and forwards to the sandbox.
 
     Attributes:
-        ledger: the record of all exchanges.
+        ground_truth: the record of all exchanges.
         outages: the number of outages, in which connections are refused.
         outage_seconds: the total length of the outages.
     """
@@ -67,7 +67,7 @@ class FaultProxy:
         *,
         outages: bool = True,
     ) -> None:
-        self.ledger = Ledger()
+        self.ground_truth = GroundTruth()
         self.outages, self.outage_seconds = 0, 0.0
         self._target, self._seed, self._choose = target, seed, choose
         self._starts_per_second, self._max_delay = starts_per_second, max_delay
@@ -146,7 +146,7 @@ class FaultProxy:
     def _handle_start(self, connection: _Connection, path: str) -> bool:
         target_id = path.split("/")[-2]
         random, fault = self._choose_fault("start", target_id, START_FAULTS)
-        post = self.ledger.add_start(target_id)
+        post = self.ground_truth.add_start(target_id)
         if fault and fault.before_read:
             return fault.handler(connection.client, b"", random, self._max_delay)
         if not connection.client.read(1):
@@ -165,7 +165,7 @@ class FaultProxy:
 
     def _handle_get(self, connection: _Connection, path: str) -> bool:
         run_id = path.partition("?")[0].removesuffix("/status").rpartition("/")[2]
-        exchange = "question" if path.endswith("/status") else "details"
+        exchange = "poll" if path.endswith("/status") else "details"
         target_id, created_at = self._created_runs.get(run_id, ("", 0.0))
         random, fault = self._choose_fault(exchange, target_id, POLL_FAULTS)
         if fault is POLL_FAULTS["404 at first"] and time.monotonic() - created_at > _NOT_FOUND_SECONDS:
@@ -177,12 +177,12 @@ class FaultProxy:
         response = connection.forward_request() if fault is None or fault.reaches_server else _SandboxResponse()
         status = str(response.body.get("status", ""))
         if (
-            exchange == "question"
+            exchange == "poll"
             and status in FINAL_STATES
             and (fault is None or fault.known_result is KnownResult.STARTED)
         ):
             # Added before the response is sent, because the next request can arrive at once.
-            self.ledger.add_response(run_id, status)
+            self.ground_truth.add_response(run_id, status)
         return self._send_response(connection.client, response, random, fault)
 
     def _send_response(
@@ -193,16 +193,16 @@ class FaultProxy:
     def _choose_fault(
         self, exchange: str, target_id: str, faults: Mapping[str, ConnectionFault]
     ) -> tuple[Random, ConnectionFault | None]:
-        with self.ledger.lock:
+        with self.ground_truth.lock:
             self._exchange_counts[exchange, target_id] += 1
             exchange_number = self._exchange_counts[exchange, target_id]
         random = Random(f"{self._seed} {exchange} {target_id} {exchange_number}")
         name = self._choose(exchange, faults, random)
-        self.ledger.count_exchange(exchange, f"{exchange}: {name}" if name else "")
+        self.ground_truth.count_exchange(exchange, f"{exchange}: {name}" if name else "")
         return random, faults.get(name)
 
     def _limit_start_rate(self) -> None:
-        with self.ledger.lock:
+        with self.ground_truth.lock:
             now = time.monotonic()
             # A delay can be made up for, but only for five seconds.
             self._next_start_at = max(self._next_start_at + 1 / self._starts_per_second, now - 5.0)

@@ -1,4 +1,4 @@
-"""Ledger of what really happened on the server's side."""
+"""Record of what really happened on the server's side."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class KnownResult(StrEnum):
     """What the client knows about a run after its start request."""
 
     STARTED = "started"  # a complete response named the run
-    NOT_NOW = "again"  # rate limited, or never sent, so it can be sent again
-    REJECTED = "no"  # refused for good, so no run started
-    INDETERMINATE = "nothing"  # no usable response, so it may have arrived
+    RETRYABLE = "retryable"  # rate limited, or never sent, so it can be sent again
+    REJECTED = "rejected"  # refused for good, so no run started
+    INDETERMINATE = "indeterminate"  # no usable response, so it may have arrived
 
 
 @dataclass
@@ -28,7 +28,7 @@ class StartRecord:
     run_id: str = ""  # the run that the server started, if any
 
 
-class Ledger:
+class GroundTruth:
     """Thread-safe record of all exchanges.
 
     Attributes:

@@ -22,7 +22,7 @@ from tests.system.soak.fault_proxy import FaultProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.system.soak.ground_truth import Ledger
+    from tests.system.soak.ground_truth import GroundTruth
 
 RETRIES = 1
 _SANDBOX_SCRIPT = """
@@ -62,7 +62,7 @@ class LoadResult(NamedTuple):
     planned_ids: list[str]
     job: JobResult
     runs: list[ReportedRun]
-    ledger: Ledger
+    ground_truth: GroundTruth
     memory: list[float]  # resident memory of the command in MiB, once a second
     seconds: float
     outages: int
@@ -106,7 +106,7 @@ def run_load(folder: Path, seed: int, runs: int, seconds: float) -> LoadResult:
     job = read_job_result(folder, process.returncode, log_text, errors_text)
     reported_runs = [read_results_run(run) for run in job.results_json["runs"]]
     return LoadResult(
-        list(plan), job, reported_runs, proxy.ledger, memory, elapsed_seconds, proxy.outages, proxy.outage_seconds
+        list(plan), job, reported_runs, proxy.ground_truth, memory, elapsed_seconds, proxy.outages, proxy.outage_seconds
     )
 
 
@@ -134,23 +134,21 @@ def _measure_memory(process: subprocess.Popen[bytes], limit: float) -> Iterator[
         time.sleep(1.0)
 
 
-def find_complaints(load: LoadResult) -> list[str]:
+def find_errors(load: LoadResult) -> list[str]:
     """Return all errors, one line each."""
-    check = check_runs(load.ledger, load.planned_ids, load.runs, RETRIES)
-    complaints = check.complaints
-    # A connection that waits to be accepted when an outage begins is lost without a ledger entry.
+    check = check_runs(load.ground_truth, load.planned_ids, load.runs, RETRIES)
+    errors = check.errors
+    # A connection that waits to be accepted when an outage begins is lost without an entry in the ground truth.
     if check.unseen_count > load.outages:
-        complaints.append(
-            f"{check.unseen_count} runs may have started, whose POST nobody saw, in {load.outages} outages"
-        )
+        errors.append(f"{check.unseen_count} runs may have started, whose POST nobody saw, in {load.outages} outages")
     # All runs end within the two minutes for which the command polls without a response.
-    complaints += [
+    errors += [
         f"{run.target_id}: how it ended is not known" for run in load.runs if run.state in {"timed-out", "started"}
     ]
-    complaints += [
+    errors += [
         f"{run.target_id}: how it ended is not known" for run in load.runs if run.state == "unknown" and run.run_id
     ]
-    return [*_find_contradictions(load), *complaints]
+    return [*_find_contradictions(load), *errors]
 
 
 def _find_contradictions(load: LoadResult) -> Iterator[str]:
@@ -194,16 +192,14 @@ def find_memory_growth(load: LoadResult) -> list[str]:
     if len(memory_after) < 5:
         return [f"{len(memory_after)} s are too short a time to see whether memory grows"]
     early_mib, late_mib = compute_fifth_medians(memory_after)
-    complaints = (
+    errors = (
         [f"memory grew from {early_mib:.0f} to {late_mib:.0f} MiB"]
         if late_mib > MAX_GROWTH_FACTOR * early_mib + SLACK_MIB
         else []
     )
     if compute_memory_per_run(load) > MAX_KIB_PER_RUN + 1024 * SLACK_MIB / len(load.planned_ids):
-        complaints.append(
-            f"each run made memory grow by {compute_memory_per_run(load):.1f} KiB until all had been started"
-        )
-    return complaints
+        errors.append(f"each run made memory grow by {compute_memory_per_run(load):.1f} KiB until all had been started")
+    return errors
 
 
 def compute_memory_per_run(load: LoadResult) -> float:

@@ -113,8 +113,8 @@ _SLOW_RESPONSES = {
 }
 # These are rare, because each one makes the command send fewer requests for a while.
 _RATE_LIMITS = {
-    "429": ConnectionFault(_send_status(429), KnownResult.NOT_NOW, weight=0.3),
-    "429, Retry-After": ConnectionFault(_send_status(429, "Retry-After: 1"), KnownResult.NOT_NOW, weight=0.3),
+    "429": ConnectionFault(_send_status(429), KnownResult.RETRYABLE, weight=0.3),
+    "429, Retry-After": ConnectionFault(_send_status(429, "Retry-After: 1"), KnownResult.RETRYABLE, weight=0.3),
 }
 _UNAVAILABLE = {
     "503": ConnectionFault(_send_status(503)),

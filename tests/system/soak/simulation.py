@@ -25,7 +25,7 @@ from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import RecordingListener
 from tests.system.soak.api_faults import POLL_FAULTS, START_FAULTS, SimulatedFault, choose_fault, make_response
 from tests.system.soak.check_results import CheckResult, check_runs, count_states, read_run_result
-from tests.system.soak.ground_truth import KnownResult, Ledger
+from tests.system.soak.ground_truth import GroundTruth, KnownResult
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -89,7 +89,7 @@ class Simulation(Clock):
     def __init__(self, seed: int, runs: int) -> None:
         self.random = Random(seed)
         self.time = 5000.0
-        self.ledger = Ledger()
+        self.ground_truth = GroundTruth()
         self.suspended_seconds = 0.0
         self.planned_ids = [f"test-{number}" for number in range(runs)]
         names = self.random.choices(["", "A name"], k=runs)
@@ -133,7 +133,7 @@ class Simulation(Clock):
         return True
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
-        post = self.ledger.add_start(request.id)
+        post = self.ground_truth.add_start(request.id)
         fault = self._choose_fault("start", START_FAULTS) or SimulatedFault(
             None, KnownResult.STARTED, reaches_server=True
         )
@@ -156,7 +156,7 @@ class Simulation(Clock):
     def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         run, seconds = self._runs[run_id], self.random.uniform(0.05, 0.4)
         status = run.status_at(self.time + seconds / 2)
-        fault = self._choose_fault("question", POLL_FAULTS)
+        fault = self._choose_fault("poll", POLL_FAULTS)
         if fault is POLL_FAULTS["404 at first"] and self.time - run.created_at > _NOT_FOUND_SECONDS:
             fault = POLL_FAULTS["500"]
 
@@ -192,13 +192,13 @@ class Simulation(Clock):
 
     def _choose_fault(self, exchange: str, faults: Mapping[str, SimulatedFault]) -> SimulatedFault | None:
         name = choose_fault(faults, self.random) if self.random.random() < FAULT_RATE else ""
-        self.ledger.count_exchange(exchange, f"{exchange}: {name}" if name else "")
+        self.ground_truth.count_exchange(exchange, f"{exchange}: {name}" if name else "")
         return faults.get(name)
 
     def _note_status(self, index: int, run_id: str, status: str) -> None:
         run = self.run_table.results[index]
         if (run.state, run.run_id) == (RunState.STARTED, run_id):
-            self.ledger.add_response(run_id, status)
+            self.ground_truth.add_response(run_id, status)
 
     def _schedule(self, seconds: float, create_event: Callable[[], Event]) -> None:
         heappush(self._scheduled_events, (self.time + seconds, next(self._number), create_event))
@@ -229,11 +229,11 @@ def simulate(seed: int, runs: int) -> SimulationResult:
     engine = Engine(run_table, START_POLICY, simulation, queue.SimpleQueue(), RecordingListener(), POLL_POLICY)
     engine.run(simulation)  # type: ignore[arg-type]
     reported_runs = [read_run_result(run) for run in run_table.results]
-    check = check_runs(simulation.ledger, simulation.planned_ids, reported_runs, POLL_POLICY.retries)
+    check = check_runs(simulation.ground_truth, simulation.planned_ids, reported_runs, POLL_POLICY.retries)
     if check.unseen_count:
-        check.complaints.append(f"{check.unseen_count} runs may have started, and no POST of theirs was seen")
+        check.errors.append(f"{check.unseen_count} runs may have started, and no POST of theirs was seen")
     if (missed_count := sum(map(simulation.has_missed_end, run_table.results))) > _MAX_MISSED_SHARE * runs:
-        check.complaints.append(f"{missed_count} runs ended long before the deadline, and nobody noticed")
+        check.errors.append(f"{missed_count} runs ended long before the deadline, and nobody noticed")
     seconds, last_start_seconds = (
         simulation.time - run_table.origin,
         max(run.start_offset_seconds for run in run_table.results if not run.previous_attempts),
@@ -241,5 +241,5 @@ def simulate(seed: int, runs: int) -> SimulationResult:
     assert engine._poller
     late_seconds = simulation.time - engine._poller.deadline
     if late_seconds > POLL_POLICY.late_response_grace + _MAX_DETAILS_SECONDS + simulation.suspended_seconds:
-        check.complaints.append(f"it was over {late_seconds:.0f} s after the deadline")
+        check.errors.append(f"it was over {late_seconds:.0f} s after the deadline")
     return SimulationResult(check, count_states(reported_runs), seconds, last_start_seconds, simulation)

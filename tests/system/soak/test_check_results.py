@@ -5,31 +5,29 @@ from __future__ import annotations
 import pytest
 
 from tests.system.soak.check_results import ReportedRun, check_runs
-from tests.system.soak.ground_truth import KnownResult, Ledger, StartRecord
+from tests.system.soak.ground_truth import GroundTruth, KnownResult, StartRecord
 
-STARTED, NOT_NOW, REJECTED, INDETERMINATE = (
+STARTED, RETRYABLE, REJECTED, INDETERMINATE = (
     KnownResult.STARTED,
-    KnownResult.NOT_NOW,
+    KnownResult.RETRYABLE,
     KnownResult.REJECTED,
     KnownResult.INDETERMINATE,
 )
 HINT = "The run may have started."
 
 
-def find_complaints(
-    posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str] | None = None
-) -> list[str]:
-    """Find the complaints about a plan of one run with one retry."""
-    ledger = Ledger()
-    ledger.starts["t"] = posts
-    ledger.final_states = final_states or {}
-    return check_runs(ledger, ["t"], [run], 1).complaints
+def find_errors(posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str] | None = None) -> list[str]:
+    """Find the errors of a plan of one run with one retry."""
+    ground_truth = GroundTruth()
+    ground_truth.starts["t"] = posts
+    ground_truth.final_states = final_states or {}
+    return check_runs(ground_truth, ["t"], [run], 1).errors
 
 
 CORRECT_REPORTS = [
     ([StartRecord(STARTED, "r")], ReportedRun("t", "passed", "r"), {"r": "passed"}),
     (
-        [StartRecord(NOT_NOW), StartRecord(NOT_NOW), StartRecord(STARTED, "r")],
+        [StartRecord(RETRYABLE), StartRecord(RETRYABLE), StartRecord(STARTED, "r")],
         ReportedRun("t", "stopped", "r"),
         {"r": "stopped"},
     ),
@@ -48,17 +46,15 @@ CORRECT_REPORTS = [
     ([StartRecord(STARTED, "r")], ReportedRun("t", "unknown", "r"), {}),
     ([StartRecord(INDETERMINATE, "r")], ReportedRun("t", "unknown", "", (), HINT), {}),
     ([StartRecord(INDETERMINATE)], ReportedRun("t", "unknown", "", (), HINT), {}),
-    ([StartRecord(NOT_NOW), StartRecord(REJECTED)], ReportedRun("t", "not-started", ""), {}),
+    ([StartRecord(RETRYABLE), StartRecord(REJECTED)], ReportedRun("t", "not-started", ""), {}),
     ([], ReportedRun("t", "not-started", ""), {}),
 ]
 
 
 @pytest.mark.parametrize(("posts", "run", "final_states"), CORRECT_REPORTS)
-def test_correct_report_has_no_complaint(
-    posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str]
-) -> None:
-    """A report that matches the ledger has no complaint."""
-    assert find_complaints(posts, run, final_states) == []
+def test_correct_report_has_no_error(posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str]) -> None:
+    """A report that matches the ground truth has no error."""
+    assert find_errors(posts, run, final_states) == []
 
 
 WRONG_REPORTS = [
@@ -127,22 +123,22 @@ WRONG_REPORTS = [
 
 
 @pytest.mark.parametrize(("posts", "run", "final_states", "text"), WRONG_REPORTS)
-def test_wrong_report_has_complaint(
+def test_wrong_report_has_error(
     posts: list[StartRecord], run: ReportedRun, final_states: dict[str, str], text: str
 ) -> None:
-    """Each wrong statement of a report has a complaint."""
-    assert any(text in complaint for complaint in find_complaints(posts, run, final_states))
+    """Each wrong statement of a report is an error."""
+    assert any(text in error for error in find_errors(posts, run, final_states))
 
 
-def test_missing_and_unplanned_runs_are_complaints() -> None:
-    """A missing run and a start request without a planned run are complaints."""
-    ledger = Ledger()
-    ledger.starts["other"] = [StartRecord(NOT_NOW)]
-    complaints = check_runs(ledger, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).complaints
-    assert [complaint for complaint in complaints if "2 runs were planned" in complaint]
-    assert [complaint for complaint in complaints if "other: POSTs for what nobody planned" in complaint]
+def test_missing_and_unplanned_runs_are_errors() -> None:
+    """A missing run and a start request without a planned run are errors."""
+    ground_truth = GroundTruth()
+    ground_truth.starts["other"] = [StartRecord(RETRYABLE)]
+    errors = check_runs(ground_truth, ["t", "u"], [ReportedRun("t", "not-started", "")], 0).errors
+    assert [error for error in errors if "2 runs were planned" in error]
+    assert [error for error in errors if "other: POSTs for what nobody planned" in error]
 
 
 def test_unseen_start_requests_are_counted() -> None:
     """A run that may have started without a seen start request is counted."""
-    assert check_runs(Ledger(), ["t"], [ReportedRun("t", "unknown", "", (), HINT)], 0).unseen_count == 1
+    assert check_runs(GroundTruth(), ["t"], [ReportedRun("t", "unknown", "", (), HINT)], 0).unseen_count == 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXPECTED_STATUSES = {
     KnownResult.STARTED: {StartStatus.STARTED},
-    KnownResult.NOT_NOW: {StartStatus.RATE_LIMITED},
+    KnownResult.RETRYABLE: {StartStatus.RATE_LIMITED},
     KnownResult.REJECTED: {StartStatus.REJECTED},
     KnownResult.INDETERMINATE: {StartStatus.INDETERMINATE},
 }
@@ -50,25 +50,25 @@ def open_client(faulty_exchange: str, name: str) -> Iterator[tuple[AutonomaClien
 
 @pytest.mark.parametrize("name", START_FAULTS)
 def test_start_is_known_if_response_arrives(name: str) -> None:
-    """The client and the ledger agree about each fault of a start request."""
+    """The client and the ground truth agree about each fault of a start request."""
     with open_client("start", name) as (client, proxy, sandbox):
         start_result = client.start(TEST)
-        (post,) = proxy.ledger.starts[TEST.id]
+        (post,) = proxy.ground_truth.starts[TEST.id]
         assert sandbox.count_starts(TEST.id) == bool(post.run_id) == START_FAULTS[name].reaches_server
         assert start_result.status in EXPECTED_STATUSES[START_FAULTS[name].known_result]
         assert start_result.run_id == (post.run_id if start_result.status is StartStatus.STARTED else "")
-        assert proxy.ledger.faults == {f"start: {name}": 1}
+        assert proxy.ground_truth.faults == {f"start: {name}": 1}
 
 
 @pytest.mark.parametrize("name", POLL_FAULTS)
 def test_result_is_known_if_response_arrives(name: str) -> None:
-    """The client and the ledger agree about each fault of a poll."""
-    with open_client("question", name) as (client, proxy, _):
+    """The client and the ground truth agree about each fault of a poll."""
+    with open_client("poll", name) as (client, proxy, _):
         run_id = client.start(TEST).run_id
         is_reported = client.poll_status(TEST, run_id).status is PollStatus.PASSED
         assert (
             is_reported
-            == (proxy.ledger.final_states == {run_id: "passed"})
+            == (proxy.ground_truth.final_states == {run_id: "passed"})
             == (POLL_FAULTS[name].known_result is KnownResult.STARTED)
         )
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.run_step import JobResult
 from tests.system.soak.check_results import count_states
-from tests.system.soak.ground_truth import Ledger
-from tests.system.soak.load import LoadResult, find_complaints, find_memory_growth, run_load, select_memory_after_starts
+from tests.system.soak.ground_truth import GroundTruth
+from tests.system.soak.load import LoadResult, find_errors, find_memory_growth, run_load, select_memory_after_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,9 @@ def replace_job(load: LoadResult, **changes: object) -> LoadResult:
 
 def test_load_loses_no_run(load_result: LoadResult) -> None:
     """No run is lost or started twice."""
-    assert find_complaints(load_result) == []
+    assert find_errors(load_result) == []
     assert count_states(load_result.runs).total() == RUNS
-    assert load_result.ledger.faults.total()
+    assert load_result.ground_truth.faults.total()
     assert max(load_result.memory) > 20
 
 
@@ -51,11 +51,11 @@ def test_load_loses_no_run(load_result: LoadResult) -> None:
         ),
     ],
 )
-def test_false_reports_are_complaints(
+def test_false_reports_are_errors(
     tamper: Callable[[LoadResult], LoadResult], message: str, load_result: LoadResult
 ) -> None:
-    """Each file, output or line that contradicts results.json is a complaint."""
-    assert any(message in text for text in find_complaints(tamper(load_result)))
+    """Each file, output or line that contradicts results.json is an error."""
+    assert any(message in text for text in find_errors(tamper(load_result)))
 
 
 def make_load(memory: list[float]) -> LoadResult:
@@ -65,7 +65,7 @@ def make_load(memory: list[float]) -> LoadResult:
         {"start_offset_seconds": 3.2, "previous_attempts": []},
     ]
     job = JobResult(0, "", "", {}, "", {"runs": runs, "duration_seconds": len(memory) - 2.5})
-    return LoadResult([""] * 1000, job, [], Ledger(), memory, 0.0, 0, 0.0)
+    return LoadResult([""] * 1000, job, [], GroundTruth(), memory, 0.0, 0, 0.0)
 
 
 STARTUP_MEMORY = [80.0 + second / 4 for second in range(20)]
