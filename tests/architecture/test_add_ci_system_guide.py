@@ -103,7 +103,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_step(
+def run_quarry_job(
     project: Path, folder: Path, url: str, more_environ: Mapping[str, str], argv: Sequence[str] = ()
 ) -> tuple[int, str]:
     """Run the copy's command in a job of the new system, and return exit code and log."""
@@ -144,7 +144,7 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
 def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> None:
     """A job of the new system has its build context, log groups, outputs and summary."""
     with Sandbox(pace=0) as sandbox:
-        code, log = run_step(
+        code, log = run_quarry_job(
             project, tmp_path, sandbox.url, CHANGE_VARIABLES | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
         )
         assert code == 0, log
@@ -166,13 +166,15 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
     page = (tmp_path / "page.md").read_text("utf-8")
     assert "\n### Autonoma tests: ✅ Passed" in page
     assert "change 7, branch feature/cart" in page
-    code, summary = run_step(
+    code, summary = run_quarry_job(
         project, tmp_path, "http://127.0.0.1:9", {}, ["report", "results", "--format", "markdown", "--output", "-"]
     )
     assert code == 0, summary
     assert "change 7, branch feature/cart" in summary
     written_page = (tmp_path / "results" / "report.html").read_text("utf-8")
-    code, printed_page = run_step(project, tmp_path, "http://127.0.0.1:9", {}, ["report", "results", "--output", "-"])
+    code, printed_page = run_quarry_job(
+        project, tmp_path, "http://127.0.0.1:9", {}, ["report", "results", "--output", "-"]
+    )
     assert code == 0, printed_page
     for html in (written_page, printed_page):
         assert "Started from</dt><dd><bdi>Quarry Cloud<" in html
@@ -186,12 +188,12 @@ def test_missing_credentials_have_advice(project: Path, tmp_path: Path) -> None:
         "AUTONOMA_CLIENT_SECRET": "%QUARRY_SECRET%",
         "AUTONOMA_TEST_IDS": "one",
     }
-    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", more_environ)
     assert code == 2
     advice = "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET under Vault, and list them under `vault:` of the job."
     assert advice in log
     more_environ["AUTONOMA_ON_MISSING_CREDENTIALS"] = "skip"
-    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", more_environ)
     assert code == 0, log
 
 
@@ -200,9 +202,9 @@ def test_wait_knows_build_ids(project: Path, build: str, is_known: bool, tmp_pat
     """A step does not wait for ended runs if many builds have the id of their build."""
     with Sandbox(pace=0) as sandbox:
         more_environ = {"QUARRY_BUILD": build, "AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"}
-        code, log = run_step(project, tmp_path, sandbox.url, more_environ)
+        code, log = run_quarry_job(project, tmp_path, sandbox.url, more_environ)
         assert code == 0, log
-        code, log = run_step(project, tmp_path, sandbox.url, {"QUARRY_BUILD": build}, ["wait", "results"])
+        code, log = run_quarry_job(project, tmp_path, sandbox.url, {"QUARRY_BUILD": build}, ["wait", "results"])
         assert code == (0 if is_known else 2), log
         assert ("no build id shows that it is of this build" in log) is not is_known
 
@@ -211,7 +213,7 @@ def test_wait_knows_build_ids(project: Path, build: str, is_known: bool, tmp_pat
 def test_folder_outside_checkout_warns(project: Path, checkout: str, is_lost: bool, tmp_path: Path) -> None:
     """A results folder outside of the new system's workspace gives a warning."""
     more_environ = {"QUARRY_CHECKOUT": str(tmp_path / checkout), "AUTONOMA_TEST_IDS": "one", "AUTONOMA_DRY_RUN": "1"}
-    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", more_environ)
+    code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", more_environ)
     assert code == 0, log
     warning = "results is outside of the workspace, so its files are lost with the container."
     assert (warning in log) is is_lost
@@ -226,7 +228,7 @@ def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
             "QUARRY_JOB": "2",
             "QUARRY_JOBS": "2",
         }
-        code, log = run_step(project, tmp_path, sandbox.url, more_environ)
+        code, log = run_quarry_job(project, tmp_path, sandbox.url, more_environ)
         assert code == 0, log
         assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (0, 1)
 
@@ -234,7 +236,7 @@ def test_parallel_jobs_share_plan(project: Path, tmp_path: Path) -> None:
 def test_manifest_cannot_name_credentials(project: Path, tmp_path: Path) -> None:
     """A manifest cannot interpolate a credential variable of the new system."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${QUARRY_TOKEN}'}}]", "utf-8")
-    code, log = run_step(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
+    code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
     assert code == 2
     assert "holds a credential" in log
 

@@ -26,7 +26,7 @@ from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close, hang, send_response
-from tests.support.run_step import (
+from tests.support.github_job import (
     LONG_TIMEOUTS,
     SHORT_TIMEOUTS,
     JobResult,

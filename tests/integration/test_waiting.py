@@ -14,7 +14,7 @@ from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
 from tests.support.faults import close, hang, send_response, send_started_run
-from tests.support.run_step import (
+from tests.support.github_job import (
     LONG_TIMEOUTS,
     POLL_POLICY,
     SHORT_TIMEOUTS,

@@ -31,9 +31,9 @@ from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_schema import parse_results
 from autonoma_ci.sandbox import Sandbox
 from tests.support import github_parser as runner
+from tests.support.github_job import run_job
 from tests.support.hostile import ANY_CHARACTER, TEXTS
 from tests.support.reports import FAILED_VERDICT, create_report, make_failed_run, make_passed_run
-from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,9 +31,9 @@ from autonoma_ci.reports.outputs import (
 from autonoma_ci.sandbox import Sandbox
 from tests.support import grammars
 from tests.support.agent_program import write_program
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.hostile import REPORTS
 from tests.support.reports import create_report, make_started_run
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,9 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def run_step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = "sandbox-one") -> tuple[int, str]:
+def run_waiting_step(
+    folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = "sandbox-one"
+) -> tuple[int, str]:
     """Run a step that waits for these tests; return exit code and log."""
     out = io.StringIO()
     base_environ = {
@@ -85,7 +87,7 @@ def test_circleci_exports_variables(tmp_path: Path, sandbox: Sandbox) -> None:
     """Later steps on CircleCI read the variables, except the results folder."""
     env = tmp_path / "bash.env"
     env.write_text("export EARLIER=1", "utf-8")
-    assert run_step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": str(env)})[0] == 0
+    assert run_waiting_step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": str(env)})[0] == 0
     variables = source_in_bash(env)
     assert variables["AUTONOMA_CONCLUSION"] == "passed"
     assert variables["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
@@ -127,7 +129,7 @@ def test_shell_exports_quote_any_text(job_report: Report) -> None:
 def test_variable_file_is_appended(environ: dict[str, str], name: str, tmp_path: Path, sandbox: Sandbox) -> None:
     """The variables are added at the end of the CI system's file."""
     (tmp_path / name).write_text("EARLIER=1\n", "utf-8")
-    assert run_step(tmp_path, sandbox, {key: value.format(tmp_path) for key, value in environ.items()})[0] == 0
+    assert run_waiting_step(tmp_path, sandbox, {key: value.format(tmp_path) for key, value in environ.items()})[0] == 0
     lines = (tmp_path / name).read_text("utf-8").splitlines()
     assert lines[0] == "EARLIER=1"
     # If a name occurs twice, the CI system uses the last value.
@@ -137,7 +139,7 @@ def test_variable_file_is_appended(environ: dict[str, str], name: str, tmp_path:
 
 def test_variable_file_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
     """An unwritable variable file gives a warning and leaves the exit code unchanged."""
-    code, log = run_step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": "/proc/nowhere/env"})
+    code, log = run_waiting_step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": "/proc/nowhere/env"})
     assert code == 0
     assert "Warning: The variables for later steps could not be written" in log
 
@@ -170,7 +172,7 @@ def test_outputs_env_reports_omitted_variables(tmp_path: Path) -> None:
 
 def test_gitlab_annotations_link_to_runs(tmp_path: Path, sandbox: Sandbox) -> None:
     """The annotations on GitLab's job page link to each run."""
-    code, log = run_step(tmp_path, sandbox, {"GITLAB_CI": "true"}, "Sign in=sandbox-one, Pay=sandbox-fails")
+    code, log = run_waiting_step(tmp_path, sandbox, {"GITLAB_CI": "true"}, "Sign in=sandbox-one, Pay=sandbox-fails")
     assert code == 1
     annotations = json.loads((tmp_path / "results" / "gitlab-annotations.json").read_text("utf-8"))
     links = [entry["external_link"] for entry in annotations["Autonoma tests"]]
@@ -181,7 +183,7 @@ def test_gitlab_annotations_link_to_runs(tmp_path: Path, sandbox: Sandbox) -> No
 
 def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> None:
     """Other CI systems get no gitlab-annotations.json."""
-    run_step(tmp_path, sandbox, {"TRAVIS": "true"})
+    run_waiting_step(tmp_path, sandbox, {"TRAVIS": "true"})
     assert not (tmp_path / "results" / "gitlab-annotations.json").exists()
 
 
@@ -191,7 +193,7 @@ def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> 
 def test_azure_sets_outputs_and_summary(tmp_path: Path, sandbox: Sandbox) -> None:
     """A job step on Azure sets output variables and uploads its summary."""
     environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY_TITLE": "Shop; smoke]"}
-    code, log = run_step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")
+    code, log = run_waiting_step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")
     assert code == 1
     commands = grammars.find_azure_commands(log)
     assert [command.data for command in commands if command.name == "task.setsecret"] == [
@@ -215,12 +217,12 @@ def test_azure_sets_outputs_and_summary(tmp_path: Path, sandbox: Sandbox) -> Non
 def test_azure_summary_off_uploads_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
     """The option `summary` turns the upload on Azure off."""
     environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY": "false"}
-    assert "uploadsummary" not in run_step(tmp_path, sandbox, environ)[1]
+    assert "uploadsummary" not in run_waiting_step(tmp_path, sandbox, environ)[1]
 
 
 def test_azure_summary_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
     """An unwritable summary on Azure gives a warning."""
-    code, log = run_step(tmp_path, sandbox, {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "/proc/nowhere"})
+    code, log = run_waiting_step(tmp_path, sandbox, {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "/proc/nowhere"})
     assert code == 0
     assert "task.logissue type=warning]The summary could not be written" in log
 
@@ -230,7 +232,7 @@ def test_azure_summary_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> Non
 
 def test_teamcity_failure_sends_messages(tmp_path: Path, sandbox: Sandbox) -> None:
     """A failed step sends its status, problem, parameters and JUnit file to TeamCity."""
-    code, log = run_step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"}, "sandbox-one, sandbox-fails")
+    code, log = run_waiting_step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"}, "sandbox-one, sandbox-fails")
     assert code == 1
     commands = grammars.find_teamcity_messages(log)
     parameters = {
@@ -258,7 +260,7 @@ def test_teamcity_junit_path_is_from_checkout(tmp_path: Path, sandbox: Sandbox) 
     for checkout, folder in (("shop", "results"), ("link", "results"), ("shop", str(tmp_path / "outside"))):
         properties.write_text(f"teamcity.build.checkoutDir={tmp_path / checkout}\n", "utf-8")
         environ = {"TEAMCITY_VERSION": "2026.1", "TEAMCITY_BUILD_PROPERTIES_FILE": str(properties)}
-        _, log = run_step(tmp_path / "shop" / "e2e", sandbox, {**environ, "AUTONOMA_RESULTS_DIR": folder})
+        _, log = run_waiting_step(tmp_path / "shop" / "e2e", sandbox, {**environ, "AUTONOMA_RESULTS_DIR": folder})
         paths += [
             command.values["path"] for command in grammars.find_teamcity_messages(log) if command.name == "importData"
         ]
@@ -268,7 +270,7 @@ def test_teamcity_junit_path_is_from_checkout(tmp_path: Path, sandbox: Sandbox) 
 
 def test_teamcity_pass_sends_no_problem(tmp_path: Path, sandbox: Sandbox) -> None:
     """A passed step sends no build problem to TeamCity."""
-    code, log = run_step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"})
+    code, log = run_waiting_step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"})
     assert code == 0
     assert "buildProblem" not in {command.name for command in grammars.find_teamcity_messages(log)}
 
@@ -282,7 +284,7 @@ def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None
     environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": "one"}
     workspace = tmp_path / "work"
     workspace.mkdir()
-    assert run_step(workspace, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
+    assert run_waiting_step(workspace, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
     lines = calls.read_text("utf-8").splitlines()
     assert any(line.startswith("annotate --style error --context autonoma-ci-") for line in lines)
     assert "meta-data set AUTONOMA_CONCLUSION" in lines
@@ -300,7 +302,9 @@ def test_buildkite_annotation_is_per_step(tmp_path: Path, sandbox: Sandbox) -> N
     workspace.mkdir()
     for step_id, job in (("one", "0"), ("two", "0"), ("one", "1"), ("one", "0")):
         environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": step_id}
-        run_step(workspace, sandbox, {**environ, "BUILDKITE_PARALLEL_JOB": job, "BUILDKITE_PARALLEL_JOB_COUNT": "2"})
+        run_waiting_step(
+            workspace, sandbox, {**environ, "BUILDKITE_PARALLEL_JOB": job, "BUILDKITE_PARALLEL_JOB_COUNT": "2"}
+        )
     contexts = [line.rpartition(" ")[2] for line in calls.read_text("utf-8").splitlines() if "annotate" in line]
     assert contexts[0] == contexts[3]
     assert len(set(contexts)) == 3
@@ -321,7 +325,7 @@ def test_agent_cli_gets_main_variables(
     calls = write_program(tmp_path / "bin", name)
     workspace = tmp_path / "work"
     workspace.mkdir()
-    assert run_step(workspace, sandbox, {**environ, "PATH": f"{calls.parent}:/usr/bin:/bin"})[0] == 0
+    assert run_waiting_step(workspace, sandbox, {**environ, "PATH": f"{calls.parent}:/usr/bin:/bin"})[0] == 0
     lines = [line for line in calls.read_text("utf-8").splitlines() if "AUTONOMA_WRITTEN_BY" not in line]
     assert lines[0] == expected_call
     assert len(lines) == 4
@@ -332,7 +336,7 @@ def test_agent_cli_failure_warns_once(tmp_path: Path, sandbox: Sandbox) -> None:
     calls = write_program(tmp_path / "bin", "envman", code=3)
     workspace = tmp_path / "work"
     workspace.mkdir()
-    code, log = run_step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
+    code, log = run_waiting_step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
     assert code == 0
     assert "Warning: The variables for later steps could not be set: envman failed with exit code 3." in log
     assert len(calls.read_text("utf-8").splitlines()) == 1
@@ -355,7 +359,7 @@ def test_agent_cli_unusable_warns(
     (calls.parent / "envman").write_text(text, "utf-8")
     workspace = tmp_path / "work"
     workspace.mkdir()
-    code, log = run_step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
+    code, log = run_waiting_step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
     assert code == 0
     assert f"Warning: The variables for later steps could not be set: envman {reason}." in log
 
@@ -370,7 +374,7 @@ def test_agent_cli_in_checkout_never_runs(path: str, tmp_path: Path, sandbox: Sa
     write_program(workspace / "bin", "buildkite-agent")
     (tmp_path / "link").symlink_to(workspace)
     environ = {"BUILDKITE": "true", "PATH": path.format(workspace, tmp_path)}
-    assert run_step(workspace, sandbox, environ)[0] == 0
+    assert run_waiting_step(workspace, sandbox, environ)[0] == 0
     assert not calls.exists()
     assert not (workspace / "bin" / "calls").exists()
 
@@ -388,7 +392,7 @@ def test_agent_cli_skips_unreadable_path(tmp_path: Path, sandbox: Sandbox, monke
         return original_stat(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "stat", deny_closed_folders)
-    assert run_step(tmp_path, sandbox, {"BUILDKITE": "true", "PATH": "/closed/bin:/usr/bin"})[0] == 0
+    assert run_waiting_step(tmp_path, sandbox, {"BUILDKITE": "true", "PATH": "/closed/bin:/usr/bin"})[0] == 0
 
 
 # --- local HTTP interfaces
@@ -445,7 +449,7 @@ def test_appveyor_agent_gets_data_and_message(tmp_path: Path, sandbox: Sandbox) 
     """The AppVeyor agent gets the variables and one message."""
     with Recorder() as agent:
         environ = {"APPVEYOR": "True", "APPVEYOR_API_URL": f"{agent.url}/"}
-        assert run_step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
+        assert run_waiting_step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
     paths = [path for _, path, _ in agent.requests]
     assert set(paths) == {"/api/build/variables", "/api/build/messages"}
     assert ("POST", "/api/build/variables", {"name": "AUTONOMA_CONCLUSION", "value": "failed"}) in agent.requests
@@ -467,7 +471,7 @@ def test_bitbucket_report_uses_proxy(tmp_path: Path, sandbox: Sandbox, monkeypat
     """Bitbucket gets a commit report through the proxy of the pipeline."""
     with Recorder(body=b'{"values": []}') as proxy:
         monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
-        assert run_step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
+        assert run_waiting_step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
     methods = [method for method, _, _ in proxy.requests]
     assert methods == ["GET", "PUT", "POST"]
     path, body = proxy.requests[1][1:]
@@ -493,7 +497,7 @@ def test_bitbucket_bad_list_replaces_nothing(
         (tmp_path / str(number)).mkdir()
         with Recorder(body=body) as proxy:
             monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
-            assert run_step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
+            assert run_waiting_step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
         assert [method for method, _, _ in proxy.requests] == ["GET", "PUT"]
         paths.append(proxy.requests[1][1])
     assert len(set(paths)) == 2
@@ -505,6 +509,6 @@ def test_bitbucket_without_proxy_warns(tmp_path: Path, sandbox: Sandbox, monkeyp
     with Recorder() as proxy:
         url = proxy.url
     monkeypatch.setattr(bitbucket, "PROXY_URL", url)
-    code, log = run_step(tmp_path, sandbox, BITBUCKET)
+    code, log = run_waiting_step(tmp_path, sandbox, BITBUCKET)
     assert code == 0
     assert "Warning: The Code Insights report could not be written" in log

@@ -16,7 +16,7 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, MAX_VARIABLE_CHARS, output_variables, render_dotenv
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
-from tests.integration.ci.test_native_outputs import run_step
+from tests.integration.ci.test_native_outputs import run_waiting_step
 from tests.support import grammars
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_results_dir, make_started_run
@@ -203,9 +203,9 @@ def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "variables"
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:
-        assert ": no room for " not in run_step(tmp_path, sandbox, environ)[1]
+        assert ": no room for " not in run_waiting_step(tmp_path, sandbox, environ)[1]
         monkeypatch.setattr("autonoma_ci.reports.outputs.MAX_DOTENV_BYTES", 250)
-        code, log = run_step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
+        code, log = run_waiting_step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
     messages = [line for line in log.splitlines() if ": no room for " in line]
     assert [line.split(": ")[1] for line in messages] == ["outputs.env", "The variables for later steps"]

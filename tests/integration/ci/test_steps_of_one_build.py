@@ -35,10 +35,10 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.bitbucket_server import SHA, BitbucketServer
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import FAILED_VERDICT, PASSED_VERDICT, create_report, make_failed_run, make_passed_run
 from tests.support.rest_stubs import TOKEN, CodeHostStub, GitHub, GitLab
-from tests.support.run_step import POLL_POLICY, START_POLICY
 from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:

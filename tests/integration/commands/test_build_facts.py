@@ -12,9 +12,9 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.integration.ci.test_native_outputs import Recorder
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.rest_stubs import TOKEN, GitHub, GitLab
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

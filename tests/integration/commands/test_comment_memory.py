@@ -11,9 +11,9 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CREDENTIALS
 from tests.support.rest_stubs import TOKEN, GitLab
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.commands import demo
 from autonoma_ci.commands.demo import DEMO_MANIFEST
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CommandResult, invoke
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

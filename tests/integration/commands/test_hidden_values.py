@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import run_job
 from tests.support.invoke_command import invoke
-from tests.support.run_step import run_job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import read_outputs
 from tests.support.invoke_command import CommandResult, invoke
-from tests.support.run_step import read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

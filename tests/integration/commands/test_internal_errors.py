@@ -9,8 +9,8 @@ from autonoma_ci.app.job_step import JobStep
 from autonoma_ci.commands import run
 from autonoma_ci.reports import html
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import read_job_result
 from tests.support.invoke_command import invoke
-from tests.support.run_step import read_job_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from autonoma_ci.app.runtime import Runtime
 from tests.architecture.package import ROOT
 from tests.support import faults
 from tests.support.fault_server import Connection, FaultServer
+from tests.support.github_job import POLL_POLICY
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
-from tests.support.run_step import POLL_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

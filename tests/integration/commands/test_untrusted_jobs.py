@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
 
 
-def run_job(folder: Path, event: str, head: object = SHOP, author: str = "ada", **more: str) -> tuple[int, str]:
+def run_event_job(folder: Path, event: str, head: object = SHOP, author: str = "ada", **more: str) -> tuple[int, str]:
     """Run a step on GitHub and return exit code and log."""
     pull_request = {"number": 7, "head": {"repo": head}, "base": {"repo": SHOP}, "user": {"login": author}}
     (folder / "event.json").write_text(json.dumps({"pull_request": pull_request}), "utf-8")
@@ -50,7 +50,7 @@ for_each_cause = pytest.mark.parametrize(
 @for_each_cause
 def test_skip_passes_with_notice(head: object, author: str, reason: str, tmp_path: Path) -> None:
     """With `skip`, a notice has the reason, and the conclusion is skipped."""
-    code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_ON-MISSING-CREDENTIALS": "skip"})
+    code, log = run_event_job(tmp_path, "pull_request", head, author, **{"INPUT_ON-MISSING-CREDENTIALS": "skip"})
     assert code == 0
     [notice] = [command for command in runner.find_commands(log) if command.name == "notice"]
     assert reason in notice.data
@@ -64,7 +64,7 @@ def test_skip_passes_with_notice(head: object, author: str, reason: str, tmp_pat
 @for_each_cause
 def test_missing_credentials_fail_by_default(head: object, author: str, reason: str, tmp_path: Path) -> None:
     """By default, the error has the reason, and the exit code is 2."""
-    code, log = run_job(tmp_path, "pull_request", head, author, **{"INPUT_TEST-IDS": "a"})
+    code, log = run_event_job(tmp_path, "pull_request", head, author, **{"INPUT_TEST-IDS": "a"})
     assert code == 2
     errors = [command.data for command in runner.find_commands(log) if command.name == "error"]
     (error,) = errors
@@ -75,25 +75,25 @@ def test_missing_credentials_fail_by_default(head: object, author: str, reason: 
 def test_skip_accepts_one_credential(tmp_path: Path) -> None:
     """One of two credentials counts as missing, too."""
     more = {"INPUT_ON-MISSING-CREDENTIALS": "skip", "INPUT_CLIENT-ID": "an-id"}
-    assert run_job(tmp_path, "pull_request", FORK, **more)[0] == 0
+    assert run_event_job(tmp_path, "pull_request", FORK, **more)[0] == 0
 
 
 def test_skip_reports_other_errors(tmp_path: Path) -> None:
     """An invalid option is still an error."""
     more = {"INPUT_ON-MISSING-CREDENTIALS": "skip", "INPUT_CONCURRENCY": "many"}
-    assert run_job(tmp_path, "pull_request", FORK, **more)[0] == 2
+    assert run_event_job(tmp_path, "pull_request", FORK, **more)[0] == 2
 
 
 @pytest.mark.parametrize("value", ["Skip", "FAIL"])
 def test_skip_option_ignores_case(value: str, tmp_path: Path) -> None:
     """Values of `on-missing-credentials` are valid in upper and lower case."""
-    code, _ = run_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": value, "INPUT_TEST-IDS": "a"})
+    code, _ = run_event_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": value, "INPUT_TEST-IDS": "a"})
     assert code == (0 if value == "Skip" else 2)
 
 
 def test_unknown_skip_value_is_refused(tmp_path: Path) -> None:
     """The error lists the valid values."""
-    code, log = run_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": "ignore"})
+    code, log = run_event_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": "ignore"})
     assert code == 2
     assert "on-missing-credentials: 'ignore': use fail or skip" in log
 
@@ -104,12 +104,12 @@ def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> 
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [sandbox-one]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
         more = {"INPUT_CLIENT-ID": "an-id-of-ours", "INPUT_CLIENT-SECRET": "a-secret", "INPUT_API-URL": sandbox.url}
-        code, log = run_job(tmp_path, event, FORK, **more)
+        code, log = run_event_job(tmp_path, event, FORK, **more)
         assert code == 2
         assert sandbox.received == []
         [warning] = [command.data for command in runner.find_commands(log) if command.name == "warning"]
         assert warning.startswith(f"autonoma.yml is not read: a job of the event {event} has all secrets")
-        code, log = run_job(tmp_path, event, FORK, **more, INPUT_MANIFEST="autonoma.yml")
+        code, log = run_event_job(tmp_path, event, FORK, **more, INPUT_MANIFEST="autonoma.yml")
         assert code == 0
         assert len(sandbox.received) == 1
 
@@ -117,7 +117,7 @@ def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> 
 def test_pull_request_reads_default_manifest(tmp_path: Path) -> None:
     """The event `pull_request` has no secrets for forks, so the manifest is read."""
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [sandbox-one]\n", "utf-8")
-    code, log = run_job(tmp_path, "pull_request", **{"INPUT_DRY-RUN": "true"})
+    code, log = run_event_job(tmp_path, "pull_request", **{"INPUT_DRY-RUN": "true"})
     assert code == 0
     assert "sandbox-one" in log
 

@@ -13,8 +13,8 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import POLL_POLICY
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
-from tests.support.run_step import POLL_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -41,8 +41,8 @@ from autonoma_ci.reports.outputs import build_outputs
 from autonoma_ci.sandbox import Sandbox
 from tests.support import faults
 from tests.support.fault_server import Connection, FaultServer
+from tests.support.github_job import github_environ, read_outputs
 from tests.support.reports import create_report, make_started_run
-from tests.support.run_step import github_environ, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +82,7 @@ class StepResult(NamedTuple):
         return {name: self.results_json["totals"][name] for name in ("total", "passed")}
 
 
-def run_step(
+def run_github_step(
     folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: Mapping[str, str] | None = None
 ) -> StepResult:
     """Run a step of a GitHub job with new files for outputs and summary."""
@@ -104,7 +104,7 @@ def run_step(
 
 def run_wait(folder: Path, url: str, results_json: str = "results/results.json", **more: str) -> StepResult:
     """Run `wait` on a results.json with `more` environment variables."""
-    return run_step(folder, url, "wait", results_json, more=WAIT | more)
+    return run_github_step(folder, url, "wait", results_json, more=WAIT | more)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -155,7 +155,7 @@ class StatusApi:
 
 def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary, outputs and results.json have the final states, and no run counts as started."""
-    first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
+    first = run_github_step(tmp_path, sandbox.url, ids=["a", "b"])
     assert (first.code, first.results_json["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.log
     wait_result = run_wait(tmp_path, sandbox.url)
@@ -174,7 +174,7 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The summary names the command for later, because runs cannot be cancelled."""
-    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
+    run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
     wait_result = run_wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
     assert (wait_result.code, wait_result.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
     for text in (wait_result.log, wait_result.summary):
@@ -216,7 +216,7 @@ def test_wait_without_runs_repeats_exit_code(
 ) -> None:
     """The exit code is that of the first step, and its files stay unchanged."""
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _make_cancelling_wait(signal))
-    first = run_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
+    first = run_github_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
     assert (first.code, first.results_json["conclusion"], first.results_json["runs"]) == (code, conclusion, [])
     before = read_files(tmp_path / "results")
     # The environment of the same job, with a valid input in place of the invalid one.
@@ -237,7 +237,7 @@ def test_wait_without_runs_repeats_exit_code(
 
 def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A step killed before its plan leaves a results.json without runs and verdict."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     edit_results(path, lambda results_json: results_json.update(conclusion=None, reason=None, exit_code=None))
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
@@ -267,7 +267,7 @@ def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, st
 
 def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A results.json without runs gives exit code 0 only if its step was skipped."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
             edit_results(path, partial(_set_conclusion, conclusion, code))
@@ -308,7 +308,7 @@ def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, 
     """A pass without a valid signature is polled, and the response counts."""
     api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
-        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        assert run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
         edit_results(path, forge)
         api.polled_ids.clear()
         wait_result = run_wait(tmp_path, server.url)
@@ -323,7 +323,7 @@ def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
     api = StatusApi(a="passed")
     with FaultServer(api) as server:
         other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
-        assert run_step(tmp_path, server.url, ids=["a"], more=other).code == 0
+        assert run_github_step(tmp_path, server.url, ids=["a"], more=other).code == 0
         api.polled_ids.clear()
         assert run_wait(tmp_path, server.url).code == 0
         assert api.polled_ids == ["a"]
@@ -331,7 +331,7 @@ def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
 
 def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Without a run id, the run cannot be polled."""
-    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
+    run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
 
     def forge(results_json: Any) -> None:
         _forge_pass(results_json["runs"][1], _compute_mac(results_json["runs"][0]))
@@ -348,7 +348,7 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     """The signed entry of one test in place of another is no second pass."""
     api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         edit_results(path, lambda results_json: results_json["runs"].__setitem__(1, results_json["runs"][0]))
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
@@ -376,7 +376,7 @@ def test_wait_refuses_foreign_results(
 ) -> None:
     """A stale results.json ends with exit code 2, nothing is sent, and all files stay unchanged."""
     ids = ["a", "b"]
-    assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if has_waited else {}).code == 0
+    assert run_github_step(tmp_path, sandbox.url, ids=ids, more=WAIT if has_waited else {}).code == 0
     before, request_count = read_files(tmp_path / "results"), len(sandbox.received)
     wait_result = run_wait(tmp_path, sandbox.url, **more)
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (2, "error", "input")
@@ -387,7 +387,7 @@ def test_wait_refuses_foreign_results(
 
 def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
     """A job that only waits runs again alone, so the results.json has a lower attempt."""
-    run_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
+    run_github_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
     for number in ("2", "3"):
         wait_result = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
         assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
@@ -403,7 +403,7 @@ def test_wait_at_terminal_accepts_any_results(
     job_environ: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """A user at a terminal chooses the results.json."""
-    run_step(tmp_path, sandbox.url, ids=["a", "b"])
+    run_github_step(tmp_path, sandbox.url, ids=["a", "b"])
     environ = github_environ(tmp_path, sandbox.url, []) | BUILD | job_environ
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], job_runtime) == 0
@@ -417,7 +417,7 @@ def test_wait_without_build_id_refuses_old_results(
 ) -> None:
     """Without a build id, only the time identifies an old results.json."""
     empty_build = dict.fromkeys(BUILD, "")
-    run_step(tmp_path, sandbox.url, ids=["a"], more={**empty_build, **(WAIT if has_waited else {})})
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more={**empty_build, **(WAIT if has_waited else {})})
     edit_results(path, lambda results_json: results_json.update(started_at="2020-01-02T03:04:05Z"))
     wait_result = run_wait(tmp_path, sandbox.url, **empty_build)
     assert wait_result.code == 2
@@ -427,13 +427,13 @@ def test_wait_without_build_id_refuses_old_results(
 @pytest.mark.parametrize(("has_waited", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
 def test_wait_without_job_refuses_ended_attempt(has_waited: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
     """Without job names, an earlier attempt counts only if it has open runs."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if has_waited else {})})
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if has_waited else {})})
     assert run_wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
 
 
 def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A change of the signed results.json has a warning."""
-    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
+    run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
     edit_results(path, lambda results_json: results_json["runs"].pop())
     wait_result = run_wait(tmp_path, sandbox.url)
     assert "was changed after it was written" in wait_result.log
@@ -441,10 +441,10 @@ def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: P
 
 def test_wait_on_numbered_results_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Passed runs of one step must not replace the failed results of another one."""
-    run_step(tmp_path, sandbox.url, ids=["a"])
-    run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
+    run_github_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
     failed_files = read_files(path.parent)
-    wait_result = run_step(
+    wait_result = run_github_step(
         tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""}
     )
     assert wait_result.code == 0
@@ -455,17 +455,17 @@ def test_wait_on_numbered_results_spares_files(sandbox: Sandbox, tmp_path: Path,
 
 def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run leaves no runs, so `wait` ends with exit code 0."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "skipped")
 
 
 def test_second_step_follows_no_results_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A link in the checkout must not copy a file from outside into the results folder."""
-    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
     outside_results = path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(outside_results)
-    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
     assert not path.with_name("results.1.json").exists()
 
 
@@ -478,9 +478,9 @@ def test_second_step_preserves_open_runs(
     more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """The first results.json is copied byte for byte, the log names it, and `wait` can use it."""
-    assert run_step(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
+    assert run_github_step(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
     first = path.read_bytes()
-    second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
+    second = run_github_step(tmp_path, sandbox.url, ids=["c"], more=more)
     assert second.code == code
     copied_results = path.with_name("results.1.json")
     assert copied_results.read_bytes() == first
@@ -497,7 +497,7 @@ def test_third_step_preserves_both_results(sandbox: Sandbox, tmp_path: Path, pat
     """With three steps, the results of the first and second one have names of their own."""
     results_files = []
     for test in "abc":
-        assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
+        assert run_github_step(tmp_path, sandbox.url, ids=[test]).code == 0
         results_files.append(path.read_bytes())
     names = ["results.1.json", "results.2.json", "results.json"]
     assert sorted(file.name for file in path.parent.glob("results*.json")) == names
@@ -507,7 +507,7 @@ def test_third_step_preserves_both_results(sandbox: Sandbox, tmp_path: Path, pat
 def test_wait_in_same_folder_preserves_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` on a numbered results file writes results.json and preserves the existing one."""
     for test in "ab":
-        run_step(tmp_path, sandbox.url, ids=[test])
+        run_github_step(tmp_path, sandbox.url, ids=[test])
     last_results = path.read_bytes()
     wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json")
     assert (wait_result.code, wait_result.states) == (0, {"a": "passed"})
@@ -516,7 +516,7 @@ def test_wait_in_same_folder_preserves_results(sandbox: Sandbox, tmp_path: Path,
 
 def test_wait_copies_no_own_results(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` continues the results.json of the step, so it makes no copy of it."""
-    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
     wait_result = run_wait(tmp_path, sandbox.url)
     assert wait_result.code == 0
     assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
@@ -525,8 +525,8 @@ def test_wait_copies_no_own_results(sandbox: Sandbox, tmp_path: Path, path: Path
 
 def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of an ended step of the same build are replaced with a warning."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
-    second = run_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    second = run_github_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
     assert (second.code, second.states) == (0, {"b": "passed"})
     assert second.log.count("results-dir has the files of another step of this build, which are replaced.") == 1
     assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
@@ -536,8 +536,8 @@ def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, p
 def test_results_of_older_build_are_replaced(has_waited: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of another build are removed."""
     older_build = {"GITHUB_RUN_ID": "16", **(WAIT if has_waited else {})}
-    run_step(tmp_path, sandbox.url, ids=["a"], more=older_build)
-    second = run_step(tmp_path, sandbox.url, ids=["b"])
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more=older_build)
+    second = run_github_step(tmp_path, sandbox.url, ids=["b"])
     assert (second.code, second.states) == (0, {"b": "started"})
     assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
     assert "::warning" not in second.log
@@ -545,8 +545,8 @@ def test_results_of_older_build_are_replaced(has_waited: bool, sandbox: Sandbox,
 
 def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The results.json of an earlier attempt belongs to the same step."""
-    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
-    rerun = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
+    run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
+    rerun = run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
     assert (rerun.code, rerun.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
     assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
     assert "::warning" not in rerun.log
@@ -554,9 +554,9 @@ def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> N
 
 def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The log names the attempt, and does not advise a folder for each step."""
-    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
     open_results_json = path.read_bytes()
-    rerun = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
+    rerun = run_github_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
     assert path.with_name("results.1.json").read_bytes() == open_results_json
     assert "An earlier attempt left runs open: its record is kept as results.1.json." in rerun.log
     assert "results-dir of its own" not in rerun.log
@@ -566,7 +566,7 @@ def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, pa
     """A permanent results folder does not fill up, and no results.json of this build is replaced."""
     for build in ("15", "16", "17"):
         for _ in range(3):
-            run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
+            run_github_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
     copies = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
     assert sorted(file.name for file in path.parent.glob("results*.json")) == sorted(
         [path.name, *(file.name for file in copies)]
@@ -641,7 +641,7 @@ def test_run_writes_results_before_first_post(tmp_path: Path, path: Path) -> Non
         older_build = {**WAIT, "GITHUB_RUN_ID": "16"}
         for more in (older_build, WAIT):
             results_files.clear()
-            assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
+            assert run_github_step(tmp_path, server.url, ids=ids, more=more).code == 0
             assert results_files, "there was no results.json when the first POST arrived"
             first = json.loads(results_files[0])
             assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
@@ -653,7 +653,7 @@ def test_run_replaces_files_before_wait_for_url(
     sandbox: Sandbox, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step killed before its first request leaves no passed results of an earlier step."""
-    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    run_github_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     assert path.with_name("junit.xml").exists()
     files: dict[str, bytes] = {}
 
@@ -661,7 +661,9 @@ def test_run_replaces_files_before_wait_for_url(
         files.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
-    assert run_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
+    assert (
+        run_github_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
+    )
     assert set(files) == {"results.json"}
     results_json = json.loads(files["results.json"])
     assert (results_json["runs"], results_json["conclusion"], results_json["exit_code"]) == ([], None, None)

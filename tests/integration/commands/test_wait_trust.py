@@ -24,7 +24,7 @@ from tests.integration.commands.test_wait_results import (
     StatusApi,
     edit_results,
     read_files,
-    run_step,
+    run_github_step,
     run_wait,
 )
 from tests.support import faults
@@ -139,7 +139,7 @@ def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
     """A passed run is polled again, and the log says that it is confirmed."""
     api = StatusApi(a="passed", b="passed")
     with FaultServer(api) as server:
-        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        assert run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
         api.polled_ids.clear()
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
@@ -161,7 +161,7 @@ def test_wait_rejects_denied_pass(status: str, tmp_path: Path) -> None:
         return StatusApi(**statuses)(connection)
 
     with FaultServer(handler) as server:
-        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        assert run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
         statuses["a"] = status
         wait_result = run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
     assert wait_result.code in {1, 7}
@@ -173,7 +173,7 @@ def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
     """A failed run is not polled again, and the log counts the confirmed run only."""
     api = StatusApi(a="passed", b="failed")
     with FaultServer(api) as server:
-        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        assert run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
         api.polled_ids.clear()
         wait_result = run_wait(tmp_path, server.url)
     assert (wait_result.code, wait_result.states, api.polled_ids) == (1, {"a": "passed", "b": "failed"}, ["a"])
@@ -183,7 +183,7 @@ def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
 def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: StatusApi) -> None:
     """The title of the log group has both counts."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         path = tmp_path / "results" / "results.json"
         edit_results(path, lambda results_json: results_json["runs"][1].update(state="started", step=None))
         wait_result = run_wait(tmp_path, server.url)
@@ -193,7 +193,7 @@ def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: StatusApi) ->
 def test_wait_preserves_duration_of_pass(tmp_path: Path, api: StatusApi) -> None:
     """The time until a later step confirmed the run is no duration of it."""
     with FaultServer(api) as server:
-        first = run_step(tmp_path, server.url, ids=["a"], more=WAIT)
+        first = run_github_step(tmp_path, server.url, ids=["a"], more=WAIT)
         path = tmp_path / "results" / "results.json"
         edit_results(path, lambda results_json: results_json.update(started_at=hours_ago(2)))
         wait_result = run_wait(tmp_path, server.url)
@@ -218,8 +218,8 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
         return StatusApi(**statuses)(connection)
 
     with FaultServer(handler) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        rerun = run_github_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         statuses["b"] = "passed"
         wait_result = run_wait(tmp_path, server.url, **RE_RUN)
     assert "1 of 2 runs started, 1 passed in an earlier attempt." in rerun.log
@@ -445,7 +445,7 @@ def test_wait_after_cancelled_start_is_cancelled(
     with FaultServer(api) as server:
         with monkeypatch.context() as patch:
             patch.setattr(Engine, "run", lambda self, workers, run=Engine.run: _run_with_signal(run, self, workers))
-            first = run_step(tmp_path, server.url, ids=["a", "b"])
+            first = run_github_step(tmp_path, server.url, ids=["a", "b"])
         assert (first.code, first.states) == (143, {"a": "not-started", "b": "not-started"})
         wait_result = run_wait(tmp_path, server.url)
         assert server.received_requests == []
@@ -467,7 +467,7 @@ def _set_cancelled(results_json: Any) -> None:
 def test_wait_after_partial_cancel_fails(status: str, code: int, reason: str, tmp_path: Path) -> None:
     """The started run is polled, but its pass alone is no success."""
     with FaultServer(StatusApi(a=status)) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"])
+        run_github_step(tmp_path, server.url, ids=["a", "b"])
         edit_results(tmp_path / "results" / "results.json", _set_cancelled)
         wait_result = run_wait(tmp_path, server.url)
     assert (wait_result.code, wait_result.outputs["reason"]) == (code, reason)
@@ -477,7 +477,7 @@ def test_wait_after_partial_cancel_fails(status: str, code: int, reason: str, tm
 def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: StatusApi) -> None:
     """The failed step had sent some requests, and its results.json does not say which."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"])
+        run_github_step(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
         edit_results(path, lambda results_json: results_json.update(conclusion="error", reason="unknown", exit_code=70))
         edit_results(path, lambda results_json: results_json["runs"][1].update(state="planned", run_id="", url=""))
@@ -497,7 +497,7 @@ def test_wait_warns_of_unsigned_results(mac: str | None, tmp_path: Path, api: St
         results_json.update({} if mac is None else {"mac": mac})
 
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         edit_results(tmp_path / "results" / "results.json", remove_signature)
         wait_result = run_wait(tmp_path, server.url)
     assert "is not signed, or was changed after it was written" in wait_result.log
@@ -506,7 +506,7 @@ def test_wait_warns_of_unsigned_results(mac: str | None, tmp_path: Path, api: St
 def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None:
     """The run is unknown, and no file shows its id or its link."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a"])
+        run_github_step(tmp_path, server.url, ids=["a"])
         wait_result = run_wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
     assert (wait_result.code, wait_result.states) == (7, {"a": "unknown"})
     [run] = wait_result.results_json["runs"]
@@ -518,7 +518,7 @@ def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None
 def test_wait_results_are_readable(tmp_path: Path) -> None:
     """An incorrect clock puts the start far away."""
     with FaultServer(StatusApi(a="running")) as server:
-        run_step(tmp_path, server.url, ids=["a"])
+        run_github_step(tmp_path, server.url, ids=["a"])
         edit_results(
             tmp_path / "results" / "results.json",
             lambda results_json: results_json.update(started_at="1970-01-01T00:01:00Z"),
@@ -530,9 +530,9 @@ def test_wait_results_are_readable(tmp_path: Path) -> None:
 def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: StatusApi) -> None:
     """The results folder cannot be named results.json."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a"])
+        run_github_step(tmp_path, server.url, ids=["a"])
         (tmp_path / "results" / "results.json").rename(tmp_path / "my-runs")
-        wait_result = run_step(tmp_path, server.url, "wait", "my-runs", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+        wait_result = run_github_step(tmp_path, server.url, "wait", "my-runs", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert wait_result.code == 0
     results_json = parse_results((tmp_path / "my-runs-results" / "results.json").read_bytes())
     assert results_json.conclusion == "passed"
@@ -545,15 +545,15 @@ def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
         return faults.reset(connection) if "gone" in connection.request.path else faults.send_started_run(connection)
 
     with FaultServer(handler) as server:
-        assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
-        second = run_step(tmp_path, server.url, ids=["b"])
+        assert run_github_step(tmp_path, server.url, ids=["gone"]).code == 7
+        second = run_github_step(tmp_path, server.url, ids=["b"])
     assert "its record is kept as results.1.json" in second.log
 
 
 def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) -> None:
     """TeamCity gets the path of junit.xml, which a killed step has not written."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+        run_github_step(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
         for name in ("junit.xml", "report.html"):
             (tmp_path / "results" / name).unlink()
         edit_results(
@@ -615,7 +615,7 @@ def _write_once(written_paths: list[Path], path: Path, data: bytes) -> None:
 def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_path: Path, api: StatusApi) -> None:
     """A verdict that contradicts the runs is an error."""
     with FaultServer(api) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
     edit_results(tmp_path / "results" / "results.json", lambda results_json: results_json.update(change))
     out = io.StringIO()
     job_runtime = Runtime({}, out, out, str(tmp_path))
@@ -632,8 +632,8 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
 def test_run_reuses_pass_saved_by_wait(tmp_path: Path) -> None:
     """`wait` signs results.json again, so a re-run starts only the other runs."""
     with FaultServer(StatusApi(a="passed", b="failed")) as server:
-        run_step(tmp_path, server.url, ids=["a", "b"])
+        run_github_step(tmp_path, server.url, ids=["a", "b"])
         assert run_wait(tmp_path, server.url).code == 1
-        rerun = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        rerun = run_github_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         assert server.post_counts == {"a": 1, "b": 2}
     assert [run["reused"] for run in rerun.results_json["runs"]] == [True, False]

@@ -19,7 +19,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.models import TargetKind
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close, send_response
-from tests.support.run_step import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
+from tests.support.github_job import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

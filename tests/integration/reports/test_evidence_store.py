@@ -13,8 +13,8 @@ import pytest
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import send_response, send_started_run
+from tests.support.github_job import JobResult, run_job
 from tests.support.invoke_command import CREDENTIALS, invoke
-from tests.support.run_step import JobResult, run_job
 from tests.unit.reports.test_evidence_store import WEBM, list_stored_paths, serve_picture
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tests.support.github_job import read_outputs
 from tests.support.proxy import PASSWORD
-from tests.support.run_step import read_outputs
 from tests.system.faults.fault_case import Phase
 from tests.system.faults.harness import AFFECTED_ID, IDS, SIGNATURE
 from tests.system.security.redaction import secret_markers
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.system.faults.harness import FaultScenario
-    from tests.system.faults.job_runner import JobResult
+    from tests.system.faults.job_runner import ProcessResult
 
 _STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
 # Seconds by the job's own clock until results.json is written for the last time.
@@ -24,7 +24,7 @@ _MAX_RESULTS_SECONDS = 120.0
 _MAX_MEGABYTES = 150.0
 
 
-def assert_job_is_correct(scenario: FaultScenario, result: JobResult) -> None:
+def assert_job_is_correct(scenario: FaultScenario, result: ProcessResult) -> None:
     """Check that the fault occurred and that the job handled it correctly."""
     kind = scenario.kind
     assert "Traceback" not in result.log
@@ -138,7 +138,7 @@ def assert_killed_job_is_consistent(scenario: FaultScenario) -> None:
         assert all(f"/run/run-of-{name}" in outputs["run-urls"] for name in IDS), "a link is lost in the outputs"
 
 
-def assert_all_runs_reported(scenario: FaultScenario, result: JobResult) -> None:
+def assert_all_runs_reported(scenario: FaultScenario, result: ProcessResult) -> None:
     """Check that all reports contain each run, its state and link."""
     texts = (
         _read_reports(scenario)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PROCESS = Path(__file__).with_name("job_main.py")
 
 
-class JobResult(NamedTuple):
+class ProcessResult(NamedTuple):
     """Result of the job's process."""
 
     code: int
@@ -32,7 +32,7 @@ class JobResult(NamedTuple):
     megabytes: float  # peak memory in MiB
 
 
-def run_scenario(scenario: FaultScenario) -> JobResult:
+def run_scenario(scenario: FaultScenario) -> ProcessResult:
     """Run the job, and kill it after its time limit."""
     if scenario.phase is Phase.REPORT:
         (scenario.faults_dir / "report-waits").touch()
@@ -72,7 +72,7 @@ def run_scenario(scenario: FaultScenario) -> JobResult:
     seconds = time.monotonic() - started_at
     log += _read_available(process.stdout)
     process.stdout.close()
-    return JobResult(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
+    return ProcessResult(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
 
 
 def _read_peak_megabytes(pid: int) -> float:

@@ -25,7 +25,7 @@ from tests.support.faults import (
     send_slowly,
     send_started_run,
 )
-from tests.support.run_step import LONG_TIMEOUTS, SHORT_TIMEOUTS, START_POLICY, assert_runs_reported, run_job
+from tests.support.github_job import LONG_TIMEOUTS, SHORT_TIMEOUTS, START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from autonoma_ci.fs import files
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_started_run
-from tests.support.run_step import github_environ, read_outputs, run_job
+from tests.support.github_job import github_environ, read_outputs, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def _has_no_runs(data: bytes) -> bool:
     return not json.loads(data)["runs"]
 
 
-def _run_step(folder: Path, url: str, *argv: str, **extra_environ: str) -> tuple[int, str]:
+def _run_local_step(folder: Path, url: str, *argv: str, **extra_environ: str) -> tuple[int, str]:
     """Run a step of a local job, and return its exit code and log."""
     log = io.StringIO()
     environ = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
@@ -142,12 +142,12 @@ def test_results_without_runs_are_removed(
     """Only the first results.json, which has no runs, fits on the disk."""
     _fail_other_results_writes(lambda data: _has_no_runs(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
-        code, log = _run_step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
+        code, log = _run_local_step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
         assert (code, sandbox.count_starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
         assert code
         assert "No space left" in log
         assert not (tmp_path / "results" / "results.json").exists()
-        code, log = _run_step(tmp_path, sandbox.url, "wait", "results/results.json")
+        code, log = _run_local_step(tmp_path, sandbox.url, "wait", "results/results.json")
     assert code == 2
     assert "killed" not in log
 
@@ -156,7 +156,7 @@ def test_results_with_runs_are_preserved(tmp_path: Path, monkeypatch: pytest.Mon
     """An earlier results.json has the runs, so a later step can wait for them."""
     _fail_other_results_writes(lambda data: b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
-        assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+        assert _run_local_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert not _has_no_runs((tmp_path / "results" / "results.json").read_bytes())
 
 
@@ -171,5 +171,5 @@ def test_results_of_other_step_are_preserved(tmp_path: Path, monkeypatch: pytest
 
     _fail_other_results_writes(is_allowed, monkeypatch)
     with Sandbox() as sandbox:
-        assert _run_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+        assert _run_local_step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
     assert path.read_text("utf-8") == "{}"

@@ -25,7 +25,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
 from tests.support.fault_server import Connection, FaultServer
-from tests.support.run_step import github_environ, read_outputs
+from tests.support.github_job import github_environ, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ import pytest
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.fault_server import FaultServer, RequestHandler
 from tests.support.faults import make_head, send_huge_body, send_raw, send_response, send_started_run
-from tests.support.run_step import assert_runs_reported, run_job
+from tests.support.github_job import assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ import pytest
 from autonoma_ci import cli
 from tests.support.fault_server import FaultServer
 from tests.support.faults import delay, hang, send_response, send_started_run
-from tests.support.run_step import github_environ
+from tests.support.github_job import github_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ MAX_SECONDS = 120.0
 MAX_OPEN_FILES = 6
 
 
-class JobResult(NamedTuple):
+class LimitedJobResult(NamedTuple):
     """Result of a job, with its runs by id."""
 
     code: int
@@ -53,7 +53,7 @@ def start_with_escapes(connection: Connection) -> bool:
 
 def run_limited(
     folder: Path, apply_limit: Callable[[int], None], start_number: int, response: RequestHandler = send_started_run
-) -> JobResult:
+) -> LimitedJobResult:
     """Run a job and limit its process during the start with this number."""
     processes: list[subprocess.Popen[str]] = []
     lock, start_count = threading.Lock(), [0]
@@ -85,7 +85,7 @@ def start_job(folder: Path, server: FaultServer, ids: list[str], prefix: Sequenc
 
 def end_job(
     folder: Path, server: FaultServer, process: subprocess.Popen[str], during_job: Callable[[], None] | None = None
-) -> JobResult:
+) -> LimitedJobResult:
     """Call `during_job`, wait for the end of a job, and return its result.
 
     A hanging job is killed.
@@ -98,7 +98,7 @@ def end_job(
         finally:
             process.kill()
     runs = json.loads((folder / "results" / "results.json").read_text("utf-8"))["runs"]
-    return JobResult(process.returncode, log, {run["id"]: run for run in runs}, dict(server.post_counts))
+    return LimitedJobResult(process.returncode, log, {run["id"]: run for run in runs}, dict(server.post_counts))
 
 
 def limit_memory(pid: int) -> None:
@@ -172,7 +172,7 @@ def build_user_command(max_threads: int) -> list[str]:
 
 def run_with_threads(
     folder: Path, max_threads: int, handler: RequestHandler, stop_job: Callable[[int], None] | None = None
-) -> JobResult:
+) -> LimitedJobResult:
     """Run a job with a thread limit.
 
     `stop_job` receives the process id after the first start request.

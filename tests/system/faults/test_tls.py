@@ -11,7 +11,7 @@ from autonoma_ci.api.models import Timeouts
 from tests.support.certificates import CertificateAuthority
 from tests.support.fault_server import Connection, FaultServer, RequestHandler
 from tests.support.faults import close, reset, send_raw, send_started_run
-from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
+from tests.support.github_job import START_POLICY, assert_runs_reported, run_job
 
 if TYPE_CHECKING:
     import ssl

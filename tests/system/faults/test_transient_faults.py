@@ -14,8 +14,8 @@ from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close, hang, reset, send_raw, send_slowly, send_started_run
+from tests.support.github_job import LONG_TIMEOUTS, START_POLICY, JobResult, assert_runs_reported, run_job
 from tests.support.proxy import ProxyServer
-from tests.support.run_step import LONG_TIMEOUTS, START_POLICY, JobResult, assert_runs_reported, run_job
 from tests.system.faults.test_tls import after_hello
 
 if TYPE_CHECKING:

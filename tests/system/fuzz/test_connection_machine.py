@@ -37,13 +37,13 @@ from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net import connection
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.fault_server import Connection
-    from tests.support.run_step import JobResult
+    from tests.support.github_job import JobResult
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))

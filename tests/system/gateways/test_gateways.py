@@ -18,7 +18,7 @@ import pytest
 from autonoma_ci.api.models import Timeouts
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close, delay, send_response, send_started_run
-from tests.support.run_step import START_POLICY, assert_runs_reported, run_job
+from tests.support.github_job import START_POLICY, assert_runs_reported, run_job
 from tests.system.gateways.gateways import GATEWAY_KINDS, Gateway, GatewayKind
 from tests.system.gateways.recording_proxy import RecordingProxy
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.fault_server import Connection
-    from tests.support.run_step import JobResult
+    from tests.support.github_job import JobResult
 
 pytestmark = pytest.mark.gateways
 

@@ -16,8 +16,8 @@ import requests
 
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import JobResult, assert_runs_reported, github_environ, read_job_result
 from tests.support.invoke_command import CREDENTIALS
-from tests.support.run_step import JobResult, assert_runs_reported, github_environ, read_job_result
 from tests.support.streams import has_signal_handler, start_process
 
 if TYPE_CHECKING:

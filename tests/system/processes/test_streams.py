@@ -28,8 +28,8 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.streams import MAX_BUFFER_BYTES, OutputStream, WriteTimeouts, wait_until_written
 from tests.architecture.package import ROOT
+from tests.support.github_job import github_environ, read_job_result
 from tests.support.invoke_command import CREDENTIALS
-from tests.support.run_step import github_environ, read_job_result
 from tests.support.streams import (
     COMMAND,
     StalledPipe,

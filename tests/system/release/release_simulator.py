@@ -138,9 +138,9 @@ class ReleaseSimulator:
             for row in matrix.get("include") or [
                 {"runner": runner} for runner in matrix.get("runner", ["ubuntu-latest"])
             ]:
-                self._run_job(job, row)
+                self._run_workflow_job(job, row)
 
-    def _run_job(self, job: str, row: dict[str, str]) -> None:
+    def _run_workflow_job(self, job: str, row: dict[str, str]) -> None:
         shutil.rmtree(self.folder / "work", ignore_errors=True)
         (self.folder / "work" / "temp").mkdir(parents=True)
         workspace = self.folder / "work" / "workspace"

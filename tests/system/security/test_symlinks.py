@@ -13,8 +13,8 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CREDENTIALS, CommandResult
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

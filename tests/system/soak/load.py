@@ -15,7 +15,7 @@ from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.run_step import JobResult, github_environ, read_job_result
+from tests.support.github_job import JobResult, github_environ, read_job_result
 from tests.system.soak.check_results import ReportedRun, check_runs, count_states, read_results_run
 from tests.system.soak.fault_proxy import FaultProxy
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.run_step import JobResult
+from tests.support.github_job import JobResult
 from tests.system.soak.check_results import count_states
 from tests.system.soak.ground_truth import GroundTruth
 from tests.system.soak.load import LoadResult, find_errors, find_memory_growth, run_load, select_memory_after_starts

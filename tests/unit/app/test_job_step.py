@@ -36,8 +36,8 @@ from autonoma_ci.planning.plan import Plan
 from autonoma_ci.reports import results_dir as results_dir_module
 from autonoma_ci.reports.results_schema import parse_results
 from tests.support.fake_clock import FakeClock
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.reports import PASSED_VERDICT, STARTED_VERDICT, make_passed_run
-from tests.support.run_step import POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -19,7 +19,7 @@ from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, Targ
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedWorkers
 from tests.support.fault_server import FaultServer
 from tests.support.faults import delay, send_started_run
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -281,13 +281,13 @@ def test_long_retry_after_ends_job_at_once() -> None:
 def test_longest_retry_after_is_awaited() -> None:
     """A pause of exactly `give_up_after` is waited for."""
 
-    def run_job(pause: float) -> Job:
+    def run_rate_limited_job(pause: float) -> Job:
         job = Job([make_rate_limit(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
         job.clock.jitter_factor = 0.0
         return job.run()
 
-    assert run_job(60.0).times(0) == [0.0, 60.0]
-    assert run_job(60.1).times(0) == [0.0]
+    assert run_rate_limited_job(60.0).times(0) == [0.0, 60.0]
+    assert run_rate_limited_job(60.1).times(0) == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_started_run
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_started_run
-from tests.support.run_step import LONG_TIMEOUTS, run_job
+from tests.support.github_job import LONG_TIMEOUTS, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

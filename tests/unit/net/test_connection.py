@@ -32,7 +32,7 @@ from tests.support.faults import (
     send_slowly,
     send_started_run,
 )
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

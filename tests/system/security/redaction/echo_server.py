@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
+from tests.support.github_job import LONG_TIMEOUTS, POLL_POLICY, START_POLICY
 from tests.support.github_parser import find_masks
-from tests.support.run_step import LONG_TIMEOUTS, POLL_POLICY, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @dataclass(frozen=True)
-class JobResult:
+class EchoJobResult:
     """Exit code, log without masks, and written files of a job."""
 
     code: int
@@ -84,7 +84,7 @@ class JobResult:
         return "\n".join([self.log, *self.files.values()])
 
 
-def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
+def run_echo_job(folder: Path, environ: Mapping[str, str], *argv: str) -> EchoJobResult:
     """Run the command in this process."""
     files_before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
@@ -103,4 +103,4 @@ def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
     assert find_masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
     log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
     new_files = (path for path in folder.rglob("*") if path.is_file() and path not in files_before)
-    return JobResult(code, log, {path.name: path.read_text("utf-8") for path in new_files})
+    return EchoJobResult(code, log, {path.name: path.read_text("utf-8") for path in new_files})

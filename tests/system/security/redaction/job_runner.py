@@ -23,7 +23,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
 from tests.support.fault_server import FaultServer
-from tests.support.run_step import START_POLICY
+from tests.support.github_job import START_POLICY
 from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import ENVIRONMENTS, prepare_job
 
@@ -193,7 +193,7 @@ class JobOutput:
         assert not leaks, "\n".join(leaks[:5])
 
 
-def run_job(
+def run_faulty_job(
     folder: Path, system: str, fault_names: Sequence[str], *argv: str, files: Mapping[str, str] | None = None
 ) -> JobOutput:
     """Run a command in a job of `system`, with these faults in each phase."""

@@ -21,7 +21,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.redaction.redactor import Redactor
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_response
-from tests.support.run_step import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
+from tests.support.github_job import POLL_POLICY, JobResult, github_environ, read_job_result, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,9 @@ def make_api(run_id: str = RUN_ID, url: str = URL, **extra_fields: object) -> Re
     return handler
 
 
-def run_step(folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **extra_inputs: str) -> JobResult:
+def run_job_with_variables(
+    folder: Path, handler: RequestHandler, variables: str, *, wait: bool, **extra_inputs: str
+) -> JobResult:
     inputs = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | extra_inputs
     with FaultServer(handler) as server:
         return run_job(folder, server.url, IDS, extra_environ=inputs, timeouts=LONG_TIMEOUTS)
@@ -82,7 +84,7 @@ def collect_text(job: JobResult, folder: Path) -> str:
 @pytest.mark.parametrize("value", CHANCE_VALUES)
 def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Path) -> None:
     """Id, link, state and exit code equal those of a job without the variable."""
-    result = run_step(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
+    result = run_job_with_variables(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
     assert result.code == (1 if wait else 0)
     assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL)
     assert json.loads(result.outputs["run-ids"]) == [RUN_ID, "other-1"]
@@ -126,7 +128,7 @@ def test_chance_value_leaves_link_in_results(value: str, tmp_path: Path) -> None
 
 def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
     """A response without an id has it at the end of its link."""
-    result = run_step(tmp_path, make_api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
+    result = run_job_with_variables(tmp_path, make_api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
     assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL)
     assert result.states["shop"] == "passed"
 
@@ -136,7 +138,7 @@ def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
 
 def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
     """No report shows the value in the text of a step."""
-    result = run_step(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
+    result = run_job_with_variables(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
     assert result.states["other"] == "failed"
     step = result.results_json["runs"][1]["step"]
     assert (step["instruction"], step["output"]) == ("Type ***", "*** was refused")
@@ -147,7 +149,7 @@ def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
 def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
     """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
-    result = run_step(tmp_path, send_response(status, text), json.dumps({"X": VALUE}), wait=False)
+    result = run_job_with_variables(tmp_path, send_response(status, text), json.dumps({"X": VALUE}), wait=False)
     assert f"HTTP {status}: bad ***: *** and ***" in result.results_json["runs"][0]["message"]
     assert VALUE not in collect_text(result, tmp_path).lower()
 
@@ -161,7 +163,7 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
             return send_response(422, json.dumps({"message": f"no {value} today"}))(connection)
         return make_api()(connection)
 
-    result = run_step(tmp_path, handler, json.dumps({"X": value}), wait=True)
+    result = run_job_with_variables(tmp_path, handler, json.dumps({"X": value}), wait=True)
     assert result.outputs["run-url"] == URL
     assert result.results_json["runs"][1]["message"] == "HTTP 422: no *** today"
 
@@ -173,7 +175,7 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("run_id", ["{}", "run-{}-1", "{}_x"])
 def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path) -> None:
     """The run may have started, but neither its id nor its link is shown."""
-    result = run_step(tmp_path, make_api(run_id=run_id.format(secret), url=""), "", wait=False)
+    result = run_job_with_variables(tmp_path, make_api(run_id=run_id.format(secret), url=""), "", wait=False)
     assert result.code == 7
     assert result.states["shop"] == "unknown"
     assert json.loads(result.outputs["run-ids"]) == ["other-1"]
@@ -194,7 +196,7 @@ def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path
 )
 def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path) -> None:
     """The id is shown, and the log says why the link is missing."""
-    result = run_step(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
+    result = run_job_with_variables(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
     assert result.states["shop"] == "passed"
     assert (json.loads(result.outputs["run-ids"])[0], json.loads(result.outputs["run-urls"])[0]) == ("run-1", "")
     assert "without a link" in result.log
@@ -214,7 +216,9 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
 def test_link_with_encoded_credential_is_withheld(encode: Callable[[str], str], tmp_path: Path) -> None:
     """An encoded credential counts, too."""
     text = encode(CLIENT_SECRET)
-    result = run_step(tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
+    result = run_job_with_variables(
+        tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False
+    )
     assert json.loads(result.outputs["run-urls"])[0] == ""
     assert text not in collect_text(result, tmp_path)
 
@@ -241,7 +245,7 @@ def test_credential_reaching_into_id_hides_link(secret: str, is_shown: bool) -> 
 def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
     """A value that is also a credential is treated as a credential."""
     variables = json.dumps({"X": CLIENT_SECRET})
-    result = run_step(tmp_path, make_api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
+    result = run_job_with_variables(tmp_path, make_api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
     assert result.code == 7
     assert CLIENT_SECRET not in collect_text(result, tmp_path)
 
@@ -272,7 +276,7 @@ def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
 def test_value_in_query_is_removed_with_it(suffix: str, shown_suffix: str, wait: bool, tmp_path: Path) -> None:
     """The path identifies the page, so a query or fragment with a value is removed."""
-    result = run_step(tmp_path, make_api(url=URL + suffix), json.dumps({"X": VALUE}), wait=wait)
+    result = run_job_with_variables(tmp_path, make_api(url=URL + suffix), json.dumps({"X": VALUE}), wait=wait)
     assert (result.outputs["run-id"], result.outputs["run-url"]) == (RUN_ID, URL + shown_suffix)
     assert result.states["shop"] == ("passed" if wait else "started")
     text = collect_text(result, tmp_path).lower()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from autonoma_ci.ci import detection
-from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_job
+from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_echo_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def test_bug_hides_values(
     """The exit code is 70, and only type and location are shown."""
     monkeypatch.setattr(function_path, _raise_error)
     with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
-        result = run_job(tmp_path, _build_environ(tmp_path, server.url, system))
+        result = run_echo_job(tmp_path, _build_environ(tmp_path, server.url, system))
     assert result.code == 70
     assert "RuntimeError" in result.log
     assert "test_internal_errors.py" in result.log
@@ -79,7 +79,7 @@ def test_bug_in_thread_hides_values(
     """The exit code says whether the run may have started."""
     monkeypatch.setattr(function_path, _raise_error)
     with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
-        result = run_job(tmp_path, _build_environ(tmp_path, server.url, "github"))
+        result = run_echo_job(tmp_path, _build_environ(tmp_path, server.url, "github"))
     assert result.code == code
     assert "unexpected RuntimeError" in result.log
     assert "sentinel" not in result.all_text
@@ -96,7 +96,7 @@ def test_manifest_cannot_read_ci_credentials(command: str, system: str, tmp_path
     (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")
     environ = _build_environ(tmp_path, "http://127.0.0.1:9", system) | dict.fromkeys(names, "sentinel-of-the-job")
     del environ["AUTONOMA_TEST_IDS"]
-    result = run_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
+    result = run_echo_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
     assert result.code == 2
     assert "sentinel" not in result.all_text
     assert result.log.count("holds a credential of this job") == len(names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support import github_parser as runner
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_response
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from pathlib import Path

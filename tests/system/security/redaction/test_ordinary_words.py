@@ -12,13 +12,13 @@ from lxml import etree
 from autonoma_ci.escaping import safe_url
 from autonoma_ci.reports.results_schema import results_json_schema
 from autonoma_ci.sandbox import Sandbox
-from tests.support.run_step import run_job
+from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.run_step import JobResult
+    from tests.support.github_job import JobResult
 
 IDS = ["sandbox-one", "sandbox-fails", "sandbox-404"]
 FAST_WORDS = ("passed", "run")

@@ -14,8 +14,8 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
+from tests.support.github_job import LONG_TIMEOUTS, START_POLICY
 from tests.support.github_parser import find_commands
-from tests.support.run_step import LONG_TIMEOUTS, START_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -23,7 +23,7 @@ from autonoma_ci.planning import plan
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.yaml_subset import parser
-from tests.support.run_step import LONG_TIMEOUTS
+from tests.support.github_job import LONG_TIMEOUTS
 from tests.system.security.redaction.echo_server import EchoResponse, EchoServer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 from autonoma_ci import cli
 from tests.system.security.redaction import secret_markers
 from tests.system.security.redaction.ci_environments import ENVIRONMENTS
-from tests.system.security.redaction.job_runner import FAULTS, list_test_ids, run_job
+from tests.system.security.redaction.job_runner import FAULTS, list_test_ids, run_faulty_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ CHANNELS = {
 @pytest.mark.parametrize(("system", "fault_names"), SYSTEMS_AND_FAULTS)
 def test_run_fault_leaks_no_secret(system: str, fault_names: list[str], tmp_path: Path) -> None:
     """No fault during a run leaks a secret into any channel of any CI system."""
-    job = run_job(tmp_path, system, fault_names, "run")
+    job = run_faulty_job(tmp_path, system, fault_names, "run")
     assert job.code == (3 if len(fault_names) == 1 else 4)
     runs = json.loads(job.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
     all_texts = "\n".join([*job.texts, *job.texts.values()])
@@ -110,8 +110,10 @@ def test_wait_fault_leaks_no_secret(system: str, fault_names: list[str], tmp_pat
     """No fault during `wait` leaks a secret into any channel of any CI system."""
     # The test above covers faults of start requests.
     ids = [run for run in list_test_ids(fault_names) if not run.startswith("start-")]
-    run_job(tmp_path, system, fault_names, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_no_leaks()
-    job = run_job(tmp_path, system, fault_names, "wait", "results/results.json")
+    run_faulty_job(
+        tmp_path, system, fault_names, "run", "--wait", "false", "--test-ids", ",".join(ids)
+    ).assert_no_leaks()
+    job = run_faulty_job(tmp_path, system, fault_names, "wait", "results/results.json")
     assert job.code == (3 if len(fault_names) == 1 else 4)
     all_texts = "\n".join([*job.texts, *job.texts.values()])
     assert not [channel for channel in CHANNELS.get(system, ()) if channel not in all_texts]
@@ -173,8 +175,8 @@ def list_calls() -> Iterator[object]:
 def test_command_leaks_no_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
     """No command leaks a secret under any fault that concerns it."""
     if "results/results.json" in line:
-        run_job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
-    job = run_job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
+        run_faulty_job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
+    job = run_faulty_job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
     assert job.code != 70
     assert job.texts["stdout"] + job.texts["stderr"]
     job.assert_no_leaks()

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_job
+from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_echo_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,13 +63,13 @@ def _build_environ(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def _run_job(folder: Path, respond: Callable[[Mapping[str, str], Any], EchoResponse]) -> tuple[int, str]:
+def _run_manifest_job(folder: Path, respond: Callable[[Mapping[str, str], Any], EchoResponse]) -> tuple[int, str]:
     variables = {f"V{number}": value.replace("$", "$$") for number, value in enumerate(VALUES.values())}
     (folder / "autonoma.yml").write_text(
         MANIFEST.replace("VARIABLES", json.dumps(variables, ensure_ascii=False)), "utf-8"
     )
     with EchoServer(respond) as server:
-        result = run_job(folder, _build_environ(folder, server.url))
+        result = run_echo_job(folder, _build_environ(folder, server.url))
     assert set(result.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
     return result.code, result.all_text
 
@@ -111,7 +111,7 @@ def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) ->
             {"Location": f"https://user:{line}@example.com/{line}#{line}", "Retry-After": line, "X-Echo": line},
         )
 
-    code, text = _run_job(tmp_path, respond)
+    code, text = _run_manifest_job(tmp_path, respond)
     assert code in {0, 4, 5, 7}
     assert "V0" in text
     _assert_no_leaks(text)
@@ -145,7 +145,7 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
             200, {"message": "ok", "url": link, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"}
         )
 
-    code, text = _run_job(tmp_path, respond)
+    code, text = _run_manifest_job(tmp_path, respond)
     assert code == 0
     assert "told" in text
     _assert_no_leaks(text)
@@ -159,7 +159,7 @@ def test_run_id_leaks_no_credential(name: str, tmp_path: Path) -> None:
         value = _get_sent_value(headers, body, name)
         return EchoResponse(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
 
-    code, text = _run_job(tmp_path, respond)
+    code, text = _run_manifest_job(tmp_path, respond)
     assert code == 7
     _assert_no_leaks(text)
 
@@ -172,5 +172,5 @@ def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
         return EchoResponse(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
 
     with EchoServer(respond) as server:
-        result = run_job(tmp_path, _build_environ(tmp_path, server.url))
+        result = run_echo_job(tmp_path, _build_environ(tmp_path, server.url))
     assert f"{server.url.removesuffix('/api')}/run/r1" in result.files["outputs.env"]

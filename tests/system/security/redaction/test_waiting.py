@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_job
+from tests.system.security.redaction.echo_server import EchoResponse, EchoServer, run_echo_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
             "AUTONOMA_EVIDENCE": "all",
             "AUTONOMA_TIMEOUT": "10m",
         }
-        result = run_job(tmp_path, environ)
+        result = run_echo_job(tmp_path, environ)
     assert result.code == 1
     assert {"junit.xml", "report.html"} <= set(result.files)
     assert "of its files" in result.all_text

@@ -25,6 +25,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang, send_response
+from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.reports import (
     CANCELLED_VERDICT,
     DRY_RUN_VERDICT,
@@ -35,7 +36,6 @@ from tests.support.reports import (
     make_passed_run,
 )
 from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub, GitLab
-from tests.support.run_step import POLL_POLICY, START_POLICY
 from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
@@ -569,7 +569,7 @@ def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHostStub,
     """The reason may contain the token, runner commands or a very long text."""
     message = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
     host.faults.append(Fault("POST", status, body={"message": message, "errors": ["[" * 5000, {"message": {}}, 5]}))
-    code, log = run_step(tmp_path, service, host.url)
+    code, log = run_commenting_step(tmp_path, service, host.url)
     assert code == 0
     [line] = [line for line in log.splitlines() if "could not be written" in line]
     assert f"HTTP {status}" in line
@@ -809,7 +809,7 @@ def test_personal_token_finds_own_comment() -> None:
 # --- the complete step
 
 
-def run_step(
+def run_commenting_step(
     folder: Path, service: Service, url: str, ids: str = "sandbox-one", **environ_changes: str
 ) -> tuple[int, str]:
     out = io.StringIO()
@@ -835,7 +835,7 @@ def run_step(
 @each_service
 def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHostStub, tmp_path: Path) -> None:
     """The comment shows the failed run, and the exit code is that of the tests."""
-    assert run_step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
+    assert run_commenting_step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
     [comment] = host.comments
     assert "❌ Failed" in comment.body
     assert "https://git.example.com/acme/shop/" in comment.body
@@ -847,7 +847,7 @@ def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHostStub,
 def test_comment_failure_keeps_exit_code(service: Service, host: CodeHostStub, status: int, tmp_path: Path) -> None:
     """A failed comment is a warning and leaves the exit code unchanged."""
     host.faults.append(Fault("POST", status))
-    code, log = run_step(tmp_path, service, host.url)
+    code, log = run_commenting_step(tmp_path, service, host.url)
     assert code == 0
     assert f"The comment could not be written: HTTP {status}" in log.replace("%3A", ":")
     visible_lines = [line for line in log.splitlines() if "add-mask" not in line]
@@ -857,7 +857,7 @@ def test_comment_failure_keeps_exit_code(service: Service, host: CodeHostStub, s
 @each_service
 def test_comment_shows_invalid_input(service: Service, host: CodeHostStub, tmp_path: Path) -> None:
     """Without this, the comment of an earlier commit would still show a pass."""
-    assert run_step(tmp_path, service, host.url, "no id!")[0] == 2
+    assert run_commenting_step(tmp_path, service, host.url, "no id!")[0] == 2
     assert "❌ Error" in host.comments[0].body
 
 
@@ -884,7 +884,7 @@ def test_comment_without_requirements_is_skipped(
     service: Service, host: CodeHostStub, environ_changes: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     """No request is sent without token, change, API address or a real run."""
-    code, log = run_step(tmp_path, service, host.url, **environ_changes)
+    code, log = run_commenting_step(tmp_path, service, host.url, **environ_changes)
     assert code == 0
     assert message in log
     assert host.requests == []
@@ -904,7 +904,7 @@ def test_plain_http_server_gets_no_token(
     service: Service, host: CodeHostStub, url: str, url_text: str, tmp_path: Path
 ) -> None:
     """A server on plain HTTP gets no token, and the warning gives advice."""
-    code, log = run_step(tmp_path, service, host.url, **{service.address: url})
+    code, log = run_commenting_step(tmp_path, service, host.url, **{service.address: url})
     message = (
         f"The comment could not be written: {service.address} is plain HTTP{url_text}, and the token is sent over https"
     )
@@ -917,7 +917,10 @@ def test_plain_http_server_gets_no_token(
 def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
     """The option `comment` gives a warning on other CI systems."""
     drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
-    assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in run_step(tmp_path, drone, "x")[1]
+    assert (
+        "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab."
+        in run_commenting_step(tmp_path, drone, "x")[1]
+    )
 
 
 @each_service
