@@ -1,4 +1,4 @@
-"""Define the failures of the API that send complete responses."""
+"""Define the faults of the API that send complete responses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.support.faults import send_response
-from tests.system.faults.fault_case import FailureKind, Phase
-from tests.system.faults.network_faults import make_request_failure
+from tests.system.faults.fault_case import FaultCase, Phase
+from tests.system.faults.network_faults import make_request_fault
 
 if TYPE_CHECKING:
     from tests.support.fault_server import Connection, RequestHandler
@@ -22,10 +22,10 @@ _HOSTILE_BODY = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "
 _REDIRECT_HEADER = "Location: https://example.com/"
 
 
-def _make_response_failure(
+def _make_response_fault(
     name: str, status: int, start_code: int, wait_code: int = 7, body: str = "{}", *headers: str
-) -> FailureKind:
-    return make_request_failure(
+) -> FaultCase:
+    return make_request_fault(
         name,
         send_response(status, body, *headers),
         start_code,
@@ -35,10 +35,10 @@ def _make_response_failure(
     )
 
 
-def _make_credential_failure(name: str, status: int) -> FailureKind:
+def _make_credential_fault(name: str, status: int) -> FaultCase:
     """Return a rejection that ends the run at once in each phase."""
     codes = dict.fromkeys((Phase.START, Phase.SHORT_WAIT, Phase.WAIT), 3)
-    return FailureKind(
+    return FaultCase(
         _API,
         name,
         codes,
@@ -72,38 +72,34 @@ def _echo_request(status: int) -> RequestFault:
     return lambda scenario, correct_handler: handler
 
 
-KINDS = [
-    _make_credential_failure("401", 401),
-    _make_credential_failure("403", 403),
-    _make_response_failure(
-        "403 that names the quota", 403, 5, 7, '{"message": "The quota of this account is used up"}'
-    ),
-    _make_response_failure("404", 404, 4, 4),
-    _make_response_failure("422", 422, 5),
-    _make_response_failure("429 for ever", 429, 5, 7, "{}", "Retry-After: 3600"),
-    FailureKind(_API, "429 once", request_fault=_reject_first(429), max_posts=2),
-    FailureKind(_API, "503 with Retry-After, once", {Phase.START: 7}, request_fault=_reject_first(503)),
-    _make_response_failure("503 with Retry-After", 503, 7, 7, "{}", "Retry-After: 1"),
-    _make_response_failure("503 without Retry-After", 503, 7),
-    _make_response_failure("402, payment required", 402, 5),
-    _make_response_failure("408", 408, 7),
-    _make_response_failure("409", 409, 7),
-    _make_response_failure("500", 500, 7),
-    _make_response_failure("502", 502, 7, 7, "<html>"),
-    _make_response_failure("504", 504, 7),
-    _make_response_failure(
+FAULT_CASES = [
+    _make_credential_fault("401", 401),
+    _make_credential_fault("403", 403),
+    _make_response_fault("403 that names the quota", 403, 5, 7, '{"message": "The quota of this account is used up"}'),
+    _make_response_fault("404", 404, 4, 4),
+    _make_response_fault("422", 422, 5),
+    _make_response_fault("429 for ever", 429, 5, 7, "{}", "Retry-After: 3600"),
+    FaultCase(_API, "429 once", request_fault=_reject_first(429), max_posts=2),
+    FaultCase(_API, "503 with Retry-After, once", {Phase.START: 7}, request_fault=_reject_first(503)),
+    _make_response_fault("503 with Retry-After", 503, 7, 7, "{}", "Retry-After: 1"),
+    _make_response_fault("503 without Retry-After", 503, 7),
+    _make_response_fault("402, payment required", 402, 5),
+    _make_response_fault("408", 408, 7),
+    _make_response_fault("409", 409, 7),
+    _make_response_fault("500", 500, 7),
+    _make_response_fault("502", 502, 7, 7, "<html>"),
+    _make_response_fault("504", 504, 7),
+    _make_response_fault(
         "500, no device farm configured", 500, 5, 7, '{"message": "Device Farm Project ARN is not configured"}'
     ),
-    _make_response_failure("a redirect", 307, 7, 7, "", _REDIRECT_HEADER),
-    _make_response_failure("a redirect after the act", 303, 7, 7, "", _REDIRECT_HEADER),
-    make_request_failure("a web page (login) with 200", _LOGIN_PAGE, group=_API),
-    _make_response_failure("an empty answer", 200, 7, 7, ""),
-    _make_response_failure("an answer of another type", 200, 7, 7, "[1, null]"),
-    _make_response_failure(
-        "fields of other types", 200, 7, 7, '{"run_id": [5], "url": ["x"], "status": {}, "id": "x"}'
-    ),
-    _make_response_failure("nothing but hostile text", 200, 7, 7, _HOSTILE_BODY),
-    FailureKind(_API, "200 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(200)),
-    FailureKind(_API, "500 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(500)),
-    _make_response_failure("an answer nested 100,000 deep", 200, 7, 7, "[" * 100_000),
+    _make_response_fault("a redirect", 307, 7, 7, "", _REDIRECT_HEADER),
+    _make_response_fault("a redirect after the act", 303, 7, 7, "", _REDIRECT_HEADER),
+    make_request_fault("a web page (login) with 200", _LOGIN_PAGE, group=_API),
+    _make_response_fault("an empty answer", 200, 7, 7, ""),
+    _make_response_fault("an answer of another type", 200, 7, 7, "[1, null]"),
+    _make_response_fault("fields of other types", 200, 7, 7, '{"run_id": [5], "url": ["x"], "status": {}, "id": "x"}'),
+    _make_response_fault("nothing but hostile text", 200, 7, 7, _HOSTILE_BODY),
+    FaultCase(_API, "200 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(200)),
+    FaultCase(_API, "500 that repeats all that it was sent", _UNKNOWN_CODES, request_fault=_echo_request(500)),
+    _make_response_fault("an answer nested 100,000 deep", 200, 7, 7, "[" * 100_000),
 ]

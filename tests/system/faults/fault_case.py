@@ -1,4 +1,4 @@
-"""Describe a kind of failure, its phases and its expected result."""
+"""Describe a fault, its phases and its expected result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """State the job's activity at the time of a failure.
+    """State the job's activity at the time of a fault.
 
     The values are the column headings of the README table.
     """
@@ -38,15 +38,15 @@ REQUEST_PHASES = (Phase.START, Phase.SHORT_WAIT, Phase.WAIT, Phase.DETAILS, Phas
 # Phases in which files are written. The comment follows after all files.
 WRITE_PHASES = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
 JOB_PHASES = (*WRITE_PHASES, Phase.COMMENT)
-# The exit code without a failure, because one of the three tests fails.
+# The exit code without a fault, because one of the three tests fails.
 USUAL_EXIT_CODE = 1
 # A job is killed after this time, even on a busy machine. It may start for 30 s and wait for 30 s.
 _MAX_JOB_SECONDS = 180.0
 # The timeout of a request, long enough for a busy machine. The short one is for responses that never come or never
 # end, because the job waits for the whole timeout.
 _REQUEST_SECONDS, SHORT_REQUEST_SECONDS = 20.0, 3.0
-# The job retries failed polls for this time. The long one exceeds a short failure on a busy machine. The short one is
-# for permanent failures.
+# The job retries failed polls for this time. The long one exceeds a short fault on a busy machine. The short one is
+# for permanent faults.
 _LONG_RETRY_SECONDS, _SHORT_RETRY_SECONDS = 20.0, 2.0
 
 
@@ -73,8 +73,8 @@ def set_variables(changes: Mapping[str, str]) -> Callable[[FaultScenario], dict[
 
 
 @dataclass(frozen=True)
-class FailureKind:
-    """Describe one kind of failure, when it occurs and its expected result."""
+class FaultCase:
+    """Describe one fault, when it occurs and its expected result."""
 
     group: str
     name: str
@@ -85,10 +85,10 @@ class FailureKind:
     request_fault: RequestFault | None = None
     connection_fault: ConnectionFault | None = None
     tunnel_fault: ConnectionFault | None = None
-    # Begin and end all other failures.
+    # Begin and end all other faults.
     begin: Callable[[FaultScenario], None] = do_nothing
     end: Callable[[FaultScenario], None] = do_nothing
-    # Whether the failure begins before the first connection of its phase.
+    # Whether the fault begins before the first connection of its phase.
     begins_before_connection: bool = False
     # Changes files before the job, and returns changes of its environment.
     prepare: Callable[[FaultScenario], Mapping[str, str]] = keep_environment
@@ -125,4 +125,4 @@ class FailureKind:
     def build_limits(self, phase: Phase) -> dict[str, str]:
         """Return the environment variables with the limits of the job."""
         retry_seconds = _LONG_RETRY_SECONDS if phase is Phase.SHORT_WAIT else _SHORT_RETRY_SECONDS
-        return {"JOB_SECONDS": str(self.request_seconds), "JOB_PATIENCE": str(retry_seconds)}
+        return {"JOB_REQUEST_SECONDS": str(self.request_seconds), "JOB_RETRY_SECONDS": str(retry_seconds)}

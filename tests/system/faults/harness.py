@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.certificates import CertificateAuthority
     from tests.support.fault_server import Connection, ReceivedRequest, RequestHandler
-    from tests.system.faults.fault_case import FailureKind
+    from tests.system.faults.fault_case import FaultCase
 
 FIRST_ID, AFFECTED_ID, LAST_ID = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
 SIGNATURE = "sentinel-of-an-address"
@@ -37,8 +37,8 @@ _SHORT_FAULT_SECONDS = 0.6
 class FaultScenario:
     """Run the servers of one job inside a `with` block."""
 
-    def __init__(self, folder: Path, kind: FailureKind, phase: Phase, certificates: CertificateAuthority) -> None:
-        self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
+    def __init__(self, folder: Path, case: FaultCase, phase: Phase, certificates: CertificateAuthority) -> None:
+        self.folder, self.case, self.phase, self.certificates = folder, case, phase, certificates
         self.work_dir, self.outside_dir, self.faults_dir = (folder / name for name in ("work", "outside", "faults"))
         # The job, once it is started.
         self.process: subprocess.Popen[bytes]
@@ -57,11 +57,11 @@ class FaultScenario:
         self._has_begun, self._has_ended = threading.Event(), threading.Event()
         self._reported_runs: set[str] = set()
         self._lock = threading.Lock()
-        self._tls = certificates.create_valid_context() if kind.uses_tls else None
+        self._tls = certificates.create_valid_context() if case.uses_tls else None
         self.api, self.media, self.forge = (
             self._make_server(handler) for handler in (self._respond_api, self._respond_media, self._respond_forge)
         )
-        self.proxy = ProxyServer(find_handler=self._choose_tunnel_fault) if kind.uses_proxy else None
+        self.proxy = ProxyServer(find_handler=self._choose_tunnel_fault) if case.uses_proxy else None
 
     def __enter__(self) -> Self:
         for path in (self.work_dir, self.outside_dir, self.faults_dir, self.folder / "home"):
@@ -87,7 +87,7 @@ class FaultScenario:
 
     def build_url(self, server: FaultServer, name: str) -> str:
         """Return the base URL of a server for the job."""
-        host = f"https://{name}.autonoma.test" if self.kind.uses_tls else "http://127.0.0.1"
+        host = f"https://{name}.autonoma.test" if self.case.uses_tls else "http://127.0.0.1"
         return f"{host}:{server.port}"
 
     @property
@@ -110,8 +110,8 @@ class FaultScenario:
             if self._has_begun.is_set():
                 return
             self._has_begun.set()
-        self.kind.begin(self)
-        if not (self.kind.request_fault or self.kind.connection_fault or self.kind.tunnel_fault):
+        self.case.begin(self)
+        if not (self.case.request_fault or self.case.connection_fault or self.case.tunnel_fault):
             self._schedule_end()
 
     def _count_fault(self) -> bool:
@@ -124,7 +124,7 @@ class FaultScenario:
             is_first = self.fault_count == 1
         if is_first:
             self._schedule_end()
-        return is_first or not self.kind.is_single
+        return is_first or not self.case.is_single
 
     def _schedule_end(self) -> None:
         if self.phase is Phase.SHORT_WAIT:
@@ -132,49 +132,49 @@ class FaultScenario:
 
     def _end_fault(self) -> None:
         self._has_ended.set()
-        self.kind.end(self)
+        self.case.end(self)
 
     def _begin_before_connection(self, *phases: Phase) -> None:
         """Begin a fault that must precede the first connection of its phase."""
-        if self.phase in phases and self.kind.begins_before_connection:
+        if self.phase in phases and self.case.begins_before_connection:
             self.begin_fault()
 
     def _respond_faulty(self, connection: Connection, correct_handler: RequestHandler, *phases: Phase) -> bool:
         """Respond with the fault in these phases, and correctly otherwise."""
         if self.phase in phases and not self._has_ended.is_set():
             self.begin_fault()
-            if self.kind.request_fault:
+            if self.case.request_fault:
                 with self._lock:
                     self._request_counts[connection.request.method, connection.request.path] += 1
                 self._count_fault()
-                return self.kind.request_fault(self, correct_handler)(connection)
+                return self.case.request_fault(self, correct_handler)(connection)
         return correct_handler(connection)
 
     def _make_server(self, handler: RequestHandler) -> FaultServer:
         server: FaultServer
 
         def handle_connection(connection: Connection) -> bool:
-            if self.kind.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
-                return self.kind.connection_fault(self)(connection)
+            if self.case.connection_fault and server is self.faulty_server and self._is_faulty and self._count_fault():
+                return self.case.connection_fault(self)(connection)
             return connection.start_tls(self._tls) if self._tls else True
 
-        server = FaultServer(handler, connection_handler=handle_connection, address=self.kind.address.split()[-1])
+        server = FaultServer(handler, connection_handler=handle_connection, address=self.case.address.split()[-1])
         return server
 
     def _choose_tunnel_fault(self, port: int) -> RequestHandler | None:
         """Return the fault of a tunnel to this port, if any."""
         if (
-            not self.kind.tunnel_fault
+            not self.case.tunnel_fault
             or port != self.faulty_server.port
             or not self._is_faulty
             or not self._count_fault()
         ):
             return None
-        return self.kind.tunnel_fault(self)
+        return self.case.tunnel_fault(self)
 
     def _make_response(self, status: int, body: object) -> RequestHandler:
         # Faults of connections need one connection for each request.
-        return send_response(status, json.dumps(body), *(["Connection: close"] if self.kind.closes_connections else []))
+        return send_response(status, json.dumps(body), *(["Connection: close"] if self.case.closes_connections else []))
 
     def _respond_api(self, connection: Connection) -> bool:
         request = connection.request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.system.faults.fault_case import FailureKind, Phase, set_variables
+from tests.system.faults.fault_case import FaultCase, Phase, set_variables
 from tests.system.security.redaction.secret_markers import CLIENT_SECRET, VARIABLE_VALUES
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ _ALIAS_BOMB = "version: 1\na: &a [x]\n" + "".join(
 )
 
 
-def _make_variable_error(name: str, log_text: str, changes: Mapping[str, str], *, code: int = 2) -> FailureKind:
+def _make_variable_error(name: str, log_text: str, changes: Mapping[str, str], *, code: int = 2) -> FaultCase:
     """Return an error of environment variables. Empty ones are removed."""
     return _make_input_error(name, log_text, set_variables(changes), code)
 
 
 def _make_input_error(
     name: str, log_text: str, prepare: Callable[[FaultScenario], Mapping[str, str]], code: int = 2
-) -> FailureKind:
+) -> FaultCase:
     codes = {Phase.WHOLE_JOB: code}
-    return FailureKind(_INPUT, name, codes, (Phase.WHOLE_JOB,), prepare=prepare, is_input_error=True, log_text=log_text)
+    return FaultCase(_INPUT, name, codes, (Phase.WHOLE_JOB,), prepare=prepare, is_input_error=True, log_text=log_text)
 
 
-def _make_manifest_error(name: str, log_text: str, create_file: Callable[[Path], object]) -> FailureKind:
+def _make_manifest_error(name: str, log_text: str, create_file: Callable[[Path], object]) -> FaultCase:
     def prepare(scenario: FaultScenario) -> dict[str, str]:
         create_file(scenario.work_dir / "autonoma.yml")
         return {"INPUT_MANIFEST": "autonoma.yml", "INPUT_TEST-IDS": ""}
@@ -56,7 +56,7 @@ def _link_results_dir_outside(scenario: FaultScenario) -> dict[str, str]:
     return {}
 
 
-KINDS = [
+FAULT_CASES = [
     _make_variable_error("no client secret", "client-secret is missing", {"INPUT_CLIENT-SECRET": ""}),
     _make_variable_error(
         "a credential of two lines", "holds a line break", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}\nx"}

@@ -1,4 +1,4 @@
-"""Check what must hold for every job after any failure."""
+"""Check what must hold for every job after any fault."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _MAX_MEGABYTES = 150.0
 
 def assert_job_is_correct(scenario: FaultScenario, result: ProcessResult) -> None:
     """Check that the fault occurred and that the job handled it correctly."""
-    kind = scenario.kind
+    case = scenario.case
     assert "Traceback" not in result.log
-    assert result.seconds < kind.max_seconds, f"it took {result.seconds:.0f} s"
+    assert result.seconds < case.max_seconds, f"it took {result.seconds:.0f} s"
     assert result.megabytes < _MAX_MEGABYTES, f"it took {result.megabytes:.0f} MiB"
     assert_fault_occurred(scenario, result.log)
     assert_no_secret_shown(scenario, result.log)
     assert_credentials_separated(scenario)
     assert not list(scenario.outside_dir.iterdir()), "something was written outside"
-    if kind.is_input_error:
+    if case.is_input_error:
         assert_no_api_request(scenario, result.code)
         return
     assert_started_once(scenario)
-    if kind.is_single:
+    if case.is_single:
         assert_results_are_complete(scenario)
-    if kind.kills_job:
+    if case.kills_job:
         assert_killed_job_is_consistent(scenario)
     else:
         assert_all_runs_reported(scenario, result)
@@ -48,14 +48,14 @@ def assert_job_is_correct(scenario: FaultScenario, result: ProcessResult) -> Non
 
 def assert_fault_occurred(scenario: FaultScenario, log: str) -> None:
     """Check that the fault occurred in its phase."""
-    kind = scenario.kind
-    if (kind.request_fault or kind.connection_fault or kind.tunnel_fault) and not kind.log_text:
+    case = scenario.case
+    if (case.request_fault or case.connection_fault or case.tunnel_fault) and not case.log_text:
         assert scenario.fault_count, "the fault did not occur"
     elif scenario.phase is not Phase.WHOLE_JOB:
         assert scenario.has_begun, "the job did not reach the phase of the fault"
     # A short fault is not logged.
-    assert kind.log_text in log or scenario.phase is Phase.SHORT_WAIT, f"the log does not say {kind.log_text!r}"
-    if "log" in kind.lost_reports:
+    assert case.log_text in log or scenario.phase is Phase.SHORT_WAIT, f"the log does not say {case.log_text!r}"
+    if "log" in case.lost_reports:
         assert "of 3 runs passed" not in log
 
 
@@ -95,13 +95,13 @@ def assert_started_once(scenario: FaultScenario) -> None:
     """Check that no start and no comment was repeated."""
     for name in IDS:
         posts = scenario.api.post_counts[name]
-        assert posts <= (scenario.kind.max_posts if name == AFFECTED_ID else 1), f"{posts} POSTs for {name}"
+        assert posts <= (scenario.case.max_posts if name == AFFECTED_ID else 1), f"{posts} POSTs for {name}"
     # The server cannot count requests on connections that end before it reads, so the connections are counted.
-    if scenario.phase is Phase.START and scenario.kind.codes.get(Phase.START) == 7 and scenario.kind.connection_fault:
+    if scenario.phase is Phase.START and scenario.case.codes.get(Phase.START) == 7 and scenario.case.connection_fault:
         assert scenario.api.connection_count == len(IDS), (
             f"{scenario.api.connection_count} connections for {len(IDS)} starts"
         )
-    assert sum(request.method == "POST" for request in scenario.forge.received_requests) <= scenario.kind.max_posts
+    assert sum(request.method == "POST" for request in scenario.forge.received_requests) <= scenario.case.max_posts
 
 
 def assert_results_are_complete(scenario: FaultScenario) -> None:
@@ -142,14 +142,14 @@ def assert_all_runs_reported(scenario: FaultScenario, result: ProcessResult) -> 
     """Check that all reports contain each run, its state and link."""
     texts = (
         _read_reports(scenario)
-        if "log" in scenario.kind.lost_reports
+        if "log" in scenario.case.lost_reports
         else {"log": result.log, **_read_reports(scenario)}
     )
     states = _read_states(texts)
     is_start_phase = scenario.phase is Phase.START
     for name in IDS:
         assert all(name in text for text in texts.values()), f"{name} is not everywhere"
-        is_proven_not_started = is_start_phase and name == AFFECTED_ID and scenario.kind.proves_not_started
+        is_proven_not_started = is_start_phase and name == AFFECTED_ID and scenario.case.proves_not_started
         if scenario.api.post_counts[name] and states and not is_proven_not_started:
             assert states[name] != "not-started", f"{name} may have started"
     for name in list(scenario.start_times):
@@ -158,7 +158,7 @@ def assert_all_runs_reported(scenario: FaultScenario, result: ProcessResult) -> 
         # A lost response has no link.
         is_link_lost = (
             is_start_phase
-            and (name == AFFECTED_ID or scenario.kind.affects_all_starts)
+            and (name == AFFECTED_ID or scenario.case.affects_all_starts)
             and states.get(name, "unknown") == "unknown"
         )
         assert reports_with_link == list(texts) or (is_link_lost and not reports_with_link), (
@@ -181,9 +181,9 @@ def _read_reports(scenario: FaultScenario) -> dict[str, str]:
     texts = {}
     for report_name, name in paths.items():
         path = scenario.folder / name
-        if report_name not in scenario.kind.lost_reports or (path.is_file() and path.stat().st_size):
+        if report_name not in scenario.case.lost_reports or (path.is_file() and path.stat().st_size):
             texts[report_name] = _read_whole_report(report_name, path)
-    return {report_name: text for report_name, text in texts.items() if report_name not in scenario.kind.lost_reports}
+    return {report_name: text for report_name, text in texts.items() if report_name not in scenario.case.lost_reports}
 
 
 def _read_whole_report(report_name: str, path: Path) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FAULTS_DIR = Path(os.environ["JOB_FAULTS"])
 # The timeout of a request, and the time for which polls may fail, in seconds.
-_REQUEST_SECONDS, _RETRY_SECONDS = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
+_REQUEST_SECONDS, _RETRY_SECONDS = float(os.environ["JOB_REQUEST_SECONDS"]), float(os.environ["JOB_RETRY_SECONDS"])
 _original_getaddrinfo = socket.getaddrinfo
 _original_publish = ResultsDirPublisher.publish
 

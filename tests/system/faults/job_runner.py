@@ -67,7 +67,7 @@ def run_scenario(scenario: FaultScenario) -> ProcessResult:
         if is_report_pending:
             (scenario.faults_dir / "report-waits").unlink()
         time.sleep(0.02)
-        if time.monotonic() > started_at + scenario.kind.max_seconds:
+        if time.monotonic() > started_at + scenario.case.max_seconds:
             process.kill()
     seconds = time.monotonic() - started_at
     log += _read_available(process.stdout)
@@ -93,7 +93,7 @@ def _read_available(stream: IO[bytes]) -> bytes:
 
 
 def _build_environment(scenario: FaultScenario) -> dict[str, str]:
-    """Build the environment of a pull request job with this failure."""
+    """Build the environment of a pull request job with this fault."""
     event = scenario.folder / "event.json"
     head = {"sha": "c0ffee" * 6 + "abcd", "repo": {"full_name": "acme/shop"}}
     event.write_text(json.dumps({"pull_request": {"number": 7, "head": head}}))
@@ -101,8 +101,8 @@ def _build_environment(scenario: FaultScenario) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(scenario.folder / "home"),
         "JOB_FAULTS": str(scenario.faults_dir),
-        "JOB_ADDRESSES": scenario.kind.address,
-        **scenario.kind.build_limits(scenario.phase),
+        "JOB_ADDRESSES": scenario.case.address,
+        **scenario.case.build_limits(scenario.phase),
         "GITHUB_ACTIONS": "true",
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_EVENT_NAME": "pull_request",
@@ -126,10 +126,10 @@ def _build_environment(scenario: FaultScenario) -> dict[str, str]:
         "INPUT_EVIDENCE": "failed",
         "INPUT_COMMENT": "true",
     }
-    if scenario.kind.uses_tls and not scenario.kind.is_untrusted:
+    if scenario.case.uses_tls and not scenario.case.is_untrusted:
         variables["REQUESTS_CA_BUNDLE"] = str(scenario.certificates.authority_file)
     if scenario.proxy:
         variables["HTTPS_PROXY"] = scenario.proxy.url
-    environ = {**variables, **scenario.kind.prepare(scenario)}
+    environ = {**variables, **scenario.case.prepare(scenario)}
     # Empty variables are removed.
     return {name: text for name, text in environ.items() if text}

@@ -1,4 +1,4 @@
-"""Define the failures of the network and of proxies."""
+"""Define the faults of the network and of proxies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.faults import (
     send_response,
     send_slowly,
 )
-from tests.system.faults.fault_case import REQUEST_PHASES, SHORT_REQUEST_SECONDS, FailureKind, Phase
+from tests.system.faults.fault_case import REQUEST_PHASES, SHORT_REQUEST_SECONDS, FaultCase, Phase
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +36,7 @@ NETWORK = "network"
 _PROXY = "proxy"
 
 
-def make_request_failure(
+def make_request_fault(
     name: str,
     handler: RequestHandler,
     start_code: int = 7,
@@ -44,10 +44,10 @@ def make_request_failure(
     *,
     group: str = NETWORK,
     proves_not_started: bool = False,
-) -> FailureKind:
-    """Return a failure that treats each request for the affected run alike."""
+) -> FaultCase:
+    """Return a fault that treats each request for the affected run alike."""
     codes = {Phase.START: start_code, Phase.WAIT: wait_code}
-    return FailureKind(
+    return FaultCase(
         group,
         name,
         codes,
@@ -56,11 +56,11 @@ def make_request_failure(
     )
 
 
-def _make_connection_failure(
+def _make_connection_fault(
     name: str, connection_handler: ConnectionFault, start_code: int = 7, *, uses_tls: bool = False
-) -> FailureKind:
+) -> FaultCase:
     codes = {Phase.START: start_code, Phase.WAIT: 7}
-    return FailureKind(
+    return FaultCase(
         NETWORK,
         name,
         codes,
@@ -71,14 +71,14 @@ def _make_connection_failure(
     )
 
 
-def _make_handshake_failure(name: str, connection_handler: ConnectionFault) -> FailureKind:
-    """Return a failure of the TLS handshake, before any request."""
-    return _make_connection_failure(name, connection_handler, 5, uses_tls=True)
+def _make_handshake_fault(name: str, connection_handler: ConnectionFault) -> FaultCase:
+    """Return a fault of the TLS handshake, before any request."""
+    return _make_connection_fault(name, connection_handler, 5, uses_tls=True)
 
 
-def _make_tunnel_failure(name: str, handler: RequestHandler) -> FailureKind:
+def _make_tunnel_fault(name: str, handler: RequestHandler) -> FaultCase:
     codes = {Phase.START: 5, Phase.WAIT: 7}
-    return FailureKind(
+    return FaultCase(
         _PROXY,
         name,
         codes,
@@ -90,25 +90,25 @@ def _make_tunnel_failure(name: str, handler: RequestHandler) -> FailureKind:
     )
 
 
-def _limit_to_first(kind: FailureKind) -> FailureKind:
-    """Return the kind limited to the first connection of a phase.
+def _limit_to_first(case: FaultCase) -> FaultCase:
+    """Return the case limited to the first connection of a phase.
 
     The exit code is then as usual in all phases.
     """
-    return replace(kind, name=f"{kind.name}, once", codes={}, is_single=True)
+    return replace(case, name=f"{case.name}, once", codes={}, is_single=True)
 
 
-def _shorten_timeout(kind: FailureKind) -> FailureKind:
-    """Return the kind with a short request timeout.
+def _shorten_timeout(case: FaultCase) -> FaultCase:
+    """Return the case with a short request timeout.
 
     The job waits for the whole timeout.
     """
-    return replace(kind, request_seconds=SHORT_REQUEST_SECONDS)
+    return replace(case, request_seconds=SHORT_REQUEST_SECONDS)
 
 
-def _make_refusal(status: int) -> FailureKind:
+def _make_refusal(status: int) -> FaultCase:
     return _limit_to_first(
-        _make_tunnel_failure(f"answers {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
+        _make_tunnel_fault(f"answers {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
     )
 
 
@@ -213,8 +213,8 @@ def _restore_resolution(scenario: FaultScenario) -> None:
     (scenario.faults_dir / "api.autonoma.test").unlink()
 
 
-def _make_name_failure(name: str, number: int) -> FailureKind:
-    return FailureKind(
+def _make_name_fault(name: str, number: int) -> FaultCase:
+    return FaultCase(
         NETWORK,
         name,
         _UNREACHABLE_CODES,
@@ -240,10 +240,10 @@ _COMPRESSION_LOCK = threading.Lock()
 _UNREACHABLE_CODES = {Phase.START: 5, Phase.WAIT: 7}
 _PERMANENT_FAULT_PHASES = tuple(phase for phase in REQUEST_PHASES if phase is not Phase.SHORT_WAIT)
 
-KINDS = [
-    _make_name_failure("a name that is not known", socket.EAI_NONAME),
-    _make_name_failure("name resolution that fails for now", socket.EAI_AGAIN),
-    FailureKind(
+FAULT_CASES = [
+    _make_name_fault("a name that is not known", socket.EAI_NONAME),
+    _make_name_fault("name resolution that fails for now", socket.EAI_AGAIN),
+    FaultCase(
         NETWORK,
         "connection refused",
         _UNREACHABLE_CODES,
@@ -253,8 +253,8 @@ KINDS = [
         closes_connections=True,
         log_text="refused the connection",
     ),
-    FailureKind(NETWORK, "IPv6 alone", {}, (Phase.WHOLE_JOB,), uses_tls=True, address="::1"),
-    FailureKind(
+    FaultCase(NETWORK, "IPv6 alone", {}, (Phase.WHOLE_JOB,), uses_tls=True, address="::1"),
+    FaultCase(
         NETWORK,
         "IPv6 that leads nowhere, IPv4 beside it",
         {},
@@ -262,31 +262,31 @@ KINDS = [
         uses_tls=True,
         address="::1 127.0.0.1",
     ),
-    _make_connection_failure("accepted and closed", lambda scenario: close),
+    _make_connection_fault("accepted and closed", lambda scenario: close),
     # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
-    _make_connection_failure("accepted and reset", lambda scenario: delay_until_data(reset)),
-    _shorten_timeout(_make_handshake_failure("handshake without an answer", lambda scenario: _send_nothing)),
-    _shorten_timeout(_make_handshake_failure("handshake that drips", _after_hello(_send_record_slowly))),
-    _make_handshake_failure("handshake that is reset", _after_hello(reset)),
-    _limit_to_first(_make_handshake_failure("handshake that is closed", _after_hello(close))),
-    _limit_to_first(_make_handshake_failure("handshake that is reset", _after_hello(reset))),
-    _limit_to_first(_make_handshake_failure("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
+    _make_connection_fault("accepted and reset", lambda scenario: delay_until_data(reset)),
+    _shorten_timeout(_make_handshake_fault("handshake without an answer", lambda scenario: _send_nothing)),
+    _shorten_timeout(_make_handshake_fault("handshake that drips", _after_hello(_send_record_slowly))),
+    _make_handshake_fault("handshake that is reset", _after_hello(reset)),
+    _limit_to_first(_make_handshake_fault("handshake that is closed", _after_hello(close))),
+    _limit_to_first(_make_handshake_fault("handshake that is reset", _after_hello(reset))),
+    _limit_to_first(_make_handshake_fault("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
     _shorten_timeout(
-        _limit_to_first(_make_handshake_failure("handshake without an answer", lambda scenario: _send_nothing))
+        _limit_to_first(_make_handshake_fault("handshake without an answer", lambda scenario: _send_nothing))
     ),
-    _make_handshake_failure("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
-    _make_handshake_failure(
+    _make_handshake_fault("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
+    _make_handshake_fault(
         "certificate that has expired", _present_certificate(lambda certificates: certificates.create_expired_context())
     ),
-    _make_handshake_failure(
+    _make_handshake_fault(
         "certificate of another host",
         _present_certificate(lambda certificates: certificates.create_other_host_context()),
     ),
-    _make_handshake_failure(
+    _make_handshake_fault(
         "certificate signed by itself",
         _present_certificate(lambda certificates: certificates.create_self_signed_context()),
     ),
-    FailureKind(
+    FaultCase(
         NETWORK,
         "certificate of an authority that is not trusted",
         {Phase.WHOLE_JOB: 5},
@@ -295,57 +295,53 @@ KINDS = [
         is_untrusted=True,
         log_text="can't be trusted",
     ),
-    FailureKind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.WHOLE_JOB,), uses_tls=True),
-    make_request_failure("closed after the request", close),
-    make_request_failure("reset after the request", reset),
-    _shorten_timeout(make_request_failure("no answer", hang)),
-    make_request_failure("half a status line", send_raw("HTTP/1.1 20")),
-    make_request_failure("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    _shorten_timeout(make_request_failure("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
-    make_request_failure("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
-    make_request_failure("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
-    _shorten_timeout(make_request_failure("100 Continue without an end", _send_endless_continues)),
-    make_request_failure(
+    FaultCase(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.WHOLE_JOB,), uses_tls=True),
+    make_request_fault("closed after the request", close),
+    make_request_fault("reset after the request", reset),
+    _shorten_timeout(make_request_fault("no answer", hang)),
+    make_request_fault("half a status line", send_raw("HTTP/1.1 20")),
+    make_request_fault("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    _shorten_timeout(make_request_fault("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
+    make_request_fault("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
+    make_request_fault("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
+    _shorten_timeout(make_request_fault("100 Continue without an end", _send_endless_continues)),
+    make_request_fault(
         "101 Switching Protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")
     ),
-    FailureKind(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
-    FailureKind(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
-    make_request_failure("half a body", send_half_body()),
+    FaultCase(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
+    FaultCase(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
+    make_request_fault("half a body", send_half_body()),
     _shorten_timeout(
-        make_request_failure(
-            "a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02)
-        )
+        make_request_fault("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02))
     ),
-    make_request_failure("reset in the body", _reset_in_body),
-    make_request_failure("a bad chunk", send_bad_chunk()),
-    make_request_failure("chunks without an end", _send_endless_chunks),
-    make_request_failure("a body without an end", _send_endless_body),
-    FailureKind(
+    make_request_fault("reset in the body", _reset_in_body),
+    make_request_fault("a bad chunk", send_bad_chunk()),
+    make_request_fault("chunks without an end", _send_endless_chunks),
+    make_request_fault("a body without an end", _send_endless_body),
+    FaultCase(
         NETWORK,
         "a gzip bomb",
         {Phase.START: 7, Phase.WAIT: 7},
         request_fault=lambda scenario, correct_handler: _send_gzip_bomb,
         prepare=_prepare_gzip_bomb,
     ),
-    make_request_failure("compressed nonsense", send_response(200, "not gzip", "Content-Encoding: gzip")),
-    make_request_failure("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
-    make_request_failure("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_failure("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
-    _make_tunnel_failure(
-        "asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")
-    ),
-    _shorten_timeout(_make_tunnel_failure("does not answer", hang)),
-    _make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
+    make_request_fault("compressed nonsense", send_response(200, "not gzip", "Content-Encoding: gzip")),
+    make_request_fault("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_request_fault("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_fault("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
+    _make_tunnel_fault("asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")),
+    _shorten_timeout(_make_tunnel_fault("does not answer", hang)),
+    _make_tunnel_fault("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_fault("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     *(_make_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
-    _limit_to_first(_make_tunnel_failure("closes the connection", close)),
-    _shorten_timeout(_limit_to_first(_make_tunnel_failure("does not answer", hang))),
-    _limit_to_first(_make_tunnel_failure("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
-    _limit_to_first(_make_tunnel_failure("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
+    _limit_to_first(_make_tunnel_fault("closes the connection", close)),
+    _shorten_timeout(_limit_to_first(_make_tunnel_fault("does not answer", hang))),
+    _limit_to_first(_make_tunnel_fault("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
+    _limit_to_first(_make_tunnel_fault("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
     _limit_to_first(
-        _make_tunnel_failure("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
+        _make_tunnel_fault("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
     ),
-    FailureKind(
+    FaultCase(
         _PROXY,
         "dies after the request",
         {Phase.START: 7, Phase.WAIT: 7},

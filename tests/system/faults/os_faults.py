@@ -1,4 +1,4 @@
-"""Define the failures of the disk and the CI system."""
+"""Define the faults of the disk and the CI system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.faults import close
 from tests.support.streams import fill_stream
-from tests.system.faults.fault_case import JOB_PHASES, WRITE_PHASES, FailureKind, Phase, set_variables
+from tests.system.faults.fault_case import JOB_PHASES, WRITE_PHASES, FaultCase, Phase, set_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,17 +77,17 @@ def _replace_results_with_folder(scenario: FaultScenario) -> None:
     _replace_path(scenario, results_json, results_json.mkdir)
 
 
-def _make_disk_failure(
+def _make_disk_fault(
     name: str, begin: Callable[[FaultScenario], None], log_text: str = "", *lost_reports: str
-) -> FailureKind:
-    return FailureKind(_DISK, name, {}, WRITE_PHASES, begin=begin, log_text=log_text, lost_reports=lost_reports)
+) -> FaultCase:
+    return FaultCase(_DISK, name, {}, WRITE_PHASES, begin=begin, log_text=log_text, lost_reports=lost_reports)
 
 
-def _make_environment_failure(
+def _make_environment_fault(
     name: str, group: str, changes: Mapping[str, str], log_text: str = "", *lost_reports: str
-) -> FailureKind:
-    """Return a failure of the environment."""
-    return FailureKind(
+) -> FaultCase:
+    """Return a fault of the environment."""
+    return FaultCase(
         group,
         name,
         {},
@@ -98,7 +98,7 @@ def _make_environment_failure(
     )
 
 
-def _make_event_failure(name: str, create_file: Callable[[Path], object]) -> FailureKind:
+def _make_event_fault(name: str, create_file: Callable[[Path], object]) -> FaultCase:
     def prepare(scenario: FaultScenario) -> dict[str, str]:
         path = scenario.folder / "event.json"
         path.unlink()
@@ -106,7 +106,7 @@ def _make_event_failure(name: str, create_file: Callable[[Path], object]) -> Fai
         return {}
 
     # The ref contains the number of the pull request too, so the comment is written.
-    return FailureKind(_CI, f"event file: {name}", {}, (Phase.WHOLE_JOB,), prepare=prepare)
+    return FaultCase(_CI, f"event file: {name}", {}, (Phase.WHOLE_JOB,), prepare=prepare)
 
 
 def _send_signals(*numbers: signal.Signals, pause_seconds: float = 0.2) -> Callable[[FaultScenario], None]:
@@ -116,15 +116,15 @@ def _send_signals(*numbers: signal.Signals, pause_seconds: float = 0.2) -> Calla
             time.sleep(pause_seconds)
         if scenario.phase is Phase.EVIDENCE:
             # This response completes the results, so a later signal changes nothing.
-            scenario.process.wait(scenario.kind.max_seconds)
+            scenario.process.wait(scenario.case.max_seconds)
 
     return send_signals
 
 
-def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause_seconds: float = 0.2) -> FailureKind:
+def _make_cancellation(name: str, code: int, *numbers: signal.Signals, pause_seconds: float = 0.2) -> FaultCase:
     # Once the results are complete, a signal does not change the verdict.
     codes = dict.fromkeys((Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE), code)
-    return FailureKind(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause_seconds=pause_seconds))
+    return FaultCase(_CI, name, codes, JOB_PHASES, begin=_send_signals(*numbers, pause_seconds=pause_seconds))
 
 
 def _kill_job(scenario: FaultScenario) -> None:
@@ -153,16 +153,16 @@ def _stall_log(scenario: FaultScenario) -> None:
         os.close(writer)
 
 
-def _make_closed_streams(name: str, numbers: str, *lost_reports: str) -> FailureKind:
-    """Return a failure with closed file descriptors."""
-    return _make_environment_failure(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost_reports)
+def _make_closed_streams(name: str, numbers: str, *lost_reports: str) -> FaultCase:
+    """Return a fault with closed file descriptors."""
+    return _make_environment_fault(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost_reports)
 
 
-KINDS = [
-    _make_disk_failure("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_RESULT_FILES),
+FAULT_CASES = [
+    _make_disk_fault("full", _set_limit(resource.RLIMIT_FSIZE, 0), "File too large", *_RESULT_FILES),
     # Sockets count too, so a run without a result cannot be polled any more. The limit is not 0, because poll(2) would
     # then reject open connections too.
-    FailureKind(
+    FaultCase(
         _DISK,
         "no more open files",
         {Phase.START: 7, Phase.WAIT: 7},
@@ -173,45 +173,45 @@ KINDS = [
         lost_reports=_RESULT_FILES,
         log_text="Too many open files",
     ),
-    _make_environment_failure("eight open files at most", _DISK, {"JOB_FILES": "8"}),
-    _make_disk_failure("results-dir is taken away", _remove_results_dir),
-    _make_disk_failure(
+    _make_environment_fault("eight open files at most", _DISK, {"JOB_FILES": "8"}),
+    _make_disk_fault("results-dir is taken away", _remove_results_dir),
+    _make_disk_fault(
         "results-dir becomes a file",
         _replace_with_file,
         "could not be written to results-dir (File exists)",
         "results_json",
     ),
-    _make_disk_failure(
+    _make_disk_fault(
         "results-dir becomes a link that leads out",
         _replace_with_link,
         "a symbolic link leads elsewhere",
         "results_json",
     ),
-    _make_disk_failure("results.json becomes a link that leads out", _replace_results_with_link),
-    _make_disk_failure(
+    _make_disk_fault("results.json becomes a link that leads out", _replace_results_with_link),
+    _make_disk_fault(
         "results.json becomes a folder",
         _replace_results_with_folder,
         "results.json could not be written",
         "results_json",
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "summary on a full disk",
         _DISK,
         {"GITHUB_STEP_SUMMARY": "/dev/full"},
         "GITHUB_STEP_SUMMARY could not be written",
         "summary",
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "no folder for the outputs",
         _DISK,
         {"GITHUB_OUTPUT": "{folder}/nowhere/output"},
         "GITHUB_OUTPUT could not be written",
         "outputs",
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "a folder for the summary",
         _DISK,
         {"GITHUB_STEP_SUMMARY": "{folder}/home"},
@@ -223,7 +223,7 @@ KINDS = [
     _make_cancellation("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
     _make_cancellation("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause_seconds=0.0),
     # The outputs are written after the last start and at the end.
-    FailureKind(
+    FaultCase(
         _CI,
         "SIGKILL",
         dict.fromkeys(JOB_PHASES, -9),
@@ -232,36 +232,36 @@ KINDS = [
         kills_job=True,
         lost_reports=("outputs",),
     ),
-    FailureKind(_CI, "the reader of the log leaves", {}, WRITE_PHASES, begin=_close_log, lost_reports=("log",)),
-    FailureKind(_CI, "the reader of the log stalls", {}, WRITE_PHASES, begin=_stall_log, lost_reports=("log",)),
+    FaultCase(_CI, "the reader of the log leaves", {}, WRITE_PHASES, begin=_close_log, lost_reports=("log",)),
+    FaultCase(_CI, "the reader of the log stalls", {}, WRITE_PHASES, begin=_stall_log, lost_reports=("log",)),
     _make_closed_streams("standard output is", "1", "log"),
     _make_closed_streams("standard error is", "2"),
     _make_closed_streams("all standard streams are", "0 1 2", "log"),
     # One thread handles timeouts and one sends. The others write the log or send too.
     *(
-        _make_environment_failure(f"{max_threads} threads at most", _CI, {"JOB_THREADS": str(max_threads)})
+        _make_environment_fault(f"{max_threads} threads at most", _CI, {"JOB_THREADS": str(max_threads)})
         for max_threads in (3, 5)
     ),
-    _make_event_failure("missing", lambda path: None),
-    _make_event_failure("not JSON", lambda path: path.write_text("{")),
-    _make_event_failure("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
-    _make_event_failure("a pipe that nobody fills", os.mkfifo),
-    _make_event_failure("without an end", lambda path: path.symlink_to("/dev/zero")),
-    _make_environment_failure("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
-    _make_environment_failure("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
-    _make_environment_failure("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
-    _make_environment_failure(
+    _make_event_fault("missing", lambda path: None),
+    _make_event_fault("not JSON", lambda path: path.write_text("{")),
+    _make_event_fault("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
+    _make_event_fault("a pipe that nobody fills", os.mkfifo),
+    _make_event_fault("without an end", lambda path: path.symlink_to("/dev/zero")),
+    _make_environment_fault("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
+    _make_environment_fault("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
+    _make_environment_fault("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
+    _make_environment_fault(
         "GitHub's interface under plain HTTP elsewhere",
         _CI,
         {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"},
         "The comment could not be written",
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "a C locale, no home, no time zone that is known",
         _CI,
         {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": "", "TZ": "Nowhere/At_All"},
     ),
-    _make_environment_failure(
+    _make_environment_fault(
         "hostile names of branch and repository",
         _CI,
         {"GITHUB_REF": "refs/heads/x\n::error::y", "GITHUB_REPOSITORY": "a/b](https://example.com)\r::warning::z"},

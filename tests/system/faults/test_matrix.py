@@ -1,4 +1,4 @@
-"""Test every kind of failure in every phase of a job."""
+"""Test every fault in every phase of a job."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.faults.fault_case import JOB_PHASES, REQUEST_PHASES, WRITE_PHASES, FailureKind, Phase
-from tests.system.faults.generate_matrix import KINDS, README, render_row, render_table_head, run_all_phases
+from tests.system.faults.fault_case import JOB_PHASES, REQUEST_PHASES, WRITE_PHASES, FaultCase, Phase
+from tests.system.faults.generate_matrix import FAULT_CASES, README, render_row, render_table_head, run_all_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,27 +18,28 @@ TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partitio
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}, {kind.name}")
-def test_failure_matches_readme(kind: FailureKind, certificates: CertificateAuthority, tmp_path: Path) -> None:
-    """Each failure ends with the exit codes of its row in the README."""
-    results = run_all_phases(tmp_path, kind, certificates)
+@pytest.mark.parametrize("case", FAULT_CASES, ids=lambda case: f"{case.group}, {case.name}")
+def test_fault_matches_readme(case: FaultCase, certificates: CertificateAuthority, tmp_path: Path) -> None:
+    """Each fault ends with the exit codes of its row in the README."""
+    results = run_all_phases(tmp_path, case, certificates)
     violations = [result.violation for result in results.values() if result.violation]
     assert not violations, "\n\n".join(violations)
-    assert render_row(kind, {phase: result.code for phase, result in results.items()}) in TABLE.splitlines()
+    assert render_row(case, {phase: result.code for phase, result in results.items()}) in TABLE.splitlines()
 
 
-def test_readme_lists_all_failures() -> None:
-    """The README lists exactly the existing kinds of failure."""
+def test_readme_lists_all_faults() -> None:
+    """The README lists exactly the existing faults."""
     row_names = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
-    assert row_names == ["failure", "---", *(f"{kind.group}: {kind.name}" for kind in KINDS)]
+    assert row_names == ["failure", "---", *(f"{case.group}: {case.name}" for case in FAULT_CASES)]
     assert render_table_head() in TABLE
 
 
 def test_each_group_covers_its_phases() -> None:
-    """Each group of failures covers all phases where it can occur."""
-    assert len(KINDS) >= 40
+    """Each group of faults covers all phases where it can occur."""
+    assert len(FAULT_CASES) >= 40
     phases = {
-        group: {p for kind in KINDS if kind.group == group for p in kind.phases} for group in {k.group for k in KINDS}
+        group: {p for case in FAULT_CASES if case.group == group for p in case.phases}
+        for group in {k.group for k in FAULT_CASES}
     }
     for group in ("network", "proxy", "API"):
         assert phases[group] >= set(REQUEST_PHASES)

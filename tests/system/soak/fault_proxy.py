@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.support.fault_server import ReceivedRequest
-    from tests.system.soak.network_faults import ConnectionFault
+    from tests.system.soak.network_faults import NetworkFault
 
 # Returns the name of the fault of a start, poll or details request, or an empty text.
-FaultChooser: TypeAlias = "Callable[[str, Mapping[str, ConnectionFault], Random], str]"
+FaultChooser: TypeAlias = "Callable[[str, Mapping[str, NetworkFault], Random], str]"
 FAULT_RATE = 0.1
 # The maximum idle time of a connection, and the time in which a new run can be missing.
 _IDLE_SECONDS, _NOT_FOUND_SECONDS = 15.0, 5.0
@@ -36,7 +36,7 @@ _OUTAGE_INTERVAL_SECONDS, _MAX_OUTAGE_SECONDS = 8.0, 0.8
 _HEAD = "HTTP/1.1 {0.status} {0.reason}\r\nContent-Type: application/json\r\nContent-Length: {1}\r\n\r\n"
 
 
-def choose_one_in_ten(exchange: str, faults: Mapping[str, ConnectionFault], random: Random) -> str:
+def choose_one_in_ten(exchange: str, faults: Mapping[str, NetworkFault], random: Random) -> str:
     """Return a random fault for one exchange in ten."""
     return choose_fault(faults, random) if random.random() < FAULT_RATE else ""
 
@@ -186,13 +186,13 @@ class FaultProxy:
         return self._send_response(connection.client, response, random, fault)
 
     def _send_response(
-        self, client: Connection, response: _SandboxResponse, random: Random, fault: ConnectionFault | None
+        self, client: Connection, response: _SandboxResponse, random: Random, fault: NetworkFault | None
     ) -> bool:
         return fault.handler(client, response.data, random, self._max_delay) if fault else client.send(response.data)
 
     def _choose_fault(
-        self, exchange: str, target_id: str, faults: Mapping[str, ConnectionFault]
-    ) -> tuple[Random, ConnectionFault | None]:
+        self, exchange: str, target_id: str, faults: Mapping[str, NetworkFault]
+    ) -> tuple[Random, NetworkFault | None]:
         with self.ground_truth.lock:
             self._exchange_counts[exchange, target_id] += 1
             exchange_number = self._exchange_counts[exchange, target_id]

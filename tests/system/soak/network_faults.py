@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FaultHandler: TypeAlias = "Callable[[Connection, bytes, Random, float], bool]"
 
 
-class ConnectionFault(NamedTuple):
+class NetworkFault(NamedTuple):
     """One fault of an exchange."""
 
     handler: FaultHandler
@@ -33,7 +33,7 @@ class ConnectionFault(NamedTuple):
     weight: float = 1.0
 
 
-def choose_fault(table: Mapping[str, ConnectionFault], random: Random) -> str:
+def choose_fault(table: Mapping[str, NetworkFault], random: Random) -> str:
     """Return the name of a random fault."""
     return random.choices([*table], [fault.weight for fault in table.values()])[0]
 
@@ -88,54 +88,54 @@ def _send_late(connection: Connection, data: bytes, random: Random, max_delay: f
 
 
 _LOST_RESPONSES = {
-    "closed unread": ConnectionFault(_close_unread, before_read=True),
-    "reset unread": ConnectionFault(_adapt_handler(faults.reset), before_read=True),
-    "closed when read": ConnectionFault(_adapt_handler(faults.close)),
-    "reset when read": ConnectionFault(_adapt_handler(faults.reset)),
-    "closed after the act": ConnectionFault(_adapt_handler(faults.close), reaches_server=True),
-    "reset after the act": ConnectionFault(_adapt_handler(faults.reset), reaches_server=True),
-    "half a head": ConnectionFault(_send_half_head, reaches_server=True),
-    "half a body": ConnectionFault(_send_half_body, reaches_server=True),
-    "bad chunk": ConnectionFault(_send_bad_chunk, reaches_server=True),
-    "page of a proxy": ConnectionFault(
+    "closed unread": NetworkFault(_close_unread, before_read=True),
+    "reset unread": NetworkFault(_adapt_handler(faults.reset), before_read=True),
+    "closed when read": NetworkFault(_adapt_handler(faults.close)),
+    "reset when read": NetworkFault(_adapt_handler(faults.reset)),
+    "closed after the act": NetworkFault(_adapt_handler(faults.close), reaches_server=True),
+    "reset after the act": NetworkFault(_adapt_handler(faults.reset), reaches_server=True),
+    "half a head": NetworkFault(_send_half_head, reaches_server=True),
+    "half a body": NetworkFault(_send_half_body, reaches_server=True),
+    "bad chunk": NetworkFault(_send_bad_chunk, reaches_server=True),
+    "page of a proxy": NetworkFault(
         _adapt_handler(faults.send_response(200, "<html>Log in</html>")), reaches_server=True
     ),
     # Slow faults are rare, because they would block all workers.
-    "hang": ConnectionFault(_hang, reaches_server=True, weight=0.3),
-    "500": ConnectionFault(_send_status(500)),
-    "500 after the act": ConnectionFault(_send_status(500), reaches_server=True),
-    "502": ConnectionFault(_send_status(502)),
-    "504 after the act": ConnectionFault(_send_status(504), reaches_server=True),
+    "hang": NetworkFault(_hang, reaches_server=True, weight=0.3),
+    "500": NetworkFault(_send_status(500)),
+    "500 after the act": NetworkFault(_send_status(500), reaches_server=True),
+    "502": NetworkFault(_send_status(502)),
+    "504 after the act": NetworkFault(_send_status(504), reaches_server=True),
 }
 _SLOW_RESPONSES = {
-    "drip": ConnectionFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
-    "late": ConnectionFault(_send_late, KnownResult.STARTED, reaches_server=True),
+    "drip": NetworkFault(_send_slowly, KnownResult.STARTED, reaches_server=True),
+    "late": NetworkFault(_send_late, KnownResult.STARTED, reaches_server=True),
 }
 # These are rare, because each one makes the command send fewer requests for a while.
 _RATE_LIMITS = {
-    "429": ConnectionFault(_send_status(429), KnownResult.RETRYABLE, weight=0.3),
-    "429, Retry-After": ConnectionFault(_send_status(429, "Retry-After: 1"), KnownResult.RETRYABLE, weight=0.3),
+    "429": NetworkFault(_send_status(429), KnownResult.RETRYABLE, weight=0.3),
+    "429, Retry-After": NetworkFault(_send_status(429, "Retry-After: 1"), KnownResult.RETRYABLE, weight=0.3),
 }
 _UNAVAILABLE = {
-    "503": ConnectionFault(_send_status(503)),
+    "503": NetworkFault(_send_status(503)),
     # Varnish can send this while the server still processes the request.
-    "503, Retry-After": ConnectionFault(_send_status(503, "Retry-After: 0"), reaches_server=True),
+    "503, Retry-After": NetworkFault(_send_status(503, "Retry-After: 0"), reaches_server=True),
 }
 START_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **_RATE_LIMITS,
     **_UNAVAILABLE,
-    "302": ConnectionFault(_adapt_handler(faults.send_response(302, "", "Location: http://127.0.0.2/"))),
-    "303 after the act": ConnectionFault(
+    "302": NetworkFault(_adapt_handler(faults.send_response(302, "", "Location: http://127.0.0.2/"))),
+    "303 after the act": NetworkFault(
         _adapt_handler(faults.send_response(303, "", "Location: http://127.0.0.2/")), reaches_server=True
     ),
-    "400": ConnectionFault(_send_status(400), KnownResult.REJECTED),
+    "400": NetworkFault(_send_status(400), KnownResult.REJECTED),
 }
 POLL_FAULTS = {
     **_LOST_RESPONSES,
     **_SLOW_RESPONSES,
     **{name: fault._replace(weight=0.1) for name, fault in (_RATE_LIMITS | _UNAVAILABLE).items()},
-    "404 at first": ConnectionFault(_send_status(404)),
-    "unknown word": ConnectionFault(_adapt_handler(faults.send_response(200, '{"status": "evaporating"}'))),
+    "404 at first": NetworkFault(_send_status(404)),
+    "unknown word": NetworkFault(_adapt_handler(faults.send_response(200, '{"status": "evaporating"}'))),
 }
