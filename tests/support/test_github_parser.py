@@ -1,4 +1,4 @@
-"""The reimplemented grammars of CI systems."""
+"""Test the parsers of GitHub's commands, outputs and Markdown."""
 
 from __future__ import annotations
 
