@@ -102,6 +102,13 @@ def test_mapping_errors_have_lines(text: str, problems: list[str]) -> None:
     assert [str(problem).partition(";")[0] for problem in parse_yaml_mapping(text)[1]] == problems
 
 
+def test_valid_values_are_read_beside_errors() -> None:
+    """Valid values of a mapping are returned together with all errors."""
+    values, problems = parse_yaml_mapping("A: 1\nB: [x]\nC:\nA: 2")
+    assert values["A"] == "2"
+    assert [str(problem).partition(":")[0] for problem in problems] == ["line 4", "line 2", "line 3"]
+
+
 def test_list_error_has_line() -> None:
     """An error about a control character starts with its line."""
     errors = parse_option_yaml("- \x01").errors
