@@ -23,23 +23,23 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
-# Tests that need a browser, the image or other programs have their own commands.
-OWN := image and not linters and not browser and not gateways
+# Tests that need a browser, the image or other programs have their own commands, so these markers leave them out.
+COMMON_MARKERS := not image and not linters and not browser and not gateways
 # Folders or files of tests that run in seconds.
 TESTS ?= tests/unit tests/integration tests/architecture tests/support
 # pytest caches its rewritten assertions as bytecode, which saves 10 s in each process.
 test coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and $(COMMON_MARKERS)" $(TESTS)
 
 # Tests of the whole system: processes, faults, attacks, examples, releases.
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and not $(OWN)"
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and $(COMMON_MARKERS)"
 
 # Branch coverage of the tests of `make test`. It fails below the floor of pyproject.toml.
 coverage: $(VENV)/.test
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and not $(OWN)" $(TESTS)
+	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and $(COMMON_MARKERS)" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

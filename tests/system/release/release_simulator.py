@@ -21,17 +21,17 @@ RELEASE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVA
 JOB_ORDER = (
     "check",
     "packages",
-    "installed",
+    "sbom-packages",
     "images",
     "index",
     "smoke",
-    "sbom",
+    "sbom-image",
     "attest",
     "tag",
     "action",
     "pypi",
     "publish",
-    "name",
+    "tag-image",
 )
 # Time of every commit, in the past so that it differs from the time of the build.
 COMMIT_TIME = "1700000000"

@@ -102,12 +102,12 @@ def test_nothing_is_tagged_before_approval(simulator: ReleaseSimulator) -> None:
     [
         (
             "docker buildx build",
-            ("images", "index", "smoke", "sbom", "attest", "tag", "action", "pypi", "publish", "name"),
+            ("images", "index", "smoke", "sbom-image", "attest", "tag", "action", "pypi", "publish", "tag-image"),
         ),
-        ("cosign sign --yes", ("attest", "action", "pypi", "publish", "name")),
-        ("gh release create", ("publish", "name")),
-        ("gh release upload", ("publish", "name")),
-        ("gh release edit", ("publish", "name")),
+        ("cosign sign --yes", ("attest", "action", "pypi", "publish", "tag-image")),
+        ("gh release create", ("publish", "tag-image")),
+        ("gh release upload", ("publish", "tag-image")),
+        ("gh release edit", ("publish", "tag-image")),
     ],
 )
 def test_failed_release_can_resume(simulator: ReleaseSimulator, command: str, jobs: tuple[str, ...]) -> None:
@@ -129,7 +129,7 @@ def test_repeated_jobs_change_nothing(simulator: ReleaseSimulator) -> None:
     simulator.commit("1.2.3")
     simulator.start().run()
     tags, state = simulator.git(simulator.origin, "show-ref"), simulator.state
-    simulator.run("attest", "tag", "action", "publish", "name")
+    simulator.run("attest", "tag", "action", "publish", "tag-image")
     assert simulator.git(simulator.origin, "show-ref") == tags
     assert (simulator.state["tags"], simulator.state["releases"]) == (state["tags"], state["releases"])
 
@@ -224,7 +224,7 @@ def test_mutable_release_fails_with_hint(simulator: ReleaseSimulator) -> None:
     simulator.change_state(
         immutable=True, releases={"v1.2.3": {**simulator.state["releases"]["v1.2.3"], "isDraft": True}}
     )
-    simulator.run("publish", "name")
+    simulator.run("publish", "tag-image")
     assert simulator.state["releases"]["v1.2.3"]["immutable"] is True
 
 
@@ -239,7 +239,7 @@ def test_version_name_stays_with_its_image(simulator: ReleaseSimulator) -> None:
         tags={**simulator.state["tags"], f"{IMAGE}:1.2.3": "sha256:other"},
     )
     with pytest.raises(StepError, match=r":1\.2\.3 is there already, with sha256:other"):
-        simulator.run("name")
+        simulator.run("tag-image")
     assert simulator.state["tags"].keys() == {candidate, f"{IMAGE}:1.2.3"}
     assert simulator.state["tags"][f"{IMAGE}:1.2.3"] == "sha256:other"
 
@@ -250,11 +250,11 @@ def test_registry_error_stops_naming(simulator: ReleaseSimulator) -> None:
     simulator.start().run(*JOB_ORDER[:-1])
     simulator.change_state(commands_to_fail=["docker buildx imagetools"])
     with pytest.raises(StepError, match="fails on purpose"):
-        simulator.run("name")
+        simulator.run("tag-image")
     assert f"{IMAGE}:1.2.3" not in simulator.state["tags"]
 
 
-@pytest.mark.parametrize("job", ["installed", "attest", "pypi", "publish"])
+@pytest.mark.parametrize("job", ["sbom-packages", "attest", "pypi", "publish"])
 def test_replaced_packages_are_rejected(simulator: ReleaseSimulator, job: str) -> None:
     """Packages that differ from the build are neither attested nor published."""
     simulator.commit("1.2.3")

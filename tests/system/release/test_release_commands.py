@@ -117,7 +117,7 @@ def test_sbom_matches_its_image(finished_release: ReleaseSimulator) -> None:
     parts = finished_release.state["manifests"][get_digest(finished_release)]["parts"]
     sboms = [
         (inputs["image"], inputs["output-file"])
-        for inputs in finished_release.list_action_inputs("sbom", "anchore/sbom-action")
+        for inputs in finished_release.list_action_inputs("sbom-image", "anchore/sbom-action")
     ]
     assert sboms == [
         (f"{IMAGE}@{part}", f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)
@@ -159,5 +159,5 @@ def test_changed_registry_tag_stops_release(tagged_release: ReleaseSimulator) ->
         manifests={**tagged_release.state["manifests"], "sha256:other": {"parts": [part]}},
         replaced_digests={f"{IMAGE}:1": "sha256:other"},
     )
-    with pytest.raises(StepError, match="name: Tag with version"):
-        tagged_release.run("name")
+    with pytest.raises(StepError, match="tag-image: Tag with version"):
+        tagged_release.run("tag-image")

@@ -28,7 +28,7 @@ WRITE_PERMISSIONS_BY_JOB = {
     "attest": ("release", {"attestations", "id-token", "packages"}),
     "pypi": ("pypi", {"id-token"}),
     "publish": ("release", {"contents"}),
-    "name": ("release", {"packages"}),
+    "tag-image": ("release", {"packages"}),
 }
 
 
@@ -75,12 +75,12 @@ def test_release_uses_no_cache() -> None:
 @pytest.mark.parametrize(
     ("job", "required_jobs"),
     [
-        ("attest", {"smoke", "sbom", "installed", "packages"}),
-        ("tag", {"smoke", "sbom", "installed", "packages"}),
+        ("attest", {"smoke", "sbom-image", "sbom-packages", "packages"}),
+        ("tag", {"smoke", "sbom-image", "sbom-packages", "packages"}),
         ("action", {"tag", "attest"}),
         ("pypi", {"action"}),
         ("publish", {"pypi", "attest"}),
-        ("name", {"publish"}),
+        ("tag-image", {"publish"}),
     ],
 )
 def test_publishing_waits_for_all_checks(job: str, required_jobs: set[str]) -> None:
@@ -100,7 +100,7 @@ def test_action_runs_after_comparison() -> None:
 def test_packages_are_verified_after_download() -> None:
     """Each job verifies the checksums of packages in the step after their download."""
     jobs = [job for job in JOBS if any(step["name"] == "Download packages" for step in list_steps(job))]
-    assert {"installed", "attest", "pypi", "publish"} <= set(jobs)
+    assert {"sbom-packages", "attest", "pypi", "publish"} <= set(jobs)
     for job in jobs:
         names = [step["name"] for step in list_steps(job)]
         assert names[names.index("Download packages") + 1] == "Verify checksums"
