@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.support.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from autonoma_ci.sandbox import Sandbox
 
 # A shell ignores SIGINT in background jobs, and child processes inherit that. Some tests send SIGINT, so it is reset.
 # Only the main thread may change it.
@@ -95,3 +97,12 @@ def trusted_authority(certificates: CertificateAuthority, monkeypatch: pytest.Mo
     """Trust the certificate authority of the tests."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority_file))
     return certificates.authority_file
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Open a sandbox whose runs end at once."""
+    from autonoma_ci.sandbox import Sandbox
+
+    with Sandbox(pace=0) as sandbox:
+        yield sandbox

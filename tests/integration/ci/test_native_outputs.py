@@ -28,7 +28,6 @@ from autonoma_ci.reports.outputs import (
     output_variables,
     render_dotenv,
 )
-from autonoma_ci.sandbox import Sandbox
 from tests.support import grammars
 from tests.support.agent_program import write_program
 from tests.support.github_job import POLL_POLICY, START_POLICY
@@ -36,17 +35,12 @@ from tests.support.hostile import REPORTS
 from tests.support.reports import create_report, make_started_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from autonoma_ci.models import Report
+    from autonoma_ci.sandbox import Sandbox
 
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 def run_waiting_step(

@@ -33,7 +33,6 @@ from autonoma_ci.ci.systems.buildkite import BuildkitePublisher
 from autonoma_ci.identity import Part
 from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.sandbox import Sandbox
 from tests.support.bitbucket_server import SHA, BitbucketServer
 from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.publish_contexts import make_publish_context
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.models import Report
+    from autonoma_ci.sandbox import Sandbox
 
 LONG_TIMEOUTS = Timeouts(connect=60.0, read=60.0, total=120.0)
 FAILING_ID, PASSING_ID, BOTH_IDS = "sandbox-fails", "sandbox-one", "sandbox-fails, sandbox-one"
@@ -56,12 +56,6 @@ ADVISED_OPTION = "summary-title"
 @pytest.fixture(autouse=True)
 def _shorten_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 # Agent programs that store their input in files

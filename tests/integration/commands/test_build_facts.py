@@ -10,15 +10,16 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.sandbox import Sandbox
 from tests.integration.ci.test_native_outputs import Recorder
 from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CREDENTIALS, invoke
 from tests.support.rest_stubs import TOKEN, GitHub, GitLab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from autonoma_ci.sandbox import Sandbox
 
 SHA, OTHER_SHA = "c0ffee" * 6 + "abcd", "decade" * 6 + "abcd"
 FACTS = {
@@ -46,12 +47,6 @@ version: 1
 tests:
   - { id: sandbox-one, name: "${ci.branch} ${ci.change}", variables: { COMMIT: "${ci.sha}", BUILD: "${ci.build_url}" } }
 """
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 def run_command(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:

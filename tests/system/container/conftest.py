@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.sandbox import Sandbox
 from tests.system.container.image import Image, JobFolders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from autonoma_ci.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -22,12 +22,6 @@ def image() -> Image:
 @pytest.fixture
 def folders(tmp_path: Path) -> JobFolders:
     return JobFolders(tmp_path)
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -17,12 +17,13 @@ import pytest
 import yaml
 
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.sandbox import Sandbox
 from tests.support.generate_docs import ROOT
 from tests.support.gitlab_component import SECRET_OPTIONS, render_component
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from autonoma_ci.sandbox import Sandbox
 
 RUNNER = ROOT / "tests" / "system" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
 COMPONENT_FILE = ROOT / "templates" / "autonoma.yml"
@@ -147,12 +148,6 @@ class Project:
             timeout=60,
             check=False,
         )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

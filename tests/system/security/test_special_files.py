@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.sandbox import Sandbox
 from tests.support.invoke_command import CREDENTIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from autonoma_ci.sandbox import Sandbox
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 
@@ -55,12 +56,6 @@ PATH_SOURCES = {
     ),
     "results-dir": ({"AUTONOMA_RESULTS_DIR": "thing", "AUTONOMA_TEST_IDS": "a"}, "AUTONOMA_RESULTS_DIR", 2),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 def limit_memory() -> None:

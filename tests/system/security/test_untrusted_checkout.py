@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import autonoma_ci
-from autonoma_ci.sandbox import Sandbox
 from tests.support.invoke_command import CREDENTIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from autonoma_ci.sandbox import Sandbox
 
 SCRIPT = Path(sys.executable).with_name("autonoma-ci")
 # Modules of Python, of our libraries and of the package. Each one records its name when it runs.
@@ -86,12 +85,6 @@ class HostileCheckout(NamedTuple):
         """The names of planted code that has run."""
         marker = self.job_folder / "taken"
         return marker.read_text("utf-8").split() if marker.exists() else []
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

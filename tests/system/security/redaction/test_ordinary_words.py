@@ -11,13 +11,12 @@ from lxml import etree
 
 from autonoma_ci.escaping import safe_url
 from autonoma_ci.reports.results_schema import results_json_schema
-from autonoma_ci.sandbox import Sandbox
 from tests.support.github_job import run_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from autonoma_ci.sandbox import Sandbox
     from tests.support.github_job import JobResult
 
 IDS = ["sandbox-one", "sandbox-fails", "sandbox-404"]
@@ -29,12 +28,6 @@ SLOW_WORDS = (
 )  # fmt: skip
 WORDS = [*FAST_WORDS, *(pytest.param(word, marks=pytest.mark.slow) for word in SLOW_WORDS)]
 WARNING = "Was the right one copied?"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0) as sandbox:
-        yield sandbox
 
 
 def run_with_word(folder: Path, sandbox: Sandbox, **extra_inputs: str) -> JobResult:
