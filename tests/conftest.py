@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.sandbox import Sandbox
+    from tests.support.code_hosts import Service
+    from tests.support.rest_stubs import CodeHostStub
 
 # A shell ignores SIGINT in background jobs, and child processes inherit that. Some tests send SIGINT, so it is reset.
 # Only the main thread may change it.
@@ -106,3 +108,11 @@ def sandbox() -> Iterator[Sandbox]:
 
     with Sandbox(pace=0) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def host(service: Service) -> Iterator[CodeHostStub]:
+    """Open the code host of a service, and fail if a request was wrong."""
+    with service.host() as code_host:
+        yield code_host
+    assert code_host.complaints == []

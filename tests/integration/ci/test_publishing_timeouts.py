@@ -19,15 +19,14 @@ from autonoma_ci.ci.comments.http import RestClient
 from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
+from tests.support.code_hosts import SERVICES, Service
 from tests.support.fault_server import FaultServer
 from tests.support.faults import delay, hang, send_response
 from tests.support.reports import FAILED_VERDICT
 from tests.support.rest_stubs import TOKEN, CodeHostStub
-from tests.unit.ci.comments.test_sticky import SERVICES, Service, build_attempt_report, open_comment_thread, publish
+from tests.unit.ci.comments.test_sticky import build_attempt_report, open_comment_thread, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.fault_server import Connection
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
@@ -39,13 +38,6 @@ for_each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda servi
 @pytest.fixture(autouse=True)
 def _shorten_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
-
-
-@pytest.fixture
-def host(service: Service) -> Iterator[CodeHostStub]:
-    with service.host() as code_host:
-        yield code_host
-    assert code_host.complaints == []
 
 
 def serve_next_page(connection: Connection) -> bool:

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +22,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
+from tests.support.code_hosts import SERVICES, Service
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang, send_response
@@ -35,11 +36,11 @@ from tests.support.reports import (
     make_failed_run,
     make_passed_run,
 )
-from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub, GitLab
+from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub
 from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from autonoma_ci.ci.comments.sticky import CommentThread
@@ -47,51 +48,6 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Connection
 
 
-class Service(NamedTuple):
-    """A code host with its stub server and the variables of a job on it."""
-
-    name: str
-    host: Callable[[], CodeHostStub]
-    environ: Mapping[str, str]
-    address: str
-    token: str
-    somebody: object
-
-
-EVENT = {"pull_request": {"number": 7, "head": {"sha": "c0ffee" * 6 + "abcd"}}}
-SERVICES = (
-    Service(
-        "github",
-        GitHub,
-        {
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_REPOSITORY": "acme/shop",
-            "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_REF": "refs/pull/7/merge",
-            "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
-            "GITHUB_SERVER_URL": "https://git.example.com",
-            "GITHUB_RUN_ID": "500",
-        },
-        "GITHUB_API_URL",
-        "AUTONOMA_GITHUB_TOKEN",
-        {"login": "mallory", "type": "User"},
-    ),
-    Service(
-        "gitlab",
-        GitLab,
-        {
-            "GITLAB_CI": "true",
-            "CI_MERGE_REQUEST_IID": "17",
-            "CI_MERGE_REQUEST_PROJECT_ID": "42",
-            "CI_PROJECT_ID": "43",
-            "CI_PIPELINE_ID": "500",
-            "CI_PIPELINE_URL": "https://git.example.com/acme/shop/-/pipelines/500",
-        },
-        "CI_API_V4_URL",
-        "AUTONOMA_GITLAB_TOKEN",
-        {"id": 8, "username": "mallory"},
-    ),
-)
 ATTEMPTS = count(1)
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
@@ -99,13 +55,6 @@ each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: 
 @pytest.fixture(autouse=True)
 def _shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
-
-
-@pytest.fixture
-def host(service: Service) -> Iterator[CodeHostStub]:
-    with service.host() as code_host:
-        yield code_host
-    assert code_host.complaints == []
 
 
 def open_comment_thread(service: Service, url: str, token: str = TOKEN, **environ_changes: str) -> CommentThread:
