@@ -18,6 +18,7 @@ from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
 from tests.integration.ci.test_native_outputs import run_waiting_step
 from tests.support import grammars
+from tests.support.files import read_last_values
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import PASSED_VERDICT, create_report, make_passed_run, make_results_dir, make_started_run
 
@@ -46,15 +47,11 @@ def read_shell_file(path: Path) -> Mapping[str, str]:
     return dict(pair.decode().split("=", 1) for pair in completed.stdout.split(b"\0") if pair)
 
 
-def read_env_file(path: Path) -> Mapping[str, str]:
-    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
-
-
 FILE_SYSTEMS = {
     "circleci": ({"BASH_ENV": "{}/file"}, read_shell_file),
-    "harness": ({"DRONE_OUTPUT": "{}/file"}, read_env_file),
-    "bitbucket": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, read_env_file),
-    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, read_env_file),
+    "harness": ({"DRONE_OUTPUT": "{}/file"}, read_last_values),
+    "bitbucket": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, read_last_values),
+    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, read_last_values),
 }
 
 
@@ -209,7 +206,7 @@ def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.
     assert code == 0
     messages = [line for line in log.splitlines() if ": no room for " in line]
     assert [line.split(": ")[1] for line in messages] == ["outputs.env", "The variables for later steps"]
-    variables = read_env_file(path)
+    variables = read_last_values(path)
     assert variables["AUTONOMA_TOTAL"] == "200"
     names = re.findall(r"AUTONOMA_\w+", messages[1])
     assert names

@@ -29,13 +29,10 @@ from autonoma_ci.fs.files import (
     read_whole_file,
     write_atomic,
 )
+from tests.support.files import list_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def list_names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_write_is_atomic_for_readers(tmp_path: Path) -> None:

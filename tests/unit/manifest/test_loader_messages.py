@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ID = "cm8d9gt6v000c9fe5glmyi33u"
-OTHER_ID = "g41k688vndxzt7kh4kq5m12s"
 
 
 class InvalidManifest(NamedTuple):

@@ -21,6 +21,7 @@ from autonoma_ci.reports.results_dir import (
     results_folder,
 )
 from tests.support.fake_clock import FakeClock
+from tests.support.files import list_names
 from tests.support.reports import (
     FAILED_VERDICT,
     PASSED_VERDICT,
@@ -51,10 +52,6 @@ class Signer:
 
     def sign_results(self, text: str) -> str:
         return text.replace('"mac": ""\n}', '"mac": "signature of results"\n}')
-
-
-def list_names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def read_results(folder: Path) -> dict[str, object]:

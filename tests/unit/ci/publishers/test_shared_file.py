@@ -22,11 +22,12 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.models import RunState
 from tests.support import github_parser as runner
 from tests.support.fake_clock import FakeClock
+from tests.support.files import read_last_values
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import CANCELLED_VERDICT, PASSED_VERDICT, create_report, make_passed_run, make_started_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from autonoma_ci.ci.base import ReportPublisher
     from autonoma_ci.ci.publishers.env_file import EnvFileFormat
@@ -443,10 +444,6 @@ def test_values_without_early_write_come_last(tmp_path: Path) -> None:
     assert write_conclusions(
         tmp_path / "file", early_report, make_waiting_report(make_passed_run("a"), is_ended=True), writes_early=False
     ) == ["AUTONOMA_CONCLUSION=passed"]
-
-
-def read_last_values(path: Path) -> Mapping[str, str]:
-    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
 
 
 def test_value_omitted_later_is_emptied(tmp_path: Path) -> None:

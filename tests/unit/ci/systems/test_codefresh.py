@@ -15,6 +15,7 @@ from autonoma_ci.reports.outputs import dotenv_variables
 from tests.support.ci_environments import CODEFRESH
 from tests.support.environment_names import find_secret_names
 from tests.support.fake_clock import FakeClock
+from tests.support.files import read_last_values
 from tests.support.publish_contexts import make_publish_context
 from tests.support.reports import (
     FAILED_VERDICT,
@@ -45,8 +46,7 @@ def find_file(folder: Path) -> Path:
 
 def read_variables(folder: Path) -> dict[str, str]:
     """Return the variables that Codefresh exports, where the last value of a name counts."""
-    lines = find_file(folder).read_text("utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    return read_last_values(find_file(folder))
 
 
 def publish(folder: Path | str, step_report: Report = REPORT, environ: Mapping[str, str] | None = None) -> list[str]:
