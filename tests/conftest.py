@@ -115,4 +115,4 @@ def host(service: Service) -> Iterator[CodeHostStub]:
     """Open the code host of a service, and fail if a request was wrong."""
     with service.host() as code_host:
         yield code_host
-    assert code_host.complaints == []
+    assert code_host.errors == []

@@ -18,7 +18,7 @@ _REPORTS_PATH = f"/2.0{COMMIT_PATH}/reports"
 class BitbucketServer(ThreadingHTTPServer):
     """A server with reports and annotations by id.
 
-    It refuses requests that are against the documentation of the API, and adds the reason to `complaints`.
+    It refuses requests that are against the documentation of the API, and adds the reason to `errors`.
     """
 
     daemon_threads = True
@@ -28,7 +28,7 @@ class BitbucketServer(ThreadingHTTPServer):
         self.reports: dict[str, dict[str, Any]] = {}
         self.annotations: dict[str, list[dict[str, Any]]] = {}
         self.requests: list[tuple[str, str]] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.faults: dict[str, int] = {}  # the error status of each response to a method
         self.lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._refuse(405, f"{self.command} {self.path}")
 
     def _refuse(self, status: int, error: str) -> tuple[int, Any]:
-        self.server.complaints.append(error)
+        self.server.errors.append(error)
         return status, {"type": "error", "error": {"message": error}}
 
 

@@ -1,7 +1,7 @@
 """Stubs of the comment APIs of GitHub and GitLab on loopback.
 
 Each stub checks path, query, headers, body and paging of every request against the published REST documentation. Errors
-are added to `complaints`, and the response has the status of the real service.
+are added to `errors`, and the response has the status of the real service.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CodeHostStub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.comments: list[Comment] = []
         self.requests: list[tuple[str, str, int]] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.faults: list[Fault] = []
         self.on_request: Callable[[str], None] = lambda _: None
         self.lock = threading.Lock()
@@ -169,7 +169,7 @@ class GitHub(CodeHostStub):
         if not self.graphql:
             return 404, {"message": "Not Found"}
         if body != {"query": "query { viewer { login databaseId } }"}:
-            self.complaints.append(f"a query that is not described: {body}")
+            self.errors.append(f"a query that is not described: {body}")
         owner = self.token_user()
         login = owner["login"].removesuffix("[bot]")
         return 200, {"data": {"viewer": {"login": login, "databaseId": owner.get("id")}}}
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
                 status, data, extra_headers = 401, {"message": "Bad credentials"}, {}
             else:
                 status, data, extra_headers = self._handle_request(method, json.loads(body) if body else None)
-            host.complaints += [f"{method} {self.path}: {text}" for text in errors]
+            host.errors += [f"{method} {self.path}: {text}" for text in errors]
             host.requests.append((method, self.path, status))
         text = b"" if data is None else json.dumps(data).encode()
         # A Date header of the fault replaces the default one.
@@ -272,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         comment = next((comment for comment in host.comments if path == f"{host.item_prefix}{comment.id}"), None)
         if not comment or method not in {host.update_method, "DELETE"}:
             if path != host.collection_path and not path.startswith(host.item_prefix):
-                host.complaints.append(f"{method} {self.path} is no endpoint")
+                host.errors.append(f"{method} {self.path} is no endpoint")
             return 404, {"message": "Not Found"}, {}
         return self._change(comment, method, body)
 
@@ -298,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.server
         size, number = int(query.get("per_page", host.default_page)), int(query.get("page", 1))
         if not set(query) <= host.allowed_query_keys or not 1 <= size <= 100 or number < 1:
-            host.complaints.append(f"GET {self.path}: a query that is not described")
+            host.errors.append(f"GET {self.path}: a query that is not described")
             return host.refusal_status, {"message": "bad query"}, {}
         comments = [comment for comment in host.comments if comment.updated_at >= query.get("since", "")]
         if query.get("order_by") == "updated_at":

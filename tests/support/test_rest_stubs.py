@@ -37,7 +37,7 @@ def send_request(
 
 
 def test_documented_requests_succeed(host: CodeHostStub) -> None:
-    """Requests as documented succeed without a complaint."""
+    """Requests as documented succeed without an error."""
     assert send_request(host, "POST", host.collection_path, {"body": "one"}).status_code == 201
     [comment] = send_request(host, "GET", f"{host.collection_path}?per_page=100").json()
     assert (
@@ -46,7 +46,7 @@ def test_documented_requests_succeed(host: CodeHostStub) -> None:
     )
     assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 204
     assert send_request(host, "DELETE", f"{host.item_prefix}{comment['id']}").status_code == 404
-    assert host.complaints == []
+    assert host.errors == []
 
 
 def test_ids_are_never_reused(host: CodeHostStub) -> None:
@@ -68,10 +68,10 @@ def test_pages_have_links(host: CodeHostStub) -> None:
 
 
 @pytest.mark.parametrize("query", ["per_page=0", "per_page=500", "nonsense=1"])
-def test_undocumented_query_is_complaint(host: CodeHostStub, query: str) -> None:
-    """An undocumented query is refused with a complaint."""
+def test_undocumented_query_is_error(host: CodeHostStub, query: str) -> None:
+    """An undocumented query is refused with an error."""
     assert send_request(host, "GET", f"{host.collection_path}?{query}").status_code == host.refusal_status
-    assert len(host.complaints) == 1
+    assert len(host.errors) == 1
 
 
 @pytest.mark.parametrize("body", [{"body": ""}, {"body": " "}, {"text": "x"}, {"body": "x", "more": 1}])
@@ -101,21 +101,21 @@ def test_foreign_comment_cannot_be_changed(host: CodeHostStub) -> None:
     assert send_request(host, host.update_method, f"{host.item_prefix}{comment.id}", {"body": "y"}).status_code == 403
 
 
-def test_credentials_and_wrong_path_are_complaints(host: CodeHostStub) -> None:
-    """Autonoma's credentials and an unknown path are complaints."""
+def test_credentials_and_wrong_path_are_errors(host: CodeHostStub) -> None:
+    """Autonoma's credentials and an unknown path are errors."""
     send_request(host, "GET", host.collection_path, autonoma_client_id="x")
     assert send_request(host, "GET", "/elsewhere").status_code == 404
-    assert len(host.complaints) == 2
+    assert len(host.errors) == 2
 
 
-def test_missing_user_agent_is_complaint(host: CodeHostStub) -> None:
-    """A request without our User-Agent is a complaint."""
+def test_missing_user_agent_is_error(host: CodeHostStub) -> None:
+    """A request without our User-Agent is an error."""
     send_request(host, "GET", host.collection_path, User_Agent="curl/8")
-    assert host.complaints == [f"GET {host.base_path}{host.collection_path}: no User-Agent of ours"]
+    assert host.errors == [f"GET {host.base_path}{host.collection_path}: no User-Agent of ours"]
 
 
 def test_github_needs_api_version() -> None:
-    """A request to GitHub without the API version is a complaint."""
+    """A request to GitHub without the API version is an error."""
     with GitHub() as host:
         send_request(host, "GET", host.collection_path, X_GitHub_Api_Version=None)
-        assert len(host.complaints) == 1
+        assert len(host.errors) == 1

@@ -307,21 +307,21 @@ def target(
     shared_target = SharedTarget(JOB_VARIABLES[name], sandbox, tmp_path / "work", dict)
     shared_target.folder.mkdir()
     with ExitStack() as stack:
-        complaints: list[str] = []
+        errors: list[str] = []
         if name in {"github", "gitlab"}:
             host = stack.enter_context(GitHub() if name == "github" else GitLab())
             shared_target.environ = {"GITHUB_API_URL" if name == "github" else "CI_API_V4_URL": host.url}
-            shared_target.read_texts, complaints = lambda: _read_comments(host), host.complaints
+            shared_target.read_texts, errors = lambda: _read_comments(host), host.errors
         elif name == "bitbucket":
             proxy = stack.enter_context(BitbucketServer())
             monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
-            shared_target.read_texts, complaints = lambda: _format_reports(proxy), proxy.complaints
+            shared_target.read_texts, errors = lambda: _format_reports(proxy), proxy.errors
         else:
             program = AgentProgram(tmp_path, "buildkite-agent", _BUILDKITE)
             shared_target.environ = {"PATH": program.path}
             shared_target.read_texts = lambda: program.read_files("annotations")
         yield shared_target
-        assert complaints == []
+        assert errors == []
 
 
 def for_targets(*names: str) -> pytest.MarkDecorator:
@@ -824,7 +824,7 @@ def test_same_names_at_once_have_own_comments(service: str) -> None:
         )
         conclusions = [match[2] for body in _read_comments(host).values() if (match := _HEADING.search(body))]
         assert sorted(conclusions) == ["Failed", "Passed"]
-        assert host.complaints == []
+        assert host.errors == []
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
@@ -1275,4 +1275,4 @@ def test_comment_escapes_hostile_step_id(step_id: str) -> None:
             marker, heading, *_ = comment.body.splitlines()
             assert re.fullmatch(r"<!-- autonoma-ci [0-9a-f]{16} [A-Za-z0-9_. -]+ mac [0-9a-f]{32} -->", marker)
             assert heading.startswith("### Autonoma tests")
-        assert host.complaints == []
+        assert host.errors == []

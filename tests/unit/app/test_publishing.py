@@ -51,7 +51,7 @@ def host() -> Iterator[GitLab]:
     """Yield a GitLab server, and fail if a request differs from its documentation."""
     with GitLab() as gitlab:
         yield gitlab
-    assert gitlab.complaints == []
+    assert gitlab.errors == []
 
 
 def make_settings(environ: Mapping[str, str] | None = None, /, **flags: str) -> Settings:

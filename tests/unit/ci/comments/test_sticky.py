@@ -378,7 +378,7 @@ def test_comment_copied_by_other_app_stays(bot: object, graphql: bool, author: o
         [own_comment] = [comment for comment in host.comments if comment is not copied_comment]
         assert own_comment.author == host.token_user()
         assert "Passed" in own_comment.body
-        assert host.complaints == []
+        assert host.errors == []
 
 
 def test_comment_of_bot_is_found_by_id() -> None:
@@ -752,7 +752,7 @@ def test_personal_token_finds_own_comment() -> None:
             assert publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report()) is None
         assert len(host.comments) == 2
         assert host.list_methods() == ["POST", "PATCH"]
-        assert host.complaints == []
+        assert host.errors == []
 
 
 # --- the complete step

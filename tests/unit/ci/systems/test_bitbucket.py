@@ -65,7 +65,7 @@ def server() -> Iterator[BitbucketServer]:
     """Yield a server, and fail if a request differs from its documentation."""
     with BitbucketServer() as stub_server:
         yield stub_server
-    assert stub_server.complaints == []
+    assert stub_server.errors == []
 
 
 def build_step_report(is_failed: bool, step_id: str, part: Part = Part(title=PLAIN), build: str = "500") -> Report:  # noqa: B008 - immutable
