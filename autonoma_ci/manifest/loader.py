@@ -118,11 +118,11 @@ def read_manifest_text(path: str, folder: str, file: str) -> str:
 
 def _suggest_path(path: str, full_path: FilePath) -> str:
     """Return a remedy for a manifest that does not exist."""
-    from autonoma_ci.config.suggestions import find_closest_match
-
     if "://" in path:
         return "a manifest is a file of the checkout, not a URL"
     with suppress(OSError, ValueError):
+        from autonoma_ci.config.suggestions import find_closest_match
+
         names = [entry.name for entry in full_path.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
         if suggestion := find_closest_match(full_path.name, names, 0.75):
             return f"did you mean {sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}?"
