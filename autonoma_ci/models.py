@@ -42,7 +42,8 @@ class UntrustedSource(Enum):
 class BuildContext(NamedTuple):
     """Facts about a job, from the CI system.
 
-    An empty text means that the fact is unknown.
+    An empty text means that the fact is unknown. `secrets_withheld_from` is None if no secrets are withheld, or if this
+    is unknown.
     """
 
     ci_name: str = "cli"

@@ -120,12 +120,13 @@ _STILL_RUNNING_HINT = "The run goes on: look at its page, or ask again later wit
 class Poller:
     """Polls the started runs until each has ended.
 
-    Before the deadline, failed polls end runs only in these cases:
+    Before the deadline, failed polls end runs only in these cases. In the last three, at least MIN_FAILED_POLLS failed.
 
     - The API rejects the credentials. One such poll ends all runs.
-    - At least MIN_FAILED_POLLS of a run failed, and they failed for `give_up_after`.
-    - At least MIN_FAILED_POLLS of a run failed, and the API has not known the run for `not_found_grace`.
-    - The server limits the rate, and rejected all polls for `give_up_after`. This ends all runs.
+    - The polls of a run have failed for `give_up_after`.
+    - The API does not know the run, and no poll of it was successful for `not_found_grace`.
+    - The server limits the rate, and has rejected all polls for `give_up_after` and for two intervals. This ends all
+      runs.
 
     Args:
         run_table: The runs of the plan.

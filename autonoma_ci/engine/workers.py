@@ -100,7 +100,10 @@ Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
 class ProgressListener(Protocol):
-    """Receives each change of a run, and a tick after each event and at least twice per second."""
+    """Receives each change of a run, and ticks until the engine shuts down.
+
+    A tick follows each event. Without events, there are two ticks per second.
+    """
 
     def on_run_changed(self, run: RunResult) -> None:
         """Handle a run that started, ended or did not start."""
