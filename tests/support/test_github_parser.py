@@ -1,4 +1,4 @@
-"""Test the parsers of GitHub's commands, outputs and Markdown."""
+"""Test the parsers of GitHub's commands, outputs and Markdown, and the search for other systems' commands."""
 
 from __future__ import annotations
 

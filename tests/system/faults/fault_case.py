@@ -62,11 +62,11 @@ def keep_environment(_: FaultScenario) -> dict[str, str]:
 def set_variables(changes: Mapping[str, str]) -> Callable[[FaultScenario], dict[str, str]]:
     """Return a function that sets these environment variables.
 
-    In a value, `{folder}` is the scenario's folder, and `{api}` and `{forge}` are ports of its servers.
+    In a value, `{folder}` is the scenario's folder, and `{api}` and `{code_host}` are ports of its servers.
     """
 
     def prepare(scenario: FaultScenario) -> dict[str, str]:
-        placeholders = {"folder": scenario.folder, "api": scenario.api.port, "forge": scenario.forge.port}
+        placeholders = {"folder": scenario.folder, "api": scenario.api.port, "code_host": scenario.code_host.port}
         return {name: text.format(**placeholders) for name, text in changes.items()}
 
     return prepare

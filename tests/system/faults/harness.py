@@ -58,8 +58,8 @@ class FaultScenario:
         self._reported_runs: set[str] = set()
         self._lock = threading.Lock()
         self._tls = certificates.create_valid_context() if case.uses_tls else None
-        self.api, self.media, self.forge = (
-            self._make_server(handler) for handler in (self._respond_api, self._respond_media, self._respond_forge)
+        self.api, self.media, self.code_host = (
+            self._make_server(handler) for handler in (self._respond_api, self._respond_media, self._respond_code_host)
         )
         self.proxy = ProxyServer(find_handler=self._choose_tunnel_fault) if case.uses_proxy else None
 
@@ -78,12 +78,12 @@ class FaultScenario:
 
     @property
     def _servers(self) -> list[FaultServer]:
-        return [self.api, self.media, self.forge, *([self.proxy.server] if self.proxy else [])]
+        return [self.api, self.media, self.code_host, *([self.proxy.server] if self.proxy else [])]
 
     @property
     def faulty_server(self) -> FaultServer:
         """The faulty server of this phase."""
-        return {Phase.EVIDENCE: self.media, Phase.COMMENT: self.forge}.get(self.phase, self.api)
+        return {Phase.EVIDENCE: self.media, Phase.COMMENT: self.code_host}.get(self.phase, self.api)
 
     def build_url(self, server: FaultServer, name: str) -> str:
         """Return the base URL of a server for the job."""
@@ -239,7 +239,7 @@ class FaultScenario:
 
         return self._respond_faulty(connection, send_content, Phase.EVIDENCE)
 
-    def _respond_forge(self, connection: Connection) -> bool:
+    def _respond_code_host(self, connection: Connection) -> bool:
         if connection.request.method != "POST":
             self._begin_before_connection(Phase.COMMENT)
             return self._make_response(200, {"login": "ours"} if connection.request.path.endswith("/user") else [])(

@@ -76,7 +76,7 @@ def assert_credentials_separated(scenario: FaultScenario) -> None:
     """Check that no server receives the credentials of another one."""
     for request in scenario.api.received_requests:
         assert secret_markers.TOKEN not in str(request.headers)
-    for request in [*scenario.media.received_requests, *scenario.forge.received_requests]:
+    for request in [*scenario.media.received_requests, *scenario.code_host.received_requests]:
         assert not {"autonoma-client-id", "autonoma-client-secret"} & set(request.headers)
         assert not secret_markers.find_leaks({"request": f"{request.path} {request.headers}"}, "token")
     for request in scenario.media.received_requests:
@@ -101,7 +101,7 @@ def assert_started_once(scenario: FaultScenario) -> None:
         assert scenario.api.connection_count == len(IDS), (
             f"{scenario.api.connection_count} connections for {len(IDS)} starts"
         )
-    assert sum(request.method == "POST" for request in scenario.forge.received_requests) <= scenario.case.max_posts
+    assert sum(request.method == "POST" for request in scenario.code_host.received_requests) <= scenario.case.max_posts
 
 
 def assert_results_are_complete(scenario: FaultScenario) -> None:
@@ -114,7 +114,8 @@ def assert_results_are_complete(scenario: FaultScenario) -> None:
         path.name for path in (scenario.work_dir / "results" / "evidence").glob("run-of-*/*") if path.is_file()
     }
     assert evidence_names == {"step-001.png", "video.webm"}, evidence_names
-    assert [request.method for request in scenario.forge.received_requests].count("POST") == 1, "there is no comment"
+    methods = [request.method for request in scenario.code_host.received_requests]
+    assert methods.count("POST") == 1, "there is no comment"
 
 
 def assert_killed_job_is_consistent(scenario: FaultScenario) -> None:

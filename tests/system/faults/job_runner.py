@@ -108,7 +108,7 @@ def _build_environment(scenario: FaultScenario) -> dict[str, str]:
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_API_URL": scenario.build_url(scenario.forge, "github"),
+        "GITHUB_API_URL": scenario.build_url(scenario.code_host, "github"),
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_RUN_ID": "500",
         "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",

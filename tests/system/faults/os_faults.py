@@ -253,7 +253,7 @@ FAULT_CASES = [
     _make_environment_fault(
         "GitHub's interface under plain HTTP elsewhere",
         _CI,
-        {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"},
+        {"GITHUB_API_URL": "http://github.autonoma.test:{code_host}"},
         "The comment could not be written",
     ),
     _make_environment_fault(

@@ -15,7 +15,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.engine.workers import SignalReceived, StartFinished
 from autonoma_ci.errors import Cancelled
 from tests.support.fake_clock import FakeClock
-from tests.unit.engine.test_workers import ThreadLimit
+from tests.support.thread_limit import ThreadLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

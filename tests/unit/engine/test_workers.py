@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import queue
 import threading
 import time
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from urllib3.connection import HTTPConnection
 
-from autonoma_ci.api import transport
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus, Timeouts
 from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
@@ -27,12 +25,13 @@ from autonoma_ci.engine.workers import (
     ThreadedExecutor,
 )
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
-from autonoma_ci.net import connection, threads, total_timeout
+from autonoma_ci.net import connection, total_timeout
 from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import RecordingListener
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_started_run
 from tests.support.github_job import run_job
+from tests.support.thread_limit import ThreadLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,31 +168,6 @@ def test_requests_run_in_parallel() -> None:
         executor.start(position, REQUEST)
     results = [events.get(timeout=60) for _ in range(8)]
     assert {event.result.status for event in results if isinstance(event, StartFinished)} == {StartStatus.STARTED}
-
-
-class ThreadLimit:
-    """Limit how many threads the client can create.
-
-    Threads of the test servers do not count.
-    """
-
-    def __init__(self, max_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.max_threads, self.thread_count = max_threads, 0
-        limit = self
-
-        class FakeThreadModule:
-            @staticmethod
-            def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
-                if limit.thread_count >= limit.max_threads:
-                    raise RuntimeError("can't start new thread")
-                limit.thread_count += 1
-                return _thread.start_new_thread(work, arguments)
-
-        monkeypatch.setattr(threads, "_thread", FakeThreadModule)
-        # The deadline thread of an earlier test must not be reused.
-        deadlines = total_timeout.Deadlines()
-        for module in (connection, total_timeout, transport):
-            monkeypatch.setattr(module, "deadlines", deadlines)
 
 
 @pytest.mark.parametrize("max_threads", [2, 3, 5])

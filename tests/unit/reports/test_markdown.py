@@ -225,6 +225,13 @@ def test_input_error_cannot_forge_markup(run_report: Report) -> None:
         render_plain_text(line.removeprefix("- "))
 
 
+def test_noun_of_change_is_escaped() -> None:
+    """The noun comes from the CI system's class, and is escaped like a text from outside."""
+    run_report = create_report([make_started_run("one")])._replace(change_noun="<b>pull</b>|request\n#")
+    line = render_summary(run_report).splitlines()[2]
+    assert "(&lt;b&gt;pull&lt;/b&gt;\\|request # 12, branch" in line
+
+
 def read_rows(run_report: Report) -> list[list[str]]:
     return [split_cells(line) for line in render_summary(run_report).splitlines() if line.startswith("| ")][2:]
 
