@@ -237,11 +237,7 @@ class RunStarter:
             )
         message = f"the API named run {result.run_id or result.url}, which is another one"
         return StartResult(
-            StartStatus.INDETERMINATE,
-            ExitReason.UNKNOWN,
-            message=message,
-            suggestion=HINT_NO_RESPONSE,
-            http_status=result.http_status,
+            StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message, http_status=result.http_status
         )
 
     def expire_hung_requests(self) -> list[Update]:

@@ -266,6 +266,14 @@ def test_hung_poll_counts_as_failed() -> None:
     assert driver.get_result()[2] == "how it stands could not be had: no answer came in time"
 
 
+def test_hung_polls_end_together() -> None:
+    """Each run whose poll at the deadline hangs has its own update."""
+    driver = PollerDriver(0.0, 0.0, policy=PollPolicy(timeout=60.0))
+    assert driver.dispatch_at(60.0) == 2
+    driver.clock.time += 46.0
+    assert_updates(driver.poller.expire_hung_requests(), [RunEnded(0), RunEnded(1)])
+
+
 def test_hung_poll_is_last_error() -> None:
     """The result at the deadline names a hung poll as the last error."""
     driver = PollerDriver(policy=PollPolicy(timeout=60.0))

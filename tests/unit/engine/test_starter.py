@@ -19,7 +19,7 @@ from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.updates import StartSettled, Update, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
-from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.models import ExitReason, PreviousAttempt, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 from tests.support.updates import assert_updates
 
@@ -355,6 +355,20 @@ def test_give_up_time_drops_rest() -> None:
         [NOT_SENT], [STARTED], seconds=5.0, policy=StartPolicy(concurrency=1, max_connect_attempts=1, give_up_after=5.0)
     ).run()
     assert job.states == [RunState.NOT_STARTED] * 2
+    assert job.listener.changed_ids == ["t0", "t1"]
+
+
+def test_retry_without_new_run_is_api_error() -> None:
+    """If the API names the failed run again, a plan with fail-fast ends with the reason `api`."""
+    clock, failed_attempt = FakeClock(), PreviousAttempt(run_id="r0")
+    retry = RunResult(RunRequest(TargetKind.TEST, "retry"), previous_attempts=(failed_attempt,))
+    table = RunTable([retry, RunResult(RunRequest(TargetKind.TEST, "pending"))], clock.time)
+    assert table.claim_start(TargetKind.TEST, "r0", "")
+    run_starter = RunStarter(table, StartPolicy(concurrency=1, fail_fast=True), clock)
+    run_starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
+    updates = run_starter.handle_result(StartFinished(0, STARTED._replace(run_id="r0")))
+    assert_updates(updates, [StartSettled(0), StartSettled(1)])
+    assert (table.results[1].state, table.results[1].reason) == (RunState.NOT_STARTED, ExitReason.API)
 
 
 def test_stalled_plan_states_reason() -> None:
