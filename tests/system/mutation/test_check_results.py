@@ -10,7 +10,7 @@ import pytest
 from tests.system.mutation.check_results import (
     ACCEPTED_FILE,
     ModuleResult,
-    build_module_result,
+    build_module_results,
     find_errors,
     format_table,
 )
@@ -24,23 +24,27 @@ def make_module_result(total: int, survivors: int, name: str = "escaping") -> Mo
 
 @pytest.mark.parametrize("status", ["survived", "no tests", "suspicious", "segfault"])
 def test_unkilled_mutants_survive(status: str) -> None:
-    """A mutant with one of these statuses counts as a survivor."""
+    """Each status but killed and timeout counts as survived."""
     statuses = {
         "autonoma_ci.manifest.loader.x_f__mutmut_1": status,
-        "autonoma_ci.manifest.keys.x_f__mutmut_1": "killed",
+        "autonoma_ci.manifest.loader.x_f__mutmut_2": "killed",
     }
-    result = build_module_result("manifest", statuses)
-    assert (result.total, result.survivors) == (2, ("autonoma_ci.manifest.loader.x_f__mutmut_1",))
+    survivor = "autonoma_ci.manifest.loader.x_f__mutmut_1"
+    assert build_module_results(statuses) == [ModuleResult("manifest.loader", 2, (survivor,))]
 
 
 def test_hanging_mutants_are_killed() -> None:
-    """A mutant whose tests time out is no survivor."""
-    assert build_module_result("clock", {"autonoma_ci.clock.x_f__mutmut_1": "timeout"}).survivors == ()
+    """A mutant that made the tests hang is killed."""
+    assert build_module_results({"autonoma_ci.clock.x_f__mutmut_1": "timeout"}) == [ModuleResult("clock", 1, ())]
 
 
-def test_longer_module_names_do_not_count() -> None:
-    """A module whose name only begins with the name is another module."""
-    assert build_module_result("manifest", {"autonoma_ci.manifests.x_f__mutmut_1": "killed"}).total == 0
+def test_mutants_are_counted_by_module() -> None:
+    """Modules of one package and modules with similar names are counted separately."""
+    names = ["manifest.keys.x_f__mutmut_1", "manifest.loader.xǁLoaderǁload__mutmut_1", "manifests.x_f__mutmut_1"]
+    modules = build_module_results({f"autonoma_ci.{name}": "killed" for name in names})
+    assert [(module.name, module.total) for module in modules] == [
+        ("manifest.keys", 1), ("manifest.loader", 1), ("manifests", 1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -53,9 +57,17 @@ def test_survivors_equal_accepted_number(survivors: int, error: str | None) -> N
     assert (errors == []) if error is None else (error in errors[0])
 
 
+def test_unlisted_module_has_no_survivors() -> None:
+    """A survivor of a module without an accepted number is an error."""
+    assert find_errors([make_module_result(1000, 0)], {}) == []
+    assert "1 mutants survived, 0 are accepted" in find_errors([make_module_result(1000, 1)], {})[0]
+
+
 def test_module_without_mutants_is_error() -> None:
-    """A module without mutants was not checked."""
-    assert find_errors([make_module_result(0, 0)], {"escaping": 0}) == ["escaping has no mutants"]
+    """A listed module without mutants is an error, and so is a run without mutants."""
+    modules = [make_module_result(1000, 0, "clock")]
+    assert find_errors(modules, {"escaping": 0}) == ["escaping has no mutants"]
+    assert find_errors([], {}) == ["there are no mutants"]
 
 
 @pytest.mark.parametrize(("killed_count", "is_accepted"), [(95, True), (94, False)])
@@ -76,10 +88,14 @@ def test_table_has_module_rows_and_total() -> None:
     ]
 
 
-def test_mutated_modules_have_limit() -> None:
-    """Each module that mutmut changes has an accepted number of survivors."""
+def test_mutation_settings_name_modules() -> None:
+    """Each pattern of mutated files finds files, and each accepted number belongs to one of them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    paths = {path.removeprefix("autonoma_ci/").removesuffix("/*.py").removesuffix(".py") for path in
-             project["tool"]["mutmut"]["only_mutate"]}  # fmt: skip
-    accepted = tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))["accepted"]
-    assert {path.replace("/", ".") for path in paths} == set(accepted)
+    paths_by_pattern = {pattern: [*ROOT.glob(pattern)] for pattern in project["tool"]["mutmut"]["only_mutate"]}
+    assert all(paths_by_pattern.values())
+    modules = {
+        ".".join(path.relative_to(ROOT / "autonoma_ci").with_suffix("").parts)
+        for paths in paths_by_pattern.values()
+        for path in paths
+    }
+    assert set(tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))["accepted"]) <= modules
