@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +38,20 @@ def get_error(path: str, folder: Path) -> str:
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
     """The error for a missing file advises to check the path."""
     assert get_error("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
+
+
+def test_missing_file_needs_no_free_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is the same if the module that suggests a name can't be opened."""
+
+    class ExhaustedFinder:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "autonoma_ci.config.suggestions":
+                raise OSError(errno.EMFILE, "Too many open files")
+
+    (tmp_path / "autonoma.yaml").touch()
+    monkeypatch.delitem(sys.modules, "autonoma_ci.config.suggestions", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [ExhaustedFinder(), *sys.meta_path])
+    assert get_error("autonoma.yml", tmp_path).startswith("autonoma.yml: there is no such file: check the path")
 
 
 @pytest.mark.parametrize(
