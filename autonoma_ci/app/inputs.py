@@ -137,7 +137,7 @@ def build_interpolator(
 def build_part(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
     """Return the part of the build that this job step is."""
     parallel = ci.ci_system.detect_shard(environ)
-    shard = parallel if settings.shard == "auto" else settings.shard
+    shard = settings.resolve_shard(parallel)
     shard_text = str(shard) if shard and shard.total > 1 else ""
     parallel_text = str(parallel) if parallel and parallel.total > 1 else ""
     return Part(

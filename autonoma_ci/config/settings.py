@@ -144,6 +144,14 @@ class Settings(NamedTuple):
         """The client id and the client secret, without empty ones."""
         return [secret for secret in (self.client_id, self.client_secret) if secret]
 
+    def resolve_shard(self, ci_shard: Shard | None) -> Shard | None:
+        """Return the shard of this job, or None for the whole plan.
+
+        Args:
+            ci_shard: The shard of this job among the CI system's parallel jobs, or None. `auto` stands for it.
+        """
+        return ci_shard if self.shard == "auto" else self.shard
+
     @property
     def secrets(self) -> list[Secret]:
         """All credentials, used or not. Output must never show them."""

@@ -125,8 +125,8 @@ class Poller:
     - The API rejects the credentials. One such poll ends all runs.
     - The polls of a run have failed for `give_up_after`.
     - The API does not know the run, and no poll of it was successful for `not_found_grace`.
-    - The server limits the rate, and has rejected all polls for `give_up_after` and for two intervals. This ends all
-      runs.
+    - The server limits the rate, and has rejected all polls for `give_up_after`, or for two fixed intervals if they are
+      longer. This ends all runs.
 
     Args:
         run_table: The runs of the plan.

@@ -91,7 +91,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     errors += limit_errors
     if not requests and not errors and not settings.allow_empty and not settings.selects_nothing:
         errors.append(_empty_plan_error(settings, manifest))
-    shard = ci_shard if settings.shard == "auto" else settings.shard
+    shard = settings.resolve_shard(ci_shard)
     if settings.shard == "auto" and not ci_shard:
         errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE}")
     if errors:

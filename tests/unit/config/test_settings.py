@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.config.options import OPTIONS, Option
-from autonoma_ci.config.parsers import NamedId
+from autonoma_ci.config.parsers import NamedId, Shard
 from autonoma_ci.config.settings import Settings, load_options, load_settings
 from autonoma_ci.models import AppVersion
 
@@ -264,6 +264,14 @@ def test_option_is_named_as_written(flags: dict[str, str], environ: dict[str, st
     """The message has the name that the user can find in a file."""
     settings, _ = load_settings(flags, (), environ)
     assert settings.spelling_of("timeout") == spelling
+
+
+@pytest.mark.parametrize("ci_shard", [None, Shard(2, 3)])
+def test_auto_is_shard_of_ci(ci_shard: Shard | None) -> None:
+    """Only `auto` uses the CI system's shard. An explicit shard replaces it."""
+    assert Settings(shard="auto").resolve_shard(ci_shard) == ci_shard
+    assert Settings(shard=Shard(1, 4)).resolve_shard(ci_shard) == Shard(1, 4)
+    assert Settings().resolve_shard(ci_shard) is None
 
 
 def test_link_of_api_host_is_id() -> None:
