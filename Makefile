@@ -18,7 +18,7 @@ WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-slow coverage test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture
+.PHONY: demo test test-slow coverage test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture messages
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -163,6 +163,10 @@ architecture: $(VENV)/.test
 # Writes the tables of options, outputs and examples in the documentation.
 generate-docs: $(VENV)/.test
 	$(BIN)/python -m tests.support.generate_docs
+
+# Lists all texts that the product can print, with their places and lengths.
+messages: $(VENV)/.test
+	@$(BIN)/python -m tests.support.extract_messages
 
 $(VENV)/.dist: $(VENV)/.venv release/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/requirements.lock
