@@ -17,7 +17,7 @@ _ACTION_HEAD = """\
 # Made from the table of options by `make generate-docs`. Options have no default here, as it would win over AUTONOMA_
 # variables and over the manifest. The exceptions are the job's token and the values of its matrix.
 name: Autonoma CI
-description: Start Autonoma end-to-end tests, each exactly once, wait for them, and link to the runs
+description: Run Autonoma end-to-end tests from a workflow, wait for the results, and report them on the pull request
 author: the autonoma-ci contributors
 branding:
   icon: play-circle

@@ -13,12 +13,12 @@ import tarfile
 import venv
 import zipfile
 from email import message_from_bytes
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autonoma_ci import __version__
+from autonoma_ci.errors import EXIT_INPUT
 from tests.support.generate_docs import ROOT
 
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ def test_wheel_has_program_and_metadata_only(package_folder: Path) -> None:
         __version__,
         "MIT",
     )
+    # Developers get the dependency groups from a checkout. A package publishes extras only.
+    assert metadata.get_all("Provides-Extra") == ["terminal"]
+    urls = dict(url.split(", ") for url in metadata.get_all("Project-URL", []))
+    assert set(urls) == {"Documentation", "Source", "Issues", "Changelog"}
+    assert all(url.startswith("https://github.com/OWNER/autonoma-ci") for url in urls.values())
 
 
 def test_source_package_has_build_inputs(package_folder: Path) -> None:
@@ -105,27 +110,55 @@ def test_source_package_has_build_inputs(package_folder: Path) -> None:
     assert names == PACKAGE_FILES | {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
 
 
-def test_installed_wheel_runs_demo(package_folder: Path, tmp_path: Path) -> None:
-    """The program is from the wheel, and the libraries are from the test environment."""
+@pytest.fixture(scope="module")
+def program_folder(package_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel beside the libraries of the tests, and return the folder of its programs."""
+    folder = tmp_path_factory.mktemp("installed")
     # Without pip, because its installation takes 10 s.
-    venv.create(tmp_path / "venv")
-    python = tmp_path / "venv" / "bin" / "python"
+    venv.create(folder / "venv")
+    python = folder / "venv" / "bin" / "python"
     wheel = str(package_folder / f"{NAME}-py3-none-any.whl")
-    # Without variables that change Python, such as PYTHONPATH.
-    env = {"PATH": os.environ["PATH"]}
-    run = partial(subprocess.run, cwd=tmp_path, env=env, check=True, capture_output=True, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], timeout=120)
-    [site_packages] = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
+    run_installed([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], folder, timeout=120)
+    [site_packages] = (folder / "venv" / "lib").glob("python3*/site-packages")
     (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     location_command = [str(python), "-c", "import autonoma_ci; print(autonoma_ci.__file__)"]
-    assert str(site_packages) in run(location_command).stdout
-    command = [str(tmp_path / "venv" / "bin" / "autonoma-ci")]
-    version = run([*command, "--version"])
-    assert version.stdout == f"autonoma-ci {__version__}\n"
-    demo = run([*command, "demo", "--output", "demo"], timeout=90)
-    assert "That was the demo" in demo.stdout
+    assert str(site_packages) in run_installed(location_command, folder)
+    return python.parent
+
+
+def run_installed(command: list[str], folder: Path, timeout: float = 60) -> str:
+    """Run a program of the environment, and return its output."""
+    # Without variables that change Python, such as PYTHONPATH.
+    env = {"PATH": os.environ["PATH"]}
+    return subprocess.run(
+        command, cwd=folder, env=env, check=True, capture_output=True, encoding="utf-8", timeout=timeout
+    ).stdout
+
+
+def test_installed_wheel_runs_demo(program_folder: Path, tmp_path: Path) -> None:
+    """The program is from the wheel, and the libraries are from the test environment."""
+    program = str(program_folder / "autonoma-ci")
+    assert run_installed([program, "--version"], tmp_path) == f"autonoma-ci {__version__}\n"
+    assert "That was the demo" in run_installed([program, "demo", "--output", "demo"], tmp_path, timeout=90)
     assert (tmp_path / "demo" / "results" / "report.html").exists()
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["run", "--help"], ["validate", "--help"]], ids=" ".join)
+def test_python_module_is_same_program(argv: list[str], program_folder: Path, tmp_path: Path) -> None:
+    """`python -m autonoma_ci` prints the same texts, with the same program name."""
+    module_output = run_installed([str(program_folder / "python"), "-m", "autonoma_ci", *argv], tmp_path)
+    assert module_output == run_installed([str(program_folder / "autonoma-ci"), *argv], tmp_path)
+    assert "autonoma-ci" in module_output
+    assert "__main__" not in module_output
+
+
+def test_python_module_has_exit_codes(program_folder: Path, tmp_path: Path) -> None:
+    """`python -m autonoma_ci` exits with the code of an input error."""
+    command = [str(program_folder / "python"), "-m", "autonoma_ci", "validate", "missing.yml"]
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        run_installed(command, tmp_path)
+    assert raised.value.returncode == EXIT_INPUT
 
 
 def test_build_tools_are_locked_as_in_tests() -> None:
