@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tomllib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -182,6 +183,21 @@ def test_ci_checks_pinned_actions_on_github() -> None:
     commands = subprocess.check_output(["make", "-n", "lint-actions"], cwd=ROOT, text=True)
     assert re.search(r"zizmor .*\.github action\.yml", commands)
     assert "offline" not in commands
+
+
+def test_classifiers_list_tested_versions() -> None:
+    """The package lists exactly the Python versions that CI tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    classifiers = [text.rpartition(" ")[2] for text in project["classifiers"] if re.search(r":: 3\.\d+$", text)]
+    assert classifiers == read_workflow("ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={classifiers[0]}"
+
+
+def test_lock_command_reads_every_group() -> None:
+    """`make lock` locks each dependency group of the project."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    commands = subprocess.check_output(["make", "-n", "lock"], cwd=ROOT, text=True)
+    assert set(re.findall(r"--group (\S+)", commands)) == set(groups)
 
 
 def test_scorecard_accepts_workflow() -> None:
