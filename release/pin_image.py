@@ -62,7 +62,9 @@ def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
     commit = _create_commit(checkout, f"Release {tag}\n\nThe action runs {image}.\n")
     if _run_git(checkout, "tag", "--list", tag):
         if (tagged_commit := _run_git(checkout, "rev-parse", f"{tag}^{{commit}}")) != commit:
-            raise ReleaseError(f"{tag} is there already, at {tagged_commit}: a version is never released twice")
+            raise ReleaseError(
+                f"tag exists: {tag}, at {tagged_commit}. Raise __version__, because a version is released once."
+            )
     else:
         _run_git(checkout, "tag", tag, commit)
     return commit

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Pushes tags as the one deploy key that may: release/push.sh [OPTION...] REFSPEC...
+# Pushes tags with the release key: release/push.sh [OPTION...] REFSPEC...
 #
-# A ruleset keeps everybody else from tags that begin with v, the workflow's own token too; and that token may not push a
-# tag whose workflows differ from those of a branch, as a tag has that moves on from an older release.
+# A ruleset allows only this deploy key to push tags that begin with v. The workflow's token cannot push a tag whose
+# workflows differ from those of each branch. The major tag of an older release is such a tag.
 set -euo pipefail
-umask 077 # ssh takes no key that others can read
+umask 077 # ssh rejects a key that others can read
 
 key=$RUNNER_TEMP/release-key hosts=$RUNNER_TEMP/known-hosts
 trap 'rm -f "$key"' EXIT

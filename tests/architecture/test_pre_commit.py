@@ -1,6 +1,6 @@
 """The hooks of .pre-commit-config.yaml.
 
-The tests read the configuration as pre-commit does, because pre-commit is no dependency of this project.
+The tests read the configuration as pre-commit does. The test environment does not contain pre-commit.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def test_version_is_released_once(repository: Path) -> None:
     """A second tag of a version is rejected, and the first one stays."""
     commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "reset", "--hard", "main")
-    with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
+    with pytest.raises(ReleaseError, match=rf"tag exists: v1\.2\.3, at {commit}\. Raise __version__"):
         commit_and_tag(repository, NEXT_IMAGE, "v1.2.3")
     assert git(repository, "rev-parse", "v1.2.3") == commit
 

@@ -197,7 +197,7 @@ def test_lock_command_reads_every_group() -> None:
     """`make lock` locks each dependency group of the project."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
     commands = subprocess.check_output(["make", "-n", "lock"], cwd=ROOT, text=True)
-    assert set(re.findall(r"--group (\S+)", commands)) == set(groups)
+    assert set(re.findall(r"-group (?:\S+:)?(\S+)", commands)) == set(groups)
 
 
 def test_scorecard_accepts_workflow() -> None:
