@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections import Counter
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS
 from autonoma_ci.escaping import truncate
-from autonoma_ci.fs.files import make_directory, os_error_reason, read_whole_file, write_atomic
+from autonoma_ci.fs.files import DirectoryTree, LinkError, os_error_reason
 from autonoma_ci.models import Evidence
 from autonoma_ci.reports.summary import sort_by_severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import PreviousAttempt, RunResult, RunStep
@@ -26,6 +23,8 @@ if TYPE_CHECKING:
 _MISSING = "not found beside the record"
 _TOO_LARGE = "larger than evidence-file-limit"
 _OVER_LIMIT = "there is no room left within evidence-limit"
+_NO_MEMORY = "no memory is left"
+_LINK = "a symbolic link in results-dir leads elsewhere"
 # In characters. A longer text makes results.json unreadable for people.
 _MAX_REASON_CHARS = 2000
 
@@ -77,7 +76,7 @@ class EvidenceCopier:
     """Copies files from a folder into results-dir within the evidence limits."""
 
     def __init__(self, source: Path, results_dir: ResultsDir, settings: Settings) -> None:
-        self._source, self._results_dir = source, results_dir
+        self._source, self._results_dir = DirectoryTree(source, results_dir.root), results_dir
         self._file_limit, self._total_limit = settings.evidence_file_limit, settings.evidence_limit
         self._is_same_folder = os.path.realpath(source) == os.path.realpath(results_dir.folder)
         self._write_failure: str | None = None
@@ -85,8 +84,6 @@ class EvidenceCopier:
         # The reason of each missing file, by its path.
         self.missing: dict[str, str] = {}
         self.copied_bytes = 0
-        # Cached, because a folder has many files and resolving its path is slow.
-        self._has_symlink = cache(self._detect_symlink)
 
     def copy(self, path: str) -> None:
         """Copy a file, or add the reason to `missing`."""
@@ -98,50 +95,41 @@ class EvidenceCopier:
 
     def _try_to_copy(self, path: str) -> str | None:
         """Copy a file, and return the reason of a failure or None."""
-        size = self._read_regular_file_size(path)
-        if not size:
+        parent, name = os.path.split(path)
+        try:
+            with self._source.open_directory(parent, create=False) as directory:
+                size = directory.lstat(name).st_size if directory.is_regular(name) else 0
+                if size and (self._is_same_folder or (reason := self._find_limit_reason(size))):
+                    return None if self._is_same_folder else reason
+                data = directory.read_file(name, size)
+        except OSError:
             return _MISSING
-        if self._is_same_folder:
-            return None
+        except MEMORY_ERRORS:
+            return _NO_MEMORY
+        return self._write(parent, name, data) if data else _MISSING
+
+    def _find_limit_reason(self, size: int) -> str | None:
+        """Return why a file of this size in bytes is not copied, or None."""
         if size > self._file_limit:
             return _TOO_LARGE
         if self._write_failure or self.copied_bytes + size > self._total_limit:
             return self._write_failure or _OVER_LIMIT
-        try:
-            data = read_whole_file(str(self._source / path), size)
-            if not data:
-                return _MISSING
-            self._write(path, data)
-        except OSError as error:
-            # No further file is written, because the reports need the remaining space of a full disk.
-            self._write_failure = f"it could not be written ({os_error_reason(error)})"
-            return self._write_failure
-        except MEMORY_ERRORS:
-            return "no memory is left"
-        self.copied_bytes += len(data)
         return None
 
-    def _read_regular_file_size(self, path: str) -> int | None:
-        """Return the size of a regular file in bytes, or None for anything else."""
-        file = self._source / path
+    def _write(self, parent: str, name: str, data: bytes) -> str | None:
+        """Write a file, and return the reason of a failure or None."""
         try:
-            status = os.lstat(file)
-        except OSError:
-            return None
-        return status.st_size if stat.S_ISREG(status.st_mode) and not self._has_symlink(file.parent) else None
-
-    def _detect_symlink(self, folder: Path) -> bool:
-        """Return whether a folder below the source is behind a symbolic link."""
-        expected = Path(os.path.realpath(self._source)) / folder.relative_to(self._source)
-        return os.path.realpath(folder) != str(expected)
-
-    def _write(self, path: str, data: bytes) -> None:
-        target = self._results_dir.folder / path
-        # Checked before each write, because a symbolic link can appear at any time.
-        if self._results_dir.has_link_outside(target.parent):
-            raise OSError(errno.ELOOP, "a symbolic link in results-dir leads elsewhere")
-        make_directory(target.parent)
-        write_atomic(target, data)
+            with self._results_dir.open_directory(parent) as directory:
+                directory.write_atomic(name, data)
+        except OSError as error:
+            reason = _LINK if isinstance(error, LinkError) else os_error_reason(error)
+            # No further file is written, because the reports need the remaining space of a full disk.
+            self._write_failure = f"it could not be written ({reason})"
+            return self._write_failure
+        except MEMORY_ERRORS:
+            return _NO_MEMORY
+        self.copied_bytes += len(data)
+        return None
 
 
 def _evidence_paths(run: RunResult | PreviousAttempt) -> Iterator[str]:

@@ -182,8 +182,7 @@ class JobStep:
         )
         self.signer = self._create_signer()
         facts = self.reports.facts
-        shared = partial(
-            SharedResults,
+        shared = SharedResults(
             step_id=facts.step_id,
             context=context,
             rules=self.ci.ci_system.build_id_rules,

@@ -1,8 +1,9 @@
 """Write files atomically, open only regular files, and check paths in a checkout that can be hostile.
 
-`write_atomic` never follows a symbolic link at its path. `open_or_create` and `open_for_append` follow links, because
-their paths come from the runner. Reads follow links too, so `escapes_via_symlink` checks the paths of a checkout
-before. New files and folders get the owner of their parent.
+A `Directory` and a `DirectoryTree` follow no symbolic link, even if another process creates it at the same time.
+`open_or_create` and `open_for_append` follow links, because their paths come from the runner. `read_head` follows links
+too, so `escapes_via_symlink` checks the paths of a checkout before. New files and directories get the owner of their
+parent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ import secrets
 import shlex
 import stat
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 # Windows has neither flag. There, links are found by a check of the path, and a folder never has named pipes.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -21,68 +27,358 @@ O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 # Without the last flag, Windows would put a carriage return before each line break.
 _READ_WRITE_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
+_READ_FLAGS = os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)
 # Errors in a folder that allows no new file. It can belong to another user, or the old file is mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOT_REGULAR = "not a regular file"
+# Windows has no descriptors of directories.
+HAS_DIRECTORY_DESCRIPTORS = {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
+_DIRECTORY_FLAGS = os.O_RDONLY | O_NOFOLLOW | getattr(os, "O_DIRECTORY", 0)
+# Errors of these flags for a link or a file, because the operating systems differ.
+_NO_DIRECTORY_ERRNOS = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
+# The file that is locked in place of a directory without a descriptor.
+_LOCK_FILE = "results.lock"
 
 
 class NotRegularFileError(OSError):
     """A pipe, a socket or a device in place of a file."""
 
 
+class LinkError(OSError):
+    """A symbolic link leads out of a directory tree."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ELOOP, "a symbolic link leads elsewhere")
+
+
+class Directory:
+    """An open directory. Its files and directories have names, not paths.
+
+    A link that replaces the directory or one of its parents has no effect, because each operation uses the descriptor.
+    No operation follows a link that has the name of a file.
+
+    Args:
+        path: The path. It is used only without a descriptor.
+        descriptor: The descriptor, which `close` closes. None on Windows.
+
+    """
+
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
+        self._path, self._descriptor = path, descriptor
+        self._lock_file: int | None = None
+
+    def __enter__(self) -> Self:
+        """Return the directory."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the directory."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptors. This releases the lock too."""
+        descriptors, self._descriptor, self._lock_file = (self._descriptor, self._lock_file), None, None
+        for descriptor in descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def open_directory(self, path: str, *, create: bool = True) -> Directory:
+        """Open a directory below this one.
+
+        Args:
+            path: The relative path. It is empty for this directory.
+            create: Whether missing directories are created.
+
+        Raises:
+            LinkError: A link is in the path.
+            OSError: The directory can't be opened or created.
+
+        """
+        target = self._path / path
+        if self._descriptor is None:
+            if Path(os.path.realpath(target)) != Path(os.path.realpath(self._path), path):
+                raise LinkError
+            if create:
+                make_directory(target)
+            return Directory(target)
+        # Both directories are closed, so each has a descriptor.
+        return Directory(target, _open_below(os.dup(self._descriptor), path, create=create))
+
+    def open_lock(self) -> int:
+        """Return a descriptor for a lock of the directory. `close` closes it.
+
+        Raises:
+            LinkError: A link is in place of the lock file.
+            OSError: The lock file can't be opened.
+
+        """
+        if self._descriptor is not None:
+            return self._descriptor
+        if self.is_symlink(_LOCK_FILE):
+            raise LinkError
+        self._lock_file = os.open(self._path / _LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        return self._lock_file
+
+    def lstat(self, name: str) -> os.stat_result:
+        """Return the status of a file or link.
+
+        Raises:
+            OSError: The file is missing or unreadable.
+            ValueError: Python rejects the name.
+
+        """
+        return os.stat(self._locate(name), dir_fd=self._descriptor, follow_symlinks=False)
+
+    def is_regular(self, name: str) -> bool:
+        """Return whether the name is that of a regular file."""
+        return stat.S_ISREG(self._read_mode(name))
+
+    def is_symlink(self, name: str) -> bool:
+        """Return whether the name is that of a symbolic link."""
+        return stat.S_ISLNK(self._read_mode(name))
+
+    def exists(self, name: str) -> bool:
+        """Return whether the name is in use. A link without a target counts."""
+        return bool(self._read_mode(name))
+
+    def read_file(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a regular file, or None if it is unreadable.
+
+        A file with more than `max_bytes` bytes and a link count as unreadable.
+        """
+        # Windows has no flag for this, so a link is found by a check.
+        if not O_NOFOLLOW and self.is_symlink(name):
+            return None
+        try:
+            descriptor = os.open(self._locate(name), _READ_FLAGS | O_NOFOLLOW, dir_fd=self._descriptor)
+            data = _read_regular(descriptor, max_bytes + 1)
+        except (OSError, ValueError):
+            return None
+        return data if len(data) <= max_bytes else None
+
+    def create_file(self, name: str) -> int:
+        """Create a file with the owner of the directory, and return its descriptor.
+
+        Raises:
+            FileExistsError: The name is in use.
+            OSError: The file can't be created.
+
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
+        descriptor = os.open(self._locate(name), flags, 0o644, dir_fd=self._descriptor)
+        match_parent_owner(self._path if self._descriptor is None else self._descriptor, descriptor)
+        return descriptor
+
+    def replace(self, name: str, target: str) -> None:
+        """Rename a file, and replace the file or link that has the other name.
+
+        Raises:
+            OSError: The file can't be renamed.
+
+        """
+        directory = self._descriptor
+        os.replace(self._locate(name), self._locate(target), src_dir_fd=directory, dst_dir_fd=directory)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a file. Windows does not replace an existing file.
+
+        Raises:
+            OSError: The file can't be renamed.
+
+        """
+        directory = self._descriptor
+        os.rename(self._locate(name), self._locate(new_name), src_dir_fd=directory, dst_dir_fd=directory)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file or link.
+
+        Raises:
+            OSError: The file can't be removed.
+
+        """
+        os.unlink(self._locate(name), dir_fd=self._descriptor)
+
+    def write_atomic(self, name: str, data: bytes) -> None:
+        """Write `data` to a file completely or not at all.
+
+        A symbolic link in its place is replaced, never followed. If the directory allows no new file, the existing file
+        is overwritten in place, for example a file that is mounted on its own.
+
+        Raises:
+            OSError: The file can't be written.
+
+        """
+        temporary = f".{name[:100]}.{secrets.token_hex(8)}"
+        try:
+            is_replaced = self._replace_file(temporary, name, data)
+        finally:
+            # Runs after a signal and a lack of memory too, so no temporary file stays.
+            with suppress(OSError):
+                self.unlink(temporary)
+        if not is_replaced:
+            self._overwrite_in_place(name, data)
+
+    def _replace_file(self, temporary: str, name: str, data: bytes) -> bool:
+        """Replace a file by a new one, and return whether it worked.
+
+        If it did not, only an overwrite in place can work.
+
+        Raises:
+            OSError: The file can't be written, and an overwrite would not help.
+
+        """
+        try:
+            descriptor = self.create_file(temporary)
+        except OSError as error:
+            if error.errno not in _NO_NEW_FILE_ERRNOS or self.is_symlink(name):
+                raise
+            return False
+        # Errors from here on are raised: on a full disk, an overwrite would destroy the old content and fail as well.
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            self._apply_old_mode(name, descriptor)
+        try:
+            self.replace(temporary, name)
+        except OSError:
+            if not self.is_regular(name):
+                raise
+            return False
+        return True
+
+    def _overwrite_in_place(self, name: str, data: bytes) -> None:
+        flags = os.O_WRONLY | O_NOFOLLOW | O_NONBLOCK
+        descriptor = _require_regular(os.open(self._locate(name), flags, dir_fd=self._descriptor))
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.truncate()
+
+    def _apply_old_mode(self, name: str, descriptor: int) -> None:
+        """Give a new file the mode of the old file."""
+        old_mode = self._read_mode(name)
+        # On Windows a mode means read-only and nothing else, and a read-only temporary file can't be deleted.
+        if stat.S_ISREG(old_mode) and os.name != "nt" and hasattr(os, "fchmod"):
+            with suppress(OSError):
+                os.fchmod(descriptor, stat.S_IMODE(old_mode))
+
+    def _read_mode(self, name: str) -> int:
+        """Return the mode of a file or link, or 0 without one."""
+        try:
+            return self.lstat(name).st_mode
+        except (OSError, ValueError):
+            return 0
+
+    def _locate(self, name: str) -> str:
+        """Return the name for the descriptor, or the path without one."""
+        return name if self._descriptor is not None else str(self._path / name)
+
+
+class DirectoryTree:
+    """The directories below a folder, opened without following a link out of it.
+
+    Args:
+        folder: The top of the tree. It can be behind links that stay in `root`.
+        root: The trusted directory. It is the folder itself if the folder's path leads out of it.
+
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder, self._root = folder, root
+
+    @cached_property
+    def _trusted_root(self) -> Path:
+        """The trusted directory without links.
+
+        It is resolved once, because another process may create a link later.
+        """
+        return Path(os.path.realpath(self._root if _is_inside(self._folder, self._root) else self._folder))
+
+    def open_directory(self, path: str = "", *, create: bool = True) -> Directory:
+        """Open a directory of the tree.
+
+        Args:
+            path: The path, relative to the folder.
+            create: Whether missing directories are created.
+
+        Raises:
+            LinkError: A link leads out of the root, or a link is below the folder.
+            OSError: The directory can't be opened or created.
+            ValueError: Python rejects the path.
+
+        """
+        root = self._trusted_root
+        folder = Path(os.path.realpath(self._folder))
+        if not folder.is_relative_to(root):
+            raise LinkError
+        if create:
+            make_directory(root)
+        path_in_root = str(folder.relative_to(root) / path)
+        if not HAS_DIRECTORY_DESCRIPTORS:
+            return Directory(root).open_directory(path_in_root, create=create)
+        return Directory(folder / path, _open_below(_open_directory(root), path_in_root, create=create))
+
+
+def _open_below(descriptor: int, path: str, *, create: bool) -> int:
+    """Close a directory, and return the descriptor of one below it.
+
+    At most two descriptors are open at the same time, because their number can be limited.
+
+    Raises:
+        LinkError: A link is in the path.
+        OSError: A directory can't be opened or created.
+
+    """
+    for name in Path(path).parts:
+        parent = descriptor
+        try:
+            descriptor = _open_child(name, parent, create=create)
+        finally:
+            os.close(parent)
+    return descriptor
+
+
+def _open_child(name: str, parent: int, *, create: bool) -> int:
+    try:
+        return _open_directory(name, parent)
+    except FileNotFoundError:
+        if not create:
+            raise
+    with suppress(FileExistsError):  # another process may create it at the same time
+        os.mkdir(name, dir_fd=parent)
+    descriptor = _open_directory(name, parent)
+    match_parent_owner(parent, descriptor)
+    return descriptor
+
+
+def _open_directory(path: str | Path, parent: int | None = None) -> int:
+    """Open a directory, relative to the parent.
+
+    Raises:
+        LinkError: It is a link.
+        FileExistsError: It is a file.
+        OSError: It can't be opened.
+
+    """
+    try:
+        return os.open(path, _DIRECTORY_FLAGS, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY_ERRNOS:
+            raise
+        if stat.S_ISLNK(os.stat(path, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise LinkError from None
+        # As os.mkdir reports it.
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` completely or not at all.
 
-    A symbolic link at the path is replaced, never followed. If the folder allows no new file, the existing file is
-    overwritten in place, for example a file that is mounted on its own.
+    The directories of the path are trusted. A link at the path itself is replaced, never followed.
 
     Raises:
         OSError: The file can't be written.
 
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        is_replaced = _replace_file(temporary, path, data)
-    finally:
-        # Runs after a signal and a lack of memory too, so no temporary file stays.
-        _remove(temporary)
-    if not is_replaced:
-        _overwrite_in_place(path, data)
-
-
-def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
-    """Replace a file by a new one, and return whether it worked.
-
-    If it did not, only an overwrite in place can work.
-
-    Raises:
-        OSError: The file can't be written, and an overwrite would not help.
-
-    """
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW, 0o644)
-    except OSError as error:
-        if error.errno not in _NO_NEW_FILE_ERRNOS or path.is_symlink():
-            raise
-        return False
-    # Errors from here on are raised: on a full disk, an overwrite would destroy the old content and fail as well.
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        _apply_old_mode_and_folder_owner(path, stream.fileno())
-    try:
-        temporary.replace(path)
-    except OSError:
-        if not path.is_file() or path.is_symlink():
-            raise
-        return False
-    return True
-
-
-def _overwrite_in_place(path: Path, data: bytes) -> None:
-    descriptor = _require_regular(os.open(path, os.O_WRONLY | O_NOFOLLOW | O_NONBLOCK))
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.truncate()
+    Directory(path.parent).write_atomic(path.name, data)
 
 
 def open_or_create(path: Path) -> int:
@@ -145,21 +441,6 @@ def _require_regular(descriptor: int) -> int:
     return descriptor
 
 
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
-
-
-def _apply_old_mode_and_folder_owner(path: Path, descriptor: int) -> None:
-    """Give a new file the mode of the old file at `path`, and the owner of its folder."""
-    with suppress(OSError):
-        old_mode = path.lstat().st_mode
-        # On Windows a mode means read-only and nothing else, and a read-only temporary file can't be deleted.
-        if stat.S_ISREG(old_mode) and os.name != "nt" and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, stat.S_IMODE(old_mode))
-    match_parent_owner(path.parent, descriptor)
-
-
 def make_directory(path: Path) -> None:
     """Create a folder and its parents.
 
@@ -175,7 +456,7 @@ def make_directory(path: Path) -> None:
     match_parent_owner(path.parent, path)
 
 
-def match_parent_owner(parent: Path, target: Path | int) -> None:
+def match_parent_owner(parent: Path | int, target: Path | int) -> None:
     """Give a file or folder its parent's owner if running as root.
 
     Otherwise the runner's own user could not delete files that a container has created as root. Errors are ignored,
@@ -184,14 +465,15 @@ def match_parent_owner(parent: Path, target: Path | int) -> None:
     chown = getattr(os, "chown", None)
     if chown and hasattr(os, "geteuid") and os.geteuid() == 0:
         with suppress(OSError):
-            owner = parent.stat()
+            owner = os.stat(parent)  # noqa: PTH116 - a path has no descriptor
             chown(target, owner.st_uid, owner.st_gid)
 
 
 def read_head(path: str | Path, max_bytes: int) -> bytes:
     """Return the first bytes of a regular file without ever blocking.
 
-    All untrusted files are read by this function, except those that `ci.publishers.shared_file` also writes.
+    Links are followed. `Directory.read_file` reads the files of a directory tree, and `ci.publishers.shared_file` the
+    files that it also writes.
 
     Returns:
         The first `max_bytes` bytes, fewer if the file is shorter.
@@ -204,8 +486,12 @@ def read_head(path: str | Path, max_bytes: int) -> bytes:
         ValueError: Python rejects the path.
 
     """
-    descriptor = _require_regular(os.open(path, os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)))
-    with os.fdopen(descriptor, "rb") as stream:
+    return _read_regular(os.open(path, _READ_FLAGS), max_bytes)
+
+
+def _read_regular(descriptor: int, max_bytes: int) -> bytes:
+    """Return the first bytes of a regular file, and close it."""
+    with os.fdopen(_require_regular(descriptor), "rb") as stream:
         return stream.read(max_bytes)
 
 
@@ -236,13 +522,24 @@ def escapes_via_symlink(path: str, folder: str) -> bool:
     """
     if "\0" in path:
         return False  # not a path, so opening it fails
+    target = Path(folder, path)
     try:
-        root = Path(os.path.normpath(Path(folder).absolute()))
-        target = Path(os.path.normpath(Path(folder, path).absolute()))
+        # Path.resolve raises RuntimeError for a loop of links. realpath does not, so opening the file reports the loop.
+        return _is_inside(target, Path(folder)) and not Path(
+            os.path.realpath(os.path.normpath(target.absolute()))
+        ).is_relative_to(os.path.realpath(folder))
     except FileNotFoundError:
         return False  # the working directory was removed, so nothing inside it can be opened
-    # Path.resolve raises RuntimeError for a loop of links. realpath does not, so opening the file reports the loop.
-    return target.is_relative_to(root) and not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(root))
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path is inside a folder by its own text.
+
+    Raises:
+        FileNotFoundError: The working directory was removed.
+
+    """
+    return Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
 
 
 def quote_for_shell(path: str, system: str = os.name) -> str:

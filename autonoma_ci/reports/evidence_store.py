@@ -6,18 +6,18 @@ The files have names that autonoma-ci chooses. A file is stored only if its cont
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
-from autonoma_ci.fs.files import make_directory, match_parent_owner
+from autonoma_ci.fs.files import LinkError
 from autonoma_ci.net.download import DownloadError, download_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import BinaryIO
 
     from autonoma_ci.api.models import EvidenceFile
@@ -67,7 +67,8 @@ class EvidenceDownloader:
         self._allow_http_loopback, self._timeout_seconds = allow_http_loopback, timeout_seconds
         self._used_bytes = 0
         self._lock = threading.Lock()
-        self._partial_files: set[Path] = set()
+        # The directory in results-dir and the name of each file.
+        self._partial_files: set[tuple[str, str]] = set()
         # Why no further file is downloaded; empty while downloads are possible.
         self._closed_reason = ""
 
@@ -81,6 +82,8 @@ class EvidenceDownloader:
             return DownloadResult(self._fetch(item, name))
         except DownloadError as error:
             return DownloadResult(error=str(error), retryable=error.retryable)
+        except LinkError:
+            return DownloadResult(error="a symbolic link in results-dir leads elsewhere")
         except (_WriteError, OSError) as error:
             reason = f"it could not be written ({error.strerror or 'unknown reason'})"
             if error.errno in _UNWRITABLE_DISK_ERRNOS:
@@ -93,33 +96,30 @@ class EvidenceDownloader:
         with self._lock:
             self._closed_reason = self._closed_reason or "the step has ended"
             partial_files = list(self._partial_files)
-        for partial_file in partial_files:
-            with suppress(OSError):
-                partial_file.unlink()
+        for folder, name in partial_files:
+            self._remove(folder, name)
 
     def _fetch(self, item: EvidenceFile, name: str) -> str:
         """Download one file and return its path in the results folder.
 
         Raises:
-            DownloadError: The file is unavailable, of a wrong kind or too large, or a link leads it elsewhere.
+            DownloadError: The file is unavailable, of a wrong kind or too large.
+            LinkError: A link leads it elsewhere.
             _WriteError: The content could not be written.
             OSError: The file could not be created or renamed.
         """
-        run_folder = self._results_dir.folder / EVIDENCE_DIR / item.run_id
-        # Checked before each file, because another process may have created a link since the last check.
-        if self._results_dir.has_link_outside(run_folder):
-            raise DownloadError("a symbolic link in results-dir leads elsewhere")
-        make_directory(run_folder)
-        partial_file = run_folder / f".{name}.{secrets.token_hex(8)}"
+        run_folder = f"{EVIDENCE_DIR}/{item.run_id}"
+        partial_file = f".{name}.{secrets.token_hex(8)}"
         with self._lock:
             if self._closed_reason:
                 raise DownloadError(self._closed_reason)
-            self._partial_files.add(partial_file)
+            self._partial_files.add((run_folder, partial_file))
         size = 0
         try:
-            # Mode "x" fails if the path exists, so a planted symbolic link is not followed.
-            with partial_file.open("xb") as stream:
-                match_parent_owner(run_folder, stream.fileno())
+            # Closed before the download, because the number of open files can be limited.
+            with self._results_dir.open_directory(run_folder) as directory:
+                descriptor = directory.create_file(partial_file)
+            with os.fdopen(descriptor, "wb") as stream:
                 writer = _LimitedWriter(
                     stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority)
                 )
@@ -136,16 +136,20 @@ class EvidenceDownloader:
             extension = _sniff_extension(
                 writer.head, content_type, _VIDEO_SIGNATURES if item.step_number is None else _IMAGE_SIGNATURES
             )
-            partial_file.replace(run_folder / f"{name}.{extension}")
+            with self._results_dir.open_directory(run_folder, create=False) as directory:
+                directory.replace(partial_file, f"{name}.{extension}")
         except BaseException:
             self._reserve_quota(-size, is_low_priority=False)
-            with suppress(OSError):
-                partial_file.unlink()
+            self._remove(run_folder, partial_file)
             raise
         finally:
             with self._lock:
-                self._partial_files.discard(partial_file)
-        return f"{EVIDENCE_DIR}/{item.run_id}/{name}.{extension}"
+                self._partial_files.discard((run_folder, partial_file))
+        return f"{run_folder}/{name}.{extension}"
+
+    def _remove(self, folder: str, name: str) -> None:
+        with suppress(OSError), self._results_dir.open_directory(folder, create=False) as directory:
+            directory.unlink(name)
 
     def _reserve_quota(self, count: int, *, is_low_priority: bool) -> None:
         """Add bytes to the used ones. A negative count returns bytes.

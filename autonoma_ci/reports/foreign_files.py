@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from autonoma_ci.fs.files import read_whole_file
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from autonoma_ci.fs.files import Directory
 
 # The largest file that is read: as `MAX_RESULTS_BYTES`. autonoma-ci does not write a larger one.
 _MAX_FILE_BYTES = 100 * 1024 * 1024
@@ -45,56 +46,77 @@ _OWN_FILE_RES = {
 
 def is_results_file(path: Path) -> bool:
     """Return whether the file begins like a results.json of autonoma-ci."""
-    data = _read_file(path)
+    try:
+        data = read_whole_file(str(path), _MAX_FILE_BYTES)
+    except MEMORY_ERRORS:
+        return False
     return data is not None and _RESULTS_RE.match(data) is not None
 
 
-def _read_file(path: Path) -> bytes | None:
+def has_own_results(directory: Directory, name: str) -> bool:
+    """Return whether the directory has a results.json of autonoma-ci."""
+    data = _read_file(directory, name)
+    return data is not None and _RESULTS_RE.match(data) is not None
+
+
+def _read_file(directory: Directory, name: str) -> bytes | None:
     try:
-        return read_whole_file(str(path), _MAX_FILE_BYTES)
+        return directory.read_file(name, _MAX_FILE_BYTES)
     except MEMORY_ERRORS:
         # The file is much larger than any that autonoma-ci writes.
         return None
 
 
-def find_foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return the names of regular files that other programs wrote.
+def find_foreign_files(directory: Directory, paths: Iterable[str]) -> list[str]:
+    """Return the paths of regular files that other programs wrote.
 
     Empty files are ignored, because they have no content to preserve.
     """
-    return [name for name in names if _is_foreign(folder / name)]
+    return [path for path in paths if _is_foreign(directory, path)]
 
 
-def _is_foreign(path: Path) -> bool:
+def _is_foreign(directory: Directory, path: str) -> bool:
+    parent, name = os.path.split(path)
     try:
-        status = os.lstat(path)
+        with directory.open_directory(parent, create=False) as folder:
+            # The replacement of a link does not change its target, and a folder is never replaced.
+            if not folder.is_regular(name) or not folder.lstat(name).st_size:
+                return False
+            data = _read_file(folder, name)
     except (OSError, ValueError):
         return False
-    # The replacement of a link does not change its target, and a folder is never replaced.
-    if not stat.S_ISREG(status.st_mode) or not status.st_size:
-        return False
-    data = _read_file(path)
     if data is None:
         return True
-    own_file_re = _OWN_FILE_RES.get(path.name)
+    own_file_re = _OWN_FILE_RES.get(name)
     return not (_RESULTS_RE.match(data) or (own_file_re and own_file_re.search(data)))
 
 
-def rename_foreign_files(folder: Path, names: Iterable[str]) -> str | None:
-    """Rename the files and return a warning for the log, or None without names.
+def rename_foreign_files(directory: Directory, paths: Iterable[str]) -> str | None:
+    """Rename the files and return a warning for the log, or None without paths.
 
     An existing file is never replaced.
     """
     changes = []
-    for name in names:
-        path = folder / name
-        candidates = (path.with_name(f"{path.name}.orig{f'.{number}' if number else ''}") for number in count())
+    for path in paths:
         try:
-            new_path = next(candidate for candidate in candidates if not os.path.lexists(candidate))
-            path.rename(new_path)
-            changes.append(f"{name} is now {new_path.name}")
+            changes.append(f"{path} is now {_rename_file(directory, path)}")
         except OSError as error:
-            changes.append(f"{name} could not be renamed ({error.strerror or error}), and is replaced")
+            changes.append(f"{path} could not be renamed ({error.strerror or error}), and is replaced")
     if not changes:
         return None
     return f"results-dir has files of another program: {', '.join(changes)}. Give autonoma-ci a results-dir of its own."
+
+
+def _rename_file(directory: Directory, path: str) -> str:
+    """Rename a file, and return its new name.
+
+    Raises:
+        OSError: The file can't be renamed.
+
+    """
+    parent, name = os.path.split(path)
+    with directory.open_directory(parent, create=False) as folder:
+        candidates = (f"{name}.orig{f'.{number}' if number else ''}" for number in count())
+        new_name = next(candidate for candidate in candidates if not folder.exists(candidate))
+        folder.rename(name, new_name)
+    return new_name

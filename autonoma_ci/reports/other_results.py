@@ -7,27 +7,21 @@ and so on. A lock of the folder prevents two steps from replacing results.json a
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.fs.files import O_NONBLOCK, read_whole_file, write_atomic
 from autonoma_ci.fs.locks import LockTimeouts
 from autonoma_ci.models import CONTINUING_STATES, Conclusion, RunState
 from autonoma_ci.reports.foreign_files import find_foreign_files, rename_foreign_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from autonoma_ci.clock import Clock
+    from autonoma_ci.fs.files import Directory
     from autonoma_ci.models import BuildContext, BuildIdRules
     from autonoma_ci.reports.results_schema import Results
 
+_RESULTS_FILE = "results.json"
 # Enough for the largest plan with long texts for each run.
 MAX_RESULTS_BYTES = 100 * 1024 * 1024
 # If the CI system states no build id, results of this age or older belong to another build.
@@ -45,7 +39,6 @@ class SharedResults:
     """Protects a results.json that several job steps write.
 
     Args:
-        path: The path of results.json.
         step_id: The id of this job step.
         context: The build of this job step.
         rules: What its build id means.
@@ -56,7 +49,6 @@ class SharedResults:
 
     def __init__(
         self,
-        path: Path,
         step_id: str,
         context: BuildContext,
         rules: BuildIdRules,
@@ -64,7 +56,7 @@ class SharedResults:
         clock: Clock,
         option_name: str = "results-dir",
     ) -> None:
-        self._path, self._step_id, self._context, self._option_name = path, step_id, context, option_name
+        self._step_id, self._context, self._option_name = step_id, context, option_name
         self._rules = rules
         self._started_at = datetime.fromisoformat(started_at)
         self._lock_timeouts = LockTimeouts(MAX_LOCK_SECONDS, clock)
@@ -81,86 +73,57 @@ class SharedResults:
         self._warnings = dict.fromkeys(self._warnings, True)
         return new_warnings
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder against other job steps.
+    def lock(self, directory: Directory) -> None:
+        """Lock the directory against other job steps until it is closed.
 
         If the lock is unavailable for `MAX_LOCK_SECONDS`, the step continues without it.
         """
-        descriptor = self._lock()
         try:
-            yield
-        finally:
-            if descriptor is not None:
-                # This releases the lock. The end of the process releases it too.
-                os.close(descriptor)
-
-    def _lock(self) -> int | None:
-        try:
-            descriptor = _open_lock(self._path.parent)
+            descriptor = directory.open_lock()
         except OSError:
-            return None
-        try:
-            if not self._lock_timeouts.lock(descriptor):
-                self._add_warning(
-                    f"Another process holds the lock of {self._option_name}. The step went on without it."
-                )
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+            return
+        if not self._lock_timeouts.lock(descriptor):
+            self._add_warning(f"Another process holds the lock of {self._option_name}. The step went on without it.")
 
-    def remember_written_file(self) -> None:
+    def remember_written_file(self, directory: Directory) -> None:
         """Remember that this job step wrote the present results.json."""
-        self._written_status = self._read_status()
+        self._written_status = _read_status(directory)
         self._lock_timeouts.shorten(MAX_LATER_LOCK_SECONDS)
 
-    def preserve_other_results(self) -> None:
+    def preserve_other_results(self, directory: Directory) -> None:
         """Save the present results.json under another name.
 
         This is done if another job step of this build wrote it and left runs open. A file of another program is
         renamed: the program wrote it while this step was in progress.
         """
-        status = self._read_status()
-        if not status or status == self._written_status or self._path.is_symlink():
+        status = _read_status(directory)
+        if not status or status == self._written_status or directory.is_symlink(_RESULTS_FILE):
             return
         # An unreadable file counts as no results.json, like an empty file.
-        data = read_whole_file(str(self._path), MAX_RESULTS_BYTES) or b""
+        data = directory.read_file(_RESULTS_FILE, MAX_RESULTS_BYTES) or b""
         results = _parse_if_valid(data)
         if not results:
-            foreign_names = find_foreign_files(self._path.parent, [self._path.name])
-            if warning := rename_foreign_files(self._path.parent, foreign_names):
+            foreign_names = find_foreign_files(directory, [_RESULTS_FILE])
+            if warning := rename_foreign_files(directory, foreign_names):
                 self._add_warning(warning)
             return
         if results.step_id == self._step_id or not self._is_of_this_build(results):
             return
         if has_open_runs(results):
-            self._preserve(results, data)
+            self._preserve(directory, results, data)
         elif is_same_build(results, self._context, self._rules) and results.ci.attempt == self._context.build_attempt:
             self._add_warning(
                 f"{self._option_name} has the files of another step of this build, which are replaced. {_ADVICE}"
             )
 
-    def _read_status(self) -> tuple[int, ...]:
-        """Return file attributes that change with each write.
-
-        The tuple is empty without a file.
-        """
-        try:
-            status = os.lstat(self._path)
-        except (OSError, ValueError):
-            return ()
-        return status.st_ino, status.st_mtime_ns, status.st_size
-
     def _is_of_this_build(self, results: Results) -> bool:
         return not other_build_reason(results, self._context, self._rules, self._started_at)
 
-    def _preserve(self, results: Results, data: bytes) -> None:
-        name = self._preserved_names.get(results.step_id) or self._find_free_name()
+    def _preserve(self, directory: Directory, results: Results, data: bytes) -> None:
+        name = self._preserved_names.get(results.step_id) or self._find_free_name(directory)
         self._preserved_names[results.step_id] = name
-        path = self._path.with_name(name)
         try:
-            write_atomic(path, data)
+            directory.write_atomic(name, data)
         except OSError as error:
             reason = error.strerror or "not written"
             self._add_warning(
@@ -174,17 +137,15 @@ class SharedResults:
                 f"Another step left runs open in {self._option_name}: its record is kept as {name}. {_ADVICE}"
             )
 
-    def _find_free_name(self) -> str:
+    def _find_free_name(self, directory: Directory) -> str:
         """Return a name that is unused or belongs to another build."""
         names = (f"results.{number}.json" for number in count(1))
-        return next(name for name in names if self._is_free(self._path.with_name(name)))
+        return next(name for name in names if self._is_free(directory, name))
 
-    def _is_free(self, path: Path) -> bool:
-        if not os.path.lexists(path):
+    def _is_free(self, directory: Directory, name: str) -> bool:
+        if not directory.exists(name):
             return True
-        if path.is_symlink():
-            return False
-        data = read_whole_file(str(path), MAX_RESULTS_BYTES)
+        data = directory.read_file(name, MAX_RESULTS_BYTES)
         results = _parse_if_valid(data) if data else None
         return bool(results and not self._is_of_this_build(results))
 
@@ -251,19 +212,16 @@ def _is_too_old(results: Results, now: datetime) -> bool:
     return abs(now - started_at) >= _MAX_AGE
 
 
-if sys.platform == "win32":
+def _read_status(directory: Directory) -> tuple[int, ...]:
+    """Return attributes of results.json that change with each write.
 
-    def _open_lock(folder: Path) -> int:
-        # A folder has no descriptor on Windows, so a file is locked in its place.
-        path = folder / "results.lock"
-        if path.is_symlink():
-            raise OSError(errno.ELOOP, "a symbolic link")
-        return os.open(path, os.O_RDWR | os.O_CREAT)
-
-else:
-
-    def _open_lock(folder: Path) -> int:
-        return os.open(folder, os.O_RDONLY | O_NONBLOCK)
+    The tuple is empty without a file.
+    """
+    try:
+        status = directory.lstat(_RESULTS_FILE)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _parse_if_valid(data: bytes) -> Results | None:

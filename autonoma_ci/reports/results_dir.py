@@ -5,14 +5,14 @@ The files are the same in every CI system.
 
 from __future__ import annotations
 
-import errno
-from contextlib import nullcontext
+import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
-from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
-from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
+from autonoma_ci.fs.files import DirectoryTree, escapes_via_symlink, os_error_reason
+from autonoma_ci.reports.foreign_files import find_foreign_files, has_own_results, rename_foreign_files
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import dotenv_variables, omitted_variables_warning, render_dotenv
 from autonoma_ci.reports.results_json import render_results_json
@@ -20,6 +20,7 @@ from autonoma_ci.reports.results_json import render_results_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autonoma_ci.fs.files import Directory
     from autonoma_ci.models import Report
     from autonoma_ci.reports.other_results import SharedResults
     from autonoma_ci.reports.results_json import Signer
@@ -27,26 +28,23 @@ if TYPE_CHECKING:
 RESULTS_FILE = "results.json"
 
 
-class ResultsDir(NamedTuple):
-    """The option results-dir."""
+class ResultsDir(DirectoryTree):
+    """The option results-dir.
 
-    # As the user wrote it.
-    path: str
-    folder: Path
-    # The working directory. No link leads what is written out of it.
-    root: Path
+    Args:
+        path: The path as the user wrote it.
+        folder: The directory.
+        root: The working directory. No link leads what is written out of it.
+    """
+
+    def __init__(self, path: str, folder: Path, root: Path) -> None:
+        super().__init__(folder, root)
+        self.path, self.folder, self.root = path, folder, root
 
     @property
     def results_file(self) -> str:
         """The path of results.json, as the user can type it."""
         return f"{self.path.rstrip('/')}/{RESULTS_FILE}"
-
-    def has_link_outside(self, folder: Path) -> bool:
-        """Return whether a folder is outside of the results folder or of the working directory.
-
-        A symbolic link in its path can lead there.
-        """
-        return any(escapes_via_symlink(str(folder.absolute()), str(base)) for base in (self.folder, self.root))
 
 
 def resolve_results_dir(path: str, working_directory: str) -> ResultsDir:
@@ -90,7 +88,7 @@ class ResultsDirPublisher:
         signer: Signer | None = None,
         shared: SharedResults | None = None,
     ) -> None:
-        self.folder, self._root = results_dir.folder, results_dir.root
+        self._results_dir = results_dir
         self._extra_files, self._signer, self._shared = extra_files, signer, shared
         # Whether the last write of results.json succeeded.
         self.has_latest_results = False
@@ -109,12 +107,10 @@ class ResultsDirPublisher:
             Warnings for the log.
         """
         warnings = self._rename_foreign_files(report)
-        for name in self._list_report_names(report):
-            try:
-                self._check_links(self.folder / name)
-                (self.folder / name).unlink()
-            except OSError:
-                continue
+        for path in self._list_report_names(report):
+            parent, name = os.path.split(path)
+            with suppress(OSError), self._results_dir.open_directory(parent, create=False) as directory:
+                directory.unlink(name)
         self._initial_results = render_results_json(report, self._signer).encode("utf-8", "replace")
         warnings += self._write_all({RESULTS_FILE: self._initial_results})
         return [*warnings, *(self._shared.pop_warnings() if self._shared else ())]
@@ -153,15 +149,12 @@ class ResultsDirPublisher:
         """
         if self.has_latest_results or not self._initial_results:
             return
-        path = self.folder / RESULTS_FILE
-        try:
-            self._check_links(path)
-            with self._shared.locked() if self._shared else nullcontext():
-                # Another step may have replaced the file. Because of the step id, its content is different.
-                if read_whole_file(str(path), len(self._initial_results)) == self._initial_results:
-                    path.unlink()
-        except (OSError, *MEMORY_ERRORS):
-            return
+        with suppress(OSError, *MEMORY_ERRORS), self._results_dir.open_directory(create=False) as directory:
+            if self._shared:
+                self._shared.lock(directory)
+            # Another step may have replaced the file. Because of the step id, its content is different.
+            if directory.read_file(RESULTS_FILE, len(self._initial_results)) == self._initial_results:
+                directory.unlink(RESULTS_FILE)
 
     def _list_report_names(self, report: Report) -> list[str]:
         """Return the names of the files beside results.json."""
@@ -177,23 +170,19 @@ class ResultsDirPublisher:
             Warnings for the log.
         """
         if self._foreign_file_warnings is None:
-            names = (
-                [] if is_results_file(self.folder / RESULTS_FILE) else [RESULTS_FILE, *self._list_report_names(report)]
-            )
-            foreign_names = find_foreign_files(self.folder, filter(self._is_within_root, names))
-            warning = None
-            if foreign_names:
-                with self._shared.locked() if self._shared else nullcontext():
-                    warning = rename_foreign_files(self.folder, foreign_names)
-            self._foreign_file_warnings = [warning] if warning else []
+            self._foreign_file_warnings = []
+            with suppress(OSError), self._results_dir.open_directory(create=False) as directory:
+                self._foreign_file_warnings += self._rename_foreign_files_in(directory, report)
         return list(self._foreign_file_warnings)
 
-    def _is_within_root(self, name: str) -> bool:
-        try:
-            self._check_links(self.folder / name)
-        except OSError:
-            return False
-        return True
+    def _rename_foreign_files_in(self, directory: Directory, report: Report) -> list[str]:
+        if has_own_results(directory, RESULTS_FILE):
+            return []
+        paths = find_foreign_files(directory, [RESULTS_FILE, *self._list_report_names(report)])
+        if paths and self._shared:
+            self._shared.lock(directory)
+        warning = rename_foreign_files(directory, paths)
+        return [warning] if warning else []
 
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
@@ -206,36 +195,22 @@ class ResultsDirPublisher:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, path: str, data: bytes) -> None:
         """Write one file.
 
         Raises:
             OSError: The file can't be written, or a symbolic link leads it elsewhere.
         """
-        path = self.folder / name
-        self._check_links(path)
-        make_directory(path.parent)
-        if name != RESULTS_FILE or not self._shared:
-            write_atomic(path, data)
-            return
-        # Locked, because another step must not write between the check of the present file and its replacement.
-        with self._shared.locked():
-            self._shared.preserve_other_results()
-            write_atomic(path, data)
-            self._shared.remember_written_file()
-
-    def _check_links(self, path: Path) -> None:
-        """Check that no symbolic link leads the path elsewhere.
-
-        This is done before each write, because another process may have created a link.
-
-        Raises:
-            OSError: A symbolic link leads the path out of the folder or the root.
-        """
-        name = str(path.relative_to(self.folder))
-        leaves_folder = path.parent != self.folder and escapes_via_symlink(name, str(self.folder))
-        if leaves_folder or escapes_via_symlink(str(path.parent.absolute()), str(self._root)):
-            raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
+        parent, name = os.path.split(path)
+        with self._results_dir.open_directory(parent) as directory:
+            if path != RESULTS_FILE or not self._shared:
+                directory.write_atomic(name, data)
+                return
+            # Locked, because another step must not write between the check of the present file and its replacement.
+            self._shared.lock(directory)
+            self._shared.preserve_other_results(directory)
+            directory.write_atomic(name, data)
+            self._shared.remember_written_file(directory)
 
 
 def _render_final_reports(report: Report) -> Mapping[str, str | bytes]:
@@ -256,7 +231,7 @@ def open_results_dir(
     results_dir: ResultsDir,
     extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
     signer: Signer | None = None,
-    create_shared: Callable[[Path], SharedResults] | None = None,
+    shared: SharedResults | None = None,
     option_name: str = "results-dir",
 ) -> ResultsDirPublisher:
     """Create the results folder and return its publisher.
@@ -265,7 +240,7 @@ def open_results_dir(
         results_dir: The option `results-dir`, resolved.
         extra_files: Returns the content of the CI system's files by their names.
         signer: Signs results.json.
-        create_shared: Returns what preserves the results of other job steps, for the path of results.json.
+        shared: Preserves the results of other job steps that write to the same folder.
         option_name: The option `results-dir` as the user wrote it.
 
     Raises:
@@ -276,9 +251,8 @@ def open_results_dir(
             [f"{option_name} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
     try:
-        make_directory(results_dir.folder)
+        results_dir.open_directory().close()
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError([f"{option_name} can't be made ({reason}): give a folder that can be written to"]) from None
-    shared = create_shared(results_dir.folder / RESULTS_FILE) if create_shared else None
     return ResultsDirPublisher(results_dir, extra_files, signer, shared)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.fs.files import DirectoryTree
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from autonoma_ci.fs.files import Directory
+
+
+def open_directory(path: Path) -> Directory:
+    """Open an existing directory."""
+    return DirectoryTree(path, path).open_directory(create=False)
 
 
 def list_names(folder: Path) -> list[str]:

@@ -580,11 +580,9 @@ class Writer:
     def __init__(self, folder: Path, name: str) -> None:
         context = BuildContext("github", build_id="17", build_attempt="1")
         started_at = "2025-01-02T03:04:05Z"
-        create_shared = partial(
-            SharedResults, step_id=name, context=context, rules=BuildIdRules(), started_at=started_at, clock=Clock()
-        )
+        shared = SharedResults(name, context, BuildIdRules(), started_at, Clock())
         self._publisher = results_dir.open_results_dir(
-            results_dir.resolve_results_dir("results", str(folder)), create_shared=create_shared
+            results_dir.resolve_results_dir("results", str(folder)), shared=shared
         )
         self._report = create_report([], None)._replace(context=context, step_id=name, started_at=started_at)
         self._name = name

@@ -6,7 +6,6 @@ import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.reports.results_schema import parse_results
 from tests.integration.commands.test_wait_results import (
     BUILD,
@@ -572,8 +572,7 @@ def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.Mon
     """With a full disk, the log warns before the first POST and suggests no later `wait`."""
     printed: list[str] = []
     out = io.StringIO()
-    write_atomic = partial(_write_once, [])
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
+    fail_after_first_write(monkeypatch)
 
     def handler(connection: Connection) -> bool:
         printed.append(out.getvalue())
@@ -593,11 +592,18 @@ def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.Mon
     assert "To wait for the runs later" not in out.getvalue()
 
 
-def _write_once(written_paths: list[Path], path: Path, data: bytes) -> None:
-    if written_paths:
-        raise OSError(28, "No space left on device")
-    written_paths.append(path)
-    path.write_bytes(data)
+def fail_after_first_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all writes of files fail except the first one."""
+    written_names: list[str] = []
+    write_atomic = Directory.write_atomic
+
+    def write_once(self: Directory, name: str, data: bytes) -> None:
+        if written_names:
+            raise OSError(28, "No space left on device")
+        written_names.append(name)
+        write_atomic(self, name, data)
+
+    monkeypatch.setattr(Directory, "write_atomic", write_once)
 
 
 # Reports from a results.json

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 SLOW_STEP = """
 import sys
 from pathlib import Path
-from autonoma_ci.reports import results_dir
+from autonoma_ci.fs.files import Directory
 from tests.integration.commands.test_wait_results import Writer
 
 writer = Writer(Path(sys.argv[1]), "first")
 writer.publish()
-write_atomic = results_dir.write_atomic
+write_atomic = Directory.write_atomic
 
-def write_late(path, data):
-    if path.name == "results.json":
+def write_late(self, name, data):
+    if name == "results.json":
         print("looked", flush=True)
         sys.stdin.readline()
-    write_atomic(path, data)
+    write_atomic(self, name, data)
 
-results_dir.write_atomic = write_late
+Directory.write_atomic = write_late
 writer.publish()
 """
 

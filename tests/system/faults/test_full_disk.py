@@ -14,7 +14,7 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.fs import files
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_started_run
@@ -96,31 +96,33 @@ def test_step_without_runs_needs_results(extra_environ: dict[str, str], tmp_path
 
 def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last write of results.json is retried once."""
-    failed_paths: list[Path] = []
+    failed_names: list[str] = []
+    write_atomic = Directory.write_atomic
 
-    def write_atomic(path: Path, data: bytes) -> None:
-        if path.name == "results.json" and b'"exit_code": 0' in data and not failed_paths:
-            failed_paths.append(path)
+    def fail_once(self: Directory, name: str, data: bytes) -> None:
+        if name == "results.json" and b'"exit_code": 0' in data and not failed_names:
+            failed_names.append(name)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_atomic(path, data)
+        write_atomic(self, name, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
+    monkeypatch.setattr(Directory, "write_atomic", fail_once)
     with FaultServer(send_started_run) as server:
         job = run_job(tmp_path, server.url, ["one"])
-    assert failed_paths
+    assert failed_names
     assert (job.code, job.results_json["exit_code"], job.states) == (0, 0, {"one": "started"})
     assert "No space left" not in job.log
 
 
 def _fail_other_results_writes(is_allowed: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the writes of all other results fail."""
+    write_atomic = Directory.write_atomic
 
-    def write_atomic(path: Path, data: bytes) -> None:
-        if path.name == "results.json" and not is_allowed(data):
+    def write_if_allowed(self: Directory, name: str, data: bytes) -> None:
+        if name == "results.json" and not is_allowed(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_atomic(path, data)
+        write_atomic(self, name, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
+    monkeypatch.setattr(Directory, "write_atomic", write_if_allowed)
 
 
 def _has_no_runs(data: bytes) -> bool:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app import evidence_copy
 from autonoma_ci.app.evidence_copy import EvidenceCopier, copy_evidence
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.fs.files import read_whole_file
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.models import Evidence, PreviousAttempt, RunResult, RunStep
 from autonoma_ci.reports.results_dir import resolve_results_dir
 from tests.support.reports import make_failed_run, make_passed_run
@@ -192,12 +191,14 @@ def test_file_replaced_during_copy_is_missing(tmp_path: Path, monkeypatch: pytes
     """A file that grows or vanishes after its size was read is left out."""
     write_file(tmp_path / "old", IMAGE)
 
-    def read_after_growth(path: str, limit: int) -> bytes | None:
-        with Path(path).open("ab") as file:
-            file.write(b"more")
-        return read_whole_file(path, limit)
+    read_file = Directory.read_file
 
-    monkeypatch.setattr(evidence_copy, "read_whole_file", read_after_growth)
+    def read_after_growth(self: Directory, name: str, limit: int) -> bytes | None:
+        with (tmp_path / "old" / IMAGE).open("ab") as file:
+            file.write(b"more")
+        return read_file(self, name, limit)
+
+    monkeypatch.setattr(Directory, "read_file", read_after_growth)
     files = create_copier(tmp_path)
     files.copy(IMAGE)
     assert (files.missing, files.copied_bytes) == ({IMAGE: MISSING}, 0)
@@ -360,7 +361,7 @@ def test_write_error_ends_all_copies(tmp_path: Path, monkeypatch: pytest.MonkeyP
         write_file(tmp_path / "old", path)
     files = create_copier(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(evidence_copy, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
+        patch.setattr(Directory, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
         files.copy(IMAGE)
     files.copy(OTHER_IMAGE)
     reason = "it could not be written (No space left on device)"
@@ -385,7 +386,7 @@ def test_memory_error_is_reason(error: Exception, tmp_path: Path, monkeypatch: p
         write_file(tmp_path / "old", path)
     files = create_copier(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(evidence_copy, "write_atomic", fail_with(error))
+        patch.setattr(Directory, "write_atomic", fail_with(error))
         files.copy(IMAGE)
     files.copy(OTHER_IMAGE)
     assert files.missing == {IMAGE: "no memory is left"}
@@ -395,7 +396,7 @@ def test_memory_error_is_reason(error: Exception, tmp_path: Path, monkeypatch: p
 def test_internal_error_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug must not look like a missing file."""
     write_file(tmp_path / "old", IMAGE)
-    monkeypatch.setattr(evidence_copy, "write_atomic", fail_with(RuntimeError("bug")))
+    monkeypatch.setattr(Directory, "write_atomic", fail_with(RuntimeError("bug")))
     with pytest.raises(RuntimeError, match="bug"):
         create_copier(tmp_path).copy(IMAGE)
 

@@ -21,7 +21,7 @@ from autonoma_ci.ci.comments.sticky import Comment
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.settings import Settings, load_settings
 from autonoma_ci.errors import Diagnostic, OutputError
-from autonoma_ci.fs.files import write_atomic
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.models import (
     BuildContext,
     Conclusion,
@@ -509,7 +509,7 @@ def test_outdated_results_are_removed(tmp_path: Path, monkeypatch: pytest.Monkey
     job = Job(tmp_path, WITH_FILES)
     job.step.begin_files()
     assert job.results_json["runs"] == []
-    monkeypatch.setattr(results_dir_module, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(Directory, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
     assert job.finish(STARTED_VERDICT, make_passed_run("a")) == 7
     assert not (tmp_path / "out" / "results.json").exists()
 
@@ -527,12 +527,14 @@ def test_results_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A disk that is full for a moment costs nothing."""
     failures = iter([OSError(errno.ENOSPC, "No space left on device")])
 
-    def fail_first_write(path: Path, data: bytes) -> None:
-        if path.name == "results.json" and (error := next(failures, None)):
-            raise error
-        write_atomic(path, data)
+    write_atomic = Directory.write_atomic
 
-    monkeypatch.setattr(results_dir_module, "write_atomic", fail_first_write)
+    def fail_first_write(self: Directory, name: str, data: bytes) -> None:
+        if name == "results.json" and (error := next(failures, None)):
+            raise error
+        write_atomic(self, name, data)
+
+    monkeypatch.setattr(Directory, "write_atomic", fail_first_write)
     job = Job(tmp_path, WITH_FILES, clock=QuickClock())
     assert job.finish(PASSED_VERDICT, make_passed_run("a")) == 0
     assert job.results_json["conclusion"] == "passed"

@@ -13,6 +13,7 @@ from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, PreviousRuns, ValuesToRed
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
@@ -334,7 +335,7 @@ def test_outdated_results_are_removed_first(tmp_path: Path, sandbox: Sandbox, mo
     job = RunJob(tmp_path, sandbox.url, System(publisher))
     job.step.begin_files()
     assert results.exists()
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", fail_with(OSError("disk")))
+    monkeypatch.setattr(Directory, "write_atomic", fail_with(OSError("disk")))
     request = RunRequest(TargetKind.TEST, "runs-v")
     assert job.step.run_plan([RunResult(request)], job.settings, TITLE, NO_VALUES) == 7
     assert results_existed

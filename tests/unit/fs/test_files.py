@@ -17,6 +17,7 @@ import pytest
 
 from autonoma_ci.fs import files
 from autonoma_ci.fs.files import (
+    Directory,
     NotRegularFileError,
     escapes_via_symlink,
     make_directory,
@@ -71,7 +72,7 @@ def test_write_replaces_symlink(tmp_path: Path) -> None:
 def test_write_to_open_file_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows refuses to replace an open file, so it is overwritten."""
 
-    def refuse_replace(source: object, target: object) -> None:
+    def refuse_replace(source: object, target: object, **_: object) -> None:
         raise PermissionError(errno.EACCES, "Access is denied")
 
     (tmp_path / "file").write_text("much that was there before", "utf-8")
@@ -85,11 +86,12 @@ def test_write_to_open_file_on_windows(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_write_in_readonly_folder_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link stays untouched on Windows too, where `os.open` has no flag for it."""
+    original_open = os.open
 
-    def refuse_creation(path: Path, flags: int, mode: int = 0o777, original_open: Callable[..., int] = os.open) -> int:
+    def refuse_creation(path: Path, flags: int, mode: int = 0o777, **options: int) -> int:
         if flags & os.O_CREAT:
             raise PermissionError(errno.EACCES, "Access is denied")
-        return original_open(path, flags, mode)
+        return original_open(path, flags, mode, **options)
 
     (tmp_path / "target").write_text("precious", "utf-8")
     (tmp_path / "link").symlink_to(tmp_path / "target")
@@ -153,20 +155,20 @@ def test_interrupted_write_leaves_no_temp_file(
     path.write_bytes(b"old")
     original_open = os.open
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    def open_and_fail(name: Path, flags: int, mode: int) -> int:
+    def open_and_fail(name: Path, flags: int, mode: int, **options: int) -> int:
         """Create the file and raise, as the system does for a signal within the call."""
-        os.close(original_open(name, flags, mode))
+        os.close(original_open(name, flags, mode, **options))
         raise error
 
     if phase == "open":
         monkeypatch.setattr(os, "open", open_and_fail)
     elif phase == "write":
-        monkeypatch.setattr(files, "_apply_old_mode_and_folder_owner", fail)
+        monkeypatch.setattr(Directory, "_apply_old_mode", fail)
     else:
-        monkeypatch.setattr(type(path), "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(error):
         write_atomic(path, b"new")
     monkeypatch.undo()
@@ -175,13 +177,12 @@ def test_interrupted_write_leaves_no_temp_file(
 
 def test_write_to_file_without_folder_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A longer file that is mounted on its own is overwritten in place."""
+    original_open = os.open
 
-    def open_without_creation(
-        path: Path, flags: int, mode: int = 0o777, original_open: Callable[..., int] = os.open
-    ) -> int:
+    def open_without_creation(path: Path, flags: int, mode: int = 0o777, **options: int) -> int:
         if flags & os.O_CREAT:
             raise OSError(errno.EROFS, "Read-only file system")
-        return original_open(path, flags, mode)
+        return original_open(path, flags, mode, **options)
 
     path = tmp_path / "file"
     path.write_bytes(b"long old content")

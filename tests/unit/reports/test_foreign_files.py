@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.systems.gitlab import render_job_links
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports import foreign_files
 from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
@@ -188,11 +189,12 @@ def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytes
     """A file that is its own mount can't be renamed."""
     (tmp_path / "junit.xml").write_text("theirs", "utf-8")
 
-    def fail_to_rename(*_: object) -> None:
+    def fail_to_rename(*_: object, **__: object) -> None:
         raise OSError(16, os.strerror(16))
 
-    monkeypatch.setattr("pathlib.Path.rename", fail_to_rename)
-    warning = rename_foreign_files(tmp_path, find_foreign_files(tmp_path, ["junit.xml"]))
+    monkeypatch.setattr(os, "rename", fail_to_rename)
+    directory = Directory(tmp_path)
+    warning = rename_foreign_files(directory, find_foreign_files(directory, ["junit.xml"]))
     assert warning
     assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
 
@@ -202,9 +204,7 @@ def test_late_results_json_is_renamed(tmp_path: Path) -> None:
 
     def build_shared_results(run_report: Report) -> SharedResults:
         context = BuildContext("github", build_id="17")
-        return SharedResults(
-            tmp_path / "results.json", run_report.step_id, context, BuildIdRules(), run_report.started_at, FakeClock()
-        )
+        return SharedResults(run_report.step_id, context, BuildIdRules(), run_report.started_at, FakeClock())
 
     files = ResultsDirPublisher(make_results_dir(tmp_path), shared=build_shared_results(REPORTS["begun"]))
     assert files.begin(REPORTS["begun"]) == []
@@ -247,45 +247,45 @@ def test_large_file_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for limit, is_own in ((len(data), True), (len(data) - 1, False)):
         monkeypatch.setattr(foreign_files, "_MAX_FILE_BYTES", limit)
         assert is_results_file(tmp_path / "results.json") is is_own
-        assert find_foreign_files(tmp_path, ["results.json"]) == ([] if is_own else ["results.json"])
+        assert find_foreign_files(Directory(tmp_path), ["results.json"]) == ([] if is_own else ["results.json"])
 
 
 @pytest.mark.parametrize("error", [MemoryError, SystemError])
 def test_file_beyond_memory_is_foreign(error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that does not fit into the memory is renamed and never replaced."""
     (tmp_path / "outputs.env").write_text("AUTONOMA_CONCLUSION=passed\n", "utf-8")
-    assert find_foreign_files(tmp_path, ["outputs.env"]) == []
+    assert find_foreign_files(Directory(tmp_path), ["outputs.env"]) == []
 
     def fail_to_read(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(foreign_files, "read_whole_file", fail_to_read)
-    assert find_foreign_files(tmp_path, ["outputs.env"]) == ["outputs.env"]
+    monkeypatch.setattr(Directory, "read_file", fail_to_read)
+    assert find_foreign_files(Directory(tmp_path), ["outputs.env"]) == ["outputs.env"]
 
 
 @pytest.mark.parametrize("name", FOREIGN_FILES)
 def test_lookalike_is_foreign(name: str, tmp_path: Path) -> None:
     """A file of the same name and a similar content belongs to another program."""
     write_foreign_files(tmp_path)
-    assert find_foreign_files(tmp_path, [name, "missing.json", "a\0b"]) == [name]
+    assert find_foreign_files(Directory(tmp_path), [name, "missing.json", "a\0b"]) == [name]
 
 
 def test_file_of_unknown_name_is_foreign(tmp_path: Path) -> None:
     """Only files whose names are known can be recognized."""
     (tmp_path / "extra.env").write_text("AUTONOMA_CONCLUSION=passed\n", "utf-8")
-    assert find_foreign_files(tmp_path, ["extra.env"]) == ["extra.env"]
+    assert find_foreign_files(Directory(tmp_path), ["extra.env"]) == ["extra.env"]
 
 
 def test_no_foreign_files_have_no_warning(tmp_path: Path) -> None:
     """Without files to rename, there is no warning."""
-    assert rename_foreign_files(tmp_path, []) is None
+    assert rename_foreign_files(Directory(tmp_path), []) is None
 
 
 def test_rename_lists_each_file(tmp_path: Path) -> None:
     """One warning names all files, with the reason for each that stays."""
     (tmp_path / "junit.xml").write_text("theirs", "utf-8")
     (tmp_path / "junit.xml.orig").symlink_to(tmp_path / "gone")
-    assert rename_foreign_files(tmp_path, ["junit.xml", "missing.html"]) == (
+    assert rename_foreign_files(Directory(tmp_path), ["junit.xml", "missing.html"]) == (
         "results-dir has files of another program: junit.xml is now junit.xml.orig.1, missing.html could not be "
         "renamed (No such file or directory), and is replaced. Give autonoma-ci a results-dir of its own."
     )

@@ -13,6 +13,7 @@ from autonoma_ci.reports.other_results import SharedResults, has_open_runs, is_s
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
 from tests.support.fake_clock import FakeClock
+from tests.support.files import open_directory
 from tests.support.reports import (
     DRY_RUN_VERDICT,
     FAILED_VERDICT,
@@ -61,15 +62,16 @@ def get_rules(context: BuildContext) -> BuildIdRules:
     return system.build_id_rules
 
 
-def build_shared_results(folder: Path, step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
-    return SharedResults(folder / "results.json", step_id, context, get_rules(context), START.isoformat(), FakeClock())
+def build_shared_results(step_id: str = "this", context: BuildContext = BUILD) -> SharedResults:
+    return SharedResults(step_id, context, get_rules(context), START.isoformat(), FakeClock())
 
 
 def preserve(folder: Path, data: bytes, step: SharedResults | None = None) -> list[str]:
     """Write results.json, let a job step preserve it, and return the warnings."""
     (folder / "results.json").write_bytes(data)
-    step = step or build_shared_results(folder)
-    step.preserve_other_results()
+    step = step or build_shared_results()
+    with open_directory(folder) as directory:
+        step.preserve_other_results(directory)
     return step.pop_warnings()
 
 
@@ -184,7 +186,7 @@ def test_results_without_runs_are_not_open() -> None:
 
 def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     """The copy has the same bytes, and the warning is returned once."""
-    data, step = make_results_json(make_started_run("a")), build_shared_results(tmp_path)
+    data, step = make_results_json(make_started_run("a")), build_shared_results()
     assert preserve(tmp_path, data, step) == [PRESERVED_WARNING]
     assert read_files(tmp_path) == {"results.json": data, "results.1.json": data}
     assert preserve(tmp_path, data, step) == []
@@ -192,9 +194,7 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
 
 def test_warning_names_option_of_user(tmp_path: Path) -> None:
     """The warning has the name of the option as the user wrote it."""
-    step = SharedResults(
-        tmp_path / "results.json", "this", BUILD, get_rules(BUILD), START.isoformat(), FakeClock(), "--results-dir"
-    )
+    step = SharedResults("this", BUILD, get_rules(BUILD), START.isoformat(), FakeClock(), "--results-dir")
     [warning] = preserve(tmp_path, make_results_json(make_started_run("a")), step)
     assert "left runs open in --results-dir: " in warning
 
@@ -233,8 +233,9 @@ def test_other_attempt_has_own_warning(tmp_path: Path) -> None:
 
 def test_missing_results_json_is_ignored(tmp_path: Path) -> None:
     """A folder without results.json needs no copy."""
-    step = build_shared_results(tmp_path)
-    step.preserve_other_results()
+    step = build_shared_results()
+    with open_directory(tmp_path) as directory:
+        step.preserve_other_results(directory)
     assert step.pop_warnings() == []
     assert read_files(tmp_path) == {}
 
@@ -244,18 +245,20 @@ def test_symlink_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "outside.json").write_bytes(make_results_json(make_started_run("a")))
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.json").symlink_to(tmp_path / "outside.json")
-    step = build_shared_results(tmp_path / "results")
-    step.preserve_other_results()
+    step = build_shared_results()
+    with open_directory(tmp_path / "results") as directory:
+        step.preserve_other_results(directory)
     assert step.pop_warnings() == []
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["results.json"]
 
 
 def test_written_file_is_not_read_again(tmp_path: Path) -> None:
     """The file that this step wrote last needs no copy, whatever it contains."""
-    step = build_shared_results(tmp_path)
+    step = build_shared_results()
     (tmp_path / "results.json").write_bytes(make_results_json(make_started_run("a")))
-    step.remember_written_file()
-    step.preserve_other_results()
+    with open_directory(tmp_path) as directory:
+        step.remember_written_file(directory)
+        step.preserve_other_results(directory)
     assert list(read_files(tmp_path)) == ["results.json"]
     assert preserve(tmp_path, make_results_json(make_started_run("longer-id")), step) == [PRESERVED_WARNING]
 
@@ -293,7 +296,7 @@ def test_copy_replaces_older_build(tmp_path: Path) -> None:
 
 def test_each_step_has_one_copy(tmp_path: Path) -> None:
     """A later state of the same step replaces its copy."""
-    step = build_shared_results(tmp_path)
+    step = build_shared_results()
     later_results = make_results_json(make_started_run("a"), make_started_run("b"))
     second_results = make_results_json(make_started_run("c"), step_id="third")
     for data in (make_results_json(make_started_run("a")), second_results, later_results):
@@ -309,9 +312,9 @@ def test_failed_copy_is_warning(tmp_path: Path) -> None:
     """If the disk is full, the warning has the reason and the advice."""
     data = make_results_json(make_started_run("a"))
     (tmp_path / "results.json").write_bytes(data)
-    step = build_shared_results(tmp_path)
-    with limit_file_size(300):
-        step.preserve_other_results()
+    step = build_shared_results()
+    with limit_file_size(300), open_directory(tmp_path) as directory:
+        step.preserve_other_results(directory)
     assert step.pop_warnings() == [
         f"The record of another step in results-dir could not be kept as results.1.json (File too large). {ADVICE}"
     ]

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import importlib.util
 import os
 import signal
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from autonoma_ci.errors import Cancelled
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports.other_results import MAX_LATER_LOCK_SECONDS, MAX_LOCK_SECONDS, SharedResults
 from tests.support.fake_clock import FakeClock
+from tests.support.files import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def build_shared_results(folder: Path, clock: FakeClock) -> SharedResults:
+def build_shared_results(clock: FakeClock) -> SharedResults:
     context = BuildContext("github", build_id="17")
-    return SharedResults(folder / "results.json", "step", context, BuildIdRules(), "2025-01-02T03:04:05Z", clock)
+    return SharedResults("step", context, BuildIdRules(), "2025-01-02T03:04:05Z", clock)
+
+
+@contextmanager
+def locked(step: SharedResults, directory: Directory) -> Iterator[Directory]:
+    """Let a job step lock the directory."""
+    with directory:
+        step.lock(directory)
+        yield directory
 
 
 @contextmanager
@@ -55,10 +63,10 @@ def test_stopped_lock_is_waited_for_once(tmp_path: Path) -> None:
     """After 10 seconds, the step continues without the lock."""
     clock = FakeClock()
     started_at = clock.monotonic()
-    step = build_shared_results(tmp_path, clock)
+    step = build_shared_results(clock)
     with hold_lock(tmp_path):
         for _ in range(2):
-            with step.locked():
+            with locked(step, open_directory(tmp_path)):
                 waited_seconds = clock.monotonic() - started_at
             assert MAX_LOCK_SECONDS <= waited_seconds < MAX_LOCK_SECONDS + 0.1
     assert step.pop_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
@@ -76,39 +84,39 @@ def test_signal_ends_wait_for_lock(tmp_path: Path) -> None:
 
     clock = CancelledClock()
     started_at = clock.monotonic()
-    step = build_shared_results(tmp_path, clock)
+    step = build_shared_results(clock)
     with hold_lock(tmp_path):
         assert count_open_descriptors(tmp_path.resolve()) == 1
-        with pytest.raises(Cancelled), step.locked():
+        with pytest.raises(Cancelled), locked(step, open_directory(tmp_path)):
             pass
         assert count_open_descriptors(tmp_path.resolve()) == 1
         for _ in range(3):
-            with step.locked():
+            with locked(step, open_directory(tmp_path)):
                 assert 2.4 < clock.monotonic() - started_at < 2.6
 
 
 def test_lock_after_free_one_is_waited_for(tmp_path: Path) -> None:
     """Only a lock that is never released ends the waiting of later writes."""
     clock = FakeClock()
-    step = build_shared_results(tmp_path, clock)
+    step = build_shared_results(clock)
     for _ in range(2):
         with hold_lock(tmp_path):
             started_at = clock.monotonic()
-            with step.locked():
+            with locked(step, open_directory(tmp_path)):
                 assert clock.monotonic() - started_at > MAX_LOCK_SECONDS - 0.1
-        with step.locked():
+        with locked(step, open_directory(tmp_path)):
             pass
 
 
 def test_lock_wait_is_short_after_write(tmp_path: Path) -> None:
     """A signal and the deadline wait for this write."""
     clock = FakeClock()
-    step = build_shared_results(tmp_path, clock)
-    with step.locked():
-        step.remember_written_file()
+    step = build_shared_results(clock)
+    with locked(step, open_directory(tmp_path)) as directory:
+        step.remember_written_file(directory)
     with hold_lock(tmp_path):
         started_at = clock.monotonic()
-        with step.locked():
+        with locked(step, open_directory(tmp_path)):
             assert MAX_LATER_LOCK_SECONDS <= clock.monotonic() - started_at < MAX_LATER_LOCK_SECONDS + 0.1
     assert MAX_LATER_LOCK_SECONDS == 1.0
 
@@ -123,18 +131,18 @@ def test_step_works_without_locks(number: int, tmp_path: Path, monkeypatch: pyte
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    step = build_shared_results(tmp_path, clock)
-    with step.locked():
+    step = build_shared_results(clock)
+    with locked(step, open_directory(tmp_path)):
         pass
     assert clock.monotonic() == started_at
     assert step.pop_warnings() == []
 
 
-def test_step_works_without_folder(tmp_path: Path) -> None:
+def test_step_works_without_lock_file(tmp_path: Path) -> None:
     """A failed write has its own warning, so a missing folder has none here."""
-    step = build_shared_results(tmp_path / "gone", FakeClock())
+    step = build_shared_results(FakeClock())
     is_inside = False
-    with step.locked():
+    with locked(step, Directory(tmp_path / "gone")):
         is_inside = True
     assert is_inside
     assert step.pop_warnings() == []
@@ -144,9 +152,9 @@ def test_lock_is_released_after_write(tmp_path: Path) -> None:
     """The next write of the same step does not wait."""
     clock = FakeClock()
     started_at = clock.monotonic()
-    step = build_shared_results(tmp_path, clock)
+    step = build_shared_results(clock)
     for _ in range(3):
-        with step.locked():
+        with locked(step, open_directory(tmp_path)):
             pass
     assert clock.monotonic() == started_at
 
@@ -155,9 +163,9 @@ def test_lock_is_released_after_error(tmp_path: Path) -> None:
     """An error of the write releases the lock for other job steps."""
     clock = FakeClock()
     started_at = clock.monotonic()
-    with pytest.raises(OSError, match="no space"), build_shared_results(tmp_path, clock).locked():
+    with pytest.raises(OSError, match="no space"), locked(build_shared_results(clock), open_directory(tmp_path)):
         raise OSError(errno.ENOSPC, "no space")
-    with build_shared_results(tmp_path, clock).locked():
+    with locked(build_shared_results(clock), open_directory(tmp_path)):
         assert clock.monotonic() == started_at
 
 
@@ -165,54 +173,27 @@ def test_lock_excludes_other_step(tmp_path: Path) -> None:
     """A second step waits while the first one holds the lock."""
     clock = FakeClock()
     started_at = clock.monotonic()
-    with build_shared_results(tmp_path, FakeClock()).locked(), build_shared_results(tmp_path, clock).locked():
+    steps = [build_shared_results(step_clock) for step_clock in (FakeClock(), clock)]
+    with locked(steps[0], open_directory(tmp_path)), locked(steps[1], open_directory(tmp_path)):
         assert clock.monotonic() - started_at >= MAX_LOCK_SECONDS
 
 
-@pytest.fixture
-def windows_module(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the module as it is on Windows, where a folder has no descriptor."""
-    spec = importlib.util.find_spec(SharedResults.__module__)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr(sys, "platform", "win32")
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_windows_locks_file_in_folder(windows_module: Any, tmp_path: Path) -> None:
-    """On Windows, steps lock the file results.lock in place of the folder."""
+def test_windows_locks_file_in_folder(tmp_path: Path) -> None:
+    """Without descriptors of folders, steps lock the file results.lock in their place."""
     clock = FakeClock()
     started_at = clock.monotonic()
-    steps = [
-        windows_module.SharedResults(
-            tmp_path / "results.json",
-            "step",
-            BuildContext("github"),
-            BuildIdRules(),
-            "2025-01-02T03:04:05Z",
-            step_clock,
-        )
-        for step_clock in (FakeClock(), clock)
-    ]
-    with steps[0].locked(), steps[1].locked():
+    steps = [build_shared_results(step_clock) for step_clock in (FakeClock(), clock)]
+    with locked(steps[0], Directory(tmp_path)), locked(steps[1], Directory(tmp_path)):
         assert clock.monotonic() - started_at >= MAX_LOCK_SECONDS
     assert [path.name for path in tmp_path.iterdir()] == ["results.lock"]
+    assert count_open_descriptors(tmp_path.resolve() / "results.lock") == 0
 
 
-def test_windows_lock_follows_no_link(windows_module: Any, tmp_path: Path) -> None:
+def test_windows_lock_follows_no_link(tmp_path: Path) -> None:
     """A link in place of the file creates no file outside of the folder."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "results.lock").symlink_to(tmp_path / "outside")
-    step = windows_module.SharedResults(
-        tmp_path / "results" / "results.json",
-        "step",
-        BuildContext("github"),
-        BuildIdRules(),
-        "2025-01-02T03:04:05Z",
-        FakeClock(),
-    )
-    with step.locked():
+    step = build_shared_results(FakeClock())
+    with locked(step, Directory(tmp_path / "results")):
         assert not (tmp_path / "outside").exists()
     assert step.pop_warnings() == []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.errors import InputError
+from autonoma_ci.fs.files import LinkError
 from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports.other_results import SharedResults
 from autonoma_ci.reports.results_dir import (
@@ -63,16 +64,15 @@ def make_extra_files(run_report: Report) -> Mapping[str, str]:
     return {"extra.txt": f"{len(run_report.results)} runs", "evidence/extra.txt": "in a folder"}
 
 
-def build_shared_results(path: Path, step_id: str = "this") -> SharedResults:
+def build_shared_results(step_id: str = "this") -> SharedResults:
     context = BuildContext("github", build_id="17")
-    return SharedResults(path, step_id, context, BuildIdRules(), "2025-01-02T03:04:05Z", FakeClock())
+    return SharedResults(step_id, context, BuildIdRules(), "2025-01-02T03:04:05Z", FakeClock())
 
 
 def make_publishers(folder: Path) -> tuple[ResultsDirPublisher, ResultsDirPublisher]:
     """Return the publishers of two job steps that share the folder."""
     first, second = (
-        ResultsDirPublisher(make_results_dir(folder), shared=build_shared_results(folder / "results.json", step))
-        for step in ("this", "other")
+        ResultsDirPublisher(make_results_dir(folder), shared=build_shared_results(step)) for step in ("this", "other")
     )
     return first, second
 
@@ -88,7 +88,8 @@ def test_results_file_has_path_of_user(path: str, results_file: str) -> None:
 
 def test_path_is_relative_to_working_directory(tmp_path: Path) -> None:
     """A relative path begins at the working directory, and an absolute one is unchanged."""
-    assert resolve_results_dir("a/b", str(tmp_path)) == ("a/b", tmp_path / "a/b", tmp_path)
+    results_dir = resolve_results_dir("a/b", str(tmp_path))
+    assert (results_dir.path, results_dir.folder, results_dir.root) == ("a/b", tmp_path / "a/b", tmp_path)
     assert resolve_results_dir("/else", str(tmp_path)).folder == Path("/else")
 
 
@@ -100,10 +101,12 @@ def test_link_in_results_dir_leads_outside(tmp_path: Path) -> None:
     results_dir = make_results_dir(working_directory / "results", working_directory)
     (results_dir.folder / "link").symlink_to(working_directory)
     (working_directory / "outside").symlink_to(outside)
-    assert not results_dir.has_link_outside(results_dir.folder / "own")
-    assert not results_dir.has_link_outside(results_dir.folder / "missing")
-    assert results_dir.has_link_outside(results_dir.folder / "link")
-    assert results_dir.has_link_outside(working_directory / "outside")
+    for name in ("own", "missing"):
+        results_dir.open_directory(name).close()
+    for tree, name in ((results_dir, "link"), (make_results_dir(working_directory / "outside", working_directory), "")):
+        with pytest.raises(LinkError):
+            tree.open_directory(name)
+    assert list_names(outside) == []
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,8 @@ def test_symlinked_subfolder_is_not_followed(tmp_path: Path) -> None:
 def test_results_dir_can_be_outside(tmp_path: Path) -> None:
     """An absolute path outside of the working directory is valid."""
     (tmp_path / "work").mkdir()
-    assert open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work"))).folder.is_dir()
+    open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work")))
+    assert (tmp_path / "elsewhere").is_dir()
 
 
 @pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
@@ -163,7 +167,7 @@ def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
     [
         ("file", os.strerror(errno.EEXIST)),
         ("file/deeper", os.strerror(errno.EEXIST)),
-        ("loop", os.strerror(errno.EEXIST)),
+        ("loop", "a symbolic link leads elsewhere"),
         ("a\0b", "not a path"),
     ],
 )
@@ -323,7 +327,7 @@ def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_initial_results_are_removed(is_shared: bool, tmp_path: Path) -> None:
     """If no results.json with runs was written, the initial one is removed."""
-    shared = build_shared_results(tmp_path / "results.json") if is_shared else None
+    shared = build_shared_results() if is_shared else None
     publisher = ResultsDirPublisher(make_results_dir(tmp_path), shared=shared)
     publisher.begin(BEGUN_REPORT)
     with limit_file_size(10):
@@ -373,9 +377,7 @@ def test_foreign_files_behind_link_stay(tmp_path: Path) -> None:
 def test_foreign_file_is_warning_at_end(is_shared: bool, tmp_path: Path) -> None:
     """A renamed file is a warning of the ended step, because earlier ones may not be shown."""
     (tmp_path / "junit.xml").write_text("<testsuite/>", "utf-8")
-    publisher = ResultsDirPublisher(
-        make_results_dir(tmp_path), shared=build_shared_results(tmp_path / "results.json") if is_shared else None
-    )
+    publisher = ResultsDirPublisher(make_results_dir(tmp_path), shared=build_shared_results() if is_shared else None)
     assert publisher.publish(ENDED_REPORT._replace(verdict=None)) == []
     (tmp_path / "report.html").write_text("written during the step", "utf-8")
     [warning] = publisher.publish(ENDED_REPORT)
@@ -411,13 +413,11 @@ def test_begin_warns_of_replaced_files(tmp_path: Path) -> None:
     assert warning.startswith("results-dir has the files of another step of this build, which are replaced.")
 
 
-def test_shared_results_have_path_in_folder(tmp_path: Path) -> None:
-    """The results of other steps are searched beside results.json."""
-    paths: list[Path] = []
-
-    def create_shared(path: Path) -> SharedResults:
-        paths.append(path)
-        return build_shared_results(path)
-
-    open_results_dir(resolve_results_dir("r", str(tmp_path)), create_shared=create_shared).begin(BEGUN_REPORT)
-    assert paths == [tmp_path / "r" / "results.json"]
+def test_open_results_dir_preserves_other_results(tmp_path: Path) -> None:
+    """The results of other steps are saved beside results.json."""
+    context = BuildContext("github", build_id="17")
+    other_report = create_report([make_started_run("b")], None)._replace(step_id="other", context=context)
+    results_dir = resolve_results_dir("r", str(tmp_path))
+    open_results_dir(results_dir).publish(other_report)
+    open_results_dir(results_dir, shared=build_shared_results()).begin(BEGUN_REPORT._replace(context=context))
+    assert (tmp_path / "r" / "results.1.json").exists()
