@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from autonoma_ci.commands import run
 from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, InputError
-from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
+from autonoma_ci.fs.files import DirectoryTree, escapes_via_symlink, os_error_reason
 from autonoma_ci.models import ExitReason
 from autonoma_ci.sandbox import Sandbox
 
@@ -117,11 +116,11 @@ def _create_folder(path: str, folder: str) -> str:
         raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])
     try:
         folder_path = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
-        make_directory(folder_path)
-        manifest = folder_path / "autonoma.yml"
-        if os.path.lexists(manifest) and read_whole_file(str(manifest), 100_000) != DEMO_MANIFEST.encode():
-            raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
-        write_atomic(manifest, DEMO_MANIFEST.encode())
+        with DirectoryTree(folder_path, Path(folder)).open_directory() as directory:
+            manifest = DEMO_MANIFEST.encode()
+            if directory.exists("autonoma.yml") and directory.read_file("autonoma.yml", 100_000) != manifest:
+                raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
+            directory.write_atomic("autonoma.yml", manifest)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError([f"the demo has no folder for its files ({reason}): give another --output"]) from None

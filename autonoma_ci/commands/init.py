@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from autonoma_ci.config.id_lists import parse_ids
 from autonoma_ci.config.settings import load_options
 from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import escapes_via_symlink, os_error_reason, quote_for_shell, write_atomic
+from autonoma_ci.fs.files import DirectoryTree, escapes_via_symlink, os_error_reason, quote_for_shell
 from autonoma_ci.planning.plan import MAX_RUNS
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.arguments import ArgumentParser, ParsedArguments
+    from autonoma_ci.fs.files import Directory
 
 # The value of `--output` for standard output, as in `report`.
 STDOUT = "-"
@@ -71,7 +73,9 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     # Checked again, because an interactive selection can be slow.
     _check_target(target, arguments, runtime.working_directory)
     try:
-        _write_manifest(target, render_manifest(selection).encode(), force=arguments.force)
+        data = render_manifest(selection).encode()
+        with DirectoryTree(target.parent, Path(runtime.working_directory)).open_directory(create=False) as directory:
+            _write_manifest(directory, target.name, data, force=arguments.force)
     except (OSError, ValueError) as error:
         raise InputError(
             [f"{_format_path(arguments.output)} could not be written ({os_error_reason(error)}): give another --output"]
@@ -107,16 +111,17 @@ def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO |
     return selection
 
 
-def _write_manifest(target: Path, data: bytes, *, force: bool) -> None:
+def _write_manifest(directory: Directory, name: str, data: bytes, *, force: bool) -> None:
     if force:
-        write_atomic(target, data)
+        directory.write_atomic(name, data)
         return
     # Reserve the name first, so that a file of another program is not replaced.
-    target.touch(0o644, exist_ok=False)
+    os.close(directory.create_file(name))
     try:
-        write_atomic(target, data)
+        directory.write_atomic(name, data)
     except BaseException:
-        target.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            directory.unlink(name)
         raise
 
 

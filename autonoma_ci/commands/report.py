@@ -22,7 +22,7 @@ from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import escapes_via_symlink, make_directory, os_error_reason, read_whole_file, write_atomic
+from autonoma_ci.fs.files import DirectoryTree, escapes_via_symlink, os_error_reason
 from autonoma_ci.identity import Part
 from autonoma_ci.models import PULL_REQUEST, Conclusion, ExitReason, Verdict
 from autonoma_ci.redaction.redactor import Redactor
@@ -83,7 +83,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     files = _render_files(
         report,
         arguments.format,
-        _AssetResolver(results_path.parent, target),
+        _AssetResolver(results_path.parent, target, Path(runtime.working_directory)),
         single=arguments.single_file or is_printed,
     )
     if is_printed:
@@ -166,8 +166,9 @@ def _verdict(saved: Results, results: Sequence[RunResult]) -> Verdict | None:
 class _AssetResolver:
     """Resolves files of the results folder from the page."""
 
-    def __init__(self, folder: Path, page: Path) -> None:
+    def __init__(self, folder: Path, page: Path, working_directory: Path) -> None:
         self._folder, self._page_folder = folder, page.parent
+        self._tree = DirectoryTree(folder, working_directory)
         # Pages in one folder can have different verdicts, so each has its own icon.
         self.icon = f"evidence/{page.stem}.svg"
 
@@ -181,7 +182,12 @@ class _AssetResolver:
 
         The text is empty if the file is missing or too large.
         """
-        data = read_whole_file(str(self._folder / path), MAX_INLINE_BYTES) if self._is_available(path) else b""
+        parent, name = os.path.split(path)
+        try:
+            with self._tree.open_directory(parent, create=False) as directory:
+                data = directory.read_file(name, MAX_INLINE_BYTES)
+        except (OSError, ValueError):
+            return ""
         extension = path.rpartition(".")[2]
         media_type = _MEDIA_TYPES.get(extension, f"image/{extension}")
         return f"data:{media_type};base64,{base64.b64encode(data).decode()}" if data else ""
@@ -251,8 +257,8 @@ def _write_file(path: Path, data: bytes, folder: str) -> None:
     if escapes_via_symlink(str(path), folder):
         raise InputError([f"{sanitize_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
     try:
-        make_directory(path.parent)
-        write_atomic(path, data)
+        with DirectoryTree(path.parent, Path(folder)).open_directory() as directory:
+            directory.write_atomic(path.name, data)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError(

@@ -14,6 +14,7 @@ import pytest
 
 from autonoma_ci.app.manifest_template import render_manifest
 from autonoma_ci.errors import Cancelled
+from autonoma_ci.fs.files import Directory
 from autonoma_ci.sandbox import Sandbox
 from tests.support.account_server import build_folder, build_large_account, invoke_on_sandbox
 from tests.support.invoke_command import invoke
@@ -96,10 +97,10 @@ def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkey
 def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk leaves no empty file."""
 
-    def fail_write(path: Path, data: bytes) -> None:
+    def fail_write(self: Directory, name: str, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", fail_write)
+    monkeypatch.setattr(Directory, "write_atomic", fail_write)
     assert "No space left" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all").err
     assert list(tmp_path.iterdir()) == []
 

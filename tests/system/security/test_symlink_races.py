@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from base64 import b64encode
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 
 from autonoma_ci.api.models import EvidenceFile, SignedUrl
 from autonoma_ci.app.evidence_copy import EvidenceCopier
+from autonoma_ci.commands.report import _AssetResolver, _write_file
 from autonoma_ci.config.settings import Settings
+from autonoma_ci.errors import InputError
 from autonoma_ci.models import BuildContext, BuildIdRules
 from autonoma_ci.reports import evidence_store
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
@@ -143,6 +146,22 @@ def copy_image(workspace: Workspace) -> Callable[[], object]:
     return lambda: copier.copy(IMAGE)
 
 
+def write_report(workspace: Workspace) -> Callable[[], object]:
+    """Write a report of the command `report`."""
+
+    def write() -> None:
+        with suppress(InputError):
+            _write_file(workspace.results / "evidence" / "extra.txt", b"ours", str(workspace.work))
+
+    return write
+
+
+def embed_image(workspace: Workspace) -> Callable[[], object]:
+    """Read a screenshot for a report in a single file."""
+    assets = _AssetResolver(workspace.results, workspace.work / "report.html", workspace.work)
+    return lambda: assets.data_url(IMAGE)
+
+
 RESULTS_FOLDERS = ("results", "results/evidence", "results/evidence/run-1")
 OPERATIONS: list[tuple[Preparation, str]] = [
     *((begin_publishing, path) for path in RESULTS_FOLDERS[:2]),
@@ -153,6 +172,8 @@ OPERATIONS: list[tuple[Preparation, str]] = [
     *((download_first_image, path) for path in RESULTS_FOLDERS),
     *((fail_download, path) for path in RESULTS_FOLDERS),
     *((copy_image, path) for path in RESULTS_FOLDERS),
+    *((write_report, path) for path in RESULTS_FOLDERS[:2]),
+    *((embed_image, path) for path in RESULTS_FOLDERS),
     *((copy_image, path.replace("results", "old")) for path in RESULTS_FOLDERS),
 ]
 
@@ -204,14 +225,15 @@ def test_link_at_any_moment_is_not_followed(
         outside, inside = workspace.read_outside(), workspace.read_inside()
         with monkeypatch.context() as patch:
             calls = swap_before_call(number, workspace, path, patch)
-            run_operation()
+            result = run_operation()
         assert workspace.read_outside() == outside, calls[number - 1 :]
         assert workspace.read_inside().count(PRECIOUS) <= inside.count(PRECIOUS)
+        assert b64encode(PRECIOUS).decode() not in str(result)
         if len(calls) < number:
             break
     assert number > 1
-    # Without a link, only a failed download changes nothing.
-    assert (workspace.read_inside() == inside) == (operation is fail_download)
+    # Without a link, only a failed download and a read change nothing.
+    assert (workspace.read_inside() == inside) == (operation in {fail_download, embed_image})
 
 
 @pytest.mark.usefixtures("_no_network")
