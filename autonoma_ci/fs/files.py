@@ -32,7 +32,9 @@ _READ_FLAGS = os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOT_REGULAR = "not a regular file"
 # Windows has no descriptors of directories.
-HAS_DIRECTORY_DESCRIPTORS = {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
+HAS_DIRECTORY_DESCRIPTORS = (
+    bool(O_NOFOLLOW) and {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
+)
 _DIRECTORY_FLAGS = os.O_RDONLY | O_NOFOLLOW | getattr(os, "O_DIRECTORY", 0)
 # Errors of these flags for a link or a file, because the operating systems differ.
 _NO_DIRECTORY_ERRNOS = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})

@@ -45,16 +45,17 @@ for module, names in LACKS.items():
     for name in names.split():
         if hasattr(module, name):
             delattr(module, name)
+os.supports_dir_fd.clear()
 for name in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
 """
 _RUN_CODE = "from autonoma_ci.cli import main\nmain()\n"
 # Windows cannot replace a file that a process has open.
 _OPEN_TARGET_CODE = """
-def replace(source, target, put=os.replace):
+def replace(source, target, put=os.replace, **options):
     if os.path.exists(target):
         raise PermissionError(13, "Access is denied")
-    put(source, target)
+    put(source, target, **options)
 os.replace = replace
 """
 _GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "step-summary"}
