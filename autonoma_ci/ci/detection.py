@@ -8,7 +8,7 @@
 - A system that imitates another one comes before it.
 
 Only the module of the detected system is imported, so that a job starts fast.
-docs/contributing/add-a-ci-system.md has the steps to add a system.
+docs/contributing/adding-a-ci-system.md has the steps to add a system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The steps of docs/contributing/add-a-ci-system.md add a CI system."""
+"""The steps of docs/contributing/adding-a-ci-system.md add a CI system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PAGE = (ROOT / "docs" / "contributing" / "add-a-ci-system.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "contributing" / "adding-a-ci-system.md").read_text("utf-8")
 # The code of the page, in the order of its steps.
 MODULE, RULE, CASES, PROOF = re.findall(r"^```(?:python|markdown)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 URL = "https://quarry.example.com/builds/5"
@@ -98,7 +98,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert_before(
         folder / "tests" / "support" / "ci_environments.py", '    JobCase("unknown-system", ', extract_row(CASES)
     )
-    insert_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
+    insert_before(folder / "docs" / "ci" / "others.md", "| `ci` | ", PROOF)
     assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED_FILES).returncode == 0
     return folder
 
@@ -131,12 +131,12 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
             " M autonoma_ci/ci/detection.py",
             " M tests/support/ci_environments.py",
         ),
-        " M docs/tested-ci-systems.md",
+        " M docs/ci/others.md",
     }
     changes = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
     assert [(added == "1", removed, name) for added, removed, name in changes] == [
         (True, "0", "autonoma_ci/ci/detection.py"),
-        (True, "0", "docs/tested-ci-systems.md"),
+        (True, "0", "docs/ci/others.md"),
         (False, "0", "tests/support/ci_environments.py"),
     ]
 

@@ -1,4 +1,4 @@
-"""The documentation page about tested CI systems."""
+"""The documentation page about detected and tested CI systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autonoma_ci.ci.detection import DETECTION_RULES
 from tests.architecture.package import ROOT
 from tests.system.examples.test_examples import EXAMPLE_BY_SCHEMA, EXAMPLE_BY_SYSTEM
 
-PAGE = (ROOT / "docs" / "tested-ci-systems.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "ci" / "others.md").read_text("utf-8")
 _ROW_RE = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)
 
 
@@ -36,6 +36,13 @@ each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.sy
 def test_each_system_has_one_row() -> None:
     """Each CI system has one row."""
     assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in DETECTION_RULES)
+
+
+def test_page_lists_detected_systems_in_order() -> None:
+    """The list of detected systems has the order of the table."""
+    listed_names = re.findall(r"^\d+\. `(\w+)`", PAGE, re.MULTILINE)
+    assert listed_names
+    assert listed_names == [rule.name for rule in DETECTION_RULES if rule.name in listed_names]
 
 
 @each_proof

@@ -1,4 +1,4 @@
-"""The docker run recipe of the README with the real docker client."""
+"""The docker run recipe of docs/ci/others.md with the real docker client."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def run_script(script: str, folder: Path, engine: ThreadingHTTPServer) -> tuple[
 
 
 def read_recipe() -> str:
-    match = RECIPE_RE.search((Path(__file__).parents[3] / "README.md").read_text("utf-8"))
+    match = RECIPE_RE.search((Path(__file__).parents[3] / "docs" / "ci" / "others.md").read_text("utf-8"))
     assert match
     return (match[1] + match[2]).replace("REGISTRY/", "registry.example.com/")
 

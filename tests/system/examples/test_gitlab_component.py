@@ -230,7 +230,7 @@ def test_header_shows_valid_include() -> None:
     [entry] = yaml.safe_load(header)["include"]
     assert entry["remote"].endswith("/OWNER/autonoma-ci/v1/templates/autonoma.yml")
     assert set(entry["inputs"]) <= set(INPUTS)
-    for path in (COMPONENT_FILE, ROOT / "README.md"):
+    for path in (COMPONENT_FILE, ROOT / "README.md", ROOT / "docs" / "ci" / "gitlab.md"):
         assert not re.search(r"component: \S*OWNER", path.read_text("utf-8"))
 
 

@@ -258,13 +258,13 @@ XUNIT_ATTRIBUTES = {"name", "time", "classname", "group"}
 XUNIT_CHILDREN = {"skipped", "error", "failure", "rerunFailure", "flakyFailure", "system-out", "system-err"}
 
 
-def test_readme_names_jenkins_step() -> None:
+def test_docs_name_jenkins_step() -> None:
     """The schema of the xUnit plugin rejects the file, and the step `junit` has no schema."""
     case = parse_case(make_flaky_run("a"))
     assert set(case.attrib) - XUNIT_ATTRIBUTES == {"file"}
     assert {child.tag for child in case} - XUNIT_CHILDREN == {"properties"}
-    readme = " ".join((Path(__file__).parents[3] / "README.md").read_text("utf-8").split())
-    assert "`junit.xml` is for the step `junit`. The xUnit plugin refuses it" in readme
+    page = " ".join((Path(__file__).parents[3] / "docs" / "ci" / "jenkins.md").read_text("utf-8").split())
+    assert "`junit.xml` is for the step `junit`. The xUnit plugin refuses it" in page
     assert "xUnit" in (import_module(render_junit.__module__).__doc__ or "")
 
 
