@@ -26,7 +26,7 @@ WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d
 # One lock file serves every supported Python version and operating system. It has the hash of each file.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-LOCKS := $(wildcard *.lock tests/*.lock tests/system/*/*.lock release/*.lock)
+LOCKS := $(wildcard *.lock docs/*.lock tests/*.lock tests/system/*/*.lock release/*.lock)
 
 .PHONY: help demo
 ##@ Start
@@ -107,12 +107,12 @@ bench: $(VENV)/.test ## Compare speed and size with the baseline (DOCKER=..., ne
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench
 
 # The command takes three times as long as `make bench`, and needs an otherwise idle machine.
-bench-baseline: $(VENV)/.test ## Measure a new baseline, and write the table of benchmarks/README.md
+bench-baseline: $(VENV)/.test ## Measure a new baseline, and write the table of docs/benchmarks.md
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench --write-baseline
 
-.PHONY: generate-docs architecture messages fault-matrix screenshots
+.PHONY: generate-docs architecture messages fault-matrix screenshots docs
 ##@ Generate
-generate-docs: $(VENV)/.test ## Write action.yml, the GitLab component and the tables of options and outputs
+generate-docs: $(VENV)/.test ## Write action.yml, the GitLab component and the tables of the documentation
 	$(BIN)/python -m tests.support.generate_docs
 
 architecture: $(VENV)/.test ## Draw the packages and their imports in docs/contributing/architecture.md
@@ -121,11 +121,15 @@ architecture: $(VENV)/.test ## Draw the packages and their imports in docs/contr
 messages: $(VENV)/.test ## List all texts that the product can print, with their places and lengths
 	@$(BIN)/python -m tests.support.extract_messages
 
-fault-matrix: $(VENV)/.test ## Cause each fault in each phase, and write the table of results
+fault-matrix: $(VENV)/.test ## Cause each fault in each phase, and write docs/fault-matrix.md
 	$(BIN)/python -m tests.system.faults.generate_matrix
 
 screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json ## Render the screenshots (needs npm and Chromium)
 	$(BIN)/python -m tests.support.screenshots
+
+# A broken link or anchor is an error.
+docs: $(VENV)/.docs ## Build the documentation in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: image dist lock audit clean
 ##@ Build and release
@@ -144,6 +148,7 @@ lock: $(VENV)/.venv ## Update locked dependencies to releases that are at least 
 	$(LOCK) --group test --group lint pyproject.toml -o tests/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/system/mutation/requirements.in -o tests/system/mutation/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/system/fuzz/requirements.in -o tests/system/fuzz/requirements.lock
+	$(LOCK) -c tests/requirements.lock --group docs -o docs/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
 	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
@@ -153,7 +158,7 @@ audit: $(VENV)/.audit ## Look up known vulnerabilities of the locked packages at
 	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)
 
 clean: ## Remove the virtual environment and all generated files
-	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist site mutants .fuzz .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installations. Each file of the virtual environment marks that its packages are installed.
@@ -177,6 +182,10 @@ $(VENV)/.mutation: $(VENV)/.test tests/system/mutation/requirements.lock
 
 $(VENV)/.fuzz: $(VENV)/.test tests/system/fuzz/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/system/fuzz/requirements.lock
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.venv docs/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r docs/requirements.lock
 	touch $@
 
 $(VENV)/.dist: $(VENV)/.venv release/requirements.lock

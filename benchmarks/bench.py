@@ -5,7 +5,7 @@ its baseline. The ratio compares the figure of autonoma-ci with that of a simple
 once more, and the second measurement counts.
 
 With --write-baseline, everything is measured three times. The median ratios become the baseline, because a ratio that
-was low by chance would fail later measurements. Their table is written to the README.
+was low by chance would fail later measurements. Their table is written to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.row import find_baseline_mismatches, find_limit_error, select_me
 from benchmarks.starting import measure_manifest, measure_many_starts, measure_one_start
 from benchmarks.table import (
     BASELINE,
-    README,
+    PAGE,
     describe_machine,
     format_number,
     read_baseline,
@@ -66,10 +66,10 @@ def measure_with_retry(measure: Callable[[], list[Row]], baseline: Mapping[str, 
 
 
 def write_baseline(rows: Sequence[Row]) -> None:
-    """Write these rows as the baseline and as the README's table."""
+    """Write these rows as the baseline and as the table of the page."""
     machine_text, rows = describe_machine(), [round_ratio(row) for row in rows]
     BASELINE.write_text(render_baseline(rows, machine_text), "utf-8")
-    README.write_text(replace_figures(README.read_text("utf-8"), render_markdown(rows, machine_text)), "utf-8")
+    PAGE.write_text(replace_figures(PAGE.read_text("utf-8"), render_markdown(rows, machine_text)), "utf-8")
 
 
 def measure_all(baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:

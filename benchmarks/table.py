@@ -1,4 +1,4 @@
-"""The benchmark table for terminal and README, and the baseline file."""
+"""The benchmark table for terminal and documentation, and the baseline file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.row import Row
 
 FOLDER = Path(__file__).parent
-README = FOLDER / "README.md"
+PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 BASELINE = FOLDER / "baseline.toml"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 HEADINGS = ("what", "ours", "theirs", "ratio", "at most", "baseline", "how")
@@ -66,7 +66,7 @@ def render_text(rows: Sequence[Row], baseline: Mapping[str, float]) -> str:
 
 
 def render_markdown(rows: Sequence[Row], machine: str) -> str:
-    """Return the README's table, with the machine above it.
+    """Return the table of the page, with the machine above it.
 
     It leaves out the baseline, because its ratios are the baseline now.
     """
@@ -104,7 +104,8 @@ def replace_figures(document: str, figures: str) -> str:
     _, end, tail = rest.partition(END)
     if not start or not end:
         raise ValueError(f"there is no {START} with its {END}")
-    return f"{head}{START}\n{figures}\n{END}{tail}"
+    # Without the blank lines, Python-Markdown does not render a table.
+    return f"{head}{START}\n\n{figures}\n\n{END}{tail}"
 
 
 def read_baseline(path: Path = BASELINE) -> dict[str, float]:

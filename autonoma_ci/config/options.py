@@ -1,7 +1,7 @@
 """The table of options.
 
 One row defines an option for the command line, the inputs of the GitHub Action and the environment. From these rows,
-`make generate-docs` generates the inputs of action.yml, the GitLab component, the help and the tables of the README. A
+`make generate-docs` generates the inputs of action.yml, the GitLab component, the help and the tables of the pages. A
 test compares them. To add an option, add a row here and a field of the same name to `settings.Settings`.
 """
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 import yaml
 
+from autonoma_ci.ci.detection import DETECTION_RULES
+from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.arguments import build_parser
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.reports.outputs import OUTPUTS, build_outputs
-from tests.support import generate_docs
+from tests.support import generate_docs, reference_tables
 from tests.support.reports import create_report
 
 ACTION = yaml.safe_load((generate_docs.ROOT / "action.yml").read_text("utf-8"))
-README = (generate_docs.ROOT / "README.md").read_text("utf-8")
+PAGES = generate_docs.render_pages()
 
 
 def test_action_yml_is_up_to_date() -> None:
@@ -23,15 +26,53 @@ def test_action_yml_is_up_to_date() -> None:
     assert (generate_docs.ROOT / "action.yml").read_text("utf-8") == generate_docs.render_action()
 
 
-def test_readme_tables_are_up_to_date() -> None:
-    """The tables of the README equal the generated text."""
-    assert generate_docs.replace_blocks(README) == README
+@pytest.mark.parametrize("page", PAGES)
+def test_page_tables_are_up_to_date(page: str) -> None:
+    """The tables of each page equal the generated text."""
+    text = (generate_docs.ROOT / page).read_text("utf-8")
+    assert generate_docs.replace_blocks(text, PAGES[page]) == text
 
 
-def test_readme_without_markers_is_refused() -> None:
-    """A document without the markers of a table is an error."""
-    with pytest.raises(ValueError, match="inputs:start"):
-        generate_docs.replace_blocks("# nothing here")
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_markers_is_refused(page: str) -> None:
+    """A page without the markers of a table is an error."""
+    with pytest.raises(ValueError, match=f"{PAGES[page][0].name}:start"):
+        generate_docs.replace_blocks("# nothing here", PAGES[page])
+
+
+def test_command_tables_list_every_flag() -> None:
+    """Each command's table or list of options has each of its flags."""
+    for command in COMMANDS:
+        parser = reference_tables.capture_parser(command)
+        text = reference_tables.render_command(command)
+        flags = {flag for action in parser._actions for flag in action.option_strings} - {"-h", "--help"}
+        listed_options = text.partition("[Options](options.md):")[2]
+        names = {option.flag for option in OPTIONS if f"`{option.name}`" in listed_options}
+        names |= {option.flag for option in OPTIONS if "all [options]" in text}
+        assert flags == names | set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
+
+
+def test_detection_table_names_variables() -> None:
+    """The variables of a rule are found behind every condition."""
+    names = {rule.name: reference_tables.find_detection_names(rule) for rule in DETECTION_RULES}
+    assert names["github"] == ["GITHUB_ACTIONS"]
+    assert set(names["cloudbuild"]) == {"BUILDER_OUTPUT", "LOCATION", "PROJECT_NUMBER", "PROJECT_ID", "BUILD_ID"}
+    assert set(names["ci"]) == {"CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER"}
+    assert names.pop("cli") == []
+    assert all(names.values())
+
+
+def test_documented_variables_are_read() -> None:
+    """The code reads each documented variable of other programs."""
+    code = "".join(path.read_text("utf-8") for path in (generate_docs.ROOT / "autonoma_ci").rglob("*.py"))
+    # urllib builds the names of the proxy variables from these parts.
+    code += "".join(f'"{scheme}_PROXY"' for scheme in ("HTTPS", "NO"))
+    assert [name for name in reference_tables.OTHER_VARIABLES if f'"{name}"' not in code] == []
+
+
+def test_common_options_are_few() -> None:
+    """The README has the 12 options that most people use."""
+    assert len(set(reference_tables.COMMON_OPTIONS)) == 12
 
 
 def test_action_inputs_have_no_default() -> None:

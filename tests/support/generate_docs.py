@@ -1,16 +1,21 @@
-"""Generator of the documents from the tables of options and outputs (`make generate-docs`)."""
+"""Generator of action.yml, the GitLab component and the tables of the pages (`make generate-docs`)."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.app import action_args
+from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.options import OPTIONS, Option
 from autonoma_ci.reports.outputs import OUTPUTS
+from tests.support import reference_tables as tables
 from tests.support.gitlab_component import render_component
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 _ACTION_HEAD = """\
@@ -42,7 +47,7 @@ DEFAULTS = {
 
 
 class Block(NamedTuple):
-    """The text between two markers of a document."""
+    """The text between two markers of a page."""
 
     name: str
     text: str
@@ -71,19 +76,33 @@ def _describe_option(option: Option) -> str:
     return option.help + (f" Default: {option.default}." if option.default else "")
 
 
-def render_blocks() -> list[Block]:
-    """Return the generated tables of the README."""
-    options = ["| option | default | meaning |", "| --- | --- | --- |"]
-    options += [
-        f"| `{option.name}` | {f'`{option.default}`' if option.default else ''} | {option.help} |" for option in OPTIONS
-    ]
-    outputs = ["| output | what it says |", "| --- | --- |"]
-    outputs += [f"| `{output.name}` | {output.help} |" for output in OUTPUTS]
-    return [
-        Block("inputs", _render_inputs()),
-        Block("options", "\n".join(options)),
-        Block("outputs", "\n".join(outputs)),
-    ]
+def render_pages() -> dict[str, list[Block]]:
+    """Return the generated blocks of each page."""
+    return {
+        "README.md": [
+            Block("common-options", tables.render_common_options()),
+            Block("outputs", tables.render_outputs()),
+            Block("exit-codes", tables.render_exit_codes()),
+        ],
+        "docs/reference/options.md": [
+            Block("options", tables.render_options(OPTIONS)),
+            Block("inputs", _render_inputs()),
+        ],
+        "docs/reference/outputs.md": [Block("outputs", tables.render_outputs())],
+        "docs/reference/exit-codes.md": [Block("exit-codes", tables.render_exit_codes())],
+        "docs/reference/manifest.md": [Block("manifest-keys", tables.render_manifest_keys())],
+        "docs/reference/results-json.md": [Block("results-fields", tables.render_results_fields())],
+        "docs/reference/environment-variables.md": [
+            Block("option-variables", tables.render_option_variables()),
+            Block("output-variables", tables.render_output_variables()),
+            Block("other-variables", tables.render_other_variables()),
+            Block("detection", tables.render_detection()),
+        ],
+        "docs/reference/commands.md": [
+            Block("commands", tables.render_commands()),
+            *(Block(f"command-{name}", tables.render_command(name)) for name in COMMANDS),
+        ],
+    }
 
 
 def _render_inputs() -> str:
@@ -95,20 +114,20 @@ def _render_inputs() -> str:
     return "\n".join([*lines, f'    {action_args.ARGS_INPUT}: ""', "```"])
 
 
-def replace_blocks(text: str) -> str:
-    """Replace all blocks of a document.
+def replace_blocks(text: str, blocks: Iterable[Block]) -> str:
+    """Replace blocks of a page.
 
     Raises:
         ValueError: A marker is missing.
 
     """
-    for block in render_blocks():
+    for block in blocks:
         text = replace_block(text, *block)
     return text
 
 
 def replace_block(text: str, name: str, table: str) -> str:
-    """Replace one block of a document.
+    """Replace one block of a page.
 
     Raises:
         ValueError: A marker is missing.
@@ -116,14 +135,16 @@ def replace_block(text: str, name: str, table: str) -> str:
     """
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if start not in text or end not in text:
-        raise ValueError(f"README.md has no {start} and {end}")
+        raise ValueError(f"the page has no {start} and {end}")
     head, _, rest = text.partition(start)
     _, _, tail = rest.partition(end)
-    return f"{head}{start}\n{table}\n{end}{tail}"
+    # Without the blank lines, Python-Markdown does not render a table.
+    return f"{head}{start}\n\n{table}\n\n{end}{tail}"
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(replace_blocks(readme.read_text("utf-8")), "utf-8")
+    for name, blocks in render_pages().items():
+        page = ROOT / name
+        page.write_text(replace_blocks(page.read_text("utf-8"), blocks), "utf-8")
     (ROOT / "action.yml").write_text(render_action(), "utf-8")
     (ROOT / "templates" / "autonoma.yml").write_text(render_component(), "utf-8")

@@ -24,7 +24,7 @@ _HEAD = """\
 #     - remote: https://raw.githubusercontent.com/OWNER/autonoma-ci/v1/templates/autonoma.yml
 #       inputs: { manifest: autonoma.yml, wait: true }
 #
-# `component:` finds it in a project of your own GitLab server alone: see the README. GitLab 17.0 or newer.
+# `component:` finds it in a project of your own GitLab server alone: see docs/ci/gitlab.md. GitLab 17.0 or newer.
 #
 # The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
 # AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make generate-docs`.

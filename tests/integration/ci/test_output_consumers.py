@@ -119,8 +119,8 @@ def test_docs_name_harness_version_for_outputs() -> None:
 
     Source: harness/lite-engine, pipeline/runtime/run.go.
     """
-    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    assert "On Harness, later steps can rely on the outputs only if the step ends with exit code 0." in readme
+    page = " ".join((ROOT / "docs" / "reference" / "outputs.md").read_text("utf-8").split())
+    assert "On Harness, later steps can rely on the outputs only if the step ends with exit code 0." in page
     assert "only after exit code 0" in (ROOT / "examples" / "harness.yml").read_text("utf-8")
 
 

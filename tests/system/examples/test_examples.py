@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
@@ -18,14 +18,18 @@ import yaml
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.detection import DETECTION_RULES
-from autonoma_ci.commands.wait import WAIT_OPTIONS
-from autonoma_ci.config.arguments import build_parser, parse_run_arguments
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.reports.outputs import OUTPUTS
+from tests.support.documented_code import (
+    ACTION_INPUTS,
+    SCRIPT_KEYS,
+    find_argument_errors,
+    find_bash_error,
+    find_commands,
+    find_unknown_variables,
+    iterate_texts,
+    read_code,
+)
 from tests.support.generate_docs import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
@@ -65,17 +69,6 @@ EXAMPLE_BY_SCHEMA = {
     "woodpecker-ci": "woodpecker.yml",
     "github-workflows": "gitea-actions.yml",
 }
-# `AUTONOMA_NAME` stands for any variable.
-VARIABLE_NAMES = {name for option in OPTIONS for name in option.all_env_names if name.startswith("AUTONOMA_")} | {
-    "AUTONOMA_CI",
-    "AUTONOMA_NAME",
-}
-VARIABLE_NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
-ACTION_INPUTS = {option.name for option in OPTIONS} | {"args"}
-_SCRIPT_KEYS = frozenset(
-    {"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"}
-)
-_SCRIPT_KEYS |= {"after-script"}
 # The artifact of a GitHub workflow, and the object of the S3 plugins of Drone and Woodpecker.
 _ARTIFACT_STEP = {"uses": "actions/upload-artifact@", "if": "!cancelled()", "with": {"path": "autonoma-results"}}
 _S3_SETTINGS = {"bucket": "my-bucket-name", "source": "autonoma-results/**/*"}
@@ -147,10 +140,6 @@ STORAGE_PARTS: dict[str, list[Any]] = {
 }
 _WAIT_RE = re.compile(r"(?:AUTONOMA_WAIT|\bwait)\W+(?:value\W+)?true\b|\bargs: wait\b")
 _EVIDENCE_RE = re.compile(r"(?:AUTONOMA_EVIDENCE|\bevidence)\W+(?:value\W+)?failed\b")
-# The name of the repository is not a command.
-_COMMAND_RE = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
-_COMMENT_RE = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
-_CODE_BLOCK_RE = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _CREDENTIAL_RE = re.compile(
     r"(?:AUTONOMA_CLIENT_\w+|AUTONOMA_GIT\w+_TOKEN|(?<!-)client-(?:id|secret))(?:\"?\s*[:=]|\",)\s*(.+)"
 )
@@ -158,18 +147,6 @@ _CREDENTIAL_RE = re.compile(
 _OUTPUTS_FILE = "AUTONOMA_CONCLUSION=failed\nAUTONOMA_RUN_URL=https://autonoma.example/run/1\n"
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
-
-
-def iterate_texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text of a YAML document with its key."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from iterate_texts(value, str(name))
-    elif isinstance(node, list):
-        for value in node:
-            yield from iterate_texts(value, key)
-    elif node is not None:
-        yield key, str(node)
 
 
 def read_settings(path: Path) -> dict[str, str]:
@@ -185,11 +162,6 @@ def find_literal_credentials(text: str) -> list[str]:
     """Return the lines with a credential that is not a reference to a secret."""
     matches = ((line, _CREDENTIAL_RE.search(line)) for line in text.splitlines())
     return [line for line, match in matches if match and not match[1].startswith(("$", "<+", "autonoma:", '"%'))]
-
-
-def read_code(path: Path) -> str:
-    """Return the text of an example without its comments."""
-    return _COMMENT_RE.sub("", path.read_text("utf-8"))
 
 
 def parse_example(path: Path) -> Any:
@@ -254,40 +226,18 @@ def test_example_begins_with_comment(path: Path) -> None:
     assert first.startswith(("# ", "// "))
 
 
-@pytest.mark.parametrize(
-    "path", [*FILES, ROOT / "README.md", ROOT / "templates" / "autonoma.yml"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", [*FILES, ROOT / "templates" / "autonoma.yml"], ids=lambda p: p.name)
 def test_example_uses_known_variables(path: Path) -> None:
     """Each AUTONOMA_ variable in an example exists."""
-    assert set(re.findall(r"\bAUTONOMA_[A-Z_]+[A-Z]", path.read_text("utf-8"))) <= VARIABLE_NAMES
+    assert find_unknown_variables(path.read_text("utf-8")) == set()
 
 
-def find_commands(path: Path) -> list[list[str]]:
-    """Return the words of each autonoma-ci command in the code of a file."""
-    text = path.read_text("utf-8")
-    if path.suffix == ".md":
-        text = "\n".join(_CODE_BLOCK_RE.findall(text))
-    return [words.split() for words in _COMMAND_RE.findall(_COMMENT_RE.sub("", text))]
-
-
-def find_argument_errors(name: str, *flags: str) -> list[str]:
-    """Return the errors of our command line parser for a command."""
-    if name.startswith("-"):
-        return find_argument_errors("run", name, *flags)
-    if name == "run":
-        return parse_run_arguments(flags, io.StringIO())[2]
-    if name == "wait":
-        parser = build_parser("wait", "", WAIT_OPTIONS, io.StringIO())
-        parser.add_argument("results_json")
-        return parser.parse_partial(flags)[1]
-    return [] if name in cli.COMMANDS else [f"unknown command {name}"]
-
-
-@pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
+@each_file
 def test_example_commands_parse(path: Path) -> None:
     """Each command in an example exists and accepts its flags."""
-    command_lines = find_commands(path)
-    assert command_lines or "autonoma-ci@" in path.read_text("utf-8") or path.name == "autonoma.yml"
+    text = path.read_text("utf-8")
+    command_lines = find_commands(text)
+    assert command_lines or "autonoma-ci@" in text or path.name == "autonoma.yml"
     assert [find_argument_errors(*words) for words in command_lines] == [[]] * len(command_lines)
 
 
@@ -298,13 +248,14 @@ def test_example_commands_parse(path: Path) -> None:
         "autonoma-ci runs",
         "autonoma-ci --wiat",
         "autonoma-ci run --wiat",
+        "autonoma-ci wait",
+        "autonoma-ci report results --formt html",
         '"$HOME/bin/autonoma-ci" x',
     ],
 )
-def test_check_finds_wrong_command(line: str, tmp_path: Path) -> None:
+def test_check_finds_wrong_command(line: str) -> None:
     """The check detects a wrong command or flag."""
-    (tmp_path / "x.yml").write_text(f"- {line}\n", "utf-8")
-    [words] = find_commands(tmp_path / "x.yml")
+    [words] = find_commands(f"- {line}\n")
     assert find_argument_errors(*words)
 
 
@@ -348,12 +299,9 @@ def test_example_manifest_is_valid() -> None:
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
 def test_example_scripts_are_valid_bash(path: Path) -> None:
     """Bash parses each script of an example."""
-    bash = shutil.which("bash")
-    assert bash
     for key, text in iterate_texts(yaml.safe_load(path.read_text("utf-8"))):
-        if key in _SCRIPT_KEYS:
-            result = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
-            assert result.returncode == 0, f"{text}\n{result.stderr}"
+        if key in SCRIPT_KEYS:
+            assert find_bash_error(text) == "", text
 
 
 @each_file

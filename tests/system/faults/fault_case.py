@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Phase(StrEnum):
     """State the job's activity at the time of a fault.
 
-    The values are the column headings of the README table.
+    The values are the column headings of docs/fault-matrix.md.
     """
 
     START = "start"

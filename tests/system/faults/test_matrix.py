@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.system.faults.fault_case import JOB_PHASES, REQUEST_PHASES, WRITE_PHASES, FaultCase, Phase
-from tests.system.faults.generate_matrix import FAULT_CASES, README, render_row, render_table_head, run_all_phases
+from tests.system.faults.generate_matrix import FAULT_CASES, PAGE, render_row, render_table_head, run_all_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import CertificateAuthority
 
-TABLE = README.read_text("utf-8").partition("<!-- faults:start -->")[2].partition("<!-- faults:end -->")[0]
+TABLE = PAGE.read_text("utf-8").partition("<!-- faults:start -->")[2].partition("<!-- faults:end -->")[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", FAULT_CASES, ids=lambda case: f"{case.group}, {case.name}")
-def test_fault_matches_readme(case: FaultCase, certificates: CertificateAuthority, tmp_path: Path) -> None:
-    """Each fault ends with the exit codes of its row in the README."""
+def test_fault_matches_page(case: FaultCase, certificates: CertificateAuthority, tmp_path: Path) -> None:
+    """Each fault ends with the exit codes of its row in the page."""
     results = run_all_phases(tmp_path, case, certificates)
     violations = [result.violation for result in results.values() if result.violation]
     assert not violations, "\n\n".join(violations)
     assert render_row(case, {phase: result.code for phase, result in results.items()}) in TABLE.splitlines()
 
 
-def test_readme_lists_all_faults() -> None:
-    """The README lists exactly the existing faults."""
+def test_page_lists_all_faults() -> None:
+    """The page lists exactly the existing faults."""
     row_names = [line.split(" | ")[0].removeprefix("| ") for line in TABLE.splitlines() if line.startswith("| ")]
     assert row_names == ["failure", "---", *(f"{case.group}: {case.name}" for case in FAULT_CASES)]
     assert render_table_head() in TABLE

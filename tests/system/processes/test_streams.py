@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 MODULE_COMMAND = [sys.executable, "-m", "autonoma_ci"]
-# In seconds. The README promises 2 s after a signal. A busy machine takes longer, but less time than a process that
-# waits for the reader of its log.
+# In seconds. docs/reliability.md promises 2 s after a signal. A busy machine takes longer, but less time than a
+# process that waits for the reader of its log.
 MAX_STOP_SECONDS = 20.0
 # In seconds, for processes that end by themselves.
 MAX_RUN_SECONDS = 240.0

@@ -122,12 +122,12 @@ def test_only_major_tag_moves() -> None:
     assert forced_steps == ["Move the major tag"]
 
 
-def test_readme_verifies_signer() -> None:
-    """The commands in the README check the workflow that signed, not only the repository."""
-    readme = (ROOT / "README.md").read_text("utf-8").replace("\\\n", "")
+def test_documentation_verifies_signer() -> None:
+    """The commands in docs/security.md check the workflow that signed, not only the repository."""
+    page = (ROOT / "docs" / "security.md").read_text("utf-8").replace("\\\n", "")
     signer = "https://github.com/OWNER/autonoma-ci/.github/workflows/release.yml@refs/heads/main"
-    assert f"signer={signer}\n" in readme
-    commands = re.findall(r"^(?:gh attestation|cosign) verify .+$", readme, re.MULTILINE)
+    assert f"signer={signer}\n" in page
+    commands = re.findall(r"^(?:gh attestation|cosign) verify .+$", page, re.MULTILINE)
     assert commands
     assert all(re.search(r'--cert(?:ificate)?-identity "\$signer"', command) for command in commands)
     assert [name for name, job in JOBS.items() if "id-token" in job["permissions"]] == ["attest", "pypi"]

@@ -175,8 +175,8 @@ def test_five_minute_run_poll_count() -> None:
 
 
 def test_benchmark_table_matches_polls() -> None:
-    """The table in benchmarks/README.md states the polls per run length without jitter."""
-    text = (Path(__file__).parents[3] / "benchmarks" / "README.md").read_text("utf-8")
+    """The table in docs/benchmarks.md states the polls per run length without jitter."""
+    text = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text("utf-8")
     rows = re.findall(r"^\| ([\d,]+) s \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
     assert len(rows) == 7
     for length, poll_count, fixed_poll_count in rows:

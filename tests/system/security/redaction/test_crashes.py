@@ -159,7 +159,7 @@ def test_process_list_hides_environment_secrets(system: str, program: str, tmp_p
     not CORE_PATTERN_FILE.exists(), reason="only Linux shows the command lines of all processes as files"
 )
 def test_process_list_shows_flag_secret(tmp_path: Path) -> None:
-    """README warns of it, and this control shows that the test above reads command lines."""
+    """The documentation warns of it, and this control shows that the test above reads command lines."""
     command_lines = list_command_lines(
         tmp_path, "buildkite", "buildkite-agent", f"--client-secret={secret_markers.CLIENT_SECRET}"
     )

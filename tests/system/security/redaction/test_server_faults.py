@@ -45,7 +45,7 @@ def test_search_accepts_digests() -> None:
 
 def test_search_accepts_ids_beside_words() -> None:
     """The end of a random id and the next word are such a part in one line of 1,296."""
-    sources = [ROOT / "README.md", *(ROOT / "autonoma_ci").rglob("*.py")]
+    sources = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "autonoma_ci").rglob("*.py")]
     words = {word for path in sources for word in re.findall("[a-z]{3,}", path.read_text("utf-8").lower())}
     pieces = {piece for word in words for size in range(3, 7) for piece in (word[:size], word[-size:])}
     parts = {part for needles in secret_markers.SECRET_PARTS.values() for part in needles}
