@@ -8,9 +8,8 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -19,20 +18,20 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.config.options import OPTIONS
 from tests.support.documented_code import (
+    BLOCKS,
+    PAGES,
     SCRIPT_KEYS,
+    CodeBlock,
     find_bash_error,
     find_code_errors,
     find_step_errors,
     iterate_texts,
 )
-from tests.support.generate_docs import ROOT
 from tests.support.gitlab_component import INPUT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
-_FENCE_RE = re.compile(r"^( *)```([\w-]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # The published schema of each kind of pipeline, by the name in the first comment of a block.
 SCHEMAS = {
     "azure-pipelines.yml": "azure-pipelines",
@@ -61,36 +60,9 @@ TESTED_ELSEWHERE = {
 }
 
 
-class CodeBlock(NamedTuple):
-    """A code block of a page."""
-
-    page: str
-    # Of the first line of the code.
-    line: int
-    language: str
-    code: str
-
-    @property
-    def title(self) -> str:
-        """The first line, if it is a comment."""
-        match = re.match(r"(?:#|//) (.*)", self.code)
-        return match[1].strip() if match else ""
-
-    @property
-    def schema(self) -> str:
-        """The name of the schema that describes the block, or an empty text."""
-        return "github-workflows" if self.title.startswith(_WORKFLOW_DIRS) else SCHEMAS.get(self.title, "")
-
-
-def read_blocks(page: Path) -> Iterator[CodeBlock]:
-    """Yield the code blocks of a page."""
-    text = page.read_text("utf-8")
-    for match in _FENCE_RE.finditer(text):
-        line = text.count("\n", 0, match.start()) + 2
-        yield CodeBlock(page.relative_to(ROOT).as_posix(), line, match[2], textwrap.dedent(match[3]))
-
-
-BLOCKS = [block for page in PAGES for block in read_blocks(page)]
+def find_schema(block: CodeBlock) -> str:
+    """Return the name of the schema that describes a block, or an empty text."""
+    return "github-workflows" if block.title.startswith(_WORKFLOW_DIRS) else SCHEMAS.get(block.title, "")
 
 
 def check_yaml(block: CodeBlock, folder: Path) -> list[str]:
@@ -109,7 +81,7 @@ def check_yaml(block: CodeBlock, folder: Path) -> list[str]:
         return errors + check_manifest(block.code, folder)
     if block.title == "inputs of the GitHub action":
         return errors + check_inputs(documents[0])
-    is_pipeline = block.schema or block.title in WITHOUT_SCHEMA
+    is_pipeline = find_schema(block) or block.title in WITHOUT_SCHEMA
     is_part = re.match(r"(?:step|steps|job|jobs) of a ", block.title) or _has_steps_of_action(documents[0])
     return errors if is_pipeline or is_part else [*errors, f"unknown kind of YAML: {block.title!r}"]
 
@@ -213,11 +185,11 @@ def test_check_finds_invalid_block(language: str, code: str, tmp_path: Path) -> 
 
 
 @pytest.mark.linters
-@pytest.mark.parametrize("schema", sorted({block.schema for block in BLOCKS if block.schema}))
+@pytest.mark.parametrize("schema", sorted(filter(None, set(map(find_schema, BLOCKS)))))
 def test_pipelines_match_published_schema(schema: str, tmp_path: Path) -> None:
     """Each pipeline is valid by the schema that its CI system publishes."""
     files = []
-    for number, block in enumerate(block for block in BLOCKS if block.schema == schema):
+    for number, block in enumerate(block for block in BLOCKS if find_schema(block) == schema):
         files.append(tmp_path / f"{number}.yml")
         files[-1].write_text(block.code, "utf-8")
     command = [str(Path(sys.executable).parent / "check-jsonschema"), f"--builtin-schema=vendor.{schema}"]

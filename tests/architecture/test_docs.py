@@ -63,6 +63,16 @@ def test_navigation_lists_every_page() -> None:
     )
 
 
+def test_site_needs_no_other_host() -> None:
+    """The site loads no fonts from Google and no counts from GitHub."""
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert "\n  font: false\n" in settings
+    assert "\n  custom_dir: docs/.theme\n" in settings
+    # The script of the theme sends requests for each such component.
+    source = (ROOT / "docs" / ".theme" / "partials" / "source.html").read_text("utf-8")
+    assert "data-md-component" not in source
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_are_plain_markdown(page: Path) -> None:
     """No page uses syntax that GitHub does not render."""

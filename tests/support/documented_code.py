@@ -6,7 +6,9 @@ import re
 import shlex
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci import cli
 from autonoma_ci.config.options import OPTIONS
@@ -16,8 +18,9 @@ from tests.support.reference_tables import capture_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
 # `AUTONOMA_NAME` stands for any variable.
 VARIABLE_NAMES = {name for option in OPTIONS for name in option.all_env_names if name.startswith("AUTONOMA_")} | {
     "AUTONOMA_CI",
@@ -29,9 +32,37 @@ ACTION_INPUTS = {option.name for option in OPTIONS} | {"args"}
 SCRIPT_KEYS = frozenset(
     {"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "after-script", "install"}
 )
+_FENCE_RE = re.compile(r"^( *)```([\w-]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # The name of the repository is not a command.
 _COMMAND_RE = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
 _COMMENT_RE = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
+
+
+class CodeBlock(NamedTuple):
+    """A code block of a page."""
+
+    page: str
+    # Of the first line of the code.
+    line: int
+    language: str
+    code: str
+
+    @property
+    def title(self) -> str:
+        """The first line, if it is a comment."""
+        match = re.match(r"(?:#|//) (.*)", self.code)
+        return match[1].strip() if match else ""
+
+
+def read_blocks(page: Path) -> Iterator[CodeBlock]:
+    """Yield the code blocks of a page."""
+    text = page.read_text("utf-8")
+    for match in _FENCE_RE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 2
+        yield CodeBlock(page.relative_to(ROOT).as_posix(), line, match[2], textwrap.dedent(match[3]))
+
+
+BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 
 
 def iterate_texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -89,7 +89,10 @@ def render_pages() -> dict[str, list[Block]]:
             Block("inputs", _render_inputs()),
         ],
         "docs/reference/outputs.md": [Block("outputs", tables.render_outputs())],
-        "docs/reference/exit-codes.md": [Block("exit-codes", tables.render_exit_codes())],
+        "docs/reference/exit-codes.md": [
+            Block("exit-codes", tables.render_exit_codes()),
+            Block("reason-priority", tables.render_reason_priority()),
+        ],
         "docs/reference/manifest.md": [Block("manifest-keys", tables.render_manifest_keys())],
         "docs/reference/results-json.md": [Block("results-fields", tables.render_results_fields())],
         "docs/reference/environment-variables.md": [

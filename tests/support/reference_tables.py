@@ -16,7 +16,7 @@ from autonoma_ci.ci.detection import DETECTION_RULES, OVERRIDE_ENV_VAR, Detectio
 from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.engine.verdict import EXIT_CODES
+from autonoma_ci.engine.verdict import EXIT_CODES, REASON_PRIORITY
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, HelpPrinted
 from autonoma_ci.manifest.schema import manifest_json_schema
 from autonoma_ci.models import ExitReason
@@ -161,6 +161,11 @@ def render_exit_codes() -> str:
     rows.append((str(EXIT_INTERNAL_ERROR), "", "A bug in autonoma-ci. The log has the lines for a report."))
     rows.append(("130, 143", _code(ExitReason.CANCELLED), "SIGINT or SIGTERM ended the step."))
     return render_table(("code", "reason", "meaning"), rows)
+
+
+def render_reason_priority() -> str:
+    """Return the reasons as a list, the one that wins first."""
+    return "\n".join(f"{number}. `{reason}`" for number, reason in enumerate(REASON_PRIORITY, 1))
 
 
 def render_manifest_keys() -> str:

@@ -1,4 +1,4 @@
-"""Jenkinsfile example, parsed by a Groovy linter."""
+"""Jenkinsfiles of examples and documentation, parsed by a Groovy linter."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.documented_code import BLOCKS, CodeBlock
 from tests.support.generate_docs import ROOT
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ def find_errors(folder: Path) -> list[dict[str, Any]]:
 def test_jenkinsfile_parses(tmp_path: Path) -> None:
     """The parser finds no error in the example."""
     shutil.copy(ROOT / "examples" / "Jenkinsfile", tmp_path)
+    assert find_errors(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block.title == "Jenkinsfile"], ids=lambda block: f"{block.page}:{block.line}"
+)
+def test_documented_jenkinsfile_parses(block: CodeBlock, tmp_path: Path) -> None:
+    """The parser finds no error in a pipeline of the documentation."""
+    (tmp_path / "Jenkinsfile").write_text(block.code, "utf-8")
     assert find_errors(tmp_path) == []
 
 
