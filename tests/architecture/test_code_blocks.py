@@ -115,8 +115,7 @@ def check_inputs(inputs: dict[str, Any]) -> list[str]:
 
 def check_shell(block: CodeBlock, folder: Path) -> list[str]:
     """Return the errors of bash and of our commands."""
-    error = find_bash_error(block.code)
-    return find_code_errors(block.code) + ([error] if error else [])
+    return [*filter(None, [find_bash_error(block.code)]), *find_code_errors(block.code)]
 
 
 def check_names(block: CodeBlock, folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,9 @@ from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.arguments import build_parser
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import Settings
+from autonoma_ci.manifest.schema import manifest_json_schema
 from autonoma_ci.reports.outputs import OUTPUTS, build_outputs
+from autonoma_ci.reports.results_schema import results_json_schema
 from tests.support import generate_docs, reference_tables
 from tests.support.reports import create_report
 
@@ -50,6 +53,22 @@ def test_command_tables_list_every_flag() -> None:
         names = {option.flag for option in OPTIONS if f"`{option.name}`" in listed_options}
         names |= {option.flag for option in OPTIONS if "all [options]" in text}
         assert flags == names | set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("table", "schema"),
+    [
+        (reference_tables.render_manifest_keys(), manifest_json_schema()),
+        (reference_tables.render_results_fields(), results_json_schema()),
+    ],
+    ids=["manifest", "results"],
+)
+def test_field_table_lists_every_property(table: str, schema: dict[str, Any]) -> None:
+    """The table has each property of each model of the schema."""
+    documented_names = set(re.findall(r"^\| `(?:\S+\.)?(\w+)`", table, re.MULTILINE))
+    models = [schema, *schema["$defs"].values()]
+    models += [choice for model in models for choice in model.get("anyOf", [])]
+    assert documented_names == {name for model in models for name in model.get("properties", {})}
 
 
 def test_detection_table_names_variables() -> None:
