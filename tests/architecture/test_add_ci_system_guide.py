@@ -99,7 +99,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "tests" / "support" / "ci_environments.py", '    JobCase("unknown-system", ', extract_row(CASES)
     )
     insert_before(folder / "docs" / "ci" / "others.md", "| `ci` | ", PROOF)
-    assert run_command(folder, sys.executable, "-m", "ruff", "format", *CHANGED_FILES).returncode == 0
+    for module in (("ruff", "format", *CHANGED_FILES), ("tests.support.generate_docs",)):
+        result = run_command(folder, sys.executable, "-m", *module)
+        assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -124,7 +126,7 @@ def run_quarry_job(
 
 
 def test_change_is_one_file_and_three_rows(project: Path) -> None:
-    """Git shows one new file and one added row in each of three files."""
+    """Git shows one new file, three new rows and one generated row."""
     assert set(run_git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
         *(
             "?? autonoma_ci/ci/systems/quarry.py",
@@ -132,11 +134,13 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
             " M tests/support/ci_environments.py",
         ),
         " M docs/ci/others.md",
+        " M docs/reference/environment-variables.md",
     }
     changes = [line.split("\t") for line in run_git(project, "diff", "--numstat").splitlines()]
     assert [(added == "1", removed, name) for added, removed, name in changes] == [
         (True, "0", "autonoma_ci/ci/detection.py"),
         (True, "0", "docs/ci/others.md"),
+        (True, "0", "docs/reference/environment-variables.md"),
         (False, "0", "tests/support/ci_environments.py"),
     ]
 
