@@ -87,7 +87,7 @@ def _read_peak_megabytes(pid: int) -> float:
 
 
 def _read_available(stream: IO[bytes]) -> bytes:
-    with suppress(ValueError):  # the stream is closed in the fault `the reader of the log leaves`
+    with suppress(ValueError):  # the stream is closed in the fault `the reader of the log exits`
         return stream.read() or b""
     return b""
 

@@ -108,7 +108,7 @@ def _shorten_timeout(case: FaultCase) -> FaultCase:
 
 def _make_refusal(status: int) -> FaultCase:
     return _limit_to_first(
-        _make_tunnel_fault(f"answers {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
+        _make_tunnel_fault(f"response {status}", send_raw(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n"))
     )
 
 
@@ -241,8 +241,8 @@ _UNREACHABLE_CODES = {Phase.START: 5, Phase.WAIT: 7}
 _PERMANENT_FAULT_PHASES = tuple(phase for phase in REQUEST_PHASES if phase is not Phase.SHORT_WAIT)
 
 FAULT_CASES = [
-    _make_name_fault("a name that is not known", socket.EAI_NONAME),
-    _make_name_fault("name resolution that fails for now", socket.EAI_AGAIN),
+    _make_name_fault("unknown host name", socket.EAI_NONAME),
+    _make_name_fault("temporary failure of name resolution", socket.EAI_AGAIN),
     FaultCase(
         NETWORK,
         "connection refused",
@@ -253,42 +253,42 @@ FAULT_CASES = [
         closes_connections=True,
         log_text="refused the connection",
     ),
-    FaultCase(NETWORK, "IPv6 alone", {}, (Phase.WHOLE_JOB,), uses_tls=True, address="::1"),
+    FaultCase(NETWORK, "only IPv6", {}, (Phase.WHOLE_JOB,), uses_tls=True, address="::1"),
     FaultCase(
         NETWORK,
-        "IPv6 that leads nowhere, IPv4 beside it",
+        "unreachable IPv6 beside IPv4",
         {},
         (Phase.WHOLE_JOB,),
         uses_tls=True,
         address="::1 127.0.0.1",
     ),
-    _make_connection_fault("accepted and closed", lambda scenario: close),
+    _make_connection_fault("connection accepted and closed", lambda scenario: close),
     # The reset comes after the first data, because a reset while connecting proves that nothing was sent.
-    _make_connection_fault("accepted and reset", lambda scenario: delay_until_data(reset)),
-    _shorten_timeout(_make_handshake_fault("handshake without an answer", lambda scenario: _send_nothing)),
-    _shorten_timeout(_make_handshake_fault("handshake that drips", _after_hello(_send_record_slowly))),
-    _make_handshake_fault("handshake that is reset", _after_hello(reset)),
-    _limit_to_first(_make_handshake_fault("handshake that is closed", _after_hello(close))),
-    _limit_to_first(_make_handshake_fault("handshake that is reset", _after_hello(reset))),
-    _limit_to_first(_make_handshake_fault("handshake that breaks off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
+    _make_connection_fault("connection accepted and reset", lambda scenario: delay_until_data(reset)),
+    _shorten_timeout(_make_handshake_fault("TLS handshake without a response", lambda scenario: _send_nothing)),
+    _shorten_timeout(_make_handshake_fault("slow TLS handshake", _after_hello(_send_record_slowly))),
+    _make_handshake_fault("TLS handshake reset", _after_hello(reset)),
+    _limit_to_first(_make_handshake_fault("TLS handshake closed", _after_hello(close))),
+    _limit_to_first(_make_handshake_fault("TLS handshake reset", _after_hello(reset))),
+    _limit_to_first(_make_handshake_fault("TLS handshake cut off", _after_hello(send_raw(b"\x16\x03\x03\x40")))),
     _shorten_timeout(
-        _limit_to_first(_make_handshake_fault("handshake without an answer", lambda scenario: _send_nothing))
+        _limit_to_first(_make_handshake_fault("TLS handshake without a response", lambda scenario: _send_nothing))
     ),
     _make_handshake_fault("HTTP on the port of HTTPS", _after_hello(send_raw("HTTP/1.1 400 Bad Request\r\n\r\n"))),
     _make_handshake_fault(
-        "certificate that has expired", _present_certificate(lambda certificates: certificates.create_expired_context())
+        "expired certificate", _present_certificate(lambda certificates: certificates.create_expired_context())
     ),
     _make_handshake_fault(
         "certificate of another host",
         _present_certificate(lambda certificates: certificates.create_other_host_context()),
     ),
     _make_handshake_fault(
-        "certificate signed by itself",
+        "self-signed certificate",
         _present_certificate(lambda certificates: certificates.create_self_signed_context()),
     ),
     FaultCase(
         NETWORK,
-        "certificate of an authority that is not trusted",
+        "certificate of an untrusted authority",
         {Phase.WHOLE_JOB: 5},
         (Phase.WHOLE_JOB,),
         uses_tls=True,
@@ -296,28 +296,28 @@ FAULT_CASES = [
         log_text="can't be trusted",
     ),
     FaultCase(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.WHOLE_JOB,), uses_tls=True),
-    make_request_fault("closed after the request", close),
-    make_request_fault("reset after the request", reset),
-    _shorten_timeout(make_request_fault("no answer", hang)),
+    make_request_fault("connection closed after the request", close),
+    make_request_fault("connection reset after the request", reset),
+    _shorten_timeout(make_request_fault("no response", hang)),
     make_request_fault("half a status line", send_raw("HTTP/1.1 20")),
     make_request_fault("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    _shorten_timeout(make_request_fault("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
+    _shorten_timeout(make_request_fault("slow headers", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}")))),
     make_request_fault("a header of 200 KB", send_raw(make_head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
     make_request_fault("500 headers", send_raw(make_head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
-    _shorten_timeout(make_request_fault("100 Continue without an end", _send_endless_continues)),
+    _shorten_timeout(make_request_fault("endless 100 Continue", _send_endless_continues)),
     make_request_fault(
         "101 Switching Protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")
     ),
-    FaultCase(NETWORK, "102 and 103 before the answer", request_fault=_send_interim_responses),
-    FaultCase(NETWORK, "a second answer a moment later", request_fault=_respond_twice),
+    FaultCase(NETWORK, "102 and 103 before the response", request_fault=_send_interim_responses),
+    FaultCase(NETWORK, "a second response later", request_fault=_respond_twice),
     make_request_fault("half a body", send_half_body()),
     _shorten_timeout(
-        make_request_fault("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02))
+        make_request_fault("a slow body", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.02))
     ),
     make_request_fault("reset in the body", _reset_in_body),
-    make_request_fault("a bad chunk", send_bad_chunk()),
-    make_request_fault("chunks without an end", _send_endless_chunks),
-    make_request_fault("a body without an end", _send_endless_body),
+    make_request_fault("an invalid chunk", send_bad_chunk()),
+    make_request_fault("endless chunks", _send_endless_chunks),
+    make_request_fault("an endless body", _send_endless_body),
     FaultCase(
         NETWORK,
         "a gzip bomb",
@@ -325,25 +325,25 @@ FAULT_CASES = [
         request_fault=lambda scenario, correct_handler: _send_gzip_bomb,
         prepare=_prepare_gzip_bomb,
     ),
-    make_request_fault("compressed nonsense", send_response(200, "not gzip", "Content-Encoding: gzip")),
-    make_request_fault("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_request_fault("invalid compressed data", send_response(200, "not gzip", "Content-Encoding: gzip")),
+    make_request_fault("two body lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
     make_request_fault("not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_fault("refuses", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
-    _make_tunnel_fault("asks for a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")),
-    _shorten_timeout(_make_tunnel_fault("does not answer", hang)),
-    _make_tunnel_fault("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    _make_tunnel_fault("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
+    _make_tunnel_fault("refusal", send_raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
+    _make_tunnel_fault("requires a password", send_raw("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")),
+    _shorten_timeout(_make_tunnel_fault("no response", hang)),
+    _make_tunnel_fault("response that is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
+    _make_tunnel_fault("TLS handshake cut off", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     *(_make_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
-    _limit_to_first(_make_tunnel_fault("closes the connection", close)),
-    _shorten_timeout(_limit_to_first(_make_tunnel_fault("does not answer", hang))),
-    _limit_to_first(_make_tunnel_fault("answers what is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
-    _limit_to_first(_make_tunnel_fault("answers half", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
+    _limit_to_first(_make_tunnel_fault("connection closed", close)),
+    _shorten_timeout(_limit_to_first(_make_tunnel_fault("no response", hang))),
+    _limit_to_first(_make_tunnel_fault("response that is not HTTP", send_raw("SSH-2.0-OpenSSH_9.6\r\n"))),
+    _limit_to_first(_make_tunnel_fault("incomplete response", send_raw("HTTP/1.1 200 Connected\r\nX-y"))),
     _limit_to_first(
-        _make_tunnel_fault("breaks off in the handshake", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
+        _make_tunnel_fault("TLS handshake cut off", send_raw("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))
     ),
     FaultCase(
         _PROXY,
-        "dies after the request",
+        "stopped after the request",
         {Phase.START: 7, Phase.WAIT: 7},
         _PERMANENT_FAULT_PHASES,
         request_fault=_kill_proxy,

@@ -37,7 +37,7 @@ NOT_STARTED_RESULT = ("not-started", "api", 5)
 STARTED_RESULT = ("started", "ok", 0)
 CURRENT_DATE = formatdate(usegmt=True)
 # Faults that only a timeout ends.
-ENDLESS_FAULTS = {"headers that drip", "a body that drips", "no answer"}
+ENDLESS_FAULTS = {"slow headers", "a slow body", "no response"}
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ FAULTS = [
     make_final_fault("half the headers", send_raw("HTTP/1.1 200 OK\r\nContent-Type: appli")),
     make_final_fault("headers without a body", send_raw(make_head(200, "Content-Length: 100"))),
     make_final_fault("half a body", send_half_body()),
-    make_final_fault("a bad chunk", send_bad_chunk()),
-    make_final_fault("headers that drip", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
-    make_final_fault("a body that drips", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
-    make_final_fault("no answer", hang),
+    make_final_fault("an invalid chunk", send_bad_chunk()),
+    make_final_fault("slow headers", send_slowly(make_head(200, f"X-Filler: {'x' * 1000}"))),
+    make_final_fault("a slow body", send_slowly(make_head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
+    make_final_fault("no response", hang),
     make_final_fault("another protocol", send_raw("SSH-2.0-OpenSSH_9.6\r\n")),
-    make_final_fault("two lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    make_final_fault("two body lengths", send_raw(make_head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
     make_final_fault("200 headers", send_raw(make_head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
     make_final_fault("switching protocols", send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
-    make_final_fault("compressed nonsense", send_response(200, "not gzip", "Content-Encoding: gzip")),
+    make_final_fault("invalid compressed data", send_response(200, "not gzip", "Content-Encoding: gzip")),
     *(make_final_fault(str(status), send_response(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
     make_final_fault("500 with Retry-After", send_response(500, "{}", "Retry-After: 0")),
     make_final_fault("502 with Retry-After", send_response(502, "{}", "Retry-After: 0")),
