@@ -20,8 +20,9 @@ from autonoma_ci.errors import (
     InputError,
     OutputError,
 )
-from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.escaping import escape_log_line, sanitize_line
 from autonoma_ci.net.threads import preallocate_threads
+from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.streams import OutputStream, WriteTimeouts, open_standard_streams, wait_until_written, write_product
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _EXAMPLES = (
     "  autonoma-ci run --wait           start it and wait for the results",
 )
 
+_MODULE_NAME_RE = lazy_pattern(r"\w{1,60}(?:\.\w{1,60}){0,9}")
+_MAX_MESSAGE_CHARS = 500
 # How long the process waits for the reader of the log before it exits. A user who paused a terminal needs some seconds
 # to notice. After a signal, a CI system kills the job soon.
 _WRITE_TIMEOUTS, _WRITE_TIMEOUTS_AFTER_SIGNAL = WriteTimeouts(10.0, 60.0), WriteTimeouts(1.0, 3.0)
@@ -123,6 +126,10 @@ def run_command(argv: Sequence[str], runtime: Runtime) -> int:
     except Cancelled as error:
         runtime.signals.end()
         return _print_error(runtime, "Cancelled before anything was started.", 128 + error.signal)
+    finally:
+        if runtime.debug_log:
+            with suppress(Exception):
+                runtime.debug_log.close()
     return code
 
 
@@ -252,7 +259,7 @@ def _print_error(runtime: Runtime, text: str, code: int) -> int:
 def _report_internal_error(runtime: Runtime, error: Exception) -> int:
     """Print the location of an internal error, without any values.
 
-    The text can be pasted into a public issue.
+    The text can be pasted into a public issue. With the option `verbose` it has the redacted message of the error too.
     """
     # This loads no module, because the error can be that no module can be loaded any more.
     lines = [
@@ -260,6 +267,12 @@ def _report_internal_error(runtime: Runtime, error: Exception) -> int:
         f"  autonoma-ci {__version__}, Python {sys.version.partition(' ')[0]}, {sys.platform}",
         f"  {type(error).__module__}.{type(error).__qualname__}",
     ]
+    if isinstance(error, ImportError) and _MODULE_NAME_RE.fullmatch(error.name or ""):
+        lines.append(f"  module: {error.name}")
+    if runtime.debug_log:
+        with suppress(Exception):
+            message = runtime.debug_log.redact_message(str(error), runtime.environ)
+            lines += [f"  {sanitize_line(message, _MAX_MESSAGE_CHARS)}"] if message else []
     frames = []
     trace = error.__traceback__
     while trace:

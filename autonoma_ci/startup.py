@@ -1,4 +1,4 @@
-"""Named tuples and regular expressions that cost little at the start.
+"""Named tuples, regular expressions and loggers that cost little at the start.
 
 A job step creates about sixty classes of named tuples and loads about forty patterns, of which it uses some.
 """
@@ -6,15 +6,16 @@ A job step creates about sixty classes of named tuples and loads about forty pat
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 
-__all__ = ["NamedTuple", "lazy_pattern"]
+__all__ = ["LazyLogger", "NamedTuple", "lazy_pattern"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import NamedTuple
+    from typing import ClassVar, NamedTuple
 else:
 
     class _NamedTupleBase(tuple):
@@ -95,3 +96,26 @@ class _LazyPattern:
         method = getattr(self._compiled(), name)
         setattr(self, name, method)
         return method
+
+
+class LazyLogger:
+    """A logger for the debug log that imports nothing.
+
+    Importing `logging` takes 5 ms, and most job steps have no debug log.
+
+    Args:
+        name: The name of the module.
+    """
+
+    # Returns a logger of the standard library. None while no debug log is open.
+    get_logger: ClassVar[Callable[[str], Any] | None] = None
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, text: str, *values: object) -> None:
+        """Log a text with the values of its `%` placeholders, and never fail."""
+        if get_logger := LazyLogger.get_logger:
+            # A lack of memory must not turn a started run into an unknown one.
+            with suppress(Exception):
+                get_logger(self._name).debug(text, *values)

@@ -157,6 +157,14 @@ class OutputStream(io.TextIOBase):
         return not self._is_full
 
     @property
+    def has_spare_capacity(self) -> bool:
+        """Whether at least half of the buffer is free.
+
+        Less important lines use this half only, so that they neither wait nor replace other lines.
+        """
+        return self.put_bytes - self.written_bytes < MAX_BUFFER_BYTES // 2
+
+    @property
     def _is_full(self) -> bool:
         return self.put_bytes - self.written_bytes >= MAX_BUFFER_BYTES
 

@@ -26,6 +26,7 @@ from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
+from autonoma_ci.startup import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import HttpResponse, Transport
     from autonoma_ci.redaction.redactor import Redactor
 
+_log = LazyLogger(__name__)
 _PAGE_SIZE = 100
 # With 100 folders a page, no account has as many. The limit stops a server that invents folders without an end.
 _MAX_PAGES = 1000
@@ -140,7 +142,9 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
             if 300 <= response.status < 500 and response.status != 429:
                 break
         if retries_left:
-            sleep(min(_MAX_RETRY_DELAY_SECONDS, _RETRY_DELAY_SECONDS if retry_after is None else retry_after))
+            delay = min(_MAX_RETRY_DELAY_SECONDS, _RETRY_DELAY_SECONDS if retry_after is None else retry_after)
+            _log.debug("Folders are requested again in %.1f s: %s", delay, reason)
+            sleep(delay)
     raise ApiError(f"{host} does not list its folders: {reason}. {suggestion}", EXIT_API)
 
 

@@ -16,6 +16,7 @@ for `Connection: close`.
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,17 +30,18 @@ from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
 from autonoma_ci.net.connection import close_connection, find_proxies
 from autonoma_ci.net.connection_state import connection_state
-from autonoma_ci.net.errors import drop_tracebacks
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_tracebacks
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
 from autonoma_ci.net.total_timeout import deadlines, limit_total_time
-from autonoma_ci.startup import NamedTuple, lazy_pattern
+from autonoma_ci.startup import LazyLogger, NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.redaction.redactor import Secret
 
+_log = LazyLogger(__name__)
 # Only details are longer.
 MAX_BODY_BYTES = 1024 * 1024
 # Details contain the HTML of the tested page for each step.
@@ -138,6 +140,25 @@ class Transport:
         }
 
     def _send(self, method: str, path: str, body: bytes, timeouts: Timeouts, max_bytes: int) -> HttpResponse:
+        """Send one request and log it.
+
+        Raises:
+            RequestNotSentError: No connection was made.
+            ResponseLostError: A connection was made, but no usable response came.
+        """
+        started_at = time.monotonic()
+        _log.debug("%s %s", method, path)
+        try:
+            response = self._exchange(method, path, body, timeouts, max_bytes)
+        except (RequestNotSentError, ResponseLostError) as error:
+            _log.debug("%s %s failed (%.3f s): %s", method, path, time.monotonic() - started_at, error)
+            raise
+        size, seconds = len(response.body), time.monotonic() - started_at
+        suffix = "" if response.is_complete else ", incomplete"
+        _log.debug("%s %s: HTTP %d (%d bytes%s, %.3f s)", method, path, response.status, size, suffix, seconds)
+        return response
+
+    def _exchange(self, method: str, path: str, body: bytes, timeouts: Timeouts, max_bytes: int) -> HttpResponse:
         """Send one request on its own connection.
 
         Raises:

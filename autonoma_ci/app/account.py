@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from autonoma_ci.config.arguments import ArgumentParser, ParsedArguments
 
 # The other options are for runs.
-ACCOUNT_OPTIONS = tuple(option for option in OPTIONS if option.name in {"client-id", "client-secret", "api-url"})
+_USED_OPTIONS = frozenset({"client-id", "client-secret", "api-url", "verbose"})
+ACCOUNT_OPTIONS = tuple(option for option in OPTIONS if option.name in _USED_OPTIONS)
 
 
 def build_account_parser(command: str, help_text: str, out: TextIO) -> ArgumentParser:
@@ -62,6 +63,8 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
     error_log.redact_with(redact)
     for warning in settings.warnings:
         error_log.annotate("warning", Diagnostic(warning))
+    # Standard output is only for the product of the command.
+    runtime.open_debug_log(settings, ci, runtime.err, ci.ci_system.log_formatter)
     account = run_in_background(lambda: list_folders(transport, redact, runtime.clock.sleep))
     if account.skipped_count:
         text = f"Folders and tests without an id that can be used were left out: {account.skipped_count:,}."

@@ -24,7 +24,7 @@ from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.plan import Plan
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import LazyLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext, RunRequest
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
+_log = LazyLogger(__name__)
 _PART_PURPOSE = "autonoma-ci part 1"
 # Names of the manifest in the working directory. The first one has priority.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
@@ -115,6 +116,7 @@ def load_manifest(
     # Loaded only here, because most steps have no manifest.
     from autonoma_ci.manifest.loader import load_manifest
 
+    _log.debug("Manifest: %s", path)
     return load_manifest(path, folder, build_interpolator(environ, context, settings, validate_only=validate_only))
 
 
@@ -235,6 +237,7 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
         allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
         shard = ci.ci_system.detect_shard(environ)
         planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, shard)
+        _log.debug("Plan: %d runs, shard %s", len(planned.requests), settings.resolve_shard(shard) or "none")
         inputs = inputs._replace(plan=planned)
         return inputs._replace(plan=planned._replace(requests=_without_credentials(planned.requests, settings)))
     except InputError as error:

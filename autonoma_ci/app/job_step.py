@@ -133,6 +133,7 @@ class JobStep:
         self.log.mask(settings.secrets)
         for log in (self.log, self._error_log):
             log.redact_with(self.redact)
+        self.runtime.open_debug_log(settings, self.ci, self.runtime.out, self.ci.ci_system.log_formatter)
         self.report_warnings(settings.warnings)
         facts = collect_facts(self.reports.facts, settings, self.ci, self.runtime.environ, saved)
         self.results_dir = self._resolve_results_dir()
@@ -212,6 +213,11 @@ class JobStep:
 
         part = self.reports.facts.part
         return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
+
+    def redact_debug_log(self, values: Iterable[str | Secret]) -> None:
+        """Redact these values in the debug log, which are all that are known."""
+        if debug_log := self.runtime.debug_log:
+            debug_log.redact_all_values(values)
 
     def begin_files(self) -> None:
         """Replace the files of an earlier job step in results-dir."""
@@ -532,7 +538,9 @@ class JobStep:
     def _progress_listener(self, settings: Settings) -> Iterator[ProgressListener]:
         """Yield the listener that logs runs or draws a live table."""
         clock, out = self.runtime.clock, self.runtime.out
-        if settings.wait and self.ci.build_context.ci_name == "cli" and out.isatty():
+        # The lines of the debug log would break the table.
+        can_draw = settings.wait and not self.runtime.debug_log
+        if can_draw and self.ci.build_context.ci_name == "cli" and out.isatty():
             from autonoma_ci.app.live_table import LiveTable, create_terminal_stream, log_above
 
             if stream := create_terminal_stream(out, self.runtime.environ):

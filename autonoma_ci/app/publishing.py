@@ -11,7 +11,7 @@ from autonoma_ci.errors import MEMORY_ERRORS, InputError
 from autonoma_ci.fs.files import os_error_reason
 from autonoma_ci.models import Conclusion
 from autonoma_ci.net.threads import start_thread
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import LazyLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 T = TypeVar("T")
+_log = LazyLogger(__name__)
 # Limit of a slow report after a signal. All data that a later job step needs is written before.
 MAX_SECONDS_AFTER_SIGNAL = 1.5
 # Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.
@@ -104,6 +105,7 @@ def publish_all(publishers: Iterable[ReportPublisher], report: Report) -> Publis
     warnings: list[str] = []
     internal_error: Exception | None = None
     for publisher in publishers:
+        _log.debug("Publishing: %s", type(publisher).__name__)
         try:
             warnings += publisher.publish(report)
         except OSError as error:

@@ -12,6 +12,10 @@ from autonoma_ci.engine.starter import StartPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.app.debug_log import DebugLog
+    from autonoma_ci.app.inputs import CIEnvironment
+    from autonoma_ci.ci.base import LogFormatter
+    from autonoma_ci.config.settings import Settings
     from autonoma_ci.engine.poller import PollPolicy
 
 
@@ -44,6 +48,27 @@ class Runtime:
         # None for the default, so that a job step that does not wait imports no poller.
         self.poll_policy = poll_policy
         self.signals = SignalHandler()
+        # None without the option `verbose`.
+        self.debug_log: DebugLog | None = None
+
+    def open_debug_log(self, settings: Settings, ci: CIEnvironment, stream: TextIO, formatter: LogFormatter) -> None:
+        """Open the debug log if the option or the CI system requests it.
+
+        Args:
+            settings: The options. Their credentials and variables are redacted.
+            ci: The CI system, which can run the job with debug logs.
+            stream: The stream of the log.
+            formatter: Formats lines for the CI system.
+
+        """
+        if not (settings.verbose or ci.ci_system.is_debugging(self.environ)):
+            return
+        # Loaded only here, because most job steps have no debug log.
+        from autonoma_ci.app.debug_log import DebugLog, log_inputs
+
+        self.debug_log = DebugLog(stream, formatter, [*settings.secrets, *settings.variables.values()])
+        self.debug_log.attach()
+        log_inputs(settings, ci, self.environ)
 
     def with_environment(self, environ: Mapping[str, str], working_directory: str) -> Runtime:
         """Return a runtime with another environment and working directory."""

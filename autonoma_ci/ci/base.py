@@ -62,6 +62,9 @@ class LogFormatter(Protocol):
 
         """
 
+    def debug(self, text: str) -> str:
+        """Return one line of the debug log, which the system must not hide."""
+
 
 class PlainLogFormatter:
     """Formats readable lines without commands for any CI system."""
@@ -82,6 +85,10 @@ class PlainLogFormatter:
         """Return the diagnostic as `Error: title: text`."""
         text = f"{title}: {diagnostic}" if title else str(diagnostic)
         return escape_log_line(f"{level.capitalize()}: {text}")
+
+    def debug(self, text: str) -> str:
+        """Return the text as one line."""
+        return escape_log_line(text)
 
 
 PLAIN_LOG_FORMATTER = PlainLogFormatter()
@@ -201,6 +208,10 @@ class CISystem(ABC):
 
         """
         return ""
+
+    def is_debugging(self, environ: Mapping[str, str]) -> bool:  # noqa: ARG002 - no such setting
+        """Return whether the system runs this job with debug logs."""
+        return False
 
     def find_workspace(self, environ: Mapping[str, str]) -> Workspace | None:  # noqa: ARG002 - no container
         """Return the workspace of a job in a container.

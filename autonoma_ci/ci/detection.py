@@ -129,6 +129,29 @@ def detect(environ: Mapping[str, str]) -> DetectionRule:
     return rule
 
 
+def list_detection_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables by which `detect` found the CI system."""
+    if environ.get(OVERRIDE_ENV_VAR, "").strip():
+        return [OVERRIDE_ENV_VAR]
+    recorder = _ReadRecorder(environ)
+    detect(environ).matches(recorder)
+    return recorder.names
+
+
+class _ReadRecorder(dict[str, str]):
+    """An environment that records which of its variables are read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        self.names: list[str] = []
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        """Return the value of a variable, or the default."""
+        if name in self and name not in self.names:
+            self.names.append(name)
+        return super().get(name, default)
+
+
 def load_system(rule: DetectionRule) -> CISystem:
     """Import the module of a rule, and return its `SYSTEM`."""
     system: CISystem = import_module(f"autonoma_ci.ci.systems.{rule.module}").SYSTEM

@@ -33,6 +33,7 @@ class JobLog:
         stream: Where the lines go.
         formatter: Formats annotations, groups and masks for the CI system.
         clock: The time of groups.
+        omittable: The kind of the lines that can be omitted.
         is_product: Whether the lines are the product of the command. Then a failed write raises OutputError.
         in_checkout: Returns a file's path relative to the root of the checkout.
     """
@@ -43,6 +44,7 @@ class JobLog:
         formatter: LogFormatter,
         clock: Clock | None = None,
         *,
+        omittable: str = "progress line",
         is_product: bool = False,
         in_checkout: Callable[[str], str] = lambda file: file,
     ) -> None:
@@ -50,7 +52,7 @@ class JobLog:
         self._in_checkout = in_checkout
         self._formatter = formatter
         self._clock = clock or Clock()
-        self._is_product = is_product
+        self._omittable, self._is_product = omittable, is_product
         self._redact = NO_SECRETS
         self._omitted_count = 0
 
@@ -83,8 +85,21 @@ class JobLog:
         else:
             self._omitted_count += 1
 
+    def debug(self, time: str, text: str) -> None:
+        """Print a line of the debug log, unless the buffer is half full.
+
+        Args:
+            time: The time in UTC.
+            text: The text. A value in it is redacted, but never one that occurs in the time.
+
+        """
+        if getattr(self._stream, "has_spare_capacity", True):
+            self.write_lines([self._formatter.debug(f"{time} {self._redact(text)}")])
+        else:
+            self._omitted_count += 1
+
     def show_omitted_count(self) -> None:
-        """Print the number of omitted progress lines."""
+        """Print the number of omitted lines."""
         if self._omitted_count:
             self.write_lines([])
 
@@ -135,7 +150,7 @@ class JobLog:
         """
         if count := self._omitted_count:
             self._omitted_count = 0
-            lines = [_OMITTED.format(pluralize(count, "progress line"), "was" if count == 1 else "were"), *lines]
+            lines = [_OMITTED.format(pluralize(count, self._omittable), "was" if count == 1 else "were"), *lines]
         if self._is_product:
             write_product(self._stream, _join_lines(lines))
         else:

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 # The names of these files in results-dir.
 FORMATS = {"html": "report.html", "junit": "junit.xml", "markdown": "summary.md"}
 _MEDIA_TYPES = {"jpg": "image/jpeg", "webm": "video/webm", "mp4": "video/mp4"}
-_OPTIONS = tuple(option for option in OPTIONS if option.name in VALUE_OPTIONS)
+_OPTIONS = tuple(option for option in OPTIONS if option.name in VALUE_OPTIONS | {"verbose"})
 # Options of the environment that are used. Credentials are removed from texts, and no request is sent.
-_READ_OPTIONS = VALUE_OPTIONS | {"client-id", "client-secret", "github-token", "gitlab-token", "api-url"}
+_READ_OPTIONS = VALUE_OPTIONS | {"client-id", "client-secret", "github-token", "gitlab-token", "api-url", "verbose"}
 # A larger file makes a page too slow in a browser. Such a file is not embedded.
 MAX_INLINE_BYTES = 20_000_000
 
@@ -114,8 +114,12 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
     credentials = settings.redactors.of_all
     options = Redactor([*settings.secrets, *settings.variables.values()])
     saved = load_results(arguments.results, runtime.working_directory, options).results
-    event = detect_ci(runtime.environ).build_context.trigger_event
+    ci = detect_ci(runtime.environ)
+    runtime.open_debug_log(settings, ci, runtime.err, ci.ci_system.log_formatter)
+    event = ci.build_context.trigger_event
     known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
+    if runtime.debug_log:
+        runtime.debug_log.redact_all_values(known.secrets)
     log.redact_with(credentials)
     if known.notice:
         log.annotate("notice", Diagnostic(known.notice))

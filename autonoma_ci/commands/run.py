@@ -13,10 +13,11 @@ from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from autonoma_ci.app.previous_results import LoadedResults
     from autonoma_ci.app.runtime import Runtime
+    from autonoma_ci.redaction.redactor import Secret
 
 _NOT_UP = "Check wait-for-url and the deployment that it belongs to; wait-for-url-timeout is how long it may take."
 
@@ -54,6 +55,8 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
     # Before the manifest, which can need seconds: a step that is killed must not leave the files of an older one.
     step.begin_files()
     inputs = add_plan(inputs, step.runtime.environ, step.runtime.working_directory, step.ci)
+    if not inputs.errors:
+        step.redact_debug_log(_collect_values(inputs))
     step.report_diagnostics(inputs)
     if errors := [*inputs.errors, *results_dir_errors]:
         return step.fail_on_input(errors)
@@ -123,8 +126,7 @@ def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | Non
     from autonoma_ci.net.wait_for_url import wait_for_url
 
     clock, limit = step.runtime.clock, settings.wait_for_url_timeout
-    values = collect_secret_values(requests, inputs.plan.fact_values)
-    redact = Redactor([*settings.secrets, *inputs.plan.environment_texts, *values])
+    redact = Redactor([*settings.secrets, *_collect_values(inputs)])
     unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
     if not unready:
         return None
@@ -135,6 +137,12 @@ def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | Non
         RunResult(request, RunState.NOT_STARTED, ExitReason.API, message=message, suggestion=suggestion)
         for request in requests
     ]
+
+
+def _collect_values(inputs: Inputs) -> Iterator[str | Secret]:
+    """Yield the values of all variables of the plan."""
+    yield from inputs.plan.environment_texts
+    yield from collect_secret_values(inputs.plan.requests, inputs.plan.fact_values)
 
 
 def _find_previous_runs(

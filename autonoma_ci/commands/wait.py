@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _USED_OPTIONS = frozenset(
     {"client-id", "client-secret", "api-url", "timeout", "poll-interval", "results-dir", "summary", "summary-title"}
     | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
-    | {"part", "publish"}
+    | {"part", "publish", "verbose"}
     | VALUE_OPTIONS
     | set(BUILD_FACT_OPTIONS.values())
 )
@@ -127,6 +127,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
         return _end_like_previous_step(saved, step)
     _report_results_file(loaded, path, step)
     known = _collect_values(settings, saved, step)
+    step.redact_debug_log(known.secrets)
     runs = to_run_results(saved, step.reports.facts.started_at, build_sanitizers(settings, known.secrets))
     if step.results_dir:
         runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)

@@ -245,6 +245,11 @@ OPTIONS = (
         "that runs the command `merge`.",
     ),
     Option(
+        "verbose", "false", "", parsers.parse_bool,
+        "Log requests, decisions and written files with UTC times, and without secrets. Debug runs of GitHub and Azure "
+        "turn it on too.",
+    ),
+    Option(
         "wait-for-url", "", "URL", partial(parsers.parse_http_url, "https://pr-12.preview.example.com"),
         "Before anything is started, wait until this URL answers below 400. No credentials are sent to it.",
     ),

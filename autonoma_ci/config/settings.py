@@ -124,6 +124,7 @@ class Settings(NamedTuple):
     github_token: Secret | None = None
     gitlab_token: Secret | None = None
     publish: str = "now"
+    verbose: bool = False
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
     # Names of the options that the user set.

@@ -8,9 +8,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from autonoma_ci.startup import LazyLogger
+
 if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
 
+_log = LazyLogger(__name__)
 # On average, a verdict is late by half a pause. It may be late by 1 s plus 1/50 of the run's length, so a pause may be
 # 2 s plus 0.04 s per second of age. We use at most nine tenths of both, because a request needs time too.
 BASE_SECONDS, SECONDS_PER_RUN_SECOND = 1.7, 0.035
@@ -86,6 +89,7 @@ class PollInterval:
         if retry_after is not None:
             pause = min(MAX_RETRY_AFTER_SECONDS, retry_after) + self._clock.jitter(1.0)
         self.blocked_until = max(self.blocked_until, now + pause)
+        _log.debug("No poll for %.1f s (rate limit, pause factor %.1f)", self.blocked_until - now, self._factor)
         has_enough_polls = self._rate_limited_count >= MIN_FAILED_POLLS
         return has_enough_polls and now - self._rate_limited_since >= max(
             give_up_after, 2 * (self._fixed_seconds or 0.0)

@@ -15,13 +15,15 @@ from autonoma_ci.engine.backoff import MIN_FAILED_POLLS, PollInterval
 from autonoma_ci.engine.updates import RunEnded, WarningIssued
 from autonoma_ci.escaping import format_duration
 from autonoma_ci.models import ExitReason, RunState
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import LazyLogger, NamedTuple
 
 if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
+
+_log = LazyLogger(__name__)
 
 
 class PollPolicy(NamedTuple):
@@ -236,6 +238,7 @@ class Poller:
     def _poll_all_at_deadline(self, now: float) -> None:
         # A poll at the deadline can return a newer status than a poll that was sent earlier.
         self._final_poll_at = now
+        _log.debug("Deadline: last poll of %d runs", len(self._open_runs))
         for index, poll in self._open_runs.items():
             if poll.pending_since is not None:
                 self._release_slot(poll)
@@ -290,6 +293,10 @@ class Poller:
         # A run that an earlier job step started is polled immediately.
         is_old_run = poll.last_sent_at == -inf and age_seconds > self._policy.not_found_grace
         pause = 0.0 if is_old_run else self._interval.next_interval(age_seconds, len(self._open_runs))
+        name = self._run_table.results[index].display_name
+        _log.debug(
+            "Next poll of %s in %.1f s (age %.0f s, %s)", name, pause, age_seconds, poll.last_error or "no error"
+        )
         heappush(self._queue, (self._clock.monotonic() + pause, index))
 
     def _end_at_deadline(self, index: int, poll: PollState) -> RunEnded:
@@ -322,6 +329,8 @@ class Poller:
     ) -> RunEnded:
         poll = self._open_runs.pop(index)
         self._release_slot(poll)
+        name = self._run_table.results[index].display_name
+        _log.debug("No further poll of %s after poll %d: %s", name, poll.request_number, message or state)
         suggestion = (
             f"{poll.suggestion} {_STILL_RUNNING_HINT}".lstrip()
             if state in {RunState.TIMED_OUT, RunState.UNKNOWN}

@@ -17,7 +17,7 @@ from autonoma_ci.api.models import StartResult, StartStatus
 from autonoma_ci.engine.updates import StartSettled, WarningIssued
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE, StartFinished
 from autonoma_ci.models import PENDING_STATES, ExitReason, RunState
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.startup import LazyLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor
 
+_log = LazyLogger(__name__)
 _SAME_RUN_MESSAGE = "the API named the run that failed, so whether another one was started is not known"
 # The API would reject every further start request for these reasons too.
 _REFUSAL_MESSAGES = {
@@ -284,6 +285,7 @@ class RunStarter:
         return self._refuse_pending(reason, _REFUSAL_MESSAGES[reason])
 
     def _refuse_pending(self, reason: ExitReason, message: str) -> list[Update]:
+        _log.debug("No further run is started: %s", message)
         self._final_result = StartResult(StartStatus.REJECTED, reason, message=message)
         return self.cancel_pending(reason, message)
 
@@ -342,6 +344,8 @@ class RunStarter:
         if now + pause > self._last_progress_at + policy.give_up_after:
             return False
         heappush(self._retry_queue, (now + pause, index))
+        name = self._run_table.results[index].display_name
+        _log.debug("Start of %s again in %.1f s (request %d): %s", name, pause, attempt_number + 1, result.message)
         if result.status is StartStatus.RATE_LIMITED:
             self._blocked_until = max(self._blocked_until, now + pause)
         return True

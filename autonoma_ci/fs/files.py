@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
+from autonoma_ci.startup import LazyLogger
+
+_log = LazyLogger(__name__)
 # Windows has neither flag. There, links are found by a check of the path, and a folder never has named pipes.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Prevents waiting on a pipe or a device in place of a file.
@@ -219,6 +222,7 @@ class Directory:
                 self.unlink(temporary)
         if not is_replaced:
             self._overwrite_in_place(name, data)
+        _log.debug("Wrote %s (%d bytes)", self._path / name, len(data))
 
     def _replace_file(self, temporary: str, name: str, data: bytes) -> bool:
         """Replace a file by a new one, and return whether it worked.

@@ -7,6 +7,7 @@ Source: the vendor's public API pages, by which a URL is valid for an hour, and 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import requests
@@ -24,12 +25,13 @@ from autonoma_ci.net.errors import (
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
 from autonoma_ci.net.total_timeout import limit_total_time
-from autonoma_ci.startup import lazy_pattern
+from autonoma_ci.startup import LazyLogger, lazy_pattern
 from autonoma_ci.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = LazyLogger(__name__)
 _MAX_REDIRECTS = 5
 # Printable ASCII characters and spaces. Signed URLs are long, but no real one has more characters.
 _URL_RE = lazy_pattern("[ -~]{1,16000}")
@@ -66,6 +68,40 @@ def download_file(
         timeout_seconds: Maximum duration of the download.
         allow_http_loopback: Allow http to this machine, which a sandbox uses.
         connect_seconds: Maximum duration of a connection attempt.
+
+    Raises:
+        DownloadError: The URL is invalid, the request failed or the file is too large.
+    """
+    # Path and query of a signed URL give access to the file, so they are not logged.
+    parts, started_at = check_url(url, _URL_RE), time.monotonic()
+    host = parts.host if parts else "an invalid URL"
+    _log.debug("GET a file from %s", host)
+    try:
+        content_type = _download_file(
+            url,
+            on_chunk,
+            max_bytes,
+            timeout_seconds,
+            allow_http_loopback=allow_http_loopback,
+            connect_seconds=connect_seconds,
+        )
+    except DownloadError as error:
+        _log.debug("GET a file from %s failed (%.3f s): %s", host, time.monotonic() - started_at, error)
+        raise
+    _log.debug("GET a file from %s: HTTP 200 (%.3f s)", host, time.monotonic() - started_at)
+    return content_type
+
+
+def _download_file(
+    url: str,
+    on_chunk: Callable[[bytes], None],
+    max_bytes: int,
+    timeout_seconds: float,
+    *,
+    allow_http_loopback: bool,
+    connect_seconds: float,
+) -> str:
+    """Download a URL in chunks and return its content type.
 
     Raises:
         DownloadError: The URL is invalid, the request failed or the file is too large.

@@ -23,6 +23,7 @@ from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
+from autonoma_ci.startup import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from autonoma_ci.net.redirects import Redirect
     from autonoma_ci.redaction.redactor import Redactor
 
+_log = LazyLogger(__name__)
 _MAX_REDIRECTS = 10
 # For one attempt. A page with a slower response is not ready.
 _ATTEMPT_SECONDS = 10.0
@@ -75,18 +77,23 @@ def wait_for_url(
     started_at = logged_at = monotonic()
     delay, shown_url = _FIRST_DELAY_SECONDS, _redacted_url(url)
     while True:
-        seconds_left = started_at + timeout_seconds - monotonic()
+        sent_at = monotonic()
+        seconds_left = started_at + timeout_seconds - sent_at
+        _log.debug("GET %s", shown_url)
         not_ready = _probe_in_background(url, min(_ATTEMPT_SECONDS, max(seconds_left, 1.0)), redact)
         now = monotonic()
         if not not_ready:
+            _log.debug("GET %s: ready (%.3f s)", shown_url, now - sent_at)
             return None
         reason, hint = (ResponseSanitizer(lambda: redact).clean(text, 500) for text in not_ready)
+        _log.debug("GET %s: not ready (%.3f s): %s", shown_url, now - sent_at, reason)
         if now + delay >= started_at + timeout_seconds:
             return UrlNotReady(f"{shown_url} did not come up within {format_duration(timeout_seconds)}: {reason}", hint)
         if delay == _FIRST_DELAY_SECONDS or now - logged_at >= _LOG_INTERVAL_SECONDS:
             logged_at = now
             detail = f"{reason}. {hint}" if hint else reason
             log(f"Waiting for {shown_url}, up to {format_duration(started_at + timeout_seconds - now)} more: {detail}")
+        _log.debug("GET %s again in %.1f s", shown_url, delay)
         sleep(delay)
         delay = min(_MAX_DELAY_SECONDS, 1.5 * delay)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.fs.files import LinkError
 from autonoma_ci.net.download import DownloadError, download_file
+from autonoma_ci.startup import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from autonoma_ci.api.models import EvidenceFile
     from autonoma_ci.reports.results_dir import ResultsDir
 
+_log = LazyLogger(__name__)
 EVIDENCE_DIR = "evidence"
 # Signatures by extension: the offset in bytes and the bytes there. None of these formats can contain a script.
 _IMAGE_SIGNATURES = {
@@ -138,6 +140,7 @@ class EvidenceDownloader:
             )
             with self._results_dir.open_directory(run_folder, create=False) as directory:
                 directory.replace(partial_file, f"{name}.{extension}")
+            _log.debug("Wrote %s (%d bytes)", f"{run_folder}/{name}.{extension}", size)
         except BaseException:
             self._reserve_quota(-size, is_low_priority=False)
             self._remove(run_folder, partial_file)

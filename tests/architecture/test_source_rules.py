@@ -28,7 +28,9 @@ OWNERS = {
     "junitparser": {"reports/junit.py"},
     "argparse": {"config/arguments.py"},
     # `streams` measures how long a reader stalls, which no fake clock can simulate.
-    "time": {"clock.py", "engine/signals.py", "net/connection.py", "net/total_timeout.py", "streams.py"},
+    # The debug log has the durations of requests.
+    "time": {"clock.py", "engine/signals.py", "net/connection.py", "net/total_timeout.py", "streams.py"}
+    | {"api/transport.py", "net/download.py"},
     "random": {"clock.py"},
     "signal": set(),
     "_signal": {"__main__.py", "engine/signals.py"},
@@ -44,7 +46,8 @@ OWNERS = {
     "_thread": {"streams.py", "net/threads.py"},
     "socket": {"net/connection.py", "net/errors.py"},
     "tempfile": {"commands/demo.py"},
-    "logging": set(),
+    # Loaded only for the debug log. All other modules use `startup.LazyLogger`.
+    "logging": {"app/debug_log.py"},
 }
 
 
@@ -104,11 +107,24 @@ def test_names_are_specific() -> None:
 @pytest.mark.parametrize(
     ("environ", "arguments", "unneeded_modules"),
     [
-        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml", "jinja2"}),
+        (
+            {},
+            [],
+            {"yaml", "pydantic", "argparse", "requests", "logging", "dataclasses", "junitparser", "xml", "jinja2"},
+        ),
         (
             {"AUTONOMA_TEST_IDS": "a"},
             [],
-            {"yaml", "pydantic", "argparse", "dataclasses", "junitparser", "xml", "jinja2"},
+            {
+                "yaml",
+                "pydantic",
+                "argparse",
+                "dataclasses",
+                "junitparser",
+                "xml",
+                "jinja2",
+                "autonoma_ci.app.debug_log",
+            },
         ),
         ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml", "jinja2"}),
     ],

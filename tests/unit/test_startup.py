@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
 import re
 import typing
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autonoma_ci import startup
-from autonoma_ci.startup import NamedTuple, lazy_pattern
+from autonoma_ci.startup import LazyLogger, NamedTuple, lazy_pattern
 
 
 def test_pattern_compiles_once_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,3 +136,51 @@ def test_named_tuple_is_copied() -> None:
     for copied_pair in (pickle.loads(pickle.dumps(Pair(1))), copy.copy(Pair(1)), copy.deepcopy(Pair(1))):
         assert copied_pair == Pair(1)
         assert type(copied_pair) is Pair
+
+
+def test_logger_without_debug_log_does_nothing() -> None:
+    """Values are not even formatted."""
+
+    class Value:
+        def __str__(self) -> str:
+            raise AssertionError
+
+    assert LazyLogger.get_logger is None
+    LazyLogger("name").debug("%s", Value())
+
+
+def test_logger_passes_text_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library formats the text."""
+    logger, handler = logging.Logger("name"), RecordingHandler()
+    logger.addHandler(handler)
+    names: list[str] = []
+
+    def get_logger(name: str) -> logging.Logger:
+        names.append(name)
+        return logger
+
+    monkeypatch.setattr(LazyLogger, "get_logger", get_logger)
+    LazyLogger("name").debug("%s of %d", "one", 2)
+    assert names == ["name"]
+    assert handler.messages == ["one of 2"]
+
+
+class RecordingHandler(logging.Handler):
+    """A handler that stores the messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def test_logger_error_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lack of memory in the log does not change the result of a request."""
+
+    def get_logger(_: str) -> logging.Logger:
+        raise MemoryError
+
+    monkeypatch.setattr(LazyLogger, "get_logger", get_logger)
+    LazyLogger("name").debug("text")

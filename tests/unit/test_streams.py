@@ -477,6 +477,19 @@ def test_full_buffer_has_no_capacity(size: int, has_capacity: bool, monkeypatch:
     raw.open()
 
 
+@pytest.mark.parametrize(("size", "has_spare"), [(MAX_BUFFER_BYTES // 2 - 1, True), (MAX_BUFFER_BYTES // 2, False)])
+def test_half_full_buffer_has_no_spare_capacity(size: int, has_spare: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check does not wait, and other lines still have capacity."""
+    clock = FakeTime(monkeypatch)
+    raw = SlowFile()
+    output = start_stream(raw)
+    output.write("x" * size)
+    assert output.has_spare_capacity == has_spare
+    assert clock.now == 1000.0
+    assert output.has_capacity()
+    raw.open()
+
+
 def test_capacity_waits_for_active_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full buffer has capacity once the reader has read it."""
     raw = SlowFile()

@@ -26,6 +26,7 @@ from autonoma_ci.net.session import SafeSession, build_request_error, read_body
 from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
+from autonoma_ci.startup import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from autonoma_ci.net.errors import ResponseLostError
     from autonoma_ci.redaction.redactor import Secret
 
+_log = LazyLogger(__name__)
 # 16 MiB are enough for a page of 100 comments of the maximum size.
 _MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 _REQUEST_TIMEOUT_SECONDS = 10.0
@@ -160,7 +162,9 @@ class RestClient:
                     not attempts_left or not error.is_retryable or (at_most_once and not error.is_unsent)
                 ):
                     raise
-            self._clock.sleep(_RETRY_DELAY_SECONDS if delay is None else delay)
+                delay = _RETRY_DELAY_SECONDS if delay is None else delay
+                _log.debug("%s again in %.1f s: %s", method, delay, error)
+            self._clock.sleep(delay)
 
     def _compute_rate_limit_delay(self, error: RestError, *, at_most_once: bool) -> float | None:
         """Return the seconds until the next attempt after a rate limit.
@@ -206,6 +210,30 @@ class RestClient:
         return url
 
     def _send_once(self, method: str, url: str, body: object) -> RestResponse:
+        """Send a request and log it.
+
+        Raises:
+            RestError: There is no successful response.
+        """
+        # Without the query, which can hold a token.
+        parts, started_at = urlsplit(url), self._clock.monotonic()
+        target = f"{parts.hostname}{parts.path}"
+        _log.debug("%s %s", method, target)
+        try:
+            response, size = self._exchange(method, url, body)
+        except RestError as error:
+            _log.debug("%s %s failed (%.3f s): %s", method, target, self._clock.monotonic() - started_at, error)
+            raise
+        seconds = self._clock.monotonic() - started_at
+        _log.debug("%s %s: HTTP %d (%d bytes, %.3f s)", method, target, response.status, size, seconds)
+        return response
+
+    def _exchange(self, method: str, url: str, body: object) -> tuple[RestResponse, int]:
+        """Send a request, and return the response and the size of its body.
+
+        Raises:
+            RestError: There is no successful response.
+        """  # noqa: DOC501 - a function builds the raised error
         data = None if body is None else json.dumps(body).encode()
         content_type = {"Content-Type": "application/json"} if data else {}
         seconds = self._reserve_request()
@@ -236,7 +264,7 @@ class RestClient:
         if not 200 <= status < 300:
             raise self._build_status_error(response, text)
         next_url = response.links.get("next", {}).get("url", "")
-        return RestResponse(status, _parse_json(text), next_url, response.headers.get("Date", ""))
+        return RestResponse(status, _parse_json(text), next_url, response.headers.get("Date", "")), len(text)
 
     def _build_status_error(self, response: requests.Response, text: bytes) -> RestError:
         """Return the error for a response with an error status."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.fs.files import open_for_append, open_or_create
 from autonoma_ci.fs.locks import LockTimeouts
 from autonoma_ci.models import PENDING_STATES, Conclusion
+from autonoma_ci.startup import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
+_log = LazyLogger(__name__)
 # No CI system accepts a larger file.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # A write needs a few milliseconds.
@@ -85,6 +87,7 @@ class SharedFile:
                 # line and would be an error, so we blank it. The second block starts with its own line break.
                 overwrite_with_blanks(descriptor, begin, len(data))
                 begin = self.append_to(descriptor, data, b"\n")
+            _log.debug("Appended to %s (%d bytes)", self._path, len(data))
             return read_at(descriptor, 0, begin)
 
     def append_to(self, descriptor: int, data: bytes, lead: bytes = b"") -> int:

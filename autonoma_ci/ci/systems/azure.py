@@ -89,6 +89,10 @@ class AzureLogFormatter(PlainLogFormatter):
         text = f"{title}: {diagnostic}" if title else str(diagnostic)
         return f"##vso[task.logissue type={level}{properties}]{escape_azure(text)}"
 
+    def debug(self, text: str) -> str:
+        """Return a line that the log shows in the color of debug lines."""
+        return f"##[debug]{escape_log_line(text)}"
+
 
 class Azure(CISystem):
     """Azure Pipelines, with issues, output variables, a summary and parallel jobs."""
@@ -137,6 +141,10 @@ class Azure(CISystem):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of outputs and summary."""
         return (AzurePublisher(context),)
+
+    def is_debugging(self, environ: Mapping[str, str]) -> bool:
+        """Return whether the pipeline runs with system diagnostics."""
+        return is_truthy(environ, "SYSTEM_DEBUG")
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the slice of this job, which Azure counts from 1."""

@@ -38,7 +38,7 @@ from autonoma_ci.ci.env import (
 )
 from autonoma_ci.ci.publishers.shared_file import SharedFileValues
 from autonoma_ci.ci.publishers.summary_file import create_summary_file_publishers
-from autonoma_ci.escaping import escape_github_data, escape_github_property
+from autonoma_ci.escaping import escape_github_data, escape_github_property, escape_log_line
 from autonoma_ci.fs.files import os_error_reason, read_whole_file
 from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext, BuildIdRules, UntrustedSource
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
@@ -112,6 +112,10 @@ class GitHubLogFormatter:
         # The log shows only the text, so the text has the position too.
         return f"::{level}{' ' if properties else ''}{properties}::{escape_github_data(str(diagnostic))}"
 
+    def debug(self, text: str) -> str:
+        """Return a plain line, because the runner can hide `::debug::` lines."""
+        return escape_log_line(text)
+
 
 class GitHubCompatibleSystem(CISystem):
     """The base class of systems with GitHub's log commands, files and variables."""
@@ -154,6 +158,10 @@ class GitHubCompatibleSystem(CISystem):
         except (OSError, ValueError, RuntimeError):
             return file
         return file if path.parts[:1] == ("..",) else path.as_posix()
+
+    def is_debugging(self, environ: Mapping[str, str]) -> bool:
+        """Return whether the runner runs this job with debug logs."""
+        return is_truthy(environ, "RUNNER_DEBUG")
 
 
 class GitHub(GitHubCompatibleSystem):

@@ -210,7 +210,7 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
     [
         (("--test-id", "x"), "unknown option --test-id: did you mean --test-ids?"),
         (("--client_id=sentinel",), "unknown option --client_id: did you mean --client-id?"),
-        (("--verbose",), "unknown option --verbose (see autonoma-ci run --help)"),
+        (("--loud",), "unknown option --loud (see autonoma-ci run --help)"),
         (("--passwort", "sentinel"), "unknown option --passwort"),
         (("run", "sentinel"), "an argument too many"),
         (("--concurrency",), "--concurrency: a value is missing"),

@@ -93,7 +93,7 @@ def test_account_parser_has_own_flags_only(argv: tuple[str, ...]) -> None:
 
 def test_account_options_are_complete() -> None:
     """The account needs credentials and URL."""
-    assert {option.name for option in ACCOUNT_OPTIONS} == {"client-id", "client-secret", "api-url"}
+    assert {option.name for option in ACCOUNT_OPTIONS} == {"client-id", "client-secret", "api-url", "verbose"}
 
 
 def test_account_help_names_variables() -> None:

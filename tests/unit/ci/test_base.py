@@ -101,8 +101,9 @@ HOSTILE = "a\nb\r\x1b[31m\u202e##[error]c\x00"
         PLAIN_LOG_FORMATTER.annotation("error", Diagnostic(HOSTILE)),
         PLAIN_LOG_FORMATTER.annotation("error", Diagnostic("x", HOSTILE, 1)),
         PLAIN_LOG_FORMATTER.annotation("error", Diagnostic("x"), HOSTILE),
+        PLAIN_LOG_FORMATTER.debug(HOSTILE),
     ],
-    ids=["group", "message", "file", "title"],
+    ids=["group", "message", "file", "title", "debug"],
 )
 def test_plain_line_is_escaped(line: str) -> None:
     """A hostile text stays on one line without control characters and commands."""

@@ -11,7 +11,13 @@ import pytest
 
 import autonoma_ci.ci.systems
 from autonoma_ci.ci import detection
-from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, all_secret_variables, load_system
+from autonoma_ci.ci.detection import (
+    DETECTION_RULES,
+    DetectionRule,
+    all_secret_variables,
+    list_detection_variables,
+    load_system,
+)
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
@@ -219,3 +225,18 @@ def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.Monk
     assert "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the safe." in invoke(tmp_path, environ=job).output
     unset = {"AUTONOMA_CLIENT_ID": "$ID", "AUTONOMA_CLIENT_SECRET": "$SECRET"}
     assert invoke(tmp_path, "--on-missing-credentials=skip", environ=job | unset).code == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        ({}, []),
+        ({"GITHUB_ACTIONS": "true", "CI": "true"}, ["GITHUB_ACTIONS"]),
+        ({"JENKINS_HOME": "/j", "BUILD_TAG": "jenkins-a-1", "PATH": "/bin"}, ["BUILD_TAG", "JENKINS_HOME"]),
+        ({"CI": "true", "BUILD_NUMBER": "7"}, ["CI"]),
+        ({"AUTONOMA_CI": "azure", "GITHUB_ACTIONS": "true"}, ["AUTONOMA_CI"]),
+    ],
+)
+def test_detection_variables_are_listed(environ: dict[str, str], names: list[str]) -> None:
+    """The list has the variables that are set and that the matching row reads."""
+    assert list_detection_variables(environ) == names

@@ -268,3 +268,18 @@ def test_summary_unwritable_warns(folder: str, reason: str) -> None:
     assert reason in warning
     assert read_variables(commands)["AUTONOMA_CONCLUSION"] == "passed"
     assert "task.uploadsummary" not in {command.name for command in commands}
+
+
+@pytest.mark.parametrize(("value", "is_debugging"), [("True", True), ("true", True), ("False", False), ("", False)])
+def test_system_diagnostics_are_read(value: str, is_debugging: bool) -> None:
+    """A run with system diagnostics has this variable."""
+    assert SYSTEM.is_debugging({"SYSTEM_DEBUG": value}) == is_debugging
+
+
+@given(TEXTS)
+def test_debug_line_is_one_formatting_command(text: str) -> None:
+    """The log shows the line in the color of debug lines."""
+    line = SYSTEM.log_formatter.debug(text)
+    assert line.startswith("##[debug]")
+    assert len(grammars.find_azure_commands(line)) == 1
+    assert len(line.splitlines()) == 1

@@ -199,3 +199,15 @@ def test_groups_open_and_close() -> None:
     with console.group("Plan::x"):
         console.info("inside")
     assert out.getvalue().splitlines() == ["::group::Plan::x", "inside", "::endgroup::"]
+
+
+@pytest.mark.parametrize(("environ", "is_debugging"), [({"RUNNER_DEBUG": "1"}, True), ({}, False)])
+def test_runner_debug_is_read(environ: dict[str, str], is_debugging: bool) -> None:
+    """A re-run with debug logging has this variable."""
+    assert GITHUB.is_debugging(environ) == is_debugging
+
+
+@given(TEXTS)
+def test_debug_line_is_no_command(text: str) -> None:
+    """The runner hides `::debug::` lines unless debug logging is on."""
+    assert runner.find_commands(GITHUB.log_formatter.debug(text)) == []

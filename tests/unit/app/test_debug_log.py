@@ -1,0 +1,228 @@
+"""Lines, redaction and life of the debug log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from autonoma_ci.app.debug_log import DebugLog, log_inputs
+from autonoma_ci.app.inputs import detect_ci
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.startup import LazyLogger
+from tests.support import github_parser
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from autonoma_ci.ci.base import LogFormatter
+
+TIME_RE = re.compile(r"(?:##\[debug\])?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z ")
+FORMATTERS = [load_system(rule).log_formatter for rule in DETECTION_RULES]
+LOGGER = LazyLogger("autonoma_ci.tests")
+# The characters of credentials: printable ASCII without spaces.
+SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
+
+
+@contextmanager
+def open_log(
+    out: io.StringIO, values: Iterable[str | Secret] = (), formatter: LogFormatter = PLAIN_LOG_FORMATTER
+) -> Iterator[DebugLog]:
+    debug_log = DebugLog(out, formatter, values)
+    debug_log.attach()
+    try:
+        yield debug_log
+    finally:
+        debug_log.close()
+
+
+def test_line_has_utc_time_and_text() -> None:
+    """The time is that of the record, in milliseconds."""
+    out = io.StringIO()
+    with open_log(out) as debug_log:
+        record = logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "%s of %d", ("one", 2), None)
+        record.created = 1796045072.1234
+        debug_log.handle(record)
+    assert out.getvalue() == "2026-11-30T13:24:32.123Z one of 2\n"
+
+
+def test_modules_log_until_log_is_closed() -> None:
+    """A record before or after the debug log has no effect."""
+    out = io.StringIO()
+    LOGGER.debug("early")
+    with open_log(out):
+        LOGGER.debug("in between")
+    LOGGER.debug("late")
+    assert [TIME_RE.sub("", line) for line in out.getvalue().splitlines()] == ["in between"]
+
+
+def test_libraries_log_nothing() -> None:
+    """Records of libraries can contain headers with credentials."""
+    out = io.StringIO()
+    with open_log(out):
+        logging.getLogger("urllib3.connectionpool").debug("header")
+        logging.getLogger().debug("root")
+    assert out.getvalue() == ""
+
+
+def test_records_reach_no_other_handler() -> None:
+    """A handler of the root logger would print lines without redaction."""
+    records: list[logging.LogRecord] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    recorder = Recorder()
+    logging.getLogger().addHandler(recorder)
+    try:
+        with open_log(io.StringIO()):
+            LOGGER.debug("one")
+    finally:
+        logging.getLogger().removeHandler(recorder)
+    assert records == []
+
+
+def test_close_restores_logger() -> None:
+    """The loggers of this process are as before."""
+    logger = logging.getLogger("autonoma_ci")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    with open_log(io.StringIO()):
+        assert not logger.propagate
+    assert (logger.level, logger.propagate, logger.handlers) == before
+    assert LazyLogger.get_logger is None
+
+
+@given(TEXTS, SECRETS, TEXTS, st.sampled_from(FORMATTERS))
+def test_no_line_holds_secret(prefix: str, value: str, suffix: str, formatter: LogFormatter) -> None:
+    """Credentials and values of variables are removed in every CI system."""
+    assume(value not in prefix + suffix)
+    for values in ([Secret(value)], [value]):
+        out = io.StringIO()
+        with open_log(out, values, formatter):
+            LOGGER.debug("%s", prefix + value + suffix)
+        line = TIME_RE.sub("", out.getvalue(), count=1)
+        assert value not in line.replace("\u200b", "")
+
+
+@given(TEXTS, st.sampled_from(FORMATTERS))
+def test_any_text_is_one_plain_line(text: str, formatter: LogFormatter) -> None:
+    """No text forges another line or is a command."""
+    out = io.StringIO()
+    with open_log(out, (), formatter):
+        LOGGER.debug("%s", text)
+    line = out.getvalue().removesuffix("\n")
+    assert len(line.splitlines()) == 1
+    assert TIME_RE.match(line)
+    plain_line = line.removeprefix("##[debug]")
+    assert not re.search(r"##\w*\[|\x1b|\r", plain_line)
+    assert github_parser.find_commands(plain_line) == []
+
+
+def test_value_in_time_is_not_redacted() -> None:
+    """A value such as a year leaves the time readable."""
+    out = io.StringIO()
+    with open_log(out, ["2026", "Z"]) as debug_log:
+        record = logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "in 2026", (), None)
+        record.created = 1796045072.0
+        debug_log.handle(record)
+    assert out.getvalue() == "2026-11-30T13:24:32.000Z in ***\n"
+
+
+def test_later_values_are_redacted_too() -> None:
+    """The values of a manifest are known after the first lines."""
+    out = io.StringIO()
+    with open_log(out, [Secret("first-secret")]) as debug_log:
+        debug_log.redact_all_values(["second-value"])
+        LOGGER.debug("first-secret second-value")
+    assert TIME_RE.sub("", out.getvalue()) == "*** ***\n"
+
+
+class BrokenValue:
+    """A value whose text raises an error."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("sentinel")
+
+
+class BrokenStream(io.StringIO):
+    """A stream that raises an unexpected error."""
+
+    def write(self, text: str) -> int:
+        raise RuntimeError("sentinel")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), BrokenStream()], ids=["value", "stream"])
+def test_handler_error_is_silent(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error in the log changes neither the job nor its output."""
+    with open_log(stream) as debug_log:
+        LOGGER.debug("%s", BrokenValue())
+        LOGGER.debug("%d", BrokenValue())
+        LOGGER.debug("two")
+        debug_log.handleError(logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "", (), None))
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+    assert "sentinel" not in stream.getvalue()
+
+
+def test_full_buffer_omits_and_counts_lines() -> None:
+    """The number of omitted lines is printed at the end."""
+
+    class FullStream(io.StringIO):
+        has_spare_capacity = False
+
+    out = FullStream()
+    with open_log(out):
+        LOGGER.debug("one")
+        LOGGER.debug("two")
+    assert re.fullmatch("2 debug lines were [^\n]+\n", out.getvalue())
+
+
+def test_message_of_error_is_redacted() -> None:
+    """The message has neither values of variables nor of the environment."""
+    with open_log(io.StringIO(), [Secret("client-secret")]) as debug_log:
+        debug_log.redact_all_values(["value-of-manifest"])
+        message = debug_log.redact_message(
+            "client-secret value-of-manifest job-token-of-ci word", {"TOKEN": "job-token-of-ci", "SHORT": "word"}
+        )
+    assert message == "*** *** *** word"
+
+
+def test_message_is_hidden_before_values_are_known() -> None:
+    """The manifest can have values that are not known yet."""
+    with open_log(io.StringIO()) as debug_log:
+        assert debug_log.redact_message("a message", {}) == ""
+
+
+def test_inputs_are_logged_without_values() -> None:
+    """The log names the system, its variable, the build and the options."""
+    out = io.StringIO()
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_JOB": "e2e", "GITHUB_REPOSITORY": "acme/shop"}
+    settings = Settings(spellings={"test-ids": "--test-ids", "wait": "AUTONOMA_WAIT"})
+    with open_log(out):
+        log_inputs(settings, detect_ci(environ), environ)
+    assert [TIME_RE.sub("", line) for line in out.getvalue().splitlines()] == [
+        "CI system: github (from GITHUB_ACTIONS)",
+        "Build: ci_name=github, repository=acme/shop, job_name=e2e",
+        "Options: --test-ids, AUTONOMA_WAIT",
+    ]
+
+
+def test_inputs_outside_of_ci_are_logged() -> None:
+    """Without variables, the log says so."""
+    out = io.StringIO()
+    with open_log(out):
+        log_inputs(Settings(), detect_ci({}), {})
+    assert [TIME_RE.sub("", line) for line in out.getvalue().splitlines()] == [
+        "CI system: cli (from no variable)", "Build: ci_name=cli", "Options: none"
+    ]  # fmt: skip
