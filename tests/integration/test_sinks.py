@@ -153,6 +153,7 @@ def read_log(job_report: Report) -> Iterator[str]:
         with job_log.group("Runs"):
             for run in job_report.results:
                 job_log.info(format_run(run))
+                job_log.debug("2026-11-30T13:24:32.123Z", f"{run.display_name}: {run.message}")
         for diagnostic in (*group_failures(job_report.results), *collect_warnings(job_report.results, lambda _: False)):
             job_log.annotate("error", diagnostic, job_report.heading)
         # The escapes of GitHub and Azure, of TeamCity, and of JSON.

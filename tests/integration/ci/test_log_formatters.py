@@ -92,6 +92,19 @@ def test_annotation_is_one_command(case: Case, level: str, diagnostic: Diagnosti
     assert not find_other_systems(case, out.getvalue())
 
 
+@pytest.mark.slow
+@for_each_system
+@given(text=TEXTS)
+def test_debug_line_with_any_text_is_no_command(case: Case, text: str) -> None:
+    """A line of the debug log is plain, except that Azure has its own form."""
+    out = io.StringIO()
+    JobLog(out, case.formatter).debug("2026-11-30T13:24:32.123Z", text)
+    names = get_names(case.log.parse(out.getvalue()))
+    assert names == (("debug",) if case.name == "azure" else ())
+    assert len(out.getvalue().splitlines()) == 1
+    assert not find_other_systems(case, out.getvalue())
+
+
 @for_each_system
 def test_group_ends_share_unique_key(case: Case) -> None:
     """Begin and end of a group share a key that no other group has."""

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -389,6 +390,37 @@ def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -
         < lines.index("::endgroup::")
         < lines.index(f"{count} of {count:,} runs started.")
     )
+
+
+def test_verbose_with_stalled_reader_starts_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Lines of the debug log are dropped before other lines, and their number is printed."""
+    count = 1000
+    ids = [f"t{number}" for number in range(count)]
+    environ = github_environ(tmp_path, sandbox.url, ids) | {"INPUT_VERBOSE": "true"}
+    with StalledPipe() as pipe:
+        process = start_process(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        wait_until(lambda: process.poll() is not None or bool(read_conclusion(tmp_path)), interval_seconds=1.0)
+        log = pipe.read()
+        assert wait_for_exit_code(process) == 0
+    job = read_job_result(tmp_path, 0, log, "")
+    assert [sandbox.count_starts(name) for name in ids] == [1] * count
+    assert job.states == dict.fromkeys(ids, "started")
+    # The lines of the runs have the other half of the buffer.
+    assert log.count("\nstarted: test t") == count
+    assert re.search(r"^[0-9,]+ debug lines were ", log, re.MULTILINE)
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)], ids=str)
+def test_verbose_with_closed_streams_exits_0(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
+    """All files are complete and have no line of the debug log."""
+    environ = github_environ(tmp_path, sandbox.url, ["a"]) | {"INPUT_VERBOSE": "true"}
+    process = start_process(tmp_path, environ=environ, closed_descriptors=closed)
+    out, err = process.communicate(timeout=MAX_RUN_SECONDS)
+    job = read_job_result(tmp_path, process.returncode, out, err)
+    assert (job.code, job.states) == (0, {"a": "started"})
+    assert "Traceback" not in out + err
+    assert ("POST /test/a/run: HTTP 200 (" in out) == (1 not in closed)
 
 
 def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:

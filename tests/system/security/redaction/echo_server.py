@@ -86,6 +86,8 @@ class EchoJobResult:
 
 def run_echo_job(folder: Path, environ: Mapping[str, str], *argv: str) -> EchoJobResult:
     """Run the command in this process."""
+    # The debug log is a sink too.
+    environ = {"AUTONOMA_VERBOSE": "true", **environ}
     files_before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
     job_runtime = Runtime(

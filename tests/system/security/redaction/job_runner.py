@@ -220,6 +220,7 @@ def run_faulty_job(
             "AUTONOMA_RETRIES": "1",
             "AUTONOMA_COMMENT": "true",
             "AUTONOMA_WAIT_FOR_URL": f"{url}/ready",
+            "AUTONOMA_VERBOSE": "true",
         }
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(bitbucket, "PROXY_URL", url)

@@ -38,6 +38,7 @@ def _build_environ(folder: Path, url: str, system: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("verbose", ["false", "true"])
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(
     "function_path",
@@ -55,15 +56,22 @@ def _build_environ(folder: Path, url: str, system: str) -> dict[str, str]:
     ],
 )
 def test_bug_hides_values(
-    function_path: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    function_path: str,
+    system: str,
+    verbose: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The exit code is 70, and only type and location are shown."""
+    """The exit code is 70, and the report has no secret."""
     monkeypatch.setattr(function_path, _raise_error)
     with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
-        result = run_echo_job(tmp_path, _build_environ(tmp_path, server.url, system))
+        environ = _build_environ(tmp_path, server.url, system) | {"AUTONOMA_VERBOSE": verbose}
+        result = run_echo_job(tmp_path, environ)
     assert result.code == 70
     assert "RuntimeError" in result.log
     assert "test_internal_errors.py" in result.log
+    assert "PASSWORD" not in result.log or verbose == "true"
     assert "sentinel" not in result.all_text
     assert capfd.readouterr() == ("", "")
 

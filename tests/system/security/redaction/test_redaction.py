@@ -87,6 +87,8 @@ def build_environment(folder: Path, url: str, system: str) -> dict[str, str]:
         "AUTONOMA_TEST_IDS": "My test=abc",
         "AUTONOMA_VARIABLES": f"PASSWORD={VALUE}",
         "AUTONOMA_RESULTS_DIR": "results",
+        # The debug log is a sink too.
+        "AUTONOMA_VERBOSE": "true",
     }
 
 
