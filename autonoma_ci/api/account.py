@@ -143,7 +143,7 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
                 break
         if retries_left:
             delay = min(_MAX_RETRY_DELAY_SECONDS, _RETRY_DELAY_SECONDS if retry_after is None else retry_after)
-            _log.debug("Folders are requested again in %.1f s: %s", delay, reason)
+            _log.debug("Retry of the folder list in %.1f s: %s", delay, reason)
             sleep(delay)
     raise ApiError(f"{host} does not list its folders: {reason}. {suggestion}", EXIT_API)
 

@@ -62,11 +62,17 @@ class DebugLog(logging.Handler):
         self._log.show_omitted_count()
         super().close()
 
-    def redact_all_values(self, values: Iterable[str | Secret] = ()) -> None:
-        """Redact these values too. The log then knows all values of variables."""
+    def redact_values(self, values: Iterable[str | Secret], *, are_complete: bool) -> None:
+        """Redact these values of variables too.
+
+        Args:
+            values: The values.
+            are_complete: Whether no value of a variable is unknown.
+
+        """
         self._values += values
         self._log.redact_with(Redactor(self._values))
-        self._knows_all_values = True
+        self._knows_all_values = are_complete
 
     def redact_message(self, message: str, environ: Mapping[str, str]) -> str:
         """Return the redacted message of an internal error.

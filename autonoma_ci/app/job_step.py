@@ -214,10 +214,10 @@ class JobStep:
         part = self.reports.facts.part
         return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
 
-    def redact_debug_log(self, values: Iterable[str | Secret]) -> None:
-        """Redact these values in the debug log, which are all that are known."""
+    def redact_debug_log(self, values: Iterable[str | Secret], *, are_complete: bool = True) -> None:
+        """Redact these values of variables in the debug log."""
         if debug_log := self.runtime.debug_log:
-            debug_log.redact_all_values(values)
+            debug_log.redact_values(values, are_complete=are_complete)
 
     def begin_files(self) -> None:
         """Replace the files of an earlier job step in results-dir."""

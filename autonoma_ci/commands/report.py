@@ -119,7 +119,7 @@ def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> R
     event = ci.build_context.trigger_event
     known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
     if runtime.debug_log:
-        runtime.debug_log.redact_all_values(known.secrets)
+        runtime.debug_log.redact_values(known.secrets, are_complete=not known.unknown_names)
     log.redact_with(credentials)
     if known.notice:
         log.annotate("notice", Diagnostic(known.notice))

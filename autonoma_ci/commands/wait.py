@@ -127,7 +127,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
         return _end_like_previous_step(saved, step)
     _report_results_file(loaded, path, step)
     known = _collect_values(settings, saved, step)
-    step.redact_debug_log(known.secrets)
+    step.redact_debug_log(known.secrets, are_complete=not known.unknown_names)
     runs = to_run_results(saved, step.reports.facts.started_at, build_sanitizers(settings, known.secrets))
     if step.results_dir:
         runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)

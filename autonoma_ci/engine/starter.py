@@ -344,8 +344,8 @@ class RunStarter:
         if now + pause > self._last_progress_at + policy.give_up_after:
             return False
         heappush(self._retry_queue, (now + pause, index))
-        name = self._run_table.results[index].display_name
-        _log.debug("Start of %s again in %.1f s (request %d): %s", name, pause, attempt_number + 1, result.message)
+        name, next_number = self._run_table.results[index].display_name, attempt_number + 1
+        _log.debug("Retry of the start of %s in %.1f s (request %d): %s", name, pause, next_number, result.message)
         if result.status is StartStatus.RATE_LIMITED:
             self._blocked_until = max(self._blocked_until, now + pause)
         return True

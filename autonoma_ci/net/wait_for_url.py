@@ -93,7 +93,7 @@ def wait_for_url(
             logged_at = now
             detail = f"{reason}. {hint}" if hint else reason
             log(f"Waiting for {shown_url}, up to {format_duration(started_at + timeout_seconds - now)} more: {detail}")
-        _log.debug("GET %s again in %.1f s", shown_url, delay)
+        _log.debug("Retry of GET %s in %.1f s", shown_url, delay)
         sleep(delay)
         delay = min(_MAX_DELAY_SECONDS, 1.5 * delay)
 

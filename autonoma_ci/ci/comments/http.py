@@ -163,7 +163,7 @@ class RestClient:
                 ):
                     raise
                 delay = _RETRY_DELAY_SECONDS if delay is None else delay
-                _log.debug("%s again in %.1f s: %s", method, delay, error)
+                _log.debug("Retry of %s in %.1f s: %s", method, delay, error)
             self._clock.sleep(delay)
 
     def _compute_rate_limit_delay(self, error: RestError, *, at_most_once: bool) -> float | None:

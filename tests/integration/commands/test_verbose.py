@@ -86,7 +86,7 @@ def test_run_logs_requests_and_decisions(system: str, tmp_path: Path) -> None:
     remaining = iter(lines)
     assert [text for text in expected if text not in remaining] == [], lines
     assert any(line.startswith("GET /run/run-of-a/status failed (N s): the connection") for line in lines)
-    assert any(line.startswith("Start of a again in N s (request 2): HTTP 429") for line in lines)
+    assert any(line.startswith("Retry of the start of a in N s (request 2): HTTP 429") for line in lines)
     assert any(line.startswith("Next poll of a in N s (age 0 s, ") for line in lines)
 
 
@@ -175,7 +175,7 @@ def test_wait_for_url_logs_attempts(tmp_path: Path) -> None:
     assert [line for line in lines if url in line] == [
         f"GET {url}",
         f"GET {url}: not ready (N s): HTTP 503",
-        f"GET {url} again in N s",
+        f"Retry of GET {url} in N s",
         f"GET {url}",
         f"GET {url}: ready (N s)",
     ]
@@ -196,7 +196,7 @@ def test_publishers_log_requests_and_files(tmp_path: Path) -> None:
         github = read_debug_lines(run_command(tmp_path, environ).out)
     assert "POST 127.0.0.1/api/build/variables" in appveyor
     assert "POST 127.0.0.1/api/build/variables: HTTP 200 (2 bytes, N s)" in appveyor
-    assert any(line.startswith("POST again in N s: ") for line in appveyor)
+    assert any(line.startswith("Retry of POST in N s: ") for line in appveyor)
     assert any(line.startswith("POST 127.0.0.1/api/build/variables failed (N s): ") for line in appveyor)
     assert any(re.fullmatch(rf"Appended to {tmp_path / 'output'} \([0-9]+ bytes\)", line) for line in github)
 
@@ -211,7 +211,7 @@ def test_list_logs_retry(tmp_path: Path) -> None:
     with FaultServer(respond) as server:
         result = run_command(tmp_path, {"AUTONOMA_API_URL": server.url}, "list", "--verbose")
     assert result.code == 0
-    assert "Folders are requested again in N s: HTTP 503" in read_debug_lines(result.err)
+    assert "Retry of the folder list in N s: HTTP 503" in read_debug_lines(result.err)
 
 
 def test_manifest_and_its_values_are_logged_safely(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_manifest_and_its_values_are_logged_safely(tmp_path: Path) -> None:
     assert result.code == 0
     lines = read_debug_lines(result.out)
     assert "Manifest: autonoma.yml" in lines
-    assert any(line.startswith("Start of the *** of shop again in N s (request 2): HTTP 429") for line in lines)
+    assert any(line.startswith("Retry of the start of the *** of shop in N s (request 2): HTTP 429") for line in lines)
     assert "sentinel" not in "".join(lines)
 
 
@@ -260,6 +260,28 @@ def test_bug_report_hides_invalid_module(name: str, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(schema, "main", fail)
     assert "module: " not in invoke(tmp_path, "schema").err
+
+
+@pytest.mark.parametrize(
+    ("variables", "has_message"), [({}, False), ({"AUTONOMA_VARIABLES": "A=sentinel-value"}, True)]
+)
+def test_wait_hides_message_with_unknown_value(
+    variables: dict[str, str], has_message: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the variables, a value in the message would not be recognized."""
+
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("no place for sentinel-value on shelves")
+
+    with Sandbox(pace=0) as sandbox:
+        environ = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_VERBOSE": "true"}
+        argv = ("--test-ids", "a", "--results-dir", "results", "--var", "A=sentinel-value")
+        assert run_command(tmp_path, environ, "run", *argv).code == 0
+        monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", fail)
+        result = run_command(tmp_path, environ | variables, "wait", "results")
+    assert result.code == 70
+    assert ("  no place for *** on shelves" in result.err.splitlines()) == has_message
+    assert "sentinel" not in result.output
 
 
 @pytest.mark.parametrize(

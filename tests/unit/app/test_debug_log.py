@@ -143,7 +143,7 @@ def test_later_values_are_redacted_too() -> None:
     """The values of a manifest are known after the first lines."""
     out = io.StringIO()
     with open_log(out, [Secret("first-secret")]) as debug_log:
-        debug_log.redact_all_values(["second-value"])
+        debug_log.redact_values(["second-value"], are_complete=False)
         LOGGER.debug("first-secret second-value")
     assert TIME_RE.sub("", out.getvalue()) == "*** ***\n"
 
@@ -191,16 +191,18 @@ def test_full_buffer_omits_and_counts_lines() -> None:
 def test_message_of_error_is_redacted() -> None:
     """The message has neither values of variables nor of the environment."""
     with open_log(io.StringIO(), [Secret("client-secret")]) as debug_log:
-        debug_log.redact_all_values(["value-of-manifest"])
+        debug_log.redact_values(["value-of-manifest"], are_complete=True)
         message = debug_log.redact_message(
             "client-secret value-of-manifest job-token-of-ci word", {"TOKEN": "job-token-of-ci", "SHORT": "word"}
         )
     assert message == "*** *** *** word"
 
 
-def test_message_is_hidden_before_values_are_known() -> None:
-    """The manifest can have values that are not known yet."""
+def test_message_is_hidden_with_unknown_values() -> None:
+    """The manifest can have values that are not known."""
     with open_log(io.StringIO()) as debug_log:
+        assert debug_log.redact_message("a message", {}) == ""
+        debug_log.redact_values(["one"], are_complete=False)
         assert debug_log.redact_message("a message", {}) == ""
 
 
