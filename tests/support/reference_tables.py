@@ -125,6 +125,8 @@ OTHER_VARIABLES = {
     "CURL_CA_BUNDLE": "The same, if `REQUESTS_CA_BUNDLE` is unset.",
     "SSL_CERT_FILE": "The same, if both others are unset.",
     "NO_COLOR": "Any value: no colours at a terminal.",
+    "RUNNER_DEBUG": "`1` on GitHub, Gitea and Forgejo: the same as `verbose`.",
+    "SYSTEM_DEBUG": "`true` on Azure Pipelines: the same as `verbose`.",
 }
 
 
