@@ -81,7 +81,7 @@ def render_pages() -> dict[str, list[Block]]:
     return {
         "README.md": [
             Block("common-options", tables.render_common_options()),
-            Block("outputs", tables.render_outputs()),
+            Block("common-outputs", tables.render_common_outputs()),
             Block("exit-codes", tables.render_exit_codes()),
         ],
         "docs/reference/options.md": [

@@ -43,6 +43,8 @@ COMMON_OPTIONS = (
     "results-dir",
     "comment",
 )
+# The outputs in the README.
+COMMON_OUTPUTS = ("conclusion", "reason", "run-url", "run-urls", "results", "passed", "failed")
 EXIT_CODE_MEANINGS = {
     ExitReason.OK: "All selected runs were started. With `wait`, all of them passed.",
     ExitReason.FAILED: "With `wait`: a run ended without passing.",
@@ -155,6 +157,12 @@ def render_common_options() -> str:
 def render_outputs() -> str:
     """Return the table of outputs."""
     return render_table(("output", "meaning"), [(_code(output.name), output.help) for output in OUTPUTS])
+
+
+def render_common_outputs() -> str:
+    """Return the table of the outputs in the README."""
+    help_by_name = {output.name: output.help for output in OUTPUTS}
+    return render_table(("output", "meaning"), [(_code(name), help_by_name[name]) for name in COMMON_OUTPUTS])
 
 
 def render_exit_codes() -> str:
