@@ -48,7 +48,7 @@ class OutputStream(io.TextIOBase):
         buffer = getattr(stream, "buffer", None)
         self._raw: Any = getattr(buffer, "raw", buffer)
         self._is_terminal = stream is not None and stream.isatty()
-        self._failure: Exception | None = None if self._raw else OSError(errno.EBADF, "it is closed")
+        self._failure: Exception | None = None if self._raw else OSError(errno.EBADF, "closed")
         self._other: OutputStream | None = None
         self._lock = _thread.allocate_lock()
         # Each piece of text, with `put_bytes` of this stream after it and of the other stream at that moment.
@@ -276,8 +276,10 @@ def write_product(stream: TextIO, text: str) -> None:
             stream.write(text)
             stream.flush()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is closed"
-        raise OutputError(f"the output could not be written ({reason}): check where standard output goes") from None
+        reason = getattr(error, "strerror", None) or "closed"
+        raise OutputError(
+            f"standard output could not be written ({reason}). Check the redirection of standard output."
+        ) from None
 
 
 def open_standard_streams() -> None:

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from autonoma_ci.api.responses import (
     HINT_ADD_QUOTA,
     HINT_CHECK_API_URL,
+    HINT_CHECK_CREDENTIALS,
+    MESSAGE_INCOMPLETE,
+    MESSAGE_INVALID_RESPONSE,
     MESSAGE_QUOTA_USED_UP,
     MESSAGE_WEB_PAGE,
     format_api_error,
@@ -43,7 +46,6 @@ _MAX_PAGES = 1000
 _MAX_TEXT_CHARS = 3_000_000
 _MAX_ATTEMPTS = 4
 _RETRY_DELAY_SECONDS, _MAX_RETRY_DELAY_SECONDS = 1.0, 30.0
-_HINT_CREDENTIALS = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
 _HINT_TRY_LATER = "Check api-url and the network, or try again later."
 
 
@@ -88,7 +90,7 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         texts = ResponseSanitizer(lambda: redact, _MAX_TEXT_CHARS)
         parsed = [_parse_folder(entry, texts) for entry in page]
         if texts.is_budget_exhausted:
-            raise ApiError(f"the API's list of folders is longer than any account's. {_HINT_TRY_LATER}", EXIT_API)
+            raise ApiError(f"invalid list of folders: too long. {_HINT_TRY_LATER}", EXIT_API)
         on_page = {folder.id: folder for folder, _ in parsed if folder}
         new_folders = {folder_id: folder for folder_id, folder in on_page.items() if folder_id not in folders}
         # A short page is not the last one, because a server may return fewer folders than requested. A server that
@@ -101,7 +103,7 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         folders |= new_folders
         offset += len(page)
     else:
-        raise ApiError(f"the API's list of folders has no end: {offset:,} of them came. {_HINT_TRY_LATER}", EXIT_API)
+        raise ApiError(f"invalid list of folders: no end after {offset:,} folders. {_HINT_TRY_LATER}", EXIT_API)
     return Account(tuple(folders.values()), skipped_count)
 
 
@@ -136,16 +138,20 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
             retry_after = parse_retry_after(response.headers)
             if is_quota_exhausted(response):
                 reason = f"{MESSAGE_QUOTA_USED_UP} ({reason})"
-                raise ApiError(f"{host} does not list its folders: {reason}. {HINT_ADD_QUOTA}", EXIT_API)
+                raise ApiError(_format_list_error(host, reason, HINT_ADD_QUOTA), EXIT_API)
             if response.status in {401, 403}:
-                raise ApiError(f"{host} does not list its folders: {reason}. {_HINT_CREDENTIALS}", EXIT_UNAUTHORIZED)
+                raise ApiError(_format_list_error(host, reason, HINT_CHECK_CREDENTIALS), EXIT_UNAUTHORIZED)
             if 300 <= response.status < 500 and response.status != 429:
                 break
         if retries_left:
             delay = min(_MAX_RETRY_DELAY_SECONDS, _RETRY_DELAY_SECONDS if retry_after is None else retry_after)
             _log.debug("Retry of the folder list in %.1f s: %s", delay, reason)
             sleep(delay)
-    raise ApiError(f"{host} does not list its folders: {reason}. {suggestion}", EXIT_API)
+    raise ApiError(_format_list_error(host, reason, suggestion), EXIT_API)
+
+
+def _format_list_error(host: str, reason: str, suggestion: str) -> str:
+    return f"list of folders unavailable from {host}: {reason}. {suggestion}"
 
 
 def _describe_error(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:
@@ -163,10 +169,10 @@ def _parse_page(response: HttpResponse, host: str) -> list[object]:
     """
     entries = parse_json_body(response)
     if is_web_page(response):
-        raise ApiError(f"{host} does not list its folders: {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL}", EXIT_API)
+        raise ApiError(_format_list_error(host, MESSAGE_WEB_PAGE, HINT_CHECK_API_URL), EXIT_API)
     if not isinstance(entries, list):
-        problem = "not in the form that is known" if response.is_complete else "cut short or too long"
-        raise ApiError(f"{host} does not list its folders: the answer is {problem}. {_HINT_TRY_LATER}", EXIT_API)
+        reason = MESSAGE_INVALID_RESPONSE if response.is_complete else MESSAGE_INCOMPLETE
+        raise ApiError(_format_list_error(host, reason, _HINT_TRY_LATER), EXIT_API)
     return entries
 
 

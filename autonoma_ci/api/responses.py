@@ -39,25 +39,28 @@ if TYPE_CHECKING:
 
 
 HINT_MAY_HAVE_STARTED = (
-    "The run may have started: look for it in Autonoma before starting it again. It is not sent again."
+    "The run may have started: look for it in Autonoma before starting it again. The request is not repeated."
 )
 HINT_NOT_STARTED = "The run was not started."
-HINT_UNREACHABLE = f"{HINT_NOT_STARTED} Check api-url, the network, and the proxy if there is one."
+HINT_UNREACHABLE = f"{HINT_NOT_STARTED} Check api-url, the network and any proxy."
+HINT_CHECK_CREDENTIALS = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
 _HINT_BY_STATUS = {
-    401: "Check client-id and client-secret: both must be set, from the same account, and not revoked.",
-    403: "The credentials are known but may not do this: check that they belong to the account that owns the id.",
-    404: "Check the id: it must belong to the account of these credentials, and to a {kind} that still exists.{tag}",
-    422: "The API refused the request's content: check the application version and the variables' names.",
-    429: "The API limits how fast runs may be started: try again later, or set a lower concurrency.",
+    401: HINT_CHECK_CREDENTIALS,
+    403: "The credentials are valid, but have no access to this id: use credentials of the account that owns the id.",
+    404: "Check the id: the {kind} must exist in the account of these credentials.{tag}",
+    422: "The API rejected the content of the request: check the application version and the variables' names.",
+    429: "The API limits the rate of starts: try again later, or set a lower concurrency.",
     # This is the cause of the only 500 that proves that nothing was started (see start_proof).
     500: f"{HINT_NOT_STARTED} The account has no device farm: contact the administrator of the Autonoma account.",
 }
 # The contract has no GET for tags, so autonoma-ci can't check whether an id belongs to a tag.
-_HINT_TAG_ID = " If it is the id of a tag, put it into tag-ids, in a manifest under tags."
+_HINT_TAG_ID = " The id of a tag belongs in tag-ids, or under `tags` in a manifest."
 MESSAGE_QUOTA_USED_UP = "the account's quota is used up"
-HINT_ADD_QUOTA = "Add quota in Autonoma, or wait until it is renewed, then run the job again. The credentials are fine."
-MESSAGE_WEB_PAGE = "this host serves a web page, not the API"
-HINT_CHECK_API_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
+HINT_ADD_QUOTA = "Add quota in Autonoma, or wait for its renewal, then run the job again. The credentials are valid."
+MESSAGE_WEB_PAGE = "the response is a web page, not JSON"
+MESSAGE_INVALID_RESPONSE = "the response is invalid"
+MESSAGE_INCOMPLETE = "the response is incomplete or too long"
+HINT_CHECK_API_URL = "Check api-url: use the URL of the API, such as https://autonoma.app/api."
 # Words of a 403 about an exhausted quota. Source: the API's contract.
 _QUOTA_RE = lazy_pattern(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])", re.IGNORECASE)
 # Responses of a host that is not the API to the API's paths.
@@ -70,12 +73,10 @@ _HTML_PROLOGS = ((b"<!--", b"-->"), (b"<?xml", b"?>"))
 # The first tag of a page is searched in these first bytes.
 _MAX_SNIFF_BYTES = 4096
 _HINT_REDIRECT = (
-    "Redirects are not followed, since they would take the credentials along. If you trust the target, set api-url to "
-    "it."
+    "Redirects are not followed, because their target would get the credentials. Set api-url to a trusted target."
 )
-_MESSAGE_INCOMPLETE = "the answer is cut short or too long"
-_MESSAGE_SURPLUS = "further bytes came behind the answer"
-_HINT_REJECTED = "The API refused the request; the run was not started."
+_MESSAGE_SURPLUS = "extra data after the response"
+_HINT_REJECTED = f"The API rejected the request. {HINT_NOT_STARTED}"
 _REASON_BY_STATUS = {401: ExitReason.UNAUTHORIZED, 403: ExitReason.UNAUTHORIZED, 404: ExitReason.NOT_FOUND}
 _ERROR_FIELDS = ("error", "message")
 # Fields that can contain the reason of a rejection. Source: the API, RFC 9457 and common gateways.
@@ -137,10 +138,10 @@ def parse_start_response(
         )
     is_proven = proves_not_started(status, (get_str_field(fields, name) for name in _ERROR_FIELDS))
     # One of the two responses belongs to another request, and nothing shows which one.
-    message += f"; {_MESSAGE_SURPLUS}" if response.has_surplus else ""
+    message += f" ({_MESSAGE_SURPLUS})" if response.has_surplus else ""
     # The missing rest of the body can contradict the status, so the start is not sent again.
     is_incomplete = status == RETRYABLE_STATUS and not response.is_complete
-    message += f"; {_MESSAGE_INCOMPLETE}" if is_incomplete else ""
+    message += f" ({MESSAGE_INCOMPLETE})" if is_incomplete else ""
     if response.has_surplus or is_incomplete or not is_proven:
         return StartResult(
             StartStatus.INDETERMINATE,
@@ -157,7 +158,7 @@ def parse_start_response(
     tag_hint = "" if request.kind is TargetKind.TAG else _HINT_TAG_ID
     hint = _HINT_BY_STATUS.get(status, _HINT_REJECTED).format(kind=request.kind, tag=tag_hint)
     if status in _WRONG_HOST_STATUSES and is_web_page(response):
-        hint = f"The answer is a web page, so this may be another host. {HINT_CHECK_API_URL} {hint}"
+        hint = f"The response is a web page, perhaps of another host. {HINT_CHECK_API_URL} {hint}"
     if status == RETRYABLE_STATUS:
         retry_after = parse_retry_after(response.headers)
         return StartResult(
@@ -192,15 +193,15 @@ def _parse_success(
     if not run_ids and is_web_page(response):
         reason, hint = MESSAGE_WEB_PAGE, f"{HINT_CHECK_API_URL} {HINT_MAY_HAVE_STARTED}"
     elif not response.is_complete:
-        reason = f"{_MESSAGE_INCOMPLETE} and names no run"
+        reason = f"{MESSAGE_INCOMPLETE}, without a run id"
     elif not run_ids:
-        reason = "the answer is not in the form that is known and names no run"
+        reason = "the response has no run id"
     elif any(credentials.contains_secret(name) for name in run_ids):
-        reason = "the run's id holds a credential, so it is not shown"
+        reason = "the run id contains a credential and is hidden"
     elif not all(ID_RE.fullmatch(name) for name in run_ids):
-        reason = "the run's id is invalid"
+        reason = "the run id is invalid"
     elif len(run_ids) > 1:
-        reason = "the answer names two runs"
+        reason = "the response has more than one run id"
     else:
         return StartResult(StartStatus.STARTED, ExitReason.OK, run_id, url, message, http_status=response.status)
     message = f"HTTP {response.status}, but {reason}"
@@ -269,22 +270,20 @@ def parse_status_response(
     if 200 <= http_status < 300 and is_web_page(response):
         message = f"HTTP {http_status}, but {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL.removesuffix('.')}"
     elif http_status == 200:
-        message = "HTTP 200, but the answer is " + (
-            "not in the form that is known" if response.is_complete else "cut short"
-        )
+        message = f"HTTP 200, but {MESSAGE_INVALID_RESPONSE if response.is_complete else MESSAGE_INCOMPLETE}"
     return PollResult(PollStatus.UNAVAILABLE, message=message, http_status=http_status)
 
 
 def _parse_status(value: object, sanitizer: ResponseSanitizer) -> PollResult:
     """Return the poll result for the `status` field of a response."""
     if not isinstance(value, str):
-        return PollResult(PollStatus.UNRECOGNIZED, message="the API names no status", http_status=200)
+        return PollResult(PollStatus.UNRECOGNIZED, message="the response has no status", http_status=200)
     name = _normalize_status(value)
     if status := _STATUS_BY_NAME.get(name):
         return PollResult(status, name, http_status=200)
     shown_status = sanitizer.clean(value, 60)
     return PollResult(
-        PollStatus.UNRECOGNIZED, shown_status, f"the API says '{shown_status}', which is no status that is known", 200
+        PollStatus.UNRECOGNIZED, shown_status, f"the response has an unknown status: '{shown_status}'", 200
     )
 
 
@@ -302,14 +301,12 @@ def parse_details_response(
     """
     fields = parse_json_object(response)
     if response.status != 200 or not fields:
-        return RunDetails(
-            error=f"HTTP {response.status}" if response.status != 200 else "not in the form that is known"
-        )
+        return RunDetails(error=f"HTTP {response.status}" if response.status != 200 else MESSAGE_INVALID_RESPONSE)
     test = fields.get("test")
     test_ids = [fields.get("test_id"), test.get("id") if isinstance(test, dict) else None]
     for values, expected_id, subject in (([fields.get("id")], run_id, "run"), (test_ids, test_id, "test")):
         if expected_id and {parse_run_id(value) for value in values} - {"", expected_id}:
-            error = f"the details are of another {subject}"
+            error = f"the details are about another {subject}"
             return RunDetails(error=error, contradiction=error)
     raw_steps, raw_status = fields.get("steps"), fields.get("status")
     steps = raw_steps if isinstance(raw_steps, list) else []

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 from autonoma_ci.startup import LazyLogger
 
 _log = LazyLogger(__name__)
-# Windows has neither flag. There, links are found by a check of the path, and a folder never has named pipes.
+# Windows has neither flag. There, links are found by a check of the path, and a directory never has named pipes.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Prevents waiting on a pipe or a device in place of a file.
 O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 # Without the last flag, Windows would put a carriage return before each line break.
 _READ_WRITE_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
 _READ_FLAGS = os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)
-# Errors in a folder that allows no new file. It can belong to another user, or the old file is mounted on its own.
+# Errors in a directory that allows no new file. It can belong to another user, or the old file is mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOT_REGULAR = "not a regular file"
 # Windows has no descriptors of directories.
@@ -279,16 +279,16 @@ class Directory:
 
 
 class DirectoryTree:
-    """The directories below a folder, opened without following a link out of it.
+    """A directory and all directories below it, opened without following a link out of it.
 
     Args:
-        folder: The top of the tree. It can be behind links that stay in `root`.
-        root: The trusted directory. It is the folder itself if the folder's path leads out of it.
+        top: The first directory of the tree. It can be behind links that stay in `root`.
+        root: The trusted directory. If the path of `top` leads out of it, `top` itself is trusted.
 
     """
 
-    def __init__(self, folder: Path, root: Path) -> None:
-        self._folder, self._root = folder, root
+    def __init__(self, top: Path, root: Path) -> None:
+        self._top, self._root = top, root
 
     @cached_property
     def _trusted_root(self) -> Path:
@@ -296,31 +296,31 @@ class DirectoryTree:
 
         It is resolved once, because another process may create a link later.
         """
-        return Path(os.path.realpath(self._root if _is_inside(self._folder, self._root) else self._folder))
+        return Path(os.path.realpath(self._root if _is_inside(self._top, self._root) else self._top))
 
     def open_directory(self, path: str = "", *, create: bool = True) -> Directory:
         """Open a directory of the tree.
 
         Args:
-            path: The path, relative to the folder.
+            path: The path, relative to the top.
             create: Whether missing directories are created.
 
         Raises:
-            LinkError: A link leads out of the root, or a link is below the folder.
+            LinkError: A link leads out of the root, or a link is below the top.
             OSError: The directory can't be opened or created.
             ValueError: Python rejects the path.
 
         """
         root = self._trusted_root
-        folder = Path(os.path.realpath(self._folder))
-        if not folder.is_relative_to(root):
+        top = Path(os.path.realpath(self._top))
+        if not top.is_relative_to(root):
             raise LinkError
         if create:
             make_directory(root)
-        path_in_root = str(folder.relative_to(root) / path)
+        path_in_root = str(top.relative_to(root) / path)
         if not HAS_DIRECTORY_DESCRIPTORS:
             return Directory(root).open_directory(path_in_root, create=create)
-        return Directory(folder / path, _open_below(_open_directory(root), path_in_root, create=create))
+        return Directory(top / path, _open_below(_open_directory(root), path_in_root, create=create))
 
 
 def _open_below(descriptor: int, path: str, *, create: bool) -> int:
@@ -430,7 +430,7 @@ def _require_regular(descriptor: int) -> int:
     """Return the descriptor if it is a regular file, else close it.
 
     Raises:
-        IsADirectoryError: It is a folder.
+        IsADirectoryError: It is a directory.
         NotRegularFileError: It is a pipe, a socket or a device.
         OSError: Its kind is unknown.
 
@@ -448,10 +448,10 @@ def _require_regular(descriptor: int) -> int:
 
 
 def make_directory(path: Path) -> None:
-    """Create a folder and its parents.
+    """Create a directory and its parents.
 
     Raises:
-        OSError: A folder can't be created.
+        OSError: A directory can't be created.
 
     """
     if path.is_dir():
@@ -463,7 +463,7 @@ def make_directory(path: Path) -> None:
 
 
 def match_parent_owner(parent: Path | int, target: Path | int) -> None:
-    """Give a file or folder its parent's owner if running as root.
+    """Give a file or directory its parent's owner if running as root.
 
     Otherwise the runner's own user could not delete files that a container has created as root. Errors are ignored,
     because some file systems and user namespaces know no other owners.
@@ -486,7 +486,7 @@ def read_head(path: str | Path, max_bytes: int) -> bytes:
 
     Raises:
         FileNotFoundError: The file is missing.
-        IsADirectoryError: The path is a folder. On Windows, this is a PermissionError.
+        IsADirectoryError: The path is a directory. On Windows, this is a PermissionError.
         NotRegularFileError: The path is a pipe, a socket or a device.
         OSError: The file can't be read.
         ValueError: Python rejects the path.
@@ -518,34 +518,34 @@ def os_error_reason(error: OSError | ValueError) -> str:
 
     Python itself rejects some paths with a ValueError.
     """
-    return getattr(error, "strerror", None) or "not a path"
+    return getattr(error, "strerror", None) or "invalid path"
 
 
-def escapes_via_symlink(path: str, folder: str) -> bool:
-    """Return whether a path leaves its folder through a symbolic link.
+def escapes_via_symlink(path: str, directory: str) -> bool:
+    """Return whether a path leaves its directory through a symbolic link.
 
-    A path that leaves the folder by `..` is the user's intention and returns False.
+    A path that leaves the directory by `..` is the user's intention and returns False.
     """
     if "\0" in path:
         return False  # not a path, so opening it fails
-    target = Path(folder, path)
+    target = Path(directory, path)
     try:
         # Path.resolve raises RuntimeError for a loop of links. realpath does not, so opening the file reports the loop.
-        return _is_inside(target, Path(folder)) and not Path(
+        return _is_inside(target, Path(directory)) and not Path(
             os.path.realpath(os.path.normpath(target.absolute()))
-        ).is_relative_to(os.path.realpath(folder))
+        ).is_relative_to(os.path.realpath(directory))
     except FileNotFoundError:
         return False  # the working directory was removed, so nothing inside it can be opened
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Return whether a path is inside a folder by its own text.
+def _is_inside(path: Path, directory: Path) -> bool:
+    """Return whether a path is inside a directory by its own text.
 
     Raises:
         FileNotFoundError: The working directory was removed.
 
     """
-    return Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
+    return Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(directory.absolute()))
 
 
 def quote_for_shell(path: str, system: str = os.name) -> str:

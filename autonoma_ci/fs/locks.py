@@ -35,7 +35,7 @@ else:
 
 
 class LockTimeouts:
-    """Locks one file or folder repeatedly within one time limit.
+    """Locks one file or directory repeatedly within one time limit.
 
     A stopped process holds its lock for ever. So after a failed wait, later calls only try once, until a lock succeeds.
 
@@ -73,7 +73,7 @@ def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
 
     Args:
         seconds: How long to wait for another process.
-        descriptor: The file or folder.
+        descriptor: The file or directory.
         clock: The clock that limits the wait.
 
     """

@@ -166,11 +166,11 @@ class Interpolator:
         else:
             value, reason = self.environ.get(name), None
             if value is None:
-                reason = f"{_format_reference(name)} is not set: set it, or write ${{{name}:-default}}"
+                reason = f"{_format_reference(name)} is not set. Set it, or write ${{{name}:-default}}."
         if operator == "-" and not value:
             return None, None
         if operator and not value:
-            return None, f"{_format_reference(name)}: {sanitize_line(reference.operand, 200) or 'it must be set'}"
+            return None, f"{_format_reference(name)}: {sanitize_line(reference.operand, 200) or 'must be set'}"
         return value, reason
 
     @cached_property
@@ -190,14 +190,14 @@ class Interpolator:
             from autonoma_ci.config.suggestions import find_closest_match
 
             suggestion = find_closest_match(name, tuple(CI_FIELDS))
-            hint = f"did you mean ${{ci.{suggestion}}}?" if suggestion else f"known are {', '.join(CI_FIELDS)}"
-            return None, f"${{ci.{sanitize_line(name, 40)}}} is no fact of a build: {hint}"
+            hint = f"Did you mean ${{ci.{suggestion}}}?" if suggestion else f"Use one of: {', '.join(CI_FIELDS)}."
+            return None, f"unknown build fact: ${{ci.{sanitize_line(name, 40)}}}. {hint}"
         value = str(getattr(self.context, CI_FIELDS[name]))
         if value or self.validate_only:
             return value or "unknown", None
         option = BUILD_FACT_OPTIONS.get(CI_FIELDS[name])
-        advice = f"give the option {option}" if option else "run it in a CI system"
-        return None, f"${{ci.{name}}} is not known here: {advice}, or write ${{ci.{name}:-default}}"
+        advice = f"Set the option {option}" if option else "Run in a CI system"
+        return None, f"${{ci.{name}}} is unknown in this job. {advice}, or write ${{ci.{name}:-default}}."
 
     def _get_refusal(self, name: str, *, shown: bool) -> str | None:
         # Cached, because a manifest can name one variable thousands of times, and its value can be long.
@@ -211,24 +211,25 @@ class Interpolator:
 
         reference, value = _format_reference(name), self.environ.get(name, "")
         if self._forbidden_names_re.match(name) or self.credentials.contains_secret(value):
-            return f"{reference} holds a credential of this job: a manifest can't name it"
+            return f"{reference} contains a credential of this job. Use another variable."
         if _OPTION_NAME_RE.match(name):
-            return f"{reference} is an option of this step: a manifest can't name it; use a variable of another name"
+            return f"{reference} is an option of this step. Use another variable."
         if shown and self.variables.occur_in(value):
-            reason = "and ids are shown in logs: use a variable with another value"
-            return f"{reference} holds a value of the option variables, {reason}"
-        remedy = f"if the manifest may read it, add `allow-env: {name}` to the step"
+            return (
+                f"{reference} contains a value of the option variables, but ids are shown in logs. Use another value."
+            )
+        remedy = f"To allow it, add `allow-env: {name}` to the step."
         kind = detect_secret_kind(value)
-        finding = f"holds {kind}" if kind is not None else "looks like a secret" if is_secret_name(name) else None
+        finding = f"contains {kind}" if kind is not None else "looks like a secret" if is_secret_name(name) else None
         if finding is not None and shown:
-            reason = "and ids are shown in logs: use a variable of another name"
-            return f"{reference} {finding}, {reason}; with `allow-env: {name}`, variables may read it"
+            suggestion = f"Use another variable. `allow-env: {name}` allows it in variables only."
+            return f"{reference} {finding}, but ids are shown in logs. {suggestion}"
         if self.allowed is not None and self._allowed_exact_names_re.fullmatch(name):
             return None
         if finding is not None:
-            return f"{reference} {finding}: {remedy}"
+            return f"{reference} {finding}. {remedy}"
         if self.allowed is not None and not self._allowed_patterns_re.match(name):
-            return f"{reference} is not in allow-env: {remedy}"
+            return f"{reference} is not in allow-env. {remedy}"
         return None
 
 
@@ -342,7 +343,7 @@ class _Substitution:
 
     def _check_limits(self, path: KeyPath) -> None:
         if self._part_count > MAX_VALUE_PARTS or self._char_count > MAX_TEXT_CHARS:
-            self._document.add_error(path, "too much to fill in: use fewer ${...}, or shorter values")
+            self._document.add_error(path, "too many ${...} or too long values. Use fewer ${...} or shorter values.")
             raise LimitExceededError
 
     def _format_reference_error(self, reference: Reference, use: _TextUse) -> str:

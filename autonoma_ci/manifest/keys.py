@@ -98,7 +98,7 @@ def _expand_entry(entry: YamlValue) -> YamlValue:
 def _wrap_in_list(value: YamlValue) -> YamlValue:
     """Return a single word as a list.
 
-    Another text stays text and is an error later, because it often means several values.
+    Another string stays a string and is an error later, because it often means several values.
     """
     return [value] if isinstance(value, str) and _SINGLE_VALUE_RE.fullmatch(value) else value
 
@@ -111,21 +111,21 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
     normalized = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
     if path and path[0] == f"{normalized}s" and "id" in allowed:
         # An example is `- test: ID` below `tests`.
-        return f"unknown key {quote_name(key)}: did you mean 'id'?"
+        return f"unknown key: {quote_name(key)}. Did you mean 'id'?"
     spellings = (normalized, _SYNONYMS.get(normalized, normalized))
     suggestion = next((name for name in spellings if name in allowed), None)
     if suggestion := suggestion or find_closest_match(normalized, sorted(allowed), _MIN_SIMILARITY):
-        return f"unknown key {quote_name(key)}: did you mean '{suggestion}'?"
+        return f"unknown key: {quote_name(key)}. Did you mean '{suggestion}'?"
     option = normalized.replace("_", "-")
     if known_key := next((name for name in spellings if name in _LOCATIONS), None):
         moved_key = "it" if known_key == key else f"'{known_key}'"
-        return f"the key {quote_name(key)} is not allowed here: put {moved_key} {_LOCATIONS[known_key]}"
+        return f"misplaced key: {quote_name(key)}. Put {moved_key} {_LOCATIONS[known_key]}."
     if option in _OPTION_NAMES:
-        return f"{quote_name(key)} is an option of the step, not a key of the manifest: give the option {option}"
+        return f"unknown key: {quote_name(key)}. Set the option {option} of the step instead."
     if known_key := find_closest_match(normalized, list(_LOCATIONS), _MIN_SIMILARITY):
-        return f"unknown key {quote_name(key)}: did you mean '{known_key}'? Put it {_LOCATIONS[known_key]}"
+        return f"unknown key: {quote_name(key)}. Did you mean '{known_key}'? Put it {_LOCATIONS[known_key]}."
     key_list = ", ".join(sorted(allowed))
-    return f"unknown key {quote_name(key)}: use {key_list}, or begin it with 'x-' to have it ignored"
+    return f"unknown key: {quote_name(key)}. Use {key_list}, or the prefix 'x-' for an ignored key."
 
 
 def _get_allowed_keys(path: KeyPath) -> frozenset[str]:

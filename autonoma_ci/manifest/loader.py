@@ -17,30 +17,30 @@ from autonoma_ci.fs.files import NotRegularFileError, escapes_via_symlink, os_er
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
 from autonoma_ci.yaml_subset import parser
-from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, YamlValue, not_text_message
+from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, YamlValue, explain_non_string
 
 if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolation import Interpolator
 
 # Messages for the keys that allow a few words only.
 _LITERAL_MESSAGES = {
-    "version": "this version of autonoma-ci reads version 1: write `version: 1`",
-    "run_on_latest": "'run_on_latest': use true or false",
+    "version": "unsupported manifest version. Write `version: 1`.",
+    "run_on_latest": "invalid value of 'run_on_latest'. Use true or false.",
 }
 # The byte order marks that text editors write at the beginning of UTF-16.
 _UTF_16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Keys whose value is an id.
 _ID_KEYS = frozenset({"id", "application_version_id", "application_id", "version_id"})
-_LIST_ADVICE = "begin each entry with `- `"
-_EMPTY_ADVICE = "start with `tests:` and a list of ids below it"
+_LIST_ADVICE = "Begin each entry with `- `."
+_EMPTY_ADVICE = "Start with `tests:` and a list of ids below it."
 
 
-def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manifest:
+def load_manifest(path: str, directory: str, interpolation: Interpolator) -> Manifest:
     """Read a manifest and replace its `${...}`.
 
     Args:
         path: The path of the file.
-        folder: The folder that the path is relative to.
+        directory: The directory that the path is relative to.
         interpolation: Replaces `${...}`.
 
     Raises:
@@ -48,12 +48,12 @@ def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manife
     """
     # An annotation of the line needs slashes, also on Windows.
     file = sanitize_line(FilePath(path).as_posix(), 200)
-    document = parser.parse_yaml(read_manifest_text(path, folder, file), file)
+    document = parser.parse_yaml(read_manifest_text(path, directory, file), file)
     if document.errors and document.tree is None:
         raise InputError(document.errors)
     if not isinstance(document.tree, dict):
-        state = {type(None): "is empty", list: "is a list"}.get(type(document.tree), "is a text")
-        raise InputError([Diagnostic(f"the manifest {state}: {_EMPTY_ADVICE}", file, 1, 1)])
+        state = {type(None): "is empty", list: "is a list"}.get(type(document.tree), "is a string")
+        raise InputError([Diagnostic(f"the manifest {state}. {_EMPTY_ADVICE}", file, 1, 1)])
     has_tests = "tests" in document.tree
     document.tree = expand_short_forms(document.tree)
     manifest = None
@@ -68,7 +68,7 @@ def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manife
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
                 document.add_error(
-                    ("run_on_latest",), "'run_on_latest' and application_versions exclude each other: keep one"
+                    ("run_on_latest",), "'run_on_latest' and 'application_versions' exclude each other. Remove one."
                 )
     if document.errors or not manifest:
         document.errors.sort(key=lambda problem: (problem.line, problem.column))
@@ -76,12 +76,12 @@ def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manife
     return manifest
 
 
-def read_manifest_text(path: str, folder: str, file: str) -> str:
+def read_manifest_text(path: str, directory: str, file: str) -> str:
     """Read the text of a manifest.
 
     Args:
         path: The path of the file.
-        folder: The folder that the path is relative to.
+        directory: The directory that the path is relative to.
         file: The file's name in errors.
 
     Raises:
@@ -91,42 +91,42 @@ def read_manifest_text(path: str, folder: str, file: str) -> str:
     def build_error(text: str) -> InputError:
         return InputError([Diagnostic(text, file)])
 
-    full_path = FilePath(folder, path)
-    if escapes_via_symlink(path, folder):
-        raise build_error("leads out of the working directory through a symbolic link: give the file's own path")
+    full_path = FilePath(directory, path)
+    if escapes_via_symlink(path, directory):
+        raise build_error("symbolic link leads outside of the working directory. Use the path of the file itself.")
     try:
         data = read_head(full_path, parser.MAX_YAML_BYTES + 1)
     except FileNotFoundError:
-        raise build_error(f"there is no such file: {_suggest_path(path, full_path)}") from None
+        raise build_error(f"the file is missing. {_suggest_path(path, full_path)}") from None
     except IsADirectoryError:
-        raise build_error("is a folder: give the path of a YAML file") from None
+        raise build_error("the path is a directory. Use the path of a YAML file.") from None
     except NotRegularFileError:
-        raise build_error("is not a regular file: give the path of a YAML file") from None
+        raise build_error("the path is not a regular file. Use the path of a YAML file.") from None
     except (OSError, ValueError) as error:
-        raise build_error(f"can't be read ({os_error_reason(error)}): give the path of a readable YAML file") from None
+        raise build_error(f"the file could not be read ({os_error_reason(error)}). Use a readable YAML file.") from None
     if len(data) > parser.MAX_YAML_BYTES:
-        raise build_error("is larger than 4 MiB: split it")
+        raise build_error("the file is larger than 4 MiB. Split it.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if data.startswith(_UTF_16_BOMS):
-            raise build_error("is UTF-16 text: save it as UTF-8") from None
+            raise build_error("the file is UTF-16. Save it as UTF-8.") from None
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise InputError([Diagnostic("the file is not UTF-8 text: save it as UTF-8", file, line, column)]) from None
+        raise InputError([Diagnostic("the file is not UTF-8. Save it as UTF-8.", file, line, column)]) from None
 
 
 def _suggest_path(path: str, full_path: FilePath) -> str:
     """Return a remedy for a manifest that does not exist."""
     if "://" in path:
-        return "a manifest is a file of the checkout, not a URL"
+        return "Use the path of a file in the checkout, not a URL."
     with suppress(OSError, ValueError):
         from autonoma_ci.config.suggestions import find_closest_match
 
         names = [entry.name for entry in full_path.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
         if suggestion := find_closest_match(full_path.name, names, 0.75):
-            return f"did you mean {sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}?"
-    return "check the path; it is relative to the working directory"
+            return f"Did you mean {sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}?"
+    return "Check the path, which is relative to the working directory."
 
 
 def _validate(document: Document, texts: dict[KeyPath, str]) -> Manifest | None:
@@ -162,7 +162,7 @@ def _check_group_names(document: Document, manifest: Manifest) -> None:
         for index, (_, groups) in enumerate(manifest.with_group_values(entries)):
             for group_index, group in enumerate(groups):
                 if group == NO_GROUPS:
-                    reason = f"a group can't be named '{NO_GROUPS}', which selects nothing: give it another name"
+                    reason = f"invalid group name: '{NO_GROUPS}', which selects nothing. Use another name."
                     document.add_error((kind, index, "groups", group_index), reason)
 
 
@@ -190,42 +190,44 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
     if kind == "extra_forbidden":
         return explain_unknown_key(path[:-1], key)
     if kind == "missing":
-        return f"'{key}' is missing: add it"
+        return f"missing key: '{key}'. Add it."
     if kind == "literal_error":
         return _LITERAL_MESSAGES[key]
     if kind == "string_pattern_mismatch":
         if text is not None:
-            return f"what '{sanitize_line(text, 60)}' gives is not an id: ids are letters, digits, - and _"
+            return f"invalid id: the value of '{sanitize_line(text, 60)}'. Use letters, digits, - and _."
         return explain_invalid_id(str(value))
     return _format_type_error(path, key, kind, value)
 
 
 def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> str:
     """Return the message for a value of a wrong type."""
-    subject = f"'{sanitize_line(key, 60)}'" if isinstance(path[-1], str) else "this entry"
+    subject = f"'{sanitize_line(key, 60)}'" if isinstance(path[-1], str) else "the entry"
     if value is None and key in _ID_KEYS:
-        return f"{subject} has no value: give an id"
+        return f"{subject} has no value. Add an id."
     if kind in {"string_type", "string_too_short", "string_too_long"}:
         return (
-            f"{subject} {not_text_message(value)}" if not isinstance(value, str) else f"{subject} is empty or too long"
+            f"{subject} {explain_non_string(value)}"
+            if not isinstance(value, str)
+            else f"{subject} is empty or too long."
         )
     if kind == "too_short":
-        return f"{subject} is empty: list at least one value"
+        return f"{subject} is empty. List at least one value."
     if kind == "list_type":
-        return f"{subject} must be a list: {_suggest_list_form(key, value)}"
+        return f"{subject} must be a list. {_suggest_list_form(key, value)}"
     if value is None:
-        return f"{subject} is empty: write an id, or remove it"
-    return f"{subject} must be a mapping: write `key: value` lines below it"
+        return f"{subject} is empty. Write an id, or remove it."
+    return f"{subject} must be a mapping. Write `key: value` lines below it."
 
 
 def _suggest_list_form(key: str, value: YamlValue) -> str:
     if isinstance(value, str) and value.startswith("-"):
-        return "write a space after each '-'"
+        return "Write a space after each '-'."
     if isinstance(value, str) and key not in ENTRY_KEYS:
-        return 'write several values as [A, B], or one with white space or a comma as ["A B"]'
+        return 'Write several values as [A, B], or one with white space or a comma as ["A B"].'
     if isinstance(value, dict) and "id" not in value and key in ENTRY_KEYS:
         fields = ("application_id: ID", "version_id: ID") if key == "application_versions" else ("id: ID", "name: TEXT")
-        return f"write each entry as `- {fields[0]}` and `{fields[1]}`"
+        return f"Write each entry as `- {fields[0]}` and `{fields[1]}`."
     return _LIST_ADVICE
 
 
@@ -239,10 +241,10 @@ def _check_variables(document: Document, manifest: Manifest) -> None:
             for value in values:
                 _check_variables_at(document, path[:-1], {name: value}, checked)
             if name in test.variables:
-                document.add_error(path, f"{quote_name(name)} is in both variables and matrix: keep one")
+                document.add_error(path, f"{quote_name(name)} is in both variables and matrix. Remove one.")
         if count_combinations(test) > MAX_MATRIX_COMBINATIONS:
             document.add_error(
-                ("tests", index, "matrix"), f"more than {MAX_MATRIX_COMBINATIONS:,} combinations: split it"
+                ("tests", index, "matrix"), f"more than {MAX_MATRIX_COMBINATIONS:,} combinations. Split the matrix."
             )
 
 

@@ -18,9 +18,9 @@ MAX_REFERENCE_DEPTH = 10
 _TOKEN_RE = re.compile(r"\$\$|\$\{|[${}]")
 _BODY_RE = re.compile(r"(?P<name>ci\.[a-z_]+|[A-Za-z_][A-Za-z0-9_]{0,254})(?P<operator>:[-?])?")
 # A single `$` is often a mistake, so a literal dollar sign must be doubled.
-_INVALID_REFERENCE = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
-_GITHUB_EXPRESSION = "is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}"
-_TOO_DEEP = f"is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
+_INVALID_REFERENCE = "is invalid. Write ${NAME} for a variable, or $$ for a dollar sign."
+_GITHUB_EXPRESSION = "is a GitHub expression, which manifests do not support. Set a variable in env, and write ${NAME}."
+_TOO_DEEP = f"is nested more than {MAX_REFERENCE_DEPTH} levels deep. Use fewer defaults."
 
 
 class Reference(NamedTuple):

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # In runs of one test.
 MAX_MATRIX_COMBINATIONS = 1000
-# The parser returns scalars as text. An editor that checks the file sees numbers and booleans.
+# The parser returns scalars as strings. An editor that checks the file sees numbers and booleans.
 SCALAR_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 ID_SCHEMA: dict[str, Any] = {
     "type": ["string", "integer"],
     "pattern": r"^([A-Za-z0-9_-]{1,128}|.*\$\{.*)$",
-    "description": "Letters, digits, - and _; ${...} is replaced first.",
+    "description": "Letters, digits, - and _. `${...}` is replaced first.",
 }
 Text = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(ID_SCHEMA)]
@@ -59,8 +59,8 @@ class _Entry(_StrictModel):
     """
 
     id: Id
-    name: Name = Field("", description="What reports call it; the id if unset.")
-    groups: list[Group] = Field(default_factory=list, description="Names that the option `groups` selects by.")
+    name: Name = Field("", description="Name in reports. Default: the id.")
+    groups: list[Group] = Field(default_factory=list, description="Groups of the entry, for the option `groups`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -77,10 +77,10 @@ AnyEntry = TypeVar("AnyEntry", bound=_Entry)
 
 
 class Test(_Entry):
-    """One test, or one per combination of its matrix."""
+    """A test, with one run per combination of its matrix."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(default_factory=dict, description="Values for saved variables, in this run alone.")
+    variables: Variables = Field(default_factory=dict, description="Values of saved variables, for this run only.")
     matrix: dict[str, Annotated[list[Text], Field(min_length=1)]] = Field(
         default_factory=dict, repr=False, description="One run per combination of these variables' values."
     )
@@ -98,7 +98,7 @@ class Defaults(_StrictModel):
     """Values for all tests that do not set their own."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(default_factory=dict, description="Values for saved variables, in every run.")
+    variables: Variables = Field(default_factory=dict, description="Values of saved variables, for all tests.")
 
 
 class ApplicationVersion(_StrictModel):
@@ -119,7 +119,7 @@ class Manifest(_StrictModel):
     folders: list[Folder] = Field(default_factory=list)
     tags: list[Tag] = Field(default_factory=list)
     application_versions: list[ApplicationVersion] = Field(
-        default_factory=list, description="What folders and tags are run against."
+        default_factory=list, description="Application versions for folders and tags."
     )
     run_on_latest: YamlBool = Field(
         "false", description="Run folders and tags against the latest version of each application."

@@ -266,7 +266,7 @@ _PATTERNS_BY_KIND = (
     ("a private key or certificate", r"(?<![A-Za-z0-9+/])MII(?:[A-Za-z0-9+/_-](?:\s|\\[nr]){0,2}){97}|/u3[+]7[QR]"),
     ("a private key or certificate", "(?<![A-Za-z0-9+/])(?:MHcCAQEE|MI[GH][A-Za-z0-9]AgE[AB]|MC4CAQAw)"),
     ("a private key or certificate", "(?<![A-Za-z0-9])0[xX][0-9a-fA-F]{64}(?![0-9a-fA-F])"),
-    ("the key of a service account", r'"private_key|"type"\s{0,5}:\s{0,5}"service_account|ewogICJ0eXBlIj|eyJhdXRocyI'),
+    ("a service account key", r'"private_key|"type"\s{0,5}:\s{0,5}"service_account|ewogICJ0eXBlIj|eyJhdXRocyI'),
     # A user name alone can be a token. `git` is the user of SSH.
     ("a URL with credentials", r"[/\\]{2}(?!git@)[^\s/?#\\@]{1,2000}@[^\s@]"),
     (
@@ -275,10 +275,10 @@ _PATTERNS_BY_KIND = (
         r"[/\\]{2}(?!\[[\w:.%]{2,60}\](?::\d{1,5})?[/?#])[^\s/?#\\@:]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s]{1,200}@[^\s@]",
     ),
     # Addresses without a scheme, such as `user:password@tcp(host)/name`, but not `image:tag@sha256:…`.
-    ("an address with a password", _LOGIN),
-    ("an address with a password", _MAIL_LOGIN),
-    ("an address with a password", _ESCAPED_LOGIN),
-    ("an address with a password", _ORACLE_LOGIN),
+    ("a connection string with a password", _LOGIN),
+    ("a connection string with a password", _MAIL_LOGIN),
+    ("a connection string with a password", _ESCAPED_LOGIN),
+    ("a connection string with a password", _ORACLE_LOGIN),
     ("a user name and a password", _USER_AND_PASSWORD),
     # The forms of htpasswd.
     ("a user name and a password", r"(?:^|\n)[\w.@+-]{1,100}:(?:\$(?:apr1|2[abxy]|5|6)\$|\{SHA\})"),
@@ -289,8 +289,8 @@ _PATTERNS_BY_KIND = (
     ("an authorization header", r"(?i:(?:^|authorization[\"']?[:=]\s{0,5}[\"']?)token\s{1,5})[\w.~+/=-]{8,}[\"']?\s*$"),
     ("an authorization header", r"(?i:\b(?:token|splunk|sso-key)\s{1,5})(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{8}"),
     ("a token", rf"(?<![A-Za-z0-9])(?:{_VENDOR_PREFIXES})"),
-    ("the address of a webhook", _WEBHOOK_URL),
-    ("an address with a key", _NODE_URL),
+    ("a webhook URL", _WEBHOOK_URL),
+    ("a URL with a key", _NODE_URL),
     ("a password, token or key", _NAMED_VALUE),
     ("a password, token or key", _PASSWORD_VALUE),
     ("a password, token or key", _ELEMENT),
@@ -301,7 +301,7 @@ _PATTERNS_BY_KIND = (
     # The log-ins of Docker, and an app's token of Facebook or Laravel.
     ("a password, token or key", r'"auths"\s{0,5}:\s{0,5}\{\s{0,20}"'),
     ("a token", r"^\d{1,20}\|(?![a-z]+[_-])[\w-]{16}"),
-    ("the configuration of Kubernetes", _KUBECONFIG),
+    ("a Kubernetes configuration", _KUBECONFIG),
 )
 _COMPILED_PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS_BY_KIND)
 # `NAME=value` at the beginning of a line, and `"NAME": "value"`. NAME looks like an environment variable.
@@ -387,7 +387,7 @@ def detect_secret_kind(value: str) -> str | None:
 def _find_kind(text: str) -> str | None:
     kind = next((kind for kind, pattern in _COMPILED_PATTERNS if pattern.search(text)), None)
     if kind is None and any(map(is_secret_name, {a or b for a, b in _SETTING_RE.findall(text)})):
-        return "the setting of a password, token or key"
+        return "a setting with a password, token or key"
     return kind
 
 

@@ -45,21 +45,21 @@ class StatedVariables(NamedTuple):
     unresolved_names: tuple[tuple[str, str], ...] = ()
 
 
-def collect_stated_variables(path: str, folder: str, interpolator: Interpolator) -> StatedVariables:
+def collect_stated_variables(path: str, directory: str, interpolator: Interpolator) -> StatedVariables:
     """Collect the variables of a manifest.
 
     This job may lack an environment variable that `${...}` needs, so each value is interpolated separately.
 
     Args:
         path: The path of the manifest.
-        folder: The folder that the path is relative to.
+        directory: The directory that the path is relative to.
         interpolator: Replaces `${...}`.
 
     Returns:
         The variables, or none if the manifest can't be read.
     """
     with suppress(InputError):
-        document = parse_yaml(read_manifest_text(path, folder, path), path)
+        document = parse_yaml(read_manifest_text(path, directory, path), path)
         reader = _VariableReader(interpolator)
         variables = tuple(reader.find_variables(document.tree))
         return StatedVariables(

@@ -1,4 +1,4 @@
-"""Find the configured file of trusted authorities and diagnose its faults.
+"""Find the configured file of CA certificates and diagnose its faults.
 
 The diagnosis is made only after a failure, so a valid file costs nothing.
 
@@ -30,7 +30,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _MAX_CA_FILE_BYTES = 4 * 1024 * 1024
 # A longer path is shortened, and commands contain a placeholder instead.
 _MAX_SHOWN_PATH_CHARS = 200
-# The name of a certificate in a folder is the hash of its subject and a number.
+# The name of a certificate in a directory is the hash of its subject and a number.
 _HASHED_NAME_RE = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
 _PEM_LABEL_RE = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 _BEGIN_PATTERN = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
@@ -41,19 +41,19 @@ _JOINED_LINES_RE = lazy_pattern(_BEGIN_PATTERN + rb"[ \t]*[^\s-]")
 # PEM, or base64 of DER or of PEM, in place of a path. It can be a private key, so it is never shown.
 _FILE_CONTENT_RE = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
 _PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
-_HINT_CONVERT = "Convert it: "
-_HINT_NAME_FILE = "Name the PEM file with the certificates of the authorities"
+_HINT_CONVERT = "Convert the file: "
+_HINT_USE_FILE = "Use a PEM file with the CA certificates"
 
 
 class CertificateFault(NamedTuple):
-    """A fault of the trusted authorities."""
+    """A fault of the CA certificates."""
 
     message: str  # with the names of variable and file
     suggestion: str
 
 
 class _PathFault(NamedTuple):
-    """A fault of the file or folder at a path."""
+    """A fault of the file or directory at a path."""
 
     description: str
     suggestion: str  # can contain `{}` for the path, quoted for a shell
@@ -101,8 +101,10 @@ def find_ca_fault() -> CertificateFault | None:
 def _diagnose_variable(name: str, value: str) -> CertificateFault | None:
     # Cached, because each run of a plan fails with the same file.
     if _FILE_CONTENT_RE.search(value):
-        hint = "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
-        return CertificateFault(f"{name} holds the content of a file instead of its path", hint)
+        hint = (
+            "Write the certificate to a file, and set the variable to its path. On GitLab, use a variable of type File."
+        )
+        return CertificateFault(f"{name} contains file content instead of a path", hint)
     fault = _diagnose_path(value)
     if not fault:
         return None
@@ -119,12 +121,12 @@ def _diagnose_variable(name: str, value: str) -> CertificateFault | None:
 def _diagnose_path(value: str) -> _PathFault | None:
     try:
         if os.path.isdir(value):  # noqa: PTH112 - a Path raises for some texts
-            return _diagnose_folder(Path(value))
+            return _diagnose_directory(Path(value))
         data = read_head(Path(value), _MAX_CA_FILE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return _PathFault("a missing file", _suggest_for_missing(value))
     except (OSError, ValueError) as error:
-        hint = "Give the user of this process the permission to read it, or name another file."
+        hint = "Grant read permission to the user of this process, or use another file."
         return _PathFault(f"an unreadable file ({os_error_reason(error)})", hint)
     for recognize in (_diagnose_non_pem, _diagnose_pem):
         if fault := recognize(data):
@@ -138,29 +140,29 @@ def _suggest_for_missing(value: str) -> str:
     if value[:1] in {"'", '"'}:
         return "Remove the quotes from the variable's value."
     if value.startswith("~"):
-        return "A ~ is not expanded here: write the full path."
+        return "Write the full path, because `~` is not expanded here."
     if re.match(r"/home/runner/work/|/__w/", value):
-        return "In a container action the workspace is /github/workspace: put the file there, and name that path."
-    return "Check the path. In a container, it is the path inside: on GitHub, the workspace is /github/workspace."
+        return "In a container action, the workspace is /github/workspace. Put the file there, and use that path."
+    return "Check the path. In a container, use the path inside it. On GitHub, the workspace is /github/workspace."
 
 
-def _diagnose_folder(folder: Path) -> _PathFault | None:
+def _diagnose_directory(directory: Path) -> _PathFault | None:
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - names are enough
+        names = os.listdir(directory)  # noqa: PTH208 - names are enough
     except OSError as error:
-        hint = "Give the user of this process the permission to read it, or name a PEM file."
-        return _PathFault(f"an unreadable folder ({os_error_reason(error)})", hint)
+        hint = "Grant read permission to the user of this process, or use a PEM file."
+        return _PathFault(f"an unreadable directory ({os_error_reason(error)})", hint)
     if any(map(_HASHED_NAME_RE.fullmatch, names)):
         return None
-    description = "a folder without hashed names" if names else "an empty folder"
-    return _PathFault(description, "Run openssl rehash {}, or name a PEM file instead of the folder.")
+    description = "a directory without hashed file names" if names else "an empty directory"
+    return _PathFault(description, "Run openssl rehash {}, or use a PEM file instead of the directory.")
 
 
 def _diagnose_non_pem(data: bytes) -> _PathFault | None:
     """Return the fault of data in another form than PEM."""
     head = data[:4096].lstrip().lower()
     if not head:
-        return _PathFault("an empty file", f"{_HINT_NAME_FILE}. Was the secret or the download empty?")
+        return _PathFault("an empty file", f"{_HINT_USE_FILE}. Was the secret or the download empty?")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _PathFault("a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii.")
     if data.startswith(b"\xfe\xed\xfe\xed"):
@@ -168,9 +170,11 @@ def _diagnose_non_pem(data: bytes) -> _PathFault | None:
     if data.startswith(b"LS0tLS1CRUdJTi"):
         return _PathFault("a PEM file in base64", f"{_HINT_CONVERT}base64 -d {{}} > ca.pem")
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return _PathFault("a web page", "Download the certificates again. The server sent a page, such as a login.")
+        return _PathFault(
+            "a web page", "Download the certificates again. The server sent a web page, such as a login page."
+        )
     if head.startswith(b"version https://git-lfs"):
-        return _PathFault("a pointer of Git LFS", "Run git lfs pull. For actions/checkout, set lfs: true.")
+        return _PathFault("a Git LFS pointer file", "Run git lfs pull. For actions/checkout, set lfs: true.")
     return _diagnose_der(data) if data[:1] == b"\x30" and b"-----BEGIN" not in data else None
 
 
@@ -186,7 +190,7 @@ def _diagnose_der(data: bytes) -> _PathFault | None:
     if content.startswith(b"\x02\x01\x03"):
         return _PathFault("a PKCS#12 file", f"{_HINT_CONVERT}openssl pkcs12 -in {{}} -cacerts -nokeys -out ca.pem")
     if content.startswith(b"\x02\x01"):
-        return _PathFault("a private key", f"{_HINT_NAME_FILE}. A private key is for servers alone.")
+        return _PathFault("a private key", f"{_HINT_USE_FILE}. A private key is for servers only.")
     if size >= 0x80 and content.startswith(b"\x30"):
         command = "openssl x509 -inform der -in {} -out ca.pem"
         return _PathFault("a certificate in DER form, not PEM", f"{_HINT_CONVERT}{command}")
@@ -201,7 +205,7 @@ def _diagnose_pem(data: bytes) -> _PathFault | None:
         hint = "Write real line breaks. In a shell: printf '%b' \"$CERTIFICATE\" > ca.pem"
         return _PathFault(r"a PEM file with the characters \n instead of line breaks", hint)
     if _JOINED_LINES_RE.search(data) or b"\n" not in data.strip():
-        hint = "Write it with its line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"
+        hint = "Preserve the line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"
         return _PathFault("a PEM file without its line breaks", hint)
     if re.search(_END_PATTERN + rb"-----BEGIN", data):
         hint = "Put a line break between -----END CERTIFICATE----- and -----BEGIN CERTIFICATE-----."
@@ -216,15 +220,15 @@ def _diagnose_other_pem(data: bytes) -> _PathFault:
         return _PathFault("a PKCS#7 file", f"{_HINT_CONVERT}openssl pkcs7 -in {{}} -print_certs -out ca.pem")
     if any(label.endswith(b"PRIVATE KEY") for label in labels):
         return _PathFault(
-            "a private key without a certificate", f"{_HINT_NAME_FILE}. A private key is for servers alone."
+            "a private key without a certificate", f"{_HINT_USE_FILE}. A private key is for servers only."
         )
     if any(label.endswith(b"CERTIFICATE REQUEST") for label in labels):
-        return _PathFault("a certificate request", f"{_HINT_NAME_FILE}. A request is not signed yet.")
+        return _PathFault("a certificate request", f"{_HINT_USE_FILE}. A request is not signed yet.")
     if re.fullmatch(rb"MI[A-Za-z0-9+/=\s]+", data.strip()):
-        hint = "Put -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- on lines of their own around it."
+        hint = "Put -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- on separate lines around the data."
         return _PathFault("a certificate without its BEGIN and END lines", hint)
     return _PathFault(
-        "a file without a certificate", f"{_HINT_NAME_FILE}, which begin with -----BEGIN CERTIFICATE-----."
+        "a file without a certificate", f"{_HINT_USE_FILE}, which begin with -----BEGIN CERTIFICATE-----."
     )
 
 
@@ -241,9 +245,9 @@ def _diagnose_damaged_pem(data: bytes) -> _PathFault:
                 f"a PEM file whose certificate {number} is damaged", "Replace or remove that certificate."
             )
     if len(re.findall(_BEGIN_PATTERN, data)) > len(re.findall(_END_PATTERN, data)):
-        hint = "Copy it again, with the last -----END CERTIFICATE-----."
-        return _PathFault("a PEM file that is cut short", hint)
-    return _PathFault("a damaged PEM file", "Check it: openssl crl2pkcs7 -nocrl -certfile {}")
+        hint = "Copy the file again, with the last -----END CERTIFICATE-----."
+        return _PathFault("a truncated PEM file", hint)
+    return _PathFault("a damaged PEM file", "Check the file: openssl crl2pkcs7 -nocrl -certfile {}")
 
 
 def _is_loadable(**source: str) -> bool:

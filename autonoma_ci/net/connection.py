@@ -84,7 +84,7 @@ class _FinalResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         if self.fp.last_line not in _BLANK_LINES:
-            raise InvalidResponseError("the connection ended within the headers of the answer")
+            raise InvalidResponseError("the connection ended within the headers of the response")
 
     def _read_status(self) -> tuple[str, int, str]:
         """Return the status line of the final response.
@@ -96,12 +96,12 @@ class _FinalResponse(http.client.HTTPResponse):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             text = str(self.fp.last_line, "iso-8859-1")
             if not text.endswith("\n") or not re.fullmatch("[0-9]{3}", text.split(None, 2)[1]):
-                raise InvalidResponseError("the status line of the answer is cut short or invalid")
+                raise InvalidResponseError("the status line of the response is incomplete or invalid")
             if not 100 <= status < 200:
                 return version, status, reason
             if status == http.client.SWITCHING_PROTOCOLS:
                 # No request of this package contains an upgrade, so the next bytes are not HTTP.
-                raise InvalidResponseError("unexpected switch of protocols")
+                raise InvalidResponseError("unexpected switch of protocols (HTTP 101)")
             self._skip_headers()
             self._check_interim_size()
 
@@ -119,7 +119,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
     def _check_interim_size(self) -> None:
         if self.fp.line_bytes > _MAX_INTERIM_BYTES:
-            raise InvalidResponseError("more than 1 MiB of interim responses (1xx) came before the answer")
+            raise InvalidResponseError("more than 1 MiB of interim responses (HTTP 1xx) before the final response")
 
     def _close_conn(self) -> None:
         # The response to CONNECT has no headers here, and its connection stays open.
@@ -270,10 +270,10 @@ class TrackedHTTPConnection(HTTPConnection):
             # The system's resolver has no timeout that a program can set.
             results = run_in_background(task, self._get_seconds_left())
         except (socket.gaierror, TimeoutError) as error:
-            cause = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
+            cause = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no response")
             raise NameResolutionError(self.host, self, cause) from cause
         except OSError as error:
-            raise NewConnectionError(self, "the name could not be asked for") from error
+            raise NewConnectionError(self, "the resolver could not be called") from error
         except UnicodeError:
             raise LocationParseError(f"'{host}', label empty or too long") from None
         return list(dict.fromkeys(str(address[0]) for *_, address in results))
@@ -327,7 +327,7 @@ class TrackedHTTPSConnection(TrackedHTTPConnection, HTTPSConnection):
 
 @cache
 def _create_tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
-    """Return the shared TLS context for these trusted authorities.
+    """Return the shared TLS context for these CA certificates.
 
     It is cached, because each connection would read the file again. For the usual file this needs about 30 ms.
 
@@ -336,7 +336,7 @@ def _create_tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SS
     """
     context = create_urllib3_context()
     if is_special_file(ca_certs or ca_cert_dir or ""):
-        raise CertificateFileError(errno.EINVAL, "the trusted authorities are not in a regular file")
+        raise CertificateFileError(errno.EINVAL, "the CA certificates are not in a regular file")
     try:
         if ca_certs or ca_cert_dir:
             context.load_verify_locations(ca_certs, ca_cert_dir)
@@ -344,7 +344,7 @@ def _create_tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SS
             context.load_default_certs()
     except OSError as error:
         # ssl.SSLError is an OSError too.
-        raise CertificateFileError(error.errno, "the trusted authorities are unusable") from error
+        raise CertificateFileError(error.errno, "the CA certificates are unusable") from error
     return context
 
 

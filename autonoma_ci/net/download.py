@@ -122,17 +122,17 @@ def _download_file(
             except TooManyRedirectsError as error:
                 raise DownloadError(str(error)) from None
             except BodyTooLongError:
-                raise DownloadError("larger than it may be") from None
+                raise DownloadError("larger than the limit") from None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 # The text omits even the host's name, because the URL comes from the API and can contain anything.
                 drop_tracebacks(error)
                 failure = (
-                    build_connect_error(error, "its host")
+                    build_connect_error(error, "the host")
                     if connection_state.nothing_sent
                     else build_response_error(error)
                 )
                 is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
-                raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None
+                raise DownloadError("timed out" if is_timeout else str(failure), retryable=True) from None
     except RequestNotSentError as error:
         raise DownloadError(str(error), retryable=error.retryable) from None
 
@@ -145,9 +145,9 @@ def _check_url(url: str, *, allow_http_loopback: bool) -> None:
     """
     parts = check_url(url, _URL_RE)
     if not parts:
-        raise DownloadError("its address is none")
+        raise DownloadError("invalid media URL")
     if parts.scheme != "https" and not (allow_http_loopback and parts.is_encrypted_or_local):
-        raise DownloadError("its address is not https")
+        raise DownloadError("invalid media URL: the scheme is not https")
 
 
 def _read_file(response: requests.Response, on_chunk: Callable[[bytes], None], max_bytes: int) -> str:
@@ -160,9 +160,9 @@ def _read_file(response: requests.Response, on_chunk: Callable[[bytes], None], m
     if response.status_code != 200:
         raise DownloadError(f"HTTP {response.status_code}", retryable=True)
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise DownloadError("it comes in an encoding that was not asked for")
+        raise DownloadError("unexpected Content-Encoding")
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:18]) > max_bytes:
-        raise DownloadError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
+        raise DownloadError(f"larger than the limit (file size {int(length[:18]) / 1e6:,.1f} MB)")
     read_body(response, max_bytes, on_chunk)
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -50,7 +50,7 @@ _PERMANENT_REASON_RE = lazy_pattern(
     f"|{_CLIENT_REJECTED_PATTERN}|{_NOT_TLS_PATTERN}",
     re.IGNORECASE,
 )
-# OpenSSL's libraries that read the file of trusted authorities. Each connection uses the same file.
+# OpenSSL's libraries that read the file of CA certificates. Each connection uses the same file.
 _CA_FILE_LIBRARIES = frozenset({"X509", "PEM"})
 # OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
 # issuer (20) and no chain at all (21).
@@ -60,7 +60,7 @@ _WRONG_TIME_CODES = frozenset({9, 10})
 # Another host (62), another address (64).
 _WRONG_HOST_CODES = frozenset({62, 64})
 _HINT_CHECK_PROXY = "Check host and port in HTTPS_PROXY."
-_HINT_SET_PROXY = "If only a proxy has access, set HTTPS_PROXY."
+_HINT_SET_PROXY = "If a proxy is required, set HTTPS_PROXY."
 
 
 class RequestNotSentError(Exception):
@@ -93,7 +93,7 @@ class ResponseLostError(Exception):
 
 
 class CertificateFileError(OSError):
-    """The file or folder of trusted authorities is unusable."""
+    """The file or directory of CA certificates is unusable."""
 
 
 class InvalidResponseError(http.client.HTTPException):
@@ -147,7 +147,7 @@ def build_connect_error(error: Exception, host: str) -> RequestNotSentError:
             hint = "Check the host in HTTPS_PROXY." if is_proxy else hint
             return RequestNotSentError(f"the name of {peer} could not be resolved", retryable=True, hint=hint)
         if isinstance(cause, ConnectionRefusedError):
-            hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_HINT_SET_PROXY}"
+            hint = f"No service listens on this port, or a firewall blocks it. Check host and port. {_HINT_SET_PROXY}"
             return RequestNotSentError(
                 f"{peer} refused the connection", retryable=True, hint=_HINT_CHECK_PROXY if is_proxy else hint
             )
@@ -161,18 +161,18 @@ def build_connect_error(error: Exception, host: str) -> RequestNotSentError:
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             hint = f"A firewall may drop the packets: check the network. {_HINT_SET_PROXY}"
             hint = f"{_HINT_CHECK_PROXY} A firewall may drop the packets." if is_proxy else hint
-            return RequestNotSentError(f"{peer} did not answer the connection in time", retryable=True, hint=hint)
+            return RequestNotSentError(f"{peer} did not accept the connection in time", retryable=True, hint=hint)
     hint = _HINT_CHECK_PROXY if is_proxy else f"Check the network. {_HINT_SET_PROXY}"
-    return RequestNotSentError(f"no connection to {peer} could be made", retryable=True, hint=hint)
+    return RequestNotSentError(f"could not connect to {peer}", retryable=True, hint=hint)
 
 
 def _build_ca_file_error() -> RequestNotSentError:
-    """Return the error for an unusable file of trusted authorities."""
+    """Return the error for an unusable file of CA certificates."""
     fault = find_ca_fault()
     if fault:
         return RequestNotSentError(fault.message, retryable=False, hint=fault.suggestion)
-    hint = "It comes with the package certifi: reinstall that package."
-    return RequestNotSentError("the file of trusted authorities could not be read", retryable=False, hint=hint)
+    hint = "Reinstall the Python package certifi."
+    return RequestNotSentError("the file of CA certificates could not be read", retryable=False, hint=hint)
 
 
 def _build_certificate_hint(code: int) -> str:
@@ -182,9 +182,9 @@ def _build_certificate_hint(code: int) -> str:
         code: OpenSSL's code of the verification error.
     """
     if code in _WRONG_TIME_CODES:
-        return "Have the certificate renewed, and check the clock of this machine."
+        return "Check the clock of this machine, or renew the certificate."
     if code in _WRONG_HOST_CODES:
-        return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
+        return "The certificate belongs to another host. Check the host's name, and look for a proxy in between."
     if code not in _UNKNOWN_CA_CODES:
         return ""
     if fault := find_ca_fault():
@@ -192,39 +192,38 @@ def _build_certificate_hint(code: int) -> str:
     name, path = configured_ca_file()
     if name:
         shown_path = sanitize_line(path, 200)
-        return (
-            f"{name} replaces the public authorities, and {shown_path} lacks the one of this certificate. Add it there."
-        )
-    cause = "A proxy may re-sign the connection, or the authority is your own"
-    return f"{cause}. Name a PEM file with its certificate and the public ones in REQUESTS_CA_BUNDLE."
+        return f"{name} replaces the public CA certificates. Add the host's CA certificate to {shown_path}."
+    cause = "A proxy or a private CA may have signed the certificate"
+    return f"{cause}. Set REQUESTS_CA_BUNDLE to a PEM file with this and the public CA certificates."
 
 
 def _build_tunnel_hint(code: str) -> str:
     """Return the remedy for a proxy that rejected CONNECT."""
     if code == "407":
-        return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
+        return "The proxy requires a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
     if code in _RETRYABLE_PROXY_STATUSES:
-        return "The proxy has no route to the host, or is busy. Try again later, or look at the proxy's log."
+        return "The proxy has no route to the host, or is busy. Try again later, or check the proxy's log."
     if re.fullmatch("[1-5][0-9]{2}", code):
-        return "The proxy forbids this host. Have it allowed, or name the host in NO_PROXY."
-    return "HTTPS_PROXY may name something that is not an HTTP proxy. Check host and port."
+        return "The proxy blocks this host. Allow the host in the proxy, or add the host to NO_PROXY."
+    return "HTTPS_PROXY must be the URL of an HTTP proxy. Check host and port."
 
 
 def _build_handshake_error(error: ssl.SSLError, peer: str, *, is_proxy: bool) -> RequestNotSentError:
     """Return the error for a failed TLS handshake."""
     if isinstance(error, _EARLY_END_ERRORS):
-        hint = f"A firewall or a proxy may have ended it. {_HINT_CHECK_PROXY if is_proxy else _HINT_SET_PROXY}"
+        cause = "A firewall or a proxy may have closed the connection"
+        hint = f"{cause}. {_HINT_CHECK_PROXY if is_proxy else _HINT_SET_PROXY}"
         return RequestNotSentError(f"the TLS handshake with {peer} ended early", retryable=True, hint=hint)
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
     if library in _CA_FILE_LIBRARIES:
         return _build_ca_file_error()
     if _PERMANENT_REASON_RE.search(reason or str(error)):
-        text = f"no secure connection to {peer} could be made{_format_reason(reason)}"
+        text = f"no secure connection to {peer}{_format_reason(reason)}"
         return RequestNotSentError(
             text, retryable=False, hint=_build_handshake_hint(reason or str(error), is_proxy=is_proxy)
         )
-    hint = "The connection may be damaged on its way. Try again later."
+    hint = "The data may have been damaged in transit. Try again later."
     return RequestNotSentError(
         f"the TLS handshake with {peer} failed{_format_reason(reason)}", retryable=True, hint=hint
     )
@@ -237,8 +236,8 @@ def _build_handshake_hint(reason: str, *, is_proxy: bool) -> str:
             return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
         return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
     if re.search(_CLIENT_REJECTED_PATTERN, reason):
-        return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
-    return "The other side must offer TLS 1.2 or later, with a cipher of today."
+        return "The other side rejected this client. autonoma-ci does not support client certificates."
+    return "The other side must offer TLS 1.2 or later, with a current cipher."
 
 
 def _format_reason(reason: str | None) -> str:
@@ -253,7 +252,7 @@ def _format_status_line(text: str) -> str:
     """
     code = text.partition(" ")[0]
     phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
-    return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
+    return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "invalid HTTP status")
 
 
 def build_no_timeout_thread_error() -> RequestNotSentError:
@@ -261,7 +260,7 @@ def build_no_timeout_thread_error() -> RequestNotSentError:
 
     Without this thread, no request is sent, because nothing would end it in time.
     """
-    text = "no thread could be made: the number of processes or the memory is limited"
+    text = "no thread could be started: the number of processes or the memory is limited"
     return RequestNotSentError(text, retryable=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
@@ -270,10 +269,10 @@ def build_configuration_error(error: Exception) -> RequestNotSentError:
     # The message of requests for a missing file.
     if "TLS CA certificate bundle" in str(error):
         return _build_ca_file_error()
-    hint = "A proxy is a URL such as http://proxy.example.com:3128."
+    hint = "Check api-url and the proxy settings. A proxy is a URL such as http://proxy.example.com:3128."
     if "SOCKS" in str(error):
-        hint = "SOCKS is not supported: name an HTTP proxy."
-    text = "no request could be made: check api-url, the proxy settings (HTTPS_PROXY, ALL_PROXY)"
+        hint = "SOCKS is not supported. Use an HTTP proxy."
+    text = "no request could be sent: invalid URL or proxy settings (HTTPS_PROXY, ALL_PROXY)"
     return RequestNotSentError(text, retryable=False, hint=hint)
 
 
@@ -286,8 +285,8 @@ def build_response_error(error: Exception, *, timed_out: bool = False) -> Respon
     """
     causes = list(_iter_causes(error))
     if timed_out or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
-        return ResponseLostError("no answer came in time", timed_out=True)
+        return ResponseLostError("no response in time", timed_out=True)
     for cause in causes:
         if isinstance(cause, InvalidResponseError):
             return ResponseLostError(str(cause))
-    return ResponseLostError("the connection ended before an answer came")
+    return ResponseLostError("the connection ended before the response")

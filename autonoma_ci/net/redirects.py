@@ -40,7 +40,7 @@ class TooManyRedirectsError(Exception):
 
     def __init__(self, max_redirects: int, redirect: Redirect) -> None:
         self.redirect = redirect
-        super().__init__(f"it redirects more than {max_redirects} times")
+        super().__init__(f"more than {max_redirects} redirects")
 
 
 def follow_redirects(

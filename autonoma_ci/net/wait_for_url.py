@@ -35,7 +35,7 @@ _log = LazyLogger(__name__)
 _MAX_REDIRECTS = 10
 # For one attempt. A page with a slower response is not ready.
 _ATTEMPT_SECONDS = 10.0
-_MESSAGE_TIMEOUT = "no answer came in time"
+_MESSAGE_TIMEOUT = "no response in time"
 _FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 5.0
 _LOG_INTERVAL_SECONDS = 30.0
 
@@ -88,7 +88,7 @@ def wait_for_url(
         reason, hint = (ResponseSanitizer(lambda: redact).clean(text, 500) for text in not_ready)
         _log.debug("GET %s: not ready (%.3f s): %s", shown_url, now - sent_at, reason)
         if now + delay >= started_at + timeout_seconds:
-            return UrlNotReady(f"{shown_url} did not come up within {format_duration(timeout_seconds)}: {reason}", hint)
+            return UrlNotReady(f"{shown_url} was not ready within {format_duration(timeout_seconds)}: {reason}", hint)
         if delay == _FIRST_DELAY_SECONDS or now - logged_at >= _LOG_INTERVAL_SECONDS:
             logged_at = now
             detail = f"{reason}. {hint}" if hint else reason
@@ -164,7 +164,7 @@ def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str | No
     is_downgrade = scheme == "http" and urlsplit(redirect.url).scheme == "https"
     if scheme in {"http", "https"} and not is_downgrade:
         return None
-    return f"HTTP {redirect.status}, which leads to {_redacted_url(redact(redirect.next_url))}: not https any more"
+    return f"HTTP {redirect.status}: insecure redirect to {_redacted_url(redact(redirect.next_url))}"
 
 
 def _redacted_url(url: str) -> str:

@@ -56,15 +56,15 @@ class Document:
         """
         self.errors.append(Diagnostic(message, self.file, *position))
         if len(self.errors) == MAX_ERRORS:
-            self.errors.append(Diagnostic(f"there are more problems: the first {MAX_ERRORS:,} are told", self.file))
+            self.errors.append(Diagnostic(f"too many problems: only the first {MAX_ERRORS:,} are listed.", self.file))
             raise LimitExceededError
 
 
-def not_text_message(value: YamlValue) -> str:
-    """Return the message for a value that is not text.
+def explain_non_string(value: YamlValue) -> str:
+    """Return the message for a value that is not a string.
 
     The caller puts the name of the key before it.
     """
     if value is None:
-        return 'has no value: write "" for an empty one'
-    return f"is a {'list' if isinstance(value, list) else 'mapping'}: give text"
+        return 'has no value. Write "" for an empty string.'
+    return f"is a {'list' if isinstance(value, list) else 'mapping'}. Use a string."

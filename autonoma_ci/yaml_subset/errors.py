@@ -92,7 +92,7 @@ def explain_forbidden_character(text: str, file: str) -> Diagnostic:
     match = _FORBIDDEN_CHARACTER_RE.search(text)
     index = match.start() if match else 0
     position = (text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)) if match else (0, 0)
-    cause = "a control character that YAML does not allow. Remove it, and save the file as UTF-8"
+    cause = "forbidden control character. Remove it, and save the file as UTF-8"
     return Diagnostic(f"invalid YAML: {cause}.", file, *position)
 
 
@@ -131,7 +131,7 @@ def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
         or _find_structure_fault(lines, message, position, context_position)
     )
     return fault or _Fault(
-        sanitize_line(message or context_text or "the text can't be read", 200), "Check this line", position
+        sanitize_line(message or context_text or "unreadable text", 200), "Check this line", position
     )
 
 
@@ -151,7 +151,7 @@ def _find_bad_indentation(lines: list[str], position: _Position, context_positio
             return _Fault("tab in the indentation", "Indent with spaces", _Position(line, indentation.index("\t")))
         if match := re.search(r"[^ \t\r]", indentation):
             cause = f"U+{ord(match[0]):04X} in the indentation, which only looks like a space"
-            return _Fault(cause, "Replace it by a space", _Position(line, match.start()))
+            return _Fault(cause, "Replace it with a space", _Position(line, match.start()))
     return None
 
 
@@ -163,7 +163,7 @@ def _find_quote_fault(
     # libyaml writes `hexdecimal`. Source: yaml/libyaml, src/scanner.c.
     if re.search("escape|hexa?decimal", message):
         return _Fault("unknown escape after a backslash", r"Use single quotes, or write \\ for a backslash", position)
-    return _Fault("quote without its closing quote", "Close the quote, or remove it", context_position)
+    return _Fault("missing closing quote", "Close the quote, or remove it", context_position)
 
 
 def _find_reserved_character(
@@ -175,7 +175,7 @@ def _find_reserved_character(
     if "an alias" in context_text or "an anchor" in context_text:
         first_character = _get_character(lines, context_position) or "*"
         return _Fault(
-            f"value begins with '{first_character}', which YAML takes for an alias or anchor",
+            f"value begins with '{first_character}', which marks an alias or anchor",
             _QUOTE_VALUE,
             context_position,
         )
@@ -183,9 +183,7 @@ def _find_reserved_character(
         first_character = _get_character(lines, context_position) or "!"
         return _Fault(f"'{first_character}' begins a tag or a directive here", _QUOTE_VALUE, context_position)
     if "block scalar" in context_text:
-        return _Fault(
-            "text behind '|' or '>'", "Begin the text of several lines on the next line, or use quotes", position
-        )
+        return _Fault("text after '|' or '>'", "Begin the string on the next line, or use quotes", position)
     return None
 
 
@@ -220,8 +218,8 @@ def _find_bracket_fault(
     character = _get_character(lines, position)
     opening = _get_character(lines, context_position)
     if not character or character in "]}" or position.line != context_position.line:
-        return _Fault(f"bracket '{opening}' without its closing bracket", "Close the bracket", context_position)
-    return _Fault("missing comma, or punctuation without quotes, inside { } or [ ]", "Put texts in quotes", position)
+        return _Fault(f"missing closing bracket for '{opening}'", "Close the bracket", context_position)
+    return _Fault("missing comma, or punctuation without quotes, inside { } or [ ]", "Put strings in quotes", position)
 
 
 def _find_structure_fault(
@@ -229,19 +227,19 @@ def _find_structure_fault(
 ) -> _Fault | None:
     text = _get_line(lines, position.line)
     if _get_character(lines, position) in {"]", "}"}:
-        return _Fault("bracket without its opening bracket", "Remove it, or put the whole value in quotes", position)
+        return _Fault("missing opening bracket", "Remove this bracket, or put the whole value in quotes", position)
     if text[: position.column].rstrip().endswith(('"', "'", "]", "}")):
-        return _Fault("text behind a closing quote or bracket", "Put the whole value in quotes", position)
+        return _Fault("text after a closing quote or bracket", "Put the whole value in quotes", position)
     if "could not find expected ':'" in message:
         return _Fault("line without a colon", "Write `key: value`, or `- ` before an entry of a list", context_position)
     if "block sequence entries are not allowed" in message:
-        return _Fault("'- ' behind a key", f"{_QUOTE_VALUE}, or write each '- ' on a line of its own", position)
+        return _Fault("'- ' after a key", f"{_QUOTE_VALUE}, or write each '- ' on a line of its own", position)
     if "<document start>" in message:
-        return _Fault("wrong indentation", "Begin the first key, and all others at the top, in column 1", position)
+        return _Fault("wrong indentation", "Begin all keys of the top level in column 1", position)
     if "did not find expected '-'" in message or "did not find expected key" in message:
         if text[position.column : position.column + 2] in {"- ", "-"}:
-            return _Fault("entry of a list where a key is expected", "Indent all entries of a list alike", position)
-        return _Fault("wrong indentation", "Align the line with the lines that it belongs to", position)
+            return _Fault("entry of a list where a key is expected", "Indent all entries of a list equally", position)
+        return _Fault("wrong indentation", "Align this line with the other lines of its level", position)
     return None
 
 

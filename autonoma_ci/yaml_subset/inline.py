@@ -7,7 +7,7 @@ import re
 
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.yaml_subset.document import Document, not_text_message
+from autonoma_ci.yaml_subset.document import Document, explain_non_string
 from autonoma_ci.yaml_subset.parser import parse_yaml
 
 # Characters that JSON allows unescaped in quotes. YAML needs an escape for them, or treats them as the end of a line.
@@ -22,13 +22,13 @@ def parse_yaml_mapping(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
     errors = document.errors
     variables: dict[str, str] = {}
     if not isinstance(document.tree, dict):
-        return {}, errors or [Diagnostic("not a mapping: write NAME=value lines, or `NAME: value` lines")]
+        return {}, errors or [Diagnostic("not a mapping. Write NAME=value lines, or `NAME: value` lines.")]
     for key, value in document.tree.items():
         if isinstance(value, str):
             variables[key] = value
         else:
             line, _ = document.find_position((key,))
-            errors.append(Diagnostic(f"line {line}: '{sanitize_line(key, 60)}' {not_text_message(value)}"))
+            errors.append(Diagnostic(f"line {line}: '{sanitize_line(key, 60)}' {explain_non_string(value)}"))
     return variables, errors
 
 

@@ -1,8 +1,8 @@
-"""Parse a strict subset of YAML into mappings, lists and text.
+"""Parse a strict subset of YAML into mappings, lists and strings.
 
 A YAML loader turns `1.10` into 1.1 and `no` into False, lets the last of two equal keys win, and can build gigabytes
-from a few lines. This parser reads the events of PyYAML instead. Every scalar stays text exactly as written. Everything
-outside the subset is an error with its position. All sizes have limits.
+from a few lines. This parser reads the events of PyYAML instead. Every scalar stays a string exactly as written.
+Everything outside the subset is an error with its position. All sizes have limits.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MAX_YAML_NODES = 100_000
 _MAX_EXCERPTS = 10
 _NULL_TEXTS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LINE_BREAK_REASON = "editors and YAML disagree whether a new line begins here"
-_ORDER_REASON = "it changes the order in which text is shown"
+_LINE_BREAK_REASON = "editors and YAML disagree about a line break here"
+_ORDER_REASON = "changes the order of displayed text"
 # Characters that editors and YAML interpret differently: the name of each, its escape in double quotes, and the reason
 # against it. YAML 1.1 ends a line, and so a comment, at U+0085, U+2028, U+2029 and a single carriage return (section
 # 4.1.4 of https://yaml.org/spec/1.1/). Editors and code hosts show no new line there. Form feed and vertical tab are
@@ -111,8 +111,8 @@ def _find_misleading_characters(text: str) -> Iterator[tuple[str, tuple[int, int
         index = match.start()
         line_begin = text.rfind("\n", line_begin, index) + 1 or line_begin
         name, escape, reason = _MISLEADING_CHARACTERS[match[0]]
-        remedy = f'remove it, or write "{escape}" in double quotes'
-        yield f"{name} (U+{ord(match[0]):04X}): {reason}; {remedy}", (line, index - line_begin + 1)
+        remedy = f'Remove it, or write "{escape}" in double quotes.'
+        yield f"{name} (U+{ord(match[0]):04X}): {reason}. {remedy}", (line, index - line_begin + 1)
 
 
 def _add_excerpts(document: Document, text: str) -> None:
@@ -153,7 +153,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._abort(event, "a second document starts here: keep one, and remove the line ---")
+                    self._abort(event, "a second document starts here. Use one document, and remove the line ---.")
             elif isinstance(event, yaml.NodeEvent):
                 self.document.positions[()] = _get_position(event)
                 self.document.tree, _ = self._build_node(event, (), 1)
@@ -168,9 +168,9 @@ class _Builder:
     def _count_nodes(self, event: yaml.Event, added_nodes: int, depth: int) -> None:
         self.node_count += added_nodes
         if self.node_count > MAX_YAML_NODES:
-            self._abort(event, f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file")
+            self._abort(event, f"more than {MAX_YAML_NODES:,} entries after the expansion of aliases. Split the file.")
         if depth > MAX_YAML_DEPTH:
-            self._abort(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
+            self._abort(event, f"nested more than {MAX_YAML_DEPTH} levels deep. Use fewer levels.")
 
     def _build_node(self, event: Any, path: KeyPath, depth: int) -> tuple[YamlValue, int]:
         """Build the value of an event, and count its levels.
@@ -184,7 +184,7 @@ class _Builder:
         if event.tag is not None:
             self._add_error(
                 event,
-                "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written",
+                "a tag (`!` and a word) is not supported, because all values are strings. Put the value in quotes.",
             )
         if not event.anchor:
             return self._build_content(event, path, depth)
@@ -207,7 +207,7 @@ class _Builder:
         if not event.style and event.value in _NULL_TEXTS and event.tag is None:
             return None
         if len(event.value) > MAX_VALUE_CHARS:
-            self._add_error(event, f"a text of more than {MAX_VALUE_CHARS // 1024} KiB: nothing here may be as long")
+            self._add_error(event, f"a string is longer than {MAX_VALUE_CHARS // 1024} KiB. Shorten it.")
             return "x"  # a valid text, so that one mistake is reported once
         text: str = event.value
         return text
@@ -216,7 +216,8 @@ class _Builder:
         target = self.anchors.get(event.anchor or "")
         if target is None:
             self._abort(
-                event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
+                event,
+                "unknown alias (`*` and a word). Define its anchor in an earlier value, or put a string in quotes.",
             )
         self._count_nodes(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
@@ -253,12 +254,12 @@ class _Builder:
             if value is None and not self._has_colon(event, value_event):
                 # The message omits the key, because it can be a part of a value with a comma, as in {A: b, c}.
                 self._add_error(
-                    event, "a word without a colon: put a value with a comma in quotes, or write `key: value`"
+                    event, "a word without a colon. Put a value with a comma in quotes, or write `key: value`."
                 )
                 continue
             if key in first_lines:
                 self._add_error(
-                    event, f"'{sanitize_line(key, 60)}' is given twice, first on line {first_lines[key]}: remove one"
+                    event, f"duplicate key: '{sanitize_line(key, 60)}', first on line {first_lines[key]}. Remove one."
                 )
             first_lines.setdefault(key, position[0])
             if key == "<<" and not getattr(event, "style", None):
@@ -279,17 +280,17 @@ class _Builder:
     def _read_key(self, event: yaml.Event) -> str:
         if isinstance(event, yaml.ScalarEvent):
             if event.tag is not None:
-                self._add_error(event, "a tag on a key is not allowed: remove it")
+                self._add_error(event, "a tag on a key is not supported. Remove it.")
             return event.value
         target = self.anchors.get(event.anchor or "") if isinstance(event, yaml.AliasEvent) else None
         if not target or not isinstance(target.value, str):
-            self._abort(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
+            self._abort(event, "a key must be a string. Put a value that begins with {, [ or ? in quotes.")
         return target.value
 
     def _merge_into(self, event: yaml.Event, value: YamlValue, merged: dict[str, YamlValue]) -> None:
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
-                self._add_error(event, "<< merges mappings: give it an alias of a mapping, or a list of them")
+                self._add_error(event, "`<<` needs a mapping. Use an alias of a mapping, or a list of such aliases.")
                 continue
             self._count_nodes(event, len(source), 1)
             for key, item in source.items():

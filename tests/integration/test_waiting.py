@@ -352,6 +352,6 @@ def test_unavailable_url_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> Non
         more = {"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c?token=t0p", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
         job = run_job(tmp_path, sandbox.url, ["a", "b"], extra_environ=more)
     assert (job.code, job.outputs["reason"], job.states) == (5, "api", {"a": "not-started", "b": "not-started"})
-    assert "did not come up within 1.0 s: HTTP 503" in job.log
+    assert "was not ready within 1.0 s: HTTP 503" in job.log
     assert "t0p" not in job.visible_text
     assert sandbox.received == []

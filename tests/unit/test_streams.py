@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # In seconds. Long because no test waits for it.
 LONG_SECONDS = 60.0
 PAGE_BYTES = 4096
-CLOSED_MESSAGE = "the output could not be written (it is closed): check where standard output goes"
+CLOSED_MESSAGE = "standard output could not be written (closed). Check the redirection of standard output."
 
 
 class RawFile(io.RawIOBase):
@@ -620,10 +620,10 @@ def make_full_output() -> TextIO:
 @pytest.mark.parametrize(
     ("make_stream", "reason"),
     [
-        (make_closed_text, "it is closed"),
+        (make_closed_text, "closed"),
         (make_full_output, "No space left on device"),
-        (lambda: cast("TextIO", OutputStream(None)), "it is closed"),
-        (lambda: cast("TextIO", OutputStream(open_text_stream(RawFile(ValueError("s3cret-value"))))), "it is closed"),
+        (lambda: cast("TextIO", OutputStream(None)), "closed"),
+        (lambda: cast("TextIO", OutputStream(open_text_stream(RawFile(ValueError("s3cret-value"))))), "closed"),
     ],
     ids=["closed text", "full disk", "closed stream", "closed file"],
 )
@@ -631,7 +631,7 @@ def test_lost_product_is_output_error(make_stream: Callable[[], TextIO], reason:
     """The error has the reason and the remedy, and neither the product nor its cause."""
     with pytest.raises(OutputError) as error:
         write_product(make_stream(), "s3cret-value")
-    assert str(error.value) == CLOSED_MESSAGE.replace("it is closed", reason)
+    assert str(error.value) == CLOSED_MESSAGE.replace("closed", reason)
     assert (error.value.__cause__, error.value.__suppress_context__) == (None, True)
 
 

@@ -88,8 +88,8 @@ def test_facts_reach_manifest(tmp_path: Path, sandbox: Sandbox) -> None:
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     code, log = run_command(tmp_path, sandbox, {})
     assert code == 2
-    assert "${ci.change} is not known here: give the option change, or write ${ci.change:-default}" in log
-    assert "${ci.build_url} is not known here: give the option build-url, or write" in log
+    assert "${ci.change} is unknown in this job. Set the option change, or write ${ci.change:-default}" in log
+    assert "${ci.build_url} is unknown in this job. Set the option build-url, or write" in log
     assert sandbox.received == []
     code, log = run_command(tmp_path, sandbox, FACTS)
     assert code == 0
@@ -129,7 +129,7 @@ def test_validate_reads_facts(tmp_path: Path) -> None:
     assert invoke(tmp_path, "validate").code == 0
     assert invoke(tmp_path, "validate", "--branch", "main").code == 0
     result = invoke(tmp_path, "validate", "--branch", "feature/login")
-    assert "what '${ci.branch}' gives is not an id" in result.err
+    assert "invalid id: the value of '${ci.branch}'" in result.err
 
 
 @pytest.mark.parametrize("option", ["sha", "branch", "build-url"])

@@ -205,14 +205,14 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
         (send_response(402), 5, "the account's quota is used up (HTTP 402). Add quota"),
         (send_response(403, '{"error": "No plan"}'), 5, "quota is used up (HTTP 403: No plan). Add quota"),
         (send_response(403, "<p>No plan</p>"), 3, "HTTP 403. Check client-id"),
-        (send_response(200, "<html>"), 5, "this host serves a web page, not the API. Check api-url"),
+        (send_response(200, "<html>"), 5, "the response is a web page, not JSON. Check api-url"),
         (
             send_response(200, "Hi", "Content-Type: text/html"),
             5,
-            "this host serves a web page, not the API. Check api-url",
+            "the response is a web page, not JSON. Check api-url",
         ),
-        (send_response(200, "[{"), 5, "not in the form that is known"),
-        (send_response(200, '{"folders": []}'), 5, "not in the form that is known"),
+        (send_response(200, "[{"), 5, "the response is invalid"),
+        (send_response(200, '{"folders": []}'), 5, "the response is invalid"),
     ],
 )
 def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_text: str, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_t
         result = run_list(tmp_path, server)
         assert len(server.received_requests) == 1
     assert result[:2] == (code, "")
-    assert "does not list its folders" in result[2]
+    assert "list of folders unavailable" in result[2]
     assert expected_text in result[2]
 
 
@@ -289,4 +289,4 @@ def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with FaultServer(handler) as server:
         code, out, err = run_list(tmp_path, server)
     assert (code, out) == (5, "")
-    assert "has no end: 5 of them came" in err
+    assert "no end after 5 folders" in err

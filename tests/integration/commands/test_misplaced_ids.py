@@ -30,8 +30,8 @@ NOT_FOUND_BODY = '{"error": "Not found", "message": "no such thing"}'
         (("--tag-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
         (("--folder-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
         (("--tag-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
-        (("--test-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
-        (("--folder-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
+        (("--test-ids", TAG), "The id of a tag belongs in tag-ids, or under `tags` in a manifest."),
+        (("--folder-ids", TAG), "The id of a tag belongs in tag-ids, or under `tags` in a manifest."),
     ],
 )
 def test_misplaced_id_is_explained(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_failed_lookup_changes_nothing(handler: RequestHandler, tmp_path: Path) 
         result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
         assert server.post_counts == {"a": 1}
     assert result.code == 4
-    assert "Check the id: it must belong to the account of these credentials" in result.output
+    assert "must exist in the account of these credentials" in result.output

@@ -111,7 +111,7 @@ def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER_SECRET, "COPY": OTHER_SECRET, "AUTONOMA_ALLOW_ENV": name}
     result = invoke(tmp_path, "--dry-run", environ=environ)
     assert (result.code, OTHER_SECRET in result.output) == (2, False)
-    assert f"${{{name}}} holds a credential of this job" in result.err
+    assert f"${{{name}}} contains a credential of this job" in result.err
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_SECRET", "AUTONOMA_SECRET_ID"])

@@ -91,5 +91,5 @@ def test_schema_without_reader_exits_2(tmp_path: Path) -> None:
     err = io.StringIO()
     assert cli.run_command(["schema"], Runtime({}, ClosedOutput(), err, str(tmp_path))) == 2
     assert err.getvalue() == (
-        "Error: the output could not be written (Broken pipe): check where standard output goes\n"
+        "Error: standard output could not be written (Broken pipe). Check the redirection of standard output.\n"
     )

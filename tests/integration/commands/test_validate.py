@@ -25,8 +25,8 @@ def test_validate_needs_no_credentials(tmp_path: Path) -> None:
     ("argv", "message"),
     [
         ([], "there is no autonoma.yml or autonoma.yaml here"),
-        (["nowhere.yml"], "nowhere.yml: there is no such file"),
-        (["bad.yml"], "bad.yml:1:1: unknown key 'test': did you mean 'tests'?"),
+        (["nowhere.yml"], "nowhere.yml: the file is missing"),
+        (["bad.yml"], "bad.yml:1:1: unknown key: 'test'. Did you mean 'tests'?"),
         (["bad.yml", "more"], "an argument too many"),
     ],
 )

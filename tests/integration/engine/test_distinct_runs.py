@@ -177,7 +177,7 @@ def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {"a": 2}
     assert job.states == {"a": "unknown"}
-    assert "It is not sent again." in job.log
+    assert "The request is not repeated." in job.log
     assert "second time" not in job.visible_text
 
 
@@ -375,15 +375,18 @@ def run_with_details(folder: Path, status: str, *details: int | dict[str, object
 CONTRADICTIONS = {
     "another test": (
         make_details(test_id="b", name=OTHER_TITLE, steps=[OTHER_STEP]),
-        "the details are of another test",
+        "the details are about another test",
     ),
-    "another run": (make_details(id="r-of-b", name=OTHER_TITLE, steps=[OTHER_STEP]), "the details are of another run"),
+    "another run": (
+        make_details(id="r-of-b", name=OTHER_TITLE, steps=[OTHER_STEP]),
+        "the details are about another run",
+    ),
     "failed": (make_details(status="failed"), "the details say failed"),
     "error": (make_details(status="Error"), "the details say failed"),
     "stopped": (make_details(status="cancelled"), "the details say stopped"),
     "running for ever": (make_details(status="running"), "the details say running"),
-    "a number": (make_details(test_id=7), "the details are of another test"),
-    "another test inside": (make_details(test_id=None, test={"id": "b"}), "the details are of another test"),
+    "a number": (make_details(test_id=7), "the details are about another test"),
+    "another test inside": (make_details(test_id=None, test={"id": "b"}), "the details are about another test"),
 }
 
 

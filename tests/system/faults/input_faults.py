@@ -78,10 +78,10 @@ FAULT_CASES = [
     ),
     _make_variable_error("a shard that is not there", "shard 4 does not exist", {"INPUT_SHARD": "4/3"}),
     _make_variable_error("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
-    _make_manifest_error("missing", "there is no such file", lambda path: None),
+    _make_manifest_error("missing", "the file is missing", lambda path: None),
     _make_manifest_error("not YAML", "invalid YAML", _write_text("tests: [")),
     _make_manifest_error(
-        "unknown and repeated keys", "did you mean", _write_text("version: 1\ntest: [a]\ntests: [b]\ntests: [c]\n")
+        "unknown and repeated keys", "Did you mean", _write_text("version: 1\ntest: [a]\ntests: [b]\ntests: [c]\n")
     ),
     _make_manifest_error("not UTF-8", "UTF-8", lambda path: path.write_bytes(b"version: 1\ntests: [\xff]\n")),
     _make_manifest_error(

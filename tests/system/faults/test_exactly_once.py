@@ -317,7 +317,7 @@ def test_web_page_gives_one_annotation(handler: RequestHandler, tmp_path: Path) 
     assert (job.code, job.outputs["reason"]) == (7, "unknown")
     assert server.post_counts == dict.fromkeys(ids, 1)
     (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
-    assert "this host serves a web page, not the API. Check api-url" in error
+    assert "the response is a web page, not JSON. Check api-url" in error
     assert "may have started: a, b, c" in error
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 SECRET = "s3cret-value-of-the-test"
-QUOTA_HINT = "Add quota in Autonoma, or wait until it is renewed, then run the job again. The credentials are fine."
-API_URL_HINT = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
+QUOTA_HINT = "Add quota in Autonoma, or wait for its renewal, then run the job again. The credentials are valid."
+API_URL_HINT = "Check api-url: use the URL of the API, such as https://autonoma.app/api."
 TRY_LATER = "Check api-url and the network, or try again later."
 CREDENTIALS_HINT = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
 
@@ -139,7 +139,7 @@ def test_endless_list_is_error(count: int, has_end: bool, monkeypatch: pytest.Mo
         assert get_ids(collect(*pages)) == ["f0", "f1", "f2", "f3"]
         return
     error, requests, _ = collect_failure(*pages)
-    assert str(error) == f"the API's list of folders has no end: 1,500 of them came. {TRY_LATER}"
+    assert str(error) == f"invalid list of folders: no end after 1,500 folders. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 5)
 
 
@@ -152,7 +152,7 @@ def test_too_long_texts_are_error(budget: int, is_within_limit: bool, monkeypatc
         assert len(collect(page).folders) == 10
         return
     error, requests, _ = collect_failure(page)
-    assert str(error) == f"the API's list of folders is longer than any account's. {TRY_LATER}"
+    assert str(error) == f"invalid list of folders: too long. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 1)
 
 
@@ -292,12 +292,12 @@ def test_id_with_secret_is_skipped(entry_id: str) -> None:
             f"the account's quota is used up (HTTP 403: QuotaExceeded). {QUOTA_HINT}",
             EXIT_API,
         ),
-        (make_response(200, "[{"), f"the answer is not in the form that is known. {TRY_LATER}", EXIT_API),
-        (make_response(200, {"folders": []}), f"the answer is not in the form that is known. {TRY_LATER}", EXIT_API),
-        (make_response(200, "null"), f"the answer is not in the form that is known. {TRY_LATER}", EXIT_API),
+        (make_response(200, "[{"), f"the response is invalid. {TRY_LATER}", EXIT_API),
+        (make_response(200, {"folders": []}), f"the response is invalid. {TRY_LATER}", EXIT_API),
+        (make_response(200, "null"), f"the response is invalid. {TRY_LATER}", EXIT_API),
         (
             make_response(200, "<html>"),
-            f"this host serves a web page, not the API. {API_URL_HINT}",
+            f"the response is a web page, not JSON. {API_URL_HINT}",
             EXIT_API,
         ),
     ],
@@ -305,7 +305,7 @@ def test_id_with_secret_is_skipped(entry_id: str) -> None:
 def test_permanent_failure_ends_list(response: HttpResponse, problem: str, exit_code: int) -> None:
     """A failure that can't pass is an error after one request."""
     error, requests, pauses = collect_failure(response)
-    assert str(error) == f"api.test does not list its folders: {problem}"
+    assert str(error) == f"list of folders unavailable from api.test: {problem}"
     assert (error.exit_code, requests, pauses) == (exit_code, 1, [])
 
 
@@ -317,9 +317,9 @@ def test_failure_of_later_page_is_error() -> None:
 
 
 def test_incomplete_web_page_ends_list() -> None:
-    """A web page is no part of the API, also if it was cut short."""
+    """A web page is an error, also if it is incomplete."""
     error, requests, _ = collect_failure(make_response(200, "<html>", is_complete=False))
-    assert "this host serves a web page, not the API" in str(error)
+    assert "the response is a web page, not JSON" in str(error)
     assert requests == 1
 
 
@@ -327,7 +327,7 @@ def test_incomplete_web_page_ends_list() -> None:
 def test_temporary_status_is_retried(status: int) -> None:
     """Four requests with pauses between them end with the reason."""
     error, requests, pauses = collect_failure(*[make_response(status, {"error": "Busy"})] * 4)
-    assert str(error) == f"api.test does not list its folders: HTTP {status}: Busy. {TRY_LATER}"
+    assert str(error) == f"list of folders unavailable from api.test: HTTP {status}: Busy. {TRY_LATER}"
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
 
@@ -342,9 +342,11 @@ def test_pause_follows_retry_after(retry_after: str, pause: float) -> None:
 
 
 def test_incomplete_page_is_retried() -> None:
-    """A page that was cut short is an error after four requests."""
+    """An incomplete page is an error after four requests."""
     error, requests, pauses = collect_failure(*[make_response(200, '[{"id"', is_complete=False)] * 4)
-    assert str(error) == f"api.test does not list its folders: the answer is cut short or too long. {TRY_LATER}"
+    assert (
+        str(error) == f"list of folders unavailable from api.test: the response is incomplete or too long. {TRY_LATER}"
+    )
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
 
@@ -354,10 +356,10 @@ def test_incomplete_page_is_retried() -> None:
     [
         make_response(500),
         make_response(200, "[", is_complete=False),
-        ResponseLostError("no answer came in time"),
+        ResponseLostError("no response in time"),
         RequestNotSentError("api.test refused the connection", retryable=True),
     ],
-    ids=["status", "cut short", "lost", "not sent"],
+    ids=["status", "incomplete", "lost", "not sent"],
 )
 def test_list_recovers_within_four_requests(failure: HttpResponse | Exception, failures: int) -> None:
     """A failure that passes does not change the list."""
@@ -379,7 +381,7 @@ def test_list_recovers_within_four_requests(failure: HttpResponse | Exception, f
 def test_failed_connection_has_its_hint(failure: Exception, suggestion: str, attempts: int) -> None:
     """The error has the reason of the last attempt and its remedy."""
     error, requests, pauses = collect_failure(*[failure] * 4)
-    assert str(error) == f"api.test does not list its folders: no route. {suggestion}"
+    assert str(error) == f"list of folders unavailable from api.test: no route. {suggestion}"
     assert (error.exit_code, requests, len(pauses)) == (EXIT_API, attempts, attempts - 1)
 
 
@@ -387,7 +389,7 @@ def test_reason_is_that_of_last_attempt() -> None:
     """An earlier hint is not shown with the reason of a later attempt."""
     first_error = RequestNotSentError("no route", retryable=True, hint="Set HTTPS_PROXY.")
     error, _, _ = collect_failure(first_error, first_error, first_error, make_response(500))
-    assert str(error) == f"api.test does not list its folders: HTTP 500. {TRY_LATER}"
+    assert str(error) == f"list of folders unavailable from api.test: HTTP 500. {TRY_LATER}"
 
 
 @pytest.mark.parametrize(

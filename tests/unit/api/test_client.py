@@ -139,17 +139,17 @@ def test_start_link_with_credential_is_hidden(mock: requests_mock.Mocker) -> Non
                 StartStatus.NOT_SENT,
                 ExitReason.API,
                 message="no route",
-                suggestion=f"{NOT_STARTED} Check api-url, the network, and the proxy if there is one.",
+                suggestion=f"{NOT_STARTED} Check api-url, the network and any proxy.",
             ),
         ),
         (
-            ResponseLostError("no answer came in time", timed_out=True),
+            ResponseLostError("no response in time", timed_out=True),
             StartResult(
                 StartStatus.INDETERMINATE,
                 ExitReason.UNKNOWN,
-                message="no answer came in time",
-                suggestion="The run may have started: look for it in Autonoma before starting it again. It is not sent "
-                "again.",
+                message="no response in time",
+                suggestion="The run may have started: look for it in Autonoma before starting it again. The request "
+                "is not repeated.",
             ),
         ),
     ],
@@ -268,7 +268,7 @@ def test_details_of_other_run_are_unused(fields: dict[str, object], subject: str
     """Details with another run id or test id are a contradiction."""
     mock.get(f"{BASE}/run/r1", json={"name": "Checkout", **fields})
     details = make_client().fetch_details(REQUEST, "r1")
-    assert (details.title, details.contradiction) == ("", f"the details are of another {subject}")
+    assert (details.title, details.contradiction) == ("", f"the details are about another {subject}")
 
 
 def test_long_details_are_read(mock: requests_mock.Mocker) -> None:

@@ -100,7 +100,7 @@ def test_web_page_rejection_names_api_url(status: int) -> None:
     """A rejection with a web page suggests checking api-url first."""
     page_result = parse_start(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
     json_result = parse_start(status, {"error": "Not found"})
-    assert page_result.suggestion.startswith("The answer is a web page, so this may be another host. Check api-url: ")
+    assert page_result.suggestion.startswith("The response is a web page, perhaps of another host. Check api-url: ")
     assert (page_result.status, page_result.reason) == (json_result.status, json_result.reason)
     assert "web page" not in json_result.suggestion
     assert page_result.suggestion.endswith(json_result.suggestion)

@@ -116,7 +116,7 @@ def test_web_page_as_status_is_reported(body: bytes, headers: dict[str, str]) ->
     """A web page instead of a status leads to api-url."""
     result = parse_status_response(HttpResponse(200, headers, body, is_complete=True), make_redactor)
     assert result.status is PollStatus.UNAVAILABLE
-    assert result.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
+    assert result.message.startswith("HTTP 200, but the response is a web page, not JSON. Check api-url")
 
 
 def test_incomplete_status_is_unavailable() -> None:
@@ -201,7 +201,7 @@ def test_malformed_details_are_ignored(body: object) -> None:
 def test_unreadable_details_have_reason() -> None:
     """Details that cannot be read contain the reason."""
     assert parse_details_response(make_response({}, 500), make_redactor).error == "HTTP 500"
-    assert parse_details_response(make_response(b"<html>"), make_redactor).error == "not in the form that is known"
+    assert parse_details_response(make_response(b"<html>"), make_redactor).error == "the response is invalid"
 
 
 json_values = st.recursive(

@@ -205,7 +205,7 @@ def test_numeric_run_id_equals_text() -> None:
 def test_details_of_other_run_are_not_used(fields: dict[str, object], subject: str) -> None:
     """Details of another run or test are dropped with a reason."""
     details = parse_details({"name": "A title", **fields})
-    assert details.contradiction == (f"the details are of another {subject}" if subject else None)
+    assert details.contradiction == (f"the details are about another {subject}" if subject else None)
     assert details.title == ("" if subject else "A title")
 
 
@@ -234,7 +234,7 @@ def test_key_with_two_values_is_rejected() -> None:
     """A key with two different values makes the response unusable."""
     assert parse_status(CONFLICTING_KEYS).status is PollStatus.UNAVAILABLE
     assert parse_status('{"status": "passed", "of": [{"a": 1, "a": 2}]}').status is PollStatus.UNAVAILABLE
-    assert parse_details(CONFLICTING_KEYS).error == "not in the form that is known"
+    assert parse_details(CONFLICTING_KEYS).error == "the response is invalid"
     result = parse_start_response(
         HttpResponse(200, {}, CONFLICTING_KEYS.encode(), is_complete=True),
         RunRequest(TargetKind.TEST, "a"),

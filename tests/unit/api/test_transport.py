@@ -106,11 +106,11 @@ def test_proxy_is_skipped_for_loopback(
     ("proxy", "message", "is_retryable"),
     [
         ("http://127.0.0.1:9", "the proxy refused the connection", True),
-        ("socks5://127.0.0.1:9", "check api-url, the proxy settings", False),
-        ("http://user:password@", "check api-url, the proxy settings", False),
-        ("user:password@", "check api-url, the proxy settings", False),
-        ("http://user@/path", "check api-url, the proxy settings", False),
-        ("http://:80", "check api-url, the proxy settings", False),
+        ("socks5://127.0.0.1:9", "invalid URL or proxy settings", False),
+        ("http://user:password@", "invalid URL or proxy settings", False),
+        ("user:password@", "invalid URL or proxy settings", False),
+        ("http://user@/path", "invalid URL or proxy settings", False),
+        ("http://:80", "invalid URL or proxy settings", False),
     ],
 )
 def test_failed_proxy_sends_nothing(

@@ -179,7 +179,7 @@ def test_manifest_reads_no_credential(length: int, is_refused: bool, tmp_path: P
         errors = ""
     except InputError as error:
         errors = str(error)
-    assert ("${COPY} holds a credential of this job" in errors) is is_refused
+    assert ("${COPY} contains a credential of this job" in errors) is is_refused
     assert secret not in errors
 
 

@@ -19,7 +19,7 @@ NAMED_REQUEST = RunRequest(TargetKind.TEST, "a", "Checkout")
 MATCHING_DETAILS = RunDetails("A title", status=PollStatus.PASSED)
 CONTRADICTIONS = {
     "failed": RunDetails("A title", status=PollStatus.FAILED),
-    "another test": RunDetails(error="another test", contradiction="the details are of another test"),
+    "another test": RunDetails(error="another test", contradiction="the details are about another test"),
 }
 
 

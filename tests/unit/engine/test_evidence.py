@@ -184,7 +184,7 @@ def test_failed_downloads_keep_verdict() -> None:
 def test_permanent_error_skips_refresh() -> None:
     """An error that a new URL cannot fix is not retried."""
     job = Job(
-        make_run_with_media(download_result=lambda *_: DownloadResult(error="larger than it may be")),
+        make_run_with_media(download_result=lambda *_: DownloadResult(error="larger than the limit")),
         evidence_policy=EvidencePolicy(),
     ).run()
     assert len(list_downloaded_steps(job)) == 4

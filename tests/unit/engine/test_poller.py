@@ -36,7 +36,7 @@ RUNNING, PASSED, FAILED = (
     PollResult(PollStatus.FAILED),
 )
 STOPPED = PollResult(PollStatus.STOPPED, "cancelled")
-UNRECOGNIZED = PollResult(PollStatus.UNRECOGNIZED, "zzz", "the API says 'zzz', which is no status that is known")
+UNRECOGNIZED = PollResult(PollStatus.UNRECOGNIZED, "zzz", "the response has an unknown status: 'zzz'")
 MISSING = PollResult(PollStatus.NOT_FOUND, message="HTTP 404", http_status=404)
 UNAUTHORIZED = PollResult(PollStatus.UNAUTHORIZED, message="HTTP 401", http_status=401)
 RATE_LIMITED = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429)

@@ -282,7 +282,7 @@ def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {}
     assert (job.code, job.states) == (5, {"a": "not-started"})
-    assert "no thread could be made" in job.visible_text
+    assert "no thread could be started" in job.visible_text
 
 
 @pytest.mark.slow
@@ -292,8 +292,8 @@ def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.Mo
     environ = {"INPUT_WAIT-FOR-URL": "http://127.0.0.1:1/", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
     job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], extra_environ=environ)
     assert (job.code, job.states) == (5, {"a": "not-started"})
-    assert "no thread could be made" in job.visible_text
-    with pytest.raises(RestError, match="no thread could be made"):
+    assert "no thread could be started" in job.visible_text
+    with pytest.raises(RestError, match="no thread could be started"):
         RestClient("http://127.0.0.1:1", {}, Clock()).request("POST", "/", {})
 
 

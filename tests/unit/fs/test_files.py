@@ -350,7 +350,7 @@ def test_read_refuses_special_file(kind: str, error: type[OSError], tmp_path: Pa
     ("name", "error", "reason"),
     [
         ("missing", FileNotFoundError, "No such file or directory"),
-        ("a\0b", ValueError, "not a path"),
+        ("a\0b", ValueError, "invalid path"),
         ("loop", OSError, "Too many levels of symbolic links"),
         ("x" * 256, OSError, "File name too long"),
         ("folder", IsADirectoryError, "not a regular file"),
@@ -371,7 +371,7 @@ def test_unreadable_file_has_reason(name: str, error: type[Exception], reason: s
 
 def test_error_without_reason_is_no_path() -> None:
     """An error of the operating system without a text has the same reason as an invalid path."""
-    assert os_error_reason(OSError()) == "not a path"
+    assert os_error_reason(OSError()) == "invalid path"
 
 
 # Folders and owners

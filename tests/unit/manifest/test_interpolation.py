@@ -70,17 +70,17 @@ def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("${NOPE}", "${NOPE} is not set: set it, or write ${NOPE:-default}"),
+        ("${NOPE}", "${NOPE} is not set. Set it, or write ${NOPE:-default}"),
         ("${NOPE:?it names the build}", "${NOPE}: it names the build"),
-        ("${EMPTY:?}", "${EMPTY}: it must be set"),
-        ("${ci.brnch}", "${ci.brnch} is no fact of a build: did you mean ${ci.branch}?"),
-        ("${ci.nothing}", "known are sha, branch"),
-        ("$NAME", "write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("costs 5$", "write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("${NAME", "write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("${}", "write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("${A:-$}", "write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("${NAME:=x}", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${EMPTY:?}", "${EMPTY}: must be set"),
+        ("${ci.brnch}", "unknown build fact: ${ci.brnch}. Did you mean ${ci.branch}?"),
+        ("${ci.nothing}", "Use one of: sha, branch"),
+        ("$NAME", "Write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("costs 5$", "Write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${NAME", "Write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${}", "Write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-$}", "Write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${NAME:=x}", "Write ${NAME} for a variable, or $$ for a dollar sign"),
     ],
 )
 def test_invalid_reference_has_position(text: str, message: str, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:
     for length, shortened in ((40, "f" * 40), (41, "f" * 39 + "…")):
         with pytest.raises(InputError) as error_info:
             interpolate(f"${{ci.{'f' * length}}}", tmp_path)
-        assert error_info.value.diagnostics[0].message.startswith(f"${{ci.{shortened}}} is no fact")
+        assert error_info.value.diagnostics[0].message.startswith(f"unknown build fact: ${{ci.{shortened}}}. ")
 
 
 def test_invalid_name_is_hidden_in_values() -> None:
@@ -111,7 +111,7 @@ def test_invalid_name_is_hidden_in_values() -> None:
         Interpolator({}, CONTEXT).apply(document)
         return [problem.message for problem in document.errors]
 
-    advice = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
+    advice = "is invalid. Write ${NAME} for a variable, or $$ for a dollar sign."
     assert collect_messages("name", "${a b}") == [f"'${{a b}}' {advice}"]
     assert collect_messages("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {advice}"]
     assert collect_messages("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {advice}"]
@@ -133,7 +133,9 @@ def test_reference_limit_counts_places() -> None:
         return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
     assert collect_messages(MAX_VALUE_PARTS) == []
-    assert collect_messages(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
+    assert collect_messages(MAX_VALUE_PARTS + 1) == [
+        "4:1 too many ${...} or too long values. Use fewer ${...} or shorter values."
+    ]
 
 
 @pytest.mark.slow
@@ -148,7 +150,9 @@ def test_reference_limit_counts_characters() -> None:
         return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
     assert collect_messages(MAX_TEXT_CHARS) == []
-    assert collect_messages(MAX_TEXT_CHARS + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
+    assert collect_messages(MAX_TEXT_CHARS + 1) == [
+        "2:8 too many ${...} or too long values. Use fewer ${...} or shorter values."
+    ]
 
 
 def test_alias_is_interpolated_once() -> None:
@@ -161,22 +165,22 @@ def test_alias_is_interpolated_once() -> None:
 @pytest.mark.parametrize(
     ("fact", "advice"),
     [
-        ("sha", "give the option sha, or write ${ci.sha:-default}"),
-        ("branch", "give the option branch, or write ${ci.branch:-default}"),
-        ("change", "give the option change, or write ${ci.change:-default}"),
-        ("repository", "run it in a CI system, or write ${ci.repository:-default}"),
+        ("sha", "Set the option sha, or write ${ci.sha:-default}"),
+        ("branch", "Set the option branch, or write ${ci.branch:-default}"),
+        ("change", "Set the option change, or write ${ci.change:-default}"),
+        ("repository", "Run in a CI system, or write ${ci.repository:-default}"),
     ],
 )
 def test_unknown_fact_names_its_option(fact: str, advice: str, tmp_path: Path) -> None:
     """Only some facts have an option."""
     with pytest.raises(InputError) as error_info:
         interpolate(f"${{ci.{fact}}}", tmp_path, context=BuildContext())
-    assert f"${{ci.{fact}}} is not known here: {advice}" in str(error_info.value)
+    assert f"${{ci.{fact}}} is unknown in this job. {advice}" in str(error_info.value)
 
 
 def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
     """A build fact that only CI knows is an error in a run, but not in a check."""
-    with pytest.raises(InputError, match="is not known here"):
+    with pytest.raises(InputError, match="is unknown in this job"):
         interpolate("${ci.change}", tmp_path, context=BuildContext())
     assert interpolate("${ci.change}", tmp_path, context=BuildContext(), validate_only=True) == "unknown"
 
@@ -193,7 +197,7 @@ def test_unknown_fact_fails_in_run_only(tmp_path: Path) -> None:
 def test_job_credentials_are_rejected(name: str, tmp_path: Path) -> None:
     """The manifest cannot read a credential of any CI system."""
     for text in (f"${{{name}}}", f"${{{name}:-x}}"):
-        with pytest.raises(InputError, match="holds a credential of this job"):
+        with pytest.raises(InputError, match="contains a credential of this job"):
             interpolate(text, tmp_path)
 
 
@@ -239,5 +243,5 @@ def test_id_holds_no_value_of_option_variables(value: str, is_refused: bool) -> 
     document = parse_yaml("tests: [{id: '${ID}'}]", "")
     interpolator.apply(document)
     assert [problem.message for problem in document.errors] == [
-        "${ID} holds a value of the option variables, and ids are shown in logs: use a variable with another value"
+        "${ID} contains a value of the option variables, but ids are shown in logs. Use another value."
     ] * is_refused

@@ -16,7 +16,7 @@ TEST: KeyPath = ("tests", 0)
 FOLDER: KeyPath = ("folders", 3)
 DEFAULTS: KeyPath = ("defaults",)
 VERSION: KeyPath = ("application_versions", 1)
-IGNORE_ADVICE = "or begin it with 'x-' to have it ignored"
+IGNORE_ADVICE = "or the prefix 'x-' for an ignored key."
 
 
 @pytest.mark.parametrize("tree", ["a text", None, ["a", "b"], []])
@@ -120,42 +120,42 @@ def test_given_tree_is_not_changed() -> None:
 )
 def test_similar_key_is_suggested(path: KeyPath, key: str, suggestion: str) -> None:
     """A typing error or the word of another tool leads to a key that is valid at this place."""
-    assert explain_unknown_key(path, key) == f"unknown key '{key}': did you mean '{suggestion}'?"
+    assert explain_unknown_key(path, key) == f"unknown key: '{key}'. Did you mean '{suggestion}'?"
 
 
 @pytest.mark.parametrize(
     ("path", "key", "remedy"),
     [
-        (TOP, "variables", "put it under `defaults` or in an entry of `tests`"),
-        (TOP, "env", "put 'variables' under `defaults` or in an entry of `tests`"),
-        (TOP, "id", "put it in an entry of `tests`, `folders` or `tags`"),
-        (TOP, "matrix", "put it in an entry of `tests`"),
-        (TEST, "version_id", "put it in an entry of `application_versions`"),
-        (FOLDER, "strategy", "put 'matrix' in an entry of `tests`"),
-        (FOLDER, "variables", "put it under `defaults` or in an entry of `tests`"),
-        (TEST, "run_on_latest", "put it at the top of the manifest"),
-        (TEST, "Defaults", "put 'defaults' at the top of the manifest"),
-        (DEFAULTS, "default", "put 'defaults' at the top of the manifest"),
-        (DEFAULTS, "groups", "put it in an entry of `tests`, `folders` or `tags`"),
-        (VERSION, "name", "put it in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "variables", "Put it under `defaults` or in an entry of `tests`"),
+        (TOP, "env", "Put 'variables' under `defaults` or in an entry of `tests`"),
+        (TOP, "id", "Put it in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "matrix", "Put it in an entry of `tests`"),
+        (TEST, "version_id", "Put it in an entry of `application_versions`"),
+        (FOLDER, "strategy", "Put 'matrix' in an entry of `tests`"),
+        (FOLDER, "variables", "Put it under `defaults` or in an entry of `tests`"),
+        (TEST, "run_on_latest", "Put it at the top of the manifest"),
+        (TEST, "Defaults", "Put 'defaults' at the top of the manifest"),
+        (DEFAULTS, "default", "Put 'defaults' at the top of the manifest"),
+        (DEFAULTS, "groups", "Put it in an entry of `tests`, `folders` or `tags`"),
+        (VERSION, "name", "Put it in an entry of `tests`, `folders` or `tags`"),
     ],
 )
 def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> None:
     """A key that is valid elsewhere has its place in the message."""
-    assert explain_unknown_key(path, key) == f"the key '{key}' is not allowed here: {remedy}"
+    assert explain_unknown_key(path, key) == f"misplaced key: '{key}'. {remedy}."
 
 
 @pytest.mark.parametrize(
     ("path", "key", "suggestion"),
     [
-        (TOP, "matrx", "did you mean 'matrix'? Put it in an entry of `tests`"),
-        (TOP, "varables", "did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
-        (FOLDER, "verson", "did you mean 'version'? Put it at the top of the manifest"),
+        (TOP, "matrx", "Did you mean 'matrix'? Put it in an entry of `tests`"),
+        (TOP, "varables", "Did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
+        (FOLDER, "verson", "Did you mean 'version'? Put it at the top of the manifest"),
     ],
 )
 def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) -> None:
     """A typing error in a misplaced key leads to the key and to its place."""
-    assert explain_unknown_key(path, key) == f"unknown key '{key}': {suggestion}"
+    assert explain_unknown_key(path, key) == f"unknown key: '{key}'. {suggestion}."
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,7 @@ def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) 
 )
 def test_option_is_no_key(key: str, option: str) -> None:
     """An option of the step does not belong into the manifest."""
-    assert explain_unknown_key(TOP, key) == (
-        f"'{key}' is an option of the step, not a key of the manifest: give the option {option}"
-    )
+    assert explain_unknown_key(TOP, key) == (f"unknown key: '{key}'. Set the option {option} of the step instead.")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +180,7 @@ def test_option_is_no_key(key: str, option: str) -> None:
 @pytest.mark.parametrize("key", ["zebra", ""])
 def test_other_key_lists_valid_ones(path: KeyPath, keys: str, key: str) -> None:
     """A key that resembles no other one leads to the list of keys."""
-    assert explain_unknown_key(path, key) == f"unknown key '{key}': use {keys}, {IGNORE_ADVICE}"
+    assert explain_unknown_key(path, key) == f"unknown key: '{key}'. Use {keys}, {IGNORE_ADVICE}"
 
 
 @pytest.mark.parametrize(
@@ -197,11 +195,11 @@ def test_other_key_lists_valid_ones(path: KeyPath, keys: str, key: str) -> None:
 )
 def test_key_is_shown_on_one_line(key: str, expected_key: str) -> None:
     """A key is text from outside, so the message has it short and without controls."""
-    assert explain_unknown_key(TEST, key).startswith(f"unknown key '{expected_key}': use ")
+    assert explain_unknown_key(TEST, key).startswith(f"unknown key: '{expected_key}'. Use ")
 
 
 @pytest.mark.parametrize("kind", ENTRY_KEYS)
 def test_suggested_key_is_valid_in_entry(kind: str) -> None:
     """The singular of a list leads to a key that the entries of the list have."""
     message = explain_unknown_key((kind, 0), kind.removesuffix("s"))
-    assert message.partition("did you mean '")[2].removesuffix("'?") in ENTRY_KEYS[kind]
+    assert message.partition("Did you mean '")[2].removesuffix("'?") in ENTRY_KEYS[kind]

@@ -95,7 +95,7 @@ def test_block_scalars_have_lines() -> None:
 def test_missing_value_is_rejected(null: str) -> None:
     """An empty value must be written as an empty text."""
     assert collect_errors(f"tests:\n- id: a\n  variables:\n    A: {null}\n") == [
-        "4:5: 'A' has no value: write \"\" for an empty one"
+        "4:5: 'A' has no value. Write \"\" for an empty string."
     ]
 
 
@@ -156,74 +156,77 @@ def test_quoted_merge_key_is_name() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("tets: [a]", ["1:1: unknown key 'tets': did you mean 'tests'?"]),
-        ("tests: [a]\nfoldres: []", ["2:1: unknown key 'foldres': did you mean 'folders'?"]),
-        ("tests:\n  - id: a\n    varaibles: {}", ["3:5: unknown key 'varaibles': did you mean 'variables'?"]),
+        ("tets: [a]", ["1:1: unknown key: 'tets'. Did you mean 'tests'?"]),
+        ("tests: [a]\nfoldres: []", ["2:1: unknown key: 'foldres'. Did you mean 'folders'?"]),
+        ("tests:\n  - id: a\n    varaibles: {}", ["3:5: unknown key: 'varaibles'. Did you mean 'variables'?"]),
         (
             "tests:\n  - id: a\n    zebra: {}",
-            ["3:5: unknown key 'zebra': use application_version_id, groups, id, matrix, "],
+            ["3:5: unknown key: 'zebra'. Use application_version_id, groups, id, matrix, "],
         ),
         (
             "tests:\n- {id: a, 'application version id': v}",
-            ["2:11: unknown key 'application version id': did you mean 'application_version_id'?"],
+            ["2:11: unknown key: 'application version id'. Did you mean 'application_version_id'?"],
         ),
-        ("tests:\n  - name: x", ["2:5: 'id' is missing: add it"]),
+        ("tests:\n  - name: x", ["2:5: missing key: 'id'. Add it."]),
         ("tests:\n  - a/b", ["2:5: 'a/b' is not an id: it holds /; ids are letters, digits, - and _"]),
         ("tests:\n  - id: a b", ["2:5: 'a b' is not an id: it holds a space; ids are letters, digits, - and _"]),
         ("tests:\n  - id: ''", ["2:5: an id is missing: remove the entry or give its id"]),
-        ("tests:\n  -", ["2:4: this entry is empty: write an id, or remove it"]),
-        ("tests:\n  - [a]", ["2:5: this entry must be a mapping"]),
-        ("tests: a", ["1:1: 'tests' must be a list: begin each entry with `- `"]),
-        ("tests:\n  -a", ["1:1: 'tests' must be a list: write a space after each '-'"]),
-        ("tests: {id: a}", ["1:1: 'tests' must be a list: begin each entry with `- `"]),
-        ("tests: {login: a}", ["1:1: 'tests' must be a list: write each entry as `- id: ID` and `name: TEXT`"]),
+        ("tests:\n  -", ["2:4: the entry is empty. Write an id, or remove it."]),
+        ("tests:\n  - [a]", ["2:5: the entry must be a mapping"]),
+        ("tests: a", ["1:1: 'tests' must be a list. Begin each entry with `- `."]),
+        ("tests:\n  -a", ["1:1: 'tests' must be a list. Write a space after each '-'."]),
+        ("tests: {id: a}", ["1:1: 'tests' must be a list. Begin each entry with `- `."]),
+        ("tests: {login: a}", ["1:1: 'tests' must be a list. Write each entry as `- id: ID` and `name: TEXT`."]),
         (
             "application_versions: {application_id: a}",
             [
                 (
-                    "1:1: 'application_versions' must be a list: "
-                    "write each entry as `- application_id: ID` and `version_id: ID`"
+                    "1:1: 'application_versions' must be a list. "
+                    "Write each entry as `- application_id: ID` and `version_id: ID`."
                 )
             ],
         ),
-        ("tests:\n- id: a\n  matrix: {A: []}", ["3:12: 'A' is empty: list at least one value"]),
-        ("tests:\n- id: a\n  matrix: {A: }", ["3:12: 'A' must be a list: begin each entry with `- `"]),
+        ("tests:\n- id: a\n  matrix: {A: []}", ["3:12: 'A' is empty. List at least one value."]),
+        ("tests:\n- id: a\n  matrix: {A: }", ["3:12: 'A' must be a list. Begin each entry with `- `."]),
         ("tests:\n- id: a\n  matrix: [A]", ["3:3: 'matrix' must be a mapping"]),
         ("tests:\n- id: a\n  variables: A", ["3:3: 'variables' must be a mapping"]),
-        ("tests:\n- id: a\n  variables: {A: [x]}", ["3:15: 'A' is a list: give text"]),
-        ("tests:\n- id: a\n  variables: {A: {b: x}}", ["3:15: 'A' is a mapping: give text"]),
-        ("tests:\n- id: a\n  matrix: {A: [x, [y]]}", ["3:19: this entry is a list: give text"]),
+        ("tests:\n- id: a\n  variables: {A: [x]}", ["3:15: 'A' is a list. Use a string."]),
+        ("tests:\n- id: a\n  variables: {A: {b: x}}", ["3:15: 'A' is a mapping. Use a string."]),
+        ("tests:\n- id: a\n  matrix: {A: [x, [y]]}", ["3:19: the entry is a list. Use a string."]),
         (
             "folders:\n- {id: a, groups: [x, none]}\ntags: [{id: b, groups: [none]}]",
-            ["2:23: a group can't be named 'none'", "3:25: a group can't be named 'none'"],
+            ["2:23: invalid group name: 'none'", "3:25: invalid group name: 'none'"],
         ),
-        ("tests:\n- id: a\n  groups: ['']", ["3:12: this entry is empty or too long"]),
-        ("version: 2\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),
-        ("version: 1.0\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),
-        ("tests:\n- a\ntests:\n- b", ["3:1: 'tests' is given twice, first on line 1: remove one"]),
-        ("tests: [{id: a, id: b}]", ["1:17: 'id' is given twice, first on line 1: remove one"]),
-        ("tests: [a]\n---\ntests: [b]", ["2:1: a second document starts here: keep one, and remove the line ---"]),
-        ("tests: [a]\n...\n---\n", ["3:1: a second document starts here: keep one, and remove the line ---"]),
-        ("application_versions: [{application_id: a}]\ntests: [a]", ["1:24: 'version_id' is missing: add it"]),
-        ("tags: [a]\nrun_on_latest: yes", ["2:1: 'run_on_latest': use true or false"]),
-        ("tags: [a]\nrun_on_latest:", ["2:1: 'run_on_latest': use true or false"]),
-        ("tags: [a]\nrun_on_latest: [true]", ["2:1: 'run_on_latest': use true or false"]),
-        ("tags: [a]\nrun_on_lates: true", ["2:1: unknown key 'run_on_lates': did you mean 'run_on_latest'?"]),
+        ("tests:\n- id: a\n  groups: ['']", ["3:12: the entry is empty or too long"]),
+        ("version: 2\ntests: [a]", ["1:1: unsupported manifest version. Write `version: 1`."]),
+        ("version: 1.0\ntests: [a]", ["1:1: unsupported manifest version. Write `version: 1`."]),
+        ("tests:\n- a\ntests:\n- b", ["3:1: duplicate key: 'tests', first on line 1. Remove one."]),
+        ("tests: [{id: a, id: b}]", ["1:17: duplicate key: 'id', first on line 1. Remove one."]),
+        (
+            "tests: [a]\n---\ntests: [b]",
+            ["2:1: a second document starts here. Use one document, and remove the line ---."],
+        ),
+        ("tests: [a]\n...\n---\n", ["3:1: a second document starts here. Use one document, and remove the line ---."]),
+        ("application_versions: [{application_id: a}]\ntests: [a]", ["1:24: missing key: 'version_id'. Add it."]),
+        ("tags: [a]\nrun_on_latest: yes", ["2:1: invalid value of 'run_on_latest'. Use true or false."]),
+        ("tags: [a]\nrun_on_latest:", ["2:1: invalid value of 'run_on_latest'. Use true or false."]),
+        ("tags: [a]\nrun_on_latest: [true]", ["2:1: invalid value of 'run_on_latest'. Use true or false."]),
+        ("tags: [a]\nrun_on_lates: true", ["2:1: unknown key: 'run_on_lates'. Did you mean 'run_on_latest'?"]),
         (
             "tags: [a/b]\nrun_on_latest: 1\nversion: 2",
             [
                 "1:8: 'a/b' is not an id",
-                "2:1: 'run_on_latest': use true or false",
-                "3:1: this version of autonoma-ci reads",
+                "2:1: invalid value of 'run_on_latest'. Use true or false.",
+                "3:1: unsupported manifest version",
             ],
         ),
         (
             "application_versions: [{application_id: a, version_id: b}]\ntags: [a]\nrun_on_latest: true",
-            ["3:1: 'run_on_latest' and application_versions exclude each other: keep one"],
+            ["3:1: 'run_on_latest' and 'application_versions' exclude each other. Remove one."],
         ),
         (
             "tests:\n- id: a\n  variables: {A: x}\n  matrix: {A: [y]}",
-            ["4:12: 'A' is in both variables and matrix: keep one"],
+            ["4:12: 'A' is in both variables and matrix. Remove one."],
         ),
         (
             "tests:\n- id: a\n  variables: {'A=B': x}",
@@ -233,24 +236,24 @@ def test_quoted_merge_key_is_name() -> None:
             "defaults: {variables: {'': x}}\ntests: [a]",
             ["1:24: '': a variable's name is 1 to 128 printable characters without '='"],
         ),
-        ("- a", ["1:1: the manifest is a list: start with `tests:` and a list of ids"]),
-        ("abc", ["1:1: the manifest is a text: start with `tests:` and a list of ids"]),
-        ("", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
-        ("# a\n", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
-        ("---\n...\n", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
-        ("null", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
-        ("tests: [*a]", ["1:9: an alias (a word after `*`) names no anchor"]),
-        ("tests: &a [*a]", ["1:12: an alias (a word after `*`) names no anchor"]),
-        ("tests: !!seq [a]", ["1:8: a tag (a word after `!`) is not allowed"]),
+        ("- a", ["1:1: the manifest is a list. Start with `tests:` and a list of ids"]),
+        ("abc", ["1:1: the manifest is a string. Start with `tests:` and a list of ids"]),
+        ("", ["1:1: the manifest is empty. Start with `tests:` and a list of ids"]),
+        ("# a\n", ["1:1: the manifest is empty. Start with `tests:` and a list of ids"]),
+        ("---\n...\n", ["1:1: the manifest is empty. Start with `tests:` and a list of ids"]),
+        ("null", ["1:1: the manifest is empty. Start with `tests:` and a list of ids"]),
+        ("tests: [*a]", ["1:9: unknown alias (`*` and a word)"]),
+        ("tests: &a [*a]", ["1:12: unknown alias (`*` and a word)"]),
+        ("tests: !!seq [a]", ["1:8: a tag (`!` and a word) is not supported"]),
         (
             "tests: [!!python/object/apply:os.system [x]]",
-            ["1:9: a tag (a word after `!`) is not allowed", "1:9: this entry must be a mapping"],
+            ["1:9: a tag (`!` and a word) is not supported", "1:9: the entry must be a mapping"],
         ),
-        ("tests: [! a]", ["1:9: a tag (a word after `!`) is not allowed"]),
-        ("!x tests: [a]", ["1:1: a tag on a key is not allowed: remove it"]),
-        ("? [a]\n: b", ["1:3: a key must be plain text"]),
-        ("tests: [a]\n<<: x", ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"]),
-        ("tests: [a", ["1:8: invalid YAML: bracket '[' without its closing bracket. Close the bracket."]),
+        ("tests: [! a]", ["1:9: a tag (`!` and a word) is not supported"]),
+        ("!x tests: [a]", ["1:1: a tag on a key is not supported. Remove it."]),
+        ("? [a]\n: b", ["1:3: a key must be a string"]),
+        ("tests: [a]\n<<: x", ["2:1: `<<` needs a mapping. Use an alias of a mapping, or a list of such aliases."]),
+        ("tests: [a", ["1:8: invalid YAML: missing closing bracket for '['. Close the bracket."]),
         ("tests: [${A}]", ['1:10: invalid YAML: ${…} without quotes inside { } or [ ]. Write "${NAME}".']),
         ("tests:\n\t- a", ["2:1: invalid YAML: tab in the indentation. Indent with spaces."]),
     ],
@@ -289,7 +292,7 @@ tags: !mine [t]
 def test_interpolated_id_is_hidden_in_errors() -> None:
     """An invalid id from the environment is shown as its reference."""
     assert collect_errors("tests:\n- ${WHAT}", {"WHAT": "sentinel/secret"}) == [
-        "2:3: what '${WHAT}' gives is not an id: ids are letters, digits, - and _"
+        "2:3: invalid id: the value of '${WHAT}'. Use letters, digits, - and _."
     ]
 
 
@@ -297,19 +300,19 @@ def test_interpolated_id_is_shortened() -> None:
     """Errors show at most 60 characters of an interpolated id."""
     for suffix, shortened in (("x" * 53, "${WHAT}" + "x" * 53), ("x" * 54, "${WHAT}" + "x" * 52 + "…")):
         assert collect_errors(f"tests:\n- id: ${{WHAT}}{suffix}", {"WHAT": "/"}) == [
-            f"2:3: what '{shortened}' gives is not an id: ids are letters, digits, - and _"
+            f"2:3: invalid id: the value of '{shortened}'. Use letters, digits, - and _."
         ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"tests:\n- id: a\n  name: {'n' * 501}", "3:3: 'name' is empty or too long"),
-        (f"tests:\n- id: a\n  groups: [{'g' * 101}]", "3:12: this entry is empty or too long"),
-        (f"tests:\n- id: a\n  matrix: {{{'N' * 60}: []}}", f"3:12: '{'N' * 60}' is empty: list at least one value"),
+        (f"tests:\n- id: a\n  name: {'n' * 501}", "3:3: 'name' is empty or too long."),
+        (f"tests:\n- id: a\n  groups: [{'g' * 101}]", "3:12: the entry is empty or too long."),
+        (f"tests:\n- id: a\n  matrix: {{{'N' * 60}: []}}", f"3:12: '{'N' * 60}' is empty. List at least one value."),
         (
             f"tests:\n- id: a\n  matrix: {{{'N' * 61}: []}}",
-            f"3:12: '{'N' * 59}…' is empty: list at least one value",
+            f"3:12: '{'N' * 59}…' is empty. List at least one value.",
         ),
         (
             "tests:\n- id: a\n  matrix: {'A=B': [x]}",
@@ -319,8 +322,8 @@ def test_interpolated_id_is_shortened() -> None:
             "defaults: {variables: {A: x}}\ntests:\n- id: a\n  variables: {A: x, 'B=C': x}",
             "4:21: 'B=C': a variable's name is 1 to 128 printable characters without '='",
         ),
-        (f"{'k' * 60}: a\n{'k' * 60}: a", f"2:1: '{'k' * 60}' is given twice, first on line 1: remove one"),
-        (f"{'k' * 61}: a\n{'k' * 61}: a", f"2:1: '{'k' * 59}…' is given twice, first on line 1: remove one"),
+        (f"{'k' * 60}: a\n{'k' * 60}: a", f"2:1: duplicate key: '{'k' * 60}', first on line 1. Remove one."),
+        (f"{'k' * 61}: a\n{'k' * 61}: a", f"2:1: duplicate key: '{'k' * 59}…', first on line 1. Remove one."),
     ],
 )
 def test_late_mistake_is_reported(text: str, expected: str) -> None:
@@ -331,7 +334,7 @@ def test_late_mistake_is_reported(text: str, expected: str) -> None:
 def test_merge_errors_are_all_reported() -> None:
     """Each merged value that is not a mapping has its own error."""
     errors = collect_errors("tests: [a]\n<<: [x, y]")
-    assert errors == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
+    assert errors == ["2:1: `<<` needs a mapping. Use an alias of a mapping, or a list of such aliases."] * 2
 
 
 def test_key_can_be_alias() -> None:

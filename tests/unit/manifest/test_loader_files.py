@@ -37,7 +37,7 @@ def get_error(path: str, folder: Path) -> str:
 
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
     """The error for a missing file advises to check the path."""
-    assert get_error("no.yml", tmp_path).startswith("no.yml: there is no such file: check the path")
+    assert get_error("no.yml", tmp_path).startswith("no.yml: the file is missing. Check the path")
 
 
 def test_missing_file_needs_no_free_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,19 +51,19 @@ def test_missing_file_needs_no_free_descriptor(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "autonoma.yaml").touch()
     monkeypatch.delitem(sys.modules, "autonoma_ci.config.suggestions", raising=False)
     monkeypatch.setattr(sys, "meta_path", [ExhaustedFinder(), *sys.meta_path])
-    assert get_error("autonoma.yml", tmp_path).startswith("autonoma.yml: there is no such file: check the path")
+    assert get_error("autonoma.yml", tmp_path).startswith("autonoma.yml: the file is missing. Check the path")
 
 
 @pytest.mark.parametrize(
     ("path", "advice"),
     [
-        ("autonoma.yml", "did you mean autonoma.yaml?"),
-        ("autonma.yaml", "did you mean autonoma.yaml?"),
-        ("sub/nightly.yaml", "did you mean sub/nightly.yml?"),
-        ("sub/smoke.yml", "check the path; it is relative to the working directory"),
-        ("notes.yml", "check the path; it is relative to the working directory"),
-        ("gone/autonoma.yaml", "check the path; it is relative to the working directory"),
-        ("https://a.example/autonoma.yaml", "a manifest is a file of the checkout, not a URL"),
+        ("autonoma.yml", "Did you mean autonoma.yaml?"),
+        ("autonma.yaml", "Did you mean autonoma.yaml?"),
+        ("sub/nightly.yaml", "Did you mean sub/nightly.yml?"),
+        ("sub/smoke.yml", "Check the path, which is relative to the working directory."),
+        ("notes.yml", "Check the path, which is relative to the working directory."),
+        ("gone/autonoma.yaml", "Check the path, which is relative to the working directory."),
+        ("https://a.example/autonoma.yaml", "Use the path of a file in the checkout, not a URL."),
     ],
 )
 def test_missing_file_has_advice(path: str, advice: str, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_missing_file_has_advice(path: str, advice: str, tmp_path: Path) -> None
     (tmp_path / "sub").mkdir()
     for name in ("autonoma.yaml", "notes.txt", "sub/nightly.yml"):
         (tmp_path / name).touch()
-    assert get_error(path, tmp_path).endswith(f": there is no such file: {advice}")
+    assert get_error(path, tmp_path).endswith(f": the file is missing. {advice}")
 
 
 def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
@@ -79,44 +79,46 @@ def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
     folder = "d" * 195
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "autonoma.yaml").touch()
-    assert get_error(f"{folder}/autonoma.yml", tmp_path).endswith(f": did you mean {folder}/aut…?")
+    assert get_error(f"{folder}/autonoma.yml", tmp_path).endswith(f" Did you mean {folder}/aut…?")
 
 
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
 def test_folder_is_rejected(path: str, tmp_path: Path) -> None:
     """The error says that the path is a folder."""
     (tmp_path / "sub").mkdir()
-    assert "is a folder: give the path of a YAML file" in get_error(path, tmp_path)
+    assert "the path is a directory. Use the path of a YAML file." in get_error(path, tmp_path)
 
 
 def test_file_as_parent_is_rejected(tmp_path: Path) -> None:
     """A path below a file is an error."""
     (tmp_path / "a.yml").write_text("tests: [a]")
-    assert "can't be read (Not a directory)" in get_error("a.yml/b.yml", tmp_path)
+    assert "could not be read (Not a directory)" in get_error("a.yml/b.yml", tmp_path)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 3000])
 def test_invalid_path_is_rejected(path: str, tmp_path: Path) -> None:
     """A path that the system cannot open is an error with a message."""
-    assert "can't be read" in get_error(path, tmp_path)
+    assert "could not be read" in get_error(path, tmp_path)
 
 
 def test_path_with_nul_is_rejected(tmp_path: Path) -> None:
     """The error says that the text is not a path."""
-    assert get_error("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
+    assert get_error("a\0b", tmp_path).endswith(
+        ": the file could not be read (invalid path). Use a readable YAML file."
+    )
 
 
 def test_huge_file_is_rejected_at_once(tmp_path: Path) -> None:
     """The size is checked before the file is read."""
     with (tmp_path / "m.yml").open("wb") as stream:
         stream.truncate(1 << 43)
-    assert get_error("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
+    assert get_error("m.yml", tmp_path) == "m.yml: the file is larger than 4 MiB. Split it."
 
 
 def test_long_path_is_shortened(tmp_path: Path) -> None:
     """Errors show at most 200 characters of a path."""
     for path, shortened in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
-        assert get_error(path, tmp_path).startswith(f"{shortened}: there is no such file")
+        assert get_error(path, tmp_path).startswith(f"{shortened}: the file is missing")
 
 
 def test_special_files_are_never_opened(tmp_path: Path) -> None:
@@ -127,14 +129,17 @@ def test_special_files_are_never_opened(tmp_path: Path) -> None:
     assert "is not a regular file" in get_error("/dev/null", tmp_path)
     with socket.socket(socket.AF_UNIX) as unix_socket:
         unix_socket.bind(str(tmp_path / "socket.yml"))
-        assert "can't be read" in get_error("socket.yml", tmp_path)
+        assert "could not be read" in get_error("socket.yml", tmp_path)
 
 
 def test_default_manifest_pipe_is_rejected(tmp_path: Path) -> None:
     """The command rejects a pipe that has the default name of the manifest."""
     os.mkfifo(tmp_path / "autonoma.yml")
     result = invoke(tmp_path, environ=CREDENTIALS)
-    assert (result.code, result.errors) == (2, ["autonoma.yml: is not a regular file: give the path of a YAML file"])
+    assert (result.code, result.errors) == (
+        2,
+        ["autonoma.yml: the path is not a regular file. Use the path of a YAML file."],
+    )
 
 
 def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
@@ -149,10 +154,10 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
     (checkout / "gone.yml").symlink_to("nowhere.yml")
     assert load("in.yml", checkout).tests[0].id == "inside"
     assert get_error("out.yml", checkout) == (
-        "out.yml: leads out of the working directory through a symbolic link: give the file's own path"
+        "out.yml: symbolic link leads outside of the working directory. Use the path of the file itself."
     )
-    assert "can't be read (Too many levels of symbolic links)" in get_error("loop.yml", checkout)
-    assert "there is no such file" in get_error("gone.yml", checkout)
+    assert "could not be read (Too many levels of symbolic links)" in get_error("loop.yml", checkout)
+    assert "the file is missing" in get_error("gone.yml", checkout)
     assert load("../outside.yml", checkout).tests[0].id == "outside"
     assert load(str(tmp_path / "outside.yml"), checkout).tests[0].id == "outside"
 
@@ -163,14 +168,14 @@ def test_link_out_of_checkout_is_rejected(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
         (b"\n\n# only comments\n", "is empty"),
-        (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "is not UTF-8 text: save it as UTF-8"),
-        ("tests: [a]".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
-        ("tests: [a]".encode("utf-16-le"), "a control character that YAML does not allow"),
-        ("tests: [ä]".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
-        (b"tests: [a]\x00", "a control character that YAML does not allow"),
-        (b"tests: [a]\x1b[31m", "a control character that YAML does not allow"),
+        (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "is not UTF-8. Save it as UTF-8."),
+        ("tests: [a]".encode("utf-16"), "the file is UTF-16. Save it as UTF-8."),
+        ("tests: [a]".encode("utf-16-le"), "forbidden control character"),
+        ("tests: [ä]".encode("latin-1"), "is not UTF-8. Save it as UTF-8."),
+        (b"tests: [a]\x00", "forbidden control character"),
+        (b"tests: [a]\x1b[31m", "forbidden control character"),
         (b"%PDF-1.7\n1 0 obj", "invalid YAML"),
-        (b"#" * (MAX_YAML_BYTES + 1), "is larger than 4 MiB: split it"),
+        (b"#" * (MAX_YAML_BYTES + 1), "the file is larger than 4 MiB. Split it."),
     ],
 )
 def test_non_yaml_content_is_rejected(data: bytes, message: str, tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_non_yaml_content_is_rejected(data: bytes, message: str, tmp_path: Path)
 def test_invalid_utf8_error_has_position(tmp_path: Path) -> None:
     """The message about the encoding has a line and a column."""
     (tmp_path / "m.yml").write_bytes(b"\xff")
-    assert get_error("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
+    assert get_error("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8. Save it as UTF-8."
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

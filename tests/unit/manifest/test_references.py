@@ -50,20 +50,20 @@ def test_nested_default_is_used(text: str, environ: dict[str, str], value: str) 
 @pytest.mark.parametrize(
     ("text", "environ", "problem"),
     [
-        ("${A:-${B}}", {}, "${B} is not set: set it, or write ${B:-default}"),
-        ("${A:-$5}", {}, "'$' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-${B}}", {}, "${B} is not set. Set it, or write ${B:-default}."),
+        ("${A:-$5}", {}, "'$' is invalid. Write ${NAME} for a variable, or $$ for a dollar sign."),
         ("${A:-${B:?give it}}", {}, "${B}: give it"),
-        ("${A:-${B}", {"B": "b"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
-        ("${${A}}", {"A": "B"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-${B}", {"B": "b"}, "'${' is invalid. Write ${NAME} for a variable, or $$ for a dollar sign."),
+        ("${${A}}", {"A": "B"}, "'${' is invalid. Write ${NAME} for a variable, or $$ for a dollar sign."),
         (
             "${A:-${AUTONOMA_CLIENT_SECRET}}",
             {"AUTONOMA_CLIENT_SECRET": "s"},
-            "${AUTONOMA_CLIENT_SECRET} holds a credential of this job: a manifest can't name it",
+            "${AUTONOMA_CLIENT_SECRET} contains a credential of this job. Use another variable.",
         ),
         (
             "${{ vars.URL }}",
             {},
-            "'${' is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}",
+            "'${' is a GitHub expression, which manifests do not support. Set a variable in env, and write ${NAME}.",
         ),
     ],
 )
@@ -75,9 +75,7 @@ def test_invalid_reference_is_rejected(text: str, environ: dict[str, str], probl
 def test_secret_in_default_needs_allow_env() -> None:
     """A default may read a variable that looks like a secret only with `allow-env`."""
     _, problems = interpolate("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
-    assert problems == [
-        "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
-    ]
+    assert problems == ["${DB_PASSWORD} looks like a secret. To allow it, add `allow-env: DB_PASSWORD` to the step."]
 
 
 def test_default_value_is_hidden() -> None:
@@ -108,7 +106,7 @@ def test_depth_is_limited() -> None:
     assert interpolate(build_nested_reference(MAX_REFERENCE_DEPTH)) == ("x", [])
     value, [problem] = interpolate(build_nested_reference(MAX_REFERENCE_DEPTH + 2))
     assert value is None
-    assert problem == f"'${{' is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
+    assert problem == f"'${{' is nested more than {MAX_REFERENCE_DEPTH} levels deep. Use fewer defaults."
 
 
 @given(st.text("$${}:-?Aa. ci", max_size=60))

@@ -29,7 +29,7 @@ def test_secret_name_is_rejected_in_values(name: str) -> None:
     """The error shows the line to add and hides the value."""
     for text in (f"${{{name}}}", f"https://x.example/?q=${{{name}:-none}}", f"${{{name}:?why}}"):
         (problem,) = collect_errors(KEYS["variables"].format(text), {name: "sentinel"})
-        assert f"add `allow-env: {name}` to the step" in problem or "credential of this job" in problem
+        assert f"add `allow-env: {name}` to the step." in problem or "credential of this job" in problem
         assert "sentinel" not in problem
 
 
@@ -496,7 +496,7 @@ def test_secret_value_is_rejected(value: str) -> None:
     """A harmless name does not allow a secret, and the error hides it."""
     (problem,) = collect_errors(TEXT, {"PLAIN": value})
     assert problem.startswith("1:29: ${PLAIN} holds ")
-    assert problem.endswith("if the manifest may read it, add `allow-env: PLAIN` to the step")
+    assert problem.endswith("To allow it, add `allow-env: PLAIN` to the step.")
     assert "Zq5" not in problem
     assert len(problem) < 200
 
@@ -523,7 +523,7 @@ def test_value_with_credential_is_rejected(value: str) -> None:
     """The option allow-env cannot allow a credential of the step under another name."""
     for allowed in (None, ("PLAIN",)):
         (problem,) = collect_errors(TEXT, {"PLAIN": value}, allowed=allowed, credentials=["client-secret-1"])
-        assert problem == "1:29: ${PLAIN} holds a credential of this job: a manifest can't name it"
+        assert problem == "1:29: ${PLAIN} contains a credential of this job. Use another variable."
 
 
 @pytest.mark.slow
@@ -588,8 +588,8 @@ def test_value_is_searched_once() -> None:
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        ("LOCALE=de-DE\nSSH_PHRASE=hunter2", "the setting of a password, token or key"),
-        (base64.b64encode(b"LOCALE=de-DE\nSSH_PHRASE=hunter2").decode(), "the setting of a password, token or key"),
+        ("LOCALE=de-DE\nSSH_PHRASE=hunter2", "a setting with a password, token or key"),
+        (base64.b64encode(b"LOCALE=de-DE\nSSH_PHRASE=hunter2").decode(), "a setting with a password, token or key"),
         # Base64 has no tilde.
         (base64.b64encode(b"LOCALE=de-DE\nDB_PASS=hunter2").decode().replace("T", "T~", 1), None),
         ("Zm9v", None),

@@ -76,10 +76,10 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
         "a PEM file with two certificates on one line",
         "line break between",
     ),
-    "cut short": (
+    "truncated": (
         lambda pem: pem.read_bytes().partition(b"-----END")[0],
-        "a PEM file that is cut short",
-        "Copy it again",
+        "a truncated PEM file",
+        "Copy the file again",
     ),
     "damaged": (make_damaged_pem, "a PEM file whose certificate 2 is damaged", "Replace or remove"),
     "indented": (
@@ -92,7 +92,7 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     "bare": (
         lambda pem: get_base64_text(pem).encode(),
         "a certificate without its BEGIN and END lines",
-        "on lines of their",
+        "on separate lines",
     ),
     "base64": (lambda pem: openssl("base64", "-A", "-in", str(pem)), "a PEM file in base64", "base64 -d {}"),
     "key": (
@@ -127,7 +127,7 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     ),
     "keystore": (lambda pem: bytes.fromhex("feedfeed00000002"), "a Java keystore", "keytool -list -rfc -keystore {}"),
     "web page": (lambda pem: b"\n<!DOCTYPE html><html>Log in", "a web page", "Download"),
-    "LFS": (lambda pem: b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "git lfs pull"),
+    "LFS": (lambda pem: b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer file", "git lfs pull"),
     "text": (lambda pem: b"see the wiki", "a file without a certificate", BEGIN),
 }
 
@@ -165,22 +165,24 @@ def test_skipped_certificate_is_reported(
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
-    assert caught.value.hint.startswith(f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Write")
+    assert caught.value.hint.startswith(
+        f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Preserve"
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "text", "suggestion"),
     [
         ("/nowhere/at/all.pem", "names a missing file: /nowhere/at/all.pem", "In a container"),
-        ("~/ca.pem", "names a missing file: ~/ca.pem", "write the full path"),
+        ("~/ca.pem", "names a missing file: ~/ca.pem", "Write the full path"),
         ('"/etc/ca.pem"', 'names a missing file: "/etc/ca.pem"', "Remove the quotes"),
         ("/home/runner/work/shop/ca.pem", "names a missing file: /home/runner/work", "/github/workspace"),
         (f"{__file__}/ca.pem", f"names a missing file: {__file__}/ca.pem", "Check the path"),
         ("/nowhere/\x1b[31m\u202e", "names a missing file: /nowhere/\ufffd[31m", "Check the path"),
-        (f"{BEGIN}\nMIIB", "holds the content of a file instead of its path", "the type File"),
-        ("-----BEGIN PRIVATE KEY-----MIIB", "holds the content of a file instead of its path", "the type File"),
-        ("MIIB" + "A" * 99, "holds the content of a file instead of its path", "the type File"),
-        ("LS0tLS1CRUdJTiBDRVJU", "holds the content of a file instead of its path", "the type File"),
+        (f"{BEGIN}\nMIIB", "contains file content instead of a path", "type File"),
+        ("-----BEGIN PRIVATE KEY-----MIIB", "contains file content instead of a path", "type File"),
+        ("MIIB" + "A" * 99, "contains file content instead of a path", "type File"),
+        ("LS0tLS1CRUdJTiBDRVJU", "contains file content instead of a path", "type File"),
     ],
 )  # fmt: skip
 def test_missing_ca_file_is_reported(
@@ -200,7 +202,8 @@ def test_missing_ca_file_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("names", "description"), [([], "an empty folder"), (["authority.pem", "0.pem"], "a folder without hashed names")]
+    ("names", "description"),
+    [([], "an empty directory"), (["authority.pem", "0.pem"], "a directory without hashed file names")],
 )
 def test_unusable_ca_folder_is_reported(
     names: list[str],
@@ -221,7 +224,7 @@ def test_unusable_ca_folder_is_reported(
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
-    suggestion = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
+    suggestion = f"Run openssl rehash {folder}, or use a PEM file instead of the directory."
     assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {description}: {folder}. {suggestion}"
 
 
@@ -253,7 +256,7 @@ def test_unreadable_ca_file_is_reported(
     with pytest.raises(RequestNotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
-    assert (caught.value.retryable, "permission to read it" in caught.value.hint) == (False, True)
+    assert (caught.value.retryable, "Grant read permission" in caught.value.hint) == (False, True)
 
 
 class _UnreadableContext:
@@ -330,7 +333,9 @@ def test_ca_file_without_issuer_is_reported(
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    expected = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
+    expected = (
+        f"REQUESTS_CA_BUNDLE replaces the public CA certificates. Add the host's CA certificate to {certifi.where()}"
+    )
     assert caught.value.hint.startswith(expected)
 
 

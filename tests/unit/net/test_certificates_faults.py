@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
-IN_CONTAINER = "Check the path. In a container, it is the path inside: on GitHub, the workspace is /github/workspace."
-IN_ACTION = "In a container action the workspace is /github/workspace: put the file there, and name that path."
-PERMISSION = "Give the user of this process the permission to read it, or name another file."
-NAME_FILE = "Name the PEM file with the certificates of the authorities"
-KEY = f"{NAME_FILE}. A private key is for servers alone."
+IN_CONTAINER = "Check the path. In a container, use the path inside it. On GitHub, the workspace is /github/workspace."
+IN_ACTION = "In a container action, the workspace is /github/workspace. Put the file there, and use that path."
+PERMISSION = "Grant read permission to the user of this process, or use another file."
+NAME_FILE = "Use a PEM file with the CA certificates"
+KEY = f"{NAME_FILE}. A private key is for servers only."
 DER_CERTIFICATE = b"\x30\x82\x01\x00\x30\x81"
 PKCS7 = bytes.fromhex("06092a864886f70d010702")
 
@@ -174,9 +174,9 @@ def test_content_in_variable_is_hidden(variable: str, value: str, monkeypatch: p
     monkeypatch.setenv(variable, value)
     fault = find_ca_fault()
     assert fault
-    assert fault.message == f"{variable} holds the content of a file instead of its path"
+    assert fault.message == f"{variable} contains file content instead of a path"
     assert fault.suggestion == (
-        "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
+        "Write the certificate to a file, and set the variable to its path. On GitLab, use a variable of type File."
     )
 
 
@@ -197,7 +197,7 @@ def test_similar_path_is_shown(value: str, tmp_path: Path, monkeypatch: pytest.M
         ("/nowhere/ca.pem", IN_CONTAINER),
         ("nowhere.pem", IN_CONTAINER),
         (f"{__file__}/ca.pem", IN_CONTAINER),
-        ("~/ca.pem", "A ~ is not expanded here: write the full path."),
+        ("~/ca.pem", "Write the full path, because `~` is not expanded here."),
         ("'/etc/ca.pem'", "Remove the quotes from the variable's value."),
         ('"/etc/ca.pem', "Remove the quotes from the variable's value."),
         ("/home/runner/work/shop/ca.pem", IN_ACTION),
@@ -235,7 +235,7 @@ def test_path_in_command_is_quoted(name: str, tmp_path: Path, monkeypatch: pytes
     fault = diagnose(monkeypatch, path)
     assert fault
     argv = ["openssl", "x509", "-inform", "der", "-in", str(path), "-out", "ca.pem"]
-    assert shlex.split(fault.suggestion.removeprefix("Convert it: ")) == argv
+    assert shlex.split(fault.suggestion.removeprefix("Convert the file: ")) == argv
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m", "a" * 200, "\u202ea"], ids=["controls", "long", "direction"])
@@ -244,7 +244,7 @@ def test_changed_path_is_not_in_command(name: str, tmp_path: Path, monkeypatch: 
     (tmp_path / name).write_bytes(DER_CERTIFICATE)
     fault = diagnose(monkeypatch, tmp_path / name)
     assert fault
-    assert fault.suggestion == "Convert it: openssl x509 -inform der -in FILE -out ca.pem"
+    assert fault.suggestion == "Convert the file: openssl x509 -inform der -in FILE -out ca.pem"
 
 
 # Unreadable files
@@ -266,7 +266,7 @@ def test_unreadable_file_has_reason(name: str, reason: str, tmp_path: Path, monk
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(PermissionError(errno.EACCES, "Permission denied"), "Permission denied"), (OSError(), "not a path")],
+    [(PermissionError(errno.EACCES, "Permission denied"), "Permission denied"), (OSError(), "invalid path")],
 )
 def test_unreadable_folder_has_reason(
     error: OSError, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -280,8 +280,8 @@ def test_unreadable_folder_has_reason(
         patch.setattr("autonoma_ci.net.certificates.os.listdir", refuse)
         fault = diagnose(patch, tmp_path)
     assert fault == (
-        f"REQUESTS_CA_BUNDLE names an unreadable folder ({reason}): {tmp_path}",
-        "Give the user of this process the permission to read it, or name a PEM file.",
+        f"REQUESTS_CA_BUNDLE names an unreadable directory ({reason}): {tmp_path}",
+        "Grant read permission to the user of this process, or use a PEM file.",
     )
 
 
@@ -294,7 +294,7 @@ def test_rejected_path_is_unreadable_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
     path = tmp_path / "ca.pem"
     assert diagnose(monkeypatch, path) == (
-        f"REQUESTS_CA_BUNDLE names an unreadable file (not a path): {path}", PERMISSION,
+        f"REQUESTS_CA_BUNDLE names an unreadable file (invalid path): {path}", PERMISSION,
     )  # fmt: skip
 
 
@@ -307,24 +307,25 @@ def test_rejected_path_is_unreadable_file(tmp_path: Path, monkeypatch: pytest.Mo
         (b"", "an empty file", f"{NAME_FILE}. Was the secret or the download empty?"),
         (b" \r\n\t\n", "an empty file", f"{NAME_FILE}. Was the secret or the download empty?"),
         (b"\xfe\xff\0-", "a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii."),
-        (b"\xfe\xed\xfe\xed\0", "a Java keystore", "Convert it: keytool -list -rfc -keystore {} > ca.pem"),
-        (b"LS0tLS1CRUdJTiBD", "a PEM file in base64", "Convert it: base64 -d {} > ca.pem"),
-        (b"<HTML>", "a web page", "Download the certificates again. The server sent a page, such as a login."),
-        (b"\n<?xml ?>", "a web page", "Download the certificates again. The server sent a page, such as a login."),
-        (b" Version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS",
+        (b"\xfe\xed\xfe\xed\0", "a Java keystore", "Convert the file: keytool -list -rfc -keystore {} > ca.pem"),
+        (b"LS0tLS1CRUdJTiBD", "a PEM file in base64", "Convert the file: base64 -d {} > ca.pem"),
+        (b"<HTML>", "a web page", "Download the certificates again. The server sent a web page, such as a login page."),
+        (b"\n<?xml ?>", "a web page",
+         "Download the certificates again. The server sent a web page, such as a login page."),
+        (b" Version https://git-lfs.github.com/spec/v1", "a Git LFS pointer file",
          "Run git lfs pull. For actions/checkout, set lfs: true."),
         (b"<certificate>", "a file without a certificate",
          f"{NAME_FILE}, which begin with -----BEGIN CERTIFICATE-----."),
         (DER_CERTIFICATE, "a certificate in DER form, not PEM",
-         "Convert it: openssl x509 -inform der -in {} -out ca.pem"),
+         "Convert the file: openssl x509 -inform der -in {} -out ca.pem"),
         (b"\x30\x0b" + PKCS7, "a PKCS#7 file in DER form",
-         "Convert it: openssl pkcs7 -inform der -in {} -print_certs -out ca.pem"),
+         "Convert the file: openssl pkcs7 -inform der -in {} -print_certs -out ca.pem"),
         (b"\x30\x81\x90" + PKCS7, "a PKCS#7 file in DER form",
-         "Convert it: openssl pkcs7 -inform der -in {} -print_certs -out ca.pem"),
+         "Convert the file: openssl pkcs7 -inform der -in {} -print_certs -out ca.pem"),
         (b"\x30\x03\x02\x01\x03", "a PKCS#12 file",
-         "Convert it: openssl pkcs12 -in {} -cacerts -nokeys -out ca.pem"),
+         "Convert the file: openssl pkcs12 -in {} -cacerts -nokeys -out ca.pem"),
         (b"\x30\x84\0\0\1\0\x02\x01\x03", "a PKCS#12 file",
-         "Convert it: openssl pkcs12 -in {} -cacerts -nokeys -out ca.pem"),
+         "Convert the file: openssl pkcs12 -in {} -cacerts -nokeys -out ca.pem"),
         (b"\x30\x03\x02\x01\x00", "a private key", KEY),
         (b"\x30\x82\x01\x00\x02\x01\x01", "a private key", KEY),
     ],
@@ -349,8 +350,8 @@ def test_unknown_data_have_general_advice(data: bytes, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("label", "description", "suggestion"),
     [
-        ("PKCS7", "a PKCS#7 file", "Convert it: openssl pkcs7 -in {} -print_certs -out ca.pem"),
-        ("CMS", "a PKCS#7 file", "Convert it: openssl pkcs7 -in {} -print_certs -out ca.pem"),
+        ("PKCS7", "a PKCS#7 file", "Convert the file: openssl pkcs7 -in {} -print_certs -out ca.pem"),
+        ("CMS", "a PKCS#7 file", "Convert the file: openssl pkcs7 -in {} -print_certs -out ca.pem"),
         ("PRIVATE KEY", "a private key without a certificate", KEY),
         ("ENCRYPTED PRIVATE KEY", "a private key without a certificate", KEY),
         ("CERTIFICATE REQUEST", "a certificate request", f"{NAME_FILE}. A request is not signed yet."),
@@ -371,7 +372,9 @@ def test_bare_base64_has_suggestion(data: bytes, tmp_path: Path, monkeypatch: py
     """A certificate without its first and last line is recognized."""
     description, suggestion = diagnose_data(monkeypatch, tmp_path, data)
     assert description == "a certificate without its BEGIN and END lines"
-    assert suggestion.startswith("Put -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- on lines of their own")
+    assert suggestion.startswith(
+        "Put -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- on separate lines around"
+    )
 
 
 # Damaged PEM files
@@ -381,15 +384,15 @@ def test_bare_base64_has_suggestion(data: bytes, tmp_path: Path, monkeypatch: py
     ("data", "description", "suggestion"),
     [
         (BEGIN + b"AAAA\n" + END, "a PEM file whose certificate 1 is damaged", "Replace or remove that certificate."),
-        (BEGIN + b"AAAA\n", "a PEM file that is cut short", "Copy it again, with the last -----END CERTIFICATE-----."),
-        (BEGIN + b"AA-AA\n" + END, "a damaged PEM file", "Check it: openssl crl2pkcs7 -nocrl -certfile {}"),
+        (BEGIN + b"AAAA\n", "a truncated PEM file", "Copy the file again, with the last -----END CERTIFICATE-----."),
+        (BEGIN + b"AA-AA\n" + END, "a damaged PEM file", "Check the file: openssl crl2pkcs7 -nocrl -certfile {}"),
         (b"' \n" + BEGIN + b"AA-AA\n" + END, "a damaged PEM file",
-         "Check it: openssl crl2pkcs7 -nocrl -certfile {}"),
+         "Check the file: openssl crl2pkcs7 -nocrl -certfile {}"),
         (b" '" + BEGIN + b"AAAA\n" + END, "a PEM file in quotes", "Remove the quotes around the certificates."),
         (b"ca:\n\t" + BEGIN + b"\tAAAA\n\t" + END, "a PEM file with indented lines",
          "Remove the white space before each line."),
         (BEGIN.strip() + b" x\nAAAA\n" + END, "a PEM file without its line breaks",
-         "Write it with its line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"),
+         "Preserve the line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"),
         (BEGIN.strip() + b"\\nAAAA\\n" + END, "a PEM file with the characters \\n instead of line breaks",
          "Write real line breaks. In a shell: printf '%b' \"$CERTIFICATE\" > ca.pem"),
         (BEGIN + b"AAAA\n" + END.strip() + BEGIN + b"AAAA\n" + END, "a PEM file with two certificates on one line",

@@ -182,7 +182,7 @@ def test_rejection_with_surplus_is_indeterminate(status: int, surplus: bytes) ->
     with FaultServer(send_bytes(REJECTIONS[status] + surplus)) as server:
         attempt = make_client(server).start(A)
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
-    assert attempt.message == f"HTTP {status}; further bytes came behind the answer"
+    assert attempt.message == f"HTTP {status} (extra data after the response)"
 
 
 KNOWN_500_BODY = b'{"message": "Device Farm Project ARN is not configured"}'
@@ -319,7 +319,7 @@ def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
         client = make_client(server)
         attempt = client.start(A)
         assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
-        assert "of the answer" in attempt.message
+        assert "of the response" in attempt.message
         assert client.poll_status(A, "run-of-a").status is PollStatus.UNAVAILABLE
 
 
@@ -341,7 +341,7 @@ def test_dripping_headers_time_out() -> None:
     handler = send_slowly(make_head(200, f"X-Filler: {'x' * 10_000}"))
     with FaultServer(handler) as server:
         transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
-        with pytest.raises(ResponseLostError, match="no answer came in time"):
+        with pytest.raises(ResponseLostError, match="no response in time"):
             transport.post("/test/a/run", {})
 
 

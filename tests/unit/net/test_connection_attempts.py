@@ -184,7 +184,7 @@ def test_addresses_share_timeout(clock: FakeClock, monkeypatch: pytest.MonkeyPat
         attempts.append((self._dns_host, self.timeout))
         if len(attempts) == 1:
             clock.sleep(2.0)
-            raise ConnectTimeoutError(self, "no answer")
+            raise ConnectTimeoutError(self, "no response")
         raise NewConnectionError(self, f"refusal {len(attempts)}")
 
     replace_resolver(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.1.3")
@@ -257,7 +257,7 @@ def test_address_needs_no_resolver(host: str, monkeypatch: pytest.MonkeyPatch) -
     [
         (socket.gaierror(socket.EAI_NONAME, "no such name"), NameResolutionError, "no such name"),
         (socket.gaierror(socket.EAI_AGAIN, "try later"), NameResolutionError, "try later"),
-        (OSError(errno.EMFILE, "Too many open files"), NewConnectionError, "the name could not be asked for"),
+        (OSError(errno.EMFILE, "Too many open files"), NewConnectionError, "the resolver could not be called"),
         (UnicodeError("label too long"), LocationParseError, "label empty or too long"),
     ],
 )
@@ -287,7 +287,7 @@ def test_slow_resolver_is_name_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver without a result in time counts as temporary failure."""
     release = threading.Event()
     replace_resolver(monkeypatch, "127.0.0.1", on_resolve=lambda: release.wait(LONG))
-    with pytest.raises(NameResolutionError, match="no answer") as caught:
+    with pytest.raises(NameResolutionError, match="no response") as caught:
         make_connection(9, HOST, timeout=0.02).connect()
     release.set()
     assert isinstance(caught.value.__cause__, socket.gaierror)
@@ -500,7 +500,7 @@ def test_unusable_authorities_are_error(content: bytes | None, tmp_path: Path) -
     if content is not None:
         path.write_bytes(content)
     with FaultServer(send_started_run) as server:
-        with pytest.raises(CertificateFileError, match="the trusted authorities are unusable"):
+        with pytest.raises(CertificateFileError, match="the CA certificates are unusable"):
             TrackedHTTPSConnection("127.0.0.1", server.port, timeout=LONG, ca_certs=str(path)).connect()
         assert server.connection_count == 0
     assert connection_state.nothing_sent
@@ -514,7 +514,7 @@ def test_pipe_with_authorities_is_error(is_folder: bool, tmp_path: Path) -> None
     os.mkfifo(pipe)
     http_connection = TrackedHTTPSConnection("127.0.0.1", 9, timeout=LONG)
     http_connection.ca_certs, http_connection.ca_cert_dir = (None, str(pipe)) if is_folder else (str(pipe), None)
-    with pytest.raises(CertificateFileError, match="the trusted authorities are not in a regular file"):
+    with pytest.raises(CertificateFileError, match="the CA certificates are not in a regular file"):
         http_connection.connect()
 
 

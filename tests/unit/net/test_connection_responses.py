@@ -87,7 +87,7 @@ def test_interim_responses_up_to_1_mib_are_read(parts: int) -> None:
 )
 def test_interim_responses_over_1_mib_are_error(data: bytes) -> None:
     """Longer interim responses end the request with an error."""
-    with pytest.raises(InvalidResponseError, match=r"^more than 1 MiB of interim responses \(1xx\) came before"):
+    with pytest.raises(InvalidResponseError, match=r"^more than 1 MiB of interim responses \(HTTP 1xx\) before"):
         read_response(data + FINAL)
 
 
@@ -118,14 +118,14 @@ def test_interim_response_is_skipped(status: bytes, line_end: bytes) -> None:
 )
 def test_invalid_status_line_is_error(line: bytes) -> None:
     """A status line without its end or with another number is an error."""
-    with pytest.raises(InvalidResponseError, match="the status line of the answer is cut short or invalid"):
+    with pytest.raises(InvalidResponseError, match="the status line of the response is incomplete or invalid"):
         read_response(line)
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", FINAL[:-6]])
 def test_headers_without_end_are_error(data: bytes) -> None:
     """Headers without their empty line are an error."""
-    with pytest.raises(InvalidResponseError, match="the connection ended within the headers of the answer"):
+    with pytest.raises(InvalidResponseError, match="the connection ended within the headers of the response"):
         read_response(data)
 
 

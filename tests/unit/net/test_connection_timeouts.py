@@ -127,7 +127,7 @@ def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch)
     with open_unresponsive_port() as port:
         # Each of them would have 2 s.
         error = get_start_error(make_transport(port, CONNECT_TIMEOUTS._replace(connect=2.0), scheme))
-    assert error == f"{HOST}:{port} did not answer the connection in time"
+    assert error == f"{HOST}:{port} did not accept the connection in time"
 
 
 @pytest.mark.slow
@@ -216,7 +216,7 @@ def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(24, "Too many open files")
 
     replace_resolver(monkeypatch, on_resolve=fail)
-    assert get_start_error(make_transport(1, LONG_TIMEOUTS)) == f"no connection to {HOST}:1 could be made"
+    assert get_start_error(make_transport(1, LONG_TIMEOUTS)) == f"could not connect to {HOST}:1"
 
 
 # Proxies
@@ -255,7 +255,7 @@ def test_dripping_proxy_has_one_limit(
     proxy = ProxyServer(find_handler=lambda _: send_single_bytes, tls=proxy_tls)
     with proxy.server:
         error = get_start_error(make_proxy_transport(proxy, monkeypatch, CONNECT_TIMEOUTS))
-    assert error.endswith("did not answer the connection in time")
+    assert error.endswith("did not accept the connection in time")
 
 
 def test_start_through_proxy_succeeds(
@@ -332,7 +332,7 @@ def test_proxy_without_tls_is_reported(trusted_authority: Path, monkeypatch: pyt
 
     with FaultServer(send_started_run, connection_handler=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
-        with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
+        with pytest.raises(RequestNotSentError, match="no secure connection to the proxy") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=LONG_TIMEOUTS).post("/test/a/run", {})
     assert not caught.value.retryable
 

@@ -38,28 +38,30 @@ UNKNOWN = cert_error(20, "unable to get local issuer certificate")
 CAUSES: dict[str, tuple[Exception, str, str, str]] = {
     "name": (socket.gaierror(-2, "x"), "the name of {} could not be resolved", "the DNS of this machine",
              "Check the host in HTTPS_PROXY"),
-    "refused": (ConnectionRefusedError(111, "x"), "{} refused the connection", "Nothing listens on that port",
+    "refused": (ConnectionRefusedError(111, "x"), "{} refused the connection", "No service listens on this port",
                 "Check host and port in HTTPS_PROXY"),
-    "time": (ConnectTimeoutError(None, "x"), "{} did not answer the connection in time", "A firewall may drop",
+    "time": (ConnectTimeoutError(None, "x"), "{} did not accept the connection in time", "A firewall may drop",
              "Check host and port in HTTPS_PROXY"),
-    "other": (NewConnectionError(HTTPConnection(HOST), "x"), "no connection to {} could be made", "Check the network",
+    "other": (NewConnectionError(HTTPConnection(HOST), "x"), "could not connect to {}", "Check the network",
               "Check host and port in HTTPS_PROXY"),
     "expired": (cert_error(10, "certificate has expired"), "the certificate of {} can't be trusted (certificate has",
                 "the clock of this machine", "the clock of this machine"),
     "host": (cert_error(62, "Hostname mismatch, certificate is not valid for 'x'"),
-             "the certificate of {} can't be trusted (Hostname mismatch)", "of another host", "of another host"),
+             "the certificate of {} can't be trusted (Hostname mismatch)",
+             "belongs to another host", "belongs to another host"),
     "address": (cert_error(64, "IP address mismatch"), "the certificate of {} can't be trusted (IP address mismatch)",
-                "of another host", "of another host"),
-    "issuer": (UNKNOWN, "the certificate of {} can't be trusted (unable to get", "A proxy may re-sign", "REQUESTS_CA_"),
+                "belongs to another host", "belongs to another host"),
+    "issuer": (UNKNOWN, "the certificate of {} can't be trusted (unable to get",
+               "A proxy or a private CA", "REQUESTS_CA_"),
     "itself": (cert_error(18, "self-signed certificate"), "the certificate of {} can't be trusted (self-signed",
-               "in REQUESTS_CA_BUNDLE", "in REQUESTS_CA_BUNDLE"),
-    "plain HTTP": (tls_error("WRONG_VERSION_NUMBER"), "no secure connection to {} could be made (wrong version number)",
+               "Set REQUESTS_CA_BUNDLE", "Set REQUESTS_CA_BUNDLE"),
+    "plain HTTP": (tls_error("WRONG_VERSION_NUMBER"), "no secure connection to {} (wrong version number)",
                    "The port may speak plain HTTP", "Write http:// instead of https:// in HTTPS_PROXY"),
-    "version": (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "no secure connection to {} could be made (tlsv1 alert",
+    "version": (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "no secure connection to {} (tlsv1 alert",
                 "TLS 1.2 or later", "TLS 1.2 or later"),
-    "client": (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "no secure connection to {} could be made (tlsv13",
-               "a client certificate", "a client certificate"),
-    "ended": (ssl.SSLEOFError(8, "x"), "the TLS handshake with {} ended early", "If only a proxy has access",
+    "client": (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "no secure connection to {} (tlsv13",
+               "client certificates", "client certificates"),
+    "ended": (ssl.SSLEOFError(8, "x"), "the TLS handshake with {} ended early", "If a proxy is required",
               "Check host and port in HTTPS_PROXY"),
     "damaged": (tls_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), "the TLS handshake with {} failed (decryption",
                 "Try again later", "Try again later"),
@@ -82,10 +84,10 @@ def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
 @pytest.mark.parametrize(
     ("status_line", "hint"),
     [
-        ("407 Who is it?", "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
-        ("403 Forbidden", "The proxy forbids this host."),
+        ("407 Who is it?", "The proxy requires a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
+        ("403 Forbidden", "The proxy blocks this host."),
         ("502 Bad Gateway", "The proxy has no route to the host"),
-        ("SSH-2.0", "HTTPS_PROXY may name something that is not an HTTP proxy."),
+        ("SSH-2.0", "HTTPS_PROXY must be the URL of an HTTP proxy."),
     ],
 )
 def test_proxy_refusal_has_suggestion(status_line: str, hint: str) -> None:
@@ -98,22 +100,25 @@ def test_proxy_refusal_has_suggestion(status_line: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("Missing dependencies for SOCKS support.", "SOCKS is not supported: name an HTTP proxy."),
-        ("Please check proxy URL.", "A proxy is a URL such as http://proxy.example.com:3128."),
+        ("Missing dependencies for SOCKS support.", "SOCKS is not supported. Use an HTTP proxy."),
+        (
+            "Please check proxy URL.",
+            "Check api-url and the proxy settings. A proxy is a URL such as http://proxy.example.com:3128.",
+        ),
     ],
 )
 def test_invalid_proxy_has_suggestion(text: str, hint: str) -> None:
     """An invalid proxy setting has a suggestion."""
     failure = build_configuration_error(requests.exceptions.InvalidProxyURL(text))
-    assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
+    assert str(failure).startswith("no request could be sent: invalid URL or proxy settings (HTTPS_PROXY")
     assert (failure.hint, failure.retryable) == (hint, False)
 
 
 def test_unreadable_default_ca_has_suggestion() -> None:
     """The default CA file is part of the installed libraries."""
     failure = build_connect_error(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
-    assert (str(failure), failure.retryable) == ("the file of trusted authorities could not be read", False)
-    assert "reinstall" in failure.hint
+    assert (str(failure), failure.retryable) == ("the file of CA certificates could not be read", False)
+    assert "Reinstall" in failure.hint
 
 
 def test_missing_thread_has_suggestion() -> None:

@@ -288,7 +288,7 @@ def test_request_without_thread_is_not_sent(
     """Without a thread for the timeout, the block is not entered."""
     monkeypatch.setattr(total_timeout, "start_thread", raise_error(error))
     has_entered = False
-    with pytest.raises(RequestNotSentError, match="no thread could be made") as caught, limit_total_time(5.0):
+    with pytest.raises(RequestNotSentError, match="no thread could be started") as caught, limit_total_time(5.0):
         has_entered = True
     assert (has_entered, caught.value.retryable, caught.value.__suppress_context__) == (False, True, True)
     assert "ulimit -u" in caught.value.hint

@@ -211,7 +211,7 @@ def test_group_named_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
     with pytest.raises(InputError) as error_info:
         load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
-    message = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
+    message = "autonoma.yml:3:21: invalid group name: 'none', which selects nothing. Use another name."
     assert str(error_info.value) == message
 
 

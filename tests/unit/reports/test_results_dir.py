@@ -168,7 +168,7 @@ def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
         ("file", os.strerror(errno.EEXIST)),
         ("file/deeper", os.strerror(errno.EEXIST)),
         ("loop", "a symbolic link leads elsewhere"),
-        ("a\0b", "not a path"),
+        ("a\0b", "invalid path"),
     ],
 )
 def test_invalid_results_dir_is_refused(path: str, reason: str, tmp_path: Path) -> None:

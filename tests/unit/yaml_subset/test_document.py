@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.errors import Diagnostic
-from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError, not_text_message
+from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError, explain_non_string
 
 if TYPE_CHECKING:
     from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
@@ -57,7 +57,7 @@ def test_last_error_ends_document(file: str) -> None:
         document.add_error((), "wrong")
     assert len(document.errors) == MAX_ERRORS + 1
     assert document.errors[-2].message == "wrong"
-    assert document.errors[-1] == Diagnostic("there are more problems: the first 1,000 are told", file)
+    assert document.errors[-1] == Diagnostic("too many problems: only the first 1,000 are listed.", file)
 
 
 def test_repr_hides_values() -> None:
@@ -78,13 +78,13 @@ def test_documents_share_no_state() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, 'has no value: write "" for an empty one'),
-        ([], "is a list: give text"),
-        (["s3cret-value"], "is a list: give text"),
-        ({}, "is a mapping: give text"),
-        ({"a": "s3cret-value"}, "is a mapping: give text"),
+        (None, 'has no value. Write "" for an empty string.'),
+        ([], "is a list. Use a string."),
+        (["s3cret-value"], "is a list. Use a string."),
+        ({}, "is a mapping. Use a string."),
+        ({"a": "s3cret-value"}, "is a mapping. Use a string."),
     ],
 )
 def test_type_error_names_type(value: YamlValue, message: str) -> None:
     """The message has the type of the value and not the value."""
-    assert not_text_message(value) == message
+    assert explain_non_string(value) == message

@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 CONFLICT = "unresolved merge conflict. Resolve it, and remove its marker lines."
 TAB = "tab in the indentation. Indent with spaces."
-SPACE = "which only looks like a space. Replace it by a space."
-QUOTE = "quote without its closing quote. Close the quote, or remove it."
+SPACE = "which only looks like a space. Replace it with a space."
+QUOTE = "missing closing quote. Close the quote, or remove it."
 ESCAPE = r"unknown escape after a backslash. Use single quotes, or write \\ for a backslash."
-BLOCK = "text behind '|' or '>'. Begin the text of several lines on the next line, or use quotes."
-ALIAS = "which YAML takes for an alias or anchor. Put the value in quotes."
+BLOCK = "text after '|' or '>'. Begin the string on the next line, or use quotes."
+ALIAS = "which marks an alias or anchor. Put the value in quotes."
 TAG = "begins a tag or a directive here. Put the value in quotes."
 COLON = "second colon in a value without quotes. Put the value in quotes."
 NO_SPACE = "no space after the colon. Write `key: value`."
 INDENTED = "wrong indentation, or a colon in a value without quotes. Align the keys of an entry."
 REFERENCE = '${…} without quotes inside { } or [ ]. Write "${NAME}".'
-COMMA = "missing comma, or punctuation without quotes, inside { } or [ ]. Put texts in quotes."
-NO_OPENING = "bracket without its opening bracket. Remove it, or put the whole value in quotes."
-TEXT_BEHIND = "text behind a closing quote or bracket. Put the whole value in quotes."
+COMMA = "missing comma, or punctuation without quotes, inside { } or [ ]. Put strings in quotes."
+NO_OPENING = "missing opening bracket. Remove this bracket, or put the whole value in quotes."
+TEXT_BEHIND = "text after a closing quote or bracket. Put the whole value in quotes."
 NO_COLON = "line without a colon. Write `key: value`, or `- ` before an entry of a list."
-HYPHEN = "'- ' behind a key. Put the value in quotes, or write each '- ' on a line of its own."
-START = "wrong indentation. Begin the first key, and all others at the top, in column 1."
-ITEM = "entry of a list where a key is expected. Indent all entries of a list alike."
-ALIGN = "wrong indentation. Align the line with the lines that it belongs to."
+HYPHEN = "'- ' after a key. Put the value in quotes, or write each '- ' on a line of its own."
+START = "wrong indentation. Begin all keys of the top level in column 1."
+ITEM = "entry of a list where a key is expected. Indent all entries of a list equally."
+ALIGN = "wrong indentation. Align this line with the other lines of its level."
 
 
 def describe_open_bracket(bracket: str) -> str:
-    return f"bracket '{bracket}' without its closing bracket. Close the bracket."
+    return f"missing closing bracket for '{bracket}'. Close the bracket."
 
 
 # Both parsers of PyYAML find these errors at the same place: libyaml and the one in Python.
@@ -183,7 +183,7 @@ def test_remedy_is_safe_for_any_file(text: str) -> None:
         (None, "a strange problem", "a strange problem"),
         ("a strange context", "a strange problem", "a strange problem"),
         ("a strange context", None, "a strange context"),
-        (None, None, "the text can't be read"),
+        (None, None, "unreadable text"),
         (None, "a\x1b[31m\nproblem\u202e", "a\ufffd[31m problem"),
         (None, "x" * 10_000, "x" * 199 + "…"),
     ],
@@ -245,9 +245,7 @@ def explain_in_yaml_file(text: str) -> Diagnostic:
 def test_forbidden_character_has_position(text: str, line: int, column: int) -> None:
     """The first character that YAML does not allow has a line and a column from 1."""
     diagnostic = explain_in_yaml_file(text)
-    assert diagnostic.message == (
-        "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
-    )
+    assert diagnostic.message == ("invalid YAML: forbidden control character. Remove it, and save the file as UTF-8.")
     assert (diagnostic.file, diagnostic.line, diagnostic.column) == ("m.yml", line, column)
 
 
@@ -417,16 +415,16 @@ def test_excerpts_stop_at_ten() -> None:
     [
         ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "1:1: invalid YAML: unresolved merge conflict."),
         ("tests:\n<<<<<<< HEAD\n  - a\n=======\n  - b\n>>>>>>> x\n", "2:1: invalid YAML: unresolved merge conflict."),
-        ("tests: [a]]\n", "1:11: invalid YAML: bracket without its opening bracket. Remove it"),
-        ("tests:\n- test: a\n  id: b\n", "2:3: unknown key 'test': did you mean 'id'?"),
-        ("folders:\n- Folder: a\n  id: b\n", "2:3: unknown key 'Folder': did you mean 'id'?"),
-        ("tests:\n- id: a\n  name: - b\n", "3:9: invalid YAML: '- ' behind a key. Put the value in quotes"),
-        (" tests:\n  - a\nfolders: []\n", "3:1: invalid YAML: wrong indentation. Begin the first key"),
-        ("tests:\n- id: a\n  name: {{ b }}\n", "3:10: a key must be plain text: put a value that begins with {"),
-        ("tests:\n- id: a\n  groups: smoke, nightly\n", "3:3: 'groups' must be a list: write several values as [A, B]"),
-        ("tests:\n- id: a\n  groups: smoke nightly\n", "3:3: 'groups' must be a list: write several values as [A, B]"),
-        ("tests:\n- id: a\n  groups:\n    -smoke\n", "3:3: 'groups' must be a list: write a space after each '-'"),
-        ("tests:\n- id: a\n  matrix: {A: 'b, c'}\n", "3:12: 'A' must be a list: write several values as [A, B]"),
+        ("tests: [a]]\n", "1:11: invalid YAML: missing opening bracket. Remove this bracket"),
+        ("tests:\n- test: a\n  id: b\n", "2:3: unknown key: 'test'. Did you mean 'id'?"),
+        ("folders:\n- Folder: a\n  id: b\n", "2:3: unknown key: 'Folder'. Did you mean 'id'?"),
+        ("tests:\n- id: a\n  name: - b\n", "3:9: invalid YAML: '- ' after a key. Put the value in quotes"),
+        (" tests:\n  - a\nfolders: []\n", "3:1: invalid YAML: wrong indentation. Begin all keys"),
+        ("tests:\n- id: a\n  name: {{ b }}\n", "3:10: a key must be a string. Put a value that begins with {"),
+        ("tests:\n- id: a\n  groups: smoke, nightly\n", "3:3: 'groups' must be a list. Write several values as [A, B]"),
+        ("tests:\n- id: a\n  groups: smoke nightly\n", "3:3: 'groups' must be a list. Write several values as [A, B]"),
+        ("tests:\n- id: a\n  groups:\n    -smoke\n", "3:3: 'groups' must be a list. Write a space after each '-'."),
+        ("tests:\n- id: a\n  matrix: {A: 'b, c'}\n", "3:12: 'A' must be a list. Write several values as [A, B]"),
     ],
 )
 def test_mistake_has_its_suggestion(text: str, message: str) -> None:
@@ -477,7 +475,7 @@ def test_annotation_has_path_from_root(command: str, system: str, tmp_path: Path
     result = invoke(tmp_path / "e2e, a", command, environ=environ)
     assert result.code == 2
     assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in result.output
-    assert "::autonoma.yml:2:5: unknown key 'nmae'" in result.output, "the log names it as the user did"
+    assert "::autonoma.yml:2:5: unknown key: 'nmae'" in result.output, "the log names it as the user did"
     for root in (tmp_path / "e2e, a", tmp_path / "other", ""):
         result = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(root)})
         assert "::error file=autonoma.yml,line=2,col=5" in result.output
@@ -512,5 +510,5 @@ def test_option_error_has_caret() -> None:
     with pytest.raises(InputError) as error_info:
         parse_variables("A: QXZ\nB: 'QXZ")
     [problem] = error_info.value.diagnostics
-    assert problem.message.startswith("line 2: invalid YAML: quote without its closing quote.")
+    assert problem.message.startswith("line 2: invalid YAML: missing closing quote.")
     assert problem.excerpt == ("   2 | ···'···", "     |    ^")

@@ -15,7 +15,7 @@ from autonoma_ci.models import AppVersion
 from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 
 WRONG_KEYS = "an entry has the keys application-id and version-id alone"
-CONTROL_CHARACTER = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
+CONTROL_CHARACTER = "invalid YAML: forbidden control character. Remove it, and save the file as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_empty_list_has_no_versions() -> None:
     [
         ("application-id: a\nversion-id: b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
         ("a=b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
-        ("[a", ["line 1: invalid YAML: bracket '[' without its closing bracket"]),
+        ("[a", ["line 1: invalid YAML: missing closing bracket for '['"]),
         ("- a", [f"line 1: {WRONG_KEYS}"]),
         ("- {application-id: a}", [f"line 1: {WRONG_KEYS}"]),
         ("-\n- []", [f"line 1: {WRONG_KEYS}", f"line 2: {WRONG_KEYS}"]),
@@ -86,15 +86,15 @@ def test_mapping_values_stay_text() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("- a", ["not a mapping: write NAME=value lines, or `NAME: value` lines"]),
-        ("A: b\nA: c", ["line 2: 'A' is given twice, first on line 1: remove one"]),
-        ("B: x\nA: [b]", ["line 2: 'A' is a list: give text"]),
-        ("A: {b: c}", ["line 1: 'A' is a mapping: give text"]),
-        ("A:\nB:", [f"line {n}: '{k}' has no value: write \"\" for an empty one" for n, k in ((1, "A"), (2, "B"))]),
-        (f"{'N' * 60}: []", [f"line 1: '{'N' * 60}' is a list: give text"]),
-        (f"{'N' * 61}: []", [f"line 1: '{'N' * 59}…' is a list: give text"]),
+        ("- a", ["not a mapping. Write NAME=value lines, or `NAME: value` lines."]),
+        ("A: b\nA: c", ["line 2: duplicate key: 'A', first on line 1. Remove one."]),
+        ("B: x\nA: [b]", ["line 2: 'A' is a list. Use a string."]),
+        ("A: {b: c}", ["line 1: 'A' is a mapping. Use a string."]),
+        ("A:\nB:", [f"line {n}: '{k}' has no value. Write \"\" for an empty string." for n, k in ((1, "A"), (2, "B"))]),
+        (f"{'N' * 60}: []", [f"line 1: '{'N' * 60}' is a list. Use a string."]),
+        (f"{'N' * 61}: []", [f"line 1: '{'N' * 59}…' is a list. Use a string."]),
         ("A: \x01", [f"line 1: {CONTROL_CHARACTER}"]),
-        ("A: [b", ["line 1: invalid YAML: bracket '[' without its closing bracket. Close the bracket."]),
+        ("A: [b", ["line 1: invalid YAML: missing closing bracket for '['. Close the bracket."]),
     ],
 )
 def test_mapping_errors_have_lines(text: str, problems: list[str]) -> None:

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from autonoma_ci.yaml_subset.document import KeyPath, YamlValue
 
-TAG = "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written"
-TAG_ON_KEY = "a tag on a key is not allowed: remove it"
-ALIAS = "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
-KEY = "a key must be plain text: put a value that begins with {, [ or ? in quotes"
-DOCUMENT = "a second document starts here: keep one, and remove the line ---"
-MERGE = "<< merges mappings: give it an alias of a mapping, or a list of them"
-WORD = "a word without a colon: put a value with a comma in quotes, or write `key: value`"
-NODES = "more than 100,000 entries once aliases are expanded: split the file"
+TAG = "a tag (`!` and a word) is not supported, because all values are strings. Put the value in quotes."
+TAG_ON_KEY = "a tag on a key is not supported. Remove it."
+ALIAS = "unknown alias (`*` and a word). Define its anchor in an earlier value, or put a string in quotes."
+KEY = "a key must be a string. Put a value that begins with {, [ or ? in quotes."
+DOCUMENT = "a second document starts here. Use one document, and remove the line ---."
+MERGE = "`<<` needs a mapping. Use an alias of a mapping, or a list of such aliases."
+WORD = "a word without a colon. Put a value with a comma in quotes, or write `key: value`."
+NODES = "more than 100,000 entries after the expansion of aliases. Split the file."
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -127,10 +127,10 @@ def test_null_key_is_text() -> None:
         ("a: &a {b: c}\nd:\n  <<: [*a, e]", [(3, 3, MERGE)]),
         ("{a: b, c}", [(1, 8, WORD)]),
         ("? a", [(1, 3, WORD)]),
-        ("a: b\na: c", [(2, 1, "'a' is given twice, first on line 1: remove one")]),
+        ("a: b\na: c", [(2, 1, "duplicate key: 'a', first on line 1. Remove one.")]),
         ("{a: b, a: c,\na: d}", [
-            (1, 8, "'a' is given twice, first on line 1: remove one"),
-            (2, 1, "'a' is given twice, first on line 1: remove one"),
+            (1, 8, "duplicate key: 'a', first on line 1. Remove one."),
+            (2, 1, "duplicate key: 'a', first on line 1. Remove one."),
         ]),
     ],
 )  # fmt: skip
@@ -162,9 +162,9 @@ def test_tree_is_none_after_syntax_error(text: str, tree: YamlValue) -> None:
 def test_word_in_message_is_short_and_safe() -> None:
     """A key in an error is text from outside."""
     [(_, _, message)] = read_errors('{"a\\e[31m\\nb": c, "a\\e[31m\\nb": d}')
-    assert message.startswith("'a\ufffd[31m b' is given twice")
+    assert message.startswith("duplicate key: 'a\ufffd[31m b', first on line 1")
     [(_, _, message)] = read_errors(f"{'k' * 100}: c\n{'k' * 100}: d")
-    assert message.startswith(f"'{'k' * 59}…' is given twice")
+    assert message.startswith(f"duplicate key: '{'k' * 59}…', first on line 1")
 
 
 def test_word_without_colon_hides_value() -> None:
@@ -232,8 +232,8 @@ def test_long_text_is_one_error(size: int, is_valid: bool) -> None:
     """A text up to the limit is valid, and a longer one is replaced by a valid one."""
     document = parse_yaml(f"a: {'b' * size}\nc: d", "m.yml")
     assert document.tree == {"a": "b" * size if is_valid else "x", "c": "d"}
-    assert [error.message.partition(":")[0] for error in document.errors] == (
-        [] if is_valid else ["a text of more than 64 KiB"]
+    assert [error.message.partition(".")[0] for error in document.errors] == (
+        [] if is_valid else ["a string is longer than 64 KiB"]
     )
 
 
@@ -247,7 +247,7 @@ def test_nested_text_counts_as_level(opening: str, closing: str) -> None:
     assert read_errors(build_nested_text(MAX_YAML_DEPTH - 1)) == []
     position = len(opening) * MAX_YAML_DEPTH + 1
     assert read_errors(build_nested_text(MAX_YAML_DEPTH)) == [
-        (1, position, "nested more than 20 levels deep: flatten it")
+        (1, position, "nested more than 20 levels deep. Use fewer levels.")
     ]
 
 
@@ -288,7 +288,7 @@ def test_error_count_has_limit() -> None:
     """The list of errors ends with the number of errors."""
     document = parse_yaml("- !x a\n" * (MAX_ERRORS + 10), "m.yml")
     assert len(document.errors) == MAX_ERRORS + 1
-    assert document.errors[-1].message == "there are more problems: the first 1,000 are told"
+    assert document.errors[-1].message == "too many problems: only the first 1,000 are listed."
     assert document.tree is None
 
 
@@ -297,7 +297,7 @@ def test_error_count_has_limit() -> None:
 def test_forbidden_character_is_error(text: str) -> None:
     """A character that YAML does not allow has its position."""
     [(line, column, message)] = read_errors(text)
-    assert message.startswith("invalid YAML: a control character that YAML does not allow.")
+    assert message.startswith("invalid YAML: forbidden control character.")
     assert (line, column) == (1, 1 if text == "\ud800" else 4)
 
 
@@ -365,7 +365,7 @@ def test_character_is_rejected_with_position(text: str, line: int, column: int, 
     (problem,) = collect_errors(text.format(character))
     assert problem.startswith(f"{line}:{column}: ")
     assert f"(U+{ord(character):04X}): " in problem
-    assert problem.endswith(f'; remove it, or write "{ESCAPES[character]}" in double quotes')
+    assert problem.endswith(f'. Remove it, or write "{ESCAPES[character]}" in double quotes.')
     assert len(problem) < 170
 
 

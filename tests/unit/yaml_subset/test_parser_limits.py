@@ -32,7 +32,7 @@ def test_nesting_limit_is_20_levels() -> None:
     """Twenty levels are accepted and the next one is an error."""
     assert not parse_yaml(build_nested_lists(MAX_YAML_DEPTH), "").errors
     assert [p.message for p in parse_yaml(build_nested_lists(MAX_YAML_DEPTH + 1), "").errors] == [
-        "nested more than 20 levels deep: flatten it"
+        "nested more than 20 levels deep. Use fewer levels."
     ]
 
 
@@ -52,7 +52,7 @@ def test_alias_depth_is_limited_too(yaml_value: str, levels: int) -> None:
         return [problem.message for problem in parse_yaml(text, "").errors]
 
     assert collect_messages(MAX_YAML_DEPTH - levels - 1) == []
-    assert collect_messages(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
+    assert collect_messages(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep. Use fewer levels."]
 
 
 def test_merged_entries_count_toward_limit() -> None:
@@ -67,7 +67,7 @@ def test_text_limit_is_64_kib() -> None:
     longest_text = "x" * MAX_VALUE_CHARS
     assert parse_yaml(f"a: {longest_text}", "").tree == {"a": longest_text}
     assert [(p.message, p.line, p.column) for p in parse_yaml(f"b: c\na: {longest_text}x", "").errors] == [
-        ("a text of more than 64 KiB: nothing here may be as long", 2, 4)
+        ("a string is longer than 64 KiB. Shorten it.", 2, 4)
     ]
 
 
@@ -190,7 +190,7 @@ def test_interpolated_text_is_limited() -> None:
     """A short reference to a long value cannot fill the memory."""
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{A: '{'${LONG}' * 100} {n}'}}}}\n" for n in range(4000))
     assert collect_errors(text, {"LONG": "x" * 2000}) == [
-        "85:23: too much to fill in: use fewer ${...}, or shorter values"
+        "85:23: too many ${...} or too long values. Use fewer ${...} or shorter values."
     ]
 
 
@@ -220,7 +220,7 @@ def test_error_list_stops_at_1000() -> None:
     """After 1,000 errors, one line says that there are more."""
     errors = collect_errors("tests: [" + "é," * 2000 + "]")
     assert len(errors) == 1001
-    assert errors[0] == "there are more problems: the first 1,000 are told"
+    assert errors[0] == "too many problems: only the first 1,000 are listed."
 
 
 def test_matrix_limit_is_1000_combinations() -> None:
@@ -228,5 +228,5 @@ def test_matrix_limit_is_1000_combinations() -> None:
     axis = "[" + "x," * 10 + "]"
     assert len(read_manifest(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}}}").tests) == 1
     assert collect_errors(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}, D: [x, y]}}") == [
-        "3:3: more than 1,000 combinations: split it"
+        "3:3: more than 1,000 combinations. Split the matrix."
     ]

@@ -107,4 +107,4 @@ def test_manifest_cannot_read_ci_credentials(command: str, system: str, tmp_path
     result = run_echo_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
     assert result.code == 2
     assert "sentinel" not in result.all_text
-    assert result.log.count("holds a credential of this job") == len(names)
+    assert result.log.count("contains a credential of this job") == len(names)

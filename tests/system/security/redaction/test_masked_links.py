@@ -57,5 +57,5 @@ def test_id_with_credential_makes_run_unknown(tmp_path: Path) -> None:
     with FaultServer(send_response(200, build_start_response("", "client-secret-of-the-test"))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert job.code == 7
-    assert "the run's id holds a credential" in job.results_json["runs"][0]["message"]
+    assert "the run id contains a credential" in job.results_json["runs"][0]["message"]
     assert "client-secret-of-the-test" not in job.visible_text.replace("::add-mask::client-secret-of-the-test", "")

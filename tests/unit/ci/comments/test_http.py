@@ -308,7 +308,7 @@ def test_request_without_thread_is_unsent(monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(deadlines, "start", fail)
-    with serve(OK) as server, pytest.raises(RestError, match="no thread could be made") as caught:
+    with serve(OK) as server, pytest.raises(RestError, match="no thread could be started") as caught:
         make_client(server).request("POST", "/notes", {})
     assert server.received_requests == []
     assert caught.value.is_unsent

@@ -231,7 +231,7 @@ def test_lost_graphql_response_is_error() -> None:
         return False
 
     service.routes["POST /api/graphql"] = close_connection
-    with service.server, pytest.raises(RestError, match="the connection ended before an answer came"):
+    with service.server, pytest.raises(RestError, match="the connection ended before the response"):
         open_thread(service, graphql=True).list_own()
 
 

@@ -726,7 +726,7 @@ def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch
     """A host without a response gives a warning after the timeout."""
     monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
     with FaultServer(hang) as host:
-        assert "no answer came in time" in publish_with_warning(
+        assert "no response in time" in publish_with_warning(
             open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
         )
 

@@ -195,7 +195,7 @@ def test_publisher_may_write_early(write_early: bool, count: int, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("", "Is a directory"), ("missing/file", "No such file or directory"), ("a\0b", "not a path")],
+    [("", "Is a directory"), ("missing/file", "No such file or directory"), ("a\0b", "invalid path")],
 )
 def test_unwritable_file_warns(path: str, reason: str, tmp_path: Path) -> None:
     """The warning has the reason and names another place of the links."""

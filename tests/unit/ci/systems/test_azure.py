@@ -259,7 +259,9 @@ def test_summary_without_folder_is_absent() -> None:
     assert warnings == []
 
 
-@pytest.mark.parametrize(("folder", "reason"), [("/proc/nowhere", "No such file or directory"), ("a\0b", "not a path")])
+@pytest.mark.parametrize(
+    ("folder", "reason"), [("/proc/nowhere", "No such file or directory"), ("a\0b", "invalid path")]
+)
 def test_summary_unwritable_warns(folder: str, reason: str) -> None:
     """A page that cannot be written gives a warning, and the variables are still set."""
     commands, [warning] = publish(create_report([make_passed_run("a")], PASSED_VERDICT), folder)

@@ -167,7 +167,7 @@ def test_foreign_lines_are_not_marks(data: bytes, tmp_path: Path) -> None:
     ("kind", "reason"),
     [
         ("missing", "No such file or directory"),
-        ("null", "not a path"),
+        ("null", "invalid path"),
         ("folder", "Is a directory"),
         ("pipe", "not a regular file"),
     ],
