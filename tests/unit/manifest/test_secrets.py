@@ -495,7 +495,7 @@ def test_each_secret_value_has_kind() -> None:
 def test_secret_value_is_rejected(value: str) -> None:
     """A harmless name does not allow a secret, and the error hides it."""
     (problem,) = collect_errors(TEXT, {"PLAIN": value})
-    assert problem.startswith("1:29: ${PLAIN} holds ")
+    assert problem.startswith("1:29: ${PLAIN} contains ")
     assert problem.endswith("To allow it, add `allow-env: PLAIN` to the step.")
     assert "Zq5" not in problem
     assert len(problem) < 200
