@@ -127,15 +127,11 @@ def test_similar_key_is_suggested(path: KeyPath, key: str, suggestion: str) -> N
     ("path", "key", "remedy"),
     [
         (TOP, "variables", "Put it under `defaults` or in an entry of `tests`"),
-        (TOP, "env", "Put 'variables' under `defaults` or in an entry of `tests`"),
         (TOP, "id", "Put it in an entry of `tests`, `folders` or `tags`"),
         (TOP, "matrix", "Put it in an entry of `tests`"),
         (TEST, "version_id", "Put it in an entry of `application_versions`"),
-        (FOLDER, "strategy", "Put 'matrix' in an entry of `tests`"),
         (FOLDER, "variables", "Put it under `defaults` or in an entry of `tests`"),
         (TEST, "run_on_latest", "Put it at the top of the manifest"),
-        (TEST, "Defaults", "Put 'defaults' at the top of the manifest"),
-        (DEFAULTS, "default", "Put 'defaults' at the top of the manifest"),
         (DEFAULTS, "groups", "Put it in an entry of `tests`, `folders` or `tags`"),
         (VERSION, "name", "Put it in an entry of `tests`, `folders` or `tags`"),
     ],
@@ -151,10 +147,14 @@ def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> No
         (TOP, "matrx", "Did you mean 'matrix'? Put it in an entry of `tests`"),
         (TOP, "varables", "Did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
         (FOLDER, "verson", "Did you mean 'version'? Put it at the top of the manifest"),
+        (TOP, "env", "Did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
+        (FOLDER, "strategy", "Did you mean 'matrix'? Put it in an entry of `tests`"),
+        (TEST, "Defaults", "Did you mean 'defaults'? Put it at the top of the manifest"),
+        (DEFAULTS, "default", "Did you mean 'defaults'? Put it at the top of the manifest"),
     ],
 )
 def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) -> None:
-    """A typing error in a misplaced key leads to the key and to its place."""
+    """A synonym or a typing error of a misplaced key leads to the key."""
     assert explain_unknown_key(path, key) == f"unknown key: '{key}'. {suggestion}."
 
 
