@@ -346,7 +346,7 @@ def test_conflicting_run_ids_are_unknown(tmp_path: Path) -> None:
         with FaultServer(send_response(201, json.dumps(names))) as server:
             job = run_job(tmp_path, server.url, ["a"])
         assert job.code == (0 if names["runID"] == "r1" else 7)
-        assert ("names two runs" in job.log) == (names["runID"] == "r2")
+        assert ("more than one run id" in job.log) == (names["runID"] == "r2")
 
 
 def test_missing_device_farm_is_not_started(tmp_path: Path) -> None:

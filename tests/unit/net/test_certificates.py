@@ -98,12 +98,12 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     "key": (
         lambda pem: Path(get_key_path(pem)).read_bytes(),
         "a private key without a certificate",
-        "for servers alone",
+        "for servers only",
     ),
     "key in DER": (
         lambda pem: openssl("ec", "-in", get_key_path(pem), "-outform", "der"),
         "a private key",
-        "for servers alone",
+        "for servers only",
     ),
     "PKCS#7": (
         lambda pem: openssl("crl2pkcs7", "-nocrl", "-certfile", str(pem)),
