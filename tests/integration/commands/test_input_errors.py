@@ -76,7 +76,7 @@ CASES = (
     bad_manifest("that is binary", b"\x7fELF\x00\xff\xfe", "is not UTF-8", "Save it as UTF-8"),
     bad_manifest("with NUL", b"tests:\x00 [a]", "forbidden control character"),
     bad_manifest("in UTF-16", "tests: [a]".encode("utf-16"), "is UTF-16", "Save it as UTF-8"),
-    bad_manifest("too large", b"# " + b"x" * 4 * 1024 * 1024, "larger than 4 MiB", "split it"),
+    bad_manifest("too large", b"# " + b"x" * 4 * 1024 * 1024, "larger than 4 MiB", "Split it"),
     bad_manifest("too deep", DEEP.encode(), "nested more than 20 levels", "Use fewer levels"),
     bad_manifest("that is a bomb", ALIAS_BOMB.encode(), "more than 100,000 entries", "Split the file"),
     bad_manifest("key given twice", b"tests: [a]\ntests: [b]", "duplicate key: 'tests', first on line 1", "Remove one"),
