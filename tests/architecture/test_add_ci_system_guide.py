@@ -242,7 +242,7 @@ def test_manifest_cannot_name_credentials(project: Path, tmp_path: Path) -> None
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${QUARRY_TOKEN}'}}]", "utf-8")
     code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
     assert code == 2
-    assert "holds a credential" in log
+    assert "contains a credential" in log
 
 
 def test_tests_and_linters_accept_new_rows(project: Path) -> None:
