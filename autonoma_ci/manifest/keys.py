@@ -119,11 +119,11 @@ def explain_unknown_key(path: KeyPath, key: str) -> str:
     option = normalized.replace("_", "-")
     known_key = next((name for name in spellings if name in _LOCATIONS), None)
     if known_key == key:
-        return f"misplaced key: {quote_name(key)}. Put it {_LOCATIONS[known_key]}."
+        return f"misplaced key: {quote_name(key)}. Put this key {_LOCATIONS[known_key]}."
     if not known_key and option in _OPTION_NAMES:
         return f"unknown key: {quote_name(key)}. Set the option {option} of the step instead."
     if known_key := known_key or find_closest_match(normalized, list(_LOCATIONS), _MIN_SIMILARITY):
-        return f"unknown key: {quote_name(key)}. Did you mean '{known_key}'? Put it {_LOCATIONS[known_key]}."
+        return f"unknown key: {quote_name(key)}. Did you mean '{known_key}'? Put this key {_LOCATIONS[known_key]}."
     key_list = ", ".join(sorted(allowed))
     return f"unknown key: {quote_name(key)}. Use {key_list}, or the prefix 'x-' for an ignored key."
 

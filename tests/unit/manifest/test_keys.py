@@ -126,14 +126,14 @@ def test_similar_key_is_suggested(path: KeyPath, key: str, suggestion: str) -> N
 @pytest.mark.parametrize(
     ("path", "key", "remedy"),
     [
-        (TOP, "variables", "Put it under `defaults` or in an entry of `tests`"),
-        (TOP, "id", "Put it in an entry of `tests`, `folders` or `tags`"),
-        (TOP, "matrix", "Put it in an entry of `tests`"),
-        (TEST, "version_id", "Put it in an entry of `application_versions`"),
-        (FOLDER, "variables", "Put it under `defaults` or in an entry of `tests`"),
-        (TEST, "run_on_latest", "Put it at the top of the manifest"),
-        (DEFAULTS, "groups", "Put it in an entry of `tests`, `folders` or `tags`"),
-        (VERSION, "name", "Put it in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "variables", "Put this key under `defaults` or in an entry of `tests`"),
+        (TOP, "id", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "matrix", "Put this key in an entry of `tests`"),
+        (TEST, "version_id", "Put this key in an entry of `application_versions`"),
+        (FOLDER, "variables", "Put this key under `defaults` or in an entry of `tests`"),
+        (TEST, "run_on_latest", "Put this key at the top of the manifest"),
+        (DEFAULTS, "groups", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (VERSION, "name", "Put this key in an entry of `tests`, `folders` or `tags`"),
     ],
 )
 def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> None:
@@ -144,13 +144,13 @@ def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> No
 @pytest.mark.parametrize(
     ("path", "key", "suggestion"),
     [
-        (TOP, "matrx", "Did you mean 'matrix'? Put it in an entry of `tests`"),
-        (TOP, "varables", "Did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
-        (FOLDER, "verson", "Did you mean 'version'? Put it at the top of the manifest"),
-        (TOP, "env", "Did you mean 'variables'? Put it under `defaults` or in an entry of `tests`"),
-        (FOLDER, "strategy", "Did you mean 'matrix'? Put it in an entry of `tests`"),
-        (TEST, "Defaults", "Did you mean 'defaults'? Put it at the top of the manifest"),
-        (DEFAULTS, "default", "Did you mean 'defaults'? Put it at the top of the manifest"),
+        (TOP, "matrx", "Did you mean 'matrix'? Put this key in an entry of `tests`"),
+        (TOP, "varables", "Did you mean 'variables'? Put this key under `defaults` or in an entry of `tests`"),
+        (FOLDER, "verson", "Did you mean 'version'? Put this key at the top of the manifest"),
+        (TOP, "env", "Did you mean 'variables'? Put this key under `defaults` or in an entry of `tests`"),
+        (FOLDER, "strategy", "Did you mean 'matrix'? Put this key in an entry of `tests`"),
+        (TEST, "Defaults", "Did you mean 'defaults'? Put this key at the top of the manifest"),
+        (DEFAULTS, "default", "Did you mean 'defaults'? Put this key at the top of the manifest"),
     ],
 )
 def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) -> None:

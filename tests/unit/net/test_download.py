@@ -131,9 +131,9 @@ def test_body_without_encoding_is_accepted(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("length", "error"),
     [
-        ("101", "larger than the limit (0.0 MB)"),
+        ("101", "larger than the limit (file size 0.0 MB)"),
         ("1073741824", "larger than the limit (file size 1,073.7 MB)"),
-        ("9" * 30, "larger than the limit (1,000,000,000,000.0 MB)"),
+        ("9" * 30, "larger than the limit (file size 1,000,000,000,000.0 MB)"),
     ],
 )
 def test_long_content_length_is_rejected(length: str, error: str) -> None:
