@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import sys
 
-# The folders of the image's own PATH. The PATH of the environment may name a folder of the user's checkout.
+# The directories of the image's own PATH. The PATH of the environment may name a directory of the user's checkout.
 _PROGRAM_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # The commands of autonoma-ci, which have priority over programs of the same name. They are repeated here, because the
 # import of `autonoma_ci.cli` is slow.
@@ -69,7 +69,7 @@ def _replace_process(program: str, arguments: list[str]) -> None:
     try:
         os.execv(program, arguments)  # noqa: S606 - the program that the user named
     except OSError as error:
-        sys.stderr.write(f"autonoma-ci: {program} can't be started: {error.strerror}\n")
+        sys.stderr.write(f"autonoma-ci: {program} could not be started: {error.strerror}\n")
         # The exit codes of a shell for a missing command and for one that it can't execute.
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
 

@@ -34,23 +34,27 @@ if TYPE_CHECKING:
 
 # Each is a module in autonoma_ci.commands with a function main(argv, runtime) that returns the exit code.
 COMMANDS = {
-    "run": "start the runs; in CI also without a command",
-    "wait": "take up the runs of an earlier step, and wait for them",
-    "list": "show the account's folders and tests with their ids",
-    "init": "write a manifest with what you choose of them",
-    "report": "make a report from the record of a step",
+    "run": "start runs of tests, folders and tags",
+    "wait": "resume waiting for the runs of an earlier step",
+    "list": "list the account's folders and tests with their ids",
+    "init": "write a manifest with folders or tests of the account",
+    "report": "make a report from the results.json of a step",
     "validate": "check a manifest",
     "schema": "print the JSON Schema of the manifest or of results.json",
-    "sandbox": "serve a local stand-in for the API",
-    "demo": "show it all, without an account and without a network",
+    "sandbox": "serve a simulated API on this machine",
+    "demo": "show a complete job, without account and network",
 }
 
+_PURPOSE = (
+    "Start end-to-end tests of Autonoma from CI, wait for their results, and report them.",
+    "Without a command: run in CI, this help at a terminal.",
+)
 _EXAMPLES = (
-    "What to type next:",
-    "  autonoma-ci demo                 a whole job, without an account and without a network",
-    "  autonoma-ci init                 write autonoma.yml; needs AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET",
-    "  autonoma-ci run --dry-run        show what would be started",
-    "  autonoma-ci run --wait           start it and wait for the results",
+    "examples:",
+    "  autonoma-ci demo                 show a complete job, without account and network",
+    "  autonoma-ci init                 write autonoma.yml (requires AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET)",
+    "  autonoma-ci run --dry-run        print the plan, start nothing",
+    "  autonoma-ci run --wait           start the runs and wait for their results",
 )
 
 _MODULE_NAME_RE = lazy_pattern(r"\w{1,60}(?:\.\w{1,60}){0,9}")
@@ -236,16 +240,16 @@ def _print_help_or_version(name: str, runtime: Runtime) -> int:
         write_product(runtime.out, f"autonoma-ci {__version__}\n")
         return 0
     if name in {"-h", "--help"}:
-        lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
+        lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", *_PURPOSE, "", "commands:"]
         lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
-        lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_EXAMPLES]
+        lines += ["", "autonoma-ci COMMAND --help lists the options of a command.", "", *_EXAMPLES]
         write_product(runtime.out, "\n".join(lines) + "\n")
         return 0
     from autonoma_ci.config.suggestions import find_closest_match
 
     # An unknown command can be any text, even a secret, so it is not printed.
     suggestion = find_closest_match(name, list(COMMANDS), 0.7)
-    known_commands = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
+    known_commands = f"use one of {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
     hint = f"did you mean {suggestion}?" if suggestion else known_commands
     raise InputError([f"unknown command: {hint}"])
 
@@ -263,7 +267,7 @@ def _report_internal_error(runtime: Runtime, error: Exception) -> int:
     """
     # This loads no module, because the error can be that no module can be loaded any more.
     lines = [
-        "Error: this is a bug in autonoma-ci, not in your tests. Please report it with these lines:",
+        "Error: bug in autonoma-ci, not in your tests. Please report it with these lines:",
         f"  autonoma-ci {__version__}, Python {sys.version.partition(' ')[0]}, {sys.platform}",
         f"  {type(error).__module__}.{type(error).__qualname__}",
     ]

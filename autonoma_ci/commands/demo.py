@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
 
 DEMO_MANIFEST = """\
-# What to run. Ids are those of tests, folders and tags in Autonoma.
+# Tests, folders and tags to run, with their ids in Autonoma.
 version: 1
 defaults:
   variables:
@@ -36,7 +36,7 @@ tests:
   - id: g41k688vndxzt7kh4kq5m12s
     name: Sign in
     groups: [smoke]
-  - sandbox-flaky                       # the short form; in the sandbox, its first run fails
+  - sandbox-flaky                       # short form (in the sandbox, its first run fails)
   - sandbox-fails                       # in the sandbox, all its runs fail
 folders:
   - id: cm7t223mk00154mzy2jwk2pqy
@@ -59,9 +59,9 @@ _ENVIRON = {
     "AUTONOMA_EVIDENCE": "all",
 }
 _CLOSING_LINES = (
-    "The red is on purpose: one test fails, so that this step would have ended with exit code 1.",
-    "That was the demo: nothing left this machine. With an account, go on with: autonoma-ci init",
-    "The report to open in a browser, with screenshots and videos; its links to the runs ended with the demo:",
+    "One test fails on purpose. A CI step with this result ends with exit code 1.",
+    "The demo sent nothing outside of this machine. With an account, continue with: autonoma-ci init",
+    "Open the report with screenshots and videos in a browser. Its links to runs worked only during the demo:",
 )
 
 
@@ -69,13 +69,17 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Run the demo, and return 0 if one test failed as planned.
 
     Raises:
-        InputError: The command line is wrong, or the folder could not be created.
+        InputError: The command line is wrong, or the directory could not be created.
 
     """
-    parser = ArgumentParser("demo", "Run a sample manifest against a local stand-in for the API.", runtime.out)
-    parser.hint = "the folder for its files is --output PATH"
+    parser = ArgumentParser("demo", "Run a sample manifest against a simulated API on this machine.", runtime.out)
+    parser.hint = "To set the directory of the demo's files, add --output PATH."
+    parser.example = "autonoma-ci demo --output autonoma-demo"
     parser.add_argument(
-        "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
+        "--output",
+        metavar="PATH",
+        default="",
+        help="Directory for the demo's files. Default: a new temporary directory.",
     )
     arguments = parser.parse(argv)
     log = JobLog(runtime.out, PLAIN_LOG_FORMATTER)
@@ -87,13 +91,13 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     with Sandbox() as sandbox:
         code = run.main((), runtime.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
     if runtime.signals.received:
-        log.info("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
+        log.info("The demo was cancelled. Ignore the advice above, because the demo's runs have ended.")
         return code
     if code != EXIT_CODES[ExitReason.FAILED]:
-        log.info(f"The demo failed: exit code {code}, not {EXIT_CODES[ExitReason.FAILED]}. The lines above say why.")
+        log.info(f"The demo failed: exit code {code} instead of {EXIT_CODES[ExitReason.FAILED]}. See the lines above.")
         return code or EXIT_INTERNAL_ERROR
     log.info()
-    log.info("The job summary, as a CI system that renders Markdown shows it:")
+    log.info("The job summary in Markdown, which many CI systems show:")
     log.info()
     for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
         log.info(line)
@@ -105,23 +109,23 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
 
 def _create_folder(path: str, folder: str) -> str:
-    """Create the folder with the manifest, and return its path.
+    """Create the directory with the manifest, and return its path.
 
-    The folder is not removed, so that the report can be opened.
+    The directory is not removed, so that the report can be opened.
 
     Raises:
-        InputError: The folder or its manifest can't be written.
+        InputError: The directory or its manifest could not be written.
     """
     if escapes_via_symlink(path, folder):
-        raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])
+        raise InputError(["--output: a symbolic link leads outside of the working directory. Give another --output."])
     try:
         folder_path = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
         with DirectoryTree(folder_path, Path(folder)).open_directory() as directory:
             manifest = DEMO_MANIFEST.encode()
             if directory.exists("autonoma.yml") and directory.read_file("autonoma.yml", 100_000) != manifest:
-                raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
+                raise InputError(["autonoma.yml exists and has other content than the demo's. Give another --output."])
             directory.write_atomic("autonoma.yml", manifest)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
-        raise InputError([f"the demo has no folder for its files ({reason}): give another --output"]) from None
+        raise InputError([f"the demo's files could not be written ({reason}). Give another --output."]) from None
     return str(folder_path)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # The value of `--output` for standard output, as in `report`.
 STDOUT = "-"
 _NO_SELECTION = (
-    "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST; at a terminal, init shows a list to "
-    "choose from"
+    "missing selection. Add --all, --folder-ids LIST or --test-ids LIST, or run init at a terminal to select from a "
+    "list."
 )
 
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     arguments = _build_parser(runtime).parse(argv)
     is_printed = arguments.output == STDOUT
     if not arguments.output:
-        raise InputError([f"--output is empty: give a path, such as {DEFAULT_MANIFESTS[0]}"])
+        raise InputError([f"--output is empty. Give a path, such as {DEFAULT_MANIFESTS[0]}."])
     target = Path(runtime.working_directory, arguments.output)
     if not is_printed:
         _check_target(target, arguments, runtime.working_directory)
@@ -77,9 +77,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         with DirectoryTree(target.parent, Path(runtime.working_directory)).open_directory(create=False) as directory:
             _write_manifest(directory, target.name, data, force=arguments.force)
     except (OSError, ValueError) as error:
-        raise InputError(
-            [f"{_format_path(arguments.output)} could not be written ({os_error_reason(error)}): give another --output"]
-        ) from None
+        raise InputError([_format_write_error(arguments.output, error)]) from None
     _log_result(arguments, selection, runtime)
     return 0
 
@@ -99,7 +97,7 @@ def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO |
     """
     account = fetch_account(arguments, runtime)
     if not any(folder.tests for folder in account.folders):
-        raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
+        raise InputError(["the account has no tests, so nothing was written. Create a test in Autonoma first."])
     if terminal_out and runtime.stdin:
         selection = select_interactively(account, runtime.stdin, terminal_out)
     else:
@@ -107,7 +105,7 @@ def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO |
         selection = select_by_id(account, *ids, everything=arguments.all)
     selection = selection.expand_folders() if arguments.each else selection
     if len(selection.folders) + len(selection.tests) > MAX_RUNS:
-        raise InputError([f"that is more than {MAX_RUNS:,} runs: choose fewer, or folders without --each"])
+        raise InputError([f"more than {MAX_RUNS:,} runs are selected. Select fewer, or folders without --each."])
     return selection
 
 
@@ -127,21 +125,22 @@ def _write_manifest(directory: Directory, name: str, data: bytes, *, force: bool
 
 def _build_parser(runtime: Runtime) -> ArgumentParser:
     parser = build_account_parser("init", "Write a manifest with folders or tests of the account.", runtime.out)
-    parser.hint = "the file to write is --output PATH; what to write is --all, --folder-ids or --test-ids"
-    parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
-    parser.add_argument("--folder-ids", metavar="LIST", default="", help="These folders.")
-    parser.add_argument("--test-ids", metavar="LIST", default="", help="These tests.")
+    parser.hint = "Set the file with --output PATH, and the selection with --all, --folder-ids or --test-ids."
+    parser.example = "autonoma-ci init --all"
+    parser.add_argument("--all", action="store_true", help="Select every folder that has tests.")
+    parser.add_argument("--folder-ids", metavar="LIST", default="", help="Select these folders.")
+    parser.add_argument("--test-ids", metavar="LIST", default="", help="Select these tests.")
     parser.add_argument(
         "--each", action="store_true",
-        help="List the folders' tests one by one: each has its own result, retries and evidence then.",
+        help="List the folders' tests one by one. Each test then has its own result, retries and evidence.",
     )  # fmt: skip
     parser.add_argument(
         "--output",
         metavar="PATH",
         default=DEFAULT_MANIFESTS[0],
-        help="Where to write it; - prints it. Default: autonoma.yml.",
+        help="File to write, or - for standard output. Default: autonoma.yml.",
     )
-    parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
+    parser.add_argument("--force", action="store_true", help="Replace an existing file.")
     return parser
 
 
@@ -149,21 +148,25 @@ def _check_target(target: Path, arguments: ParsedArguments, folder: str) -> None
     """Check that the file may be written.
 
     Raises:
-        InputError: It exists, or its folder is missing or outside the working directory.
+        InputError: It exists, or its directory is missing or outside of the working directory.
     """
     path_text = _format_path(arguments.output)
     if escapes_via_symlink(arguments.output, folder):
         raise InputError(
-            [f"{path_text} leads out of the working directory through a symbolic link: give another --output"]
+            [f"{path_text}: a symbolic link leads outside of the working directory. Give another --output."]
         )
     try:
         # A broken symbolic link counts as an existing file.
         if os.path.lexists(target) and not arguments.force:
-            raise InputError([f"{path_text} is there already: give another --output, or replace it with --force"])
+            raise InputError([f"{path_text} exists. Give another --output, or replace the file with --force."])
         if not target.parent.is_dir():
-            raise InputError([f"the folder of {path_text} is not there: create it, or give another --output"])
+            raise InputError([f"the directory of {path_text} is missing. Create it, or give another --output."])
     except (OSError, ValueError) as error:
-        raise InputError([f"{path_text} can't be written ({os_error_reason(error)}): give another --output"]) from None
+        raise InputError([_format_write_error(arguments.output, error)]) from None
+
+
+def _format_write_error(path: str, error: OSError | ValueError) -> str:
+    return f"{_format_path(path)} could not be written ({os_error_reason(error)}). Give another --output."
 
 
 def _format_path(path: str) -> str:
@@ -193,9 +196,9 @@ def _log_result(arguments: ParsedArguments, selection: Selection, runtime: Runti
     is_default = find_default_manifest(runtime.working_directory) == os.path.normpath(path)
     option = "" if is_default else f" --manifest {quote_for_shell(path)}"
     if is_printed:
-        log.info(f"Printed a manifest with {' and '.join(counts)}. As autonoma.yml, a run finds it by itself.")
+        log.info(f"Printed a manifest with {' and '.join(counts)}. Save it as autonoma.yml, the default manifest.")
         return
     log.info(f"Wrote {path}: {' and '.join(counts)}.")
-    log.info("Next, see what would be started, then start it:")
+    log.info("Next, print the plan, then start the runs:")
     log.info(f"  autonoma-ci run{option} --dry-run")
     log.info(f"  autonoma-ci run{option} --wait")

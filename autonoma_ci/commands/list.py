@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 # The API has no request for tags. Source: docs.autonoma.app, "API Overview".
-NO_TAGS = "list shows folders and tests; the API has no list of tags. Copy a tag's id from Autonoma into tag-ids"
-_NO_FOLDERS = "The account has no folders. Create a test in Autonoma, then list shows its id."
-_NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list shows its id."
+NO_TAGS = "The API has no list of tags. Copy a tag's id from Autonoma into tag-ids."
+_NO_FOLDERS = "The account has no folders. Create a test in Autonoma, and list again."
+_NO_TESTS = "The folders have no tests. Create a test in Autonoma, and list again."
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
@@ -33,9 +33,10 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         OutputError: The list could not be printed.
 
     """
-    parser = build_account_parser("list", "Show the account's folders and tests with their ids.", runtime.out)
+    parser = build_account_parser("list", "List the account's folders and tests with their ids.", runtime.out)
     parser.hint, parser.hint_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
+    parser.example = "autonoma-ci list --json"
     arguments = parser.parse(argv)
     folders = fetch_account(arguments, runtime).folders
     log = JobLog(runtime.out, PLAIN_LOG_FORMATTER, is_product=True)
@@ -61,4 +62,4 @@ def _format_table(folders: Sequence[ListedFolder]) -> Iterator[str]:
     yield f"{pluralize(len(folders), 'folder')}, {pluralize(tests, 'test')}."
     if not tests:
         yield _NO_TESTS if folders else _NO_FOLDERS
-    yield f"{NO_TAGS}."
+    yield NO_TAGS

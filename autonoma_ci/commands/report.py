@@ -56,21 +56,24 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         OutputError: The report could not be printed.
 
     """
-    purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
+    purpose = "Make a report from the results.json of a step. Values from variables and manifest are hidden."
     parser = build_parser("report", purpose, _OPTIONS, runtime.out)
     add_var_flag(parser)
-    parser.hint = "report takes one record; for several, run it once for each"
+    parser.hint = "The command report accepts one results.json. Run the command once for each."
+    parser.example = "autonoma-ci report autonoma-results --format junit --output junit.xml"
     parser.add_argument(
-        "results", metavar="RESULTS", help="A results-dir, or the results.json in it. Screenshots are read from there."
+        "results",
+        metavar="RESULTS",
+        help="A results-dir, or the results.json in it. Screenshots are read from the same directory.",
     )
-    parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
+    parser.add_argument("--format", choices=FORMATS, default="html", help="Format of the report. Default: html.")
     parser.add_argument(
         "--output", metavar="PATH", default="",
-        help="Where to write it; - prints it. Default: report.html, junit.xml or summary.md beside results.json; of "
-        "a record of another name, such as results.1.json, in results.1.",
+        help="File to write, or - for standard output. Default: report.html, junit.xml or summary.md beside "
+        "results.json. For another name, such as results.1.json, the directory is results.1.",
     )  # fmt: skip
     parser.add_argument(
-        "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
+        "--single-file", action="store_true", help="Embed screenshots, videos and style in report.html."
     )
     arguments = parser.parse(argv)
     arguments.results = find_results_file(arguments.results, runtime.working_directory, "report")
@@ -168,12 +171,12 @@ def _verdict(saved: Results, results: Sequence[RunResult]) -> Verdict | None:
 
 
 class _AssetResolver:
-    """Resolves files of the results folder from the page."""
+    """Resolves files of the results directory from the page."""
 
     def __init__(self, folder: Path, page: Path, working_directory: Path) -> None:
         self._folder, self._page_folder = folder, page.parent
         self._tree = DirectoryTree(folder, working_directory)
-        # Pages in one folder can have different verdicts, so each has its own icon.
+        # Pages in one directory can have different verdicts, so each has its own icon.
         self.icon = f"evidence/{page.stem}.svg"
 
     def url(self, path: str) -> str:
@@ -231,7 +234,7 @@ def _quote_path(path: str) -> str:
 
 
 def _relative_to(folder: str | Path, path: Path) -> Path:
-    """Return the path relative to the folder, or else the absolute path.
+    """Return the path relative to a directory, or else the absolute path.
 
     A path on another drive, or in a removed working directory, has no relative form.
     """
@@ -253,18 +256,19 @@ def _check_not_results_file(path: Path, results_path: Path) -> None:
     except (OSError, ValueError):
         is_same = False
     if is_same or is_results_file(path):
-        content = "the record itself" if is_same else "the record of a step"
-        raise InputError([f"{path_text} is {content}, which the report would replace: give another --output"])
+        content = "the input of this report" if is_same else "the results.json of a step"
+        raise InputError([f"{path_text} is {content}, which the report would replace. Give another --output."])
 
 
 def _write_file(path: Path, data: bytes, folder: str) -> None:
     if escapes_via_symlink(str(path), folder):
-        raise InputError([f"{sanitize_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
+        name = sanitize_line(path.name)
+        raise InputError([f"{name}: a symbolic link leads outside of the working directory. Give another --output."])
     try:
         with DirectoryTree(path.parent, Path(folder)).open_directory() as directory:
             directory.write_atomic(path.name, data)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError(
-            [f"{sanitize_line(str(path), 200)} could not be written ({reason}): give another --output"]
+            [f"{sanitize_line(str(path), 200)} could not be written ({reason}). Give another --output."]
         ) from None

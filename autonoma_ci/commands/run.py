@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.redaction.redactor import Secret
 
-_NOT_UP = "Check wait-for-url and the deployment that it belongs to; wait-for-url-timeout is how long it may take."
+_NOT_UP = "Check wait-for-url and its deployment, or increase wait-for-url-timeout."
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
@@ -108,7 +108,7 @@ def _load_previous_results(step: JobStep) -> LoadedResults | None:
     try:
         return load_results(path, step.runtime.working_directory, step.redact)
     except InputError as error:
-        step.report_warnings([f"The earlier attempt's record is not used: {error}"])
+        step.report_warnings([f"The results.json of the earlier attempt is not used: {error}"])
         return None
 
 
@@ -163,11 +163,11 @@ def _find_previous_runs(
     # Where each job has its own number, results.json can be of another job, which has other runs.
     is_same_job = saved.job == context.job_name and saved.runs
     if is_same_job and (why := previous.no_reuse_reason(results, previous_results, context, signer)):
-        step.log.annotate("notice", Diagnostic(f"The earlier attempt's record is not used: {why}."))
+        step.log.annotate("notice", Diagnostic(f"The results.json of the earlier attempt is not used: {why}."))
     passed = previous.find_reusable_run_ids(results, previous_results, context, rules, signer)
     if passed:
         note = f"{pluralize(len(passed), 'run')} passed in an earlier attempt at this build. "
-        note += "What the API still calls passed is not started again."
+        note += "Runs that the API still reports as passed are not started again."
         step.log.annotate("notice", Diagnostic(note))
     is_signed = signer.verifies_results(previous_results.data)
     return PreviousRuns(passed, previous.collect_run_ids(saved) if is_signed else frozenset())

@@ -30,12 +30,17 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         OutputError: The instructions could not be printed.
 
     """
-    parser = ArgumentParser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", runtime.out)
-    parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
+    parser = ArgumentParser(
+        "sandbox", "Serve a simulated Autonoma API on this machine. Any credentials are valid.", runtime.out
+    )
+    parser.add_argument(
+        "--port", default="8787", metavar="N", help="Port on 127.0.0.1, or 0 for a free port. Default: 8787."
+    )
     parser.add_argument(
         "--contract", default=DEFAULT_REVISION, metavar="REVISION",
         help=f"Revision of the API: {' or '.join(REVISIONS)}. Default: {DEFAULT_REVISION}.",
     )  # fmt: skip
+    parser.example = "autonoma-ci sandbox --port 0"
     arguments = parser.parse(argv)
     try:
         port = parse_int(0, 65535, arguments.port)
@@ -50,18 +55,18 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     try:
         sandbox.start()
     except OSError as error:
-        raise InputError([f"port {port} can't be used ({error.strerror}): give another with --port"]) from None
+        raise InputError([f"port {port} is unavailable ({error.strerror}). Give another --port."]) from None
     try:
-        log.info(f"Sandbox at {sandbox.url}, contract {contract}; it listens on this machine only.")
-        log.info("Try it from another terminal:")
+        log.info(f"Sandbox at {sandbox.url}, contract {contract}, for this machine only.")
+        log.info("Try this command in another terminal:")
         log.info(
             f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox-id --client-secret sandbox-secret "
             "--test-ids my-first-test"
         )
-        log.info("Ids that ask for something else than a run that passes:")
+        log.info("Ids with another result than a passed run:")
         for test_id, description in SCENARIO_IDS.items():
             log.info(f"  {test_id:<20} {description}")
-        log.info("Ids of the sandbox's account, which another kind does not take:")
+        log.info("Ids of the sandbox's account, each valid for one kind only:")
         for known_id, kind in known_ids().items():
             log.info(f"  {known_id:<26} {kind}")
         while True:  # on Windows, no signal ends the wait for an event

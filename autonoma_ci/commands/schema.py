@@ -24,15 +24,18 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
     """
     parser = ArgumentParser(
-        "schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", runtime.out
+        "schema", "Print the JSON Schema of the manifest or of results.json, for example for an editor.", runtime.out
     )
-    parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
+    parser.add_argument(
+        "of", nargs="?", default="manifest", metavar="NAME", help="manifest or results. Default: manifest."
+    )
+    parser.example = "autonoma-ci schema > autonoma.schema.json"
     arguments = parser.parse(argv)
     if arguments.of == "manifest":
         from autonoma_ci.manifest.schema import manifest_json_schema as json_schema
     elif arguments.of == "results":
         from autonoma_ci.reports.results_schema import results_json_schema as json_schema
     else:
-        raise InputError(["there is no schema of that: give manifest or results"])
+        raise InputError(["unknown schema. Give manifest or results."])
     write_product(runtime.out, json.dumps(json_schema(), indent=2) + "\n")
     return 0

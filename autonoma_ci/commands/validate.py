@@ -34,13 +34,15 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         OutputError: The result could not be printed.
 
     """
-    help_text = "Check a manifest. Facts of the build that only a CI system knows may be missing."
+    help_text = "Check a manifest without sending requests. Facts from a CI system may be missing."
     parser = build_parser("validate", help_text, _VALIDATE_OPTIONS, runtime.out)
-    parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
+    help_text = f"Path of the manifest. Default: {' or '.join(DEFAULT_MANIFESTS)}."
+    parser.add_argument("manifest", nargs="?", default="", metavar="MANIFEST", help=help_text)
+    parser.example = "autonoma-ci validate autonoma.yml"
     arguments = parser.parse(argv)
     path = arguments.manifest or find_default_manifest(runtime.working_directory)
     if not path:
-        raise InputError([f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
+        raise InputError([f"missing manifest: {' or '.join(DEFAULT_MANIFESTS)}. Give the manifest's path."])
     ci = detect_ci(runtime.environ)
     option_settings, errors = load_options(
         _VALIDATE_OPTIONS, provided_options(arguments, _VALIDATE_OPTIONS), runtime.environ
@@ -67,7 +69,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
     log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
     log.redact_with(settings.redactors.of_all)
-    log.info(f"{path} is valid: {', '.join(counts)}; {pluralize(len(planned_runs), 'run')} in all.")
+    log.info(f"{path} is valid: {', '.join(counts)} ({pluralize(len(planned_runs), 'run')} in total).")
     return 0
 
 

@@ -58,8 +58,8 @@ _USED_OPTIONS = frozenset(
 WAIT_OPTIONS = tuple(option for option in OPTIONS if option.name in _USED_OPTIONS)
 # The shard selects no runs here. It distinguishes the part of this step from others.
 _READ_OPTIONS = _USED_OPTIONS | {"shard"}
-_ENDED_EARLY = "the step was killed, or failed, before it could say whether this run had started"
-_NO_RUNS = "The step that was to start the runs has left none"
+_ENDED_EARLY = "the step was killed or failed before the start of this run was confirmed"
+_NO_RUNS = "The earlier step left no runs"
 # Conclusions of a step without runs. Its exit code is that of its reason, or of a signal.
 _CONCLUSIONS_WITHOUT_RUNS = frozenset({Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED})
 _SIGNAL_EXIT_CODES = range(129, 192)
@@ -69,19 +69,16 @@ _SHARD_RE = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
 _STATES_TO_POLL = CONTINUING_STATES | {RunState.PASSED}
 # States that do not change any more.
 _FINAL_STATES = ENDED_STATES | {RunState.NOT_STARTED}
-_OF_ANOTHER_PART = "it is of another part of this job"
+_OF_ANOTHER_PART = "the runs are of another part of this job"
 _START_AGAIN = (
-    "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
-    "AUTONOMA_CI to cli"
+    "If the step that starts the runs was killed, run it again. To resume runs of another build, set AUTONOMA_CI to "
+    "cli."
 )
-_NAME_THE_PART = "Name the record of this part, or set part and shard as in the step that started the runs"
-_OLD_FILES = "The other files in its folder, such as junit.xml and report.html, are of the same earlier step."
-_UNSIGNED = (
-    "is not signed, or was changed after it was written, or was written with other credentials. Runs may be missing in "
-    "it."
-)
-_ID_WITHHELD = "the run's id holds a credential, so it is not shown"
-_PASSED_WITHOUT_ID = "the record says that it passed, but has no id to ask the API about"
+_NAME_THE_PART = "Give the results.json of this part, or set part and shard as in the step that started the runs."
+_OLD_FILES = "Other files in its directory, such as junit.xml and report.html, are of the same earlier step."
+_UNSIGNED = "has no valid signature: changed, or written with other credentials. Some runs may be missing."
+_ID_WITHHELD = "the run id holds a credential and is hidden"
+_PASSED_WITHOUT_ID = "results.json reports a pass, but has no run id for a request to the API"
 
 
 class WaitInputs(NamedTuple):
@@ -142,10 +139,11 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
 
 def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:
     """Parse the command line. Raises InputError or OutputError."""
-    purpose = "Wait for the runs of an earlier step, and start none. Variables and manifest say which values to hide."
+    purpose = "Wait for the runs of an earlier step, and start none. Values from variables and manifest are hidden."
     parser = build_parser("wait", purpose, WAIT_OPTIONS, runtime.out)
     add_var_flag(parser)
-    parser.hint = "wait takes one record; for several, run it once for each"
+    parser.hint = "The command wait accepts one results.json. Run the command once for each."
+    parser.example = "autonoma-ci wait autonoma-results"
     parser.add_argument(
         "results",
         metavar="RESULTS",
@@ -173,7 +171,7 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
         if not why and _is_of_another_part(loaded.results, settings, ci, environ):
             why, advice = _OF_ANOTHER_PART, _NAME_THE_PART
         if why:
-            text = f"{sanitize_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {advice}"
+            text = f"{sanitize_line(path, 200)} is not the results.json of this step: {why}. {_OLD_FILES} {advice}"
             errors.append(Diagnostic(text))
     except InputError as error:
         errors += error.diagnostics
@@ -196,10 +194,10 @@ def _describe_completed_runs(saved: Results) -> str:
     """Return the notice that all runs have ended, and the next step."""
     passed = sum(run.state is RunState.PASSED for run in saved.runs)
     count = f"{passed:,} of {pluralize(len(saved.runs), 'run')} passed"
-    text = f"This step has ended already ({saved.conclusion}, {count}). Nothing is left to wait for"
+    text = f"All runs have ended ({saved.conclusion}, {count})."
     if passed:
-        return f"{text}; the API is asked once more about what passed."
-    return f"{text}. To run the tests again: autonoma-ci run."
+        return f"{text} Passed runs are confirmed by one more request to the API."
+    return f"{text} To run the tests again: autonoma-ci run."
 
 
 def _collect_values(settings: Settings, saved: Results, step: JobStep) -> KnownValues:
@@ -223,7 +221,7 @@ def _title(runs: Sequence[RunResult], results: Sequence[RunResult]) -> str:
     started = sum(run.state is RunState.STARTED for run in results) - passed
     parts = [f"waiting for {pluralize(started, 'run')}"] if started else []
     parts += [f"confirming {pluralize(passed, 'passed run')}"] if passed else []
-    text = " and ".join(parts) or "nothing is left to wait for"
+    text = " and ".join(parts) or "all runs have ended"
     return f"{text[0].upper()}{text[1:]}"
 
 
@@ -271,7 +269,7 @@ def _end_like_previous_step(saved: Results, step: JobStep) -> int:
         verdict = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, code)
     elif saved.conclusion in _CONCLUSIONS_WITHOUT_RUNS and code in reasons:
         verdict = Verdict(Conclusion.ERROR, reasons[code], code)
-    how = f"it ended as {saved.conclusion}, with exit code {code}" if saved.conclusion else "it was killed"
+    how = f"conclusion {saved.conclusion}, exit code {code}" if saved.conclusion else "the step was killed"
     text = f"{_NO_RUNS}: {how}."
     level = "notice" if verdict.conclusion is Conclusion.SKIPPED else "error"
     step.log.annotate(level, Diagnostic(text), step.reports.heading)

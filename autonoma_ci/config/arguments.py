@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
-from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.config.options import OPTION_GROUPS, OPTIONS, Option
 from autonoma_ci.config.parsers import BOOLEAN_WORDS
 from autonoma_ci.errors import HelpPrinted, InputError
 from autonoma_ci.escaping import sanitize_line
@@ -24,6 +24,10 @@ _FLAG_RE = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
 _LIST_METAVARS = frozenset({"LIST", "LINES"})
 # How argparse starts the error about a missing positional argument.
 _MISSING_PREFIX = "the following arguments are required: "
+_SPELLINGS = (
+    "Each option is also an environment variable: --test-ids is AUTONOMA_TEST_IDS.",
+    "In the GitHub Action, each option is also an input: test-ids. The command line has priority.",
+)
 
 
 class _StoreOnce(argparse.Action):
@@ -47,7 +51,7 @@ class _StoreOnce(argparse.Action):
         """
         if getattr(namespace, self.dest) is not None:
             parser.error(
-                f"{option_string} is given twice: give it once, with commas or line breaks between the entries"
+                f"{option_string} is given twice. Give the option once, with commas or line breaks between the entries"
             )
         setattr(namespace, self.dest, values)
 
@@ -58,9 +62,17 @@ class ArgumentParser(argparse.ArgumentParser):
     def __init__(self, command: str, help_text: str, out: TextIO) -> None:
         super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)
         self._out, self._command = out, command
+        # A command line for the end of the help.
+        self.example = ""
+        # Where the help lists `--var`.
+        self.variables_group: argparse._ActionsContainer = self
         # Advice for a surplus argument, or for one of these unknown flags.
         self.hint = ""
         self.hint_flags: tuple[str, ...] = ()
+
+    @property
+    def _see_help(self) -> str:
+        return f"See {self.prog} --help."
 
     def error(self, message: str) -> NoReturn:
         """Replace argparse's exit with an error of this program.
@@ -69,7 +81,7 @@ class ArgumentParser(argparse.ArgumentParser):
             InputError: Always. The message leaves out the value that argparse quotes, because it may be a secret.
 
         """
-        raise InputError([f"{_rewrite_argparse_error(message)} (see {self.prog} --help)"])
+        raise InputError([f"{_rewrite_argparse_error(message)}. {self._see_help}"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         """Replace argparse's exit after it has printed the help.
@@ -87,7 +99,12 @@ class ArgumentParser(argparse.ArgumentParser):
             OutputError: The stream can't be written.
 
         """
-        write_product(self._out, self.format_help())
+        positional = [action for action in self._actions if not action.option_strings]
+        names = [f"[{action.metavar}]" if action.nargs == "?" else action.metavar for action in positional]
+        # The usage of argparse has all flags, which is up to 20 lines.
+        usage = " ".join(map(str, [self.prog, *names, "[OPTIONS]"]))
+        _, _, help_text = self.format_help().partition("\n\n")
+        write_product(self._out, f"usage: {usage}\n\n{help_text}\nexample:\n  {self.example}\n")
 
     def parse_partial(self, argv: Sequence[str]) -> tuple[ParsedArguments, list[str]]:
         """Return the known arguments and a problem for each unknown flag.
@@ -108,13 +125,14 @@ class ArgumentParser(argparse.ArgumentParser):
                 from autonoma_ci.config.suggestions import find_closest_match
 
                 closest = find_closest_match(name, flags)
-                suggestion = f": did you mean {closest}?" if closest else f" (see {self.prog} --help)"
+                suggestion = f": did you mean {closest}?" if closest else f". {self._see_help}"
                 problems.append(f"unknown option {sanitize_line(name, 40)}{suggestion}")
         if unknown and not problems:
-            problem = f"{wrong_flag} takes true, false or no value" if wrong_flag else "an argument too many"
+            problem = f"{wrong_flag} accepts true, false or no value" if wrong_flag else "unexpected argument"
             has_positional = any(not action.option_strings for action in self._actions)
-            hint = self.hint or f"{self._command} takes {'one argument' if has_positional else 'options only'}"
-            problems.append(f"{problem}: {hint} (see {self.prog} --help)")
+            accepted = "one argument" if has_positional else "only options"
+            hint = self.hint or f"The command {self._command} accepts {accepted}."
+            problems.append(f"{problem}. {hint} {self._see_help}")
         elif unknown and self.hint_flags and any(text.partition("=")[0] in self.hint_flags for text in unknown):
             problems.append(self.hint)
         return parsed, problems
@@ -163,34 +181,35 @@ def _rewrite_argparse_error(message: str) -> str:
     text = re.split("['\"]", before_choices or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
     if message.startswith(_MISSING_PREFIX):
         names = message.removeprefix(_MISSING_PREFIX)
-        example = ": give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
-        return f"{names} is missing{example}"
+        example = ". Give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
+        return f"missing argument: {names}{example}"
     if before_choices:
         allowed = choices.rstrip(")").replace("'", "")
         return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {allowed}"
-    return text.replace(": expected one argument", ": a value is missing")
+    return text.replace(": expected one argument", ": missing value")
 
 
 def build_parser(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> ArgumentParser:
     """Return a command's parser with a flag for each option."""
     parser = ArgumentParser(command, help_text, out)
-    for option in options:
-        text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
-        if option.metavar:
-            action = _StoreOnce if option.metavar in _LIST_METAVARS else "store"
-            parser.add_argument(option.flag, metavar=option.metavar, help=text, action=action)
-        else:
-            parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
-    parser.epilog = (
-        "Each option can also be given in the environment, as AUTONOMA_ and its name in capitals with underscores "
-        "(AUTONOMA_TEST_IDS), or as an input of the GitHub Action. The command line wins."
-    )
+    for title, group_options in OPTION_GROUPS.items():
+        group = parser.add_argument_group(title)
+        for option in (option for option in options if option.name in {listed.name for listed in group_options}):
+            text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
+            if option.metavar:
+                action = _StoreOnce if option.metavar in _LIST_METAVARS else "store"
+                group.add_argument(option.flag, metavar=option.metavar, help=text, action=action)
+                parser.variables_group = group if option.name == "variables" else parser.variables_group
+            else:
+                group.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
+    parser.epilog = " ".join(_SPELLINGS)
     return parser
 
 
 def add_var_flag(parser: ArgumentParser) -> None:
     """Add the repeatable flag `--var`, stored in the field `var`."""
-    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+    group = parser.variables_group
+    group.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable. Repeatable.")
 
 
 def provided_options(parsed: ParsedArguments, options: Sequence[Option]) -> dict[str, str]:
@@ -200,9 +219,10 @@ def provided_options(parsed: ParsedArguments, options: Sequence[Option]) -> dict
 
 def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the options, `--var` texts and problems of a command line."""
-    help_text = "Start the runs, say where they are, and let the exit code tell the truth."
+    help_text = "Start the runs, print their links, and report the result as exit code."
     parser = build_parser("run", help_text, OPTIONS, out)
-    parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+    parser.example = "autonoma-ci run --test-ids ID --wait"
+    parser.hint = "To run tests, folders or tags by their ids, add --test-ids ID, --folder-ids ID or --tag-ids ID."
     add_var_flag(parser)
     parsed, problems = parser.parse_partial(argv)
     return provided_options(parsed, OPTIONS), parsed.var, problems

@@ -106,7 +106,7 @@ class _ListParser:
         self.problems: list[str] = []
 
     def parse_array(self, text: str) -> None:
-        """Parse a JSON array of texts."""
+        """Parse a JSON array of strings."""
         # Imported here, because most lists are not arrays.
         import json
 
@@ -114,14 +114,14 @@ class _ListParser:
             # Numbers are not ids, and converting a long number takes time.
             members = json.loads(text, parse_int=lambda _: 0, parse_float=lambda _: 0.0)
         except RecursionError:
-            self.problems.append('invalid JSON array: it is nested too deeply: write ["ID", "ID"]')
+            self.problems.append('invalid JSON array: nested too deeply. Write ["ID", "ID"].')
             return
         except ValueError as error:
             location = (
                 f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
             )
-            advice = 'write ["ID", "ID"] with double quotes, or the ids without brackets, one per line'
-            self.problems.append(f"invalid JSON array{location}: {advice}")
+            advice = 'Write ["ID", "ID"] with double quotes, or the ids without brackets, one per line.'
+            self.problems.append(f"invalid JSON array{location}. {advice}")
             return
         for number, member in enumerate(members, 1):
             where = f"member {number}: "
@@ -129,7 +129,7 @@ class _ListParser:
                 self._parse_member(member, where)
             else:
                 kind = _JSON_TYPE_NAMES.get(type(member), "null")
-                self.problems.append(f'{where}{kind} is not an id: write each id as a text, such as ["ID", "ID"]')
+                self.problems.append(f'{where}invalid id: {kind}. Write each id as a string, such as ["ID", "ID"].')
 
     def _parse_member(self, text: str, where: str) -> None:
         entries, _ = _split_line(text, is_single_entry=True)
@@ -196,20 +196,20 @@ class _ListParser:
         shown = _quote(text)
         url = parse_url(text)
         if len(_split_words(text)) > 1:
-            raise _InvalidIdError(f"{shown} is followed by more words: write each link on a line of its own")
+            raise _InvalidIdError(f"text after a link: {shown}. Write each link on its own line.")
         if not url or url.origin not in self._origins:
-            raise _InvalidIdError(f"{shown} is not a link of {' or '.join(sorted(self._origins))}: give the id alone")
+            origins = " or ".join(sorted(self._origins))
+            raise _InvalidIdError(f"link of another site: {shown}. Give the id alone, or a link of {origins}.")
         if "," in text:
-            raise _InvalidIdError(f"{shown}: a comma follows the '?' or '#' of the link: remove all from there on")
+            raise _InvalidIdError(f"comma after the '?' or '#' of a link: {shown}. Remove the part from '?' or '#' on.")
         path = url.path.rstrip("/")
         if path == "/run" or path.startswith("/run/"):
-            raise _InvalidIdError(f"{shown} is the link of a run: give the link or the id of its test, folder or tag")
+            raise _InvalidIdError(f"link of a run: {shown}. Give the link or the id of its test, folder or tag.")
         match = re.fullmatch(_PATH_PATTERN, path)
         if not match:
-            advice = "give a link with /test/ID, /folder/ID or /tag/ID"
-            raise _InvalidIdError(f"{shown} is the link of another page: {advice}")
+            raise _InvalidIdError(f"link of another page: {shown}. Give a link with /test/ID, /folder/ID or /tag/ID.")
         if _OPTION_BY_KIND[match[1]] != self._option:
-            raise _InvalidIdError(f"{shown} is the link of a {match[1]}: put it into {_OPTION_BY_KIND[match[1]]}")
+            raise _InvalidIdError(f"link of a {match[1]}: {shown}. Put it into {_OPTION_BY_KIND[match[1]]}.")
         return match[2]
 
 
@@ -219,7 +219,7 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     An empty JSON array and a list of comments give no entries.
 
     Args:
-        text: Entries on lines or between commas, several ids on a line, or a JSON array of texts.
+        text: Entries on lines or between commas, several ids on a line, or a JSON array of strings.
         option: The option that holds the list. It decides which links are valid.
         origins: The origins of the app, as `urls.parse_origin` returns them.
 
@@ -232,7 +232,7 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
     if stripped.startswith("[") and not re.match(_LABEL_IN_BRACKETS_PATTERN, stripped):
         parser.parse_array(stripped)
     elif stripped.startswith("{") and not stripped.startswith("{{"):
-        parser.problems.append('a JSON object is not a list of ids: write a JSON array, such as ["ID", "ID"]')
+        parser.problems.append('invalid list: a JSON object. Write a JSON array, such as ["ID", "ID"].')
     else:
         parser.parse_lines(text)
     if parser.problems:
@@ -243,27 +243,27 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
 def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str | None:
     """Return why a line is ambiguous and how to fix it, or None if it is clear."""
     if not entries:
-        advice = "put the label in quotes (\"#5 Pay\" = ID), or a space after the '#' of a comment"
-        return f"'#' starts a comment here; {advice}" if _is_commented_entry(comment) else None
+        advice = "Put the label in quotes (\"#5 Pay\" = ID), or a space after the '#' of a comment."
+        return f"'#' starts a comment here. {advice}" if _is_commented_entry(comment) else None
     if "=" in comment:
-        advice = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
-        return f"' #' starts a comment, which cuts off '='; {advice}"
+        advice = 'Put the label in quotes ("Checkout #2" = ID), or the comment on its own line.'
+        return f"the comment after ' #' contains '='. {advice}"
     if any("#" in entry.label and not entry.is_label_quoted for entry in entries):
-        return "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)"
+        return "the label contains '#'. Put the label in quotes (\"Issue#2\" = ID)."
     if comment and re.search(_ID_IN_COMMENT_PATTERN, comment):
-        advice = "write each entry on a line of its own (in YAML below '|', not '>')"
-        return f"' #' starts a comment, which cuts off an id; {advice}"
+        advice = "Write each entry on its own line (in YAML below '|', not '>')."
+        return f"the comment after ' #' contains an id. {advice}"
     labeled_indexes = [index for index, part in enumerate(entries) if part.equals_index >= 0]
     unlabeled_before = entries[: labeled_indexes[-1]] if labeled_indexes else []
     if any(
         part.equals_index < 0 and not all(map(_is_unmistakable_id, _split_words(part.value)))
         for part in unlabeled_before
     ):
-        advice = 'put the label in quotes ("Pay, fast" = ID), or each entry on its own line'
-        return f"the comma separates entries before '='; {advice}"
+        advice = 'Put the label in quotes ("Pay, fast" = ID), or each entry on its own line.'
+        return f"the comma before '=' separates two entries. {advice}"
     if any(map(_has_hidden_entry, entries)):
-        advice = "write each entry on a line of its own (in YAML below '|', not '>'), or the label in quotes"
-        return f"an id stands before the last '='; {advice}"
+        advice = "Write each entry on its own line (in YAML below '|', not '>'), or the label in quotes."
+        return f"the text before the last '=' contains an id. {advice}"
     return None
 
 
@@ -304,30 +304,30 @@ def _parse_id(text: str, label: str) -> str:
     if not problem:
         return text
     if label and not text:
-        raise _InvalidIdError(f"{_quote(label)} has no id: write an id after '=', or remove the entry")
+        raise _InvalidIdError(f"missing id: {_quote(label)}. Write an id after '=', or remove the entry.")
     advice = _suggest_fix(text, label) if text else None
-    raise _InvalidIdError(f"{_quote(text)} is not an id: {advice}" if advice else problem)
+    raise _InvalidIdError(f"invalid id: {_quote(text)}. {advice}" if advice else problem)
 
 
 def _suggest_fix(text: str, label: str) -> str | None:
     """Return advice for an invalid id, or None."""
     head, words = text[:1000], _split_words(text)
     if re.search(_UNREPLACED_VARIABLE_PATTERN, head):
-        return "a variable in it was not replaced; check how this CI system writes variables"
+        return "A variable was not replaced. Check how this CI system writes variables."
     if re.fullmatch(_YAML_PAIR_PATTERN, head):
-        return "it looks like YAML; write the id alone, or label = id"
+        return "Write the id alone, or label = id, instead of YAML."
     if len(words) > 1 and label:
-        return "it holds a space; write one id after '=', and each entry on its own line"
+        return "Spaces are not allowed. Write one id after '=', and each entry on its own line."
     if len(words) > 1:
         is_label = re.fullmatch(_LABEL_PATTERN, " ".join(words[:-1])) and not id_error(words[-1])
         is_label = is_label and "#" not in words and not any(map(_is_unmistakable_id, words[:-1]))
         example = f"{' '.join(words[:-1])} = {words[-1]}" if is_label else "label = id"
-        return f"it holds a space; write {_quote(example)}, or several ids on lines of their own"
+        return f"Spaces are not allowed. Write {_quote(example)}, or each id on its own line."
     if re.match(_LINK_WITHOUT_SCHEME_PATTERN, head):
-        return "write a link with its https://, or the id alone"
+        return "Write a link with https://, or the id alone."
     if "\\n" in head:
-        return "it holds '\\n' as two characters; separate ids by commas or lines"
-    return "it holds ';'; separate ids by commas or lines" if ";" in head else None
+        return "Separate ids by commas or line breaks, instead of the two characters '\\n'."
+    return "Separate ids by commas or line breaks, instead of ';'." if ";" in head else None
 
 
 def _split_words(text: str) -> list[str]:

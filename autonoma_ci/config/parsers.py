@@ -57,7 +57,7 @@ def parse_bool(text: str) -> bool:
     """
     if (value := BOOLEAN_WORDS.get(text.lower())) is not None:
         return value
-    raise InputError([f"'{sanitize_line(text, 40)}': use true or false"])
+    raise InputError([f"invalid value: '{sanitize_line(text, 40)}'. Use true or false."])
 
 
 def parse_choice(choices: tuple[str, ...], text: str) -> str:
@@ -69,7 +69,7 @@ def parse_choice(choices: tuple[str, ...], text: str) -> str:
     """
     if text.lower() in choices:
         return text.lower()
-    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(choices[:-1])} or {choices[-1]}"])
+    raise InputError([f"invalid value: '{sanitize_line(text, 40)}'. Use {', '.join(choices[:-1])} or {choices[-1]}."])
 
 
 def parse_int(low: int, high: int, text: str) -> int:
@@ -81,7 +81,7 @@ def parse_int(low: int, high: int, text: str) -> int:
     """
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
         return int(text)
-    raise InputError([f"'{sanitize_line(text, 40)}': use a whole number from {low} to {high}"])
+    raise InputError([f"invalid number: '{sanitize_line(text, 40)}'. Use a whole number from {low} to {high}."])
 
 
 def _normalize_for_hint(text: str) -> str:
@@ -125,7 +125,7 @@ def parse_groups(text: str) -> tuple[str, ...]:
     """
     if groups := parse_list(text):
         return groups
-    raise InputError(["no group is listed: write the names of groups, or none"])
+    raise InputError(["missing group. Write the names of groups, or none."])
 
 
 def parse_environment_patterns(text: str) -> tuple[str, ...]:
@@ -139,9 +139,9 @@ def parse_environment_patterns(text: str) -> tuple[str, ...]:
     """
     entries = parse_list(text)
     invalid = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _ENV_PATTERN_RE.fullmatch(entry)]
-    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in invalid]
+    problems = [f"invalid name or pattern: {name}. Write BASE_URL or PREVIEW_*." for name in invalid]
     if problems or not entries:
-        raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
+        raise InputError(problems or ["missing name. Write BASE_URL or PREVIEW_*."])
     return entries
 
 
@@ -150,10 +150,10 @@ def parse_environment_patterns(text: str) -> tuple[str, ...]:
 # The vendor's newer product has another API, at this host and below /v1. Its planner reads AUTONOMA_API_URL too.
 # Source: documentation of that product.
 _OTHER_PRODUCT_HOST = "api.autonoma.app"
-_OTHER_PRODUCT_MESSAGE = (
-    "this is the API of Autonoma's other product: use https://autonoma.app/api. The host api.autonoma.app and paths "
-    "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
-    "it needs that variable, give the URL here by --api-url or the input api-url"
+_OTHER_PRODUCT_MESSAGE = "URL of another product of Autonoma. Use https://autonoma.app/api."
+_OTHER_PRODUCT_HINTS = (
+    "The host api.autonoma.app and paths that end in /v1 belong to Autonoma's planner, which accepts bearer keys.",
+    "The planner also reads AUTONOMA_API_URL. For a job with both, set --api-url or the input api-url instead.",
 )
 # Printable ASCII characters without spaces.
 _URL_RE = lazy_pattern("[!-~]+")
@@ -171,15 +171,17 @@ def parse_api_base_url(text: str) -> str:
             repeats credentials.
 
     """
-    url = _parse_url_without_login(text, "remove them, and give client-id and client-secret")
+    url = _parse_url_without_login(text, "Remove them, and give client-id and client-secret.")
     if not url or url.query or url.fragment:
-        raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
+        raise InputError(
+            [f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Give a base URL like https://autonoma.app/api."]
+        )
     if unquote(url.host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(url.path) == "v1":
         # The message leaves out the URL, because its path may hold a key of that product.
-        raise InputError([_OTHER_PRODUCT_MESSAGE])
+        raise InputError([" ".join((_OTHER_PRODUCT_MESSAGE, *_OTHER_PRODUCT_HINTS))])
     if url.is_encrypted_or_local:
         return text.rstrip("/")
-    raise InputError([f"'{sanitize_line(text, 100)}' is not https: credentials would travel in the clear"])
+    raise InputError([f"URL without https: '{sanitize_line(text, 100)}'. Use https to protect the credentials."])
 
 
 def parse_build_url(text: str) -> str:
@@ -190,7 +192,7 @@ def parse_build_url(text: str) -> str:
 
     """
     if len(text) > MAX_FACT_CHARS:
-        raise InputError([f"the URL is longer than {MAX_FACT_CHARS:,} characters: give a shorter link to the build"])
+        raise InputError([f"the URL is longer than {MAX_FACT_CHARS:,} characters. Give a shorter URL of the build."])
     return parse_http_url("https://ci.example.com/builds/12", text)
 
 
@@ -205,9 +207,9 @@ def parse_http_url(example: str, text: str) -> str:
         InputError: The text is another URL or no URL. The message leaves out the parts that can be secret.
 
     """
-    url = _parse_url_without_login(text, "remove them, as the URL is shown in logs and reports")
+    url = _parse_url_without_login(text, "Remove them, because logs and reports show the URL.")
     if not url or not url.is_http_or_https:
-        raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a URL like {example}"])
+        raise InputError([f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Give a URL like {example}."])
     return text
 
 
@@ -221,7 +223,7 @@ def _parse_url_without_login(text: str, advice: str) -> Url | None:
     url = parse_url(text)
     # An invalid URL can hold credentials too.
     if url.has_login if url else "@" in text:
-        raise InputError([f"the URL holds credentials: {advice}"])
+        raise InputError([f"the URL holds credentials. {advice}"])
     return url if _URL_RE.fullmatch(text) else None
 
 
@@ -264,7 +266,7 @@ def _strip_one_link(text: str) -> str:
 
 MAX_DURATION_SECONDS = 24 * 3600.0
 _DURATION_RE = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
-_NOT_A_DURATION = "is not a duration"
+_INVALID_DURATION = "invalid duration"
 # Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. The patterns stay texts, because
 # compiling them takes 1 ms and most steps do not need them.
 _CLOCK_TIME_PATTERN = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
@@ -299,7 +301,7 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     duration = hours * 3600 + minutes * 60 + seconds
     if not 1 <= duration <= MAX_DURATION_SECONDS:
-        raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1s to 24h"])
+        raise InputError([f"out of range: '{sanitize_line(text, 40)}'. Use 1s to 24h."])
     return duration
 
 
@@ -310,17 +312,17 @@ def _explain_invalid_duration(text: str) -> str:
         number = int(cleaned)
         suggestions = [f"{number}m for minutes"] if 1 <= number * 60 <= MAX_DURATION_SECONDS else []
         suggestions += [f"{number}s for seconds"] if 1 <= number <= MAX_DURATION_SECONDS else []
-        return f"{quoted} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1s to 24h'}"
+        return f"missing unit: {quoted}. {'Write ' + ' or '.join(suggestions) if suggestions else 'Use 1s to 24h'}."
     if re.match(r"[-\u2212]\s*[0-9]", cleaned):
-        return f"{quoted} is negative: use 1s to 24h, such as 10m"
+        return f"negative duration: {quoted}. Use 1s to 24h, such as 10m."
     intended = _guess_seconds(cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS and "\n" not in cleaned else None
     if intended is None:
-        return f"{quoted} {_NOT_A_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
+        return f"{_INVALID_DURATION}: {quoted}. Write a number and a unit, such as 90s, 30m, 2h or 1h30m."
     if not 1 <= intended <= MAX_DURATION_SECONDS:
-        return f"{quoted} is out of range: use 1s to 24h"
+        return f"out of range: {quoted}. Use 1s to 24h."
     if intended != int(intended):
-        return f"{quoted} is not in whole seconds: write {_format_as_option(int(intended))}"
-    return f"{quoted} is not written as a duration: write {_format_as_option(int(intended))}"
+        return f"fraction of a second: {quoted}. Write {_format_as_option(int(intended))}."
+    return f"invalid notation: {quoted}. Write {_format_as_option(int(intended))}."
 
 
 def _guess_seconds(text: str) -> float | None:
@@ -365,9 +367,9 @@ def parse_poll_interval(text: str) -> float | None:
     try:
         return parse_duration(text)
     except InputError as error:
-        if _NOT_A_DURATION not in str(error):
+        if _INVALID_DURATION not in str(error):
             raise
-        raise InputError([f"{error}, or auto"]) from None
+        raise InputError([f"{str(error).removesuffix('.')}, or auto."]) from None
 
 
 def parse_size(text: str) -> int:
@@ -384,7 +386,7 @@ def parse_size(text: str) -> int:
         raise InputError([_explain_invalid_size(text)])
     number = int(match[1]) * _BYTES_BY_UNIT[match[2]]
     if not 1000 <= number <= MAX_SIZE_BYTES:
-        raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1KB to 100GB"])
+        raise InputError([f"out of range: '{sanitize_line(text, 40)}'. Use 1KB to 100GB."])
     return number
 
 
@@ -398,19 +400,19 @@ def _explain_invalid_size(text: str) -> str:
             for unit in ("MB", "KB")
             if 1000 <= number * _BYTES_BY_UNIT[unit[0].lower()] <= MAX_SIZE_BYTES
         ]
-        return f"{quoted} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1KB to 100GB'}"
+        return f"missing unit: {quoted}. {'Write ' + ' or '.join(suggestions) if suggestions else 'Use 1KB to 100GB'}."
     if re.match(r"[-\u2212]\s*[0-9]", cleaned):
-        return f"{quoted} is negative: use 1KB to 100GB, such as 30MB"
+        return f"negative size: {quoted}. Use 1KB to 100GB, such as 30MB."
     match = re.fullmatch(_OTHER_SIZE_PATTERN, cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS else None
     if not match:
-        return f"{quoted} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
+        return f"invalid size: {quoted}. Write a number and a unit, such as 500KB, 30MB or 1GB."
     intended = float(match[1].replace(",", ".")) * 1000 ** ("kmgt".index(match[2]) + 1)
     if not 1000 <= intended <= MAX_SIZE_BYTES:
-        return f"{quoted} is out of range: use 1KB to 100GB"
+        return f"out of range: {quoted}. Use 1KB to 100GB."
     # The largest unit that needs no fraction, rounded down to whole KB.
     number = round(intended) // 1000
     unit = next(unit for unit, size in (("GB", 1000**2), ("MB", 1000), ("KB", 1)) if number % size == 0)
-    return f"{quoted} is not written as a size: write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}"
+    return f"invalid notation: {quoted}. Write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}."
 
 
 # Shards.
@@ -441,14 +443,13 @@ def parse_shard(text: str) -> Shard | Literal["auto"]:
     quoted = f"'{sanitize_line(text, 40)}'"
     match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
     if not match:
-        advice = "write the number of this job and of all jobs, such as 2/5, or auto"
-        raise InputError([f"{quoted} is not a shard: {advice}"])
+        advice = "Write the number of this job and of all jobs, such as 2/5, or auto."
+        raise InputError([f"invalid shard: {quoted}. {advice}"])
     number, total = int(match[1]), int(match[2])
     if total == 0 or total > MAX_SHARDS:
-        raise InputError([f"{quoted}: the number of shards is out of range: use 1 to {MAX_SHARDS}"])
+        raise InputError([f"number of shards out of range: {quoted}. Use 1 to {MAX_SHARDS}."])
     if not 1 <= number <= total:
-        reason = "shards are counted from 1" if number == 0 else f"there are only {total}"
-        raise InputError([f"{quoted}: shard {number} does not exist, {reason}: use 1/{total} to {total}/{total}"])
+        raise InputError([f"unknown shard: {quoted}. Use 1/{total} to {total}/{total}."])
     return Shard(number, total)
 
 
@@ -487,20 +488,21 @@ def explain_invalid_id(text: str) -> str:
     """
     safe_text, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
     if not text:
-        return "an id is missing: remove the entry or give its id"
+        return "missing id. Give an id, or remove the entry."
     if "://" in head:
-        return f"'{safe_text}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
+        return f"invalid id: the URL '{safe_text}'. Give the id alone, the part after /test/, /folder/ or /tag/."
     bad_characters = sorted({_describe_character(c) for c in set(head) if not ID_RE.fullmatch(c)})
     if bad_characters:
-        return f"'{safe_text}' is not an id: it holds {' '.join(bad_characters[:5])}; ids are letters, digits, - and _"
-    return f"'{safe_text}' is not an id: it is longer than 128 characters"
+        characters = " ".join(bad_characters[:5])
+        return f"invalid id: '{safe_text}' contains {characters}. Use only letters, digits, - and _."
+    return f"invalid id: '{safe_text}' is longer than 128 characters."
 
 
 def _describe_character(character: str) -> str:
     """Return the text that stands for a character in a message."""
     if name := _CHARACTER_NAMES.get(character):
         return name
-    return character if character.isprintable() else repr(character)[1:-1]
+    return f"'{character}'" if character.isprintable() else repr(character)[1:-1]
 
 
 def parse_id(text: str) -> str:
@@ -529,7 +531,7 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
     document = parse_option_yaml(text)
     problems = document.errors
     if not isinstance(document.tree, list):
-        raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
+        raise InputError(problems or ["invalid list. Write `- {application-id: ID, version-id: ID}`."])
     versions = []
     for number, entry in enumerate(document.tree):
         line, _ = document.find_position((number,))
@@ -538,7 +540,7 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
         if [name for name, _ in fields] != _VERSION_KEYS:
-            problems.append(Diagnostic(f"line {line}: an entry has the keys application-id and version-id alone"))
+            problems.append(Diagnostic(f"line {line}: invalid keys. Give application-id and version-id only."))
         ids = [value for name, value in fields if name in _VERSION_KEYS]
         problems += [Diagnostic(f"line {line}: {error}") for text_id in ids if (error := id_error(text_id))]
         if not problems:
@@ -559,15 +561,17 @@ _PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
 # hexadecimal hashes, and the second excludes names in capitals.
 _BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
-_NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
-_SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
-_BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
+_NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several lines as a YAML or JSON mapping."
+_SPACE_IN_NAME = "white space in the name before '='. Write NAME=value, or a YAML or JSON mapping."
+_BYTE_ORDER_MARK = "byte order mark before the name. Save the source file as UTF-8 without a byte order mark."
 _SPACED_NAME_PATTERN = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # Text before the name in a shell script (`export`) or a YAML list (`-`).
 _LINE_PREFIX_PATTERN = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
 # Azure Pipelines leaves `$(NAME)` for an unset variable, such as a secret in a pull request from a fork.
 UNRESOLVED_PATTERN = r"\$\([\w.-]+\)"
-_UNRESOLVED_WARNING = "has an unresolved $(…) in its value, which is sent as written"
+_UNRESOLVED_WARNING = (
+    "has an unresolved $(…) in its value, which is sent as written. Check the variable's name in the pipeline"
+)
 
 
 class VariableLine(NamedTuple):
@@ -610,7 +614,7 @@ def parse_variables(text: str, warn: Callable[[str], object] = _ignore_warning) 
 
         variables, problems = parse_yaml_mapping(text)
         for name in (name for name, value in variables.items() if _is_unresolved(value)):
-            warn(f"{quote_name(name)} {_UNRESOLVED_WARNING}; check the variable's name in the pipeline.")
+            warn(f"{quote_name(name)} {_UNRESOLVED_WARNING}.")
     else:
         variables, problems = _parse_variable_lines(text, warn)
     problems += [
@@ -636,9 +640,9 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
         previous_value = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
         if is_continued or parsed.error is not None:
             # The line can be a part of a secret, so the message never repeats it.
-            problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else parsed.error}"))
+            problems.append(Diagnostic(f"line {line_number}: {_NOT_A_VARIABLE if is_continued else parsed.error}"))
         elif parsed.name in variables:
-            problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is given twice"))
+            problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is given twice. Remove one."))
         else:
             variables[parsed.name] = parsed.value
             for warning in parsed.warnings:
@@ -666,14 +670,14 @@ def parse_variable_line(text: str) -> VariableLine:
     warnings = []
     if prefix:
         prefix_text = "'export '" if "export" in prefix[0] else "'- '"
-        warnings.append(f"has {prefix_text} before its name, which was removed: write NAME=value")
+        warnings.append(f"has {prefix_text} before its name, which was removed. Write NAME=value")
     stripped = value.strip(ASCII_WHITESPACE)
     if is_quoted(stripped):
-        warnings.append("has quotes around its value, which are sent as written: remove them")
+        warnings.append("has quotes around its value, which are sent as written. Remove them")
     if " #" in value or "\t#" in value:
-        warnings.append("has ' #' in its value, which is sent as written: remove the comment")
+        warnings.append("has ' #' in its value, which is sent as written. Remove the comment")
     if _is_unresolved(value):
-        warnings.append(f"{_UNRESOLVED_WARNING}; check the variable's name in the pipeline")
+        warnings.append(_UNRESOLVED_WARNING)
     mapping = f"or use the mapping form `{sanitize_line(name, 60)}: …`"
     sentences = tuple(f"{quote_name(name)} {warning}, {mapping}." for warning in warnings)
     return VariableLine(name, stripped, warnings=sentences)
@@ -703,11 +707,11 @@ def quote_name(name: str) -> str:
 def find_variable_error(name: str, value: str) -> str | None:
     """Return the problem of a variable, or None if it is valid."""
     if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
-        return f"a variable's name is 1 to {MAX_NAME_CHARS} printable characters without '='"
+        return f"invalid name. Use 1 to {MAX_NAME_CHARS} printable characters without '='."
     if len(value) > MAX_VALUE_CHARS:
-        return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB"
+        return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB."
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        return "the value is not valid UTF-8"
+        return "invalid UTF-8 in the value."
     return None
 
 
@@ -729,7 +733,7 @@ def parse_commit_hash(text: str) -> str:
     """
     if COMMIT_HASH_RE.fullmatch(text.lower()):
         return text.lower()
-    raise InputError([f"'{sanitize_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
+    raise InputError([f"invalid commit hash: '{sanitize_line(text, 40)}'. Give the output of git rev-parse HEAD."])
 
 
 def parse_ref_name(text: str) -> str:
@@ -743,7 +747,7 @@ def parse_ref_name(text: str) -> str:
     is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
     if is_text and name[0] not in _REFERENCE_STARTS and not NOT_A_BRANCH_RE.fullmatch(name):
         return name
-    raise InputError([f"'{sanitize_line(text, 40)}' is not the name of a branch or tag, such as main"])
+    raise InputError([f"invalid branch or tag: '{sanitize_line(text, 40)}'. Give a name such as main."])
 
 
 def parse_change_number(text: str) -> str:
@@ -755,8 +759,8 @@ def parse_change_number(text: str) -> str:
     """
     if CHANGE_NUMBER_RE.fullmatch(text):
         return text
-    reason = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
-    raise InputError([f"'{sanitize_line(text, 40)}' {reason}"])
+    advice = "Give the number of a pull or merge request, such as 12, or an empty value."
+    raise InputError([f"invalid number: '{sanitize_line(text, 40)}'. {advice}"])
 
 
 def parse_source(text: str) -> str:
@@ -769,7 +773,8 @@ def parse_source(text: str) -> str:
     # The limit of the API. Source: the API's description, "max 10 chars".
     if re.fullmatch(r"[\w.:/ -]{1,10}", text, re.ASCII):
         return text
-    raise InputError([f"'{sanitize_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
+    advice = "Use at most 10 letters, digits, spaces and characters of '._:/-'."
+    raise InputError([f"invalid source: '{sanitize_line(text, 60)}'. {advice}"])
 
 
 def parse_title(text: str) -> str:
@@ -804,4 +809,4 @@ def parse_secret(text: str) -> Secret:
     if all(" " < c < "\x7f" for c in text):
         return Secret(text)
     problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
-    raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
+    raise InputError([f"the value contains {problem}. Copy it again, without quotes or line breaks."])

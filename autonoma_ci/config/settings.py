@@ -55,11 +55,13 @@ _COMMON_LOG_WORDS = " ".join(
     (*TargetKind, *RunState, *ExitReason, *Conclusion, "autonoma http https tests runs true false")
 )
 # The problem of a text that holds a credential.
-CREDENTIAL_IN_FIELD = "holds a credential: check which value is in which option"
+CREDENTIAL_IN_FIELD = "holds a credential. Check which value is in which option."
 # An error, because a step without its `groups`, `shard`, `wait` or `dry-run` would run something else.
 _UNRESOLVED_MESSAGE = (
-    "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
+    "unresolved $(…). Define the variable in the pipeline, with an empty value if intended, or remove the option."
 )
+_WEAK_CREDENTIAL = "the value is very short or a common word, so the log shows *** instead of this word."
+_WEAK_CREDENTIAL_HINT = "Outputs, files and exit code are correct. Check that the right value was copied."
 _WAIT_ONLY_OPTIONS = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _EVIDENCE_ONLY_OPTIONS = frozenset({"evidence-file-limit", "evidence-limit"})
@@ -268,9 +270,9 @@ class OptionResolver:
         """Warn about white space and quotes around a credential."""
         stripped = text.strip(ASCII_WHITESPACE)
         if text != stripped:
-            self.warnings.append(f"{spelling} has white space around it; it was removed.")
+            self.warnings.append(f"{spelling}: white space around the value was removed.")
         if is_quoted(stripped) and len(stripped) > 2:
-            self.warnings.append(f"{spelling} has quotes around it, which are sent as written: remove them.")
+            self.warnings.append(f"{spelling}: quotes around the value are sent as written. Remove them.")
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
@@ -283,7 +285,6 @@ class OptionResolver:
         if "$(" in text and _UNRESOLVED_REFERENCE_RE.fullmatch(text.strip(ASCII_WHITESPACE)):
             raise InputError([_UNRESOLVED_MESSAGE])
         if option.is_id_list:
-            # The row of api-url precedes the rows of ids in OPTIONS, so its origin is known here.
             return option.parse(text, origins=self._app_origins)
         if option.parse is parse_variables:
             return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
@@ -321,9 +322,9 @@ class OptionResolver:
             parsed = parse_variable_line(text)
             problem = None
             if "=" not in text:
-                problem = "write --var NAME=value; one was given without '='"
+                problem = "missing '='. Write --var NAME=value."
             elif parsed.error is not None:
-                problem = f"a variable {parsed.error}"
+                problem = parsed.error
             elif (error := find_variable_error(parsed.name, parsed.value)) is not None:
                 problem = f"{quote_name(parsed.name)}: {error}"
             if problem is not None:
@@ -349,7 +350,9 @@ def load_settings(
 
     """
     resolver = OptionResolver(flags, environ)
-    values: dict[str, Any] = {o.settings_field: value for o in OPTIONS if (value := resolver.resolve(o)) is not None}
+    # The first option is api-url, because its origin makes links in lists of ids valid.
+    options = sorted(OPTIONS, key=lambda option: option.name != "api-url")
+    values: dict[str, Any] = {o.settings_field: value for o in options if (value := resolver.resolve(o)) is not None}
     if extra_variables:
         values["variables"] = {**values.get("variables", {}), **resolver.add_variables(extra_variables)}
     settings = Settings(
@@ -363,7 +366,7 @@ def load_settings(
     settings = _drop_facts_with_credentials(resolver.hide_credentials(settings), resolver)
     if settings.application_versions and settings.run_on_latest:
         names = f"{settings.spelling_of('application-versions')} and {settings.spelling_of('run-on-latest')}"
-        resolver.problems.append(Diagnostic(f"{names} exclude each other: give one of them"))
+        resolver.problems.append(Diagnostic(f"{names} exclude each other. Give only one of them."))
     return settings._replace(
         warnings=(*resolver.warnings, *_weak_secret_warning(settings), *_ineffective_option_warnings(settings))
     ), resolver.problems
@@ -402,11 +405,8 @@ def _weak_secret_warning(settings: Settings) -> list[str]:
         for name, secret in secrets.items()
         if len(secret.reveal()) < WEAK_CREDENTIAL_LENGTH or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
-    explanation = (
-        "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
-    )
     spellings = " and ".join(map(settings.spelling_of, weak))
-    return [f"{spellings}: the value is {explanation} Was the right one copied?"] if weak else []
+    return [f"{spellings}: {_WEAK_CREDENTIAL} {_WEAK_CREDENTIAL_HINT}"] if weak else []
 
 
 def _ineffective_option_warnings(settings: Settings) -> list[str]:

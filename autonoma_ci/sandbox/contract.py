@@ -53,12 +53,12 @@ def parse_json(raw: bytes) -> object:
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_reject_constant)
     except RecursionError:
-        raise ValueError("the body is nested too deep") from None
+        raise ValueError("the body is nested too deeply") from None
     except UnicodeDecodeError:
-        raise ValueError("the body is not UTF-8") from None
+        raise ValueError("the body is invalid UTF-8") from None
     except ValueError:
         # The parser's own message may quote the body, which can hold values of variables.
-        raise ValueError("the body is not JSON") from None
+        raise ValueError("the body is invalid JSON") from None
 
 
 def body_error(kind: str, target_id: str, body: object) -> str | None:
@@ -79,11 +79,11 @@ def body_error(kind: str, target_id: str, body: object) -> str | None:
         if problem := fields[name](value):
             return f"`{name}` {problem}"
     if "run_on_latest" in body and not _VERSION_FIELDS.isdisjoint(body):
-        return "`run_on_latest` goes instead of versions, not with them"
+        return "`run_on_latest` and versions exclude each other"
     if kind == "test" and "id" not in body:
         return "`id` is required"
     if body.get("id", target_id) != target_id:
-        return "`id` is not the id in the path"
+        return "`id` must be the id in the path"
     return None
 
 
@@ -100,7 +100,7 @@ def source_of(body: object) -> str:
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")  # by default, Python's parser accepts NaN and Infinity
+    raise ValueError(f"invalid JSON: {name}")  # by default, Python's parser accepts NaN and Infinity
 
 
 def _quote(name: str) -> str:
@@ -108,7 +108,7 @@ def _quote(name: str) -> str:
 
 
 def _text_error(value: object) -> str | None:
-    return None if isinstance(value, str) else "must be a text"
+    return None if isinstance(value, str) else "must be a string"
 
 
 def _true_error(value: object) -> str | None:
@@ -120,14 +120,16 @@ def _texts_error(value: object) -> str | None:
         return "must be an object"
     for name, text in value.items():
         if not isinstance(text, str):
-            return f"must hold texts only, and {_quote(name)} is none"
+            return f"must contain only strings, unlike {_quote(name)}"
     return None
 
 
 def _versions_error(value: object) -> str | None:
     if isinstance(value, list) and all(map(_is_version, value)):
         return None
-    return "must be a list of objects with `application_id` and a list `application_version_ids`, all of them texts"
+    return (
+        "must be a list of objects with the string `application_id` and the list of strings `application_version_ids`"
+    )
 
 
 def _is_version(value: object) -> bool:

@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self, headers: Mapping[str, str]) -> bytes | Response:
         if "transfer-encoding" in headers:
-            return error_response(411, "The body must come with a Content-Length")
+            return error_response(411, "Content-Length is required")
         content_length = headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,12}", content_length):
             return error_response(400, "Content-Length must be a number")
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             return error_response(413, f"The body must have at most {MAX_BODY_BYTES} bytes")
         raw = self.rfile.read(length)
         if len(raw) < length:
-            raise ConnectionAbortedError("the client left in the middle of its body")
+            raise ConnectionAbortedError("the client closed the connection before the end of the body")
         return raw
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it

@@ -42,17 +42,17 @@ def run_page(run: Run, status: str) -> Response:
     title = title_of(run.target_id) if run.kind == "test" else run.target_id
     definitions = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
     reload = '<meta http-equiv="refresh" content="2">' if status in {PENDING, RUNNING} else ""
-    return _page(200, title, f"<dl>\n{definitions}\n</dl>\n<p>The local sandbox made this run up.</p>", reload)
+    return _page(200, title, f"<dl>\n{definitions}\n</dl>\n<p>The local sandbox simulated this run.</p>", reload)
 
 
 def missing_page(path: str) -> Response:
     """Return the page for an unknown path."""
-    return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(path)}.</p>")
+    return _page(404, "Not found", f"<p>The local sandbox has no page at {escape(path)}.</p>")
 
 
 def other_host_page() -> Response:
     """Return the response of a host without this API to any path."""
-    return _page(200, "Welcome", "<p>The local sandbox was asked for a web page in place of the API.</p>")
+    return _page(200, "Welcome", "<p>The local sandbox returns this web page instead of an API response.</p>")
 
 
 def screenshot_response(name: str) -> Response:

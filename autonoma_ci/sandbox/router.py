@@ -106,9 +106,11 @@ class Router:
             return unauthorized()
         operation = _match_operation(segments)
         if operation is None:
-            return error_response(404, "The API has no such path")
+            return error_response(404, "Unknown path")
         if operation.method != request.method:
-            return error_response(405, f"The API takes only {operation.method} here", ("Allow", operation.method))
+            return error_response(
+                405, f"The API accepts only {operation.method} at this path", ("Allow", operation.method)
+            )
         if request.error:
             return request.error
         if operation.name == "folders":
@@ -133,7 +135,9 @@ class Router:
             for name, default in (("limit", str(_DEFAULT_PAGE_SIZE)), ("offset", "0"))
         )
         if limit is None or offset is None or not 1 <= limit <= _MAX_PAGE_SIZE:
-            return error_response(422, f"`limit` is a number from 1 to {_MAX_PAGE_SIZE}, `offset` one from 0")
+            return error_response(
+                422, f"`limit` must be a number from 1 to {_MAX_PAGE_SIZE}, and `offset` a number from 0"
+            )
         return json_response(list(self._folders[offset : offset + limit]))
 
     def _respond_with_scenario(self, operation: _Operation, request: Request, query: str, origin: str) -> Response:
@@ -144,7 +148,7 @@ class Router:
             return not_found(operation.target_id)
         if scenario.status != 200:
             headers = (("Retry-After", str(scenario.retry_after)),) if scenario.retry_after else ()
-            return error_response(scenario.status, "The sandbox was asked for this", *headers)
+            return error_response(scenario.status, "The id selects this response of the sandbox", *headers)
         if operation.name == "start":
             if special_response := self._special_start_response(scenario.start_response):
                 return special_response
@@ -198,12 +202,12 @@ class Router:
         if operation.name != "start" or not request.has_body:
             return None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            return error_response(415, f"The body must be {JSON}")
+            return error_response(415, f"The Content-Type must be {JSON}")
         if problem := body_error(operation.kind, operation.target_id, request.body):
             return error_response(422, problem)
         max_chars = self._revision.max_source_chars
         if max_chars and len(source_of(request.body)) > max_chars:
-            return error_response(400, f"`source` has at most {max_chars} characters")
+            return error_response(400, f"`source` must have at most {max_chars} characters")
         return None
 
     def _build_run_response(self, operation: _Operation, query: str, origin: str) -> Response:
@@ -217,7 +221,7 @@ class Router:
         parameters = parse_qs(query, keep_blank_values=True)
         flags = {name: parameters.get(name, ["false"])[-1] for name in ("steps", "media")}
         if not {"true", "false"}.issuperset(flags.values()):
-            return error_response(422, "`steps` and `media` are true or false")
+            return error_response(422, "`steps` and `media` must be true or false")
         media_url = f"{origin}/media/{run.id}" if flags["media"] == "true" else ""
         body = build_run_details(run, self._run_store, media_url)
         if flags["steps"] == "true":

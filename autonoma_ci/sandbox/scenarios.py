@@ -38,28 +38,28 @@ QUOTA, DEVICE_FARM, WEB_PAGE = "quota", "device-farm", "web-page"
 DEFAULT_SCENARIO = Scenario("the run passes")
 
 _SCENARIOS: Mapping[str, Scenario] = {
-    "sandbox-401": Scenario("answers 401", status=401),
-    "sandbox-403": Scenario("answers 403", status=403),
-    "sandbox-404": Scenario("answers 404", status=404),
+    "sandbox-401": Scenario("returns 401", status=401),
+    "sandbox-403": Scenario("returns 403", status=403),
+    "sandbox-404": Scenario("returns 404", status=404),
     "sandbox-429": Scenario(
-        "answers 429 with Retry-After: 1 once, then starts", status=429, retry_after=1, first_request_only=True
+        "returns 429 with Retry-After: 1 once, then starts the run", status=429, retry_after=1, first_request_only=True
     ),
-    "sandbox-429-always": Scenario("answers 429 with Retry-After: 1 every time", status=429, retry_after=1),
-    "sandbox-500": Scenario("answers 500", status=500),
+    "sandbox-429-always": Scenario("returns 429 with Retry-After: 1 for each request", status=429, retry_after=1),
+    "sandbox-500": Scenario("returns 500", status=500),
     "sandbox-503": Scenario(
-        "answers 503 with Retry-After: 1 once, then starts", status=503, retry_after=1, first_request_only=True
+        "returns 503 with Retry-After: 1 once, then starts the run", status=503, retry_after=1, first_request_only=True
     ),
     "sandbox-quota": Scenario(
         "the account's quota is used up: 402, or 403 with --contract 2026-01", start_response=QUOTA
     ),
-    "sandbox-device-farm": Scenario("answers 500: the account has no device farm", start_response=DEVICE_FARM),
-    "sandbox-web-page": Scenario("answers 200 with a web page, as another host would", start_response=WEB_PAGE),
-    "sandbox-slow": Scenario("answers after three seconds times the pace", delay=3.0),
+    "sandbox-device-farm": Scenario("returns 500: the account has no device farm", start_response=DEVICE_FARM),
+    "sandbox-web-page": Scenario("returns 200 with a web page, like a host without this API", start_response=WEB_PAGE),
+    "sandbox-slow": Scenario("responds after 3 seconds", delay=3.0),
     "sandbox-fails": Scenario("the run fails", final_state=FAILED),
     "sandbox-flaky": Scenario("the first run fails, the next ones pass", final_state=FAILED, first_request_only=True),
     "sandbox-stays": Scenario("the run never ends", final_state=RUNNING),
     "sandbox-stopped": Scenario("the run is cancelled on the server", final_state="cancelled"),
-    "sandbox-takes-30": Scenario("the run takes 30 seconds, or any other number"),
+    "sandbox-takes-30": Scenario("the run takes 30 seconds, or any other number in the id"),
 }
 _DURATION_ID_RE = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 

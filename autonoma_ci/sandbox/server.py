@@ -58,7 +58,7 @@ class Sandbox:
         contract: str = DEFAULT_REVISION,
     ) -> None:
         if not _is_loopback(host):
-            raise ValueError(f"the sandbox listens on a loopback address such as 127.0.0.1 only, not on {host!r}")
+            raise ValueError(f"the host must be a loopback address such as 127.0.0.1, not {host!r}")
         if not (math.isfinite(pace) and pace >= 0):
             raise ValueError(f"the pace must be a number from 0, not {pace}")
         if contract not in REVISIONS:
@@ -77,7 +77,7 @@ class Sandbox:
 
         """
         if self._server:
-            raise RuntimeError("the sandbox has been started already")
+            raise RuntimeError("the sandbox is already running")
         self._server = HttpServer(self._address, self._router, self._request_log)
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True).start()
 
@@ -108,7 +108,7 @@ class Sandbox:
 
         """
         if not self._server:
-            raise RuntimeError("the sandbox has not been started")
+            raise RuntimeError("the sandbox is not running")
         return self._server.origin + API_PATH
 
     @property

@@ -34,7 +34,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("validat", "did you mean validate?"), ("wiat", "did you mean wait?"), ("frobnicate", "known are run")],
+    [("validat", "did you mean validate?"), ("wiat", "did you mean wait?"), ("frobnicate", "use one of run")],
 )
 def test_unknown_command_suggests_known(name: str, message: str, tmp_path: Path) -> None:
     """The error suggests a similar command or lists all commands."""
@@ -61,7 +61,7 @@ def test_no_command_at_terminal_prints_help(environ: dict[str, str], tmp_path: P
     result = invoke(tmp_path, environ=environ, terminal_input="")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("usage: autonoma-ci [COMMAND]")
-    assert "autonoma-ci demo" in result.out.partition("What to type next:")[2]
+    assert "autonoma-ci demo" in result.out.partition("examples:")[2]
 
 
 @pytest.mark.parametrize(

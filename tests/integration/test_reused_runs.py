@@ -484,7 +484,10 @@ def test_step_with_other_runs_reuses_nothing(
     job = run_job(tmp_path, first_attempt.server.url, ids, extra_environ=build_environ(2), timeouts=LONG_TIMEOUTS)
     assert set(first_attempt.server.post_counts - before) == {*ids, "f"}
     assert not any(run["reused"] for run in job.results_json["runs"])
-    assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in job.log
+    assert (
+        "The results.json of the earlier attempt is not used: its runs are not those that this step is to start."
+        in job.log
+    )
 
 
 # Ids that two runs share

@@ -333,7 +333,7 @@ def test_unreadable_results_start_all(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "results" / "results.json").write_text("{", "utf-8")
     job = run_job(tmp_path, sandbox.url, ["a"], extra_environ=make_attempt_environ(2))
     assert job.code == 0
-    assert "The earlier attempt's record is not used" in job.log
+    assert "The results.json of the earlier attempt is not used" in job.log
 
 
 # The option `wait-for-url`

@@ -101,7 +101,7 @@ def test_process_exits_with_code_of_command(process: Process) -> None:
     assert process.run("--version") == (0, f"autonoma-ci {autonoma_ci.__version__}\n", "")
     code, out, err = process.run("schema", "s3cret-value")
     assert (code, out) == (2, "")
-    assert err == "Error: there is no schema of that: give manifest or results\n"
+    assert err == "Error: unknown schema. Give manifest or results.\n"
 
 
 def test_process_dumps_no_core(process: Process) -> None:
@@ -299,7 +299,7 @@ def test_bug_report_has_location_only(tmp_path: Path, monkeypatch: pytest.Monkey
     code, err = run_schema(tmp_path)
     lines = err.splitlines()
     assert code == 70
-    assert lines[0] == "Error: this is a bug in autonoma-ci, not in your tests. Please report it with these lines:"
+    assert lines[0] == "Error: bug in autonoma-ci, not in your tests. Please report it with these lines:"
     assert lines[1].startswith(f"  autonoma-ci {autonoma_ci.__version__}, Python ")
     assert lines[2] == "  builtins.KeyError"
     assert lines[-1].startswith("  tests/unit/test_cli.py:")
@@ -383,7 +383,7 @@ def test_unknown_command_is_not_shown(name: str, tmp_path: Path) -> None:
     """An unknown command can be any text, even a secret."""
     result = invoke(tmp_path, name)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("Error: unknown command: known are run, wait, ")
+    assert result.err.startswith("Error: unknown command: use one of run, wait, ")
     assert name not in result.err
 
 

@@ -118,7 +118,7 @@ def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     assert run_command(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
     code, log = run_command(tmp_path, sandbox, environ, "wait", "results")
     assert code == 2
-    assert "is not the record of this step" in log
+    assert "is not the results.json of this step" in log
     assert run_command(tmp_path, sandbox, environ, "wait", "results", "--sha", SHA)[0] == 0
     assert read_facts(tmp_path)["sha"] == SHA
 
@@ -139,10 +139,10 @@ def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     text = {"sha": secret, "branch": secret, "build-url": f"https://ci.example.com/{secret}"}[option]
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_TEST_IDS": "sandbox-one", "CI": "true"}
     result = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
-    assert result.errors == [f"--{option} holds a credential: check which value is in which option"]
+    assert result.errors == [f"--{option} holds a credential. Check which value is in which option."]
     assert secret not in result.output
     wait_result = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
-    assert f"--{option} holds a credential: check which value is in which option" in wait_result.errors
+    assert f"--{option} holds a credential. Check which value is in which option." in wait_result.errors
     assert secret not in wait_result.output
 
 

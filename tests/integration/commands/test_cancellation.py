@@ -91,7 +91,7 @@ def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     """The runs of the demo end with it, so the advice to wait is withdrawn."""
     code, output = stop_command(tmp_path, "demo", "--output", "d", trigger="started: ")
     assert code == 130
-    last_line = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
+    last_line = "The demo was cancelled. Ignore the advice above, because the demo's runs have ended.\n"
     assert output.endswith(last_line)
 
 

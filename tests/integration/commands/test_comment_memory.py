@@ -55,4 +55,4 @@ def test_comment_memory_error_is_warning(
     lines = out.getvalue().splitlines()
     assert result == code
     assert sum(line.endswith(WARNING) for line in lines) == 1
-    assert "this is a bug" not in out.getvalue()
+    assert "bug in autonoma-ci" not in out.getvalue()

@@ -59,9 +59,9 @@ def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
     assert lines[0] == "The manifest, autonoma.yml:"
     assert "6 of 7 runs passed (1 flaky), 1 failed." in lines
     assert lines[-4:] == [
-        "The red is on purpose: one test fails, so that this step would have ended with exit code 1.",
-        "That was the demo: nothing left this machine. With an account, go on with: autonoma-ci init",
-        "The report to open in a browser, with screenshots and videos; its links to the runs ended with the demo:",
+        "One test fails on purpose. A CI step with this result ends with exit code 1.",
+        "The demo sent nothing outside of this machine. With an account, continue with: autonoma-ci init",
+        "Open the report with screenshots and videos in a browser. Its links to runs worked only during the demo:",
         f"  {tmp_path / 'demo' / 'results' / 'report.html'}",
     ]
     assert (tmp_path / "demo" / "results" / "report.html").is_file()
@@ -93,7 +93,7 @@ def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.Mo
     assert result.code == 0
     for line in DEMO_MANIFEST.splitlines():
         assert f"\n  {line}\n" in result.out
-    assert "renders Markdown shows it:\n\n### Demo\n\n" in result.out
+    assert "which many CI systems show:\n\n### Demo\n\n" in result.out
     assert "\n::error::x" not in result.out
 
 
@@ -115,7 +115,7 @@ def test_demo_with_other_result_fails(
     replace_run(monkeypatch, code)
     result = run_demo(tmp_path, "--output", "d")
     assert result.code == expected
-    assert result.out.endswith(f"The demo failed: exit code {code}, not 1. The lines above say why.\n")
+    assert result.out.endswith(f"The demo failed: exit code {code} instead of 1. See the lines above.\n")
 
 
 def test_cancelled_demo_withdraws_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_cancelled_demo_withdraws_advice(tmp_path: Path, monkeypatch: pytest.Mon
     replace_run(monkeypatch, 143, signal.SIGTERM)
     result = run_demo(tmp_path, "--output", "d")
     assert result.code == 143
-    assert result.out.endswith("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n")
+    assert result.out.endswith("The demo was cancelled. Ignore the advice above, because the demo's runs have ended.\n")
 
 
 def test_demo_without_output_uses_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_demo_refuses_link_outside(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
     result = run_demo(tmp_path / "work", "--output", "link/demo")
-    message = "the demo's folder leads out of the working directory through a link: give another --output"
+    message = "--output: a symbolic link leads outside of the working directory. Give another --output."
     assert (result.code, result.errors) == (2, [message])
     assert list((tmp_path / "other").iterdir()) == []
 
@@ -162,14 +162,14 @@ def test_demo_without_folder_is_error(output: str, tmp_path: Path) -> None:
     result = run_demo(tmp_path, "--output", output)
     assert result.code == 2
     assert len(result.errors) == 1
-    assert result.errors[0].startswith("the demo has no folder for its files (")
-    assert result.errors[0].endswith("): give another --output")
+    assert result.errors[0].startswith("the demo's files could not be written (")
+    assert result.errors[0].endswith("). Give another --output.")
 
 
 def test_demo_suggests_option_for_path(tmp_path: Path) -> None:
-    """A path without the option is an argument too many."""
+    """A path without the option is an unexpected argument."""
     result = run_demo(tmp_path, "folder")
-    assert (result.code, "the folder for its files is --output PATH" in result.err) == (2, True)
+    assert (result.code, "To set the directory of the demo's files, add --output PATH." in result.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +181,7 @@ def test_demo_shows_links_and_report(tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     assert "6 of 7 runs passed (1 flaky), 1 failed." in result.out
     assert result.out.count("Expected a confirmation") >= 4
-    assert "The red is on purpose" in result.out
+    assert "One test fails on purpose." in result.out
     assert "http://127.0.0.1" in result.out
     assert "| What | State | Time | Link |" in result.out
     assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in result.out

@@ -31,7 +31,7 @@ MISPLACED_CREDENTIALS: dict[str, tuple[list[str], dict[str, str]]] = {
 }
 
 # These messages leave out the value, because redaction does not recognize a part of a credential.
-MISPLACED_MESSAGE = "holds a credential: check which value is in which option"
+MISPLACED_MESSAGE = "holds a credential. Check which value is in which option."
 MESSAGES_WITHOUT_VALUE = {
     **dict.fromkeys(
         ("list, URL", "list, http", "init, URL", "report, URL"), f"Error: AUTONOMA_API_URL {MISPLACED_MESSAGE}"

@@ -64,7 +64,7 @@ def test_init_manifest_runs(flags: list[str], content: str, run_count: int, tmp_
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
         f"Wrote autonoma.yml: {content}.",
-        "Next, see what would be started, then start it:",
+        "Next, print the plan, then start the runs:",
         "  autonoma-ci run --dry-run",
         "  autonoma-ci run --wait",
     ]
@@ -145,7 +145,7 @@ def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
     assert result.code == 2
-    assert result.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
+    assert result.errors == ["autonoma.yml exists. Give another --output, or replace the file with --force."]
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
     assert sandbox.received == [], "nothing was asked either"
     assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--force").code == 0
@@ -179,7 +179,7 @@ def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
         in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
     )
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
-    assert result.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
+    assert result.errors == ["the directory of no/such/ci.yml is missing. Create it, or give another --output."]
 
 
 def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -192,14 +192,14 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
-        (["--output", "-"], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
+        ([], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--output", "-"], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
         (["--test-ids", "t9"], "the account has no test with the id t9: autonoma-ci list shows them all"),
         (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
         (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),
         (["--test-ids", "f1"], "f1 is the id of a folder, not of a test: give it by --folder-ids"),
         (["--folder-ids", "f2"], "what was chosen has no tests, so nothing was written: choose a folder that has some"),
-        (["--test-ids", "a b"], "--test-ids: 'a b'"),
+        (["--test-ids", "a b"], "--test-ids: invalid id: 'a b'"),
         (["--evrything"], "unknown option --evrything"),
     ],
 )
@@ -224,7 +224,7 @@ def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path:
     """An account without tests ends with an error and without a file."""
     with Sandbox(folders=account) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
-    assert result.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
+    assert result.errors == ["the account has no tests, so nothing was written. Create a test in Autonoma first."]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -309,7 +309,7 @@ def test_init_run_limit_is_inclusive(
     monkeypatch.setattr("autonoma_ci.commands.init.MAX_RUNS", limit)
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each")
     assert result.code == code
-    message = f"that is more than {limit} runs: choose fewer, or folders without --each"
+    message = f"more than {limit} runs are selected. Select fewer, or folders without --each."
     assert result.errors == ([message] if code else [])
 
 
@@ -318,7 +318,7 @@ def test_init_invalid_name_is_error(output: str, sandbox: Sandbox, tmp_path: Pat
     """A name that the system refuses is an error of the input."""
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", output)
     assert (result.code, len(result.errors)) == (2, 1)
-    assert result.errors[0].endswith(": give another --output")
+    assert result.errors[0].endswith(". Give another --output.")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -326,5 +326,5 @@ def test_init_invalid_folder_sends_nothing(sandbox: Sandbox, tmp_path: Path) -> 
     """A folder that the system refuses is an error before any request."""
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", f"{'x' * 300}/a.yml")
     assert result.code == 2
-    assert result.errors[0].endswith("can't be written (File name too long): give another --output")
+    assert result.errors[0].endswith("could not be written (File name too long). Give another --output.")
     assert sandbox.received == []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDERS = [build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays later"))]
-HINT = "Printed a manifest with 1 folder. As autonoma.yml, a run finds it by itself.\n"
+HINT = "Printed a manifest with 1 folder. Save it as autonoma.yml, the default manifest.\n"
 
 
 def test_printed_manifest_equals_file(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_empty_output_is_refused(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     with Sandbox(folders=FOLDERS) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
-    assert (result.code, result.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
+    assert (result.code, result.errors) == (2, ["--output is empty. Give a path, such as autonoma.yml."])
 
 
 def test_prompts_use_stderr(tmp_path: Path) -> None:

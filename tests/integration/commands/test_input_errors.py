@@ -45,8 +45,8 @@ IDS = ("INPUT_TEST-IDS",)
 MANIFEST = {"INPUT_MANIFEST": "given.yml"}
 
 
-def bad_id(text: str, quoted_text: str) -> Case:
-    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {quoted_text}", "is not an id"))
+def bad_id(text: str, problem: str) -> Case:
+    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {problem}",))
 
 
 def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
@@ -58,15 +58,15 @@ CASES = (
     Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("test-ids has no ids", "allow-empty")),
     Case("an empty input", {"INPUT_TEST-IDS": ""}, ("test-ids is empty", "allow-empty")),
     Case("a manifest without entries", MANIFEST, ("the manifest has no entries", "allow-empty"), b"tests: []", IDS),
-    bad_id("a/b", "'a/b'"),
-    bad_id("..", "'..'"),
-    bad_id("../../admin", "'../../admin'"),
-    bad_id("a?x=/1", "'/1'"),
-    bad_id("a b", "'a b'"),
-    bad_id("a\x07b", "'a\ufffdb' is not an id: it holds \\x07"),
-    bad_id("a\x1cb", "'a b' is not an id: it holds \\x1c"),
-    bad_id("é", "'é'"),
-    bad_id("%2e%2e", "'%2e%2e'"),
+    bad_id("a/b", "invalid id: 'a/b'"),
+    bad_id("..", "invalid id: '..'"),
+    bad_id("../../admin", "invalid id: '../../admin'"),
+    bad_id("a?x=/1", "invalid id: '/1'"),
+    bad_id("a b", "invalid id: 'a b'"),
+    bad_id("a\x07b", "invalid id: 'a\ufffdb' contains \\x07."),
+    bad_id("a\x1cb", "invalid id: 'a b' contains \\x1c."),
+    bad_id("é", "invalid id: 'é'"),
+    bad_id("%2e%2e", "invalid id: '%2e%2e'"),
     Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), hidden=("sentinel",)),
     Case("a variable's type", {"INPUT_VARIABLES": "A: [sentinel]"}, ("line 1", "Use a string"), hidden=("sentinel",)),
     Case("a missing manifest", {"INPUT_MANIFEST": "no.yml"}, ("no.yml: the file is missing", "Check the path")),
@@ -84,23 +84,23 @@ CASES = (
     bad_manifest("that is a list", b"- a", "the manifest is a list", "`tests:`"),
     Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "did you mean 'smoke'?"),
          b"tests: [{id: a, groups: [smoke]}]"),
-    Case("a number", {"INPUT_CONCURRENCY": "65"}, ("concurrency: '65'", "from 1 to 64")),
-    Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("dry-run: 'ja'", "use true or false")),
-    Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("api-url: ", "not https", "in the clear")),
+    Case("a number", {"INPUT_CONCURRENCY": "65"}, ("concurrency: invalid number: '65'", "from 1 to 64")),
+    Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("dry-run: invalid value: 'ja'", "Use true or false")),
+    Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("api-url: ", "URL without https", "Use https")),
     Case("credentials in the URL", {"INPUT_API-URL": "https://me:sentinel@example.com"},
-         ("holds credentials", "remove them"), hidden=("sentinel",)),
+         ("holds credentials", "Remove them"), hidden=("sentinel",)),
     Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), omitted=("INPUT_CLIENT-ID",)),
     Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "arrives empty")),
     Case("no credentials", {}, ("client-id and client-secret are missing", "Secrets and variables > Actions"),
          omitted=("INPUT_CLIENT-ID", "INPUT_CLIENT-SECRET")),
     Case("a blank secret", {"INPUT_CLIENT-SECRET": " \n"}, ("client-secret is missing", "AUTONOMA_CLIENT_SECRET")),
     Case("a line break in the secret", {"INPUT_CLIENT-SECRET": "sentinel\nlines"},
-         ("client-secret: ", "a line break", "copy it again"), hidden=("sentinel", "lines")),
+         ("client-secret: ", "a line break", "Copy it again"), hidden=("sentinel", "lines")),
     Case("a letter outside ASCII in the id", {"INPUT_CLIENT-ID": "sentinél"},
-         ("client-id: ", "not ASCII", "copy it again"), hidden=("sentin",)),
+         ("client-id: ", "not ASCII", "Copy it again"), hidden=("sentin",)),
     Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"},
-         ("application-version-id: ", "it holds .")),
-    Case("a source", {"INPUT_SOURCE": "a\tb"}, ("source: ", "1 to 10 letters")),
+         ("application-version-id: ", "invalid id: 'v1.10' contains '.'.")),
+    Case("a source", {"INPUT_SOURCE": "a\tb"}, ("source: ", "invalid source: 'a b'", "at most 10 letters")),
     Case("a results-dir", {"INPUT_RESULTS-DIR": "given.yml"}, ("results-dir can't be made", "a folder"), b"tests: [a]"),
 )  # fmt: skip
 
@@ -184,12 +184,13 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
     for text in (
         *("client-id is missing", "a line break", "'x y'", "'../z'", "concurrency: ", "api-url: "),
         *(
-            "line 2: 'A' is given twice",
-            "line 3 is not NAME=value",
+            "line 2: 'A' is given twice. Remove one.",
+            "line 3: expected NAME=value",
             "did you mean --summary?",
-            "write --var NAME=value",
+            "missing '='. Write --var NAME=value",
         ),
-        *("Did you mean 'tests'?", "'a/b' is not an id", "missing key: 'id'", "'A' has no value", "'B' is a list"),
+        *("Did you mean 'tests'?", "invalid id: 'a/b' contains", "missing key: 'id'", "'A' has no value"),
+        "'B' is a list",
         *("${NOPE} is not set", "results-dir can't be made"),
     ):
         assert text in error_text, text
@@ -202,7 +203,7 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
     """GitHub shows the error at its line of the manifest."""
     (tmp_path / "given.yml").write_text("tests:\n  - abc\n  - id: a/b\n")
     job = invoke(tmp_path, environ=build_inputs(tmp_path, sandbox) | MANIFEST)
-    assert job.err.startswith("::error file=given.yml,line=3,col=5::given.yml:3:5: 'a/b' is not an id")
+    assert job.err.startswith("::error file=given.yml,line=3,col=5::given.yml:3:5: invalid id: 'a/b' contains")
 
 
 @pytest.mark.parametrize(
@@ -210,13 +211,13 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
     [
         (("--test-id", "x"), "unknown option --test-id: did you mean --test-ids?"),
         (("--client_id=sentinel",), "unknown option --client_id: did you mean --client-id?"),
-        (("--loud",), "unknown option --loud (see autonoma-ci run --help)"),
+        (("--loud",), "unknown option --loud. See autonoma-ci run --help."),
         (("--passwort", "sentinel"), "unknown option --passwort"),
-        (("run", "sentinel"), "an argument too many"),
-        (("--concurrency",), "--concurrency: a value is missing"),
-        (("--var",), "--var: a value is missing"),
-        (("--concurrency", "--dry-run"), "--concurrency: a value is missing"),
-        (("--var", "sentinel"), "write --var NAME=value"),
+        (("run", "sentinel"), "unexpected argument"),
+        (("--concurrency",), "--concurrency: missing value"),
+        (("--var",), "--var: missing value"),
+        (("--concurrency", "--dry-run"), "--concurrency: missing value"),
+        (("--var", "sentinel"), "missing '='. Write --var NAME=value"),
     ],
 )
 def test_invalid_command_line_is_refused(argv: tuple[str, ...], message: str, tmp_path: Path, sandbox: Sandbox) -> None:
@@ -243,7 +244,7 @@ def test_errors_without_ci_are_plain_lines(tmp_path: Path) -> None:
     """Outside of GitHub, an error is a line of text, and results.json has it, too."""
     job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
     assert job.code == 2
-    assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x': use a whole number from 1 to 64"
+    assert job.errors[0] == "AUTONOMA_CONCURRENCY: invalid number: 'x'. Use a whole number from 1 to 64."
     assert [error.partition(" are missing")[0] for error in job.errors[1:]] == ["client-id and client-secret"]
     assert job.out == ""
     results_json = json.loads((tmp_path / "out" / "results.json").read_text())

@@ -48,7 +48,7 @@ def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.
     result = invoke(tmp_path, "--var", "B=sentinel-flag", environ=environ)
     assert result.code == 70
     assert result.out == ""
-    assert result.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
+    assert result.err.startswith("Error: bug in autonoma-ci, not in your tests.")
     assert "KeyError" in result.err
     assert "test_internal_errors.py:" in result.err
     assert " in broken" in result.err

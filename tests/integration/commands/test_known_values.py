@@ -262,7 +262,7 @@ def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
     step.start(AUTONOMA_VARIABLES=ALL_VARIABLES)
     before = (tmp_path / RESULTS_PATH).read_bytes()
     result = step("wait", RESULTS_PATH, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
-    assert (result.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in result.err) == (2, True)
+    assert (result.code, "AUTONOMA_VARIABLES: line 1: expected NAME=value" in result.err) == (2, True)
     assert PASSWORD not in result.output
     assert (tmp_path / RESULTS_PATH).read_bytes() == before
 

@@ -44,7 +44,7 @@ def test_list_shows_large_account(tmp_path: Path) -> None:
         result = invoke_on_sandbox(tmp_path, sandbox, "list")
     lines = result.out.splitlines()
     assert (result.code, result.err) == (0, "")
-    assert lines[-2:] == ["60 folders, 1,000 tests.", f"{NO_TAGS}."]
+    assert lines[-2:] == ["60 folders, 1,000 tests.", NO_TAGS]
     assert sum(line.startswith("folder ") for line in lines) == 60
     assert sum(line.endswith("(empty)") for line in lines) == 6
     ids = [line.split()[1] for line in lines[1:-2]]
@@ -61,7 +61,7 @@ def test_list_aligns_columns(tmp_path: Path) -> None:
             "  test  t1     Pays by card",
             "folder  f22  Empty (empty)",
             "2 folders, 1 test.",
-            f"{NO_TAGS}.",
+            NO_TAGS,
         ]
 
 
@@ -77,8 +77,8 @@ def test_list_empty_account_succeeds(tmp_path: Path) -> None:
     with Sandbox(folders=[]) as sandbox:
         assert invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines() == [
             "0 folders, 0 tests.",
-            "The account has no folders. Create a test in Autonoma, then list shows its id.",
-            f"{NO_TAGS}.",
+            "The account has no folders. Create a test in Autonoma, and list again.",
+            NO_TAGS,
         ]
         assert json.loads(invoke_on_sandbox(tmp_path, sandbox, "list", "--json").out) == []
 
@@ -86,7 +86,7 @@ def test_list_empty_account_succeeds(tmp_path: Path) -> None:
 def test_list_empty_folders_give_advice(tmp_path: Path) -> None:
     """Folders without tests have advice to create a test."""
     with Sandbox(folders=[build_folder("f", "Empty")]) as sandbox:
-        expected_text = "The folders have no tests. Create a test in Autonoma, then list shows its id."
+        expected_text = "The folders have no tests. Create a test in Autonoma, and list again."
         assert expected_text in invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines()
 
 

@@ -135,7 +135,7 @@ def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> 
     environ = {ID_VARIABLE: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, option, text.format(secret), environ=environ)
     assert result.code == 2
-    assert f"{option} holds a credential: check which value is in which option" in result.err
+    assert f"{option} holds a credential. Check which value is in which option." in result.err
     assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in result.output]
 
 
@@ -152,7 +152,7 @@ def test_quoted_secret_is_explained(tmp_path: Path) -> None:
     """Shells and env files leave quotes in place, and the API only returns 401."""
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
     result = invoke(tmp_path, "--test-ids", "a", environ=environ)
-    message = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
+    message = "AUTONOMA_CLIENT_SECRET: quotes around the value are sent as written. Remove them."
     assert f"Warning: {message}" in result.out
 
 

@@ -47,7 +47,7 @@ def test_report_spares_its_results(
     before = results_json.read_bytes()
     result = invoke(tmp_path, "report", "out/results.json", "--output", output, *flags)
     assert result.code == 2
-    assert "is the record itself, which the report would replace: give another --output" in result.err
+    assert "is the input of this report, which the report would replace. Give another --output." in result.err
     assert results_json.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
 
@@ -60,7 +60,7 @@ def test_report_spares_other_results(tmp_path: Path) -> None:
     before = other_results.read_bytes()
     result = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
     assert result.code == 2
-    assert "is the record of a step, which the report would replace" in result.err
+    assert "is the results.json of a step, which the report would replace" in result.err
     assert other_results.read_bytes() == before
 
 

@@ -134,7 +134,7 @@ def test_run_waits_for_deployment(
     assert [run["state"] for run in runs] == [state, state]
     if problem:
         assert {run["message"] for run in runs} == {f"not sent: {problem[0]}"}
-        hint = problem[1] or "Check wait-for-url and the deployment that it belongs to"
+        hint = problem[1] or "Check wait-for-url and its deployment"
         assert all(run["suggestion"].startswith(hint) for run in runs)
 
 
@@ -154,8 +154,8 @@ def run_attempt(folder: Path, url: str, attempt: int, ids: str = "a,sandbox-fail
     ("ids", "environ", "notice", "starts"),
     [
         ("a,sandbox-fails", {}, "1 run passed in an earlier attempt at this build.", 1),
-        ("a,sandbox-fails", {"GITHUB_SHA": ""}, "The earlier attempt's record is not used: ", 2),
-        ("sandbox-fails,a", {}, "The earlier attempt's record is not used: its runs are not those", 2),
+        ("a,sandbox-fails", {"GITHUB_SHA": ""}, "The results.json of the earlier attempt is not used: ", 2),
+        ("sandbox-fails,a", {}, "The results.json of the earlier attempt is not used: its runs are not those", 2),
         ("a,sandbox-fails", {"GITHUB_JOB": "other"}, "", 2),
         ("a,sandbox-fails", {"GITHUB_RUN_ID": "18"}, "", 2),
     ],
@@ -182,4 +182,7 @@ def test_damaged_results_are_warning(tmp_path: Path) -> None:
         result = run_attempt(tmp_path, sandbox.url, 2, "a")
         assert sandbox.count_starts("a") == 1
     assert result.code == 0
-    assert "The earlier attempt's record is not used: r/results.json is not a record of autonoma-ci" in result.out
+    assert (
+        "The results.json of the earlier attempt is not used: r/results.json is not a record of autonoma-ci"
+        in result.out
+    )

@@ -71,7 +71,7 @@ def test_sandbox_signal_sets_exit_code(signal_number: signal.Signals, tmp_path: 
 def test_sandbox_prints_instructions(tmp_path: Path) -> None:
     """The first lines have the URL, a command to try and all special ids."""
     _, lines = serve_until_signal(tmp_path)
-    url = re.match(r"Sandbox at (http://127\.0\.0\.1:\d+/api), contract 2025-06; it listens on this machine", lines[0])
+    url = re.match(r"Sandbox at (http://127\.0\.0\.1:\d+/api), contract 2025-06, for this machine only", lines[0])
     assert url
     assert lines[2].startswith(f"  autonoma-ci run --api-url {url[1]} --client-id ")
     listed_ids = {line.split()[0] for line in lines if line.startswith("  ")}
@@ -138,7 +138,7 @@ def test_sandbox_serves_named_contract(
         try:
             assert process.stdout
             first = process.stdout.readline()
-            match = re.match(r"Sandbox at (http://\S+/api), contract (\S+);", first)
+            match = re.match(r"Sandbox at (http://\S+/api), contract (\S+), for this machine", first)
             assert match, first
             body = {"id": "a", "source": "cli"}
             response = requests.post(f"{match[1]}/test/a/run", json=body, headers=HEADERS, timeout=60)
@@ -183,4 +183,4 @@ def test_sandbox_refuses_used_port(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         result = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
     assert result.code == 2
-    assert "give another with --port" in result.err
+    assert "Give another --port." in result.err

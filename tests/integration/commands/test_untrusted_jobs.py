@@ -95,7 +95,7 @@ def test_unknown_skip_value_is_refused(tmp_path: Path) -> None:
     """The error lists the valid values."""
     code, log = run_event_job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": "ignore"})
     assert code == 2
-    assert "on-missing-credentials: 'ignore': use fail or skip" in log
+    assert "on-missing-credentials: invalid value: 'ignore'. Use fail or skip." in log
 
 
 @pytest.mark.parametrize("event", ["pull_request_target", "workflow_run", "issue_comment"])

@@ -34,17 +34,21 @@ def run_and_wait(folder: Path, ids: str, *, waits_first: bool = True) -> tuple[C
 @pytest.mark.parametrize(
     ("ids", "code", "message"),
     [
-        ("sandbox-one", 0, "(passed, 1 of 1 run passed). Nothing is left to wait for; the API is asked once more"),
-        ("sandbox-one,sandbox-fails", 1, "(failed, 1 of 2 runs passed). Nothing is left to wait for; the API"),
-        ("sandbox-fails", 1, "(failed, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
-        ("sandbox-404", 4, "(error, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
+        ("sandbox-one", 0, "(passed, 1 of 1 run passed). Passed runs are confirmed by one more request to the API."),
+        (
+            "sandbox-one,sandbox-fails",
+            1,
+            "(failed, 1 of 2 runs passed). Passed runs are confirmed by one more request to the API.",
+        ),
+        ("sandbox-fails", 1, "(failed, 0 of 1 run passed). To run the tests again:"),
+        ("sandbox-404", 4, "(error, 0 of 1 run passed). To run the tests again:"),
     ],
 )
 def test_wait_reports_finished_results(ids: str, code: int, message: str, tmp_path: Path) -> None:
     """The log states the earlier result, and the exit code stays."""
     first, second = run_and_wait(tmp_path, ids)
     assert (first.code, second.code) == (code, code)
-    assert f"This step has ended already {message}" in second.out
+    assert f"All runs have ended {message}" in second.out
 
 
 @pytest.mark.slow
@@ -52,7 +56,7 @@ def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     """A results.json with open runs has no such line."""
     _, second = run_and_wait(tmp_path, "sandbox-one", waits_first=False)
     assert second.code == 0
-    assert "has ended already" not in second.output
+    assert "All runs have ended" not in second.output
 
 
 class StepRunner:
@@ -107,7 +111,7 @@ def test_wait_signs_results_with_its_title(step: StepRunner) -> None:
     assert step.run("wait", "r").code == 0
     result = step.run("wait", "r")
     assert result.code == 0
-    assert "is not signed" not in result.output
+    assert "has no valid signature" not in result.output
 
 
 def test_wait_without_results_dir_is_error(step: StepRunner, tmp_path: Path) -> None:
@@ -148,4 +152,4 @@ def test_wait_without_path_is_error(step: StepRunner) -> None:
     """The error suggests what to give."""
     result = step.run("wait")
     assert (result.code, result.out) == (2, "")
-    assert result.errors[0].startswith("RESULTS is missing: give the results-dir of an earlier step")
+    assert result.errors[0].startswith("missing argument: RESULTS. Give the results-dir of an earlier step")

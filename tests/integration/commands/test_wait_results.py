@@ -226,8 +226,8 @@ def test_wait_without_runs_repeats_exit_code(
         conclusion,
         "0",
     )
-    assert "has left none" in wait_result.log
-    assert "has left none" in wait_result.summary
+    assert "The earlier step left no runs: conclusion" in wait_result.log
+    assert "The earlier step left no runs: conclusion" in wait_result.summary
     for text in (wait_result.log, wait_result.summary):
         assert "runs passed" not in text
         assert "✅" not in text
@@ -245,7 +245,7 @@ def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Pat
         "error",
         "unknown",
     )
-    assert "it was killed" in wait_result.summary
+    assert "The earlier step left no runs: the step was killed." in wait_result.summary
 
 
 def _set_conclusion(conclusion: str | None, code: int | None, results_json: Any) -> None:
@@ -341,7 +341,7 @@ def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, pat
     wait_result = run_wait(tmp_path, sandbox.url)
     assert (wait_result.code, wait_result.outputs["reason"]) == (7, "unknown")
     assert wait_result.states == {"a": "passed", "sandbox-404": "unknown"}
-    assert "has no id to ask the API about" in wait_result.summary
+    assert "has no run id for a request to the API" in wait_result.summary
 
 
 def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
@@ -380,7 +380,7 @@ def test_wait_refuses_foreign_results(
     before, request_count = read_files(tmp_path / "results"), len(sandbox.received)
     wait_result = run_wait(tmp_path, sandbox.url, **more)
     assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (2, "error", "input")
-    assert f"results/results.json is not the record of this step: {reason}" in wait_result.log
+    assert f"results/results.json is not the results.json of this step: {reason}" in wait_result.log
     assert reason in wait_result.summary
     assert (read_files(tmp_path / "results"), len(sandbox.received)) == (before, request_count)
 
@@ -436,7 +436,7 @@ def test_wait_warns_of_changed_results(sandbox: Sandbox, tmp_path: Path, path: P
     run_github_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
     edit_results(path, lambda results_json: results_json["runs"].pop())
     wait_result = run_wait(tmp_path, sandbox.url)
-    assert "was changed after it was written" in wait_result.log
+    assert "has no valid signature: changed, or written" in wait_result.log
 
 
 def test_wait_on_numbered_results_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:

@@ -253,7 +253,7 @@ def test_wait_refuses_results_of_other_build(
     before = read_files(job.folder)
     code, log = job.wait(job_environ, **more)
     assert code == 2
-    assert f"is not the record of this step: {reason}. The other files in its folder" in log
+    assert f"is not the results.json of this step: {reason}. Other files in its directory" in log
     assert read_files(job.folder) == before
 
 
@@ -337,9 +337,9 @@ def test_other_gitlab_job_has_no_note(job: JobRunner) -> None:
     }
     assert job.start(gitlab, AUTONOMA_WAIT="true") == 0
     code, log = job({**gitlab, "CI_JOB_ID": "2", "CI_JOB_NAME": "full"}, "run", AUTONOMA_TEST_IDS="c")
-    assert (code, "record is not used" in log) == (0, False)
+    assert (code, "The results.json of the earlier attempt is not used" in log) == (0, False)
     log = job({**gitlab, "CI_JOB_ID": "3", "CI_JOB_NAME": "full"}, "run", AUTONOMA_TEST_IDS="a")[1]
-    assert "record is not used" in log
+    assert "The results.json of the earlier attempt is not used" in log
 
 
 def test_other_repository_copies_no_results(job: JobRunner) -> None:
@@ -377,7 +377,7 @@ def test_wait_refuses_other_part(
     assert job(job_environ, "run", AUTONOMA_TEST_IDS="a\nb", **start_environ)[0] == 0
     code, log = job.wait(job_environ, **wait_environ)
     assert code == 2
-    assert "it is of another part of this job" in log
+    assert "the runs are of another part of this job" in log
 
 
 @pytest.mark.slow
@@ -500,7 +500,7 @@ def test_wait_warns_of_unsigned_results(mac: str | None, tmp_path: Path, api: St
         run_github_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         edit_results(tmp_path / "results" / "results.json", remove_signature)
         wait_result = run_wait(tmp_path, server.url)
-    assert "is not signed, or was changed after it was written" in wait_result.log
+    assert "has no valid signature: changed, or written with other credentials." in wait_result.log
 
 
 def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None:
@@ -511,7 +511,7 @@ def test_wait_withholds_credential_as_id(tmp_path: Path, api: StatusApi) -> None
     assert (wait_result.code, wait_result.states) == (7, {"a": "unknown"})
     [run] = wait_result.results_json["runs"]
     assert (run["run_id"], run["url"]) == ("", "")
-    assert "the run's id holds a credential" in wait_result.log
+    assert "the run id holds a credential" in wait_result.log
 
 
 @pytest.mark.slow

@@ -71,13 +71,13 @@ FAULT_CASES = [
     _make_variable_error(
         "plain HTTP to another host", "is not https", {"INPUT_API-URL": "http://api.autonoma.test:{api}/api"}
     ),
-    _make_variable_error("an id that is a path", "is not an id", {"INPUT_TEST-IDS": "a, ../../admin"}),
+    _make_variable_error("an id that is a path", "invalid id", {"INPUT_TEST-IDS": "a, ../../admin"}),
     _make_variable_error("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),
     _make_variable_error(
-        "a variable without a value", "is not NAME=value", {"INPUT_VARIABLES": VARIABLE_VALUES["FOREIGN"]}
+        "a variable without a value", "expected NAME=value", {"INPUT_VARIABLES": VARIABLE_VALUES["FOREIGN"]}
     ),
-    _make_variable_error("a shard that is not there", "shard 4 does not exist", {"INPUT_SHARD": "4/3"}),
-    _make_variable_error("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
+    _make_variable_error("a shard that is not there", "unknown shard: '4/3'", {"INPUT_SHARD": "4/3"}),
+    _make_variable_error("a timeout that is no time", "invalid duration", {"INPUT_TIMEOUT": "soon"}),
     _make_manifest_error("missing", "the file is missing", lambda path: None),
     _make_manifest_error("not YAML", "invalid YAML", _write_text("tests: [")),
     _make_manifest_error(

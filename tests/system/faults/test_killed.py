@@ -242,7 +242,7 @@ class KilledJob:
         code = self.wait_for_end()
         log = (self.folder / "log").read_text("utf-8")
         assert "Traceback" not in log
-        assert "this is a bug" not in log
+        assert "bug in autonoma-ci" not in log
         assert self.posts == posts, "wait started a run"
         self._check_wait(code, results_before, posts)
         return _find_stage(results_before, posts, is_new=is_new)

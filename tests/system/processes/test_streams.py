@@ -467,7 +467,7 @@ def test_errors_are_printed_while_log_stalls(tmp_path: Path) -> None:
         process = start_process(tmp_path, environ=environ, stdout=pipe.writer)
         assert process.stderr
         assert select.select([process.stderr], [], [], MAX_RUN_SECONDS)[0]
-        assert "timeout: 'soon' is not a duration" in process.stderr.readline()
+        assert "timeout: invalid duration: 'soon'." in process.stderr.readline()
         assert "::add-mask::" in pipe.read()
         assert wait_for_exit_code(process) == 2
 

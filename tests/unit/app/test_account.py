@@ -150,7 +150,7 @@ def test_account_warns_on_stderr(sandbox: Sandbox) -> None:
     """Standard output is only for the product of the command."""
     command = Command(sandbox.url, **{ID: f" {CREDENTIALS[ID]}", SECRET: VALUE})
     assert len(command.fetch().folders) == 2
-    assert command.err.getvalue() == "Warning: AUTONOMA_CLIENT_ID has white space around it; it was removed.\n"
+    assert command.err.getvalue() == "Warning: AUTONOMA_CLIENT_ID: white space around the value was removed.\n"
     assert command.out.getvalue() == ""
 
 

@@ -429,7 +429,7 @@ def test_credential_in_sent_text_is_error(environ: dict[str, str], tmp_path: Pat
     """An id or the name of a variable would go to the API, and the value is not shown."""
     inputs = load_plan(tmp_path, {**CREDENTIALS, **environ})
     assert read_errors(inputs) == [
-        "an id or the name of a variable holds a credential: check which value is in which option"
+        "an id or the name of a variable holds a credential. Check which value is in which option."
     ]
     assert "s3cret" not in str(inputs.errors)
 
@@ -446,7 +446,7 @@ def test_credential_as_source_is_error(secret: str, count: int, tmp_path: Path) 
     """A shorter credential can be an ordinary word."""
     environ = {ID: "an-id", SECRET: secret, "AUTONOMA_TEST_IDS": "a", "AUTONOMA_SOURCE": secret}
     errors = read_errors(load_plan(tmp_path, environ))
-    assert errors == ["AUTONOMA_SOURCE holds a credential: check which value is in which option"] * count
+    assert errors == ["AUTONOMA_SOURCE holds a credential. Check which value is in which option."] * count
 
 
 def test_short_credential_in_id_is_allowed(tmp_path: Path) -> None:

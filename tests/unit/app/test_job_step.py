@@ -192,7 +192,7 @@ def test_configure_masks_credentials(tmp_path: Path) -> None:
 def test_configure_prints_warnings(tmp_path: Path) -> None:
     """Warnings of the options are in the log, without errors."""
     job = Job(tmp_path, {**CREDENTIALS, ID: " client-id-of-the-test"})
-    assert job.log == "Warning: AUTONOMA_CLIENT_ID has white space around it; it was removed.\n"
+    assert job.log == "Warning: AUTONOMA_CLIENT_ID: white space around the value was removed.\n"
     assert (job.errors, job.err.getvalue()) == ([], "")
 
 

@@ -14,15 +14,15 @@ from autonoma_ci.config.arguments import (
     parse_run_arguments,
     provided_options,
 )
-from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.options import OPTION_GROUPS, OPTIONS
 from autonoma_ci.errors import HelpPrinted, InputError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECRET = "s3cret-value"
-HELP = "(see autonoma-ci run --help)"
-RUN_HINT = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+HELP = "See autonoma-ci run --help."
+RUN_HINT = "To run tests, folders or tags by their ids, add --test-ids ID, --folder-ids ID or --tag-ids ID."
 LIST_FLAGS = [option.flag for option in OPTIONS if option.metavar in {"LIST", "LINES"}]
 
 
@@ -111,11 +111,11 @@ def test_switch_leaves_next_argument() -> None:
     [
         ("--tests-ids=a", "unknown option --tests-ids: did you mean --test-ids?"),
         ("--test_ids", "unknown option --test_ids: did you mean --test-ids?"),
-        ("--zzzz", f"unknown option --zzzz {HELP}"),
-        ("-x", f"unknown option -x {HELP}"),
-        ("--dry", f"unknown option --dry {HELP}"),
-        (f"--z{'a' * 37}", f"unknown option --z{'a' * 37} {HELP}"),
-        (f"--z{'a' * 38}", f"unknown option --z{'a' * 36}… {HELP}"),
+        ("--zzzz", f"unknown option --zzzz. {HELP}"),
+        ("-x", f"unknown option -x. {HELP}"),
+        ("--dry", f"unknown option --dry. {HELP}"),
+        (f"--z{'a' * 37}", f"unknown option --z{'a' * 37}. {HELP}"),
+        (f"--z{'a' * 38}", f"unknown option --z{'a' * 36}…. {HELP}"),
     ],
 )
 def test_unknown_flag_is_problem(argument: str, problem: str) -> None:
@@ -148,13 +148,15 @@ def test_each_unknown_flag_is_problem() -> None:
 )
 def test_surplus_argument_is_not_repeated(argument: str) -> None:
     """A text that can be a secret is counted and not repeated."""
-    assert find_problems(make_parser(), argument) == [f"an argument too many: run takes options only {HELP}"]
+    assert find_problems(make_parser(), argument) == [
+        f"unexpected argument. The command run accepts only options. {HELP}"
+    ]
 
 
 def test_surplus_path_mentions_one_argument() -> None:
     """A command with a path takes one argument."""
     [problem] = find_problems(make_report_parser(), "results", SECRET)
-    assert problem == "an argument too many: report takes one argument (see autonoma-ci report --help)"
+    assert problem == "unexpected argument. The command report accepts one argument. See autonoma-ci report --help."
 
 
 @pytest.mark.parametrize(
@@ -170,29 +172,29 @@ def test_surplus_path_mentions_one_argument() -> None:
 def test_wrong_switch_value_names_switch(argv: list[str], flag: str) -> None:
     """The problem names the first switch with a wrong value."""
     assert find_problems(make_parser(), *argv) == [
-        f"{flag} takes true, false or no value: run takes options only {HELP}"
+        f"{flag} accepts true, false or no value. The command run accepts only options. {HELP}"
     ]
 
 
 def test_hint_replaces_general_advice() -> None:
     """The hint of the command follows the surplus argument."""
     parser = make_parser()
-    parser.hint = "name the file with --output"
-    assert find_problems(parser, "x") == [f"an argument too many: name the file with --output {HELP}"]
+    parser.hint = "Name the file with --output."
+    assert find_problems(parser, "x") == [f"unexpected argument. Name the file with --output. {HELP}"]
 
 
 @pytest.mark.parametrize(("argument", "count"), [("--only", 2), ("--only=x", 2), ("--onlyy", 1), ("--other", 1)])
 def test_hint_flag_adds_hint(argument: str, count: int) -> None:
     """Only the flags that are listed for the hint have it."""
     parser = make_parser()
-    parser.hint, parser.hint_flags = "name the file with --output", ("--only",)
+    parser.hint, parser.hint_flags = "Name the file with --output.", ("--only",)
     problems = find_problems(parser, argument)
-    assert problems[1:] == ["name the file with --output"] * (count - 1)
+    assert problems[1:] == ["Name the file with --output."] * (count - 1)
 
 
 def test_run_hint_mentions_ids() -> None:
     """A surplus argument of a run has advice about ids."""
-    assert parse_run_arguments(["checkout"], io.StringIO())[2] == [f"an argument too many: {RUN_HINT} {HELP}"]
+    assert parse_run_arguments(["checkout"], io.StringIO())[2] == [f"unexpected argument. {RUN_HINT} {HELP}"]
 
 
 # Errors of argparse
@@ -203,7 +205,9 @@ def test_run_hint_mentions_ids() -> None:
 def test_repeated_list_is_error(flag: str, first: str) -> None:
     """A list that is given twice is an error, even if the first one is empty."""
     [problem] = find_problems(make_parser(), flag, first, f"{flag}={SECRET}")
-    assert problem == (f"{flag} is given twice: give it once, with commas or line breaks between the entries {HELP}")
+    assert problem == (
+        f"{flag} is given twice. Give the option once, with commas or line breaks between the entries. {HELP}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_repeated_list_is_error(flag: str, first: str) -> None:
 )
 def test_missing_value_names_flag(argv: list[str], flag: str) -> None:
     """A flag without its value is named."""
-    assert find_problems(make_parser(), *argv) == [f"{flag}: a value is missing {HELP}"]
+    assert find_problems(make_parser(), *argv) == [f"{flag}: missing value. {HELP}"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,7 @@ def test_missing_value_names_flag(argv: list[str], flag: str) -> None:
 def test_wrong_choice_hides_value(value: str) -> None:
     """The allowed values are listed, and the given value is left out."""
     [problem] = find_problems(make_report_parser(), "results", "--format", value)
-    assert problem == "--format: unknown value. Use one of html, junit (see autonoma-ci report --help)"
+    assert problem == "--format: unknown value. Use one of html, junit. See autonoma-ci report --help."
 
 
 def test_value_of_help_is_hidden() -> None:
@@ -234,15 +238,15 @@ def test_value_of_help_is_hidden() -> None:
 def test_missing_results_have_example() -> None:
     """A missing results.json is explained with an example."""
     [problem] = find_problems(make_report_parser())
-    example = "give the results-dir of an earlier step, such as autonoma-results"
-    assert problem == f"RESULTS is missing: {example} (see autonoma-ci report --help)"
+    example = "Give the results-dir of an earlier step, such as autonoma-results"
+    assert problem == f"missing argument: RESULTS. {example}. See autonoma-ci report --help."
 
 
 def test_other_missing_argument_is_named() -> None:
     """A missing argument of another kind has no example."""
     parser = ArgumentParser("validate", "Check.", io.StringIO())
     parser.add_argument("file", metavar="FILE")
-    assert find_problems(parser) == ["FILE is missing (see autonoma-ci validate --help)"]
+    assert find_problems(parser) == ["missing argument: FILE. See autonoma-ci validate --help."]
 
 
 @pytest.mark.parametrize("argv", [["--var"], ["--var", "--wait"]])
@@ -250,7 +254,7 @@ def test_missing_variable_is_error(argv: Sequence[str]) -> None:
     """The variable flag needs a value."""
     parser = make_parser()
     add_var_flag(parser)
-    assert find_problems(parser, *argv) == [f"--var: a value is missing {HELP}"]
+    assert find_problems(parser, *argv) == [f"--var: missing value. {HELP}"]
 
 
 # Help
@@ -277,6 +281,29 @@ def test_help_lists_each_option() -> None:
         assert not option.default or f"Default: {option.default}." in help_text
     assert "--var NAME=VALUE" in help_text
     assert "AUTONOMA_TEST_IDS" in help_text
+
+
+def test_help_lists_groups_in_order() -> None:
+    """The help begins with a short usage, has the groups in order, and ends with an example."""
+    out = io.StringIO()
+    with pytest.raises(HelpPrinted):
+        parse_run_arguments(["--help"], out)
+    lines = out.getvalue().splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert titles == ["options:", *(f"{title}:" for title in OPTION_GROUPS), "example:"]
+    assert (lines[0], lines[-1]) == ("usage: autonoma-ci run [OPTIONS]", "  autonoma-ci run --test-ids ID --wait")
+    assert [line.split()[0] for line in lines if line.startswith("  --var")] == ["--variables", "--var"]
+
+
+@pytest.mark.parametrize(("count", "usage"), [(None, "x FILE [OPTIONS]"), ("?", "x [FILE] [OPTIONS]")])
+def test_usage_has_positional_argument(count: str | None, usage: str) -> None:
+    """An optional argument has brackets."""
+    out = io.StringIO()
+    parser = ArgumentParser("x", "Check.", out)
+    parser.add_argument("file", metavar="FILE", nargs=count)
+    with pytest.raises(HelpPrinted):
+        parser.parse(["--help"])
+    assert out.getvalue().startswith(f"usage: autonoma-ci {usage}\n\nCheck.\n")
 
 
 def test_help_shows_percent_sign() -> None:

@@ -70,14 +70,14 @@ def test_long_words_on_one_line_are_ids(text: str, expected: list[tuple[str, str
 def test_short_words_on_one_line_are_refused(text: str) -> None:
     """The error shows how to write a label."""
     (problem,) = get_problems(text)
-    assert "it holds a space; write '" in problem
+    assert "Spaces are not allowed. Write '" in problem
     assert " = " in problem
 
 
 def test_two_ids_for_one_label_are_refused() -> None:
     """The label can belong to either id."""
     (problem,) = get_problems(f"Both = {A} {B}")
-    assert problem.endswith("write one id after '=', and each entry on its own line")
+    assert problem.endswith("Write one id after '=', and each entry on its own line.")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_comment_before_equals_is_refused(text: str) -> None:
     """A label with `#` would otherwise start another list of ids."""
     (problem,) = get_problems(f"{B}\n{text}")
     assert problem.startswith(f"line 2: '{text[:20]}")
-    assert "' #' starts a comment, which cuts off '='; put the label in quotes (\"Checkout #2\" = ID)" in problem
+    assert "the comment after ' #' contains '='. Put the label in quotes (\"Checkout #2\" = ID)" in problem
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_hash_in_unquoted_label_is_refused(text: str) -> None:
     """After white space, the same character would start a comment."""
     (problem,) = get_problems(f"{B}\n{text}")
     assert problem.startswith("line 2: '")
-    assert "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)" in problem
+    assert "the label contains '#'. Put the label in quotes (\"Issue#2\" = ID)." in problem
 
 
 @pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}", f"#5={A}", f"#5: Pay, fast = {A}"])
 def test_hash_and_number_is_no_comment(text: str) -> None:
     """Otherwise the test would not start."""
     (problem,) = get_problems(f"{B}\n{text}")
-    assert "'#' starts a comment here; put the label in quotes (\"#5 Pay\" = ID), or a space after the '#'" in problem
+    assert "'#' starts a comment here. Put the label in quotes (\"#5 Pay\" = ID), or a space after the '#'" in problem
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_comment_with_number_is_comment(text: str) -> None:
 def test_comma_in_label_is_refused(text: str) -> None:
     """Otherwise the first half of the label would start as a test."""
     (problem,) = get_problems(text)
-    assert "the comma separates entries before '='; put the label in quotes (\"Pay, fast\" = ID)" in problem
+    assert "the comma before '=' separates two entries. Put the label in quotes (\"Pay, fast\" = ID)" in problem
 
 
 def test_id_before_label_is_separate() -> None:
@@ -165,23 +165,23 @@ def test_json_array_is_list(text: str, expected: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1]", "member 1: a number is not an id"),
-        ("[1.5]", "member 1: a number is not an id"),
-        (f'["{A}", null]', "member 2: null is not an id"),
-        ("[true]", "member 1: true or false is not an id"),
-        ('[{"id": "a"}]', "member 1: an object is not an id"),
-        ('[["a"]]', "member 1: an array is not an id"),
-        ('[""]', "member 1: an id is missing"),
-        ('["a,b"]', "member 1: 'a,b' is not an id: it holds ,"),
-        ('["a\\nb"]', "member 1: 'a b' is not an id"),
+        ("[1]", "member 1: invalid id: a number"),
+        ("[1.5]", "member 1: invalid id: a number"),
+        (f'["{A}", null]', "member 2: invalid id: null"),
+        ("[true]", "member 1: invalid id: true or false"),
+        ('[{"id": "a"}]', "member 1: invalid id: an object"),
+        ('[["a"]]', "member 1: invalid id: an array"),
+        ('[""]', "member 1: missing id. Give an id"),
+        ('["a,b"]', "member 1: invalid id: 'a,b' contains ','."),
+        ('["a\\nb"]', "member 1: invalid id: 'a b'"),
         (f"[{A}, {B}]", "invalid JSON array at line 1, column 2"),
         (f"['{A}']", "invalid JSON array at line 1, column 2"),
         ('["a"', "invalid JSON array at line 1, column 5"),
         ('["a",]', "invalid JSON array at line 1, column"),
         ('["a"] # all', "invalid JSON array at line 1, column 7"),
-        ("[" * 100_000, "invalid JSON array: it is nested too deeply"),
-        ("[" + "1" * 100_000 + "]", "member 1: a number is not an id"),
-        ("[NaN]", "member 1: a number is not an id"),
+        ("[" * 100_000, "invalid JSON array: nested too deeply"),
+        ("[" + "1" * 100_000 + "]", "member 1: invalid id: a number"),
+        ("[NaN]", "member 1: invalid id: a number"),
     ],
 )
 def test_invalid_json_array_is_refused(text: str, message: str) -> None:
@@ -208,7 +208,7 @@ def test_app_link_must_match_kind() -> None:
         assert parse_entries(f"{APP}/{kind}/{A}", option) == [(A, "")]
         for other_option in {"test-ids", "folder-ids", "tag-ids"} - {option}:
             assert get_problems(f"{APP}/{kind}/{A}", other_option) == [
-                f"'{APP}/{kind}/{A}' is the link of a {kind}: put it into {option}"
+                f"link of a {kind}: '{APP}/{kind}/{A}'. Put it into {option}."
             ]
 
 
@@ -220,27 +220,27 @@ def test_links_separated_by_commas() -> None:
         (A, ""),
         (B, ""),
     ]
-    assert "a comma follows the '?' or '#'" in get_problems(f"{APP}/test/{A}?x=1,{B}")[0]
+    assert "comma after the '?' or '#'" in get_problems(f"{APP}/test/{A}?x=1,{B}")[0]
 
 
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        (f"{APP}/run/{A}", "is the link of a run"),
-        (f"{APP}/run/folder/{A}", "is the link of a run"),
-        (f"{APP}/settings", "is the link of another page"),
-        (f"{APP}/test/{A}/steps", "is the link of another page"),
-        (f"{APP}/test/..%2frun", "is the link of another page"),
-        (f"{APP}/test/", "is the link of another page"),
-        (f"http://autonoma.app/test/{A}", "is not a link of https://autonoma.app"),
-        (f"https://autonoma.app.evil.example/test/{A}", "is not a link of https://autonoma.app"),
-        (f"https://autonoma.app:8443/test/{A}", "is not a link of https://autonoma.app"),
-        (f"https://evil.example\\@autonoma.app/test/{A}", "is not a link of https://autonoma.app"),
-        (f"https://me:sentinel@autonoma.app/test/{A}", "is not a link of https://autonoma.app"),
-        (f"https://evil.example/test/{A}?sentinel", "is not a link of https://autonoma.app"),
-        ("https://[::1/test/x", "is not a link of https://autonoma.app"),
-        (f"{APP}/test/{A} fast", "is followed by more words"),
-        (f"autonoma.app/test/{A}", "write a link with its https://"),
+        (f"{APP}/run/{A}", "link of a run"),
+        (f"{APP}/run/folder/{A}", "link of a run"),
+        (f"{APP}/settings", "link of another page"),
+        (f"{APP}/test/{A}/steps", "link of another page"),
+        (f"{APP}/test/..%2frun", "link of another page"),
+        (f"{APP}/test/", "link of another page"),
+        (f"http://autonoma.app/test/{A}", "Give the id alone, or a link of https://autonoma.app."),
+        (f"https://autonoma.app.evil.example/test/{A}", "Give the id alone, or a link of https://autonoma.app."),
+        (f"https://autonoma.app:8443/test/{A}", "Give the id alone, or a link of https://autonoma.app."),
+        (f"https://evil.example\\@autonoma.app/test/{A}", "Give the id alone, or a link of https://autonoma.app."),
+        (f"https://me:sentinel@autonoma.app/test/{A}", "Give the id alone, or a link of https://autonoma.app."),
+        (f"https://evil.example/test/{A}?sentinel", "Give the id alone, or a link of https://autonoma.app."),
+        ("https://[::1/test/x", "Give the id alone, or a link of https://autonoma.app."),
+        (f"{APP}/test/{A} fast", "text after a link: "),
+        (f"autonoma.app/test/{A}", "Write a link with https://"),
     ],
 )
 def test_foreign_link_is_refused(link: str, message: str) -> None:
@@ -270,20 +270,20 @@ def test_yaml_list_dashes_are_removed(text: str, expected: list[tuple[str, str]]
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"id: {A}", "it looks like YAML; write the id alone, or label = id"),
-        (f"- id: {A}", "it looks like YAML; write the id alone, or label = id"),
-        ("-", "an id is missing"),
-        (f"{A};{B}", "separate ids by commas or lines"),
-        ("${{ vars.IDS }}", "a variable in it was not replaced"),
-        ("$(IDS)", "a variable in it was not replaced"),
-        ("$IDS", "a variable in it was not replaced"),
-        ("%IDS%", "a variable in it was not replaced"),
-        ("{{ ids }}", "a variable in it was not replaced"),
-        ("Pay =", "'Pay' has no id: write an id after '='"),
-        ("= ", "an id is missing"),
-        ('{"ids": ["a"]}', "a JSON object is not a list of ids"),
-        (f"{A} | {B}", "it holds a space; write 'label = id'"),
-        ('""', "an id is missing"),
+        (f"id: {A}", "Write the id alone, or label = id, instead of YAML."),
+        (f"- id: {A}", "Write the id alone, or label = id, instead of YAML."),
+        ("-", "missing id. Give an id"),
+        (f"{A};{B}", "Separate ids by commas or line breaks"),
+        ("${{ vars.IDS }}", "A variable was not replaced."),
+        ("$(IDS)", "A variable was not replaced."),
+        ("$IDS", "A variable was not replaced."),
+        ("%IDS%", "A variable was not replaced."),
+        ("{{ ids }}", "A variable was not replaced."),
+        ("Pay =", "missing id: 'Pay'. Write an id after '='"),
+        ("= ", "missing id. Give an id"),
+        ('{"ids": ["a"]}', "invalid list: a JSON object."),
+        (f"{A} | {B}", "Spaces are not allowed. Write 'label = id'"),
+        ('""', "missing id. Give an id"),
     ],
 )
 def test_other_list_syntax_is_explained(text: str, message: str) -> None:
@@ -293,7 +293,7 @@ def test_other_list_syntax_is_explained(text: str, message: str) -> None:
 
 def test_hash_inside_word_is_no_comment() -> None:
     """Only a `#` after white space starts a comment. Inside an id it is an error."""
-    assert get_problems("a#b") == ["'a#b' is not an id: it holds #; ids are letters, digits, - and _"]
+    assert get_problems("a#b") == ["invalid id: 'a#b' contains '#'. Use only letters, digits, - and _."]
 
 
 @pytest.mark.parametrize(
@@ -312,9 +312,9 @@ def test_invalid_id_is_refused(invalid_ids: str) -> None:
 def test_each_invalid_id_has_its_line() -> None:
     """One error lists all invalid ids with their lines."""
     assert get_problems("ok\na/b, c d\nlabel=") == [
-        "line 2: 'a/b' is not an id: it holds /; ids are letters, digits, - and _",
-        "line 2: 'c d' is not an id: it holds a space; write 'c = d', or several ids on lines of their own",
-        "line 3: 'label' has no id: write an id after '=', or remove the entry",
+        "line 2: invalid id: 'a/b' contains '/'. Use only letters, digits, - and _.",
+        "line 2: invalid id: 'c d'. Spaces are not allowed. Write 'c = d', or each id on its own line.",
+        "line 3: missing id: 'label'. Write an id after '=', or remove the entry.",
     ]
 
 
@@ -350,13 +350,13 @@ def test_long_list_takes_linear_time(text: str) -> None:
 def test_joined_entries_are_refused(line: str) -> None:
     """YAML's `>` joins lines. Without an error, only the last of them would run."""
     (problem,) = get_problems(line)
-    assert "an id stands before the last '='; write each entry on a line of its own" in problem
+    assert "the text before the last '=' contains an id. Write each entry on its own line" in problem
 
 
 def test_id_between_comments_is_refused() -> None:
     """YAML's `>` joins lines, so the first comment would hide the second id."""
     (problem,) = get_problems(f"{A} # first {B} # second")
-    assert "' #' starts a comment, which cuts off an id; write each entry on a line of its own" in problem
+    assert "the comment after ' #' contains an id. Write each entry on its own line" in problem
     assert parse_entries(f"{A} # was {B}") == [(A, "")]
 
 
@@ -369,7 +369,7 @@ def test_label_with_equals_is_accepted() -> None:
 def test_suggestion_never_uses_id_as_label(text: str) -> None:
     """Such an example would start one test with the id of another as its label."""
     (problem,) = get_problems(text)
-    assert "write 'label = id'" in problem
+    assert "Write 'label = id'" in problem
 
 
 @pytest.mark.parametrize(
@@ -394,10 +394,10 @@ def test_link_errors_hide_secrets(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"{A}\u00a0", "it holds a no-break space;"),
-        (f"\ufeff{A}", "it holds a byte order mark;"),
-        (f"{A}\u200b", "it holds a zero-width space;"),
-        (f"{A}\\n{B}", "it holds '\\n' as two characters; separate ids by commas or lines"),
+        (f"{A}\u00a0", "contains a no-break space."),
+        (f"\ufeff{A}", "contains a byte order mark."),
+        (f"{A}\u200b", "contains a zero-width space."),
+        (f"{A}\\n{B}", "Separate ids by commas or line breaks, instead of the two characters '\\n'."),
     ],
 )
 def test_invisible_characters_are_named(text: str, expected: str) -> None:

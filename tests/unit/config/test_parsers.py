@@ -39,14 +39,14 @@ def test_boolean_accepts_false_words(text: str) -> None:
 @pytest.mark.parametrize("text", ["maybe", "2", "", "tru", "ja", "0x1", "true\nfalse"])
 def test_boolean_refuses_other_words(text: str) -> None:
     """Any other word is an error and does not count as no."""
-    assert get_problems(parsers.parse_bool, text)[0].endswith("': use true or false")
+    assert get_problems(parsers.parse_bool, text)[0].endswith("'. Use true or false.")
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "1e1", "", "eight", "٣", "1_0", "+8", "9" * 5000, "0x8"])
 def test_number_out_of_range_is_refused(text: str) -> None:
     """The short error names both limits."""
     (problem,) = get_problems(lambda t: parsers.parse_int(1, 64, t), text)
-    assert problem.endswith("': use a whole number from 1 to 64")
+    assert problem.endswith("'. Use a whole number from 1 to 64.")
     assert len(problem) < 100
 
 
@@ -145,18 +145,18 @@ def test_variables_in_lines_round_trip(mapping: dict[str, str]) -> None:
     assert parsers.parse_variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
 
 
-NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several lines as a YAML or JSON mapping."
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("A=1\nsentinel\nB=2", [f"line 2 {NOT_A_VARIABLE}"]),
-        ("=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
-        ("A=sentinel\nA=sentinel", ["line 2: 'A' is given twice"]),
+        ("A=1\nsentinel\nB=2", [f"line 2: {NOT_A_VARIABLE}"]),
+        ("=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
+        ("A=sentinel\nA=sentinel", ["line 2: 'A' is given twice. Remove one."]),
         (
             "x\ny\nA=1\nA=2",
-            [f"line 1 {NOT_A_VARIABLE}", f"line 2 {NOT_A_VARIABLE}", "line 4: 'A' is given twice"],
+            [f"line 1: {NOT_A_VARIABLE}", f"line 2: {NOT_A_VARIABLE}", "line 4: 'A' is given twice. Remove one."],
         ),
         ("A: [sentinel]", ["line 1: 'A' is a list. Use a string."]),
         ("A: {b: sentinel}", ["line 1: 'A' is a mapping. Use a string."]),
@@ -166,11 +166,11 @@ NOT_A_VARIABLE = "is not NAME=value: give other names and values of several line
             "A: x\n---\nB: sentinel",
             ["line 2: a second document starts here. Use one document, and remove the line ---."],
         ),
-        (f"{'N' * 129}=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
-        ("A\x07=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
-        (f"{'N' * 129}: sentinel", [f"'{'N' * 59}…': a variable's name is 1 to 128 printable characters without '='"]),
-        ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB"]),
-        ("A=sentinel\udcff", ["'A': the value is not valid UTF-8"]),
+        (f"{'N' * 129}=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
+        ("A\x07=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
+        (f"{'N' * 129}: sentinel", [f"'{'N' * 59}…': invalid name. Use 1 to 128 printable characters without '='."]),
+        ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB."]),
+        ("A=sentinel\udcff", ["'A': invalid UTF-8 in the value."]),
     ],
 )
 def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
@@ -188,7 +188,7 @@ def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
 def test_line_without_name_is_not_repeated(line: str) -> None:
     """It can be one line of a secret with several lines."""
     assert get_problems(parsers.parse_variables, f"A=1\n{line}\n{line}") == [
-        f"line {line_number} {NOT_A_VARIABLE}" for line_number in (2, 3)
+        f"line {line_number}: {NOT_A_VARIABLE}" for line_number in (2, 3)
     ]
 
 
@@ -200,19 +200,19 @@ def test_multiline_base64_is_no_variable(width: int, size: int) -> None:
     text = base64.b64encode(bytes(number * 7 % 251 for number in range(size))).decode()
     lines = [text[place : place + width] for place in range(0, len(text), width)]
     assert (len(lines) > 1, lines[-1][-1]) == (True, "=")
-    expected = [f"line {place} {NOT_A_VARIABLE}" for place in range(2, len(lines) + 1)]
+    expected = [f"line {place}: {NOT_A_VARIABLE}" for place in range(2, len(lines) + 1)]
     for indent in ("", "  "):
         assert get_problems(parsers.parse_variables, "KEY=" + f"\n{indent}".join(lines)) == expected
     assert parsers.parse_variables(f"KEY: {text}") == {"KEY": text}
 
 
-SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
+SPACE_IN_NAME = "white space in the name before '='. Write NAME=value, or a YAML or JSON mapping."
 
 
 @pytest.mark.parametrize("line", ["sentinel words=x", "exported sentinel = x", "sentinel\u00a0b=x", "a sentinel c=1"])
 def test_variable_name_with_space_is_refused(line: str) -> None:
     """The name can be part of a secret, so it is not repeated."""
-    assert get_problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
+    assert get_problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2: {SPACE_IN_NAME}"]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,9 @@ def test_unresolved_value_in_mapping_has_warning() -> None:
 @pytest.mark.parametrize("text", ["ture", "fail", ""])
 def test_choice_error_lists_allowed_words(text: str) -> None:
     """The error lists the allowed words."""
-    assert get_problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
+    assert get_problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [
+        f"invalid value: '{text}'. Use fail2 or skip."
+    ]
 
 
 def test_empty_values_after_long_one_are_variables() -> None:
@@ -306,24 +308,24 @@ def test_api_url_is_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("http://autonoma.app/api", "is not https"),
-        ("http://localhost.evil.example", "is not https"),
-        ("http://127.0.0.1.evil.example", "is not https"),
-        ("http://128.0.0.1", "is not https"),
-        ("http://0.0.0.0", "is not https"),
-        ("ftp://autonoma.app", "is not https"),
-        ("javascript://autonoma.app/%0aalert(1)", "is not https"),
-        ("autonoma.app/api", "is not a base URL"),
-        ("//autonoma.app/api", "is not https"),
-        ("https://", "is not a base URL"),
-        ("https:///api", "is not a base URL"),
-        ("https://autonoma.app/api?x=1", "is not a base URL"),
-        ("https://autonoma.app/api#x", "is not a base URL"),
-        ("https://autonoma.app/a b", "is not a base URL"),
-        ("https://autonoma.app\n.evil.example", "is not a base URL"),
-        ("https://autonoma.app:99999", "is not a base URL"),
-        ("https://[::1", "is not a base URL"),
-        ("https://äutonoma.app", "is not a base URL"),
+        ("http://autonoma.app/api", "URL without https: "),
+        ("http://localhost.evil.example", "URL without https: "),
+        ("http://127.0.0.1.evil.example", "URL without https: "),
+        ("http://128.0.0.1", "URL without https: "),
+        ("http://0.0.0.0", "URL without https: "),
+        ("ftp://autonoma.app", "URL without https: "),
+        ("javascript://autonoma.app/%0aalert(1)", "URL without https: "),
+        ("autonoma.app/api", "Give a base URL like https://autonoma.app/api."),
+        ("//autonoma.app/api", "URL without https: "),
+        ("https://", "Give a base URL like https://autonoma.app/api."),
+        ("https:///api", "Give a base URL like https://autonoma.app/api."),
+        ("https://autonoma.app/api?x=1", "Give a base URL like https://autonoma.app/api."),
+        ("https://autonoma.app/api#x", "Give a base URL like https://autonoma.app/api."),
+        ("https://autonoma.app/a b", "Give a base URL like https://autonoma.app/api."),
+        ("https://autonoma.app\n.evil.example", "Give a base URL like https://autonoma.app/api."),
+        ("https://autonoma.app:99999", "Give a base URL like https://autonoma.app/api."),
+        ("https://[::1", "Give a base URL like https://autonoma.app/api."),
+        ("https://äutonoma.app", "Give a base URL like https://autonoma.app/api."),
     ],
 )
 def test_other_api_urls_are_refused(text: str, message: str) -> None:
@@ -393,8 +395,8 @@ def test_any_text_is_value_or_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("\ufeffNAME=x", "line 1 begins with a byte order mark: save the file"),
-        ("NAME\u00a0=x", "line 1 has white space in the name before '='"),
+        ("\ufeffNAME=x", "line 1: byte order mark before the name. Save the source file"),
+        ("NAME\u00a0=x", "line 1: white space in the name before '='"),
     ],
 )
 def test_invisible_characters_in_name_are_named(line: str, expected: str) -> None:

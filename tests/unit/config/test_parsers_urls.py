@@ -52,7 +52,9 @@ def test_page_url_is_http_or_https(text: str) -> None:
 )
 def test_invalid_page_url_is_refused(text: str) -> None:
     """Any other text is an input error on one line."""
-    with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as caught:
+    with pytest.raises(
+        InputError, match=r"^invalid URL: '.*'\. Give a URL like https://pr-12\.preview\.example\.com\.$"
+    ) as caught:
         parse_http_url(EXAMPLE, text)
     assert str(caught.value).isprintable()
 
@@ -105,7 +107,7 @@ def test_other_product_api_is_refused(text: str) -> None:
     with pytest.raises(InputError) as error:
         parse_api_base_url(text)
     (problem,) = error.value.diagnostics
-    assert str(problem)[:80].startswith("this is the API of Autonoma's other product: use https://autonoma.app/api")
+    assert str(problem)[:80].startswith("URL of another product of Autonoma. Use https://autonoma.app/api. ")
     assert "planner" in str(problem)
     assert "AUTONOMA_API_URL" in str(problem)
 
@@ -140,4 +142,4 @@ def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, 
         assert server.received_requests == []
     assert result.code == 2
     spelling = "--api-url" if as_flag else "AUTONOMA_API_URL"
-    assert any(error.startswith(f"{spelling}: this is the API of Autonoma's other product") for error in result.errors)
+    assert any(error.startswith(f"{spelling}: URL of another product of Autonoma.") for error in result.errors)

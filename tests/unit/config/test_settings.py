@@ -76,7 +76,13 @@ def test_all_errors_are_reported_together() -> None:
     messages = "\n".join(map(str, problems))
     for start in (
         *("concurrency: ", "AUTONOMA_CLIENT_SECRET: ", "test-ids: line 1: ", "test-ids: line 2: "),
-        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var: write", "--var: a variable"),
+        *(
+            "AUTONOMA_VARIABLES: line 2",
+            "AUTONOMA_API_URL: ",
+            "--fail-fast: ",
+            "--var: missing '='. Write",
+            "--var: expected NAME=value.",
+        ),
     ):
         assert f"\n{start}" in f"\n{messages}"
     assert "tinel" not in messages
@@ -91,7 +97,7 @@ def test_space_around_credential_has_warning(name: str, template: str) -> None:
     assert credential
     assert credential.reveal() == "sentinel"
     spelling = "client-secret" if name.startswith("INPUT_") else name
-    assert settings.warnings == (f"{spelling} has white space around it; it was removed.",)
+    assert settings.warnings == (f"{spelling}: white space around the value was removed.",)
     assert not problems
 
 
@@ -115,9 +121,9 @@ def test_azure_reference_in_option_is_refused(option: Option) -> None:
     """Without `groups` or `dry-run`, the step would start too many runs."""
     environ = {option.env_var: " $(NAME)\n"}
     settings, problems = load_settings({}, (), environ)
-    assert [
-        problem.message.partition(" $(…), so the pipeline has no such variable: define it")[0] for problem in problems
-    ] == [f"{option.env_var}: an unresolved"]
+    assert [problem.message.partition(" $(…). Define the variable in the pipeline")[0] for problem in problems] == [
+        f"{option.env_var}: unresolved"
+    ]
     assert not [warning for warning in settings.warnings if "$(" in warning]
     environ[f"INPUT_{option.name.upper()}"] = "$(NAME)"
     settings, problems = load_settings({}, (), environ)
@@ -194,7 +200,7 @@ def test_doubtful_variables_have_warnings(text: str) -> None:
 def test_var_name_with_space_is_refused(text: str) -> None:
     """The error does not repeat the name, which can be part of a secret."""
     _, (problem,) = load_settings({}, (text,), {})
-    assert str(problem).startswith("--var: a variable has white space in the name before '='")
+    assert str(problem).startswith("--var: white space in the name before '='")
     assert "sentinel" not in str(problem)
 
 
@@ -283,9 +289,12 @@ def test_link_of_api_host_is_id() -> None:
     settings, problems = load_settings({}, (), environ)
     assert (settings.test_ids, problems) == ((NamedId("a"),), [])
     _, (problem,) = load_settings({}, (), {**environ, "INPUT_TEST-IDS": "https://example.com/test/a"})
-    assert str(problem).startswith("test-ids: 'https://example.com/test/a' is not a link of https://autonoma.app or")
+    assert str(problem).startswith(
+        "test-ids: link of another site: 'https://example.com/test/a'. Give the id alone, or "
+    )
+    assert str(problem).endswith(" a link of https://autonoma.app or https://tests.example.com.")
     _, (problem,) = load_settings({}, (), {"AUTONOMA_TEST_IDS": "https://autonoma.app/folder/a"})
-    assert str(problem).endswith("'https://autonoma.app/folder/a' is the link of a folder: put it into folder-ids")
+    assert str(problem).endswith("link of a folder: 'https://autonoma.app/folder/a'. Put it into folder-ids.")
 
 
 def test_empty_json_array_counts_as_given() -> None:
@@ -321,7 +330,7 @@ def test_wait_options_are_parsed() -> None:
 def test_retries_have_limit(number: str) -> None:
     """A run that never passes does not start forever."""
     _, (problem,) = load_settings({"retries": number}, (), {})
-    assert str(problem) == f"--retries: '{number}': use a whole number from 0 to 10"
+    assert str(problem) == f"--retries: invalid number: '{number}'. Use a whole number from 0 to 10."
 
 
 @pytest.mark.parametrize(
@@ -373,7 +382,7 @@ def test_versions_exclude_latest() -> None:
     """Both together are an error, unless latest is false."""
     versions = "[{application-id: a, version-id: b}]"
     _, problems = load_settings({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
-    message = "application-versions and --run-on-latest exclude each other: give one of them"
+    message = "application-versions and --run-on-latest exclude each other. Give only one of them."
     assert list(map(str, problems)) == [message]
     settings, problems = load_settings({"run-on-latest": "false", "application-versions": versions}, (), {})
     assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

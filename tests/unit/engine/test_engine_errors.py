@@ -151,7 +151,7 @@ def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.Monkey
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")
         posts = server.post_counts
     assert job.code == 70
-    assert "this is a bug" in job.errors
+    assert "bug in autonoma-ci, not in your tests" in job.errors
     assert set(posts) == set(IDS)
     for run in job.results_json["runs"]:
         assert (run["state"], run["run_id"]) == ("started", f"run-of-{run['id']}")

@@ -188,10 +188,7 @@ def test_malformed_entry_is_rejected(command: tuple[str, ...], text: str, tmp_pa
     result = invoke(tmp_path, *command, "--allow-env", f"BRANCH, {text}", environ=CREDENTIALS)
     assert result.code == 2
     shown_text = text.replace("=sentinel", "=…")
-    assert (
-        result.err
-        == f"Error: --allow-env: '{shown_text}' is not a variable's name or a pattern: write BASE_URL or PREVIEW_*\n"
-    )
+    assert result.err == f"Error: --allow-env: invalid name or pattern: '{shown_text}'. Write BASE_URL or PREVIEW_*.\n"
     assert "sentinel" not in result.output
 
 
@@ -199,4 +196,4 @@ def test_list_without_names_is_rejected(tmp_path: Path) -> None:
     """An empty list could mean all names or none."""
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
     result = invoke(tmp_path, "--dry-run", "--allow-env", " ,\n,", environ=CREDENTIALS)
-    assert (result.code, result.errors) == (2, ["--allow-env: no name is listed: write BASE_URL or PREVIEW_*"])
+    assert (result.code, result.errors) == (2, ["--allow-env: missing name. Write BASE_URL or PREVIEW_*."])

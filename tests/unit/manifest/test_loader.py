@@ -168,9 +168,9 @@ def test_quoted_merge_key_is_name() -> None:
             ["2:11: unknown key: 'application version id'. Did you mean 'application_version_id'?"],
         ),
         ("tests:\n  - name: x", ["2:5: missing key: 'id'. Add it."]),
-        ("tests:\n  - a/b", ["2:5: 'a/b' is not an id: it holds /; ids are letters, digits, - and _"]),
-        ("tests:\n  - id: a b", ["2:5: 'a b' is not an id: it holds a space; ids are letters, digits, - and _"]),
-        ("tests:\n  - id: ''", ["2:5: an id is missing: remove the entry or give its id"]),
+        ("tests:\n  - a/b", ["2:5: invalid id: 'a/b' contains '/'. Use only letters, digits, - and _."]),
+        ("tests:\n  - id: a b", ["2:5: invalid id: 'a b' contains a space. Use only letters, digits, - and _."]),
+        ("tests:\n  - id: ''", ["2:5: missing id. Give an id, or remove the entry."]),
         ("tests:\n  -", ["2:4: the entry is empty. Write an id, or remove it."]),
         ("tests:\n  - [a]", ["2:5: the entry must be a mapping"]),
         ("tests: a", ["1:1: 'tests' must be a list. Begin each entry with `- `."]),
@@ -215,7 +215,7 @@ def test_quoted_merge_key_is_name() -> None:
         (
             "tags: [a/b]\nrun_on_latest: 1\nversion: 2",
             [
-                "1:8: 'a/b' is not an id",
+                "1:8: invalid id: 'a/b' contains '/'.",
                 "2:1: invalid value of 'run_on_latest'. Use true or false.",
                 "3:1: unsupported manifest version",
             ],
@@ -230,11 +230,11 @@ def test_quoted_merge_key_is_name() -> None:
         ),
         (
             "tests:\n- id: a\n  variables: {'A=B': x}",
-            ["3:15: 'A=B': a variable's name is 1 to 128 printable characters without '='"],
+            ["3:15: 'A=B': invalid name. Use 1 to 128 printable characters without '='."],
         ),
         (
             "defaults: {variables: {'': x}}\ntests: [a]",
-            ["1:24: '': a variable's name is 1 to 128 printable characters without '='"],
+            ["1:24: '': invalid name. Use 1 to 128 printable characters without '='."],
         ),
         ("- a", ["1:1: the manifest is a list. Start with `tests:` and a list of ids"]),
         ("abc", ["1:1: the manifest is a string. Start with `tests:` and a list of ids"]),
@@ -316,11 +316,11 @@ def test_interpolated_id_is_shortened() -> None:
         ),
         (
             "tests:\n- id: a\n  matrix: {'A=B': [x]}",
-            "3:12: 'A=B': a variable's name is 1 to 128 printable characters without '='",
+            "3:12: 'A=B': invalid name. Use 1 to 128 printable characters without '='.",
         ),
         (
             "defaults: {variables: {A: x}}\ntests:\n- id: a\n  variables: {A: x, 'B=C': x}",
-            "4:21: 'B=C': a variable's name is 1 to 128 printable characters without '='",
+            "4:21: 'B=C': invalid name. Use 1 to 128 printable characters without '='.",
         ),
         (f"{'k' * 60}: a\n{'k' * 60}: a", f"2:1: duplicate key: '{'k' * 60}', first on line 1. Remove one."),
         (f"{'k' * 61}: a\n{'k' * 61}: a", f"2:1: duplicate key: '{'k' * 59}…', first on line 1. Remove one."),

@@ -18,8 +18,8 @@ from autonoma_ci.sandbox.contract import (
 SECRET = "s3cret-value"
 VERSION = {"application_id": "a1", "application_version_ids": ["v1", "v2"]}
 VERSIONS_PROBLEM = (
-    "`application_versions` must be a list of objects with `application_id` and a list `application_version_ids`, "
-    "all of them texts"
+    "`application_versions` must be a list of objects with the string `application_id` and the list of strings "
+    "`application_version_ids`"
 )
 VALID: list[tuple[str, object]] = [
     ("test", {"id": "abc"}),
@@ -36,12 +36,12 @@ VALID: list[tuple[str, object]] = [
 INVALID: list[tuple[str, object, str]] = [
     ("test", {}, "`id` is required"),
     ("test", {"source": "cli"}, "`id` is required"),
-    ("test", {"id": "abd"}, "`id` is not the id in the path"),
-    ("test", {"id": ""}, "`id` is not the id in the path"),
-    ("test", {"id": None}, "`id` must be a text"),
-    ("test", {"id": 1}, "`id` must be a text"),
-    ("test", {"id": "abc", "source": ["cli"]}, "`source` must be a text"),
-    ("test", {"id": "abc", "application_version_id": None}, "`application_version_id` must be a text"),
+    ("test", {"id": "abd"}, "`id` must be the id in the path"),
+    ("test", {"id": ""}, "`id` must be the id in the path"),
+    ("test", {"id": None}, "`id` must be a string"),
+    ("test", {"id": 1}, "`id` must be a string"),
+    ("test", {"id": "abc", "source": ["cli"]}, "`source` must be a string"),
+    ("test", {"id": "abc", "application_version_id": None}, "`application_version_id` must be a string"),
     ("test", {"id": "abc", "runtime_metadata": []}, "`runtime_metadata` must be an object"),
     ("test", {"id": "abc", "runtime_metadata": "A=1"}, "`runtime_metadata` must be an object"),
     ("test", {"id": "abc", "recursive": True}, "unknown field 'recursive'"),
@@ -98,14 +98,14 @@ def test_malformed_versions_are_error(kind: str, versions: object) -> None:
 )
 def test_latest_with_versions_is_error(kind: str, body: object) -> None:
     """The latest version excludes other versions."""
-    assert body_error(kind, "abc", body) == "`run_on_latest` goes instead of versions, not with them"
+    assert body_error(kind, "abc", body) == "`run_on_latest` and versions exclude each other"
 
 
 @pytest.mark.parametrize("value", [None, 1, True, ["s3cret-value"], {"s3cret-value": "s3cret-value"}])
 def test_variable_error_hides_value(value: object) -> None:
     """The error about a variable has its name and not its value."""
     problem = body_error("test", "abc", {"id": "abc", "runtime_metadata": {"A": "x", "PASSWORD": value}})
-    assert problem == "`runtime_metadata` must hold texts only, and 'PASSWORD' is none"
+    assert problem == "`runtime_metadata` must contain only strings, unlike 'PASSWORD'"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_field_name_is_short_and_printable(name: str, expected_name: str) -> Non
     """A long or hostile name of a field or variable is cut and escaped."""
     assert body_error("tag", "abc", {name: 1}) == f"unknown field {expected_name}"
     problem = body_error("test", "abc", {"id": "abc", "runtime_metadata": {name: 1}})
-    assert problem == f"`runtime_metadata` must hold texts only, and {expected_name} is none"
+    assert problem == f"`runtime_metadata` must contain only strings, unlike {expected_name}"
 
 
 @pytest.mark.parametrize(
@@ -154,17 +154,17 @@ def test_json_body_is_parsed(raw: bytes, value: object) -> None:
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        (b"", "the body is not JSON"),
-        (b'{"password": "s3cret-value"', "the body is not JSON"),
-        (b'{"a": s3cret-value}', "the body is not JSON"),
-        (b'{"id": NaN}', "the body is not JSON"),
-        (b"Infinity", "the body is not JSON"),
-        (b"[-Infinity]", "the body is not JSON"),
-        (b"{} x", "the body is not JSON"),
-        (b"\xef\xbb\xbf{}", "the body is not JSON"),
-        (b"1" * 5000, "the body is not JSON"),
-        (b'"s3cret-value\xff"', "the body is not UTF-8"),
-        (b"[" * 100_000, "the body is nested too deep"),
+        (b"", "the body is invalid JSON"),
+        (b'{"password": "s3cret-value"', "the body is invalid JSON"),
+        (b'{"a": s3cret-value}', "the body is invalid JSON"),
+        (b'{"id": NaN}', "the body is invalid JSON"),
+        (b"Infinity", "the body is invalid JSON"),
+        (b"[-Infinity]", "the body is invalid JSON"),
+        (b"{} x", "the body is invalid JSON"),
+        (b"\xef\xbb\xbf{}", "the body is invalid JSON"),
+        (b"1" * 5000, "the body is invalid JSON"),
+        (b'"s3cret-value\xff"', "the body is invalid UTF-8"),
+        (b"[" * 100_000, "the body is nested too deeply"),
     ],
     ids=["empty", "cut", "no text", "NaN", "Infinity", "-Infinity", "more", "mark", "long number", "bytes", "deep"],
 )

@@ -14,7 +14,7 @@ from autonoma_ci.errors import InputError
 from autonoma_ci.models import AppVersion
 from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 
-WRONG_KEYS = "an entry has the keys application-id and version-id alone"
+WRONG_KEYS = "invalid keys. Give application-id and version-id only."
 CONTROL_CHARACTER = "invalid YAML: forbidden control character. Remove it, and save the file as UTF-8."
 
 
@@ -39,8 +39,8 @@ def test_empty_list_has_no_versions() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("application-id: a\nversion-id: b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
-        ("a=b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
+        ("application-id: a\nversion-id: b", ["invalid list. Write `- {application-id: ID, version-id: ID}`."]),
+        ("a=b", ["invalid list. Write `- {application-id: ID, version-id: ID}`."]),
         ("[a", ["line 1: invalid YAML: missing closing bracket for '['"]),
         ("- a", [f"line 1: {WRONG_KEYS}"]),
         ("- {application-id: a}", [f"line 1: {WRONG_KEYS}"]),
@@ -48,16 +48,16 @@ def test_empty_list_has_no_versions() -> None:
         ("- {application-id: a, version-id: b, name: c}", [f"line 1: {WRONG_KEYS}"]),
         (
             "- {application-id: a, application_id: [b], version-id: c}",
-            [f"line 1: {WRONG_KEYS}", "line 1: an id is missing"],
+            [f"line 1: {WRONG_KEYS}", "line 1: missing id."],
         ),
-        ("- {application-id: a, version-id: [b]}", ["line 1: an id is missing"]),
+        ("- {application-id: a, version-id: [b]}", ["line 1: missing id."]),
         (
             "- {application-id: a/b, version-id: c d}\n- {application-id: e}\n- {application-id: '', version-id: f}",
             [
-                "line 1: 'a/b' is not an id",
-                "line 1: 'c d' is not an id",
+                "line 1: invalid id: 'a/b' contains",
+                "line 1: invalid id: 'c d' contains",
                 f"line 2: {WRONG_KEYS}",
-                "line 3: an id is missing",
+                "line 3: missing id.",
             ],
         ),
     ],
