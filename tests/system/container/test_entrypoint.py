@@ -162,7 +162,7 @@ def test_unusable_shell_has_shell_exit_code(entrypoint: list[str], tmp_path: Pat
         shell.chmod(mode)
     result = _run_entrypoint(entrypoint, str(shell))
     assert result.returncode == code
-    assert result.stderr.startswith(f"autonoma-ci: {shell} can't be started: ")
+    assert result.stderr.startswith(f"autonoma-ci: {shell} could not be started: ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

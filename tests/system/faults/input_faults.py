@@ -59,7 +59,7 @@ def _link_results_dir_outside(scenario: FaultScenario) -> dict[str, str]:
 FAULT_CASES = [
     _make_variable_error("no client secret", "client-secret is missing", {"INPUT_CLIENT-SECRET": ""}),
     _make_variable_error(
-        "a credential of two lines", "holds a line break", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}\nx"}
+        "a credential of two lines", "contains a line break", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}\nx"}
     ),
     _make_variable_error("a credential that is no ASCII", "is not ASCII", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}ü"}),
     _make_variable_error(
@@ -69,7 +69,7 @@ FAULT_CASES = [
         changes={"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"},
     ),
     _make_variable_error(
-        "plain HTTP to another host", "is not https", {"INPUT_API-URL": "http://api.autonoma.test:{api}/api"}
+        "plain HTTP to another host", "URL without https", {"INPUT_API-URL": "http://api.autonoma.test:{api}/api"}
     ),
     _make_variable_error("an id that is a path", "invalid id", {"INPUT_TEST-IDS": "a, ../../admin"}),
     _make_variable_error("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),

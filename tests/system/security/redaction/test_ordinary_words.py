@@ -27,7 +27,7 @@ SLOW_WORDS = (
     "system-out", "127.0.0.1", "localhost", "AUTONOMA", "api", "title", "</testcase>", "::error::", "|", "\\", "'",
 )  # fmt: skip
 WORDS = [*FAST_WORDS, *(pytest.param(word, marks=pytest.mark.slow) for word in SLOW_WORDS)]
-WARNING = "Was the right one copied?"
+WARNING = "Check that the right value was copied."
 
 
 def run_with_word(folder: Path, sandbox: Sandbox, **extra_inputs: str) -> JobResult:
