@@ -219,7 +219,7 @@ def provided_options(parsed: ParsedArguments, options: Sequence[Option]) -> dict
 
 def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the options, `--var` texts and problems of a command line."""
-    help_text = "Start the runs, print their links, and report the result as exit code."
+    help_text = "Start the runs, print their links, and state the result in the exit code."
     parser = build_parser("run", help_text, OPTIONS, out)
     parser.example = "autonoma-ci run --test-ids ID --wait"
     parser.hint = "To run tests, folders or tags by their ids, add --test-ids ID, --folder-ids ID or --tag-ids ID."

@@ -195,7 +195,10 @@ OPTION_GROUPS = {
             "Before any run is started, wait until this URL responds with a status below 400. No credentials are sent "
             "to this URL.",
         ),
-        Option("wait-for-url-timeout", "5m", "TIME", parsers.parse_duration, "Maximum time to wait for that URL."),
+        Option(
+            "wait-for-url-timeout", "5m", "TIME", parsers.parse_duration,
+            "Maximum time to wait for `wait-for-url`.",
+        ),
         Option(
             "sha", "", "HASH", parsers.parse_commit_hash,
             "Full hash of the commit under test. Default: from the CI system.",
