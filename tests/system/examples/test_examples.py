@@ -293,7 +293,7 @@ def test_example_manifest_is_valid() -> None:
     """The manifest of the examples is valid."""
     out = io.StringIO()
     assert cli.run_command(["validate"], Runtime({}, out, out, str(EXAMPLES))) == 0
-    assert "3 runs in all" in out.getvalue()
+    assert "(3 runs in total)" in out.getvalue()
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
