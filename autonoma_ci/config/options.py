@@ -271,7 +271,7 @@ OPTION_GROUPS = {
         ),
         Option(
             "publish", "now", "WORD", partial(parsers.parse_choice, ("now", "merge")),
-            "`now` writes all reports. `merge` leaves out those of the whole build: comment, Code Insights and build "
+            "Reports to write: `now` writes all of them. `merge` leaves out comment, Code Insights and build "
             "data.",
         ),
         Option(
