@@ -258,9 +258,7 @@ class Engine:
         fetches_details = run.request.kind is TargetKind.TEST and needs_details
         if should_retry:
             # We report the failure first, because the log must not start with the second attempt.
-            self._listener.on_run_changed(
-                run._replace(message=f"it is started again (attempt {run.attempt_count + 1})")
-            )
+            self._listener.on_run_changed(run._replace(message=f"retrying, attempt {run.attempt_count + 1}"))
             self._run_table.begin_retry(index)
             self._apply(self._starter.enqueue(index))
         if fetches_details:

@@ -12,8 +12,10 @@ from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.models import AppVersion, RunRequest, TargetKind
+from autonoma_ci.models import AppVersion, RunRequest, RunResult, TargetKind
 from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.reports.log import format_run
+from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -53,8 +55,7 @@ class Plan(NamedTuple):
 
 
 def describe_request(request: RunRequest) -> str:
-    """Return the description of one run, without values of variables."""
-    name = f"{request.name} ({request.id})" if request.name else request.id
+    """Return the log line of one planned run, without values of variables."""
     details = []
     if request.variables:
         details.append(f"variables {', '.join(request.variables)}")
@@ -63,8 +64,8 @@ def describe_request(request: RunRequest) -> str:
     if request.run_on_latest:
         details.append("on the latest versions")
     if request.application_versions:
-        details.append(f"{len(request.application_versions)} application version(s)")
-    return f"{request.kind} {name}" + (f": {'; '.join(details)}" if details else "")
+        details.append(pluralize(len(request.application_versions), "application version"))
+    return format_run(RunResult(request), ", ".join(details))
 
 
 def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | None = None) -> Plan:

@@ -1,14 +1,28 @@
 """Format log lines of runs, and build diagnostics of failures and warnings.
 
-The log has a line for each change of a run. At the end it has the result in one sentence and advice for the user.
+The log has a line for each change of a run. It is the same on every CI system, in a dry run and at a terminal:
+
+    STATUS  NAME  (DURATION, attempt N)  — REASON  URL
+
+Two spaces separate the parts, and a part never has two spaces in a row. So a program can split a line at two spaces.
+Empty parts are left out with their separator.
+
+- STATUS is the state in results.json, in upper case.
+- NAME is the name of the run, or else its id.
+- DURATION is only in the line of a run that has ended, and `attempt N` only from the second attempt.
+- REASON begins with kind and id if a named run has neither run id nor URL, so that the user finds a wrong id.
+- URL is the URL of the run. Without one, it is `run` with the run id.
+
+The line of a heartbeat has the number of running runs as its name, and the counts of the others as its reason.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Diagnostic
-from autonoma_ci.escaping import format_duration, safe_url, truncate
+from autonoma_ci.escaping import format_duration, safe_url, sanitize_line, truncate
 from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.summary import (
     NEEDS_ATTENTION,
@@ -29,22 +43,54 @@ if TYPE_CHECKING:
 
 # GitHub's runner stores ten annotations of each kind per step. The tenth counts the omitted ones.
 MAX_ANNOTATIONS = 9
+_PART_SEPARATOR = "  "
+# A log line has at most 4,000 characters. With these limits, a URL of 2,000 characters is never cut.
+_MAX_NAME_CHARS = 300
+_MAX_REASON_CHARS = 1500
 
 
-def format_run(run: RunResult) -> str:
-    """Return the line of one run, not yet escaped."""
-    request = run.request
-    target = f"{request.kind} {request.id}"
-    name = target if run.display_name == request.id else f"{run.display_name} ({target})"
-    duration = f" in {format_duration(run.duration_seconds)}" if run.state in ENDED_STATES and not run.reused else ""
-    attempt = f" (attempt {run.attempt_count})" if run.previous_attempts else ""
-    details = [text for text in (describe_step(run.step), _select_message(run), run.url or run.run_id) if text]
-    return ": ".join([f"{state_label(run)}: {name}{attempt}{duration}", *details])
+def format_run(run: RunResult, details: str = "") -> str:
+    """Return the line of one run, not yet escaped.
+
+    Args:
+        run: The run.
+        details: What a planned run is started with.
+
+    """
+    duration = format_duration(run.duration_seconds) if run.state in ENDED_STATES and not run.reused else ""
+    attempt = f"attempt {run.attempt_count}" if run.previous_attempts else ""
+    return _join_parts(
+        run.state.upper(),
+        _sanitize_part(run.display_name, _MAX_NAME_CHARS) or run.request.id,
+        ", ".join(filter(None, [duration, attempt])),
+        _sanitize_part(_describe_reason(run, details), _MAX_REASON_CHARS),
+        _sanitize_part(run.url or (f"run {run.run_id}" if run.run_id else "")),
+    )
 
 
-def _select_message(run: RunResult) -> str:
-    # For a run that started or passed, the API's message is only that it started.
-    return "" if run.state in {RunState.STARTED, RunState.PASSED} else run.message
+def _describe_reason(run: RunResult, details: str) -> str:
+    if run.reused:
+        return "passed in an earlier attempt"
+    if run.state in {RunState.STARTED, RunState.PASSED}:
+        # Here the API's message is only that the run started.
+        return "flaky" if run.is_flaky else ""
+    target = ""
+    if not has_run_id_or_url(run):
+        if run.display_name != run.request.id:
+            target = f"{run.request.kind} {run.request.id}"
+        elif run.state is RunState.PLANNED:
+            target = run.request.kind
+    return ": ".join(filter(None, [target, details, describe_step(run.step), run.message]))
+
+
+def _join_parts(status: str, name: str, timing: str, reason: str, url: str = "") -> str:
+    parts = [status, name, timing and f"({timing})", reason and f"— {reason}", url]
+    return _PART_SEPARATOR.join(filter(None, parts))
+
+
+def _sanitize_part(text: str, limit: int = 4000) -> str:
+    """Return the text on one line, without two spaces in a row."""
+    return re.sub(" {2,}", " ", sanitize_line(text, limit)).strip(" ")
 
 
 def format_heartbeat(results: Sequence[RunResult], elapsed_seconds: float) -> str:
@@ -53,17 +99,13 @@ def format_heartbeat(results: Sequence[RunResult], elapsed_seconds: float) -> st
     The log has such a line from time to time, so that users see that the job step is still waiting.
     """
     states = [run.state for run in results]
-    counts = {
-        "running": states.count(RunState.STARTED),
-        "being started": states.count(RunState.STARTING),
-        "waiting": states.count(RunState.PLANNED),
-        "passed": states.count(RunState.PASSED),
-        "failed": states.count(RunState.FAILED) + states.count(RunState.STOPPED),
-        "not started": states.count(RunState.NOT_STARTED),
-        "unknown": states.count(RunState.UNKNOWN),
-    }
-    counts_text = ", ".join(f"{number} {label}" for label, number in counts.items() if number)
-    return f"{format_duration(elapsed_seconds)}: {counts_text or 'nothing is left to wait for'}."
+    counts = [(states.count(state), state) for state in RunState if state is not RunState.STARTED]
+    return _join_parts(
+        RunState.STARTED.upper(),
+        f"{states.count(RunState.STARTED)} of {pluralize(len(states), 'run')}",
+        format_duration(elapsed_seconds),
+        ", ".join(f"{number} {state}" for number, state in counts if number),
+    )
 
 
 def group_failures(results: Sequence[RunResult], web_base_url: str = "") -> list[Diagnostic]:
@@ -105,7 +147,7 @@ def _build_diagnostic(
         if group[0].state is RunState.UNKNOWN and not has_run_id_or_url(group[0])
         else safe_url(group[0].url)
     )
-    link = f"Look here: {url}" if url else ""
+    link = f"See {url}" if url else ""
     return Diagnostic(" ".join(part for part in (text, suggestion, link) if part))
 
 

@@ -179,8 +179,8 @@ def describe_step(step: RunStep | None) -> str:
     """
     if not step:
         return ""
-    instruction = f" ({truncate(step.instruction, 200)})" if step.instruction else ""
-    return f"step {step.number}{instruction}" + (f": {truncate(step.output, 500)}" if step.output else "")
+    instruction = f", {truncate(step.instruction, 200)}" if step.instruction else ""
+    return f"test step {step.number}{instruction}" + (f": {truncate(step.output, 500)}" if step.output else "")
 
 
 def pluralize(number: int, noun: str) -> str:

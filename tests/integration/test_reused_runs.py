@@ -194,8 +194,10 @@ def test_job_reuses_pass_and_reports_it(first_attempt: FirstAttempt, api: FakeAp
     assert {name: run["reused"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
     assert [runs[name]["run_id"] for name in IDS] == ["run-1-a", "run-2-b", "run-1-c"]
     assert "3 runs passed in an earlier attempt at this build" in job.log
-    for name in ("test a", "test c", "folder f"):
-        assert any("passed in an earlier attempt" in line and name in line for line in job.log.splitlines())
+    lines = job.log.splitlines()
+    for name, label in (("a", "A title"), ("c", "A title"), ("f", "f")):
+        line = f"PASSED  {label}  — passed in an earlier attempt  https://autonoma.app/now/run-1-{name}"
+        assert line in lines
     assert "4 of 4 runs passed (3 in an earlier attempt)" in job.summary.replace("\\", "")
     assert job.summary.count("✅ passed in an earlier attempt") == 3
     cases = etree.parse(tmp_path / "results" / "junit.xml").findall(".//testcase")

@@ -23,8 +23,9 @@ from autonoma_ci.config.parsers import parse_api_base_url
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.log import format_run
 from autonoma_ci.reports.outputs import omitted_variables_warning, output_variables
-from autonoma_ci.reports.summary import format_headline, sort_by_severity, state_label
+from autonoma_ci.reports.summary import format_headline, sort_by_severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,14 +119,11 @@ class AppVeyorPublisher(RemotePublisher):
 
 
 def _build_message(report: Report, *, has_failed: bool) -> dict[str, str]:
-    runs = [
-        f"{sanitize_line(run.display_name)}: {state_label(run)} {run.url}".rstrip()
-        for run in sort_by_severity(report.results)
-    ]
+    runs = sort_by_severity(report.results)[:_MAX_LISTED_RUNS]
     return {
         "message": sanitize_line(f"{report.heading}: {format_headline(report)}", _MAX_MESSAGE_CHARS),
         "category": "error" if has_failed else "information",
-        "details": "\n".join([*report.input_errors, *runs[:_MAX_LISTED_RUNS]]),
+        "details": "\n".join([*report.input_errors, *map(format_run, runs)]),
     }
 
 

@@ -31,7 +31,7 @@ def interrupt_run(folder: Path, *argv: str, signal_number: int = signal.SIGINT, 
         process = subprocess.Popen(command, env=environ, cwd=folder, stdin=child_fd, stdout=child_fd, stderr=child_fd)
         os.close(child_fd)
         output, deadline = b"", time.monotonic() + 60
-        while output.count(b"started: ") < 2:
+        while output.count(b"STARTED  ") < 2:
             assert time.monotonic() < deadline, output
             output += os.read(parent_fd, 65536)
         process.send_signal(signal_number)
@@ -89,7 +89,7 @@ def test_sigint_stops_sandbox(tmp_path: Path) -> None:
 
 def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     """The runs of the demo end with it, so the advice to wait is withdrawn."""
-    code, output = stop_command(tmp_path, "demo", "--output", "d", trigger="started: ")
+    code, output = stop_command(tmp_path, "demo", "--output", "d", trigger="STARTED  ")
     assert code == 130
     last_line = "The demo was cancelled. Ignore the advice above, because the demo's runs have ended.\n"
     assert output.endswith(last_line)

@@ -53,4 +53,4 @@ def test_validate_and_dry_run_hide_values(tmp_path: Path) -> None:
     ):
         result = invoke(tmp_path, *argv, environ={"A": "sentinel"})
         assert "sentinel" not in result.output, argv
-    assert "test On ${A} (a)" in invoke(tmp_path, "--dry-run", environ={"A": "sentinel"}).out
+    assert "PLANNED  On ${A}  — test a\n" in invoke(tmp_path, "--dry-run", environ={"A": "sentinel"}).out

@@ -59,7 +59,7 @@ def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> Non
     assert code == 1
     assert "━" in output
     assert "of 2 ended" in output
-    assert "passed: Sign in (test a)" in output
+    assert "PASSED  Sign in  (" in output
     assert "Expected a confirmation" in output
     assert "client-secret-of-the-test" not in output
     # At the end, the table is removed, and the lines stay.
@@ -88,7 +88,7 @@ def test_live_table_needs_terminal(command: list[str], more: dict[str, str], san
     code, output = run_at_terminal(tmp_path, sandbox.url, command, **more)
     assert code == 1
     assert "\x1b" not in output
-    assert "passed: Sign in (test a)" in output
+    assert "PASSED  Sign in  (" in output
 
 
 @pytest.mark.slow

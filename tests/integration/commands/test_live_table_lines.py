@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Event
 
 # A line of the log about a run, with the id of its test.
-_LINE = re.compile(r"(?:passed|started|not started|may have started): test ([-\w]+)")
+_LINE = re.compile(r"(?:PASSED|STARTED|NOT-STARTED|UNKNOWN)  ([-\w]+)")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_signal_leaves_line_per_run(tmp_path: Path) -> None:
         os.close(child_fd)
         output = b""
         try:
-            while b"started: test t0" not in output:
+            while b"STARTED  t0" not in output:
                 output += os.read(parent_fd, 65536)
             process.send_signal(signal.SIGTERM)
             output += read_terminal(parent_fd)

@@ -59,7 +59,7 @@ def test_dry_run_prints_plan_only(tmp_path: Path) -> None:
         result = invoke(tmp_path, "--dry-run", "--test-ids", "L=a,b", "--var", "KEY=hidden", "--api-url", sandbox.url)
         assert sandbox.received == []
     assert result.code == 0
-    assert "test L (a): variables KEY" in result.out
+    assert "PLANNED  L  — test a: variables KEY\n" in result.out
     assert "Dry run: 2 runs planned, nothing was sent." in result.out
     assert "hidden" not in result.output
 

@@ -200,7 +200,7 @@ def test_wait_preserves_duration_of_pass(tmp_path: Path, api: StatusApi) -> None
     [before], [after] = first.results_json["runs"], wait_result.results_json["runs"]
     assert after["duration_seconds"] == before["duration_seconds"]
     assert after["start_offset_seconds"] < -7000
-    assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", wait_result.log)
+    assert re.search(r"PASSED  A title  \([0-9.]+ s\)  https:", wait_result.log)
 
 
 def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:

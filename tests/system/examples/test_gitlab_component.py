@@ -185,7 +185,7 @@ def test_pipeline_passes_variables_to_later_job(
     result = project.run(include, {"wait": True, "test-ids": TEST_IDS})
     assert result.returncode == 0, result.stdout + result.stderr
     assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab"] * 2
-    assert "Pay (test sandbox-two)" in result.stdout.replace("***", "sandbox")
+    assert "PASSED  Pay  (" in result.stdout.replace("***", "sandbox")
     conclusion, url, count = (project.folder / "later.txt").read_text("utf-8").split()
     assert (conclusion, count) == ("passed", "2")
     assert url.startswith(sandbox.url.removesuffix("/api"))

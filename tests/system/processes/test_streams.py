@@ -105,7 +105,7 @@ def test_closed_streams_keep_files_and_exit_code(closed: tuple[int, ...], sandbo
     assert job.states == {"a": "started", "sandbox-404": "not-started"}
     assert job.outputs["reason"] == "not-found"
     assert "Traceback" not in out + err
-    assert ("started: test a" in out) == (1 not in closed)
+    assert ("STARTED  a" in out) == (1 not in closed)
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
@@ -233,7 +233,7 @@ def test_nonblocking_pipe_gets_everything(tmp_path: Path) -> None:
         time.sleep(0.001)
     os.close(reader)
     assert wait_for_exit_code(process) == 0
-    assert log.count(b"\ntest test-with-a-name-of-its-own-") == 3000
+    assert log.count(b"\nPLANNED  test-with-a-name-of-its-own-") == 3000
 
 
 def test_prompt_is_shown_before_input(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -
     assert [lines[index].partition("::client")[0] for index in (0, 1, 2)] == [
         "::add-mask", "::add-mask", f"::group::Starting {count:,} runs"
     ]  # fmt: skip
-    printed_count = sum(line.startswith("started: ") for line in lines)
+    printed_count = sum(line.startswith("STARTED  ") for line in lines)
     omission_lines = [line for line in lines if "left out, since the reader of the log did not keep up" in line]
     assert omission_lines == [
         f"{count - printed_count:,} progress lines were left out, since the reader of the log did not keep up."
@@ -435,7 +435,7 @@ def test_slow_reader_gets_whole_log(tmp_path: Path) -> None:
             log += part
             time.sleep(0.01)
         assert wait_for_exit_code(process) == 0
-    assert log.count(b"\ntest test-") == 2000
+    assert log.count(b"\nPLANNED  test-") == 2000
     assert log.endswith(b"Dry run: 2,000 runs planned, nothing was sent.\n")
 
 

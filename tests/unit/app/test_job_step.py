@@ -423,7 +423,7 @@ def test_dry_run_prints_plan(tmp_path: Path) -> None:
     """The plan has names of variables, no values and no credentials."""
     job = Job(tmp_path, WITH_FILES)
     assert job.step.dry_run(make_plan()) == 0
-    assert job.log.splitlines()[:4] == ["", "Plan", "test Pay *** (a): variables LOGIN", "tag t"]
+    assert job.log.splitlines()[:4] == ["", "Plan", "PLANNED  Pay ***  — test a: variables LOGIN", "PLANNED  t  — tag"]
     assert (job.results_json["conclusion"], [run["state"] for run in job.results_json["runs"]]) == (
         "skipped",
         ["planned"] * 2,

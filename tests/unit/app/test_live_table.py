@@ -33,7 +33,7 @@ BAR_TEXT = "ended, "
 COUNT = 500
 NAMES = [f"test-{number}" for number in range(COUNT)]
 # A line of the log about a run, with the id of its test.
-_LINE = re.compile(r"(?:passed|started|not started|may have started): test ([-\w]+)")
+_LINE = re.compile(r"(?:PASSED|STARTED|NOT-STARTED|UNKNOWN)  ([-\w]+)")
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 
 
@@ -286,7 +286,7 @@ def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> 
     text = table.terminal.getvalue()
     assert table.lines() == NAMES
     # The table is removed, and the cursor is at the start of a line.
-    assert BAR_TEXT not in text[text.index(f"passed: test {NAMES[0]}") :]
+    assert BAR_TEXT not in text[text.index(f"PASSED  {NAMES[0]}") :]
     assert text.endswith(f"run-{NAMES[-1]}\n")
 
 
@@ -340,7 +340,7 @@ def test_live_table_pauses_for_slow_terminal(table: Table) -> None:
         assert terminal.getvalue() == old_text
         live.on_warning("odd")
         live.on_run_changed(make_passed_run("c"))
-    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(old_text) :]) == [
+    assert re.findall(r"PASSED  |\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(old_text) :]) == [
         "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
     ]  # fmt: skip
 
@@ -360,7 +360,7 @@ def test_live_table_has_no_heartbeat(table: Table) -> None:
         for _ in range(10):
             table.clock.sleep(100)
             live.on_tick([make_started_run("a")])
-    assert "1 running" not in table.terminal.getvalue()
+    assert "of 1 run" not in table.terminal.getvalue()
 
 
 # Stream

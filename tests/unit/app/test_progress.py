@@ -27,10 +27,10 @@ def test_progress_line_every_30_seconds() -> None:
         clock.time += 0.5
         progress.on_tick(runs)
     assert out.getvalue().splitlines() == [
-        "30 s: 1 running, 1 passed.",
-        "1 min: 1 running, 1 passed.",
-        "1 min 30 s: 1 running, 1 passed.",
-        "2 min: 1 running, 1 passed.",
+        "STARTED  1 of 2 runs  (30 s)  — 1 passed",
+        "STARTED  1 of 2 runs  (1 min)  — 1 passed",
+        "STARTED  1 of 2 runs  (1 min 30 s)  — 1 passed",
+        "STARTED  1 of 2 runs  (2 min)  — 1 passed",
     ]
     assert len(published) == 1
 
@@ -45,7 +45,7 @@ def test_progress_change_resets_interval() -> None:
     for _ in range(50):
         clock.time += 0.5
         progress.on_tick([make_passed_run("b")])
-    assert out.getvalue().splitlines() == ["passed: test b in 42 s: https://autonoma.app/run/run-b"]
+    assert out.getvalue().splitlines() == ["PASSED  b  (42 s)  https://autonoma.app/run/run-b"]
     assert len(published) == 1
 
 

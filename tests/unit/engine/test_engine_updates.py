@@ -73,7 +73,7 @@ def test_failed_run_is_reported_and_queued() -> None:
     """The failure is reported before the retry is queued."""
     driver = EngineDriver()
     driver.engine._apply([RunEnded(2)])
-    assert driver.listener.changed_runs == [FAILED._replace(message="it is started again (attempt 2)")]
+    assert driver.listener.changed_runs == [FAILED._replace(message="retrying, attempt 2")]
     assert driver.queued_indexes == [0, 2]
 
 

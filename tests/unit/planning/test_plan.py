@@ -313,9 +313,10 @@ def test_huge_matrix_is_refused() -> None:
 def test_plan_text_has_no_values() -> None:
     """The text of a plan has names of variables without their values."""
     lines = plan.build_plan(Settings(), SMOKE).format_lines()
-    assert lines[1] == "test Two (t2): variables ENV, URL; application version v2"
-    assert lines[-1] == "tag g1: 1 application version(s)"
-    assert plan.build_plan(Settings(), LATEST_MANIFEST).format_lines() == ["folder Folder (f1): on the latest versions"]
+    assert lines[1] == "PLANNED  Two  — test t2: variables ENV, URL, application version v2"
+    assert lines[-1] == "PLANNED  g1  — tag: 1 application version"
+    lines_of_folder = plan.build_plan(Settings(), LATEST_MANIFEST).format_lines()
+    assert lines_of_folder == ["PLANNED  Folder  — folder f1: on the latest versions"]
     assert not any("staging" in line or "prod" in line for line in lines)
 
 

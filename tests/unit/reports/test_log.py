@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
-from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.escaping import escape_log_line, sanitize_line
+from autonoma_ci.models import RunState
 from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
 from autonoma_ci.reports.summary import count_states, format_headline
 from tests.support.github_parser import find_commands, find_foreign_commands, split_lines
@@ -30,38 +35,88 @@ from tests.support.reports import (
 if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
 
+TIMING_RE = re.compile(r"|\((?:[0-9.]+ [a-z]+)?(?: [0-9]+ [a-z]+)?(?:, )?(?:attempt [0-9]+)?\)")
+
 
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
-        (make_started_run("a"), "started: test a: https://autonoma.app/run/run-a"),
-        (make_started_run("a", "Sign in"), "started: Sign in (test a): https://autonoma.app/run/run-a"),
-        (make_started_run("a")._replace(url=""), "started: test a: run-a"),
-        (make_rejected_run("a"), "not started: test a: HTTP 404: Not found"),
-        (make_indeterminate_run("a"), "may have started: test a: no answer came in time"),
-        (make_planned_run("a"), "waiting: test a"),
-        (make_passed_run("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
+        (make_started_run("a"), "STARTED  a  https://autonoma.app/run/run-a"),
+        (make_started_run("a", "Sign in"), "STARTED  Sign in  https://autonoma.app/run/run-a"),
+        (make_started_run("a")._replace(url=""), "STARTED  a  run run-a"),
+        (make_rejected_run("a"), "NOT-STARTED  a  — HTTP 404: Not found"),
+        (make_rejected_run("a")._replace(title="Sign in"), "NOT-STARTED  Sign in  — test a: HTTP 404: Not found"),
+        (make_indeterminate_run("a"), "UNKNOWN  a  — no answer came in time"),
+        (make_planned_run("a"), "PLANNED  a  — test"),
+        (make_planned_run("a")._replace(title="Sign in"), "PLANNED  Sign in  — test a"),
+        (make_planned_run("a")._replace(title=" Sign \n  in "), "PLANNED  Sign in  — test a"),
+        (make_planned_run("a")._replace(title=" \u200b "), "PLANNED  a  — test a"),
+        (make_planned_run("a")._replace(state=RunState.STARTING), "STARTING  a"),
+        (make_passed_run("a", "Sign in"), "PASSED  Sign in  (42 s)  https://autonoma.app/run/run-a"),
         (
             make_failed_run("a"),
             (
-                "failed: Checkout pays by card (test a) in 1 min 5 s: step 4 (Check the result): Expected a "
-                "confirmation, but the page shows an error: https://autonoma.app/run/run-a"
+                "FAILED  Checkout pays by card  (1 min 5 s)  — test step 4, Check the result: Expected a "
+                "confirmation, but the page shows an error  https://autonoma.app/run/run-a"
             ),
         ),
         (
             make_flaky_run("a", "Sign in"),
-            "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
+            "PASSED  Sign in  (42 s, attempt 2)  — flaky  https://autonoma.app/run/run-a",
         ),
-        (make_timed_out_run("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
+        (
+            make_timed_out_run("a"),
+            "TIMED-OUT  a  — still running after 30 min  https://autonoma.app/run/run-a",
+        ),
         (
             make_passed_run("a")._replace(reused=True),
-            "passed in an earlier attempt: test a: https://autonoma.app/run/run-a",
+            "PASSED  a  — passed in an earlier attempt  https://autonoma.app/run/run-a",
         ),
     ],
 )
 def test_run_is_one_line(outcome: RunResult, line: str) -> None:
     """The line of a run has its link or its reason."""
     assert format_run(outcome) == line
+
+
+LINKED_RUNS = st.builds(
+    lambda run, url: run._replace(url=url, request=run.request._replace(id="t1")),
+    RUN_RESULTS,
+    st.sampled_from(["", "https://autonoma.app/run/r"]),
+)
+
+
+def parse_run_line(line: str) -> tuple[str, str, str, str, str]:
+    """Return status, name, timing, reason and link of the line of a run."""
+    status, name, *parts = line.split("  ")
+    timing = parts.pop(0) if parts and parts[0].startswith("(") else ""
+    reason = parts.pop(0) if parts and parts[0].startswith("— ") else ""
+    (link,) = parts or [""]
+    return status, name, timing, reason.removeprefix("— "), link
+
+
+@given(LINKED_RUNS)
+def test_run_line_splits_into_parts(run: RunResult) -> None:
+    """A program can split the line of any run at two spaces."""
+    status, name, timing, reason, link = parse_run_line(escape_log_line(format_run(run)))
+    assert status == run.state.upper()
+    words = [word for word in sanitize_line(run.display_name, 300).split(" ") if word]
+    assert name.replace("\u200b", "").split(" ") == (words or ["t1"])
+    assert TIMING_RE.fullmatch(timing)
+    assert ("attempt" in timing) == bool(run.previous_attempts)
+    assert (reason == "flaky") == (run.is_flaky and not run.reused) or run.message or run.step
+    assert link.startswith("run ") if not run.url and link else link == run.url
+
+
+@given(LINKED_RUNS)
+def test_run_line_is_equal_on_all_systems(run: RunResult) -> None:
+    """The log of each CI system and a terminal has the same line."""
+    lines = set()
+    for formatter in [PLAIN_LOG_FORMATTER, *(load_system(row).log_formatter for row in DETECTION_RULES)]:
+        stream = io.StringIO()
+        JobLog(stream, formatter).progress(format_run(run))
+        lines.add(stream.getvalue())
+    assert lines == {escape_log_line(format_run(run)) + "\n"}
 
 
 def is_never_masked(_: str) -> bool:
@@ -107,12 +162,12 @@ def test_failure_has_step_and_link() -> None:
     )
     assert [problem.message for problem in issues] == [
         (
-            "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
-            "error. Look here: https://autonoma.app/run/run-f"
+            "failed: Checkout pays by card: test step 4, Check the result: Expected a confirmation, but the page "
+            "shows an error. See https://autonoma.app/run/run-f"
         ),
         "not started: r: HTTP 404: Not found. Check the id.",
-        "may have started: l: no answer came in time. Look. Look here: https://autonoma.app",
-        "still running: t: still running after 30 min. Look here: https://autonoma.app/run/run-t",
+        "may have started: l: no answer came in time. Look. See https://autonoma.app",
+        "still running: t: still running after 30 min. See https://autonoma.app/run/run-t",
     ]
 
 
@@ -135,9 +190,9 @@ def test_heartbeat_counts_states() -> None:
     ]
     assert (
         format_heartbeat(runs, 150.0)
-        == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
+        == "STARTED  2 of 7 runs  (2 min 30 s)  — 1 planned, 1 passed, 1 failed, 1 not-started, 1 unknown"
     )
-    assert format_heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
+    assert format_heartbeat([make_started_run("a")], 1.0) == "STARTED  1 of 1 run  (1.0 s)"
 
 
 def test_flaky_runs_give_one_warning() -> None:

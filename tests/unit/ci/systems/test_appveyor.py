@@ -142,8 +142,9 @@ def test_message_has_category_of_verdict(verdict: Any, category: str, agent: Moc
     assert read_message(agent) == {
         "message": "Autonoma tests: 1 of 2 runs passed, 1 failed.",
         "category": category,
-        "details": "Checkout pays by card: failed https://autonoma.app/run/run-b\n"
-        "a: passed https://autonoma.app/run/run-a",
+        "details": "FAILED  Checkout pays by card  (1 min 5 s)  — test step 4, Check the result: Expected a "
+        "confirmation, but the page shows an error  https://autonoma.app/run/run-b\n"
+        "PASSED  a  (42 s)  https://autonoma.app/run/run-a",
     }
 
 
@@ -166,7 +167,7 @@ def test_message_lists_at_most_50_runs(count: int, listed: int, agent: Mocker) -
     )
     details = read_message(agent)["details"].splitlines()
     assert len(details) == listed
-    assert details[0].startswith("Pay: failed ")
+    assert details[0].startswith("FAILED  Pay  ")
 
 
 def test_message_lists_input_errors(agent: Mocker) -> None:
@@ -198,13 +199,13 @@ def test_message_text_is_short_line(size: int, agent: Mocker) -> None:
 def test_message_names_stay_on_one_line(agent: Mocker) -> None:
     """The name of a run cannot add a line to the details."""
     assert publish(create_report([make_passed_run("a", "Pay\nother: passed\x00")], PASSED_VERDICT)) == []
-    assert read_message(agent)["details"] == "Pay other: passed\ufffd: passed https://autonoma.app/run/run-a"
+    assert read_message(agent)["details"] == "PASSED  Pay other: passed\ufffd  (42 s)  https://autonoma.app/run/run-a"
 
 
 def test_message_of_run_without_link_has_state(agent: Mocker) -> None:
-    """A run without a link has no trailing space."""
+    """A run without a link has its run id."""
     assert publish(create_report([make_passed_run("a")._replace(url="")], PASSED_VERDICT)) == []
-    assert read_message(agent)["details"] == "a: passed"
+    assert read_message(agent)["details"] == "PASSED  a  (42 s)  run run-a"
 
 
 @pytest.mark.parametrize(

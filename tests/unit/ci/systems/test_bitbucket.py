@@ -371,7 +371,7 @@ def test_annotation_describes_failed_run(server: BitbucketServer) -> None:
         "external_id": "run-0",
         "annotation_type": "BUG",
         "summary": "Pay: failed",
-        "details": "step 4 (Check the result): Expected a confirmation See the page.",
+        "details": "test step 4, Check the result: Expected a confirmation See the page.",
         "result": "FAILED",
         "severity": "HIGH",
         "link": "https://autonoma.app/run/run-b",
