@@ -31,7 +31,7 @@ _TRAVIS_FOLD_RE = lazy_pattern(r"(?<=fold:|time:)(?=start|end)")
 # GitHub's commands and Buildkite's group headings are at the start of a line, after any white space.
 _LINE_START_COMMANDS = ("::", "---", "+++", "~~~", "^^^")
 _MARKUP_RE = lazy_pattern(r"[\\`*_{}\[\]|~$]")
-# Text that GitHub turns into links and pictures without markup: https://…, www.…, :smile:
+# Text that GitHub turns into links and images without markup: https://…, www.…, :smile:
 _AUTOLINK_RE = lazy_pattern(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
 # A heading, a rule or a list at the start of a line. On GitLab, a slash there starts a quick action such as /close.
 _LINE_START_MARKUP_RE = lazy_pattern(r"^(\s*\d*)([-+=#.)/])")

@@ -33,8 +33,7 @@ def build_account_parser(command: str, help_text: str, out: TextIO) -> ArgumentP
     """
     parser = build_parser(command, help_text, ACCOUNT_OPTIONS, out)
     parser.epilog = (
-        "The credentials and the API's URL can also be given in the environment, as AUTONOMA_CLIENT_ID, "
-        "AUTONOMA_CLIENT_SECRET and AUTONOMA_API_URL. The command line wins."
+        "Environment variables: AUTONOMA_CLIENT_ID, AUTONOMA_CLIENT_SECRET, AUTONOMA_API_URL. Flags have priority."
     )
     return parser
 
@@ -67,6 +66,6 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
     runtime.open_debug_log(settings, ci, runtime.err, ci.ci_system.log_formatter)
     account = run_in_background(lambda: list_folders(transport, redact, runtime.clock.sleep))
     if account.skipped_count:
-        text = f"Folders and tests without an id that can be used were left out: {account.skipped_count:,}."
+        text = f"Folders and tests without a valid id were left out: {account.skipped_count:,}."
         error_log.annotate("warning", Diagnostic(text))
     return account

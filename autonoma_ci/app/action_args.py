@@ -41,17 +41,19 @@ def parse_action_args(environ: Mapping[str, str]) -> list[str]:
     if detect(environ).name not in WITH_ACTIONS:
         return []
     if len(text) > _MAX_ARGS_CHARS:
-        raise InputError([f"{ARGS_INPUT}: longer than {_MAX_ARGS_CHARS:,} characters. Put long values into a manifest"])
+        raise InputError(
+            [f"{ARGS_INPUT}: longer than {_MAX_ARGS_CHARS:,} characters. Put long values into a manifest."]
+        )
     import shlex
 
     try:
         arguments = shlex.split(text)
     except ValueError:
         # The text can contain a credential, so it is not shown.
-        reason = "a quote is not closed, or it ends with a backslash"
-        raise InputError([f"{ARGS_INPUT}: {reason}. Quote a word as 'a b', or write \\' for a quote"]) from None
+        reason = "missing closing quote, or a backslash at the end"
+        raise InputError([f"{ARGS_INPUT}: {reason}. Quote a word as 'a b', or write \\' for a quote."]) from None
     if arguments[:1] == [_PROGRAM_NAME]:
         raise InputError(
-            [f"{ARGS_INPUT}: remove {_PROGRAM_NAME} at the beginning. Begin with a command, such as wait RESULTS"]
+            [f"{ARGS_INPUT}: remove {_PROGRAM_NAME} at the beginning. Begin with a command, such as wait RESULTS."]
         )
     return arguments

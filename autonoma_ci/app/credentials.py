@@ -33,9 +33,9 @@ def can_skip_for_missing_credentials(settings: Settings, system: CISystem) -> bo
 def describe_unresolved(references: Sequence[SecretReference]) -> str:
     """Return the error for options that are references instead of values."""
     named = " and ".join(reference.spelling for reference in references)
-    verb = "holds a reference" if len(references) == 1 else "hold references"
-    reason = "the variable is not set, or this CI system writes references in another way"
-    return f"{named} {verb} such as {references[0].form} in place of a value: {reason}"
+    verb = "has" if len(references) == 1 else "have"
+    reason = "the variable is not set, or the syntax is of another CI system"
+    return f"{named} {verb} an unresolved reference such as {references[0].form}: {reason}"
 
 
 def _missing_options(settings: Settings) -> list[str]:
@@ -46,9 +46,9 @@ def describe_missing_credentials(settings: Settings, context: BuildContext) -> s
     """Return the likely cause of missing credentials."""
     missing = _missing_options(settings)
     if context.secrets_withheld_from is UntrustedSource.FORK:
-        return "this change comes from a fork, and such a job gets no secrets"
+        return "a job for a change from a fork gets no secrets"
     if context.secrets_withheld_from is UntrustedSource.DEPENDABOT:
-        return "this change is Dependabot's, and such a job gets only Dependabot secrets"
+        return "a job for a change by Dependabot gets only Dependabot secrets"
     if unresolved := [
         settings.unresolved_references[name] for name in missing if name in settings.unresolved_references
     ]:
@@ -56,14 +56,14 @@ def describe_missing_credentials(settings: Settings, context: BuildContext) -> s
     blank = [settings.blank_options[name] for name in missing if name in settings.blank_options]
     if blank == missing:
         value = "the value is" if len(missing) == 1 else "the values are"
-        return f"{value} empty, and a secret that is not set arrives empty"
+        return f"{value} empty, as with a secret that is not set"
     if blank:
         verb = "is" if len(blank) == 1 else "are"
-        return f"{' and '.join(blank)} {verb} empty, and a secret that is not set arrives empty"
+        return f"{' and '.join(blank)} {verb} empty, as with a secret that is not set"
     if len(missing) == 1:
         (other,) = _CREDENTIAL_ENV_VARS.keys() - missing
         return f"only {settings.spelling_of(other)} is set"
-    return "they are not set here"
+    return "no value is set"
 
 
 def find_credential_errors(settings: Settings, system: CISystem, context: BuildContext) -> list[Diagnostic]:
@@ -75,12 +75,12 @@ def find_credential_errors(settings: Settings, system: CISystem, context: BuildC
     client_id, secret = settings.client_id, settings.client_secret
     if client_id and secret and client_id.reveal() == secret.reveal():
         both = " and ".join(map(settings.spelling_of, _CREDENTIAL_ENV_VARS))
-        return [Diagnostic(f"{both} have the same value: copy both from Autonoma again, each into its own variable.")]
+        return [Diagnostic(f"{both} have the same value. Copy each from Autonoma into its own variable.")]
     return []
 
 
 def _suggest_fix(missing: list[str], system: CISystem, context: BuildContext) -> str:
-    skip = "set on-missing-credentials to skip, so that the step is skipped"
+    skip = "set on-missing-credentials to skip"
     if context.secrets_withheld_from is UntrustedSource.FORK:
         return skip[0].upper() + skip[1:]
     variables = [_CREDENTIAL_ENV_VARS[name] for name in missing]

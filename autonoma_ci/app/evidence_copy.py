@@ -10,7 +10,7 @@ from autonoma_ci.errors import MEMORY_ERRORS
 from autonoma_ci.escaping import truncate
 from autonoma_ci.fs.files import DirectoryTree, LinkError, os_error_reason
 from autonoma_ci.models import Evidence
-from autonoma_ci.reports.summary import sort_by_severity
+from autonoma_ci.reports.summary import pluralize, sort_by_severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from autonoma_ci.models import PreviousAttempt, RunResult, RunStep
     from autonoma_ci.reports.results_dir import ResultsDir
 
-_MISSING = "not found beside the record"
+_MISSING = "not found beside results.json"
 _TOO_LARGE = "larger than evidence-file-limit"
-_OVER_LIMIT = "there is no room left within evidence-limit"
-_NO_MEMORY = "no memory is left"
-_LINK = "a symbolic link in results-dir leads elsewhere"
+_OVER_LIMIT = "evidence-limit reached"
+_NO_MEMORY = "out of memory"
+_LINK = "symbolic link leads outside of results-dir"
 # In characters. A longer text makes results.json unreadable for people.
 _MAX_REASON_CHARS = 2000
 
@@ -124,7 +124,7 @@ class EvidenceCopier:
         except OSError as error:
             reason = _LINK if isinstance(error, LinkError) else os_error_reason(error)
             # No further file is written, because the reports need the remaining space of a full disk.
-            self._write_failure = f"it could not be written ({reason})"
+            self._write_failure = f"could not be written ({reason})"
             return self._write_failure
         except MEMORY_ERRORS:
             return _NO_MEMORY
@@ -148,7 +148,7 @@ def _without_missing_files(run: RunResult | PreviousAttempt, missing: Mapping[st
     counts = Counter(missing[path] for path in dict.fromkeys(_evidence_paths(run)) if path in missing)
     if not counts:
         return evidence
-    reasons = [evidence.missing_reason, *(f"{count} of its files: {reason}" for reason, count in counts.items())]
+    reasons = [evidence.missing_reason, *(f"{pluralize(count, 'file')}: {reason}" for reason, count in counts.items())]
     steps = tuple(step._replace(screenshot="") if step.screenshot in missing else step for step in evidence.steps)
     video = "" if evidence.video in missing else evidence.video
-    return Evidence(steps, video, truncate("; ".join(filter(None, reasons)), _MAX_REASON_CHARS))
+    return Evidence(steps, video, truncate(", ".join(filter(None, reasons)), _MAX_REASON_CHARS))

@@ -84,8 +84,8 @@ def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str | No
         return None, None
     found = find_default_manifest(folder)
     if found and event in EVENTS_WITH_SECRETS:
-        reason = f"a job of the event {event} has all secrets, and its checkout may be anybody's"
-        return None, f"{found} is not read: {reason}. If it is not, say manifest: {found}"
+        reason = f"the event {event} gives all secrets to files that anybody may have written"
+        return None, f"{found} is not read: {reason}. To read a trusted file, set manifest to {found}."
     return found, None
 
 
@@ -176,7 +176,7 @@ def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> 
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All in one text, because there can be thousands.
     if redact.contains_secret("|".join(text for texts_of_run in texts for text in texts_of_run)):
-        raise InputError([f"an id or the name of a variable {CREDENTIAL_IN_FIELD}"])
+        raise InputError([f"An id or the name of a variable {CREDENTIAL_IN_FIELD}"])
     if not redact.contains_secret("|".join(request.name for request in requests)):
         return tuple(requests)
     return tuple(request._replace(name=redact(request.name)) for request in requests)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 # The delay before results.json is written again, because a full disk or a limit of open files can be temporary.
 _RETRY_DELAY_SECONDS = 0.2
 _RESULTS_NOT_WRITTEN = Diagnostic(
-    "the record could not be written to results-dir, so the exit code is 7. Make room, or check its permissions."
+    "results.json could not be written to results-dir, so the exit code is 7. Free disk space, or check permissions."
 )
 # Reserved until the first request. If memory runs out before it, freeing this reserve lets the reports be written. The
 # engine has its own reserve.
@@ -143,7 +143,7 @@ class JobStep:
             return self._open_results_dir(self.results_dir)
         if settings.evidence == "none":
             return []
-        return [Diagnostic(f"{settings.spelling_of('evidence')} needs a folder to write to: give results-dir too")]
+        return [Diagnostic(f"{settings.spelling_of('evidence')} needs a directory for its files. Set results-dir.")]
 
     def _add_ci_publishers(self) -> None:
         """Add the publishers of outputs and summary in the CI system."""
@@ -529,10 +529,8 @@ class JobStep:
         from autonoma_ci.ci.publishers.agent_cli import stop_agent_clis
 
         stop_agent_clis()
-        reason = "a signal has come" if self.runtime.signals.received else "it took too long"
-        return (
-            f"{subject[0].upper()}{subject[1:]} may be incomplete: {reason}. It was left behind; the exit code stands."
-        )
+        reason = "signal received" if self.runtime.signals.received else "timeout"
+        return f"{subject[0].upper()}{subject[1:]} may be incomplete ({reason}). The exit code is not affected."
 
     @contextmanager
     def _progress_listener(self, settings: Settings) -> Iterator[ProgressListener]:
@@ -665,9 +663,9 @@ def _misplaced_id_advice(settings: Settings, request: RunRequest, kind: TargetKi
         TargetKind.TAG: settings.tag_ids,
     }
     if request.id not in {entry.id for entry in ids[request.kind]}:
-        return f"put it under {kind}s"
+        return f"Put it under {kind}s in the manifest"
     spelling = settings.spelling_of(f"{request.kind}-ids")
-    return f"put it into {spelling.replace(request.kind, kind).replace(request.kind.upper(), kind.upper())}"
+    return f"Put it into {spelling.replace(request.kind, kind).replace(request.kind.upper(), kind.upper())}"
 
 
 def _mark_as_not_sent(table: RunTable) -> None:

@@ -28,6 +28,7 @@ _MAX_SHOWN_NAMES = 5
 _MAX_SIGNED_CHARS = 64 * 1024 * 1024
 # Other signed characters of each value.
 _SIGNATURE_OVERHEAD_CHARS = 256
+_ADVICE = "Give variables and manifest as in the step that started the runs."
 
 
 class KnownValues(NamedTuple):
@@ -48,10 +49,7 @@ class KnownValues(NamedTuple):
         listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         values = "value of" if len(self.unknown_names) == 1 else "values of"
         verb = "is" if len(self.unknown_names) == 1 else "are"
-        return (
-            f"The {values} {listed} {verb} not known here: texts of steps may show them. "
-            "Give variables and manifest as in the step that started the runs."
-        )
+        return f"The {values} {listed} {verb} unknown here and may appear in texts of test steps. {_ADVICE}"
 
 
 def collect_known_values(

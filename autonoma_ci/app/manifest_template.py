@@ -18,17 +18,17 @@ _PLAIN_SCALAR_RE = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _/()-]*[A-Za-z0-9_)])?")
 # YAML parsers do not read these as text. Ours does not read the first three as text.
 _RESERVED_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _HEAD = """\
-# What autonoma-ci starts. Made by autonoma-ci init; yours to change.
+# Runs that autonoma-ci starts. Written by autonoma-ci init. Change as needed.
 # For completion in an editor: autonoma-ci schema > autonoma.schema.json
 # yaml-language-server: $schema=autonoma.schema.json
 version: 1
 
 # defaults:
-#   variables: # values for saved variables, in these runs alone
+#   variables: # values of saved variables, for these runs only
 #     BASE_URL: https://pr-${ci.change:-main}.preview.example.com
 """
 _VERSIONS = """\
-# What the folders run against, if your account asks for it; or instead: run_on_latest: true
+# Application versions of the folders, if your account needs them. Alternative: run_on_latest: true
 # application_versions:
 #   - { application_id: ID, version_id: ID }
 """
@@ -44,7 +44,7 @@ def render_manifest(selection: Selection) -> str:
 
 def _render_entries(selection: Selection) -> Iterator[str]:
     if selection.folders:
-        yield "folders: # each is one run, with all tests in it and below it"
+        yield "folders: # one run for each folder, with all tests in it and below it"
     for folder in selection.folders:
         yield f"  - id: {_render_text(folder.id)} # {pluralize(len(folder.tests), 'test')}"
         yield f"    name: {_render_text(folder.name)}"

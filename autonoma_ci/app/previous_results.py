@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
 
 # Reasons to reuse no run, as the log shows them.
-_OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
-_UNKNOWN_COMMIT = "the commit of this build is not known, so nothing shows that it is still the same"
-_OTHER_PLAN = "its runs are not those that this step is to start"
+_OTHER_CREDENTIALS = "missing signature, or invalid for this file and these credentials"
+_UNKNOWN_COMMIT = "unknown commit of this build"
+_OTHER_PLAN = "runs differ from the plan of this step"
 
 
 class LoadedResults(NamedTuple):
@@ -46,13 +46,13 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
     shown_path = sanitize_line(path, 200)
     if escapes_via_symlink(path, folder):
         raise InputError(
-            [f"{shown_path} leads out of the working directory through a symbolic link: give its own path"]
+            [f"{shown_path}: symbolic link leads outside of the working directory. Give the path without the link."]
         )
     data = read_whole_file(str(Path(folder, path)), MAX_RESULTS_BYTES)
     if not data:
-        problem = "can't be read" if data is None else "is empty"
+        problem = "could not be read" if data is None else "is empty"
         raise InputError(
-            [f"{shown_path} {problem}. Give the results.json that an earlier step wrote to its results-dir"]
+            [f"{shown_path} {problem}. Give the results.json that an earlier step wrote to its results-dir."]
         )
     from autonoma_ci.reports.results_schema import parse_results
 
@@ -62,7 +62,7 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         # Redaction comes before the cut, because it does not recognize a part of a secret.
         reason = sanitize_line(redact(str(error)), 300)
         raise InputError(
-            [f"{shown_path} is not a record of autonoma-ci: {reason}. Give a results.json as a step wrote it"]
+            [f"{shown_path}: invalid file ({reason}). Give an unchanged results.json of autonoma-ci."]
         ) from None
 
 
@@ -128,7 +128,7 @@ def stale_reason(saved: Results, context: BuildContext, rules: BuildIdRules, sta
     if reason := other_build_reason(saved, context, rules, datetime.fromisoformat(started_at)):
         return reason
     if not is_same_build(saved, context, rules) and has_runs(saved) and not has_open_runs(saved):
-        return "nothing in it is left to wait for, and no build id shows that it is of this build"
+        return "all runs have ended, and no build id matches this build"
     # A job that only waits may resume the runs that another job started in an earlier attempt. A job that starts its
     # runs itself has new ones in this attempt, or was killed before it started them.
     is_from_this_job = saved.job == context.job_name
@@ -136,7 +136,7 @@ def stale_reason(saved: Results, context: BuildContext, rules: BuildIdRules, sta
         # Without job names, results with open runs count as those of another job, because they can be resumed.
         is_from_this_job = not has_open_runs(saved)
     if is_from_this_job and _is_earlier(saved.ci.attempt, context.build_attempt):
-        return "it is of an earlier attempt at this job"
+        return "written by an earlier attempt at this job"
     return None
 
 

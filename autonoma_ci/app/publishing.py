@@ -60,9 +60,9 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
     comments = ci.ci_system.comment_support
     if not comments:
         text = f"{settings.spelling_of('comment')} has no effect on {ci.build_context.ci_name}"
-        return CommentOutcome("warning", f"{text}: it is for GitHub and GitLab.")
+        return CommentOutcome("warning", f"{text}. Comments need GitHub or GitLab.")
     if not ci.build_context.change_number:
-        return CommentOutcome("notice", "No comment is written: this build is of no pull or merge request.")
+        return CommentOutcome("notice", "No comment: this build has no pull or merge request.")
     token = getattr(settings, comments.token_option.replace("-", "_"))
     if not token:
         reference = settings.unresolved_references.get(comments.token_option)
@@ -73,7 +73,9 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
     try:
         thread = comments.open_thread(runtime.environ, ci.build_context, token, runtime.clock)
         if not thread:
-            return CommentOutcome("warning", "The comment could not be written: the job's variables do not say where.")
+            return CommentOutcome(
+                "warning", "The comment could not be written: the variables of the job do not identify the change."
+            )
         from autonoma_ci.ci.comments.sticky import create_or_update_comment
 
         return CommentOutcome("warning", create_or_update_comment(thread, report, settings.client_secret))
@@ -84,7 +86,7 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
         reason = os_error_reason(error)
     except MEMORY_ERRORS:
         # All comments of the pull or merge request are read, and they can be large.
-        reason = "no memory is left"
+        reason = "out of memory"
     return CommentOutcome("warning", f"The comment could not be written: {reason}.")
 
 
@@ -112,7 +114,7 @@ def publish_all(publishers: Iterable[ReportPublisher], report: Report) -> Publis
             # A publisher imports its modules when it needs them. An import fails if no file descriptor is free.
             warnings.append(f"A report could not be written ({os_error_reason(error)}).")
         except MEMORY_ERRORS:
-            warnings.append("A report could not be written (no memory is left).")
+            warnings.append("A report could not be written (out of memory).")
         except Exception as error:  # noqa: BLE001 - the caller raises it when everything is published
             internal_error = internal_error or error
     return PublishOutcome(warnings, internal_error)

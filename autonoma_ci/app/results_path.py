@@ -25,7 +25,7 @@ _MAX_PATH_CHARS = 2000
 _USUAL_PATHS = (RESULTS_FILE, f"autonoma-results/{RESULTS_FILE}", f"results/{RESULTS_FILE}")
 # Bytes at the beginning of a file that show its kind.
 _SNIFF_BYTES = 1000
-_ADVICE = f"Give the {RESULTS_FILE} that an earlier step wrote to its results-dir, or that folder"
+_ADVICE = f"Give the {RESULTS_FILE} that an earlier step wrote to its results-dir, or this directory."
 
 
 def find_results_file(path: str, folder: str, command: str) -> str:
@@ -41,23 +41,22 @@ def find_results_file(path: str, folder: str, command: str) -> str:
 
     """
     if not path:
-        raise InputError([f"the path of the record is empty. {_ADVICE}"])
+        raise InputError([f"The path of results.json is empty. {_ADVICE}"])
     if escapes_via_symlink(path, folder):
-        raise InputError(
-            [f"{_format_path(path)} leads out of the working directory through a symbolic link. Give its own path"]
-        )
+        problem = "symbolic link leads outside of the working directory. Give the path without the link."
+        raise InputError([f"{_format_path(path)}: {problem}"])
     target = Path(folder, path)
     try:
         if target.is_dir():
             if not (target / RESULTS_FILE).is_file():
                 if os.path.lexists(target / RESULTS_FILE):
                     named = _format_path(str(Path(path, RESULTS_FILE)))
-                    raise InputError([f"{named} is not a regular file, or a link to nothing. {_ADVICE}"])
+                    raise InputError([f"{named} is not a regular file, or is a broken link. {_ADVICE}"])
                 raise InputError([_describe_folder(path, target, command)])
             return str(Path(path, RESULTS_FILE))
         is_there = os.path.lexists(target)
     except (OSError, ValueError) as error:
-        raise InputError([f"{_format_path(path)} can't be read ({os_error_reason(error)}). {_ADVICE}"]) from None
+        raise InputError([f"{_format_path(path)} could not be read ({os_error_reason(error)}). {_ADVICE}"]) from None
     if not is_there:
         raise InputError([_describe_missing_path(path, folder, command)])
     if kind := _detect_other_kind(target):
@@ -87,19 +86,19 @@ def _is_file_within(name: str, folder: str) -> bool:
 
 def _describe_folder(path: str, target: Path, command: str) -> str:
     """Return the content of a folder without results.json, and a suggestion."""
-    text = f"The folder {_format_path(path)} has no {RESULTS_FILE}."
+    text = f"The directory {_format_path(path)} has no {RESULTS_FILE}."
     results_files = sorted(_find_results_files(target, target))
     if results_files:
         names = [(Path(path) / name).as_posix() for name in results_files]
         more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
         listed = ", ".join(sanitize_line(name, _MAX_PATH_CHARS) for name in names[:_MAX_SHOWN])
-        return f"{text} Records in it: {listed}{more}. Name one: {_suggest_command(command, names[0])}"
+        return f"{text} Results files in it: {listed}{more}. Name one: {_suggest_command(command, names[0])}"
     entries = sorted(name for name, _ in _list_entries(target))
     if not entries:
-        return f"{text} It is empty. {_ADVICE}"
+        return f"{text} The directory is empty. {_ADVICE}"
     more = f" and {len(entries) - _MAX_SHOWN} more" if len(entries) > _MAX_SHOWN else ""
     listed = ", ".join(sanitize_line(name, _MAX_PATH_CHARS) for name in entries[:_MAX_SHOWN])
-    return f"{text} It has {listed}{more}. {_ADVICE}"
+    return f"{text} Files in it: {listed}{more}. {_ADVICE}"
 
 
 def _find_results_files(target: Path, root: Path, depth: int = 2) -> Iterator[str]:
@@ -139,14 +138,14 @@ def _detect_other_kind(target: Path) -> str | None:
         return None
     lower = start.lower()
     if b"<testsuite" in lower:
-        return "a JUnit report, not a record"
+        return f"a JUnit report, not {RESULTS_FILE}"
     if lower.startswith((b"<!doctype html", b"<html")):
-        return "a web page, not a record"
-    return "not a record: it holds no JSON object"
+        return f"a web page, not {RESULTS_FILE}"
+    return f"not a {RESULTS_FILE} (no JSON object)"
 
 
 def _suggest_neighbor(path: str, target: Path, command: str) -> str:
     """Return a suggestion instead of a file of another kind."""
     if (target.parent / RESULTS_FILE).is_file():
-        return f"Type: {_suggest_command(command, str(Path(path).parent / RESULTS_FILE))}"
+        return f"Use: {_suggest_command(command, str(Path(path).parent / RESULTS_FILE))}"
     return _ADVICE

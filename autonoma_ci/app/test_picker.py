@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.api.account import Account, ListedFolder, ListedTest
 
-_NOTHING_SELECTED = "nothing was chosen, so nothing was written"
+_NOTHING_SELECTED = "Nothing was selected, so nothing was written."
 
 
 class Selection(NamedTuple):
@@ -67,19 +67,19 @@ def select_by_id(
     selected_tests = (tests[text]._replace(name=label or tests[text].name) for text, label in test_ids.items())
     selection = Selection(tuple(selected.values()), tuple(selected_tests))
     if not selection.expand_folders().tests:
-        raise InputError(["what was chosen has no tests, so nothing was written: choose a folder that has some"])
+        raise InputError(["The selection has no tests, so nothing was written. Select a folder with tests."])
     return selection
 
 
 def _unknown_id_error(kind: str, text: str, known: list[str], is_other_kind: bool) -> str:  # noqa: FBT001
     if is_other_kind:
         other = "test" if kind == "folder" else "folder"
-        return f"{text} is the id of a {other}, not of a {kind}: give it by --{other}-ids"
+        return f"{text} is the id of a {other}, not of a {kind}. Use --{other}-ids."
     from autonoma_ci.config.suggestions import find_closest_match
 
     suggestion = find_closest_match(text, known)
-    hint = f"did you mean {suggestion}?" if suggestion else "autonoma-ci list shows them all"
-    return f"the account has no {kind} with the id {text}: {hint}"
+    hint = f"Did you mean {suggestion}?" if suggestion else "The command autonoma-ci list shows all ids."
+    return f"Unknown {kind} id: {text}. {hint}"
 
 
 def select_interactively(account: Account, stdin: TextIO, out: TextIO) -> Selection:
@@ -95,18 +95,16 @@ def select_interactively(account: Account, stdin: TextIO, out: TextIO) -> Select
     for number, folder in enumerate(folders, 1):
         log.info(f"{number:>5}  {folder.name} ({pluralize(len(folder.tests), 'test')})")
     selected = [
-        folders[index] for index in _select_indexes("Which folders? Such as 1,3-5, or all:", len(folders), stdin, out)
+        folders[index]
+        for index in _select_indexes("Which folders? For example 1,3-5 or all:", len(folders), stdin, out)
     ]
-    log.info("A folder as a whole is one run. Its tests one by one have their own results, retries and evidence.")
-    if (
-        _select_word("Folders as a whole, or their tests? (folders/tests):", ("folders", "tests"), stdin, out)
-        == "folders"
-    ):
+    log.info("A folder is one run. Single tests have their own results, retries and evidence.")
+    if _select_word("Start folders or single tests? (folders/tests):", ("folders", "tests"), stdin, out) == "folders":
         return Selection(tuple(selected))
     tests = Selection(tuple(selected)).expand_folders().tests
     for number, test in enumerate(tests, 1):
         log.info(f"{number:>5}  {test.name}")
-    indexes = _select_indexes("Which tests? Such as 1,3-5, or all:", len(tests), stdin, out)
+    indexes = _select_indexes("Which tests? For example 1,3-5 or all:", len(tests), stdin, out)
     return Selection((), tuple(tests[index] for index in indexes))
 
 
@@ -116,7 +114,7 @@ def _read_answer(question: str, stdin: TextIO, out: TextIO) -> str:
         # A signal that arrives just before a blocking C call is handled only after that call.
         line = run_in_background(stdin.readline)
     except (OSError, ValueError):
-        # The terminal is gone (EIO, termios(3)), or the stream is closed. So there is no answer.
+        # The terminal is gone (EIO, termios(3)), or the stream is closed. So the input is empty.
         line = ""
     if not line:
         out.write("\n")
@@ -139,7 +137,7 @@ def _select_indexes(question: str, count: int, stdin: TextIO, out: TextIO) -> li
         indexes = range(count) if text == "all" else _parse_indexes(text, count)
         if indexes:
             return sorted(set(indexes))
-        JobLog(out, PLAIN_LOG_FORMATTER).info(f"That is not a choice of 1 to {count}.")
+        JobLog(out, PLAIN_LOG_FORMATTER).info(f"Invalid selection. Choose numbers from 1 to {count}, or all.")
 
 
 def _parse_indexes(text: str, count: int) -> list[int]:

@@ -86,14 +86,14 @@ def _check_inputs(environ: Mapping[str, str]) -> list[str]:
 
 def _format_warnings(kind: str, suggestions: Mapping[str, str | None]) -> list[str]:
     warnings = [
-        f"unknown {kind} {_format_names([name])}: did you mean {suggestion}?"
+        f"Unknown {kind} {_format_names([name])}. Did you mean {suggestion}?"
         for name, suggestion in suggestions.items()
         if suggestion
     ]
     others = [name for name, suggestion in suggestions.items() if not suggestion]
     if others:
-        reason = "no option has this name." if len(others) == 1 else "no options have these names."
-        warnings.append(f"unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}: {reason}")
+        reason = "No option has this name." if len(others) == 1 else "No options have these names."
+        warnings.append(f"Unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}. {reason}")
     return warnings
 
 

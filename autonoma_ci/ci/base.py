@@ -141,7 +141,7 @@ class Workspace(NamedTuple):
 
     path: str
     # What happens to files elsewhere, as the end of a sentence.
-    consequence: str = "its files are lost with the container"
+    consequence: str = "the files are lost with the container"
     # Other folders that outlive the container.
     mounted_folders: tuple[str, ...] = ()
 

@@ -193,5 +193,5 @@ def _unknown_name_error(name: str) -> InputError:
     hint = f" Did you mean {closest}?" if closest else ""
     # Other values can be secrets that no redactor knows yet, so they are not shown.
     is_known = name in _ALIASES or not matches or set(words) <= {*names, *_NAME_PARTS}
-    shown = repr(name) if closest and is_known and len(name) <= _MAX_NAME_LENGTH else "the value"
-    return InputError([f"{OVERRIDE_ENV_VAR}: {shown} is not a CI system.{hint} Known are: {', '.join(names)}."])
+    shown = f" {name!r}" if closest and is_known and len(name) <= _MAX_NAME_LENGTH else ""
+    return InputError([f"{OVERRIDE_ENV_VAR}: unknown CI system{shown}.{hint} Known systems: {', '.join(names)}."])

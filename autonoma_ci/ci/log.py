@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
 
-_OMITTED = "{} {} left out, since the reader of the log did not keep up."
+_OMITTED = "{} {} left out, because the reader of the log is too slow."
 
 
 class JobLog:

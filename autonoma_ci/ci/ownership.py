@@ -175,8 +175,8 @@ def find_mark(text: str) -> OwnerMark | None:
 def shared_warning(item: str) -> str:
     """Return the warning about another job step's item of the same name."""
     return (
-        f"Another step of this build has {item} of the same name, which was left as it is. Give each step a "
-        "summary-title of its own."
+        f"Another step of this build has {item} of the same name, which is unchanged. "
+        "Give each step its own summary-title."
     )
 
 

@@ -34,8 +34,7 @@ def lost_folder_warnings(option_name: str, path: str, working_directory: str, wo
     shown_path = sanitize_line(path, 200)
     if path.startswith("~"):
         warnings.append(
-            f"{option_name} {shown_path} begins with ~, which is not expanded: the files go to a folder with this "
-            "name. Use a relative or an absolute path."
+            f"{option_name} {shown_path} begins with ~, which is not expanded. Use a relative or an absolute path."
         )
     # A relative path, or a path of another operating system, is not comparable.
     if workspace and not Path(workspace.path).is_absolute():
@@ -43,7 +42,7 @@ def lost_folder_warnings(option_name: str, path: str, working_directory: str, wo
     if workspace and not _is_within(Path(working_directory, path), (workspace.path, *workspace.mounted_folders)):
         warnings.append(
             f"{option_name} {shown_path} is outside of the workspace, so {workspace.consequence}. "
-            f"Use a folder below {sanitize_line(workspace.path, 200)}, such as autonoma-results."
+            f"Use a directory below {sanitize_line(workspace.path, 200)}, such as autonoma-results."
         )
     return warnings
 

@@ -31,7 +31,7 @@ _RETRY_DELAY_SECONDS = 1.0
 _MAX_SILENCE_SECONDS = 20.0
 
 # A resumed run with a contradiction in its results.json has this one until new details arrive.
-_UNRESOLVED_CONTRADICTION = "the API contradicted itself before, and the run's details could not be had again"
+_UNRESOLVED_CONTRADICTION = "contradictory responses from the API before, and no new details of the run"
 
 
 class _PendingRequest:
@@ -102,7 +102,7 @@ class DetailsFetcher:
         if now < self._no_cancel_before:
             return []
         late = [key for key, pending in self._pending.items() if now >= self._cancel_time_of(pending)]
-        return self._cancel(late, "no answer came in time")
+        return self._cancel(late, "no response in time")
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next action without a response."""
@@ -129,7 +129,7 @@ class DetailsFetcher:
 
     def cancel(self) -> list[Update]:
         """Settle all pending runs without their details."""
-        return self._cancel(list(self._pending), "the time was over")
+        return self._cancel(list(self._pending), "no time left")
 
     @property
     def _no_cancel_before(self) -> float:
@@ -174,7 +174,7 @@ def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evi
 def _find_contradiction(run: RunResult, details: RunDetails) -> str | None:
     """Return how the details contradict the final status, or None."""
     if details.contradiction is not None:
-        return f"the API contradicts itself: the status is {run.state}, but {details.contradiction}"
+        return f"contradictory responses from the API: status {run.state}, but {details.contradiction}"
     if details.status is None or (details.status is PollStatus.PASSED) == (run.state is RunState.PASSED):
         return None
-    return f"the API contradicts itself: the status is {run.state}, but the details say {details.status}"
+    return f"contradictory responses from the API: status {run.state}, but {details.status} in the details"

@@ -47,7 +47,7 @@ _TICK_SECONDS = 0.5
 # Memory for the reports of a job step that has no memory left. Writing results.json needs about 4 KiB for each run.
 _RESERVE_BYTES, _RESERVE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
 NO_PASSED_RUNS: Mapping[int, str] = MappingProxyType({})
-_SHARED_ID_MESSAGE = "the record gives two runs the same id"
+_SHARED_ID_MESSAGE = "two runs in results.json have the same id"
 _CANCELLED_MESSAGE = "not sent: the job was cancelled"
 
 
@@ -157,7 +157,7 @@ class Engine:
             if is_shared and run.state in {RunState.STARTED, RunState.PASSED}:
                 self._run_table.finish(index, RunState.UNKNOWN, ExitReason.UNKNOWN, _SHARED_ID_MESSAGE)
                 self._listener.on_warning(
-                    f"{run.request.display_name}: {_SHARED_ID_MESSAGE}, {run_name}. How this run ended is not known."
+                    f"{run.request.display_name}: {_SHARED_ID_MESSAGE}: {run_name}. The result of this run is unknown."
                 )
                 self._listener.on_run_changed(self._run_table.results[index])
             elif self._poller and run.state is RunState.STARTED:
@@ -176,7 +176,7 @@ class Engine:
             evidence.start_finish_timer()
         if self._clock.monotonic() >= evidence.next_action_at():
             self._apply(self._details.cancel())
-            evidence.cancel("they took too long")
+            evidence.cancel("downloads took too long")
 
     def _advance_polling(self, poller: Poller, executor: RequestExecutor) -> None:
         if not self._starter.is_busy and not self._pass_confirmer.is_busy:
@@ -186,10 +186,10 @@ class Engine:
         self._apply(poller.expire_hung_requests())
         if self._clock.monotonic() >= poller.deadline:
             self._starter.stop_retrying()
-            self._apply(self._starter.cancel_pending(ExitReason.TIMEOUT, "the time to wait was over"))
+            self._apply(self._starter.cancel_pending(ExitReason.TIMEOUT, "not sent: the timeout has passed"))
         if poller.is_finished:
-            self._apply(self._starter.withdraw_unsent(ExitReason.TIMEOUT, "the time to wait was over"))
-            self._apply(self._starter.mark_in_flight_unknown("no answer came before the time to wait was over"))
+            self._apply(self._starter.withdraw_unsent(ExitReason.TIMEOUT, "not sent: the timeout has passed"))
+            self._apply(self._starter.mark_in_flight_unknown("no response before the timeout"))
             self._apply(poller.expire_all())
             self._apply(self._details.cancel())
 
@@ -283,7 +283,7 @@ class Engine:
         while self._starter.has_in_flight and self._clock.monotonic() < deadline:
             self._handle_event(self._clock.wait_for_event(self._events, deadline - self._clock.monotonic()))
         self._apply(self._pass_confirmer.cancel())
-        self._apply(self._starter.mark_in_flight_unknown("cancelled while the request was under way"))
+        self._apply(self._starter.mark_in_flight_unknown("cancelled before the response arrived"))
         self._apply(self._starter.cancel_pending(ExitReason.CANCELLED, _CANCELLED_MESSAGE))
         self._apply(self._details.cancel())
         if self._evidence:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import EvidenceFile
 from autonoma_ci.models import RunState, TargetKind
+from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class EvidenceCollector:
         """
         if details.error is not None:
             self._run_table.update_evidence(
-                index, run.run_id, partial(_with_missing_reason, f"its details could not be had: {details.error}")
+                index, run.run_id, partial(_with_missing_reason, f"details unavailable: {details.error}")
             )
             return
         files = self._runs[index, run.run_id] = _RunFiles(run.request)
@@ -194,9 +195,9 @@ class EvidenceCollector:
         self._store_missing_reason(index, run_id, files)
 
     def _store_missing_reason(self, index: int, run_id: str, files: _RunFiles) -> None:
-        reasons = [f"{count} of its files: {reason}" for reason, count in files.error_counts.items()]
+        reasons = [f"{pluralize(count, 'file')}: {reason}" for reason, count in files.error_counts.items()]
         if reasons:
-            self._run_table.update_evidence(index, run_id, partial(_with_missing_reason, "; ".join(reasons)))
+            self._run_table.update_evidence(index, run_id, partial(_with_missing_reason, ", ".join(reasons)))
 
 
 def _list_urls(details: RunDetails) -> list[tuple[int | None, SignedUrl]]:

@@ -85,7 +85,7 @@ def explain_misplaced_ids(
     lookup.run(clock)
     for request, match in lookup.results():
         description = f"the {match.kind} {match.name}" if match.name else f"a {match.kind} of the account"
-        suggestion = f"{request.id} is {description}: {suggest_place(request, match.kind)}."
+        suggestion = f"{request.id} is the id of {description}. {suggest_place(request, match.kind)}."
         for index in indexes_by_id[request.kind, request.id]:
             run_table.set_suggestion(index, suggestion)
 

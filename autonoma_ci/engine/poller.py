@@ -116,7 +116,7 @@ _STATE_AT_END = {
     PollStatus.FAILED: RunState.FAILED,
     PollStatus.STOPPED: RunState.STOPPED,
 }
-_STILL_RUNNING_HINT = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
+_STILL_RUNNING_HINT = "The run continues. Open its page, or run autonoma-ci wait later."
 
 
 class Poller:
@@ -174,7 +174,7 @@ class Poller:
         started_at = min(now, self._run_table.origin + run.start_offset_seconds)
         poll = self._open_runs[index] = PollState(started_at, now)
         if not run.run_id:
-            return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, "the API named no id to ask for")]
+            return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, "no run id in the response of the API")]
         self._schedule(index, poll, now - started_at)
         return []
 
@@ -223,7 +223,7 @@ class Poller:
         if now < self._last_hung_check + 1.0:
             return []
         self._last_hung_check, sent_before = now, now - self._policy.hung_after
-        result = PollResult(PollStatus.UNAVAILABLE, message="no answer came in time")
+        result = PollResult(PollStatus.UNAVAILABLE, message="no response in time")
         updates: list[Update] = []
         for index, poll in list(self._open_runs.items()):
             if poll.pending_since is not None and poll.pending_since < sent_before:
@@ -252,11 +252,13 @@ class Poller:
         now, status = self._clock.monotonic(), result.status
         if status in _STATE_AT_END:
             self._interval.on_success()
-            message = "" if status is not PollStatus.STOPPED else f"it was ended on the server: {result.raw_status}"
+            message = (
+                "" if status is not PollStatus.STOPPED else f"ended by the server with the status {result.raw_status}"
+            )
             reason = ExitReason.OK if status is PollStatus.PASSED else ExitReason.FAILED
             return [self._end(index, _STATE_AT_END[status], reason, message, now - poll.started_at)]
         if status is PollStatus.UNAUTHORIZED:
-            return self._end_all(ExitReason.UNAUTHORIZED, f"how it stands may not be asked: {result.message}")
+            return self._end_all(ExitReason.UNAUTHORIZED, f"status unavailable: {result.message}")
         if status in {PollStatus.RUNNING, PollStatus.UNRECOGNIZED}:
             self._interval.on_success()
             poll.record_success(result, now)
@@ -264,24 +266,24 @@ class Poller:
             if status is PollStatus.UNRECOGNIZED and result.message not in self._reported_statuses:
                 self._reported_statuses.add(result.message)
                 name = self._run_table.results[index].display_name
-                updates.append(WarningIssued(f"{name}: {result.message}; it is asked for again."))
+                updates.append(WarningIssued(f"{name}: {result.message}. Polling continues."))
             return updates + self._reschedule(index, poll)
         rejects_all = status is PollStatus.RATE_LIMITED and self._interval.on_rate_limited(
             poll.last_sent_at, result.retry_after, self._policy.give_up_after
         )
         poll.record_failure(result, now)
         if status is PollStatus.NOT_FOUND and poll.is_missing(now, self._policy, self.deadline):
-            message = f"the API does not know the run: {result.message}"
+            message = f"run unknown to the API: {result.message}"
             return [self._end(index, RunState.UNKNOWN, ExitReason.NOT_FOUND, message)]
         if rejects_all and not poll.has_failed_too_long(now, self._policy, self.deadline):
-            return self._end_all(ExitReason.UNKNOWN, f"how it stands could not be had: {result.message}")
+            return self._end_all(ExitReason.UNKNOWN, f"status unavailable: {result.message}")
         return self._reschedule(index, poll)
 
     def _reschedule(self, index: int, poll: PollState) -> list[Update]:
         now = self._clock.monotonic()
         if poll.failing_since is not None and poll.has_failed_too_long(now, self._policy, self.deadline):
             message = (
-                f"how it stands could not be had for {format_duration(now - poll.failing_since)}: {poll.last_error}"
+                f"status unavailable for {format_duration(now - poll.failing_since)} (last error: {poll.last_error})"
             )
             return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, now - poll.started_at)]
         if poll.last_sent_at >= self.deadline:
@@ -303,12 +305,12 @@ class Poller:
         """End a run at the deadline with its last known status."""
         seconds = self._clock.monotonic() - poll.started_at
         if poll.last_result is None:
-            message = f"how it stands could not be had: {poll.last_error or 'no answer came in time'}"
+            message = f"status unavailable: {poll.last_error or 'no response in time'}"
             return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, seconds)
         if poll.last_result.status is PollStatus.UNRECOGNIZED:
             return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, poll.last_result.message, seconds)
         message = f"still running after {format_duration(seconds)}"
-        message += f"; the last question went wrong: {poll.last_error}" if poll.last_error else ""
+        message += f" (last error: {poll.last_error})" if poll.last_error else ""
         return self._end(index, RunState.TIMED_OUT, ExitReason.TIMEOUT, message, seconds)
 
     def _end_all(self, reason: ExitReason, message: str) -> list[Update]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A run whose start request may have arrived is unknown. All other failed start requests started no run.
 _STATE_AFTER_START = {StartStatus.STARTED: RunState.STARTED, StartStatus.INDETERMINATE: RunState.UNKNOWN}
-_CONTRADICTION_SUGGESTION = "Look at the run's page: the API gives two answers about it."
+_CONTRADICTION_SUGGESTION = "Open the page of the run, because the responses of the API contradict each other."
 
 
 class RunTable:
@@ -242,7 +242,7 @@ def _restore_previous_attempt(run: RunResult) -> RunResult:
         reason=ExitReason.FAILED,
         run_id=last.run_id,
         url=last.url,
-        message=f"it could not be started again: {run.message}",
+        message=f"retry not started: {run.message.removeprefix('not sent: ')}",
         step=last.step,
         start_offset_seconds=last.start_offset_seconds,
         duration_seconds=last.duration_seconds,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import RequestExecutor
 
 _log = LazyLogger(__name__)
-_SAME_RUN_MESSAGE = "the API named the run that failed, so whether another one was started is not known"
+_SAME_RUN_MESSAGE = "the API returned the id of the failed attempt, so a retry may not have started"
 # The API would reject every further start request for these reasons too.
 _REFUSAL_MESSAGES = {
     ExitReason.UNAUTHORIZED: "not sent: the API refused the credentials",
@@ -148,7 +148,7 @@ class RunStarter:
         self._lacks_free_thread = False
         if self._holds_new_starts and not self._in_flight and not self._retry_queue:
             self._holds_new_starts = False
-            updates = self.cancel_pending(ExitReason.API, "not sent: no connection to the API can be made")
+            updates = self.cancel_pending(ExitReason.API, "not sent: no connection to the API")
         while len(self._in_flight) < self._policy.concurrency and now >= max(self._blocked_until, self._next_send_at()):
             if not executor.can_start():
                 self._lacks_free_thread = True
@@ -181,7 +181,7 @@ class RunStarter:
         self._last_handled = event.plan_index, result
         if result.status is StartStatus.INDETERMINATE and event.result.status is StartStatus.STARTED:
             name = self._run_table.results[event.plan_index].request.display_name
-            updates.append(WarningIssued(f"{name}: {result.message}. Whether this run was started is not known."))
+            updates.append(WarningIssued(f"{name}: {result.message}. The run may have started."))
         if result.status not in _STATUSES_WITHOUT_CONNECTION:
             self.record_connection()
         if self._in_flight.pop(event.plan_index, None) is not None:
@@ -213,7 +213,7 @@ class RunStarter:
             StartStatus.REJECTED, ExitReason.UNKNOWN, message="not sent: the step ended because of a bug"
         )
         if index in self._in_flight:
-            message = "the step ended because of a bug while the request was under way"
+            message = "the step ended because of a bug before the response arrived"
             result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message)
         self._store_result(index, result)
 
@@ -236,7 +236,7 @@ class RunStarter:
             return StartResult(
                 StartStatus.REJECTED, ExitReason.API, message=_SAME_RUN_MESSAGE, http_status=result.http_status
             )
-        message = f"the API named run {result.run_id or result.url}, which is another one"
+        message = f"the API returned another run of this step: {result.run_id or result.url}"
         return StartResult(
             StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=message, http_status=result.http_status
         )
@@ -245,8 +245,8 @@ class RunStarter:
         """Finish the requests without a response after `hung_after` seconds."""
         sent_before = self._clock.monotonic() - self._policy.hung_after
         hung = [index for index, request in self._in_flight.items() if request.sent_at < sent_before]
-        updates = self._withdraw_unsent(hung, ExitReason.API, "not sent: no connection was made in time")
-        result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+        updates = self._withdraw_unsent(hung, ExitReason.API, "not sent: no connection in time")
+        result = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no response in time")
         for index in hung:
             if index in self._in_flight:
                 # In this order: after an error in between, the request still counts as one that may have arrived.
@@ -315,12 +315,12 @@ class RunStarter:
             message = "not sent: fail-fast is set and an earlier run could not be started"
             updates += self._refuse_pending(result.reason, message)
         elif status is StartStatus.RATE_LIMITED:
-            message = "not sent: the API asks to wait for longer than this step does"
+            message = "not sent: the API requested a longer pause than this step allows"
             updates += self.cancel_pending(result.reason, message)
         elif status is StartStatus.CANNOT_SEND and not self._has_connected:
             self._holds_new_starts = True
         elif now - self._last_progress_at >= self._policy.give_up_after:
-            updates += self.cancel_pending(result.reason, "not sent: the API took no request for too long")
+            updates += self.cancel_pending(result.reason, "not sent: the API accepted no request for too long")
         return updates
 
     def _schedule_retry(self, index: int, result: StartResult, now: float) -> bool:

@@ -281,25 +281,25 @@ class ThreadedExecutor:
                 suggestion=HINT_NO_RESPONSE,
             )
         status = StartStatus.NOT_SENT if isinstance(error, _TRANSIENT_ERRORS) else StartStatus.CANNOT_SEND
-        return StartResult(status, ExitReason.API, message=f"not sent: {message} before there was a connection")
+        return StartResult(status, ExitReason.API, message=f"not sent: {message} before the connection")
 
     def _request_status(self, request: RunRequest, run_id: str) -> PollResult:
         try:
             return self.api.poll_status(request, run_id)
         except Exception as error:  # noqa: BLE001
-            return PollResult(PollStatus.UNAVAILABLE, message=f"unexpected {type(error).__name__} while asking")
+            return PollResult(PollStatus.UNAVAILABLE, message=f"unexpected {type(error).__name__} while polling")
 
     def _request_details(self, request: RunRequest, run_id: str, media: bool) -> RunDetails:  # noqa: FBT001
         try:
             return self.api.fetch_details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
-            return RunDetails(error=f"unexpected {type(error).__name__} while asking")
+            return RunDetails(error=f"unexpected {type(error).__name__} while polling")
 
     def _download_file(self, file: EvidenceFile) -> DownloadResult:
         try:
-            return self._download(file) if self._download else DownloadResult(error="there is no place for it")
+            return self._download(file) if self._download else DownloadResult(error="no directory for files")
         except Exception as error:  # noqa: BLE001
-            return DownloadResult(error=f"unexpected {type(error).__name__} while fetching")
+            return DownloadResult(error=f"unexpected {type(error).__name__} while downloading")
 
     def _submit(self, task: Callable[[], Event]) -> None:
         if self._ensure_free_thread() or self._thread_count:

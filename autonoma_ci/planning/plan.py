@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 MAX_RUNS = 20_000
 # Limit on the variables of all runs together. Default variables count once per run.
 MAX_VARIABLES = 1_000_000
-_NO_CI_SHARD_MESSAGE = (
-    "'auto' needs a CI system that numbers its parallel jobs, and this one does not: give a part such as 1/3, on "
-    "GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
-)
+_NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Give a part such as 1/3."
+_GITHUB_SHARD_HINT = "On GitHub: `shard: ${{ matrix.shard }}` with the matrix values 1/3, 2/3 and 3/3."
 # The options that select runs, in the order of the documentation.
 _ID_OPTIONS = ("test-ids", "folder-ids", "tag-ids")
-_ALLOW_EMPTY_HINT = "or set allow-empty to true if that is meant"
+_ALLOW_EMPTY_HINT = "or set allow-empty to true."
 
 
 class Plan(NamedTuple):
@@ -94,7 +92,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
         errors.append(_empty_plan_error(settings, manifest))
     shard = settings.resolve_shard(ci_shard)
     if settings.shard == "auto" and not ci_shard:
-        errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE}")
+        errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE} {_GITHUB_SHARD_HINT}")
     if errors:
         raise InputError(errors)
     selected, notes = _deduplicate(requests)
@@ -114,10 +112,10 @@ def select_shard(requests: list[RunRequest], shard: Shard) -> tuple[list[RunRequ
     # plan are in different shards.
     part, run_count = requests[shard.number - 1 :: shard.total], len(requests)
     if shard.total == 1:
-        return part, f"Shard {shard} is the whole plan: this job is not one of several."
+        return part, f"Shard {shard} has the whole plan: this job has no parallel jobs."
     if run_count and not part:
-        return part, f"Shard {shard} has no runs: the whole plan has only {run_count}."
-    return part, f"Shard {shard}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
+        return part, f"Shard {shard} has no runs: the whole plan has only {pluralize(run_count, 'run')}."
+    return part, f"Shard {shard}: {len(part)} of the plan's {pluralize(run_count, 'run')}."
 
 
 def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) -> list[str]:
@@ -125,8 +123,7 @@ def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) ->
         return []
     ineffective = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
     names = [name for name, value in ineffective.items() if value]
-    reason = "has no effect: it is for folders and tags, and there are none."
-    return [f"{settings.spelling_of(name)} {reason}" for name in names]
+    return [f"{settings.spelling_of(name)} has no effect without folders and tags." for name in names]
 
 
 def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
@@ -137,9 +134,9 @@ def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[
         requests.append(request)
         variable_count += len(request.variables)
         if len(requests) > MAX_RUNS:
-            return requests, [f"the plan has more than {MAX_RUNS:,} runs: split it over several steps"]
+            return requests, [f"More than {MAX_RUNS:,} runs in the plan. Split the plan into several steps."]
         if variable_count > MAX_VARIABLES:
-            return requests, [f"the runs have more than {MAX_VARIABLES:,} variables in all: split the plan"]
+            return requests, [f"More than {MAX_VARIABLES:,} variables in all runs. Split the plan into several steps."]
     return requests, []
 
 
@@ -157,19 +154,19 @@ def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[st
     public_groups = {group for entry in entries for group in entry.groups}
     errors = []
     if NO_GROUPS in settings.groups and not settings.selects_nothing:
-        errors.append(f"{option}: '{NO_GROUPS}' stands alone and selects nothing: remove it, or the other groups")
+        errors.append(f"{option}: '{NO_GROUPS}' selects nothing. Remove '{NO_GROUPS}' or the other groups.")
     for group in settings.groups:
         if group == NO_GROUPS or group in known_groups:
             continue
         suggestion = _suggest_group(group, public_groups)
         if suggestion is not None:
-            message = f"the manifest has no group {quote_name(group)}; did you mean '{sanitize_line(suggestion, 60)}'?"
+            message = f"unknown group {quote_name(group)}. Did you mean '{sanitize_line(suggestion, 60)}'?"
         elif not manifest:
-            message = f"{quote_name(group)} needs a manifest, and there is none: give manifest, or remove the group"
+            message = f"group {quote_name(group)} needs a manifest. Give manifest, or remove the group."
         elif not public_groups:
-            message = f"the manifest has no group {quote_name(group)}: none of its entries has `groups`"
+            message = f"unknown group {quote_name(group)}. No entry of the manifest has `groups`."
         else:
-            message = f"the manifest has no group {quote_name(group)}; known are: {_format_names(public_groups)}"
+            message = f"unknown group {quote_name(group)}. Known groups: {_format_names(public_groups)}."
         errors.append(f"{option}: {message}")
     return errors
 
@@ -194,20 +191,20 @@ def _empty_plan_error(settings: Settings, manifest: Manifest | None) -> Diagnost
     """
     set_options = [settings.spelling_of(name) for name in _ID_OPTIONS if name in settings.explicitly_set]
     if set_options:
-        text = f"nothing to run: {_join_with_and(set_options)} {'has' if len(set_options) == 1 else 'have'} no ids"
+        text = f"Nothing to run: {_join_with_and(set_options)} {'has' if len(set_options) == 1 else 'have'} no ids"
         text += f", and {manifest.file or 'the manifest'} has no entries" if manifest else ""
         return Diagnostic(f"{text}. Add an id, {_ALLOW_EMPTY_HINT}")
     if manifest:
         text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_ALLOW_EMPTY_HINT}"
         return Diagnostic(text, manifest.file, manifest.line, 1 if manifest.line else 0)
-    no_manifest = "and there is no autonoma.yml to read in the working directory"
+    no_manifest = "and the working directory has no autonoma.yml"
     if blank_options := [
         settings.blank_options[name] for name in (*_ID_OPTIONS, "manifest") if name in settings.blank_options
     ]:
         verb = "is" if len(blank_options) == 1 else "are"
-        text = f"nothing to run: {_join_with_and(blank_options)} {verb} empty, {no_manifest}"
-        return Diagnostic(f"{text}. Give ids, or check the variable they come from, {_ALLOW_EMPTY_HINT}")
-    text = f"nothing to run: there are no ids, {no_manifest}. Give {', '.join(_ID_OPTIONS)} or manifest"
+        text = f"Nothing to run: {_join_with_and(blank_options)} {verb} empty, {no_manifest}"
+        return Diagnostic(f"{text}. Give ids, check the variable in the option, {_ALLOW_EMPTY_HINT}")
+    text = f"Nothing to run: no ids are given, {no_manifest}. Give {', '.join(_ID_OPTIONS)} or manifest"
     return Diagnostic(f"{text}, {_ALLOW_EMPTY_HINT}")
 
 
@@ -313,8 +310,8 @@ def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str
         else:
             unique[key] = request
     notes = [
-        f"{kind} {target_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''}; "
-        "it is started once."
+        f"{kind} {target_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''} "
+        "and started once."
         for (kind, target_id), count in duplicate_counts.items()
     ]
     return list(unique.values()), notes

@@ -85,9 +85,9 @@ class EvidenceDownloader:
         except DownloadError as error:
             return DownloadResult(error=str(error), retryable=error.retryable)
         except LinkError:
-            return DownloadResult(error="a symbolic link in results-dir leads elsewhere")
+            return DownloadResult(error="symbolic link leads outside of results-dir")
         except (_WriteError, OSError) as error:
-            reason = f"it could not be written ({error.strerror or 'unknown reason'})"
+            reason = f"could not be written ({error.strerror or 'unknown reason'})"
             if error.errno in _UNWRITABLE_DISK_ERRNOS:
                 # Because the other reports need the space that is left, further downloads are refused.
                 self._closed_reason = self._closed_reason or reason
@@ -167,7 +167,7 @@ class EvidenceDownloader:
             if count > 0 and self._used_bytes + count > (
                 self._max_total_bytes // 2 if is_low_priority else self._max_total_bytes
             ):
-                raise DownloadError("there is no room left within evidence-limit")
+                raise DownloadError("evidence-limit reached")
             self._used_bytes += count
 
 
@@ -220,5 +220,5 @@ def _sniff_extension(head: bytes, content_type: str, signatures: dict[str, tuple
         (name for name, (offset, signature) in signatures.items() if head[offset:].startswith(signature)), ""
     )
     if not extension or not (content_type in GENERIC_CONTENT_TYPES or content_type.startswith(f"{media_type}/")):
-        raise DownloadError(f"it is no {'picture' if media_type == 'image' else 'video'}", retryable=True)
+        raise DownloadError(f"not {'an image' if media_type == 'image' else 'a video'}", retryable=True)
     return extension

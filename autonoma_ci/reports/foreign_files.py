@@ -99,12 +99,14 @@ def rename_foreign_files(directory: Directory, paths: Iterable[str]) -> str | No
     changes = []
     for path in paths:
         try:
-            changes.append(f"{path} is now {_rename_file(directory, path)}")
+            changes.append(f"{path} is renamed to {_rename_file(directory, path)}")
         except OSError as error:
-            changes.append(f"{path} could not be renamed ({error.strerror or error}), and is replaced")
+            changes.append(f"{path} could not be renamed ({error.strerror or error}) and is replaced")
     if not changes:
         return None
-    return f"results-dir has files of another program: {', '.join(changes)}. Give autonoma-ci a results-dir of its own."
+    return (
+        f"results-dir has files of another program: {', '.join(changes)}. Use a separate results-dir for autonoma-ci."
+    )
 
 
 def _rename_file(directory: Directory, path: str) -> str:

@@ -282,7 +282,7 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
         if run.state in ENDED_STATES and run.start_offset_seconds > 0 and report.waits_for_results
         else "",
         "link": link,
-        "link_text": "Open the run" if safe_url(run.url) else "Look here",
+        "link_text": "Open the run" if safe_url(run.url) else "Open Autonoma",
         "facts": {name: text for name, text in facts.items() if text},
         "notes": notes,
         "attempts": attempts,
@@ -314,7 +314,7 @@ def _build_evidence_view(run: RunResult | PreviousAttempt, file_url: Callable[[s
     steps = evidence.steps or ((run.step,) if run.step else ())
     return {
         "steps": list(_build_step_views(steps, failing_number, run.step, file_url)),
-        "steps_label": pluralize(steps[-1].number, "step") if evidence.steps else "The step that failed",
+        "steps_label": pluralize(steps[-1].number, "test step") if evidence.steps else "Failed test step",
         "video": file_url(evidence.video) if evidence.video else "",
         "missing_reason": evidence.missing_reason,
     }
@@ -331,7 +331,7 @@ def _build_step_views(
         omitted_count = step.number - previous_number - 1 if previous_number else 0
         severity = "bad" if is_failing else "good" if step.status == "passed" else "open"
         yield {
-            "omitted_note": f"{pluralize(omitted_count, 'more step')} not shown." if omitted_count else "",
+            "omitted_note": f"{pluralize(omitted_count, 'more test step')} not shown." if omitted_count else "",
             "number": step.number,
             "severity": severity,
             "symbol": STATE_SYMBOLS[severity],
@@ -363,7 +363,7 @@ def build_timeline_chart(report: Report) -> TimelineChart | None:
         for row, bar in enumerate(drawn_bars)
     ]
     description = (
-        f"{pluralize(len(runs), 'run')} within {format_duration(span_seconds)}; the table below has the same times."
+        f"{pluralize(len(runs), 'run')} within {format_duration(span_seconds)}. The table below has the same times."
     )
     return TimelineChart(
         chart_bars,

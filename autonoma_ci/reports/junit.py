@@ -183,7 +183,11 @@ def _build_case_result(run: RunResult, report: Report) -> _CaseResult | None:
             element = "skipped" if run.reason is ExitReason.CANCELLED else "error"
             return _CaseResult(element, state if run.reason is ExitReason.OK else run.reason, state_message)
         case RunState.STARTED:
-            note = "left running: how it ends is not known" if report.waits_for_results else "started, not waited for"
+            note = (
+                "still running at the end of the step"
+                if report.waits_for_results
+                else "started without a wait for the result"
+            )
             return _CaseResult("skipped", state, note)
         case RunState.PLANNED:
             return _CaseResult("skipped", state, message or "not sent")
@@ -193,7 +197,7 @@ def _build_case_result(run: RunResult, report: Report) -> _CaseResult | None:
 
 def _describe_failure(run: RunResult | PreviousAttempt) -> str:
     if run.step:
-        return f"failed at step {run.step.number}: {truncate(run.step.instruction, 2000)}"
+        return f"failed at test step {run.step.number}: {truncate(run.step.instruction, 2000)}"
     message = _clean_attribute(run.message)
     return f"failed: {message}" if message else "failed"
 
@@ -212,9 +216,9 @@ def _failure_body(run: RunResult, result: _CaseResult, report: Report) -> Iterat
         and not has_run_id_or_url(run)
         and safe_url(report.web_base_url)
     ):
-        yield f"Look here: {report.web_base_url}"
+        yield f"See {report.web_base_url}"
     if run.state in {RunState.STARTED, RunState.TIMED_OUT} and report.resume_command:
-        yield f"To wait for it: {report.resume_command}"
+        yield f"To wait for the result: {report.resume_command}"
 
 
 def _system_out(run: RunResult, folder: str, limit: int) -> str:
@@ -234,7 +238,7 @@ def _system_out(run: RunResult, folder: str, limit: int) -> str:
     reserve = min(_RESERVED_TEXT_CHARS, _count_chars(rest)) + (_RESERVED_COUNT_CHARS if all_tags else 0)
     tags = _fit_lines(all_tags, limit - _count_chars(first_line) - reserve)
     omitted_count = len(all_tags) - len(tags)
-    tags += [f"{pluralize(omitted_count, 'more file')} in the folder of this report"] if omitted_count else []
+    tags += [f"{pluralize(omitted_count, 'more file')} in the directory of this report"] if omitted_count else []
     return "\n".join(
         [*first_line, *_fit_lines(rest, min(_MAX_BODY_CHARS, limit - _count_chars([*first_line, *tags]))), *tags]
     )
@@ -277,7 +281,7 @@ def _count_chars(lines: Sequence[str]) -> int:
 def _output(run: RunResult) -> Iterator[str]:
     yield _link_or_id(run)
     if run.reused:
-        yield "It passed in an earlier attempt at this build, and was not started again."
+        yield "Passed in an earlier attempt at this build, and not started again."
     for number, attempt in enumerate(run.previous_attempts, 1):
         yield f"Attempt {number} {_describe_failure(attempt)}"
         yield from _describe_details(attempt)

@@ -47,6 +47,10 @@ _PART_SEPARATOR = "  "
 # A log line has at most 4,000 characters. With these limits, a URL of 2,000 characters is never cut.
 _MAX_NAME_CHARS = 300
 _MAX_REASON_CHARS = 1500
+_NO_URL_HINT = "The API returned no https URL without credentials. Use the run ids."
+_MASKED_URL_HINT = (
+    "The log may show *** for the URL, and GitHub may omit outputs with URLs. Output run-ids is complete."
+)
 
 
 def format_run(run: RunResult, details: str = "") -> str:
@@ -132,7 +136,7 @@ def group_failures(results: Sequence[RunResult], web_base_url: str = "") -> list
     reported = diagnostics[:MAX_ANNOTATIONS]
     if len(diagnostics) > MAX_ANNOTATIONS:
         omitted = pluralize(len(diagnostics) - MAX_ANNOTATIONS, "more kind")
-        reported.append(Diagnostic(f"and {omitted} of failure. The log has all failures."))
+        reported.append(Diagnostic(f"{omitted} of failure. The log has all failures."))
     return reported
 
 
@@ -168,7 +172,7 @@ def format_summary_lines(report: Report) -> Iterator[str]:
     if report.resume_command:
         yield f"To wait for the results: {report.resume_command}"
     elif not report.results_dir:
-        yield "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+        yield "To wait for the results later, set results-dir. The command autonoma-ci wait needs its results.json."
 
 
 def collect_warnings(results: Sequence[RunResult], contains_secret: Callable[[str], bool]) -> list[Diagnostic]:
@@ -179,20 +183,19 @@ def collect_warnings(results: Sequence[RunResult], contains_secret: Callable[[st
         contains_secret: Returns whether a text contains a value that the CI system masks. GitHub does not pass an
             output with such a value to later jobs.
     """
-    names_by_problem = {
-        "passed only after a failure (flaky)": [run.display_name for run in results if run.is_flaky],
-        "without a link, as the API gave none that is an https URL without a credential's value; the ids are whole": [
-            f"{run.display_name} is {run.run_id}" for run in results if run.run_id and not run.url
-        ],
-        "whose link has a credential's value in it, such as the host's name: the log may show stars for it "
-        "and GitHub may leave out the outputs with links; the output run-ids is whole": [
-            run.display_name for run in results if run.url and contains_secret(run.url)
-        ],
-        "with incomplete evidence": [problem for run in results for problem in _list_missing_evidence(run)],
-    }
+    flaky_names = [run.display_name for run in results if run.is_flaky]
+    names_without_url = [f"{run.display_name} (run {run.run_id})" for run in results if run.run_id and not run.url]
+    names_with_secret = [run.display_name for run in results if run.url and contains_secret(run.url)]
+    evidence_problems = [problem for run in results for problem in _list_missing_evidence(run)]
+    problems = (
+        ("passed only after a failure (flaky)", flaky_names, ""),
+        ("without URL", names_without_url, f" {_NO_URL_HINT}"),
+        ("with a credential in the URL", names_with_secret, f" {_MASKED_URL_HINT}"),
+        ("with incomplete evidence", evidence_problems, ""),
+    )
     return [
-        Diagnostic(f"{pluralize(len(names), 'run')} {problem}: {_join_names(names)}.")
-        for problem, names in names_by_problem.items()
+        Diagnostic(f"{pluralize(len(names), 'run')} {problem}: {_join_names(names)}.{hint}")
+        for problem, names, hint in problems
         if names
     ]
 

@@ -116,8 +116,8 @@ def _render_facts(report: Report) -> str:
 
 def _render_table_head(report: Report) -> list[str]:
     if report.waits_for_results:
-        return ["| What | State | Time | Link |", "| --- | --- | --- | --- |"]
-    return ["| What | State | Link |", "| --- | --- | --- |"]
+        return ["| Run | State | Time | Link |", "| --- | --- | --- | --- |"]
+    return ["| Run | State | Link |", "| --- | --- | --- |"]
 
 
 def _render_row(run: RunResult, report: Report) -> str:
@@ -136,7 +136,7 @@ def _render_row(run: RunResult, report: Report) -> str:
 
 
 def _render_step(step: RunStep) -> str:
-    title = f"step {step.number}" + (f", {escape_markdown(step.instruction, 300)}" if step.instruction else "")
+    title = f"test step {step.number}" + (f", {escape_markdown(step.instruction, 300)}" if step.instruction else "")
     output = f"<br>{escape_markdown(step.output, 1000)}" if step.output else ""
     page = f"<br>on {markdown_link(step.url.partition('?')[0], step.url)}" if step.url else ""
     return title + output + page
@@ -151,5 +151,5 @@ def _render_link(run: RunResult, web_base_url: str) -> str:
     if run.url:
         return markdown_link(run.run_id or "open the run", run.url)
     if run.state is RunState.UNKNOWN:
-        return markdown_link("look here", web_base_url)
+        return markdown_link("open Autonoma", web_base_url)
     return escape_markdown(run.run_id)

@@ -28,7 +28,7 @@ MAX_RESULTS_BYTES = 100 * 1024 * 1024
 _MAX_AGE = timedelta(days=1)
 # An UNKNOWN run without an id may have started. Then only results.json refers to it.
 _OPEN_STATES = CONTINUING_STATES | {RunState.STARTING}
-_ADVICE = "Give each step a results-dir of its own."
+_ADVICE = "Use a separate results-dir for each step."
 # Longest wait for the lock. The largest results.json is written in less than 1 s.
 MAX_LOCK_SECONDS = 10.0
 # The same after this step has written its results.json. It is short, because signals and deadlines wait too.
@@ -83,7 +83,9 @@ class SharedResults:
         except OSError:
             return
         if not self._lock_timeouts.lock(descriptor):
-            self._add_warning(f"Another process holds the lock of {self._option_name}. The step went on without it.")
+            self._add_warning(
+                f"Another process holds the lock of {self._option_name}. The step continued without the lock."
+            )
 
     def remember_written_file(self, directory: Directory) -> None:
         """Remember that this job step wrote the present results.json."""
@@ -112,9 +114,7 @@ class SharedResults:
         if has_open_runs(results):
             self._preserve(directory, results, data)
         elif is_same_build(results, self._context, self._rules) and results.ci.attempt == self._context.build_attempt:
-            self._add_warning(
-                f"{self._option_name} has the files of another step of this build, which are replaced. {_ADVICE}"
-            )
+            self._add_warning(f"{self._option_name}: files of another step of this build are replaced. {_ADVICE}")
 
     def _is_of_this_build(self, results: Results) -> bool:
         return not other_build_reason(results, self._context, self._rules, self._started_at)
@@ -127,14 +127,14 @@ class SharedResults:
         except OSError as error:
             reason = error.strerror or "not written"
             self._add_warning(
-                f"The record of another step in {self._option_name} could not be kept as {name} ({reason}). {_ADVICE}"
+                f"{self._option_name}: results.json of another step could not be saved as {name} ({reason}). {_ADVICE}"
             )
             return
         if results.ci.attempt != self._context.build_attempt:
-            self._add_warning(f"An earlier attempt left runs open: its record is kept as {name}.")
+            self._add_warning(f"results.json of an earlier attempt has open runs and is saved as {name}.")
         else:
             self._add_warning(
-                f"Another step left runs open in {self._option_name}: its record is kept as {name}. {_ADVICE}"
+                f"{self._option_name}: results.json of another step has open runs and is saved as {name}. {_ADVICE}"
             )
 
     def _find_free_name(self, directory: Directory) -> str:
@@ -169,19 +169,19 @@ def other_build_reason(
     """
     build = results.ci
     if build.name != context.ci_name:
-        return "it is of another CI system"
+        return "written on another CI system"
     has_same_id = is_same_build(results, context, rules)
     if has_same_id and rules.spans_repositories:
         return None
     if _differ(build.repository, context.repository):
-        return "it is of another repository"
+        return "written for another repository"
     if _differ(build.sha, context.sha):
-        return "it is of another commit"
+        return "written for another commit"
     if has_same_id:
         return None
     if _has_build_id(context, rules) and not rules.is_per_job:
-        return "it is of another build"
-    return "it is older than a day" if _is_too_old(results, started_at) else None
+        return "written by another build"
+    return "older than a day" if _is_too_old(results, started_at) else None
 
 
 def is_same_build(results: Results, context: BuildContext, rules: BuildIdRules) -> bool:

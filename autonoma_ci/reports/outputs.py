@@ -45,8 +45,8 @@ OUTPUTS = (
     Output("passed", "Number of runs that passed."),
     Output("failed", "Number of runs that ended and did not pass."),
     Output("not-started", "Number of runs that are known not to have started."),
-    Output("unknown", "Number of runs that may have started, or of which it is not known how they ended."),
-    Output("results-dir", "The folder with the files, if results-dir was given."),
+    Output("unknown", "Number of runs that may have started, or whose result is unknown."),
+    Output("results-dir", "The directory with the files, if results-dir is set."),
 )
 # GitHub's runner accepts 1 MiB of outputs for a complete job and counts two bytes for a character.
 MAX_ARRAY_CHARS = 120_000
@@ -202,9 +202,9 @@ def omitted_variables_warning(report: Report, published: Mapping[str, str], dest
     """
     if not report.verdict or not (names := omitted_variables(report, published)):
         return []
-    advice = "results.json has all runs" if report.results_dir else "set results-dir: results.json in it has all runs"
-    reason = "too long, or with characters that are not taken there"
-    return [f"{destination}: no room for {' and '.join(names)} ({reason}), left without a value; {advice}."]
+    advice = "See results.json" if report.results_dir else "Set results-dir to get all values in results.json"
+    reason = "too long, or with unsupported characters"
+    return [f"{destination}: {' and '.join(names)} left empty ({reason}). {advice}."]
 
 
 def dotenv_variables(report: Report) -> dict[str, str]:

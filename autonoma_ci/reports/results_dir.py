@@ -137,8 +137,8 @@ class ResultsDirPublisher:
         try:
             final_reports = _render_final_reports(report)
         except (OSError, *MEMORY_ERRORS) as error:
-            reason = os_error_reason(error) if isinstance(error, OSError) else "no memory is left"
-            return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
+            reason = os_error_reason(error) if isinstance(error, OSError) else "out of memory"
+            return [*warnings, f"junit.xml and report.html could not be written ({reason})."]
         warnings += self._write_all(final_reports)
         return [*warnings, *self._shared.pop_warnings()] if self._shared and report.verdict else warnings
 
@@ -248,11 +248,13 @@ def open_results_dir(
     """
     if escapes_via_symlink(results_dir.path, str(results_dir.root)):
         raise InputError(
-            [f"{option_name} leads out of the working directory through a symbolic link: give a folder of your own"]
+            [f"{option_name}: symbolic link leads outside of the working directory. Give a directory without the link."]
         )
     try:
         results_dir.open_directory().close()
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
-        raise InputError([f"{option_name} can't be made ({reason}): give a folder that can be written to"]) from None
+        raise InputError(
+            [f"{option_name}: directory could not be created ({reason}). Give a writable directory."]
+        ) from None
     return ResultsDirPublisher(results_dir, extra_files, signer, shared)

@@ -118,7 +118,7 @@ Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}\z"), WithJsonSchema({"ty
 RunId = Annotated[
     str,
     StringConstraints(pattern=rf"^({_ID})?\z"),
-    WithJsonSchema({"type": "string", "pattern": f"^({_ID})?$", "description": "Empty where it is not known."}),
+    WithJsonSchema({"type": "string", "pattern": f"^({_ID})?$", "description": "Empty if unknown."}),
 ]
 Mac = Annotated[
     str,
@@ -186,7 +186,7 @@ class ResultsEvidence(ResultsModel):
         max_length=MAX_STEPS, fail_fast=True, description="Of a long run, only the first and the last steps."
     )
     video: File
-    missing_reason: Text = Field(description="The missing files, and why they are missing.")
+    missing_reason: Text = Field(description="The missing files and the reasons.")
 
     def to_evidence(self, redact: Callable[[str], str]) -> Evidence:
         """Return the evidence with redacted texts."""
@@ -233,7 +233,7 @@ class ResultsRun(ResultsModel):
 
     name: Text
     label: Text = Field(description="The name that the user gave the run, or empty.")
-    title: Text = Field(description="The title of the test in Autonoma, once it is known.")
+    title: Text = Field(description="The title of the test in Autonoma, or empty.")
     kind: TargetKind
     id: Id
     key: Key = Field(default="", description="Kind, id, place in the matrix, occurrence and environment.")
@@ -247,15 +247,15 @@ class ResultsRun(ResultsModel):
     suggestion: Text
     http_status: int = Field(ge=0, le=999, description="HTTP status of the last response, 0 without one.")
     attempts: int = Field(ge=0, description="Number of runs that were started, failed starts included.")
-    start_requests: int = Field(ge=0, description="Number of requests that were sent to start the last of them.")
-    flaky: bool = Field(description="It passed only after it had failed.")
-    reused: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
-    has_contradiction: bool = Field(default=False, description="Its status and its details contradicted each other.")
+    start_requests: int = Field(ge=0, description="Number of start requests of the last attempt.")
+    flaky: bool = Field(description="Passed after a failed attempt.")
+    reused: bool = Field(description="Passed in an earlier attempt at the same build, and not started again.")
+    has_contradiction: bool = Field(default=False, description="Status and details contradicted each other.")
     start_offset_seconds: float = Field(
         ge=-1e9, le=1e9, description="Time of the first start request, from the step's start."
     )
-    duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
-    step: ResultsStep | None = Field(description="The step at which it failed.")
+    duration_seconds: Seconds = Field(description="Until the start, or until the end if the step waits for results.")
+    step: ResultsStep | None = Field(description="The test step that failed.")
     evidence: ResultsEvidence = _NO_EVIDENCE
     previous_attempts: list[ResultsPreviousAttempt] = Field(fail_fast=True)
     variables: list[Text] = Field(fail_fast=True, description="Only the names.")
@@ -334,12 +334,12 @@ class Results(ResultsModel):
     title: Text
     job: Text = Field(default="", description="The job that started the runs.")
     part: Text = Field(default="", description="Distinguishes parallel jobs of one name, empty for a single job.")
-    shard: Text = Field(default="", description="The share of the plan, such as 2/5; empty for the complete plan.")
+    shard: Text = Field(default="", description="The share of the plan, such as 2/5. Empty for the complete plan.")
     step_id: Text = Field(default="", description="A random id of the step that started the runs.")
     started_at: datetime
     duration_seconds: Seconds
     waits_for_results: bool
-    conclusion: Conclusion | None = Field(description="null while the step runs, or if it was killed.")
+    conclusion: Conclusion | None = Field(description="null while the step runs, or after a kill.")
     reason: ExitReason | None
     exit_code: int | None
     source: Text
@@ -361,7 +361,7 @@ def parse_results(data: bytes) -> Results:
     try:
         document = from_json(data)
     except ValueError as error:
-        raise ValueError(f"Invalid JSON: {error}") from None
+        raise ValueError(f"invalid JSON: {error}") from None
     try:
         # The parsed document is validated, because its errors refer to a part of it. If pydantic validated the JSON
         # itself, each error would contain a copy of the part.
@@ -370,15 +370,13 @@ def parse_results(data: bytes) -> Results:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         location = ".".join(str(part) for part in first["loc"])
         if not location:
-            raise ValueError("it holds no JSON object") from None
+            raise ValueError("no JSON object") from None
         if first["loc"] == ("version",) and first["type"] != "missing":
-            raise ValueError("it has the format of another version of autonoma-ci") from None
+            raise ValueError("format of another version of autonoma-ci") from None
         if first["type"] == "value_error":
             # An error of a function in this module. Pydantic puts a prefix before its text.
             raise ValueError(f"{location}: {first['msg'].removeprefix('Value error, ')}") from None
-        raise ValueError(
-            f"{location} {'is missing' if first['type'] == 'missing' else 'has an unexpected value'}"
-        ) from None
+        raise ValueError(f"{'missing' if first['type'] == 'missing' else 'invalid'} {location}") from None
 
 
 def results_json_schema() -> dict[str, Any]:

@@ -26,13 +26,13 @@ SEVERITY = {
     RunState.PASSED: 9,
 }
 STATE_LABELS = {
-    RunState.PLANNED: "waiting",
+    RunState.PLANNED: "planned",
     RunState.STARTING: "starting",
     RunState.STARTED: "started",
     RunState.PASSED: "passed",
     RunState.FAILED: "failed",
     RunState.STOPPED: "stopped",
-    RunState.TIMED_OUT: "still running",
+    RunState.TIMED_OUT: "timed out",
     RunState.NOT_STARTED: "not started",
     RunState.UNKNOWN: "may have started",
 }
@@ -64,7 +64,7 @@ def state_emoji(state: RunState, *, flaky: bool) -> str:
 def state_label(run: RunResult) -> str:
     """Return the state of a run as words."""
     if run.state is RunState.UNKNOWN and has_run_id_or_url(run):
-        return "end unknown"
+        return "result unknown"
     if run.reused:
         return "passed in an earlier attempt"
     return "passed, flaky" if run.is_flaky else STATE_LABELS[run.state]
@@ -118,8 +118,8 @@ def resume_hint(report: Report) -> str:
     count = _count_resumable(report)
     if not count:
         return ""
-    verb, pronoun = ("continues", "it") if count == 1 else ("continue", "them")
-    return f"{pluralize(count, 'run')} {verb} in Autonoma: the API has no way to cancel {pronoun}."
+    verb = "continues" if count == 1 else "continue"
+    return f"{pluralize(count, 'run')} {verb} in Autonoma, because the API cannot cancel runs."
 
 
 def format_headline(report: Report) -> str:
@@ -146,7 +146,7 @@ def _format_starts(results: Sequence[RunResult]) -> list[str]:
         "not started": counts["not-started"],
         "may have started": counts["unknown"],
     }
-    other_counts["waiting"] = counts["total"] - counts["started"] - sum(other_counts.values())
+    other_counts["planned"] = counts["total"] - counts["started"] - sum(other_counts.values())
     parts = [f"{counts['started']} of {pluralize(counts['total'], 'run')} started"]
     return parts + [f"{number} {label}" for label, number in other_counts.items() if number]
 
@@ -163,9 +163,9 @@ def _format_results(results: Sequence[RunResult]) -> list[str]:
         "stopped": states.count(RunState.STOPPED),
         "not started": states.count(RunState.NOT_STARTED),
         "may have started": states.count(RunState.UNKNOWN) + states.count(RunState.STARTING) - unknown_end_count,
-        "with an unknown end": unknown_end_count,
+        "with unknown result": unknown_end_count,
         "still running": states.count(RunState.TIMED_OUT) + states.count(RunState.STARTED),
-        "waiting": states.count(RunState.PLANNED),
+        "planned": states.count(RunState.PLANNED),
     }
     passed = f"{states.count(RunState.PASSED)} of {pluralize(len(states), 'run')} passed"
     passed += f" ({', '.join(notes)})" if notes else ""

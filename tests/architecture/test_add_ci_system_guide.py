@@ -219,7 +219,7 @@ def test_folder_outside_checkout_warns(project: Path, checkout: str, is_lost: bo
     more_environ = {"QUARRY_CHECKOUT": str(tmp_path / checkout), "AUTONOMA_TEST_IDS": "one", "AUTONOMA_DRY_RUN": "1"}
     code, log = run_quarry_job(project, tmp_path, "http://127.0.0.1:9", more_environ)
     assert code == 0, log
-    warning = "results is outside of the workspace, so its files are lost with the container."
+    warning = "results is outside of the workspace, so the files are lost with the container."
     assert (warning in log) is is_lost
 
 

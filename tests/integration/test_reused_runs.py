@@ -202,7 +202,7 @@ def test_job_reuses_pass_and_reports_it(first_attempt: FirstAttempt, api: FakeAp
     assert job.summary.count("✅ passed in an earlier attempt") == 3
     cases = etree.parse(tmp_path / "results" / "junit.xml").findall(".//testcase")
     case_texts = [etree.tostring(case, encoding="unicode") for case in cases]
-    assert ["It passed in an earlier attempt at this build" in text for text in case_texts] == [True, False, True, True]
+    assert ["Passed in an earlier attempt at this build" in text for text in case_texts] == [True, False, True, True]
     assert [case.find(".//property[@name='reused']") is not None for case in cases] == [True, False, True, True]
 
 
@@ -256,7 +256,7 @@ def test_job_without_commit_starts_all(first_attempt: FirstAttempt, api: FakeApi
     assert first.states["a"] == "passed"
     second = run_later_attempt(first_attempt, tmp_path, unknown_commit)
     assert second.started_ids == ALL_IDS
-    assert "the commit of this build is not known" in second.job.log
+    assert "unknown commit of this build" in second.job.log
 
 
 def test_pass_is_reused_in_third_attempt(first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path) -> None:
@@ -486,10 +486,7 @@ def test_step_with_other_runs_reuses_nothing(
     job = run_job(tmp_path, first_attempt.server.url, ids, extra_environ=build_environ(2), timeouts=LONG_TIMEOUTS)
     assert set(first_attempt.server.post_counts - before) == {*ids, "f"}
     assert not any(run["reused"] for run in job.results_json["runs"])
-    assert (
-        "The results.json of the earlier attempt is not used: its runs are not those that this step is to start."
-        in job.log
-    )
+    assert "The results.json of the earlier attempt is not used: runs differ from the plan of this step." in job.log
 
 
 # Ids that two runs share

@@ -27,7 +27,7 @@ MAX_COMMENT_CHARS = 65_000
 # From a part of GitHub's error message, in lower case, to the hint. The first match counts.
 _HINT_BY_MESSAGE = {
     "not accessible by integration": (
-        "The job needs the permission `pull-requests: write`; pull requests from forks and by Dependabot never have it."
+        "The job needs the permission `pull-requests: write`. Pull requests from forks and by Dependabot never have it."
     ),
     "not accessible by personal access token": (
         "Give the token access to this repository and the permission `Pull requests: write`."
@@ -35,18 +35,15 @@ _HINT_BY_MESSAGE = {
     "saml": "Authorize github-token for the organization's single sign-on, or pass the job's own ${{ github.token }}.",
     "is locked": "Unlock the conversation of the pull request, or turn comment off.",
     "archived": "Unarchive the repository, or turn comment off.",
-    "ip allow list": "Add the address of the runner to the organization's IP allow list.",
+    "ip allow list": "Add the IP address of the runner to the organization's IP allow list.",
 }
 _HINT_BY_STATUS = {
-    401: "github-token is wrong, has expired, or is of another server. Pass ${{ github.token }} or a new token.",
-    404: (
-        "github-token may have no access to this repository. Pass its own ${{ github.token }} with the permission "
-        "`pull-requests: write`."
-    ),
+    401: "github-token is invalid, expired, or of another server. Pass ${{ github.token }} or a new token.",
+    404: ("github-token may lack access to this repository. Pass ${{ github.token }} with `pull-requests: write`."),
 }
 _RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
 _NO_REASON_HINT = (
-    "GitHub gave no reason, so a proxy or a firewall may have answered. Check HTTPS_PROXY and GITHUB_API_URL."
+    "GitHub gave no reason, so a proxy or a firewall may have responded. Check HTTPS_PROXY and GITHUB_API_URL."
 )
 
 
@@ -115,4 +112,4 @@ def _find_hint(error: RestError) -> str | None:
 
 
 def _format_retry_time(error: RestError) -> str:
-    return f"GitHub takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
+    return f"GitHub accepts requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # GitLab's limit is 1,000,000 characters.
 MAX_NOTE_BYTES = 900_000
 _ACCESS_HINT = (
-    "gitlab-token must be a personal, group or project access token with the scope `api` and the role Reporter or "
-    "above; CI_JOB_TOKEN can't write notes."
+    "gitlab-token must be a personal, group or project access token with the scope `api`. Its role must be Reporter or "
+    "above. CI_JOB_TOKEN cannot write notes."
 )
 # GitLab responds to each of these problems with "403 Forbidden" only.
 _FORBIDDEN_HINT = f"{_ACCESS_HINT} In a locked discussion, only members of the project may write."
@@ -87,7 +87,7 @@ def _find_hint(error: RestError) -> str | None:
         return _ACCESS_HINT
     if error.is_rate_limit:
         retry_sentence = (
-            f"GitLab takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
+            f"GitLab accepts requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
         )
         return f"{retry_sentence}{_RATE_LIMIT_HINT}"
     if "archived" in message:

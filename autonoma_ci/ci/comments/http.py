@@ -193,9 +193,9 @@ class RestClient:
         if not self._request_count:
             self._deadline = now + MAX_TOTAL_SECONDS
         if now >= self._deadline:
-            raise RestError(f"it took longer than {MAX_TOTAL_SECONDS:.0f} s")
+            raise RestError(f"time limit of {MAX_TOTAL_SECONDS:.0f} s exceeded")
         if self._request_count >= MAX_REQUESTS:
-            raise RestError(f"it took more than {MAX_REQUESTS} requests")
+            raise RestError(f"limit of {MAX_REQUESTS} requests exceeded")
         self._request_count += 1
         return min(_REQUEST_TIMEOUT_SECONDS, self._deadline - now)
 
@@ -204,7 +204,7 @@ class RestClient:
         try:
             base, target = urlsplit(self._base_url), urlsplit(url)
         except ValueError:
-            raise RestError("the address of the next page is none") from None
+            raise RestError("invalid URL of the next page") from None
         if (base.scheme, base.netloc) != (target.scheme, target.netloc):
             raise RestError("the next page is on another host, which gets no token")
         return url

@@ -195,7 +195,7 @@ class RestCommentThread:
         return bool(author and self._token_owner and author.is_same(self._token_owner))
 
     def _unexpected_response(self) -> RestError:
-        return RestError(f"{self._endpoints.service}'s answer is not in the form that is known")
+        return RestError(f"unexpected response from {self._endpoints.service}")
 
 
 def api_base_url(get: Callable[[str], str], name: str) -> str:
@@ -219,8 +219,8 @@ def api_base_url(get: Callable[[str], str], name: str) -> str:
             return ""
     # A URL with credentials is left out of the message.
     displayed_url = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
-    problem = f"{name} is plain HTTP{displayed_url}, and the token is sent over https only"
-    raise InputError([f"{problem}. Serve the API over https, or turn comment off"])
+    problem = f"{name} is plain HTTP{displayed_url}, but the token needs https"
+    raise InputError([f"{problem}. Serve the API over https, or turn comment off."])
 
 
 def _parse_author_field(data: object, field: str) -> CommentAuthor | None:

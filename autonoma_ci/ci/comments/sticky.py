@@ -90,7 +90,7 @@ def create_or_update_comment(thread: CommentThread, report: Report, secret: Secr
         secret: The client secret, None if the option is empty.
     """
     if not secret:
-        return "The comment could not be written: client-secret is empty, which signs it."
+        return "The comment could not be written: the signature needs client-secret, which is empty."
     key = short_digest(f"{thread.workflow_key}\n{report.part.digest}", 16)
     marked = _MarkedComments(
         thread, key, build_mark(report, thread.build_id), sign_mark(secret, [key, report.context.change_number])

@@ -108,7 +108,7 @@ class AgentCli:
                     # The end of `with` waits for the process, even after an error.
                     process.kill()
         except (OSError, ValueError) as error:
-            return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
+            return f"{name} could not be started ({getattr(error, 'strerror', None) or 'invalid argument'})", b""
         except subprocess.TimeoutExpired:
             return stop_message if self._stop_requested() else f"{name} did not end within {timeout_seconds:.0f} s", b""
         failure = f"{name} failed with exit code {process.returncode}" if process.returncode else None

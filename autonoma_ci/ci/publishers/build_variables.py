@@ -142,16 +142,12 @@ def _set_variables(
 
 
 def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[str]:
-    warning = (
-        f"Another step of this build has set the variables AUTONOMA_…{part}: those of this step end in {suffix}. "
-        "Give each step a part or a summary-title of its own."
-    )
+    warning = f"Another step of this build has set the variables AUTONOMA_…{part}."
+    advice = " Give each step its own part or summary-title."
     if names.is_unread:
-        warning = (
-            f"The build's data could not be read, so the variables AUTONOMA_…{part} may be those of another step: "
-            f"those of this step end in {suffix}."
-        )
-    return [warning] if suffix != part else []
+        warning = f"The build's data could not be read, so another step may own the variables AUTONOMA_…{part}."
+        advice = ""
+    return [f"{warning} The variables of this step end in {suffix}.{advice}"] if suffix != part else []
 
 
 def _format_suffix(text: str) -> str:

@@ -114,10 +114,10 @@ class EnvFilePublisher:
             is_readable = self._values.write(report, self._select_variables)
         except (OSError, ValueError) as error:
             reason = os_error_reason(error)
-            return [f"{_SUBJECT} could not be written ({reason}); the log has the links."]
+            return [f"{_SUBJECT} could not be written ({reason}). The log has the links."]
         warnings = omitted_variables_warning(report, self._select_variables(report), _SUBJECT) if report.verdict else []
         if not is_readable:
-            warnings.append(f"{_SUBJECT} may be a part of another process's open value; the log has the links.")
+            warnings.append(f"{_SUBJECT} may be inside an open value of another process. The log has the links.")
         return warnings
 
 

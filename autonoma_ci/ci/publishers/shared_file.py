@@ -302,7 +302,7 @@ def _append_all(appending: int, descriptor: int, data: bytes) -> int:
     begin = pieces[0][0]
     if pieces[-1][1] - begin != len(data):
         _undo_append(appending, descriptor, pieces)
-        raise OSError(errno.EIO, "another process wrote in between")
+        raise OSError(errno.EIO, "another process wrote at the same time")
     return begin
 
 

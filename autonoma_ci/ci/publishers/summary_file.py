@@ -298,12 +298,12 @@ class SummaryFilePublisher:
                     result = region.write(render, reserve, allow_in_block=True)
             is_shown = self._file.size() <= _MAX_SHOWN_BYTES
         except (OSError, ValueError) as error:
-            return [f"{self._name} could not be written ({os_error_reason(error)}); the log has the links."]
+            return [f"{self._name} could not be written ({os_error_reason(error)}). The log has the links."]
         if result is WriteStatus.FULL or (report.verdict and not is_shown):
-            return [f"{self._name} is full; the log has the links."]
+            return [f"{self._name} is full. The log has the links."]
         if report.verdict and not region.is_outside_blocks:
             warning = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
-            return [f"{warning}; the log has the links."]
+            return [f"{warning}. The log has the links."]
         return []
 
 

@@ -206,7 +206,7 @@ class AzurePublisher:
             write_atomic(path, render_summary(report, chart=False).encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
             reason = os_error_reason(error)
-            return "", [f"The summary could not be written ({reason}); the log has the links."]
+            return "", [f"The summary could not be written ({reason}). The log has the links."]
         return str(path), []
 
 

@@ -110,7 +110,7 @@ class Bitbucket(CISystem):
 
     def find_workspace(self, environ: Mapping[str, str]) -> Workspace:
         """Return the clone of the repository, which has all artifacts."""
-        return Workspace(environ.get("BITBUCKET_CLONE_DIR", ""), "artifacts can't have its files")
+        return Workspace(environ.get("BITBUCKET_CLONE_DIR", ""), "artifacts cannot have the files")
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
         """Return the shard of this parallel step, which Bitbucket counts from 0."""

@@ -46,8 +46,7 @@ _STYLE_BY_CONCLUSION = {
     Conclusion.CANCELLED: "warning",
 }
 _UNREADABLE_META_DATA_WARNING = (
-    "The build's meta-data could not be read, so the annotation of this step gets a name of its own. An earlier one of "
-    "the step may stand beside it."
+    "The build's meta-data could not be read, so the annotation of this step has a new name. An earlier one may remain."
 )
 
 

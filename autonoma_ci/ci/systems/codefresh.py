@@ -98,7 +98,7 @@ class CodefreshVariablePublisher:
             self._file.append(line.encode())
         except (OSError, ValueError) as error:
             return (
-                f"The variables for later steps could not be written ({os_error_reason(error)}); the log has the links."
+                f"The variables for later steps could not be written ({os_error_reason(error)}). The log has the links."
             )
         return None
 

@@ -64,7 +64,7 @@ _MOUNTED_FOLDERS = ("/github/home", "/github/workflow", "/github/file_commands",
 _PULL_REF_RE = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
 _QUEUE_REF_RE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 _COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
-_OPEN_VALUE = "another process has an open value, and the outputs may be a part of it"
+_OPEN_VALUE = "the outputs may be inside an open value of another process"
 
 
 def _open_comment_thread(
@@ -370,12 +370,12 @@ class GitHubFilePublisher:
         warnings = []
         try:
             if not self._values.write(report, partial(build_outputs, limit=self._max_array_chars)):
-                warnings.append(f"GITHUB_OUTPUT: {_OPEN_VALUE}; the log has the links.")
+                warnings.append(f"GITHUB_OUTPUT: {_OPEN_VALUE}. The log has the links.")
         except (OSError, ValueError) as error:
-            warnings.append(f"GITHUB_OUTPUT could not be written ({os_error_reason(error)}); the log has the links.")
+            warnings.append(f"GITHUB_OUTPUT could not be written ({os_error_reason(error)}). The log has the links.")
         truncated = truncated_array_lengths(report, self._max_array_chars) if report.verdict else {}
         for name, count in truncated.items():
-            warnings.append(f"The output '{name}' holds the first {count} runs: the runner does not take a longer one.")
+            warnings.append(f"The output '{name}' holds the first {count} runs: the runner accepts no longer value.")
         return warnings
 
 

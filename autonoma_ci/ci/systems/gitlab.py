@@ -80,7 +80,7 @@ class GitLab(CISystem):
     display_name = "GitLab"
     change_noun = "merge request"
     secrets_help = (
-        "Add {names} under Settings > CI/CD > Variables, masked; a protected variable is only for protected branches"
+        "Add {names} under Settings > CI/CD > Variables, masked. A protected variable is only for protected branches"
     )
     # Source: GitLab's documentation, "Where variables can be used".
     unset_reference = "$NAME"

@@ -339,7 +339,7 @@ def test_agent_cli_failure_warns_once(tmp_path: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("#!/nowhere/bash\n", "can't be started (No such file or directory)"),
+        ("#!/nowhere/bash\n", "could not be started (No such file or directory)"),
         ("#!/bin/sh\nexec sleep 9\n", "did not end within 0 s"),
     ],
     ids=["not-a-program", "never-ends"],
@@ -450,7 +450,7 @@ def test_appveyor_agent_gets_data_and_message(tmp_path: Path, sandbox: Sandbox) 
     [message] = [body for _, path, body in agent.requests if path.endswith("messages")]
     assert message["category"] == "error"
     assert message["message"] == "Autonoma tests: 1 of 2 runs passed, 1 failed."
-    assert ": failed http" in message["details"].splitlines()[0]
+    assert message["details"].startswith("FAILED  ")
 
 
 BITBUCKET = {

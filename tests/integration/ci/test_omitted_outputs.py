@@ -98,8 +98,8 @@ def test_file_has_no_value_of_earlier_step(name: str, job_report: Report, tmp_pa
         variable for variable in ("AUTONOMA_RUN_URL", *ARRAY_VARIABLES) if variables.get(variable) == ""
     )
     assert bool(empty_variables) == (job_report is (LARGE_REPORT if read is read_shell_file else FRAGMENT_URL_REPORT))
-    reason = "too long, or with characters that are not taken there"
-    text = f"no room for {empty_variables} ({reason}), left without a value; results.json has all runs."
+    reason = "too long, or with unsupported characters"
+    text = f"{empty_variables} left empty ({reason}). See results.json."
     assert warnings == ([f"The variables for later steps: {text}"] if empty_variables else [])
 
 
@@ -123,7 +123,7 @@ def test_warning_names_results_dir(tmp_path: Path) -> None:
     """The warning recommends `results-dir` if it is not set."""
     environ = {"BASH_ENV": str(tmp_path / "file")}
     [warning] = publish("circleci", environ, tmp_path, LARGE_REPORT._replace(results_dir=""), [])
-    assert warning.endswith("; set results-dir: results.json in it has all runs.")
+    assert warning.endswith(" Set results-dir to get all values in results.json.")
 
 
 def read_teamcity_parameters(log: str) -> Mapping[str, str]:
@@ -142,8 +142,8 @@ def read_azure_variables(log: str) -> Mapping[str, str]:
 @pytest.mark.parametrize(
     ("name", "read", "warning"),
     [
-        ("teamcity", read_teamcity_parameters, "The parameters for later steps: no room for AUTONOMA_RUN_URLS ("),
-        ("azure", read_azure_variables, "The output variables: no room for AUTONOMA_RUN_URLS ("),
+        ("teamcity", read_teamcity_parameters, "The parameters for later steps: AUTONOMA_RUN_URLS left empty ("),
+        ("azure", read_azure_variables, "The output variables: AUTONOMA_RUN_URLS left empty ("),
     ],
 )
 def test_log_commands_set_every_variable(
@@ -181,7 +181,7 @@ def test_build_data_has_no_earlier_values() -> None:
 
     assert publish_attempt(SMALL_REPORT, "1") == []
     [warning] = publish_attempt(LARGE_REPORT, "2")
-    assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
+    assert warning.startswith("The variables AUTONOMA_…_1_3: AUTONOMA_RUN_URLS left empty (")
     assert store["AUTONOMA_TOTAL_1_3"] == "800"
     assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET_TEXT
 
@@ -191,7 +191,7 @@ def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:
     publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert publisher.publish(make_started_report(FRAGMENT_URL_REPORT)) == []
     [warning] = publisher.publish(FRAGMENT_URL_REPORT)
-    assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
+    assert warning.startswith("outputs.env: AUTONOMA_RUN_URL left empty (")
 
 
 @pytest.mark.slow
@@ -200,11 +200,11 @@ def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "variables"
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:
-        assert ": no room for " not in run_waiting_step(tmp_path, sandbox, environ)[1]
+        assert " left empty (" not in run_waiting_step(tmp_path, sandbox, environ)[1]
         monkeypatch.setattr("autonoma_ci.reports.outputs.MAX_DOTENV_BYTES", 250)
         code, log = run_waiting_step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
-    messages = [line for line in log.splitlines() if ": no room for " in line]
+    messages = [line for line in log.splitlines() if " left empty (" in line]
     assert [line.split(": ")[1] for line in messages] == ["outputs.env", "The variables for later steps"]
     variables = read_last_values(path)
     assert variables["AUTONOMA_TOTAL"] == "200"

@@ -106,7 +106,7 @@ def test_semaphore_accepts_every_value(url: str, is_stored: bool, tmp_path: Path
         job_report = create_report([make_passed_run("a")._replace(url=link)], PASSED_VERDICT)._replace(step_id="1" * 16)
         warnings = publish("semaphore", environ, checkout, job_report)
     assert len(warnings) == (not is_stored)
-    assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
+    assert all("AUTONOMA_RUN_URL left empty (" in warning for warning in warnings)
     assert program.data["AUTONOMA_RUN_URL"] == (url if is_stored else UNSET_TEXT)
     assert program.data["AUTONOMA_RUN_ID"] == "run-a"
 
@@ -168,6 +168,6 @@ def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) ->
         make_publish_context(environ, tmp_path, summary=False, log_lines=lines)
     )
     warnings = publisher.publish(job_report)
-    assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
+    assert "AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS left empty (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
     assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]

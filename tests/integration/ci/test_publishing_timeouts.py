@@ -66,7 +66,7 @@ def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.Mo
     monkeypatch.setattr(http, "MAX_TOTAL_SECONDS", 1.0, raising=False)
     with FaultServer(delay(0.2, serve_next_page)) as host:
         warning = publish(open_comment_thread(service, f"{host.url}/api"), build_attempt_report())
-        assert warning == "The comment could not be written: it took longer than 1 s."
+        assert warning == "The comment could not be written: time limit of 1 s exceeded."
         assert len(host.received_requests) <= 6
 
 

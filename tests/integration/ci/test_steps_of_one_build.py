@@ -283,7 +283,7 @@ class StepResult:
     @property
     def rename_warnings(self) -> list[str]:
         """The log lines about variables that another step has set."""
-        return [line for line in self.log.splitlines() if "those of this step end in" in line]
+        return [line for line in self.log.splitlines() if "The variables of this step end in" in line]
 
 
 def _read_comments(host: CodeHostStub) -> dict[str, str]:

@@ -63,7 +63,7 @@ def test_args_outside_actions_are_ignored(environ: dict[str, str], tmp_path: Pat
     """On other CI systems, `INPUT_ARGS` belongs to another program."""
     result = invoke(tmp_path, environ={**environ, "INPUT_ARGS": "--version", **CREDENTIALS})
     assert result.code == 2
-    assert "nothing to run" in result.err
+    assert "Nothing to run" in result.err
 
 
 @pytest.mark.parametrize("text", ["wait 'results", 'wait "results', "wait results\\"])
@@ -72,14 +72,14 @@ def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
     result = run_action(tmp_path, f"--client-secret=hunter2-sentinel {text}")
     assert (result.code, result.out) == (2, "")
     assert result.errors == [
-        "args: a quote is not closed, or it ends with a backslash. Quote a word as 'a b', or write \\' for a quote"
+        "args: missing closing quote, or a backslash at the end. Quote a word as 'a b', or write \\' for a quote."
     ]
 
 
 def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
     """The error asks to remove `autonoma-ci` at the beginning."""
     result = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
-    error = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
+    error = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS."
     assert (result.code, result.out, result.errors) == (2, "", [error])
 
 
@@ -88,7 +88,7 @@ def test_args_over_limit_are_refused(tmp_path: Path) -> None:
     result = run_action(tmp_path, "wait " + "x" * 1_000_000)
     assert (result.code, result.errors) == (
         2,
-        ["args: longer than 100,000 characters. Put long values into a manifest"],
+        ["args: longer than 100,000 characters. Put long values into a manifest."],
     )
 
 

@@ -196,7 +196,7 @@ def test_foreign_pull_request_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> 
         code, log = run_command(tmp_path, sandbox, environ)
         assert host.comments == []
     assert code == 0
-    assert "The comment could not be written: the job's variables do not say where." in log
+    assert "The comment could not be written: the variables of the job do not identify the change." in log
 
 
 def test_stated_commit_gets_code_insights(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_sigint_names_results_for_wait(argv: list[str], results_json: str, tmp_p
     assert code == 130
     assert lines[-3:] == [
         "Cancelled. 0 of 2 runs passed, 2 still running.",
-        "2 runs continue in Autonoma: the API has no way to cancel them.",
+        "2 runs continue in Autonoma, because the API cannot cancel runs.",
         f"To wait for the results: autonoma-ci wait {results_json}",
     ]
 
@@ -60,7 +60,10 @@ def test_sigint_suggests_results_dir(tmp_path: Path) -> None:
     """Without a results folder, the last line suggests to set `results-dir`."""
     code, lines = interrupt_run(tmp_path)
     assert code == 130
-    assert lines[-1] == "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+    assert (
+        lines[-1]
+        == "To wait for the results later, set results-dir. The command autonoma-ci wait needs its results.json."
+    )
     assert "Traceback" not in "\n".join(lines)
 
 

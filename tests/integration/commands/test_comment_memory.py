@@ -18,7 +18,7 @@ from tests.support.rest_stubs import TOKEN, GitLab
 if TYPE_CHECKING:
     from pathlib import Path
 
-WARNING = "Warning: The comment could not be written: no memory is left."
+WARNING = "Warning: The comment could not be written: out of memory."
 
 
 @pytest.mark.slow

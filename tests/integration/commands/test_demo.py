@@ -183,7 +183,7 @@ def test_demo_shows_links_and_report(tmp_path: Path) -> None:
     assert result.out.count("Expected a confirmation") >= 4
     assert "One test fails on purpose." in result.out
     assert "http://127.0.0.1" in result.out
-    assert "| What | State | Time | Link |" in result.out
+    assert "| Run | State | Time | Link |" in result.out
     assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in result.out
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
     report = Path(result.out.splitlines()[-1].strip())

@@ -75,7 +75,7 @@ def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
     """Comments explain the file, the size of folders and further keys."""
     invoke_on_sandbox(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
     text = (tmp_path / "autonoma.yml").read_text("utf-8")
-    assert text.startswith("# What autonoma-ci starts.")
+    assert text.startswith("# Runs that autonoma-ci starts.")
     assert "  - id: f1 # 2 tests\n    name: Checkout\n" in text
     assert '  - id: t3\n    name: "Costs $$5 $${NAME}"\n    # groups: [smoke]' in text
     assert "# application_versions:" in text
@@ -110,7 +110,7 @@ def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
     account = [build_folder(f"f{n}", "x", *((f"t{n}-{index}", "x") for index in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
-        assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
+        assert "More than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,7 +135,7 @@ def test_init_interrupted_writes_nothing(
         process.send_signal(event)
     assert process.wait(60) == code
     output += read_terminal(parent_fd)
-    assert b"othing was written" in output or b"nothing was chosen" in output
+    assert b"othing was written" in output or b"Nothing was selected" in output
     assert b"bug" not in output
     assert list(tmp_path.iterdir()) == []
 
@@ -194,11 +194,11 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     [
         ([], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
         (["--output", "-"], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
-        (["--test-ids", "t9"], "the account has no test with the id t9: autonoma-ci list shows them all"),
-        (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
-        (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),
-        (["--test-ids", "f1"], "f1 is the id of a folder, not of a test: give it by --folder-ids"),
-        (["--folder-ids", "f2"], "what was chosen has no tests, so nothing was written: choose a folder that has some"),
+        (["--test-ids", "t9"], "Unknown test id: t9. The command autonoma-ci list shows all ids."),
+        (["--folder-ids", "f1x"], "Unknown folder id: f1x. Did you mean f1?"),
+        (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder. Use --test-ids."),
+        (["--test-ids", "f1"], "f1 is the id of a folder, not of a test. Use --folder-ids."),
+        (["--folder-ids", "f2"], "The selection has no tests, so nothing was written. Select a folder with tests."),
         (["--test-ids", "a b"], "--test-ids: invalid id: 'a b'"),
         (["--evrything"], "unknown option --evrything"),
     ],
@@ -261,7 +261,7 @@ def test_init_prompt_eof_writes_nothing(terminal_input: str, sandbox: Sandbox, t
     """The end of the input before the last answer leaves no file."""
     result = invoke_on_sandbox(tmp_path, sandbox, "init", terminal_input=terminal_input)
     assert result.code == 2
-    assert result.errors == ["nothing was chosen, so nothing was written"]
+    assert result.errors == ["Nothing was selected, so nothing was written."]
     assert list(tmp_path.iterdir()) == []
 
 

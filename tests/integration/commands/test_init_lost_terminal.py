@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NO_CHOICE_ERROR = "Error: nothing was chosen, so nothing was written"
+NO_CHOICE_ERROR = "Error: Nothing was selected, so nothing was written."
 
 
 @pytest.fixture

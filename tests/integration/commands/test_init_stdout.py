@@ -59,7 +59,7 @@ def test_prompts_use_stderr(tmp_path: Path) -> None:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
         job_runtime = Runtime(environ, out, err, str(tmp_path), stdin=FakeTerminal("1\nfolders\n"))
         assert cli.run_command(["init", "--output", "-"], job_runtime) == 0
-    assert out.getvalue().startswith("# What autonoma-ci starts.")
+    assert out.getvalue().startswith("# Runs that autonoma-ci starts.")
     assert "Which folders?" in err.getvalue()
     assert "Which folders?" not in out.getvalue()
 

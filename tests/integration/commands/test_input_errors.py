@@ -82,7 +82,7 @@ CASES = (
     bad_manifest("key given twice", b"tests: [a]\ntests: [b]", "duplicate key: 'tests', first on line 1", "Remove one"),
     bad_manifest("unknown key", b"tets: [a]", "unknown key: 'tets'", "Did you mean 'tests'?"),
     bad_manifest("that is a list", b"- a", "the manifest is a list", "`tests:`"),
-    Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "did you mean 'smoke'?"),
+    Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "Did you mean 'smoke'?"),
          b"tests: [{id: a, groups: [smoke]}]"),
     Case("a number", {"INPUT_CONCURRENCY": "65"}, ("concurrency: invalid number: '65'", "from 1 to 64")),
     Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("dry-run: invalid value: 'ja'", "Use true or false")),
@@ -101,7 +101,7 @@ CASES = (
     Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"},
          ("application-version-id: ", "invalid id: 'v1.10' contains '.'.")),
     Case("a source", {"INPUT_SOURCE": "a\tb"}, ("source: ", "invalid source: 'a b'", "at most 10 letters")),
-    Case("a results-dir", {"INPUT_RESULTS-DIR": "given.yml"}, ("results-dir can't be made", "a folder"), b"tests: [a]"),
+    Case("a results-dir", {"INPUT_RESULTS-DIR": "given.yml"}, ("results-dir: directory", "a writable"), b"tests: [a]"),
 )  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         ),
         *("Did you mean 'tests'?", "invalid id: 'a/b' contains", "missing key: 'id'", "'A' has no value"),
         "'B' is a list",
-        *("${NOPE} is not set", "results-dir can't be made"),
+        *("${NOPE} is not set", "results-dir: directory could not be created"),
     ):
         assert text in error_text, text
     assert "nothing to run" not in error_text

@@ -134,7 +134,7 @@ def test_list_counts_entries_without_id(entry: object, tmp_path: Path) -> None:
         code, out, err = run_list(tmp_path, server)
     assert code == 0
     assert "ok" in out
-    assert "Folders and tests without an id that can be used were left out: 1." in err
+    assert "Folders and tests without a valid id were left out: 1." in err
 
 
 def test_list_continues_after_invalid_page(tmp_path: Path) -> None:

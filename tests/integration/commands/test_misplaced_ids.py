@@ -26,10 +26,10 @@ NOT_FOUND_BODY = '{"error": "Not found", "message": "no such thing"}'
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        (("--test-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
-        (("--tag-ids", FOLDER), f"{FOLDER} is the folder private-listing-hub: put it into --folder-ids."),
-        (("--folder-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
-        (("--tag-ids", TEST), f"{TEST} is the test {TEST_TITLE}: put it into --test-ids."),
+        (("--test-ids", FOLDER), f"{FOLDER} is the id of the folder private-listing-hub. Put it into --folder-ids."),
+        (("--tag-ids", FOLDER), f"{FOLDER} is the id of the folder private-listing-hub. Put it into --folder-ids."),
+        (("--folder-ids", TEST), f"{TEST} is the id of the test {TEST_TITLE}. Put it into --test-ids."),
+        (("--tag-ids", TEST), f"{TEST} is the id of the test {TEST_TITLE}. Put it into --test-ids."),
         (("--test-ids", TAG), "The id of a tag belongs in tag-ids, or under `tags` in a manifest."),
         (("--folder-ids", TAG), "The id of a tag belongs in tag-ids, or under `tags` in a manifest."),
     ],
@@ -49,8 +49,8 @@ def test_misplaced_id_is_explained(options: tuple[str, ...], advice: str, tmp_pa
 @pytest.mark.parametrize(
     ("environ", "advice"),
     [
-        ({"AUTONOMA_TEST_IDS": FOLDER}, "put it into AUTONOMA_FOLDER_IDS."),
-        ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "put it into folder-ids."),
+        ({"AUTONOMA_TEST_IDS": FOLDER}, "Put it into AUTONOMA_FOLDER_IDS."),
+        ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "Put it into folder-ids."),
     ],
 )
 def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], advice: str, tmp_path: Path) -> None:
@@ -65,8 +65,10 @@ def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text(f"tests: [{FOLDER}]\nfolders: [{TEST}]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
         result = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
-    assert f"{FOLDER} is the folder private-listing-hub: put it under folders." in result.output
-    assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in result.output
+    assert (
+        f"{FOLDER} is the id of the folder private-listing-hub. Put it under folders in the manifest." in result.output
+    )
+    assert f"{TEST} is the id of the test {TEST_TITLE}. Put it under tests in the manifest." in result.output
 
 
 def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
         result = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
     output = result.output.replace(f"::add-mask::{secret}", "")
-    assert "a is the folder x" in output
+    assert "a is the id of the folder x" in output
     assert secret not in output
     assert "the-value" not in output
     assert not any(line.startswith(("::error::mine", "##[group]")) for line in output.splitlines())

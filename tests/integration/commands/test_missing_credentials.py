@@ -50,7 +50,7 @@ def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_p
     assert result.code == code, result.output
     if code:
         assert "such as " in result.err
-        assert "in place of a value: the variable is not set, or this CI system writes" in result.err
+        assert ": the variable is not set, or the syntax is of another CI system" in result.err
 
 
 def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATH_ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
+PATH_ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or this directory."
 for_each_command = pytest.mark.parametrize("command", ["wait", "report"])
 
 
@@ -61,7 +61,7 @@ def test_folder_error_names_results_below(command: str, tmp_path: Path) -> None:
     for part in (1, 2, 3, 4):
         write_results(tmp_path / "all" / f"part-{part}")
     assert get_refusal(tmp_path, command, "all") == (
-        "The folder all has no results.json. Records in it: all/part-1/results.json, all/part-2/results.json, "
+        "The directory all has no results.json. Results files in it: all/part-1/results.json, all/part-2/results.json, "
         f"all/part-3/results.json and 1 more. Name one: autonoma-ci {command} all/part-1/results.json"
     )
 
@@ -78,11 +78,14 @@ def test_folder_error_names_numbered_results(command: str, tmp_path: Path) -> No
 def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
     """The error lists the files of the folder, without control characters."""
     (tmp_path / "r").mkdir()
-    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {PATH_ADVICE}"
+    assert (
+        get_refusal(tmp_path, command, "r")
+        == f"The directory r has no results.json. The directory is empty. {PATH_ADVICE}"
+    )
     for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
         (tmp_path / "r" / name).touch()
-    content = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
-    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {content}. {PATH_ADVICE}"
+    content = "Files in it: b.txt, c.txt, d\ufffd[31m.txt and 1 more"
+    assert get_refusal(tmp_path, command, "r") == f"The directory r has no results.json. {content}. {PATH_ADVICE}"
 
 
 @for_each_command
@@ -99,9 +102,9 @@ def test_missing_path_suggests_results(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
-        ("junit.xml", '<?xml version="1.0"?>\n<testsuites tests="0"></testsuites>', "a JUnit report, not a record"),
-        ("report.html", "\n<!doctype html>\n<html>", "a web page, not a record"),
-        ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it holds no JSON object"),
+        ("junit.xml", '<?xml version="1.0"?>\n<testsuites tests="0"></testsuites>', "a JUnit report, not results.json"),
+        ("report.html", "\n<!doctype html>\n<html>", "a web page, not results.json"),
+        ("summary.md", "### Autonoma tests: ✅ Passed", "not a results.json (no JSON object)"),
     ],
 )
 def test_other_result_file_names_results(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_other_result_file_names_results(command: str, name: str, text: str, kin
     assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {PATH_ADVICE}"
     write_results(tmp_path / "r it")
     (tmp_path / "r it" / name).write_text(text, "utf-8")
-    suggestion = f"Type: autonoma-ci {command} 'r it/results.json'"
+    suggestion = f"Use: autonoma-ci {command} 'r it/results.json'"
     assert get_refusal(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {suggestion}"
 
 
@@ -118,8 +121,8 @@ def test_other_result_file_names_results(command: str, name: str, text: str, kin
 def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
     """The error names the missing field."""
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
-    reason = "version is missing. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {reason}"
+    reason = "invalid file (missing version). Give an unchanged results.json of autonoma-ci."
+    assert get_refusal(tmp_path, command, "package.json") == f"package.json: {reason}"
 
 
 @for_each_command
@@ -128,8 +131,8 @@ def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
     write_results(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
-    reason = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {reason}"
+    reason = "invalid file (format of another version of autonoma-ci). Give an unchanged results.json of autonoma-ci."
+    assert get_refusal(tmp_path, command, "r") == f"r/results.json: {reason}"
 
 
 @for_each_command
@@ -137,8 +140,8 @@ def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
 def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
     """The error says that the file holds no JSON object."""
     (tmp_path / "x.json").write_text(text, "utf-8")
-    reason = "it holds no JSON object. Give a results.json as a step wrote it"
-    assert get_refusal(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {reason}"
+    reason = "invalid file (no JSON object). Give an unchanged results.json of autonoma-ci."
+    assert get_refusal(tmp_path, command, "x.json") == f"x.json: {reason}"
 
 
 @for_each_command
@@ -146,7 +149,7 @@ def test_empty_results_are_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
     error = get_refusal(tmp_path, command, "results.json")
-    assert error == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
+    assert error == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir."
 
 
 @for_each_command
@@ -156,7 +159,7 @@ def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
     error = get_refusal(tmp_path / "work", command, "r")
-    assert error == "r leads out of the working directory through a symbolic link. Give its own path"
+    assert error == "r: symbolic link leads outside of the working directory. Give the path without the link."
 
 
 @for_each_command
@@ -177,16 +180,14 @@ def test_results_without_file_are_refused(command: str, kind: str, tmp_path: Pat
         (tmp_path / "r/results.json").mkdir()
     else:
         (tmp_path / "r/results.json").symlink_to("nowhere")
-    assert get_refusal(tmp_path, command, "r").startswith(
-        "r/results.json is not a regular file, or a link to nothing. "
-    )
+    assert get_refusal(tmp_path, command, "r").startswith("r/results.json is not a regular file, or is a broken link. ")
 
 
 @for_each_command
 def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     write_results(tmp_path / "r")
-    assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {PATH_ADVICE}"
+    assert get_refusal(tmp_path, command, "") == f"The path of results.json is empty. {PATH_ADVICE}"
 
 
 @pytest.mark.parametrize("is_results_file", [True, False])
@@ -207,7 +208,7 @@ def test_long_name_hides_partial_credential(is_results_file: bool, tmp_path: Pat
 def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     """A named pipe is refused without reading."""
     os.mkfifo(tmp_path / "pipe")
-    assert get_refusal(tmp_path, command, "pipe").startswith("pipe can't be read.")
+    assert get_refusal(tmp_path, command, "pipe").startswith("pipe could not be read.")
 
 
 @for_each_command

@@ -38,10 +38,10 @@ def run_event_job(folder: Path, event: str, head: object = SHOP, author: str = "
 for_each_cause = pytest.mark.parametrize(
     ("head", "author", "reason"),
     [
-        (FORK, "ada", "this change comes from a fork"),
-        (None, "ada", "this change comes from a fork"),
-        (SHOP, "dependabot[bot]", "this change is Dependabot's"),
-        (SHOP, "ada", "they are not set here"),
+        (FORK, "ada", "a job for a change from a fork"),
+        (None, "ada", "a job for a change from a fork"),
+        (SHOP, "dependabot[bot]", "a job for a change by Dependabot"),
+        (SHOP, "ada", "no value is set"),
     ],
     ids=["fork", "deleted-fork", "dependabot", "not-set"],
 )
@@ -69,7 +69,7 @@ def test_missing_credentials_fail_by_default(head: object, author: str, reason: 
     errors = [command.data for command in runner.find_commands(log) if command.name == "error"]
     (error,) = errors
     assert reason in error
-    assert ("on-missing-credentials" in error) == (reason[:4] == "this")
+    assert ("on-missing-credentials" in error) == (reason[:5] == "a job")
 
 
 def test_skip_accepts_one_credential(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> 
         assert code == 2
         assert sandbox.received == []
         [warning] = [command.data for command in runner.find_commands(log) if command.name == "warning"]
-        assert warning.startswith(f"autonoma.yml is not read: a job of the event {event} has all secrets")
+        assert warning.startswith(f"autonoma.yml is not read: the event {event} gives all secrets")
         code, log = run_event_job(tmp_path, event, FORK, **more, INPUT_MANIFEST="autonoma.yml")
         assert code == 0
         assert len(sandbox.received) == 1
@@ -134,4 +134,4 @@ def test_azure_fork_is_skipped(tmp_path: Path) -> None:
     }
     out = io.StringIO()
     assert cli.run_command([], Runtime(environ, out, out, str(tmp_path))) == 0
-    assert "this change comes from a fork" in out.getvalue()
+    assert "a job for a change from a fork" in out.getvalue()

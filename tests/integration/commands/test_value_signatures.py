@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOTICE = "The value of PASSWORD is not known here"
+NOTICE = "The value of PASSWORD is unknown here"
 TEST_A = "tests: [{{id: a, variables: {{PASSWORD: '{}'}}}}]"
 OPTION = {"AUTONOMA_VARIABLES": f"PASSWORD={PASSWORD}"}
 EMPTY = {"AUTONOMA_VARIABLES": "PASSWORD="}
@@ -97,7 +97,7 @@ def test_report_warns_of_other_value(name: str, step: JobSteps) -> None:
 def test_sent_value_is_known(name: str, command: str, step: JobSteps) -> None:
     """The source of the value does not matter."""
     result = step(command, RESULTS_PATH, **start_run(step, SAME_VALUE[name]))
-    assert "not known here" not in result.output
+    assert "unknown here" not in result.output
     if PASSWORD in str(SAME_VALUE[name]):
         assert PASSWORD not in step.collect_output(result)
 
@@ -120,18 +120,18 @@ def test_wait_preserves_signatures(step: JobSteps) -> None:
     assert re.fullmatch("[0-9a-f]{32}", before["variable_macs"]["PASSWORD"])
     assert after["variable_macs"] == before["variable_macs"]
     assert NOTICE in step("report", RESULTS_PATH, **environ).out
-    assert "not known here" not in step("report", RESULTS_PATH, **OPTION).out
+    assert "unknown here" not in step("report", RESULTS_PATH, **OPTION).out
 
 
 def test_report_without_secret_compares_names(step: JobSteps) -> None:
     """It cannot verify a value, and an empty one counts as missing."""
     start_run(step, OTHER_VALUE["entry"])
     argv = ("report", RESULTS_PATH)
-    assert "not known here" not in invoke(step.folder, *argv, environ={}).output
+    assert "unknown here" not in invoke(step.folder, *argv, environ={}).output
     (step.folder / "autonoma.yml").write_text(TEST_A.format(""), "utf-8")
     assert NOTICE in invoke(step.folder, *argv, environ={}).output
     (step.folder / "autonoma.yml").unlink()
-    assert "not known here" not in invoke(step.folder, *argv, environ=OPTION).output
+    assert "unknown here" not in invoke(step.folder, *argv, environ=OPTION).output
     assert NOTICE in invoke(step.folder, *argv, environ=EMPTY).output
     assert NOTICE in invoke(step.folder, *argv, "--var", "PASSWORD=", environ=OPTION).output
 
@@ -150,7 +150,7 @@ def test_unsigned_results_compare_names(step: JobSteps) -> None:
     """The results.json says nothing else about the values."""
     environ = start_run(step, OTHER_VALUE["entry"])
     step.edit_results(variable_macs={})
-    assert "not known here" not in step("wait", RESULTS_PATH, **environ).output
+    assert "unknown here" not in step("wait", RESULTS_PATH, **environ).output
 
 
 def test_foreign_signature_matches_nothing(step: JobSteps) -> None:
@@ -163,7 +163,7 @@ def test_report_needs_no_client_id(step: JobSteps) -> None:
     """The client secret is sufficient."""
     environ = start_run(step, SAME_VALUE["option"]) | CREDENTIALS
     del environ["AUTONOMA_CLIENT_ID"]
-    assert "not known here" not in invoke(step.folder, "report", RESULTS_PATH, environ=environ).output
+    assert "unknown here" not in invoke(step.folder, "report", RESULTS_PATH, environ=environ).output
 
 
 def test_results_hide_values(step: JobSteps) -> None:
@@ -188,7 +188,7 @@ def test_many_local_values_are_unknown(step: JobSteps, monkeypatch: pytest.Monke
     monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 256 + len(PASSWORD))
     assert NOTICE in step("report", RESULTS_PATH, **environ).out
     monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 257 + len(PASSWORD))
-    assert "not known here" not in step("report", RESULTS_PATH, **environ).out
+    assert "unknown here" not in step("report", RESULTS_PATH, **environ).out
 
 
 # Names and groups of entries
@@ -208,8 +208,8 @@ def test_label_without_value_has_notice(
     (step.folder / "autonoma.yml").write_text(f"tests: [{entry}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD, T="a")
     result = step(command, RESULTS_PATH, **later_environ)
-    assert "The value of ${TESTER} is not known here" in result.out
-    assert "not known here" not in step(command, RESULTS_PATH, TESTER=PASSWORD, T="a").output
+    assert "The value of ${TESTER} is unknown here" in result.out
+    assert "unknown here" not in step(command, RESULTS_PATH, TESTER=PASSWORD, T="a").output
 
 
 def test_label_outside_allow_env_has_notice(step: JobSteps) -> None:
@@ -217,7 +217,7 @@ def test_label_outside_allow_env_has_notice(step: JobSteps) -> None:
     (step.folder / "autonoma.yml").write_text("tests: [{id: a, name: 'As ${TESTER}'}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD)
     result = step("wait", RESULTS_PATH, "--allow-env", "OTHER", TESTER=PASSWORD)
-    assert "The value of ${TESTER} is not known here" in result.out
+    assert "The value of ${TESTER} is unknown here" in result.out
 
 
 def test_label_of_other_entry_has_no_notice(step: JobSteps) -> None:
@@ -225,4 +225,4 @@ def test_label_of_other_entry_has_no_notice(step: JobSteps) -> None:
     text = "tests: [{id: a, name: 'On ${ci.branch:-none}', groups: [x]}, {id: b, name: 'As ${TESTER}', groups: [y]}]"
     (step.folder / "autonoma.yml").write_text(text, "utf-8")
     step.start(ids="", TESTER=PASSWORD, AUTONOMA_GROUPS="x")
-    assert "not known here" not in step("wait", RESULTS_PATH).output
+    assert "unknown here" not in step("wait", RESULTS_PATH).output

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPORT = create_report([RUN], FAILED_VERDICT)._replace(waits_for_results=True, results_dir="")
-NOT_FOUND = "not found beside the record"
+NOT_FOUND = "not found beside results.json"
 
 
 def run_wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> CommandResult:
@@ -69,34 +69,34 @@ def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
     (results / "results.json").write_text(render_results_json(REPORT), "utf-8")
     result = run_wait(tmp_path, "out/results.json")
     assert result.code == 1
-    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_FOUND}." in result.output
+    assert f"1 run with incomplete evidence: Checkout: 2 files: {NOT_FOUND}." in result.output
     assert get_named_files(results) == set()
-    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_FOUND}"
-    assert f"Not kept: <bdi>2 of its files: {NOT_FOUND}</bdi>" in (results / "report.html").read_text("utf-8")
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 files: {NOT_FOUND}"
+    assert f"Missing evidence: <bdi>2 files: {NOT_FOUND}</bdi>" in (results / "report.html").read_text("utf-8")
     assert "ATTACHMENT" not in (results / "junit.xml").read_text("utf-8")
     # A file that is missing already is not counted again.
     run_wait(tmp_path, "out/results.json")
-    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_FOUND}"
+    assert read_runs(results)[0]["evidence"]["missing_reason"] == f"2 files: {NOT_FOUND}"
 
 
 def test_one_lost_file_spares_others(tmp_path: Path) -> None:
     """The other files of the run are copied."""
     (write_results(tmp_path / "out", REPORT) / VIDEO).unlink()
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    assert f"Checkout: 1 of its files: {NOT_FOUND}." in result.output
+    assert f"Checkout: 1 file: {NOT_FOUND}." in result.output
     assert get_named_files(tmp_path / "other") == {SCREENSHOT}
 
 
 def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
     """The reason joins that of the earlier attempt."""
     run = make_flaky_run("c")
-    evidence = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 of its files: HTTP 500")
+    evidence = Evidence((RunStep(1, "Open", "", "", "failed", SCREENSHOT),), "", "1 file: HTTP 500")
     attempt = run.previous_attempts[0]._replace(evidence=evidence, step=RunStep(1, "Open", screenshot=SCREENSHOT))
     failed = RUN._replace(previous_attempts=(attempt,), evidence=Evidence())
     write_results(tmp_path / "out", create_report([failed], FAILED_VERDICT))
     (tmp_path / "out" / SCREENSHOT).unlink()
     result = run_wait(tmp_path, "out/results.json", "--results-dir", "other")
-    reason = f"1 of its files: HTTP 500; 1 of its files: {NOT_FOUND}"
+    reason = f"1 file: HTTP 500, 1 file: {NOT_FOUND}"
     assert reason in result.output
     assert get_named_files(tmp_path / "other") == set()
     assert read_runs(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == reason
@@ -121,7 +121,7 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
     (work / "other").mkdir()
     (work / "other" / "evidence").symlink_to(tmp_path / "outside")
     result = run_wait(work, "out/results.json", "--results-dir", "other")
-    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in result.output
+    assert "could not be written (symbolic link leads outside of results-dir)" in result.output
     assert list((tmp_path / "outside").iterdir()) == []
     assert get_named_files(work / "other") == set()
 
@@ -129,8 +129,8 @@ def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "reason", "expected_files"),
     [
-        ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {SCREENSHOT}),
-        ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {SCREENSHOT}),
+        ("--evidence-file-limit", "1 file: larger than evidence-file-limit", {SCREENSHOT}),
+        ("--evidence-limit", "1 file: evidence-limit reached", {SCREENSHOT}),
     ],
 )
 def test_evidence_copies_respect_limits(limit: str, reason: str, expected_files: set[str], tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     for text in (wait_result.log, wait_result.summary):
         assert "2 of 2 runs passed." in text
         assert "started." not in text
-    assert "| What | State | Time | Link |" in wait_result.summary
+    assert "| Run | State | Time | Link |" in wait_result.summary
     assert "```mermaid\ngantt" in wait_result.summary
     assert ", took " in wait_result.summary
     assert all(run["duration_seconds"] > 0 for run in wait_result.results_json["runs"])
@@ -180,7 +180,7 @@ def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     for text in (wait_result.log, wait_result.summary):
         assert "1 of 2 runs passed, 1 still running." in text
         assert "autonoma-ci wait results/results.json" in text
-    assert "the API has no way to cancel" in wait_result.summary
+    assert "the API cannot cancel runs" in wait_result.summary
 
 
 # A results.json without runs
@@ -362,12 +362,12 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
 @pytest.mark.parametrize(
     ("has_waited", "more", "reason"),
     [
-        (True, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
-        (False, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
-        (True, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
-        (False, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
-        (True, RE_RUN, "it is of an earlier attempt at this job"),
-        (False, RE_RUN, "it is of an earlier attempt at this job"),
+        (True, {"GITHUB_RUN_ID": "18"}, "written by another build"),
+        (False, {"GITHUB_RUN_ID": "18"}, "written by another build"),
+        (True, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "written for another commit"),
+        (False, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "written for another commit"),
+        (True, RE_RUN, "written by an earlier attempt at this job"),
+        (False, RE_RUN, "written by an earlier attempt at this job"),
     ],
     ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
 )
@@ -421,7 +421,7 @@ def test_wait_without_build_id_refuses_old_results(
     edit_results(path, lambda results_json: results_json.update(started_at="2020-01-02T03:04:05Z"))
     wait_result = run_wait(tmp_path, sandbox.url, **empty_build)
     assert wait_result.code == 2
-    assert "it is older than a day" in wait_result.log
+    assert "older than a day" in wait_result.log
 
 
 @pytest.mark.parametrize(("has_waited", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
@@ -484,8 +484,8 @@ def test_second_step_preserves_open_runs(
     assert second.code == code
     copied_results = path.with_name("results.1.json")
     assert copied_results.read_bytes() == first
-    assert "its record is kept as results.1.json" in second.log
-    assert "Give each step a results-dir of its own." in second.log
+    assert "has open runs and is saved as results.1.json" in second.log
+    assert "Use a separate results-dir for each step." in second.log
     posts = [sandbox.count_starts(name) for name in "abc"]
     wait_result = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
     assert (wait_result.code, wait_result.states) == (0, {"a": "passed", "b": "passed"})
@@ -528,7 +528,7 @@ def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, p
     run_github_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     second = run_github_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
     assert (second.code, second.states) == (0, {"b": "passed"})
-    assert second.log.count("results-dir has the files of another step of this build, which are replaced.") == 1
+    assert second.log.count("results-dir: files of another step of this build are replaced.") == 1
     assert [file.name for file in path.parent.glob("results*.json")] == ["results.json"]
 
 
@@ -558,8 +558,8 @@ def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path)
     open_results_json = path.read_bytes()
     rerun = run_github_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
     assert path.with_name("results.1.json").read_bytes() == open_results_json
-    assert "An earlier attempt left runs open: its record is kept as results.1.json." in rerun.log
-    assert "results-dir of its own" not in rerun.log
+    assert "results.json of an earlier attempt has open runs and is saved as results.1.json." in rerun.log
+    assert "separate results-dir" not in rerun.log
 
 
 def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:

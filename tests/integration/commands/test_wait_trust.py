@@ -235,12 +235,12 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("job_environ", "more", "reason"),
     [
-        (DRONE, {"DRONE_REPO": "owner/other"}, "it is of another repository"),
-        (DRONE, {"DRONE_COMMIT_SHA": OTHER_SHA}, "it is of another commit"),
-        (DRONE, {"DRONE_BUILD_NUMBER": "18"}, "it is of another build"),
-        (DRONE, {**dict.fromkeys(DRONE, ""), **GITHUB}, "it is of another CI system"),
-        (CODEBUILD, {"CODEBUILD_RESOLVED_SOURCE_VERSION": OTHER_SHA}, "it is of another commit"),
-        (ACT, {"GITHUB_SHA": OTHER_SHA}, "it is of another commit"),
+        (DRONE, {"DRONE_REPO": "owner/other"}, "written for another repository"),
+        (DRONE, {"DRONE_COMMIT_SHA": OTHER_SHA}, "written for another commit"),
+        (DRONE, {"DRONE_BUILD_NUMBER": "18"}, "written by another build"),
+        (DRONE, {**dict.fromkeys(DRONE, ""), **GITHUB}, "written on another CI system"),
+        (CODEBUILD, {"CODEBUILD_RESOLVED_SOURCE_VERSION": OTHER_SHA}, "written for another commit"),
+        (ACT, {"GITHUB_SHA": OTHER_SHA}, "written for another commit"),
     ],
     ids=["repository", "commit", "build", "CI system", "CodeBuild commit", "act commit"],
 )
@@ -283,7 +283,7 @@ class TestWithoutABuildId:
         job.edit_results(started_at=hours_ago(20))
         code, log = job.wait(job_environ, **more)
         assert code == 2
-        assert "nothing in it is left to wait for" in log
+        assert "all runs have ended" in log
 
     def test_wait_refuses_old_results(
         self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
@@ -293,7 +293,7 @@ class TestWithoutABuildId:
         job.edit_results(started_at="2020-01-02T03:04:05Z")
         code, log = job.wait(job_environ, **more)
         assert code == 2
-        assert "it is older than a day" in log
+        assert "older than a day" in log
 
     def test_wait_after_skipped_step_is_skipped(
         self, job_environ: Mapping[str, str], more: Mapping[str, str], job: JobRunner
@@ -309,7 +309,7 @@ class TestWithoutABuildId:
         """Both jobs can be of one build and share the folder."""
         assert job.start(job_environ) == 0
         log = job({**job_environ, **more}, "run", AUTONOMA_TEST_IDS="b")[1]
-        assert "its record is kept as results.1.json" in log
+        assert "results.json of another step has open runs and is saved as results.1.json" in log
 
 
 def test_wait_in_same_codebuild_accepts_results(job: JobRunner) -> None:
@@ -322,7 +322,7 @@ def test_other_checkout_is_same_jenkins_build(job: JobRunner) -> None:
     """On Jenkins, a stage can check out another repository and change the variables."""
     assert job.start(JENKINS) == 0
     log = job({**JENKINS, **OTHER_CHECKOUT}, "run", AUTONOMA_TEST_IDS="c")[1]
-    assert "its record is kept as results.1.json" in log
+    assert "results.json of another step has open runs and is saved as results.1.json" in log
     assert job({**JENKINS, **OTHER_CHECKOUT, "STAGE_NAME": "Wait"}, "wait", "results/results.1.json")[0] == 0
 
 
@@ -547,7 +547,7 @@ def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
     with FaultServer(handler) as server:
         assert run_github_step(tmp_path, server.url, ids=["gone"]).code == 7
         second = run_github_step(tmp_path, server.url, ids=["b"])
-    assert "its record is kept as results.1.json" in second.log
+    assert "results.json of another step has open runs and is saved as results.1.json" in second.log
 
 
 def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: StatusApi) -> None:

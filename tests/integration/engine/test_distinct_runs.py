@@ -188,8 +188,8 @@ def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
     assert job.states == {"a": "passed", "b": "unknown"}
     assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (7, "error", "unknown")
     assert [run["run_id"] for run in job.results_json["runs"]] == ["r", ""]
-    assert "b: the API named run r, which is another one" in get_warnings(job)
-    assert "which is another one" in job.summary
+    assert "b: the API returned another run of this step: r" in get_warnings(job)
+    assert "another run of this step" in job.summary
     assert api.paths.count("test/b/run") == 1
 
 
@@ -200,7 +200,7 @@ def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
             tmp_path, server.url, ["a", "b", "c"], extra_environ={"INPUT_CONCURRENCY": "1"}, timeouts=LONG_TIMEOUTS
         )
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
-    assert "run r," in get_warnings(job)
+    assert ": r." in get_warnings(job)
 
 
 def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
     assert api.paths.count("test/a/run") == 2
     assert api.paths.count("run/r/status") == 1
     for text in (job.log, job.summary, job.results_json["runs"][0]["message"]):
-        assert "the API named the run that failed, so whether another one was started is not known" in text
+        assert "the API returned the id of the failed attempt, so a retry may not have started" in text
 
 
 def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
     )
     job = run_waiting_job(tmp_path, api, ["a", "b"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (7, {"a": "passed", "b": "unknown"})
-    assert "named run r1," in get_warnings(job)
+    assert ": r1." in get_warnings(job)
 
 
 def test_retry_with_new_id_passes(tmp_path: Path) -> None:
@@ -328,8 +328,8 @@ def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
     assert job.states == {"a": "failed" if state == "failed" else "passed", "b": "unknown"}
     assert job.code == 7
     assert "run/r2/status" not in api.paths
-    assert "b: the record gives two runs the same id, r1" in get_warnings(job)
-    assert "the record gives two runs the same id" in job.summary
+    assert "b: two runs in results.json have the same id: r1" in get_warnings(job)
+    assert "two runs in results.json have the same id" in job.summary
 
 
 def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
@@ -381,8 +381,8 @@ CONTRADICTIONS = {
         make_details(id="r-of-b", name=OTHER_TITLE, steps=[OTHER_STEP]),
         "the details are about another run",
     ),
-    "failed": (make_details(status="failed"), "the details say failed"),
-    "error": (make_details(status="Error"), "the details say failed"),
+    "failed": (make_details(status="failed"), "failed in the details"),
+    "error": (make_details(status="Error"), "failed in the details"),
     "stopped": (make_details(status="cancelled"), "the details say stopped"),
     "running for ever": (make_details(status="running"), "the details say running"),
     "a number": (make_details(test_id=7), "the details are about another test"),
@@ -401,7 +401,7 @@ def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> 
     assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
     assert job.outputs["passed"] == "0"
     for text in (job.log, job.summary, job.results_json["runs"][0]["message"]):
-        assert f"the API contradicts itself: the status is passed, but {reason}" in text
+        assert f"contradictory responses from the API: status passed, but {reason}" in text
     assert job.results_json["runs"][0]["run_id"] == "r"
 
 
@@ -428,7 +428,7 @@ def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
     job = run_with_details(tmp_path, "failed", make_details())
     assert (job.code, job.states) == (1, {"a": "failed"})
     for text in (job.log, job.summary, get_message(job)):
-        assert "the API contradicts itself: the status is failed, but the details say passed" in text
+        assert "contradictory responses from the API: status failed, but passed in the details" in text
 
 
 @pytest.mark.parametrize("status", ["running", "pending"])

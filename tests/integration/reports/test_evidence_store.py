@@ -122,8 +122,8 @@ def test_media_host_down_changes_no_verdict(ids: list[str], tmp_path: Path) -> N
         job = run_waiting_job(tmp_path, service, ids, EVIDENCE="all")
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log
-    assert "1 run with incomplete evidence: A title: 2 of its files: HTTP 500" in job.log
-    assert job.results_json["runs"][0]["evidence"]["missing_reason"] == "2 of its files: HTTP 500"
+    assert "1 run with incomplete evidence: A title: 2 files: HTTP 500" in job.log
+    assert job.results_json["runs"][0]["evidence"]["missing_reason"] == "2 files: HTTP 500"
 
 
 def test_evidence_needs_results_dir(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_evidence_needs_results_dir(tmp_path: Path) -> None:
         result = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
         assert service.api.received_requests == []
     assert result.code == 2
-    assert result.errors == ["--evidence needs a folder to write to: give results-dir too"]
+    assert result.errors == ["--evidence needs a directory for its files. Set results-dir."]
 
 
 LIMITED_PROGRAM = """
@@ -168,7 +168,7 @@ def test_full_disk_is_warning(tmp_path: Path) -> None:
             check=False,
         )
     assert completed.returncode == 7, "results.json could not be written"
-    assert "it could not be written (File too large)" in completed.stdout
+    assert "could not be written (File too large)" in completed.stdout
     assert "1 of 1 run passed." in completed.stdout
     assert list_stored_paths(tmp_path / "results" / "evidence") == []
 

@@ -128,7 +128,7 @@ def test_10_000_steps_fit_page(open_page: Callable[..., OpenedPage], tmp_path: P
     )
     report = open_page(write_report(build_hostile_report("x")._replace(results=(run,)), tmp_path), 320)
     assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
-    assert report.page.locator(".gap").inner_text() == "9,800 more steps not shown."
+    assert report.page.locator(".gap").inner_text() == "9,800 more test steps not shown."
     assert "The end" in report.page.locator(".step.bad").inner_text()
     assert report.fits_width()
 
@@ -147,5 +147,5 @@ def test_1200_runs_fit_page(open_page: Callable[..., OpenedPage], tmp_path: Path
     assert len(read_visible_states(report.page)) == 1200
     assert read_visible_states(report.page)[:121] == ["failed"] * 120 + ["passed"]
     assert report.page.locator("svg rect").count() == 1000
-    assert "200 more not drawn." in report.page.inner_text("main")
+    assert "200 more not shown." in report.page.inner_text("main")
     assert report.fits_width()

@@ -91,6 +91,8 @@ FAULT_CASES = [
     _make_manifest_error("a pipe that nobody fills", "autonoma.yml", os.mkfifo),
     _make_manifest_error("without an end", "autonoma.yml", lambda path: path.symlink_to("/dev/zero")),
     _make_manifest_error("a link that leads out", "autonoma.yml", lambda path: path.symlink_to("/etc/hostname")),
-    _make_input_error("results-dir is a file", "results-dir can't be made", _create_results_file),
-    _make_input_error("results-dir is a link that leads out", "results-dir leads out", _link_results_dir_outside),
+    _make_input_error("results-dir is a file", "results-dir: directory could not be created", _create_results_file),
+    _make_input_error(
+        "results-dir is a link that leads out", "results-dir: symbolic link leads outside", _link_results_dir_outside
+    ),
 ]

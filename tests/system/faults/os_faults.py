@@ -184,7 +184,7 @@ FAULT_CASES = [
     _make_disk_fault(
         "results-dir becomes a link to outside",
         _replace_with_link,
-        "a symbolic link leads elsewhere",
+        "symbolic link leads outside of the directory",
         "results_json",
     ),
     _make_disk_fault("results.json becomes a link to outside", _replace_results_with_link),

@@ -58,7 +58,7 @@ def test_full_disk_starts_all_and_fails(tmp_path: Path) -> None:
     # The requested results.json could not be written.
     assert result.returncode == 7, result.stderr
     assert (
-        "::error title=Autonoma tests::the record could not be written to results-dir, so the exit code is 7."
+        "::error title=Autonoma tests::results.json could not be written to results-dir, so the exit code is 7."
         in result.stdout
     )
     assert result.stdout.count("/run/") == 2
@@ -91,7 +91,7 @@ def test_step_without_runs_needs_results(extra_environ: dict[str, str], tmp_path
     assert cli.run_command([], Runtime(environ, log, log, str(tmp_path))) == 7
     outputs = read_outputs(output_path.read_text("utf-8"))
     assert (outputs["conclusion"], outputs["reason"]) == ("error", "unknown")
-    assert "the record could not be written to results-dir" in log.getvalue()
+    assert "results.json could not be written to results-dir, so" in log.getvalue()
 
 
 def test_results_write_is_retried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

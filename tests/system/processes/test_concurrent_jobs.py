@@ -303,7 +303,7 @@ def test_hundreds_of_writes_lose_no_line(tmp_path: Path) -> None:
             assert publisher.publish(create_report([*runs, *final_runs], None)._replace(waits_for_results=True)) == []
         # The shells may have written more than GitHub shows.
         warnings = publisher.publish(create_report(final_runs, PASSED_VERDICT)._replace(waits_for_results=True))
-        assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full; the log has the links."}
+        assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full. The log has the links."}
     finally:
         stop_file.touch()
         line_counts = [int(shell.communicate(timeout=MAX_WAIT_SECONDS)[0]) for shell in shells]

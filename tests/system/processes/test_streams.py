@@ -380,9 +380,9 @@ def test_2000_runs_with_stalled_reader_start(sandbox: Sandbox, tmp_path: Path) -
         "::add-mask", "::add-mask", f"::group::Starting {count:,} runs"
     ]  # fmt: skip
     printed_count = sum(line.startswith("STARTED  ") for line in lines)
-    omission_lines = [line for line in lines if "left out, since the reader of the log did not keep up" in line]
+    omission_lines = [line for line in lines if "left out, because the reader of the log is too slow" in line]
     assert omission_lines == [
-        f"{count - printed_count:,} progress lines were left out, since the reader of the log did not keep up."
+        f"{count - printed_count:,} progress lines were left out, because the reader of the log is too slow."
     ]
     assert 0 < printed_count * len(LONG_NAME) < MAX_BUFFER_BYTES
     assert (
@@ -537,10 +537,10 @@ def test_only_progress_lines_are_dropped() -> None:
     progress_lines = [line for line in lines if line.endswith(LONG_NAME)]
     assert progress_lines == [f"{number} {LONG_NAME}" for number in range(len(progress_lines))]
     assert lines[len(progress_lines) :] == [
-        f"{5000 - len(progress_lines):,} progress lines were left out, since the reader of the log did not keep up.",
+        f"{5000 - len(progress_lines):,} progress lines were left out, because the reader of the log is too slow.",
         "::add-mask::some-long-secret",
         *(f"event {number}" for number in range(5000)),
-        "1 progress line was left out, since the reader of the log did not keep up.",
+        "1 progress line was left out, because the reader of the log is too slow.",
         "again",
     ]
 

@@ -105,7 +105,7 @@ def test_account_help_names_variables() -> None:
     assert "usage: autonoma-ci list" in text
     assert "Show the account." in text
     assert "--client-secret" in text
-    assert "AUTONOMA_CLIENT_ID, AUTONOMA_CLIENT_SECRET and AUTONOMA_API_URL. The command line wins." in text
+    assert "AUTONOMA_CLIENT_ID, AUTONOMA_CLIENT_SECRET, AUTONOMA_API_URL. Flags have priority." in text
     assert "--timeout" not in text
 
 
@@ -115,7 +115,7 @@ def test_account_help_names_variables() -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "client-id and client-secret are missing: they are not set here. Create client id and secret"),
+        ({}, "client-id and client-secret are missing: no value is set. Create client id and secret"),
         ({ID: "an-id"}, f"client-secret is missing: only {ID} is set."),
         ({ID: VALUE, SECRET: VALUE}, f"{ID} and {SECRET} have the same value"),
         ({"CI": "true"}, "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the secrets of the CI system"),
@@ -162,7 +162,7 @@ def test_account_counts_unusable_entries(count: int, count_text: str) -> None:
         command = Command(sandbox.url, **CREDENTIALS)
         account = command.fetch()
     assert (len(account.folders), account.skipped_count) == (2, count)
-    text = f"Warning: Folders and tests without an id that can be used were left out: {count_text}.\n"
+    text = f"Warning: Folders and tests without a valid id were left out: {count_text}.\n"
     assert command.err.getvalue() == text
 
 

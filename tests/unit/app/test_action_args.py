@@ -68,7 +68,7 @@ def test_args_named_system_overrides_job() -> None:
 
 def test_args_unknown_system_is_error() -> None:
     """An unknown name in AUTONOMA_CI is an input error."""
-    with pytest.raises(InputError, match="'githup' is not a CI system"):
+    with pytest.raises(InputError, match="unknown CI system 'githup'"):
         parse_action_args({"AUTONOMA_CI": "githup", "INPUT_ARGS": "list"})
 
 
@@ -82,7 +82,7 @@ def test_blank_args_need_no_known_system(text: str) -> None:
 def test_args_open_quote_error_has_fix(text: str) -> None:
     """The error names cause and fix."""
     assert read_error(text) == (
-        "args: a quote is not closed, or it ends with a backslash. Quote a word as 'a b', or write \\' for a quote"
+        "args: missing closing quote, or a backslash at the end. Quote a word as 'a b', or write \\' for a quote."
     )
 
 
@@ -101,7 +101,7 @@ def test_args_error_hides_text(text: str) -> None:
 def test_args_program_name_error_has_fix(text: str) -> None:
     """A copied command line begins with the name of the program."""
     assert read_error(text) == (
-        "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
+        "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS."
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_args_at_limit_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_args_over_limit_error_has_fix() -> None:
     """A text of one more character is refused."""
-    assert read_error("x" * (LIMIT + 1)) == "args: longer than 100,000 characters. Put long values into a manifest"
+    assert read_error("x" * (LIMIT + 1)) == "args: longer than 100,000 characters. Put long values into a manifest."
 
 
 def test_args_control_characters_stay_text() -> None:

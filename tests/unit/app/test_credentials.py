@@ -49,23 +49,23 @@ def get_credential_error(
 @pytest.mark.parametrize(
     ("environ", "ci", "withheld_from", "cause", "fix"),
     [
-        ({}, "github", FORK, f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "gitlab", FORK, f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
-        ({}, "github", DEPENDABOT, f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
-        ({}, "github", None, f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
-        ({}, "gitlab", None, f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
-        ({}, "jenkins", None, f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
-        ({}, "ci", None, f"{BOTH}they are not set here.", "the secrets of the CI system"),
-        ({}, "cli", None, f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
+        ({}, "github", FORK, f"{BOTH}a job for a change from a fork", "Set on-missing-credentials to skip"),
+        ({}, "gitlab", FORK, f"{BOTH}a job for a change from a fork", "Set on-missing-credentials to skip"),
+        ({}, "github", DEPENDABOT, f"{BOTH}a job for a change by Dependabot", "Secrets and variables > Dependabot"),
+        ({}, "github", None, f"{BOTH}no value is set.", "Secrets and variables > Actions"),
+        ({}, "gitlab", None, f"{BOTH}no value is set.", "Settings > CI/CD > Variables, masked"),
+        ({}, "jenkins", None, f"{BOTH}no value is set.", "Manage Jenkins > Credentials"),
+        ({}, "ci", None, f"{BOTH}no value is set.", "the secrets of the CI system"),
+        ({}, "cli", None, f"{BOTH}no value is set.", f"run: export {ID}=… {SECRET}=…"),
         ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", None, f"{BOTH}the values are empty", "Actions"),
         ({ID: "", SECRET: " "}, "gitlab", None, f"{BOTH}{ID} and {SECRET} are empty", "masked"),
-        ({"INPUT_CLIENT-ID": ""}, "github", None, f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
+        ({"INPUT_CLIENT-ID": ""}, "github", None, f"{BOTH}client-id is empty, as with a secret", "Actions"),
         (
             {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", None,
-            f"{BOTH}{ID} and {SECRET} hold references such as $(NAME)", "map them under `env:`",
+            f"{BOTH}{ID} and {SECRET} have an unresolved reference such as $(NAME)", "map them under `env:`",
         ),
         ({ID: "an-id"}, "gitlab", None, f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
-        ({SECRET: "a-secret"}, "cli", None, f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
+        ({SECRET: "a-secret"}, "cli", None, f"client-id is missing: only {SECRET} is set.", f"run: export {ID}=…"),
         ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", None, "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
         ({ID: "an-id", SECRET: ""}, "gitlab", None, f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
     ],
@@ -96,7 +96,7 @@ def test_each_system_has_own_advice(ci: str) -> None:
 def test_equal_id_and_secret_are_refused() -> None:
     """One was copied into both options, and the API would explain less."""
     text = get_credential_error({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
-    assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
+    assert text.startswith(f"{ID} and client-secret have the same value. Copy each from Autonoma")
     assert "sentinel" not in text
 
 
@@ -138,8 +138,7 @@ def test_unnamed_system_has_general_advice() -> None:
 def test_dependabot_advice_names_variables(environ: dict[str, str], names: str) -> None:
     """Secrets of Dependabot are separate, and skipping is the other way."""
     assert get_credential_error(environ, "github", DEPENDABOT).endswith(
-        f"Add {names} under Settings > Secrets and variables > Dependabot, "
-        "or set on-missing-credentials to skip, so that the step is skipped."
+        f"Add {names} under Settings > Secrets and variables > Dependabot, or set on-missing-credentials to skip."
     )
 
 
@@ -147,7 +146,7 @@ def test_fork_explanation_precedes_values() -> None:
     """In a change of a fork empty values and references have the same cause."""
     for text in ("", "$(NAME)"):
         error = get_credential_error({ID: text, SECRET: text}, "azure", FORK)
-        assert error.startswith(f"{BOTH}this change comes from a fork, and such a job gets no secrets.")
+        assert error.startswith(f"{BOTH}a job for a change from a fork gets no secrets.")
         assert "Add " not in error
 
 
@@ -163,15 +162,15 @@ def test_error_never_shows_set_credential() -> None:
 @pytest.mark.parametrize(
     ("environ", "cause"),
     [
-        ({}, "they are not set here"),
+        ({}, "no value is set"),
         ({ID: "an-id"}, f"only {ID} is set"),
         ({"INPUT_CLIENT-SECRET": "s3cret-value"}, "only client-secret is set"),
-        ({ID: "an-id", "INPUT_CLIENT-SECRET": " "}, "the value is empty, and a secret that is not set arrives empty"),
+        ({ID: "an-id", "INPUT_CLIENT-SECRET": " "}, "the value is empty, as with a secret that is not set"),
         (
             {"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""},
-            "the values are empty, and a secret that is not set arrives empty",
+            "the values are empty, as with a secret that is not set",
         ),
-        ({SECRET: ""}, f"{SECRET} is empty, and a secret that is not set arrives empty"),
+        ({SECRET: ""}, f"{SECRET} is empty, as with a secret that is not set"),
     ],
 )
 def test_missing_credentials_cause(environ: dict[str, str], cause: str) -> None:
@@ -183,16 +182,16 @@ def test_missing_credentials_cause(environ: dict[str, str], cause: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected_start"),
     [
-        ({ID: "$(X)"}, f"{ID} holds a reference such as $(NAME)"),
-        ({ID: "$(X)", SECRET: ""}, f"{ID} holds a reference such as $(NAME)"),
-        ({ID: "an-id", SECRET: "%X%"}, f"{SECRET} holds a reference such as %NAME%"),
-        ({ID: "${X}", SECRET: "$X"}, f"{ID} and {SECRET} hold references such as ${{NAME}}"),
+        ({ID: "$(X)"}, f"{ID} has an unresolved reference such as $(NAME)"),
+        ({ID: "$(X)", SECRET: ""}, f"{ID} has an unresolved reference such as $(NAME)"),
+        ({ID: "an-id", SECRET: "%X%"}, f"{SECRET} has an unresolved reference such as %NAME%"),
+        ({ID: "${X}", SECRET: "$X"}, f"{ID} and {SECRET} have an unresolved reference such as ${{NAME}}"),
     ],
 )
 def test_reference_explanation_names_variables(environ: dict[str, str], expected_start: str) -> None:
     """A reference in place of a value is a stronger hint than an empty value."""
     settings, _ = load_settings({}, (), environ)
-    assert describe_missing_credentials(settings, BuildContext()).startswith(f"{expected_start} in place of a value: ")
+    assert describe_missing_credentials(settings, BuildContext()).startswith(f"{expected_start}: ")
 
 
 def test_reference_explanation_shows_no_value() -> None:
@@ -205,8 +204,8 @@ def test_unresolved_references_are_joined() -> None:
     """Several options share one sentence with the form of the first."""
     references = [SecretReference("--client-id", "$(NAME)"), SecretReference("github-token", "$NAME")]
     assert describe_unresolved(references) == (
-        "--client-id and github-token hold references such as $(NAME) in place of a value: the variable is not set, or "
-        "this CI system writes references in another way"
+        "--client-id and github-token have an unresolved reference such as $(NAME): the variable is not set, or "
+        "the syntax is of another CI system"
     )
 
 

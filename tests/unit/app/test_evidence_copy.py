@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 IMAGE, OTHER_IMAGE, VIDEO = "evidence/r/step-001.png", "evidence/r/step-002.png", "evidence/r/video.webm"
-MISSING = "not found beside the record"
+MISSING = "not found beside results.json"
 TOO_LARGE = "larger than evidence-file-limit"
-OVER_LIMIT = "there is no room left within evidence-limit"
+OVER_LIMIT = "evidence-limit reached"
 
 
 def write_file(folder: Path, path: str, data: bytes = b"pixels") -> Path:
@@ -114,7 +114,7 @@ def test_copy_preserves_order_of_runs(tmp_path: Path) -> None:
 def test_missing_files_have_one_reason(tmp_path: Path) -> None:
     """The run has the number of missing files and no path of them."""
     [run], _ = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
-    assert run.evidence.missing_reason == f"3 of its files: {MISSING}"
+    assert run.evidence.missing_reason == f"3 files: {MISSING}"
     assert run.evidence.files == []
     assert [step.instruction for step in run.evidence.steps] == ["Step 1", "Step 2"]
 
@@ -124,21 +124,21 @@ def test_missing_file_spares_others(tmp_path: Path) -> None:
     write_file(tmp_path / "old", OTHER_IMAGE)
     [run], _ = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO))
     assert run.evidence.files == [OTHER_IMAGE]
-    assert run.evidence.missing_reason == f"2 of its files: {MISSING}"
+    assert run.evidence.missing_reason == f"2 files: {MISSING}"
 
 
 def test_missing_file_counts_once(tmp_path: Path) -> None:
     """The same file in two places of a run is one file."""
     run = make_run(IMAGE)._replace(step=RunStep(1, screenshot=IMAGE))
     [copied_run], _ = copy_files(tmp_path, run)
-    assert copied_run.evidence.missing_reason == f"1 of its files: {MISSING}"
+    assert copied_run.evidence.missing_reason == f"1 file: {MISSING}"
     assert copied_run.step == RunStep(1)
 
 
 def test_missing_reason_joins_earlier_one(tmp_path: Path) -> None:
     """The reason of the first step stays."""
-    [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="1 of its files: HTTP 500"))
-    assert run.evidence.missing_reason == f"1 of its files: HTTP 500; 1 of its files: {MISSING}"
+    [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="1 file: HTTP 500"))
+    assert run.evidence.missing_reason == f"1 file: HTTP 500, 1 file: {MISSING}"
 
 
 def test_missing_reason_is_truncated(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_missing_reason_is_truncated(tmp_path: Path) -> None:
     [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 9000))
     assert len(run.evidence.missing_reason) == 2000
     [run], _ = copy_files(tmp_path, make_run(IMAGE, reason="x" * 1900))
-    assert run.evidence.missing_reason == f"{'x' * 1900}; 1 of its files: {MISSING}"
+    assert run.evidence.missing_reason == f"{'x' * 1900}, 1 file: {MISSING}"
 
 
 def test_missing_file_of_attempt_has_reason(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_missing_file_of_attempt_has_reason(tmp_path: Path) -> None:
     assert run.evidence == make_evidence(IMAGE)
     assert run.previous_attempts[0].step == RunStep(2)
     assert run.previous_attempts[0].evidence.files == []
-    assert run.previous_attempts[0].evidence.missing_reason == f"1 of its files: {MISSING}"
+    assert run.previous_attempts[0].evidence.missing_reason == f"1 file: {MISSING}"
 
 
 @pytest.mark.parametrize("data", [None, b""], ids=["absent", "empty"])
@@ -217,7 +217,7 @@ def test_same_folder_needs_no_copy(target: str, tmp_path: Path) -> None:
         tmp_path, make_run(IMAGE, video=VIDEO), target=target, settings=Settings(evidence_file_limit=1)
     )
     assert runs[0].evidence.files == [IMAGE]
-    assert runs[0].evidence.missing_reason == f"1 of its files: {MISSING}"
+    assert runs[0].evidence.missing_reason == f"1 file: {MISSING}"
     assert settings.evidence_limit == Settings().evidence_limit
 
 
@@ -259,7 +259,7 @@ def test_small_file_fits_after_large_one(tmp_path: Path) -> None:
     write_file(tmp_path / "old", OTHER_IMAGE)
     [run], settings = copy_files(tmp_path, make_run(IMAGE, OTHER_IMAGE), settings=Settings(evidence_limit=10))
     assert run.evidence.files == [OTHER_IMAGE]
-    assert run.evidence.missing_reason == f"1 of its files: {OVER_LIMIT}"
+    assert run.evidence.missing_reason == f"1 file: {OVER_LIMIT}"
     assert settings.evidence_limit == 4
 
 
@@ -307,7 +307,7 @@ def test_source_link_is_missing(name: str, tmp_path: Path) -> None:
     (tmp_path / "old" / name).rename(target_path)
     (tmp_path / "old" / name).symlink_to(target_path)
     [run], _ = copy_files(tmp_path, make_run(IMAGE))
-    assert run.evidence.missing_reason == f"1 of its files: {MISSING}"
+    assert run.evidence.missing_reason == f"1 file: {MISSING}"
     assert not (tmp_path / "new").exists()
 
 
@@ -327,8 +327,8 @@ def test_target_link_is_not_followed(name: str, tmp_path: Path) -> None:
     (root / "new" / name).parent.mkdir(parents=True)
     (root / "new" / name).symlink_to(outside)
     [run], _ = copy_files(root, make_run(IMAGE))
-    reason = "it could not be written (a symbolic link in results-dir leads elsewhere)"
-    assert run.evidence.missing_reason == f"1 of its files: {reason}"
+    reason = "could not be written (symbolic link leads outside of results-dir)"
+    assert run.evidence.missing_reason == f"1 file: {reason}"
     assert list(outside.iterdir()) == []
 
 
@@ -339,7 +339,7 @@ def test_results_dir_link_stays_in_root(tmp_path: Path) -> None:
     outside.mkdir()
     (root / "new").symlink_to(outside)
     [run], _ = copy_files(root, make_run(IMAGE))
-    assert "leads elsewhere" in run.evidence.missing_reason
+    assert "leads outside of results-dir" in run.evidence.missing_reason
     assert list(outside.iterdir()) == []
 
 
@@ -364,7 +364,7 @@ def test_write_error_ends_all_copies(tmp_path: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(Directory, "write_atomic", fail_with(OSError(errno.ENOSPC, "No space left on device")))
         files.copy(IMAGE)
     files.copy(OTHER_IMAGE)
-    reason = "it could not be written (No space left on device)"
+    reason = "could not be written (No space left on device)"
     assert files.missing == {IMAGE: reason, OTHER_IMAGE: reason}
     assert files.copied_bytes == 0
 
@@ -375,7 +375,7 @@ def test_read_only_target_has_reason(tmp_path: Path) -> None:
     (tmp_path / "new").write_bytes(b"")
     files = create_copier(tmp_path)
     files.copy(IMAGE)
-    assert files.missing[IMAGE].startswith("it could not be written (")
+    assert files.missing[IMAGE].startswith("could not be written (")
     assert str(tmp_path) not in files.missing[IMAGE]
 
 
@@ -389,7 +389,7 @@ def test_memory_error_is_reason(error: Exception, tmp_path: Path, monkeypatch: p
         patch.setattr(Directory, "write_atomic", fail_with(error))
         files.copy(IMAGE)
     files.copy(OTHER_IMAGE)
-    assert files.missing == {IMAGE: "no memory is left"}
+    assert files.missing == {IMAGE: "out of memory"}
     assert files.copied_bytes == 6
 
 
@@ -407,4 +407,4 @@ def test_reasons_of_run_are_counted(tmp_path: Path) -> None:
     [run], _ = copy_files(
         tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO), settings=Settings(evidence_file_limit=10)
     )
-    assert run.evidence.missing_reason == f"1 of its files: {TOO_LARGE}; 2 of its files: {MISSING}"
+    assert run.evidence.missing_reason == f"1 file: {TOO_LARGE}, 2 files: {MISSING}"

@@ -154,8 +154,8 @@ def test_default_manifest_needs_trusted_event(event: str, tmp_path: Path) -> Non
     path, warning = find_manifest(Settings(), str(tmp_path), event)
     assert path is None
     assert warning == (
-        f"autonoma.yml is not read: a job of the event {event} has all secrets, and its checkout may be anybody's. If "
-        "it is not, say manifest: autonoma.yml"
+        f"autonoma.yml is not read: the event {event} gives all secrets to files that anybody may have written. To "
+        "read a trusted file, set manifest to autonoma.yml."
     )
 
 
@@ -294,7 +294,7 @@ def test_load_inputs_flag_has_priority() -> None:
         ({"AUTONOMA_GROUPS": "none", "AUTONOMA_DRY_RUN": "true"}, "AUTONOMA_GROUPS is 'none'"),
         (
             {"AUTONOMA_ON_MISSING_CREDENTIALS": "skip"},
-            "the credentials are missing: they are not set here",
+            "the credentials are missing: no value is set",
         ),
         (
             {"AUTONOMA_ON_MISSING_CREDENTIALS": "skip", ID: "an-id"},
@@ -362,8 +362,8 @@ def test_plan_warns_of_unread_manifest(tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
     environ = {**CREDENTIALS, "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "issue_comment", "AUTONOMA_TEST_ID": "a"}
     inputs = load_plan(tmp_path, environ, detect_ci(environ))
-    assert [warning.split()[0] for warning in inputs.warnings] == ["unknown", "autonoma.yml"]
-    assert read_errors(inputs)[0].startswith("nothing to run")
+    assert [warning.split()[0] for warning in inputs.warnings] == ["Unknown", "autonoma.yml"]
+    assert read_errors(inputs)[0].startswith("Nothing to run")
 
 
 def test_plan_error_of_manifest_joins_others(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_missing_manifest_is_error(tmp_path: Path) -> None:
 def test_empty_plan_is_error(tmp_path: Path) -> None:
     """A step that would start nothing fails."""
     [error] = read_errors(load_plan(tmp_path, CREDENTIALS))
-    assert error.startswith("nothing to run: there are no ids")
+    assert error.startswith("Nothing to run: no ids are given")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_empty_plan_is_one_error_at_most(environ: dict[str, str], count: int, tm
     """After another error the empty plan can follow from it."""
     inputs = load_plan(tmp_path, environ)
     assert len(inputs.errors) == count
-    assert not any(error.startswith("nothing to run") for error in read_errors(inputs))
+    assert not any(error.startswith("Nothing to run") for error in read_errors(inputs))
 
 
 # Credentials in texts
@@ -429,7 +429,7 @@ def test_credential_in_sent_text_is_error(environ: dict[str, str], tmp_path: Pat
     """An id or the name of a variable would go to the API, and the value is not shown."""
     inputs = load_plan(tmp_path, {**CREDENTIALS, **environ})
     assert read_errors(inputs) == [
-        "an id or the name of a variable holds a credential. Check which value is in which option."
+        "An id or the name of a variable holds a credential. Check which value is in which option."
     ]
     assert "s3cret" not in str(inputs.errors)
 

@@ -54,8 +54,8 @@ VALUE = "s3cret-value-of-the-test"
 CREDENTIALS = {ID: "client-id-of-the-test", SECRET: VALUE}
 WITH_FILES = {**CREDENTIALS, "AUTONOMA_RESULTS_DIR": "out"}
 NO_RESULTS_JSON = (
-    "Error: Autonoma tests: the record could not be written to results-dir, so the exit code is 7. Make room, or check "
-    "its permissions."
+    "Error: Autonoma tests: results.json could not be written to results-dir, so the exit code is 7. Free disk "
+    "space, or check permissions."
 )
 
 
@@ -239,8 +239,8 @@ def test_configure_file_as_folder_is_error(name: str, tmp_path: Path) -> None:
     job = Job(tmp_path, {**CREDENTIALS, name: "out"})
     spelling = "results-dir" if name.startswith("INPUT") else name
     [error] = job.errors
-    assert error.startswith(f"{spelling} can't be made (")
-    assert error.endswith("): give a folder that can be written to")
+    assert error.startswith(f"{spelling}: directory could not be created (")
+    assert error.endswith("). Give a writable directory.")
     assert job.step.reports.build().resume_command == ""
 
 
@@ -250,7 +250,7 @@ def test_configure_link_outside_is_error(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "out").symlink_to(tmp_path / "outside")
     [error] = Job(tmp_path / "work", WITH_FILES).errors
-    assert "leads out of the working directory through a symbolic link" in error
+    assert ": symbolic link leads outside of the working directory" in error
 
 
 def test_configure_warns_of_lost_folder(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_configure_warns_of_lost_folder(tmp_path: Path) -> None:
 def test_configure_evidence_needs_folder(name: str, spelling: str, tmp_path: Path) -> None:
     """Evidence without results-dir is an error with the fix."""
     environ = {**CREDENTIALS, "AUTONOMA_WAIT": "true", name: "all"}
-    assert Job(tmp_path, environ).errors == [f"{spelling} needs a folder to write to: give results-dir too"]
+    assert Job(tmp_path, environ).errors == [f"{spelling} needs a directory for its files. Set results-dir."]
     assert Job(tmp_path, {**environ, "AUTONOMA_RESULTS_DIR": "out"}).errors == []
     assert Job(tmp_path, {**environ, name: "none"}).errors == []
 
@@ -321,7 +321,7 @@ def test_begin_warns_once_of_foreign_file(tmp_path: Path) -> None:
     job.step.begin_files()
     job.finish()
     assert job.log.count("Warning: ") == 1
-    assert "Warning: results-dir has files of another program: junit.xml is now junit.xml.orig." in job.log
+    assert "Warning: results-dir has files of another program: junit.xml is renamed to junit.xml.orig." in job.log
     assert (tmp_path / "out" / "junit.xml.orig").read_text("utf-8") == "<testsuites/>"
 
 
@@ -606,9 +606,7 @@ def test_remote_publisher_can_be_abandoned(tmp_path: Path) -> None:
         assert job.finish() == 0
     finally:
         release.set()
-    assert (
-        "Warning: The CI system's report may be incomplete: it took too long. It was left behind; the exit code stands."
-    ) in job.log
+    assert ("Warning: The CI system's report may be incomplete (timeout). The exit code is not affected.") in job.log
 
 
 def test_signal_shortens_remote_publisher(tmp_path: Path) -> None:
@@ -622,7 +620,7 @@ def test_signal_shortens_remote_publisher(tmp_path: Path) -> None:
         assert job.finish() == 0
     finally:
         release.set()
-    assert "may be incomplete: a signal has come." in job.log
+    assert "may be incomplete (signal received)." in job.log
     assert job.clock.monotonic() - started_at == pytest.approx(1.5)
 
 
@@ -646,7 +644,7 @@ def test_comment_message_is_logged(tmp_path: Path) -> None:
     """A comment that can't be written is a warning."""
     job = Job(tmp_path, COMMENT, System(comments=make_comments(lambda: None)), clock=QuickClock())
     assert job.finish() == 0
-    assert "Warning: The comment could not be written: the job's variables do not say where." in job.log
+    assert "Warning: The comment could not be written: the variables of the job do not identify the change." in job.log
 
 
 class Thread:
@@ -699,7 +697,7 @@ def test_comment_can_be_abandoned(tmp_path: Path) -> None:
         assert job.finish() == 0
     finally:
         release.set()
-    assert "Warning: The comment may be incomplete: it took too long." in job.log
+    assert "Warning: The comment may be incomplete (timeout)." in job.log
 
 
 def test_skipped_step_has_no_comment(tmp_path: Path) -> None:
@@ -718,10 +716,10 @@ def test_skipped_step_has_no_comment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "kind", "advice"),
     [
-        ({"AUTONOMA_TEST_IDS": "a"}, TargetKind.FOLDER, "put it into AUTONOMA_FOLDER_IDS"),
-        ({"INPUT_TEST-IDS": "a"}, TargetKind.TAG, "put it into tag-ids"),
-        ({"AUTONOMA_TEST_IDS": "b"}, TargetKind.FOLDER, "put it under folders"),
-        ({"AUTONOMA_FOLDER_IDS": "a"}, TargetKind.TAG, "put it under tags"),
+        ({"AUTONOMA_TEST_IDS": "a"}, TargetKind.FOLDER, "Put it into AUTONOMA_FOLDER_IDS"),
+        ({"INPUT_TEST-IDS": "a"}, TargetKind.TAG, "Put it into tag-ids"),
+        ({"AUTONOMA_TEST_IDS": "b"}, TargetKind.FOLDER, "Put it under folders in the manifest"),
+        ({"AUTONOMA_FOLDER_IDS": "a"}, TargetKind.TAG, "Put it under tags in the manifest"),
     ],
 )
 def test_advice_names_option_as_written(environ: dict[str, str], kind: TargetKind, advice: str) -> None:

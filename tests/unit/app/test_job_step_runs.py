@@ -200,7 +200,7 @@ def test_misplaced_id_is_explained(tmp_path: Path) -> None:
     with Sandbox(pace=0, folders=[folder]) as sandbox:
         job = RunJob(tmp_path, sandbox.url, AUTONOMA_TEST_IDS="folder-1")
         assert job.run("folder-1") == 4
-    assert "folder-1 is the folder Checkout: put it into AUTONOMA_FOLDER_IDS" in job.log
+    assert "folder-1 is the id of the folder Checkout. Put it into AUTONOMA_FOLDER_IDS" in job.log
 
 
 def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +498,7 @@ SCREENSHOT = "evidence/run/step-001.png"
 WITH_FILE = Evidence((RunStep(1, "Open", screenshot=SCREENSHOT),))
 
 
-@pytest.mark.parametrize("evidence", [WITH_FILE, Evidence((), "", "1 of its files: HTTP 500"), Evidence()], ids=str)
+@pytest.mark.parametrize("evidence", [WITH_FILE, Evidence((), "", "1 file: HTTP 500"), Evidence()], ids=str)
 def test_confirmed_pass_has_saved_facts(evidence: Evidence, tmp_path: Path, sandbox: Sandbox) -> None:
     """A pass that the API confirms has the evidence of the first step."""
     test_id = f"runs-saved-{len(evidence.files)}{len(evidence.missing_reason)}"

@@ -76,8 +76,8 @@ def reveal_secrets(values: KnownValues) -> set[str]:
 def test_notice_names_five_variables(names: str, expected: str) -> None:
     """Further variables are counted, and the notice has the fix."""
     assert KnownValues((), tuple(names)).notice == (
-        f"{expected} not known here: texts of steps may show them. Give variables and manifest as in the step that "
-        "started the runs."
+        f"{expected} unknown here and may appear in texts of test steps. Give variables and manifest as in the step "
+        "that started the runs."
     )
 
 

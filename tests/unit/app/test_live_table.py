@@ -141,7 +141,7 @@ def test_table_shows_open_runs(table: Table) -> None:
         make_planned_run("d"),
         make_rejected_run("e"),
     )
-    assert [" ".join(row.split()) for row in rows[:-1]] == ["waiting d", "started Sign in 0.0 s"]
+    assert [" ".join(row.split()) for row in rows[:-1]] == ["planned d", "started Sign in 0.0 s"]
     assert rows[-1].endswith(" 2 of 5 ended, 0.0 s")
 
 

@@ -33,7 +33,7 @@ def get_name_line(name: str) -> str:
 def test_manifest_lists_folders_and_tests() -> None:
     """Each entry has its id and its name."""
     lines = render_manifest(Selection((FOLDER,), (TESTS[1],))).split("\n")
-    start = lines.index("folders: # each is one run, with all tests in it and below it")
+    start = lines.index("folders: # one run for each folder, with all tests in it and below it")
     assert lines[start + 1 : start + 6] == [
         "  - id: f1 # 2 tests", "    name: Checkout", "tests:", "  - id: t2", "    name: Pays later"
     ]  # fmt: skip

@@ -97,18 +97,18 @@ def test_load_results_returns_bytes(tmp_path: Path) -> None:
 
 def test_load_missing_file_is_error(tmp_path: Path) -> None:
     """The error states which file to give."""
-    advice = "Give the results.json that an earlier step wrote to its results-dir"
-    assert get_load_error(tmp_path) == f"results.json can't be read. {advice}"
+    advice = "Give the results.json that an earlier step wrote to its results-dir."
+    assert get_load_error(tmp_path) == f"results.json could not be read. {advice}"
     (tmp_path / "results.json").touch()
     assert get_load_error(tmp_path) == f"results.json is empty. {advice}"
     (tmp_path / "folder").mkdir()
-    assert get_load_error(tmp_path, "folder") == f"folder can't be read. {advice}"
+    assert get_load_error(tmp_path, "folder") == f"folder could not be read. {advice}"
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
 def test_load_invalid_path_is_error(path: str, tmp_path: Path) -> None:
     """A path that the system refuses is an error of the input."""
-    assert "can't be read" in get_load_error(tmp_path, path)
+    assert "could not be read" in get_load_error(tmp_path, path)
 
 
 def test_load_long_path_is_shortened(tmp_path: Path) -> None:
@@ -124,26 +124,26 @@ def test_load_link_outside_is_refused(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "results.json").symlink_to(tmp_path / "secret.json")
     assert get_load_error(tmp_path / "work") == (
-        "results.json leads out of the working directory through a symbolic link: give its own path"
+        "results.json: symbolic link leads outside of the working directory. Give the path without the link."
     )
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[]", "it holds no JSON object"),
-        ("null", "it holds no JSON object"),
-        ("{}", "version is missing"),
-        ('{"version": 2}', "it has the format of another version of autonoma-ci"),
-        ('{"version": 1', "Invalid JSON"),
+        ("[]", "no JSON object"),
+        ("null", "no JSON object"),
+        ("{}", "missing version"),
+        ('{"version": 2}', "format of another version of autonoma-ci"),
+        ('{"version": 1', "invalid JSON"),
     ],
 )
 def test_load_other_content_is_error(content: str, reason: str, tmp_path: Path) -> None:
     """The error has the reason and the remedy."""
     (tmp_path / "results.json").write_text(content, "utf-8")
     error = get_load_error(tmp_path)
-    assert error.startswith(f"results.json is not a record of autonoma-ci: {reason}")
-    assert error.endswith("Give a results.json as a step wrote it")
+    assert error.startswith(f"results.json: invalid file ({reason}")
+    assert error.endswith("Give an unchanged results.json of autonoma-ci.")
 
 
 def test_load_error_is_redacted_and_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,10 +232,10 @@ def test_stale_results_are_valid_at_terminal() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"ci_name": "gitlab"}, "it is of another CI system"),
-        ({"repository": "owner/other"}, "it is of another repository"),
-        ({"sha": "d" * 40}, "it is of another commit"),
-        ({"build_id": "18"}, "it is of another build"),
+        ({"ci_name": "gitlab"}, "written on another CI system"),
+        ({"repository": "owner/other"}, "written for another repository"),
+        ({"sha": "d" * 40}, "written for another commit"),
+        ({"build_id": "18"}, "written by another build"),
     ],
 )
 def test_results_of_other_build_are_stale(changes: dict[str, Any], reason: str) -> None:
@@ -246,7 +246,7 @@ def test_results_of_other_build_are_stale(changes: dict[str, Any], reason: str) 
 def test_ended_results_without_build_id_are_stale() -> None:
     """Without a build id, ended runs can be of any build."""
     context = BUILD._replace(build_id="", build_attempt="")
-    reason = "nothing in it is left to wait for, and no build id shows that it is of this build"
+    reason = "all runs have ended, and no build id matches this build"
     assert stale_reason(build_results(make_passed_run("a"), context=context), context, RULES, STARTED_AT) == reason
     assert stale_reason(build_results(make_started_run("a"), context=context), context, RULES, STARTED_AT) is None
     skipped = build_results(make_planned_run("a"), context=context, verdict=DRY_RUN_VERDICT)
@@ -267,7 +267,7 @@ def test_results_of_earlier_attempt(saved_job: str, own_job: str, runs: list[Run
     """A job does not wait for the runs that its own earlier attempt started."""
     saved = build_results(*runs, context=BUILD._replace(build_attempt="1", job_name=saved_job))
     reason = stale_reason(saved, BUILD._replace(job_name=own_job), RULES, STARTED_AT)
-    assert reason == ("it is of an earlier attempt at this job" if is_stale else None)
+    assert reason == ("written by an earlier attempt at this job" if is_stale else None)
 
 
 # has_runs, is_of_earlier_attempt and collect_run_ids
@@ -336,18 +336,18 @@ def make_signed_results(*runs: RunResult, secret: str = SECRET) -> LoadedResults
         (
             make_signed_results(make_failed_run("a"), secret="other-s3cret-value"),
             "c" * 40,
-            "it is not signed, or was changed, or was written with other credentials",
+            "missing signature, or invalid for this file and these credentials",
         ),
         (
             make_signed_results(make_failed_run("a")),
             "",
-            "the commit of this build is not known, so nothing shows that it is still the same",
+            "unknown commit of this build",
         ),
-        (make_signed_results(make_failed_run("b")), "c" * 40, "its runs are not those that this step is to start"),
+        (make_signed_results(make_failed_run("b")), "c" * 40, "runs differ from the plan of this step"),
         (
             make_signed_results(make_failed_run("a"), make_failed_run("b")),
             "c" * 40,
-            "its runs are not those that this step is to start",
+            "runs differ from the plan of this step",
         ),
     ],
     ids=["reusable", "other secret", "no commit", "other run", "more runs"],
@@ -364,4 +364,4 @@ def test_old_results_without_build_id_are_stale() -> None:
     saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:01Z")
     assert stale_reason(saved, context, RULES, STARTED_AT) is None
     saved = build_results(make_started_run("a"), context=context, started_at="2025-01-01T04:00:00Z")
-    assert stale_reason(saved, context, RULES, STARTED_AT) == "it is older than a day"
+    assert stale_reason(saved, context, RULES, STARTED_AT) == "older than a day"

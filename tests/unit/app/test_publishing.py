@@ -123,7 +123,7 @@ def test_publish_memory_error_is_warning() -> None:
     outcome = publish_all(
         [_Publisher(MemoryError()), _Publisher(SystemError()), _Publisher(None, "c")], create_report()
     )
-    warning = "A report could not be written (no memory is left)."
+    warning = "A report could not be written (out of memory)."
     assert outcome == ([warning, warning, "c"], None)
 
 
@@ -184,14 +184,14 @@ def test_comment_is_posted_and_updated(host: GitLab) -> None:
 def test_comment_on_other_system_warns(environ: dict[str, str], flags: dict[str, str], spelling: str) -> None:
     """The warning names the option as the user wrote it."""
     outcome = post_job_comment(make_settings(environ, **flags), {"JENKINS_URL": "https://ci.test"})
-    assert outcome == ("warning", f"{spelling} has no effect on jenkins: it is for GitHub and GitLab.")
+    assert outcome == ("warning", f"{spelling} has no effect on jenkins. Comments need GitHub or GitLab.")
 
 
 def test_comment_needs_change_request(host: GitLab) -> None:
     """A build of a branch has no comment, which is no problem."""
     environ = {"GITLAB_CI": "true", "CI_API_V4_URL": host.url}
     outcome = post_job_comment(make_settings(), environ)
-    assert outcome == ("notice", "No comment is written: this build is of no pull or merge request.")
+    assert outcome == ("notice", "No comment: this build has no pull or merge request.")
     assert host.requests == []
 
 
@@ -199,7 +199,7 @@ def test_comment_needs_change_request(host: GitLab) -> None:
     ("token", "reason"),
     [
         ("", "--gitlab-token is empty"),
-        ("$CI_TOKEN", "--gitlab-token holds a reference such as $NAME in place of a value: the variable is not set"),
+        ("$CI_TOKEN", "--gitlab-token has an unresolved reference such as $NAME: the variable is not set"),
     ],
 )
 def test_comment_needs_token(token: str, reason: str, host: GitLab) -> None:
@@ -214,14 +214,17 @@ def test_comment_needs_token(token: str, reason: str, host: GitLab) -> None:
 def test_comment_needs_address_of_host() -> None:
     """Without the variables of GitLab, the place of the comment is unknown."""
     outcome = post_job_comment(make_settings(), JOB)
-    message = "The comment could not be written: the job's variables do not say where."
+    message = "The comment could not be written: the variables of the job do not identify the change."
     assert outcome == ("warning", message)
 
 
 def test_comment_needs_client_secret(host: GitLab) -> None:
     """The comment is signed with the client secret."""
     outcome = post_job_comment(make_settings(**{"client-secret": ""}), {**JOB, "CI_API_V4_URL": host.url})
-    assert outcome == ("warning", "The comment could not be written: client-secret is empty, which signs it.")
+    assert outcome == (
+        "warning",
+        "The comment could not be written: the signature needs client-secret, which is empty.",
+    )
     assert host.comments == []
 
 
@@ -241,8 +244,8 @@ def test_comment_rejection_is_warning(host: GitLab) -> None:
     [
         (InputError(["CI_API_V4_URL is no address"]), "CI_API_V4_URL is no address"),
         (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
-        (MemoryError(), "no memory is left"),
-        (SystemError(), "no memory is left"),
+        (MemoryError(), "out of memory"),
+        (SystemError(), "out of memory"),
     ],
     ids=repr,
 )

@@ -15,7 +15,7 @@ from tests.support.reports import create_report, make_passed_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
+ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or this directory."
 RESULTS_JSON = render_results_json(create_report([make_passed_run("a")]))
 
 
@@ -71,7 +71,7 @@ def test_json_is_left_to_parser(content: bytes, tmp_path: Path) -> None:
 def test_empty_path_is_error(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     write_results(tmp_path / "results.json")
-    assert get_error(tmp_path, "") == f"the path of the record is empty. {ADVICE}"
+    assert get_error(tmp_path, "") == f"The path of results.json is empty. {ADVICE}"
 
 
 # Missing files
@@ -146,9 +146,9 @@ def test_link_outside_is_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "r").symlink_to(tmp_path / "other", target_is_directory=True)
-    reason = "leads out of the working directory through a symbolic link. Give its own path"
-    assert get_error(tmp_path / "work", "r") == f"r {reason}"
-    assert get_error(tmp_path / "work", "r/results.json") == f"r/results.json {reason}"
+    reason = "symbolic link leads outside of the working directory. Give the path without the link."
+    assert get_error(tmp_path / "work", "r") == f"r: {reason}"
+    assert get_error(tmp_path / "work", "r/results.json") == f"r/results.json: {reason}"
 
 
 # Folders
@@ -157,7 +157,7 @@ def test_link_outside_is_refused(tmp_path: Path) -> None:
 def test_empty_folder_is_error(tmp_path: Path) -> None:
     """The error states that the folder is empty."""
     (tmp_path / "r").mkdir()
-    assert get_error(tmp_path, "r") == f"The folder r has no results.json. It is empty. {ADVICE}"
+    assert get_error(tmp_path, "r") == f"The directory r has no results.json. The directory is empty. {ADVICE}"
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
@@ -167,7 +167,7 @@ def test_folder_without_results_lists_entries(count: int, tmp_path: Path) -> Non
     for name in ("c.txt", "a\x1b.txt", "b.txt", "d.txt")[:count]:
         (tmp_path / "r" / name).touch()
     listed_names = {1: "c.txt", 3: "a\ufffd.txt, b.txt, c.txt", 4: "a\ufffd.txt, b.txt, c.txt and 1 more"}[count]
-    assert get_error(tmp_path, "r") == f"The folder r has no results.json. It has {listed_names}. {ADVICE}"
+    assert get_error(tmp_path, "r") == f"The directory r has no results.json. Files in it: {listed_names}. {ADVICE}"
 
 
 def test_folder_error_counts_200_entries(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_folder_error_names_results_below(parts: int, tmp_path: Path) -> None:
     listed_paths = ", ".join(f"all/p{part}/results.json" for part in range(1, min(parts, 3) + 1))
     rest_count = " and 2 more" if parts == 5 else ""
     assert get_error(tmp_path, "all", "report") == (
-        f"The folder all has no results.json. Records in it: {listed_paths}{rest_count}. "
+        f"The directory all has no results.json. Results files in it: {listed_paths}{rest_count}. "
         "Name one: autonoma-ci report all/p1/results.json"
     )
 
@@ -206,14 +206,16 @@ def test_results_are_searched_two_folders_deep(name: str, is_found: bool, tmp_pa
     """Only files with the name of a results file count, at most two folders below."""
     write_results(tmp_path / "r" / name)
     error = get_error(tmp_path, "r")
-    assert (f"Records in it: r/{name}. " in error) == is_found
+    assert (f"Results files in it: r/{name}. " in error) == is_found
 
 
 def test_other_json_is_no_results(tmp_path: Path) -> None:
     """A file of another program with such a name is not suggested."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "results-of-others.json").write_text('{"version": 1}', "utf-8")
-    assert get_error(tmp_path, "r").startswith("The folder r has no results.json. It has results-of-others.json. ")
+    assert get_error(tmp_path, "r").startswith(
+        "The directory r has no results.json. Files in it: results-of-others.json. "
+    )
 
 
 def test_linked_folder_is_not_searched(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def test_linked_folder_is_not_searched(tmp_path: Path) -> None:
     write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work" / "r").mkdir(parents=True)
     (tmp_path / "work" / "r" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
-    assert "It has link." in get_error(tmp_path / "work", "r")
+    assert "Files in it: link." in get_error(tmp_path / "work", "r")
 
 
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
@@ -230,7 +232,7 @@ def test_results_that_are_no_file_are_error(kind: str, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     results_json = tmp_path / "r" / "results.json"
     results_json.mkdir() if kind == "folder" else results_json.symlink_to("nowhere")
-    assert get_error(tmp_path, "r") == f"r/results.json is not a regular file, or a link to nothing. {ADVICE}"
+    assert get_error(tmp_path, "r") == f"r/results.json is not a regular file, or is a broken link. {ADVICE}"
 
 
 def test_unreadable_folder_counts_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +243,7 @@ def test_unreadable_folder_counts_as_empty(tmp_path: Path, monkeypatch: pytest.M
 
     (tmp_path / "r").mkdir()
     monkeypatch.setattr(os, "scandir", refuse)
-    assert get_error(tmp_path, "r") == f"The folder r has no results.json. It is empty. {ADVICE}"
+    assert get_error(tmp_path, "r") == f"The directory r has no results.json. The directory is empty. {ADVICE}"
 
 
 # Files of other kinds
@@ -250,13 +252,13 @@ def test_unreadable_folder_counts_as_empty(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b'<?xml version="1.0"?>\n<testsuites tests="0"/>', "a JUnit report, not a record"),
-        (b"<TESTSUITE>", "a JUnit report, not a record"),
-        (b"\n<!DOCTYPE html>\n<html>", "a web page, not a record"),
-        (b"<html>", "a web page, not a record"),
-        (b"### Passed", "not a record: it holds no JSON object"),
-        (b"\x00\xff\xfe", "not a record: it holds no JSON object"),
-        (b"<?xml" + b" " * 1000 + b"<testsuite>", "not a record: it holds no JSON object"),
+        (b'<?xml version="1.0"?>\n<testsuites tests="0"/>', "a JUnit report, not results.json"),
+        (b"<TESTSUITE>", "a JUnit report, not results.json"),
+        (b"\n<!DOCTYPE html>\n<html>", "a web page, not results.json"),
+        (b"<html>", "a web page, not results.json"),
+        (b"### Passed", "not a results.json (no JSON object)"),
+        (b"\x00\xff\xfe", "not a results.json (no JSON object)"),
+        (b"<?xml" + b" " * 1000 + b"<testsuite>", "not a results.json (no JSON object)"),
     ],
 )
 def test_file_of_other_kind_is_error(content: bytes, kind: str, tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_file_of_other_kind_is_error(content: bytes, kind: str, tmp_path: Path) 
     (tmp_path / "r" / "x").write_bytes(content)
     assert get_error(tmp_path, "r/x") == f"r/x is {kind}. {ADVICE}"
     write_results(tmp_path / "r" / "results.json")
-    assert get_error(tmp_path, "r/x", "report") == f"r/x is {kind}. Type: autonoma-ci report r/results.json"
+    assert get_error(tmp_path, "r/x", "report") == f"r/x is {kind}. Use: autonoma-ci report r/results.json"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")

@@ -20,8 +20,8 @@ CHECKOUT = ListedFolder("f1", "Checkout", (CARD_TEST, LATER_TEST))
 EMPTY = ListedFolder("f2", "Empty", ())
 LOGIN = ListedFolder("f3", "Login", (SIGN_IN_TEST, CARD_TEST))
 ACCOUNT = Account((CHECKOUT, EMPTY, LOGIN), 0)
-NOTHING_SELECTED = "nothing was chosen, so nothing was written"
-NO_TESTS = "what was chosen has no tests, so nothing was written: choose a folder that has some"
+NOTHING_SELECTED = "Nothing was selected, so nothing was written."
+NO_TESTS = "The selection has no tests, so nothing was written. Select a folder with tests."
 
 
 class BrokenInput(io.StringIO):
@@ -94,12 +94,12 @@ def test_label_replaces_name_with_everything() -> None:
 @pytest.mark.parametrize(
     ("folder_ids", "tests", "error"),
     [
-        (("f9",), (), "the account has no folder with the id f9: autonoma-ci list shows them all"),
-        (("f1x",), (), "the account has no folder with the id f1x: did you mean f1?"),
-        ((), ("t9",), "the account has no test with the id t9: autonoma-ci list shows them all"),
-        ((), ("t1x",), "the account has no test with the id t1x: did you mean t1?"),
-        (("t1",), (), "t1 is the id of a test, not of a folder: give it by --test-ids"),
-        ((), ("f1",), "f1 is the id of a folder, not of a test: give it by --folder-ids"),
+        (("f9",), (), "Unknown folder id: f9. The command autonoma-ci list shows all ids."),
+        (("f1x",), (), "Unknown folder id: f1x. Did you mean f1?"),
+        ((), ("t9",), "Unknown test id: t9. The command autonoma-ci list shows all ids."),
+        ((), ("t1x",), "Unknown test id: t1x. Did you mean t1?"),
+        (("t1",), (), "t1 is the id of a test, not of a folder. Use --test-ids."),
+        ((), ("f1",), "f1 is the id of a folder, not of a test. Use --folder-ids."),
     ],
 )
 def test_unknown_id_suggests_fix(folder_ids: tuple[str, ...], tests: tuple[str, ...], error: str) -> None:
@@ -110,17 +110,17 @@ def test_unknown_id_suggests_fix(folder_ids: tuple[str, ...], tests: tuple[str, 
 def test_all_unknown_ids_are_reported() -> None:
     """Errors of folders precede errors of tests."""
     errors = get_errors("f8", "f1", "f9", tests=("t9",))
-    assert [error.partition(": ")[0] for error in errors] == [
-        "the account has no folder with the id f8",
-        "the account has no folder with the id f9",
-        "the account has no test with the id t9",
+    assert [error.partition(". ")[0] for error in errors] == [
+        "Unknown folder id: f8",
+        "Unknown folder id: f9",
+        "Unknown test id: t9",
     ]
 
 
 def test_selection_without_tests_is_error() -> None:
     """A manifest without tests would start nothing."""
     assert get_errors("f2") == [NO_TESTS]
-    with pytest.raises(InputError, match="what was chosen has no tests"):
+    with pytest.raises(InputError, match="The selection has no tests"):
         select_by_id(Account((EMPTY,), 0), {}, {}, everything=True)
 
 
@@ -133,7 +133,7 @@ def test_prompt_lists_folders_with_tests() -> None:
     assert selection == Selection((CHECKOUT,))
     assert output.startswith(
         "Folders of the account:\n    1  Checkout (2 tests)\n    2  Login (2 tests)\n"
-        "Which folders? Such as 1,3-5, or all: "
+        "Which folders? For example 1,3-5 or all: "
     )
 
 
@@ -141,7 +141,7 @@ def test_prompt_lists_tests_of_folders() -> None:
     """The tests of the selected folders are numbered, and each occurs once."""
     selection, output = answer_prompts("all\ntests\n2\n")
     assert selection == Selection((), (LATER_TEST,))
-    assert "    1  Pays by card\n    2  Pays later\n    3  Sign in\nWhich tests? Such as 1,3-5, or all: " in output
+    assert "    1  Pays by card\n    2  Pays later\n    3  Sign in\nWhich tests? For example 1,3-5 or all: " in output
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_invalid_numbers_repeat_prompt(input_text: str) -> None:
     """An answer out of range selects nothing, and the question follows once more."""
     selection, output = answer_prompts(f"{input_text}\n1\nf\n")
     assert selection == Selection((CHECKOUT,))
-    assert output.count("That is not a choice of 1 to 2.\n") == 1
+    assert output.count("Invalid selection. Choose numbers from 1 to 2, or all.\n") == 1
     assert output.count("Which folders?") == 2
 
 
@@ -188,7 +188,7 @@ def test_unknown_word_repeats_prompt(input_text: str) -> None:
     """Any other answer repeats the question."""
     selection, output = answer_prompts(f"1\n{input_text}\nf\n")
     assert selection == Selection((CHECKOUT,))
-    assert output.count("Folders as a whole, or their tests?") == 2
+    assert output.count("Start folders or single tests?") == 2
 
 
 @pytest.mark.parametrize("input_text", ["", "1\n", "x\n", "1\nt\n", "1\nx\n"])

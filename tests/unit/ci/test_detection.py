@@ -110,7 +110,9 @@ def test_override_selects_every_system(name: str) -> None:
 )
 def test_override_typo_gets_hint(override: str, suggestion: str) -> None:
     """The error about an unknown name has a suggestion and all valid names."""
-    with pytest.raises(InputError, match=f"'{override.lower()}' is.*Did you mean {suggestion}\\?.*forgejo, .*, cli"):
+    with pytest.raises(
+        InputError, match=f"system '{override.lower()}'. Did you mean {suggestion}\\?.*forgejo, .*, cli"
+    ):
         detection.detect({"AUTONOMA_CI": override})
 
 
@@ -218,7 +220,7 @@ def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.Monk
     assert "NEW_CI_TOKEN" in detection.all_secret_variables()
     job = {"NEW_CI": "1", "AUTONOMA_CHANGE": "7", "AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "r"}
     planned = invoke(tmp_path, "--dry-run", environ=job)
-    assert "r is outside of the workspace, so its files are lost with the container." in planned.output
+    assert "r is outside of the workspace, so the files are lost with the container." in planned.output
     page = (tmp_path / "r" / "report.html").read_text("utf-8")
     assert "Started from</dt><dd><bdi>New CI<" in page
     assert "Patch</dt><dd><bdi>7<" in page

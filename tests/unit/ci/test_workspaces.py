@@ -112,7 +112,7 @@ def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
     lines = [line for line in result.output.splitlines() if "is outside of the workspace" in line]
     assert len(lines) == 1
     assert lines[0].startswith("::warning::AUTONOMA_RESULTS_DIR ")
-    assert "its files are lost with the container" in lines[0]
+    assert "the files are lost with the container" in lines[0]
 
 
 def test_folder_path_is_shown_on_one_line() -> None:

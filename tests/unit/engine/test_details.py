@@ -30,7 +30,7 @@ def test_named_pass_contradicted_is_unknown(name: str) -> None:
     job.run_table.results[0] = job.run_table.results[0]._replace(request=NAMED_REQUEST)
     job.run()
     assert (job.first.state, job.first.reason, job.code) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 7)
-    assert "the API contradicts itself" in job.first.message
+    assert "contradictory responses from the API" in job.first.message
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)

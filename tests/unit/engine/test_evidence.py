@@ -172,7 +172,7 @@ def test_failed_downloads_keep_verdict() -> None:
         evidence_policy=EvidencePolicy(),
     ).run()
     assert len(list_downloaded_steps(job)) == 8
-    assert job.first.evidence.missing_reason == "4 of its files: HTTP 404"
+    assert job.first.evidence.missing_reason == "4 files: HTTP 404"
     assert (job.states, job.code) == ([RunState.FAILED], 1)
     passed_job = Job(
         make_run_with_media(end=PASSED, download_result=lambda *_: DownloadResult(error="no room")),
@@ -194,7 +194,7 @@ def test_permanent_error_skips_refresh() -> None:
 def test_missing_details_are_explained() -> None:
     """The evidence states why the details are missing."""
     job = Job(make_run(10, FAILED), evidence_policy=EvidencePolicy()).run()
-    assert job.first.evidence.missing_reason == "its details could not be had: HTTP 500"
+    assert job.first.evidence.missing_reason == "details unavailable: HTTP 500"
 
 
 def test_details_for_evidence_are_retried() -> None:
@@ -210,7 +210,7 @@ def test_hung_downloads_end_at_timeout() -> None:
     job.workers.download = lambda index, file: None  # type: ignore[method-assign]
     job.run()
     assert 60 <= job.seconds <= 80
-    assert job.first.evidence.missing_reason == "4 of its files: they took too long"
+    assert job.first.evidence.missing_reason == "4 files: downloads took too long"
 
 
 def test_downloads_start_during_wait() -> None:
@@ -242,7 +242,7 @@ def test_signal_ends_downloads() -> None:
     job.workers.download = download_and_cancel  # type: ignore[method-assign]
     job.run()
     assert job.engine.signal_number == 15
-    assert job.first.evidence.missing_reason == "4 of its files: the job was cancelled"
+    assert job.first.evidence.missing_reason == "4 files: the job was cancelled"
     assert job.seconds < 20
 
 
@@ -269,7 +269,7 @@ def test_hung_details_end_at_timeout() -> None:
     job.workers.fetch_details = lambda *_, **__: None  # type: ignore[method-assign]
     job.run()
     assert job.seconds <= 90
-    assert all("could not be had" in outcome.evidence.missing_reason for outcome in job.run_table.results)
+    assert all("details unavailable" in outcome.evidence.missing_reason for outcome in job.run_table.results)
     assert job.states == [RunState.FAILED] * 300
 
 

@@ -54,7 +54,7 @@ def get_hints(account: FakeAccount, *runs: RunResult, events: Events | None = No
     run_table = RunTable(runs, 0.0)
     indexes = range(len(runs))
     explain_misplaced_ids(
-        run_table, indexes, account, events or queue.SimpleQueue(), Clock(), lambda _, kind: f"use {kind}-ids"
+        run_table, indexes, account, events or queue.SimpleQueue(), Clock(), lambda _, kind: f"Use {kind}-ids"
     )
     return [run.suggestion for run in run_table.results]
 
@@ -75,13 +75,13 @@ def test_misplaced_id_names_its_kind(given_kind: TargetKind, actual_kind: Target
         make_missing_run(given_kind, "a"),
         make_missing_run(given_kind, "b"),
     )
-    assert hints == [f"a is the {actual_kind} listings: use {actual_kind}-ids.", HINT]
+    assert hints == [f"a is the id of the {actual_kind} listings. Use {actual_kind}-ids.", HINT]
 
 
 def test_nameless_entry_shows_its_kind() -> None:
     """The hint describes an entry without a name by its kind."""
     hints = get_hints(FakeAccount({(TargetKind.FOLDER, "a"): ""}), make_missing_run(TargetKind.TEST, "a"))
-    assert hints == ["a is a folder of the account: use folder-ids."]
+    assert hints == ["a is the id of a folder of the account. Use folder-ids."]
 
 
 def test_lookup_only_for_unknown_ids() -> None:
@@ -96,7 +96,7 @@ def test_lookup_only_for_unknown_ids() -> None:
         account, make_missing_run(TargetKind.TEST, "a"), make_missing_run(TargetKind.TEST, "a"), *other_runs
     )
     assert account.calls == [(TargetKind.FOLDER, "a")]
-    assert hints[0] == hints[1] == "a is the folder x: use folder-ids."
+    assert hints[0] == hints[1] == "a is the id of the folder x. Use folder-ids."
     assert set(hints[2:]) == {HINT}
 
 
@@ -141,7 +141,7 @@ def test_lookup_without_threads_keeps_hint(monkeypatch: pytest.MonkeyPatch) -> N
 def test_tag_id_is_first_sought_as_folder() -> None:
     """A tag id is looked up as a folder and then as a test, until the first match."""
     account = FakeAccount({(TargetKind.FOLDER, "a"): "x", (TargetKind.TEST, "a"): "y"})
-    assert get_hints(account, make_missing_run(TargetKind.TAG, "a")) == ["a is the folder x: use folder-ids."]
+    assert get_hints(account, make_missing_run(TargetKind.TAG, "a")) == ["a is the id of the folder x. Use folder-ids."]
     assert account.calls == [(TargetKind.FOLDER, "a")]
     account = FakeAccount({})
     assert get_hints(account, make_missing_run(TargetKind.TAG, "a")) == [HINT]
@@ -152,15 +152,15 @@ def test_id_of_two_kinds_is_looked_up_twice() -> None:
     """One id among the tests and the folders has a hint for each of them."""
     account = FakeAccount({(TargetKind.FOLDER, "a"): "x", (TargetKind.TEST, "a"): "y"})
     hints = get_hints(account, make_missing_run(TargetKind.TEST, "a"), make_missing_run(TargetKind.FOLDER, "a"))
-    assert hints == ["a is the folder x: use folder-ids.", "a is the test y: use test-ids."]
+    assert hints == ["a is the id of the folder x. Use folder-ids.", "a is the id of the test y. Use test-ids."]
 
 
 def test_unselected_run_is_not_looked_up() -> None:
     """Only the runs with the given indexes are looked up."""
     account = FakeAccount({(TargetKind.FOLDER, name): "x" for name in "ab"})
     table = RunTable([make_missing_run(TargetKind.TEST, name) for name in "ab"], 0.0)
-    explain_misplaced_ids(table, [1], account, queue.SimpleQueue(), Clock(), lambda *_: "use folder-ids")
-    assert [run.suggestion for run in table.results] == [HINT, "b is the folder x: use folder-ids."]
+    explain_misplaced_ids(table, [1], account, queue.SimpleQueue(), Clock(), lambda *_: "Use folder-ids")
+    assert [run.suggestion for run in table.results] == [HINT, "b is the id of the folder x. Use folder-ids."]
     assert account.calls == [(TargetKind.FOLDER, "b")]
 
 
@@ -171,12 +171,12 @@ def test_advice_receives_request_and_kind() -> None:
 
     def build_advice(request: RunRequest, kind: TargetKind) -> str:
         advice_calls.append((request, kind))
-        return "move it"
+        return "Move it"
 
     account = FakeAccount({(TargetKind.TEST, "a"): "y"})
     explain_misplaced_ids(table, [0], account, queue.SimpleQueue(), Clock(), build_advice)
     assert advice_calls == [(run.request, TargetKind.TEST)]
-    assert table.results[0] == run._replace(suggestion="a is the test y: move it.")
+    assert table.results[0] == run._replace(suggestion="a is the id of the test y. Move it.")
 
 
 def limit_to_one_thread(monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[threading.Thread]:
@@ -199,7 +199,7 @@ def test_one_thread_looks_up_all_ids(shortage: Exception, monkeypatch: pytest.Mo
     limit_to_one_thread(monkeypatch, shortage)
     account = FakeAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(9)})
     hints = get_hints(account, *(make_missing_run(TargetKind.TEST, f"t{number}") for number in range(9)))
-    assert hints == [f"t{number} is the folder x: use folder-ids." for number in range(9)]
+    assert hints == [f"t{number} is the id of the folder x. Use folder-ids." for number in range(9)]
 
 
 @pytest.mark.parametrize("end_reason", ["time", "signal"])
@@ -239,8 +239,8 @@ def test_matches_before_end_are_used(end_reason: str, monkeypatch: pytest.Monkey
     runs = [make_missing_run(TargetKind.TEST, f"t{number}") for number in range(4)]
     table = RunTable(runs, 0.0)
     try:
-        explain_misplaced_ids(table, range(4), account, events, HangClock(), lambda *_: "use folder-ids")
-        expected = [f"t{number} is the folder x: use folder-ids." for number in range(2)]
+        explain_misplaced_ids(table, range(4), account, events, HangClock(), lambda *_: "Use folder-ids")
+        expected = [f"t{number} is the id of the folder x. Use folder-ids." for number in range(2)]
         assert [run.suggestion for run in table.results] == [*expected, HINT, HINT]
     finally:
         release_event.set()

@@ -340,7 +340,7 @@ def test_long_retry_after_is_capped(runs: int) -> None:
     job = Job(*[ScriptedRun(status_by_age((30, RUNNING), last=limited))] * runs).run()
     assert set(job.states) == {RunState.UNKNOWN}
     assert {run.reason for run in job.run_table.results} == {ExitReason.UNKNOWN}
-    assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.run_table.results)
+    assert all("status unavailable" in run.message and "HTTP 429" in run.message for run in job.run_table.results)
     assert all(145 < run.duration_seconds < 165 for run in job.run_table.results)
     assert 150 < job.seconds < 165
     poll_times = [at for at in job.polls() if at > 30.2]
@@ -517,7 +517,7 @@ def test_unconnected_retry_ends_at_deadline(connecting: set[int], state: RunStat
     job = Job([make_run(30, FAILED)], poll_policy=PollPolicy(retries=1, timeout=60.0), starts=starts)
     job.workers.connecting_indexes = connecting
     assert job.run().states == [state]
-    assert ("no answer came" in job.first.message) == (not connecting)
+    assert ("no response" in job.first.message) == (not connecting)
     assert job.seconds < 75
 
 

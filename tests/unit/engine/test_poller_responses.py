@@ -29,7 +29,7 @@ MISSING = PollResult(PollStatus.NOT_FOUND, message="HTTP 404")
 UNAUTHORIZED = PollResult(PollStatus.UNAUTHORIZED, message="HTTP 401")
 RATE_LIMITED = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429")
 UNAVAILABLE = PollResult(PollStatus.UNAVAILABLE, message="HTTP 500")
-HINT_RUN_CONTINUES = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
+HINT_RUN_CONTINUES = "The run continues. Open its page, or run autonoma-ci wait later."
 
 
 class SentPoll(NamedTuple):
@@ -99,13 +99,13 @@ class PollerDriver:
     [
         (PASSED, (RunState.PASSED, ExitReason.OK, "", "", 20.0)),
         (FAILED, (RunState.FAILED, ExitReason.FAILED, "", "", 20.0)),
-        (STOPPED, (RunState.STOPPED, ExitReason.FAILED, "it was ended on the server: cancelled", "", 20.0)),
+        (STOPPED, (RunState.STOPPED, ExitReason.FAILED, "ended by the server with the status cancelled", "", 20.0)),
         (
             UNAUTHORIZED,
             (
                 RunState.UNKNOWN,
                 ExitReason.UNAUTHORIZED,
-                "how it stands may not be asked: HTTP 401",
+                "status unavailable: HTTP 401",
                 HINT_RUN_CONTINUES,
                 0.25,
             ),
@@ -142,7 +142,7 @@ def test_run_without_id_is_unknown() -> None:
     assert driver.get_result(1) == (
         RunState.UNKNOWN,
         ExitReason.UNKNOWN,
-        "the API named no id to ask for",
+        "no run id in the response of the API",
         HINT_RUN_CONTINUES,
         0.5,
     )
@@ -162,7 +162,7 @@ def test_run_is_not_found_after_30_seconds() -> None:
     assert driver.get_result()[0] is RunState.STARTED
     poll_at(driver, (40.0, MISSING))
     assert driver.get_result() == (
-        *(RunState.UNKNOWN, ExitReason.NOT_FOUND, "the API does not know the run: HTTP 404", HINT_RUN_CONTINUES, 0.25),
+        *(RunState.UNKNOWN, ExitReason.NOT_FOUND, "run unknown to the API: HTTP 404", HINT_RUN_CONTINUES, 0.25),
     )
 
 
@@ -172,7 +172,7 @@ def test_failed_polls_for_two_minutes_end_run() -> None:
     poll_at(driver, (10.0, UNAVAILABLE), (60.0, UNAVAILABLE), (129.9, UNAVAILABLE))
     assert driver.get_result()[0] is RunState.STARTED
     poll_at(driver, (150.0, UNAVAILABLE))
-    message = "how it stands could not be had for 2 min 20 s: HTTP 500"
+    message = "status unavailable for 2 min 20 s (last error: HTTP 500)"
     assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 150.0)
 
 
@@ -223,11 +223,11 @@ def poll_until_deadline(*statuses: PollResult) -> PollerDriver:
             (
                 RunState.TIMED_OUT,
                 ExitReason.TIMEOUT,
-                "still running after 1 min; the last question went wrong: HTTP 500",
+                "still running after 1 min (last error: HTTP 500)",
             ),
         ),
         ([UNAVAILABLE, RUNNING], (RunState.TIMED_OUT, ExitReason.TIMEOUT, "still running after 1 min")),
-        ([UNAVAILABLE], (RunState.UNKNOWN, ExitReason.UNKNOWN, "how it stands could not be had: HTTP 500")),
+        ([UNAVAILABLE], (RunState.UNKNOWN, ExitReason.UNKNOWN, "status unavailable: HTTP 500")),
         ([RUNNING, UNRECOGNIZED], (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API says 'zzz'")),
     ],
 )
@@ -243,7 +243,7 @@ def test_hung_poll_at_deadline_is_unknown() -> None:
     driver.clock.time += 10
     assert driver.poller.is_finished
     assert_updates(driver.poller.expire_all(), [RunEnded(0)])
-    message = "how it stands could not be had: no answer came in time"
+    message = "status unavailable: no response in time"
     assert driver.get_result() == (RunState.UNKNOWN, ExitReason.UNKNOWN, message, HINT_RUN_CONTINUES, 70.0)
 
 
@@ -263,7 +263,7 @@ def test_hung_poll_counts_as_failed() -> None:
     assert driver.dispatch_at(5 + 46.0 + 20) == 2
     driver.dispatch_at(120.0)
     driver.respond_at(120.0, MISSING._replace(status=PollStatus.UNAVAILABLE, message=""))
-    assert driver.get_result()[2] == "how it stands could not be had: no answer came in time"
+    assert driver.get_result()[2] == "status unavailable: no response in time"
 
 
 def test_hung_polls_end_together() -> None:
@@ -284,7 +284,7 @@ def test_hung_poll_is_last_error() -> None:
     driver.poller.expire_hung_requests()
     driver.clock.time = 1000.0 + 80.0
     driver.poller.expire_all()
-    message = "still running after 1 min 20 s; the last question went wrong: no answer came in time"
+    message = "still running after 1 min 20 s (last error: no response in time)"
     assert driver.get_result()[2] == message
 
 
@@ -322,7 +322,7 @@ def test_unrecognized_status_warning_names_run() -> None:
     driver = PollerDriver()
     driver.dispatch_at(5.0)
     driver.respond_at(5.0, UNRECOGNIZED)
-    assert_updates(driver.updates, [WarningIssued("t0: the API says 'zzz'; it is asked for again.")])
+    assert_updates(driver.updates, [WarningIssued("t0: the API says 'zzz'. Polling continues.")])
 
 
 def test_unavailable_status_shows_suggestion() -> None:

@@ -271,7 +271,7 @@ def test_retry_without_start_restores_failure() -> None:
     table.finish_start(1, rejected_result, "Add quota.", 0.5)
     run = table.results[1]
     assert (run.state, run.reason, run.run_id, run.url) == (RunState.FAILED, ExitReason.FAILED, "r2", f"{LINK}r2")
-    assert run.message == "it could not be started again: HTTP 402"
+    assert run.message == "retry not started: HTTP 402"
     assert run.suggestion == "Add quota."
     assert (run.step, run.evidence) == (STEP, Evidence(STEPS))
     assert (run.start_offset_seconds, run.duration_seconds) == (2.25, 40.5)
@@ -347,7 +347,7 @@ def test_contradicted_pass_is_unknown() -> None:
         state=RunState.UNKNOWN,
         reason=ExitReason.UNKNOWN,
         message="two answers",
-        suggestion="Look at the run's page: the API gives two answers about it.",
+        suggestion="Open the page of the run, because the responses of the API contradict each other.",
         has_contradiction=True,
     )
     assert_others_unchanged(table)

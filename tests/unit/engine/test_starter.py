@@ -296,8 +296,8 @@ def test_longest_retry_after_is_awaited() -> None:
         (UNAUTHORIZED, False, "not sent: the API refused the credentials"),
         (QUOTA, False, "not sent: the account's quota is used up"),
         (INDETERMINATE, True, "not sent: fail-fast is set and an earlier run could not be started"),
-        (make_rate_limit(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
-        (CANNOT_SEND, False, "not sent: no connection to the API can be made"),
+        (make_rate_limit(3600.0), False, "not sent: the API requested a longer pause than this step allows"),
+        (CANNOT_SEND, False, "not sent: no connection to the API"),
     ],
 )
 def test_unsent_run_states_reason(first_result: StartResult, fail_fast: bool, message: str) -> None:
@@ -374,7 +374,7 @@ def test_retry_without_new_run_is_api_error() -> None:
 def test_stalled_plan_states_reason() -> None:
     """The message of a run that was dropped for lack of progress states this reason."""
     job = Job(*[[NOT_SENT]] * 100, policy=StartPolicy(concurrency=2)).run()
-    assert job.run_table.results[-1].message == "not sent: the API took no request for too long"
+    assert job.run_table.results[-1].message == "not sent: the API accepted no request for too long"
 
 
 def test_retry_has_its_own_time_limits() -> None:
@@ -448,8 +448,8 @@ def test_start_with_taken_id_is_unknown() -> None:
     updates = [starter.handle_result(StartFinished(index, STARTED)) for index in (0, 1)]
     run = run_table.results[1]
     assert (run.state, run.reason, run.http_status) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 200)
-    assert (run.message, run.suggestion) == ("the API named run r, which is another one", HINT_NO_RESPONSE)
-    warning = WarningIssued(f"b: {run.message}. Whether this run was started is not known.")
+    assert (run.message, run.suggestion) == ("the API returned another run of this step: r", HINT_NO_RESPONSE)
+    warning = WarningIssued(f"b: {run.message}. The run may have started.")
     assert_updates(updates[0], [StartSettled(0)])
     assert_updates(updates[1], [warning, StartSettled(1)])
 
@@ -470,8 +470,7 @@ def test_retry_with_id_of_failed_run_is_error() -> None:
     run = run_table.results[0]
     assert (run.state, run.reason, run.run_id, run.http_status) == (RunState.FAILED, ExitReason.FAILED, "r", 200)
     assert run.message == (
-        "it could not be started again: the API named the run that failed, so whether another one was started is not "
-        "known"
+        "retry not started: the API returned the id of the failed attempt, so a retry may not have started"
     )
 
 
@@ -516,7 +515,7 @@ def test_overdue_start_is_unknown_with_hint() -> None:
         in_flight_states.append(starter.has_in_flight)
     run = run_table.results[0]
     assert in_flight_states == [True, False]
-    assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
+    assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no response in time")
     assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
 
 
@@ -554,7 +553,7 @@ def test_signal_stops_starts() -> None:
     assert job.engine.signal_number == 15
     assert job.states == [RunState.STARTED, RunState.STARTED, RunState.UNKNOWN, RunState.UNKNOWN]
     assert {(run.reason, run.message) for run in job.run_table.results[2:]} == {
-        (ExitReason.UNKNOWN, "cancelled while the request was under way")
+        (ExitReason.UNKNOWN, "cancelled before the response arrived")
     }
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
 
@@ -646,7 +645,7 @@ def test_internal_error_saves_unfinished_runs() -> None:
         job.engine._starter.save_unfinished(index)
     bug_message = "the step ended because of a bug"
     assert [(run.state, run.reason, run.message) for run in job.run_table.results[:3]] == [
-        (RunState.UNKNOWN, ExitReason.UNKNOWN, f"{bug_message} while the request was under way"),
+        (RunState.UNKNOWN, ExitReason.UNKNOWN, f"{bug_message} before the response arrived"),
         (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug_message}"),
         (RunState.NOT_STARTED, ExitReason.UNKNOWN, f"not sent: {bug_message}"),
     ]
@@ -681,7 +680,7 @@ def test_cancelled_retries_are_restored() -> None:
         assert starter.enqueue(index) == []
     assert_updates(starter.cancel_pending(ExitReason.CANCELLED, "cancelled"), [StartSettled(0), StartSettled(1)])
     assert [(run.state, run.run_id, run.message) for run in run_table.results] == [
-        (RunState.FAILED, name, "it could not be started again: cancelled") for name in "ab"
+        (RunState.FAILED, name, "retry not started: cancelled") for name in "ab"
     ]
 
 
@@ -743,9 +742,7 @@ def test_start_with_earlier_id_is_unknown() -> None:
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
     run = job.run_table.results[1]
     assert (run.reason, run.run_id, run.url, run.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
-    assert job.listener.warnings == [
-        "t1: the API named run r1, which is another one. Whether this run was started is not known."
-    ]
+    assert job.listener.warnings == ["t1: the API returned another run of this step: r1. The run may have started."]
     assert len(job.workers.start_requests) == 3
 
 
@@ -824,7 +821,7 @@ def test_all_unsendable_drops_rest() -> None:
     job = Job(*[[CANNOT_SEND]] * 9, policy=StartPolicy(concurrency=3)).run()
     assert job.states == [RunState.NOT_STARTED] * 9
     assert len(job.workers.start_requests) == 3
-    assert {run.message for run in job.run_table.results[3:]} == {"not sent: no connection to the API can be made"}
+    assert {run.message for run in job.run_table.results[3:]} == {"not sent: no connection to the API"}
 
 
 def test_temporary_failure_decides_for_rest() -> None:
@@ -857,7 +854,7 @@ def test_unsendable_run_spares_other_retries() -> None:
         starter.enqueue(position)
     run_until(4)
     assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.FAILED]
-    assert run_table.results[1].message.startswith("it could not be started again")
+    assert run_table.results[1].message.startswith("retry not started")
 
 
 # Starts without a connection
@@ -881,7 +878,7 @@ def test_overdue_unconnected_is_not_started() -> None:
     job.workers.scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
     run = job.run_table.results[0]
-    assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection was made in time", "")
+    assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection in time", "")
 
 
 def test_withdrawn_start_is_never_resent() -> None:

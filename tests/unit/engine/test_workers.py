@@ -132,10 +132,10 @@ def test_unexpected_poll_error_is_unavailable() -> None:
     executor = ThreadedExecutor(FakeApi(lambda _: StartResult(StartStatus.STARTED)), events)
     executor.poll(7, REQUEST, "r", 3)
     assert events.get(timeout=60) == StatusReceived(
-        7, "r", PollResult(PollStatus.UNAVAILABLE, message="unexpected KeyError while asking"), 3
+        7, "r", PollResult(PollStatus.UNAVAILABLE, message="unexpected KeyError while polling"), 3
     )
     executor.fetch_details(7, REQUEST, "r")
-    assert events.get(timeout=60) == DetailsReceived(7, "r", RunDetails(error="unexpected KeyError while asking"))
+    assert events.get(timeout=60) == DetailsReceived(7, "r", RunDetails(error="unexpected KeyError while polling"))
 
 
 def test_idle_thread_takes_next_request() -> None:

@@ -127,7 +127,7 @@ def test_download_without_store_fails() -> None:
     """Without a place for files, a download fails with the reason."""
     events: Events = queue.SimpleQueue()
     ThreadedExecutor(FakeApi(), events).download(4, FILE)
-    assert get_event(events) == FileDownloaded(4, FILE, DownloadResult(error="there is no place for it"))
+    assert get_event(events) == FileDownloaded(4, FILE, DownloadResult(error="no directory for files"))
 
 
 def test_unexpected_download_error_fails() -> None:
@@ -139,7 +139,7 @@ def test_unexpected_download_error_fails() -> None:
 
     ThreadedExecutor(FakeApi(), events, fail).download(4, FILE)
     event = get_event(events)
-    assert event == FileDownloaded(4, FILE, DownloadResult(error="unexpected KeyError while fetching"))
+    assert event == FileDownloaded(4, FILE, DownloadResult(error="unexpected KeyError while downloading"))
     assert "s3cret-value" not in repr(event)
 
 

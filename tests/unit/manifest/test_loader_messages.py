@@ -78,7 +78,7 @@ CASES = (
     InvalidManifest('manifest: Windows-1252', b'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    name: Caf\xe9\n',
           ':3:14: the file is not UTF-8. Save it as UTF-8.'),
     InvalidManifest('manifest: tests empty', 'tests:\n',
-          ':1:1: nothing to run: the manifest has no entries. Add an id below `tests:`, or set allow-empty to true if that is meant'),
+          ':1:1: nothing to run: the manifest has no entries. Add an id below `tests:`, or set allow-empty to true.'),
     InvalidManifest('manifest: tests a text', 'tests: all\n',
           ":1:1: 'tests' must be a list. Begin each entry with `- `."),
     InvalidManifest('manifest: tests a mapping', 'tests:\n  login: cm8d9gt6v000c9fe5glmyi33u\n',

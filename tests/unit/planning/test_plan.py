@@ -130,7 +130,7 @@ def test_folder_option_without_folders_has_note(settings: Settings, name: str) -
     """A note says that an option for folders and tags has no effect without any."""
     settings = settings._replace(test_ids=(NamedId("x"),), explicitly_set=frozenset({"test-ids", name}))
     (note,) = plan.build_plan(settings, None).notes
-    assert note == f"{name} has no effect: it is for folders and tags, and there are none."
+    assert note == f"{name} has no effect without folders and tags."
     assert plan.build_plan(settings._replace(tag_ids=(NamedId("g"),)), None).notes == ()
 
 
@@ -175,7 +175,7 @@ def test_groups_select_manifest_entries() -> None:
 
 @pytest.mark.parametrize(
     ("groups", "message"),
-    [(("smok",), "did you mean 'smoke'"), (("other",), "known are: slow, smoke"), (("smok", "other"), "other")],
+    [(("smok",), "Did you mean 'smoke'"), (("other",), "Known groups: slow, smoke"), (("smok", "other"), "other")],
 )
 def test_unknown_group_suggests_known(groups: tuple[str, ...], message: str) -> None:
     """The error suggests a similar group or lists all groups."""
@@ -186,9 +186,9 @@ def test_unknown_group_suggests_known(groups: tuple[str, ...], message: str) -> 
 
 def test_groups_need_manifest() -> None:
     """Groups without a manifest, or without groups in it, are an input error."""
-    with pytest.raises(InputError, match=r"^groups: 'smoke' needs a manifest, and there is none"):
+    with pytest.raises(InputError, match=r"^groups: group 'smoke' needs a manifest"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("smoke",)), None)
-    with pytest.raises(InputError, match=r"^--groups: the manifest has no group 'smoke': none of its entries has"):
+    with pytest.raises(InputError, match=r"^--groups: unknown group 'smoke'. No entry of the manifest has"):
         plan.build_plan(Settings(groups=("smoke",), spellings={"groups": "--groups"}), Manifest(tags=SMOKE.tags))
 
 
@@ -200,9 +200,9 @@ def test_groups_none_selects_nothing(manifest: Manifest | None) -> None:
 
 def test_groups_none_with_others_is_refused() -> None:
     """One of the two is a mistake, and it is unknown which."""
-    with pytest.raises(InputError, match=r"^groups: 'none' stands alone and selects nothing"):
+    with pytest.raises(InputError, match=r"^groups: 'none' selects nothing"):
         plan.build_plan(Settings(groups=("none", "smoke")), SMOKE)
-    with pytest.raises(InputError, match="did you mean 'none'"):
+    with pytest.raises(InputError, match="Did you mean 'none'"):
         plan.build_plan(Settings(groups=("NONE",)), SMOKE)
 
 
@@ -228,7 +228,7 @@ def test_duplicates_start_once_with_note() -> None:
         Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None
     )
     assert list_ids(built_plan.requests) == ["x", "y"]
-    assert built_plan.notes == ("test x is listed 3 times with the same variables; it is started once.",)
+    assert built_plan.notes == ("test x is listed 3 times with the same variables and started once.",)
 
 
 def test_duplicates_start_once_per_kind() -> None:
@@ -241,8 +241,8 @@ def test_duplicates_start_once_per_kind() -> None:
         (TargetKind.TAG, "g1"),
     ]
     assert built_plan.notes == (
-        "tag g1 is listed 3 times; it is started once.",
-        "folder f1 is listed 2 times; it is started once.",
+        "tag g1 is listed 3 times and started once.",
+        "folder f1 is listed 2 times and started once.",
     )
 
 
@@ -275,22 +275,26 @@ def test_empty_id_list_is_named(name: str) -> None:
     """The option was given, so the error does not ask for a manifest."""
     spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
     error_message = get_empty_plan_error(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
-    assert error_message.startswith(f"nothing to run: {spelling} has no ids. Add an id")
+    assert error_message.startswith(f"Nothing to run: {spelling} has no ids. Add an id")
 
 
 def test_blank_option_is_named() -> None:
     """An unset CI variable leaves an empty text."""
     error_message = get_empty_plan_error(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
-    assert error_message.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
+    assert error_message.startswith(
+        "Nothing to run: AUTONOMA_TEST_IDS is empty, and the working directory has no autonoma.yml"
+    )
     error_message = get_empty_plan_error(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
     assert error_message.startswith(
-        "nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no"
+        "Nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and the working directory has no"
     )
 
 
 def test_error_names_ids_and_manifest() -> None:
     """A new user has given neither."""
-    assert get_empty_plan_error(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")
+    assert get_empty_plan_error(Settings()).startswith(
+        "Nothing to run: no ids are given, and the working directory has no autonoma.yml"
+    )
 
 
 def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
@@ -306,7 +310,7 @@ def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
 def test_huge_matrix_is_refused() -> None:
     """More than 20,000 runs are an input error."""
     axes = {name: [str(n) for n in range(100)] for name in "ABC"}
-    with pytest.raises(InputError, match="more than 20,000 runs"):
+    with pytest.raises(InputError, match="More than 20,000 runs"):
         plan.build_plan(Settings(), Manifest.model_validate({"tests": [{"id": "t", "matrix": axes}]}))
 
 
@@ -379,11 +383,11 @@ def test_shards_partition_the_plan(total: int, requests: list[RunRequest]) -> No
     ("shard", "size", "message"),
     [
         (Shard(2, 5), 20, "Shard 2/5: 4 of the plan's 20 runs."),
-        (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1."),
+        (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1 run."),
         (Shard(1, 2), 1, "Shard 1/2: 1 of the plan's 1 run."),
-        (Shard(5, 5), 3, "Shard 5/5 has no runs: the whole plan has only 3."),
+        (Shard(5, 5), 3, "Shard 5/5 has no runs: the whole plan has only 3 runs."),
         (Shard(1, 2), 0, "Shard 1/2: 0 of the plan's 0 runs."),
-        (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
+        (Shard(1, 1), 3, "Shard 1/1 has the whole plan: this job has no parallel jobs."),
     ],
 )
 def test_shard_note_is_one_sentence(shard: Shard, size: int, message: str) -> None:
@@ -398,7 +402,7 @@ def test_shard_auto_uses_ci_index() -> None:
     assert (list_ids(built_plan.requests), built_plan.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
     single_shard_plan = plan.build_plan(settings, None, Shard(1, 1))
     assert list_ids(single_shard_plan.requests) == ["x", "y", "z"]
-    assert single_shard_plan.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
+    assert single_shard_plan.notes == ("Shard 1/1 has the whole plan: this job has no parallel jobs.",)
 
 
 def test_shard_option_overrides_ci_index() -> None:
@@ -411,14 +415,14 @@ def test_shard_option_overrides_ci_index() -> None:
 
 def test_shard_auto_without_index_is_refused() -> None:
     """Starting all runs in every job would multiply the price."""
-    with pytest.raises(InputError, match=r"give a part such as 1/3, on GitHub `shard: \$\{\{ matrix.shard \}\}`"):
+    with pytest.raises(InputError, match=r"Give a part such as 1/3. On GitHub: `shard: \$\{\{ matrix.shard \}\}`"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), shard="auto"), None)
 
 
 def test_empty_shard_has_note() -> None:
     """A shard without runs is valid if the plan has runs."""
     built_plan = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=Shard(5, 5)), None)
-    assert (built_plan.requests, built_plan.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
+    assert (built_plan.requests, built_plan.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3 runs.",))
     with pytest.raises(InputError, match="allow-empty"):
         plan.build_plan(Settings(shard=Shard(1, 5)), None)
 

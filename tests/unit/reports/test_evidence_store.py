@@ -141,12 +141,12 @@ def test_file_name_from_step_and_content(
         (send_partial(2**30), "larger than the limit (file size 1,073.7 MB)", False),
         (send_endless, "larger than the limit", False),
         (serve_picture(b"y" * 200_000), "larger than the limit", False),
-        (serve_picture(HTML, "image/jpeg"), "it is no picture", True),
-        (serve_picture(HTML, "text/html"), "it is no picture", True),
-        (serve_picture(PNG, "text/html"), "it is no picture", True),
-        (serve_picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
-        (serve_picture(WEBM, "video/webm"), "it is no picture", True),
-        (serve_picture(b"", "image/png"), "it is no picture", True),
+        (serve_picture(HTML, "image/jpeg"), "not an image", True),
+        (serve_picture(HTML, "text/html"), "not an image", True),
+        (serve_picture(PNG, "text/html"), "not an image", True),
+        (serve_picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "not an image", True),
+        (serve_picture(WEBM, "video/webm"), "not an image", True),
+        (serve_picture(b"", "image/png"), "not an image", True),
         (send_response(204), "HTTP 204", True),
         (serve_picture(PNG, "image/png", "Content-Encoding: gzip"), "unexpected Content-Encoding", False),
         (redirect_to("http://media.test/1.png"), "the scheme is not https", False),
@@ -175,7 +175,7 @@ def test_failed_download_leaves_no_file(handler: RequestHandler, reason: str, re
 def test_video_of_other_kind_is_refused(content: bytes, content_type: str, tmp_path: Path) -> None:
     """A file is a video only by its signature and its content type."""
     result = fetch(tmp_path, serve_picture(content, content_type), None)
-    assert (result.path, result.error, result.retryable) == ("", "it is no video", True)
+    assert (result.path, result.error, result.retryable) == ("", "not a video", True)
     assert list_stored_paths(tmp_path) == []
 
 
@@ -242,7 +242,7 @@ def test_total_limit_and_half_for_passes(tmp_path: Path) -> None:
         store = make_store(tmp_path, 4 * len(PNG))
         results = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
         assert [bool(result.path) for result in results] == [True, True, False]
-        assert "no room left within evidence-limit" in (results[2].error or "")
+        assert "evidence-limit reached" in (results[2].error or "")
         assert [bool(store.fetch(EvidenceFile("r", number, media)).path) for number in range(4, 7)] == [
             True,
             True,
@@ -271,7 +271,7 @@ def test_threads_share_total_limit(tmp_path: Path) -> None:
     stored_paths = sorted(result.path for result in results if result.path)
     assert 1 <= len(stored_paths) <= 3
     assert list_stored_paths(tmp_path) == stored_paths
-    assert {result.error for result in results} == {None, "there is no room left within evidence-limit"}
+    assert {result.error for result in results} == {None, "evidence-limit reached"}
 
 
 def test_symlinks_are_not_followed(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
         result = make_store(working_directory / "results", working_directory=working_directory).fetch(
             EvidenceFile("r", 1, make_media_url(server))
         )
-        assert result.error == "a symbolic link in results-dir leads elsewhere"
+        assert result.error == "symbolic link leads outside of results-dir"
         assert not result.retryable
         assert server.received_requests == []
     assert list_stored_paths(outside) == []
@@ -340,7 +340,7 @@ def test_blocked_path_leaves_other_runs(tmp_path: Path) -> None:
     with FaultServer(serve_picture(PNG, "image/png")) as server:
         store, media = make_store(tmp_path), make_media_url(server)
         first_result, second_result = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
-    assert first_result.error == "it could not be written (File exists)"
+    assert first_result.error == "could not be written (File exists)"
     assert (second_result.error, list_stored_paths(tmp_path / "evidence" / "run-2")) == (None, ["step-001.png"])
 
 
@@ -365,7 +365,7 @@ def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
             first_result = store.fetch(EvidenceFile("r", 1, media))
         second_result = store.fetch(EvidenceFile("r", 2, media))
         assert len(server.received_requests) == 1
-    assert first_result.error == second_result.error == "it could not be written (File too large)"
+    assert first_result.error == second_result.error == "could not be written (File too large)"
     assert not first_result.retryable
     assert list_stored_paths(tmp_path) == []
     store.close()

@@ -105,8 +105,8 @@ def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
     assert result.code == code
     assert read_renamed_files(tmp_path / "reports") == {f"{name}.orig": text for name, text in FOREIGN_FILES.items()}
     assert result.output.count("results-dir has files of another program:") == 1
-    assert all(f"{name} is now {name}.orig" in result.output for name in FOREIGN_FILES)
-    assert "Give autonoma-ci a results-dir of its own." in result.output
+    assert all(f"{name} is renamed to {name}.orig" in result.output for name in FOREIGN_FILES)
+    assert "Use a separate results-dir for autonoma-ci." in result.output
     assert is_results_file(tmp_path / "reports" / "results.json")
 
 
@@ -196,7 +196,7 @@ def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytes
     directory = Directory(tmp_path)
     warning = rename_foreign_files(directory, find_foreign_files(directory, ["junit.xml"]))
     assert warning
-    assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
+    assert "junit.xml could not be renamed (Device or resource busy) and is replaced." in warning
 
 
 def test_late_results_json_is_renamed(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_rename_lists_each_file(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text("theirs", "utf-8")
     (tmp_path / "junit.xml.orig").symlink_to(tmp_path / "gone")
     assert rename_foreign_files(Directory(tmp_path), ["junit.xml", "missing.html"]) == (
-        "results-dir has files of another program: junit.xml is now junit.xml.orig.1, missing.html could not be "
-        "renamed (No such file or directory), and is replaced. Give autonoma-ci a results-dir of its own."
+        "results-dir has files of another program: junit.xml is renamed to junit.xml.orig.1, missing.html could not be "
+        "renamed (No such file or directory) and is replaced. Use a separate results-dir for autonoma-ci."
     )
     assert (tmp_path / "junit.xml.orig.1").read_text("utf-8") == "theirs"
     assert (tmp_path / "junit.xml.orig").is_symlink()

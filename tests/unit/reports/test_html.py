@@ -118,7 +118,7 @@ def test_large_page_needs_little_memory() -> None:
 def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
     assert list_states(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)) == [
-        "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
+        "failed", "not started", "may have started", "timed out", "planned", "started", "passed, flaky", "passed",
     ]  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def test_steps_link_screenshots_and_video() -> None:
     run = make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
     page = parse_page(create_report([run], FAILED_VERDICT))
     assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
-    assert page.xpath("//img/@alt")[0].startswith("Screenshot of step 1")
+    assert page.xpath("//img/@alt")[0].startswith("Screenshot of test step 1")
     assert page.xpath("//a[starts-with(text(), 'Video')]/@href") == ["evidence/r/video.webm"]
     assert page.xpath("//article//details/@open")
 
@@ -200,8 +200,8 @@ def test_missing_file_is_hidden() -> None:
 
 def test_lost_evidence_is_reported() -> None:
     """The page has the reason for missing files."""
-    run = make_failed_run("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
-    assert "Not kept: 2 of its files: HTTP 404" in parse_page(create_report([run], FAILED_VERDICT)).text_content()
+    run = make_failed_run("a")._replace(evidence=Evidence((), "", "2 files: HTTP 404"))
+    assert "Missing evidence: 2 files: HTTP 404" in parse_page(create_report([run], FAILED_VERDICT)).text_content()
 
 
 def test_attempts_have_links() -> None:
@@ -217,7 +217,7 @@ def test_indeterminate_run_links_to_web_app() -> None:
     page = parse_page(
         create_report([make_indeterminate_run("a")], FAILED_VERDICT)._replace(web_base_url="https://autonoma.app")
     )
-    assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
+    assert page.xpath("//article//a[starts-with(text(), 'Open Autonoma')]/@href") == ["https://autonoma.app"]
 
 
 def test_wait_command_follows_open_runs() -> None:
@@ -327,9 +327,9 @@ def test_anchor_has_position_of_run() -> None:
     ("run", "state"),
     [
         (make_flaky_run("a"), "passed, flaky"),
-        (make_timed_out_run("a"), "still running"),
+        (make_timed_out_run("a"), "timed out"),
         (make_indeterminate_run("a"), "may have started"),
-        (make_indeterminate_run("a")._replace(run_id="r"), "end unknown"),
+        (make_indeterminate_run("a")._replace(run_id="r"), "result unknown"),
         (make_passed_run("a")._replace(reused=True), "passed in an earlier attempt"),
     ],
 )
@@ -400,7 +400,7 @@ def test_unsafe_link_is_omitted(url: str) -> None:
 def test_unknown_run_links_to_web_app(run: RunResult, web_base_url: str, link: str) -> None:
     """A run that may have started without a known id has a link to look for it."""
     view = build_view(run, web_base_url=web_base_url)
-    assert (view["link"], view["link_text"]) == (link, "Look here")
+    assert (view["link"], view["link_text"]) == (link, "Open Autonoma")
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_details_need_content(run: RunResult) -> None:
 def test_failing_step_is_only_step_without_evidence() -> None:
     """Without evidence, the only step is the one that failed."""
     view = build_view(make_failed_run("a"))
-    assert view["steps_label"] == "The step that failed"
+    assert view["steps_label"] == "Failed test step"
     assert view["steps"] == [
         {
             "omitted_note": "",
@@ -496,7 +496,7 @@ def test_steps_have_severity_and_file() -> None:
         RunStep(4, "", "", "https://shop.test/pay", "errored", "evidence/r/step-004.png"),
     )
     view = build_view(
-        make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm", "1 of its files: HTTP 404"))
+        make_failed_run("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm", "1 file: HTTP 404"))
     )
     assert [(step["severity"], step["status"]) for step in view["steps"]] == [
         ("good", "passed"), ("open", "waiting"), ("open", ""), ("bad", "errored"),
@@ -504,9 +504,9 @@ def test_steps_have_severity_and_file() -> None:
     assert [step["image"] for step in view["steps"]] == [
         "files/evidence/r/step-001.png", "", "", "files/evidence/r/step-004.png",
     ]  # fmt: skip
-    assert view["steps_label"] == "4 steps"
+    assert view["steps_label"] == "4 test steps"
     assert view["video"] == "files/evidence/r/video.webm"
-    assert view["missing_reason"] == "1 of its files: HTTP 404"
+    assert view["missing_reason"] == "1 file: HTTP 404"
 
 
 def test_failing_step_has_detailed_texts() -> None:
@@ -521,8 +521,8 @@ def test_failing_step_has_detailed_texts() -> None:
     ("numbers", "notes"),
     [
         ((1, 2, 3), ["", "", ""]),
-        ((1, 3), ["", "1 more step not shown."]),
-        ((1, 2, 199, 201), ["", "", "196 more steps not shown.", "1 more step not shown."]),
+        ((1, 3), ["", "1 more test step not shown."]),
+        ((1, 2, 199, 201), ["", "", "196 more test steps not shown.", "1 more test step not shown."]),
         ((5, 6), ["", ""]),
     ],
 )
@@ -530,12 +530,12 @@ def test_omitted_steps_are_counted(numbers: tuple[int, ...], notes: list[str]) -
     """A gap between two steps has a note with the number of missing steps."""
     view = build_view(make_passed_run("a")._replace(evidence=Evidence(tuple(map(RunStep, numbers)))))
     assert [step["omitted_note"] for step in view["steps"]] == notes
-    assert view["steps_label"] == f"{numbers[-1]} steps"
+    assert view["steps_label"] == f"{numbers[-1]} test steps"
 
 
 def test_one_step_is_singular() -> None:
     """The label of one step has no plural."""
-    assert build_view(make_passed_run("a")._replace(evidence=Evidence((RunStep(1),))))["steps_label"] == "1 step"
+    assert build_view(make_passed_run("a")._replace(evidence=Evidence((RunStep(1),))))["steps_label"] == "1 test step"
 
 
 def test_attempts_have_own_evidence() -> None:
@@ -696,8 +696,8 @@ def test_description_of_bar_without_label() -> None:
 @pytest.mark.parametrize(
     ("runs", "text"),
     [
-        ([make_passed_run("a", seconds=65.0)], "1 run within 1 min 5 s; the table below has the same times."),
-        ([make_flaky_run("a"), make_flaky_run("b")], "2 runs within 1 min 13 s; the table below has the same times."),
+        ([make_passed_run("a", seconds=65.0)], "1 run within 1 min 5 s. The table below has the same times."),
+        ([make_flaky_run("a"), make_flaky_run("b")], "2 runs within 1 min 13 s. The table below has the same times."),
     ],
 )
 def test_description_counts_runs(runs: list[RunResult], text: str) -> None:

@@ -123,7 +123,7 @@ STARTING = make_planned_run("a")._replace(state=RunState.STARTING)
     [
         (make_passed_run("a"), ("", "", "")),
         (make_flaky_run("a"), ("", "", "")),
-        (make_failed_run("a"), ("failure", "failed", "failed at step 4: Check the result")),
+        (make_failed_run("a"), ("failure", "failed", "failed at test step 4: Check the result")),
         (make_failed_run("a")._replace(step=None), ("failure", "failed", "failed")),
         (make_failed_run("a")._replace(step=None, message="HTTP 500"), ("failure", "failed", "failed: HTTP 500")),
         (STOPPED, ("error", "stopped", "stopped: cancelled on the server")),
@@ -135,10 +135,10 @@ STARTING = make_planned_run("a")._replace(state=RunState.STARTING)
         ),
         (NOT_SENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
         (make_indeterminate_run("a"), ("error", "unknown", "may have started: no answer came in time")),
-        (UNKNOWN_STATUS, ("error", "unknown", "end unknown: the API says `paused`")),
+        (UNKNOWN_STATUS, ("error", "unknown", "result unknown: the API says `paused`")),
         (STARTING, ("error", "unknown", "starting")),
         (make_planned_run("a"), ("skipped", "planned", "not sent")),
-        (make_started_run("a"), ("skipped", "started", "started, not waited for")),
+        (make_started_run("a"), ("skipped", "started", "started without a wait for the result")),
     ],
 )
 def test_state_has_its_result_element(outcome: RunResult, expected: tuple[str, str, str]) -> None:
@@ -158,8 +158,8 @@ def test_run_left_running_is_skipped() -> None:
             waits_for_results=True, resume_command="autonoma-ci wait results.json"
         ),
     )
-    assert read_result(case) == ("skipped", "started", "left running: how it ends is not known")
-    assert "To wait for it: autonoma-ci wait results.json" in read_text(case, "skipped")
+    assert read_result(case) == ("skipped", "started", "still running at the end of the step")
+    assert "To wait for the result: autonoma-ci wait results.json" in read_text(case, "skipped")
 
 
 def test_dry_run_is_skipped() -> None:
@@ -174,7 +174,7 @@ def test_failure_has_step_page_and_link() -> None:
     """The text of a failure has the failed step, its output, the page and the run's link."""
     text = read_text(parse_case(make_failed_run("a")), "failure").splitlines()
     assert text == [
-        f"failed at step 4: {STEP.instruction}",
+        f"failed at test step 4: {STEP.instruction}",
         STEP.output,
         f"Page: {STEP.url}",
         "Run: https://autonoma.app/run/run-a",
@@ -191,7 +191,7 @@ def test_refused_run_has_suggestion() -> None:
 def test_indeterminate_run_links_to_web_app() -> None:
     """A run that may have started has a link to look for it."""
     run_report = create_report()._replace(web_base_url="https://autonoma.app")
-    assert "Look here: https://autonoma.app" in read_text(parse_case(make_indeterminate_run("a"), run_report), "error")
+    assert "See https://autonoma.app" in read_text(parse_case(make_indeterminate_run("a"), run_report), "error")
 
 
 def test_link_is_in_output_and_properties() -> None:
@@ -216,7 +216,7 @@ def test_flaky_run_lists_its_failures() -> None:
     assert properties["run_url_1"] == "https://autonoma.app/run/first-of-a"
     assert read_text(case, "system-out").splitlines() == [
         "https://autonoma.app/run/run-a",
-        f"Attempt 1 failed at step 4: {STEP.instruction}",
+        f"Attempt 1 failed at test step 4: {STEP.instruction}",
         STEP.output,
         f"Page: {STEP.url}",
         "Run: https://autonoma.app/run/first-of-a",
@@ -228,7 +228,7 @@ def test_jenkins_and_bitrise_show_retries() -> None:
     junit_xml = render_junit(create_report([make_flaky_run("a", "Pay")]))
     (case,) = read_as_jenkins(junit_xml)
     assert case.status == "passed"
-    reason = f"failed at step 4: {STEP.instruction}"
+    reason = f"failed at test step 4: {STEP.instruction}"
     text = f"{reason}\n{STEP.output}\nPage: {STEP.url}\nRun: https://autonoma.app/run/first-of-a"
     assert case.flaky == [Failure(reason, text)]
     assert case.reruns == []
@@ -347,7 +347,7 @@ def test_passed_run_has_link_and_last_files(folder: int) -> None:
     assert case.stdout.splitlines()[0] == run.url
     ends = [path.rpartition("/")[2] for path in case.attachments]
     assert ends == ["video.webm", *(f"step-{number:03}.png" for number in range(19, 0, -1))][: len(ends)]
-    assert f"{21 - len(ends)} more files in the folder of this report" in case.stdout
+    assert f"{21 - len(ends)} more files in the directory of this report" in case.stdout
     assert "truncated" not in case.stdout
 
 

@@ -105,7 +105,7 @@ def test_run_line_splits_into_parts(run: RunResult) -> None:
     assert TIMING_RE.fullmatch(timing)
     assert ("attempt" in timing) == bool(run.previous_attempts)
     assert (reason == "flaky") == (run.is_flaky and not run.reused) or run.message or run.step
-    assert link.startswith("run ") if not run.url and link else link == run.url
+    assert link.startswith("run") if not run.url and link else link == run.url
 
 
 @given(LINKED_RUNS)
@@ -145,7 +145,7 @@ def test_issues_fit_annotation_limit() -> None:
     """GitHub shows a limited number of annotations, so the rest is counted."""
     issues = group_failures([make_rejected_run(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
     assert len(issues) == MAX_ANNOTATIONS + 1 == 10
-    assert issues[-1].message.startswith("and 21 more")
+    assert issues[-1].message.startswith("21 more kinds of failure")
 
 
 def test_failure_has_step_and_link() -> None:
@@ -167,7 +167,7 @@ def test_failure_has_step_and_link() -> None:
         ),
         "not started: r: HTTP 404: Not found. Check the id.",
         "may have started: l: no answer came in time. Look. See https://autonoma.app",
-        "still running: t: still running after 30 min. See https://autonoma.app/run/run-t",
+        "timed out: t: still running after 30 min. See https://autonoma.app/run/run-t",
     ]
 
 
@@ -235,14 +235,14 @@ def test_run_line_cannot_be_forged(outcome: RunResult) -> None:
 def test_run_without_link_is_reported_by_id() -> None:
     """The warning shows the run id, with which a user can find the run."""
     (problem,) = collect_warnings([make_passed_run("a")._replace(url=""), make_passed_run("b")], is_never_masked)
-    assert problem.message.startswith("1 run without a link")
-    assert problem.message.endswith("the ids are whole: a is run-a.")
+    assert problem.message.startswith("1 run without URL: a (run run-a). ")
+    assert problem.message.endswith("Use the run ids.")
 
 
 def test_reused_run_warning_is_correct() -> None:
     """A reused run has the link of its last status, which can be empty."""
     (problem,) = collect_warnings([make_passed_run("a")._replace(url="", reused=True)], is_never_masked)
-    assert "as the API gave none that is an https URL without a credential's value" in problem.message
+    assert "The API returned no https URL without credentials." in problem.message
 
 
 def test_headline_counts_started_runs() -> None:
@@ -250,15 +250,15 @@ def test_headline_counts_started_runs() -> None:
     runs = [make_started_run("a"), make_passed_run("b")._replace(reused=True), make_planned_run("c")]
     assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
     assert (
-        format_headline(create_report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
+        format_headline(create_report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 planned."
     )
     assert format_headline(create_report(runs, None)._replace(waits_for_results=True)) == (
-        "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 waiting."
+        "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 planned."
     )
 
 
 def test_masked_link_is_reported() -> None:
     """A link that the CI system would mask has a warning."""
     (problem,) = collect_warnings([make_passed_run("a"), make_passed_run("b")], lambda url: "run-b" in url)
-    assert problem.message.startswith("1 run whose link has a credential's value in it")
-    assert problem.message.endswith(": b.")
+    assert problem.message.startswith("1 run with a credential in the URL: b. ")
+    assert problem.message.endswith("Output run-ids is complete.")

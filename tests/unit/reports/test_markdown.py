@@ -43,7 +43,7 @@ def test_summary_has_heading_and_table() -> None:
     assert (
         render_plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
     )
-    assert split_cells(lines[4]) == ["What", "State", "Link"]
+    assert split_cells(lines[4]) == ["Run", "State", "Link"]
     name, state, link = split_cells(lines[6])
     assert (name, state) == ("one", "🚀 started")
     label, _, target = link.removeprefix("[").partition("](")
@@ -89,7 +89,7 @@ def test_refused_run_has_reason_and_hint() -> None:
         (
             create_report([make_planned_run("a"), make_started_run("b")], None),
             "⏳ Starting",
-            "1 of 2 runs started, 1 waiting.",
+            "1 of 2 runs started, 1 planned.",
         ),
         (
             create_report([make_planned_run("a")], DRY_RUN_VERDICT),
@@ -254,7 +254,7 @@ def test_failures_come_first_after_wait() -> None:
     assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
     state = rows[0][1].split("<br>")
     assert state[0] == "❌ failed"
-    assert render_plain_text(state[1]) == "step 4, Check the result"
+    assert render_plain_text(state[1]) == "test step 4, Check the result"
     assert render_plain_text(state[2]) == "Expected a confirmation, but the page shows an error"
     assert "](https://shop.test/done)" in state[3]
     assert rows[0][2] == "1 min 5 s"
@@ -291,10 +291,10 @@ def test_running_runs_have_wait_command() -> None:
         waits_for_results=True, resume_command=command
     )
     text = render_summary(run_report)
-    assert "no way to cancel" in text
+    assert "the API cannot cancel runs" in text
     assert "`autonoma-ci wait results/results.json`" in text
-    assert "no way to cancel" not in render_summary(run_report._replace(results=(make_passed_run("b"),)))
-    assert "no way to cancel" in render_summary(run_report._replace(resume_command=""))
+    assert "cannot cancel" not in render_summary(run_report._replace(results=(make_passed_run("b"),)))
+    assert "the API cannot cancel runs" in render_summary(run_report._replace(resume_command=""))
 
 
 def test_wait_command_follows_verdict() -> None:
@@ -304,7 +304,7 @@ def test_wait_command_follows_verdict() -> None:
     )
     assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(run_report)
     assert "autonoma-ci wait" not in render_summary(run_report._replace(verdict=None))
-    assert "no way to cancel" not in render_summary(run_report)
+    assert "cannot cancel" not in render_summary(run_report)
 
 
 def test_plan_notes_are_shown() -> None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 START = datetime.fromisoformat("2025-01-02T03:04:05Z")
 BUILD = BuildContext("github", "a" * 40, repository="owner/name", build_id="17", build_attempt="1")
 BUILD_WITHOUT_ID = BUILD._replace(build_id="")
-ADVICE = "Give each step a results-dir of its own."
-PRESERVED_WARNING = f"Another step left runs open in results-dir: its record is kept as results.1.json. {ADVICE}"
+ADVICE = "Use a separate results-dir for each step."
+PRESERVED_WARNING = f"results-dir: results.json of another step has open runs and is saved as results.1.json. {ADVICE}"
 
 
 def make_results_json(
@@ -84,17 +84,17 @@ def read_files(folder: Path) -> dict[str, bytes]:
     [
         (BUILD, BUILD, None),
         (BUILD, BUILD._replace(build_attempt="2"), None),
-        (BUILD, BUILD._replace(ci_name="gitlab"), "it is of another CI system"),
-        (BUILD, BUILD._replace(repository="owner/other"), "it is of another repository"),
+        (BUILD, BUILD._replace(ci_name="gitlab"), "written on another CI system"),
+        (BUILD, BUILD._replace(repository="owner/other"), "written for another repository"),
         (BUILD, BUILD._replace(repository=""), None),
         (BUILD._replace(repository=""), BUILD, None),
-        (BUILD, BUILD._replace(sha="b" * 40), "it is of another commit"),
+        (BUILD, BUILD._replace(sha="b" * 40), "written for another commit"),
         (BUILD, BUILD._replace(sha=""), None),
-        (BUILD, BUILD._replace(build_id="18"), "it is of another build"),
-        (BUILD_WITHOUT_ID, BUILD, "it is of another build"),
+        (BUILD, BUILD._replace(build_id="18"), "written by another build"),
+        (BUILD_WITHOUT_ID, BUILD, "written by another build"),
         (BUILD, BUILD_WITHOUT_ID, None),
-        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(sha="b" * 40), "it is of another commit"),
-        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(repository="owner/other"), "it is of another repository"),
+        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(sha="b" * 40), "written for another commit"),
+        (BUILD_WITHOUT_ID, BUILD_WITHOUT_ID._replace(repository="owner/other"), "written for another repository"),
     ],
 )
 def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: BuildContext, reason: str | None) -> None:
@@ -106,8 +106,8 @@ def test_build_decides_by_id_and_commit(other_build: BuildContext, own_build: Bu
     ("change", "reason"),
     [
         ({"repository": "owner/other", "sha": "b" * 40}, None),
-        ({"build_id": "job/18"}, "it is of another build"),
-        ({"build_id": "job/18", "repository": "owner/other"}, "it is of another repository"),
+        ({"build_id": "job/18"}, "written by another build"),
+        ({"build_id": "job/18", "repository": "owner/other"}, "written for another repository"),
     ],
 )
 def test_jenkins_build_has_several_repositories(change: dict[str, Any], reason: str | None) -> None:
@@ -126,9 +126,9 @@ def test_jenkins_build_has_several_repositories(change: dict[str, Any], reason: 
     [
         (timedelta(), None),
         (timedelta(hours=23, minutes=59, seconds=59), None),
-        (timedelta(days=1), "it is older than a day"),
+        (timedelta(days=1), "older than a day"),
         (timedelta(seconds=-86_399), None),
-        (timedelta(days=-1), "it is older than a day"),
+        (timedelta(days=-1), "older than a day"),
     ],
 )
 def test_age_decides_without_build_id(context: BuildContext, age: timedelta, reason: str | None) -> None:
@@ -140,7 +140,7 @@ def test_age_decides_without_build_id(context: BuildContext, age: timedelta, rea
 
 @pytest.mark.parametrize(
     ("started_at", "reason"),
-    [("2025-01-02T03:04:05", None), ("2025-01-01T03:04:05", "it is older than a day")],
+    [("2025-01-02T03:04:05", None), ("2025-01-01T03:04:05", "older than a day")],
 )
 def test_time_without_zone_is_utc(started_at: str, reason: str | None) -> None:
     """A start without a time zone counts as UTC."""
@@ -196,7 +196,7 @@ def test_warning_names_option_of_user(tmp_path: Path) -> None:
     """The warning has the name of the option as the user wrote it."""
     step = SharedResults("this", BUILD, get_rules(BUILD), START.isoformat(), FakeClock(), "--results-dir")
     [warning] = preserve(tmp_path, make_results_json(make_started_run("a")), step)
-    assert "left runs open in --results-dir: " in warning
+    assert "--results-dir: results.json of another step has open runs" in warning
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_warning_names_option_of_user(tmp_path: Path) -> None:
         (b"", []),
         (
             make_results_json(make_passed_run("a"), verdict=PASSED_VERDICT),
-            [f"results-dir has the files of another step of this build, which are replaced. {ADVICE}"],
+            [f"results-dir: files of another step of this build are replaced. {ADVICE}"],
         ),
     ],
     ids=["same step", "other build", "other attempt", "no build id", "truncated", "empty", "ended step"],
@@ -227,7 +227,9 @@ def test_results_without_open_runs_stay(data: bytes, warnings: list[str], tmp_pa
 def test_other_attempt_has_own_warning(tmp_path: Path) -> None:
     """A rebuild has the same steps, so the warning gives no advice."""
     data = make_results_json(make_started_run("a"), context=BUILD._replace(build_attempt="0"))
-    assert preserve(tmp_path, data) == ["An earlier attempt left runs open: its record is kept as results.1.json."]
+    assert preserve(tmp_path, data) == [
+        "results.json of an earlier attempt has open runs and is saved as results.1.json."
+    ]
     assert read_files(tmp_path)["results.1.json"] == data
 
 
@@ -266,7 +268,7 @@ def test_written_file_is_not_read_again(tmp_path: Path) -> None:
 def test_foreign_results_json_is_renamed(tmp_path: Path) -> None:
     """The results.json of another program gets another name."""
     [warning] = preserve(tmp_path, b'{"suites": "playwright"}')
-    assert warning.startswith("results-dir has files of another program: results.json is now results.json.orig.")
+    assert warning.startswith("results-dir has files of another program: results.json is renamed to results.json.orig.")
     assert read_files(tmp_path) == {"results.json.orig": b'{"suites": "playwright"}'}
 
 
@@ -316,6 +318,6 @@ def test_failed_copy_is_warning(tmp_path: Path) -> None:
     with limit_file_size(300), open_directory(tmp_path) as directory:
         step.preserve_other_results(directory)
     assert step.pop_warnings() == [
-        f"The record of another step in results-dir could not be kept as results.1.json (File too large). {ADVICE}"
+        f"results-dir: results.json of another step could not be saved as results.1.json (File too large). {ADVICE}"
     ]
     assert read_files(tmp_path) == {"results.json": data}

@@ -69,7 +69,9 @@ def test_stopped_lock_is_waited_for_once(tmp_path: Path) -> None:
             with locked(step, open_directory(tmp_path)):
                 waited_seconds = clock.monotonic() - started_at
             assert MAX_LOCK_SECONDS <= waited_seconds < MAX_LOCK_SECONDS + 0.1
-    assert step.pop_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
+    assert step.pop_warnings() == [
+        "Another process holds the lock of results-dir. The step continued without the lock."
+    ]
     assert step.pop_warnings() == []
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 ALL_FILES = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
 BEGUN_REPORT = create_report([], None)._replace(step_id="this")
 ENDED_REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(step_id="this", waits_for_results=True)
-LINK_REASON = "could not be written to results-dir (a symbolic link leads elsewhere)."
+LINK_REASON = "could not be written to results-dir (symbolic link leads outside of the directory)."
 
 
 class Signer:
@@ -157,7 +157,7 @@ def test_symlink_out_of_checkout_is_refused(path: str, tmp_path: Path) -> None:
     (tmp_path / "work" / "x").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(InputError, match="leads out of the working directory"):
+    with pytest.raises(InputError, match="leads outside of the working directory"):
         open_results_dir(resolve_results_dir(path, str(tmp_path / "work")))
     assert list_names(tmp_path / "outside") == []
 
@@ -177,13 +177,14 @@ def test_invalid_results_dir_is_refused(path: str, reason: str, tmp_path: Path) 
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError) as error_info:
         open_results_dir(resolve_results_dir(path, str(tmp_path)), option_name="--results-dir")
-    assert str(error_info.value) == f"--results-dir can't be made ({reason}): give a folder that can be written to"
+    message = f"--results-dir: directory could not be created ({reason}). Give a writable directory."
+    assert str(error_info.value) == message
 
 
 def test_refused_symlink_names_option(tmp_path: Path) -> None:
     """The error has the name of the option as the user wrote it."""
     (tmp_path / "link").symlink_to("/")
-    with pytest.raises(InputError, match=r"^--results-dir leads out .*: give a folder of your own$"):
+    with pytest.raises(InputError, match=r"^--results-dir: symbolic link leads outside .*Give a directory .*\.$"):
         open_results_dir(resolve_results_dir("link", str(tmp_path)), option_name="--results-dir")
 
 
@@ -216,7 +217,7 @@ def test_begin_creates_missing_folder(tmp_path: Path) -> None:
 
 
 def test_begin_removes_nothing_behind_link(tmp_path: Path) -> None:
-    """Files behind a link that leads out of the working directory stay."""
+    """Files behind a link that leads outside of the working directory stay."""
     working_directory, outside = tmp_path / "work", tmp_path / "outside"
     for folder in (working_directory, outside):
         folder.mkdir()
@@ -276,14 +277,14 @@ def test_omitted_variable_is_warning_at_end(tmp_path: Path) -> None:
     publisher = ResultsDirPublisher(make_results_dir(tmp_path))
     assert publisher.publish(run_report._replace(verdict=None)) == []
     [warning] = publisher.publish(run_report)
-    assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
+    assert warning.startswith("outputs.env: AUTONOMA_RUN_URL left empty (")
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (MemoryError(), "no memory is left"),
-        (SystemError(), "no memory is left"),
+        (MemoryError(), "out of memory"),
+        (SystemError(), "out of memory"),
         (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
     ],
 )
@@ -297,7 +298,7 @@ def test_failed_rendering_leaves_other_files(
 
     monkeypatch.setattr("autonoma_ci.reports.html.render_html", fail)
     publisher = ResultsDirPublisher(make_results_dir(tmp_path))
-    assert publisher.publish(ENDED_REPORT) == [f"junit.xml and report.html could not be made ({reason})."]
+    assert publisher.publish(ENDED_REPORT) == [f"junit.xml and report.html could not be written ({reason})."]
     assert list_names(tmp_path) == ["outputs.env", "results.json", "summary.md"]
     assert publisher.has_latest_results
 
@@ -381,7 +382,7 @@ def test_foreign_file_is_warning_at_end(is_shared: bool, tmp_path: Path) -> None
     assert publisher.publish(ENDED_REPORT._replace(verdict=None)) == []
     (tmp_path / "report.html").write_text("written during the step", "utf-8")
     [warning] = publisher.publish(ENDED_REPORT)
-    assert "junit.xml is now junit.xml.orig. " in warning
+    assert "junit.xml is renamed to junit.xml.orig. " in warning
     assert (tmp_path / "junit.xml.orig").read_text("utf-8") == "<testsuite/>"
 
 
@@ -397,7 +398,7 @@ def test_open_runs_of_other_step_are_saved(tmp_path: Path) -> None:
     )
     assert own_publisher.publish(ended_report._replace(verdict=None)) == []
     [warning] = own_publisher.publish(ended_report)
-    assert warning.startswith("Another step left runs open in results-dir: its record is kept as results.1.json.")
+    assert warning.startswith("results-dir: results.json of another step has open runs and is saved as results.1.json.")
     assert json.loads((tmp_path / "results.1.json").read_text("utf-8"))["step_id"] == "other"
     assert read_results(tmp_path)["step_id"] == "this"
 
@@ -410,7 +411,7 @@ def test_begin_warns_of_replaced_files(tmp_path: Path) -> None:
         create_report([make_failed_run("b")], FAILED_VERDICT)._replace(step_id="other", context=context)
     )
     [warning] = own_publisher.begin(BEGUN_REPORT._replace(context=context))
-    assert warning.startswith("results-dir has the files of another step of this build, which are replaced.")
+    assert warning.startswith("results-dir: files of another step of this build are replaced.")
 
 
 def test_open_results_dir_preserves_other_results(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_times_stay_within_schema(seconds: float, offset: float, duration: float
 def test_run_has_evidence_and_attempts() -> None:
     """Steps, files and failed attempts of a run are in its line."""
     step = RunStep(2, "Pay", "No button", "https://shop.test/", "failed", "evidence/r/step-002.png")
-    evidence = Evidence((step,), "evidence/r/video.webm", "1 of its files: HTTP 404")
+    evidence = Evidence((step,), "evidence/r/video.webm", "1 file: HTTP 404")
     attempt = make_flaky_run("a").previous_attempts[0]._replace(evidence=evidence, step=None, message="Lost")
     run_object = read_run(make_passed_run("a")._replace(evidence=evidence, step=step, previous_attempts=(attempt,)))
     expected_step = {
@@ -221,7 +221,7 @@ def test_run_has_evidence_and_attempts() -> None:
     expected = {
         "steps": [expected_step],
         "video": "evidence/r/video.webm",
-        "missing_reason": "1 of its files: HTTP 404",
+        "missing_reason": "1 file: HTTP 404",
     }
     assert (run_object["step"], run_object["evidence"]) == (expected_step, expected)
     assert run_object["previous_attempts"] == [

@@ -131,9 +131,9 @@ def test_source_is_shown_in_words() -> None:
 def test_more_failures_are_counted() -> None:
     """Kinds of failures beyond the limit are counted."""
     outcomes = [make_failed_run(f"f{number}")._replace(url=f"https://x.example/{number}") for number in range(10)]
-    assert str(group_failures(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
+    assert str(group_failures(outcomes)[-1]) == "1 more kind of failure. The log has all failures."
     outcomes.append(make_failed_run("f10")._replace(url="https://x.example/10"))
-    assert str(group_failures(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
+    assert str(group_failures(outcomes)[-1]) == "2 more kinds of failure. The log has all failures."
 
 
 def test_cancelled_step_lists_running_runs() -> None:
@@ -141,14 +141,14 @@ def test_cancelled_step_lists_running_runs() -> None:
     run_report = build_report([make_started_run("a"), make_passed_run("b"), make_started_run("c")], signal=2)
     assert list(format_summary_lines(run_report)) == [
         "Cancelled. 1 of 3 runs passed, 2 still running.",
-        "2 runs continue in Autonoma: the API has no way to cancel them.",
+        "2 runs continue in Autonoma, because the API cannot cancel runs.",
         f"To wait for the results: {RESUME_COMMAND}",
     ]
     assert list(format_summary_lines(run_report._replace(resume_command="", results_dir="")))[-1] == (
-        "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+        "To wait for the results later, set results-dir. The command autonoma-ci wait needs its results.json."
     )
     assert list(format_summary_lines(build_report([make_started_run("a")], signal=15)))[1] == (
-        "1 run continues in Autonoma: the API has no way to cancel it."
+        "1 run continues in Autonoma, because the API cannot cancel runs."
     )
 
 

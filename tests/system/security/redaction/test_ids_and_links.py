@@ -100,7 +100,7 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
     assert (properties["run_id"], properties["url"]) == (RUN_ID, URL)
     page = etree.parse(tmp_path / "results" / "report.html", etree.HTMLParser())
     assert URL in {element.get("href") for element in page.iter("a")}
-    assert "without a link" not in result.log
+    assert "without URL" not in result.log
 
 
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
@@ -199,7 +199,7 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
     result = run_job_with_variables(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
     assert result.states["shop"] == "passed"
     assert (json.loads(result.outputs["run-ids"])[0], json.loads(result.outputs["run-urls"])[0]) == ("run-1", "")
-    assert "without a link" in result.log
+    assert "without URL" in result.log
     assert secret not in collect_text(result, tmp_path)
 
 

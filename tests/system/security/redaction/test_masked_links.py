@@ -36,8 +36,8 @@ def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "127.0.0.1"})
     assert job.code == 0
     [warning] = list_warnings(job.log)
-    assert "whose link has a credential's value in it" in warning
-    assert "the output run-ids is whole" in warning
+    assert "with a credential in the URL" in warning
+    assert "run-ids is complete" in warning
     assert json.loads(job.outputs["run-ids"]) == ["run-1"]
 
 
@@ -47,8 +47,8 @@ def test_link_with_masked_value_is_omitted(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ["a"], extra_environ={"INPUT_CLIENT-ID": "shop.autonoma"})
     assert job.code == 0
     [warning] = list_warnings(job.log)
-    assert "without a link" in warning
-    assert "a is run-1" in warning
+    assert "without URL" in warning
+    assert "a (run run-1)" in warning
     assert (job.outputs["run-id"], job.outputs["run-url"]) == ("run-1", "")
 
 

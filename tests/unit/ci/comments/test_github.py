@@ -157,11 +157,11 @@ def test_build_id_is_a_number(build_id: str, expected: str) -> None:
         (403, "Resource protected by organization SAML enforcement", "Authorize github-token for the organization's"),
         (403, "Unable to create comment because issue is locked", "Unlock the conversation"),
         (403, "Repository was ARCHIVED so is read-only", "Unarchive the repository, or turn comment off."),
-        (403, "the `acme` organization has an IP allow list enabled", "Add the address of the runner"),
+        (403, "the `acme` organization has an IP allow list enabled", "Add the IP address of the runner"),
         (404, "This repository is archived", "Unarchive the repository"),
-        (401, "Bad credentials", "github-token is wrong, has expired, or is of another server."),
-        (404, "Not Found", "github-token may have no access to this repository."),
-        (403, "", "GitHub gave no reason, so a proxy or a firewall may have answered. Check HTTPS_PROXY"),
+        (401, "Bad credentials", "github-token is invalid, expired, or of another server."),
+        (404, "Not Found", "github-token may lack access to this repository."),
+        (403, "", "GitHub gave no reason, so a proxy or a firewall may have responded. Check HTTPS_PROXY"),
         (429, "", "Run the step again later"),
         (403, "You have exceeded a secondary rate limit", "Run the step again later"),
     ],
@@ -180,6 +180,6 @@ def test_other_error_has_no_hint(status: int, message: str) -> None:
 @pytest.mark.parametrize(("seconds", "time"), [(90.0, "in 1 min 30 s. "), (0.0, ""), (None, "")])
 def test_rate_limit_hint_has_time(seconds: float | None, time: str) -> None:
     """The hint has the time of the next request if GitHub names it."""
-    hint_start = f"GitHub takes requests again {time}" if time else ""
+    hint_start = f"GitHub accepts requests again {time}" if time else ""
     hint = find_hint(RestError("x", 429, wait_seconds=seconds))
     assert hint == f"{hint_start}Run the step again later, and let fewer jobs comment at the same time."

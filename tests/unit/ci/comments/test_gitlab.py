@@ -197,6 +197,6 @@ def test_other_error_has_no_hint(status: int, message: str) -> None:
 @pytest.mark.parametrize(("seconds", "time"), [(90.0, "in 1 min 30 s. "), (0.0, ""), (None, "")])
 def test_rate_limit_hint_has_time(seconds: float | None, time: str) -> None:
     """The hint has the time of the next request if GitLab names it."""
-    hint_start = f"GitLab takes requests again {time}" if time else ""
+    hint_start = f"GitLab accepts requests again {time}" if time else ""
     hint = find_hint(RestError("x", 429, wait_seconds=seconds))
     assert hint == f"{hint_start}Run the step again later, and let fewer jobs comment at the same time."

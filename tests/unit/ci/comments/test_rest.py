@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OWNER = {"id": 7, "login": "ada"}
 DATE = "Date: Wed, 01 Jul 2026 10:00:00 GMT"
-FORM_ERROR = "Service's answer is not in the form that is known"
+FORM_ERROR = "unexpected response from Service"
 
 
 class CommentServer:
@@ -352,8 +352,7 @@ def test_plain_http_base_url_is_rejected(text: str, url_text: str) -> None:
     with pytest.raises(InputError) as caught:
         api_base_url({"API_URL": text}.__getitem__, "API_URL")
     assert str(caught.value) == (
-        f"API_URL is plain HTTP{url_text}, and the token is sent over https only. Serve the API over https, or turn "
-        "comment off"
+        f"API_URL is plain HTTP{url_text}, but the token needs https. Serve the API over https, or turn comment off."
     )
 
 

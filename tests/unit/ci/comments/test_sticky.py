@@ -337,7 +337,7 @@ def test_comment_needs_client_secret() -> None:
     """An unsigned comment could never be found again."""
     with GitHub() as host:
         warning = publish(open_comment_thread(SERVICES[0], host.url), build_attempt_report(FAILED_VERDICT), None)
-        assert warning == "The comment could not be written: client-secret is empty, which signs it."
+        assert warning == "The comment could not be written: the signature needs client-secret, which is empty."
         assert host.requests == []
 
 
@@ -481,9 +481,9 @@ GITHUB, GITLAB = SERVICES
         (GITHUB, 403, {"message": "Repository was archived so is read-only."},
          "Repository was archived so is read-only", "Unarchive the repository"),
         (GITHUB, 403, {"message": "Maintenance of the week."}, "Maintenance of the week", ""),
-        (GITHUB, 403, "<html>blocked", "", "a proxy or a firewall may have answered"),
-        (GITHUB, 404, {"message": "Not Found", "status": "404"}, "Not Found", "no access to this repository"),
-        (GITHUB, 401, {"message": "Bad credentials"}, "Bad credentials", "has expired"),
+        (GITHUB, 403, "<html>blocked", "", "a proxy or a firewall may have responded"),
+        (GITHUB, 404, {"message": "Not Found", "status": "404"}, "Not Found", "lack access to this repository"),
+        (GITHUB, 401, {"message": "Bad credentials"}, "Bad credentials", "expired, or of another server"),
         (GITHUB, 422, {"message": "Validation Failed", "errors": [{"message": "Body is too long"}]},
          "Validation Failed: Body is too long", ""),
         (GITLAB, 403, {"error": "insufficient_scope", "error_description": "The request requires higher privileges.",
@@ -580,7 +580,7 @@ def test_rate_limit_twice_warns(service: Service, host: CodeHostStub) -> None:
     host.faults.append(Fault("POST", 403, remaining_count=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
     warning = publish_with_warning(open_thread(clock, service, host.url), build_attempt_report())
     assert f"HTTP 403: {LIMIT.rstrip('.')}. " in warning
-    assert "takes requests again in 7.0 s." in warning
+    assert "accepts requests again in 7.0 s." in warning
     assert (host.list_methods(), clock.time) == (["POST"] * 2, 1007)
 
 
@@ -592,7 +592,7 @@ def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHostStub, 
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
     warning = publish_with_warning(open_thread(clock, service, host.url), build_attempt_report())
     assert "HTTP 429: scripted. " in warning
-    assert "takes requests again in " in warning
+    assert "accepts requests again in " in warning
     assert (len(host.requests), clock.time) == (1, 1000)
 
 
@@ -676,7 +676,7 @@ def test_next_page_with_invalid_url_warns(service: Service) -> None:
     with FaultServer(
         lambda connection: (user if connection.request.path.endswith("/user") else page)(connection)
     ) as host:
-        assert "the next page is none" in publish_with_warning(
+        assert "invalid URL of the next page" in publish_with_warning(
             open_comment_thread(service, f"{host.url}/api"), build_attempt_report()
         )
 
@@ -788,7 +788,7 @@ def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHostStub,
     [comment] = host.comments
     assert "❌ Failed" in comment.body
     assert "https://git.example.com/acme/shop/" in comment.body
-    assert re.search(r"❌ failed<br>step \d, ", comment.body)
+    assert re.search(r"❌ failed<br>test step \d, ", comment.body)
 
 
 @each_service
@@ -818,7 +818,7 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHostStub, tmp_p
         ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
         (
             {"AUTONOMA_GITHUB_TOKEN": "$TOKEN", "AUTONOMA_GITLAB_TOKEN": "$TOKEN"},
-            "TOKEN holds a reference such as $NAME in place of a value",
+            "TOKEN has an unresolved reference such as $NAME",
         ),
         (
             {"CI_MERGE_REQUEST_IID": "", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"},
@@ -867,7 +867,7 @@ def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
     """The option `comment` gives a warning on other CI systems."""
     drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
     assert (
-        "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab."
+        "AUTONOMA_COMMENT has no effect on drone. Comments need GitHub or GitLab."
         in run_commenting_step(tmp_path, drone, "x")[1]
     )
 

@@ -81,20 +81,20 @@ def test_run_of_other_file_fails(text: str, tmp_path: Path) -> None:
     (tmp_path / "bin" / "agent").write_text(text, "utf-8")
     reason = program.run([])
     assert reason
-    assert reason.startswith("agent can't be started (")
+    assert reason.startswith("agent could not be started (")
 
 
 def test_run_of_removed_program_fails(tmp_path: Path) -> None:
     """A program that was removed meanwhile gives the reason of the system."""
     program = make_program(tmp_path, "")
     (tmp_path / "bin" / "agent").unlink()
-    assert program.run([]) == "agent can't be started (No such file or directory)"
+    assert program.run([]) == "agent could not be started (No such file or directory)"
 
 
 def test_run_with_zero_byte_fails(tmp_path: Path) -> None:
     """An argument with a zero byte is refused before the start."""
     program = make_program(tmp_path, f"touch {shlex.quote(str(tmp_path))}/started\n")
-    assert program.run(["a\0b"]) == "agent can't be started (bad argument)"
+    assert program.run(["a\0b"]) == "agent could not be started (invalid argument)"
     assert not (tmp_path / "started").exists()
 
 

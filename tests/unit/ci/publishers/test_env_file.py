@@ -200,7 +200,7 @@ def test_publisher_may_write_early(write_early: bool, count: int, tmp_path: Path
 def test_unwritable_file_warns(path: str, reason: str, tmp_path: Path) -> None:
     """The warning has the reason and names another place of the links."""
     assert make_publisher(tmp_path / path).publish(REPORT) == [
-        f"The variables for later steps could not be written ({reason}); the log has the links."
+        f"The variables for later steps could not be written ({reason}). The log has the links."
     ]
 
 
@@ -210,7 +210,7 @@ def test_omitted_variable_warns_at_end(tmp_path: Path) -> None:
     publisher = make_publisher(tmp_path / "file")
     assert publisher.publish(RUNNING_REPORT._replace(results=(make_started_run("a")._replace(url=url),))) == []
     [warning] = publisher.publish(REPORT._replace(results=(make_passed_run("a")._replace(url=url),)))
-    assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL")
+    assert warning.startswith("The variables for later steps: AUTONOMA_RUN_URL")
     assert "spaces" not in (tmp_path / "file").read_text("utf-8")
 
 
@@ -219,7 +219,7 @@ def test_open_value_of_other_process_warns(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("export NOTES='first\n", "utf-8")
     assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(REPORT) == [
-        "The variables for later steps may be a part of another process's open value; the log has the links."
+        "The variables for later steps may be inside an open value of another process. The log has the links."
     ]
 
 

@@ -253,7 +253,7 @@ def test_failed_replacement_warns(is_restored: bool, tmp_path: Path, monkeypatch
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", fail_in_middle)
-    warning = "SUMMARY could not be written (Input/output error); the log has the links."
+    warning = "SUMMARY could not be written (Input/output error). The log has the links."
     assert publisher.publish(make_ended_report(make_passed_run("a"))) == [warning]
     data_after = path.read_bytes()
     assert (data_after == data_before) is is_restored
@@ -491,7 +491,7 @@ def test_file_size_limit_leaves_whole_summary(extra_bytes: int, runs: int, has_s
     assert text.startswith("theirs\n")
     assert (text.count("### "), len(MARK.findall(text)), text.count("-->")) == (1, 1, 2)
     assert result.stdout == (
-        "[]\n" if has_space else "['SUMMARY could not be written (File too large); the log has the links.']\n"
+        "[]\n" if has_space else "['SUMMARY could not be written (File too large). The log has the links.']\n"
     )
     assert text.count("✅ Passed" if has_space else "⏳ Running") == 1
 
@@ -504,7 +504,7 @@ def test_file_filled_by_others_warns(tmp_path: Path) -> None:
     append(path, "x" * 1_048_000 + "\n")
     assert publisher.publish(make_running_report(make_started_run("a"))) == []
     [warning] = publisher.publish(make_ended_report(make_passed_run("a")))
-    assert warning == "SUMMARY is full; the log has the links."
+    assert warning == "SUMMARY is full. The log has the links."
 
 
 BLOCKS = {
@@ -584,7 +584,7 @@ def test_huge_file_warns_without_reading(tmp_path: Path) -> None:
     assert "larger than 16 MiB" in warning
     path.write_bytes(b"\n" * 16 * 1024 * 1024)
     [warning] = make_publisher(path).publish(make_ended_report(make_passed_run("a")))
-    assert "SUMMARY is full;" in warning
+    assert "SUMMARY is full." in warning
 
 
 def test_summary_off_has_no_publisher(tmp_path: Path) -> None:
@@ -746,5 +746,5 @@ def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("autonoma_ci.ci.publishers.summary_file.ends_in_open_block", fail)
     assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(make_ended_report(make_passed_run("a"))) == [
-        "SUMMARY is full; the log has the links."
+        "SUMMARY is full. The log has the links."
     ]

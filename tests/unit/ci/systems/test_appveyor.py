@@ -128,7 +128,7 @@ def test_publish_sets_every_variable(agent: Mocker) -> None:
     )
     assert publish(small_report) == []
     [warning] = publish(large_report)
-    assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
+    assert warning.startswith("The build's variables: AUTONOMA_RUN_URLS left empty (")
     bodies = read_bodies(agent, VARIABLES)
     assert {body["name"]: body["value"] for body in bodies} == output_variables(large_report)
     assert len(bodies) == 2 * len(output_variables(large_report))
@@ -237,5 +237,5 @@ def test_publish_error_follows_other_warnings(agent: Mocker) -> None:
     """An error of the message does not hide the warning about variables."""
     agent.post(MESSAGES, status_code=403)
     warnings = publish(create_report([make_passed_run(f"id-{n}") for n in range(800)], PASSED_VERDICT))
-    assert ["no room for" in warning for warning in warnings] == [True, False]
+    assert ["left empty" in warning for warning in warnings] == [True, False]
     assert warnings[1] == "The build's variables and messages could not be set: HTTP 403."

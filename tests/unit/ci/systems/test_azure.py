@@ -192,7 +192,7 @@ def test_variable_with_macro_is_empty() -> None:
     assert (variables["AUTONOMA_RUN_ID"], variables["AUTONOMA_RUN_IDS"]) == ("", "")
     assert "SYSTEM_ACCESSTOKEN" not in str(commands)
     [warning] = warnings
-    assert warning.startswith("The output variables: no room for AUTONOMA_RUN_ID and AUTONOMA_RUN_IDS (")
+    assert warning.startswith("The output variables: AUTONOMA_RUN_ID and AUTONOMA_RUN_IDS left empty (")
 
 
 def test_variable_with_dollar_is_unchanged() -> None:
@@ -266,7 +266,7 @@ def test_summary_unwritable_warns(folder: str, reason: str) -> None:
     """A page that cannot be written gives a warning, and the variables are still set."""
     commands, [warning] = publish(create_report([make_passed_run("a")], PASSED_VERDICT), folder)
     assert warning.startswith("The summary could not be written (")
-    assert warning.endswith("); the log has the links.")
+    assert warning.endswith("). The log has the links.")
     assert reason in warning
     assert read_variables(commands)["AUTONOMA_CONCLUSION"] == "passed"
     assert "task.uploadsummary" not in {command.name for command in commands}

@@ -409,7 +409,7 @@ def test_annotations_are_of_runs_with_problems(server: BitbucketServer) -> None:
         "stopped",
         "not started",
         "may have started",
-        "still running",
+        "timed out",
     ]
     assert [note["external_id"] for note in notes] == [f"run-{number}" for number in range(5)]
 

@@ -102,7 +102,7 @@ def test_variable_too_long_is_empty(tmp_path: Path) -> None:
     """A value that is too long is empty, and no other one replaces it."""
     run = make_passed_run("a")._replace(url="https://autonoma.app/" + "x" * 40_000)
     calls, [warning] = publish(tmp_path, create_report([run], PASSED_VERDICT))
-    assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
+    assert warning.startswith("The variables for later steps: AUTONOMA_RUN_URL left empty (")
     assert [line.split(" --value ") for line in calls] == [
         ["add --no-expand --key AUTONOMA_CONCLUSION", "passed"],
         ["add --no-expand --key AUTONOMA_REASON", "ok"],

@@ -44,8 +44,7 @@ REPORT = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(
 NAME = f"autonoma-ci-{REPORT.part.digest}"
 OWN_NAME = f"{NAME}-aaaaaaaa"
 UNREAD = (
-    "The build's meta-data could not be read, so the annotation of this step gets a name of its own. An earlier one of "
-    "the step may stand beside it."
+    "The build's meta-data could not be read, so the annotation of this step has a new name. An earlier one may remain."
 )
 
 

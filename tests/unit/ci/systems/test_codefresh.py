@@ -107,7 +107,7 @@ def test_variable_without_value_is_left_out(tmp_path: Path) -> None:
     """A value that Codefresh can't store is left out with a warning."""
     run = make_passed_run("a")._replace(url="https://autonoma.app/run a")
     [warning] = publish(tmp_path, REPORT._replace(results=(run,)))
-    assert "no room for AUTONOMA_RUN_URL (" in warning
+    assert "AUTONOMA_RUN_URL left empty (" in warning
     variables = read_variables(tmp_path)
     assert variables["AUTONOMA_RUN_ID"] == "run-a"
     assert not [name for name in variables if "RUN_URL" in name]
@@ -135,7 +135,7 @@ def test_variables_of_other_step_stay(in_file: bool, tmp_path: Path) -> None:
         environ = read_variables(tmp_path)
         find_file(tmp_path).unlink()
     [warning] = publish(tmp_path, REPORT, environ)
-    assert "those of this step end in _AUTONOMA_TESTS" in warning
+    assert "The variables of this step end in _AUTONOMA_TESTS" in warning
     variables = {**environ, **read_variables(tmp_path)}
     assert variables["AUTONOMA_CONCLUSION"] == "failed"
     assert variables["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "passed"
@@ -180,4 +180,4 @@ def test_file_unwritable_warns(kind: str, reason: str, tmp_path: Path) -> None:
             find_file(tmp_path).mkdir()
         case "pipe":
             os.mkfifo(find_file(tmp_path))
-    assert publish(folder) == [f"The variables for later steps could not be written ({reason}); the log has the links."]
+    assert publish(folder) == [f"The variables for later steps could not be written ({reason}). The log has the links."]
