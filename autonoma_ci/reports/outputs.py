@@ -33,9 +33,9 @@ OUTPUTS = (
     Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
     Output("reason", "ok, failed, input, unauthorized, not-found, api, quota, timeout, unknown or cancelled."),
     Output("run-id", "Id of the first run."),
-    Output("run-url", "Link to the first run."),
+    Output("run-url", "URL of the first run."),
     Output("run-ids", "JSON array of the runs' ids, in plan order."),
-    Output("run-urls", "JSON array of the runs' links, in plan order."),
+    Output("run-urls", "JSON array of the runs' URLs, in plan order."),
     Output(
         "results",
         "JSON array with name, kind, id, state, run_id, url, message, attempts and duration_seconds of each run.",

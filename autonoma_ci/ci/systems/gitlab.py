@@ -196,7 +196,7 @@ def _format_job_links(title: str, runs: Sequence[RunResult], link_count: int) ->
     """Return links to the first runs, and one for all others."""
     links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:link_count]]
     if rest := runs[link_count:]:
-        label = f"and {pluralize(len(rest), 'more run')}, from here on: {STATE_LABELS[rest[0].state]}"
+        label = f"{pluralize(len(rest), 'more run')}, beginning with: {STATE_LABELS[rest[0].state]}"
         links.append((label, rest[0].url))
     entries = [{"external_link": {"label": truncate(label, _MAX_LABEL_CHARS), "url": url}} for label, url in links]
     return json.dumps({title: entries} if entries else {}, indent=2, ensure_ascii=False) + "\n"

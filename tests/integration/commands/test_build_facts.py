@@ -171,7 +171,7 @@ def test_stated_change_gets_comment(ci: str, more: dict[str, str], tmp_path: Pat
         tokens = {"AUTONOMA_GITHUB_TOKEN": TOKEN, "AUTONOMA_GITLAB_TOKEN": TOKEN}
         urls = {"GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
         environ = {**BRANCH_JOBS[ci], **base_environ, **tokens, **urls}
-        assert "No comment is written" in run_command(tmp_path, sandbox, environ)[1]
+        assert "No comment: this build has no" in run_command(tmp_path, sandbox, environ)[1]
         assert host.comments == []
         code, log = run_command(tmp_path, sandbox, {**environ, **more})
         assert code == 0

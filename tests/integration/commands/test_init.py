@@ -110,7 +110,7 @@ def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
     account = [build_folder(f"f{n}", "x", *((f"t{n}-{index}", "x") for index in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
-        assert "More than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
+        assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -54,7 +54,7 @@ def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
 
 
 CASES = (
-    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids"), omitted=IDS),
+    Case("no ids and no manifest", {}, ("Nothing to run", "Give test-ids, folder-ids"), omitted=IDS),
     Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("test-ids has no ids", "allow-empty")),
     Case("an empty input", {"INPUT_TEST-IDS": ""}, ("test-ids is empty", "allow-empty")),
     Case("a manifest without entries", MANIFEST, ("the manifest has no entries", "allow-empty"), b"tests: []", IDS),
@@ -90,7 +90,7 @@ CASES = (
     Case("credentials in the URL", {"INPUT_API-URL": "https://me:sentinel@example.com"},
          ("holds credentials", "Remove them"), hidden=("sentinel",)),
     Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), omitted=("INPUT_CLIENT-ID",)),
-    Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "arrives empty")),
+    Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "is empty, as with")),
     Case("no credentials", {}, ("client-id and client-secret are missing", "Secrets and variables > Actions"),
          omitted=("INPUT_CLIENT-ID", "INPUT_CLIENT-SECRET")),
     Case("a blank secret", {"INPUT_CLIENT-SECRET": " \n"}, ("client-secret is missing", "AUTONOMA_CLIENT_SECRET")),
@@ -194,7 +194,7 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
         *("${NOPE} is not set", "results-dir: directory could not be created"),
     ):
         assert text in error_text, text
-    assert "nothing to run" not in error_text
+    assert "Nothing to run" not in error_text
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.count("\n- ") == len(job.err.splitlines())
 

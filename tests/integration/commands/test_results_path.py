@@ -168,7 +168,7 @@ def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
     write_results(tmp_path / "elsewhere")
     (tmp_path / "work/r").mkdir(parents=True)
     (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert "Records in it" not in get_refusal(tmp_path / "work", command, "r")
+    assert "Results files in it" not in get_refusal(tmp_path / "work", command, "r")
 
 
 @for_each_command

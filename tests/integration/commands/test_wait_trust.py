@@ -589,7 +589,7 @@ def test_run_warns_of_unwritable_results(tmp_path: Path, monkeypatch: pytest.Mon
         }
         assert cli.run_command(["run"], Runtime(environ, out, out, str(tmp_path))) == 7
     assert "results.json could not be written to results-dir (No space left on device)." in printed[0]
-    assert "To wait for the runs later" not in out.getvalue()
+    assert "To wait for the results later" not in out.getvalue()
 
 
 def fail_after_first_write(monkeypatch: pytest.MonkeyPatch) -> None:

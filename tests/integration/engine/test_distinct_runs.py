@@ -263,7 +263,7 @@ def test_retry_with_new_id_passes(tmp_path: Path) -> None:
     )
     job = run_waiting_job(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert "another one" not in job.visible_text
+    assert "another run of this step" not in job.visible_text
 
 
 def test_kinds_may_share_run_id(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_signal_prevents_lookup_of_ids(tmp_path: Path, monkeypatch: pytest.Monke
         job = make_waiting_job(tmp_path, sandbox.url, System(publisher))
         assert job.run("folder-1", "sandbox-stays-unit") == 143
         assert not [request.path for request in sandbox.received if request.path.endswith("/folder/folder-1")]
-    assert "is the folder" not in job.log
+    assert "is the id of the folder" not in job.log
 
 
 # Secrets in texts of the API

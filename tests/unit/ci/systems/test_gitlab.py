@@ -157,8 +157,8 @@ def test_annotations_leave_out_unsafe_links(url: str) -> None:
     [
         (MAX_LINKS - 1, MAX_LINKS - 1, "passed: p"),
         (MAX_LINKS, MAX_LINKS, "passed: p"),
-        (MAX_LINKS + 1, MAX_LINKS + 1, "and 1 more run, from here on: passed"),
-        (MAX_LINKS + 8, MAX_LINKS + 1, "and 8 more runs, from here on: passed"),
+        (MAX_LINKS + 1, MAX_LINKS + 1, "1 more run, beginning with: passed"),
+        (MAX_LINKS + 8, MAX_LINKS + 1, "8 more runs, beginning with: passed"),
     ],
 )
 def test_annotations_count_overflow(count: int, length: int, last: str) -> None:
@@ -185,7 +185,7 @@ def test_annotations_fit_size_limit(size: int) -> None:
     text, sections = read_annotations(create_report(runs))
     assert len(text.encode()) <= MAX_JOB_LINKS_BYTES == 81_920
     [links] = sections.values()
-    assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
+    assert links[-1]["external_link"]["label"] == f"{90 - len(links) + 1} more runs, beginning with: failed"
     assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_JOB_LINKS_BYTES - 3000
     # As text, not as escapes of six bytes.
     assert "\u6f22" in text
