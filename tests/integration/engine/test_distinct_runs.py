@@ -263,7 +263,7 @@ def test_retry_with_new_id_passes(tmp_path: Path) -> None:
     )
     job = run_waiting_job(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (0, {"a": "passed"})
-    assert "another run of this step" not in job.visible_text
+    assert "retry not started" not in job.visible_text
 
 
 def test_kinds_may_share_run_id(tmp_path: Path) -> None:
@@ -383,8 +383,8 @@ CONTRADICTIONS = {
     ),
     "failed": (make_details(status="failed"), "failed in the details"),
     "error": (make_details(status="Error"), "failed in the details"),
-    "stopped": (make_details(status="cancelled"), "the details say stopped"),
-    "running for ever": (make_details(status="running"), "the details say running"),
+    "stopped": (make_details(status="cancelled"), "stopped in the details"),
+    "running for ever": (make_details(status="running"), "running in the details"),
     "a number": (make_details(test_id=7), "the details are about another test"),
     "another test inside": (make_details(test_id=None, test={"id": "b"}), "the details are about another test"),
 }
