@@ -221,9 +221,9 @@ def _build_facts(report: Report) -> Iterator[tuple[str, str, str]]:
     yield "Repository", context.repository, ""
     yield "Build", context.build_url, safe_url(context.build_url)
     yield "Deployment", context.deployment_url, safe_url(context.deployment_url)
-    yield "Started from", report.source_label, ""
-    yield "Began", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
-    yield "Took", format_duration(report.duration_seconds) if report.verdict else "", ""
+    yield "Started by", report.source_label, ""
+    yield "Started at", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
+    yield "Duration", format_duration(report.duration_seconds) if report.verdict else "", ""
 
 
 def _select_counts(report: Report) -> dict[str, int]:

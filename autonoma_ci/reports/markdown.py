@@ -110,7 +110,7 @@ def _render_facts(report: Report) -> str:
         commit = context.sha[:12] if _COMMIT_RE.fullmatch(context.sha) else escape_markdown(context.sha[:12])
         facts.append(f"commit {commit}")
     if report.waits_for_results and report.verdict:
-        facts.append(f"took {format_duration(report.duration_seconds)}")
+        facts.append(f"duration {format_duration(report.duration_seconds)}")
     return f" ({', '.join(facts)})" if facts else ""
 
 

@@ -181,7 +181,7 @@ def test_job_has_context_outputs_and_summary(project: Path, tmp_path: Path) -> N
     )
     assert code == 0, printed_page
     for html in (written_page, printed_page):
-        assert "Started from</dt><dd><bdi>Quarry Cloud<" in html
+        assert "Started by</dt><dd><bdi>Quarry Cloud<" in html
         assert "Change</dt><dd><bdi>7<" in html
 
 
@@ -210,7 +210,7 @@ def test_wait_knows_build_ids(project: Path, build: str, is_known: bool, tmp_pat
         assert code == 0, log
         code, log = run_quarry_job(project, tmp_path, sandbox.url, {"QUARRY_BUILD": build}, ["wait", "results"])
         assert code == (0 if is_known else 2), log
-        assert ("no build id shows that it is of this build" in log) is not is_known
+        assert ("no build id matches this build" in log) is not is_known
 
 
 @pytest.mark.parametrize(("checkout", "is_lost"), [("", False), ("checkout", True)])

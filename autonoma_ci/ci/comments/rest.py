@@ -220,7 +220,7 @@ def api_base_url(get: Callable[[str], str], name: str) -> str:
     # A URL with credentials is left out of the message.
     displayed_url = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
     problem = f"{name} is plain HTTP{displayed_url}, but the token needs https"
-    raise InputError([f"{problem}. Serve the API over https, or turn comment off."])
+    raise InputError([f"{problem}. Serve the API over https, or turn comment off"])
 
 
 def _parse_author_field(data: object, field: str) -> CommentAuthor | None:

@@ -270,7 +270,7 @@ def _build_report(report: Report, mark: OwnerMark) -> dict[str, Any]:
         for name, count in count_states(report.results).items()
     ]
     if report.waits_for_results:
-        data.append({"title": "Took", "type": "DURATION", "value": round(report.duration_seconds * 1000)})
+        data.append({"title": "Duration", "type": "DURATION", "value": round(report.duration_seconds * 1000)})
     data.append({"title": _OWNER_TITLE, "type": "TEXT", "value": str(mark)})
     fields = {
         "title": _format_title(report),

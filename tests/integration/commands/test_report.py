@@ -130,7 +130,7 @@ def test_report_shows_source_in_words(source: str, expected: str, tmp_path: Path
     """The source is the name of a CI system, or a text of the user, which stays unchanged."""
     write_results(tmp_path, REPORT._replace(source=source))
     page = invoke(tmp_path, "report", "results.json", "--output", "-").out
-    assert f"Started from</dt><dd><bdi>{expected}<" in page
+    assert f"Started by</dt><dd><bdi>{expected}<" in page
 
 
 @pytest.mark.parametrize(

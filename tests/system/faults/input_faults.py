@@ -72,7 +72,7 @@ FAULT_CASES = [
         "plain HTTP to another host", "URL without https", {"INPUT_API-URL": "http://api.autonoma.test:{api}/api"}
     ),
     _make_variable_error("an id that is a path", "invalid id", {"INPUT_TEST-IDS": "a, ../../admin"}),
-    _make_variable_error("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),
+    _make_variable_error("nothing is selected", "Nothing to run", {"INPUT_TEST-IDS": ""}),
     _make_variable_error(
         "a variable without a value", "expected NAME=value", {"INPUT_VARIABLES": VARIABLE_VALUES["FOREIGN"]}
     ),

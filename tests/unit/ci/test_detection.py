@@ -222,7 +222,7 @@ def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.Monk
     planned = invoke(tmp_path, "--dry-run", environ=job)
     assert "r is outside of the workspace, so the files are lost with the container." in planned.output
     page = (tmp_path / "r" / "report.html").read_text("utf-8")
-    assert "Started from</dt><dd><bdi>New CI<" in page
+    assert "Started by</dt><dd><bdi>New CI<" in page
     assert "Patch</dt><dd><bdi>7<" in page
     assert "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the safe." in invoke(tmp_path, environ=job).output
     unset = {"AUTONOMA_CLIENT_ID": "$ID", "AUTONOMA_CLIENT_SECRET": "$SECRET"}

@@ -249,7 +249,7 @@ def test_failures_come_first_after_wait() -> None:
     lines = render_summary(run_report).splitlines()
     assert lines[0] == "### Autonoma tests: ❌ Failed"
     assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
-    assert "took 1 min 10 s" in lines[2]
+    assert "duration 1 min 10 s" in lines[2]
     rows = read_rows(run_report)
     assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
     state = rows[0][1].split("<br>")

@@ -200,11 +200,11 @@ except ValueError as error:
     [
         (["more"], "[]", 1_900_000, "read 1"),
         (["more"], "[]", 16_500_000, "more than 4,000,000 values"),
-        (["runs"], "{}", 1_900_000, "runs.0.name is missing"),
-        (["runs", 0, "previous_attempts"], "{}", 1_900_000, "runs.0.previous_attempts.0.run_id is missing"),
-        (["runs", 0, "evidence", "steps"], "{}", 1_900_000, "runs.0.evidence.steps.0.number is missing"),
-        (["runs", 0, "variables"], "0", 3_900_000, "runs.0.variables.0 has an unexpected value"),
-        (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0 has an unexpected value"),
+        (["runs"], "{}", 1_900_000, "missing runs.0.name"),
+        (["runs", 0, "previous_attempts"], "{}", 1_900_000, "missing runs.0.previous_attempts.0.run_id"),
+        (["runs", 0, "evidence", "steps"], "{}", 1_900_000, "missing runs.0.evidence.steps.0.number"),
+        (["runs", 0, "variables"], "0", 3_900_000, "invalid runs.0.variables.0"),
+        (["runs", 0, "application_versions"], "0", 3_900_000, "invalid runs.0.application_versions.0"),
     ],
 )
 def test_small_file_cannot_fill_memory(path: list[str | int], item: str, count: int, expected_error: str) -> None:

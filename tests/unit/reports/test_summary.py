@@ -124,7 +124,7 @@ def test_source_is_shown_in_words() -> None:
     """The page has the label of the source in place of its name."""
     run_report = build_report([make_passed_run("a")])._replace(source="cli", source_label="the command line")
     page = render_html(run_report).decode()
-    assert "Started from</dt><dd><bdi>the command line<" in page
+    assert "Started by</dt><dd><bdi>the command line<" in page
     assert "<dt>Source" not in page
 
 

@@ -352,7 +352,7 @@ def test_plain_http_base_url_is_rejected(text: str, url_text: str) -> None:
     with pytest.raises(InputError) as caught:
         api_base_url({"API_URL": text}.__getitem__, "API_URL")
     assert str(caught.value) == (
-        f"API_URL is plain HTTP{url_text}, but the token needs https. Serve the API over https, or turn comment off."
+        f"API_URL is plain HTTP{url_text}, but the token needs https. Serve the API over https, or turn comment off"
     )
 
 

@@ -822,9 +822,9 @@ def test_comment_shows_invalid_input(service: Service, host: CodeHostStub, tmp_p
         ),
         (
             {"CI_MERGE_REQUEST_IID": "", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"},
-            "this build is of no pull or merge request",
+            "this build has no pull or merge request",
         ),
-        ({"GITHUB_API_URL": "file:///etc", "CI_API_V4_URL": "file:///etc"}, "do not say where"),
+        ({"GITHUB_API_URL": "file:///etc", "CI_API_V4_URL": "file:///etc"}, "do not identify the change"),
         ({"AUTONOMA_DRY_RUN": "true"}, ""),
         ({"AUTONOMA_COMMENT": "false"}, ""),
     ],
@@ -855,7 +855,7 @@ def test_plain_http_server_gets_no_token(
     """A server on plain HTTP gets no token, and the warning gives advice."""
     code, log = run_commenting_step(tmp_path, service, host.url, **{service.address: url})
     message = (
-        f"The comment could not be written: {service.address} is plain HTTP{url_text}, and the token is sent over https"
+        f"The comment could not be written: {service.address} is plain HTTP{url_text}, but the token needs https. "
     )
     assert code == 0
     assert log.count(message) == 1

@@ -261,7 +261,7 @@ def test_report_has_counts_and_mark(server: BitbucketServer) -> None:
         {"title": "Failed", "type": "NUMBER", "value": 1},
         {"title": "Not started", "type": "NUMBER", "value": 0},
         {"title": "Unknown", "type": "NUMBER", "value": 0},
-        {"title": "Took", "type": "DURATION", "value": 61234},
+        {"title": "Duration", "type": "DURATION", "value": 61234},
         {"title": "Written by", "type": "TEXT", "value": str(build_mark(step_report, "500"))},
     ]
     assert (report_data["title"], report_data["details"]) == (PLAIN, "1 of 2 runs passed, 1 failed.")
@@ -272,7 +272,7 @@ def test_report_has_counts_and_mark(server: BitbucketServer) -> None:
 def test_report_without_wait_has_no_duration(server: BitbucketServer) -> None:
     """A step that only starts runs has no duration to show."""
     publish(server, build_step_report(is_failed=False, step_id="a" * 16)._replace(waits_for_results=False))
-    assert "Took" not in {entry["title"] for entry in find_only_report(server)["data"]}
+    assert "Duration" not in {entry["title"] for entry in find_only_report(server)["data"]}
 
 
 @pytest.mark.parametrize(
