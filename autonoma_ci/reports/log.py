@@ -10,7 +10,8 @@ Empty parts are left out with their separator.
 - STATUS is the state in results.json, in upper case.
 - NAME is the name of the run, or else its id.
 - DURATION is only in the line of a run that has ended, and `attempt N` only from the second attempt.
-- REASON begins with kind and id if a named run has neither run id nor URL, so that the user finds a wrong id.
+- REASON begins with kind and id if a named run has neither run id nor URL, so that the user finds a wrong id. For a
+  planned run without a name, it begins with the kind.
 - URL is the URL of the run. Without one, it is `run` with the run id.
 
 The line of a heartbeat has the number of running runs as its name, and the counts of the others as its reason.

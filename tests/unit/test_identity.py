@@ -452,7 +452,7 @@ def test_hostile_part_in_summary_is_text(text: str) -> None:
     assert heading.startswith("Autonoma tests (")
     assert heading.endswith("): ❌ Failed")
     assert lines[1] == ""
-    assert runner.split_cells(lines[4]) == ["What", "State", "Time", "Link"]
+    assert runner.split_cells(lines[4]) == ["Run", "State", "Time", "Link"]
     assert sum(line.startswith("#") for line in lines) == 1
 
 

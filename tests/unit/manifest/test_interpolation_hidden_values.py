@@ -96,7 +96,7 @@ def test_unknown_group_error_hides_values(group: str) -> None:
     with pytest.raises(InputError) as error:
         plan.build_plan(Settings(groups=(group,)), read_groups_manifest())
     assert "sentinel" not in str(error.value).replace(f"'{group}'", "")
-    with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, smoke, x-\$\{TEAM\}-7"):
+    with pytest.raises(InputError, match=r"Known groups: \$\{TEAM\}, smoke, x-\$\{TEAM\}-7"):
         plan.build_plan(Settings(groups=("other",)), read_groups_manifest())
 
 
@@ -104,7 +104,7 @@ def test_group_written_in_manifest_is_shown() -> None:
     """A group that the manifest also contains as text is shown, even if it is the value of a variable."""
     manifest = read_manifest("tests: [{id: a, groups: ['${TEAM}']}, {id: b, groups: [web]}]", {"TEAM": "web"})
     assert len(plan.build_plan(Settings(groups=("web",)), manifest).requests) == 2
-    with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, web"):
+    with pytest.raises(InputError, match=r"Known groups: \$\{TEAM\}, web"):
         plan.build_plan(Settings(groups=("zzz",)), manifest)
 
 

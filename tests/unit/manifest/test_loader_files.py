@@ -215,9 +215,9 @@ def test_four_mebibytes_are_read(tmp_path: Path) -> None:
 def test_default_manifest_prefers_yml(tmp_path: Path) -> None:
     """The default manifest is read only without ids, and yml wins over yaml."""
     (tmp_path / "autonoma.yaml").write_text("tests: [from-yaml]")
-    assert "test from-yaml\n" in invoke(tmp_path, "--dry-run").out
+    assert "PLANNED  from-yaml  — test\n" in invoke(tmp_path, "--dry-run").out
     (tmp_path / "autonoma.yml").write_text("tests: [from-yml]")
-    assert "test from-yml\n" in invoke(tmp_path, "--dry-run").out
+    assert "PLANNED  from-yml  — test\n" in invoke(tmp_path, "--dry-run").out
     assert "from-y" not in invoke(tmp_path, "--dry-run", "--test-ids", "a").out
     output = invoke(tmp_path, "--dry-run", "--test-ids", "a", "--manifest", "autonoma.yaml").out
-    assert output.index("test a\n") < output.index("test from-yaml\n")
+    assert output.index("PLANNED  a  — test\n") < output.index("PLANNED  from-yaml  — test\n")
