@@ -167,7 +167,7 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
         assert "started." not in text
     assert "| Run | State | Time | Link |" in wait_result.summary
     assert "```mermaid\ngantt" in wait_result.summary
-    assert ", took " in wait_result.summary
+    assert ", duration " in wait_result.summary
     assert all(run["duration_seconds"] > 0 for run in wait_result.results_json["runs"])
 
 
