@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 # GitLab's limit is 1,000,000 characters.
 MAX_NOTE_BYTES = 900_000
-_ACCESS_HINT = (
-    "gitlab-token must be a personal, group or project access token with the scope `api`. Its role must be Reporter or "
-    "above. CI_JOB_TOKEN cannot write notes."
-)
+_ROLE_HINT = "Its role must be Reporter or above. CI_JOB_TOKEN cannot write notes."
+_ACCESS_HINT = f"gitlab-token must be a personal, group or project access token with the scope `api`. {_ROLE_HINT}"
 # GitLab responds to each of these problems with "403 Forbidden" only.
 _FORBIDDEN_HINT = f"{_ACCESS_HINT} In a locked discussion, only members of the project may write."
 _RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
