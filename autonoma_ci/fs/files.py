@@ -53,7 +53,7 @@ class LinkError(OSError):
     """A symbolic link leads out of a directory tree."""
 
     def __init__(self) -> None:
-        super().__init__(errno.ELOOP, "a symbolic link leads elsewhere")
+        super().__init__(errno.ELOOP, "symbolic link leads outside of the directory")
 
 
 class Directory:

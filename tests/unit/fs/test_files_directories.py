@@ -12,7 +12,7 @@ from autonoma_ci.fs import files
 from autonoma_ci.fs.files import Directory, DirectoryTree, LinkError
 from tests.support.files import list_names, open_directory
 
-REASON = "a symbolic link leads elsewhere"
+REASON = "symbolic link leads outside of the directory"
 
 
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
