@@ -1,7 +1,7 @@
-// .teamcity/settings.kts: starts the tests of autonoma.yml for each pull request, waits for them, and reports them:
-// in the Tests tab, as the build's status and problem, and as parameters of later steps.
+// .teamcity/settings.kts: starts the tests of autonoma.yml for each pull request and waits for the results. The Tests
+// tab, the build's status and problem, and parameters of later steps show them.
 //
-// Needs the parameters autonoma.client.id and autonoma.client.secret (of the type Password) in the project.
+// Requirement: the parameters autonoma.client.id and autonoma.client.secret (type Password) of the project.
 import jetbrains.buildServer.configs.kotlin.*
 import jetbrains.buildServer.configs.kotlin.buildFeatures.pullRequests
 import jetbrains.buildServer.configs.kotlin.buildSteps.script
@@ -34,7 +34,7 @@ project {
             script {
                 name = "Show the link"
                 executionMode = BuildStep.ExecutionMode.ALWAYS
-                scriptContent = "echo \"First run \$AUTONOMA_RUN_URL\"" // a %parameter% would become part of the script
+                scriptContent = "echo \"First run \$AUTONOMA_RUN_URL\"" // a %parameter% would become script code
             }
         }
         triggers { vcs { branchFilter = "+:pull/*" } }

@@ -18,16 +18,16 @@ INPUT_OPTIONS = tuple(option for option in OPTIONS if option.name not in SECRET_
 # A manifest can set it too, and an input with the value false would win.
 _UNSET_BOOLEANS = frozenset({"run-on-latest"})
 _HEAD = """\
-# A CI/CD component: starts Autonoma tests, waits for them if asked to, and reports them in GitLab's own form.
+# A CI/CD component: starts Autonoma tests, waits for the results with `wait: true`, and reports them in GitLab's form.
 #
 #   include:
 #     - remote: https://raw.githubusercontent.com/OWNER/autonoma-ci/v1/templates/autonoma.yml
 #       inputs: { manifest: autonoma.yml, wait: true }
 #
-# `component:` finds it in a project of your own GitLab server alone: see docs/ci/gitlab.md. GitLab 17.0 or newer.
+# `component:` finds only files of your own GitLab server: see docs/ci/gitlab.md. GitLab 17.0 or newer is necessary.
 #
-# The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
-# AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make generate-docs`.
+# The credentials are masked CI/CD variables: AUTONOMA_CLIENT_ID, AUTONOMA_CLIENT_SECRET, and for `comment`
+# AUTONOMA_GITLAB_TOKEN. `make generate-docs` writes this file from the table of options.
 spec:
   inputs:
 """
@@ -43,7 +43,7 @@ _RULES = """\
 """
 _JOB = """\
 ---
-# The space behind some inputs makes text of them: a variable that is a boolean is refused by older servers.
+# The space after some inputs makes strings of them, because older servers reject a variable that is a boolean.
 "$[[ inputs.job-name ]]":
   stage: $[[ inputs.stage ]]
   image: $[[ inputs.image ]]
