@@ -57,6 +57,8 @@ TESTED_ELSEWHERE = {
     ("docs/contributing/adding-a-ci-system.md", "markdown"),
     # test_draw_packages.py
     ("docs/contributing/architecture.md", "mermaid"),
+    # test_log.py
+    ("docs/reference/outputs.md", "text"),
 }
 
 
@@ -148,6 +150,7 @@ CHECKS: dict[str, Callable[[CodeBlock, Path], list[str]]] = {
     "mermaid": check_tested_elsewhere,
     "python": check_python,
     "sh": check_shell,
+    "text": check_tested_elsewhere,
     "yaml": check_yaml,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,7 @@ from tests.support.reports import (
 if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
 
+OUTPUTS_PAGE = Path(__file__).parents[3] / "docs" / "reference" / "outputs.md"
 TIMING_RE = re.compile(r"|\((?:[0-9.]+ [a-z]+)?(?: [0-9]+ [a-z]+)?(?:, )?(?:attempt [0-9]+)?\)")
 
 
@@ -77,6 +79,22 @@ TIMING_RE = re.compile(r"|\((?:[0-9.]+ [a-z]+)?(?: [0-9]+ [a-z]+)?(?:, )?(?:atte
 def test_run_is_one_line(outcome: RunResult, line: str) -> None:
     """The line of a run has its link or its reason."""
     assert format_run(outcome) == line
+
+
+def test_documented_lines_are_current() -> None:
+    """The documentation shows lines as the log has them."""
+    started = make_started_run("cm1", "Checkout")._replace(url="https://autonoma.app/run/cm1")
+    rejected = make_rejected_run("cm2")._replace(title="Sign in")
+    failed = started._replace(state=RunState.FAILED, duration_seconds=65.0, message="retrying, attempt 2")
+    passed = make_flaky_run("cm1", "Checkout")._replace(url="https://autonoma.app/run/cm3")
+    lines = [
+        format_run(started),
+        format_run(rejected),
+        format_run(failed),
+        format_heartbeat([started, rejected], 90.0),
+        format_run(passed),
+    ]
+    assert "\n```text\n" + "\n".join(lines) + "\n```\n" in OUTPUTS_PAGE.read_text("utf-8")
 
 
 LINKED_RUNS = st.builds(
