@@ -83,6 +83,8 @@ def check_yaml(block: CodeBlock, folder: Path) -> list[str]:
         return errors + check_manifest(block.code, folder)
     if block.title == "inputs of the GitHub action":
         return errors + check_inputs(documents[0])
+    if block.title == ".pre-commit-config.yaml":
+        return errors + find_unknown_hooks(documents[0])
     is_pipeline = find_schema(block) or block.title in WITHOUT_SCHEMA
     is_part = re.match(r"(?:step|steps|job|jobs) of a ", block.title) or _has_steps_of_action(documents[0])
     return errors if is_pipeline or is_part else [*errors, f"unknown kind of YAML: {block.title!r}"]
@@ -98,6 +100,13 @@ def _find_mappings(node: Any, key: str) -> Iterator[dict[str, Any]]:
 
 def _has_steps_of_action(document: Any) -> bool:
     return isinstance(document, list) and all(isinstance(step, dict) and "uses" in step for step in document)
+
+
+def find_unknown_hooks(config: dict[str, Any]) -> list[str]:
+    """Return the hooks of a pre-commit configuration that do not exist."""
+    hooks = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    names = [hook["id"] for repository in config["repos"] for hook in repository["hooks"]]
+    return [f"unknown hook {name}" for name in names if name not in {hook["id"] for hook in hooks}]
 
 
 def check_manifest(code: str, folder: Path) -> list[str]:
@@ -174,6 +183,7 @@ def test_every_fence_is_a_block() -> None:
         ("yaml", "- uses: OWNER/autonoma-ci@v1\n  with: { wiat: true }\n"),
         ("yaml", "# .gitlab-ci.yml\ninclude:\n  - remote: https://x.example\n    inputs: { wiat: true }\n"),
         ("yaml", "# autonoma.yml\ntests: [a b]\n"),
+        ("yaml", "# .pre-commit-config.yaml\nrepos: [{ hooks: [{ id: autonoma-valdate }] }]\n"),
         ("yaml", "# step of a GitHub workflow\n- run: if\n"),
         ("sh", "autonoma-ci run --wiat\n"),
         ("sh", "export AUTONOMA_WIAT=true\n"),
