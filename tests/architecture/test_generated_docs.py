@@ -12,7 +12,7 @@ import yaml
 from autonoma_ci.ci.detection import DETECTION_RULES
 from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.arguments import build_parser
-from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.options import OPTION_GROUPS, OPTIONS
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.manifest.schema import manifest_json_schema
 from autonoma_ci.reports.outputs import OUTPUTS, build_outputs
@@ -87,6 +87,13 @@ def test_documented_variables_are_read() -> None:
     # urllib builds the names of the proxy variables from these parts.
     code += "".join(f'"{scheme}_PROXY"' for scheme in ("HTTPS", "NO"))
     assert [name for name in reference_tables.OTHER_VARIABLES if f'"{name}"' not in code] == []
+
+
+def test_option_page_has_groups_of_help() -> None:
+    """The page of options has the groups of `--help`, and each option once."""
+    groups = re.findall(r"^## (.+)$|^\| `([\w-]+)`", reference_tables.render_option_groups(), re.MULTILINE)
+    assert [title for title, _ in groups if title] == list(OPTION_GROUPS)
+    assert [name for _, name in groups if name] == [option.name for option in OPTIONS]
 
 
 def test_common_options_are_few() -> None:

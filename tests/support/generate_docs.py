@@ -85,7 +85,7 @@ def render_pages() -> dict[str, list[Block]]:
             Block("exit-codes", tables.render_exit_codes()),
         ],
         "docs/reference/options.md": [
-            Block("options", tables.render_options(OPTIONS)),
+            Block("options", tables.render_option_groups()),
             Block("inputs", _render_inputs()),
         ],
         "docs/reference/outputs.md": [Block("outputs", tables.render_outputs())],

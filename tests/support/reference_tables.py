@@ -15,7 +15,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.detection import DETECTION_RULES, OVERRIDE_ENV_VAR, DetectionRule
 from autonoma_ci.cli import COMMANDS
 from autonoma_ci.config.arguments import ArgumentParser
-from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.options import OPTION_GROUPS, OPTIONS
 from autonoma_ci.engine.verdict import EXIT_CODES, REASON_PRIORITY
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, HelpPrinted
 from autonoma_ci.manifest.schema import manifest_json_schema
@@ -146,6 +146,11 @@ def render_options(options: Iterable[Option]) -> str:
     """Return the table of options."""
     rows = [(_code(option.name), _code(option.default), option.help) for option in options]
     return render_table(("option", "default", "meaning"), rows)
+
+
+def render_option_groups() -> str:
+    """Return a heading and a table for each group of options."""
+    return "\n\n".join(f"## {title}\n\n{render_options(options)}" for title, options in OPTION_GROUPS.items())
 
 
 def render_common_options() -> str:
