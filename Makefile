@@ -118,7 +118,7 @@ generate-docs: $(VENV)/.test ## Write action.yml, the GitLab component and the t
 architecture: $(VENV)/.test ## Draw the packages and their imports in docs/contributing/architecture.md
 	$(BIN)/python -m tests.architecture.draw_packages
 
-messages: $(VENV)/.test ## List all texts that the product can print, with their places and lengths
+messages: $(VENV)/.test ## List all messages, with their places and lengths
 	@$(BIN)/python -m tests.support.extract_messages
 
 fault-matrix: $(VENV)/.test ## Cause each fault in each phase, and write docs/fault-matrix.md
