@@ -164,7 +164,7 @@ def test_proxy_refusal_is_not_retried(
     assert (job.code, set(job.states.values())) == (5, {"not-started"})
     assert len(proxy.requests) == 3
     assert not server.post_counts
-    assert "no connection to the API can be made" in job.log
+    assert "not sent: no connection to the API" in job.log
 
 
 @pytest.mark.usefixtures("trusted_authority")
@@ -212,7 +212,7 @@ def test_port_without_tls_is_not_retried(connection_handler: RequestHandler, tmp
         job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
     assert_runs_reported(job, IDS)
     assert (job.code, server.connection_count) == (5, 3)
-    assert "no connection to the API can be made" in job.log
+    assert "not sent: no connection to the API" in job.log
 
 
 def complete_handshake(

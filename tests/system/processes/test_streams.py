@@ -406,7 +406,7 @@ def test_verbose_with_stalled_reader_starts_runs(sandbox: Sandbox, tmp_path: Pat
     assert [sandbox.count_starts(name) for name in ids] == [1] * count
     assert job.states == dict.fromkeys(ids, "started")
     # The lines of the runs have the other half of the buffer.
-    assert log.count("\nstarted: test t") == count
+    assert log.count("\nSTARTED  t") == count
     assert re.search(r"^[0-9,]+ debug lines were ", log, re.MULTILINE)
     assert "Traceback" not in log
 

@@ -60,12 +60,24 @@ _SYSTEM_FOLDERS = (*map(Path, (sys.prefix, sys.base_prefix, autonoma_ci.__path__
 MANIFEST = "tests: [{id: sandbox-fails, name: Pay}]\n"
 # Logs audit events of files, processes and the network.
 AUDIT_SCRIPT = """
-import json, os, sys
+import json, os, sys, threading
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND)
+real_open, thread = os.open, threading.local()
+# An audit event does not have the directory to which a path is relative.
+def open_with_directory(path, flags, mode=0o777, *, dir_fd=None):
+    thread.directory = "" if dir_fd is None else os.readlink(f"/proc/self/fd/{dir_fd}")
+    try:
+        return real_open(path, flags, mode, dir_fd=dir_fd)
+    finally:
+        thread.directory = ""
+os.open = open_with_directory
+os.supports_dir_fd.add(open_with_directory)
 events = {"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.exec",
           "os.posix_spawn", "os.system", "os.fork", "subprocess.Popen", "socket.connect"}
 def hook(event, arguments):
     if event in events:
+        if event == "open" and getattr(thread, "directory", ""):
+            arguments = (os.path.join(thread.directory, arguments[0]), *arguments[1:])
         os.write(log, (json.dumps([event, *map(str, arguments)]) + "\\n").encode())
 sys.addaudithook(hook)
 from autonoma_ci.cli import main
@@ -171,8 +183,9 @@ def run_audited(checkout: HostileCheckout, *argv: str) -> list[list[str]]:
 def test_only_expected_files_are_opened(wait: str, checkout: HostileCheckout, sandbox: Sandbox) -> None:
     """Audit events show the manifest, the results folder and the API only."""
     events = run_audited(checkout, "run", "--wait", wait)
-    read_files, written_files = split_opened_files(events, checkout.folder)
+    read_files, written_files, directories = split_opened_files(events, checkout.folder)
     results = checkout.folder / "results"
+    assert all(path == checkout.folder or path.is_relative_to(results) for path in directories), directories
     other_files = {
         path for path in read_files if not any(path.is_relative_to(folder) for folder in (*_SYSTEM_FOLDERS, results))
     }
@@ -186,12 +199,16 @@ def test_only_expected_files_are_opened(wait: str, checkout: HostileCheckout, sa
     assert checkout.executed_names == []
 
 
-def split_opened_files(events: list[list[str]], folder: Path) -> tuple[set[Path], set[Path]]:
-    """Return the files opened for reading and those for writing."""
+def split_opened_files(events: list[list[str]], folder: Path) -> tuple[set[Path], set[Path], set[Path]]:
+    """Return the files opened for reading, those for writing, and the directories."""
     read_files: set[Path] = set()
     written_files: set[Path] = set()
+    directories: set[Path] = set()
     for event, path, *arguments in events:
         if event == "open" and not path.isdigit():
             flags = int(arguments[1])
+            if flags & os.O_DIRECTORY:
+                directories.add(folder / path)
+                continue
             (written_files if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else read_files).add(folder / path)
-    return read_files, written_files
+    return read_files, written_files, directories
