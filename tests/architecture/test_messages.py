@@ -28,7 +28,7 @@ _SUBJECT = re.compile(
     r"|\b(?:so|because|since|if|when|while|until|that|and|but|which|as) (?:it|they|we|you|there) "
     r"|\bthere (?:is|are|was|were)\b"
     r"|\b(?:this|that|these|those|what) (?:is|was|are|were|has|had|have|can|could|may|must|means|holds)\b"
-    r"|(?:^|[.:] )(?:this|that|these|those) (?:is|was|are|were)\b",
+    r"|\b(?:this|these|those) (?:needs?|requires?|shows?|holds?|makes?|works?|happens?|comes?|includes?|leads?)\b",
     re.IGNORECASE,
 )
 # A part of a relative clause, such as "a file that is missing", has no pronoun as its subject.
@@ -37,7 +37,7 @@ _RELATIVE = re.compile(r"(?<=\w) that (?=(?:is|was|are|were|has|had|have|can|cou
 _BANNED = re.compile(
     r"\b(?:anew|whoever|so many|as such|goes? on|went on|is had|be had|could not be had|lies|mend(?:s|ed)?|thereof"
     r"|is told|are told|tells?|told|asked for|asks? for|takes? up|taken up|the record|a record|an answer|the answer"
-    r"|answers|no answer|picture|pictures|by itself|all the same|the truth|what to type|there already)\b",
+    r"|answers|no answer|pictures?|by itself|says?|all the same|the truth|what to type|there already)\b",
     re.IGNORECASE,
 )
 

@@ -37,7 +37,7 @@ def extract_messages() -> list[Message]:
     A text is a string with at least two words: an error, a hint, a log line, help, the description of a schema, a text
     of a report or of the sandbox. Docstrings, patterns and markup are left out.
     """
-    modules = sorted(PACKAGE.rglob("*.py"))
+    modules = [*sorted(PACKAGE.rglob("*.py")), ROOT / "entrypoint.py"]
     texts = [message for path in modules for message in extract_from_module(path.read_text("utf-8"), _relative(path))]
     for path in sorted(PACKAGE.rglob("*.html")):
         texts += extract_from_template(path.read_text("utf-8"), _relative(path))
