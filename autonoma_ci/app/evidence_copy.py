@@ -24,7 +24,7 @@ _MISSING = "not found beside results.json"
 _TOO_LARGE = "larger than evidence-file-limit"
 _OVER_LIMIT = "evidence-limit reached"
 _NO_MEMORY = "out of memory"
-_LINK = "symbolic link leads outside of results-dir"
+_LINK = "symbolic link beside results.json"
 # In characters. A longer text makes results.json unreadable for people.
 _MAX_REASON_CHARS = 2000
 
@@ -102,6 +102,10 @@ class EvidenceCopier:
                 if size and (self._is_same_folder or (reason := self._find_limit_reason(size))):
                     return None if self._is_same_folder else reason
                 data = directory.read_file(name, size)
+                if not data and directory.is_symlink(name):
+                    return _LINK
+        except LinkError:
+            return _LINK
         except OSError:
             return _MISSING
         except MEMORY_ERRORS:
@@ -122,9 +126,8 @@ class EvidenceCopier:
             with self._results_dir.open_directory(parent) as directory:
                 directory.write_atomic(name, data)
         except OSError as error:
-            reason = _LINK if isinstance(error, LinkError) else os_error_reason(error)
             # No further file is written, because the reports need the remaining space of a full disk.
-            self._write_failure = f"could not be written ({reason})"
+            self._write_failure = f"could not be written ({os_error_reason(error)})"
             return self._write_failure
         except MEMORY_ERRORS:
             return _NO_MEMORY

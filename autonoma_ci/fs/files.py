@@ -50,10 +50,10 @@ class NotRegularFileError(OSError):
 
 
 class LinkError(OSError):
-    """A symbolic link leads out of a directory tree."""
+    """A symbolic link leads out of a directory tree, or is below its top."""
 
-    def __init__(self) -> None:
-        super().__init__(errno.ELOOP, "symbolic link leads outside of the directory")
+    def __init__(self, reason: str = "symbolic link in place of a directory") -> None:
+        super().__init__(errno.ELOOP, reason)
 
 
 class Directory:
@@ -314,7 +314,7 @@ class DirectoryTree:
         root = self._trusted_root
         top = Path(os.path.realpath(self._top))
         if not top.is_relative_to(root):
-            raise LinkError
+            raise LinkError("symbolic link leads outside of the directory")
         if create:
             make_directory(root)
         path_in_root = str(top.relative_to(root) / path)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
-from autonoma_ci.fs.files import LinkError
 from autonoma_ci.net.download import DownloadError, download_file
 from autonoma_ci.startup import LazyLogger
 
@@ -84,8 +83,6 @@ class EvidenceDownloader:
             return DownloadResult(self._fetch(item, name))
         except DownloadError as error:
             return DownloadResult(error=str(error), retryable=error.retryable)
-        except LinkError:
-            return DownloadResult(error="symbolic link leads outside of results-dir")
         except (_WriteError, OSError) as error:
             reason = f"could not be written ({error.strerror or 'unknown reason'})"
             if error.errno in _UNWRITABLE_DISK_ERRNOS:

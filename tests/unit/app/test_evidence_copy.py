@@ -300,14 +300,14 @@ def test_screenshots_precede_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
-def test_source_link_is_missing(name: str, tmp_path: Path) -> None:
+def test_source_link_is_reported(name: str, tmp_path: Path) -> None:
     """No link is followed, whether it leads outside or stays inside."""
     write_file(tmp_path / "old", IMAGE)
     target_path = tmp_path / "old" / "moved"
     (tmp_path / "old" / name).rename(target_path)
     (tmp_path / "old" / name).symlink_to(target_path)
     [run], _ = copy_files(tmp_path, make_run(IMAGE))
-    assert run.evidence.missing_reason == f"1 file: {MISSING}"
+    assert run.evidence.missing_reason == "1 file: symbolic link beside results.json"
     assert not (tmp_path / "new").exists()
 
 
@@ -327,7 +327,7 @@ def test_target_link_is_not_followed(name: str, tmp_path: Path) -> None:
     (root / "new" / name).parent.mkdir(parents=True)
     (root / "new" / name).symlink_to(outside)
     [run], _ = copy_files(root, make_run(IMAGE))
-    reason = "could not be written (symbolic link leads outside of results-dir)"
+    reason = "could not be written (symbolic link in place of a directory)"
     assert run.evidence.missing_reason == f"1 file: {reason}"
     assert list(outside.iterdir()) == []
 
@@ -339,7 +339,7 @@ def test_results_dir_link_stays_in_root(tmp_path: Path) -> None:
     outside.mkdir()
     (root / "new").symlink_to(outside)
     [run], _ = copy_files(root, make_run(IMAGE))
-    assert "leads outside of results-dir" in run.evidence.missing_reason
+    assert "symbolic link leads outside of the directory" in run.evidence.missing_reason
     assert list(outside.iterdir()) == []
 
 

@@ -12,7 +12,8 @@ from autonoma_ci.fs import files
 from autonoma_ci.fs.files import Directory, DirectoryTree, LinkError
 from tests.support.files import list_names, open_directory
 
-REASON = "symbolic link leads outside of the directory"
+OUTSIDE_REASON = "symbolic link leads outside of the directory"
+LINK_REASON = "symbolic link in place of a directory"
 
 
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
@@ -66,7 +67,7 @@ def test_folder_link_out_of_root_is_error(path: str, tmp_path: Path) -> None:
     (root / "link").symlink_to(outside)
     with pytest.raises(LinkError) as error_info:
         DirectoryTree(root / path, root).open_directory()
-    assert (error_info.value.errno, error_info.value.strerror) == (errno.ELOOP, REASON)
+    assert (error_info.value.errno, error_info.value.strerror) == (errno.ELOOP, OUTSIDE_REASON)
     assert list_names(outside) == []
 
 
@@ -79,8 +80,9 @@ def test_link_below_folder_is_error(name: str, create: bool, tmp_path: Path) -> 
     (tmp_path / "folder" / "real").mkdir(parents=True)
     for link, target in (("out", "../outside"), ("within", "real"), ("dangling", "missing")):
         (tmp_path / "folder" / link).symlink_to(target)
-    with pytest.raises(LinkError):
+    with pytest.raises(LinkError) as error_info:
         DirectoryTree(tmp_path / "folder", tmp_path).open_directory(name, create=create)
+    assert (error_info.value.errno, error_info.value.strerror) == (errno.ELOOP, LINK_REASON)
     assert list_names(tmp_path / "folder") == ["dangling", "out", "real", "within"]
 
 

@@ -290,6 +290,16 @@ def test_symlinks_are_not_followed(tmp_path: Path) -> None:
     assert (outside / "file").read_text("utf-8") == "mine"
 
 
+def test_link_message_fits_inside_link(tmp_path: Path) -> None:
+    """A link below results-dir is refused, even if it stays inside."""
+    (tmp_path / "evidence" / "real").mkdir(parents=True)
+    (tmp_path / "evidence" / "run-1").symlink_to("real")
+    result = fetch(tmp_path, serve_picture())
+    assert result.error == "could not be written (symbolic link in place of a directory)"
+    assert not result.retryable
+    assert list_stored_paths(tmp_path) == []
+
+
 def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
     """A link in place of the results folder must not lead out of the working directory."""
     outside, working_directory = tmp_path / "outside", tmp_path / "work"
@@ -300,7 +310,7 @@ def test_symlinked_results_dir_is_refused(tmp_path: Path) -> None:
         result = make_store(working_directory / "results", working_directory=working_directory).fetch(
             EvidenceFile("r", 1, make_media_url(server))
         )
-        assert result.error == "symbolic link leads outside of results-dir"
+        assert result.error == "could not be written (symbolic link leads outside of the directory)"
         assert not result.retryable
         assert server.received_requests == []
     assert list_stored_paths(outside) == []
