@@ -39,6 +39,8 @@ HAS_DIRECTORY_DESCRIPTORS = (
     bool(O_NOFOLLOW) and {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
 )
 _DIRECTORY_FLAGS = os.O_RDONLY | O_NOFOLLOW | getattr(os, "O_DIRECTORY", 0)
+# Opens a directory without the permission to read it. Only Linux has this flag.
+_O_PATH = getattr(os, "O_PATH", 0)
 # Errors of these flags for a link or a file, because the operating systems differ.
 _NO_DIRECTORY_ERRNOS = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
 # The file that is locked in place of a directory without a descriptor.
@@ -112,6 +114,8 @@ class Directory:
     def open_lock(self) -> int:
         """Return a descriptor for a lock of the directory. `close` closes it.
 
+        Without the permission to read the directory, a lock of the descriptor fails, as on a file system without locks.
+
         Raises:
             LinkError: A link is in place of the lock file.
             OSError: The lock file can't be opened.
@@ -161,8 +165,12 @@ class Directory:
             return None
         return data if len(data) <= max_bytes else None
 
-    def create_file(self, name: str) -> int:
+    def create_file(self, name: str, mode: int = 0o644) -> int:
         """Create a file with the owner of the directory, and return its descriptor.
+
+        Args:
+            name: The name.
+            mode: The permissions, from which the umask removes some.
 
         Raises:
             FileExistsError: The name is in use.
@@ -170,7 +178,7 @@ class Directory:
 
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
-        descriptor = os.open(self._locate(name), flags, 0o644, dir_fd=self._descriptor)
+        descriptor = os.open(self._locate(name), flags, mode, dir_fd=self._descriptor)
         match_parent_owner(self._path if self._descriptor is None else self._descriptor, descriptor)
         return descriptor
 
@@ -358,6 +366,8 @@ def _open_child(name: str, parent: int, *, create: bool) -> int:
 def _open_directory(path: str | Path, parent: int | None = None) -> int:
     """Open a directory, relative to the parent.
 
+    On Linux, the `x` permission is enough. macOS has no such flag, so the `r` permission is needed too.
+
     Raises:
         LinkError: It is a link.
         FileExistsError: It is a file.
@@ -365,7 +375,7 @@ def _open_directory(path: str | Path, parent: int | None = None) -> int:
 
     """
     try:
-        return os.open(path, _DIRECTORY_FLAGS, dir_fd=parent)
+        return _open_with_least_access(path, parent)
     except OSError as error:
         if error.errno not in _NO_DIRECTORY_ERRNOS:
             raise
@@ -373,6 +383,20 @@ def _open_directory(path: str | Path, parent: int | None = None) -> int:
             raise LinkError from None
         # As os.mkdir reports it.
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+
+
+def _open_with_least_access(path: str | Path, parent: int | None) -> int:
+    try:
+        return os.open(path, _DIRECTORY_FLAGS, dir_fd=parent)
+    except PermissionError:
+        descriptor = os.open(path, _DIRECTORY_FLAGS | _O_PATH, dir_fd=parent)
+    try:
+        # The flag opens directories without any permission too. This call needs the `x` permission.
+        os.stat(".", dir_fd=descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def write_atomic(path: Path, data: bytes) -> None:

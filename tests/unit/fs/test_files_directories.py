@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autonoma_ci.fs import files
 from autonoma_ci.fs.files import Directory, DirectoryTree, LinkError
+from autonoma_ci.fs.locks import try_lock_for
+from tests.support.fake_clock import FakeClock
 from tests.support.files import list_names, open_directory
 
 OUTSIDE_REASON = "symbolic link leads outside of the directory"
@@ -238,3 +243,117 @@ def test_lock_uses_directory_or_file(tmp_path: Path) -> None:
     with Directory(tmp_path) as directory:
         assert os.path.samestat(os.fstat(directory.open_lock()), (tmp_path / "results.lock").stat())
     assert count_descriptors() == before
+
+
+@pytest.fixture
+def _no_read_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to open directories for reading, as without the `r` permission."""
+    original_open = os.open
+
+    def open_unless_read(path: str, flags: int, mode: int = 0o777, **options: int) -> int:
+        if flags & os.O_DIRECTORY and not flags & os.O_PATH:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return original_open(path, flags, mode, **options)
+
+    monkeypatch.setattr(os, "open", open_unless_read)
+
+
+@pytest.mark.usefixtures("_no_read_permission")
+def test_unreadable_directory_is_used(tmp_path: Path) -> None:
+    """All operations need only the `x` and `w` permissions of a directory."""
+    before = count_descriptors()
+    with DirectoryTree(tmp_path / "folder", tmp_path).open_directory("a") as directory:
+        directory.write_atomic("old", b"x")
+        directory.rename("old", "new")
+        directory.open_directory("deeper").close()
+        assert directory.read_file("new", 10) == b"x"
+        directory.unlink("new")
+    assert list_names(tmp_path / "folder" / "a") == ["deeper"]
+    assert count_descriptors() == before
+
+
+@pytest.mark.usefixtures("_no_read_permission")
+def test_link_in_unreadable_directory_is_error(tmp_path: Path) -> None:
+    """No link is followed without the `r` permission."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "file").touch()
+    tree = DirectoryTree(tmp_path, tmp_path)
+    for path, error in (("link", LinkError), ("link/a", LinkError), ("file", FileExistsError)):
+        with pytest.raises(error):
+            tree.open_directory(path)
+    assert list_names(tmp_path / "real") == []
+
+
+@pytest.mark.usefixtures("_no_read_permission")
+def test_unreadable_directory_has_no_lock(tmp_path: Path) -> None:
+    """Its lock counts as unavailable, without a wait and without a lock file."""
+    with open_directory(tmp_path) as directory:
+        assert try_lock_for(10.0, directory.open_lock(), FakeClock())
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            fcntl.flock(directory.open_lock(), fcntl.LOCK_EX)
+    assert list_names(tmp_path) == []
+
+
+@pytest.mark.usefixtures("_no_read_permission")
+@pytest.mark.parametrize("has_flag", [True, False])
+def test_directory_without_any_access_is_error(has_flag: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory without the `x` permission, or without the flag, is an error at once."""
+    if not has_flag:
+        monkeypatch.setattr(files, "_O_PATH", 0)
+    before = count_descriptors()
+    tree = DirectoryTree(tmp_path, tmp_path)
+    original_stat = os.stat
+
+    def refuse_search(path: str, **options: Any) -> os.stat_result:
+        if path == ".":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return original_stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse_search)
+    with pytest.raises(PermissionError):
+        tree.open_directory()
+    monkeypatch.undo()
+    assert count_descriptors() == before
+
+
+@pytest.mark.usefixtures("_mode")
+@pytest.mark.parametrize("umask", [0, 0o002, 0o077])
+@pytest.mark.parametrize("mode", [0o644, 0o666])
+def test_new_file_has_mode_without_umask(mode: int, umask: int, tmp_path: Path) -> None:
+    """The umask removes permissions of the mode."""
+    old_umask = os.umask(umask)
+    try:
+        with DirectoryTree(tmp_path, tmp_path).open_directory() as directory:
+            os.close(directory.create_file("file", mode))
+            directory.write_atomic("report", b"x")
+    finally:
+        os.umask(old_umask)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode & ~umask
+    assert stat.S_IMODE((tmp_path / "report").stat().st_mode) == 0o644 & ~umask
+
+
+@pytest.mark.parametrize("error_number", [errno.EACCES, errno.EROFS])
+def test_overwrite_follows_no_late_link(error_number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process creates the link after the check that precedes an overwrite."""
+    (tmp_path / "outside").write_text("precious", "utf-8")
+    original_open, original_check = os.open, Directory.is_symlink
+
+    def refuse_creation(path: str, flags: int, mode: int = 0o777, **options: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(error_number, os.strerror(error_number))
+        return original_open(path, flags, mode, **options)
+
+    def check_before_link(directory: Directory, name: str) -> bool:
+        is_link = original_check(directory, name)
+        (tmp_path / "folder" / name).symlink_to("../outside")
+        return is_link
+
+    (tmp_path / "folder").mkdir()
+    with DirectoryTree(tmp_path / "folder", tmp_path).open_directory() as directory:
+        monkeypatch.setattr(os, "open", refuse_creation)
+        monkeypatch.setattr(Directory, "is_symlink", check_before_link)
+        with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+            directory.write_atomic("file", b"ours")
+    assert (tmp_path / "folder" / "file").is_symlink()
+    assert (tmp_path / "outside").read_text("utf-8") == "precious"
