@@ -125,4 +125,4 @@ class DownloadResult(NamedTuple):
 
     path: str = ""  # relative to results-dir, empty after a failure
     error: str | None = None
-    retryable: bool = False  # a new signed URL can help
+    retryable: bool = False  # a later download with a new signed URL can succeed

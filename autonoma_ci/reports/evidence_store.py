@@ -9,12 +9,11 @@ import errno
 import os
 import secrets
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.net.download import DownloadError, download_file
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import LazyLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +36,26 @@ _VIDEO_SIGNATURES = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
 # Errors that all later files would get too. The disk or a quota is full, the file size has a limit in this process, or
 # the file system is read-only. Windows has no error for a quota.
 _UNWRITABLE_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# Errors while no descriptor is free, in this process or on the machine. Others are closed soon.
+_NO_DESCRIPTOR_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
 # Object stores send these content types for a file that was uploaded without a type.
 GENERIC_CONTENT_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 SNIFF_BYTES = 16
+
+
+class _PartialFile(NamedTuple):
+    """A file with a temporary name."""
+
+    folder: str  # relative to results-dir
+    name: str
+
+
+class _VerifiedFile(NamedTuple):
+    """A complete file of the right kind that still has its temporary name."""
+
+    partial_file: _PartialFile
+    final_name: str
+    size: int
 
 
 class EvidenceDownloader:
@@ -68,8 +84,10 @@ class EvidenceDownloader:
         self._allow_http_loopback, self._timeout_seconds = allow_http_loopback, timeout_seconds
         self._used_bytes = 0
         self._lock = threading.Lock()
-        # The directory in results-dir and the name of each file.
-        self._partial_files: set[tuple[str, str]] = set()
+        # Files that `close` removes.
+        self._partial_files: set[_PartialFile] = set()
+        # Files that could not be renamed, by run id and name. The next call of `fetch` renames them.
+        self._verified_files: dict[tuple[str, str], _VerifiedFile] = {}
         # Why no further file is downloaded; empty while downloads are possible.
         self._closed_reason = ""
 
@@ -88,15 +106,16 @@ class EvidenceDownloader:
             if error.errno in _UNWRITABLE_DISK_ERRNOS:
                 # Because the other reports need the space that is left, further downloads are refused.
                 self._closed_reason = self._closed_reason or reason
-            return DownloadResult(error=reason)
+            return DownloadResult(error=reason, retryable=error.errno in _NO_DESCRIPTOR_ERRNOS)
 
     def close(self) -> None:
         """Refuse further downloads and remove partial files."""
         with self._lock:
             self._closed_reason = self._closed_reason or "the step has ended"
+            self._verified_files.clear()
             partial_files = list(self._partial_files)
-        for folder, name in partial_files:
-            self._remove(folder, name)
+        for partial_file in partial_files:
+            self._remove(partial_file)
 
     def _fetch(self, item: EvidenceFile, name: str) -> str:
         """Download one file and return its path in the results folder.
@@ -107,17 +126,44 @@ class EvidenceDownloader:
             _WriteError: The content could not be written.
             OSError: The file could not be created or renamed.
         """
-        run_folder = f"{EVIDENCE_DIR}/{item.run_id}"
-        partial_file = f".{name}.{secrets.token_hex(8)}"
+        with self._lock:
+            file = self._verified_files.pop((item.run_id, name), None)
+        file = file or self._download(item, name)
+        folder = file.partial_file.folder
+        try:
+            with self._results_dir.open_directory(folder, create=False) as directory:
+                directory.replace(file.partial_file.name, file.final_name)
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR_ERRNOS:
+                with self._lock:
+                    self._verified_files[item.run_id, name] = file
+            else:
+                self._discard(file.partial_file, file.size)
+            raise
+        self._forget(file.partial_file)
+        path = f"{folder}/{file.final_name}"
+        _log.debug("Wrote %s (%d bytes)", path, file.size)
+        return path
+
+    def _download(self, item: EvidenceFile, name: str) -> _VerifiedFile:
+        """Download one file under a temporary name, and verify its kind.
+
+        Raises:
+            DownloadError: The file is unavailable, of a wrong kind or too large.
+            LinkError: A link leads it elsewhere.
+            _WriteError: The content could not be written.
+            OSError: The file could not be created.
+        """
+        partial_file = _PartialFile(f"{EVIDENCE_DIR}/{item.run_id}", f".{name}.{secrets.token_hex(8)}")
         with self._lock:
             if self._closed_reason:
                 raise DownloadError(self._closed_reason)
-            self._partial_files.add((run_folder, partial_file))
+            self._partial_files.add(partial_file)
         size = 0
         try:
             # Closed before the download, because the number of open files can be limited.
-            with self._results_dir.open_directory(run_folder) as directory:
-                descriptor = directory.create_file(partial_file)
+            with self._results_dir.open_directory(partial_file.folder) as directory:
+                descriptor = directory.create_file(partial_file.name, 0o666)
             with os.fdopen(descriptor, "wb") as stream:
                 writer = _LimitedWriter(
                     stream, lambda count: self._reserve_quota(count, is_low_priority=item.low_priority)
@@ -135,21 +181,30 @@ class EvidenceDownloader:
             extension = _sniff_extension(
                 writer.head, content_type, _VIDEO_SIGNATURES if item.step_number is None else _IMAGE_SIGNATURES
             )
-            with self._results_dir.open_directory(run_folder, create=False) as directory:
-                directory.replace(partial_file, f"{name}.{extension}")
-            _log.debug("Wrote %s (%d bytes)", f"{run_folder}/{name}.{extension}", size)
         except BaseException:
-            self._reserve_quota(-size, is_low_priority=False)
-            self._remove(run_folder, partial_file)
+            self._discard(partial_file, size)
             raise
-        finally:
-            with self._lock:
-                self._partial_files.discard((run_folder, partial_file))
-        return f"{run_folder}/{name}.{extension}"
+        return _VerifiedFile(partial_file, f"{name}.{extension}", size)
 
-    def _remove(self, folder: str, name: str) -> None:
-        with suppress(OSError), self._results_dir.open_directory(folder, create=False) as directory:
-            directory.unlink(name)
+    def _discard(self, file: _PartialFile, size: int) -> None:
+        """Remove a file, and return its bytes to the limit."""
+        self._reserve_quota(-size, is_low_priority=False)
+        self._remove(file)
+
+    def _remove(self, file: _PartialFile) -> None:
+        """Remove a file. After an error, `close` tries once more."""
+        try:
+            with self._results_dir.open_directory(file.folder, create=False) as directory:
+                directory.unlink(file.name)
+        except FileNotFoundError:
+            pass  # never created, or removed by `close`
+        except OSError:
+            return
+        self._forget(file)
+
+    def _forget(self, file: _PartialFile) -> None:
+        with self._lock:
+            self._partial_files.discard(file)
 
     def _reserve_quota(self, count: int, *, is_low_priority: bool) -> None:
         """Add bytes to the used ones. A negative count returns bytes.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
+import shutil
+import stat
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.models import EvidenceFile, SignedUrl
+from autonoma_ci.api.models import DownloadResult, EvidenceFile, SignedUrl
+from autonoma_ci.reports import evidence_store
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.faults import close, hang, reset, send_raw, send_response
@@ -18,10 +23,9 @@ from tests.support.reports import make_results_dir
 from tests.support.threads import run_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from autonoma_ci.api.models import DownloadResult
     from tests.support.fault_server import RequestHandler
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
@@ -380,3 +384,142 @@ def test_full_disk_refuses_all_downloads(size: int, tmp_path: Path) -> None:
     assert list_stored_paths(tmp_path) == []
     store.close()
     assert store.fetch(EvidenceFile("r", 3, media)).error == first_result.error
+
+
+@pytest.mark.parametrize("umask", [0, 0o002, 0o022])
+def test_file_mode_depends_on_umask(umask: int, tmp_path: Path) -> None:
+    """A group that shares the directory can also write, if the umask allows it."""
+    old_umask = os.umask(umask)
+    try:
+        result = fetch(tmp_path, serve_picture())
+    finally:
+        os.umask(old_umask)
+    assert stat.S_IMODE((tmp_path / result.path).stat().st_mode) == 0o666 & ~umask
+
+
+class DescriptorLimit:
+    """Uses up all descriptors of this process, as other threads do."""
+
+    def __init__(self) -> None:
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def reach(self) -> None:
+        """Refuse new descriptors."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._limits[1]))
+
+    def lift(self) -> None:
+        """Allow new descriptors."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+
+
+@pytest.fixture
+def descriptor_limit() -> Iterator[DescriptorLimit]:
+    """Return a limit that is lifted after the test."""
+    limit = DescriptorLimit()
+    yield limit
+    limit.lift()
+
+
+def replace_download(content: bytes, on_written: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the network, and return the list of the requested URLs."""
+    urls: list[str] = []
+
+    def download_file(url: str, write: Callable[[bytes], None], *_: object, **__: object) -> str:
+        urls.append(url)
+        write(content)
+        on_written()
+        return "image/png"
+
+    monkeypatch.setattr(evidence_store, "download_file", download_file)
+    return urls
+
+
+ITEM = EvidenceFile("r", 1, SignedUrl("https://media.test/1.png"))
+
+
+def test_close_removes_file_that_stayed(
+    descriptor_limit: DescriptorLimit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content of another kind is removed later if no descriptor was free."""
+    replace_download(HTML, descriptor_limit.reach, monkeypatch)
+    store = make_store(tmp_path)
+    assert store.fetch(ITEM).error == "not an image"
+    descriptor_limit.lift()
+    assert [path.name.startswith(".step-001.") for path in (tmp_path / "evidence" / "r").iterdir()] == [True]
+    store.close()
+    assert list_stored_paths(tmp_path) == []
+
+
+def test_verified_file_is_renamed_later(
+    descriptor_limit: DescriptorLimit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that could not be renamed is renamed without a second download."""
+    urls = replace_download(PNG, descriptor_limit.reach, monkeypatch)
+    store = make_store(tmp_path, len(PNG))
+    results = [store.fetch(ITEM)]
+    descriptor_limit.lift()
+    results.append(store.fetch(ITEM))
+    assert results == [
+        DownloadResult(error="could not be written (Too many open files)", retryable=True),
+        DownloadResult("evidence/r/step-001.png"),
+    ]
+    assert len(urls) == 1
+    store.close()
+    assert list_stored_paths(tmp_path) == ["evidence/r/step-001.png"]
+    assert (tmp_path / "evidence/r/step-001.png").read_bytes() == PNG
+
+
+def test_verified_file_without_rename_is_removed(
+    descriptor_limit: DescriptorLimit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was never renamed is removed, and a closed store renames no file."""
+    replace_download(PNG, descriptor_limit.reach, monkeypatch)
+    store = make_store(tmp_path)
+    assert [store.fetch(ITEM).retryable for _ in range(2)] == [True, True]
+    descriptor_limit.lift()
+    store.close()
+    assert store.fetch(ITEM).error == "the step has ended"
+    assert list_stored_paths(tmp_path) == []
+
+
+def test_removed_file_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store forgets each file that was renamed or removed."""
+    store = make_store(tmp_path)
+    for content in (PNG, HTML):
+        replace_download(content, lambda: None, monkeypatch)
+        store.fetch(ITEM)
+    # Another process removes the directory.
+    replace_download(PNG, lambda: shutil.rmtree(tmp_path / "evidence"), monkeypatch)
+    assert store.fetch(ITEM).error == "could not be written (No such file or directory)"
+    assert store._partial_files == set()
+    assert store._verified_files == {}
+
+
+def test_failed_rename_returns_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be renamed is removed, and does not count towards the limit."""
+    store = make_store(tmp_path, len(PNG))
+    target = tmp_path / "evidence" / "r" / "step-001.png"
+    replace_download(PNG, lambda: target.mkdir(exist_ok=True), monkeypatch)
+    assert store.fetch(ITEM).error == "could not be written (Is a directory)"
+    target.rmdir()
+    replace_download(PNG, lambda: None, monkeypatch)
+    assert store.fetch(ITEM).path
+    assert list_stored_paths(tmp_path) == ["evidence/r/step-001.png"]
+
+
+def test_verified_file_is_renamed_on_full_disk(
+    descriptor_limit: DescriptorLimit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename needs no space, so a full disk loses no verified file."""
+    replace_download(PNG, descriptor_limit.reach, monkeypatch)
+    store = make_store(tmp_path)
+    assert store.fetch(ITEM).retryable
+    descriptor_limit.lift()
+
+    def fail_write() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    replace_download(PNG, fail_write, monkeypatch)
+    assert store.fetch(ITEM._replace(step_number=2)).error == "could not be written (No space left on device)"
+    assert store.fetch(ITEM).path == "evidence/r/step-001.png"
+    assert list_stored_paths(tmp_path) == ["evidence/r/step-001.png"]
