@@ -53,7 +53,10 @@ def workspace(tmp_path: Path) -> Iterator[Path]:
             pytest.skip("this user can read any directory")
         yield folder
     finally:
+        # Without this, a user other than root could not remove the directories.
         folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o755)
 
 
 def test_unreadable_directories_are_used(workspace: Path) -> None:
