@@ -304,7 +304,12 @@ class DirectoryTree:
 
         It is resolved once, because another process may create a link later.
         """
-        return Path(os.path.realpath(self._root if _is_inside(self._top, self._root) else self._top))
+        try:
+            is_inside = _is_inside(self._top, self._root)
+        except FileNotFoundError:
+            # The working directory was removed, so no directory is inside it.
+            is_inside = False
+        return Path(os.path.realpath(self._root if is_inside else self._top))
 
     def open_directory(self, path: str = "", *, create: bool = True) -> Directory:
         """Open a directory of the tree.

@@ -10,8 +10,8 @@ Empty parts are left out with their separator.
 - STATUS is the state in results.json, in upper case.
 - NAME is the name of the run, or else its id.
 - DURATION is only in the line of a run that has ended, and `attempt N` only from the second attempt.
-- REASON begins with kind and id if a named run has neither run id nor URL, so that the user finds a wrong id. For a
-  planned run without a name, it begins with the kind.
+- REASON of a started run with a name is its kind and id. It also begins with them if the run has neither run id nor
+  URL, so that the user finds a wrong id. For a planned run without a name, it begins with the kind.
 - URL is the URL of the run. Without one, it is `run` with the run id.
 
 The line of a heartbeat has the number of running runs as its name, and the counts of the others as its reason.
@@ -76,15 +76,14 @@ def format_run(run: RunResult, details: str = "") -> str:
 def _describe_reason(run: RunResult, details: str) -> str:
     if run.reused:
         return "passed in an earlier attempt"
+    target = f"{run.request.kind} {run.request.id}" if run.display_name != run.request.id else ""
     if run.state in {RunState.STARTED, RunState.PASSED}:
         # Here the API's message is only that the run started.
-        return "flaky" if run.is_flaky else ""
-    target = ""
-    if not has_run_id_or_url(run):
-        if run.display_name != run.request.id:
-            target = f"{run.request.kind} {run.request.id}"
-        elif run.state is RunState.PLANNED:
-            target = run.request.kind
+        return target if run.state is RunState.STARTED else "flaky" if run.is_flaky else ""
+    if has_run_id_or_url(run):
+        target = ""
+    elif run.state is RunState.PLANNED:
+        target = target or run.request.kind
     return ": ".join(filter(None, [target, details, describe_step(run.step), run.message]))
 
 

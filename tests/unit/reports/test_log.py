@@ -44,7 +44,7 @@ TIMING_RE = re.compile(r"|\((?:[0-9.]+ [a-z]+)?(?: [0-9]+ [a-z]+)?(?:, )?(?:atte
     ("outcome", "line"),
     [
         (make_started_run("a"), "STARTED  a  https://autonoma.app/run/run-a"),
-        (make_started_run("a", "Sign in"), "STARTED  Sign in  https://autonoma.app/run/run-a"),
+        (make_started_run("a", "Sign in"), "STARTED  Sign in  — test a  https://autonoma.app/run/run-a"),
         (make_started_run("a")._replace(url=""), "STARTED  a  run run-a"),
         (make_rejected_run("a"), "NOT-STARTED  a  — HTTP 404: Not found"),
         (make_rejected_run("a")._replace(title="Sign in"), "NOT-STARTED  Sign in  — test a: HTTP 404: Not found"),
