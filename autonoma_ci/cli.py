@@ -98,7 +98,9 @@ def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     from autonoma_ci.app.runtime import Runtime
 
-    return (out, err), Runtime(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, install_signal_handlers=True)
+    return (out, err), Runtime(
+        os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, called_as=sys.argv[0], install_signal_handlers=True
+    )
 
 
 def _disable_core_dumps() -> None:

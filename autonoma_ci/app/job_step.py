@@ -461,7 +461,8 @@ class JobStep:
         outcome = publish_all(local, report)
         internal_errors.append(outcome.internal_error)
         self._warn_once(outcome.warnings)
-        for line in format_summary_lines(build(verdict, can_resume=self._has_latest_results)):
+        report_path = next((publisher.report_path for publisher in self._file_publishers), "")
+        for line in format_summary_lines(build(verdict, can_resume=self._has_latest_results), report_path):
             self.log.info(line)
         # Last, because it can be slow. Everything else is published by now.
         is_signalled = self.runtime.signals.received

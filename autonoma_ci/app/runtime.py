@@ -33,6 +33,7 @@ class Runtime:
         working_directory: str = ".",
         *,
         stdin: TextIO | None = None,
+        called_as: str = "",
         install_signal_handlers: bool = False,
         clock: Clock | None = None,
         timeouts: Timeouts | None = None,
@@ -41,6 +42,8 @@ class Runtime:
     ) -> None:
         self.environ, self.out, self.err, self.working_directory = environ, out, err, working_directory
         self.stdin = stdin
+        # The path with which the program was started, or an empty text.
+        self.called_as = called_as
         self.install_signal_handlers = install_signal_handlers
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()
@@ -50,6 +53,22 @@ class Runtime:
         self.signals = SignalHandler()
         # None without the option `verbose`.
         self.debug_log: DebugLog | None = None
+
+    def find_program(self) -> str:
+        """Return the command that starts this program in a shell.
+
+        That is its path if the program is not on PATH, for example in a virtual environment.
+        """
+        # Loaded only here, because most job steps do not print it.
+        from pathlib import Path
+        from shutil import which
+
+        from autonoma_ci.fs.files import quote_for_shell
+
+        name = "autonoma-ci"
+        if Path(self.called_as).name != name or which(name, path=self.environ.get("PATH", "")):
+            return name
+        return quote_for_shell(self.called_as)
 
     def open_debug_log(self, settings: Settings, ci: CIEnvironment, stream: TextIO, formatter: LogFormatter) -> None:
         """Open the debug log if the option or the CI system requests it.
@@ -76,5 +95,5 @@ class Runtime:
             environ, self.out, self.err, working_directory, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts
         )
         other.start_policy, other.poll_policy = self.start_policy, self.poll_policy
-        other.signals = self.signals
+        other.signals, other.called_as = self.signals, self.called_as
         return other

@@ -52,7 +52,6 @@ _ENVIRON = {
     "AUTONOMA_CI": "cli",
     "AUTONOMA_CLIENT_ID": "demo-client",
     "AUTONOMA_CLIENT_SECRET": "demo-secret",
-    "AUTONOMA_RESULTS_DIR": "results",
     "AUTONOMA_SUMMARY_TITLE": "Demo",
     "AUTONOMA_WAIT": "true",
     "AUTONOMA_RETRIES": "1",
@@ -60,7 +59,7 @@ _ENVIRON = {
 }
 _CLOSING_LINES = (
     "One test fails on purpose. A CI step with this result ends with exit code 1.",
-    "The demo sent nothing outside of this machine. With an account, continue with: autonoma-ci init",
+    "The demo sent nothing outside of this machine. With an account, continue with: {program} init",
     "Open the report with screenshots and videos in a browser. Its links to runs worked only during the demo:",
 )
 
@@ -88,8 +87,10 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     log.info()
     for line in DEMO_MANIFEST.splitlines():
         log.info(f"  {line}" if line else "")
+    results_dir = Path(folder, "results")
     with Sandbox() as sandbox:
-        code = run.main((), runtime.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+        environ = {**_ENVIRON, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": str(results_dir)}
+        code = run.main((), runtime.with_environment(environ, folder))
     if runtime.signals.received:
         log.info("The demo was cancelled. Ignore the advice above, because the demo's runs have ended.")
         return code
@@ -97,14 +98,9 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         log.info(f"The demo failed: exit code {code} instead of {EXIT_CODES[ExitReason.FAILED]}. See the lines above.")
         return code or EXIT_INTERNAL_ERROR
     log.info()
-    log.info("The job summary in Markdown, which many CI systems show:")
-    log.info()
-    for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
-        log.info(line)
-    log.info()
     for line in _CLOSING_LINES:
-        log.info(line)
-    log.info(f"  {Path(folder, 'results', 'report.html')}")
+        log.info(line.format(program=runtime.find_program()))
+    log.info(f"  {results_dir / 'report.html'}")
     return 0
 
 

@@ -200,5 +200,6 @@ def _log_result(arguments: ParsedArguments, selection: Selection, runtime: Runti
         return
     log.info(f"Wrote {path}: {' and '.join(counts)}.")
     log.info("Next, print the plan, then start the runs:")
-    log.info(f"  autonoma-ci run{option} --dry-run")
-    log.info(f"  autonoma-ci run{option} --wait")
+    command = f"{runtime.find_program()} run{option}"
+    log.info(f"  {command} --dry-run")
+    log.info(f"  {command} --wait")

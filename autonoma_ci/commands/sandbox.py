@@ -63,7 +63,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
             f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox-id --client-secret sandbox-secret "
             "--test-ids my-first-test"
         )
-        log.info("Ids with another result than a passed run:")
+        log.info("Special ids and their effects (runs of any other id pass):")
         for test_id, description in SCENARIO_IDS.items():
             log.info(f"  {test_id:<20} {description}")
         log.info("Ids of the sandbox's account, each valid for one kind only:")

@@ -155,14 +155,21 @@ def _build_diagnostic(
     return Diagnostic(" ".join(part for part in (text, suggestion, link) if part))
 
 
-def format_summary_lines(report: Report) -> Iterator[str]:
+def format_summary_lines(report: Report, report_path: str = "") -> Iterator[str]:
     """Yield the last lines of the log.
 
-    They contain the result in one sentence, the number of runs that continue in Autonoma, and the command that waits
-    for them.
+    They contain the path of report.html, the result in one sentence, the number of runs that continue in Autonoma, and
+    the command that waits for them.
+
+    Args:
+        report: The final report.
+        report_path: The path of report.html, or an empty text if it was not written.
+
     """
     is_cancelled = bool(report.verdict and report.verdict.conclusion is Conclusion.CANCELLED)
     if not report.input_errors:
+        if report_path and report.results:
+            yield f"Report: {report_path}"
         headline = format_headline(report)
         yield headline if headline.startswith("Cancelled") or not is_cancelled else f"Cancelled. {headline}"
     if not has_resumable_runs(report):

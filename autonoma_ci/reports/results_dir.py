@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autonoma_ci.reports.results_json import Signer
 
 RESULTS_FILE = "results.json"
+REPORT_FILE = "report.html"
 
 
 class ResultsDir(DirectoryTree):
@@ -44,7 +45,11 @@ class ResultsDir(DirectoryTree):
     @property
     def results_file(self) -> str:
         """The path of results.json, as the user can type it."""
-        return f"{self.path.rstrip('/')}/{RESULTS_FILE}"
+        return self.path_of(RESULTS_FILE)
+
+    def path_of(self, name: str) -> str:
+        """Return the path of a file in it, as the user can type it."""
+        return f"{self.path.rstrip('/')}/{name}"
 
 
 def resolve_results_dir(path: str, working_directory: str) -> ResultsDir:
@@ -92,6 +97,8 @@ class ResultsDirPublisher:
         self._extra_files, self._signer, self._shared = extra_files, signer, shared
         # Whether the last write of results.json succeeded.
         self.has_latest_results = False
+        # The path of report.html, or an empty text if the last `publish` did not write it.
+        self.report_path = ""
         # The results.json that `begin` writes, without runs.
         self._initial_results = b""
         # The warnings about files of other programs, or None before the search for such files.
@@ -121,7 +128,7 @@ class ResultsDirPublisher:
         Returns:
             Warnings about files that could not be written, and about renamed files of other programs.
         """
-        self.has_latest_results = False
+        self.has_latest_results, self.report_path = False, ""
         rename_warnings = self._rename_foreign_files(report)
         # While the job step runs, returned warnings may not be shown. So they are returned at its end.
         warnings = rename_warnings if report.verdict else []
@@ -158,7 +165,7 @@ class ResultsDirPublisher:
 
     def _list_report_names(self, report: Report) -> list[str]:
         """Return the names of the files beside results.json."""
-        return ["outputs.env", "summary.md", "junit.xml", "report.html", *self._extra_files(report)]
+        return ["outputs.env", "summary.md", "junit.xml", REPORT_FILE, *self._extra_files(report)]
 
     def _rename_foreign_files(self, report: Report) -> list[str]:
         """Rename files of other programs that have names of report files.
@@ -191,6 +198,8 @@ class ResultsDirPublisher:
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
                 self.has_latest_results = self.has_latest_results or name == RESULTS_FILE
+                if name == REPORT_FILE:
+                    self.report_path = self._results_dir.path_of(name)
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
@@ -224,7 +233,7 @@ def _render_final_reports(report: Report) -> Mapping[str, str | bytes]:
     from autonoma_ci.reports.html import asset_files, render_html
     from autonoma_ci.reports.junit import render_junit
 
-    return {"junit.xml": render_junit(report), "report.html": render_html(report), **asset_files(report)}
+    return {"junit.xml": render_junit(report), REPORT_FILE: render_html(report), **asset_files(report)}
 
 
 def open_results_dir(

@@ -22,7 +22,7 @@ _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
         "cm7t223mk00154mzy2jwk2pqy",
         "private-listing-hub",
         None,
-        {"g41k688vndxzt7kh4kq5m12s": "A seller lists a flat", "hq93d7c0xk2m5vw8tb6rz1ya": "A listing can be withdrawn"},
+        {"g41k688vndxzt7kh4kq5m12s": "List a flat", "hq93d7c0xk2m5vw8tb6rz1ya": "Withdraw a listing"},
     ),
     (
         "cm7t24x9b00164mzy8k3fq0ds",
@@ -30,25 +30,25 @@ _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
         "0 6 * * *",
         {
             "cm8d9gt6v000c9fe5glmyi33u": "Checkout pays by card",
-            "cm8d9m2pk000d9fe5t7xw41bn": "Checkout refuses an expired card",
-            "cm8d9qz8r000e9fe5a0hv62jc": "A voucher lowers the total",
+            "cm8d9m2pk000d9fe5t7xw41bn": "Checkout rejects an expired card",
+            "cm8d9qz8r000e9fe5a0hv62jc": "Apply a voucher at checkout",
         },
     ),
     (
         "cm7t26lh300174mzyc5ne9u1w",
         "account",
         None,
-        {"sandbox-fails": "The newsletter can be left", "sandbox-flaky": "The profile keeps a new photo"},
+        {"sandbox-fails": "Unsubscribe from the newsletter", "sandbox-flaky": "Change the profile photo"},
     ),
 )
 # Ids of the account's tags.
 TAGS = ("cm9r0nog10012v301qtollv01",)
 _TITLE_BY_TEST = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
 _OTHER_TITLES = (
-    "Signing in works",
-    "The search finds a product",
-    "The cart keeps its items",
-    "An order can be cancelled",
+    "Sign in",
+    "Search for a product",
+    "Add a product to the cart",
+    "Cancel an order",
 )
 
 # Each step: instruction, interaction, output, path of the page.

@@ -148,7 +148,7 @@ class Router:
             return not_found(operation.target_id)
         if scenario.status != 200:
             headers = (("Retry-After", str(scenario.retry_after)),) if scenario.retry_after else ()
-            return error_response(scenario.status, "The id selects this response of the sandbox", *headers)
+            return error_response(scenario.status, "The sandbox returns this response for this id", *headers)
         if operation.name == "start":
             if special_response := self._special_start_response(scenario.start_response):
                 return special_response

@@ -44,7 +44,7 @@ _SCENARIOS: Mapping[str, Scenario] = {
     "sandbox-429": Scenario(
         "returns 429 with Retry-After: 1 once, then starts the run", status=429, retry_after=1, first_request_only=True
     ),
-    "sandbox-429-always": Scenario("returns 429 with Retry-After: 1 for each request", status=429, retry_after=1),
+    "sandbox-429-always": Scenario("returns 429 with Retry-After: 1 for every request", status=429, retry_after=1),
     "sandbox-500": Scenario("returns 500", status=500),
     "sandbox-503": Scenario(
         "returns 503 with Retry-After: 1 once, then starts the run", status=503, retry_after=1, first_request_only=True
@@ -59,7 +59,7 @@ _SCENARIOS: Mapping[str, Scenario] = {
     "sandbox-flaky": Scenario("the first run fails, the next ones pass", final_state=FAILED, first_request_only=True),
     "sandbox-stays": Scenario("the run never ends", final_state=RUNNING),
     "sandbox-stopped": Scenario("the run is cancelled on the server", final_state="cancelled"),
-    "sandbox-takes-30": Scenario("the run takes 30 seconds, or any other number in the id"),
+    "sandbox-takes-30": Scenario("the run takes 30 seconds (the number in the id)"),
 }
 _DURATION_ID_RE = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 

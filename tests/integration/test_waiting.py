@@ -119,7 +119,7 @@ def test_failed_step_is_in_every_report(sandbox: Sandbox, tmp_path: Path) -> Non
     junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
     for text in (job.log, job.summary, junit):
         assert "Expected a confirmation" in text
-        assert "The newsletter can be left" in text
+        assert "Unsubscribe from the newsletter" in text
     assert "flaky" in job.log
     assert "flaky" in job.summary
     assert "```mermaid" in job.summary

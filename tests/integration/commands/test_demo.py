@@ -57,7 +57,11 @@ def test_demo_ends_with_path_of_report(tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0] == "The manifest, autonoma.yml:"
-    assert "6 of 7 runs passed (1 flaky), 1 failed." in lines
+    assert lines[-7:-4] == [
+        f"Report: {tmp_path / 'demo' / 'results' / 'report.html'}",
+        "6 of 7 runs passed (1 flaky), 1 failed.",
+        "",
+    ]
     assert lines[-4:] == [
         "One test fails on purpose. A CI step with this result ends with exit code 1.",
         "The demo sent nothing outside of this machine. With an account, continue with: autonoma-ci init",
@@ -84,8 +88,8 @@ def test_demo_ignores_surrounding_job(tmp_path: Path) -> None:
     assert "of-the-job" not in result.out
 
 
-def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line of both files is in the log."""
+def test_demo_prints_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of the manifest is in the log, and the Markdown of the summary is not."""
     replace_run(monkeypatch, 1)
     (tmp_path / "d" / "results").mkdir(parents=True)
     (tmp_path / "d" / "results" / "summary.md").write_text("### Demo\n\n::error::x\n", "utf-8")
@@ -93,8 +97,20 @@ def test_demo_prints_manifest_and_summary(tmp_path: Path, monkeypatch: pytest.Mo
     assert result.code == 0
     for line in DEMO_MANIFEST.splitlines():
         assert f"\n  {line}\n" in result.out
-    assert "which many CI systems show:\n\n### Demo\n\n" in result.out
-    assert "\n::error::x" not in result.out
+    assert "### Demo" not in result.out
+    assert "::error::x" not in result.out
+
+
+def test_demo_prints_program_as_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is not on PATH is printed with its path."""
+    replace_run(monkeypatch, 1)
+    out = io.StringIO()
+    runtime = Runtime({"PATH": str(tmp_path)}, out, io.StringIO(), str(tmp_path), called_as=".venv/bin/autonoma-ci")
+    assert cli.run_command(["demo", "--output", "d"], runtime) == 0
+    assert "continue with: .venv/bin/autonoma-ci init\n" in out.getvalue()
+    (tmp_path / "autonoma-ci").write_text("#!/bin/sh\n", "utf-8")
+    (tmp_path / "autonoma-ci").chmod(0o755)
+    assert runtime.find_program() == "autonoma-ci"
 
 
 def test_demo_run_has_own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

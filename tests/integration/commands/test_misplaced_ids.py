@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Connection, RequestHandler
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
-TEST_TITLE = "A seller lists a flat"
+TEST_TITLE = "List a flat"
 NOT_FOUND_BODY = '{"error": "Not found", "message": "no such thing"}'
 
 

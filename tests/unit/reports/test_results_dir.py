@@ -302,6 +302,7 @@ def test_failed_rendering_leaves_other_files(
     assert publisher.publish(ENDED_REPORT) == [f"junit.xml and report.html could not be written ({reason})."]
     assert list_names(tmp_path) == ["outputs.env", "results.json", "summary.md"]
     assert publisher.has_latest_results
+    assert publisher.report_path == ""
 
 
 def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
@@ -314,6 +315,19 @@ def test_full_disk_is_warning_for_each_file(tmp_path: Path) -> None:
     assert warnings[0] == "results.json could not be written to results-dir (File too large)."
     assert not publisher.has_latest_results
     assert list_names(tmp_path) == ["evidence", "results.json"]
+
+
+def test_report_path_is_known_when_written(tmp_path: Path) -> None:
+    """The path is empty before the end of the step, and after a failed write."""
+    publisher = ResultsDirPublisher(ResultsDir("out/", tmp_path / "out", tmp_path))
+    publisher.publish(BEGUN_REPORT)
+    assert publisher.report_path == ""
+    publisher.publish(ENDED_REPORT)
+    assert publisher.report_path == "out/report.html"
+    (tmp_path / "out" / "report.html").unlink()
+    (tmp_path / "out" / "report.html").mkdir()
+    publisher.publish(ENDED_REPORT)
+    assert publisher.report_path == ""
 
 
 def test_only_results_json_counts_as_latest(tmp_path: Path) -> None:

@@ -152,6 +152,13 @@ def test_cancelled_step_lists_running_runs() -> None:
     )
 
 
+def test_report_path_precedes_result() -> None:
+    """The path of report.html stands before the result, if there are runs."""
+    lines = list(format_summary_lines(build_report([make_passed_run("a")]), "out/report.html"))
+    assert lines == ["Report: out/report.html", "1 of 1 run passed."]
+    assert len(list(format_summary_lines(build_report([]), "out/report.html"))) == 1
+
+
 def test_normal_step_omits_cancellation() -> None:
     """A step that was not cancelled has no text about running runs."""
     assert list(format_summary_lines(build_report([make_passed_run("a")]))) == ["1 of 1 run passed."]

@@ -110,7 +110,7 @@ def test_title_of_other_id_is_stable() -> None:
     titles = [title_of(test) for test in ids]
     assert titles == [title_of(test) for test in ids]
     assert set(titles) == {
-        "Signing in works", "The search finds a product", "The cart keeps its items", "An order can be cancelled",
+        "Sign in", "Search for a product", "Add a product to the cart", "Cancel an order",
     }  # fmt: skip
 
 

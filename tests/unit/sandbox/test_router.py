@@ -71,7 +71,7 @@ def test_known_folder_and_test_have_details(client: SandboxClient) -> None:
     assert client.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
     details = client.get(f"/test/{TEST}").json()
     assert (details["name"], details["folder"]) == (
-        "A seller lists a flat",
+        "List a flat",
         {"id": FOLDER, "name": "private-listing-hub"},
     )
     assert [client.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
