@@ -251,9 +251,9 @@ def _print_help_or_version(name: str, runtime: Runtime) -> int:
 
     # An unknown command can be any text, even a secret, so it is not printed.
     suggestion = find_closest_match(name, list(COMMANDS), 0.7)
-    known_commands = f"use one of {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
-    hint = f"did you mean {suggestion}?" if suggestion else known_commands
-    raise InputError([f"unknown command: {hint}"])
+    known_commands = f"Use one of {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
+    hint = f"Did you mean '{suggestion}'?" if suggestion else known_commands
+    raise InputError([f"Unknown command. {hint}"])
 
 
 def _print_error(runtime: Runtime, text: str, code: int) -> int:

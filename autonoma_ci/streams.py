@@ -278,7 +278,7 @@ def write_product(stream: TextIO, text: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "closed"
         raise OutputError(
-            f"standard output could not be written ({reason}). Check the redirection of standard output."
+            f"Standard output could not be written ({reason}). Check the redirection of standard output."
         ) from None
 
 

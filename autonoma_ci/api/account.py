@@ -90,7 +90,7 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         texts = ResponseSanitizer(lambda: redact, _MAX_TEXT_CHARS)
         parsed = [_parse_folder(entry, texts) for entry in page]
         if texts.is_budget_exhausted:
-            raise ApiError(f"invalid list of folders: too long. {_HINT_TRY_LATER}", EXIT_API)
+            raise ApiError(f"Invalid list of folders: too long. {_HINT_TRY_LATER}", EXIT_API)
         on_page = {folder.id: folder for folder, _ in parsed if folder}
         new_folders = {folder_id: folder for folder_id, folder in on_page.items() if folder_id not in folders}
         # A short page is not the last one, because a server may return fewer folders than requested. A server that
@@ -103,7 +103,7 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         folders |= new_folders
         offset += len(page)
     else:
-        raise ApiError(f"invalid list of folders: no end after {offset:,} folders. {_HINT_TRY_LATER}", EXIT_API)
+        raise ApiError(f"Invalid list of folders: no end after {offset:,} folders. {_HINT_TRY_LATER}", EXIT_API)
     return Account(tuple(folders.values()), skipped_count)
 
 
@@ -151,7 +151,7 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
 
 
 def _format_list_error(host: str, reason: str, suggestion: str) -> str:
-    return f"list of folders unavailable from {host}: {reason}. {suggestion}"
+    return f"List of folders unavailable from {host}: {reason}. {suggestion}"
 
 
 def _describe_error(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:

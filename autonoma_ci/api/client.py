@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.api import responses
-from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.api.models import HINT_MAY_HAVE_STARTED, PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import MAX_DETAILS_BYTES
 from autonoma_ci.models import ExitReason, RunRequest, TargetKind
@@ -82,7 +82,7 @@ class AutonomaClient:
                 StartStatus.INDETERMINATE,
                 ExitReason.UNKNOWN,
                 message=message,
-                suggestion=responses.HINT_MAY_HAVE_STARTED,
+                suggestion=HINT_MAY_HAVE_STARTED,
             )
         return responses.parse_start_response(
             response, request, self._get_redactor(request), self._credentials, self._api_host

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import RunStep
 
 NO_SCREENSHOT_URLS: Mapping[int, SignedUrl] = MappingProxyType({})
+HINT_MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
 
 
 class StartStatus(StrEnum):

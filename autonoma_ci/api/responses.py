@@ -19,7 +19,15 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, SignedUrl, StartResult, StartStatus
+from autonoma_ci.api.models import (
+    HINT_MAY_HAVE_STARTED,
+    PollResult,
+    PollStatus,
+    RunDetails,
+    SignedUrl,
+    StartResult,
+    StartStatus,
+)
 from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run, is_about_other_run, parse_run_id
 from autonoma_ci.api.start_proof import RETRYABLE_STATUS, proves_not_started
 from autonoma_ci.clock import round_to_ms
@@ -38,9 +46,6 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor
 
 
-HINT_MAY_HAVE_STARTED = (
-    "The run may have started: look for it in Autonoma before starting it again. The request is not repeated."
-)
 HINT_NOT_STARTED = "The run was not started."
 HINT_UNREACHABLE = f"{HINT_NOT_STARTED} Check api-url, the network and any proxy."
 HINT_CHECK_CREDENTIALS = "Check client-id and client-secret: both must be set, from the same account, and not revoked."

@@ -84,7 +84,7 @@ def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str | No
         return None, None
     found = find_default_manifest(folder)
     if found and event in EVENTS_WITH_SECRETS:
-        reason = f"the event {event} gives all secrets to files that anybody may have written"
+        reason = f"the event {event} exposes all secrets to files that anybody can change"
         return None, f"{found} is not read: {reason}. To read a trusted file, set manifest to {found}."
     return found, None
 

@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 
 # The options that define variables.
 VALUE_OPTIONS = frozenset({"variables", "manifest", "allow-env"})
+# Their help in such a job step, where they start nothing.
+VALUE_OPTIONS_HELP: Mapping[str, str] = {
+    "manifest": "Manifest of the step that started the runs, so that its values are hidden. "
+    "Default: `autonoma.yml` or `autonoma.yaml`.",
+    "variables": "Variables of the step that started the runs, so that their values are hidden. "
+    "Same format as in `run`.",
+}
 _MAX_SHOWN_NAMES = 5
 # In characters of values and their overhead. Signing these needs about one second.
 _MAX_SIGNED_CHARS = 64 * 1024 * 1024
 # Other signed characters of each value.
 _SIGNATURE_OVERHEAD_CHARS = 256
-_ADVICE = "Give variables and manifest as in the step that started the runs."
+_ADVICE = "Set variables and manifest as in the step that started the runs."
 
 
 class KnownValues(NamedTuple):

@@ -46,13 +46,13 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
     shown_path = sanitize_line(path, 200)
     if escapes_via_symlink(path, folder):
         raise InputError(
-            [f"{shown_path}: symbolic link leads outside of the working directory. Give the path without the link."]
+            [f"{shown_path}: symbolic link leads outside of the working directory. Use the path without the link."]
         )
     data = read_whole_file(str(Path(folder, path)), MAX_RESULTS_BYTES)
     if not data:
         problem = "could not be read" if data is None else "is empty"
         raise InputError(
-            [f"{shown_path} {problem}. Give the results.json that an earlier step wrote to its results-dir."]
+            [f"{shown_path} {problem}. Use the results.json that an earlier step wrote to its results-dir."]
         )
     from autonoma_ci.reports.results_schema import parse_results
 
@@ -62,7 +62,7 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         # Redaction comes before the cut, because it does not recognize a part of a secret.
         reason = sanitize_line(redact(str(error)), 300)
         raise InputError(
-            [f"{shown_path}: invalid file ({reason}). Give an unchanged results.json of autonoma-ci."]
+            [f"{shown_path}: invalid file ({reason}). Use an unchanged results.json of autonoma-ci."]
         ) from None
 
 

@@ -25,7 +25,7 @@ _MAX_PATH_CHARS = 2000
 _USUAL_PATHS = (RESULTS_FILE, f"autonoma-results/{RESULTS_FILE}", f"results/{RESULTS_FILE}")
 # Bytes at the beginning of a file that show its kind.
 _SNIFF_BYTES = 1000
-_ADVICE = f"Give the {RESULTS_FILE} that an earlier step wrote to its results-dir, or this directory."
+_ADVICE = f"Use the {RESULTS_FILE} that an earlier step wrote to its results-dir, or this directory."
 
 
 def find_results_file(path: str, folder: str, command: str) -> str:
@@ -43,7 +43,7 @@ def find_results_file(path: str, folder: str, command: str) -> str:
     if not path:
         raise InputError([f"The path of results.json is empty. {_ADVICE}"])
     if escapes_via_symlink(path, folder):
-        problem = "symbolic link leads outside of the working directory. Give the path without the link."
+        problem = "symbolic link leads outside of the working directory. Use the path without the link."
         raise InputError([f"{_format_path(path)}: {problem}"])
     target = Path(folder, path)
     try:

@@ -78,8 +78,8 @@ def _unknown_id_error(kind: str, text: str, known: list[str], is_other_kind: boo
     from autonoma_ci.config.suggestions import find_closest_match
 
     suggestion = find_closest_match(text, known)
-    hint = f"Did you mean {suggestion}?" if suggestion else "The command autonoma-ci list shows all ids."
-    return f"Unknown {kind} id: {text}. {hint}"
+    hint = f"Did you mean '{suggestion}'?" if suggestion else "The command autonoma-ci list shows all ids."
+    return f"Unknown {kind} id: '{text}'. {hint}"
 
 
 def select_interactively(account: Account, stdin: TextIO, out: TextIO) -> Selection:

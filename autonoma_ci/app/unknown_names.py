@@ -86,18 +86,18 @@ def _check_inputs(environ: Mapping[str, str]) -> list[str]:
 
 def _format_warnings(kind: str, suggestions: Mapping[str, str | None]) -> list[str]:
     warnings = [
-        f"Unknown {kind} {_format_names([name])}. Did you mean {suggestion}?"
+        f"Unknown {kind}: {_format_names([name])}. Did you mean '{suggestion}'?"
         for name, suggestion in suggestions.items()
         if suggestion
     ]
     others = [name for name, suggestion in suggestions.items() if not suggestion]
     if others:
         reason = "No option has this name." if len(others) == 1 else "No options have these names."
-        warnings.append(f"Unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}. {reason}")
+        warnings.append(f"Unknown {kind if len(others) == 1 else f'{kind}s'}: {_format_names(others)}. {reason}")
     return warnings
 
 
 def _format_names(names: Iterable[str]) -> str:
     names = list(names)
-    shown = ", ".join(sanitize_line(name, 60) for name in names[:_MAX_SHOWN])
+    shown = ", ".join(f"'{sanitize_line(name, 60)}'" for name in names[:_MAX_SHOWN])
     return shown + (f" and {len(names) - _MAX_SHOWN:,} more" if len(names) > _MAX_SHOWN else "")

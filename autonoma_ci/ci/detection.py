@@ -190,8 +190,8 @@ def _unknown_name_error(name: str) -> InputError:
     if name in _ALIASES:
         matches = [_ALIASES[name]]
     closest = matches[0] if matches else find_closest_match(name[:_MAX_NAME_LENGTH], names, 0.6)
-    hint = f" Did you mean {closest}?" if closest else ""
+    hint = f" Did you mean '{closest}'?" if closest else ""
     # Other values can be secrets that no redactor knows yet, so they are not shown.
     is_known = name in _ALIASES or not matches or set(words) <= {*names, *_NAME_PARTS}
-    shown = f" {name!r}" if closest and is_known and len(name) <= _MAX_NAME_LENGTH else ""
+    shown = f": {name!r}" if closest and is_known and len(name) <= _MAX_NAME_LENGTH else ""
     return InputError([f"{OVERRIDE_ENV_VAR}: unknown CI system{shown}.{hint} Known systems: {', '.join(names)}."])

@@ -176,7 +176,7 @@ def shared_warning(item: str) -> str:
     """Return the warning about another job step's item of the same name."""
     return (
         f"Another step of this build has {item} of the same name, which is unchanged. "
-        "Give each step its own summary-title."
+        "Use a separate summary-title for each step."
     )
 
 

@@ -113,15 +113,15 @@ def _create_folder(path: str, folder: str) -> str:
         InputError: The directory or its manifest could not be written.
     """
     if escapes_via_symlink(path, folder):
-        raise InputError(["--output: a symbolic link leads outside of the working directory. Give another --output."])
+        raise InputError(["--output: symbolic link leads outside of the working directory. Use another --output."])
     try:
         folder_path = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
         with DirectoryTree(folder_path, Path(folder)).open_directory() as directory:
             manifest = DEMO_MANIFEST.encode()
             if directory.exists("autonoma.yml") and directory.read_file("autonoma.yml", 100_000) != manifest:
-                raise InputError(["autonoma.yml exists and has other content than the demo's. Give another --output."])
+                raise InputError(["autonoma.yml exists and has other content than the demo's. Use another --output."])
             directory.write_atomic("autonoma.yml", manifest)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
-        raise InputError([f"the demo's files could not be written ({reason}). Give another --output."]) from None
+        raise InputError([f"The demo's files could not be written ({reason}). Use another --output."]) from None
     return str(folder_path)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # The value of `--output` for standard output, as in `report`.
 STDOUT = "-"
 _NO_SELECTION = (
-    "missing selection. Add --all, --folder-ids LIST or --test-ids LIST, or run init at a terminal to select from a "
+    "Missing selection. Add --all, --folder-ids LIST or --test-ids LIST, or run init at a terminal to select from a "
     "list."
 )
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     arguments = _build_parser(runtime).parse(argv)
     is_printed = arguments.output == STDOUT
     if not arguments.output:
-        raise InputError([f"--output is empty. Give a path, such as {DEFAULT_MANIFESTS[0]}."])
+        raise InputError([f"--output is empty. Use a path such as {DEFAULT_MANIFESTS[0]}."])
     target = Path(runtime.working_directory, arguments.output)
     if not is_printed:
         _check_target(target, arguments, runtime.working_directory)
@@ -97,7 +97,7 @@ def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO |
     """
     account = fetch_account(arguments, runtime)
     if not any(folder.tests for folder in account.folders):
-        raise InputError(["the account has no tests, so nothing was written. Create a test in Autonoma first."])
+        raise InputError(["The account has no tests, so nothing was written. Create a test in Autonoma first."])
     if terminal_out and runtime.stdin:
         selection = select_interactively(account, runtime.stdin, terminal_out)
     else:
@@ -105,7 +105,7 @@ def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO |
         selection = select_by_id(account, *ids, everything=arguments.all)
     selection = selection.expand_folders() if arguments.each else selection
     if len(selection.folders) + len(selection.tests) > MAX_RUNS:
-        raise InputError([f"more than {MAX_RUNS:,} runs are selected. Select fewer, or folders without --each."])
+        raise InputError([f"More than {MAX_RUNS:,} runs are selected. Select fewer, or folders without --each."])
     return selection
 
 
@@ -152,21 +152,19 @@ def _check_target(target: Path, arguments: ParsedArguments, folder: str) -> None
     """
     path_text = _format_path(arguments.output)
     if escapes_via_symlink(arguments.output, folder):
-        raise InputError(
-            [f"{path_text}: a symbolic link leads outside of the working directory. Give another --output."]
-        )
+        raise InputError([f"{path_text}: symbolic link leads outside of the working directory. Use another --output."])
     try:
         # A broken symbolic link counts as an existing file.
         if os.path.lexists(target) and not arguments.force:
-            raise InputError([f"{path_text} exists. Give another --output, or replace the file with --force."])
+            raise InputError([f"{path_text} exists. Use another --output, or replace the file with --force."])
         if not target.parent.is_dir():
-            raise InputError([f"the directory of {path_text} is missing. Create it, or give another --output."])
+            raise InputError([f"The directory of {path_text} is missing. Create it, or use another --output."])
     except (OSError, ValueError) as error:
         raise InputError([_format_write_error(arguments.output, error)]) from None
 
 
 def _format_write_error(path: str, error: OSError | ValueError) -> str:
-    return f"{_format_path(path)} could not be written ({os_error_reason(error)}). Give another --output."
+    return f"{_format_path(path)} could not be written ({os_error_reason(error)}). Use another --output."
 
 
 def _format_path(path: str) -> str:

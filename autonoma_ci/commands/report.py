@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.app.inputs import detect_ci, select_options
-from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
+from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, load_results, to_build_context, to_run_results
 from autonoma_ci.app.report_builder import ReportBuilder, StepFacts, describe_source
 from autonoma_ci.app.results_path import find_results_file
@@ -57,7 +57,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
     """
     purpose = "Make a report from the results.json of a step. Values from variables and manifest are hidden."
-    parser = build_parser("report", purpose, _OPTIONS, runtime.out)
+    parser = build_parser("report", purpose, _OPTIONS, runtime.out, VALUE_OPTIONS_HELP)
     add_var_flag(parser)
     parser.hint = "The command report accepts one results.json. Run the command once for each."
     parser.example = "autonoma-ci report autonoma-results --format junit --output junit.xml"
@@ -257,18 +257,18 @@ def _check_not_results_file(path: Path, results_path: Path) -> None:
         is_same = False
     if is_same or is_results_file(path):
         content = "the input of this report" if is_same else "the results.json of a step"
-        raise InputError([f"{path_text} is {content}, which the report would replace. Give another --output."])
+        raise InputError([f"{path_text} is {content}, which the report would replace. Use another --output."])
 
 
 def _write_file(path: Path, data: bytes, folder: str) -> None:
     if escapes_via_symlink(str(path), folder):
         name = sanitize_line(path.name)
-        raise InputError([f"{name}: a symbolic link leads outside of the working directory. Give another --output."])
+        raise InputError([f"{name}: symbolic link leads outside of the working directory. Use another --output."])
     try:
         with DirectoryTree(path.parent, Path(folder)).open_directory() as directory:
             directory.write_atomic(path.name, data)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError(
-            [f"{sanitize_line(str(path), 200)} could not be written ({reason}). Give another --output."]
+            [f"{sanitize_line(str(path), 200)} could not be written ({reason}). Use another --output."]
         ) from None

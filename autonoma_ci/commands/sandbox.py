@@ -55,7 +55,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     try:
         sandbox.start()
     except OSError as error:
-        raise InputError([f"port {port} is unavailable ({error.strerror}). Give another --port."]) from None
+        raise InputError([f"Port {port} is unavailable ({error.strerror}). Use another --port."]) from None
     try:
         log.info(f"Sandbox at {sandbox.url}, contract {contract}, for this machine only.")
         log.info("Try this command in another terminal:")

@@ -36,6 +36,6 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     elif arguments.of == "results":
         from autonoma_ci.reports.results_schema import results_json_schema as json_schema
     else:
-        raise InputError(["unknown schema. Give manifest or results."])
+        raise InputError(["Unknown schema. Use manifest or results."])
     write_product(runtime.out, json.dumps(json_schema(), indent=2) + "\n")
     return 0

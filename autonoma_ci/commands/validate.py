@@ -42,7 +42,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     arguments = parser.parse(argv)
     path = arguments.manifest or find_default_manifest(runtime.working_directory)
     if not path:
-        raise InputError([f"missing manifest: {' or '.join(DEFAULT_MANIFESTS)}. Give the manifest's path."])
+        raise InputError([f"Missing manifest: {' or '.join(DEFAULT_MANIFESTS)}. Use the manifest's path."])
     ci = detect_ci(runtime.environ)
     option_settings, errors = load_options(
         _VALIDATE_OPTIONS, provided_options(arguments, _VALIDATE_OPTIONS), runtime.environ

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.api.models import HINT_MAY_HAVE_STARTED
 from autonoma_ci.app.credentials import find_credential_errors
 from autonoma_ci.app.evidence_copy import copy_evidence
 from autonoma_ci.app.inputs import build_part, detect_ci, redact_shown_part, select_options
 from autonoma_ci.app.job_step import JobStep, PreviousRuns, ValuesToRedact
-from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
+from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.app.unknown_names import find_unknown_names
@@ -18,7 +19,6 @@ from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_op
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.engine.verdict import EXIT_CODES
-from autonoma_ci.engine.workers import HINT_NO_RESPONSE
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.identity import is_matrix
@@ -74,7 +74,7 @@ _START_AGAIN = (
     "If the step that starts the runs was killed, run it again. To resume runs of another build, set AUTONOMA_CI to "
     "cli."
 )
-_NAME_THE_PART = "Give the results.json of this part, or set part and shard as in the step that started the runs."
+_NAME_THE_PART = "Use the results.json of this part, or set part and shard as in the step that started the runs."
 _OLD_FILES = "Other files in its directory, such as junit.xml and report.html, are of the same earlier step."
 _UNSIGNED = "has no valid signature: changed, or written with other credentials. Some runs may be missing."
 _ID_WITHHELD = "the run id holds a credential and is hidden"
@@ -140,7 +140,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
 def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:
     """Parse the command line. Raises InputError or OutputError."""
     purpose = "Wait for the runs of an earlier step, and start none. Values from variables and manifest are hidden."
-    parser = build_parser("wait", purpose, WAIT_OPTIONS, runtime.out)
+    parser = build_parser("wait", purpose, WAIT_OPTIONS, runtime.out, VALUE_OPTIONS_HELP)
     add_var_flag(parser)
     parser.hint = "The command wait accepts one results.json. Run the command once for each."
     parser.example = "autonoma-ci wait autonoma-results"
@@ -299,5 +299,5 @@ def _resume_run(run: RunResult, saved_run: ResultsRun, *, is_signed: bool) -> Ru
     if run.state is RunState.PASSED:
         return unknown._replace(message=_PASSED_WITHOUT_ID)
     if run.state in PENDING_STATES:
-        return unknown._replace(message=_ENDED_EARLY, suggestion=HINT_NO_RESPONSE)
+        return unknown._replace(message=_ENDED_EARLY, suggestion=HINT_MAY_HAVE_STARTED)
     return run

@@ -14,7 +14,7 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # The parsed command line with one field per flag.
 ParsedArguments: TypeAlias = argparse.Namespace
@@ -51,7 +51,7 @@ class _StoreOnce(argparse.Action):
         """
         if getattr(namespace, self.dest) is not None:
             parser.error(
-                f"{option_string} is given twice. Give the option once, with commas or line breaks between the entries"
+                f"{option_string} is used twice. Use the option once, with commas or line breaks between the entries"
             )
         setattr(namespace, self.dest, values)
 
@@ -125,10 +125,10 @@ class ArgumentParser(argparse.ArgumentParser):
                 from autonoma_ci.config.suggestions import find_closest_match
 
                 closest = find_closest_match(name, flags)
-                suggestion = f": did you mean {closest}?" if closest else f". {self._see_help}"
-                problems.append(f"unknown option {sanitize_line(name, 40)}{suggestion}")
+                hint = f"Did you mean '{closest}'?" if closest else self._see_help
+                problems.append(f"Unknown option: '{sanitize_line(name, 40)}'. {hint}")
         if unknown and not problems:
-            problem = f"{wrong_flag} accepts true, false or no value" if wrong_flag else "unexpected argument"
+            problem = f"{wrong_flag} accepts true, false or no value" if wrong_flag else "Unexpected argument"
             has_positional = any(not action.option_strings for action in self._actions)
             accepted = "one argument" if has_positional else "only options"
             hint = self.hint or f"The command {self._command} accepts {accepted}."
@@ -181,21 +181,34 @@ def _rewrite_argparse_error(message: str) -> str:
     text = re.split("['\"]", before_choices or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
     if message.startswith(_MISSING_PREFIX):
         names = message.removeprefix(_MISSING_PREFIX)
-        example = ". Give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
-        return f"missing argument: {names}{example}"
+        example = ". Use the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
+        return f"Missing argument: {names}{example}"
     if before_choices:
-        allowed = choices.rstrip(")").replace("'", "")
-        return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {allowed}"
+        *allowed, last = choices.rstrip(")").replace("'", "").split(", ")
+        return f"{text.removesuffix(': invalid choice')}: invalid value. Use {', '.join(allowed)} or {last}"
     return text.replace(": expected one argument", ": missing value")
 
 
-def build_parser(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> ArgumentParser:
-    """Return a command's parser with a flag for each option."""
+def build_parser(
+    command: str, help_text: str, options: Sequence[Option], out: TextIO, own_help: Mapping[str, str] | None = None
+) -> ArgumentParser:
+    """Return a command's parser with a flag for each option.
+
+    Args:
+        command: The command.
+        help_text: What the command does.
+        options: The options of the command.
+        out: The stream of the help.
+        own_help: The help of options that mean something else in this command, by name.
+
+    """
     parser = ArgumentParser(command, help_text, out)
     for title, group_options in OPTION_GROUPS.items():
         group = parser.add_argument_group(title)
         for option in (option for option in options if option.name in {listed.name for listed in group_options}):
-            text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
+            text = (own_help or {}).get(option.name, option.help).replace("%", "%%") + (
+                f" Default: {option.default}." if option.default else ""
+            )
             if option.metavar:
                 action = _StoreOnce if option.metavar in _LIST_METAVARS else "store"
                 group.add_argument(option.flag, metavar=option.metavar, help=text, action=action)

@@ -199,15 +199,15 @@ class _ListParser:
             raise _InvalidIdError(f"text after a link: {shown}. Write each link on its own line.")
         if not url or url.origin not in self._origins:
             origins = " or ".join(sorted(self._origins))
-            raise _InvalidIdError(f"link of another site: {shown}. Give the id alone, or a link of {origins}.")
+            raise _InvalidIdError(f"link of another site: {shown}. Write the id alone, or a link of {origins}.")
         if "," in text:
             raise _InvalidIdError(f"comma after the '?' or '#' of a link: {shown}. Remove the part from '?' or '#' on.")
         path = url.path.rstrip("/")
         if path == "/run" or path.startswith("/run/"):
-            raise _InvalidIdError(f"link of a run: {shown}. Give the link or the id of its test, folder or tag.")
+            raise _InvalidIdError(f"link of a run: {shown}. Write the link or the id of its test, folder or tag.")
         match = re.fullmatch(_PATH_PATTERN, path)
         if not match:
-            raise _InvalidIdError(f"link of another page: {shown}. Give a link with /test/ID, /folder/ID or /tag/ID.")
+            raise _InvalidIdError(f"link of another page: {shown}. Write a link with /test/ID, /folder/ID or /tag/ID.")
         if _OPTION_BY_KIND[match[1]] != self._option:
             raise _InvalidIdError(f"link of a {match[1]}: {shown}. Put it into {_OPTION_BY_KIND[match[1]]}.")
         return match[2]

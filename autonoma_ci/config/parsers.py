@@ -171,10 +171,12 @@ def parse_api_base_url(text: str) -> str:
             repeats credentials.
 
     """
-    url = _parse_url_without_login(text, "Remove them, and give client-id and client-secret.")
+    url = _parse_url_without_login(text, "Remove them, and set client-id and client-secret.")
     if not url or url.query or url.fragment:
         raise InputError(
-            [f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Give a base URL like https://autonoma.app/api."]
+            [
+                f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Use a base URL such as https://autonoma.app/api."
+            ]
         )
     if unquote(url.host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(url.path) == "v1":
         # The message leaves out the URL, because its path may hold a key of that product.
@@ -192,7 +194,7 @@ def parse_build_url(text: str) -> str:
 
     """
     if len(text) > MAX_FACT_CHARS:
-        raise InputError([f"the URL is longer than {MAX_FACT_CHARS:,} characters. Give a shorter URL of the build."])
+        raise InputError([f"the URL is longer than {MAX_FACT_CHARS:,} characters. Use a shorter URL of the build."])
     return parse_http_url("https://ci.example.com/builds/12", text)
 
 
@@ -209,7 +211,7 @@ def parse_http_url(example: str, text: str) -> str:
     """
     url = _parse_url_without_login(text, "Remove them, because logs and reports show the URL.")
     if not url or not url.is_http_or_https:
-        raise InputError([f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Give a URL like {example}."])
+        raise InputError([f"invalid URL: '{sanitize_line(strip_query(text), 100)}'. Use a URL such as {example}."])
     return text
 
 
@@ -488,14 +490,14 @@ def explain_invalid_id(text: str) -> str:
     """
     safe_text, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
     if not text:
-        return "missing id. Give an id, or remove the entry."
+        return "missing id. Write an id, or remove the entry."
     if "://" in head:
-        return f"invalid id: the URL '{safe_text}'. Give the id alone, the part after /test/, /folder/ or /tag/."
+        return f"invalid id: the URL '{safe_text}'. Write the id alone, the part after /test/, /folder/ or /tag/."
     bad_characters = sorted({_describe_character(c) for c in set(head) if not ID_RE.fullmatch(c)})
     if bad_characters:
         characters = " ".join(bad_characters[:5])
         return f"invalid id: '{safe_text}' contains {characters}. Use only letters, digits, - and _."
-    return f"invalid id: '{safe_text}' is longer than 128 characters."
+    return f"invalid id: '{safe_text}' is longer than 128 characters. Use the id from Autonoma."
 
 
 def _describe_character(character: str) -> str:
@@ -540,7 +542,7 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
         if [name for name, _ in fields] != _VERSION_KEYS:
-            problems.append(Diagnostic(f"line {line}: invalid keys. Give application-id and version-id only."))
+            problems.append(Diagnostic(f"line {line}: invalid keys. Use application-id and version-id only."))
         ids = [value for name, value in fields if name in _VERSION_KEYS]
         problems += [Diagnostic(f"line {line}: {error}") for text_id in ids if (error := id_error(text_id))]
         if not problems:
@@ -561,7 +563,7 @@ _PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
 # hexadecimal hashes, and the second excludes names in capitals.
 _BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
-_NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several lines as a YAML or JSON mapping."
+_NOT_A_VARIABLE = "expected NAME=value. For special names or several lines, use a YAML or JSON mapping."
 _SPACE_IN_NAME = "white space in the name before '='. Write NAME=value, or a YAML or JSON mapping."
 _BYTE_ORDER_MARK = "byte order mark before the name. Save the source file as UTF-8 without a byte order mark."
 _SPACED_NAME_PATTERN = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
@@ -642,7 +644,7 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
             # The line can be a part of a secret, so the message never repeats it.
             problems.append(Diagnostic(f"line {line_number}: {_NOT_A_VARIABLE if is_continued else parsed.error}"))
         elif parsed.name in variables:
-            problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is given twice. Remove one."))
+            problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is set twice. Remove one."))
         else:
             variables[parsed.name] = parsed.value
             for warning in parsed.warnings:
@@ -709,9 +711,9 @@ def find_variable_error(name: str, value: str) -> str | None:
     if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
         return f"invalid name. Use 1 to {MAX_NAME_CHARS} printable characters without '='."
     if len(value) > MAX_VALUE_CHARS:
-        return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB."
+        return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB. Shorten it."
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        return "invalid UTF-8 in the value."
+        return "invalid UTF-8 in the value. Save the value as UTF-8."
     return None
 
 
@@ -733,7 +735,7 @@ def parse_commit_hash(text: str) -> str:
     """
     if COMMIT_HASH_RE.fullmatch(text.lower()):
         return text.lower()
-    raise InputError([f"invalid commit hash: '{sanitize_line(text, 40)}'. Give the output of git rev-parse HEAD."])
+    raise InputError([f"invalid commit hash: '{sanitize_line(text, 40)}'. Use the output of git rev-parse HEAD."])
 
 
 def parse_ref_name(text: str) -> str:
@@ -747,7 +749,7 @@ def parse_ref_name(text: str) -> str:
     is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
     if is_text and name[0] not in _REFERENCE_STARTS and not NOT_A_BRANCH_RE.fullmatch(name):
         return name
-    raise InputError([f"invalid branch or tag: '{sanitize_line(text, 40)}'. Give a name such as main."])
+    raise InputError([f"invalid branch or tag: '{sanitize_line(text, 40)}'. Use a name such as main."])
 
 
 def parse_change_number(text: str) -> str:
@@ -759,7 +761,7 @@ def parse_change_number(text: str) -> str:
     """
     if CHANGE_NUMBER_RE.fullmatch(text):
         return text
-    advice = "Give the number of a pull or merge request, such as 12, or an empty value."
+    advice = "Use the number of a pull or merge request, such as 12, or an empty value."
     raise InputError([f"invalid number: '{sanitize_line(text, 40)}'. {advice}"])
 
 

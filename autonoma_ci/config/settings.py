@@ -366,7 +366,7 @@ def load_settings(
     settings = _drop_facts_with_credentials(resolver.hide_credentials(settings), resolver)
     if settings.application_versions and settings.run_on_latest:
         names = f"{settings.spelling_of('application-versions')} and {settings.spelling_of('run-on-latest')}"
-        resolver.problems.append(Diagnostic(f"{names} exclude each other. Give only one of them."))
+        resolver.problems.append(Diagnostic(f"{names} exclude each other. Remove one."))
     return settings._replace(
         warnings=(*resolver.warnings, *_weak_secret_warning(settings), *_ineffective_option_warnings(settings))
     ), resolver.problems

@@ -13,9 +13,9 @@ from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.api.models import HINT_MAY_HAVE_STARTED, StartResult, StartStatus
 from autonoma_ci.engine.updates import StartSettled, WarningIssued
-from autonoma_ci.engine.workers import HINT_NO_RESPONSE, StartFinished
+from autonoma_ci.engine.workers import StartFinished
 from autonoma_ci.models import PENDING_STATES, ExitReason, RunState
 from autonoma_ci.startup import LazyLogger, NamedTuple
 
@@ -359,7 +359,7 @@ class RunStarter:
         now = self._clock.monotonic()
         suggestion = result.suggestion
         if result.status is StartStatus.INDETERMINATE:
-            suggestion = suggestion or HINT_NO_RESPONSE
+            suggestion = suggestion or HINT_MAY_HAVE_STARTED
         seconds = now - self._first_sent_at.get(index, now)
         self._run_table.finish_start(index, result, suggestion, seconds)
 

@@ -11,7 +11,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from autonoma_ci.api.models import DownloadResult, PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.api.models import (
+    HINT_MAY_HAVE_STARTED,
+    DownloadResult,
+    PollResult,
+    PollStatus,
+    RunDetails,
+    StartResult,
+    StartStatus,
+)
 from autonoma_ci.models import ExitReason
 from autonoma_ci.net.connection_state import SendGate, connection_state
 from autonoma_ci.net.threads import ThreadStuckError, start_thread
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
 _RESERVE_BYTES = 4 * 1024 * 1024
 # The errors of missing memory, threads or file descriptors. These can be available again after a moment.
 _TRANSIENT_ERRORS = (MemoryError, RuntimeError, SystemError, OSError)
-HINT_NO_RESPONSE = "The run may have started: look for it in Autonoma before starting it again."
 
 
 class StartFinished(NamedTuple):
@@ -278,7 +285,7 @@ class ThreadedExecutor:
                 StartStatus.INDETERMINATE,
                 ExitReason.UNKNOWN,
                 message=f"{message} while sending",
-                suggestion=HINT_NO_RESPONSE,
+                suggestion=HINT_MAY_HAVE_STARTED,
             )
         status = StartStatus.NOT_SENT if isinstance(error, _TRANSIENT_ERRORS) else StartStatus.CANNOT_SEND
         return StartResult(status, ExitReason.API, message=f"not sent: {message} before the connection")

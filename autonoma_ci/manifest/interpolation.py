@@ -190,8 +190,8 @@ class Interpolator:
             from autonoma_ci.config.suggestions import find_closest_match
 
             suggestion = find_closest_match(name, tuple(CI_FIELDS))
-            hint = f"Did you mean ${{ci.{suggestion}}}?" if suggestion else f"Use one of: {', '.join(CI_FIELDS)}."
-            return None, f"unknown build fact: ${{ci.{sanitize_line(name, 40)}}}. {hint}"
+            hint = f"Did you mean '${{ci.{suggestion}}}'?" if suggestion else f"Use one of: {', '.join(CI_FIELDS)}."
+            return None, f"unknown build fact: '${{ci.{sanitize_line(name, 40)}}}'. {hint}"
         value = str(getattr(self.context, CI_FIELDS[name]))
         if value or self.validate_only:
             return value or "unknown", None

@@ -125,7 +125,7 @@ def _suggest_path(path: str, full_path: FilePath) -> str:
 
         names = [entry.name for entry in full_path.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
         if suggestion := find_closest_match(full_path.name, names, 0.75):
-            return f"Did you mean {sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}?"
+            return f"Did you mean '{sanitize_line((FilePath(path).parent / suggestion).as_posix(), 200)}'?"
     return "Check the path, which is relative to the working directory."
 
 

@@ -162,7 +162,7 @@ def _diagnose_non_pem(data: bytes) -> _PathFault | None:
     """Return the fault of data in another form than PEM."""
     head = data[:4096].lstrip().lower()
     if not head:
-        return _PathFault("an empty file", f"{_HINT_USE_FILE}. Was the secret or the download empty?")
+        return _PathFault("an empty file", f"{_HINT_USE_FILE}. Check the secret or the download.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _PathFault("a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii.")
     if data.startswith(b"\xfe\xed\xfe\xed"):

@@ -138,7 +138,7 @@ def build_connect_error(error: Exception, host: str) -> RequestNotSentError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             # OpenSSL's own message, without the name of the host.
             reason = sanitize_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
-            text = f"the certificate of {peer} can't be trusted ({reason})"
+            text = f"the certificate of {peer} cannot be trusted ({reason})"
             return RequestNotSentError(text, retryable=False, hint=_build_certificate_hint(cause.verify_code))
         if isinstance(cause, ssl.SSLError):
             return _build_handshake_error(cause, peer, is_proxy=is_proxy)
@@ -194,7 +194,7 @@ def _build_certificate_hint(code: int) -> str:
         shown_path = sanitize_line(path, 200)
         return f"{name} replaces the public CA certificates. Add the host's CA certificate to {shown_path}."
     cause = "A proxy or a private CA may have signed the certificate"
-    return f"{cause}. Set REQUESTS_CA_BUNDLE to a PEM file with this and the public CA certificates."
+    return f"{cause}. Set REQUESTS_CA_BUNDLE to a PEM file with its CA certificate and the public ones."
 
 
 def _build_tunnel_hint(code: str) -> str:

@@ -116,7 +116,7 @@ def _run_in_new_thread(work: Callable[[], None]) -> None:
     except MemoryError:
         raise RuntimeError("no memory for a thread") from None
     if not has_begun.wait(_MAX_START_SECONDS) and claim.acquire(blocking=False):
-        raise ThreadStuckError("the thread does not begin")
+        raise ThreadStuckError("the thread does not start")
 
 
 def run_in_background(task: Callable[[], T], timeout_seconds: float = inf) -> T:

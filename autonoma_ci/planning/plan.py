@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_RUNS = 20_000
 # Limit on the variables of all runs together. Default variables count once per run.
 MAX_VARIABLES = 1_000_000
-_NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Give a part such as 1/3."
+_NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Use a part such as 1/3."
 _GITHUB_SHARD_HINT = "On GitHub: `shard: ${{ matrix.shard }}` with the matrix values 1/3, 2/3 and 3/3."
 # The options that select runs, in the order of the documentation.
 _ID_OPTIONS = ("test-ids", "folder-ids", "tag-ids")
@@ -160,13 +160,13 @@ def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[st
             continue
         suggestion = _suggest_group(group, public_groups)
         if suggestion is not None:
-            message = f"unknown group {quote_name(group)}. Did you mean '{sanitize_line(suggestion, 60)}'?"
+            message = f"unknown group: {quote_name(group)}. Did you mean '{sanitize_line(suggestion, 60)}'?"
         elif not manifest:
-            message = f"group {quote_name(group)} needs a manifest. Give manifest, or remove the group."
+            message = f"group {quote_name(group)} needs a manifest. Set manifest, or remove the group."
         elif not public_groups:
-            message = f"unknown group {quote_name(group)}. No entry of the manifest has `groups`."
+            message = f"unknown group: {quote_name(group)}. No entry of the manifest has `groups`."
         else:
-            message = f"unknown group {quote_name(group)}. Known groups: {_format_names(public_groups)}."
+            message = f"unknown group: {quote_name(group)}. Known groups: {_format_names(public_groups)}."
         errors.append(f"{option}: {message}")
     return errors
 
@@ -203,8 +203,8 @@ def _empty_plan_error(settings: Settings, manifest: Manifest | None) -> Diagnost
     ]:
         verb = "is" if len(blank_options) == 1 else "are"
         text = f"Nothing to run: {_join_with_and(blank_options)} {verb} empty, {no_manifest}"
-        return Diagnostic(f"{text}. Give ids, check the variable in the option, {_ALLOW_EMPTY_HINT}")
-    text = f"Nothing to run: no ids are given, {no_manifest}. Give {', '.join(_ID_OPTIONS)} or manifest"
+        return Diagnostic(f"{text}. Add ids, check the variable in the option, {_ALLOW_EMPTY_HINT}")
+    text = f"Nothing to run: no ids are given, {no_manifest}. Set {', '.join(_ID_OPTIONS)} or manifest"
     return Diagnostic(f"{text}, {_ALLOW_EMPTY_HINT}")
 
 
@@ -310,8 +310,8 @@ def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str
         else:
             unique[key] = request
     notes = [
-        f"{kind} {target_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''} "
-        "and started once."
+        f"{kind.capitalize()} {target_id} is listed {count} times"
+        f"{' with the same variables' if kind is TargetKind.TEST else ''} and started once."
         for (kind, target_id), count in duplicate_counts.items()
     ]
     return list(unique.values()), notes

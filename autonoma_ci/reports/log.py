@@ -145,7 +145,7 @@ def _build_diagnostic(
 ) -> Diagnostic:
     names = ", ".join(truncate(run.display_name, 100) for run in group[:3])
     more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-    text = f"{label}: {names}{more}" + (f": {cause.rstrip('.')}." if cause else ".")
+    text = f"{label[0].upper()}{label[1:]}: {names}{more}" + (f": {cause.rstrip('.')}." if cause else ".")
     url = (
         web_base_url
         if group[0].state is RunState.UNKNOWN and not has_run_id_or_url(group[0])

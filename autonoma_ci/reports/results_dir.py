@@ -257,13 +257,13 @@ def open_results_dir(
     """
     if escapes_via_symlink(results_dir.path, str(results_dir.root)):
         raise InputError(
-            [f"{option_name}: symbolic link leads outside of the working directory. Give a directory without the link."]
+            [f"{option_name}: symbolic link leads outside of the working directory. Use a directory without the link."]
         )
     try:
         results_dir.open_directory().close()
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError(
-            [f"{option_name}: directory could not be created ({reason}). Give a writable directory."]
+            [f"{option_name}: directory could not be created ({reason}). Use a writable directory."]
         ) from None
     return ResultsDirPublisher(results_dir, extra_files, signer, shared)

@@ -76,8 +76,7 @@ def test_library_has_named_owners(library: str) -> None:
         (r"\bdatetime\.now\b|\butcnow\b|\btoday\(", {"clock.py", "sandbox/run_store.py"}),
         (
             r"\bos\.f?d?open\(|\.open\(|\.(?:read|write)_(?:text|bytes)\(|\.touch\(",
-            {"fs/files.py", "reports/evidence_store.py", "reports/html.py", "sandbox/pages.py", "commands/demo.py"}
-            | {"streams.py"},
+            {"fs/files.py", "reports/evidence_store.py", "reports/html.py", "sandbox/pages.py"} | {"streams.py"},
         ),
     ],
 )

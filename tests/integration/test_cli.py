@@ -34,7 +34,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("validat", "did you mean validate?"), ("wiat", "did you mean wait?"), ("frobnicate", "use one of run")],
+    [("validat", "Did you mean 'validate'?"), ("wiat", "Did you mean 'wait'?"), ("frobnicate", "Use one of run")],
 )
 def test_unknown_command_suggests_known(name: str, message: str, tmp_path: Path) -> None:
     """The error suggests a similar command or lists all commands."""

@@ -101,7 +101,7 @@ def test_process_exits_with_code_of_command(process: Process) -> None:
     assert process.run("--version") == (0, f"autonoma-ci {autonoma_ci.__version__}\n", "")
     code, out, err = process.run("schema", "s3cret-value")
     assert (code, out) == (2, "")
-    assert err == "Error: unknown schema. Give manifest or results.\n"
+    assert err == "Error: Unknown schema. Use manifest or results.\n"
 
 
 def test_process_dumps_no_core(process: Process) -> None:
@@ -375,7 +375,7 @@ def test_help_lists_commands_in_order(flag: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["demos", "Demo"])
 def test_similar_command_is_suggested(name: str, tmp_path: Path) -> None:
     """A typing error has a suggestion."""
-    assert invoke(tmp_path, name).err == "Error: unknown command: did you mean demo?\n"
+    assert invoke(tmp_path, name).err == "Error: Unknown command. Did you mean 'demo'?\n"
 
 
 @pytest.mark.parametrize("name", [SECRET, "\x1b[31m", "<b>x</b>", "x" * 5000])
@@ -383,7 +383,7 @@ def test_unknown_command_is_not_shown(name: str, tmp_path: Path) -> None:
     """An unknown command can be any text, even a secret."""
     result = invoke(tmp_path, name)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("Error: unknown command: use one of run, wait, ")
+    assert result.err.startswith("Error: Unknown command. Use one of run, wait, ")
     assert name not in result.err
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # In seconds. Long because no test waits for it.
 LONG_SECONDS = 60.0
 PAGE_BYTES = 4096
-CLOSED_MESSAGE = "standard output could not be written (closed). Check the redirection of standard output."
+CLOSED_MESSAGE = "Standard output could not be written (closed). Check the redirection of standard output."
 
 
 class RawFile(io.RawIOBase):

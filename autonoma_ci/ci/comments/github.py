@@ -30,7 +30,7 @@ _HINT_BY_MESSAGE = {
         "The job needs the permission `pull-requests: write`. Pull requests from forks and by Dependabot never have it."
     ),
     "not accessible by personal access token": (
-        "Give the token access to this repository and the permission `Pull requests: write`."
+        "Grant the token access to this repository and the permission `Pull requests: write`."
     ),
     "saml": "Authorize github-token for the organization's single sign-on, or pass the job's own ${{ github.token }}.",
     "is locked": "Unlock the conversation of the pull request, or turn comment off.",

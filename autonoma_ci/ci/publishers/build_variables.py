@@ -143,7 +143,7 @@ def _set_variables(
 
 def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[str]:
     warning = f"Another step of this build has set the variables AUTONOMA_…{part}."
-    advice = " Give each step its own part or summary-title."
+    advice = " Use a separate part or summary-title for each step."
     if names.is_unread:
         warning = f"The build's data could not be read, so another step may own the variables AUTONOMA_…{part}."
         advice = ""

@@ -117,7 +117,7 @@ class EnvFilePublisher:
             return [f"{_SUBJECT} could not be written ({reason}). The log has the links."]
         warnings = omitted_variables_warning(report, self._select_variables(report), _SUBJECT) if report.verdict else []
         if not is_readable:
-            warnings.append(f"{_SUBJECT} may be inside an open value of another process. The log has the links.")
+            warnings.append(f"{_SUBJECT} may be inside an unfinished value of another process. The log has the links.")
         return warnings
 
 

@@ -64,7 +64,7 @@ _MOUNTED_FOLDERS = ("/github/home", "/github/workflow", "/github/file_commands",
 _PULL_REF_RE = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
 _QUEUE_REF_RE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 _COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
-_OPEN_VALUE = "the outputs may be inside an open value of another process"
+_OPEN_VALUE = "the outputs may be inside an unfinished value of another process"
 
 
 def _open_comment_thread(

@@ -17,32 +17,32 @@ ADVICE = "To run tests, folders or tags by their ids, add --test-ids ID, --folde
 
 
 RUN_ADVICE = "To run a test: autonoma-ci run --test-ids ID."
-FORMAT_ERROR = "unknown value. Use one of html, junit, markdown. See autonoma-ci report --help."
+FORMAT_ERROR = "invalid value. Use html, junit or markdown. See autonoma-ci report --help."
 
 
 @pytest.mark.parametrize(
     ("argv", "error"),
     [
-        (["run", "sentinel"], f"unexpected argument. {ADVICE} See autonoma-ci run --help."),
+        (["run", "sentinel"], f"Unexpected argument. {ADVICE} See autonoma-ci run --help."),
         (["--dry-run", "sentinel"], f"--dry-run accepts true, false or no value. {ADVICE} See autonoma-ci run --help."),
         (["run", "--wait", "sentinel"],
          f"--wait accepts true, false or no value. {ADVICE} See autonoma-ci run --help."),
-        (["sentinel"], f"unknown command: use one of {', '.join(COMMANDS)}. {RUN_ADVICE}"),
+        (["sentinel"], f"Unknown command. Use one of {', '.join(COMMANDS)}. {RUN_ADVICE}"),
         (["report", "a", "--format", "it's sentinel"], f"--format: {FORMAT_ERROR}"),
         (["run", "--test-ids"], "--test-ids: missing value. See autonoma-ci run --help."),
-        (["wait"], ("missing argument: RESULTS. Give the results-dir of an earlier step, such as autonoma-results. "
+        (["wait"], ("Missing argument: RESULTS. Use the results-dir of an earlier step, such as autonoma-results. "
          "See autonoma-ci wait --help.")),
-        (["wait", "a", "sentinel"], ("unexpected argument. The command wait accepts one results.json. Run the command "
+        (["wait", "a", "sentinel"], ("Unexpected argument. The command wait accepts one results.json. Run the command "
          "once for each. See autonoma-ci wait --help.")),
         (["report", "a", "--format", "sentinel"], f"--format: {FORMAT_ERROR}"),
         (["report", "a", "--format", "(choose from 'sentinel')"], f"--format: {FORMAT_ERROR}"),
-        (["init", "sentinel"], ("unexpected argument. Set the file with --output PATH, and the selection with --all, "
+        (["init", "sentinel"], ("Unexpected argument. Set the file with --output PATH, and the selection with --all, "
          "--folder-ids or --test-ids. See autonoma-ci init --help.")),
-        (["demo", "sentinel"], ("unexpected argument. To set the directory of the demo's files, add --output PATH. "
+        (["demo", "sentinel"], ("Unexpected argument. To set the directory of the demo's files, add --output PATH. "
          "See autonoma-ci demo --help.")),
-        (["sandbox", "sentinel"], ("unexpected argument. The command sandbox accepts only options. "
+        (["sandbox", "sentinel"], ("Unexpected argument. The command sandbox accepts only options. "
          "See autonoma-ci sandbox --help.")),
-        (["validate", "a", "sentinel"], ("unexpected argument. The command validate accepts one argument. "
+        (["validate", "a", "sentinel"], ("Unexpected argument. The command validate accepts one argument. "
          "See autonoma-ci validate --help.")),
     ],
 )  # fmt: skip
@@ -78,6 +78,6 @@ def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
     """Only the last one would count, and the tests of the first would not run."""
     result = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
     assert result.code == 2
-    message = f"{flag} is given twice. Give the option once, with commas or line breaks between the entries."
+    message = f"{flag} is used twice. Use the option once, with commas or line breaks between the entries."
     assert result.errors[0].startswith(message)
     assert "A=b" not in result.output

@@ -166,7 +166,7 @@ def test_demo_refuses_link_outside(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "other", target_is_directory=True)
     result = run_demo(tmp_path / "work", "--output", "link/demo")
-    message = "--output: a symbolic link leads outside of the working directory. Give another --output."
+    message = "--output: symbolic link leads outside of the working directory. Use another --output."
     assert (result.code, result.errors) == (2, [message])
     assert list((tmp_path / "other").iterdir()) == []
 
@@ -178,8 +178,8 @@ def test_demo_without_folder_is_error(output: str, tmp_path: Path) -> None:
     result = run_demo(tmp_path, "--output", output)
     assert result.code == 2
     assert len(result.errors) == 1
-    assert result.errors[0].startswith("the demo's files could not be written (")
-    assert result.errors[0].endswith("). Give another --output.")
+    assert result.errors[0].startswith("The demo's files could not be written (")
+    assert result.errors[0].endswith("). Use another --output.")
 
 
 def test_demo_suggests_option_for_path(tmp_path: Path) -> None:

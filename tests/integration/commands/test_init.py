@@ -110,7 +110,7 @@ def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
     account = [build_folder(f"f{n}", "x", *((f"t{n}-{index}", "x") for index in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
-        assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
+        assert "More than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,7 +145,7 @@ def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
     assert result.code == 2
-    assert result.errors == ["autonoma.yml exists. Give another --output, or replace the file with --force."]
+    assert result.errors == ["autonoma.yml exists. Use another --output, or replace the file with --force."]
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
     assert sandbox.received == [], "nothing was asked either"
     assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--force").code == 0
@@ -179,7 +179,7 @@ def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
         in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
     )
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
-    assert result.errors == ["the directory of no/such/ci.yml is missing. Create it, or give another --output."]
+    assert result.errors == ["The directory of no/such/ci.yml is missing. Create it, or use another --output."]
 
 
 def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -192,15 +192,15 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
-        (["--output", "-"], "missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
-        (["--test-ids", "t9"], "Unknown test id: t9. The command autonoma-ci list shows all ids."),
-        (["--folder-ids", "f1x"], "Unknown folder id: f1x. Did you mean f1?"),
+        ([], "Missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--output", "-"], "Missing selection. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--test-ids", "t9"], "Unknown test id: 't9'. The command autonoma-ci list shows all ids."),
+        (["--folder-ids", "f1x"], "Unknown folder id: 'f1x'. Did you mean 'f1'?"),
         (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder. Use --test-ids."),
         (["--test-ids", "f1"], "f1 is the id of a folder, not of a test. Use --folder-ids."),
         (["--folder-ids", "f2"], "The selection has no tests, so nothing was written. Select a folder with tests."),
         (["--test-ids", "a b"], "--test-ids: invalid id: 'a b'"),
-        (["--evrything"], "unknown option --evrything"),
+        (["--evrything"], "Unknown option: '--evrything'"),
     ],
 )
 def test_init_error_writes_nothing(flags: list[str], message: str, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path:
     """An account without tests ends with an error and without a file."""
     with Sandbox(folders=account) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
-    assert result.errors == ["the account has no tests, so nothing was written. Create a test in Autonoma first."]
+    assert result.errors == ["The account has no tests, so nothing was written. Create a test in Autonoma first."]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -309,7 +309,7 @@ def test_init_run_limit_is_inclusive(
     monkeypatch.setattr("autonoma_ci.commands.init.MAX_RUNS", limit)
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each")
     assert result.code == code
-    message = f"more than {limit} runs are selected. Select fewer, or folders without --each."
+    message = f"More than {limit} runs are selected. Select fewer, or folders without --each."
     assert result.errors == ([message] if code else [])
 
 
@@ -318,7 +318,7 @@ def test_init_invalid_name_is_error(output: str, sandbox: Sandbox, tmp_path: Pat
     """A name that the system refuses is an error of the input."""
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", output)
     assert (result.code, len(result.errors)) == (2, 1)
-    assert result.errors[0].endswith(". Give another --output.")
+    assert result.errors[0].endswith(". Use another --output.")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -326,5 +326,5 @@ def test_init_invalid_folder_sends_nothing(sandbox: Sandbox, tmp_path: Path) -> 
     """A folder that the system refuses is an error before any request."""
     result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", f"{'x' * 300}/a.yml")
     assert result.code == 2
-    assert result.errors[0].endswith("could not be written (File name too long). Give another --output.")
+    assert result.errors[0].endswith("could not be written (File name too long). Use another --output.")
     assert sandbox.received == []

@@ -49,7 +49,7 @@ def test_empty_output_is_refused(tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
     with Sandbox(folders=FOLDERS) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
-    assert (result.code, result.errors) == (2, ["--output is empty. Give a path, such as autonoma.yml."])
+    assert (result.code, result.errors) == (2, ["--output is empty. Use a path such as autonoma.yml."])
 
 
 def test_prompts_use_stderr(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_error_leaves_stdout_empty(tmp_path: Path) -> None:
     with Sandbox(folders=[]) as sandbox:
         result = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "-")
     assert (result.code, result.out) == (2, "")
-    assert "the account has no tests" in result.err
+    assert "The account has no tests" in result.err
 
 
 def test_printed_name_is_no_command(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def bad_manifest(name: str, manifest: bytes, *message: str) -> Case:
 
 
 CASES = (
-    Case("no ids and no manifest", {}, ("Nothing to run", "Give test-ids, folder-ids"), omitted=IDS),
+    Case("no ids and no manifest", {}, ("Nothing to run", "Set test-ids, folder-ids"), omitted=IDS),
     Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("test-ids has no ids", "allow-empty")),
     Case("an empty input", {"INPUT_TEST-IDS": ""}, ("test-ids is empty", "allow-empty")),
     Case("a manifest without entries", MANIFEST, ("the manifest has no entries", "allow-empty"), b"tests: []", IDS),
@@ -184,9 +184,9 @@ def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> N
     for text in (
         *("client-id is missing", "a line break", "'x y'", "'../z'", "concurrency: ", "api-url: "),
         *(
-            "line 2: 'A' is given twice. Remove one.",
+            "line 2: 'A' is set twice. Remove one.",
             "line 3: expected NAME=value",
-            "did you mean --summary?",
+            "Did you mean '--summary'?",
             "missing '='. Write --var NAME=value",
         ),
         *("Did you mean 'tests'?", "invalid id: 'a/b' contains", "missing key: 'id'", "'A' has no value"),
@@ -209,11 +209,11 @@ def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("--test-id", "x"), "unknown option --test-id: did you mean --test-ids?"),
-        (("--client_id=sentinel",), "unknown option --client_id: did you mean --client-id?"),
-        (("--loud",), "unknown option --loud. See autonoma-ci run --help."),
-        (("--passwort", "sentinel"), "unknown option --passwort"),
-        (("run", "sentinel"), "unexpected argument"),
+        (("--test-id", "x"), "Unknown option: '--test-id'. Did you mean '--test-ids'?"),
+        (("--client_id=sentinel",), "Unknown option: '--client_id'. Did you mean '--client-id'?"),
+        (("--loud",), "Unknown option: '--loud'. See autonoma-ci run --help."),
+        (("--passwort", "sentinel"), "Unknown option: '--passwort'"),
+        (("run", "sentinel"), "Unexpected argument"),
         (("--concurrency",), "--concurrency: missing value"),
         (("--var",), "--var: missing value"),
         (("--concurrency", "--dry-run"), "--concurrency: missing value"),
@@ -255,7 +255,7 @@ def test_unknown_ci_system_is_refused(tmp_path: Path) -> None:
     """`AUTONOMA_CI` names a system of the table or none."""
     job = invoke(tmp_path, environ={"AUTONOMA_CI": "jenkin"})
     assert job.code == 2
-    assert "Did you mean jenkins?" in job.err
+    assert "Did you mean 'jenkins'?" in job.err
 
 
 @pytest.mark.parametrize("ids", ["a", "# none"])

@@ -179,7 +179,7 @@ def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
     assert result.out.count("unknown here") == 1
     assert (
         "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are unknown here and may appear in texts of test steps."
-        " Give variables and manifest as in the step that started the runs.\n" in result.out
+        " Set variables and manifest as in the step that started the runs.\n" in result.out
     )
 
 

@@ -221,7 +221,7 @@ def test_list_error_has_exit_code(handler: RequestHandler, code: int, expected_t
         result = run_list(tmp_path, server)
         assert len(server.received_requests) == 1
     assert result[:2] == (code, "")
-    assert "list of folders unavailable" in result[2]
+    assert "List of folders unavailable" in result[2]
     assert expected_text in result[2]
 
 

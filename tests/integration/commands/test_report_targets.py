@@ -47,7 +47,7 @@ def test_report_spares_its_results(
     before = results_json.read_bytes()
     result = invoke(tmp_path, "report", "out/results.json", "--output", output, *flags)
     assert result.code == 2
-    assert "is the input of this report, which the report would replace. Give another --output." in result.err
+    assert "is the input of this report, which the report would replace. Use another --output." in result.err
     assert results_json.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
 

@@ -14,7 +14,7 @@ from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATH_ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or this directory."
+PATH_ADVICE = "Use the results.json that an earlier step wrote to its results-dir, or this directory."
 for_each_command = pytest.mark.parametrize("command", ["wait", "report"])
 
 
@@ -121,7 +121,7 @@ def test_other_result_file_names_results(command: str, name: str, text: str, kin
 def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
     """The error names the missing field."""
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
-    reason = "invalid file (missing version). Give an unchanged results.json of autonoma-ci."
+    reason = "invalid file (missing version). Use an unchanged results.json of autonoma-ci."
     assert get_refusal(tmp_path, command, "package.json") == f"package.json: {reason}"
 
 
@@ -131,7 +131,7 @@ def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
     write_results(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
-    reason = "invalid file (format of another version of autonoma-ci). Give an unchanged results.json of autonoma-ci."
+    reason = "invalid file (format of another version of autonoma-ci). Use an unchanged results.json of autonoma-ci."
     assert get_refusal(tmp_path, command, "r") == f"r/results.json: {reason}"
 
 
@@ -140,7 +140,7 @@ def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
 def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
     """The error says that the file holds no JSON object."""
     (tmp_path / "x.json").write_text(text, "utf-8")
-    reason = "invalid file (no JSON object). Give an unchanged results.json of autonoma-ci."
+    reason = "invalid file (no JSON object). Use an unchanged results.json of autonoma-ci."
     assert get_refusal(tmp_path, command, "x.json") == f"x.json: {reason}"
 
 
@@ -149,7 +149,7 @@ def test_empty_results_are_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
     error = get_refusal(tmp_path, command, "results.json")
-    assert error == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir."
+    assert error == "results.json is empty. Use the results.json that an earlier step wrote to its results-dir."
 
 
 @for_each_command
@@ -159,7 +159,7 @@ def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
     error = get_refusal(tmp_path / "work", command, "r")
-    assert error == "r: symbolic link leads outside of the working directory. Give the path without the link."
+    assert error == "r: symbolic link leads outside of the working directory. Use the path without the link."
 
 
 @for_each_command

@@ -90,7 +90,7 @@ def test_run_unknown_flag_starts_nothing(tmp_path: Path) -> None:
         result = invoke(tmp_path, "run", "--tst-ids", "a", "--retries", "x", environ=environ)
         assert sandbox.received == []
     assert result.code == 2
-    assert result.errors[0].startswith("unknown option --tst-ids: did you mean --test-ids?")
+    assert result.errors[0].startswith("Unknown option: '--tst-ids'. Did you mean '--test-ids'?")
     assert [error for error in result.errors if error.startswith("--retries: ")]
 
 

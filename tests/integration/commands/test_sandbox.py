@@ -183,4 +183,4 @@ def test_sandbox_refuses_used_port(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         result = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
     assert result.code == 2
-    assert "Give another --port." in result.err
+    assert "Use another --port." in result.err

@@ -33,7 +33,7 @@ def test_schema_of_results_by_name(tmp_path: Path) -> None:
     assert "runs" in json.loads(invoke(tmp_path, "schema", "results").out)["required"]
     result = invoke(tmp_path, "schema", "reports")
     assert (result.code, result.out) == (2, "")
-    assert result.err == "Error: unknown schema. Give manifest or results.\n"
+    assert result.err == "Error: Unknown schema. Use manifest or results.\n"
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_schema_error_has_no_argument(name: str, tmp_path: Path) -> None:
     """An unknown name can be any text, so the error does not repeat it."""
     result = invoke(tmp_path, "schema", name)
     assert (result.code, result.out) == (2, "")
-    assert result.err == "Error: unknown schema. Give manifest or results.\n"
+    assert result.err == "Error: Unknown schema. Use manifest or results.\n"
 
 
 def test_schema_refuses_second_argument(tmp_path: Path) -> None:
     """One schema is printed at a time."""
     result = invoke(tmp_path, "schema", "manifest", "results")
     assert (result.code, result.out) == (2, "")
-    assert "unexpected argument. The command schema accepts one argument." in result.err
+    assert "Unexpected argument. The command schema accepts one argument." in result.err
 
 
 class ClosedOutput(io.StringIO):
@@ -91,5 +91,5 @@ def test_schema_without_reader_exits_2(tmp_path: Path) -> None:
     err = io.StringIO()
     assert cli.run_command(["schema"], Runtime({}, ClosedOutput(), err, str(tmp_path))) == 2
     assert err.getvalue() == (
-        "Error: standard output could not be written (Broken pipe). Check the redirection of standard output.\n"
+        "Error: Standard output could not be written (Broken pipe). Check the redirection of standard output.\n"
     )

@@ -23,6 +23,6 @@ def test_run_and_wait_warn_of_unknown_names(tmp_path: Path) -> None:
     """The warning is in the log, and nothing else changes."""
     environ = {**CREDENTIALS, "AUTONOMA_TEST_ID": "a", "AUTONOMA_TEST_IDS": "b"}
     result = invoke(tmp_path, "--dry-run", environ=environ)
-    warning = "Unknown variable AUTONOMA_TEST_ID. Did you mean AUTONOMA_TEST_IDS?"
+    warning = "Unknown variable: 'AUTONOMA_TEST_ID'. Did you mean 'AUTONOMA_TEST_IDS'?"
     assert (result.code, warning in result.out) == (0, True)
     assert warning in invoke(tmp_path, "wait", "nowhere.json", environ=environ).out

@@ -108,7 +108,7 @@ def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> 
         assert code == 2
         assert sandbox.received == []
         [warning] = [command.data for command in runner.find_commands(log) if command.name == "warning"]
-        assert warning.startswith(f"autonoma.yml is not read: the event {event} gives all secrets")
+        assert warning.startswith(f"autonoma.yml is not read: the event {event} exposes all secrets")
         code, log = run_event_job(tmp_path, event, FORK, **more, INPUT_MANIFEST="autonoma.yml")
         assert code == 0
         assert len(sandbox.received) == 1

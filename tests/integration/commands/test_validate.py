@@ -24,10 +24,10 @@ def test_validate_needs_no_credentials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "missing manifest: autonoma.yml or autonoma.yaml"),
+        ([], "Missing manifest: autonoma.yml or autonoma.yaml"),
         (["nowhere.yml"], "nowhere.yml: the file is missing"),
         (["bad.yml"], "bad.yml:1:1: unknown key: 'test'. Did you mean 'tests'?"),
-        (["bad.yml", "more"], "unexpected argument"),
+        (["bad.yml", "more"], "Unexpected argument"),
     ],
 )
 def test_validate_prints_errors(argv: list[str], message: str, tmp_path: Path) -> None:

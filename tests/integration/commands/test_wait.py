@@ -152,4 +152,4 @@ def test_wait_without_path_is_error(step: StepRunner) -> None:
     """The error suggests what to give."""
     result = step.run("wait")
     assert (result.code, result.out) == (2, "")
-    assert result.errors[0].startswith("missing argument: RESULTS. Give the results-dir of an earlier step")
+    assert result.errors[0].startswith("Missing argument: RESULTS. Use the results-dir of an earlier step")

@@ -172,12 +172,12 @@ def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
 
 
 def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
-    """After two requests, the hint states only that the start is not sent again."""
+    """After two requests, the hint states only that the run may have started."""
     with FaultServer(close, {"a": [send_response(429, "{}", "Retry-After: 0"), close]}) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=LONG_TIMEOUTS)
         assert server.post_counts == {"a": 2}
     assert job.states == {"a": "unknown"}
-    assert "The request is not repeated." in job.log
+    assert "The run may have started: look for it in Autonoma before starting it again." in job.log
     assert "second time" not in job.visible_text
 
 

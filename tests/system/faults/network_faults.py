@@ -293,7 +293,7 @@ FAULT_CASES = [
         (Phase.WHOLE_JOB,),
         uses_tls=True,
         is_untrusted=True,
-        log_text="can't be trusted",
+        log_text="cannot be trusted",
     ),
     FaultCase(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.WHOLE_JOB,), uses_tls=True),
     make_request_fault("connection closed after the request", close),

@@ -318,7 +318,7 @@ def test_web_page_gives_one_annotation(handler: RequestHandler, tmp_path: Path) 
     assert server.post_counts == dict.fromkeys(ids, 1)
     (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
     assert "the response is a web page, not JSON. Check api-url" in error
-    assert "may have started: a, b, c" in error
+    assert "May have started: a, b, c" in error
 
 
 def test_run_in_html_response_is_started(tmp_path: Path) -> None:

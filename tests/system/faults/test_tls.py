@@ -64,7 +64,7 @@ def test_untrusted_certificate_is_not_retried(kind: str, certificates: Certifica
     assert (job.code, job.outputs["reason"]) == (5, "api")
     assert server.post_counts.total() == 0
     assert server.connection_count == 2
-    assert "can't be trusted" in job.log
+    assert "cannot be trusted" in job.log
     assert error_text in job.log
 
 

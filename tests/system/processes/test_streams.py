@@ -51,7 +51,7 @@ MODULE_COMMAND = [sys.executable, "-m", "autonoma_ci"]
 MAX_STOP_SECONDS = 20.0
 # In seconds, for processes that end by themselves.
 MAX_RUN_SECONDS = 240.0
-WRITE_ERROR = "Error: standard output could not be written ("
+WRITE_ERROR = "Error: Standard output could not be written ("
 
 
 @pytest.fixture
@@ -764,5 +764,5 @@ def test_lost_dry_run_output_is_error(tmp_path: Path) -> None:
         process = start_process(tmp_path, "--dry-run", environ=environ, stdout=full_device.fileno())
     _, errors = process.communicate(timeout=MAX_RUN_SECONDS)
     assert process.returncode == 2
-    assert "standard output could not be written (No space left on device)" in errors
+    assert "Standard output could not be written (No space left on device)" in errors
     assert (tmp_path / "results" / "results.json").exists()

@@ -139,7 +139,7 @@ def test_endless_list_is_error(count: int, has_end: bool, monkeypatch: pytest.Mo
         assert get_ids(collect(*pages)) == ["f0", "f1", "f2", "f3"]
         return
     error, requests, _ = collect_failure(*pages)
-    assert str(error) == f"invalid list of folders: no end after 1,500 folders. {TRY_LATER}"
+    assert str(error) == f"Invalid list of folders: no end after 1,500 folders. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 5)
 
 
@@ -152,7 +152,7 @@ def test_too_long_texts_are_error(budget: int, is_within_limit: bool, monkeypatc
         assert len(collect(page).folders) == 10
         return
     error, requests, _ = collect_failure(page)
-    assert str(error) == f"invalid list of folders: too long. {TRY_LATER}"
+    assert str(error) == f"Invalid list of folders: too long. {TRY_LATER}"
     assert (error.exit_code, requests) == (EXIT_API, 1)
 
 
@@ -305,7 +305,7 @@ def test_id_with_secret_is_skipped(entry_id: str) -> None:
 def test_permanent_failure_ends_list(response: HttpResponse, problem: str, exit_code: int) -> None:
     """A failure that can't pass is an error after one request."""
     error, requests, pauses = collect_failure(response)
-    assert str(error) == f"list of folders unavailable from api.test: {problem}"
+    assert str(error) == f"List of folders unavailable from api.test: {problem}"
     assert (error.exit_code, requests, pauses) == (exit_code, 1, [])
 
 
@@ -327,7 +327,7 @@ def test_incomplete_web_page_ends_list() -> None:
 def test_temporary_status_is_retried(status: int) -> None:
     """Four requests with pauses between them end with the reason."""
     error, requests, pauses = collect_failure(*[make_response(status, {"error": "Busy"})] * 4)
-    assert str(error) == f"list of folders unavailable from api.test: HTTP {status}: Busy. {TRY_LATER}"
+    assert str(error) == f"List of folders unavailable from api.test: HTTP {status}: Busy. {TRY_LATER}"
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
 
@@ -345,7 +345,7 @@ def test_incomplete_page_is_retried() -> None:
     """An incomplete page is an error after four requests."""
     error, requests, pauses = collect_failure(*[make_response(200, '[{"id"', is_complete=False)] * 4)
     assert (
-        str(error) == f"list of folders unavailable from api.test: the response is incomplete or too long. {TRY_LATER}"
+        str(error) == f"List of folders unavailable from api.test: the response is incomplete or too long. {TRY_LATER}"
     )
     assert (error.exit_code, requests, pauses) == (EXIT_API, 4, [1.0] * 3)
 
@@ -381,7 +381,7 @@ def test_list_recovers_within_four_requests(failure: HttpResponse | Exception, f
 def test_failed_connection_has_its_hint(failure: Exception, suggestion: str, attempts: int) -> None:
     """The error has the reason of the last attempt and its remedy."""
     error, requests, pauses = collect_failure(*[failure] * 4)
-    assert str(error) == f"list of folders unavailable from api.test: no route. {suggestion}"
+    assert str(error) == f"List of folders unavailable from api.test: no route. {suggestion}"
     assert (error.exit_code, requests, len(pauses)) == (EXIT_API, attempts, attempts - 1)
 
 
@@ -389,7 +389,7 @@ def test_reason_is_that_of_last_attempt() -> None:
     """An earlier hint is not shown with the reason of a later attempt."""
     first_error = RequestNotSentError("no route", retryable=True, hint="Set HTTPS_PROXY.")
     error, _, _ = collect_failure(first_error, first_error, first_error, make_response(500))
-    assert str(error) == f"list of folders unavailable from api.test: HTTP 500. {TRY_LATER}"
+    assert str(error) == f"List of folders unavailable from api.test: HTTP 500. {TRY_LATER}"
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,7 @@ def test_start_link_with_credential_is_hidden(mock: requests_mock.Mocker) -> Non
                 StartStatus.INDETERMINATE,
                 ExitReason.UNKNOWN,
                 message="no response in time",
-                suggestion="The run may have started: look for it in Autonoma before starting it again. The request "
-                "is not repeated.",
+                suggestion="The run may have started: look for it in Autonoma before starting it again.",
             ),
         ),
     ],

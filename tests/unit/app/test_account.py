@@ -88,7 +88,7 @@ def test_account_ignores_options_of_runs(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("argv", [("--timeout", "10m"), ("--test-ids", "a")])
 def test_account_parser_has_own_flags_only(argv: tuple[str, ...]) -> None:
     """A flag of a run is unknown."""
-    assert Command("").read_error(*argv).startswith(f"unknown option {argv[0]}")
+    assert Command("").read_error(*argv).startswith(f"Unknown option: '{argv[0]}'")
 
 
 def test_account_options_are_complete() -> None:

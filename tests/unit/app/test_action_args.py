@@ -68,7 +68,7 @@ def test_args_named_system_overrides_job() -> None:
 
 def test_args_unknown_system_is_error() -> None:
     """An unknown name in AUTONOMA_CI is an input error."""
-    with pytest.raises(InputError, match="unknown CI system 'githup'"):
+    with pytest.raises(InputError, match="unknown CI system: 'githup'"):
         parse_action_args({"AUTONOMA_CI": "githup", "INPUT_ARGS": "list"})
 
 

@@ -70,7 +70,7 @@ def test_detect_ci_returns_system(environ: dict[str, str], source: str) -> None:
 
 def test_detect_ci_unknown_name_is_error() -> None:
     """A typing error in AUTONOMA_CI stops the step."""
-    with pytest.raises(InputError, match="Did you mean gitlab"):
+    with pytest.raises(InputError, match="Did you mean 'gitlab'"):
         detect_ci({"AUTONOMA_CI": "gitlap"})
 
 
@@ -154,7 +154,7 @@ def test_default_manifest_needs_trusted_event(event: str, tmp_path: Path) -> Non
     path, warning = find_manifest(Settings(), str(tmp_path), event)
     assert path is None
     assert warning == (
-        f"autonoma.yml is not read: the event {event} gives all secrets to files that anybody may have written. To "
+        f"autonoma.yml is not read: the event {event} exposes all secrets to files that anybody can change. To "
         "read a trusted file, set manifest to autonoma.yml."
     )
 
@@ -266,10 +266,10 @@ def test_shown_part_needs_no_secret() -> None:
 
 def test_load_inputs_collects_all_errors() -> None:
     """Errors of the command line, of options and of credentials come together."""
-    arguments = RunArguments({"timeout": "soon"}, ("A",), (Diagnostic("unknown option --x"),))
+    arguments = RunArguments({"timeout": "soon"}, ("A",), (Diagnostic("Unknown option: '--x'"),))
     inputs = load_inputs(arguments, {}, LOCAL)
     errors = read_errors(inputs)
-    assert errors[0] == "unknown option --x"
+    assert errors[0] == "Unknown option: '--x'"
     assert errors[1].startswith("--timeout: ")
     assert errors[2].startswith("--var: ")
     assert errors[3].startswith("client-id and client-secret are missing: ")

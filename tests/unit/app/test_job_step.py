@@ -240,7 +240,7 @@ def test_configure_file_as_folder_is_error(name: str, tmp_path: Path) -> None:
     spelling = "results-dir" if name.startswith("INPUT") else name
     [error] = job.errors
     assert error.startswith(f"{spelling}: directory could not be created (")
-    assert error.endswith("). Give a writable directory.")
+    assert error.endswith("). Use a writable directory.")
     assert job.step.reports.build().resume_command == ""
 
 

@@ -76,7 +76,7 @@ def reveal_secrets(values: KnownValues) -> set[str]:
 def test_notice_names_five_variables(names: str, expected: str) -> None:
     """Further variables are counted, and the notice has the fix."""
     assert KnownValues((), tuple(names)).notice == (
-        f"{expected} unknown here and may appear in texts of test steps. Give variables and manifest as in the step "
+        f"{expected} unknown here and may appear in texts of test steps. Set variables and manifest as in the step "
         "that started the runs."
     )
 

@@ -97,7 +97,7 @@ def test_load_results_returns_bytes(tmp_path: Path) -> None:
 
 def test_load_missing_file_is_error(tmp_path: Path) -> None:
     """The error states which file to give."""
-    advice = "Give the results.json that an earlier step wrote to its results-dir."
+    advice = "Use the results.json that an earlier step wrote to its results-dir."
     assert get_load_error(tmp_path) == f"results.json could not be read. {advice}"
     (tmp_path / "results.json").touch()
     assert get_load_error(tmp_path) == f"results.json is empty. {advice}"
@@ -124,7 +124,7 @@ def test_load_link_outside_is_refused(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "results.json").symlink_to(tmp_path / "secret.json")
     assert get_load_error(tmp_path / "work") == (
-        "results.json: symbolic link leads outside of the working directory. Give the path without the link."
+        "results.json: symbolic link leads outside of the working directory. Use the path without the link."
     )
 
 
@@ -143,7 +143,7 @@ def test_load_other_content_is_error(content: str, reason: str, tmp_path: Path) 
     (tmp_path / "results.json").write_text(content, "utf-8")
     error = get_load_error(tmp_path)
     assert error.startswith(f"results.json: invalid file ({reason}")
-    assert error.endswith("Give an unchanged results.json of autonoma-ci.")
+    assert error.endswith("Use an unchanged results.json of autonoma-ci.")
 
 
 def test_load_error_is_redacted_and_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tests.support.reports import create_report, make_passed_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-ADVICE = "Give the results.json that an earlier step wrote to its results-dir, or this directory."
+ADVICE = "Use the results.json that an earlier step wrote to its results-dir, or this directory."
 RESULTS_JSON = render_results_json(create_report([make_passed_run("a")]))
 
 
@@ -146,7 +146,7 @@ def test_link_outside_is_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "other" / "results.json")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "r").symlink_to(tmp_path / "other", target_is_directory=True)
-    reason = "symbolic link leads outside of the working directory. Give the path without the link."
+    reason = "symbolic link leads outside of the working directory. Use the path without the link."
     assert get_error(tmp_path / "work", "r") == f"r: {reason}"
     assert get_error(tmp_path / "work", "r/results.json") == f"r/results.json: {reason}"
 

@@ -94,10 +94,10 @@ def test_label_replaces_name_with_everything() -> None:
 @pytest.mark.parametrize(
     ("folder_ids", "tests", "error"),
     [
-        (("f9",), (), "Unknown folder id: f9. The command autonoma-ci list shows all ids."),
-        (("f1x",), (), "Unknown folder id: f1x. Did you mean f1?"),
-        ((), ("t9",), "Unknown test id: t9. The command autonoma-ci list shows all ids."),
-        ((), ("t1x",), "Unknown test id: t1x. Did you mean t1?"),
+        (("f9",), (), "Unknown folder id: 'f9'. The command autonoma-ci list shows all ids."),
+        (("f1x",), (), "Unknown folder id: 'f1x'. Did you mean 'f1'?"),
+        ((), ("t9",), "Unknown test id: 't9'. The command autonoma-ci list shows all ids."),
+        ((), ("t1x",), "Unknown test id: 't1x'. Did you mean 't1'?"),
         (("t1",), (), "t1 is the id of a test, not of a folder. Use --test-ids."),
         ((), ("f1",), "f1 is the id of a folder, not of a test. Use --folder-ids."),
     ],
@@ -111,9 +111,9 @@ def test_all_unknown_ids_are_reported() -> None:
     """Errors of folders precede errors of tests."""
     errors = get_errors("f8", "f1", "f9", tests=("t9",))
     assert [error.partition(". ")[0] for error in errors] == [
-        "Unknown folder id: f8",
-        "Unknown folder id: f9",
-        "Unknown test id: t9",
+        "Unknown folder id: 'f8'",
+        "Unknown folder id: 'f9'",
+        "Unknown test id: 't9'",
     ]
 
 

@@ -31,17 +31,19 @@ RUNNERS = ("github", "gitea", "forgejo")
 )
 def test_similar_variable_gets_suggestion(name: str, suggestion: str) -> None:
     """The warning suggests an option and does not show the value."""
-    assert find_unknown_names({name: "sentinel"}, "gitlab") == [f"Unknown variable {name}. Did you mean {suggestion}?"]
+    assert find_unknown_names({name: "sentinel"}, "gitlab") == [
+        f"Unknown variable: '{name}'. Did you mean '{suggestion}'?"
+    ]
 
 
 def test_unrelated_variables_share_warning() -> None:
     """A CI system can pass all variables of a project to each job."""
     environ = {f"AUTONOMA_BUILD_IMAGE_{number:02}": "x" for number in range(12)}
     (warning,) = find_unknown_names(environ, "gitlab")
-    assert warning.startswith("Unknown variables AUTONOMA_BUILD_IMAGE_00, AUTONOMA_BUILD_IMAGE_01, ")
-    assert warning.endswith("AUTONOMA_BUILD_IMAGE_09 and 2 more. No options have these names.")
+    assert warning.startswith("Unknown variables: 'AUTONOMA_BUILD_IMAGE_00', 'AUTONOMA_BUILD_IMAGE_01', ")
+    assert warning.endswith("'AUTONOMA_BUILD_IMAGE_09' and 2 more. No options have these names.")
     assert find_unknown_names({"AUTONOMA_ZZZ": "x"}, "cli") == [
-        "Unknown variable AUTONOMA_ZZZ. No option has this name."
+        "Unknown variable: 'AUTONOMA_ZZZ'. No option has this name."
     ]
 
 
@@ -79,7 +81,9 @@ def test_option_spellings_are_known() -> None:
 )
 def test_similar_input_gets_suggestion(name: str, input_name: str, suggestion: str, ci: str) -> None:
     """The runner passes on inputs that action.yml does not declare."""
-    assert find_unknown_names({name: "sentinel"}, ci) == [f"Unknown input {input_name}. Did you mean {suggestion}?"]
+    assert find_unknown_names({name: "sentinel"}, ci) == [
+        f"Unknown input: '{input_name}'. Did you mean '{suggestion}'?"
+    ]
 
 
 @pytest.mark.parametrize("ci", ["gitlab", "jenkins", "ci", "cli"])
@@ -98,4 +102,4 @@ def test_unrelated_input_warns_in_action() -> None:
     """In a step that runs a command, it is a variable of another program."""
     assert find_unknown_names({"INPUT_BROWSER": "x"}, "github") == []
     environ = {"INPUT_BROWSER": "x", "INPUT_TEST-IDS": ""}
-    assert find_unknown_names(environ, "github") == ["Unknown input browser. No option has this name."]
+    assert find_unknown_names(environ, "github") == ["Unknown input: 'browser'. No option has this name."]

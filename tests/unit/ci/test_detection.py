@@ -111,7 +111,7 @@ def test_override_selects_every_system(name: str) -> None:
 def test_override_typo_gets_hint(override: str, suggestion: str) -> None:
     """The error about an unknown name has a suggestion and all valid names."""
     with pytest.raises(
-        InputError, match=f"system '{override.lower()}'. Did you mean {suggestion}\\?.*forgejo, .*, cli"
+        InputError, match=f"system: '{override.lower()}'. Did you mean '{suggestion}'\\?.*forgejo, .*, cli"
     ):
         detection.detect({"AUTONOMA_CI": override})
 

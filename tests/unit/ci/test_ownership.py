@@ -294,4 +294,4 @@ def test_shared_warning_names_item_and_remedy() -> None:
     """The warning names the item and the option that separates the steps."""
     warning = shared_warning("a comment")
     assert "has a comment of the same name" in warning
-    assert warning.endswith("Give each step its own summary-title.")
+    assert warning.endswith("Use a separate summary-title for each step.")

@@ -77,7 +77,7 @@ def test_run_arguments_are_separated() -> None:
     argv = ["--test-ids", "a", "--var", "A=1", "--var=B=2", "--dri-run"]
     options, variables, problems = parse_run_arguments(argv, io.StringIO())
     assert (options, variables) == ({"test-ids": "a"}, ["A=1", "B=2"])
-    assert problems == ["unknown option --dri-run: did you mean --dry-run?"]
+    assert problems == ["Unknown option: '--dri-run'. Did you mean '--dry-run'?"]
 
 
 def test_variables_of_two_parses_are_separate() -> None:
@@ -109,13 +109,13 @@ def test_switch_leaves_next_argument() -> None:
 @pytest.mark.parametrize(
     ("argument", "problem"),
     [
-        ("--tests-ids=a", "unknown option --tests-ids: did you mean --test-ids?"),
-        ("--test_ids", "unknown option --test_ids: did you mean --test-ids?"),
-        ("--zzzz", f"unknown option --zzzz. {HELP}"),
-        ("-x", f"unknown option -x. {HELP}"),
-        ("--dry", f"unknown option --dry. {HELP}"),
-        (f"--z{'a' * 37}", f"unknown option --z{'a' * 37}. {HELP}"),
-        (f"--z{'a' * 38}", f"unknown option --z{'a' * 36}…. {HELP}"),
+        ("--tests-ids=a", "Unknown option: '--tests-ids'. Did you mean '--test-ids'?"),
+        ("--test_ids", "Unknown option: '--test_ids'. Did you mean '--test-ids'?"),
+        ("--zzzz", f"Unknown option: '--zzzz'. {HELP}"),
+        ("-x", f"Unknown option: '-x'. {HELP}"),
+        ("--dry", f"Unknown option: '--dry'. {HELP}"),
+        (f"--z{'a' * 37}", f"Unknown option: '--z{'a' * 37}'. {HELP}"),
+        (f"--z{'a' * 38}", f"Unknown option: '--z{'a' * 36}…'. {HELP}"),
     ],
 )
 def test_unknown_flag_is_problem(argument: str, problem: str) -> None:
@@ -127,8 +127,8 @@ def test_each_unknown_flag_is_problem() -> None:
     """Each unknown flag has its own problem, without the values after them."""
     problems = find_problems(make_parser(), "--waitt", SECRET, f"--tag-idz={SECRET}")
     assert problems == [
-        "unknown option --waitt: did you mean --wait?",
-        "unknown option --tag-idz: did you mean --tag-ids?",
+        "Unknown option: '--waitt'. Did you mean '--wait'?",
+        "Unknown option: '--tag-idz'. Did you mean '--tag-ids'?",
     ]
 
 
@@ -149,14 +149,14 @@ def test_each_unknown_flag_is_problem() -> None:
 def test_surplus_argument_is_not_repeated(argument: str) -> None:
     """A text that can be a secret is counted and not repeated."""
     assert find_problems(make_parser(), argument) == [
-        f"unexpected argument. The command run accepts only options. {HELP}"
+        f"Unexpected argument. The command run accepts only options. {HELP}"
     ]
 
 
 def test_surplus_path_mentions_one_argument() -> None:
     """A command with a path takes one argument."""
     [problem] = find_problems(make_report_parser(), "results", SECRET)
-    assert problem == "unexpected argument. The command report accepts one argument. See autonoma-ci report --help."
+    assert problem == "Unexpected argument. The command report accepts one argument. See autonoma-ci report --help."
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_hint_replaces_general_advice() -> None:
     """The hint of the command follows the surplus argument."""
     parser = make_parser()
     parser.hint = "Name the file with --output."
-    assert find_problems(parser, "x") == [f"unexpected argument. Name the file with --output. {HELP}"]
+    assert find_problems(parser, "x") == [f"Unexpected argument. Name the file with --output. {HELP}"]
 
 
 @pytest.mark.parametrize(("argument", "count"), [("--only", 2), ("--only=x", 2), ("--onlyy", 1), ("--other", 1)])
@@ -194,7 +194,7 @@ def test_hint_flag_adds_hint(argument: str, count: int) -> None:
 
 def test_run_hint_mentions_ids() -> None:
     """A surplus argument of a run has advice about ids."""
-    assert parse_run_arguments(["checkout"], io.StringIO())[2] == [f"unexpected argument. {RUN_HINT} {HELP}"]
+    assert parse_run_arguments(["checkout"], io.StringIO())[2] == [f"Unexpected argument. {RUN_HINT} {HELP}"]
 
 
 # Errors of argparse
@@ -206,7 +206,7 @@ def test_repeated_list_is_error(flag: str, first: str) -> None:
     """A list that is given twice is an error, even if the first one is empty."""
     [problem] = find_problems(make_parser(), flag, first, f"{flag}={SECRET}")
     assert problem == (
-        f"{flag} is given twice. Give the option once, with commas or line breaks between the entries. {HELP}"
+        f"{flag} is used twice. Use the option once, with commas or line breaks between the entries. {HELP}"
     )
 
 
@@ -225,7 +225,7 @@ def test_missing_value_names_flag(argv: list[str], flag: str) -> None:
 def test_wrong_choice_hides_value(value: str) -> None:
     """The allowed values are listed, and the given value is left out."""
     [problem] = find_problems(make_report_parser(), "results", "--format", value)
-    assert problem == "--format: unknown value. Use one of html, junit. See autonoma-ci report --help."
+    assert problem == "--format: invalid value. Use html or junit. See autonoma-ci report --help."
 
 
 def test_value_of_help_is_hidden() -> None:
@@ -238,15 +238,15 @@ def test_value_of_help_is_hidden() -> None:
 def test_missing_results_have_example() -> None:
     """A missing results.json is explained with an example."""
     [problem] = find_problems(make_report_parser())
-    example = "Give the results-dir of an earlier step, such as autonoma-results"
-    assert problem == f"missing argument: RESULTS. {example}. See autonoma-ci report --help."
+    example = "Use the results-dir of an earlier step, such as autonoma-results"
+    assert problem == f"Missing argument: RESULTS. {example}. See autonoma-ci report --help."
 
 
 def test_other_missing_argument_is_named() -> None:
     """A missing argument of another kind has no example."""
     parser = ArgumentParser("validate", "Check.", io.StringIO())
     parser.add_argument("file", metavar="FILE")
-    assert find_problems(parser) == ["missing argument: FILE. See autonoma-ci validate --help."]
+    assert find_problems(parser) == ["Missing argument: FILE. See autonoma-ci validate --help."]
 
 
 @pytest.mark.parametrize("argv", [["--var"], ["--var", "--wait"]])

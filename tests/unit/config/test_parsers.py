@@ -145,7 +145,7 @@ def test_variables_in_lines_round_trip(mapping: dict[str, str]) -> None:
     assert parsers.parse_variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
 
 
-NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several lines as a YAML or JSON mapping."
+NOT_A_VARIABLE = "expected NAME=value. For special names or several lines, use a YAML or JSON mapping."
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several li
     [
         ("A=1\nsentinel\nB=2", [f"line 2: {NOT_A_VARIABLE}"]),
         ("=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
-        ("A=sentinel\nA=sentinel", ["line 2: 'A' is given twice. Remove one."]),
+        ("A=sentinel\nA=sentinel", ["line 2: 'A' is set twice. Remove one."]),
         (
             "x\ny\nA=1\nA=2",
-            [f"line 1: {NOT_A_VARIABLE}", f"line 2: {NOT_A_VARIABLE}", "line 4: 'A' is given twice. Remove one."],
+            [f"line 1: {NOT_A_VARIABLE}", f"line 2: {NOT_A_VARIABLE}", "line 4: 'A' is set twice. Remove one."],
         ),
         ("A: [sentinel]", ["line 1: 'A' is a list. Use a string."]),
         ("A: {b: sentinel}", ["line 1: 'A' is a mapping. Use a string."]),
@@ -169,8 +169,8 @@ NOT_A_VARIABLE = "expected NAME=value. Give other names and values of several li
         (f"{'N' * 129}=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
         ("A\x07=sentinel", [f"line 1: {NOT_A_VARIABLE}"]),
         (f"{'N' * 129}: sentinel", [f"'{'N' * 59}…': invalid name. Use 1 to 128 printable characters without '='."]),
-        ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB."]),
-        ("A=sentinel\udcff", ["'A': invalid UTF-8 in the value."]),
+        ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB. Shorten it."]),
+        ("A=sentinel\udcff", ["'A': invalid UTF-8 in the value. Save the value as UTF-8."]),
     ],
 )
 def test_invalid_variables_hide_values(text: str, expected: list[str]) -> None:
@@ -315,17 +315,17 @@ def test_api_url_is_accepted(text: str) -> None:
         ("http://0.0.0.0", "URL without https: "),
         ("ftp://autonoma.app", "URL without https: "),
         ("javascript://autonoma.app/%0aalert(1)", "URL without https: "),
-        ("autonoma.app/api", "Give a base URL like https://autonoma.app/api."),
+        ("autonoma.app/api", "Use a base URL such as https://autonoma.app/api."),
         ("//autonoma.app/api", "URL without https: "),
-        ("https://", "Give a base URL like https://autonoma.app/api."),
-        ("https:///api", "Give a base URL like https://autonoma.app/api."),
-        ("https://autonoma.app/api?x=1", "Give a base URL like https://autonoma.app/api."),
-        ("https://autonoma.app/api#x", "Give a base URL like https://autonoma.app/api."),
-        ("https://autonoma.app/a b", "Give a base URL like https://autonoma.app/api."),
-        ("https://autonoma.app\n.evil.example", "Give a base URL like https://autonoma.app/api."),
-        ("https://autonoma.app:99999", "Give a base URL like https://autonoma.app/api."),
-        ("https://[::1", "Give a base URL like https://autonoma.app/api."),
-        ("https://äutonoma.app", "Give a base URL like https://autonoma.app/api."),
+        ("https://", "Use a base URL such as https://autonoma.app/api."),
+        ("https:///api", "Use a base URL such as https://autonoma.app/api."),
+        ("https://autonoma.app/api?x=1", "Use a base URL such as https://autonoma.app/api."),
+        ("https://autonoma.app/api#x", "Use a base URL such as https://autonoma.app/api."),
+        ("https://autonoma.app/a b", "Use a base URL such as https://autonoma.app/api."),
+        ("https://autonoma.app\n.evil.example", "Use a base URL such as https://autonoma.app/api."),
+        ("https://autonoma.app:99999", "Use a base URL such as https://autonoma.app/api."),
+        ("https://[::1", "Use a base URL such as https://autonoma.app/api."),
+        ("https://äutonoma.app", "Use a base URL such as https://autonoma.app/api."),
     ],
 )
 def test_other_api_urls_are_refused(text: str, message: str) -> None:

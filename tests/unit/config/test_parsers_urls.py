@@ -53,7 +53,7 @@ def test_page_url_is_http_or_https(text: str) -> None:
 def test_invalid_page_url_is_refused(text: str) -> None:
     """Any other text is an input error on one line."""
     with pytest.raises(
-        InputError, match=r"^invalid URL: '.*'\. Give a URL like https://pr-12\.preview\.example\.com\.$"
+        InputError, match=r"^invalid URL: '.*'\. Use a URL such as https://pr-12\.preview\.example\.com\.$"
     ) as caught:
         parse_http_url(EXAMPLE, text)
     assert str(caught.value).isprintable()

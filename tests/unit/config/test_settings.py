@@ -290,7 +290,7 @@ def test_link_of_api_host_is_id() -> None:
     assert (settings.test_ids, problems) == ((NamedId("a"),), [])
     _, (problem,) = load_settings({}, (), {**environ, "INPUT_TEST-IDS": "https://example.com/test/a"})
     assert str(problem).startswith(
-        "test-ids: link of another site: 'https://example.com/test/a'. Give the id alone, or "
+        "test-ids: link of another site: 'https://example.com/test/a'. Write the id alone, or "
     )
     assert str(problem).endswith(" a link of https://autonoma.app or https://tests.example.com.")
     _, (problem,) = load_settings({}, (), {"AUTONOMA_TEST_IDS": "https://autonoma.app/folder/a"})
@@ -382,7 +382,7 @@ def test_versions_exclude_latest() -> None:
     """Both together are an error, unless latest is false."""
     versions = "[{application-id: a, version-id: b}]"
     _, problems = load_settings({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
-    message = "application-versions and --run-on-latest exclude each other. Give only one of them."
+    message = "application-versions and --run-on-latest exclude each other. Remove one."
     assert list(map(str, problems)) == [message]
     settings, problems = load_settings({"run-on-latest": "false", "application-versions": versions}, (), {})
     assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus
+from autonoma_ci.api.models import HINT_MAY_HAVE_STARTED, PollResult, PollStatus, StartResult, StartStatus
 from autonoma_ci.engine import starter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import RunStarter, StartPolicy
 from autonoma_ci.engine.updates import StartSettled, Update, WarningIssued
-from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
+from autonoma_ci.engine.workers import ReportWritten, SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, PreviousAttempt, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 from tests.support.updates import assert_updates
@@ -318,7 +318,7 @@ def test_start_response_is_saved() -> None:
         200,
         "",
     )
-    assert (second.reason, second.http_status, second.suggestion) == (ExitReason.UNKNOWN, 500, HINT_NO_RESPONSE)
+    assert (second.reason, second.http_status, second.suggestion) == (ExitReason.UNKNOWN, 500, HINT_MAY_HAVE_STARTED)
     assert (third.message, third.suggestion, third.duration_seconds) == ("HTTP 404", "is it the right id?", 1.0)
 
 
@@ -448,7 +448,7 @@ def test_start_with_taken_id_is_unknown() -> None:
     updates = [starter.handle_result(StartFinished(index, STARTED)) for index in (0, 1)]
     run = run_table.results[1]
     assert (run.state, run.reason, run.http_status) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 200)
-    assert (run.message, run.suggestion) == ("the API returned another run of this step: r", HINT_NO_RESPONSE)
+    assert (run.message, run.suggestion) == ("the API returned another run of this step: r", HINT_MAY_HAVE_STARTED)
     warning = WarningIssued(f"b: {run.message}. The run may have started.")
     assert_updates(updates[0], [StartSettled(0)])
     assert_updates(updates[1], [warning, StartSettled(1)])
@@ -516,7 +516,7 @@ def test_overdue_start_is_unknown_with_hint() -> None:
     run = run_table.results[0]
     assert in_flight_states == [True, False]
     assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no response in time")
-    assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
+    assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_MAY_HAVE_STARTED)
 
 
 def test_hung_start_is_unknown_after_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -741,7 +741,7 @@ def test_start_with_earlier_id_is_unknown() -> None:
     job = run_with_previous_ids(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
     run = job.run_table.results[1]
-    assert (run.reason, run.run_id, run.url, run.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
+    assert (run.reason, run.run_id, run.url, run.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_MAY_HAVE_STARTED)
     assert job.listener.warnings == ["t1: the API returned another run of this step: r1. The run may have started."]
     assert len(job.workers.start_requests) == 3
 

@@ -226,7 +226,7 @@ def test_no_thread_is_added_without_memory(error: Exception, can_start: bool) ->
 @pytest.mark.parametrize(
     ("error", "attempts"),
     [
-        (ThreadStuckError("the thread does not begin"), 1),
+        (ThreadStuckError("the thread does not start"), 1),
         (RuntimeError("can't start new thread"), 3),
         (MemoryError(), 3),
     ],

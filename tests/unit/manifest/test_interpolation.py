@@ -73,7 +73,7 @@ def test_build_facts_have_names(fact: str, tmp_path: Path) -> None:
         ("${NOPE}", "${NOPE} is not set. Set it, or write ${NOPE:-default}"),
         ("${NOPE:?it names the build}", "${NOPE}: it names the build"),
         ("${EMPTY:?}", "${EMPTY}: must be set"),
-        ("${ci.brnch}", "unknown build fact: ${ci.brnch}. Did you mean ${ci.branch}?"),
+        ("${ci.brnch}", "unknown build fact: '${ci.brnch}'. Did you mean '${ci.branch}'?"),
         ("${ci.nothing}", "Use one of: sha, branch"),
         ("$NAME", "Write ${NAME} for a variable, or $$ for a dollar sign"),
         ("costs 5$", "Write ${NAME} for a variable, or $$ for a dollar sign"),
@@ -100,7 +100,7 @@ def test_long_texts_in_errors_are_shortened(tmp_path: Path) -> None:
     for length, shortened in ((40, "f" * 40), (41, "f" * 39 + "…")):
         with pytest.raises(InputError) as error_info:
             interpolate(f"${{ci.{'f' * length}}}", tmp_path)
-        assert error_info.value.diagnostics[0].message.startswith(f"unknown build fact: ${{ci.{shortened}}}. ")
+        assert error_info.value.diagnostics[0].message.startswith(f"unknown build fact: '${{ci.{shortened}}}'. ")
 
 
 def test_invalid_name_is_hidden_in_values() -> None:

@@ -170,7 +170,7 @@ def test_quoted_merge_key_is_name() -> None:
         ("tests:\n  - name: x", ["2:5: missing key: 'id'. Add it."]),
         ("tests:\n  - a/b", ["2:5: invalid id: 'a/b' contains '/'. Use only letters, digits, - and _."]),
         ("tests:\n  - id: a b", ["2:5: invalid id: 'a b' contains a space. Use only letters, digits, - and _."]),
-        ("tests:\n  - id: ''", ["2:5: missing id. Give an id, or remove the entry."]),
+        ("tests:\n  - id: ''", ["2:5: missing id. Write an id, or remove the entry."]),
         ("tests:\n  -", ["2:4: the entry is empty. Write an id, or remove it."]),
         ("tests:\n  - [a]", ["2:5: the entry must be a mapping"]),
         ("tests: a", ["1:1: 'tests' must be a list. Begin each entry with `- `."]),

@@ -57,9 +57,9 @@ def test_missing_file_needs_no_free_descriptor(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("path", "advice"),
     [
-        ("autonoma.yml", "Did you mean autonoma.yaml?"),
-        ("autonma.yaml", "Did you mean autonoma.yaml?"),
-        ("sub/nightly.yaml", "Did you mean sub/nightly.yml?"),
+        ("autonoma.yml", "Did you mean 'autonoma.yaml'?"),
+        ("autonma.yaml", "Did you mean 'autonoma.yaml'?"),
+        ("sub/nightly.yaml", "Did you mean 'sub/nightly.yml'?"),
         ("sub/smoke.yml", "Check the path, which is relative to the working directory."),
         ("notes.yml", "Check the path, which is relative to the working directory."),
         ("gone/autonoma.yaml", "Check the path, which is relative to the working directory."),
@@ -79,7 +79,7 @@ def test_advice_has_at_most_200_characters(tmp_path: Path) -> None:
     folder = "d" * 195
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "autonoma.yaml").touch()
-    assert get_error(f"{folder}/autonoma.yml", tmp_path).endswith(f" Did you mean {folder}/aut…?")
+    assert get_error(f"{folder}/autonoma.yml", tmp_path).endswith(f" Did you mean '{folder}/aut…'?")
 
 
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])

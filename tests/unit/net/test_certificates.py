@@ -56,8 +56,8 @@ def make_damaged_pem(pem: Path) -> bytes:
 
 # For each form: the change of the test authority, its description in the message, and a part of the suggestion.
 FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
-    "empty": (lambda pem: b"", "an empty file", "Was the secret"),
-    "white space": (lambda pem: b"\n \n", "an empty file", "Was the secret"),
+    "empty": (lambda pem: b"", "an empty file", "Check the secret"),
+    "white space": (lambda pem: b"\n \n", "an empty file", "Check the secret"),
     "DER": (
         lambda pem: openssl("x509", "-in", str(pem), "-outform", "der"),
         "a certificate in DER form, not PEM",
@@ -164,7 +164,7 @@ def test_skipped_certificate_is_reported(
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    assert "can't be trusted" in str(caught.value)
+    assert "cannot be trusted" in str(caught.value)
     assert caught.value.hint.startswith(
         f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Preserve"
     )
@@ -223,7 +223,7 @@ def test_unusable_ca_folder_is_reported(
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    assert "can't be trusted" in str(caught.value)
+    assert "cannot be trusted" in str(caught.value)
     suggestion = f"Run openssl rehash {folder}, or use a PEM file instead of the directory."
     assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {description}: {folder}. {suggestion}"
 
@@ -319,7 +319,7 @@ def test_missing_ssl_cert_file_is_only_hint(
         pytest.raises(RequestNotSentError) as caught,
     ):
         Transport(server.url, SECRETS, LONG_TIMEOUTS).post("/test/a/run", {})
-    assert "can't be trusted" in str(caught.value)
+    assert "cannot be trusted" in str(caught.value)
     assert caught.value.hint.startswith("SSL_CERT_FILE names a missing file: /no-cert-file.crt. ")
 
 
@@ -399,7 +399,7 @@ def test_comment_and_wait_report_ca_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "ca.pem"
     path.touch()
     clock = FakeClock()
-    suggestions = {"an empty file": "Was the secret or the download empty?", "a missing file": "Check the path."}
+    suggestions = {"an empty file": "Check the secret or the download.", "a missing file": "Check the path."}
     for value, description in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(value))
         expected = f"REQUESTS_CA_BUNDLE names {description}: {value}"

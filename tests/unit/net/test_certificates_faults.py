@@ -304,8 +304,8 @@ def test_rejected_path_is_unreadable_file(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("data", "description", "suggestion"),
     [
-        (b"", "an empty file", f"{NAME_FILE}. Was the secret or the download empty?"),
-        (b" \r\n\t\n", "an empty file", f"{NAME_FILE}. Was the secret or the download empty?"),
+        (b"", "an empty file", f"{NAME_FILE}. Check the secret or the download."),
+        (b" \r\n\t\n", "an empty file", f"{NAME_FILE}. Check the secret or the download."),
         (b"\xfe\xff\0-", "a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii."),
         (b"\xfe\xed\xfe\xed\0", "a Java keystore", "Convert the file: keytool -list -rfc -keystore {} > ca.pem"),
         (b"LS0tLS1CRUdJTiBD", "a PEM file in base64", "Convert the file: base64 -d {} > ca.pem"),

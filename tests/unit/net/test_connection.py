@@ -611,7 +611,7 @@ def test_each_connection_verifies_certificate(
         assert make_client(good).start(A).status is StartStatus.STARTED
     with FaultServer(send_started_run, tls=getattr(certificates, f"create_{certificate_kind}_context")()) as server:
         for _ in range(2):
-            with pytest.raises(RequestNotSentError, match="can't be trusted"):
+            with pytest.raises(RequestNotSentError, match="cannot be trusted"):
                 make_transport(server).post("/test/a/run", {})
             assert make_client(server).poll_status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert server.received_requests == []

@@ -306,7 +306,7 @@ def test_untrusted_proxy_is_reported(
 ) -> None:
     """An untrusted certificate of the proxy is reported as the proxy's."""
     proxy = ProxyServer(tls=getattr(certificates, f"create_{certificate_kind}_context")())
-    with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
+    with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy cannot be trusted") as caught:
         make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
     assert reason in str(caught.value)
     assert not caught.value.retryable
@@ -318,7 +318,7 @@ def test_untrusted_api_behind_proxy_is_reported(
     """An untrusted certificate behind a proxy is reported as the API's."""
     with FaultServer(send_started_run, tls=certificates.create_expired_context()) as server:
         proxy = ProxyServer(server.port, tls=proxy_tls)
-        with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
+        with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} cannot be trusted"):
             make_proxy_transport(proxy, monkeypatch, LONG_TIMEOUTS).post("/test/a/run", {})
         assert server.post_counts == {}
 

@@ -138,7 +138,7 @@ def test_stuck_thread_start_raises(idle_threads: IdleThreads, monkeypatch: pytes
 
     monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
     monkeypatch.setattr(threads, "_MAX_START_SECONDS", 0.01)
-    with pytest.raises(ThreadStuckError, match="does not begin"):
+    with pytest.raises(ThreadStuckError, match="does not start"):
         start_thread(lambda: calls.append("work"))
     pending_work[0]()
     assert calls == []

@@ -332,7 +332,7 @@ def test_permanent_error_has_remedy(certificates: CertificateAuthority) -> None:
         url = server.url.removesuffix("/api")
         url_wait = UrlWait(url)
     remedy = "Set REQUESTS_CA_BUNDLE to a PEM file"
-    assert "can't be trusted" in url_wait.reason
+    assert "cannot be trusted" in url_wait.reason
     assert remedy in url_wait.hint
     assert url_wait.lines[0].startswith(f"Waiting for {url}, up to ")
     assert remedy in url_wait.lines[0]

@@ -188,7 +188,7 @@ def test_groups_need_manifest() -> None:
     """Groups without a manifest, or without groups in it, are an input error."""
     with pytest.raises(InputError, match=r"^groups: group 'smoke' needs a manifest"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("smoke",)), None)
-    with pytest.raises(InputError, match=r"^--groups: unknown group 'smoke'. No entry of the manifest has"):
+    with pytest.raises(InputError, match=r"^--groups: unknown group: 'smoke'. No entry of the manifest has"):
         plan.build_plan(Settings(groups=("smoke",), spellings={"groups": "--groups"}), Manifest(tags=SMOKE.tags))
 
 
@@ -228,7 +228,7 @@ def test_duplicates_start_once_with_note() -> None:
         Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None
     )
     assert list_ids(built_plan.requests) == ["x", "y"]
-    assert built_plan.notes == ("test x is listed 3 times with the same variables and started once.",)
+    assert built_plan.notes == ("Test x is listed 3 times with the same variables and started once.",)
 
 
 def test_duplicates_start_once_per_kind() -> None:
@@ -241,8 +241,8 @@ def test_duplicates_start_once_per_kind() -> None:
         (TargetKind.TAG, "g1"),
     ]
     assert built_plan.notes == (
-        "tag g1 is listed 3 times and started once.",
-        "folder f1 is listed 2 times and started once.",
+        "Tag g1 is listed 3 times and started once.",
+        "Folder f1 is listed 2 times and started once.",
     )
 
 
@@ -415,7 +415,7 @@ def test_shard_option_overrides_ci_index() -> None:
 
 def test_shard_auto_without_index_is_refused() -> None:
     """Starting all runs in every job would multiply the price."""
-    with pytest.raises(InputError, match=r"Give a part such as 1/3. On GitHub: `shard: \$\{\{ matrix.shard \}\}`"):
+    with pytest.raises(InputError, match=r"Use a part such as 1/3. On GitHub: `shard: \$\{\{ matrix.shard \}\}`"):
         plan.build_plan(Settings(test_ids=(NamedId("x"),), shard="auto"), None)
 
 

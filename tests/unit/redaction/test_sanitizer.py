@@ -115,7 +115,7 @@ def test_sanitizer_has_budget() -> None:
 @pytest.mark.slow
 def test_huge_folder_list_is_error() -> None:
     """A folder list with too much text is an error."""
-    assert "invalid list of folders: too long" in str(
+    assert "Invalid list of folders: too long" in str(
         parse_folders(HttpResponse(200, {}, LONGEST_RESPONSES["tests"][2], is_complete=True))
     )
 

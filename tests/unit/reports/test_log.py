@@ -153,9 +153,9 @@ def test_same_failures_are_grouped() -> None:
         ]
     )
     assert [problem.message for problem in issues] == [
-        "not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
-        "not started: x: HTTP 500. Check the id.",
-        "may have started: a, b: no answer came in time. Look.",
+        "Not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
+        "Not started: x: HTTP 500. Check the id.",
+        "May have started: a, b: no answer came in time. Look.",
     ]
 
 
@@ -180,12 +180,12 @@ def test_failure_has_step_and_link() -> None:
     )
     assert [problem.message for problem in issues] == [
         (
-            "failed: Checkout pays by card: test step 4, Check the result: Expected a confirmation, but the page "
+            "Failed: Checkout pays by card: test step 4, Check the result: Expected a confirmation, but the page "
             "shows an error. See https://autonoma.app/run/run-f"
         ),
-        "not started: r: HTTP 404: Not found. Check the id.",
-        "may have started: l: no answer came in time. Look. See https://autonoma.app",
-        "timed out: t: still running after 30 min. See https://autonoma.app/run/run-t",
+        "Not started: r: HTTP 404: Not found. Check the id.",
+        "May have started: l: no answer came in time. Look. See https://autonoma.app",
+        "Timed out: t: still running after 30 min. See https://autonoma.app/run/run-t",
     ]
 
 

@@ -178,14 +178,14 @@ def test_invalid_results_dir_is_refused(path: str, reason: str, tmp_path: Path) 
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError) as error_info:
         open_results_dir(resolve_results_dir(path, str(tmp_path)), option_name="--results-dir")
-    message = f"--results-dir: directory could not be created ({reason}). Give a writable directory."
+    message = f"--results-dir: directory could not be created ({reason}). Use a writable directory."
     assert str(error_info.value) == message
 
 
 def test_refused_symlink_names_option(tmp_path: Path) -> None:
     """The error has the name of the option as the user wrote it."""
     (tmp_path / "link").symlink_to("/")
-    with pytest.raises(InputError, match=r"^--results-dir: symbolic link leads outside .*Give a directory .*\.$"):
+    with pytest.raises(InputError, match=r"^--results-dir: symbolic link leads outside .*Use a directory .*\.$"):
         open_results_dir(resolve_results_dir("link", str(tmp_path)), option_name="--results-dir")
 
 

@@ -14,7 +14,7 @@ from autonoma_ci.errors import InputError
 from autonoma_ci.models import AppVersion
 from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 
-WRONG_KEYS = "invalid keys. Give application-id and version-id only."
+WRONG_KEYS = "invalid keys. Use application-id and version-id only."
 CONTROL_CHARACTER = "invalid YAML: forbidden control character. Remove it, and save the file as UTF-8."
 
 

@@ -169,7 +169,7 @@ def test_steps_of_same_name_have_three_names() -> None:
     assert data.list_conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed", "_CCCCCCCC": "passed"}
     assert second_warning == (
         "Another step of this build has set the variables AUTONOMA_…. The variables of this step end in "
-        "_AUTONOMA_TESTS. Give each step its own part or summary-title."
+        "_AUTONOMA_TESTS. Use a separate part or summary-title for each step."
     )
     assert "The variables of this step end in _CCCCCCCC." in third_warning
 

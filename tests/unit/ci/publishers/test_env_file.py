@@ -219,7 +219,7 @@ def test_open_value_of_other_process_warns(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("export NOTES='first\n", "utf-8")
     assert make_publisher(path, SHELL_EXPORT_FORMAT).publish(REPORT) == [
-        "The variables for later steps may be inside an open value of another process. The log has the links."
+        "The variables for later steps may be inside an unfinished value of another process. The log has the links."
     ]
 
 

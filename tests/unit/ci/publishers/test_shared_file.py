@@ -368,7 +368,7 @@ def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: floa
     clock = FakeClock()
     started_at = clock.monotonic()
     [warning] = make_publisher(kind, path, clock).publish(create_report([make_passed_run("a")], verdict))
-    assert "open value" in warning
+    assert "unfinished value" in warning
     assert seconds <= clock.monotonic() - started_at < seconds + 0.2
     assert "conclusion" in path.read_text("utf-8").lower()
 
