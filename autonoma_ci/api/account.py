@@ -151,7 +151,9 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
 
 
 def _format_list_error(host: str, reason: str, suggestion: str) -> str:
-    return f"List of folders unavailable from {host}: {reason}. {suggestion}"
+    # A failed connection names its host itself.
+    source = "" if reason.startswith(host) else f" from {host}"
+    return f"List of folders unavailable{source}: {reason}. {suggestion}"
 
 
 def _describe_error(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:

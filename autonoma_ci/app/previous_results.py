@@ -50,7 +50,7 @@ def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
         )
     data = read_whole_file(str(Path(folder, path)), MAX_RESULTS_BYTES)
     if not data:
-        problem = "could not be read" if data is None else "is empty"
+        problem = "could not be read (no permission, not a regular file, or too large)" if data is None else "is empty"
         raise InputError(
             [f"{shown_path} {problem}. Use the results.json that an earlier step wrote to its results-dir."]
         )

@@ -208,7 +208,9 @@ def test_long_name_hides_partial_credential(is_results_file: bool, tmp_path: Pat
 def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     """A named pipe is refused without reading."""
     os.mkfifo(tmp_path / "pipe")
-    assert get_refusal(tmp_path, command, "pipe").startswith("pipe could not be read.")
+    assert get_refusal(tmp_path, command, "pipe").startswith(
+        "pipe could not be read (no permission, not a regular file, or too large)."
+    )
 
 
 @for_each_command

@@ -385,6 +385,12 @@ def test_failed_connection_has_its_hint(failure: Exception, suggestion: str, att
     assert (error.exit_code, requests, len(pauses)) == (EXIT_API, attempts, attempts - 1)
 
 
+def test_host_is_named_once() -> None:
+    """A reason that begins with the host replaces the name of the host."""
+    error, _, _ = collect_failure(RequestNotSentError("api.test refused the connection", retryable=False))
+    assert str(error) == f"List of folders unavailable: api.test refused the connection. {TRY_LATER}"
+
+
 def test_reason_is_that_of_last_attempt() -> None:
     """An earlier hint is not shown with the reason of a later attempt."""
     first_error = RequestNotSentError("no route", retryable=True, hint="Set HTTPS_PROXY.")

@@ -98,11 +98,12 @@ def test_load_results_returns_bytes(tmp_path: Path) -> None:
 def test_load_missing_file_is_error(tmp_path: Path) -> None:
     """The error states which file to give."""
     advice = "Use the results.json that an earlier step wrote to its results-dir."
-    assert get_load_error(tmp_path) == f"results.json could not be read. {advice}"
+    problem = "could not be read (no permission, not a regular file, or too large)"
+    assert get_load_error(tmp_path) == f"results.json {problem}. {advice}"
     (tmp_path / "results.json").touch()
     assert get_load_error(tmp_path) == f"results.json is empty. {advice}"
     (tmp_path / "folder").mkdir()
-    assert get_load_error(tmp_path, "folder") == f"folder could not be read. {advice}"
+    assert get_load_error(tmp_path, "folder") == f"folder {problem}. {advice}"
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
