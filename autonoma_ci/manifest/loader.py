@@ -209,7 +209,7 @@ def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> 
         return (
             f"{subject} {explain_non_string(value)}"
             if not isinstance(value, str)
-            else f"{subject} is empty or too long."
+            else f"{subject} is empty or too long. Use a short string."
         )
     if kind == "too_short":
         return f"{subject} is empty. List at least one value."

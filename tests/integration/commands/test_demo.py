@@ -196,10 +196,12 @@ def test_demo_shows_links_and_report(tmp_path: Path) -> None:
     result = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
     assert (result.code, result.err) == (0, "")
     assert "6 of 7 runs passed (1 flaky), 1 failed." in result.out
-    assert result.out.count("Expected a confirmation") >= 4
+    summary = (tmp_path / "demo" / "results" / "summary.md").read_text("utf-8")
+    assert (result.out + summary).count("Expected a confirmation") >= 4
     assert "One test fails on purpose." in result.out
     assert "http://127.0.0.1" in result.out
-    assert "| Run | State | Time | Link |" in result.out
+    assert "| Run | State | Time | Link |" in summary
+    assert "| Run | State | Time | Link |" not in result.out
     assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in result.out
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
     report = Path(result.out.splitlines()[-1].strip())

@@ -307,8 +307,8 @@ def test_interpolated_id_is_shortened() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"tests:\n- id: a\n  name: {'n' * 501}", "3:3: 'name' is empty or too long."),
-        (f"tests:\n- id: a\n  groups: [{'g' * 101}]", "3:12: the entry is empty or too long."),
+        (f"tests:\n- id: a\n  name: {'n' * 501}", "3:3: 'name' is empty or too long. Use a short string."),
+        (f"tests:\n- id: a\n  groups: [{'g' * 101}]", "3:12: the entry is empty or too long. Use a short string."),
         (f"tests:\n- id: a\n  matrix: {{{'N' * 60}: []}}", f"3:12: '{'N' * 60}' is empty. List at least one value."),
         (
             f"tests:\n- id: a\n  matrix: {{{'N' * 61}: []}}",
