@@ -24,7 +24,7 @@ _HEAD = """\
 version: 1
 
 # defaults:
-#   variables: # values of saved variables, for these runs only
+#   variables: # values of variables that are saved in Autonoma, for these runs only
 #     BASE_URL: https://pr-${ci.change:-main}.preview.example.com
 """
 _VERSIONS = """\

@@ -150,8 +150,9 @@ OPTION_GROUPS = {
         ),
         Option(
             "variables", "", "LINES", parsers.parse_variables,
-            "Values for saved variables, in these runs only: `NAME=value` lines, or a YAML or JSON mapping. In lines, "
-            "white space around name and value is removed. Values here override the manifest's. On the command line, "
+            "Values for variables that are saved in Autonoma, in these runs only. Autonoma ignores other names. "
+            "`NAME=value` lines, or a YAML or JSON mapping. In lines, white space around name and value is removed. "
+            "Values here override the manifest's. On the command line, "
             "`--var NAME=value` sets one variable.", preserve_whitespace=True,
         ),
         Option(

@@ -80,7 +80,9 @@ class Test(_Entry):
     """A test, with one run per combination of its matrix."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(default_factory=dict, description="Values of saved variables, for this run only.")
+    variables: Variables = Field(
+        default_factory=dict, description="Values of variables that are saved in Autonoma, for this run only."
+    )
     matrix: dict[str, Annotated[list[Text], Field(min_length=1)]] = Field(
         default_factory=dict, repr=False, description="One run per combination of these variables' values."
     )
@@ -98,7 +100,9 @@ class Defaults(_StrictModel):
     """Values for all tests that do not set their own."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(default_factory=dict, description="Values of saved variables, for all tests.")
+    variables: Variables = Field(
+        default_factory=dict, description="Values of variables that are saved in Autonoma, for all tests."
+    )
 
 
 class ApplicationVersion(_StrictModel):
