@@ -16,7 +16,7 @@ class Local(CISystem):
 
     display_name = "the command line"
     # Source: docs.autonoma.app, "API Overview".
-    secrets_help = "Create client id and secret in Autonoma under the account's API settings, then run: export {values}"
+    secrets_help = "Run `export {values}` with the values from the API settings of your Autonoma account"
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG002 - no variable has a meaning
         """Return the name alone."""

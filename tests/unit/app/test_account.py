@@ -115,7 +115,7 @@ def test_account_help_names_variables() -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "client-id and client-secret are missing: no value is set. Create client id and secret"),
+        ({}, "client-id and client-secret are missing: no value is set. Run `export AUTONOMA_CLIENT_ID="),
         ({ID: "an-id"}, f"client-secret is missing: only {ID} is set."),
         ({ID: VALUE, SECRET: VALUE}, f"{ID} and {SECRET} have the same value"),
         ({"CI": "true"}, "Add AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET to the secrets of the CI system"),
