@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
+# The end of the host in a URL. Browsers read a backslash as a slash.
+_HOST_END_RE = lazy_pattern(r"[/?#\\]")
+# A reference to a path on the same host.
+_ABSOLUTE_PATH_RE = lazy_pattern(r"/[^\s/\\]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -86,6 +90,22 @@ def parse_origin(text: str) -> str | None:
     """Return the origin of a URL, or None if it has none."""
     url = parse_url(text)
     return url.origin if url else None
+
+
+def strip_login(text: str) -> str:
+    """Return a URL or a relative reference without user and password."""
+    if "@" not in text or _ABSOLUTE_PATH_RE.match(text):
+        return text
+    before, slashes, rest = text.partition("//")
+    if not slashes:
+        before, rest = "", text
+    host = _HOST_END_RE.split(rest, maxsplit=1)[0]
+    stripped = f"{before}{slashes}{host.rpartition('@')[2]}{rest[len(host) :]}"
+    url = parse_url(stripped)
+    if url and not url.has_login:
+        return stripped
+    # In an invalid URL, the password can contain each of the characters that end a host.
+    return f"{before}{slashes}{rest.rpartition('@')[2]}"
 
 
 def join_host_and_port(host: str, port: int | None) -> str:

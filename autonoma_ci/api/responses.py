@@ -38,6 +38,7 @@ from autonoma_ci.redaction.normalize import decode, decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from autonoma_ci.startup import lazy_pattern
+from autonoma_ci.urls import strip_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -223,7 +224,7 @@ def _format_redirect_target(response: HttpResponse, request: RunRequest, redact:
     # The target is untrusted, and its query can repeat the request. Only the part before the query is shown.
     location = decode_header(response.headers.get("Location", ""))
     # A secret can contain a question mark. Redaction comes first, because it would not find the part before the cut.
-    base = ResponseSanitizer(lambda: redact).clean(location, 4000).partition("?")[0]
+    base = strip_query(_clean_url(location, 4000, ResponseSanitizer(lambda: redact)))
     target = sanitize_line(base.removesuffix(f"/{request.kind}/{request.id}/run"), 200)
     return f" to {target}" if target else ""
 
@@ -364,8 +365,15 @@ def _parse_step(
     instruction = sanitizer.clean(get_str_field(step, "instruction"), max_instruction_chars).strip()
     output = sanitizer.clean(get_str_field(step, "output"), max_output_chars).strip()
     # Reports separate the link from other texts of the API, so its edges need no redaction.
-    url = sanitizer.clean(get_str_field(step, "url"), 2000, is_standalone=True)
+    url = _clean_url(get_str_field(step, "url"), 2000, sanitizer, is_standalone=True)
     return RunStep(number, instruction, output, url, sanitizer.clean(get_str_field(step, "status"), 40).strip().lower())
+
+
+def _clean_url(url: str, limit: int, sanitizer: ResponseSanitizer, *, is_standalone: bool = False) -> str:
+    """Return a URL without login, redacted and cut to a limit."""
+    # The end of a login that is cut would not be found.
+    whole_url = strip_login(url) if len(url) > limit else url
+    return strip_login(sanitizer.clean(whole_url, limit, is_standalone=is_standalone))
 
 
 def _parse_signed_url(url: object) -> SignedUrl | None:

@@ -24,6 +24,7 @@ from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from autonoma_ci.startup import LazyLogger
+from autonoma_ci.urls import strip_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,5 @@ def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str | No
 
 
 def _redacted_url(url: str) -> str:
-    # The query, the fragment and the login can contain a secret.
-    scheme, slashes, rest = strip_query(url).partition("://")
-    host, slash, path = rest.partition("/")
-    return sanitize_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)
+    # The query, the fragment and the login can contain a secret. A password can contain a question mark.
+    return sanitize_line(strip_query(strip_login(url)).rstrip("/"), 200)

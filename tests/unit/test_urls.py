@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.urls import Url, check_url, join_host_and_port, parse_origin, parse_url
+from autonoma_ci.urls import Url, check_url, join_host_and_port, parse_origin, parse_url, strip_login
 from tests.support.hostile import ANY_CHARACTER
 
 
@@ -178,3 +178,37 @@ def test_http_is_for_loopback_only(scheme: str, host: str, is_http_or_https: boo
 def test_host_and_port_are_joined(host: str, port: int | None, text: str) -> None:
     """An IPv6 address has brackets."""
     assert join_host_and_port(host, port) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "stripped"),
+    [
+        ("https://shop.test:8443/a?b#c", "https://shop.test:8443/a?b#c"),
+        ("https://user:s3cret-value@shop.test:8443/a?b#c", "https://shop.test:8443/a?b#c"),
+        ("https://s3cret-value@shop.test", "https://shop.test"),
+        ("https://user@name:s3cret-value@shop.test/a@b", "https://shop.test/a@b"),
+        ("https://user:s3cret/value@shop.test/a", "https://shop.test/a"),
+        ("https://user:s3cret?value#1@shop.test/a", "https://shop.test/a"),
+        ("https://user@name:s3cret/value@shop.test/a", "https://shop.test/a"),
+        ("https:\\\\user:s3cret-value@shop.test\\a", "shop.test\\a"),
+        ("//user:s3cret-value@shop.test/a", "//shop.test/a"),
+        ("user:s3cret-value@shop.test/a", "shop.test/a"),
+        ("ht\ntps://user:s3cret-value@shop.test/a", "ht\ntps://shop.test/a"),
+        ("https://user:s3cret-value@[::1]:80/", "https://[::1]:80/"),
+        ("https://shop.test/@name/a", "https://shop.test/@name/a"),
+        ("/@name/a", "/@name/a"),
+        ("", ""),
+    ],
+)
+def test_login_is_stripped(text: str, stripped: str) -> None:
+    """Scheme, host, port and path stay."""
+    assert strip_login(text) == stripped
+
+
+@given(st.text("@:/?#\\[]a1 \t\n"))
+@example("https://a:1@a:1@a")
+def test_any_text_is_stripped_of_its_login(text: str) -> None:
+    """The result has no login, also of an invalid URL."""
+    for prefix in ("https://", "//", ""):
+        url = parse_url(strip_login(prefix + text))
+        assert not url or not url.has_login

@@ -194,6 +194,23 @@ def test_redirect_message_names_base_url() -> None:
     assert "api-url" in result.suggestion
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://user:s3cret@api.example.com:8443/v2/test/abc/run?x", "https://api.example.com:8443/v2"),
+        ("//user:s3cret@api.example.com/v2", "//api.example.com/v2"),
+        ("https://user:s3cret?x@api.example.com/v2", "https://api.example.com/v2"),
+        ("https://api.example.com/v2#token=s3cret", "https://api.example.com/v2"),
+        (f"https://user:{'s3cret' * 4000}@api.example.com/v2", "https://api.example.com/v2"),
+    ],
+    ids=["login", "no-scheme", "question-mark", "fragment", "long"],
+)
+def test_redirect_message_hides_login(location: str, target: str) -> None:
+    """Scheme, host, port and path are shown."""
+    result = parse_start(302, headers={"Location": location})
+    assert result.message == f"HTTP 302: the API redirects to {target}"
+
+
 SECRET = "abcd/1234:efgh"
 
 

@@ -158,6 +158,19 @@ def test_steps_stay_in_order() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:s3cret@shop.test/a?b", "https://user:s3/cret@shop.test/a?b", f"https://{'u' * 9000}@shop.test/a?b"],
+)
+def test_page_of_step_hides_login(url: str) -> None:
+    """The test can open a page with a login in its URL."""
+    body = {"steps": [{"url": url, "status": "failed"}]}
+    details = parse_details_response(make_response(body), make_redactor)
+    assert [step.url for step in details.steps] == ["https://shop.test/a?b"]
+    assert details.step
+    assert details.step.url == "https://shop.test/a?b"
+
+
 def test_many_steps_are_shortened() -> None:
     """Of 10,000 steps only the first and last hundred are returned."""
     all_steps = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]

@@ -47,6 +47,14 @@ def test_redirect_hides_secret_value() -> None:
     assert reason.endswith("example.com/***/x")
 
 
+@pytest.mark.parametrize("login", ["user:s3cret", "user:s3/cret", "user:s3?cret", "s3cret@"])
+def test_redirect_hides_login(login: str) -> None:
+    """Scheme, host, port and path are shown."""
+    with FaultServer(redirect_to(f"ftp://{login}@example.com:8021/path?y")) as server:
+        reason = UrlWait(server.url).reason
+    assert reason.endswith("HTTP 302: insecure redirect to ftp://example.com:8021/path")
+
+
 def test_latin_1_redirect_hides_secret_value() -> None:
     """A value in Latin-1 is redacted like one in UTF-8."""
     with FaultServer(redirect_to("ftp://example.com/pässwörd-xk7q")) as server:
