@@ -38,6 +38,10 @@ class Clock:
         """Return the current time in UTC, in ISO 8601 format."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def utc_iso_ms(self) -> str:
+        """Return the current time in UTC, in ISO 8601 format with milliseconds."""
+        return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
     def unix_time(self) -> int:
         """Return the seconds since 1970."""
         return int(time.time())

@@ -29,7 +29,7 @@ from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import HttpResponse, Transport
     from autonoma_ci.redaction.redactor import Redactor
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 _PAGE_SIZE = 100
 # With 100 folders a page, no account has as many. The limit stops a server that invents folders without an end.
 _MAX_PAGES = 1000

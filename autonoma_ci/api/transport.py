@@ -34,14 +34,14 @@ from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, drop_
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, build_request_error, read_body
 from autonoma_ci.net.threads import PerThread
 from autonoma_ci.net.total_timeout import deadlines, limit_total_time
-from autonoma_ci.startup import LazyLogger, NamedTuple, lazy_pattern
+from autonoma_ci.startup import DebugLogger, NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.redaction.redactor import Secret
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # Only details are longer.
 MAX_BODY_BYTES = 1024 * 1024
 # Details contain the HTML of the tested page for each step.

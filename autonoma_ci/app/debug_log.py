@@ -1,69 +1,91 @@
 """The debug log of a command, with UTC times and without secrets.
 
-All modules log to loggers below `autonoma_ci`. Loggers of libraries are not used, because they can log credentials.
+Libraries do not write to it, because they can log credentials.
 """
 
 from __future__ import annotations
 
-import logging
+import re
+import threading
+from collections import deque
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.ci.detection import list_detection_variables
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.redaction.redactor import MIN_RECOGNIZABLE_LENGTH, Redactor
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.redaction.redactor import MASK, WEAK_CREDENTIAL_LENGTH, Redactor
+from autonoma_ci.reports.summary import pluralize
+from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from autonoma_ci.app.inputs import CIEnvironment
     from autonoma_ci.ci.base import LogFormatter
+    from autonoma_ci.clock import Clock
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
 
-_LOGGER_NAME = "autonoma_ci"
-_log = LazyLogger(__name__)
+_log = DebugLogger()
+# A job step writes about ten lines before it knows the values of variables. Of more lines, the last ones stay.
+_MAX_HELD_LINES = 1_000
+# The separators of names and values in a variable of the environment.
+_SEPARATOR_RE = re.compile(r"[\s=:,;]+")
+# To prepare the redaction of 5,000 values takes 1.3 s. With more values, the message of an error is left out.
+_MAX_ENVIRONMENT_VALUES = 5_000
+_WORD_RE = re.compile(r"\S+")
+# The query or fragment of a URL. Errors of libraries also show URLs without scheme and host.
+_QUERY_RE = re.compile(r"(?<=.)[?#].+")
 
 
-class DebugLog(logging.Handler):
-    """Writes debug records to the log of the job.
+class DebugLog:
+    """Writes the debug log of all modules to the log of the job.
+
+    Lines are held in memory until `redact_values` is called, because they can contain the value of a variable.
 
     Args:
         stream: The stream of all log lines.
         formatter: Formats lines for the CI system.
         values: The credentials, and the values of variables that are known so far.
+        clock: The time of lines.
     """
 
-    def __init__(self, stream: TextIO, formatter: LogFormatter, values: Iterable[str | Secret]) -> None:
-        super().__init__(logging.DEBUG)
+    def __init__(
+        self,
+        stream: TextIO,
+        formatter: LogFormatter,
+        values: Iterable[str | Secret],
+        clock: Clock,
+    ) -> None:
         self._log = JobLog(stream, formatter, omittable="debug line")
         self._values = list(values)
-        self._log.redact_with(Redactor(self._values))
+        self._clock = clock
         self._knows_all_values = False
+        # Threads write lines too. Only `with` acquires the lock, because a signal can raise an error at any time.
+        self._lock = threading.Lock()
+        # Lines that are not printed yet, with their times.
+        self._lines: deque[tuple[str, str]] = deque(maxlen=_MAX_HELD_LINES)
+        self._holds_lines = True
 
     def attach(self) -> None:
-        """Receive the records of all modules from now on."""
-        logger = logging.getLogger(_LOGGER_NAME)
-        logger.addHandler(self)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
-        LazyLogger.get_logger = logging.getLogger
+        """Receive the lines of all modules from now on."""
+        DebugLogger.sink = self.write
 
     def close(self) -> None:
-        """Print the number of omitted lines, and receive no more records."""
-        LazyLogger.get_logger = None
-        logger = logging.getLogger(_LOGGER_NAME)
-        logger.removeHandler(self)
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
+        """Print the number of omitted lines, and receive no more lines."""
+        DebugLogger.sink = None
+        with self._lock:
+            if not self._holds_lines:
+                self._print_lines()
+            elif self._lines:
+                # Each line could show a value that is unknown.
+                lines = pluralize(len(self._lines), "debug line")
+                self._log.debug(self._clock.utc_iso_ms(), f"{lines} left out: values of variables are unknown.")
         self._log.show_omitted_count()
-        super().close()
 
     def redact_values(self, values: Iterable[str | Secret], *, are_complete: bool) -> None:
-        """Redact these values of variables too.
+        """Redact these values of variables too, and print all lines.
 
         Args:
             values: The values.
@@ -73,30 +95,60 @@ class DebugLog(logging.Handler):
         self._values += values
         self._log.redact_with(Redactor(self._values))
         self._knows_all_values = are_complete
+        with self._lock:
+            self._holds_lines = False
+            self._print_lines()
 
     def redact_message(self, message: str, environ: Mapping[str, str]) -> str:
         """Return the redacted message of an internal error.
 
-        The message can be any text of the program, so it has no longer value of the environment either.
+        The message can be any text of the program, and it can be pasted into a public issue. So it contains no longer
+        value of the environment, and no user info, query or fragment of a URL.
 
         Returns:
-            The message, or an empty text if a value of a variable can be unknown.
+            The message. It is empty if a value of a variable can be unknown, or if the environment has too many values.
 
         """
         if not self._knows_all_values:
             return ""
-        texts = [text for text in environ.values() if len(text) >= MIN_RECOGNIZABLE_LENGTH]
-        return Redactor([*self._values, *texts])(message)
+        environment_values = _list_environment_values(environ)
+        if len(environment_values) > _MAX_ENVIRONMENT_VALUES:
+            return ""
+        redacted = Redactor([*self._values, *environment_values])(message)
+        # Afterwards, because the redactor would not find the rest of a value.
+        return _WORD_RE.sub(lambda match: _strip_url(match[0]), redacted)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record as one line."""
-        # The job matters more than its log. Without an error message, because it could contain values.
-        with suppress(Exception):
-            time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-            self._log.debug(time.replace("+00:00", "Z"), record.getMessage())
+    def write(self, text: str) -> None:
+        """Print one line, or hold it with its time."""
+        with self._lock:
+            self._lines.append((self._clock.utc_iso_ms(), text))
+            if not self._holds_lines:
+                self._print_lines()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - signature of logging.Handler
-        """Print no traceback, because it could contain values."""
+    def _print_lines(self) -> None:
+        # After a signal, the next call prints the lines that this call left.
+        while self._lines:
+            # The job matters more than its log. Without an error message, because it could contain values.
+            with suppress(Exception):
+                self._log.debug(*self._lines.popleft())
+
+
+def _strip_url(word: str) -> str:
+    """Return a word without user info, query and fragment of a URL."""
+    before, slashes, rest = word.partition("//")
+    # A password can contain each character that ends the user info of a valid URL.
+    rest = f"{MASK}@{rest.rpartition('@')[2]}" if "@" in rest else rest
+    return _QUERY_RE.sub("", f"{before}{slashes}{rest}")
+
+
+def _list_environment_values(environ: Mapping[str, str]) -> set[str]:
+    """Return the longer values of the environment, and their parts.
+
+    A program can show only one part of a value, such as a password.
+    """
+    values = set(environ.values())
+    parts = {part.strip("'\"") for value in values for part in _SEPARATOR_RE.split(value)}
+    return {text for text in values | parts if len(text) >= WEAK_CREDENTIAL_LENGTH}
 
 
 def log_inputs(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str]) -> None:

@@ -24,7 +24,8 @@ from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.plan import Plan
-from autonoma_ci.startup import LazyLogger, NamedTuple
+from autonoma_ci.reports.summary import pluralize
+from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext, RunRequest
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 _PART_PURPOSE = "autonoma-ci part 1"
 # Names of the manifest in the working directory. The first one has priority.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
@@ -237,7 +238,8 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
         allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
         shard = ci.ci_system.detect_shard(environ)
         planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, shard)
-        _log.debug("Plan: %d runs, shard %s", len(planned.requests), settings.resolve_shard(shard) or "none")
+        count = pluralize(len(planned.requests), "run")
+        _log.debug("Plan: %s, shard %s", count, settings.resolve_shard(shard) or "none")
         inputs = inputs._replace(plan=planned)
         return inputs._replace(plan=planned._replace(requests=_without_credentials(planned.requests, settings)))
     except InputError as error:

@@ -214,8 +214,8 @@ class JobStep:
         part = self.reports.facts.part
         return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
 
-    def redact_debug_log(self, values: Iterable[str | Secret], *, are_complete: bool = True) -> None:
-        """Redact these values of variables in the debug log."""
+    def redact_debug_log(self, values: Iterable[str | Secret], *, are_complete: bool) -> None:
+        """Redact these values of variables in the debug log, and show it."""
         if debug_log := self.runtime.debug_log:
             debug_log.redact_values(values, are_complete=are_complete)
 
@@ -249,6 +249,8 @@ class JobStep:
 
     def fail_on_input(self, errors: Sequence[Diagnostic]) -> int:
         """Report input errors, and return the exit code."""
+        # No further values are read, so the held lines of the debug log are shown.
+        self.redact_debug_log((), are_complete=False)
         for error in errors:
             self._error_log.annotate("error", error)
         texts = tuple(self.redact(str(error)) for error in errors)

@@ -11,7 +11,7 @@ from autonoma_ci.errors import MEMORY_ERRORS, InputError
 from autonoma_ci.fs.files import os_error_reason
 from autonoma_ci.models import Conclusion
 from autonoma_ci.net.threads import start_thread
-from autonoma_ci.startup import LazyLogger, NamedTuple
+from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 T = TypeVar("T")
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # Limit of a slow report after a signal. All data that a later job step needs is written before.
 MAX_SECONDS_AFTER_SIGNAL = 1.5
 # Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.

@@ -85,7 +85,7 @@ class Runtime:
         # Loaded only here, because most job steps have no debug log.
         from autonoma_ci.app.debug_log import DebugLog, log_inputs
 
-        self.debug_log = DebugLog(stream, formatter, [*settings.secrets, *settings.variables.values()])
+        self.debug_log = DebugLog(stream, formatter, [*settings.secrets, *settings.variables.values()], self.clock)
         self.debug_log.attach()
         log_inputs(settings, ci, self.environ)
 

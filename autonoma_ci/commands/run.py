@@ -55,8 +55,7 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
     # Before the manifest, which can need seconds: a step that is killed must not leave the files of an older one.
     step.begin_files()
     inputs = add_plan(inputs, step.runtime.environ, step.runtime.working_directory, step.ci)
-    if not inputs.errors:
-        step.redact_debug_log(_collect_values(inputs))
+    step.redact_debug_log(_collect_values(inputs), are_complete=not inputs.errors)
     step.report_diagnostics(inputs)
     if errors := [*inputs.errors, *results_dir_errors]:
         return step.fail_on_input(errors)

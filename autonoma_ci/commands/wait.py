@@ -120,11 +120,13 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
     if errors := step.configure(settings, saved):
         return step.fail_on_input(errors)
     step.reports.expect_results()
+    known = _collect_values(settings, saved, step)
+    step.redact_debug_log(known.secrets, are_complete=not known.unknown_names)
     if not has_runs(saved):
         return _end_like_previous_step(saved, step)
     _report_results_file(loaded, path, step)
-    known = _collect_values(settings, saved, step)
-    step.redact_debug_log(known.secrets, are_complete=not known.unknown_names)
+    if known.notice:
+        step.log.annotate("notice", Diagnostic(known.notice))
     runs = to_run_results(saved, step.reports.facts.started_at, build_sanitizers(settings, known.secrets))
     if step.results_dir:
         runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)
@@ -201,12 +203,9 @@ def _describe_completed_runs(saved: Results) -> str:
 
 
 def _collect_values(settings: Settings, saved: Results, step: JobStep) -> KnownValues:
-    """Return known values of variables, and log unknown names."""
+    """Return the known values of variables."""
     runtime, event = step.runtime, step.ci.build_context.trigger_event
-    known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
-    if known.notice:
-        step.log.annotate("notice", Diagnostic(known.notice))
-    return known
+    return collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
 
 
 def _title(runs: Sequence[RunResult], results: Sequence[RunResult]) -> str:

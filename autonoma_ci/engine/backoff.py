@@ -8,12 +8,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # On average, a verdict is late by half a pause. It may be late by 1 s plus 1/50 of the run's length, so a pause may be
 # 2 s plus 0.04 s per second of age. We use at most nine tenths of both, because a request needs time too.
 BASE_SECONDS, SECONDS_PER_RUN_SECOND = 1.7, 0.035

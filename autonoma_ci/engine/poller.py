@@ -15,7 +15,8 @@ from autonoma_ci.engine.backoff import MIN_FAILED_POLLS, PollInterval
 from autonoma_ci.engine.updates import RunEnded, WarningIssued
 from autonoma_ci.escaping import format_duration
 from autonoma_ci.models import ExitReason, RunState
-from autonoma_ci.startup import LazyLogger, NamedTuple
+from autonoma_ci.reports.summary import pluralize
+from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 
 
 class PollPolicy(NamedTuple):
@@ -96,6 +97,12 @@ class PollState:
         self.failed_polls += 1
         if result.status is not PollStatus.NOT_FOUND and self.failing_since is None:
             self.failing_since = now
+
+    def describe_last_response(self) -> str:
+        """Return the last error, or the status without one."""
+        if self.last_error:
+            return self.last_error
+        return f"status {self.last_result.raw_status or self.last_result.status}" if self.last_result else "no poll yet"
 
     def is_missing(self, now: float, policy: PollPolicy, deadline: float) -> bool:
         """Return whether the run is still unknown after enough polls."""
@@ -238,7 +245,7 @@ class Poller:
     def _poll_all_at_deadline(self, now: float) -> None:
         # A poll at the deadline can return a newer status than a poll that was sent earlier.
         self._final_poll_at = now
-        _log.debug("Deadline: last poll of %d runs", len(self._open_runs))
+        _log.debug("Deadline: last poll of %s", pluralize(len(self._open_runs), "run"))
         for index, poll in self._open_runs.items():
             if poll.pending_since is not None:
                 self._release_slot(poll)
@@ -295,10 +302,8 @@ class Poller:
         # A run that an earlier job step started is polled immediately.
         is_old_run = poll.last_sent_at == -inf and age_seconds > self._policy.not_found_grace
         pause = 0.0 if is_old_run else self._interval.next_interval(age_seconds, len(self._open_runs))
-        name = self._run_table.results[index].display_name
-        _log.debug(
-            "Next poll of %s in %.1f s (age %.0f s, %s)", name, pause, age_seconds, poll.last_error or "no error"
-        )
+        name, response = self._run_table.results[index].display_name, poll.describe_last_response()
+        _log.debug("Next poll of %s in %.1f s (age %.0f s, %s)", name, pause, age_seconds, response)
         heappush(self._queue, (self._clock.monotonic() + pause, index))
 
     def _end_at_deadline(self, index: int, poll: PollState) -> RunEnded:

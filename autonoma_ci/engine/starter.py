@@ -17,7 +17,7 @@ from autonoma_ci.api.models import HINT_MAY_HAVE_STARTED, StartResult, StartStat
 from autonoma_ci.engine.updates import StartSettled, WarningIssued
 from autonoma_ci.engine.workers import StartFinished
 from autonoma_ci.models import PENDING_STATES, ExitReason, RunState
-from autonoma_ci.startup import LazyLogger, NamedTuple
+from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.updates import Update
     from autonoma_ci.engine.workers import RequestExecutor
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 _SAME_RUN_MESSAGE = "the API returned the id of the failed attempt, so a retry may not have started"
 # The API would reject every further start request for these reasons too.
 _REFUSAL_MESSAGES = {

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # Windows has neither flag. There, links are found by a check of the path, and a directory never has named pipes.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Prevents waiting on a pipe or a device in place of a file.

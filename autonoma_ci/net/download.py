@@ -25,13 +25,13 @@ from autonoma_ci.net.errors import (
 from autonoma_ci.net.redirects import TooManyRedirectsError, follow_redirects
 from autonoma_ci.net.session import BodyTooLongError, SafeSession, read_body
 from autonoma_ci.net.total_timeout import limit_total_time
-from autonoma_ci.startup import LazyLogger, lazy_pattern
+from autonoma_ci.startup import DebugLogger, lazy_pattern
 from autonoma_ci.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 _MAX_REDIRECTS = 5
 # Printable ASCII characters and spaces. Signed URLs are long, but no real one has more characters.
 _URL_RE = lazy_pattern("[ -~]{1,16000}")

@@ -23,7 +23,7 @@ from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 from autonoma_ci.urls import strip_login
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from autonoma_ci.net.redirects import Redirect
     from autonoma_ci.redaction.redactor import Redactor
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 _MAX_REDIRECTS = 10
 # For one attempt. A page with a slower response is not ready.
 _ATTEMPT_SECONDS = 10.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.api.models import DownloadResult
 from autonoma_ci.net.download import DownloadError, download_file
-from autonoma_ci.startup import LazyLogger, NamedTuple
+from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.api.models import EvidenceFile
     from autonoma_ci.reports.results_dir import ResultsDir
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 EVIDENCE_DIR = "evidence"
 # Signatures by extension: the offset in bytes and the bytes there. None of these formats can contain a script.
 _IMAGE_SIGNATURES = {
@@ -142,7 +142,7 @@ class EvidenceDownloader:
             raise
         self._forget(file.partial_file)
         path = f"{folder}/{file.final_name}"
-        _log.debug("Wrote %s (%d bytes)", path, file.size)
+        _log.debug("Wrote %s (%d bytes)", self._results_dir.folder / path, file.size)
         return path
 
     def _download(self, item: EvidenceFile, name: str) -> _VerifiedFile:

@@ -36,6 +36,7 @@ OWNERS = {
     "_signal": {"__main__.py", "engine/signals.py"},
     "subprocess": {"ci/publishers/agent_cli.py"},
     "threading": {
+        "app/debug_log.py",
         "net/connection_state.py",
         "net/threads.py",
         "net/total_timeout.py",
@@ -46,8 +47,8 @@ OWNERS = {
     "_thread": {"streams.py", "net/threads.py"},
     "socket": {"net/connection.py", "net/errors.py"},
     "tempfile": {"commands/demo.py"},
-    # Loaded only for the debug log. All other modules use `startup.LazyLogger`.
-    "logging": {"app/debug_log.py"},
+    # The debug log has no module lock that a signal can leave acquired.
+    "logging": set(),
 }
 
 

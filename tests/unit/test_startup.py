@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import logging
 import pickle
 import re
 import typing
+from typing import NoReturn
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autonoma_ci import startup
-from autonoma_ci.startup import LazyLogger, NamedTuple, lazy_pattern
+from autonoma_ci.errors import Cancelled
+from autonoma_ci.startup import DebugLogger, NamedTuple, lazy_pattern
 
 
 def test_pattern_compiles_once_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,42 +146,35 @@ def test_logger_without_debug_log_does_nothing() -> None:
         def __str__(self) -> str:
             raise AssertionError
 
-    assert LazyLogger.get_logger is None
-    LazyLogger("name").debug("%s", Value())
+    assert DebugLogger.sink is None
+    DebugLogger().debug("%s", Value())
 
 
 def test_logger_passes_text_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The standard library formats the text."""
-    logger, handler = logging.Logger("name"), RecordingHandler()
-    logger.addHandler(handler)
-    names: list[str] = []
-
-    def get_logger(name: str) -> logging.Logger:
-        names.append(name)
-        return logger
-
-    monkeypatch.setattr(LazyLogger, "get_logger", get_logger)
-    LazyLogger("name").debug("%s of %d", "one", 2)
-    assert names == ["name"]
-    assert handler.messages == ["one of 2"]
-
-
-class RecordingHandler(logging.Handler):
-    """A handler that stores the messages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
+    """A text without values can have a percent sign."""
+    texts: list[str] = []
+    monkeypatch.setattr(DebugLogger, "sink", texts.append)
+    DebugLogger().debug("%s of %d", "one", 2)
+    DebugLogger().debug("100 %")
+    assert texts == ["one of 2", "100 %"]
 
 
 def test_logger_error_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lack of memory in the log does not change the result of a request."""
 
-    def get_logger(_: str) -> logging.Logger:
+    def fail(_: str) -> NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr(LazyLogger, "get_logger", get_logger)
-    LazyLogger("name").debug("text")
+    monkeypatch.setattr(DebugLogger, "sink", fail)
+    DebugLogger().debug("text")
+
+
+def test_signal_in_sink_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal can arrive while a line is written."""
+
+    def cancel(_: str) -> NoReturn:
+        raise Cancelled(15)
+
+    monkeypatch.setattr(DebugLogger, "sink", cancel)
+    with pytest.raises(Cancelled):
+        DebugLogger().debug("text")

@@ -26,7 +26,7 @@ from autonoma_ci.net.session import SafeSession, build_request_error, read_body
 from autonoma_ci.net.total_timeout import limit_total_time
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from autonoma_ci.net.errors import ResponseLostError
     from autonoma_ci.redaction.redactor import Secret
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # 16 MiB are enough for a page of 100 comments of the maximum size.
 _MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 _REQUEST_TIMEOUT_SECONDS = 10.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.fs.files import open_for_append, open_or_create
 from autonoma_ci.fs.locks import LockTimeouts
 from autonoma_ci.models import PENDING_STATES, Conclusion
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
-_log = LazyLogger(__name__)
+_log = DebugLogger()
 # No CI system accepts a larger file.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # A write needs a few milliseconds.

@@ -12,6 +12,7 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.commands import schema
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support import faults
 from tests.support.fault_server import FaultServer
@@ -70,7 +71,7 @@ def test_run_logs_requests_and_decisions(system: str, tmp_path: Path) -> None:
     assert lines[1] == f"Build: ci_name={system}{', job_name=e2e' if system != 'cli' else ''}"
     assert lines[2].startswith("Options: AUTONOMA_API_URL, ")
     expected = [
-        "Plan: 1 runs, shard none",
+        "Plan: 1 run, shard none",
         "POST /test/a/run",
         "POST /test/a/run: HTTP 429 (2 bytes, N s)",
         "POST /test/a/run",
@@ -160,7 +161,8 @@ def test_download_logs_host_only(tmp_path: Path) -> None:
     lines = read_debug_lines(result.out)
     downloads = [line for line in lines if "a file" in line]
     assert set(downloads) == {"GET a file from 127.0.0.1", "GET a file from 127.0.0.1: HTTP 200 (N s)"}
-    assert any(re.fullmatch(r"Wrote .*video\.webm \([0-9]+ bytes\)", line) for line in lines)
+    folder = re.escape(str(tmp_path / "results" / "evidence"))
+    assert any(re.fullmatch(rf"Wrote {folder}/[^/]+/video\.webm \([0-9]+ bytes\)", line) for line in lines)
 
 
 def test_wait_for_url_logs_attempts(tmp_path: Path) -> None:
@@ -227,6 +229,101 @@ def test_manifest_and_its_values_are_logged_safely(tmp_path: Path) -> None:
     assert "Manifest: autonoma.yml" in lines
     assert any(line.startswith("Retry of the start of the *** of shop in N s (request 2): HTTP 429") for line in lines)
     assert "sentinel" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    # With an unknown key, the manifest is invalid. Then only values of options are known.
+    [("tests", 0), ("test", 2)],
+)
+def test_early_lines_hide_values(key: str, code: int, tmp_path: Path) -> None:
+    """The build and the first files are logged before the manifest is read."""
+    folder = tmp_path / "sentinel-of-manifest"
+    folder.mkdir()
+    value = "sentinel-of-manifest" if code == 0 else "of-manifest"
+    text = f"{key}: [{{id: a, variables: {{A: {value}}}}}]"
+    (folder / "autonoma.yml").write_text(text, "utf-8")
+    with FaultServer(faults.send_started_run) as server:
+        environ = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VERBOSE": "true", "AUTONOMA_RESULTS_DIR": "results"}
+        environ |= {"AUTONOMA_VARIABLES": "B=sentinel", "TF_BUILD": "True", "SYSTEM_JOBNAME": value}
+        result = run_command(folder, environ)
+    assert result.code == code, result.output
+    lines = read_debug_lines(result.out, "##[debug]")
+    assert lines[1] == f"Build: ci_name=azure, job_name={'***' if code == 0 else value}"
+    assert [line.partition(" ")[0] for line in lines[:2]] == ["CI", "Build:"]
+    assert "Manifest: autonoma.yml" in lines
+    assert any(line.startswith(f"Wrote {tmp_path / '***'}") for line in lines)
+    times = re.findall(f"^##\\[debug\\]({TIME})", result.out, re.MULTILINE)
+    assert times == sorted(times)
+    assert "sentinel" not in "".join(lines)
+
+
+def test_signal_before_manifest_hides_early_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest can contain a value that an early line shows."""
+
+    def cancel(*_: object) -> NoReturn:
+        raise Cancelled(15)
+
+    monkeypatch.setattr("autonoma_ci.commands.run.add_plan", cancel)
+    environ = {"AUTONOMA_VERBOSE": "true", "GITLAB_CI": "true", "CI_JOB_NAME": "sentinel"}
+    result = run_command(tmp_path, environ, "run", "--test-ids", "a")
+    assert result.code == 143
+    lines = read_debug_lines(result.out)
+    assert [line for line in lines if re.fullmatch("[0-9]+ debug lines? left out: .*", line)] == lines != []
+    assert "sentinel" not in "".join(lines)
+
+
+@pytest.mark.parametrize("command", ["wait", "report"])
+def test_later_commands_hide_values_of_manifest(command: str, tmp_path: Path) -> None:
+    """The paths of files and the build can contain a value of the manifest."""
+    folder = tmp_path / "sentinel-of-manifest"
+    folder.mkdir()
+    (folder / "autonoma.yml").write_text("tests: [{id: a, variables: {A: sentinel-of-manifest}}]", "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        environ = {"AUTONOMA_API_URL": sandbox.url, "GITLAB_CI": "true", "CI_JOB_NAME": "sentinel-of-manifest"}
+        assert run_command(folder, environ, "run", "--results-dir", "results").code == 0
+        format_flag = ("--format", "markdown") if command == "report" else ()
+        result = run_command(folder, environ, command, "results", "--verbose", *format_flag)
+    assert result.code == 0, result.output
+    lines = read_debug_lines(result.err if command == "report" else result.out)
+    assert lines[1] == "Build: ci_name=gitlab, job_name=***"
+    assert any(line.startswith(f"Wrote {tmp_path / '***' / 'results' / 'summary.md'} (") for line in lines)
+    assert "sentinel" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [("wait", "autonoma_ci.engine.engine.Engine.run"), ("report", "autonoma_ci.commands.report.report_from_results")],
+)
+def test_later_bug_reports_hide_values_of_manifest(
+    command: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message of an internal error can contain a value of the manifest."""
+
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("no place for sentinel-value on shelves")
+
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: sentinel-value}}]", "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        environ = {"AUTONOMA_API_URL": sandbox.url}
+        assert run_command(tmp_path, environ, "run", "--results-dir", "results").code == 0
+        monkeypatch.setattr(function, fail)
+        format_flag = ("--format", "markdown") if command == "report" else ()
+        result = run_command(tmp_path, environ, command, "results", "--verbose", *format_flag)
+    assert result.code == 70
+    assert "  no place for *** on shelves" in result.err.splitlines()
+    assert "sentinel" not in result.output
+
+
+def test_next_poll_names_last_status(tmp_path: Path) -> None:
+    """The line has the status as the server names it, or the error."""
+    statuses = [faults.send_response(200, json.dumps({"status": name})) for name in ("queued", "passed")]
+    responses = [faults.send_response(500, "{}"), *statuses]
+    with FaultServer(faults.send_started_run, {"run-of-a": responses}) as server:
+        result = run_command(tmp_path, {"AUTONOMA_API_URL": server.url}, "run", "--test-ids=a", "--wait", "--verbose")
+    assert result.code == 0, result.output
+    matches = [re.fullmatch(r"Next poll of a in N s \(age 0 s, (.*)\)", line) for line in read_debug_lines(result.out)]
+    assert [match[1] for match in matches if match] == ["no poll yet", "HTTP 500", "status queued"]
 
 
 def test_live_table_is_off(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from autonoma_ci.app.debug_log import DebugLog, log_inputs
 from autonoma_ci.app.inputs import detect_ci
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.clock import Clock
 from autonoma_ci.config.settings import Settings
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.startup import LazyLogger
+from autonoma_ci.startup import DebugLogger
 from tests.support import github_parser
 from tests.support.hostile import TEXTS
 
@@ -29,17 +32,34 @@ if TYPE_CHECKING:
 
 TIME_RE = re.compile(r"(?:##\[debug\])?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z ")
 FORMATTERS = [load_system(rule).log_formatter for rule in DETECTION_RULES]
-LOGGER = LazyLogger("autonoma_ci.tests")
+LOGGER = DebugLogger()
 # The characters of credentials: printable ASCII without spaces.
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
 
 
+class FixedClock(Clock):
+    """A clock that returns these times in UTC."""
+
+    def __init__(self, *times: str) -> None:
+        self._times = iter(times)
+
+    def utc_iso_ms(self) -> str:
+        return next(self._times)
+
+
 @contextmanager
 def open_log(
-    out: io.StringIO, values: Iterable[str | Secret] = (), formatter: LogFormatter = PLAIN_LOG_FORMATTER
+    out: io.StringIO,
+    values: Iterable[str | Secret] = (),
+    formatter: LogFormatter = PLAIN_LOG_FORMATTER,
+    *,
+    clock: Clock | None = None,
+    holds_lines: bool = False,
 ) -> Iterator[DebugLog]:
-    debug_log = DebugLog(out, formatter, values)
+    debug_log = DebugLog(out, formatter, values, clock or Clock())
     debug_log.attach()
+    if not holds_lines:
+        debug_log.redact_values((), are_complete=False)
     try:
         yield debug_log
     finally:
@@ -47,12 +67,10 @@ def open_log(
 
 
 def test_line_has_utc_time_and_text() -> None:
-    """The time is that of the record, in milliseconds."""
+    """The time has milliseconds."""
     out = io.StringIO()
-    with open_log(out) as debug_log:
-        record = logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "%s of %d", ("one", 2), None)
-        record.created = 1796045072.1234
-        debug_log.handle(record)
+    with open_log(out, clock=FixedClock("2026-11-30T13:24:32.123Z")):
+        LOGGER.debug("%s of %d", "one", 2)
     assert out.getvalue() == "2026-11-30T13:24:32.123Z one of 2\n"
 
 
@@ -71,11 +89,12 @@ def test_libraries_log_nothing() -> None:
     out = io.StringIO()
     with open_log(out):
         logging.getLogger("urllib3.connectionpool").debug("header")
+        logging.getLogger("autonoma_ci").debug("package")
         logging.getLogger().debug("root")
     assert out.getvalue() == ""
 
 
-def test_records_reach_no_other_handler() -> None:
+def test_lines_reach_no_handler() -> None:
     """A handler of the root logger would print lines without redaction."""
     records: list[logging.LogRecord] = []
 
@@ -93,14 +112,11 @@ def test_records_reach_no_other_handler() -> None:
     assert records == []
 
 
-def test_close_restores_logger() -> None:
-    """The loggers of this process are as before."""
-    logger = logging.getLogger("autonoma_ci")
-    before = logger.level, logger.propagate, list(logger.handlers)
+def test_close_removes_sink() -> None:
+    """The modules log to nothing, as before."""
     with open_log(io.StringIO()):
-        assert not logger.propagate
-    assert (logger.level, logger.propagate, logger.handlers) == before
-    assert LazyLogger.get_logger is None
+        assert DebugLogger.sink
+    assert DebugLogger.sink is None
 
 
 @given(TEXTS, SECRETS, TEXTS, st.sampled_from(FORMATTERS))
@@ -132,10 +148,8 @@ def test_any_text_is_one_plain_line(text: str, formatter: LogFormatter) -> None:
 def test_value_in_time_is_not_redacted() -> None:
     """A value such as a year leaves the time readable."""
     out = io.StringIO()
-    with open_log(out, ["2026", "Z"]) as debug_log:
-        record = logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "in 2026", (), None)
-        record.created = 1796045072.0
-        debug_log.handle(record)
+    with open_log(out, ["2026", "Z"], clock=FixedClock("2026-11-30T13:24:32.000Z")):
+        LOGGER.debug("in 2026")
     assert out.getvalue() == "2026-11-30T13:24:32.000Z in ***\n"
 
 
@@ -146,6 +160,81 @@ def test_later_values_are_redacted_too() -> None:
         debug_log.redact_values(["second-value"], are_complete=False)
         LOGGER.debug("first-secret second-value")
     assert TIME_RE.sub("", out.getvalue()) == "*** ***\n"
+
+
+def test_lines_are_held_until_values_are_known() -> None:
+    """An early line can contain the value of a manifest."""
+    out = io.StringIO()
+    clock = FixedClock(*(f"2026-11-30T13:24:0{second}.000Z" for second in range(3)))
+    with open_log(out, clock=clock, holds_lines=True) as debug_log:
+        LOGGER.debug("job=sentinel")
+        LOGGER.debug("two")
+        assert out.getvalue() == ""
+        debug_log.redact_values(["sentinel"], are_complete=True)
+        LOGGER.debug("three")
+    assert out.getvalue().splitlines() == [
+        "2026-11-30T13:24:00.000Z job=***",
+        "2026-11-30T13:24:01.000Z two",
+        "2026-11-30T13:24:02.000Z three",
+    ]
+
+
+def test_held_lines_are_dropped_at_early_end() -> None:
+    """They can contain a value that was not read."""
+    out = io.StringIO()
+    with open_log(out, holds_lines=True):
+        LOGGER.debug("job=sentinel")
+        LOGGER.debug("two")
+    assert TIME_RE.sub("", out.getvalue()) == "2 debug lines left out: values of variables are unknown.\n"
+
+
+def test_held_lines_are_limited() -> None:
+    """The last lines stay, in their order."""
+    out = io.StringIO()
+    with open_log(out, holds_lines=True) as debug_log:
+        for number in range(1_001):
+            LOGGER.debug("%d", number)
+        debug_log.redact_values((), are_complete=True)
+    lines = [TIME_RE.sub("", line) for line in out.getvalue().splitlines()]
+    assert lines == [str(number) for number in range(1, 1_001)]
+
+
+class InterruptedStream(io.StringIO):
+    """A stream in whose first write a signal arrives."""
+
+    has_signal = True
+
+    def write(self, text: str) -> int:
+        if self.has_signal:
+            self.has_signal = False
+            raise Cancelled(15)
+        return super().write(text)
+
+
+def test_close_prints_lines_after_signal() -> None:
+    """The last lines show what the signal interrupted."""
+    out = InterruptedStream()
+    with open_log(out, holds_lines=True) as debug_log:
+        for text in ("one", "two"):
+            LOGGER.debug(text)
+        with pytest.raises(Cancelled):
+            debug_log.redact_values((), are_complete=True)
+    assert TIME_RE.sub("", out.getvalue()) == "two\n"
+
+
+def test_signal_keeps_order_and_frees_lock() -> None:
+    """Other threads can log after a signal in a line."""
+    out = InterruptedStream()
+    with open_log(out, holds_lines=True) as debug_log:
+        for text in ("one", "two"):
+            LOGGER.debug(text)
+        with pytest.raises(Cancelled):
+            debug_log.redact_values((), are_complete=True)
+        thread = threading.Thread(target=LOGGER.debug, args=("three",), daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
+    assert [TIME_RE.sub("", line) for line in out.getvalue().splitlines()] == ["two", "three"]
 
 
 class BrokenValue:
@@ -165,11 +254,10 @@ class BrokenStream(io.StringIO):
 @pytest.mark.parametrize("stream", [io.StringIO(), BrokenStream()], ids=["value", "stream"])
 def test_handler_error_is_silent(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     """An error in the log changes neither the job nor its output."""
-    with open_log(stream) as debug_log:
+    with open_log(stream):
         LOGGER.debug("%s", BrokenValue())
         LOGGER.debug("%d", BrokenValue())
         LOGGER.debug("two")
-        debug_log.handleError(logging.LogRecord("autonoma_ci", logging.DEBUG, "", 0, "", (), None))
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
     assert "sentinel" not in stream.getvalue()
@@ -196,6 +284,40 @@ def test_message_of_error_is_redacted() -> None:
             "client-secret value-of-manifest job-token-of-ci word", {"TOKEN": "job-token-of-ci", "SHORT": "word"}
         )
     assert message == "*** *** *** word"
+
+
+@pytest.mark.parametrize(
+    ("message", "environ", "shown"),
+    [
+        ("GET https://cdn.example/x.png?X-Amz-Signature=dead&T=tok failed", {}, "GET https://cdn.example/x.png failed"),
+        ("url: /x.png?X-Amz-Signature=deadbeef", {}, "url: /x.png"),
+        ("https://host/page#token=deadbeef", {}, "https://host/page"),
+        ("https://user:pa/ss?w@rd@host:8443/x", {}, "https://***@host:8443/x"),
+        ("//user:password@host", {}, "//***@host"),
+        ("issue #12 in 3 s?", {}, "issue #12 in 3 s?"),
+        ("is hunter7 valid", {"PASS": "hunter7"}, "is *** valid"),
+        ("short", {"PASS": "short"}, "short"),
+        ("pw=partsecret1", {"CFG": "host=a pw=partsecret1"}, "pw=***"),
+        ("_authToken npm_abcdef1234567", {"NPM": "//r/:_authToken=npm_abcdef1234567"}, "*** ***"),
+        ("user: dockpass99", {"DOCKER": "me:dockpass99"}, "user: ***"),
+        ("one-value two-value", {"LIST": "one-value,two-value;x"}, "*** ***"),
+        ("quoted-value", {"CFG": "a='quoted-value'"}, "***"),
+        ("KeyError 'line one secretA'", {"PEM": "line one secretA\nline two secretB"}, "KeyError '***'"),
+    ],
+)
+def test_message_hides_parts_of_environment(message: str, environ: dict[str, str], shown: str) -> None:
+    """The message can be pasted into a public issue."""
+    with open_log(io.StringIO()) as debug_log:
+        debug_log.redact_values((), are_complete=True)
+        assert debug_log.redact_message(message, environ) == shown
+
+
+def test_message_is_hidden_with_huge_environment() -> None:
+    """Some of the values would not be searched."""
+    with open_log(io.StringIO()) as debug_log:
+        debug_log.redact_values((), are_complete=True)
+        assert debug_log.redact_message("text", {"A": " ".join(map(str, range(100_000, 105_001)))}) == ""
+        assert debug_log.redact_message("text", {"A": " ".join(map(str, range(100_000, 100_100)))}) == "text"
 
 
 def test_message_is_hidden_with_unknown_values() -> None:

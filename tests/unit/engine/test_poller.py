@@ -21,6 +21,7 @@ from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
+from autonoma_ci.startup import DebugLogger
 from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
 
 if TYPE_CHECKING:
@@ -226,6 +227,15 @@ def test_running_at_deadline_times_out() -> None:
     assert job.seconds <= 61
     assert "still running" in job.first.message
     assert "autonoma-ci wait" in job.first.suggestion
+
+
+@pytest.mark.parametrize(("count", "runs"), [(1, "1 run"), (2, "2 runs")])
+def test_deadline_logs_number_of_runs(count: int, runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The debug log has the runs that are polled once more."""
+    texts: list[str] = []
+    monkeypatch.setattr(DebugLogger, "sink", texts.append)
+    Job(*[make_run(10_000)] * count, poll_policy=PollPolicy(timeout=60.0)).run()
+    assert f"Deadline: last poll of {runs}" in texts
 
 
 def test_timeout_begins_after_last_start() -> None:
