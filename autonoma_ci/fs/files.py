@@ -65,13 +65,13 @@ class Directory:
     No operation follows a link that has the name of a file.
 
     Args:
-        path: The path. It is used only without a descriptor.
+        path: The path. Without a descriptor, the operations use it.
         descriptor: The descriptor, which `close` closes. None on Windows.
 
     """
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
-        self._path, self._descriptor = path, descriptor
+        self.path, self._descriptor = path, descriptor
         self._lock_file: int | None = None
 
     def __enter__(self) -> Self:
@@ -101,9 +101,9 @@ class Directory:
             OSError: The directory can't be opened or created.
 
         """
-        target = self._path / path
+        target = self.path / path
         if self._descriptor is None:
-            if Path(os.path.realpath(target)) != Path(os.path.realpath(self._path), path):
+            if Path(os.path.realpath(target)) != Path(os.path.realpath(self.path), path):
                 raise LinkError
             if create:
                 make_directory(target)
@@ -125,7 +125,7 @@ class Directory:
             return self._descriptor
         if self.is_symlink(_LOCK_FILE):
             raise LinkError
-        self._lock_file = os.open(self._path / _LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        self._lock_file = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT)
         return self._lock_file
 
     def lstat(self, name: str) -> os.stat_result:
@@ -179,7 +179,7 @@ class Directory:
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
         descriptor = os.open(self._locate(name), flags, mode, dir_fd=self._descriptor)
-        match_parent_owner(self._path if self._descriptor is None else self._descriptor, descriptor)
+        match_parent_owner(self.path if self._descriptor is None else self._descriptor, descriptor)
         return descriptor
 
     def replace(self, name: str, target: str) -> None:
@@ -230,7 +230,7 @@ class Directory:
                 self.unlink(temporary)
         if not is_replaced:
             self._overwrite_in_place(name, data)
-        _log.debug("Wrote %s (%d bytes)", self._path / name, len(data))
+        _log.debug("Wrote %s (%d bytes)", self.path / name, len(data))
 
     def _replace_file(self, temporary: str, name: str, data: bytes) -> bool:
         """Replace a file by a new one, and return whether it worked.
@@ -283,7 +283,7 @@ class Directory:
 
     def _locate(self, name: str) -> str:
         """Return the name for the descriptor, or the path without one."""
-        return name if self._descriptor is not None else str(self._path / name)
+        return name if self._descriptor is not None else str(self.path / name)
 
 
 class DirectoryTree:

@@ -141,9 +141,8 @@ class EvidenceDownloader:
                 self._discard(file.partial_file, file.size)
             raise
         self._forget(file.partial_file)
-        path = f"{folder}/{file.final_name}"
-        _log.debug("Wrote %s (%d bytes)", self._results_dir.folder / path, file.size)
-        return path
+        _log.debug("Wrote %s (%d bytes)", directory.path / file.final_name, file.size)
+        return f"{folder}/{file.final_name}"
 
     def _download(self, item: EvidenceFile, name: str) -> _VerifiedFile:
         """Download one file under a temporary name, and verify its kind.

@@ -153,16 +153,19 @@ def test_wait_and_report_log_their_files(tmp_path: Path) -> None:
 
 
 def test_download_logs_host_only(tmp_path: Path) -> None:
-    """A signed URL gives access to its file."""
+    """A signed URL gives access to its file, and the path of the file is absolute."""
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
     with Sandbox(pace=0) as sandbox:
         environ = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_VERBOSE": "true", "AUTONOMA_WAIT": "true"}
         environ |= {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_EVIDENCE": "all", "AUTONOMA_RESULTS_DIR": "results"}
-        result = run_command(tmp_path, environ)
+        result = run_command(link, environ)
     lines = read_debug_lines(result.out)
     downloads = [line for line in lines if "a file" in line]
     assert set(downloads) == {"GET a file from 127.0.0.1", "GET a file from 127.0.0.1: HTTP 200 (N s)"}
-    folder = re.escape(str(tmp_path / "results" / "evidence"))
-    assert any(re.fullmatch(rf"Wrote {folder}/[^/]+/video\.webm \([0-9]+ bytes\)", line) for line in lines)
+    evidence = re.escape(str(folder / "results" / "evidence"))
+    assert any(re.fullmatch(rf"Wrote {evidence}/[^/]+/video\.webm \([0-9]+ bytes\)", line) for line in lines)
 
 
 def test_wait_for_url_logs_attempts(tmp_path: Path) -> None:
