@@ -153,8 +153,8 @@ def _list_environment_values(environ: Mapping[str, str]) -> set[str]:
 
 def log_inputs(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str]) -> None:
     """Log the CI system, the build and the options of a command."""
-    variables = ", ".join(list_detection_variables(environ)) or "no variable"
-    _log.debug("CI system: %s (from %s)", ci.source, variables)
+    variables = ", ".join(list_detection_variables(environ))
+    _log.debug("CI system: %s (%s)", ci.source, f"from {variables}" if variables else "no variable of a CI system")
     _log.debug("Build: %s", _format_facts(ci.build_context))
     _log.debug("Options: %s", ", ".join(sorted(settings.spellings.values())) or "none")
 

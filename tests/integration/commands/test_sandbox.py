@@ -90,7 +90,7 @@ def test_sandbox_instructions_start_run(tmp_path: Path) -> None:
     assert [(command_result.code, command_result.err, "arning" in command_result.out) for command_result in result] == [
         (0, "", False)
     ]
-    assert "1 of 1 run started." in result[0].out
+    assert "1 of 1 run passed." in result[0].out
 
 
 def test_sandbox_logs_requests(tmp_path: Path) -> None:

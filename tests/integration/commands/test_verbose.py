@@ -67,7 +67,8 @@ def test_run_logs_requests_and_decisions(system: str, tmp_path: Path) -> None:
     lines = read_debug_lines(result.out, "##[debug]" if system == "azure" else "")
     size = (tmp_path / "results" / "junit.xml").stat().st_size
     variables = [name for name in SYSTEMS[system] if "JOB" not in name]
-    assert lines[0] == f"CI system: {system} (from {', '.join(variables) or 'no variable'})"
+    origin = f"from {', '.join(variables)}" if variables else "no variable of a CI system"
+    assert lines[0] == f"CI system: {system} ({origin})"
     assert lines[1] == f"Build: ci_name={system}{', job_name=e2e' if system != 'cli' else ''}"
     assert lines[2].startswith("Options: AUTONOMA_API_URL, ")
     expected = [

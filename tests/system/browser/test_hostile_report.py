@@ -127,7 +127,7 @@ def test_10_000_steps_fit_page(open_page: Callable[..., OpenedPage], tmp_path: P
         request, RunState.FAILED, ExitReason.FAILED, "r1", step=details.step, evidence=Evidence(details.steps)
     )
     report = open_page(write_report(build_hostile_report("x")._replace(results=(run,)), tmp_path), 320)
-    assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
+    assert report.page.locator("summary").first.inner_text().startswith("10,000 test steps")
     assert report.page.locator(".gap").inner_text() == "9,800 more test steps not shown."
     assert "The end" in report.page.locator(".step.bad").inner_text()
     assert report.fits_width()

@@ -348,5 +348,5 @@ def test_inputs_outside_of_ci_are_logged() -> None:
     with open_log(out):
         log_inputs(Settings(), detect_ci({}), {})
     assert [TIME_RE.sub("", line) for line in out.getvalue().splitlines()] == [
-        "CI system: cli (from no variable)", "Build: ci_name=cli", "Options: none"
+        "CI system: cli (no variable of a CI system)", "Build: ci_name=cli", "Options: none"
     ]  # fmt: skip
