@@ -78,7 +78,7 @@ class EvidenceCopier:
     def __init__(self, source: Path, results_dir: ResultsDir, settings: Settings) -> None:
         self._source, self._results_dir = DirectoryTree(source, results_dir.root), results_dir
         self._file_limit, self._total_limit = settings.evidence_file_limit, settings.evidence_limit
-        self._is_same_folder = os.path.realpath(source) == os.path.realpath(results_dir.folder)
+        self._is_same_folder = _is_same_path(source, results_dir.folder)
         self._write_failure: str | None = None
         self._handled_paths: set[str] = set()
         # The reason of each missing file, by its path.
@@ -133,6 +133,14 @@ class EvidenceCopier:
             return _NO_MEMORY
         self.copied_bytes += len(data)
         return None
+
+
+def _is_same_path(path: Path, other: Path) -> bool:
+    try:
+        return os.path.realpath(path) == os.path.realpath(other)
+    except OSError:
+        # Another process removed a link during the call. A copy of a file to itself changes nothing.
+        return False
 
 
 def _evidence_paths(run: RunResult | PreviousAttempt) -> Iterator[str]:

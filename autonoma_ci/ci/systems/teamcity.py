@@ -216,7 +216,7 @@ class TeamCityPublisher:
         checkout_dir = self._checkout_dir or self._context.working_directory
         try:
             return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout_dir)).as_posix()
-        except ValueError:
+        except (OSError, ValueError):
             return str(path)
 
 

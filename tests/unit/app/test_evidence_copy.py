@@ -408,3 +408,18 @@ def test_reasons_of_run_are_counted(tmp_path: Path) -> None:
         tmp_path, make_run(IMAGE, OTHER_IMAGE, video=VIDEO), settings=Settings(evidence_file_limit=10)
     )
     assert run.evidence.missing_reason == f"1 file: {TOO_LARGE}, 2 files: {MISSING}"
+
+
+def test_link_removed_during_check_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolution of a link that another process removes fails, and files are copied."""
+    write_file(tmp_path / "old", IMAGE)
+
+    def fail(path: object) -> str:
+        raise FileNotFoundError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "realpath", fail)
+        copier = create_copier(tmp_path)
+    copier.copy(IMAGE)
+    assert copier.missing == {}
+    assert list_files(tmp_path / "new") == {IMAGE: b"pixels"}
