@@ -11,6 +11,8 @@ LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNOREC
 # The end of the host in a URL. Browsers read a backslash as a slash.
 _HOST_END_RE = lazy_pattern(r"[/?#\\]")
 # A reference to a path on the same host.
+# A scheme, also with the white space that browsers ignore.
+_SCHEME_RE = lazy_pattern(r"(?:\s*[A-Za-z][A-Za-z0-9+.\s-]*:)?\s*")
 _ABSOLUTE_PATH_RE = lazy_pattern(r"/[^\s/\\]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -97,13 +99,17 @@ def strip_login(text: str) -> str:
     if "@" not in text or _ABSOLUTE_PATH_RE.match(text):
         return text
     before, slashes, rest = text.partition("//")
-    if not slashes:
-        before, rest = "", text
+    if not slashes or not _SCHEME_RE.fullmatch(before):
+        # The slashes can come after a login.
+        before, slashes, rest = "", "", text
     host = _HOST_END_RE.split(rest, maxsplit=1)[0]
     stripped = f"{before}{slashes}{host.rpartition('@')[2]}{rest[len(host) :]}"
     url = parse_url(stripped)
     if url and not url.has_login:
         return stripped
+    if not slashes and not rest.startswith(host + "@") and ":" not in host and "@" not in host and host:
+        # A relative reference, such as users/@name, has no password.
+        return text
     # In an invalid URL, the password can contain each of the characters that end a host.
     return f"{before}{slashes}{rest.rpartition('@')[2]}"
 

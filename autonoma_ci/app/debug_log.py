@@ -31,7 +31,7 @@ _log = DebugLogger()
 # A job step writes about ten lines before it knows the values of variables. Of more lines, the last ones stay.
 _MAX_HELD_LINES = 1_000
 # The separators of names and values in a variable of the environment.
-_SEPARATOR_RE = re.compile(r"[\s=:,;]+")
+_SEPARATOR_RE = re.compile(r"[\s=:,;/@|#&%?]+")
 # To prepare the redaction of 5,000 values takes 1.3 s. With more values, the message of an error is left out.
 _MAX_ENVIRONMENT_VALUES = 5_000
 _WORD_RE = re.compile(r"\S+")
@@ -78,14 +78,14 @@ class DebugLog:
         with self._lock:
             if not self._holds_lines:
                 self._print_lines()
-            elif self._lines:
-                # Each line could show a value that is unknown.
-                lines = pluralize(len(self._lines), "debug line")
-                self._log.debug(self._clock.utc_iso_ms(), f"{lines} left out: values of variables are unknown.")
+            else:
+                self._drop_lines()
         self._log.show_omitted_count()
 
     def redact_values(self, values: Iterable[str | Secret], *, are_complete: bool) -> None:
         """Redact these values of variables too, and print all lines.
+
+        Lines from before are left out if a value is unknown.
 
         Args:
             values: The values.
@@ -96,6 +96,8 @@ class DebugLog:
         self._log.redact_with(Redactor(self._values))
         self._knows_all_values = are_complete
         with self._lock:
+            if self._holds_lines and not are_complete:
+                self._drop_lines()
             self._holds_lines = False
             self._print_lines()
 
@@ -124,6 +126,13 @@ class DebugLog:
             self._lines.append((self._clock.utc_iso_ms(), text))
             if not self._holds_lines:
                 self._print_lines()
+
+    def _drop_lines(self) -> None:
+        # Each line could show a value that is unknown.
+        if self._lines:
+            lines = pluralize(len(self._lines), "debug line")
+            self._lines.clear()
+            self._log.debug(self._clock.utc_iso_ms(), f"{lines} left out: values of variables are unknown.")
 
     def _print_lines(self) -> None:
         # After a signal, the next call prints the lines that this call left.

@@ -249,7 +249,7 @@ class JobStep:
 
     def fail_on_input(self, errors: Sequence[Diagnostic]) -> int:
         """Report input errors, and return the exit code."""
-        # No further values are read, so the held lines of the debug log are shown.
+        # No further values are read, so the debug log holds its lines no longer.
         self.redact_debug_log((), are_complete=False)
         for error in errors:
             self._error_log.annotate("error", error)

@@ -60,8 +60,8 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         log.info(f"Sandbox at {sandbox.url}, contract {contract}, for this machine only.")
         log.info("Try this command in another terminal:")
         log.info(
-            f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox-id --client-secret sandbox-secret "
-            "--test-ids my-first-test --wait"
+            f"  {runtime.find_program()} run --api-url {sandbox.url} --client-id sandbox-id "
+            "--client-secret sandbox-secret --test-ids my-first-test --wait"
         )
         log.info("Special ids and their effects (runs of any other id pass):")
         for test_id, description in SCENARIO_IDS.items():

@@ -230,7 +230,7 @@ class Directory:
                 self.unlink(temporary)
         if not is_replaced:
             self._overwrite_in_place(name, data)
-        _log.debug("Wrote %s (%d bytes)", self.path / name, len(data))
+        _log.debug("Wrote %s/%s (%d bytes)", self.path, name, len(data))
 
     def _replace_file(self, temporary: str, name: str, data: bytes) -> bool:
         """Replace a file by a new one, and return whether it worked.

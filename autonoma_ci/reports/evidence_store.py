@@ -141,7 +141,7 @@ class EvidenceDownloader:
                 self._discard(file.partial_file, file.size)
             raise
         self._forget(file.partial_file)
-        _log.debug("Wrote %s (%d bytes)", directory.path / file.final_name, file.size)
+        _log.debug("Wrote %s/%s (%d bytes)", directory.path, file.final_name, file.size)
         return f"{folder}/{file.final_name}"
 
     def _download(self, item: EvidenceFile, name: str) -> _VerifiedFile:

@@ -300,6 +300,8 @@ def test_message_of_error_is_redacted() -> None:
         ("pw=partsecret1", {"CFG": "host=a pw=partsecret1"}, "pw=***"),
         ("_authToken npm_abcdef1234567", {"NPM": "//r/:_authToken=npm_abcdef1234567"}, "*** ***"),
         ("user: dockpass99", {"DOCKER": "me:dockpass99"}, "user: ***"),
+        ("bad port Secret12", {"HTTPS_PROXY": "http://user:Secret12/rest@proxy:3128"}, "bad port ***"),
+        ("key ghp_abcdef123456", {"KEYS": "a|ghp_abcdef123456|b"}, "key ***"),
         ("one-value two-value", {"LIST": "one-value,two-value;x"}, "*** ***"),
         ("quoted-value", {"CFG": "a='quoted-value'"}, "***"),
         ("KeyError 'line one secretA'", {"PEM": "line one secretA\nline two secretB"}, "KeyError '***'"),
