@@ -107,7 +107,7 @@ def strip_login(text: str) -> str:
     url = parse_url(stripped)
     if url and not url.has_login:
         return stripped
-    if not slashes and not rest.startswith(host + "@") and ":" not in host and "@" not in host and host:
+    if not slashes and host and ":" not in host and "@" not in host:
         # A relative reference, such as users/@name, has no password.
         return text
     # In an invalid URL, the password can contain each of the characters that end a host.

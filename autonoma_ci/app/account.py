@@ -65,8 +65,8 @@ def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
     # Standard output is only for the product of the command.
     runtime.open_debug_log(settings, ci, runtime.err, ci.ci_system.log_formatter)
     if runtime.debug_log:
-        # This command reads no values of variables.
-        runtime.debug_log.redact_values((), are_complete=False)
+        # This command reads no values of variables, so none is unknown.
+        runtime.debug_log.redact_values((), are_complete=True)
     account = run_in_background(lambda: list_folders(transport, redact, runtime.clock.sleep))
     if account.skipped_count:
         text = f"Folders and tests without a valid id were left out: {account.skipped_count:,}."

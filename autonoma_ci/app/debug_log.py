@@ -76,10 +76,10 @@ class DebugLog:
         """Print the number of omitted lines, and receive no more lines."""
         DebugLogger.sink = None
         with self._lock:
-            if not self._holds_lines:
-                self._print_lines()
-            else:
+            if self._holds_lines:
                 self._drop_lines()
+            else:
+                self._print_lines()
         self._log.show_omitted_count()
 
     def redact_values(self, values: Iterable[str | Secret], *, are_complete: bool) -> None:
@@ -104,8 +104,8 @@ class DebugLog:
     def redact_message(self, message: str, environ: Mapping[str, str]) -> str:
         """Return the redacted message of an internal error.
 
-        The message can be any text of the program, and it can be pasted into a public issue. So it contains no longer
-        value of the environment, and no user info, query or fragment of a URL.
+        The message can be any text of the program, and it can be pasted into a public issue. So the
+        longer values of the environment are redacted, and recognized URLs lose user info, query and fragment.
 
         Returns:
             The message. It is empty if a value of a variable can be unknown, or if the environment has too many values.

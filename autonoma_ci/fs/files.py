@@ -371,7 +371,8 @@ def _open_child(name: str, parent: int, *, create: bool) -> int:
 def _open_directory(path: str | Path, parent: int | None = None) -> int:
     """Open a directory, relative to the parent.
 
-    On Linux, the `x` permission is enough. macOS has no such flag, so the `r` permission is needed too.
+    On Linux, the `x` permission is enough, because of `O_PATH`. macOS has no such flag, and needs the `r` permission
+    too.
 
     Raises:
         LinkError: It is a link.
