@@ -124,6 +124,45 @@ class Evidence(NamedTuple):
 NO_EVIDENCE = Evidence()
 
 
+class ChangeBase(NamedTuple):
+    """The commit that a build is compared with, from the CI system.
+
+    The base of a change is the merge base of its head and of its target branch.
+    """
+
+    # Why the build has no base, so that everything runs. None if it has one.
+    no_base_reason: str | None = None
+    # The target branch of the change, or else the default branch. Empty if unknown.
+    branch: str = ""
+    # A commit of the base. Empty if the CI system does not name it.
+    sha: str = ""
+    # Whether `sha` is the base itself. Otherwise the base is the merge base of `sha` and the head.
+    is_exact: bool = False
+
+
+class ChangeSummary(NamedTuple):
+    """How the changed files of the build were found, for reports."""
+
+    # `clone`, `api` or `list`. Empty if no files were compared.
+    source: str = ""
+    # The commit that the build was compared with, or empty.
+    base: str = ""
+    # The number of changed files. None if it is unknown.
+    file_count: int | None = None
+    # Why all entries were selected, or None.
+    full_run_reason: str | None = None
+
+
+class Quarantine(NamedTuple):
+    """The quarantine of a run. A failure of the run does not count."""
+
+    # A date in UTC, in ISO 8601. It is the last day of the quarantine.
+    until: str
+    # Untrusted texts of the manifest.
+    reason: str
+    issue: str = ""
+
+
 ENTIRE_BUILD = Part()
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -157,6 +196,8 @@ class RunState(StrEnum):
 PENDING_STATES = frozenset({RunState.PLANNED, RunState.STARTING})
 # The run may go on in Autonoma after the job step.
 CONTINUING_STATES = frozenset({RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
+# In quarantine, a run in one of these states does not fail the job step.
+UNCOUNTED_STATES = frozenset({RunState.FAILED, RunState.STOPPED, RunState.TIMED_OUT})
 # The API reported the end of the run.
 ENDED_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED})
 
@@ -166,6 +207,7 @@ class ExitReason(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
+    FLAKY = "flaky"  # passed only in a retry, and the option on-flaky is `fail`
     INPUT = "input"
     UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not-found"
@@ -221,6 +263,16 @@ class RunRequest(NamedTuple):
     occurrence: int = 1
     # The name of the environment of the plan, or empty.
     environment: str = ""
+    # Who is responsible for the run, or empty. An untrusted text of the manifest.
+    owner: str = ""
+    # How often the run is started again after a failure.
+    retries: int = 0
+    # The maximum duration of one attempt in seconds. None means no limit of its own.
+    run_timeout_seconds: float | None = None
+    # The quarantine in effect. None if the result counts.
+    quarantine: Quarantine | None = None
+    # The command that runs only this entry again, or empty. It has no names of runs and no values of variables.
+    rerun_command: str = ""
 
     def __repr__(self) -> str:
         return f"RunRequest({self.kind} {self.id}, variables {', '.join(self.variables)})"
@@ -307,6 +359,11 @@ class RunResult(NamedTuple):
         """Whether the run passed in a retry."""
         return self.state is RunState.PASSED and bool(self.previous_attempts)
 
+    @property
+    def is_quarantined_failure(self) -> bool:
+        """Whether the run failed and does not count."""
+        return bool(self.request.quarantine) and self.state in UNCOUNTED_STATES
+
 
 class Verdict(NamedTuple):
     """The conclusion, exit reason and exit code of a job step."""
@@ -314,6 +371,22 @@ class Verdict(NamedTuple):
     conclusion: Conclusion
     reason: ExitReason
     exit_code: int
+
+
+class PlanFacts(NamedTuple):
+    """Facts about the plan, for reports. Its fields are also fields of `Report`."""
+
+    # Notes about the selection of runs.
+    plan_notes: tuple[str, ...] = ()
+    # The SHA-256 hash of the run keys of the whole plan before the shard, in hexadecimal digits. Empty without a plan.
+    plan_digest: str = ""
+    # How the changed files were found. None if no entry depends on them.
+    change: ChangeSummary | None = None
+    # The names of the entries whose quarantine this change added or extended.
+    quarantined_by_change: tuple[str, ...] = ()
+
+
+NO_PLAN_FACTS = PlanFacts()
 
 
 class Report(NamedTuple):
@@ -337,8 +410,11 @@ class Report(NamedTuple):
     waits_for_results: bool = False
     # The command that waits for the runs that have not ended.
     resume_command: str = ""
-    # Notes about the selection of runs.
+    # As in `PlanFacts`.
     plan_notes: tuple[str, ...] = ()
+    plan_digest: str = ""
+    change: ChangeSummary | None = None
+    quarantined_by_change: tuple[str, ...] = ()
     # The duration of the job step until now.
     duration_seconds: float = 0.0
     # Why there was nothing to do, or None.
@@ -355,6 +431,7 @@ class Report(NamedTuple):
     source_label: str = ""
     # How the CI system names a change request.
     change_noun: str = PULL_REQUEST
+    api_url: str = ""
 
     @property
     def heading(self) -> str:

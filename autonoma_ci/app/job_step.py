@@ -234,10 +234,10 @@ class JobStep:
 
         Later reports have the notes too.
         """
-        self.report_warnings(inputs.warnings)
+        self.report_warnings([*inputs.warnings, *inputs.plan.warnings])
         for note in inputs.plan.notes:
             self.log.annotate("notice", Diagnostic(note))
-        self.reports.add_plan_notes(inputs.plan.notes)
+        self.reports.add_plan(inputs.plan.facts)
         if inputs.settings.wait:
             self.reports.expect_results()
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from autonoma_ci.app.inputs import build_part, redact_shown_part
 from autonoma_ci.ci.detection import find_system
 from autonoma_ci.config.parsers import parse_title
-from autonoma_ci.models import ENTIRE_BUILD, PULL_REQUEST, Report
+from autonoma_ci.models import ENTIRE_BUILD, NO_PLAN_FACTS, PULL_REQUEST, Report
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.identity import Part
-    from autonoma_ci.models import BuildContext, RunResult, Verdict
+    from autonoma_ci.models import BuildContext, PlanFacts, RunResult, Verdict
     from autonoma_ci.reports.results_dir import ResultsDir
     from autonoma_ci.reports.results_schema import Results
 
@@ -47,6 +47,7 @@ class StepFacts(NamedTuple):
     # The name of the CI system in texts, and its word for a pull or merge request.
     source_label: str = ""
     change_noun: str = PULL_REQUEST
+    api_url: str = ""
 
 
 def describe_source(source: str) -> str:
@@ -117,6 +118,7 @@ def collect_facts(
         "{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         describe_source(source),
         ci.ci_system.change_noun,
+        settings.api_url,
     )
 
 
@@ -135,7 +137,7 @@ class ReportBuilder:
         self._attachments_root = ""
         self._resume_command = ""
         self._waits_for_results = False
-        self._plan_notes: tuple[str, ...] = ()
+        self._plan_facts = NO_PLAN_FACTS
 
     def add_results_file(self, resume_command: str, attachments_root: str) -> None:
         """Add the facts of an open results folder.
@@ -155,14 +157,9 @@ class ReportBuilder:
         """Say in later reports that the job step waits for results."""
         self._waits_for_results = True
 
-    def add_plan_notes(self, notes: tuple[str, ...]) -> None:
-        """Add sentences about the selection of runs.
-
-        Args:
-            notes: The sentences, such as the effect of `shard`.
-
-        """
-        self._plan_notes = notes
+    def add_plan(self, facts: PlanFacts) -> None:
+        """Add the facts of the plan."""
+        self._plan_facts = facts
 
     @property
     def heading(self) -> str:
@@ -203,7 +200,8 @@ class ReportBuilder:
             web_base_url=facts.web_base_url,
             waits_for_results=self._waits_for_results,
             resume_command=self._resume_command if can_resume else "",
-            plan_notes=() if skip_reason else self._plan_notes,
+            **(NO_PLAN_FACTS if skip_reason else self._plan_facts)._asdict(),
+            api_url=facts.api_url,
             duration_seconds=duration_seconds,
             skip_reason=skip_reason,
             attachments_root=self._attachments_root,

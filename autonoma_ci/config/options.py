@@ -117,6 +117,29 @@ OPTION_GROUPS = {
             "is skipped.",
         ),
         Option(
+            "exclude-groups", "", "LIST", parsers.parse_groups,
+            "Leave out the manifest's entries in one of these groups.",
+        ),
+        Option(
+            "only", "", "LIST", parsers.parse_patterns,
+            "Run only entries whose name or id matches one of these patterns, one per line. `*` and `?` are wildcards. "
+            "Case is ignored.",
+        ),
+        Option(
+            "changed-files", "auto", "LIST", parsers.parse_changed_files,
+            "The changed files, for entries with `when.changed`: `auto` compares the commit with its base, `all` runs "
+            "everything. Otherwise paths, one per line, or `@FILE` with the path of a file that lists them.",
+        ),
+        Option(
+            "failed-from", "", "PATH", parsers.parse_text,
+            "Run only what had not passed in this `results.json`, in any group. In CI, the file must be of the same "
+            "commit and `api-url`.",
+        ),
+        Option(
+            "environment", "", "NAME", parsers.parse_text,
+            "One of the manifest's `environments`. Default: the one with `default: true`.",
+        ),
+        Option(
             "shard", "", "PART", parsers.parse_shard,
             "Run only this part of the plan, such as `2/5`. `auto` uses the CI system's number of this parallel job.",
         ),
@@ -124,6 +147,11 @@ OPTION_GROUPS = {
             "part", "", "TEXT", parsers.parse_part_name,
             "Name of this part of the build, for parallel jobs that nothing else distinguishes. On GitHub, the default "
             "is the values of the matrix. Each part has its own comment, report and build data.",
+        ),
+        Option(
+            "max-runs", "", "N", partial(parsers.parse_int, 1, 1_000_000),
+            "Start at most this many runs in this step, retries included. A larger plan is an error before anything is "
+            "sent.",
         ),
         Option(
             "allow-empty", "false", "", parsers.parse_bool,
@@ -227,6 +255,14 @@ OPTION_GROUPS = {
         Option(
             "retries", "0", "N", partial(parsers.parse_int, 0, 10),
             "With wait: start a failed run again, up to N times. A pass after a failure is reported as flaky.",
+        ),
+        Option(
+            "on-flaky", "pass", "WORD", partial(parsers.parse_choice, ("pass", "fail")),
+            "With wait: what a pass after a failure counts as, `pass` or `fail`.",
+        ),
+        Option(
+            "ignore-quarantine", "false", "", parsers.parse_bool,
+            "Count the results of entries in `quarantine` like all others.",
         ),
     ),
     "Reports": (

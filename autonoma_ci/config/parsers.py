@@ -128,6 +128,25 @@ def parse_groups(text: str) -> tuple[str, ...]:
     raise InputError(["missing group. Write the names of groups, or none."])
 
 
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Return the distinct patterns of a text, one per line.
+
+    Raises:
+        InputError: The text has only line breaks and white space.
+
+    """
+    if patterns := tuple(dict.fromkeys(filter(None, (line.strip(ASCII_WHITESPACE) for line in _split_lines(text))))):
+        return patterns
+    raise InputError(["missing pattern. Write one name, id or pattern per line."])
+
+
+def parse_changed_files(text: str) -> str | tuple[str, ...]:
+    """Return `auto`, `all`, `@` with a path, or the paths of a list."""
+    if text.lower() in {"auto", "all"}:
+        return text.lower()
+    return text if text.startswith("@") else tuple(_split_lines(text))
+
+
 def parse_environment_patterns(text: str) -> tuple[str, ...]:
     """Return names and shell patterns of environment variables.
 

@@ -62,7 +62,7 @@ _UNRESOLVED_MESSAGE = (
 )
 _WEAK_CREDENTIAL = "the value is very short or a common word, so the log shows *** instead of this word."
 _WEAK_CREDENTIAL_HINT = "Outputs, files and exit code are correct. Check that the right value was copied."
-_WAIT_ONLY_OPTIONS = frozenset({"timeout", "poll-interval", "retries", "evidence"})
+_WAIT_ONLY_OPTIONS = frozenset({"timeout", "poll-interval", "retries", "on-flaky", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _EVIDENCE_ONLY_OPTIONS = frozenset({"evidence-file-limit", "evidence-limit"})
 
@@ -93,6 +93,15 @@ class Settings(NamedTuple):
     tag_ids: tuple[NamedId, ...] = ()
     manifest: str = ""
     groups: tuple[str, ...] = ()
+    exclude_groups: tuple[str, ...] = ()
+    # Patterns of names and ids.
+    only: tuple[str, ...] = ()
+    # `auto`, `all`, `@` with the path of a file, or paths.
+    changed_files: str | tuple[str, ...] = "auto"
+    failed_from: str = ""
+    environment: str = ""
+    # None means no limit.
+    max_runs: int | None = None
     variables: Mapping[str, str] = NO_VARIABLES
     # Names and shell patterns. None means that the option is unset. It allows all names that do not look like secrets.
     allow_env: tuple[str, ...] | None = None
@@ -109,6 +118,8 @@ class Settings(NamedTuple):
     timeout: float = 1800.0
     poll_interval: float | None = None
     retries: int = 0
+    on_flaky: str = "pass"
+    ignore_quarantine: bool = False
     fail_fast: bool = False
     allow_empty: bool = False
     on_missing_credentials: str = "fail"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {
     ExitReason.OK: 0,
     ExitReason.FAILED: 1,
+    ExitReason.FLAKY: 1,
     ExitReason.INPUT: 2,
     ExitReason.UNAUTHORIZED: 3,
     ExitReason.NOT_FOUND: 4,

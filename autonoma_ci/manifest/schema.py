@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date  # noqa: TC003 - pydantic reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
+from autonoma_ci.config.parsers import parse_duration
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.yaml_subset.document import YamlValue  # noqa: TC001 - pydantic reads the annotation
 
@@ -48,8 +59,46 @@ EXCLUSIVE_SCHEMA: dict[str, Any] = {
 Variables = Annotated[dict[str, Text], Field(repr=False)]
 
 
+Retries = Annotated[int, Field(ge=0, le=10), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10})]
+# In seconds.
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string"})]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
 class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class When(_StrictModel):
+    """When an entry runs."""
+
+    changed: list[Pattern] = Field(
+        min_length=1, description="Run only if a changed file matches. Patterns as in a gitignore file."
+    )
+
+
+class EntryQuarantine(_StrictModel):
+    """The quarantine of an entry that is known to fail."""
+
+    until: date = Field(description="The last day of the quarantine in UTC, at most 90 days ahead.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    issue: Annotated[str, StringConstraints(max_length=500)] = ""
+
+
+class GroupSettings(_StrictModel):
+    """The settings of a group."""
+
+    default: YamlBool = Field("true", description="Whether its entries run without the option `groups`.")
+
+
+class Environment(_StrictModel):
+    """An environment under test."""
+
+    default: YamlBool = Field("false", description="Whether it applies without the option `environment`.")
+    variables: Variables = Field(default_factory=dict, description="Values of variables in this environment.")
+    wait_for_url: Annotated[str, StringConstraints(max_length=2000)] = Field(
+        "", description="Before any run is started, wait until this URL responds."
+    )
 
 
 class _Entry(_StrictModel):
@@ -61,6 +110,11 @@ class _Entry(_StrictModel):
     id: Id
     name: Name = Field("", description="Name in reports. Default: the id.")
     groups: list[Group] = Field(default_factory=list, description="Groups of the entry, for the option `groups`.")
+    owner: Annotated[str, StringConstraints(max_length=100)] = Field("", description="Who is responsible.")
+    retries: Retries | None = Field(None, description="How often a failed run is started again.")
+    run_timeout: Duration | None = Field(None, description="Maximum duration of one attempt.")
+    when: When | None = Field(None, description="When the entry runs.")
+    quarantine: EntryQuarantine | None = Field(None, description="Set if the entry is known to fail.")
 
     @model_validator(mode="before")
     @classmethod
@@ -103,6 +157,8 @@ class Defaults(_StrictModel):
     variables: Variables = Field(
         default_factory=dict, description="Values of variables that are saved in Autonoma, for all tests."
     )
+    retries: Retries | None = Field(None, description="How often a failed run is started again.")
+    run_timeout: Duration | None = Field(None, description="Maximum duration of one attempt.")
 
 
 class ApplicationVersion(_StrictModel):
@@ -118,6 +174,13 @@ class Manifest(_StrictModel):
     model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA)
 
     version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
+    groups: dict[Group, GroupSettings] = Field(default_factory=dict, description="Settings of groups, by name.")
+    environments: dict[Group, Environment] = Field(
+        default_factory=dict, description="Environments, for the option `environment`."
+    )
+    always: list[Pattern] = Field(
+        default_factory=list, description="A change of these files selects every entry. Patterns as in `when`."
+    )
     defaults: Defaults = Field(default_factory=Defaults)
     tests: list[Test] = Field(default_factory=list)
     folders: list[Folder] = Field(default_factory=list)
@@ -216,7 +279,7 @@ def _allow_short_forms(model: dict[str, Any]) -> None:
     """
     model["patternProperties"] = {"^x-": {}}
     properties: dict[str, Any] = model["properties"]
-    if "groups" in properties:
+    if "items" in properties.get("groups", {}):
         properties["groups"] = _allow_single_value(properties["groups"])
     if "matrix" in properties:
         properties["matrix"]["additionalProperties"] = _allow_single_value(properties["matrix"]["additionalProperties"])

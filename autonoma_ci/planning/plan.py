@@ -12,7 +12,7 @@ from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.models import AppVersion, RunRequest, RunResult, TargetKind
+from autonoma_ci.models import NO_PLAN_FACTS, AppVersion, PlanFacts, RunRequest, RunResult, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.log import format_run
 from autonoma_ci.reports.summary import pluralize
@@ -40,12 +40,23 @@ class Plan(NamedTuple):
     """The runs to start, in the order that every report has."""
 
     requests: tuple[RunRequest, ...]
-    # Notes about the selection of runs, for the user.
-    notes: tuple[str, ...] = ()
+    # Notes and other facts for reports.
+    facts: PlanFacts = NO_PLAN_FACTS
     # Texts of the environment in values, names and groups of the manifest. No output may contain them.
     environment_texts: tuple[Secret, ...] = ()
     # Variable values that consist of `${ci.*}` alone. They are not secret.
     fact_values: frozenset[str] = frozenset()
+    # Warnings about the plan, for the user.
+    warnings: tuple[str, ...] = ()
+    # How many runs may be started again, or None without the option `max-runs`.
+    retry_budget: int | None = None
+    # The URL to wait for before the first run, or empty.
+    wait_for_url: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes about the selection of runs, for the user."""
+        return self.facts.plan_notes
 
     def format_lines(self) -> list[str]:
         """Return one line for each run, without values of variables."""
@@ -103,7 +114,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
         notes.append(note)
     environment_texts = tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else ()
     fact_values = manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset[str]()
-    return Plan(tuple(selected), tuple(notes), environment_texts, fact_values)
+    return Plan(tuple(selected), PlanFacts(tuple(notes)), environment_texts, fact_values)
 
 
 def select_shard(requests: list[RunRequest], shard: Shard) -> tuple[list[RunRequest], str]:

@@ -31,7 +31,7 @@ class Output(NamedTuple):
 # In the order of the documentation. They are written in the same order.
 OUTPUTS = (
     Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
-    Output("reason", "ok, failed, input, unauthorized, not-found, api, quota, timeout, unknown or cancelled."),
+    Output("reason", "ok, failed, flaky, input, unauthorized, not-found, api, quota, timeout, unknown or cancelled."),
     Output("run-id", "Id of the first run."),
     Output("run-url", "URL of the first run."),
     Output("run-ids", "JSON array of the runs' ids, in plan order."),
@@ -44,6 +44,8 @@ OUTPUTS = (
     Output("started", "Number of runs that were started, without those of an earlier attempt."),
     Output("passed", "Number of runs that passed."),
     Output("failed", "Number of runs that ended and did not pass."),
+    Output("flaky", "Number of runs that passed only in a retry."),
+    Output("quarantined", "Number of runs that failed and do not count, because they are in quarantine."),
     Output("not-started", "Number of runs that are known not to have started."),
     Output("unknown", "Number of runs that may have started, or whose result is unknown."),
     Output("results-dir", "The directory with the files, if results-dir is set."),
@@ -53,7 +55,8 @@ MAX_ARRAY_CHARS = 120_000
 # The most useful output comes first, because the last ones may not fit. `results` is too long for a variable.
 # `results-dir` has the name of an option, so a later step would read the variable as its own option.
 _VARIABLE_OUTPUTS = (
-    *("conclusion", "reason", "run-url", "run-id", "total", "started", "passed", "failed", "not-started", "unknown"),
+    *("conclusion", "reason", "run-url", "run-id", "total", "started", "passed", "failed", "flaky", "quarantined"),
+    *("not-started", "unknown"),
     *("run-ids", "run-urls"),
 )
 # Windows accepts 32 KiB for one variable. On Linux, no program starts with a variable of 128 KiB.

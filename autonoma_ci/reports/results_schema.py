@@ -34,6 +34,7 @@ from autonoma_ci.models import (
     Evidence,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     RunRequest,
     RunResult,
     RunState,
@@ -228,11 +229,34 @@ class ResultsAppVersion(ResultsModel):
     version_id: Id
 
 
+class ResultsQuarantine(ResultsModel):
+    """The quarantine of a run."""
+
+    until: Text = Field(description="The last day of the quarantine, in UTC.")
+    reason: Text
+    issue: Text = ""
+
+    def to_quarantine(self, redact: Callable[[str], str]) -> Quarantine:
+        """Return the quarantine with redacted texts."""
+        return Quarantine(redact(self.until), redact(self.reason), redact(self.issue))
+
+
+class ResultsChange(ResultsModel):
+    """How the changed files of the build were found."""
+
+    source: Text = Field(description="clone, api, list or empty.")
+    base: Text = Field(description="The commit that the build was compared with, or empty.")
+    file_count: int | None = Field(ge=0, description="null if unknown.")
+    full_run_reason: Text | None = Field(description="Why all entries were selected, or null.")
+
+
 class ResultsRun(ResultsModel):
     """One planned run with its result, without the values of its variables."""
 
     name: Text
     label: Text = Field(description="The name that the user gave the run, or empty.")
+    owner: Text = Field(default="", description="Who is responsible for the run, or empty.")
+    quarantine: ResultsQuarantine | None = Field(default=None, description="Set if a failure does not count.")
     title: Text = Field(description="The title of the test in Autonoma, or empty.")
     kind: TargetKind
     id: Id
@@ -287,7 +311,8 @@ class ResultsRun(ResultsModel):
                 self.kind, self.id, sanitizers.label(self.label),
                 dict.fromkeys(map(sanitizers.label, self.variables), ""),
                 sanitizers.run_id(self.application_version_id or ""), versions, self.run_on_latest,
-                key.matrix_place, key.occurrence, key.environment,
+                key.matrix_place, key.occurrence, key.environment, sanitizers.label(self.owner),
+                quarantine=self.quarantine.to_quarantine(sanitizers.label) if self.quarantine else None,
             ),
             state=self.state,
             reason=self.reason,
@@ -343,6 +368,12 @@ class Results(ResultsModel):
     reason: ExitReason | None
     exit_code: int | None
     source: Text
+    api_url: Text = Field(default="", description="Base URL of the API.")
+    plan_digest: Text = Field(default="", description="Hash of the run keys of the whole plan, or empty.")
+    changed_files: ResultsChange | None = Field(default=None, description="null if no entry depends on changed files.")
+    quarantined_by_change: list[Text] = Field(
+        default=[], fail_fast=True, description="Entries whose quarantine this change added or extended."
+    )
     ci: ResultsBuild
     totals: Annotated[dict[str, int], LimitedNames]
     runs: list[ResultsRun] = Field(max_length=20_000, fail_fast=True)

@@ -91,6 +91,8 @@ def count_states(results: Sequence[RunResult]) -> dict[str, int]:
         "started": sum(map(was_started, results)),
         "passed": states.count(RunState.PASSED),
         "failed": states.count(RunState.FAILED) + states.count(RunState.STOPPED),
+        "flaky": sum(run.is_flaky for run in results),
+        "quarantined": sum(run.is_quarantined_failure for run in results),
         "not-started": states.count(RunState.NOT_STARTED),
         "unknown": states.count(RunState.UNKNOWN) + states.count(RunState.STARTING),
     }

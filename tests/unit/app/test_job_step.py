@@ -26,6 +26,7 @@ from autonoma_ci.models import (
     BuildContext,
     Conclusion,
     ExitReason,
+    PlanFacts,
     Report,
     RunRequest,
     RunResult,
@@ -328,7 +329,7 @@ def test_begin_warns_once_of_foreign_file(tmp_path: Path) -> None:
 def test_diagnostics_are_logged(tmp_path: Path) -> None:
     """Warnings and notes of the input are in the log, and notes are in reports."""
     job = Job(tmp_path)
-    plan = Plan((), notes=("test a is listed 2 times.", f"odd {VALUE}"))
+    plan = Plan((), PlanFacts(("test a is listed 2 times.", f"odd {VALUE}")))
     job.step.report_diagnostics(Inputs(job.settings._replace(wait=True), plan, (), ("unknown name",), None))
     assert job.log.splitlines() == [
         "Warning: unknown name", "Notice: test a is listed 2 times.", "Notice: odd ***"

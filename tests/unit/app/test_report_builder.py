@@ -14,7 +14,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import MAX_TITLE_CHARS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, PlanFacts
 from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import Results, parse_results
@@ -227,7 +227,7 @@ def test_builder_adds_state_of_step(tmp_path: Path) -> None:
     builder = ReportBuilder(INITIAL, ResultsDir("out", tmp_path / "out", tmp_path))
     builder.add_results_file(resume_command="autonoma-ci wait out", attachments_root="work/out")
     builder.expect_results()
-    builder.add_plan_notes(("shard 1/2",))
+    builder.add_plan(PlanFacts(("shard 1/2",)))
     step_report = builder.build((), PASSED_VERDICT)
     assert (step_report.results_dir, step_report.attachments_root, step_report.resume_command) == (
         "out", "work/out", "autonoma-ci wait out"
@@ -248,7 +248,7 @@ def test_report_without_results_file_has_no_command() -> None:
 def test_skipped_step_has_no_plan_notes() -> None:
     """A step that does nothing has its reason alone."""
     builder = ReportBuilder(INITIAL)
-    builder.add_plan_notes(("shard 1/2",))
+    builder.add_plan(PlanFacts(("shard 1/2",)))
     step_report = builder.build(skip_reason="groups is 'none'")
     assert (step_report.plan_notes, step_report.skip_reason) == ((), "groups is 'none'")
 
