@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.models import Conclusion, ExitReason, RunResult, RunState, Verdict
+from autonoma_ci.models import UNCOUNTED_STATES, Conclusion, ExitReason, RunResult, RunState, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,10 +31,18 @@ REASON_PRIORITY = (
         ExitReason.QUOTA,
         ExitReason.API,
         ExitReason.FAILED,
+        ExitReason.FLAKY,
     ),
     ExitReason.TIMEOUT,
 )
-_CONCLUSION_BY_REASON = {ExitReason.FAILED: Conclusion.FAILED, ExitReason.TIMEOUT: Conclusion.TIMED_OUT}
+_CONCLUSION_BY_REASON = {
+    ExitReason.FAILED: Conclusion.FAILED,
+    ExitReason.FLAKY: Conclusion.FAILED,
+    ExitReason.TIMEOUT: Conclusion.TIMED_OUT,
+}
+# In quarantine, a run in one of these states does not count. A pass does not count either, because a job step in which
+# nothing else ran has tested nothing.
+_QUARANTINED_STATES = UNCOUNTED_STATES | {RunState.PASSED, RunState.STARTED}
 REASON_BY_STATE = {
     RunState.PASSED: ExitReason.OK,
     RunState.FAILED: ExitReason.FAILED,
@@ -43,28 +51,43 @@ REASON_BY_STATE = {
 
 
 def compute_verdict(
-    results: Iterable[RunResult], signal_number: int | None = None, *, waits_for_results: bool = False
+    results: Iterable[RunResult],
+    signal_number: int | None = None,
+    *,
+    waits_for_results: bool = False,
+    fails_on_flaky: bool = False,
 ) -> Verdict:
     """Return the verdict of a job step.
 
-    If nothing was started, the conclusion is `skipped`, never `passed`.
+    If nothing that counts was started, the conclusion is `skipped`, never `passed`.
 
     Args:
         results: The results of all runs in the plan.
         signal_number: The signal that ended the job, or None.
         waits_for_results: Whether exit code 0 requires that all runs passed. Otherwise all runs must have started.
+        fails_on_flaky: Whether a pass after a failure fails the job step.
 
     """
-    results = tuple(results)
     if signal_number is not None:
         return Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 128 + signal_number)
+    results = tuple(run for run in results if is_counted(run))
     if all(run.reused and run.state is RunState.PASSED for run in results):
         return Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
     reasons = {_find_reason(run, waits_for_results) for run in results}
+    if fails_on_flaky and any(run.is_flaky for run in results):
+        reasons.add(ExitReason.FLAKY)
     if reasons == {ExitReason.OK}:
         return Verdict(Conclusion.PASSED if waits_for_results else Conclusion.STARTED, ExitReason.OK, 0)
     reason = next((reason for reason in REASON_PRIORITY if reason in reasons), ExitReason.API)
     return Verdict(_CONCLUSION_BY_REASON.get(reason, Conclusion.ERROR), reason, EXIT_CODES[reason])
+
+
+def is_counted(run: RunResult) -> bool:
+    """Return whether the verdict depends on a run.
+
+    A quarantined run counts only if it was not started, or if its result is unknown.
+    """
+    return run.request.quarantine is None or run.state not in _QUARANTINED_STATES
 
 
 def _find_reason(run: RunResult, waits_for_results: bool) -> ExitReason:  # noqa: FBT001 - the two columns of the table

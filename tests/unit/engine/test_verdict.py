@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
-from autonoma_ci.models import Conclusion, ExitReason, RunRequest, RunResult, RunState, TargetKind, Verdict
+from autonoma_ci.models import (
+    UNCOUNTED_STATES,
+    Conclusion,
+    ExitReason,
+    PreviousAttempt,
+    Quarantine,
+    RunRequest,
+    RunResult,
+    RunState,
+    TargetKind,
+    Verdict,
+)
 
 REQUEST = RunRequest(TargetKind.TEST, "a")
 STARTED = RunResult(REQUEST, RunState.STARTED)
@@ -137,7 +148,129 @@ def test_verdict_of_finished_runs(outcomes: list[RunResult], conclusion: str, re
 
 
 def test_exit_codes_are_distinct() -> None:
-    """Each exit reason has its own exit code, except quota, which is an API failure."""
-    codes = {reason: code for reason, code in EXIT_CODES.items() if reason is not ExitReason.QUOTA}
-    assert len(set(codes.values())) == len(codes)
-    assert EXIT_CODES[ExitReason.QUOTA] == EXIT_CODES[ExitReason.API] == 5
+    """Only two pairs of reasons share an exit code: failed and flaky, api and quota."""
+    reasons_by_code: dict[int, set[ExitReason]] = {}
+    for reason, code in EXIT_CODES.items():
+        reasons_by_code.setdefault(code, set()).add(reason)
+    shared = {code: reasons for code, reasons in reasons_by_code.items() if len(reasons) > 1}
+    assert shared == {1: {ExitReason.FAILED, ExitReason.FLAKY}, 5: {ExitReason.API, ExitReason.QUOTA}}
+
+
+# Flaky runs
+
+FLAKY = PASSED._replace(previous_attempts=(PreviousAttempt("r0"),))
+FAILED_AGAIN = FAILED._replace(previous_attempts=(PreviousAttempt("r0"),))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "conclusion", "reason", "code"),
+    [
+        ([PASSED], "passed", "ok", 0),
+        ([FLAKY], "failed", "flaky", 1),
+        ([PASSED, FLAKY], "failed", "flaky", 1),
+        ([PASSED._replace(reused=True), FLAKY], "failed", "flaky", 1),
+        ([FAILED, FLAKY], "failed", "failed", 1),
+        ([FAILED_AGAIN], "failed", "failed", 1),
+        ([TIMED_OUT, FLAKY], "failed", "flaky", 1),
+        ([API, FLAKY], "error", "api", 5),
+        ([INDETERMINATE, FLAKY], "error", "unknown", 7),
+    ],
+)
+def test_flaky_run_fails_step_on_request(outcomes: list[RunResult], conclusion: str, reason: str, code: int) -> None:
+    """Among the reasons with the exit code 1, failed precedes flaky."""
+    expected = Verdict(Conclusion(conclusion), ExitReason(reason), code)
+    for ordered in (outcomes, outcomes[::-1]):
+        assert compute_verdict(ordered, waits_for_results=True, fails_on_flaky=True) == expected
+
+
+def test_flaky_run_passes_by_default() -> None:
+    """Without the option, a pass after a failure is a pass."""
+    assert compute_verdict([FLAKY], waits_for_results=True) == Verdict(Conclusion.PASSED, ExitReason.OK, 0)
+
+
+# Quarantine
+
+QUARANTINED = REQUEST._replace(quarantine=Quarantine("2026-12-31", "login mail is late"))
+SKIPPED = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
+
+
+def quarantine(run: RunResult) -> RunResult:
+    return run._replace(request=QUARANTINED)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(
+    "run", [PASSED, FLAKY, FAILED, STOPPED, TIMED_OUT, STARTED], ids=lambda run: f"{run.state}{run.is_flaky or ''}"
+)
+def test_quarantined_result_does_not_count(run: RunResult, waits: bool) -> None:
+    """Alone it is skipped, and beside other runs it changes nothing."""
+    hidden = quarantine(run)
+    for fails in (False, True):
+        assert compute_verdict([hidden], waits_for_results=waits, fails_on_flaky=fails) == SKIPPED
+        for other in (PASSED, FAILED, STARTED, TIMED_OUT, API, UNKNOWN, PASSED._replace(reused=True)):
+            verdict = compute_verdict([other, hidden], waits_for_results=waits, fails_on_flaky=fails)
+            assert verdict == compute_verdict([other], waits_for_results=waits, fails_on_flaky=fails)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(
+    "run",
+    [
+        API,
+        QUOTA,
+        NOT_FOUND,
+        UNAUTHORIZED,
+        UNKNOWN,
+        NOT_FOUND_RUN,
+        RunResult(REQUEST),
+        STARTED._replace(state=RunState.STARTING),
+    ],
+    ids=lambda run: f"{run.state} {run.reason}",
+)
+def test_quarantined_run_without_result_counts(run: RunResult, waits: bool) -> None:
+    """A run that was not started or is unknown fails the step in quarantine too."""
+    verdict = compute_verdict([quarantine(run)], waits_for_results=waits)
+    assert verdict == compute_verdict([run], waits_for_results=waits)
+    assert verdict.exit_code != 0
+
+
+any_run = st.builds(
+    RunResult,
+    st.sampled_from([REQUEST, QUARANTINED]),
+    st.sampled_from(RunState),
+    st.sampled_from(ExitReason),
+    previous_attempts=st.sampled_from([(), FLAKY.previous_attempts]),
+    reused=st.booleans(),
+)
+OPTIONS = st.fixed_dictionaries({"waits_for_results": st.booleans(), "fails_on_flaky": st.booleans()})
+
+
+@given(st.lists(any_run), OPTIONS)
+def test_quarantine_hides_only_quarantined_runs(runs: list[RunResult], options: dict[str, bool]) -> None:
+    """Quarantine turns a red verdict green only if each red run is in quarantine."""
+    verdict = compute_verdict(runs, **options)
+    without = compute_verdict([run._replace(request=REQUEST) for run in runs], **options)
+    if verdict.exit_code == 0 and without.exit_code != 0:
+        red_runs = [run for run in runs if compute_verdict([run._replace(request=REQUEST)], **options).exit_code]
+        assert red_runs
+        assert all(
+            run.request.quarantine and run.state in UNCOUNTED_STATES | {RunState.STARTED, RunState.PASSED}
+            for run in red_runs
+        )
+    assert verdict.exit_code == 0 or without.exit_code != 0
+
+
+@given(st.lists(any_run), OPTIONS)
+def test_success_needs_counting_run(runs: list[RunResult], options: dict[str, bool]) -> None:
+    """The conclusions started and passed need a new run outside quarantine."""
+    if compute_verdict(runs, **options).conclusion in {Conclusion.STARTED, Conclusion.PASSED}:
+        assert any(run.request.quarantine is None and run.state in {RunState.STARTED, RunState.PASSED} for run in runs)
+
+
+@given(st.lists(any_run), any_run, OPTIONS)
+def test_added_run_never_improves_verdict(runs: list[RunResult], added: RunResult, options: dict[str, bool]) -> None:
+    """An additional run never turns red into green, and a failed counting run always turns it red."""
+    before, after = compute_verdict(runs, **options), compute_verdict([*runs, added], **options)
+    assert before.exit_code == 0 or after.exit_code != 0
+    if added.request.quarantine is None and added.state in UNCOUNTED_STATES:
+        assert after.exit_code != 0
